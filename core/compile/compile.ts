@@ -1,0 +1,46 @@
+/** Compiles roles and their events for one node into an ordered, frozen plan. */
+import { ConvergeError } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import { references } from '../model/reference.ts'
+import type { PlannedResource } from '../model/resource.ts'
+import { Recipe, type Role } from './recipe.ts'
+
+export interface Plan {
+  readonly resources: readonly PlannedResource[]
+  /** Names of resources whose state, outputs or digest others ask for. */
+  readonly needed: ReadonlySet<string>
+  readonly roles: readonly string[]
+  readonly events: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+/** The events that `converge --role NAME` alone goes through: the whole way. */
+export const wholeWay = ['setup', 'deploy', 'configure'] as const
+
+/**
+ * @param roles in the order given; one named twice counts once
+ * @param events in order; a role without one of them has no part in it, but some role must have it
+ * @throws InvalidInput with every problem of every recipe
+ */
+export function compile<N>(roles: readonly Role<N>[], events: readonly string[], node: N): Plan {
+  const distinct = [...new Map(roles.map((role) => [role.name, role])).values()]
+  for (const event of events) {
+    const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
+    if (!known.includes(event) && !wholeWay.some((name) => name === event))
+      throw new ConvergeError(`no role of this run has an event ${event}: ${distinct.map((r) => r.name).join(', ')}`, {
+        code: 'UNKNOWN_EVENT',
+        hint: nearest(event, known) ?? `they have: ${known.join(', ')}`,
+        usage: true,
+      })
+  }
+  const recipe = new Recipe(node)
+  // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
+  for (const role of distinct) for (const event of events) recipe.run(role, event)
+  const { resources, warnings } = recipe.finish()
+  const needed = new Set<string>()
+  for (const { props, options } of resources) {
+    for (const { provider } of references(props)) needed.add(provider)
+    for (const { resource } of options.when ?? []) needed.add(`${resource.type} ${resource.key}`)
+  }
+  return Object.freeze({ resources, needed, roles: distinct.map((r) => r.name), events, warnings })
+}

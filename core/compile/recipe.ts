@@ -1,0 +1,273 @@
+/** What recipes are written with: roles, their events, and the scope resources are declared in. */
+import type { z } from 'zod'
+import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { sameJson } from '../model/json.ts'
+import { nearest } from '../model/nearest.ts'
+import { isPlainObject, isReference, references, resolveReferences } from '../model/reference.ts'
+import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
+import { locateFrame } from './source.ts'
+
+/** Declares what one event of a role brings about; synchronous, and source order is run order. */
+export type RecipeFunction<N> = (r: Recipe<N>, node: N) => void
+
+export interface RoleOptions<N> {
+  /** One sentence for `--help`. */
+  readonly doc?: string
+  /** Attributes this role sets: a layer above the stack's, below the host's. */
+  readonly attributes?: Readonly<Record<string, unknown>>
+  /** The role whose events stand in for those this one does not define itself. */
+  readonly extends?: Role<N>
+}
+
+export interface Role<N = never> {
+  readonly name: string
+  readonly doc: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly events: ReadonlyMap<string, RecipeFunction<N>>
+}
+
+/**
+ * Defines a role: every function in `definition` is an event (`setup`, `deploy`, or a name of your own for
+ * `converge run --event NAME`).
+ */
+export function role<N>(
+  name: string,
+  definition: RoleOptions<N> & { readonly [event: string]: RecipeFunction<N> | RoleOptions<N>[keyof RoleOptions<N>] },
+): Role<N> {
+  const events = new Map<string, RecipeFunction<N>>(definition.extends?.events ?? [])
+  for (const [key, value] of Object.entries(definition)) if (typeof value === 'function') events.set(key, value)
+  return {
+    name,
+    doc: definition.doc ?? '',
+    attributes: { ...definition.extends?.attributes, ...definition.attributes },
+    events,
+  }
+}
+
+/** The `r` of a recipe. */
+export class Recipe<N> implements Scope {
+  private roleName = ''
+  private eventName = ''
+  private readonly byName = new Map<string, Declared>()
+  private readonly problems: ConvergeError[] = []
+  private readonly declared: Declared[] = []
+  private readonly warned: string[] = []
+
+  constructor(private readonly node: N) {}
+
+  /** Runs one event of a role in this plan. */
+  run(role: Role<N>, event: string): void {
+    const recipe = role.events.get(event)
+    if (recipe === undefined) return
+    const [outerRole, outerEvent] = [this.roleName, this.eventName]
+    this.roleName = role.name
+    this.eventName = event
+    const answer: unknown = recipe(this, this.node)
+    if (answer instanceof Promise) {
+      answer.catch(() => undefined)
+      this.problems.push(
+        new ConvergeError(`${event} of the role ${role.name} is asynchronous`, {
+          code: 'ASYNC_RECIPE',
+          hint: 'a recipe only declares: make it a plain function, and look at the host in a check or a resource',
+          usage: true,
+        }),
+      )
+    }
+    this.roleName = outerRole
+    this.eventName = outerEvent
+  }
+
+  /** Takes in what another role declares for an event. */
+  include(other: Role<N>, event: string): void {
+    if (!other.events.has(event)) {
+      const names = [...other.events.keys()]
+      throw new ConvergeError(`the role ${other.name} has no event ${event}`, {
+        code: 'UNKNOWN_EVENT',
+        hint: nearest(event, names) ?? `it has: ${names.join(', ')}`,
+        usage: true,
+      })
+    }
+    this.run(other, event)
+  }
+
+  /** Whether a resource of this type and key has been declared already, by any role of this run. */
+  has(type: string, key: string): boolean {
+    return this.byName.has(`${type} ${key}`)
+  }
+
+  /** Tells the user something that is no failure. */
+  warn(message: string): void {
+    if (!this.warned.includes(message)) this.warned.push(message)
+  }
+
+  declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string } {
+    const { type } = definition
+    const frame: { stack?: string } = {}
+    // A few frames tell the recipe's line; ten of them for each of 10,000 resources would only take memory.
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 4
+    Error.captureStackTrace(frame, this.declare)
+    Error.stackTraceLimit = limit
+    const source = () => locateFrame(frame.stack)
+    const hasReferences = references(props).length > 0
+    const parsed = checkProps(definition, props, hasReferences)
+    if ('problems' in parsed) {
+      for (const problem of parsed.problems) this.problems.push(problem.at({ resource: type, source: source() }))
+      return { type, key: `invalid ${this.problems.length}` }
+    }
+    const key = definition.key(hasReferences ? placeholders(parsed.props) : parsed.props)
+    const name = `${type} ${key}`
+    const resource: Declared = {
+      definition,
+      type,
+      key,
+      name,
+      props: parsed.props,
+      hasReferences,
+      options,
+      role: this.roleName,
+      event: this.eventName,
+      source,
+    }
+    this.add(resource)
+    return { type, key }
+  }
+
+  private add(resource: Declared): void {
+    const { name, options } = resource
+    const before = this.byName.get(name)
+    if (before !== undefined) {
+      if (sameDeclaration(before, resource)) return
+      const place = before.source()
+      this.problems.push(
+        new ConvergeError(
+          `${name} is declared twice with different props: first in ${before.role} ${before.event}${place ? ` (${place.file}:${place.line})` : ''}, again in ${resource.role} ${resource.event}`,
+          {
+            code: 'DECLARED_TWICE',
+            resource: name,
+            source: resource.source(),
+            hint: `one of them has to go, or both have to say the same; they differ in: ${differences(before, resource).join(', ')}`,
+            usage: true,
+          },
+        ),
+      )
+      return
+    }
+    const first = [...(options.when ?? []), ...afterOf(options)].map((handle) => handle.resource)
+    const providers = references(resource.props).map(({ provider }) => provider)
+    for (const needed of [...first.map(({ type, key }) => `${type} ${key}`), ...providers])
+      if (!this.byName.has(needed) && !needed.includes(' invalid '))
+        this.problems.push(
+          new ConvergeError(`${name} needs ${needed}, which is not declared before it`, {
+            code: 'UNKNOWN_REFERENCE',
+            resource: name,
+            source: resource.source(),
+            hint: 'declare it first: source order is run order',
+            usage: true,
+          }),
+        )
+    this.byName.set(name, resource)
+    this.declared.push(resource)
+  }
+
+  /** What was declared, or all problems at once. */
+  finish(): { resources: readonly PlannedResource[]; warnings: readonly string[] } {
+    throwProblems(this.problems, 'the recipes cannot be compiled')
+    return { resources: Object.freeze(this.declared), warnings: this.warned }
+  }
+}
+
+type Declared = PlannedResource
+
+function afterOf(options: CommonOptions): readonly Handle[] {
+  if (options.after === undefined) return []
+  return Array.isArray(options.after) ? options.after : [options.after as Handle]
+}
+
+/** Props parsed by the schema; where references stand only what surrounds them can be checked now. */
+export function checkProps(
+  definition: AnyDefinition,
+  props: object,
+  hasReferences: boolean,
+): { props: unknown } | { problems: ConvergeError[] } {
+  const result = definition.props.safeParse(props)
+  if (result.success) return { props: result.data }
+  const issues = hasReferences
+    ? result.error.issues.filter((issue) => !isReference(valueAt(props, issue.path)))
+    : result.error.issues
+  if (issues.length === 0) return { props: Object.freeze({ ...props }) }
+  return { problems: issues.map((issue) => propProblem(definition, props, issue)) }
+}
+
+function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue): ConvergeError {
+  const names = Object.keys((definition.props as { shape?: object }).shape ?? {})
+  if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
+    const unknown = issue.keys[0] ?? ''
+    return new ConvergeError(`${definition.type} has no prop ${issue.keys.join(', ')}`, {
+      code: 'UNKNOWN_PROP',
+      hint: nearest(unknown, names) ?? `it has: ${names.join(', ')}`,
+      usage: true,
+    })
+  }
+  const path = issue.path.map(String).join('.')
+  const value = valueAt(props, issue.path)
+  const got = value === undefined ? 'it is missing' : `got ${shown(value)}`
+  return new ConvergeError(`${definition.type}: prop ${path}: ${lower(issue.message)} (${got})`, {
+    code: 'INVALID_PROP',
+    hint: `converge resources ${definition.type} shows its props`,
+    usage: true,
+  })
+}
+
+function lower(message: string): string {
+  return message.replace(/^Invalid input: /, '')
+}
+
+function shown(value: unknown): string {
+  const text =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : isPlainObject(value) || Array.isArray(value)
+        ? JSON.stringify(value)
+        : String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at: unknown = value
+  for (const key of path) {
+    if (isReference(at)) return at
+    at = typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined
+  }
+  return at
+}
+
+/** Props with each reference replaced by a text that names it: good enough for an identity. */
+function placeholders(props: unknown): never {
+  return resolveReferences(props, (reference) => {
+    const text = `{${reference.provider}:${reference.output}}`
+    return reference.transform ? reference.transform(text as never) : text
+  }) as never
+}
+
+function sameDeclaration(a: Declared, b: Declared): boolean {
+  return differences(a, b).length === 0
+}
+
+function differences(a: Declared, b: Declared): string[] {
+  const [left, right] = [a, b].map((one) => ({
+    ...comparable(one.hasReferences ? placeholders(one.props) : one.props),
+    ...comparable(withNames(one.options)),
+  })) as [Record<string, unknown>, Record<string, unknown>]
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => !sameJson(left[key], right[key]))
+}
+
+function comparable(value: unknown): Record<string, unknown> {
+  return isPlainObject(value) ? (JSON.parse(JSON.stringify(value)) as Record<string, unknown>) : {}
+}
+
+function withNames(options: CommonOptions): Record<string, unknown> {
+  const names = (handles: readonly Handle[] | undefined) =>
+    handles?.map(({ resource }) => `${resource.type} ${resource.key}`)
+  return { ...options, when: names(options.when), after: undefined }
+}

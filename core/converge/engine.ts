@@ -1,0 +1,371 @@
+/** The one loop: read, desired, diff, apply, read back; for a run and for a dry run alike. */
+
+import type { Plan } from '../compile/compile.ts'
+import { checkProps } from '../compile/recipe.ts'
+import type { Host } from '../host/types.ts'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { digestOf, sameJson } from '../model/json.ts'
+import { type Reference, resolveReferences, Unknown } from '../model/reference.ts'
+import type { AnyDefinition, Check, Context, PlannedResource } from '../model/resource.ts'
+import { Secrets } from '../model/secrets.ts'
+import { seconds } from '../model/units.ts'
+import type { Counts, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
+import { StatePatch } from './patch.ts'
+import { ReadAhead } from './read_ahead.ts'
+
+export interface RunOptions {
+  readonly id: string
+  /** In a `plan` the host has to be an overlay: `apply` is run on it, or `predict` where there is one. */
+  readonly mode: 'run' | 'plan'
+  readonly handlers?: readonly Handlers[] | undefined
+  readonly secrets?: Secrets | undefined
+  /** Looked at between resources: once true, the run ends after the one under way. */
+  readonly interrupted?: (() => boolean) | undefined
+  /** Called when a resource's own deadline is over, to end what it runs. */
+  readonly onTimeout?: (() => void) | undefined
+}
+
+/** How a resource ended; what those need that refer to it. */
+interface Provided {
+  readonly definition: AnyDefinition
+  readonly outcome: Outcome
+  readonly state: unknown
+  readonly props: unknown
+}
+
+/**
+ * Converges a plan on a host.
+ * @throws only what a handler throws; what fails on the host is in the report
+ */
+export async function converge(plan: Plan, host: Host, options: RunOptions): Promise<RunReport> {
+  return new Run(plan, host, options).go()
+}
+
+class Run {
+  private readonly handlers: readonly Handlers[]
+  private readonly secrets: Secrets
+  private readonly provided = new Map<string, Provided>()
+  private readonly reports: ResourceReport[] = []
+  private readonly counts: Record<Outcome, number> = {
+    unchanged: 0,
+    changed: 0,
+    planned: 0,
+    unknown: 0,
+    skipped: 0,
+    failed: 0,
+  }
+  private readonly warnings: string[] = []
+  private readonly ahead: ReadAhead
+  private failed = false
+  private lastOutcome: Outcome = 'unchanged'
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly host: Host,
+    private readonly options: RunOptions,
+  ) {
+    this.handlers = options.handlers ?? []
+    this.secrets = options.secrets ?? new Secrets()
+    this.ahead = new ReadAhead(host, (resource) => this.context(resource, null))
+  }
+
+  async go(): Promise<RunReport> {
+    const { plan, options } = this
+    const began = performance.now()
+    const started = new Date().toISOString()
+    const head = { id: options.id, mode: options.mode, roles: plan.roles, events: plan.events, started }
+    for (const handler of this.handlers) handler.start?.({ ...head, resources: plan.resources.length })
+    for (const warning of plan.warnings) this.warn(warning)
+    let reached = 0
+    let interrupted = false
+    await this.prepare()
+    await this.ahead.start(plan.resources)
+    for (const resource of plan.resources) {
+      if (options.interrupted?.()) {
+        interrupted = true
+        break
+      }
+      reached++
+      const step = this.step(resource)
+      if (step instanceof Promise) await step
+      if (this.failed) break
+    }
+    const notReached = plan.resources.length - reached
+    const report: RunReport = {
+      ...head,
+      durationMs: performance.now() - began,
+      outcome: this.outcome(interrupted),
+      counts: { ...this.counts, notReached } satisfies Counts,
+      resources: this.reports,
+      warnings: this.warnings,
+    }
+    for (const handler of this.handlers) handler.end?.(report)
+    return report
+  }
+
+  private outcome(interrupted: boolean): RunReport['outcome'] {
+    const { changed, planned, unknown } = this.counts
+    if (this.failed) return 'failed'
+    if (interrupted) return 'interrupted'
+    if (changed > 0) return 'changed'
+    return planned + unknown > 0 ? 'planned' : 'unchanged'
+  }
+
+  private async prepare(): Promise<void> {
+    for (const definition of new Set(this.plan.resources.map((resource) => resource.definition)))
+      await definition.implementation.prepare?.()
+  }
+
+  /** Synchronous as long as nothing asks a process or a server: for thousands of files that is what makes it quick. */
+  private step(resource: PlannedResource): Promise<void> | void {
+    const began = performance.now()
+    try {
+      if (this.isPlain(resource)) {
+        const read = this.ahead.take(resource) ?? this.read(resource, resource.props, null)
+        if (!(read instanceof Promise)) {
+          const outcome = this.compare(resource, resource.props, null, read, began)
+          return outcome
+        }
+        return read
+          .then((now) => this.compare(resource, resource.props, null, now, began))
+          .catch((e) => this.fail(resource, e, began))
+      }
+      return this.guarded(resource, began).catch((error) => this.fail(resource, error, began))
+    } catch (error) {
+      this.fail(resource, error, began)
+    }
+  }
+
+  /** Nothing to ask before it is read. */
+  private isPlain({ hasReferences, options }: PlannedResource): boolean {
+    return !hasReferences && options.when === undefined && options.onlyIf === undefined && options.notIf === undefined
+  }
+
+  private async guarded(resource: PlannedResource, began: number): Promise<void> {
+    const { options, definition, name } = resource
+    const reason = (await this.refusedBy(options.onlyIf, true)) ?? (await this.refusedBy(options.notIf, false))
+    if (reason !== null) return this.finish(resource, { outcome: 'skipped', reason }, began)
+
+    const props = this.resolve(resource)
+    if (props instanceof Unknown) return this.unknown(resource, props, began)
+    const cause = this.causeOf(resource)
+    const gate = cause !== null && definition.when !== 'cause' ? `when ${name}` : null
+    if (gate !== null && this.host.recorded(gate) === cause) {
+      if (this.plan.needed.has(name))
+        this.provide(resource, 'unchanged', props, await this.read(resource, props, cause))
+      return this.finish(resource, { outcome: 'unchanged' }, began)
+    }
+    const now = await (this.ahead.take(resource) ?? this.read(resource, props, cause))
+    await this.compare(resource, props, cause, now, began)
+    if (gate !== null && cause !== null && this.lastOutcome !== 'failed') this.host.record(gate, cause)
+  }
+
+  private read(resource: PlannedResource, props: unknown, cause: string | null): unknown {
+    return resource.definition.implementation.read(this.host, props, this.context(resource, cause))
+  }
+
+  private compare(
+    resource: PlannedResource,
+    props: unknown,
+    cause: string | null,
+    now: unknown,
+    began: number,
+  ): Promise<void> | void {
+    const desired = resource.definition.implementation.desired(props, now, this.context(resource, cause))
+    if (!sameJson(now, desired))
+      return this.change(resource, props, cause, now, desired, began).catch((e) => this.fail(resource, e, began))
+    if (this.plan.needed.has(resource.name)) this.provide(resource, 'unchanged', props, now)
+    this.finish(resource, { outcome: 'unchanged' }, began)
+  }
+
+  private async change(
+    resource: PlannedResource,
+    props: unknown,
+    cause: string | null,
+    now: unknown,
+    desired: unknown,
+    began: number,
+  ): Promise<void> {
+    const { name, options } = resource
+    const context = this.context(resource, cause)
+    this.ahead.forget()
+    for (const handler of this.handlers) handler.applying?.(name)
+    const patch = await StatePatch.between(now, desired, {
+      secrets: this.secrets,
+      sensitive: options.sensitive ?? false,
+    })
+    let tries = 0
+    for (;;) {
+      try {
+        await this.withDeadline(resource, () => this.applyOnce(resource, props, { now, desired }, context))
+        break
+      } catch (error) {
+        if (tries >= (options.retries ?? 0)) throw error
+        tries++
+        this.warn(`${name}: ${asConvergeError(error).message}; trying again (${tries} of ${options.retries})`)
+        await this.host.sleep(options.retryDelay ?? seconds(2))
+      }
+    }
+    this.provide(resource, 'changed', props, desired)
+    this.finish(
+      resource,
+      { outcome: this.options.mode === 'plan' ? 'planned' : 'changed', patch: patch.operations, texts: patch.texts },
+      began,
+    )
+  }
+
+  private async applyOnce(
+    resource: PlannedResource,
+    props: unknown,
+    change: { now: unknown; desired: unknown },
+    context: Context,
+  ): Promise<void> {
+    const { implementation } = resource.definition
+    if (this.options.mode === 'plan' && implementation.predict) {
+      implementation.predict(this.host, props, change, context)
+      return
+    }
+    await implementation.apply(this.host, props, change, context)
+    const after = await implementation.read(this.host, props, context)
+    const wanted = implementation.desired(props, after, context)
+    if (sameJson(after, wanted)) return
+    const left = await StatePatch.between(after, wanted, {
+      secrets: this.secrets,
+      sensitive: resource.options.sensitive ?? false,
+    })
+    throw new ConvergeError('it was applied, and still is not as declared', {
+      code: 'NOT_CONVERGED',
+      attempted: 'read back',
+      output: left.operations.map((operation) => JSON.stringify(operation)).join('\n'),
+      hint: 'something else changes it at the same time, or the resource type has a fault',
+    })
+  }
+
+  private async withDeadline(resource: PlannedResource, work: () => Promise<void>): Promise<void> {
+    const limit = resource.options.timeout
+    if (limit === undefined) return work()
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.options.onTimeout?.()
+        reject(new ConvergeError(`it was not done within ${limit}`, { code: 'TIMEOUT', attempted: 'apply' }))
+      }, limit.ms)
+    })
+    try {
+      await Promise.race([work(), over])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Why a guard keeps the resource from being looked at, or null. */
+  private async refusedBy(guard: boolean | Check | undefined, wanted: boolean): Promise<string | null> {
+    if (guard === undefined) return null
+    const word = wanted ? 'only if' : 'not if'
+    if (typeof guard === 'boolean') return guard === wanted ? null : `${word}: the node says otherwise`
+    return (await guard.check(this.host)) === wanted ? null : `${word} ${guard.description}`
+  }
+
+  private resolve(resource: PlannedResource): unknown {
+    if (!resource.hasReferences) return resource.props
+    const props = resolveReferences(resource.props, (reference) => this.lookUp(reference))
+    if (props instanceof Unknown) return props
+    const parsed = checkProps(resource.definition, props as object, false)
+    if ('props' in parsed) return parsed.props
+    throw parsed.problems[0]
+  }
+
+  private lookUp(reference: Reference): unknown {
+    const provider = this.provided.get(reference.provider)
+    if (provider === undefined || provider.outcome === 'failed')
+      throw new ConvergeError(`it refers to ${reference.provider}, which ${provider ? 'failed' : 'was skipped'}`, {
+        code: 'NO_VALUE',
+        hint: 'give it the same guard, or let the run stop there',
+      })
+    if (provider.outcome === 'unknown') return new Unknown(reference.provider)
+    if (reference.output === 'digest') return this.digest(reference.provider)
+    const { implementation } = provider.definition
+    const outputs = implementation.outputs?.(provider.props, provider.state) as Record<string, unknown> | undefined
+    if (outputs === undefined || !(reference.output in outputs))
+      throw new ConvergeError(`${reference.provider} has no output ${reference.output}`, {
+        code: 'NO_OUTPUT',
+        hint: outputs ? `it has: digest, ${Object.keys(outputs).join(', ')}` : 'it has only: digest',
+      })
+    const value = outputs[reference.output]
+    if (value instanceof Unknown) return value
+    return reference.transform ? reference.transform(value as never) : value
+  }
+
+  private digest(name: string): string {
+    const provider = this.provided.get(name)
+    if (provider === undefined) return 'skipped'
+    if (provider.outcome === 'unknown') return `unknown ${name}`
+    if (provider.outcome === 'failed') return 'failed'
+    const print = provider.definition.implementation.fingerprint
+    return digestOf(print ? print(provider.props, provider.state) : provider.state)
+  }
+
+  private causeOf({ options }: PlannedResource): string | null {
+    if (options.when === undefined) return null
+    return digestOf(options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`)))
+  }
+
+  private unknown(resource: PlannedResource, value: Unknown, began: number): void {
+    this.provide(resource, 'unknown', resource.props, null)
+    this.finish(resource, { outcome: 'unknown', reason: value.toString() }, began)
+  }
+
+  private provide(resource: PlannedResource, outcome: Outcome, props: unknown, state: unknown): void {
+    if (this.plan.needed.has(resource.name))
+      this.provided.set(resource.name, { definition: resource.definition, outcome, state, props })
+  }
+
+  private fail(resource: PlannedResource, thrown: unknown, began: number): void {
+    const { options, name } = resource
+    const error = asConvergeError(thrown).at({ resource: name, source: resource.source() })
+    this.failed = options.ignoreFailure !== true
+    this.ahead.forget()
+    this.provide(resource, 'failed', resource.props, null)
+    const failure = this.secrets.maskDeep(error.toJSON()) as unknown as ResourceReport['failure']
+    this.finish(resource, { outcome: 'failed', failure, ignored: !this.failed }, began)
+  }
+
+  private finish(
+    resource: PlannedResource,
+    what: Pick<ResourceReport, 'outcome' | 'patch' | 'reason' | 'failure' | 'ignored' | 'texts'>,
+    began: number,
+  ): void {
+    // A failure that may be ignored must not be counted as one that ends the run, nor as "unchanged".
+    this.counts[what.outcome]++
+    this.lastOutcome = what.outcome
+    if (this.handlers.length === 0 && what.outcome === 'unchanged') return
+    const { name, type, key, role, event } = resource
+    const report: ResourceReport = { name, type, key, role, event, ...what, durationMs: performance.now() - began }
+    if (what.outcome !== 'unchanged') {
+      const { texts: _, ...kept } = report
+      this.reports.push(kept)
+    }
+    for (const handler of this.handlers) handler.resource?.(report)
+  }
+
+  private context(resource: PlannedResource, cause: string | null): Context {
+    const { name } = resource
+    return {
+      cause,
+      name,
+      progress: (line) => {
+        const masked = this.secrets.mask(line)
+        for (const handler of this.handlers) handler.progress?.(name, masked)
+      },
+      warn: (message) => this.warn(`${name}: ${message}`),
+      secret: (value) => this.secrets.add(value),
+    }
+  }
+
+  private warn(message: string): void {
+    const masked = this.secrets.mask(message)
+    if (this.warnings.includes(masked)) return
+    this.warnings.push(masked)
+    for (const handler of this.handlers) handler.warn?.(masked)
+  }
+}

@@ -1,0 +1,59 @@
+/** The change from one state to another as an RFC 6902 patch, fit to be shown and stored. */
+import { createHash } from 'node:crypto'
+import type { Operation } from 'fast-json-patch'
+import type { Secrets } from '../model/secrets.ts'
+
+const longest = 4096
+
+export class StatePatch {
+  private constructor(
+    readonly operations: readonly Operation[],
+    /** Contents before and after where the change is one of text that may be shown. */
+    readonly texts: { readonly before: string; readonly after: string } | null,
+  ) {}
+
+  static async between(
+    now: unknown,
+    desired: unknown,
+    how: { secrets: Secrets; sensitive: boolean },
+  ): Promise<StatePatch> {
+    // Loaded with the first change: a run with nothing to do does without.
+    const { default: jsonPatch } = await import('fast-json-patch')
+    const [before, after] = [asObject(now), asObject(desired)]
+    const operations = jsonPatch.compare(before, after).map((operation) => presentable(operation, how))
+    return new StatePatch(operations, how.sensitive ? null : texts(before, after, how.secrets))
+  }
+}
+
+function asObject(state: unknown): object {
+  return typeof state === 'object' && state !== null ? state : { value: state }
+}
+
+function texts(before: object, after: object, secrets: Secrets): StatePatch['texts'] {
+  const [old, young] = [contentOf(before), contentOf(after)]
+  if (young === null || old === young) return null
+  return { before: secrets.mask(old ?? ''), after: secrets.mask(young) }
+}
+
+function contentOf(state: object): string | null {
+  return 'content' in state && typeof state.content === 'string' ? state.content : null
+}
+
+function presentable(operation: Operation, how: { secrets: Secrets; sensitive: boolean }): Operation {
+  if (!('value' in operation)) return operation
+  const isContent = operation.path.startsWith('/content')
+  const value: unknown = how.sensitive && isContent ? '(sensitive)' : shorten(operation.value, how.secrets)
+  return { ...operation, value } as Operation
+}
+
+function shorten(value: unknown, secrets: Secrets): unknown {
+  if (typeof value === 'string') {
+    const masked = secrets.mask(value)
+    if (masked.length <= longest) return masked
+    const digest = createHash('sha256').update(value).digest('hex')
+    return `(${Buffer.byteLength(value)} bytes, sha256 ${digest})`
+  }
+  if (Array.isArray(value)) return value.map((item) => shorten(item, secrets))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shorten(item, secrets)]))
+}

@@ -1,0 +1,146 @@
+/** Runs commands: as another account, with a bare environment, a deadline for the whole process group, and output kept for errors. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { ConvergeError } from '../model/errors.ts'
+import { minutes } from '../model/units.ts'
+import type { Account, CommandOptions, CommandResult } from './types.ts'
+
+const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** What of the caller's environment every command gets: how to reach the network, nothing else. */
+const passedOn =
+  /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
+const maxOutput = 32 * 1024 * 1024
+const killGrace = 5000
+
+export interface Identity {
+  readonly account: Account
+  /** Set where the command runs as somebody else than converge. */
+  readonly uid?: number
+  readonly gid?: number
+}
+
+const running = new Set<ChildProcess>()
+
+/** Ends every running command at once; for the second Ctrl-C. */
+export function killRunning(signal: NodeJS.Signals): void {
+  for (const child of running) signalGroup(child, signal)
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+export function commandEnvironment(identity: Identity, own: Readonly<Record<string, string>>): Record<string, string> {
+  const environment: Record<string, string> = {}
+  for (const name in process.env) if (passedOn.test(name)) environment[name] = process.env[name] ?? ''
+  const other = identity.uid !== undefined
+  return {
+    ...environment,
+    PATH: other ? securePath : (process.env.PATH ?? securePath),
+    HOME: identity.account.home,
+    USER: identity.account.name,
+    LOGNAME: identity.account.name,
+    LANG: 'C.UTF-8',
+    ...own,
+  }
+}
+
+export async function runCommand(
+  argv: readonly string[],
+  identity: Identity,
+  options: CommandOptions,
+): Promise<CommandResult> {
+  const [program, ...args] = argv
+  if (program === undefined) throw new ConvergeError('a command needs at least a program', { code: 'INTERNAL' })
+  const limit = options.timeout ?? minutes(10)
+  const child = spawn(program, args, {
+    cwd: options.cwd ?? '/',
+    env: commandEnvironment(identity, options.environment ?? {}),
+    // A process group of its own: Ctrl-C at the terminal is ours to handle, and a deadline ends the children too.
+    detached: true,
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(identity.uid === undefined ? {} : { uid: identity.uid }),
+    ...(identity.gid === undefined ? {} : { gid: identity.gid }),
+  })
+  running.add(child)
+  const stdout = collect(child.stdout, options.onLine)
+  const stderr = collect(child.stderr, options.onLine)
+  if (options.input !== undefined) {
+    // A command that ends without reading its input is judged by its exit status, not by the broken pipe.
+    child.stdin?.on('error', () => undefined)
+    child.stdin?.end(options.input)
+  }
+  let timedOut = false
+  let killer: NodeJS.Timeout | undefined
+  const timer = setTimeout(() => {
+    timedOut = true
+    signalGroup(child, 'SIGTERM')
+    killer = setTimeout(() => signalGroup(child, 'SIGKILL'), killGrace)
+  }, limit.ms)
+  try {
+    const { status, signal } = await ended(child, program, options)
+    const result = { status: status ?? 128, stdout: stdout(), stderr: stderr() }
+    if (timedOut) throw failed(argv, `did not end within ${limit}`, result, 'COMMAND_TIMEOUT')
+    if (signal !== null) throw failed(argv, `was ended by ${signal}`, result)
+    const accepted = options.accept ?? [0]
+    if (accepted !== 'any' && !accepted.includes(result.status))
+      throw failed(argv, `exited with status ${result.status}`, result)
+    return result
+  } finally {
+    clearTimeout(timer)
+    clearTimeout(killer)
+    running.delete(child)
+  }
+}
+
+function ended(
+  child: ChildProcess,
+  program: string,
+  options: CommandOptions,
+): Promise<{ status: number | null; signal: NodeJS.Signals | null }> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      const missing = error.code === 'ENOENT'
+      const what = missing
+        ? `cannot run ${program}: no such program${options.cwd ? `, or no such directory ${options.cwd}` : ''}`
+        : `cannot run ${program}: ${error.message}`
+      reject(new ConvergeError(what, { code: missing ? 'NO_PROGRAM' : 'COMMAND_FAILED', cause: error }))
+    })
+    child.once('close', (status, signal) => resolve({ status, signal }))
+  })
+}
+
+function collect(stream: NodeJS.ReadableStream | null, onLine: ((line: string) => void) | undefined): () => string {
+  const chunks: string[] = []
+  let length = 0
+  let rest = ''
+  stream?.setEncoding('utf8')
+  stream?.on('data', (chunk: string) => {
+    length += chunk.length
+    chunks.push(chunk)
+    // Keep the end: that is where errors are.
+    while (length > maxOutput && chunks.length > 1) length -= chunks.shift()?.length ?? 0
+    if (!onLine) return
+    const lines = (rest + chunk).split(/\r\n|\n|\r/)
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine(line)
+  })
+  stream?.on('end', () => {
+    if (onLine && rest !== '') onLine(rest)
+  })
+  return () => chunks.join('')
+}
+
+function failed(argv: readonly string[], what: string, result: CommandResult, code = 'COMMAND_FAILED'): ConvergeError {
+  const lines = `${result.stdout}\n${result.stderr}`.split('\n').filter((line) => line.trim() !== '')
+  return new ConvergeError(`${shellWords(argv)} ${what}`, { code, output: lines.slice(-25).join('\n') })
+}
+
+/** A command as a person would type it. */
+export function shellWords(argv: readonly string[]): string {
+  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ')
+}

@@ -1,0 +1,105 @@
+/** HTTP requests over TCP or a unix socket, and downloads into files. */
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ConvergeError } from '../model/errors.ts'
+import { minutes, seconds } from '../model/units.ts'
+import type { DownloadOptions, RequestOptions, Response } from './types.ts'
+
+export async function request(options: RequestOptions): Promise<Response> {
+  const http = await import('node:http')
+  const limit = options.timeout ?? seconds(10)
+  const where = options.socketPath ?? `${options.host ?? '127.0.0.1'}:${options.port ?? 80}`
+  return new Promise((resolve, reject) => {
+    const target = options.socketPath
+      ? { socketPath: options.socketPath }
+      : { host: options.host ?? '127.0.0.1', port: options.port ?? 80 }
+    const sent = http.request(
+      {
+        ...target,
+        method: options.method ?? 'GET',
+        path: options.path ?? '/',
+        headers: { Connection: 'close', ...options.headers },
+      },
+      (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+        answer.on('error', reject)
+        answer.on('end', () => {
+          clearTimeout(timer)
+          const headers: Record<string, string> = {}
+          for (const [name, value] of Object.entries(answer.headers)) headers[name] = String(value)
+          resolve({ status: answer.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString('utf8') })
+        })
+      },
+    )
+    const timer = setTimeout(() => {
+      sent.destroy(new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' }))
+    }, limit.ms)
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      if (error instanceof ConvergeError) return reject(error)
+      reject(
+        new ConvergeError(`cannot talk to ${where}: ${error.message}`, {
+          code: error.code ?? 'REQUEST_FAILED',
+          cause: error,
+        }),
+      )
+    })
+    sent.end(options.body)
+  })
+}
+
+export async function listening(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const { connect } = await import('node:net')
+  return new Promise((resolve) => {
+    const socket = connect({ port, host })
+    const answer = (open: boolean) => {
+      socket.destroy()
+      resolve(open)
+    }
+    socket.setTimeout(2000, () => answer(false))
+    socket.once('connect', () => answer(true))
+    socket.once('error', () => answer(false))
+  })
+}
+
+/** Streams a URL into `path` (made anew, mode 0600) and checks its digest; the caller renames it. */
+export async function fetchInto(url: string, path: string, options: DownloadOptions): Promise<void> {
+  const limit = options.timeout ?? minutes(10)
+  const headers: Record<string, string> = {}
+  if (options.user !== undefined)
+    headers.Authorization = `Basic ${Buffer.from(`${options.user}:${options.password ?? ''}`).toString('base64')}`
+  const shown = url.replace(/\/\/[^/@]*@/, '//')
+  let response: globalThis.Response
+  try {
+    response = await fetch(url, { headers, signal: AbortSignal.timeout(limit.ms) })
+  } catch (error) {
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
+    throw new ConvergeError(`cannot fetch ${shown}: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
+  }
+  if (!response.ok || response.body === null)
+    throw new ConvergeError(`cannot fetch ${shown}: the server answered ${response.status} ${response.statusText}`, {
+      code: 'DOWNLOAD_FAILED',
+      hint: response.status === 401 ? 'give user and password for it' : undefined,
+    })
+  const hash = createHash('sha256')
+  const hashing = new Transform({
+    transform(chunk: Buffer, _, done) {
+      hash.update(chunk)
+      done(null, chunk)
+    },
+  })
+  await pipeline(
+    Readable.fromWeb(response.body as import('node:stream/web').ReadableStream),
+    hashing,
+    createWriteStream(path, { flags: 'wx', mode: 0o600 }),
+  )
+  const digest = hash.digest('hex')
+  if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)
+    throw new ConvergeError(`${shown} has the sha256 ${digest}, not ${options.sha256}`, {
+      code: 'CHECKSUM_MISMATCH',
+      hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+    })
+}

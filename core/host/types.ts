@@ -1,0 +1,152 @@
+/** The Host port: all that the engine and its resources may ask of a machine, and do to it. */
+import type { Duration } from '../model/units.ts'
+
+export type FileKind = 'file' | 'directory' | 'link' | 'other'
+
+export interface FileStat {
+  readonly kind: FileKind
+  /** Four octal digits, e.g. `0640`. */
+  readonly mode: string
+  readonly uid: number
+  readonly gid: number
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface Account {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly home: string
+  readonly shell: string
+}
+
+export interface Group {
+  readonly name: string
+  readonly gid: number
+  readonly members: readonly string[]
+}
+
+export interface CommandOptions {
+  /** Account to run as; default: the account that runs converge. */
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+  readonly cwd?: string | undefined
+  /** Added to PATH, HOME, USER, LANG of the account; nothing else is inherited. */
+  readonly environment?: Readonly<Record<string, string>> | undefined
+  readonly input?: string | undefined
+  /** Default: 10 minutes. The whole process group is killed when it is over. */
+  readonly timeout?: Duration | undefined
+  /** Exit statuses that are no failure; default: only 0. `'any'` never throws for the status. */
+  readonly accept?: readonly number[] | 'any' | undefined
+  /** Called with each line of output as it comes (stdout and stderr together). */
+  readonly onLine?: ((line: string) => void) | undefined
+}
+
+export interface CommandResult {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RequestOptions {
+  /** A unix socket to talk to, instead of `host`/`port`. */
+  readonly socketPath?: string | undefined
+  /** Default: 127.0.0.1. */
+  readonly host?: string | undefined
+  readonly port?: number | undefined
+  /** Default: GET. */
+  readonly method?: string | undefined
+  /** Default: `/`. */
+  readonly path?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: string | undefined
+  /** Default: 10 seconds. */
+  readonly timeout?: Duration | undefined
+}
+
+export interface Response {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Looks, and changes nothing. Local files are read synchronously: measured, it costs a tenth of the promises. */
+export interface HostReader {
+  /** The account that runs converge. */
+  readonly self: Account
+  readonly isRoot: boolean
+  /** What the path itself is (links are not followed), or null where nothing is. */
+  lstat(path: string): FileStat | null
+  /** The same with links followed; null for a dangling one. */
+  stat(path: string): FileStat | null
+  /** Content of a file as UTF-8, or null where there is none. */
+  readText(path: string): string | null
+  readBytes(path: string): Buffer | null
+  readLink(path: string): string | null
+  /** Names in a directory, sorted; empty where there is none. */
+  list(path: string): string[]
+  /** Whether the account that runs converge may write there. */
+  writable(path: string): boolean
+  account(name: string): Account | null
+  accountById(uid: number): Account | null
+  groupNamed(name: string): Group | null
+  groupById(gid: number): Group | null
+  /** The full path of a program on the PATH, or null. */
+  which(program: string): string | null
+  /** Runs a command that only looks. */
+  query(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  /** An HTTP request that only looks; also over a unix socket. */
+  request(options: RequestOptions): Promise<Response>
+  /** Whether a TCP connection to the port is accepted. */
+  listening(port: number, host?: string): Promise<boolean>
+  /** An answer that holds until the next change on this host; asked once for all who want it. */
+  cached<T>(key: string, ask: () => Promise<T>): Promise<T>
+  /** An answer from outside the host that must stay the same for the whole run, e.g. the tip of a remote branch. */
+  once<T>(key: string, ask: () => Promise<T>): Promise<T>
+  /** What an earlier success was recorded with, see `Host.record`; survives crashes and reboots. */
+  recorded(key: string): string | null
+  /** Seconds since 1970 by the host's clock. */
+  now(): number
+}
+
+export interface WriteOptions {
+  /** Four octal digits; default: that of the file replaced, else 0644. */
+  readonly mode?: string | undefined
+  readonly owner?: string | undefined
+  readonly group?: string | undefined
+}
+
+/** Looks and changes. Every change of content is atomic: a reader sees the old or the new, never a part. */
+export interface Host extends HostReader {
+  /** Writes beside, sets mode and owner, and renames over; a link at `path` is replaced, not followed. */
+  writeFile(path: string, content: string | Buffer, options?: WriteOptions): void
+  /** Makes one directory; its parent has to be there. */
+  makeDirectory(path: string, options?: WriteOptions): void
+  /** Points a symbolic link at `target` by rename(2); there is no moment without it. */
+  replaceLink(path: string, target: string, options?: Pick<WriteOptions, 'owner' | 'group'>): void
+  rename(from: string, to: string): void
+  /** Removes a file, a link, or a directory with all below it; nothing there is fine. */
+  remove(path: string): void
+  setMode(path: string, mode: string): void
+  setOwner(path: string, owner: string | undefined, group: string | undefined): void
+  run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  /** A request that may change something, e.g. a call of supervisor's. */
+  send(options: RequestOptions): Promise<Response>
+  sleep(time: Duration): Promise<void>
+  /** Runs `work` while no other process on this host holds the same lock; waits for it up to `wait`. */
+  locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T>
+  /** Remembers that something was done for a given digest. */
+  record(key: string, value: string): void
+  /** Fetches a URL into a file (write beside, rename); basic auth where given. */
+  download(url: string, path: string, options?: DownloadOptions): Promise<void>
+}
+
+export interface DownloadOptions extends WriteOptions {
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+  /** Hex digest the content must have. */
+  readonly sha256?: string | undefined
+  /** Default: 10 minutes. */
+  readonly timeout?: Duration | undefined
+}

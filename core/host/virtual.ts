@@ -1,0 +1,499 @@
+/**
+ * A host in memory, over nothing or over another host.
+ *
+ * Over nothing it makes unit tests fast and can be killed at any change. Over the real host it is the overlay of a dry run:
+ * what earlier resources would write is there for later ones to read, and nothing reaches the disk.
+ */
+import { ConvergeError } from '../model/errors.ts'
+import type { Duration } from '../model/units.ts'
+import { parseAccounts, parseGroups } from './accounts.ts'
+import type {
+  Account,
+  CommandOptions,
+  CommandResult,
+  DownloadOptions,
+  FileKind,
+  FileStat,
+  Group,
+  Host,
+  HostReader,
+  RequestOptions,
+  Response,
+  WriteOptions,
+} from './types.ts'
+
+interface Entry {
+  readonly kind: FileKind
+  mode: string
+  uid: number
+  gid: number
+  readonly content: Buffer | string
+  readonly target: string
+}
+
+/** Answers a command of the tests' host; null: no such program. */
+export type CommandHandler = (
+  argv: readonly string[],
+  options: CommandOptions,
+  host: VirtualHost,
+) => Partial<CommandResult> | null
+export type RequestHandler = (options: RequestOptions, host: VirtualHost) => Response | null
+
+export interface VirtualOptions {
+  /** What lies below; default: an empty machine with root only. */
+  readonly base?: HostReader | undefined
+  readonly self?: Account | undefined
+  readonly commands?: CommandHandler | undefined
+  readonly requests?: RequestHandler | undefined
+  /** Called before each change with its number from 1; throwing there is a kill. */
+  readonly beforeChange?: ((count: number, what: string) => void) | undefined
+  /** Content served to `download`, by URL. */
+  readonly downloads?: Readonly<Record<string, string | Buffer>> | undefined
+}
+
+const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bin/bash' }
+const maxLinks = 40
+
+export class VirtualHost implements Host {
+  readonly self: Account
+  readonly isRoot: boolean
+  /** What was changed, in order; for tests. */
+  readonly changes: string[] = []
+  /** Seconds since 1970. */
+  clock = 1_700_000_000
+  private readonly entries = new Map<string, Entry | null>()
+  private readonly children = new Map<string, Set<string>>()
+  private readonly records = new Map<string, string>()
+  private answers = new Map<string, Promise<unknown>>()
+  private readonly onceAnswers = new Map<string, Promise<unknown>>()
+  private readonly base: HostReader | undefined
+
+  constructor(private readonly options: VirtualOptions = {}) {
+    this.base = options.base
+    this.self = options.self ?? options.base?.self ?? root
+    this.isRoot = this.self.uid === 0
+    if (this.base) return
+    for (const path of ['/', '/etc', '/var', '/var/lib', '/tmp', '/usr', '/usr/bin', '/srv', '/root', '/home', '/run'])
+      this.put(path, 'directory', '0755')
+    this.put('/etc/passwd', 'file', '0644', 'root:x:0:0:root:/root:/bin/bash\n')
+    this.put('/etc/group', 'file', '0644', 'root:x:0:\n')
+  }
+
+  /** Sets up a file for a test; its directories are made. */
+  given(path: string, content: string | { readonly link: string } | null, mode?: string): this {
+    for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1))
+      if (this.entry(path.slice(0, at)) === null) this.put(path.slice(0, at), 'directory', '0755')
+    if (content === null) this.put(path, 'directory', mode ?? '0755')
+    else if (typeof content === 'string') this.put(path, 'file', mode ?? '0644', content)
+    else this.put(path, 'link', '0777', '', content.link)
+    return this
+  }
+
+  lstat(path: string): FileStat | null {
+    const real = this.resolveParent(path)
+    return real === null ? null : this.describe(real)
+  }
+
+  stat(path: string): FileStat | null {
+    const real = this.resolve(path)
+    return real === null ? null : this.describe(real)
+  }
+
+  readText(path: string): string | null {
+    const bytes = this.readBytes(path)
+    return bytes === null ? null : bytes.toString('utf8')
+  }
+
+  readBytes(path: string): Buffer | null {
+    const real = this.resolve(path)
+    if (real === null) return null
+    const own = this.entries.get(real)
+    if (own === undefined) return this.base?.readBytes(real) ?? null
+    if (own === null) return null
+    if (own.kind === 'directory') throw systemError('EISDIR', 'read', path)
+    return Buffer.from(own.content)
+  }
+
+  readLink(path: string): string | null {
+    const real = this.resolveParent(path)
+    if (real === null) return null
+    const own = this.entries.get(real)
+    if (own === undefined) return this.base?.lstat(real)?.kind === 'link' ? (this.base.readLink(real) ?? null) : null
+    if (own === null) return null
+    if (own.kind !== 'link') throw systemError('EINVAL', 'readlink', path)
+    return own.target
+  }
+
+  list(path: string): string[] {
+    const real = this.resolve(path)
+    if (real === null || this.describe(real)?.kind !== 'directory') return []
+    const names = new Set(this.entries.get(real) === undefined ? this.base?.list(real) : [])
+    for (const name of this.children.get(real) ?? []) {
+      if (this.entries.get(join(real, name)) === null) names.delete(name)
+      else names.add(name)
+    }
+    return [...names].sort()
+  }
+
+  writable(path: string): boolean {
+    const real = this.resolve(path)
+    if (real === null) return false
+    if (this.entries.get(real) !== undefined || !this.base) return true
+    return this.base.writable(real)
+  }
+
+  account(name: string): Account | null {
+    return this.accounts().find((account) => account.name === name) ?? null
+  }
+
+  accountById(uid: number): Account | null {
+    return this.accounts().find((account) => account.uid === uid) ?? null
+  }
+
+  groupNamed(name: string): Group | null {
+    return this.groups().find((group) => group.name === name) ?? null
+  }
+
+  groupById(gid: number): Group | null {
+    return this.groups().find((group) => group.gid === gid) ?? null
+  }
+
+  which(program: string): string | null {
+    const candidates = program.includes('/')
+      ? [program]
+      : ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin'].map((d) => `${d}/${program}`)
+    for (const path of candidates) if (this.stat(path)?.kind === 'file') return path
+    return program.includes('/') ? null : (this.base?.which(program) ?? null)
+  }
+
+  query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    if (this.base) return this.base.query(argv, options)
+    return this.command(argv, options)
+  }
+
+  request(options: RequestOptions): Promise<Response> {
+    if (this.base) return this.base.request(options)
+    return this.answer(options)
+  }
+
+  listening(port: number, host?: string): Promise<boolean> {
+    if (this.base) return this.base.listening(port, host)
+    return this.answer({ port, host }).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
+    // What is asked of the machine below holds for the whole dry run: nothing changes there.
+    return this.base ? this.base.cached(key, ask) : remember(this.answers, key, ask)
+  }
+
+  once<T>(key: string, ask: () => Promise<T>): Promise<T> {
+    return this.base ? this.base.once(key, ask) : remember(this.onceAnswers, key, ask)
+  }
+
+  recorded(key: string): string | null {
+    return this.records.get(key) ?? this.base?.recorded(key) ?? null
+  }
+
+  now(): number {
+    return this.base?.now() ?? this.clock
+  }
+
+  writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
+    const real = this.target(path, 'open')
+    const before = this.describe(real)
+    if (before?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
+    const [uid, gid] = this.ids(options)
+    this.change(`write ${path}`)
+    const mode = options.mode ?? (before?.kind === 'file' ? before.mode : '0644')
+    this.put(real, 'file', mode, content, '', uid, gid)
+  }
+
+  makeDirectory(path: string, options: WriteOptions = {}): void {
+    const real = this.target(path, 'mkdir')
+    if (this.describe(real) !== null) throw systemError('EEXIST', 'mkdir', path)
+    const [uid, gid] = this.ids(options)
+    this.change(`mkdir ${path}`)
+    this.put(real, 'directory', options.mode ?? '0755', '', '', uid, gid)
+  }
+
+  replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
+    const real = this.target(path, 'symlink')
+    if (this.describe(real)?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
+    const [uid, gid] = this.ids(options)
+    this.change(`link ${path} -> ${target}`)
+    this.put(real, 'link', '0777', '', target, uid, gid)
+  }
+
+  rename(from: string, to: string): void {
+    const [source, target] = [this.target(from, 'rename'), this.target(to, 'rename')]
+    if (this.describe(source) === null) throw systemError('ENOENT', 'rename', from)
+    this.change(`rename ${from} -> ${to}`)
+    this.move(source, target)
+  }
+
+  remove(path: string): void {
+    const real = this.resolveParent(path)
+    if (real === null || this.describe(real) === null) return
+    this.change(`remove ${path}`)
+    this.forget(real)
+  }
+
+  setMode(path: string, mode: string): void {
+    const entry = this.own(this.resolve(path), path)
+    this.change(`chmod ${mode} ${path}`)
+    entry.mode = mode
+  }
+
+  setOwner(path: string, owner: string | undefined, group: string | undefined): void {
+    const entry = this.own(this.resolveParent(path), path)
+    const [uid, gid] = this.ids({ owner, group })
+    this.change(`chown ${owner ?? ''}:${group ?? ''} ${path}`)
+    if (owner !== undefined) entry.uid = uid
+    if (group !== undefined) entry.gid = gid
+  }
+
+  async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    if (this.base) throw notPredictable(argv.join(' '))
+    this.change(`run ${argv.join(' ')}`)
+    return this.command(argv, options)
+  }
+
+  async send(options: RequestOptions): Promise<Response> {
+    if (this.base) throw notPredictable(`${options.method ?? 'GET'} ${options.path ?? '/'}`)
+    this.change(`send ${options.method ?? 'GET'} ${options.path ?? '/'} ${options.body ?? ''}`)
+    return this.answer(options)
+  }
+
+  async sleep(time: Duration): Promise<void> {
+    this.clock += time.ms / 1000
+  }
+
+  locked<T>(_path: string, _wait: Duration, work: () => Promise<T>): Promise<T> {
+    return work()
+  }
+
+  record(key: string, value: string): void {
+    this.change(`record ${key}`)
+    this.records.set(key, value)
+  }
+
+  async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
+    if (this.base) throw notPredictable(`fetch ${url}`)
+    const content = this.options.downloads?.[url]
+    if (content === undefined)
+      throw new ConvergeError(`cannot fetch ${url}: the server answered 404`, { code: 'DOWNLOAD_FAILED' })
+    this.writeFile(path, content, options)
+  }
+
+  private change(what: string): void {
+    this.answers = new Map()
+    this.changes.push(what)
+    this.options.beforeChange?.(this.changes.length, what)
+  }
+
+  private async command(argv: readonly string[], options: CommandOptions): Promise<CommandResult> {
+    const result = this.options.commands?.(argv, options, this) ?? null
+    if (result === null) throw new ConvergeError(`cannot run ${argv[0]}: no such program`, { code: 'NO_PROGRAM' })
+    const complete = { status: 0, stdout: '', stderr: '', ...result }
+    const accepted = options.accept ?? [0]
+    if (accepted !== 'any' && !accepted.includes(complete.status))
+      throw new ConvergeError(`${argv.join(' ')} exited with status ${complete.status}`, {
+        code: 'COMMAND_FAILED',
+        output: complete.stdout + complete.stderr,
+      })
+    return complete
+  }
+
+  private async answer(options: RequestOptions): Promise<Response> {
+    const response = this.options.requests?.(options, this) ?? null
+    if (response === null)
+      throw new ConvergeError(`cannot talk to ${options.socketPath ?? options.port}`, { code: 'ECONNREFUSED' })
+    return response
+  }
+
+  private put(
+    path: string,
+    kind: FileKind,
+    mode: string,
+    content: Buffer | string = '',
+    target = '',
+    uid = this.self.uid,
+    gid = this.self.gid,
+  ): void {
+    this.entries.set(path, {
+      kind,
+      mode,
+      uid: uid === -1 ? this.self.uid : uid,
+      gid: gid === -1 ? this.self.gid : gid,
+      content,
+      target,
+    })
+    this.listed(path)
+  }
+
+  private listed(path: string): void {
+    if (path === '/') return
+    const [parent, name] = split(path)
+    const names = this.children.get(parent)
+    if (names) names.add(name)
+    else this.children.set(parent, new Set([name]))
+  }
+
+  private forget(path: string): void {
+    for (const name of this.list(path)) this.forget(join(path, name))
+    this.entries.set(path, null)
+    this.listed(path)
+  }
+
+  private move(from: string, to: string): void {
+    const entry = this.own(from, from)
+    const names = entry.kind === 'directory' ? this.list(from) : []
+    this.entries.set(to, { ...entry })
+    this.listed(to)
+    for (const name of names) this.move(join(from, name), join(to, name))
+    this.entries.set(from, null)
+    this.listed(from)
+  }
+
+  /** The entry to change, brought up from the base if it is still there. */
+  private own(real: string | null, path: string): Entry {
+    const entry = real === null ? null : this.entries.get(real)
+    if (entry) return entry
+    const stat = real === null || entry === null ? null : (this.base?.lstat(real) ?? null)
+    if (real === null || stat === null) throw systemError('ENOENT', 'open', path)
+    const made: Entry = {
+      kind: stat.kind,
+      mode: stat.mode,
+      uid: stat.uid,
+      gid: stat.gid,
+      content: stat.kind === 'file' ? (this.base?.readBytes(real) ?? '') : '',
+      target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
+    }
+    // A directory brought up still shows what the base has in it.
+    if (made.kind === 'directory') for (const name of this.base?.list(real) ?? []) this.adopt(join(real, name))
+    this.entries.set(real, made)
+    this.listed(real)
+    return made
+  }
+
+  private adopt(path: string): void {
+    if (this.entries.get(path) === undefined) this.own(path, path)
+  }
+
+  private describe(real: string): FileStat | null {
+    const entry = this.entries.get(real)
+    if (entry === undefined) return this.base?.lstat(real) ?? null
+    if (entry === null) return null
+    const { kind, mode, uid, gid, content } = entry
+    return { kind, mode, uid, gid, size: Buffer.byteLength(content) }
+  }
+
+  private entry(real: string): FileStat | null {
+    return this.describe(real)
+  }
+
+  /** The path with links in its directories followed, or null where a directory is missing. */
+  private resolveParent(path: string, depth = 0): string | null {
+    if (path === '/') return '/'
+    const [parent, name] = split(path)
+    const real = this.resolve(parent, depth)
+    return real === null ? null : join(real, name)
+  }
+
+  private resolve(path: string, depth = 0): string | null {
+    if (depth > maxLinks) throw systemError('ELOOP', 'open', path)
+    const real = this.resolveParent(path, depth)
+    if (real === null) return null
+    const stat = this.describe(real)
+    if (stat === null) return null
+    if (stat.kind !== 'link') return real
+    const entry = this.entries.get(real)
+    const target = entry ? entry.target : (this.base?.readLink(real) ?? '')
+    return this.resolve(normalise(target.startsWith('/') ? target : join(split(real)[0], target)), depth + 1)
+  }
+
+  private target(path: string, call: string): string {
+    const real = this.resolveParent(path)
+    const parent = real === null ? null : this.describe(split(real)[0])
+    if (real === null || parent === null) throw systemError('ENOENT', call, path)
+    if (parent.kind !== 'directory') throw systemError('ENOTDIR', call, path)
+    if (
+      this.base &&
+      !this.isRoot &&
+      this.entries.get(split(real)[0]) === undefined &&
+      !this.base.writable(split(real)[0])
+    )
+      throw systemError('EACCES', call, path)
+    return real
+  }
+
+  private accounts(): Account[] {
+    const own = this.entries.get('/etc/passwd')
+    return own || !this.base ? parseAccounts(this.readText('/etc/passwd') ?? '') : allOf(this.base)
+  }
+
+  private groups(): Group[] {
+    return parseGroups(this.readText('/etc/group') ?? '')
+  }
+
+  private ids(options: Pick<WriteOptions, 'owner' | 'group'>): [number, number] {
+    const uid = options.owner === undefined ? -1 : this.account(options.owner)?.uid
+    const gid = options.group === undefined ? -1 : this.groupNamed(options.group)?.gid
+    if (uid === undefined)
+      throw new ConvergeError(`there is no account ${options.owner} on this host`, {
+        code: 'NO_ACCOUNT',
+        hint: 'declare it with user() before',
+      })
+    if (gid === undefined)
+      throw new ConvergeError(`there is no group ${options.group} on this host`, {
+        code: 'NO_GROUP',
+        hint: 'declare it with group() before',
+      })
+    if (!this.isRoot && uid !== -1 && uid !== this.self.uid) throw systemError('EPERM', 'chown', options.owner ?? '')
+    return [uid, gid]
+  }
+}
+
+function allOf(base: HostReader): Account[] {
+  return parseAccounts(base.readText('/etc/passwd') ?? '')
+}
+
+function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
+  const known = answers.get(key)
+  if (known !== undefined) return known as Promise<T>
+  const asked = ask()
+  answers.set(key, asked)
+  return asked
+}
+
+function split(path: string): [string, string] {
+  const slash = path.lastIndexOf('/')
+  return [slash === 0 ? '/' : path.slice(0, slash), path.slice(slash + 1)]
+}
+
+function join(directory: string, name: string): string {
+  return directory === '/' ? `/${name}` : `${directory}/${name}`
+}
+
+function normalise(path: string): string {
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return `/${parts.join('/')}`
+}
+
+function systemError(code: string, syscall: string, path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path })
+}
+
+function notPredictable(what: string): ConvergeError {
+  return new ConvergeError(`a dry run may not do this: ${what}`, {
+    code: 'NOT_PREDICTABLE',
+    hint: "a resource whose apply runs commands needs a 'predict' that says what is known of their effects",
+  })
+}

@@ -1,0 +1,135 @@
+/** The one error class of the engine, and how it reads to a person. */
+
+/** Where in a user's file something was said: a recipe line, a key of a JSON file. */
+export interface SourceLocation {
+  readonly file: string
+  /** 1-based. */
+  readonly line?: number | undefined
+  /** 1-based. */
+  readonly column?: number | undefined
+}
+
+export interface ErrorDetails {
+  /** Stable upper-case name, for machines: `NOT_CONVERGED`, `COMMAND_FAILED`, ... */
+  readonly code: string
+  /** What was being attempted, e.g. `apply` or `read`. */
+  readonly attempted?: string | undefined
+  /** The resource it happened in, e.g. `file /etc/motd`. */
+  readonly resource?: string | undefined
+  readonly source?: SourceLocation | undefined
+  /** What the user can do about it. */
+  readonly hint?: string | undefined
+  /** Output of a command, the end of a log: shown indented below the message. */
+  readonly output?: string | undefined
+  /** Wrong usage or invalid input (exit status 2) as against a run that failed (1). */
+  readonly usage?: boolean | undefined
+  readonly cause?: unknown
+}
+
+export class ConvergeError extends Error {
+  override readonly name = 'ConvergeError'
+  readonly code: string
+  readonly attempted: string | undefined
+  readonly resource: string | undefined
+  readonly source: SourceLocation | undefined
+  readonly hint: string | undefined
+  readonly output: string | undefined
+  readonly usage: boolean
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = details.code
+    this.attempted = details.attempted
+    this.resource = details.resource
+    this.source = details.source
+    this.hint = details.hint
+    this.output = details.output
+    this.usage = details.usage ?? false
+  }
+
+  /** The same error, told with the resource and the place it happened at; what is known already is kept. */
+  at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): ConvergeError {
+    return new ConvergeError(this.message, {
+      code: this.code,
+      attempted: this.attempted ?? place.attempted,
+      resource: this.resource ?? place.resource,
+      source: this.source ?? place.source,
+      hint: this.hint,
+      output: this.output,
+      usage: this.usage,
+      cause: this.cause,
+    })
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { code, message, attempted, resource, source, hint, output } = this
+    return { code, message, attempted, resource, source, hint, output }
+  }
+}
+
+/** Several problems found in one pass over the input: all are told at once. */
+export class InvalidInput extends ConvergeError {
+  constructor(
+    readonly problems: readonly ConvergeError[],
+    what = 'invalid input',
+  ) {
+    super(`${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: ${what}`, {
+      code: 'INVALID_INPUT',
+      usage: true,
+    })
+  }
+}
+
+/** Throws what was found: nothing, the one problem, or all of them as one. */
+export function throwProblems(problems: readonly ConvergeError[], what?: string): void {
+  if (problems.length === 1 && problems[0]) throw problems[0]
+  if (problems.length > 1) throw new InvalidInput(problems, what)
+}
+
+export function describeLocation(source: SourceLocation): string {
+  return [source.file, source.line, source.column].filter((part) => part !== undefined).join(':')
+}
+
+/** Wraps whatever was thrown; system errors keep their code and get a hint where one is known. */
+export function asConvergeError(thrown: unknown): ConvergeError {
+  if (thrown instanceof ConvergeError) return thrown
+  if (!(thrown instanceof Error)) return new ConvergeError(String(thrown), { code: 'INTERNAL', cause: thrown })
+  const system = thrown as NodeJS.ErrnoException
+  if (typeof system.code !== 'string' || system.syscall === undefined) {
+    // Anything else is a mistake in the engine or in a recipe: its stack is what helps.
+    return new ConvergeError(thrown.message, { code: 'INTERNAL', output: thrown.stack, cause: thrown })
+  }
+  const hint = systemHints[system.code]
+  const path = system.path === undefined ? '' : ` ${system.path}`
+  return new ConvergeError(`${system.syscall}${path}: ${systemMessages[system.code] ?? system.code}`, {
+    code: system.code,
+    hint,
+    cause: thrown,
+  })
+}
+
+const systemMessages: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'the file system is read-only',
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  EISDIR: 'is a directory',
+  EEXIST: 'exists already',
+  ENOTEMPTY: 'the directory is not empty',
+  ELOOP: 'too many symbolic links',
+  ENAMETOOLONG: 'the file name is too long',
+  ECONNREFUSED: 'the connection was refused',
+  EMFILE: 'too many open files',
+}
+
+const systemHints: Readonly<Record<string, string>> = {
+  EACCES: 'run as root, or give --prefix DIR to work below a directory of your own',
+  EPERM: 'run as root, or give --prefix DIR to work below a directory of your own',
+  ENOSPC: 'free some space (df -h shows where), then run again: what was not finished is done then',
+  EDQUOT: 'free some space (quota -s shows how much), then run again',
+  EROFS: 'mount it writable, or move the path elsewhere in the attributes',
+  ENOENT: 'declare the directory that holds it first, or check the path',
+}

@@ -1,0 +1,197 @@
+/** What a resource is: data, and the functions read, desired and apply. */
+import type { ZodType } from 'zod'
+import type { Host, HostReader } from '../host/types.ts'
+import type { SourceLocation } from './errors.ts'
+import type { Input, Reference } from './reference.ts'
+import { reference } from './reference.ts'
+import type { Duration } from './units.ts'
+
+/** A JSON-like value; what a resource's state is made of, so that patches, reports and digests can hold it. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+
+/** What the engine tells a resource beside its props. */
+export interface Context {
+  /** Digest of what `when` lists, or null where the resource has no `when`. It differs when one of them has changed. */
+  readonly cause: string | null
+  /** `type key`, as in reports. */
+  readonly name: string
+  /** Tells the user a line of progress. */
+  readonly progress: (line: string) => void
+  /** Tells the user something that is no failure. */
+  readonly warn: (message: string) => void
+  /** Values that must not be shown; a resource adds those it comes across. */
+  readonly secret: (value: string) => void
+}
+
+export interface RenderedFile {
+  readonly path: string
+  readonly content: string
+  readonly mode?: string | undefined
+  readonly owner?: string | undefined
+  readonly group?: string | undefined
+}
+
+export interface ResourceImplementation<P, S, O extends object> {
+  /** Loads what the type needs once per run, before the first read: a library that others need not pay for. */
+  prepare?(): Promise<void>
+  /** The current state; no side effects. Synchronous where only local files are asked. */
+  read(host: HostReader, props: P, context: Context): S | Promise<S>
+  /** Pure: what the state should become. Throws, with a hint, for what may not be replaced. */
+  desired(props: P, now: S, context: Context): S
+  /** Makes it so. */
+  apply(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void | Promise<void>
+  /**
+   * Stands in for `apply` in a dry run where that runs commands: does to the overlay's files what is known of their effects.
+   * Without it `apply` itself is run on the overlay.
+   */
+  predict?(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void
+  /** Values for those who refer to this resource, from the state it is in after the run. */
+  outputs?(props: P, state: S): O
+  /** The part of the state that matters to those who list this one in `when`; default: all of it. */
+  fingerprint?(props: P, state: S): Json
+  /** The files whose whole content the props alone decide; `converge render` prints them. */
+  files?(props: P): readonly RenderedFile[]
+  /** What stands for the outputs in `converge render`, which looks at no host. */
+  placeholders?(props: P): Partial<O>
+}
+
+export interface ResourceDescription<P, I, S> {
+  /** snake_case, the word a recipe uses. */
+  readonly type: string
+  /** One sentence. */
+  readonly doc: string
+  /** What it mirrors: a cookbook resource, a manual page. */
+  readonly mirrors?: string | undefined
+  readonly examples: readonly I[]
+  /** Identity: two resources of one type with one key are the same resource. */
+  readonly key: (props: P) => string
+  readonly props: ZodType<P, I>
+  readonly state: ZodType<S>
+  /** Whether reading asks a program or a server: such reads are started ahead, in parallel. */
+  readonly readsAhead?: boolean | undefined
+  /**
+   * What `when` means: `gate` (default) leaves the resource alone until the cause changes; `cause` hands the decision to
+   * `desired`, which gets it as `context.cause` and records it itself.
+   */
+  readonly when?: 'gate' | 'cause' | undefined
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: definitions of all types stand in one list; variance leaves no other word.
+export type AnyDefinition = ResourceDefinition<any, any, any>
+
+export interface ResourceDefinition<P, S, O extends object>
+  extends Omit<ResourceDescription<P, unknown, S>, 'examples'> {
+  readonly examples: readonly unknown[]
+  readonly implementation: ResourceImplementation<P, S, O>
+}
+
+/** A check at run time that only looks, for `onlyIf`/`notIf`. */
+export interface Check {
+  /** Reads as `only if <description>`. */
+  readonly description: string
+  readonly check: (host: HostReader) => boolean | Promise<boolean>
+}
+
+/** What every resource takes beside its own props. */
+export interface CommonOptions {
+  /** Act only when one of these has changed since this resource last acted for it; survives crash, failure and reboot. */
+  readonly when?: readonly Handle[] | undefined
+  /** Act only if this holds: a plain boolean decided from the node, or a check that looks at the host. */
+  readonly onlyIf?: boolean | Check | undefined
+  readonly notIf?: boolean | Check | undefined
+  /** How often `apply` is tried again after a failure; default 0. */
+  readonly retries?: number | undefined
+  /** Pause before each further try; default 2 seconds. */
+  readonly retryDelay?: Duration | undefined
+  /** Limit for `apply`; default: none beyond those of its commands. */
+  readonly timeout?: Duration | undefined
+  /** Go on with the run when this one fails; it is reported as failed all the same. Default false. */
+  readonly ignoreFailure?: boolean | undefined
+  /** Never show the content, only that it differs. Default false. */
+  readonly sensitive?: boolean | undefined
+  /** These come first; source order decides anyway, this says why. Refused where one is declared later. */
+  readonly after?: Handle | readonly Handle[] | undefined
+}
+
+/** What declaring a resource gives: its identity, its digest and its outputs, as references. */
+export type Handle<O extends object = object> = {
+  readonly resource: { readonly type: string; readonly key: string }
+  /** What its state amounts to: differs when it has changed. */
+  readonly digest: Reference<string>
+} & { readonly [K in keyof O]: Reference<O[K]> }
+
+/** Something resources can be declared in: the `r` of a recipe. */
+export interface Scope {
+  declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string }
+}
+
+export type Declare<P, O extends object> = ((r: Scope, props: Input<P> & CommonOptions) => Handle<O>) & {
+  readonly definition: AnyDefinition
+}
+
+const optionNames = [
+  'when',
+  'onlyIf',
+  'notIf',
+  'retries',
+  'retryDelay',
+  'timeout',
+  'ignoreFailure',
+  'sensitive',
+  'after',
+] as const satisfies readonly (keyof CommonOptions)[]
+
+/**
+ * Defines a resource type. The result is the function recipes call: `symlink(r, { path, target })`.
+ * A prop named like a common option (`timeout`) stays the resource's own.
+ */
+export function defineResource<P, I, S, O extends object = Record<never, never>>(
+  description: ResourceDescription<P, I, S>,
+  implementation: ResourceImplementation<NoInfer<P>, S, O>,
+): Declare<I, O> {
+  const definition: AnyDefinition = { ...description, implementation }
+  const shape = (description.props as { shape?: object }).shape ?? {}
+  const taken = optionNames.filter((name) => !(name in shape))
+  const declare = (r: Scope, given: Input<I> & CommonOptions): Handle<O> => {
+    const props: Record<string, unknown> = { ...(given as object) }
+    const options: Record<string, unknown> = {}
+    for (const name of taken) {
+      if (!(name in props)) continue
+      if (props[name] !== undefined) options[name] = props[name]
+      delete props[name]
+    }
+    const resource = r.declare(definition, props, options as CommonOptions)
+    return handle<O>(resource)
+  }
+  return Object.assign(declare, { definition })
+}
+
+/** Outputs are references made as they are asked for: which ones exist is the type's matter, checked when they are resolved. */
+function handle<O extends object>(resource: { type: string; key: string }): Handle<O> {
+  const provider = `${resource.type} ${resource.key}`
+  const made = new Map<PropertyKey, unknown>([['resource', resource]])
+  return new Proxy({} as Handle<O>, {
+    get(_, name) {
+      if (!made.has(name) && typeof name === 'string') made.set(name, reference(provider, name))
+      return made.get(name)
+    },
+    has: (_, name) => name === 'resource' || name === 'digest',
+  })
+}
+
+/** One resource of a plan. */
+export interface PlannedResource {
+  readonly definition: AnyDefinition
+  readonly type: string
+  readonly key: string
+  /** `type key`. */
+  readonly name: string
+  /** As declared; may hold references. */
+  readonly props: unknown
+  readonly hasReferences: boolean
+  readonly options: CommonOptions
+  readonly role: string
+  readonly event: string
+  /** Where the recipe declares it; worked out when asked for. */
+  readonly source: () => SourceLocation | undefined
+}

@@ -1,0 +1,81 @@
+/** What a run tells as it goes, and what it amounts to at the end; the terminal, the journal and machines read the same. */
+import type { Operation } from 'fast-json-patch'
+import type { SourceLocation } from '../model/errors.ts'
+
+/** `unknown`: a dry run cannot tell, since a value is known only after another resource was applied. */
+export type Outcome = 'unchanged' | 'changed' | 'planned' | 'unknown' | 'skipped' | 'failed'
+
+export interface FailureReport {
+  readonly code: string
+  readonly message: string
+  readonly attempted?: string | undefined
+  readonly resource?: string | undefined
+  readonly source?: SourceLocation | undefined
+  readonly hint?: string | undefined
+  readonly output?: string | undefined
+}
+
+export interface ResourceReport {
+  readonly name: string
+  readonly type: string
+  readonly key: string
+  readonly role: string
+  readonly event: string
+  readonly outcome: Outcome
+  /** RFC 6902, from the state found to the state wanted; secrets masked, long texts shortened. */
+  readonly patch?: readonly Operation[] | undefined
+  /** Why it was skipped, or what a dry run is waiting for. */
+  readonly reason?: string | undefined
+  readonly failure?: FailureReport | undefined
+  /** The run went on after the failure. */
+  readonly ignored?: boolean | undefined
+  readonly durationMs: number
+  /** Contents before and after, for a text diff; not stored. Null where sensitive or where there is no text. */
+  readonly texts?: { readonly before: string; readonly after: string } | null | undefined
+}
+
+export interface Counts {
+  readonly changed: number
+  readonly planned: number
+  readonly unknown: number
+  readonly unchanged: number
+  readonly skipped: number
+  readonly failed: number
+  /** After the failure or the interruption that ended the run. */
+  readonly notReached: number
+}
+
+export interface RunReport {
+  readonly id: string
+  readonly mode: 'run' | 'plan'
+  readonly roles: readonly string[]
+  readonly events: readonly string[]
+  /** ISO time. */
+  readonly started: string
+  readonly durationMs: number
+  readonly outcome: 'unchanged' | 'changed' | 'planned' | 'failed' | 'interrupted'
+  readonly counts: Counts
+  /** All but the unchanged ones. */
+  readonly resources: readonly ResourceReport[]
+  readonly warnings: readonly string[]
+}
+
+export interface RunStart {
+  readonly id: string
+  readonly mode: 'run' | 'plan'
+  readonly roles: readonly string[]
+  readonly events: readonly string[]
+  readonly started: string
+  readonly resources: number
+}
+
+/** Hears of a run; every part is optional. A handler that throws fails the run with its own error. */
+export interface Handlers {
+  start?(run: RunStart): void
+  /** Before a resource is applied. */
+  applying?(name: string): void
+  progress?(name: string, line: string): void
+  resource?(report: ResourceReport): void
+  warn?(message: string): void
+  end?(report: RunReport): void
+}

@@ -1,0 +1,81 @@
+/** One directory with its mode and owner, and the parents it needs; or none. */
+import { dirname } from 'node:path'
+import { z } from 'zod'
+import type { Host } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { defineResource } from '../core/model/resource.ts'
+import { absolutePath } from '../core/model/units.ts'
+import {
+  applyOwnership,
+  type OwnershipProps,
+  ownershipProps,
+  ownershipState,
+  readOwnership,
+  wantedOwnership,
+} from './ownership.ts'
+
+const nothing = { mode: null, owner: null, group: null }
+
+const state = z.strictObject({ kind: z.enum(['absent', 'directory', 'file', 'link', 'other']), ...ownershipState })
+type State = z.output<typeof state>
+
+export const directory = defineResource(
+  {
+    type: 'directory',
+    doc: 'Keeps a directory with the mode and owner the recipe says; or keeps it away with all below it.',
+    mirrors: "Chef's directory resource",
+    examples: [
+      { path: '/srv/www/site/shared', mode: '0770', owner: 'deploy', group: 'www-data' },
+      { path: '/var/cache/site', parents: true },
+    ],
+    key: (props) => props.path,
+    props: z.strictObject({
+      path: absolutePath.describe('Where the directory is; a link to a directory counts as one'),
+      parents: z
+        .boolean()
+        .optional()
+        .describe('Make missing parents too, with the same owner and mode 0755; default false'),
+      absent: z.boolean().optional().describe('Keep the directory away instead, with all that is in it; default false'),
+      ...ownershipProps,
+    }),
+    state,
+  },
+  {
+    read(host, props): State {
+      const own = host.lstat(props.path)
+      if (own === null) return { kind: 'absent', ...nothing }
+      const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
+      if (stat.kind !== 'directory') return { kind: stat.kind, ...nothing }
+      // Through a link only what it points to can have a mode; the owner of the link is nobody's concern.
+      return { kind: 'directory', ...readOwnership(host, props, stat) }
+    },
+    desired(props, now): State {
+      if (now.kind !== 'absent' && now.kind !== 'directory')
+        throw new ConvergeError(
+          `${props.path} is a ${now.kind}, and a directory is ${props.absent ? 'spoken of' : 'to be there'}`,
+          {
+            code: 'IN_THE_WAY',
+            hint:
+              now.kind === 'link'
+                ? 'it is a link that points nowhere: remove it, or make what it points to'
+                : 'move it away',
+          },
+        )
+      return props.absent ? { kind: 'absent', ...nothing } : { kind: 'directory', ...wantedOwnership(props) }
+    },
+    apply(host, props, { now }) {
+      if (props.absent) host.remove(props.path)
+      else if (now.kind === 'directory') applyOwnership(host, props.path, now, props)
+      else {
+        if (props.parents) makeParents(host, dirname(props.path), props)
+        host.makeDirectory(props.path, props)
+      }
+    },
+  },
+)
+
+function makeParents(host: Host, path: string, props: OwnershipProps): void {
+  if (path === '/' || host.stat(path) !== null) return
+  makeParents(host, dirname(path), props)
+  host.makeDirectory(path, { owner: props.owner, group: props.group, mode: '0755' })
+}

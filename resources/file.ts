@@ -1,0 +1,102 @@
+/** One file with a given content, mode and owner; or none. */
+import { z } from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { defineResource } from '../core/model/resource.ts'
+import { absolutePath } from '../core/model/units.ts'
+import {
+  applyOwnership,
+  type OwnershipProps,
+  ownershipProps,
+  ownershipState,
+  readOwnership,
+  wantedOwnership,
+} from './ownership.ts'
+
+export const fileState = z.strictObject({
+  kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
+  content: z.string().nullable(),
+  ...ownershipState,
+})
+
+export type FileState = z.output<typeof fileState>
+
+interface Target extends OwnershipProps {
+  readonly path: string
+}
+
+const nothing = { content: null, mode: null, owner: null, group: null }
+
+/** The state of a file whose content matters. */
+export function readFileState(host: HostReader, props: Target): FileState {
+  const stat = host.lstat(props.path)
+  if (stat === null) return { kind: 'absent', ...nothing }
+  if (stat.kind !== 'file') return { kind: stat.kind, ...nothing }
+  return { kind: 'file', content: host.readText(props.path), ...readOwnership(host, props, stat) }
+}
+
+export function wantedFileState(props: Target, content: string, now: FileState): FileState {
+  if (now.kind === 'directory')
+    throw new ConvergeError(`${props.path} is a directory, and a file is to be there`, {
+      code: 'IN_THE_WAY',
+      hint: `look whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
+    })
+  return { kind: 'file', content, ...wantedOwnership(props) }
+}
+
+export function applyFileState(host: Host, props: Target, content: string, now: FileState): void {
+  if (now.kind === 'file' && now.content === content) applyOwnership(host, props.path, now, props)
+  else host.writeFile(props.path, content, props)
+}
+
+const props = z
+  .strictObject({
+    path: absolutePath.describe('Where the file is; its directory has to be there'),
+    content: z.string().optional().describe('Its whole content, as UTF-8; needed unless absent'),
+    absent: z.boolean().optional().describe('Keep the file away instead; default false'),
+    ...ownershipProps,
+  })
+  .refine((props) => props.absent === true || props.content !== undefined, {
+    error: 'content is needed unless absent is true',
+    path: ['content'],
+  })
+
+export const file = defineResource(
+  {
+    type: 'file',
+    doc: 'Keeps one file with the content, mode and owner the recipe says, replaced in one step; or keeps it away.',
+    mirrors: "Chef's file resource",
+    examples: [
+      { path: '/etc/motd', content: 'Managed by converge.\n' },
+      { path: '/srv/site/shared/secret', content: 's3cret', mode: '0600', owner: 'deploy', group: 'www-data' },
+      { path: '/etc/nginx/sites-enabled/default', absent: true },
+    ],
+    key: (props) => props.path,
+    props,
+    state: fileState,
+  },
+  {
+    read: readFileState,
+    desired(props, now): FileState {
+      if (props.absent !== true) return wantedFileState(props, props.content ?? '', now)
+      if (now.kind === 'directory') wantedFileState(props, '', now)
+      return { kind: 'absent', ...nothing }
+    },
+    apply(host, props, { now }) {
+      if (props.absent === true) host.remove(props.path)
+      else applyFileState(host, props, props.content ?? '', now)
+    },
+    files: (props) =>
+      props.absent
+        ? []
+        : [
+            {
+              path: props.path,
+              content: props.content ?? '',
+              mode: props.mode,
+              owner: props.owner,
+              group: props.group,
+            },
+          ],
+  },
+)

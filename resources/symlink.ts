@@ -1,0 +1,67 @@
+/** One symbolic link, switched in one step. */
+import { z } from 'zod'
+import { ConvergeError } from '../core/model/errors.ts'
+import { defineResource } from '../core/model/resource.ts'
+import { absolutePath } from '../core/model/units.ts'
+
+const props = z
+  .strictObject({
+    path: absolutePath.describe('Where the link is; its directory has to be there'),
+    target: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Where it points, absolute or relative to its directory; need not be there yet; needed unless absent'),
+    absent: z.boolean().optional().describe('Keep the link away instead; default false'),
+    owner: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Account that owns the link when it is made; default: the account of the run'),
+    group: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Group that owns the link when it is made; default: the group of the run'),
+  })
+  .refine((props) => props.absent === true || props.target !== undefined, {
+    error: 'target is needed unless absent is true',
+    path: ['target'],
+  })
+
+const state = z.strictObject({
+  kind: z.enum(['absent', 'link', 'file', 'directory', 'other']),
+  target: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+export const symlink = defineResource(
+  {
+    type: 'symlink',
+    doc: 'Keeps a symbolic link at `path` that points to `target`; switched by rename(2), so there is no moment without it.',
+    mirrors: "Chef's link resource, symlink(7)",
+    examples: [{ path: '/srv/site/current', target: '/srv/site/releases/42' }],
+    key: (props) => props.path,
+    props,
+    state,
+  },
+  {
+    read(host, { path }): State {
+      const stat = host.lstat(path)
+      if (stat === null) return { kind: 'absent', target: null }
+      return { kind: stat.kind, target: stat.kind === 'link' ? host.readLink(path) : null }
+    },
+    desired(props, now): State {
+      if (now.kind !== 'absent' && now.kind !== 'link')
+        throw new ConvergeError(`${props.path} is a real ${now.kind}, not a link`, {
+          code: 'IN_THE_WAY',
+          hint: `what is in it would be lost, so it is left alone; look at it, then move it away: mv ${props.path} ${props.path}.old`,
+        })
+      return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
+    },
+    apply(host, { path, target, absent, owner, group }) {
+      if (absent || target === undefined) host.remove(path)
+      else host.replaceLink(path, target, { owner, group })
+    },
+  },
+)
