@@ -63,10 +63,14 @@ export const directory = defineResource(
         )
       return props.absent ? { kind: 'absent', ...nothing } : { kind: 'directory', ...wantedOwnership(props) }
     },
+    paths: (props) => [props.path],
     apply(host, props, { now }) {
       if (props.absent) host.remove(props.path)
-      else if (now.kind === 'directory') applyOwnership(host, props.path, now, props)
-      else {
+      else if (now.kind === 'directory') {
+        // The owner is changed without following links: `/.` names the directory behind one.
+        const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
+        applyOwnership(host, behind, now, props)
+      } else {
         if (props.parents) makeParents(host, dirname(props.path), props)
         host.makeDirectory(props.path, props)
       }

@@ -37,7 +37,7 @@ export function readFileState(host: HostReader, props: Target): FileState {
 
 export function wantedFileState(props: Target, content: string, now: FileState): FileState {
   if (now.kind === 'directory')
-    throw new ConvergeError(`${props.path} is a directory, and a file is to be there`, {
+    throw new ConvergeError(`${props.path} is a directory, and a file is spoken of`, {
       code: 'IN_THE_WAY',
       hint: `look whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
     })
@@ -86,6 +86,7 @@ export const file = defineResource(
       if (props.absent === true) host.remove(props.path)
       else applyFileState(host, props, props.content ?? '', now)
     },
+    paths: (props) => [props.path],
     files: (props) =>
       props.absent
         ? []

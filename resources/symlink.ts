@@ -59,6 +59,7 @@ export const symlink = defineResource(
         })
       return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
     },
+    paths: (props) => [props.path],
     apply(host, { path, target, absent, owner, group }) {
       if (absent || target === undefined) host.remove(path)
       else host.replaceLink(path, target, { owner, group })

@@ -35,6 +35,7 @@ export const template = defineResource(
     read: readFileState,
     desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
     apply: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
+    paths: (props) => [props.path],
     files: (props) => [
       { path: props.path, content: renderTemplate(props), mode: props.mode, owner: props.owner, group: props.group },
     ],

@@ -1,10 +1,12 @@
 /** What recipes are written with: roles, their events, and the scope resources are declared in. */
 import type { z } from 'zod'
+import type { HostReader } from '../host/types.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
 import { isPlainObject, isReference, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
+import type { Inspection } from './inspection.ts'
 import { locateFrame } from './source.ts'
 
 /** Declares what one event of a role brings about; synchronous, and source order is run order. */
@@ -17,30 +19,54 @@ export interface RoleOptions<N> {
   readonly attributes?: Readonly<Record<string, unknown>>
   /** The role whose events stand in for those this one does not define itself. */
   readonly extends?: Role<N>
+  /** What `status`, `releases` and `doctor` show of it. */
+  readonly inspect?: Inspect<N>
 }
+
+export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
 
 export interface Role<N = never> {
   readonly name: string
   readonly doc: string
   readonly attributes: Readonly<Record<string, unknown>>
   readonly events: ReadonlyMap<string, RecipeFunction<N>>
+  readonly inspect: Inspect<N> | undefined
 }
 
-/**
- * Defines a role: every function in `definition` is an event (`setup`, `deploy`, or a name of your own for
- * `converge run --event NAME`).
- */
-export function role<N>(
-  name: string,
-  definition: RoleOptions<N> & { readonly [event: string]: RecipeFunction<N> | RoleOptions<N>[keyof RoleOptions<N>] },
-): Role<N> {
+/** The events that commands are named for. */
+export type LifecycleEvent = (typeof lifecycleEvents)[number]
+export const lifecycleEvents = [
+  'setup',
+  'configure',
+  'deploy',
+  'undeploy',
+  'shutdown',
+  'start',
+  'stop',
+  'restart',
+  'rollback',
+  'rebuild',
+] as const
+
+export type RoleDefinition<N> = RoleOptions<N> & { readonly [E in LifecycleEvent]?: RecipeFunction<N> } & {
+  /** Events of one's own, for `converge --event NAME`. */
+  readonly events?: Readonly<Record<string, RecipeFunction<N>>>
+}
+
+/** Defines a role: what each of its events declares. */
+export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
   const events = new Map<string, RecipeFunction<N>>(definition.extends?.events ?? [])
-  for (const [key, value] of Object.entries(definition)) if (typeof value === 'function') events.set(key, value)
+  for (const event of lifecycleEvents) {
+    const recipe = definition[event]
+    if (recipe) events.set(event, recipe)
+  }
+  for (const [event, recipe] of Object.entries(definition.events ?? {})) events.set(event, recipe)
   return {
     name,
     doc: definition.doc ?? '',
     attributes: { ...definition.extends?.attributes, ...definition.attributes },
     events,
+    inspect: definition.inspect ?? definition.extends?.inspect,
   }
 }
 

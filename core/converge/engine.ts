@@ -5,10 +5,10 @@ import { checkProps } from '../compile/recipe.ts'
 import type { Host } from '../host/types.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { digestOf, sameJson } from '../model/json.ts'
-import { type Reference, resolveReferences, Unknown } from '../model/reference.ts'
+import { isReference, NotYetKnown, type Reference, resolveReferences, Unknown } from '../model/reference.ts'
 import type { AnyDefinition, Check, Context, PlannedResource } from '../model/resource.ts'
 import { Secrets } from '../model/secrets.ts'
-import { seconds } from '../model/units.ts'
+import { type Duration, seconds } from '../model/units.ts'
 import type { Counts, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
 import { StatePatch } from './patch.ts'
 import { ReadAhead } from './read_ahead.ts'
@@ -32,6 +32,9 @@ interface Provided {
   readonly state: unknown
   readonly props: unknown
 }
+
+/** How long after its deadline something may take to end before it is given up. */
+const endsWithin = seconds(10)
 
 /**
  * Converges a plan on a host.
@@ -57,7 +60,8 @@ class Run {
   private readonly warnings: string[] = []
   private readonly ahead: ReadAhead
   private failed = false
-  private lastOutcome: Outcome = 'unchanged'
+  /** What the resource at hand was found to be, as far as it got. */
+  private found: { readonly props: unknown; readonly state: unknown } | null = null
 
   constructor(
     private readonly plan: Plan,
@@ -119,13 +123,11 @@ class Run {
   /** Synchronous as long as nothing asks a process or a server: for thousands of files that is what makes it quick. */
   private step(resource: PlannedResource): Promise<void> | void {
     const began = performance.now()
+    this.found = null
     try {
       if (this.isPlain(resource)) {
         const read = this.ahead.take(resource) ?? this.read(resource, resource.props, null)
-        if (!(read instanceof Promise)) {
-          const outcome = this.compare(resource, resource.props, null, read, began)
-          return outcome
-        }
+        if (!(read instanceof Promise)) return this.compare(resource, resource.props, null, read, began)
         return read
           .then((now) => this.compare(resource, resource.props, null, now, began))
           .catch((e) => this.fail(resource, e, began))
@@ -142,22 +144,21 @@ class Run {
   }
 
   private async guarded(resource: PlannedResource, began: number): Promise<void> {
-    const { options, definition, name } = resource
+    const { options, name } = resource
     const reason = (await this.refusedBy(options.onlyIf, true)) ?? (await this.refusedBy(options.notIf, false))
     if (reason !== null) return this.finish(resource, { outcome: 'skipped', reason }, began)
 
     const props = this.resolve(resource)
     if (props instanceof Unknown) return this.unknown(resource, props, began)
     const cause = this.causeOf(resource)
-    const gate = cause !== null && definition.when !== 'cause' ? `when ${name}` : null
-    if (gate !== null && this.host.recorded(gate) === cause) {
+    if (cause instanceof Unknown) return this.unknown(resource, cause, began)
+    if (cause !== null && isGated(resource) && this.host.recorded(gateOf(resource)) === cause) {
       if (this.plan.needed.has(name))
         this.provide(resource, 'unchanged', props, await this.read(resource, props, cause))
       return this.finish(resource, { outcome: 'unchanged' }, began)
     }
     const now = await (this.ahead.take(resource) ?? this.read(resource, props, cause))
     await this.compare(resource, props, cause, now, began)
-    if (gate !== null && cause !== null && this.lastOutcome !== 'failed') this.host.record(gate, cause)
   }
 
   private read(resource: PlannedResource, props: unknown, cause: string | null): unknown {
@@ -171,11 +172,18 @@ class Run {
     now: unknown,
     began: number,
   ): Promise<void> | void {
+    this.found = { props, state: now }
     const desired = resource.definition.implementation.desired(props, now, this.context(resource, cause))
     if (!sameJson(now, desired))
       return this.change(resource, props, cause, now, desired, began).catch((e) => this.fail(resource, e, began))
-    if (this.plan.needed.has(resource.name)) this.provide(resource, 'unchanged', props, now)
+    this.provide(resource, 'unchanged', props, now)
+    this.closeGate(resource, cause)
     this.finish(resource, { outcome: 'unchanged' }, began)
+  }
+
+  /** It has acted for this cause, or found nothing left to do for it. */
+  private closeGate(resource: PlannedResource, cause: string | null): void {
+    if (cause !== null && isGated(resource)) this.host.record(gateOf(resource), cause)
   }
 
   private async change(
@@ -189,24 +197,14 @@ class Run {
     const { name, options } = resource
     const context = this.context(resource, cause)
     this.ahead.forget()
-    for (const handler of this.handlers) handler.applying?.(name)
+    for (const handler of this.handlers) handler.applying?.(this.shown(name))
     const patch = await StatePatch.between(now, desired, {
       secrets: this.secrets,
       sensitive: options.sensitive ?? false,
     })
-    let tries = 0
-    for (;;) {
-      try {
-        await this.withDeadline(resource, () => this.applyOnce(resource, props, { now, desired }, context))
-        break
-      } catch (error) {
-        if (tries >= (options.retries ?? 0)) throw error
-        tries++
-        this.warn(`${name}: ${asConvergeError(error).message}; trying again (${tries} of ${options.retries})`)
-        await this.host.sleep(options.retryDelay ?? seconds(2))
-      }
-    }
-    this.provide(resource, 'changed', props, desired)
+    const after = await this.applyUntilDone(resource, props, { now, desired }, context)
+    this.provide(resource, 'changed', props, after)
+    this.closeGate(resource, cause)
     this.finish(
       resource,
       { outcome: this.options.mode === 'plan' ? 'planned' : 'changed', patch: patch.operations, texts: patch.texts },
@@ -214,21 +212,49 @@ class Run {
     )
   }
 
+  /** Applies it, with its retries, and gives the state it is in then. */
+  private async applyUntilDone(
+    resource: PlannedResource,
+    props: unknown,
+    first: Change,
+    context: Context,
+  ): Promise<unknown> {
+    const { name, options, definition } = resource
+    const retries = this.options.mode === 'plan' ? 0 : (options.retries ?? 0)
+    let change = first
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.withDeadline(options.timeout, () => this.applyOnce(resource, props, change, context))
+      } catch (thrown) {
+        if (tries >= retries || thrown instanceof NotYetKnown || this.options.interrupted?.()) throw thrown
+        const error = asConvergeError(thrown)
+        if (error.code === 'STILL_RUNNING') throw error
+        this.warn(`${name}: ${error.message}; trying again (${tries + 1} of ${retries})`)
+        await this.host.sleep(options.retryDelay ?? seconds(2))
+        // The failed try may have done a part of it.
+        const now = await definition.implementation.read(this.host, props, context)
+        const desired = definition.implementation.desired(props, now, context)
+        if (sameJson(now, desired)) return now
+        change = { now, desired }
+      }
+    }
+  }
+
   private async applyOnce(
     resource: PlannedResource,
     props: unknown,
-    change: { now: unknown; desired: unknown },
+    change: Change,
     context: Context,
-  ): Promise<void> {
+  ): Promise<unknown> {
     const { implementation } = resource.definition
     if (this.options.mode === 'plan' && implementation.predict) {
       implementation.predict(this.host, props, change, context)
-      return
+      return change.desired
     }
     await implementation.apply(this.host, props, change, context)
     const after = await implementation.read(this.host, props, context)
     const wanted = implementation.desired(props, after, context)
-    if (sameJson(after, wanted)) return
+    if (sameJson(after, wanted)) return after
     const left = await StatePatch.between(after, wanted, {
       secrets: this.secrets,
       sensitive: resource.options.sensitive ?? false,
@@ -241,21 +267,19 @@ class Run {
     })
   }
 
-  private async withDeadline(resource: PlannedResource, work: () => Promise<void>): Promise<void> {
-    const limit = resource.options.timeout
+  private async withDeadline<T>(limit: Duration | undefined, work: () => Promise<T>): Promise<T> {
     if (limit === undefined) return work()
-    let timer: NodeJS.Timeout | undefined
-    const over = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.options.onTimeout?.()
-        reject(new ConvergeError(`it was not done within ${limit}`, { code: 'TIMEOUT', attempted: 'apply' }))
-      }, limit.ms)
+    const working = work()
+    const done = await settledWithin(working, limit)
+    if (done) return working
+    this.options.onTimeout?.()
+    // Its commands are ended; nothing else may start while it is still at work.
+    const ended = await settledWithin(working, endsWithin)
+    throw new ConvergeError(`it was not done within ${limit}`, {
+      code: ended ? 'TIMEOUT' : 'STILL_RUNNING',
+      attempted: 'apply',
+      hint: ended ? 'give it a longer timeout, or find out what it waits for' : 'and it did not end when told to',
     })
-    try {
-      await Promise.race([work(), over])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   /** Why a guard keeps the resource from being looked at, or null. */
@@ -296,22 +320,29 @@ class Run {
     return reference.transform ? reference.transform(value as never) : value
   }
 
-  private digest(name: string): string {
+  /** What the state of a resource amounts to; of a failed one that in which it was found. */
+  private digest(name: string): string | Unknown {
     const provider = this.provided.get(name)
     if (provider === undefined) return 'skipped'
-    if (provider.outcome === 'unknown') return `unknown ${name}`
-    if (provider.outcome === 'failed') return 'failed'
+    if (provider.outcome === 'unknown') return new Unknown(name)
+    if (provider.outcome === 'failed' && provider.state === null) return 'failed'
     const print = provider.definition.implementation.fingerprint
     return digestOf(print ? print(provider.props, provider.state) : provider.state)
   }
 
-  private causeOf({ options }: PlannedResource): string | null {
+  private causeOf({ options }: PlannedResource): string | null | Unknown {
     if (options.when === undefined) return null
-    return digestOf(options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`)))
+    const digests = options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`))
+    return digests.find((digest) => digest instanceof Unknown) ?? digestOf(digests)
   }
 
   private unknown(resource: PlannedResource, value: Unknown, began: number): void {
-    this.provide(resource, 'unknown', resource.props, null)
+    const { definition, name, props } = resource
+    for (const path of definition.implementation.paths?.(props) ?? []) {
+      const known = isReference(path) ? this.lookUp(path) : path
+      if (typeof known === 'string') this.host.unknown(known, name)
+    }
+    this.provide(resource, 'unknown', props, null)
     this.finish(resource, { outcome: 'unknown', reason: value.toString() }, began)
   }
 
@@ -322,10 +353,18 @@ class Run {
 
   private fail(resource: PlannedResource, thrown: unknown, began: number): void {
     const { options, name } = resource
+    if (thrown instanceof NotYetKnown) {
+      try {
+        return this.unknown(resource, new Unknown(thrown.after), began)
+      } catch (error) {
+        // Its paths refer to what never came about.
+        return this.fail(resource, error, began)
+      }
+    }
     const error = asConvergeError(thrown).at({ resource: name, source: resource.source() })
     this.failed = options.ignoreFailure !== true
     this.ahead.forget()
-    this.provide(resource, 'failed', resource.props, null)
+    this.provide(resource, 'failed', this.found?.props ?? resource.props, this.found?.state ?? null)
     const failure = this.secrets.maskDeep(error.toJSON()) as unknown as ResourceReport['failure']
     this.finish(resource, { outcome: 'failed', failure, ignored: !this.failed }, began)
   }
@@ -337,15 +376,22 @@ class Run {
   ): void {
     // A failure that may be ignored must not be counted as one that ends the run, nor as "unchanged".
     this.counts[what.outcome]++
-    this.lastOutcome = what.outcome
     if (this.handlers.length === 0 && what.outcome === 'unchanged') return
-    const { name, type, key, role, event } = resource
-    const report: ResourceReport = { name, type, key, role, event, ...what, durationMs: performance.now() - began }
+    const { type, role, event } = resource
+    const [name, key] = [this.shown(resource.name), this.shown(resource.key)]
+    const reason = what.reason === undefined ? {} : { reason: this.shown(what.reason) }
+    const durationMs = performance.now() - began
+    const report: ResourceReport = { name, type, key, role, event, ...what, ...reason, durationMs }
     if (what.outcome !== 'unchanged') {
       const { texts: _, ...kept } = report
       this.reports.push(kept)
     }
     for (const handler of this.handlers) handler.resource?.(report)
+  }
+
+  /** Names and reasons can hold secrets too: a command may be a resource's key. */
+  private shown(text: string): string {
+    return this.secrets.mask(text)
   }
 
   private context(resource: PlannedResource, cause: string | null): Context {
@@ -354,8 +400,8 @@ class Run {
       cause,
       name,
       progress: (line) => {
-        const masked = this.secrets.mask(line)
-        for (const handler of this.handlers) handler.progress?.(name, masked)
+        const masked = this.shown(line)
+        for (const handler of this.handlers) handler.progress?.(this.shown(name), masked)
       },
       warn: (message) => this.warn(`${name}: ${message}`),
       secret: (value) => this.secrets.add(value),
@@ -363,9 +409,40 @@ class Run {
   }
 
   private warn(message: string): void {
-    const masked = this.secrets.mask(message)
+    const masked = this.shown(message)
     if (this.warnings.includes(masked)) return
     this.warnings.push(masked)
     for (const handler of this.handlers) handler.warn?.(masked)
+  }
+}
+
+interface Change {
+  readonly now: unknown
+  readonly desired: unknown
+}
+
+/** Whether `when` keeps it away; for the other kind the resource decides itself. */
+function isGated(resource: PlannedResource): boolean {
+  return resource.options.when !== undefined && resource.definition.when !== 'cause'
+}
+
+function gateOf(resource: PlannedResource): string {
+  return `when ${resource.name}`
+}
+
+/** Whether the work came to an end, good or bad, in that time. */
+async function settledWithin(work: Promise<unknown>, limit: Duration): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), limit.ms)
+  })
+  const settled = work.then(
+    () => true,
+    () => true,
+  )
+  try {
+    return await Promise.race([settled, over])
+  } finally {
+    clearTimeout(timer)
   }
 }

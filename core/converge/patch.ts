@@ -4,6 +4,8 @@ import type { Operation } from 'fast-json-patch'
 import type { Secrets } from '../model/secrets.ts'
 
 const longest = 4096
+/** What may be shown of a sensitive resource; all else counts as its content. */
+const harmless = /^\/(kind|mode|owner|group|exists)$/
 
 export class StatePatch {
   private constructor(
@@ -41,8 +43,8 @@ function contentOf(state: object): string | null {
 
 function presentable(operation: Operation, how: { secrets: Secrets; sensitive: boolean }): Operation {
   if (!('value' in operation)) return operation
-  const isContent = operation.path.startsWith('/content')
-  const value: unknown = how.sensitive && isContent ? '(sensitive)' : shorten(operation.value, how.secrets)
+  const hidden = how.sensitive && !harmless.test(operation.path)
+  const value: unknown = hidden ? '(sensitive)' : shorten(operation.value, how.secrets)
   return { ...operation, value } as Operation
 }
 

@@ -6,6 +6,7 @@ const atOnce = 8
 
 export class ReadAhead {
   private readonly reads = new Map<PlannedResource, Promise<unknown>>()
+  private stop: () => void = () => undefined
 
   constructor(
     private readonly host: HostReader,
@@ -24,6 +25,7 @@ export class ReadAhead {
     if (slow.length < 2) return
     const { default: pLimit } = await import('p-limit')
     const limit = pLimit(atOnce)
+    this.stop = () => limit.clearQueue()
     for (const resource of slow) {
       const { implementation } = resource.definition
       const read = limit(async () => implementation.read(this.host, resource.props, this.context(resource)))
@@ -40,5 +42,6 @@ export class ReadAhead {
   /** Something is about to change: what was read ahead may no longer be so. */
   forget(): void {
     this.reads.clear()
+    this.stop()
   }
 }

@@ -146,10 +146,11 @@ export class LocalHost implements Host {
       const file = fs.openSync(temporary, 'wx', 0o600)
       try {
         fs.writeFileSync(file, content)
-        const before =
-          options.mode === undefined ? describe(quietly(() => fs.lstatSync(path, { throwIfNoEntry: false }))) : null
-        const mode = options.mode ?? (before?.kind === 'file' ? before.mode : '0644')
+        const found = describe(quietly(() => fs.lstatSync(path, { throwIfNoEntry: false })))
+        const before = found?.kind === 'file' ? found : null
+        const mode = options.mode ?? before?.mode ?? '0644'
         const [uid, gid] = this.ids(options.owner, options.group)
+        if (before) this.keepOwner(file, before, uid, gid)
         if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
         // After chown, which takes away setuid and setgid.
         fs.fchmodSync(file, Number.parseInt(mode, 8))
@@ -159,6 +160,19 @@ export class LocalHost implements Host {
       fs.renameSync(temporary, path)
     })
     this.unflushed.push(path)
+  }
+
+  /** What nobody asks to change stays as it was; an ordinary user can only keep what he could give. */
+  private keepOwner(file: number, before: FileStat, uid: number, gid: number): void {
+    const made = fs.fstatSync(file)
+    const keepUid = uid === -1 && before.uid !== made.uid ? before.uid : -1
+    const keepGid = gid === -1 && before.gid !== made.gid ? before.gid : -1
+    if (keepUid === -1 && keepGid === -1) return
+    try {
+      fs.fchownSync(file, keepUid, keepGid)
+    } catch (error) {
+      if (this.isRoot || (error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+    }
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
@@ -256,7 +270,16 @@ export class LocalHost implements Host {
       fs.renameSync(temporary, path)
     } finally {
       fs.rmSync(temporary, { force: true })
+      this.changing()
     }
+  }
+
+  unknown(path: string): void {
+    throw new ConvergeError(`${path} cannot be unknown on a real host`, { code: 'INTERNAL' })
+  }
+
+  mayBring(after: string): void {
+    throw new ConvergeError(`${after} is only predicted on a real host`, { code: 'INTERNAL' })
   }
 
   /** Waits until what this run has written is on the disk. Called before anything is recorded as done, not for each file. */
@@ -291,10 +314,18 @@ export class LocalHost implements Host {
 
   private beside(path: string, work: (temporary: string) => void): void {
     const temporary = this.temporaryName(path)
+    const removeTemporary = () => quietly(() => fs.rmSync(temporary, { force: true }))
     try {
-      work(temporary)
+      try {
+        work(temporary)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+        // A killed run with the same process id left it.
+        removeTemporary()
+        work(temporary)
+      }
     } catch (error) {
-      fs.rmSync(temporary, { force: true })
+      removeTemporary()
       throw renamed(error, temporary, path)
     }
   }
@@ -411,6 +442,10 @@ function describe(stat: fs.Stats | undefined): FileStat | null {
 /** Errors speak of the file the user knows, not of the temporary one beside it. */
 function renamed(error: unknown, temporary: string, path: string): unknown {
   const system = error as NodeJS.ErrnoException
-  if (system.path === temporary) system.path = path
+  if (system.path === temporary) {
+    system.path = path
+    // A copy without the temporary name wherever the message is shown.
+    system.message = system.message.replaceAll(temporary, path)
+  }
   return error
 }

@@ -91,11 +91,15 @@ export async function fetchInto(url: string, path: string, options: DownloadOpti
       done(null, chunk)
     },
   })
-  await pipeline(
-    Readable.fromWeb(response.body as import('node:stream/web').ReadableStream),
-    hashing,
-    createWriteStream(path, { flags: 'wx', mode: 0o600 }),
-  )
+  const body = Readable.fromWeb(response.body as import('node:stream/web').ReadableStream)
+  try {
+    await pipeline(body, hashing, createWriteStream(path, { flags: 'wx', mode: 0o600 }))
+  } catch (error) {
+    // A full disk is told by its own error; what is left is the connection.
+    if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ConvergeError(`${shown} was cut short: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
+  }
   const digest = hash.digest('hex')
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)
     throw new ConvergeError(`${shown} has the sha256 ${digest}, not ${options.sha256}`, {

@@ -113,6 +113,7 @@ export interface HostReader {
 export interface WriteOptions {
   /** Four octal digits; default: that of the file replaced, else 0644. */
   readonly mode?: string | undefined
+  /** Default: that of the file replaced, as far as the account of the run may give files away; else that account. */
   readonly owner?: string | undefined
   readonly group?: string | undefined
 }
@@ -140,6 +141,16 @@ export interface Host extends HostReader {
   record(key: string, value: string): void
   /** Fetches a URL into a file (write beside, rename); basic auth where given. */
   download(url: string, path: string, options?: DownloadOptions): Promise<void>
+  /**
+   * For `predict`: what is at and below `path` is known only after the resource `after` was applied. Who looks there
+   * later in the dry run is reported as unknown.
+   */
+  unknown(path: string, after: string): void
+  /**
+   * For `predict`: the paths that are not there now, and system directories, programs and accounts besides, may be there
+   * after the resource `after` was applied.
+   */
+  mayBring(after: string, paths: readonly string[]): void
 }
 
 export interface DownloadOptions extends WriteOptions {

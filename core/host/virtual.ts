@@ -4,7 +4,9 @@
  * Over nothing it makes unit tests fast and can be killed at any change. Over the real host it is the overlay of a dry run:
  * what earlier resources would write is there for later ones to read, and nothing reaches the disk.
  */
+import { createHash } from 'node:crypto'
 import { ConvergeError } from '../model/errors.ts'
+import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import type {
@@ -53,6 +55,8 @@ export interface VirtualOptions {
 
 const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bin/bash' }
 const maxLinks = 40
+/** Where packages put their files. */
+const systemPath = /^\/(etc|usr|var|opt|run|lib\w*|s?bin)\//
 
 export class VirtualHost implements Host {
   readonly self: Account
@@ -67,6 +71,12 @@ export class VirtualHost implements Host {
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly base: HostReader | undefined
+  /** Paths whose content a dry run can't know, with the resource that decides it. */
+  private readonly unknowns = new Map<string, string>()
+  /** The resource after which there may be more on the system than there is. */
+  private later: string | undefined
+  private parsed: { text: string; accounts: Account[] } | undefined
+  private parsedGroups: { text: string; groups: Group[] } | undefined
 
   constructor(private readonly options: VirtualOptions = {}) {
     this.base = options.base
@@ -127,7 +137,9 @@ export class VirtualHost implements Host {
   list(path: string): string[] {
     const real = this.resolve(path)
     if (real === null || this.describe(real)?.kind !== 'directory') return []
-    const names = new Set(this.entries.get(real) === undefined ? this.base?.list(real) : [])
+    for (const [path, after] of this.unknowns) if (split(path)[0] === real) throw new NotYetKnown(after)
+    // What was removed has an entry of its own that says so: whatever else the base has there is still there.
+    const names = new Set(this.base?.list(real))
     for (const name of this.children.get(real) ?? []) {
       if (this.entries.get(join(real, name)) === null) names.delete(name)
       else names.add(name)
@@ -143,19 +155,25 @@ export class VirtualHost implements Host {
   }
 
   account(name: string): Account | null {
-    return this.accounts().find((account) => account.name === name) ?? null
+    const below = this.below('/etc/passwd')
+    const found = below ? below.account(name) : this.accounts().find((account) => account.name === name)
+    return found ?? this.notThere()
   }
 
   accountById(uid: number): Account | null {
-    return this.accounts().find((account) => account.uid === uid) ?? null
+    const below = this.below('/etc/passwd')
+    return (below ? below.accountById(uid) : this.accounts().find((account) => account.uid === uid)) ?? null
   }
 
   groupNamed(name: string): Group | null {
-    return this.groups().find((group) => group.name === name) ?? null
+    const below = this.below('/etc/group')
+    const found = below ? below.groupNamed(name) : this.groups().find((group) => group.name === name)
+    return found ?? this.notThere()
   }
 
   groupById(gid: number): Group | null {
-    return this.groups().find((group) => group.gid === gid) ?? null
+    const below = this.below('/etc/group')
+    return (below ? below.groupById(gid) : this.groups().find((group) => group.gid === gid)) ?? null
   }
 
   which(program: string): string | null {
@@ -163,12 +181,17 @@ export class VirtualHost implements Host {
       ? [program]
       : ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin'].map((d) => `${d}/${program}`)
     for (const path of candidates) if (this.stat(path)?.kind === 'file') return path
-    return program.includes('/') ? null : (this.base?.which(program) ?? null)
+    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.notThere()
   }
 
-  query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    if (this.base) return this.base.query(argv, options)
-    return this.command(argv, options)
+  async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    if (!this.base) return this.command(argv, options)
+    try {
+      return await this.base.query(argv, options)
+    } catch (error) {
+      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.notThere()
+      throw error
+    }
   }
 
   request(options: RequestOptions): Promise<Response> {
@@ -207,8 +230,10 @@ export class VirtualHost implements Host {
     if (before?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
     const [uid, gid] = this.ids(options)
     this.change(`write ${path}`)
-    const mode = options.mode ?? (before?.kind === 'file' ? before.mode : '0644')
-    this.put(real, 'file', mode, content, '', uid, gid)
+    const kept = before?.kind === 'file' ? before : { mode: '0644', uid, gid }
+    const owner = uid === -1 && this.isRoot ? kept.uid : uid
+    const group = gid === -1 && this.isRoot ? kept.gid : gid
+    this.put(real, 'file', options.mode ?? kept.mode, content, '', owner, group)
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
@@ -229,7 +254,11 @@ export class VirtualHost implements Host {
 
   rename(from: string, to: string): void {
     const [source, target] = [this.target(from, 'rename'), this.target(to, 'rename')]
-    if (this.describe(source) === null) throw systemError('ENOENT', 'rename', from)
+    const [moved, there] = [this.describe(source), this.describe(target)]
+    if (moved === null) throw systemError('ENOENT', 'rename', from)
+    if (there?.kind === 'directory' && moved.kind !== 'directory') throw systemError('EISDIR', 'rename', to)
+    if (there && there.kind !== 'directory' && moved.kind === 'directory') throw systemError('ENOTDIR', 'rename', to)
+    if (there?.kind === 'directory' && this.list(target).length > 0) throw systemError('ENOTEMPTY', 'rename', to)
     this.change(`rename ${from} -> ${to}`)
     this.move(source, target)
   }
@@ -238,6 +267,7 @@ export class VirtualHost implements Host {
     const real = this.resolveParent(path)
     if (real === null || this.describe(real) === null) return
     this.change(`remove ${path}`)
+    for (const unknown of [...this.unknowns.keys()]) if (unknown.startsWith(`${real}/`)) this.unknowns.delete(unknown)
     this.forget(real)
   }
 
@@ -285,7 +315,29 @@ export class VirtualHost implements Host {
     const content = this.options.downloads?.[url]
     if (content === undefined)
       throw new ConvergeError(`cannot fetch ${url}: the server answered 404`, { code: 'DOWNLOAD_FAILED' })
+    const digest = createHash('sha256').update(content).digest('hex')
+    if (options.sha256 !== undefined && options.sha256 !== digest)
+      throw new ConvergeError(`${url} has the sha256 ${digest}, not ${options.sha256}`, { code: 'CHECKSUM_MISMATCH' })
     this.writeFile(path, content, options)
+  }
+
+  unknown(path: string, after: string): void {
+    let real = path
+    try {
+      real = this.resolveParent(path) ?? path
+    } catch (error) {
+      if (!(error instanceof NotYetKnown)) throw error
+      // Its directory is unknown already.
+    }
+    for (const known of [...this.entries.keys()])
+      if (known === real || known.startsWith(`${real}/`)) this.entries.delete(known)
+    this.unknowns.set(real, after)
+  }
+
+  mayBring(after: string, paths: readonly string[]): void {
+    this.later = undefined
+    for (const path of paths) if (!this.unknowns.has(path) && this.lstat(path) === null) this.unknown(path, after)
+    this.later = after
   }
 
   private change(what: string): void {
@@ -343,7 +395,8 @@ export class VirtualHost implements Host {
   }
 
   private forget(path: string): void {
-    for (const name of this.list(path)) this.forget(join(path, name))
+    // A link is only a name: what it points to stays.
+    if (this.describe(path)?.kind === 'directory') for (const name of this.list(path)) this.forget(join(path, name))
     this.entries.set(path, null)
     this.listed(path)
   }
@@ -372,20 +425,17 @@ export class VirtualHost implements Host {
       content: stat.kind === 'file' ? (this.base?.readBytes(real) ?? '') : '',
       target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
     }
-    // A directory brought up still shows what the base has in it.
-    if (made.kind === 'directory') for (const name of this.base?.list(real) ?? []) this.adopt(join(real, name))
     this.entries.set(real, made)
     this.listed(real)
     return made
   }
 
-  private adopt(path: string): void {
-    if (this.entries.get(path) === undefined) this.own(path, path)
-  }
-
   private describe(real: string): FileStat | null {
     const entry = this.entries.get(real)
-    if (entry === undefined) return this.base?.lstat(real) ?? null
+    if (entry === undefined) {
+      if (this.unknowns.size > 0) this.refuseUnknown(real)
+      return this.base?.lstat(real) ?? null
+    }
     if (entry === null) return null
     const { kind, mode, uid, gid, content } = entry
     return { kind, mode, uid, gid, size: Buffer.byteLength(content) }
@@ -395,12 +445,27 @@ export class VirtualHost implements Host {
     return this.describe(real)
   }
 
+  private refuseUnknown(real: string): void {
+    for (let at = real; at !== '/'; at = split(at)[0]) {
+      const after = this.unknowns.get(at)
+      if (after !== undefined) throw new NotYetKnown(after)
+    }
+  }
+
+  /** What is not there for certain; where packages are still to come, nobody can tell. */
+  private notThere(): null {
+    if (this.later !== undefined) throw new NotYetKnown(this.later)
+    return null
+  }
+
   /** The path with links in its directories followed, or null where a directory is missing. */
   private resolveParent(path: string, depth = 0): string | null {
     if (path === '/') return '/'
     const [parent, name] = split(path)
     const real = this.resolve(parent, depth)
-    return real === null ? null : join(real, name)
+    if (name === '.') return real
+    if (real === null) return systemPath.test(parent) ? this.notThere() : null
+    return join(real, name)
   }
 
   private resolve(path: string, depth = 0): string | null {
@@ -430,13 +495,21 @@ export class VirtualHost implements Host {
     return real
   }
 
+  /** The host below, where it is still the one that knows the file. */
+  private below(path: string): HostReader | undefined {
+    return this.entries.get(path) === undefined ? this.base : undefined
+  }
+
   private accounts(): Account[] {
-    const own = this.entries.get('/etc/passwd')
-    return own || !this.base ? parseAccounts(this.readText('/etc/passwd') ?? '') : allOf(this.base)
+    const text = this.readText('/etc/passwd') ?? ''
+    if (this.parsed?.text !== text) this.parsed = { text, accounts: parseAccounts(text) }
+    return this.parsed.accounts
   }
 
   private groups(): Group[] {
-    return parseGroups(this.readText('/etc/group') ?? '')
+    const text = this.readText('/etc/group') ?? ''
+    if (this.parsedGroups?.text !== text) this.parsedGroups = { text, groups: parseGroups(text) }
+    return this.parsedGroups.groups
   }
 
   private ids(options: Pick<WriteOptions, 'owner' | 'group'>): [number, number] {
@@ -455,10 +528,6 @@ export class VirtualHost implements Host {
     if (!this.isRoot && uid !== -1 && uid !== this.self.uid) throw systemError('EPERM', 'chown', options.owner ?? '')
     return [uid, gid]
   }
-}
-
-function allOf(base: HostReader): Account[] {
-  return parseAccounts(base.readText('/etc/passwd') ?? '')
 }
 
 function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {

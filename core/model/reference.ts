@@ -56,6 +56,14 @@ export class Unknown {
   }
 }
 
+/** Thrown by the overlay of a dry run where it is asked for what only the run itself can know. */
+export class NotYetKnown extends Error {
+  override readonly name = 'NotYetKnown'
+  constructor(readonly after: string) {
+    super(`known after ${after}`)
+  }
+}
+
 /** Every reference inside a value, in order. */
 export function references(value: unknown, found: Reference[] = []): Reference[] {
   if (typeof value !== 'object' || value === null) return found

@@ -45,6 +45,8 @@ export interface ResourceImplementation<P, S, O extends object> {
    * Without it `apply` itself is run on the overlay.
    */
   predict?(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void
+  /** The paths it decides, as the props say them; where it is unknown in a dry run, so is what is there. */
+  paths?(props: P): readonly unknown[]
   /** Values for those who refer to this resource, from the state it is in after the run. */
   outputs?(props: P, state: S): O
   /** The part of the state that matters to those who list this one in `when`; default: all of it. */

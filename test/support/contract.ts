@@ -1,6 +1,6 @@
 /** The contract every resource type keeps; a test of a type is a table of cases run by it. */
 import type { Test } from 'tap'
-import { type Plan, compile } from '../../core/compile/compile.ts'
+import { compile, type Plan } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
@@ -34,7 +34,11 @@ export function run(plan: Plan, host: VirtualHost, mode: 'run' | 'plan' = 'run')
 }
 
 export function patchOf(report: RunReport): string[] {
-  return report.resources.flatMap((resource: ResourceReport) => (resource.patch ?? []).map(({ op, path, ...rest }) => ('value' in rest ? `${op} ${path} = ${JSON.stringify(rest.value)}` : `${op} ${path}`)))
+  return report.resources.flatMap((resource: ResourceReport) =>
+    (resource.patch ?? []).map(({ op, path, ...rest }) =>
+      'value' in rest ? `${op} ${path} = ${JSON.stringify(rest.value)}` : `${op} ${path}`,
+    ),
+  )
 }
 
 class Killed extends Error {}
@@ -60,7 +64,8 @@ export async function contract<P>(t: Test, declare: Declaration<P>, cases: reado
       if (one.changes !== undefined) {
         const told = patchOf(real)
         t.equal(told.length, one.changes.length, `number of operations: ${told.join('; ')}`)
-        for (const [index, expected] of one.changes.entries()) t.ok(told[index]?.startsWith(expected), `${told[index]} is ${expected}`)
+        for (const [index, expected] of one.changes.entries())
+          t.ok(told[index]?.startsWith(expected), `${told[index]} is ${expected}`)
       }
       one.then?.(t, host)
       const again = await run(plan(one.props), host)

@@ -1,5 +1,6 @@
 /** The golden cases: node JSONs with what the cookbook makes of them. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { attributeSchemas, defaultAttributes } from '../../attributes/index.ts'
 import { withRoles } from '../../recipes/plone/site.ts'
 import type { SiteAttributes } from '../../recipes/plone/types.ts'
 
@@ -34,9 +35,9 @@ function merge(base: unknown, over: unknown): unknown {
   return merged
 }
 
-/** A node with the cookbook's defaults below what is given; later JSONs win over earlier ones. */
+/** A node with the defaults below what is given, which nothing checks; later JSONs win over earlier ones. */
 export function nodeOf(...json: readonly NodeJson[]): SiteAttributes {
-  const { deploy: defaults, ...rest } = read('default-attributes.json')
+  const { deploy: defaults, ...rest } = defaultAttributes()
   const node = json.reduce<Json>((merged, next) => merge(merged, next) as Json, rest)
   const template = JSON.stringify((defaults as Json)['<app>'])
   const apps = Object.entries((node.deploy ?? {}) as Json).map(([app, given]) => [
@@ -46,13 +47,20 @@ export function nodeOf(...json: readonly NodeJson[]): SiteAttributes {
   return { ...node, deploy: Object.fromEntries(apps) } as unknown as SiteAttributes
 }
 
+/** A node JSON as its schemas read it. */
+function attributesOf(node: Json): SiteAttributes {
+  const parsed: Json = { cpu: node.cpu }
+  for (const [key, schema] of Object.entries(attributeSchemas)) parsed[key] = schema.parse(node[key])
+  return parsed as unknown as SiteAttributes
+}
+
 /** Every case of the given roles. */
 export function goldenCases(roles: readonly string[]): GoldenCase[] {
   return readdirSync(directory)
     .filter((file) => file.endsWith('.json') && file !== 'default-attributes.json')
     .map((file): GoldenCase => {
       const { role, node, relstorage_pack_layer, expected } = read(file) as Json & { role: string; node: Json }
-      const attributes = withRoles(nodeOf(node), relstorage_pack_layer ? ['relstorage-pack'] : [])
+      const attributes = withRoles(attributesOf(node), relstorage_pack_layer ? ['relstorage-pack'] : [])
       return { file, role, attributes, expected: expected as GoldenCase['expected'] }
     })
     .filter(({ role }) => roles.includes(role))

@@ -22,7 +22,8 @@ export function parseIni(text: string): Ini {
       return
     }
     const pair = /^([^\s{}[\]=:+]+)\s*(\+?)=(.*)$/.exec(line)
-    if (section === undefined || pair === null) throw new Error(`line ${index + 1}: neither section nor option: ${line}`)
+    if (section === undefined || pair === null)
+      throw new Error(`line ${index + 1}: neither section nor option: ${line}`)
     const [, name = '', plus = '', first = ''] = pair
     value = first.trim() === '' ? [] : [first.trim()]
     section[plus === '' ? name : `${name} +=`] = value

@@ -1,0 +1,7 @@
+/** Names on the TLS certificate. */
+import { field, wordList } from './fields.ts'
+
+export const certbot_domains = () =>
+  field(wordList(), [], "Host names that certbot gets one certificate for; none for no certificate of Let's Encrypt.", {
+    mirrors: "plone_buildout: node['certbot_domains']",
+  })

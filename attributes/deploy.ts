@@ -1,0 +1,177 @@
+/** The applications of a stack: where each comes from, where it goes, and how it is built. */
+import * as z from 'zod'
+import { buildoutFields } from './deploy_buildout.ts'
+import {
+  choice,
+  environment,
+  flag,
+  integer,
+  keyed,
+  line,
+  links,
+  list,
+  optional,
+  packages,
+  path,
+  port,
+  relativePath,
+  text,
+  withoutNulls,
+} from './fields.ts'
+
+const scm = () =>
+  withoutNulls({
+    scm_type: optional(
+      choice(['git', 'svn', 'archive', 's3', 'other', 'directory']),
+      'Kind of source; `directory` is a plain directory of this host, for development.',
+    ),
+    repository: optional(line(), 'Where the source is: a URL, an scp-like address, a path.'),
+    revision: optional(line(), 'Branch, tag or commit; the default branch where there is none.'),
+    ssh_key: optional(text(), 'Private key that may read the repository, its submodules and checkouts of the build.', {
+      sensitive: true,
+    }),
+    known_hosts: optional(text(), "Lines of known_hosts(5) that the servers' keys are checked against.", {
+      mirrors: '',
+    }),
+    user: optional(line(), 'Account for sources fetched through HTTP.'),
+    password: optional(line(), 'Password of that account.', { sensitive: true }),
+  })
+
+const database = () =>
+  withoutNulls({
+    adapter: optional(line(), 'Kind of database: postgresql, mysql2.'),
+    type: optional(line(), 'Kind of database as RelStorage names it; goes before `adapter`.'),
+    host: optional(line(), 'Host the database runs on.'),
+    port: optional(port(), 'TCP port of the database.'),
+    username: optional(line(), 'Account to connect as.'),
+    password: optional(line(), 'Password of that account.', { sensitive: true }),
+    database: optional(line(), 'Name of the database.'),
+    reconnect: optional(flag(), 'Kept for the platform that wrote it.'),
+    data_source_provider: optional(line(), 'Kept for the platform that wrote it.'),
+  })
+
+const placement = () => ({
+  deploy_to: optional(path(), 'Directory of the application; default /srv/www/<app>.'),
+  user: optional(line(), 'Account that owns and builds it; default deploy.'),
+  group: optional(line(), 'Group of its files; default www-data.'),
+  home: optional(path(), 'Home directory of that account; default /home/<user>.'),
+  shell: optional(path(), 'Login shell of that account.'),
+  keep_releases: optional(integer(1), 'Complete releases kept; default 5.', { unit: 'releases' }),
+  symlink_before_migrate: optional(
+    links(),
+    'Links in the release: directory below `shared` to its name in the release.',
+  ),
+  purge_before_symlink: optional(
+    list(relativePath()),
+    'Directories of the repository removed to make room for such links.',
+  ),
+  create_dirs_before_symlink: optional(list(relativePath()), 'Directories made below `shared`.'),
+})
+
+const checkout = () => ({
+  scm: optional(scm(), 'Where the source comes from.'),
+  enable_submodules: optional(flag(), 'Checks submodules out as well, at any depth; default true.'),
+  shallow_clone: optional(flag(), 'Fetches only the commit itself, without its history; default false.'),
+  delete_cached_copy: optional(
+    flag(),
+    'Drops the local copy of the repository before each deploy; default true, kept without effect.',
+  ),
+  always_build_on_deploy: optional(flag(), 'Builds and restarts in each deploy, changed or not; default false.'),
+  always_buildout_on_deploy: optional(flag(), 'Another spelling of `always_build_on_deploy`.'),
+  migrate: optional(flag(), 'Runs `migrate_command` in a deploy; default false.'),
+  migrate_command: optional(text(), 'Command that migrates data.'),
+})
+
+const surroundings = () => ({
+  environment: optional(
+    environment(),
+    'Environment variables of the build and of the programs; numbers, true and false become text, null takes one away.',
+  ),
+  database: optional(database(), 'Database of the application.'),
+  domains: optional(list(line()), 'Host names the application answers for.'),
+  ssl_support: optional(flag(), 'Answers with TLS as well; default false.'),
+  ssl_certificate: optional(text(), 'Certificate, as PEM text.'),
+  ssl_certificate_key: optional(text(), 'Private key of the certificate, as PEM text.', { sensitive: true }),
+  ssl_certificate_ca: optional(text(), 'Certificates of the authorities between, as PEM text.'),
+  os_packages: optional(packages(), 'Packages of the distribution to install; names, [name, version] pairs or a map.'),
+  packages: optional(packages(), 'Python packages for the virtualenv; names, [name, version] pairs or a map.'),
+  ruby_gems: optional(packages(), 'Ruby gems; kept, without effect.'),
+  venv_options: optional(line(), 'Arguments for making the virtualenv.'),
+  python_major_version: optional(line(), 'Python to build with, as major.minor in quotes: "3.11".'),
+})
+
+/** What the platform writes for every application, and nothing here reads. */
+const platformFields = [
+  'application absolute_document_root action application_type auto_bundle_on_deploy auto_npm_install_on_deploy',
+  'chef_provider current_path custom_type document_root environment_variables initially_deployed memcached mounted_at',
+  'mysql nodejs php purge rails_env rake release release_path restart_command sleep_before_restart stack stop_command',
+  'symlinks venv',
+].flatMap((names) => names.split(' '))
+
+type BuildoutFields = ReturnType<typeof buildoutFields>
+type Prefixed<T> = {
+  [K in keyof T as `buildout_${K & string}`]: T[K] extends z.ZodDefault<infer S> ? z.ZodOptional<S> : never
+}
+
+/** `buildout_<name>` for each setting of `deploy_buildout`, without a default: that one stands there. */
+function prefixed(): Prefixed<BuildoutFields> {
+  const fields: Record<string, z.ZodType> = {}
+  for (const [name, schema] of Object.entries<z.ZodDefault>(buildoutFields())) {
+    const notes = z.globalRegistry.get(schema)
+    fields[`buildout_${name}`] = optional(
+      schema.unwrap() as z.ZodType,
+      `${notes?.description} Default: \`deploy_buildout.${name}\`.`,
+    )
+  }
+  return fields as unknown as Prefixed<BuildoutFields>
+}
+
+const application = () => {
+  const platform = optional(z.unknown(), 'Written by the platform; kept, and not read.')
+  return withoutNulls({
+    ...placement(),
+    ...checkout(),
+    ...surroundings(),
+    ...prefixed(),
+    buildout_version: optional(line(), 'Version of zc.buildout; goes before `buildout_buildout_version`.'),
+    buildout_allow_root: optional(flag(), 'Builds as root where the account is root; default `converge.allow_root`.', {
+      mirrors: '',
+    }),
+    ...(Object.fromEntries(platformFields.map((name) => [name, platform])) as Record<never, never>),
+  })
+}
+
+type GivenApplication = z.output<ReturnType<typeof application>>
+
+/** What follows from the application's name and account, and what is the same for all. */
+function withDefaults(app: GivenApplication, name: string) {
+  const user = app.user ?? 'deploy'
+  return {
+    ...app,
+    deploy_to: app.deploy_to ?? `/srv/www/${name}`,
+    user,
+    group: app.group ?? 'www-data',
+    home: app.home ?? (user === 'root' ? '/root' : `/home/${user}`),
+    keep_releases: app.keep_releases ?? 5,
+    enable_submodules: app.enable_submodules ?? true,
+    shallow_clone: app.shallow_clone ?? false,
+    delete_cached_copy: app.delete_cached_copy ?? true,
+    environment: app.environment ?? {},
+    migrate: app.migrate ?? false,
+    always_build_on_deploy: app.always_build_on_deploy === true || app.always_buildout_on_deploy === true,
+  }
+}
+
+const applicationName = () =>
+  z
+    .string()
+    .regex(/^(?!\.{1,2}$)[^/\s\0]([^/\r\n\0]*[^/\s\0])?$/, { error: "an application's name: text without slashes" })
+
+export const deploy = () => {
+  const schema = keyed(applicationName(), application(), withDefaults).prefault({})
+  z.globalRegistry.add(schema, {
+    description: 'The applications, by name.',
+    cookbook: 'deploy',
+  })
+  return schema
+}

@@ -1,0 +1,93 @@
+/** How a buildout is run: for all applications here, and for one of them as `deploy.<app>.buildout_<name>`. */
+import {
+  choice,
+  environment,
+  field,
+  flag,
+  group,
+  line,
+  links,
+  list,
+  number,
+  optional,
+  orNull,
+  relativePath,
+  required,
+  sha256,
+  text,
+  withoutNulls,
+} from './fields.ts'
+
+const cacheArchive = () =>
+  withoutNulls({
+    url: required(line(), 'Where the archive is fetched from.'),
+    path: required(relativePath(), 'Directory, below `deploy_to`, that it is unpacked into.'),
+    user: optional(line(), 'Account for basic authentication.'),
+    password: optional(line(), 'Password of that account.', { sensitive: true }),
+    purge: optional(flag(), 'Empties the directory and fetches the archive anew in each deploy; default false.'),
+    sha256: optional(sha256(), 'Digest the archive must have, as hexadecimal SHA-256.', { mirrors: '' }),
+  })
+
+const initCommand = () =>
+  withoutNulls({
+    name: optional(line(), 'Name of the program; the number of the command where there is none.'),
+    cmd: required(line(), 'Command, below `current`, e.g. `bin/worker`.'),
+    args: optional(line(), 'Arguments of the command.'),
+    delay: optional(number(0), 'Pause before this program when programs restart one after the other; default 0.', {
+      unit: 'seconds',
+    }),
+    type: optional(choice(['program', 'eventlistener']), 'What it is to supervisor; default program.', { mirrors: '' }),
+    eventlistener: optional(flag(), 'Another way to say that its type is eventlistener.', { mirrors: '' }),
+    events: optional(line(), 'Events a listener is told of, as in supervisor: TICK_60.', { mirrors: '' }),
+    environment: optional(environment(), 'Environment variables of this program alone.', { mirrors: '' }),
+  })
+
+export const buildoutFields = () => ({
+  cache_archives: field(list(cacheArchive()), [], 'Archives of eggs or downloads that shorten the first build.'),
+  buildout_version: field(line(), '', 'Version of zc.buildout; empty for the newest.'),
+  bootstrap_params: field(line(), '', 'Further arguments when the build environment is made.'),
+  config: field(relativePath(), 'deploy.cfg', 'Name of the generated configuration, in the release.'),
+  config_template: field(line(), 'deploy.cfg.erb', 'Template the configuration is made from.'),
+  extends: field(list(line()), ['buildout.cfg'], 'Files of the repository that the generated configuration extends.'),
+  config_cookbook: field(orNull(line()), null, 'Cookbook that held the template; kept, without effect.'),
+  flags: field(line(), '', 'Further arguments of the command buildout, e.g. `-N`.'),
+  supervisor_part: field(
+    orNull(line()),
+    null,
+    'Part of the buildout that brings a supervisor of its own; null for none.',
+  ),
+  inherit_parts: field(flag(), true, 'Adds to the parts of the extended files instead of replacing them.'),
+  parts_to_include: field(list(line()), [], 'Further parts to build.'),
+  additional_config: field(text(), '', 'Text put into the generated configuration as it is.'),
+  debug: field(flag(), false, 'Runs clients in debug mode, for templates that ask for it.'),
+  init_commands: field(list(initCommand()), [], 'Further programs that are kept running.'),
+  init_type: field(
+    choice(['supervisor', 'systemd'], { upstart: 'supervisor' }),
+    'supervisor',
+    'What keeps the programs running; upstart, which no current Debian has, is read as supervisor.',
+  ),
+})
+
+export const deploy_buildout = () =>
+  group(
+    'How buildouts are run, for all applications; `deploy.<app>.buildout_<name>` goes before.',
+    {
+      ...buildoutFields(),
+      symlink_before_migrate: field(
+        links(),
+        { eggs: 'eggs', downloads: 'downloads', extends: 'extends', var: 'var', parts: 'parts' },
+        'Links in the release: directory below `shared` to its name in the release.',
+      ),
+      purge_before_symlink: field(
+        list(relativePath()),
+        ['var', 'eggs', 'downloads', 'extends', 'parts'],
+        'Directories of the repository removed to make room for such links.',
+      ),
+      create_dirs_before_symlink: field(
+        list(relativePath()),
+        ['var', 'eggs', 'downloads', 'extends', 'parts'],
+        'Directories made below `shared`.',
+      ),
+    },
+    { cookbook: 'opsworks_deploy_python' },
+  )

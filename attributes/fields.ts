@@ -1,0 +1,280 @@
+/** What attribute schemas are built from: values as people write them in custom JSON, each with a sentence on its purpose. */
+import * as z from 'zod'
+
+/** What is known of an attribute beside its type; ends up in the registry of zod, where docs and errors take it from. */
+export interface Notes {
+  /** E.g. `seconds`, `days`. */
+  readonly unit?: string
+  /** The attribute or manual it mirrors, where that isn't the cookbook's attribute of the same path. */
+  readonly mirrors?: string
+  /** Its value is never shown. */
+  readonly sensitive?: boolean
+}
+
+/** Notes of an object, which those inside it share. */
+export interface GroupNotes extends Notes {
+  /** The cookbook whose attributes of the same path are mirrored; null: none of these is a cookbook's. */
+  readonly cookbook?: string | null
+  /** Others put keys of their own here: unknown ones are told of only where they look like a slip of a known one. */
+  readonly open?: boolean
+}
+
+// Schemas cost 20 microseconds each to make, so those without notes of their own are made once, and when first used.
+const made = new Map<string, z.ZodType>()
+function shared<S extends z.ZodType>(key: string, make: () => S): S {
+  const found = made.get(key) as S | undefined
+  if (found !== undefined) return found
+  const schema = make()
+  made.set(key, schema)
+  return schema
+}
+
+function noted<S extends z.ZodType>(schema: S, notes: Record<string, unknown>): S {
+  z.globalRegistry.add(schema, notes)
+  return schema
+}
+
+const wholeNumber = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value)
+
+/** Whole numbers are taken for text (`"revision": 20240501`); fractions aren't, since 1.10 has become 1.1 by then. */
+const textOf = (value: unknown): unknown => (wholeNumber(value) ? String(value) : value)
+
+/** `"4"`, `"-1"`, `"0.5"` are taken for numbers; what needs interpretation (`"1e3"`, `"0x10"`, `"4 GB"`) isn't. */
+const numberOf = (value: unknown): unknown =>
+  typeof value === 'string' && /^\s*-?\d{1,15}(\.\d{1,15})?\s*$/.test(value) ? Number(value) : value
+
+/** `"true"` and `"false"` are taken for what they say; `yes`, `on`, 1 and the like aren't. */
+const flagOf = (value: unknown): unknown => {
+  const word = typeof value === 'string' ? value.trim().toLowerCase() : value
+  return word === 'true' ? true : word === 'false' ? false : value
+}
+
+const withoutEndSlash = (value: unknown): unknown =>
+  typeof value === 'string' && value.length > 1 ? value.replace(/(?!^)\/+$/, '') : value
+
+/** Text on one line; whole numbers are accepted. */
+export const line = () =>
+  shared('line', () =>
+    noted(z.preprocess(textOf, z.string().regex(/^[^\r\n\0]*$/, { error: 'text on one line' })), { accepts: 'text' }),
+  )
+
+/** Text of any number of lines; whole numbers are accepted. */
+export const text = () =>
+  shared('text', () =>
+    noted(z.preprocess(textOf, z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' })), {
+      accepts: 'text',
+    }),
+  )
+
+/** An absolute path; slashes at its end are dropped. */
+export const path = () =>
+  shared('path', () =>
+    z.preprocess(
+      withoutEndSlash,
+      z
+        .string()
+        .regex(/^\/[^\r\n\0]*$/, { error: 'an absolute path', abort: true })
+        .regex(/^(?!.*\/\.{1,2}(\/|$))/, { error: "an absolute path without '.' or '..' parts" }),
+    ),
+  )
+
+/** A path below another directory. */
+export const relativePath = () =>
+  shared('relativePath', () =>
+    z
+      .string()
+      .regex(/^[^/\r\n\0][^\r\n\0]*$/, { error: 'a relative path', abort: true })
+      .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" }),
+  )
+
+/** Links of a release: directory below `shared` to its name in the release. */
+export const links = () => shared('links', () => z.record(relativePath(), relativePath()))
+
+/** A SHA-256 digest as 64 hexadecimal digits. */
+export const sha256 = () =>
+  shared('sha256', () => z.string().regex(/^[0-9a-fA-F]{64}$/, { error: 'a SHA-256 digest of 64 hexadecimal digits' }))
+
+/** True or false; the words in quotes are accepted. */
+export const flag = () => shared('flag', () => noted(z.preprocess(flagOf, z.boolean()), { accepts: 'flag' }))
+
+/** A number; one in quotes is accepted. */
+export const number = (min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY) =>
+  shared(`number ${min} ${max}`, () =>
+    noted(z.preprocess(numberOf, bounded(z.number(), min, max)), { accepts: 'number' }),
+  )
+
+/** A whole number; one in quotes is accepted. */
+export const integer = (min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY) =>
+  shared(`integer ${min} ${max}`, () =>
+    noted(z.preprocess(numberOf, bounded(z.int(), min, max)), { accepts: 'integer' }),
+  )
+
+export const port = () => integer(1, 65535)
+
+function bounded<S extends z.ZodNumber>(schema: S, min: number, max: number): S {
+  const lower = Number.isFinite(min) ? schema.min(min) : schema
+  return Number.isFinite(max) ? lower.max(max) : lower
+}
+
+/** A time in milliseconds; HAProxy's spelling (`10s`, `500ms`, `1m`) is accepted. */
+export const milliseconds = () =>
+  shared('milliseconds', () => noted(z.preprocess(millisecondsOf, z.int().min(1)), { accepts: 'text or integer' }))
+
+function millisecondsOf(value: unknown): unknown {
+  const found = typeof value === 'string' ? /^\s*(\d{1,9})(ms|s|m|h|d)?\s*$/.exec(value) : null
+  if (found === null) return value
+  const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[found[2] ?? 'ms'] ?? 1
+  return Number(found[1]) * factor
+}
+
+/** One of a few words; `as` names further spellings and what they are read as. */
+export const choice = <const W extends readonly [string, ...string[]]>(
+  words: W,
+  as: Readonly<Record<string, W[number]>> = {},
+) =>
+  shared(`choice ${words.join(' ')}`, () =>
+    z.preprocess((value) => (typeof value === 'string' ? (as[value] ?? value) : value), z.enum(words)),
+  )
+
+export const list = <S extends z.ZodType>(item: S) => z.array(item)
+
+/** A map whose keys are the user's own, e.g. host names. */
+export const map = <S extends z.ZodType>(value: S) => z.record(z.string(), value)
+
+/** Words separated by spaces; a list of them is accepted. */
+export const words = () =>
+  shared('words', () =>
+    noted(
+      z.preprocess((value) => (Array.isArray(value) ? value.join(' ') : value), z.string()),
+      {
+        accepts: 'text or list',
+      },
+    ),
+  )
+
+/** A list of words; one text with spaces or commas between them is accepted. */
+export const wordList = () =>
+  shared('wordList', () =>
+    noted(
+      z.preprocess(
+        (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter((word) => word !== '') : value),
+        z.array(line()),
+      ),
+      { accepts: 'text or list' },
+    ),
+  )
+
+/** Environment variables, all as text: numbers, `true` and `false` are turned into it; null takes a variable away. */
+export const environment = () =>
+  shared('environment', () =>
+    z.preprocess(
+      environmentOf,
+      z.record(z.string().regex(/^[^=\s\0]+$/, { error: 'the name of an environment variable' }), z.string()),
+    ),
+  )
+
+function environmentOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const variables: Record<string, unknown> = {}
+  for (const [name, one] of Object.entries(value)) {
+    if (one === null) continue
+    variables[name] = typeof one === 'number' || typeof one === 'boolean' ? String(one) : one
+  }
+  return variables
+}
+
+/** Packages to install: names, `[name, version]` pairs, or one map from name to version; no version means the newest. */
+export const packages = () =>
+  shared('packages', () =>
+    noted(
+      z.preprocess(
+        packagesOf,
+        z.array(z.object({ name: line(), version: z.nullable(line()) }, { error: 'a name or [name, version]' })),
+      ),
+      {
+        accepts: 'packages',
+      },
+    ),
+  )
+
+function packagesOf(value: unknown): unknown {
+  const one = (name: unknown, version: unknown) => ({
+    name,
+    version: version === '' || version === undefined ? null : version,
+  })
+  if (Array.isArray(value))
+    return value.map((item: unknown) =>
+      typeof item === 'string' ? one(item, null) : Array.isArray(item) ? one(item[0], item[1]) : item,
+    )
+  if (typeof value !== 'object' || value === null) return value
+  return Object.entries(value).map(([name, version]) => one(name, version))
+}
+
+const nullables = new WeakMap<z.ZodType, z.ZodType>()
+
+/** The same, or null. */
+export function orNull<S extends z.ZodType>(schema: S): z.ZodNullable<S> {
+  const known = nullables.get(schema) as z.ZodNullable<S> | undefined
+  if (known !== undefined) return known
+  const nullable = z.nullable(schema)
+  nullables.set(schema, nullable)
+  return nullable
+}
+
+/** An attribute with its default. */
+export function field<S extends z.ZodType>(
+  schema: S,
+  value: z.util.NoUndefined<z.output<S>>,
+  description: string,
+  notes: Notes = {},
+): z.ZodDefault<S> {
+  return noted(schema.default(value), { description, ...notes })
+}
+
+/** An attribute that may be absent. */
+export function optional<S extends z.ZodType>(schema: S, description: string, notes: Notes = {}): z.ZodOptional<S> {
+  return noted(schema.optional(), { description, ...notes })
+}
+
+/** An attribute that has to be there. */
+export function required<S extends z.ZodType>(schema: S, description: string, notes: Notes = {}): S {
+  return schema.meta({ description, ...notes })
+}
+
+/** Attributes below one key; keys that aren't named here are kept. The type shows only the named ones. */
+export function shape<T extends z.ZodRawShape>(fields: T): z.ZodObject<T> {
+  return z.looseObject(fields) as unknown as z.ZodObject<T>
+}
+
+/** An object with a default for everything in it, so that it can be left out. */
+export function group<T extends z.ZodRawShape>(
+  description: string,
+  fields: T,
+  notes: GroupNotes = {},
+): z.ZodPrefault<z.ZodObject<T>> {
+  const whole = shape(fields) as unknown as z.ZodType<object, object>
+  return noted(whole.prefault({}), { description, ...notes }) as unknown as z.ZodPrefault<z.ZodObject<T>>
+}
+
+/** An object whose nulls mean "not set", as OpsWorks writes them, for the keys that are named here. */
+export function withoutNulls<T extends z.ZodRawShape>(fields: T) {
+  return z.preprocess((value: unknown) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+    const kept: Record<string, unknown> = {}
+    for (const [key, one] of Object.entries(value)) if (one !== null || !Object.hasOwn(fields, key)) kept[key] = one
+    return kept
+  }, shape(fields))
+}
+
+/** A map whose entries learn their own key, to fill in what follows from it. */
+export function keyed<V extends z.ZodType, R>(
+  key: z.ZodString,
+  value: V,
+  fill: (value: z.output<V>, key: string) => R,
+) {
+  return z.record(key, value).transform((entries) => {
+    const filled: Record<string, R> = {}
+    for (const [name, entry] of Object.entries(entries)) filled[name] = fill(entry as z.output<V>, name)
+    return filled
+  })
+}

@@ -1,0 +1,55 @@
+/** The balancer between the cache and the clients. */
+import { choice, field, flag, group, integer, line, milliseconds, optional, orNull, path } from './fields.ts'
+
+const health = () => ({
+  health_check_url: field(line(), '/', 'Path that the balancer asks each client for, to see that it lives.'),
+  health_check_method: field(line(), 'OPTIONS', 'HTTP method of that request.'),
+  check_interval: field(milliseconds(), 10000, 'Time between two checks of a client.', { unit: 'milliseconds' }),
+  rise: field(integer(1), 1, 'Checks in a row that have to succeed before a client counts as up.', { unit: 'checks' }),
+  fall: field(integer(1), 5, 'Checks in a row that have to fail before a client counts as down.', { unit: 'checks' }),
+  retries: field(integer(0), 3, 'How often a connection to a client is tried again.', { unit: 'tries' }),
+})
+
+const limits = () => ({
+  global_max_connections: field(line(), '80000', 'Most connections the whole balancer takes at once.', {
+    unit: 'connections',
+  }),
+  default_max_connections: field(line(), '80000', 'Most connections one front end takes at once.', {
+    unit: 'connections',
+  }),
+  client_timeout: field(line(), '60s', 'How long a visitor may be silent, in HAProxy notation: 60s.'),
+  queue_timeout: field(line(), '120s', 'How long a request may wait for a free client, in HAProxy notation.'),
+  connect_timeout: field(line(), '10s', 'How long a connection to a client may take, in HAProxy notation.'),
+  http_request_timeout: field(
+    line(),
+    '30s',
+    'How long a visitor may take to send the head of a request, in HAProxy notation.',
+  ),
+  server_timeout: field(line(), '900s', 'How long a client may take to answer, in HAProxy notation.'),
+})
+
+export const haproxy = () =>
+  group(
+    'HAProxy, which spreads requests over the clients.',
+    {
+      enable_stats: field(flag(), false, 'Shows a page with the state of all clients.'),
+      stats_url: field(line(), '/haproxy?stats', 'Path of that page.'),
+      stats_user: field(line(), 'opsworks', 'Account that may see it.'),
+      stats_password: optional(line(), 'Password of that account; without one there is no such page.', {
+        sensitive: true,
+      }),
+      stats_socket_path: field(path(), '/tmp/haproxy.sock', 'Socket for commands at run time.'),
+      stats_socket_level: field(
+        orNull(choice(['user', 'operator', 'admin'])),
+        null,
+        'What may be done over that socket; null for what HAProxy takes by itself.',
+      ),
+      ...health(),
+      ...limits(),
+      httpclose: field(flag(), true, 'Closes the connection after each answer.'),
+      http_server_close: field(flag(), false, "Closes only the client's side of the connection after each answer."),
+      balance: field(line(), 'leastconn', 'How the next client is chosen, in HAProxy notation.'),
+      sticky_sessions: field(flag(), false, 'Sends a visitor to the same client each time.'),
+    },
+    { cookbook: 'haproxy', open: true },
+  )

@@ -1,0 +1,98 @@
+/** The schemas of all attributes, by top-level key; each is made when it is first asked for. */
+import type { ZodType } from 'zod'
+import type { AttributesOf } from '../core/node/node.ts'
+import { sensitivePathsOf } from '../core/node/notes.ts'
+import { apt } from './apt.ts'
+import { certbot_domains } from './certbot_domains.ts'
+import { certbot_email } from './certbot_email.ts'
+import { converge } from './converge.ts'
+import { deploy } from './deploy.ts'
+import { deploy_buildout } from './deploy_buildout.ts'
+import { deploy_python } from './deploy_python.ts'
+import { ebs_snapshots } from './ebs_snapshots.ts'
+import { haproxy } from './haproxy.ts'
+import { new_relic } from './new_relic.ts'
+import { newrelic } from './newrelic.ts'
+import { nginx_plone } from './nginx_plone.ts'
+import { opsworks } from './opsworks.ts'
+import { plone_blobs } from './plone_blobs.ts'
+import { plone_instances } from './plone_instances.ts'
+import { plone_solr } from './plone_solr.ts'
+import { plone_zeoserver } from './plone_zeoserver.ts'
+import { redis } from './redis.ts'
+import { s3fs_fuse } from './s3fs_fuse.ts'
+import { tmpdir } from './tmpdir.ts'
+import { varnish } from './varnish.ts'
+import { varnish_plone } from './varnish_plone.ts'
+
+const makers = {
+  plone_zeoserver,
+  plone_blobs,
+  plone_instances,
+  tmpdir,
+  plone_solr,
+  ebs_snapshots,
+  nginx_plone,
+  varnish_plone,
+  varnish,
+  redis,
+  haproxy,
+  certbot_domains,
+  certbot_email,
+  deploy_buildout,
+  deploy_python,
+  apt,
+  newrelic,
+  new_relic,
+  s3fs_fuse,
+  deploy,
+  opsworks,
+  converge,
+}
+
+type Makers = typeof makers
+export type AttributeSchemas = { readonly [K in keyof Makers]: ReturnType<Makers[K]> }
+
+/** All attributes, with defaults filled in. */
+export type Attributes = AttributesOf<AttributeSchemas>
+
+/** The schemas by top-level key. Making them all takes some milliseconds: a run needs a few, and makes only those. */
+export const attributeSchemas: AttributeSchemas & Readonly<Record<string, ZodType>> = lazily(makers) as never
+
+function lazily(functions: Readonly<Record<string, () => ZodType>>): Readonly<Record<string, ZodType>> {
+  const schemas: Record<string, ZodType> = {}
+  for (const [key, make] of Object.entries(functions)) {
+    let schema: ZodType | undefined
+    Object.defineProperty(schemas, key, {
+      enumerable: true,
+      get: () => {
+        schema ??= make()
+        return schema
+      },
+    })
+  }
+  return schemas
+}
+
+/** Every attribute's default, as plain JSON; `<app>` stands for any application. */
+export function defaultAttributes(): Record<string, unknown> {
+  const defaults: Record<string, unknown> = {}
+  for (const [key, schema] of Object.entries<ZodType>(attributeSchemas))
+    defaults[key] = schema.parse(key === 'deploy' ? { '<app>': {} } : undefined)
+  return JSON.parse(JSON.stringify(defaults)) as Record<string, unknown>
+}
+
+/** Key paths whose values are never shown; `*` stands for any key or index. */
+export function sensitivePaths(): readonly string[] {
+  return sensitivePathsOf(attributeSchemas)
+}
+
+/** Top-level keys that the platform and its cookbooks write beside the attributes: kept, and no reason for a warning. */
+export const foreignKeys: readonly string[] = [
+  'authorization bluepill chef_environment chef_type cloud dependencies dmi domain ebs ec2 etc fqdn glusterfs',
+  'ganglia gunicorn hostname ipaddress json_class kernel languages lsb memcached mysql network newrelic_meetme_plugin newrelic_plugins',
+  'nfs nginx ohai_time opsworks_agent opsworks_berkshelf opsworks_bundler opsworks_commons opsworks_custom_cookbooks',
+  'opsworks_initial_setup opsworks_rubygems os os_version override_attributes papertrail passenger php platform platform_family',
+  'platform_version postgresql python rabbitmq rails recipes roles rsyslog ruby run_list scalarium ssh_users sudoers',
+  'sudoers_d supervisor tags traceview varnish_purge_urls virtualization',
+].flatMap((names) => names.split(' '))

@@ -1,0 +1,12 @@
+/** Which New Relic agents a host runs. */
+import { field, flag, group } from './fields.ts'
+
+export const new_relic = () =>
+  group(
+    'Which New Relic agents a host runs.',
+    {
+      servers: field(flag(), true, 'Runs the old agent for hosts.'),
+      infrastructure: field(flag(), false, 'Runs the infrastructure agent.'),
+    },
+    { cookbook: 'plone_buildout' },
+  )

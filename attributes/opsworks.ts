@@ -1,0 +1,72 @@
+/** The stack as OpsWorks told each of its hosts: this host, the layers and who is in them. */
+import * as z from 'zod'
+import { field, flag, group, keyed, line, list, number, orNull, shape } from './fields.ts'
+
+const addresses = () => ({
+  private_ip: field(orNull(line()), null, 'Address inside the network.'),
+  private_dns_name: field(orNull(line()), null, 'Name inside the network; stands in where there is no public one.'),
+  public_dns_name: field(orNull(line()), null, "Public name: a host's address for the others where it has one."),
+  ip: field(orNull(line()), null, 'Public address.'),
+  availability_zone: field(orNull(line()), null, 'Data centre the host is in.'),
+  instance_type: field(orNull(line()), null, 'Size of the host, in the words of its provider.'),
+  status: field(line(), 'online', 'State of the host; only those that are online are counted on.'),
+  backends: field(
+    orNull(number(0)),
+    null,
+    'Compute units of the host, eight to a CPU of old; null or 0 counts its CPUs instead.',
+  ),
+})
+
+const instance = () =>
+  group(
+    'The host this runs on.',
+    {
+      hostname: field(line(), '', 'Short name; the host itself is asked where the JSON has no `opsworks.instance`.'),
+      layers: field(list(line()), [], 'Short names of the layers this host is in.'),
+      region: field(orNull(line()), null, 'Region of the provider.'),
+      ...addresses(),
+    },
+    { open: true },
+  )
+
+const layerInstance = () => {
+  const schema = shape({
+    hostname: field(line(), '', 'Short name; default: the key it stands under.'),
+    ...addresses(),
+  })
+  return z.globalRegistry.add(schema, { open: true }) && schema
+}
+
+const layer = () => {
+  const instances = keyed(z.string(), layerInstance(), (host, name) => ({ ...host, hostname: host.hostname || name }))
+  z.globalRegistry.add(instances, { description: 'The hosts of the layer, by name.' })
+  const schema = shape({ instances: instances.prefault({}) })
+  return z.globalRegistry.add(schema, { open: true }) && schema
+}
+
+const application = () => {
+  const schema = shape({
+    name: field(line(), '', 'Name shown to people.'),
+    slug_name: field(line(), '', 'Short name, the key below `deploy`.'),
+    application_type: field(line(), 'other', 'Kind of application.'),
+  })
+  return z.globalRegistry.add(schema, { open: true }) && schema
+}
+
+export const opsworks = () =>
+  group(
+    'The stack this host belongs to.',
+    {
+      stack: group('The stack itself.', { name: field(line(), 'default', 'Name of the stack.') }, { open: true }),
+      instance: instance(),
+      layers: field(z.record(z.string(), layer()), {}, 'The layers of the stack, by short name.'),
+      applications: field(list(application()), [], 'The applications of the stack.'),
+      activity: field(orNull(line()), null, 'Lifecycle event the platform ran.'),
+      valid_client_activities: field(list(line()), [], 'Lifecycle events the platform knows.'),
+      agent_version: field(orNull(line()), null, "Version of the platform's agent."),
+      deployment: field(orNull(z.unknown()), null, 'Identity of the deployment the platform ran.'),
+      ruby_version: field(orNull(line()), null, 'Kept for the platform that wrote it.'),
+      run_cookbook_tests: field(flag(), false, 'Kept for the platform that wrote it.'),
+    },
+    { cookbook: 'opsworks', open: true },
+  )

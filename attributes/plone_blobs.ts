@@ -1,0 +1,41 @@
+/** Where blobs are kept when several hosts share them. */
+import { field, flag, group, line, orNull, path, wordList } from './fields.ts'
+
+export const plone_blobs = () =>
+  group(
+    'Blob storage that the ZEO server and its clients share.',
+    {
+      layer: field(line(), 'shared_blobs', 'Short name of the layer whose hosts export the blobs.'),
+      nfs_export_dir: field(path(), '/srv/exports', 'Directory an NFS server exports.'),
+      gluster_export_dir: field(path(), '/gluster-exports', 'Directory a GlusterFS server keeps its brick in.'),
+      network: field(
+        orNull(line()),
+        null,
+        'Network that may mount the export, as 10.0.0.0/8; null takes the /8 this host is in.',
+      ),
+      host: field(orNull(line()), null, 'Fixed host to mount from; null picks one of the layer that is online.'),
+      servers: field(
+        orNull(wordList()),
+        null,
+        'Fixed GlusterFS servers, the first one to mount from; null takes those of the layer.',
+      ),
+      gluster_volume: field(line(), 'blobs', 'Name of the GlusterFS volume.'),
+      nfs_mount_options: field(line(), 'auto,rw,noatime,nodiratime', 'Options of the NFS mount, as in fstab(5).'),
+      gluster_mount_options: field(
+        line(),
+        'auto,rw,direct-io-mode=disable',
+        'Options of the GlusterFS mount, as in fstab(5).',
+      ),
+      gluster_store_config_in_exports: field(
+        flag(),
+        false,
+        'Keeps the configuration of glusterd on the exported volume, so that it outlives the host.',
+      ),
+      blob_dir: field(
+        orNull(path()),
+        null,
+        'Directory for the blobs when all runs on one host, or when it is mounted by other means; null for the usual place.',
+      ),
+    },
+    { cookbook: 'plone_buildout' },
+  )

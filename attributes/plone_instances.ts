@@ -1,0 +1,127 @@
+/** The Zope clients: how many, with which storage, and what goes along with them. */
+import { field, flag, group, integer, line, map, number, optional, orNull, port, text, words } from './fields.ts'
+
+const relstorage = () =>
+  group('RelStorage: the object database in an SQL database.', {
+    db: group('The SQL database; where `name` and `dsn` are null, the database of the application is taken.', {
+      type: field(
+        orNull(line()),
+        'postgres',
+        'Kind of database: postgres, mysql or oracle; decides which driver egg is added.',
+      ),
+      dsn: field(orNull(line()), null, 'Complete connection string; goes before the single values.', {
+        sensitive: true,
+      }),
+      name: field(orNull(line()), null, 'Name of the database.'),
+      host: field(orNull(line()), null, 'Host the database runs on.'),
+      port: optional(orNull(port()), 'TCP port of the database; absent for the usual one.'),
+      user: field(orNull(line()), null, 'Account to connect as.'),
+      password: field(orNull(line()), null, 'Password of that account.', { sensitive: true }),
+    }),
+    enable_cache: field(flag(), true, 'Caches objects in memcached.'),
+    config: field(line(), 'cfg/relstorage.cfg', 'Buildout file, in the repository, that sets RelStorage up.'),
+    cache_servers: field(
+      orNull(words()),
+      null,
+      'Memcached servers as `host:port`, with spaces between them; null takes those of the layer memcached.',
+    ),
+    enable_pack: field(flag(), false, 'Packs the database from this host; set it for one host of a stack.'),
+    pack_days: field(number(0), 7, 'Age of the changes a pack keeps.', { unit: 'days' }),
+    two_stage_pack: field(flag(), false, 'Packs in two runs, a preparing one and one that deletes.'),
+    pack_gc: field(flag(), true, 'Collects garbage, objects nothing refers to, when packing.'),
+    truncate_refs: field(flag(), false, 'Clears the table of references after a pack.'),
+  })
+
+const storage = () => ({
+  enable_relstorage: field(flag(), false, 'Stores objects by RelStorage instead of ZEO.'),
+  relstorage: relstorage(),
+  zeo_layer: field(line(), 'zeoserver', 'Short name of the layer whose first online host runs the ZEO server.'),
+  zeo: group('A ZEO server that no layer knows.', {
+    address: field(orNull(line()), null, 'Fixed `host:port` of the ZEO server; null looks it up in the layer.'),
+  }),
+  shared_blobs: field(
+    flag(),
+    true,
+    'Reads blobs from the shared directory instead of fetching them through the server.',
+  ),
+  nfs_blobs: field(flag(), false, 'Mounts the blob directory from an NFS server.'),
+  gluster_blobs: field(
+    flag(),
+    false,
+    'Mounts the blob directory from a GlusterFS volume; not together with `nfs_blobs`.',
+  ),
+})
+
+const companions = () => ({
+  enable_celery: field(flag(), false, 'Runs a Celery worker beside the clients, where a broker is known.'),
+  celerybeat: field(flag(), false, "Runs Celery's scheduler as well; set it for one host of a stack."),
+  celery_args: field(line(), '', 'Arguments of the Celery worker after `worker`.'),
+  beat_args: field(line(), '', "Arguments of Celery's scheduler."),
+  broker_layer: field(line(), 'celery_broker', 'Short name of the layer whose first online host runs the broker.'),
+  broker: group('A Celery broker that no layer knows.', {
+    host: field(orNull(line()), null, 'Fixed host of the broker; null looks it up in the layer.'),
+    port: field(port(), 6379, 'TCP port of the broker.'),
+  }),
+  solr_enabled: field(flag(), false, 'Tells the clients where Solr is.'),
+  solr_layer: field(line(), 'solr', 'Short name of the layer whose first online host runs Solr.'),
+  solr_host: field(orNull(line()), null, 'Fixed host of Solr; null looks it up in the layer.'),
+  newrelic_tracing: field(flag(), false, 'Traces clients with New Relic.'),
+  traceview_tracing: field(flag(), false, 'Traces clients with TraceView.'),
+  traceview_sample_rate: field(number(0, 1), 0.1, 'Share of the requests TraceView samples, from 0 to 1.'),
+  tracing_clients: field(integer(0), 1, 'How many of the clients are traced; 0 for all.'),
+  syslog_facility: field(
+    orNull(line()),
+    null,
+    'Syslog facility the clients log to beside their own files; null for none.',
+  ),
+  syslog_level: field(line(), 'INFO', 'Least severe level that goes to syslog.'),
+})
+
+export const plone_instances = () =>
+  group(
+    'The Zope clients of the role zeo-client.',
+    {
+      base_config: field(
+        line(),
+        'cfg/base.cfg',
+        'Buildout file, in the repository, that the generated deploy.cfg extends.',
+      ),
+      app_name: field(
+        line(),
+        'plone_instances',
+        'Name of the application, as below `deploy`, whose buildout holds the clients.',
+      ),
+      site_id: field(line(), 'Plone', 'Path of the site inside Zope, for the virtual host on the front end.'),
+      subsites: field(map(line()), {}, 'Further virtual hosts: host name to the path below the site that it shows.'),
+      subsite_config: field(map(text()), {}, "Further nginx directives of a subsite's server block, by host name."),
+      per_cpu: field(number(0), 2, 'Clients for each CPU; fractions are fine, and one client is the least.', {
+        unit: 'clients',
+      }),
+      instance_count: field(
+        orNull(integer(1)),
+        null,
+        'Fixed number of clients on this host; null works it out from `per_cpu`.',
+      ),
+      zodb_cache_size: field(
+        orNull(integer(0)),
+        null,
+        "Size of each connection's object cache; null leaves it to the buildout.",
+        {
+          unit: 'objects',
+        },
+      ),
+      persistent_cache: field(flag(), true, 'Keeps the ZEO client cache on disk across restarts.'),
+      zserver_threads: field(
+        orNull(integer(1)),
+        null,
+        'Threads of each client that serve requests; null leaves it to the buildout.',
+      ),
+      sticky_sessions: field(flag(), false, 'Makes the balancer send a visitor to the same client each time.'),
+      restart_delay: field(number(0), 0, 'Pause before each further client when clients restart one after the other.', {
+        unit: 'seconds',
+      }),
+      ...storage(),
+      ...companions(),
+    },
+    { cookbook: 'plone_buildout' },
+  )

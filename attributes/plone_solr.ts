@@ -1,0 +1,13 @@
+/** The Solr search server. */
+import { field, flag, group, line, path } from './fields.ts'
+
+export const plone_solr = () =>
+  group(
+    'The search server of the role solr.',
+    {
+      app_name: field(line(), 'solr', 'Name of the application, as below `deploy`, whose buildout holds Solr.'),
+      enable_papertrail: field(flag(), false, "Sends Solr's log to Papertrail."),
+      data_dir: field(path(), '/shared/solr', 'Directory that holds the index.'),
+    },
+    { cookbook: 'plone_buildout' },
+  )

@@ -1,0 +1,34 @@
+/** The ZEO server: what it stores, packs and backs up. */
+import { field, flag, group, line, orNull, path } from './fields.ts'
+
+export const plone_zeoserver = () =>
+  group(
+    'The ZEO server of the role zeo-server.',
+    {
+      app_name: field(
+        line(),
+        'zeoserver',
+        'Name of the application, as below `deploy`, whose buildout holds the ZEO server.',
+      ),
+      enable_backup: field(flag(), false, 'Adds the parts that make and schedule repozo backups.'),
+      enable_pack: field(flag(), true, 'Adds the part that packs the database on a schedule.'),
+      filestorage_dir: field(
+        orNull(path()),
+        '/shared/zodb/filestorage',
+        'Directory that holds Data.fs; the release directories link to it. Null keeps it below `shared/var`.',
+      ),
+      nfs_blobs: field(flag(), false, 'Mounts the blob directory from an NFS server.'),
+      gluster_blobs: field(
+        flag(),
+        false,
+        'Mounts the blob directory from a GlusterFS volume; not together with `nfs_blobs`.',
+      ),
+      syslog_facility: field(
+        orNull(line()),
+        null,
+        'Syslog facility the server logs to beside its own file; null for none.',
+      ),
+      syslog_level: field(line(), 'INFO', 'Least severe level that goes to syslog.'),
+    },
+    { cookbook: 'plone_buildout' },
+  )

@@ -1,0 +1,15 @@
+/** The Varnish package. */
+import { field, flag, group } from './fields.ts'
+
+export const varnish = () =>
+  group(
+    'Where Varnish comes from.',
+    {
+      use_default_repo: field(
+        flag(),
+        false,
+        "Installs Varnish from its maker's package repository instead of the distribution's.",
+      ),
+    },
+    { cookbook: 'varnish', open: true },
+  )

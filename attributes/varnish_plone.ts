@@ -1,0 +1,14 @@
+/** How long the cache in front keeps pages. */
+import { field, group, number } from './fields.ts'
+
+export const varnish_plone = () =>
+  group(
+    'What the Varnish configuration of the front end is made with.',
+    {
+      grace: field(number(0), 60, 'How long a page may be served after it has expired, while a fresh one is fetched.', {
+        unit: 'seconds',
+      }),
+      default_ttl: field(number(0), 300, 'How long a page is kept that says nothing about it.', { unit: 'seconds' }),
+    },
+    { cookbook: 'plone_buildout' },
+  )

@@ -1,0 +1,81 @@
+/** Runs a program and measures it: wall time, CPU of the whole process tree, peak memory of its largest process. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export interface Command {
+  readonly argv: readonly string[]
+  readonly cwd?: string
+  /** Added to a small, fixed environment: nothing of the caller's own settings takes part. */
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+export interface Figures {
+  /** Seconds. */
+  readonly wall: number
+  /** Seconds, user and system, of the process and all it waited for. */
+  readonly cpu: number
+  /** MiB. */
+  readonly peak: number
+}
+
+export type Outcome = Figures | 'too slow'
+
+const helper = fileURLToPath(new URL('wait4.py', import.meta.url))
+const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
+const running = new Set<ChildProcess>()
+
+/** Ends all that is still measured, with everything it started. */
+export function killAll(): void {
+  for (const { pid } of running) if (pid !== undefined) killGroup(pid)
+}
+
+export function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** What programs under measurement see of the environment; `home` holds whatever they want to keep. */
+export function baseEnvironment(home: string): Record<string, string> {
+  const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin`
+  return { PATH: path, HOME: home, XDG_CACHE_HOME: `${home}/.cache`, LANG: 'C.UTF-8', USER: 'root', TERM: 'dumb' }
+}
+
+/**
+ * @param log file for the output of the command
+ * @param limit seconds after which it is killed
+ * @throws Error with the end of the output where the command fails
+ */
+export async function measure(command: Command, home: string, log: string, limit: number): Promise<Outcome> {
+  const child = spawn(python, ['-E', '-S', helper, log, ...command.argv], {
+    cwd: command.cwd ?? home,
+    env: { ...baseEnvironment(home), ...command.environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  })
+  running.add(child)
+  let text = ''
+  let late = false
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part
+  })
+  const timer = setTimeout(() => {
+    late = true
+    if (child.pid !== undefined) killGroup(child.pid)
+  }, limit * 1000)
+  try {
+    await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))
+  } finally {
+    clearTimeout(timer)
+    running.delete(child)
+  }
+  if (late) return 'too slow'
+  const found = text === '' ? { status: null } : (JSON.parse(text) as Figures & { status: number })
+  if (found.status !== 0)
+    throw new Error(`${command.argv.join(' ')}: exit status ${found.status}\n${readFileSync(log, 'utf8').slice(-2000)}`)
+  const { wall, cpu, peak } = found as Figures
+  return { wall, cpu, peak: peak / 1024 }
+}

@@ -1,0 +1,58 @@
+/** cf-agent without its lock intervals: one files promise for each, contents by mustache. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { templateText } from '../state.ts'
+import { type Peer, put, versionOf } from './types.ts'
+
+const bodies = `
+body perms mode_only(mode)
+{
+  mode => "$(mode)";
+  rxdirs => "false";
+}
+body link_from to(target)
+{
+  link_type => "symlink";
+  source => "$(target)";
+  when_no_source => "force";
+}
+`
+
+export const cfengine: Peer = {
+  name: 'cfengine3',
+  package: 'cfengine3',
+  version: () => versionOf('cf-agent', '--version'),
+  largest: Number.POSITIVE_INFINITY,
+  prepare(here, { root, directories, files, links }) {
+    put(`${here}/file.mustache`, templateText((name) => `{{&${name}}}`))
+    const edited = `edit_template => "${here}/file.mustache", template_method => "mustache"`
+    const policy = [
+      'bundle agent main\n{\nfiles:',
+      `"${root}/." create => "true", perms => mode_only("0755");`,
+      ...directories.map((path) => `"${path}/." create => "true", perms => mode_only("0750");`),
+      ...files.map(
+        ({ path, ...data }) =>
+          `"${path}" create => "true", perms => mode_only("0640"), ${edited}, template_data => parsejson('${JSON.stringify(data)}');`,
+      ),
+      ...links.map(({ path, target }) => `"${path}" link_from => to("${target}"), move_obstructions => "true";`),
+      `}\n${bodies}`,
+    ]
+    put(`${here}/policy.cf`, policy.join('\n'))
+    // -K: look at every promise, also at those kept a minute ago. -I: tell of changes, as converge does.
+    const environment = { CFENGINE_TEST_OVERRIDE_WORKDIR: workDirectory(here) }
+    return { argv: ['cf-agent', '-K', '-I', '-f', `${here}/policy.cf`], environment }
+  },
+}
+
+/** A place for its keys and databases, so that those of the machine stay as they are. */
+function workDirectory(here: string): string {
+  const path = `${here}/work`
+  if (existsSync(path)) return path
+  for (const directory of [path, `${path}/inputs`, `${path}/ppkeys`, `${path}/state`]) {
+    mkdirSync(directory)
+    chmodSync(directory, 0o700)
+  }
+  symlinkSync('/usr/bin', `${path}/bin`)
+  spawnSync('cf-key', [], { env: { ...process.env, CFENGINE_TEST_OVERRIDE_WORKDIR: path } })
+  return path
+}

@@ -1,0 +1,16 @@
+/** The yardstick: a bare loop in Node, with no engine around it. */
+import { fileURLToPath } from 'node:url'
+import { templateText } from '../state.ts'
+import { type Peer, put } from './types.ts'
+
+const program = fileURLToPath(new URL('../floor.mjs', import.meta.url))
+
+export const floor: Peer = {
+  name: 'floor (bare Node loop)',
+  version: () => process.versions.node,
+  largest: Number.POSITIVE_INFINITY,
+  prepare(here, state) {
+    put(`${here}/state.json`, JSON.stringify({ template: templateText((name) => `@${name}@`), ...state }))
+    return { argv: [process.execPath, program, `${here}/state.json`] }
+  },
+}

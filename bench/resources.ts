@@ -1,0 +1,82 @@
+/** The same desired state by each tool: first run, nothing to do, one file in a hundred changed by hand. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { type Command, measure } from './measure.ts'
+import type { Peer } from './peers/types.ts'
+import { Results } from './results.ts'
+import { type State, stateOf } from './state.ts'
+import { drift, verify } from './verify.ts'
+
+export const phases = ['first run', 'nothing to do', '1 % drift'] as const
+
+export interface ResourcesOptions {
+  readonly peers: readonly Peer[]
+  readonly sizes: readonly number[]
+  readonly repetitions: number
+  /** Also the sizes at which a peer takes minutes. */
+  readonly slow: boolean
+  /** A directory of this benchmark's own. */
+  readonly place: string
+  readonly tell: (text: string) => void
+}
+
+/** Seconds a single run may take. */
+const limit = 600
+/** What takes longer than this many seconds is measured once. */
+const long = 10
+
+/** Interleaved: each repetition goes through all tools, and each tool through all phases. */
+export async function benchResources(options: ResourcesOptions): Promise<Results> {
+  const { peers, sizes, repetitions, place, tell } = options
+  const results = new Results()
+  for (const peer of peers) await warmUp(peer, place)
+  for (const size of sizes) {
+    const contestants = peers.filter(({ largest }) => options.slow || size <= largest).map((peer) => at(place, peer, size))
+    for (let repetition = 0; repetition < repetitions; repetition++) {
+      for (const one of contestants) {
+        if (one.over) continue
+        tell(`${size} resources, ${repetition + 1} of ${repetitions}: ${one.peer.name}`)
+        for (const phase of phases) {
+          if (!one.over || repetition === 0) await runPhase(one, phase, place, results)
+        }
+      }
+    }
+    for (const { state } of contestants) rmSync(state.root, { recursive: true, force: true })
+  }
+  return results
+}
+
+interface Contestant {
+  readonly peer: Peer
+  readonly state: State
+  readonly command: Command
+  readonly here: string
+  /** So slow that it is not run again. */
+  over: boolean
+}
+
+function at(place: string, peer: Peer, size: number): Contestant {
+  const here = `${place}/${peer.name.replace(/\W.*/, '')}-${size}`
+  mkdirSync(here, { recursive: true })
+  const state = stateOf(`${here}/root`, size)
+  return { peer, state, command: peer.prepare(here, state), here, over: false }
+}
+
+async function runPhase(one: Contestant, phase: (typeof phases)[number], place: string, results: Results) {
+  const { peer, state, command, here } = one
+  if (phase === 'first run') rmSync(state.root, { recursive: true, force: true })
+  if (phase === '1 % drift') drift(state)
+  // What the one before has left to write must not be written at the cost of this one.
+  spawnSync('sync')
+  const outcome = await measure(command, place, `${here}/log`, limit)
+  results.add([`${state.directories.length * 10}`, phase, peer.name], outcome)
+  if (outcome === 'too slow' || outcome.wall > long) one.over = true
+  if (outcome !== 'too slow') verify(state)
+}
+
+/** Once, unmeasured, on a few resources: programs are read from the disk, recipes are compiled into their cache. */
+async function warmUp(peer: Peer, place: string): Promise<void> {
+  const { state, command, here } = at(place, peer, 10)
+  await measure(command, place, `${here}/log`, limit)
+  verify(state)
+}

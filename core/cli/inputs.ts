@@ -1,0 +1,187 @@
+/** Gathers what a run starts from: recipes, layers of attributes, the node. */
+import { randomUUID } from 'node:crypto'
+import * as fs from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { wholeWay } from '../compile/compile.ts'
+import type { Role } from '../compile/recipe.ts'
+import type { HostReader } from '../host/types.ts'
+import type { UserRecipes } from '../load/recipes.ts'
+import { configNames, loadUserRecipes } from '../load/recipes.ts'
+import { asConvergeError, ConvergeError, throwProblems } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import { Secrets } from '../model/secrets.ts'
+import { environmentLayer } from '../node/environment.ts'
+import { type Facts, gatherFacts } from '../node/facts.ts'
+import { type Layer, objectLayer, parseLayer } from '../node/layers.ts'
+import { buildNode, type Node } from '../node/node.ts'
+import { valueAt } from '../node/path.ts'
+import type { Catalogue, RunFacts } from './catalogue.ts'
+import type { Arguments } from './options.ts'
+
+export interface Inputs<N> {
+  readonly roles: readonly Role<N>[]
+  readonly user: UserRecipes<N>
+  readonly built: Node<unknown>
+  readonly secrets: Secrets
+  readonly stateDirectory: string
+  /** What recipes see, for the given events. */
+  readonly node: (events: readonly string[], host: HostReader | null) => N
+}
+
+/**
+ * @param facts of this host; `render` gives neutral ones, since it looks nothing up
+ * @param needsRole false: no role at all is fine
+ * @throws InvalidInput with all problems of all files
+ */
+export async function gather<N>(
+  args: Arguments,
+  catalogue: Catalogue<N>,
+  facts: Facts = gatherFacts(),
+  needsRole = true,
+): Promise<Inputs<N>> {
+  const user = await userRecipes(args, catalogue)
+  const layers = await readLayers(args)
+  const schemas = await catalogue.schemas()
+  const foreignKeys = await catalogue.foreignKeys()
+  const named = args.role ?? rolesOf(layers)
+  const roles = named.length > 0 || needsRole ? await findRoles(named, user, catalogue) : []
+  for (const role of roles)
+    if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
+  const built = buildNode({ layers, facts, schemas, foreignKeys })
+  const secrets = new Secrets()
+  for (const secret of built.secrets) secrets.add(secret)
+  const run = (events: readonly string[], host: HostReader | null): RunFacts => ({
+    id: randomUUID(),
+    events,
+    host,
+    options: { to: args.to, purge: args.purge, revision: args.revision },
+    by: `${facts.user ?? facts.uid}@${facts.hostname}`,
+  })
+  return {
+    roles,
+    user,
+    built,
+    secrets,
+    stateDirectory: stateDirectory(args),
+    node: (events, host) => catalogue.node(built, run(events, host)),
+  }
+}
+
+export function stateDirectory(args: Arguments): string {
+  if (args.stateDir !== undefined) return resolve(args.stateDir)
+  return `${args.prefix === undefined ? '' : resolve(args.prefix)}/var/lib/converge`
+}
+
+export function eventsOf(events: readonly string[] | null): readonly string[] {
+  return events ?? wholeWay
+}
+
+async function userRecipes<N>(args: Arguments, catalogue: Catalogue<N>): Promise<UserRecipes<N>> {
+  if (args.recipes === undefined && args.config === undefined && !configNames.some((name) => fs.existsSync(name)))
+    return { roles: [], handlers: [] }
+  const options = async () => ({
+    cacheDirectory: cacheDirectory(),
+    engineVersion: catalogue.version,
+    api: await catalogue.api(),
+  })
+  return loadUserRecipes<N>(args.recipes ?? [], args.config ?? null, options)
+}
+
+function cacheDirectory(): string {
+  const own = process.env.XDG_CACHE_HOME
+  if (own !== undefined && isAbsolute(own)) return `${own}/converge`
+  return process.getuid?.() === 0 ? '/var/cache/converge' : `${process.env.HOME ?? '/tmp'}/.cache/converge`
+}
+
+/** Lowest first: the stack's, this host's, the deployment's, single values from the command line. */
+async function readLayers(args: Arguments): Promise<Layer[]> {
+  const layers: Layer[] = []
+  const problems: ConvergeError[] = []
+  const add = async (file: string, kind: Layer['kind'], flag: string) => {
+    try {
+      layers.push(await parseLayer({ text: readInput(file, flag), file: file === '-' ? 'standard input' : file, kind }))
+    } catch (error) {
+      const problem = asConvergeError(error)
+      problems.push(...('problems' in problem ? (problem.problems as ConvergeError[]) : [problem]))
+    }
+  }
+  if (args.nodeJson !== undefined) await add(args.nodeJson, 'stack', '--node-json')
+  for (const file of hostFiles(args.configDir ?? '/etc/converge')) await add(file, 'host', '--config-dir')
+  for (const file of args.json ?? []) await add(file, 'deployment', '--json')
+  throwProblems(problems)
+  const environment = environmentLayer(process.env)
+  if (environment) layers.push(environment)
+  if (args.prefix !== undefined)
+    layers.push(objectLayer({ converge: { prefix: resolve(args.prefix) } }, '--prefix', 'deployment'))
+  return layers
+}
+
+function readInput(file: string, flag: string): string {
+  try {
+    return fs.readFileSync(file === '-' ? 0 : file, 'utf8')
+  } catch (error) {
+    const { message } = asConvergeError(error)
+    throw new ConvergeError(`${flag} ${file}: ${message}`, {
+      code: 'NO_FILE',
+      hint: `it is taken from the working directory: ${process.cwd()}`,
+      usage: true,
+      cause: error,
+    })
+  }
+}
+
+function hostFiles(directory: string): string[] {
+  try {
+    return fs
+      .readdirSync(directory)
+      .filter((name) => /\.(json|jsonc|ya?ml)$/.test(name))
+      .sort()
+      .map((name) => `${directory}/${name}`)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw new ConvergeError(`cannot read ${directory}: ${asConvergeError(error).message}`, {
+      code: 'NO_CONFIG_DIR',
+      usage: true,
+      cause: error,
+    })
+  }
+}
+
+/** Without --role the host's own files may name them: `{"converge": {"roles": ["zeo-client"]}}`. */
+function rolesOf(layers: readonly Layer[]): readonly string[] {
+  const named = layers
+    .map(({ value }) => valueAt(value, ['converge', 'roles']))
+    .findLast((roles) => Array.isArray(roles))
+  return Array.isArray(named) ? named.map(String) : []
+}
+
+async function findRoles<N>(
+  names: readonly string[],
+  user: UserRecipes<N>,
+  catalogue: Catalogue<N>,
+): Promise<Role<N>[]> {
+  const own = new Map(user.roles.map((role) => [role.name, role]))
+  const known = [...new Set([...own.keys(), ...Object.keys(catalogue.roles)])].sort()
+  if (names.length === 0)
+    throw new ConvergeError('no role is given', {
+      code: 'NO_ROLE',
+      hint: `--role NAME, of: ${known.join(', ')}; or {"converge": {"roles": [...]}} in /etc/converge`,
+      usage: true,
+    })
+  const roles: Role<N>[] = []
+  const problems: ConvergeError[] = []
+  for (const name of new Set(names)) {
+    const found = own.get(name) ?? (await catalogue.roles[name]?.load())
+    if (found) roles.push(found)
+    else
+      problems.push(
+        new ConvergeError(`there is no role ${name}`, {
+          code: 'UNKNOWN_ROLE',
+          hint: nearest(name, known) ?? `there are: ${known.join(', ')}`,
+          usage: true,
+        }),
+      )
+  }
+  throwProblems(problems)
+  return roles
+}

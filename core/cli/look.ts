@@ -1,0 +1,153 @@
+/** `status`, `releases`, `doctor`: what is there, without changing it. */
+import picocolors from 'picocolors'
+import type { AppView, Inspection, ReleaseView } from '../compile/inspection.ts'
+import { LocalHost } from '../host/local.ts'
+import { StateDirectory } from '../host/state_files.ts'
+import type { RunReport } from '../report/events.ts'
+import type { Catalogue } from './catalogue.ts'
+import { gather } from './inputs.ts'
+import { type ExitStatus, useColor } from './main.ts'
+import type { Arguments } from './options.ts'
+
+type Paint = ReturnType<typeof picocolors.createColors>
+
+interface Seen {
+  readonly roles: readonly string[]
+  readonly apps: readonly AppView[]
+  readonly needs: Inspection['needs']
+  readonly lastRun: LastRun | null
+  readonly paint: Paint
+}
+
+interface LastRun {
+  readonly id: string
+  readonly started: string
+  readonly outcome: RunReport['outcome'] | 'died'
+  readonly roles: readonly string[]
+  readonly events: readonly string[]
+  readonly changed: number
+}
+
+async function see<N>(args: Arguments, catalogue: Catalogue<N>): Promise<Seen> {
+  const inputs = await gather(args, catalogue)
+  const host = new LocalHost(inputs.stateDirectory)
+  const node = inputs.node([], host)
+  const apps = new Map<string, AppView>()
+  const needs = new Map<string, Inspection['needs'][number]>()
+  for (const { inspect } of inputs.roles) {
+    const seen = await inspect?.(node, host)
+    for (const app of seen?.apps ?? []) apps.set(app.name, app)
+    for (const need of seen?.needs ?? []) needs.set(need.what, need)
+  }
+  return {
+    roles: inputs.roles.map(({ name }) => name),
+    apps: [...apps.values()],
+    needs: [...needs.values()],
+    lastRun: lastRun(new StateDirectory(inputs.stateDirectory)),
+    paint: picocolors.createColors(args.color ?? useColor(process.stdout)),
+  }
+}
+
+/** From the newest journal; one without an end belongs to a run that died, or is under way. */
+function lastRun(state: StateDirectory): LastRun | null {
+  const id = state.runs().at(-1)
+  if (id === undefined) return null
+  const lines = state.read(id) as {
+    event: string
+    report?: RunReport
+    started?: string
+    roles?: string[]
+    events?: string[]
+  }[]
+  const report = lines.find(({ event }) => event === 'end')?.report
+  if (report)
+    return {
+      id,
+      started: report.started,
+      outcome: report.outcome,
+      roles: report.roles,
+      events: report.events,
+      changed: report.counts.changed,
+    }
+  const start = lines.find(({ event }) => event === 'start')
+  return {
+    id,
+    started: start?.started ?? '',
+    outcome: 'died',
+    roles: start?.roles ?? [],
+    events: start?.events ?? [],
+    changed: 0,
+  }
+}
+
+export async function status<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  const { roles, apps, lastRun, paint } = await see(args, catalogue)
+  const down = apps.some(({ services }) => services.some(({ up }) => !up))
+  if (args.jsonOutput)
+    return print(
+      {
+        roles,
+        apps: apps.map(({ releases, ...app }) => ({
+          ...app,
+          current: releases.find(({ current }) => current) ?? null,
+        })),
+        lastRun,
+      },
+      down,
+    )
+  const lines = [`roles      ${roles.join(', ')}`]
+  for (const { name, directory, releases, services } of apps) {
+    const current = releases.find((release) => release.current)
+    lines.push(
+      `${paint.bold(name)}  ${directory}`,
+      `  release  ${current ? describeRelease(current) : 'none: converge deploy makes the first one'}`,
+    )
+    for (const service of services)
+      lines.push(
+        `  ${service.up ? paint.green('up  ') : paint.red('down')}     ${service.name}  ${paint.dim(service.detail || service.state)}`,
+      )
+  }
+  lines.push(
+    `last run   ${lastRun ? `${lastRun.started} ${lastRun.events.join(', ')}: ${lastRun.outcome === 'died' ? 'did not end (killed, or still under way)' : lastRun.outcome}${lastRun.changed ? `, ${lastRun.changed} changed` : ''}` : 'none'}`,
+  )
+  process.stdout.write(`${lines.join('\n')}\n`)
+  return down ? 1 : 0
+}
+
+export async function releases<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  const { apps, paint } = await see(args, catalogue)
+  if (args.jsonOutput)
+    return print({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) })
+  for (const { name, directory, releases } of apps) {
+    process.stdout.write(`${paint.bold(name)}  ${directory}\n`)
+    if (releases.length === 0) process.stdout.write('  none\n')
+    for (const release of releases)
+      process.stdout.write(
+        `  ${release.current ? paint.green('*') : ' '} ${describeRelease(release)}${release.complete ? '' : paint.yellow('  not complete')}\n`,
+      )
+  }
+  return 0
+}
+
+function describeRelease({ id, revision, commit, created, by }: ReleaseView): string {
+  return `${id}  ${revision === commit ? '' : `${revision} `}${commit.slice(0, 12)}  ${created}  ${by}`
+}
+
+export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  const { needs, paint } = await see(args, catalogue)
+  const missing = needs.some(({ met }) => !met)
+  if (args.jsonOutput) return print({ needs }, missing)
+  for (const { what, met, detail, remedy } of needs) {
+    process.stdout.write(
+      `${met ? paint.green('ok      ') : paint.red('missing ')} ${what}${detail ? `: ${detail}` : ''}\n`,
+    )
+    if (!met && remedy) process.stdout.write(`         ${paint.cyan('mend:')} ${remedy}\n`)
+  }
+  if (!missing) process.stdout.write('this host has what its roles need\n')
+  return missing ? 1 : 0
+}
+
+function print(value: unknown, bad = false): ExitStatus {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+  return bad ? 1 : 0
+}

@@ -1,0 +1,78 @@
+/** `converge render`: the files that the roles would write, from the attributes alone. */
+
+import { compile, wholeWay } from '../compile/compile.ts'
+import { checkProps } from '../compile/recipe.ts'
+import { ConvergeError } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import { resolveReferences } from '../model/reference.ts'
+import type { PlannedResource, RenderedFile } from '../model/resource.ts'
+import type { Facts } from '../node/facts.ts'
+import type { Catalogue } from './catalogue.ts'
+import { gather } from './inputs.ts'
+import type { ExitStatus } from './main.ts'
+import type { Arguments } from './options.ts'
+
+/** Nothing is looked up: what the JSON does not say of the host is as plain as can be. */
+const neutralFacts: Facts = {
+  cpu: { total: 1 },
+  memory: { total: 0 },
+  platform: { name: 'debian', version: '', codename: null },
+  hostname: 'localhost',
+  fqdn: null,
+  addresses: [],
+  kernel: '',
+  init: 'systemd',
+  uid: 0,
+  gid: 0,
+  user: 'root',
+  group: 'root',
+  node: '',
+}
+
+export async function render<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  const inputs = await gather(args, catalogue, neutralFacts)
+  const plan = compile(inputs.roles, wholeWay, inputs.node(wholeWay, null))
+  const files: Record<string, Omit<RenderedFile, 'path'>> = {}
+  const byName = new Map(plan.resources.map((resource) => [resource.name, resource]))
+  for (const resource of plan.resources) {
+    const { implementation } = resource.definition
+    if (!implementation.files || resource.options.onlyIf === false || resource.options.notIf === true) continue
+    await implementation.prepare?.()
+    for (const { path, ...file } of implementation.files(withPlaceholders(resource, byName))) files[path] = file
+  }
+  if (args.path === undefined) {
+    process.stdout.write(`${JSON.stringify({ files }, null, 2)}\n`)
+    return 0
+  }
+  const wanted = args.path
+  const matches = Object.keys(files).filter((path) => path === wanted || path.endsWith(`/${wanted}`))
+  const [match] = matches
+  if (match === undefined || matches.length > 1)
+    throw new ConvergeError(
+      match === undefined
+        ? `no rendered file is or ends in ${wanted}`
+        : `${wanted} is the end of several: ${matches.join(', ')}`,
+      {
+        code: 'NO_SUCH_FILE',
+        hint: nearest(wanted, Object.keys(files)) ?? `there are: ${Object.keys(files).join(', ')}`,
+        usage: true,
+      },
+    )
+  process.stdout.write(files[match]?.content ?? '')
+  return 0
+}
+
+/** What only a run can know is shown by what stands for it, e.g. `releases/<release>`. */
+function withPlaceholders(resource: PlannedResource, byName: ReadonlyMap<string, PlannedResource>): unknown {
+  if (!resource.hasReferences) return resource.props
+  const props = resolveReferences(resource.props, ({ provider, output, transform }) => {
+    const definition = byName.get(provider)?.definition
+    const outputs = definition?.implementation.placeholders?.(byName.get(provider)?.props) as
+      | Record<string, unknown>
+      | undefined
+    const value = outputs?.[output] ?? `<${output} of ${provider}>`
+    return transform ? transform(value as never) : value
+  })
+  const checked = checkProps(resource.definition, props as object, false)
+  return 'props' in checked ? checked.props : props
+}

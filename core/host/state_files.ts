@@ -1,0 +1,61 @@
+/** The engine's own files on a host: the journals of its runs, in the state directory. */
+import * as fs from 'node:fs'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
+
+export class StateDirectory {
+  constructor(readonly path: string) {}
+
+  /** Makes the directory, for this account only. */
+  prepare(): void {
+    try {
+      fs.mkdirSync(`${this.path}/runs`, { recursive: true, mode: 0o700 })
+      fs.accessSync(this.path, fs.constants.W_OK)
+    } catch (error) {
+      const cause = asConvergeError(error)
+      throw new ConvergeError(`cannot keep state in ${this.path}: ${cause.message}`, {
+        code: 'NO_STATE_DIRECTORY',
+        hint: 'run as root, or give --prefix DIR or --state-dir DIR for a directory of your own',
+        cause: error,
+      })
+    }
+  }
+
+  /** Numbers of the runs that have a journal, oldest first. */
+  runs(): string[] {
+    try {
+      return fs
+        .readdirSync(`${this.path}/runs`)
+        .flatMap((name) => (/^\d{6,}\.jsonl$/.test(name) ? [name.slice(0, -6)] : []))
+        .sort()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  }
+
+  /** The number after the last: it sorts, and needs no clock. */
+  nextRun(): string {
+    const last = this.runs().at(-1)
+    return String(Number(last ?? 0) + 1).padStart(6, '0')
+  }
+
+  append(run: string, text: string): void {
+    fs.appendFileSync(`${this.path}/runs/${run}.jsonl`, text, { mode: 0o600 })
+  }
+
+  keep(count: number): void {
+    for (const run of this.runs().slice(0, -count)) fs.rmSync(`${this.path}/runs/${run}.jsonl`, { force: true })
+  }
+
+  /** The lines of a journal, parsed; a last line cut short by a crash is left out. */
+  read(run: string): unknown[] {
+    const lines = fs.readFileSync(`${this.path}/runs/${run}.jsonl`, 'utf8').split('\n')
+    return lines.flatMap((line) => {
+      try {
+        return line === '' ? [] : [JSON.parse(line) as unknown]
+      } catch {
+        return []
+      }
+    })
+  }
+}

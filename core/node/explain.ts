@@ -1,0 +1,102 @@
+/** Where a value comes from: every layer that says something about a key path, highest first. */
+import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import { Secrets } from '../model/secrets.ts'
+import type { LayerKind } from './layers.ts'
+import { isObject } from './merge.ts'
+import { locateIt, type Node, sets } from './node.ts'
+import { isSensitive } from './notes.ts'
+import { childOf, formatPath, type KeyPath, parsePath, valueAt } from './path.ts'
+
+export interface Origin {
+  /** `schema` for a default. */
+  readonly kind: LayerKind | 'schema'
+  /** `file:line:column`, or what else it comes from. */
+  readonly from: string
+  readonly source?: SourceLocation | undefined
+  /** As that layer says it; undefined where a patch takes the key away. */
+  readonly value: unknown
+}
+
+export interface Explanation {
+  readonly path: string
+  /** As recipes see it; masked where it is sensitive. */
+  readonly value: unknown
+  readonly sensitive: boolean
+  /** Highest first: the first one decides. */
+  readonly origins: readonly Origin[]
+}
+
+const mask = '********'
+
+/**
+ * Explains a key path; one that leads to an object explains all below it, lists as one.
+ *
+ * @throws ConvergeError `UNKNOWN_ATTRIBUTE` where nothing stands there, with the nearest name
+ */
+export function explain(node: Node<unknown>, path: string | KeyPath): readonly Explanation[] {
+  const keys = typeof path === 'string' ? resolve(node, parsePath(path)) : path
+  const secrets = new Secrets()
+  for (const secret of node.secrets) secrets.add(secret)
+  return leaves(valueAt(node.attributes, keys), keys).map((leaf) => explainLeaf(node, leaf, secrets))
+}
+
+/** Checks that the path leads somewhere, and makes numbers of what are places in a list. */
+function resolve(node: Node<unknown>, keys: readonly string[]): KeyPath {
+  let at: unknown = node.attributes
+  return keys.map((key, index) => {
+    const next = childOf(at, key)
+    if (next === undefined) {
+      const names = isObject(at) ? Object.keys(at) : []
+      const inside = index === 0 ? '' : ` in ${formatPath(keys.slice(0, index))}`
+      throw new ConvergeError(`there is no attribute ${key}${inside}`, {
+        code: 'UNKNOWN_ATTRIBUTE',
+        hint: nearest(key, names) ?? (names.length > 0 ? `there are: ${names.join(', ')}` : undefined),
+        usage: true,
+      })
+    }
+    const part = Array.isArray(at) ? Number(key) : key
+    at = next
+    return part
+  })
+}
+
+function leaves(value: unknown, path: KeyPath): KeyPath[] {
+  if (!isObject(value) || Object.keys(value).length === 0) return [path]
+  return Object.entries(value).flatMap(([key, child]) => (child === undefined ? [] : leaves(child, [...path, key])))
+}
+
+function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Explanation {
+  const sensitive = isSensitive(node.schemas, path)
+  const show = (value: unknown): unknown =>
+    value === undefined ? undefined : sensitive && value !== null ? mask : secrets.maskDeep(value)
+  const origins: Origin[] = []
+  node.layers.forEach((layer, index) => {
+    if (!sets(node.layers, node.states, index, path)) return
+    const source = locateIt(layer, node.states[index], path)
+    const said = layer.value === null ? valueAt(node.states[index], path) : valueAt(layer.value, path)
+    origins.unshift({ kind: layer.kind, from: describeLocation(source), source, value: show(said) })
+  })
+  const value = valueAt(node.attributes, path)
+  const standard = defaultAt(node, path)
+  if (standard !== undefined || origins.length === 0)
+    origins.push({ kind: 'schema', from: 'default', value: show(standard ?? value) })
+  return { path: formatPath(path), value: show(value), sensitive, origins }
+}
+
+/** What would stand there if no layer said anything about it. */
+function defaultAt(node: Node<unknown>, path: KeyPath): unknown {
+  const [top = ''] = path
+  const schema = childOf(node.schemas, top) as Node['schemas'][string] | undefined
+  const without = withoutPath(valueAt(node.states.at(-1), [top]), path.slice(1))
+  const parsed = schema?.safeParse(without)
+  return parsed?.success ? valueAt(parsed.data, path.slice(1)) : undefined
+}
+
+function withoutPath(value: unknown, [key, ...rest]: KeyPath): unknown {
+  if (key === undefined) return undefined
+  if (!isObject(value)) return value
+  const { [key]: child, ...others } = value
+  if (rest.length === 0) return others
+  return child === undefined ? value : { ...others, [key]: withoutPath(child, rest) }
+}

@@ -1,0 +1,205 @@
+/** Facts: what this host is, read from the kernel and a few files, without starting a process. */
+import { existsSync, readFileSync } from 'node:fs'
+import * as os from 'node:os'
+import * as z from 'zod'
+
+export interface Address {
+  readonly interface: string
+  readonly address: string
+  readonly family: 'IPv4' | 'IPv6'
+  readonly internal: boolean
+}
+
+/** What is known of this host without being told. */
+export interface Facts {
+  /** CPUs this process may run on. */
+  readonly cpu: { readonly total: number }
+  /** Bytes of memory. */
+  readonly memory: { readonly total: number }
+  /** From os-release(5); codename is null where the distribution has none. */
+  readonly platform: { readonly name: string; readonly version: string; readonly codename: string | null }
+  /** Up to the first dot. */
+  readonly hostname: string
+  /** From the host name or /etc/hosts; null where neither knows a domain. */
+  readonly fqdn: string | null
+  readonly addresses: readonly Address[]
+  /** Release of the kernel. */
+  readonly kernel: string
+  readonly init: 'systemd' | 'other'
+  readonly uid: number
+  readonly gid: number
+  /** Null where the number has no name. */
+  readonly user: string | null
+  readonly group: string | null
+  /** Version of Node.js, without the leading v. */
+  readonly node: string
+}
+
+/** What the facts are read from; tests put texts of their own here. */
+export interface FactSources {
+  /** Text of a file, null where it can't be read. */
+  readonly read: (path: string) => string | null
+  readonly exists: (path: string) => boolean
+  readonly hostname: () => string
+}
+
+const thisHost: FactSources = {
+  read: (path) => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch {
+      // Each of these files may be missing or closed to us; the fact it would give is then unknown.
+      return null
+    }
+  },
+  exists: existsSync,
+  hostname: os.hostname,
+}
+
+/** Gathers the facts; takes less than a millisecond. */
+export function gatherFacts(sources: FactSources = thisHost): Facts {
+  const [uid, gid] = [process.getuid?.() ?? -1, process.getgid?.() ?? -1]
+  const full = sources.hostname()
+  return Object.freeze({
+    cpu: Object.freeze({ total: os.availableParallelism() }),
+    memory: Object.freeze({ total: os.totalmem() }),
+    platform: Object.freeze(platformOf(sources.read('/etc/os-release') ?? sources.read('/usr/lib/os-release') ?? '')),
+    hostname: full.split('.', 1)[0] ?? full,
+    fqdn: fullName(full, sources.read('/etc/hosts') ?? ''),
+    addresses: Object.freeze(addresses()),
+    kernel: os.release(),
+    init: sources.exists('/run/systemd/system') ? 'systemd' : 'other',
+    uid,
+    gid,
+    user: nameOf(uid, sources.read('/etc/passwd')),
+    group: nameOf(gid, sources.read('/etc/group')),
+    node: process.versions.node,
+  })
+}
+
+function platformOf(release: string): Facts['platform'] {
+  const values = new Map<string, string>()
+  for (const row of release.split('\n')) {
+    const found = /^([A-Z_]+)=(["']?)(.*)\2\s*$/.exec(row)
+    if (found?.[1] !== undefined && found[3] !== undefined) values.set(found[1], found[3])
+  }
+  return {
+    name: values.get('ID') ?? os.platform(),
+    version: values.get('VERSION_ID') ?? '',
+    codename: values.get('VERSION_CODENAME') ?? null,
+  }
+}
+
+/** The host name itself where it has a domain, else the first name with one on its line of /etc/hosts. */
+function fullName(hostname: string, hosts: string): string | null {
+  if (hostname.includes('.')) return hostname
+  for (const row of hosts.split('\n')) {
+    const names = row.replace(/#.*/, '').trim().split(/\s+/).slice(1)
+    const withDomain = names.includes(hostname) ? names.find((name) => name.startsWith(`${hostname}.`)) : undefined
+    if (withDomain !== undefined) return withDomain
+  }
+  return null
+}
+
+function addresses(): Address[] {
+  return Object.entries(os.networkInterfaces()).flatMap(([name, found]) =>
+    (found ?? []).map(({ address, family, internal }) => Object.freeze({ interface: name, address, family, internal })),
+  )
+}
+
+/** The name of a number in passwd(5) or group(5). */
+function nameOf(id: number, table: string | null): string | null {
+  for (const row of table?.split('\n') ?? []) {
+    const [name, , number] = row.split(':')
+    if (name !== undefined && number === String(id)) return name
+  }
+  return null
+}
+
+/** Facts that attributes may state as well, as the node JSON of Chef does: what is stated there counts. */
+export interface FactAttributes {
+  readonly cpu: { readonly total: number }
+  readonly memory: { readonly total: number }
+  readonly hostname: string
+  readonly fqdn: string | null
+}
+
+/** Chef writes memory as `4053280kB`. */
+const bytesOf = (value: unknown): unknown => {
+  const found = typeof value === 'string' ? /^\s*(\d{1,15})\s*(kB)?\s*$/.exec(value) : null
+  return found === null ? value : Number(found[1]) * (found[2] === undefined ? 1 : 1024)
+}
+
+const numberOf = (value: unknown): unknown =>
+  typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
+
+function noted<S extends z.ZodType>(schema: S, description: string, more: Record<string, unknown> = {}): S {
+  z.globalRegistry.add(schema, { description, cookbook: null, ...more })
+  return schema
+}
+
+function open<T extends z.ZodRawShape>(shape: T, description: string) {
+  return noted(z.looseObject(shape), description, { open: true })
+}
+
+const makers = {
+  cpu: () =>
+    open(
+      {
+        total: noted(
+          z.preprocess(numberOf, z.int().min(1)).optional(),
+          'CPUs of the host; counted where it is not given.',
+        ),
+      },
+      'Processors of the host.',
+    ),
+  memory: () =>
+    open(
+      {
+        total: noted(
+          z.preprocess(bytesOf, z.number().min(0)).optional(),
+          'Memory of the host; asked of the kernel where it is not given.',
+          {
+            unit: 'bytes',
+          },
+        ),
+      },
+      'Memory of the host.',
+    ),
+  hostname: () => noted(z.string().min(1), 'Short name of the host; asked of the kernel where it is not given.'),
+  fqdn: () => noted(z.nullable(z.string()), 'Full name of the host; null where it is not known.'),
+}
+
+const schemas = new Map<string, z.ZodType>()
+
+/** Schemas of the facts that attributes may state; made when asked for. */
+export function factSchema(key: string): z.ZodType | undefined {
+  if (!Object.hasOwn(makers, key)) return undefined
+  const schema = schemas.get(key) ?? makers[key as keyof typeof makers]()
+  schemas.set(key, schema)
+  return schema
+}
+
+export const factKeys: readonly string[] = Object.keys(makers)
+
+/**
+ * The facts as the lowest layer of attributes. Where the JSON brings no `opsworks.instance`, this host stands there; where
+ * it does, nothing is added to it, since it may speak of another host.
+ *
+ * @param instance name this host goes by in `opsworks.instance`, or null where that is told
+ */
+export function factLayer(facts: Facts, instance: string | null): Readonly<Record<string, unknown>> {
+  const stated = { cpu: facts.cpu, memory: facts.memory, hostname: facts.hostname, fqdn: facts.fqdn }
+  if (instance === null) return stated
+  const name = instance === facts.hostname ? (facts.fqdn ?? instance) : instance
+  const address = privateAddress(facts.addresses)
+  return {
+    ...stated,
+    opsworks: { instance: { hostname: instance, private_ip: address, private_dns_name: name, layers: [] } },
+  }
+}
+
+function privateAddress(all: readonly Address[]): string {
+  const outside = all.filter(({ internal }) => !internal)
+  return (outside.find(({ family }) => family === 'IPv4') ?? outside[0])?.address ?? '127.0.0.1'
+}

@@ -1,0 +1,161 @@
+/** Layers of attributes: what a JSON or YAML file, the environment or a role contributes, and where each key stands in it. */
+import type { Operation } from 'fast-json-patch'
+import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { duplicateKeys, type Locate, type ParsedText, parseJson } from './json_text.ts'
+import { isObject, type JsonObject } from './merge.ts'
+import { checkOperations, type PatchLibrary } from './patch.ts'
+import { formatPath, type KeyPath } from './path.ts'
+import { parseYaml } from './yaml_text.ts'
+
+/** Lowest first; of two layers of one kind the later one counts. */
+export const layerKinds = ['facts', 'defaults', 'stack', 'role', 'host', 'deployment'] as const
+export type LayerKind = (typeof layerKinds)[number]
+
+/** Something odd in the input that stops nothing. */
+export interface NodeWarning {
+  readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY'
+  readonly message: string
+  readonly path: string
+  /** What the user can do about it. */
+  readonly hint?: string | undefined
+  readonly source?: SourceLocation | undefined
+}
+
+export interface Layer {
+  readonly kind: LayerKind
+  /** As reports show it: a path, or what else the layer comes from. */
+  readonly file: string
+  /** What the layer says, or null where it is a patch. */
+  readonly value: JsonObject | null
+  /** A JSON Patch (RFC 6902) to what the layers below say. */
+  readonly patch: { readonly operations: readonly Operation[]; readonly library: PatchLibrary } | null
+  readonly warnings: readonly NodeWarning[]
+  /** Where a key path stands in the layer; in a patch the path starts with the number of the operation, from 0. */
+  readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
+}
+
+export interface LayerText {
+  readonly text: string
+  readonly file: string
+  readonly kind: LayerKind
+}
+
+/**
+ * Reads a layer: YAML where the file's name ends in .yaml or .yml, else JSON, in which comments and trailing commas are
+ * fine. An object is merged over the layers below; an array of operations is a JSON Patch.
+ *
+ * @throws ConvergeError, InvalidInput with every error of the text, each with line and column
+ */
+export async function parseLayer({ text, file, kind }: LayerText): Promise<Layer> {
+  const isYaml = /\.ya?ml$/i.test(file)
+  const parsed = await parseText(text, file, isYaml)
+  const locate = locator(file, parsed.locate)
+  throwProblems(
+    parsed.problems.map(({ message, line, column }) =>
+      invalid(
+        'INVALID_SYNTAX',
+        message,
+        { file, line, column },
+        isYaml ? 'it is read as YAML' : 'it is read as JSON; comments and trailing commas are fine',
+      ),
+    ),
+    `${file} cannot be read`,
+  )
+  const { value } = parsed
+  if (!isObject(value) && !Array.isArray(value)) throw notAnObject(value, text, file)
+  const { keys, unsafe } = clean(value, file)
+  const warnings = unsafe.map((path) => unsafeKey(path, locate))
+  if (!isYaml) warnings.push(...duplicates(text, keys, file))
+  if (isObject(value)) return { kind, file, value, patch: null, warnings, locate }
+  throwProblems(checkOperations(value, locate), `${file} is no valid JSON Patch`)
+  const { default: library } = await import('fast-json-patch')
+  return { kind, file, value: null, patch: { operations: value as Operation[], library }, warnings, locate }
+}
+
+/** A layer made of a value at hand, e.g. the attributes a role brings; `file` says what it is. */
+export function objectLayer(value: JsonObject, file: string, kind: LayerKind): Layer {
+  const copy = JSON.parse(JSON.stringify(value)) as JsonObject
+  const { unsafe } = clean(copy, file)
+  const locate = () => ({ file })
+  return { kind, file, value: copy, patch: null, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate }
+}
+
+async function parseText(text: string, file: string, isYaml: boolean): Promise<ParsedText> {
+  try {
+    return isYaml ? await parseYaml(text) : parseJson(text)
+  } catch (thrown) {
+    if (thrown instanceof RangeError) throw tooDeep(file, thrown)
+    throw thrown
+  }
+}
+
+function locator(file: string, locate: Locate): Layer['locate'] {
+  return (path, what) => ({ file, ...locate(path, what) })
+}
+
+function invalid(code: string, message: string, source: SourceLocation, hint?: string): ConvergeError {
+  return new ConvergeError(message, { code, source, hint, usage: true })
+}
+
+function notAnObject(value: unknown, text: string, file: string): ConvergeError {
+  const empty = text.trim() === '' || value === undefined || (value === null && !/\bnull\b/.test(text))
+  const what = value === null ? 'null' : typeof value === 'string' ? 'a text' : `a ${typeof value}`
+  return invalid(
+    'INVALID_LAYER',
+    empty ? 'there is nothing in it' : `an object of attributes is expected, got ${what}`,
+    { file, line: 1, column: 1 },
+    'write {} for no attributes, or [ ... ] for a JSON Patch',
+  )
+}
+
+const deepest = 200
+
+function tooDeep(file: string, cause?: unknown): ConvergeError {
+  return new ConvergeError('it is nested too deeply', {
+    code: 'INVALID_LAYER',
+    source: { file },
+    hint: `${deepest} levels are the most that is read`,
+    usage: true,
+    cause,
+  })
+}
+
+/** Counts keys, and takes away those named `__proto__`, which no merge could carry safely. */
+function clean(root: JsonObject | unknown[], file: string): { keys: number; unsafe: KeyPath[] } {
+  let keys = 0
+  const unsafe: KeyPath[] = []
+  const visit = (value: unknown, path: readonly (string | number)[]): void => {
+    if (typeof value !== 'object' || value === null) return
+    if (path.length > deepest) throw tooDeep(file)
+    if (Array.isArray(value)) return value.forEach((item, index) => void visit(item, [...path, index]))
+    for (const key of Object.keys(value)) {
+      keys++
+      const child = (value as Record<string, unknown>)[key]
+      if (key === '__proto__') {
+        unsafe.push([...path, key])
+        Reflect.deleteProperty(value, key)
+      } else if (typeof child === 'object' && child !== null) visit(child, [...path, key])
+    }
+  }
+  visit(root, [])
+  return { keys, unsafe }
+}
+
+function unsafeKey(path: KeyPath, locate: Layer['locate']): NodeWarning {
+  const message = `${formatPath(path)}: a key of this name is left out`
+  return { code: 'UNSAFE_KEY', message, path: formatPath(path), source: locate(path, 'key') }
+}
+
+/** A key given twice loses its first value without a word, so count: more keys in the text than in the value is one too many. */
+function duplicates(text: string, keys: number, file: string): NodeWarning[] {
+  let written = 0
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)) if (token.endsWith(':')) written++
+  if (written === keys) return []
+  return duplicateKeys(text).map(({ path, lines }) => ({
+    code: 'DUPLICATE_KEY' as const,
+    message: `${formatPath(path)} stands ${lines.length} times, in lines ${lines.join(', ')}: the last one counts`,
+    path: formatPath(path),
+    hint: 'keep one of them',
+    source: { file, line: lines.at(-1) },
+  }))
+}

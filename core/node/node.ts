@@ -1,0 +1,168 @@
+/** The node: all attributes of one host with their defaults, its facts, and where each value comes from. */
+import type { ZodType, z } from 'zod'
+import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { type FactAttributes, type Facts, factKeys, factLayer, factSchema } from './facts.ts'
+import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
+import { isObject, type JsonObject, merge } from './merge.ts'
+import { isSensitive, type Schemas } from './notes.ts'
+import { applyPatch } from './patch.ts'
+import { hasPath, type KeyPath, pointerKeys, valueAt } from './path.ts'
+import { validate } from './validate.ts'
+
+type DeepReadonly<T> = T extends readonly (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+
+export type AttributesOf<S> = { readonly [K in keyof S]: S[K] extends ZodType ? DeepReadonly<z.output<S[K]>> : never }
+
+export interface Node<A = Readonly<Record<string, unknown>>> {
+  /** All attributes, deeply frozen; `cpu`, `memory`, `hostname` and `fqdn` among them, from the JSON or else from the facts. */
+  readonly attributes: A & FactAttributes
+  /** As gathered from this host, whatever the JSON says. */
+  readonly facts: Facts
+  readonly warnings: readonly NodeWarning[]
+  /** What must not be shown. */
+  readonly secrets: readonly string[]
+  /** Lowest first; the facts are the lowest. */
+  readonly layers: readonly Layer[]
+  /** What the layers up to each one amount to, without defaults. */
+  readonly states: readonly JsonObject[]
+  /** By top-level key, those of the facts included. */
+  readonly schemas: Schemas
+}
+
+export interface NodeInput<S extends Schemas> {
+  /** In any order: sorted by kind, and of one kind the later one counts. */
+  readonly layers: readonly Layer[]
+  readonly facts: Facts
+  readonly schemas: S
+  /** Top-level keys without a schema that are kept without a warning. */
+  readonly foreignKeys?: readonly string[] | undefined
+}
+
+/**
+ * Puts layers together, lowest first, and checks the result.
+ *
+ * Facts that the JSON states itself count before those gathered: `cpu.total` decides how many clients there are even
+ * where this host has more. Where no layer brings `opsworks.instance`, this host stands there.
+ *
+ * @throws ConvergeError, InvalidInput with all problems at once
+ */
+export function buildNode<const S extends Schemas>({
+  layers,
+  facts,
+  schemas: given,
+  foreignKeys,
+}: NodeInput<S>): Node<AttributesOf<S>> {
+  const schemas = withFacts(given)
+  const told = sortLayers(layers)
+  const sorted = [lowest(told, facts), ...told]
+  const states: JsonObject[] = []
+  const problems: ConvergeError[] = []
+  for (const layer of sorted) states.push(applyLayer(states.at(-1) ?? {}, layer, schemas, problems))
+  throwProblems(problems, 'the patches cannot be applied')
+  const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
+  const { value, warnings, secrets } = validate(states.at(-1) ?? {}, { schemas, locate, foreign: new Set(foreignKeys) })
+  return Object.freeze({
+    attributes: value as unknown as AttributesOf<S> & FactAttributes,
+    facts,
+    warnings: [...sorted.flatMap((layer) => layer.warnings), ...warnings],
+    secrets,
+    layers: sorted,
+    states,
+    schemas,
+  })
+}
+
+/** The schemas given and those of the facts; a schema given for one of these keys goes before. Keeps them lazy. */
+function withFacts(given: Schemas): Schemas {
+  const all = Object.create(null, Object.getOwnPropertyDescriptors(given)) as Record<string, ZodType>
+  for (const key of factKeys)
+    if (!Object.hasOwn(given, key)) Object.defineProperty(all, key, { enumerable: true, get: () => factSchema(key) })
+  return all
+}
+
+function lowest(layers: readonly Layer[], facts: Facts): Layer {
+  const told = layers.some(({ value }) => isObject(valueAt(value, ['opsworks', 'instance'])))
+  const hostname = layers.findLast(({ value }) => typeof value?.hostname === 'string')?.value?.hostname
+  const file = 'facts of this host'
+  const value = factLayer(facts, told ? null : String(hostname ?? facts.hostname))
+  return { kind: 'facts', file, value, patch: null, warnings: [], locate: () => ({ file }) }
+}
+
+function sortLayers(layers: readonly Layer[]): readonly Layer[] {
+  return [...layers].sort((a, b) => layerKinds.indexOf(a.kind) - layerKinds.indexOf(b.kind))
+}
+
+function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas, problems: ConvergeError[]): JsonObject {
+  if (layer.value !== null) return merge(below, layer.value)
+  const standard = (key: string, said: unknown): unknown => {
+    const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
+    const filled = schema?.safeParse(said)
+    return filled?.success ? filled.data : schema?.safeParse(undefined).data
+  }
+  try {
+    return applyPatch(below, layer, { standard, isSecret: (path) => isSensitive(schemas, path) })
+  } catch (thrown) {
+    if (!(thrown instanceof ConvergeError)) throw thrown
+    problems.push(thrown)
+    return below
+  }
+}
+
+/** The number of the highest layer that says something about a path, or -1. */
+export function layerThatSet(layers: readonly Layer[], states: readonly JsonObject[], path: KeyPath): number {
+  for (let i = layers.length - 1; i >= 0; i--) if (sets(layers, states, i, path)) return i
+  return -1
+}
+
+/** Whether one layer says something about a path: has it, or, as a patch, changes what is there. */
+export function sets(layers: readonly Layer[], states: readonly JsonObject[], index: number, path: KeyPath): boolean {
+  const layer = layers[index]
+  if (layer?.value != null) return hasPath(layer.value, path)
+  const [before, after] = [states[index - 1], states[index]]
+  if (hasPath(before, path) !== hasPath(after, path)) return true
+  return hasPath(after, path) && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path))
+}
+
+/** Where a path is set; where nobody set it, the nearest part of it that somebody did. */
+function locateIn(
+  layers: readonly Layer[],
+  states: readonly JsonObject[],
+  path: KeyPath,
+  what?: 'value' | 'key',
+): SourceLocation | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const part = path.slice(0, length)
+    const index = layerThatSet(layers, states, part)
+    const layer = layers[index]
+    if (layer !== undefined) return locateIt(layer, states[index], part, length === path.length ? what : 'value')
+  }
+  return undefined
+}
+
+/** Where a layer says something about a path; in a patch, the last operation that gave the value there. */
+export function locateIt(
+  layer: Layer,
+  after: JsonObject | undefined,
+  path: KeyPath,
+  what?: 'value' | 'key',
+): SourceLocation {
+  if (layer.patch === null) return layer.locate(path, what)
+  const index = layer.patch.operations.findLastIndex((operation) => {
+    const target = pointerKeys(operation.path)
+    const both = Math.min(target.length, path.length)
+    const here = target.slice(0, both).every((key, i) => key === '-' || key === String(path[i]))
+    if (operation.op === 'test' || !here) return false
+    if (!('value' in operation) || target.length > path.length) return true
+    const rest = path.slice(target.length)
+    // In a list, operations after it may have moved it: the value tells.
+    return JSON.stringify(valueAt(operation.value, rest)) === JSON.stringify(valueAt(after, path))
+  })
+  if (index === -1) return layer.locate([])
+  const operation = layer.patch.operations[index]
+  const rest = path.slice(pointerKeys(operation?.path ?? '').length)
+  return layer.locate(operation !== undefined && 'value' in operation ? [index, 'value', ...rest] : [index])
+}

@@ -1,0 +1,119 @@
+/** What a schema says beside its type: descriptions, units, what is sensitive; and the way down into it. */
+import { globalRegistry, type ZodType, type z } from 'zod'
+import { childOf, formatPath, type KeyPath } from './path.ts'
+
+export type Schemas = Readonly<Record<string, ZodType>>
+
+export interface SchemaNotes {
+  readonly description?: string
+  readonly unit?: string
+  readonly mirrors?: string
+  readonly cookbook?: string | null
+  readonly sensitive?: boolean
+  readonly open?: boolean
+  readonly accepts?: string
+}
+
+type Schema = z.core.$ZodType
+
+/** A schema without the wrappers for defaults, null and conversions, and what all of them say. */
+export interface Bare {
+  readonly schema: z.core.$ZodTypes
+  readonly notes: SchemaNotes
+  /** The default as JSON, or undefined where there is none. */
+  readonly standard: unknown
+}
+
+const bares = new WeakMap<Schema, Bare>()
+
+export function bare(schema: Schema): Bare {
+  const known = bares.get(schema)
+  if (known !== undefined) return known
+  let at = schema as z.core.$ZodTypes
+  let notes: SchemaNotes = {}
+  let standard: unknown
+  for (;;) {
+    notes = { ...(globalRegistry.get(at) as SchemaNotes | undefined), ...notes }
+    const { def } = at._zod
+    if (def.type === 'default') standard ??= def.defaultValue
+    const inner = innerOf(def)
+    if (inner === undefined) break
+    at = inner as z.core.$ZodTypes
+  }
+  const result = { schema: at, notes, standard }
+  bares.set(schema, result)
+  return result
+}
+
+function innerOf(def: z.core.$ZodTypes['_zod']['def']): Schema | undefined {
+  switch (def.type) {
+    case 'default':
+    case 'prefault':
+    case 'nullable':
+    case 'optional':
+    case 'nonoptional':
+    case 'readonly':
+    case 'catch':
+      return def.innerType
+    case 'pipe':
+      // A conversion stands before what it converts to (coercion) or after what it converts from (filling in).
+      return (def.in as z.core.$ZodTypes)._zod.def.type === 'transform' ? def.out : def.in
+    case 'lazy':
+      return def.getter()
+    default:
+      return undefined
+  }
+}
+
+/** The schema of what a key leads to; undefined where the schema doesn't know the key. */
+export function childSchema(schema: Schema, key: string | number): Schema | undefined {
+  const { def } = bare(schema).schema._zod
+  if (def.type === 'object') return childOf(def.shape, key) as Schema | undefined
+  if (def.type === 'record') return def.valueType
+  if (def.type === 'array') return def.element
+  return undefined
+}
+
+/** The names an object's schema knows; undefined where it is no object or its keys are the user's own. */
+export function knownKeys(schema: Schema): readonly string[] | undefined {
+  const { def } = bare(schema).schema._zod
+  return def.type === 'object' ? Object.keys(def.shape) : undefined
+}
+
+/** Whether what stands at a path is never shown. */
+export function isSensitive(schemas: Schemas, path: KeyPath): boolean {
+  let schema: Schema | undefined = childOf(schemas, path[0] ?? '') as Schema | undefined
+  for (let i = 1; i <= path.length; i++) {
+    if (schema !== undefined && bare(schema).notes.sensitive === true) return true
+    const key = path[i]
+    if (key !== undefined && schema !== undefined) schema = childSchema(schema, key)
+  }
+  return hasSecretName(path)
+}
+
+const secretWords = ['password', 'passwd', 'passphrase', 'secret', 'token']
+const secretKeys = ['api', 'private', 'access', 'secret', 'license', 'signing'].flatMap((word) => [
+  `${word}_key`,
+  `${word}key`,
+])
+const secretNames = [...secretWords, ...secretKeys]
+
+/** Names whose values are secret wherever they stand, such as an environment variable `DB_PASSWORD`. */
+export function hasSecretName(path: KeyPath): boolean {
+  const key = String(path.at(-1)).toLowerCase()
+  return secretNames.some((name) => key.endsWith(name) && !/[a-z0-9]/.test(key.at(-name.length - 1) ?? '_'))
+}
+
+/** Key paths of all sensitive attributes; `*` stands for any key or index. */
+export function sensitivePathsOf(schemas: Schemas): readonly string[] {
+  const found: string[] = []
+  const visit = (schema: Schema, path: KeyPath): void => {
+    if (bare(schema).notes.sensitive === true) found.push(formatPath(path))
+    const { def } = bare(schema).schema._zod
+    if (def.type === 'object') for (const [key, child] of Object.entries(def.shape)) visit(child, [...path, key])
+    if (def.type === 'record') visit(def.valueType, [...path, '*'])
+    if (def.type === 'array') visit(def.element, [...path, '*'])
+  }
+  for (const [key, schema] of Object.entries(schemas)) visit(schema, [key])
+  return found
+}

@@ -1,0 +1,167 @@
+/** Layers that are JSON Patches (RFC 6902): checked as a whole when read, applied to what the layers below say. */
+import type { Operation } from 'fast-json-patch'
+import { ConvergeError, type SourceLocation } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import type { Layer } from './layers.ts'
+import { isObject, type JsonObject } from './merge.ts'
+import { childOf, formatPath, hasChild, pointerKeys } from './path.ts'
+
+/** The library is loaded with the first patch layer, and travels with it. */
+export type PatchLibrary = typeof import('fast-json-patch')['default']
+
+const kinds = ['add', 'remove', 'replace', 'move', 'copy', 'test']
+
+/** Everything wrong with the operations themselves. */
+export function checkOperations(operations: readonly unknown[], locate: Layer['locate']): ConvergeError[] {
+  return operations.flatMap((operation, index) => {
+    const found = problemsOf(operation)
+    return found.map(
+      ({ key, message, hint }) =>
+        new ConvergeError(`operation ${index + 1}: ${message}`, {
+          code: 'INVALID_PATCH',
+          source: locate(key === undefined ? [index] : [index, key]),
+          hint:
+            hint ?? 'an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"}',
+          usage: true,
+        }),
+    )
+  })
+}
+
+interface OperationProblem {
+  readonly key?: string
+  readonly message: string
+  readonly hint?: string | undefined
+}
+
+function problemsOf(operation: unknown): OperationProblem[] {
+  if (!isObject(operation))
+    return [{ message: 'an object is expected', hint: 'a layer that is an array is taken for a JSON Patch (RFC 6902)' }]
+  const { op, path, from } = operation
+  if (typeof op !== 'string' || !kinds.includes(op)) {
+    const got = op === undefined ? 'there is no "op"' : `${JSON.stringify(op)} is no operation`
+    const hint = (typeof op === 'string' ? nearest(op, kinds) : undefined) ?? `there are: ${kinds.join(', ')}`
+    return [{ key: 'op', message: got, hint }]
+  }
+  const problems = [pointerProblem('path', path)]
+  const twoPaths = op === 'move' || op === 'copy'
+  if (twoPaths) problems.push(pointerProblem('from', from))
+  if (!twoPaths && op !== 'remove' && !Object.hasOwn(operation, 'value'))
+    problems.push({ message: `${op} needs a "value"` })
+  if (op === 'move' && typeof path === 'string' && typeof from === 'string' && path.startsWith(`${from}/`))
+    problems.push({ key: 'path', message: 'a value cannot be moved into itself' })
+  return problems.filter((problem) => problem !== undefined)
+}
+
+function pointerProblem(key: string, pointer: unknown): OperationProblem | undefined {
+  if (pointer === undefined) return { message: `there is no "${key}"` }
+  if (typeof pointer !== 'string') return { key, message: `"${key}" is a text, not a ${typeof pointer}` }
+  if (pointer === '') return { key, message: `"${key}" is empty, which means all attributes at once: name a key` }
+  if (!pointer.startsWith('/'))
+    return {
+      key,
+      message: `"${key}" starts with a slash`,
+      hint: `write "/${pointer.replaceAll('.', '/')}"`,
+    }
+  if (/~(?![01])/.test(pointer))
+    return { key, message: `"${key}" has a ~ of its own: write ~0 for it, and ~1 for a slash` }
+  if (pointerKeys(pointer).includes('__proto__')) return { key, message: 'a key __proto__ is not allowed' }
+  return undefined
+}
+
+export interface Surroundings {
+  /** What a top-level key amounts to with its defaults filled in, given what the layers say. */
+  readonly standard: (key: string, said: unknown) => unknown
+  readonly isSecret: (path: readonly string[]) => boolean
+}
+
+/**
+ * What a patch layer makes of the attributes below it, which stay as they are. Defaults count as being there: an operation
+ * may add to a default list.
+ *
+ * @throws ConvergeError `PATCH_FAILED` with the operation's place
+ */
+export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surroundings): JsonObject {
+  const document: Record<string, unknown> = { ...below }
+  const owned = new Set<string>()
+  layer.patch?.operations.forEach((given, index) => {
+    const operation = structuredClone(given)
+    const fail = (message: string, hint?: string): never => {
+      throw new ConvergeError(`operation ${index + 1} (${operation.op} ${operation.path}): ${message}`, {
+        code: 'PATCH_FAILED',
+        source: layer.locate([index, 'path']) satisfies SourceLocation,
+        hint,
+        usage: true,
+      })
+    }
+    const pointers = 'from' in operation ? [operation.from, operation.path] : [operation.path]
+    for (const pointer of pointers) {
+      const keys = pointerKeys(pointer)
+      const top = keys[0] ?? ''
+      if (!owned.has(top) && Object.hasOwn(document, top)) document[top] = structuredClone(document[top])
+      owned.add(top)
+      const mayBeNew = pointer === operation.path && ['add', 'move', 'copy'].includes(operation.op)
+      reach(document, keys, mayBeNew, surroundings, fail)
+    }
+    if (operation.op === 'test') test(document, operation, layer.patch?.library, surroundings, fail)
+    else layer.patch?.library.applyOperation(document, operation, false, true, true, index)
+  })
+  return document
+}
+
+type Fail = (message: string, hint?: string) => never
+
+/** Makes sure that all keys of a pointer lead somewhere, by defaults where the layers say nothing. */
+function reach(
+  document: Record<string, unknown>,
+  keys: readonly string[],
+  mayBeNew: boolean,
+  { standard }: Surroundings,
+  fail: Fail,
+): void {
+  let at: unknown = document
+  let defaults: { value: unknown } | undefined
+  keys.forEach((key, index) => {
+    const path = formatPath(keys.slice(0, index))
+    const last = index === keys.length - 1
+    if (Array.isArray(at)) checkIndex(at, key, last && mayBeNew, path, fail)
+    else if (!isObject(at)) fail(`${path} is no object or list`)
+    else if (!Object.hasOwn(at, key) && !(last && mayBeNew)) {
+      defaults ??= { value: { [keys[0] ?? '']: standard(keys[0] ?? '', document[keys[0] ?? '']) } }
+      const given = keys.slice(0, index + 1).reduce((value, name) => childOf(value, name), defaults.value)
+      if (given === undefined) {
+        const names = Object.keys(at)
+        fail(`there is no ${formatPath(keys.slice(0, index + 1))}`, nearest(key, names))
+      }
+      // Objects on the way stay empty, so that defaults which follow from other keys are still worked out at the end.
+      ;(at as Record<string, unknown>)[key] = isObject(given) && !last ? {} : JSON.parse(JSON.stringify(given))
+    }
+    at = childOf(at, key)
+  })
+}
+
+function checkIndex(list: readonly unknown[], key: string, mayBeNew: boolean, path: string, fail: Fail): void {
+  if (mayBeNew && (key === '-' || key === String(list.length))) return
+  if (!/^(0|[1-9]\d*)$/.test(key))
+    fail(`${path} is a list, and ${key} is no place in it`, 'use a number from 0, or - for the end')
+  if (!hasChild(list, key)) fail(`${path} has ${list.length} items, so there is no item ${key}`, 'items count from 0')
+}
+
+function test(
+  document: JsonObject,
+  operation: Extract<Operation, { op: 'test' }>,
+  library: PatchLibrary | undefined,
+  { isSecret }: Surroundings,
+  fail: Fail,
+): void {
+  try {
+    library?.applyOperation(document as Record<string, unknown>, operation, false, true)
+  } catch (thrown) {
+    if (!(thrown instanceof Error) || thrown.name !== 'TEST_OPERATION_FAILED') throw thrown
+    const keys = pointerKeys(operation.path)
+    const found = keys.reduce<unknown>((value, key) => childOf(value, key), document)
+    const telling = isSecret(keys) || typeof found === 'object' || (typeof found === 'string' && found.includes('://'))
+    if (telling) fail('the value there is another one')
+    fail(`the value there is ${JSON.stringify(found)}`)
+  }
+}

@@ -1,0 +1,116 @@
+/** What is wrong with a value, in plain words: from what zod found, and what the schema says of the attribute. */
+import type { z } from 'zod'
+import { nearest } from '../model/nearest.ts'
+import { bare, childSchema, isSensitive, type Schemas } from './notes.ts'
+import { childOf, formatPath, type KeyPath, valueAt } from './path.ts'
+
+export interface Problem {
+  readonly path: KeyPath
+  readonly message: string
+  readonly hint: string | undefined
+  /** What is wrong at that path. */
+  readonly what: 'key' | 'value'
+}
+
+type Issue = z.core.$ZodIssue
+
+/** One problem for each issue; `value` is what the layers say as a whole. */
+export function problemOf(issue: Issue, key: string, value: unknown, schemas: Schemas): Problem {
+  const path: KeyPath = [key, ...issue.path.filter((part) => typeof part !== 'symbol')]
+  const found = valueAt(value, path)
+  const notes = notesAlong(schemas, path)
+  if (issue.code === 'invalid_key') {
+    const wanted = issue.issues[0]?.message ?? 'another name'
+    const message = `${formatPath(path)}: ${JSON.stringify(path.at(-1))} is not ${wanted}`
+    return { path, message, hint: notes.description, what: 'key' }
+  }
+  const sensitive = isSensitive(schemas, path)
+  const wanted = expectation(issue) + (notes.unit !== undefined && isNumeric(issue) ? ` of ${notes.unit}` : '')
+  const got = found === undefined ? 'there is none' : `got ${shown(found, sensitive)}`
+  const hint = (sensitive ? undefined : repair(issue, found, notes.standard)) ?? notes.description
+  return { path, message: `${formatPath(path)}: expected ${wanted}, ${got}`, hint, what: 'value' }
+}
+
+interface NotesAlong {
+  /** Of the attribute, or of the nearest one around it that has a description; with its default. */
+  readonly description: string | undefined
+  readonly unit: string | undefined
+  readonly standard: string | undefined
+}
+
+function notesAlong(schemas: Schemas, path: KeyPath): NotesAlong {
+  let at = childOf(schemas, path[0] ?? '') as z.core.$ZodType | undefined
+  let along: NotesAlong = { description: undefined, unit: undefined, standard: undefined }
+  for (let i = 1; at !== undefined; i++) {
+    const { notes, standard } = bare(at)
+    const fallback =
+      standard === undefined || standard === null || standard === '' ? undefined : JSON.stringify(standard)
+    const words = notes.description?.replace(/\.$/, '')
+    const description = words === undefined || fallback === undefined ? words : `${words}; default ${fallback}`
+    along = { description: description ?? along.description, unit: notes.unit, standard: fallback }
+    const next = path[i]
+    if (next === undefined) break
+    at = childSchema(at, next)
+  }
+  return along
+}
+
+function isNumeric(issue: Issue): boolean {
+  return issue.code === 'invalid_type' && ['number', 'int'].includes(issue.expected)
+}
+
+function expectation(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      // Words of the schema's own go before those for its type.
+      if (!issue.message.startsWith('Invalid')) return issue.message
+      return typeWords[issue.expected] ?? issue.expected
+    case 'too_small':
+      return `${sizeOf(issue.origin)} ${issue.inclusive === false ? 'above' : 'from'} ${issue.minimum}${issue.inclusive === false ? '' : ' up'}`
+    case 'too_big':
+      return `${sizeOf(issue.origin)} ${issue.inclusive === false ? 'below' : 'up to'} ${issue.maximum}`
+    case 'invalid_value':
+      return `one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
+    default:
+      return issue.message
+  }
+}
+
+const typeWords: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+  null: 'null',
+}
+
+function sizeOf(origin: string): string {
+  if (origin === 'string') return 'text with a length'
+  return origin === 'array' ? 'a list with a length' : 'a number'
+}
+
+/** The value as it stands in the file, shortened; never one that is sensitive, nor what may hold such. */
+export function shown(value: unknown, sensitive: boolean): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'an object'
+  if (sensitive) return `${typeof value === 'string' ? 'a text' : `a ${typeof value}`} that is not shown`
+  if (typeof value !== 'string') return String(value)
+  if (value.includes('://')) return 'an address'
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 57)}..."` : text
+}
+
+/** What to write instead, where that is plain. */
+function repair(issue: Issue, found: unknown, standard: string | undefined): string | undefined {
+  if (found === null) return `leave the key out${standard === undefined ? '' : ` to get the default, ${standard}`}`
+  if (issue.code === 'invalid_value' && typeof found === 'string') return nearest(found, issue.values.map(String))
+  if (issue.code !== 'invalid_type') return undefined
+  if (issue.expected === 'string' && typeof found === 'number') return `put it in quotes: "${found}"`
+  if (issue.expected === 'boolean' && typeof found === 'string') return 'write true or false, without quotes'
+  if (issue.expected === 'array' && typeof found === 'string') return `put it in brackets: [${shown(found, false)}]`
+  return undefined
+}

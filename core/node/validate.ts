@@ -1,0 +1,93 @@
+/** Checks what the layers say against the schemas, fills defaults in, and gathers what must not be shown. */
+import type { ZodType } from 'zod'
+import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { inspect, unknownMessage } from './inspect.ts'
+import type { NodeWarning } from './layers.ts'
+import type { JsonObject } from './merge.ts'
+import type { Schemas } from './notes.ts'
+import { formatPath, type KeyPath } from './path.ts'
+import { problemOf } from './problems.ts'
+
+export interface Validated {
+  /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
+  readonly value: JsonObject
+  readonly warnings: readonly NodeWarning[]
+  /** Values at sensitive paths, and others whose name or form gives them away. */
+  readonly secrets: readonly string[]
+}
+
+export interface ValidateOptions {
+  readonly schemas: Schemas
+  /** Where the layer that set a path says so. */
+  readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation | undefined
+  /** Top-level keys without a schema that are no reason for a warning. */
+  readonly foreign?: ReadonlySet<string> | undefined
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/**
+ * Checks the merged layers. Unknown keys are kept, and told of as warnings.
+ *
+ * @throws ConvergeError, InvalidInput with all problems, each at file, line and column
+ */
+export function validate(merged: JsonObject, { schemas, locate, foreign = none }: ValidateOptions): Validated {
+  const problems: ConvergeError[] = []
+  const value: Record<string, unknown> = {}
+  for (const key of Object.keys(schemas)) if (!Object.hasOwn(merged, key)) defineLazily(value, key, () => schemas[key])
+  for (const [key, said] of Object.entries(merged)) {
+    if (!Object.hasOwn(schemas, key)) {
+      defineFrozen(value, key, said)
+      continue
+    }
+    // Compiling a parser pays off from some hundred calls on; here each schema is used once.
+    const result = schemas[key]?.safeParse(said, { jitless: true })
+    if (result?.success) defineFrozen(value, key, result.data)
+    for (const issue of result?.error?.issues ?? []) {
+      const { path, message, hint, what } = problemOf(issue, key, merged, schemas)
+      problems.push(
+        new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', source: locate(path, what), hint, usage: true }),
+      )
+    }
+  }
+  throwProblems(problems, 'the attributes are not valid')
+  const { unknown, secrets } = inspect(merged, schemas, foreign)
+  const warnings = unknown.map((one) => ({
+    code: 'UNKNOWN_KEY' as const,
+    message: unknownMessage(one),
+    path: formatPath(one.path),
+    hint: one.near === undefined ? undefined : `did you mean ${formatPath([...one.path.slice(0, -1), one.near])}?`,
+    source: locate(one.path, 'key'),
+  }))
+  return { value: Object.freeze(value), warnings, secrets }
+}
+
+function defineLazily(target: Record<string, unknown>, key: string, schemaOf: () => ZodType | undefined): void {
+  let made: { readonly value: unknown } | undefined
+  Object.defineProperty(target, key, {
+    enumerable: true,
+    get: () => {
+      made ??= { value: deepFreeze(schemaOf()?.parse(undefined, { jitless: true })) }
+      return made.value
+    },
+  })
+}
+
+/** Freezing a large value takes a while, and most keys are never looked at. */
+function defineFrozen(target: Record<string, unknown>, key: string, value: unknown): void {
+  let frozen = false
+  Object.defineProperty(target, key, {
+    enumerable: true,
+    get: () => {
+      if (!frozen) deepFreeze(value)
+      frozen = true
+      return value
+    },
+  })
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const child of Object.values(value)) deepFreeze(child)
+  return Object.freeze(value)
+}

@@ -1,0 +1,87 @@
+/** YAML: its value, what is wrong with it, and where each key stands. Its library is loaded with the first such file. */
+import type { Document, Node, Pair, YAMLError } from 'yaml'
+import type { Locate, ParsedText, Position, TextProblem } from './json_text.ts'
+import type { KeyPath } from './path.ts'
+
+export async function parseYaml(text: string): Promise<ParsedText> {
+  const yaml = await import('yaml')
+  const counter = new yaml.LineCounter()
+  // No pretty errors: they quote the line, which may hold a password.
+  const document = yaml.parseDocument(text, { lineCounter: counter, prettyErrors: false, merge: true })
+  const positionOf = (offset: number): Position => {
+    const { line, col } = counter.linePos(offset)
+    return { line, column: col }
+  }
+  const problems: TextProblem[] = [...document.errors, ...document.warnings].map((error) => ({
+    message: explain(error),
+    ...positionOf(error.pos[0]),
+  }))
+  const locate: Locate = (path, what = 'value') => {
+    const offset = offsetOf(yaml, document, path, what)
+    return offset === undefined ? undefined : positionOf(offset)
+  }
+  if (problems.length > 0) return { value: undefined, problems, locate }
+  try {
+    return { value: document.toJS() as unknown, problems, locate }
+  } catch (thrown) {
+    if (!(thrown instanceof ReferenceError)) throw thrown
+    const loose = looseAliases(yaml, document).map((offset) => ({
+      message: 'an alias whose anchor does not stand before it',
+      ...positionOf(offset),
+    }))
+    const bomb = { message: 'aliases that unfold to far too much', line: 1, column: 1 }
+    return { value: undefined, problems: loose.length > 0 ? loose : [bomb], locate }
+  }
+}
+
+function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {
+  const offsets: number[] = []
+  yaml.visit(document, {
+    Alias(_, node) {
+      if (node.resolve(document) === undefined) offsets.push(node.range?.[0] ?? 0)
+    },
+  })
+  return offsets
+}
+
+function explain(error: YAMLError): string {
+  return messages[error.code] ?? error.message.replace(/\.$/, '')
+}
+
+const messages: Readonly<Partial<Record<string, string>>> = {
+  MULTIPLE_DOCS: 'more than one document in the file: write a file for each',
+  DUPLICATE_KEY: 'the key stands twice in the same map',
+  TAB_AS_INDENT: 'a tab in the indentation: YAML takes only spaces',
+  TAG_RESOLVE_FAILED: 'a tag that is not known here: leave it out',
+}
+
+type Yaml = typeof import('yaml')
+
+function offsetOf(yaml: Yaml, document: Document.Parsed, path: KeyPath, what: 'value' | 'key'): number | undefined {
+  let at: Node | null = document.contents
+  let key: Node | null = null
+  for (const part of path) {
+    const found = childNode(yaml, document, at, part)
+    if (found === undefined) break
+    key = found.key
+    at = found.value ?? found.key
+  }
+  return ((what === 'key' ? key : null) ?? at)?.range?.[0]
+}
+
+function childNode(
+  yaml: Yaml,
+  document: Document.Parsed,
+  given: Node | null,
+  part: string | number,
+): { key: Node | null; value: Node | null } | undefined {
+  const node = yaml.isAlias(given) ? given.resolve(document) : given
+  if (yaml.isSeq(node)) {
+    const item = node.items[Number(part)]
+    return yaml.isNode(item) ? { key: null, value: item } : undefined
+  }
+  if (!yaml.isMap(node)) return undefined
+  const pair = node.items.find((one: Pair) => yaml.isScalar(one.key) && String(one.key.value) === String(part))
+  if (pair === undefined) return undefined
+  return { key: yaml.isNode(pair.key) ? pair.key : null, value: yaml.isNode(pair.value) ? pair.value : null }
+}

@@ -1,0 +1,17 @@
+/** A run as JSON lines: events as they come, then the report. */
+import type { Handlers } from './events.ts'
+
+/** @param unchanged also tell of resources that were as declared */
+export function jsonLines(write: (text: string) => void, unchanged: boolean): Handlers {
+  const line = (event: string, value: object) => write(`${JSON.stringify({ event, ...value })}\n`)
+  return {
+    start: (run) => line('start', run),
+    applying: (name) => line('applying', { name }),
+    progress: (name, text) => line('progress', { name, line: text }),
+    resource: ({ texts: _, ...report }) => {
+      if (unchanged || report.outcome !== 'unchanged') line('resource', report)
+    },
+    warn: (message) => line('warning', { message }),
+    end: (report) => line('end', { report }),
+  }
+}

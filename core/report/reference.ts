@@ -1,0 +1,96 @@
+/** What a resource definition says of itself, for `converge resources` and the reference pages. */
+import { z } from 'zod'
+import { isReference } from '../model/reference.ts'
+import type { AnyDefinition } from '../model/resource.ts'
+import { Duration } from '../model/units.ts'
+
+export interface PropDescription {
+  readonly name: string
+  readonly type: string
+  readonly required: boolean
+  readonly doc: string
+}
+
+export interface ResourceReference {
+  readonly doc: string
+  readonly mirrors: string | undefined
+  readonly props: readonly PropDescription[]
+  /** Each as it is written in a recipe. */
+  readonly examples: readonly string[]
+  readonly outputs: readonly string[]
+}
+
+export function describeResource(definition: AnyDefinition): ResourceReference {
+  const schema = z.toJSONSchema(definition.props, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: nameUnits,
+  }) as JsonSchema
+  const required = new Set(schema.required ?? [])
+  const props = Object.entries(schema.properties ?? {}).map(([name, prop]) => ({
+    name,
+    type: typeName(prop),
+    required: required.has(name),
+    doc: prop.description ?? '',
+  }))
+  return {
+    doc: definition.doc,
+    mirrors: definition.mirrors,
+    props,
+    examples: definition.examples.map(source),
+    outputs: ['digest'],
+  }
+}
+
+interface JsonSchema {
+  readonly type?: string | readonly string[]
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly required?: readonly string[]
+  readonly items?: JsonSchema
+  readonly enum?: readonly unknown[]
+  readonly const?: unknown
+  readonly anyOf?: readonly JsonSchema[]
+  readonly additionalProperties?: JsonSchema | boolean
+  readonly 'x-type'?: string
+}
+
+function nameUnits({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodType
+  jsonSchema: Record<string, unknown>
+}): void {
+  if (zodSchema._zod.def.type === 'custom') jsonSchema['x-type'] = 'duration'
+}
+
+function typeName(schema: JsonSchema): string {
+  if (schema['x-type']) return schema['x-type']
+  if (schema.const !== undefined) return JSON.stringify(schema.const)
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ')
+  if (schema.anyOf) return schema.anyOf.map(typeName).join(' | ')
+  if (schema.type === 'array') return schema.items ? `list of ${typeName(schema.items)}` : 'list'
+  if (schema.type === 'object' && schema.properties)
+    return `{ ${Object.entries(schema.properties)
+      .map(([name, prop]) => `${name}${schema.required?.includes(name) ? '' : '?'}: ${typeName(prop)}`)
+      .join(', ')} }`
+  if (schema.type === 'object')
+    return typeof schema.additionalProperties === 'object' ? `map of ${typeName(schema.additionalProperties)}` : 'map'
+  return typeof schema.type === 'string' ? schema.type : 'any'
+}
+
+/** A value as TypeScript source. */
+function source(value: unknown): string {
+  if (value instanceof Duration)
+    return value.ms % 60_000 === 0 ? `minutes(${value.ms / 60_000})` : `seconds(${value.ms / 1000})`
+  if (isReference(value)) return `${value.provider}.${value.output}`
+  if (Array.isArray(value)) return `[${value.map(source).join(', ')}]`
+  if (typeof value === 'object' && value !== null)
+    return `{ ${Object.entries(value)
+      .map(([key, item]) => `${/^[A-Za-z_$][\w$]*$/.test(key) ? key : JSON.stringify(key)}: ${source(item)}`)
+      .join(', ')} }`
+  return typeof value === 'string'
+    ? `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n')}'`
+    : String(value)
+}

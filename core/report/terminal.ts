@@ -1,0 +1,205 @@
+/** A run as a person reads it: one line a resource that matters, diffs, a spinner for what takes long, a summary. */
+import type { createTwoFilesPatch as createPatch } from 'diff'
+import type { Operation } from 'fast-json-patch'
+import picocolors from 'picocolors'
+import type { ConvergeError } from '../model/errors.ts'
+import { describeLocation, InvalidInput } from '../model/errors.ts'
+import type { FailureReport, Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
+
+export interface TerminalOptions {
+  readonly write: (text: string) => void
+  readonly color: boolean
+  /** Whether lines can be written over: a spinner shows what is under way. */
+  readonly live: boolean
+  /** Columns. */
+  readonly width: number
+  readonly quiet: boolean
+  readonly verbose: boolean
+}
+
+const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+const longestDiff = 60
+
+export class Terminal implements Handlers {
+  private readonly paint: ReturnType<typeof picocolors.createColors>
+  private current: { name: string; line: string; since: number } | undefined
+  private timer: NodeJS.Timeout | undefined
+  private frame = 0
+  private shown = false
+  private mode: RunStart['mode'] = 'run'
+  private diff: typeof createPatch | undefined
+
+  constructor(private readonly options: TerminalOptions) {
+    this.paint = picocolors.createColors(options.color)
+  }
+
+  /** Loads what draws diffs; before the run, since handlers are synchronous. */
+  async prepare(): Promise<this> {
+    if (!this.options.quiet) this.diff = (await import('diff')).createTwoFilesPatch
+    return this
+  }
+
+  start(run: RunStart): void {
+    this.mode = run.mode
+    if (this.options.verbose)
+      this.line(this.paint.dim(`${run.roles.join(', ')}: ${run.events.join(', ')}, ${run.resources} resources`))
+  }
+
+  applying(name: string): void {
+    if (!this.options.live || this.options.quiet || this.mode === 'plan') return
+    this.current = { name, line: '', since: performance.now() }
+    this.timer ??= setInterval(() => this.spin(), 100)
+    this.timer.unref()
+  }
+
+  progress(name: string, line: string): void {
+    if (this.current) this.current.line = line.trim()
+    else if (this.options.verbose) this.line(this.paint.dim(`    ${name}: ${line}`))
+  }
+
+  resource(report: ResourceReport): void {
+    this.settle()
+    const { outcome, name } = report
+    if (outcome === 'unchanged' || outcome === 'skipped') {
+      if (this.options.verbose)
+        this.line(
+          this.paint.dim(
+            `  ${outcome === 'skipped' ? '-' : '.'} ${name}${report.reason ? ` (skipped: ${report.reason})` : ''}`,
+          ),
+        )
+      return
+    }
+    if (outcome === 'failed') return this.failed(report)
+    if (this.options.quiet) return
+    if (outcome === 'unknown')
+      return this.line(`  ${this.paint.cyan('?')} ${name} ${this.paint.dim(report.reason ?? '')}`)
+    const { symbol, words } = summarize(report.patch ?? [], report.texts !== null && report.texts !== undefined)
+    const colour = symbol === '+' ? this.paint.green : symbol === '-' ? this.paint.red : this.paint.yellow
+    const took = report.durationMs >= 1000 ? this.paint.dim(` ${duration(report.durationMs)}`) : ''
+    this.line(`  ${colour(symbol)} ${name}${words === '' ? '' : ` ${this.paint.dim(words)}`}${took}`)
+    if (report.texts && symbol !== '-') this.text(report.texts)
+  }
+
+  warn(message: string): void {
+    this.settle()
+    this.line(`  ${this.paint.yellow('warning:')} ${message}`)
+  }
+
+  end(report: RunReport): void {
+    this.settle()
+    clearInterval(this.timer)
+    if (this.options.quiet && ['unchanged', 'changed', 'planned'].includes(report.outcome)) return
+    this.line(summary(report, this.paint))
+  }
+
+  private failed(report: ResourceReport): void {
+    const { failure, name } = report
+    this.line(`  ${this.paint.red('!')} ${name} ${this.paint.red(report.ignored ? 'failed (ignored)' : 'failed')}`)
+    if (failure) this.line(describeFailure(failure, this.paint))
+  }
+
+  private text(texts: { before: string; after: string }): void {
+    if (!this.diff) return
+    const patch = this.diff('before', 'after', texts.before, texts.after, undefined, undefined, { context: 2 })
+    const lines = patch
+      .split('\n')
+      .slice(4)
+      .filter((line) => line !== '' && !line.startsWith('\\'))
+    const shown = this.options.verbose ? lines : lines.slice(0, longestDiff)
+    for (const line of shown) {
+      const colour = line.startsWith('+')
+        ? this.paint.green
+        : line.startsWith('-')
+          ? this.paint.red
+          : line.startsWith('@@')
+            ? this.paint.cyan
+            : this.paint.dim
+      this.line(`      ${colour(line)}`)
+    }
+    if (shown.length < lines.length)
+      this.line(this.paint.dim(`      … ${lines.length - shown.length} more lines (--verbose shows all)`))
+  }
+
+  private line(text: string): void {
+    this.options.write(`${text}\n`)
+  }
+
+  private spin(): void {
+    if (!this.current) return
+    const elapsed = performance.now() - this.current.since
+    if (elapsed < 300) return
+    this.frame = (this.frame + 1) % frames.length
+    const text = `  ${frames[this.frame]} ${this.current.name} ${duration(elapsed)} ${this.current.line}`
+    this.options.write(`\r\x1b[K${this.paint.dim(text.slice(0, this.options.width - 1))}`)
+    this.shown = true
+  }
+
+  private settle(): void {
+    if (this.shown) this.options.write('\r\x1b[K')
+    this.shown = false
+    this.current = undefined
+  }
+}
+
+/** What a patch amounts to in a few words: what was made or removed, or the values that change. */
+function summarize(patch: readonly Operation[], hasText: boolean): { symbol: '+' | '~' | '-'; words: string } {
+  const kind = patch.find(({ path }) => path === '/kind')
+  const value = kind && 'value' in kind ? kind.value : undefined
+  if (value === 'absent') return { symbol: '-', words: 'removed' }
+  const rest = patch.filter(({ path }) => !(hasText && path === '/content'))
+  if (kind) return { symbol: '+', words: '' }
+  const words = rest.map((operation) => {
+    const name = operation.path.slice(1).replaceAll('/', '.')
+    if (!('value' in operation)) return `${name} removed`
+    const text = typeof operation.value === 'string' ? operation.value : JSON.stringify(operation.value)
+    return `${name} ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`
+  })
+  return { symbol: '~', words: words.join(', ') }
+}
+
+function summary(report: RunReport, paint: ReturnType<typeof picocolors.createColors>): string {
+  const { counts, outcome } = report
+  const time = `in ${duration(report.durationMs)}`
+  if (outcome === 'unchanged') return `${paint.green('nothing to do')}: ${counts.unchanged} unchanged ${time}`
+  const parts = [
+    [counts.changed, 'changed'],
+    [counts.planned, 'would change'],
+    [counts.unknown, 'known only in the run'],
+    [counts.failed, 'failed'],
+    [counts.unchanged, 'unchanged'],
+    [counts.skipped, 'skipped'],
+    [counts.notReached, 'not reached'],
+  ] as const
+  const text = `${parts.flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : [])).join(', ')} ${time}`
+  if (outcome === 'failed') return paint.red(text)
+  if (outcome === 'interrupted') return paint.yellow(`interrupted: ${text}; run it again to finish`)
+  return text
+}
+
+export function describeFailure(failure: FailureReport, paint: ReturnType<typeof picocolors.createColors>): string {
+  const where = failure.source ? ` (${describeLocation(failure.source)})` : ''
+  const lines = [`    ${failure.message}${where}`]
+  for (const line of failure.output?.split('\n') ?? []) lines.push(paint.dim(`    | ${line}`))
+  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${failure.hint}`)
+  return lines.join('\n')
+}
+
+/** An error outside a run: invalid input, a lock, a bug. */
+export function describeError(error: ConvergeError, color: boolean): string {
+  const paint = picocolors.createColors(color)
+  const problems = error instanceof InvalidInput ? error.problems : [error]
+  const heads = problems.map((problem) => {
+    const where = problem.source ? `${describeLocation(problem.source)}: ` : ''
+    const lines = [`${paint.red('error:')} ${where}${problem.message}`]
+    for (const line of problem.output?.split('\n') ?? []) lines.push(paint.dim(`  | ${line}`))
+    if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${problem.hint}`)
+    return lines.join('\n')
+  })
+  return heads.join('\n')
+}
+
+export function duration(ms: number): string {
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+}

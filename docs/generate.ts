@@ -1,0 +1,121 @@
+/** Writes the reference pages from the definitions themselves; with --check it only says whether they are current. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { ZodType } from 'zod'
+import { attributeSchemas } from '../attributes/index.ts'
+import { type CommandSpec, commands } from '../core/cli/options.ts'
+import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
+import { describeResource } from '../core/report/reference.ts'
+import { definitions } from '../resources/index.ts'
+
+const directory = fileURLToPath(new URL('reference/', import.meta.url))
+const note = '<!-- Written by `npm run docs` from the code: change it there. -->\n'
+
+const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+
+function resourcesPage(): string {
+  const parts = [`# Resources\n${note}
+Every resource also takes \`when\`, \`onlyIf\`, \`notIf\`, \`retries\`, \`retryDelay\`, \`timeout\`, \`ignoreFailure\`, \`sensitive\` and \`after\`
+([how a run works](../how-a-run-works.md)), and gives \`digest\` for others to refer to. \`converge resources NAME\` prints the same.
+`]
+  for (const name of Object.keys(definitions).sort()) {
+    const definition = definitions[name]
+    if (!definition) continue
+    const { doc, mirrors, props, examples } = describeResource(definition)
+    parts.push(`## ${name}\n\n${doc}${mirrors ? `\n\nMirrors: ${mirrors}.` : ''}\n`)
+    parts.push('| prop | type | |\n|---|---|---|')
+    for (const prop of props) parts.push(`| \`${prop.name}\`${prop.required ? '' : ' (optional)'} | ${cell(prop.type)} | ${cell(prop.doc)} |`)
+    parts.push('', '```ts', ...examples.map((example) => `${name}(r, ${example})`), '```', '')
+  }
+  return `${parts.join('\n')}\n`
+}
+
+function attributesPage(): string {
+  const schema = attributesJsonSchema(attributeSchemas as Readonly<Record<string, ZodType>>)
+  const rows: string[] = []
+  walk(schema, [], rows)
+  return `# Attributes\n${note}
+What custom JSON and node JSON may say, by key. \`*\` stands for a name of your own. \`converge attributes --explain KEY\` tells where
+a value comes from, \`converge attributes --schema\` prints this as JSON Schema for your editor.
+
+| key | type | default | |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function walk(schema: JsonSchema, path: readonly string[], rows: string[]): void {
+  const properties = schema.properties as Record<string, JsonSchema> | undefined
+  const more = schema.additionalProperties as JsonSchema | boolean | undefined
+  const inner = Object.entries(properties ?? {})
+  if (path.length > 0 && inner.length === 0) rows.push(row(schema, path))
+  for (const [name, child] of inner) walk(child, [...path, name], rows)
+  if (typeof more === 'object' && Object.keys((more.properties as object | undefined) ?? {}).length > 0) walk(more, [...path, '*'], rows)
+}
+
+function row(schema: JsonSchema, path: readonly string[]): string {
+  const unit = typeof schema['x-unit'] === 'string' ? ` (${schema['x-unit']})` : ''
+  const mirrors = typeof schema['x-mirrors'] === 'string' && schema['x-mirrors'] !== path.join('.') ? ` Mirrors ${schema['x-mirrors']}.` : ''
+  const secret = schema['x-sensitive'] === true ? ' Never shown.' : ''
+  const standard = 'default' in schema ? `\`${cell(JSON.stringify(schema.default))}\`` : ''
+  return `| \`${path.join('.')}\` | ${cell(typeOf(schema))}${unit} | ${standard} | ${cell(String(schema.description ?? ''))}${mirrors}${secret} |`
+}
+
+function typeOf(schema: JsonSchema): string {
+  if (Array.isArray(schema.enum)) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')
+  if (Array.isArray(schema.anyOf)) return [...new Set((schema.anyOf as JsonSchema[]).map(typeOf))].join(' or ')
+  if (Array.isArray(schema.type)) return schema.type.join(' or ')
+  if (schema.type === 'array') return `list${schema.items ? ` of ${typeOf(schema.items as JsonSchema)}` : ''}`
+  return typeof schema.type === 'string' ? schema.type : 'any'
+}
+
+function commandsPage(): string {
+  const parts = [`# Commands\n${note}
+\`\`\`
+converge [--role ROLE[,ROLE]] [--event EVENT] [options]
+converge COMMAND [options]
+\`\`\`
+
+Exit status: 0 nothing to do or all done, 1 failed (for \`status\` a service is down, for \`doctor\` something is missing), 2 wrong usage or
+invalid input, 3 something changed (with \`--detailed-exit-code\`).
+`]
+  for (const spec of commands) parts.push(commandSection(spec))
+  parts.push('## completion\n\nPrint the completion script for bash or zsh: source it from your profile.\n')
+  return parts.join('\n')
+}
+
+function commandSection({ command, describe, details, options, examples }: CommandSpec): string {
+  const name = typeof command === 'string' ? command : command[0]
+  const title = typeof command === 'string' ? command : `${command[0]} (or no command at all)`
+  const rows = Object.entries(options).map(([option, { describe: text, alias, default: value }]) => {
+    const short = typeof alias === 'string' ? `, \`-${alias}\`` : ''
+    return `| \`--${option}\`${short} | ${cell(text ?? '')}${value === undefined ? '' : ` Default: \`${String(value)}\`.`} |`
+  })
+  const shown = examples.map(([line, text]) => `${line.replace('$0', 'converge')}   # ${text}`)
+  return `## ${title}\n\n${describe}.${details ? ` ${details}` : ''}\n\n\`\`\`\n${shown.join('\n')}\n\`\`\`\n\n<details><summary>Options of ${name}</summary>\n\n| option | |\n|---|---|\n${rows.join('\n')}\n\n</details>\n`
+}
+
+const pages: Readonly<Record<string, () => string>> = {
+  'resources.md': resourcesPage,
+  'attributes.md': attributesPage,
+  'commands.md': commandsPage,
+}
+
+function current(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}
+
+const stale = Object.entries(pages).filter(([name, page]) => current(directory + name) !== page())
+if (process.argv.includes('--check')) {
+  if (stale.length > 0) {
+    process.stderr.write(`docs/reference is not current (${stale.map(([name]) => name).join(', ')}): npm run docs\n`)
+    process.exitCode = 1
+  }
+} else {
+  mkdirSync(directory, { recursive: true })
+  for (const [name, page] of stale) writeFileSync(directory + name, page())
+}

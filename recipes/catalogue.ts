@@ -1,0 +1,32 @@
+/** The distribution: which roles, resources and attributes the program has, each loaded when it is needed. */
+import type { Catalogue } from '../core/cli/catalogue.ts'
+import { type PloneNode, recipeNode } from './node.ts'
+import { version } from './version.ts'
+
+export const catalogue: Catalogue<PloneNode> = {
+  version,
+  roles: {
+    'zeo-client': {
+      doc: 'Zope clients, from a buildout in git',
+      load: async () => (await import('./zeo_client/role.ts')).default,
+    },
+    'zeo-server': {
+      doc: 'The ZEO server, its packing and backups',
+      load: async () => (await import('./zeo_server/role.ts')).default,
+    },
+    solr: { doc: 'The Solr server of a site', load: async () => (await import('./solr/role.ts')).default },
+    'relstorage-pack': {
+      doc: 'Packs a RelStorage database; beside zeo-client, on one host',
+      load: async () => (await import('./relstorage_pack/role.ts')).default,
+    },
+    celerybeat: {
+      doc: "Schedules Celery's periodic tasks; beside zeo-client, on one host",
+      load: async () => (await import('./celerybeat/role.ts')).default,
+    },
+  },
+  schemas: async () => (await import('../attributes/index.ts')).attributeSchemas,
+  foreignKeys: async () => (await import('../attributes/index.ts')).foreignKeys,
+  node: recipeNode,
+  resources: async () => (await import('../resources/index.ts')).definitions,
+  api: async () => import('./api.ts'),
+}

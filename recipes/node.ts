@@ -1,0 +1,22 @@
+/** What a recipe sees as `node`: the attributes, the facts, and the run it is compiled for. */
+import type { Attributes } from '../attributes/index.ts'
+import type { RunFacts } from '../core/cli/catalogue.ts'
+import type { Facts } from '../core/node/facts.ts'
+import type { Node } from '../core/node/node.ts'
+
+export interface PloneNode extends Attributes {
+  readonly facts: Facts
+  readonly cpu: { readonly total: number }
+  readonly run: RunFacts
+}
+
+export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
+  const attributes = built.attributes as unknown as Attributes & { cpu?: { total?: number } }
+  return { ...attributes, facts: built.facts, cpu: { total: attributes.cpu?.total ?? built.facts.cpu.total }, run }
+}
+
+/** An absolute path of the attributes, placed below the prefix where there is one. */
+export function placed(node: PloneNode, path: string): string {
+  const { prefix } = node.converge
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`
+}

@@ -1,0 +1,266 @@
+/** deploy.cfg: what the stack's state adds to the site's own buildout, for each role that runs one. */
+import {
+  additions,
+  type BuildoutCfg,
+  type Option,
+  option,
+  type RawText,
+  reference,
+  renderBuildoutCfg,
+  type Section,
+} from './buildout_cfg.ts'
+import {
+  appAttributes,
+  appEnvironment,
+  appName,
+  buildoutSetting,
+  celeryBroker,
+  clientCount,
+  clientPort,
+  deployCfgEnvironment,
+  deployDirectory,
+  hostAddress,
+  onlineAddresses,
+} from './site.ts'
+import { type Storage, storage } from './storage.ts'
+import type { AppAttributes, BuildoutRole, SiteAttributes } from './types.ts'
+import { isSet, Values } from './values.ts'
+
+interface Context {
+  readonly attributes: SiteAttributes
+  readonly app: string
+  readonly own: AppAttributes
+  readonly deployTo: string
+  readonly values: Values
+}
+
+/**
+ * The configuration a role's buildout runs with.
+ * @param options.deployTo where the app lives; default `deploy.<app>.deploy_to`, else `/srv/www/<app>`
+ * @throws INVALID_ATTRIBUTE (several at once as INVALID_INPUT) for values that would break out of their option
+ */
+export function deployCfg(
+  attributes: SiteAttributes,
+  role: BuildoutRole,
+  options: { readonly deployTo?: string | undefined } = {},
+): BuildoutCfg {
+  const app = appName(attributes, role)
+  const deployTo = options.deployTo ?? deployDirectory(attributes, app)
+  const values = new Values()
+  const cfg = builders[role]({ attributes, app, own: appAttributes(attributes, app), deployTo, values })
+  values.check()
+  return cfg
+}
+
+/** The text of `deployCfg`. */
+export function renderDeployCfg(...args: Parameters<typeof deployCfg>): string {
+  return renderBuildoutCfg(deployCfg(...args))
+}
+
+const builders: Readonly<Record<BuildoutRole, (context: Context) => BuildoutCfg>> = {
+  'zeo-client': zeoClientCfg,
+  'zeo-server': zeoServerCfg,
+  solr: solrCfg,
+}
+
+function buildout(
+  { attributes, app, own, values }: Context,
+  base: readonly string[],
+  extraParts: readonly string[],
+  more: readonly Option[] = [],
+): Section {
+  const inherit = buildoutSetting(attributes, app, 'inherit_parts')
+  const parts = values.lines(`deploy.${app}.buildout_parts_to_include`, own.buildout_parts_to_include)
+  const files = values.lines(`deploy.${app}.buildout_extends`, own.buildout_extends)
+  return {
+    name: 'buildout',
+    options: [
+      option('extends-cache', 'extends'),
+      option('unzip', 'true'),
+      option('extends', [...base, ...files]),
+      option('parts', [...extraParts, ...parts], inherit ? '+=' : '='),
+      ...more,
+    ],
+  }
+}
+
+/** The user's own text is taken as it is: it is configuration, not a value. */
+function additionalConfig({ own }: Context): RawText[] {
+  return isSet(own.buildout_additional_config) ? [{ raw: own.buildout_additional_config }] : []
+}
+
+function zeoClientCfg(context: Context): BuildoutCfg {
+  const { attributes, values } = context
+  const site = attributes.plone_instances
+  const stored: Storage = storage(attributes, context.app, values)
+  const celery = celerySections(context)
+  const count = clientCount(attributes, attributes.opsworks.instance)
+  const clients = Array.from({ length: count }, (_, index) => `client${index + 1}`)
+  const base = values.line('plone_instances.base_config', site.base_config)
+  const parts = [...stored.parts, ...clients, ...(celery.length > 0 ? ['celery'] : [])]
+  return [
+    buildout(context, [base, ...stored.extends], parts, [
+      ...additions('eggs', stored.eggs),
+      ...additions('find-links', site.traceview_tracing ? ['http://pypi.tracelytics.com/oboe'] : []),
+    ]),
+    ...additionalConfig(context),
+    ...stored.sections,
+    ...solrHost(context),
+    ...celery,
+    ...clients.map((_, index) => (index === 0 ? firstClient(context, count) : nextClient(context, index + 1))),
+  ]
+}
+
+function solrHost({ attributes, values }: Context): Section[] {
+  const { solr_enabled, solr_host, solr_layer } = attributes.plone_instances
+  if (!solr_enabled) return []
+  const host = isSet(solr_host) ? solr_host : onlineAddresses(attributes, solr_layer)[0]
+  if (host === undefined) return []
+  return [{ name: 'solr-host', options: [option('host', values.line('plone_instances.solr_host', host))] }]
+}
+
+function tracingEggs({ plone_instances }: SiteAttributes): string[] {
+  return [
+    ...(plone_instances.traceview_tracing ? ['collective.traceview', 'oboe'] : []),
+    ...(plone_instances.newrelic_tracing ? ['collective.newrelic'] : []),
+  ]
+}
+
+/** How many clients trace: 0 means all of them. */
+function tracingClients({ attributes, values }: Context): number {
+  return values.number('plone_instances.tracing_clients', attributes.plone_instances.tracing_clients, 1)
+}
+
+function firstClient(context: Context, count: number): Section {
+  const { attributes, values, own, deployTo } = context
+  const site = attributes.plone_instances
+  const plain = (name: string, key: string, value: unknown) =>
+    isSet(value) ? [option(name, values.line(key, value))] : []
+  const environment = deployCfgEnvironment(appEnvironment(attributes, 'zeo-client', deployTo, values))
+  const tracesAll = tracingClients(context) === 0 || count === 1
+  // Zope for Python 2.4 knows no fast listening; in all others it would answer the balancer before it can serve.
+  const slowStart = String(own.python_major_version) === '2.4' ? [] : [option('http-fast-listen', 'off')]
+  return {
+    name: 'client1',
+    options: [
+      ...(site.shared_blobs ? [] : [option('shared-blob', 'off')]),
+      ...plain('blob-storage', 'plone_blobs.blob_dir', attributes.plone_blobs.blob_dir),
+      ...cacheName(context, 1),
+      ...plain('zodb-cache-size', 'plone_instances.zodb_cache_size', site.zodb_cache_size),
+      ...plain('zserver-threads', 'plone_instances.zserver_threads', site.zserver_threads),
+      ...slowStart,
+      ...additions('eggs', tracesAll ? tracingEggs(attributes) : []),
+      option(
+        'environment-vars',
+        Object.entries(environment).map(([name, value]) => `${name} ${value}`.trim()),
+        '+=',
+      ),
+      ...logging(values, 'event-log-custom', 'plone_instances', site),
+    ],
+  }
+}
+
+function nextClient(context: Context, n: number): Section {
+  const eggs = tracingEggs(context.attributes)
+  const traces = eggs.length > 0 && tracingClients(context) >= n - 1
+  return {
+    name: `client${n}`,
+    extends: 'client1',
+    options: [
+      option('http-address', String(clientPort(n))),
+      ...cacheName(context, n),
+      // Said anew, not added to: without this each client would take over the first one's tracing, or lack of it.
+      ...(traces ? [option('eggs', [reference('client1', 'eggs'), ...eggs])] : []),
+    ],
+  }
+}
+
+/** A named client keeps its ZEO cache on disk from one start to the next. */
+function cacheName({ attributes }: Context, n: number): Option[] {
+  return attributes.plone_instances.persistent_cache ? [option('zeo-client-client', `zeoclient-${n}`)] : []
+}
+
+function logging(
+  values: Values,
+  name: string,
+  key: string,
+  from: { readonly syslog_facility: string | null; readonly syslog_level: string },
+): Option[] {
+  if (!isSet(from.syslog_facility)) return []
+  const facility = values.line(`${key}.syslog_facility`, from.syslog_facility)
+  const level = values.line(`${key}.syslog_level`, from.syslog_level)
+  const client = reference('', '_buildout_section_name_')
+  const file = [`path ${reference('buildout', 'directory')}/var/log/${client}.log`, 'level INFO']
+  const format = `format ${client}: %(message)s`
+  const syslog = ['address /dev/log', `facility ${facility}`, format, `level ${level}`.trim()]
+  return [option(name, ['<logfile>', ...file, '</logfile>', '<syslog>', ...syslog, '</syslog>'])]
+}
+
+function celerySections({ attributes, values }: Context): Section[] {
+  const host = celeryBroker(attributes)
+  if (host === undefined) return []
+  const { broker, newrelic_tracing } = attributes.plone_instances
+  const agent = newrelic_tracing
+    ? [
+        ...additions('eggs', ['newrelic']),
+        ...additions('additional-config', agentStart(values.line('newrelic.license', attributes.newrelic.license))),
+      ]
+    : []
+  return [
+    {
+      name: 'celery-broker',
+      options: [
+        option('host', values.line('plone_instances.broker.host', host)),
+        option('port', values.line('plone_instances.broker.port', broker.port)),
+      ],
+    },
+    {
+      name: 'celery',
+      options: [
+        option('broker-host', reference('celery-broker', 'host')),
+        option('broker-port', reference('celery-broker', 'port')),
+        ...agent,
+      ],
+    },
+  ]
+}
+
+/**
+ * Python that starts New Relic's agent in Celery's configuration: workers have no Zope to do it for them.
+ * Line for line what existing sites have, so that moving over changes nothing.
+ */
+function agentStart(license: string): string[] {
+  return [
+    'import newrelic.agent',
+    'import os',
+    "config_file = os.environ.get('NEW_RELIC_CONFIG_FILE', None)",
+    "environment = os.environ.get('NEW_RELIC_ENVIRONMENT', None)",
+    `os.environ['NEW_RELIC_LICENSE_KEY'] = '${license.replace(/[\\']/g, '\\$&')}'`,
+    'newrelic.agent.initialize(config_file, environment)',
+  ]
+}
+
+function zeoServerCfg(context: Context): BuildoutCfg {
+  const { attributes, values } = context
+  const server = attributes.plone_zeoserver
+  const blobs = attributes.plone_blobs.blob_dir
+  const options = [
+    ...(isSet(blobs) ? [option('blob-storage', values.line('plone_blobs.blob_dir', blobs))] : []),
+    ...logging(values, 'zeo-log-custom', 'plone_zeoserver', server),
+  ]
+  const jobs = [...(server.enable_backup ? ['backupcronjob'] : []), ...(server.enable_pack ? ['packcronjob'] : [])]
+  return [
+    buildout(context, ['cfg/base.cfg'], ['zeoserver', 'backup', ...jobs]),
+    ...(options.length > 0 ? [{ name: 'zeoserver', options }] : []),
+    ...additionalConfig(context),
+  ]
+}
+
+function solrCfg(context: Context): BuildoutCfg {
+  const host = hostAddress(context.attributes.opsworks.instance)
+  return [
+    buildout(context, ['cfg/base.cfg'], ['solr-download', 'solr-instance']),
+    ...additionalConfig(context),
+    { name: 'solr-host', options: [option('host', context.values.line('opsworks.instance.public_dns_name', host))] },
+  ]
+}

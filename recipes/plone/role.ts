@@ -1,0 +1,26 @@
+/** A role that runs a buildout app: which event does what. */
+import { type Role, role } from '../../core/compile/recipe.ts'
+import type { PloneNode } from '../node.ts'
+import { deploy } from './deploy.ts'
+import { inspect } from './inspect.ts'
+import { keep, restart, rollback, undeploy } from './lifecycle.ts'
+import { setup } from './setup.ts'
+import type { BuildoutRole } from './types.ts'
+
+export function buildoutRole(name: BuildoutRole, doc: string): Role<PloneNode> {
+  return role<PloneNode>(name, {
+    doc,
+    setup: (r, node) => setup(r, node, name),
+    deploy: (r, node) => deploy(r, node, name),
+    // Who is in the stack has changed, not the code: the commit that runs gets its new configuration.
+    configure: (r, node) => deploy(r, node, name, { pinned: true }),
+    rebuild: (r, node) => deploy(r, node, name, { pinned: true, always: true }),
+    rollback: (r, node) => rollback(r, node, name),
+    undeploy: (r, node) => undeploy(r, node, name),
+    start: (r, node) => keep(r, node, name, 'running'),
+    stop: (r, node) => keep(r, node, name, 'stopped'),
+    shutdown: (r, node) => keep(r, node, name, 'stopped'),
+    restart: (r, node) => restart(r, node, name),
+    inspect: (node, host) => inspect(node, name, host),
+  })
+}

@@ -1,0 +1,146 @@
+/** Setup of a buildout app: packages, account, directories, Python, supervisor. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { archive } from '../../resources/archive.ts'
+import { directory } from '../../resources/directory.ts'
+import { file } from '../../resources/file.ts'
+import { group } from '../../resources/group.ts'
+import { package_ as packages } from '../../resources/package.ts'
+import { symlink } from '../../resources/symlink.ts'
+import { user } from '../../resources/user.ts'
+import { virtualenv } from '../../resources/virtualenv.ts'
+import { type PloneNode, placed } from '../node.ts'
+import { type Layout, layout, sharedDirectories } from './layout.ts'
+import { buildoutSetting } from './site.ts'
+import { supervisorService } from './supervisor.ts'
+import type { BuildoutRole } from './types.ts'
+
+/** zc.buildout of the virtualenv where no `buildout_version` is set: the one the example and the tests build with. */
+const defaultBuildout = '6.0.1'
+
+export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
+  const at = layout(node, role)
+  if (at.system) systemSetup(r, node, at)
+  appDirectories(r, node, at)
+  dataDirectories(r, node, at)
+  caches(r, node, at)
+  const version = buildoutSetting(node, at.app, 'buildout_version')
+  virtualenv(r, {
+    path: at.environment,
+    python: pythonOf(node, at),
+    packages: { 'zc.buildout': version || defaultBuildout, ...pythonPackages(node, at) },
+    ...at.account,
+  })
+  supervisorService(r, node, at)
+}
+
+export function pythonOf(node: PloneNode, { own }: Layout): string {
+  return own.python_major_version ? `python${own.python_major_version}` : node.converge.python
+}
+
+function pythonPackages(node: PloneNode, { own }: Layout): Record<string, string> {
+  return Object.fromEntries(
+    (own.packages ?? node.deploy_python.packages).map(({ name, version }) => [name, version ?? '']),
+  )
+}
+
+function systemSetup(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  const own = at.own.os_packages ?? node.deploy_python.os_packages
+  packages(r, {
+    names: Object.fromEntries([
+      ...basePackages(node, at).map((name) => [name, ''] as const),
+      ...own.map(({ name, version }) => [name, version ?? ''] as const),
+    ]),
+  })
+  const { owner, group: groupName } = at.owner
+  if (groupName !== undefined) group(r, { name: groupName })
+  if (owner !== undefined && owner !== 'root')
+    user(r, {
+      name: owner,
+      group: groupName,
+      home: at.own.home ?? `/home/${owner}`,
+      shell: at.own.shell ?? '/bin/bash',
+      manageHome: true,
+    })
+  file(r, {
+    path: `/etc/logrotate.d/converge-${at.app}`,
+    content: logrotate(at),
+    mode: '0644',
+    owner: 'root',
+    group: 'root',
+  })
+}
+
+/** What every buildout host needs, and what RelStorage's drivers are compiled with. */
+function basePackages(node: PloneNode, at: Layout): string[] {
+  const names = ['git', 'python3-venv', 'supervisor', 'logrotate', 'cron']
+  const { enable_relstorage, relstorage } = node.plone_instances
+  if (at.role !== 'zeo-client' || !enable_relstorage) return names
+  const type = relstorage.db.type?.toLowerCase() ?? 'postgres'
+  const driver = type === 'mysql' ? ['default-libmysqlclient-dev'] : type.startsWith('postgres') ? ['libpq-dev'] : []
+  return [
+    ...names,
+    'build-essential',
+    'python3-dev',
+    ...driver,
+    ...(relstorage.enable_cache ? ['libmemcached-dev', 'zlib1g-dev'] : []),
+  ]
+}
+
+function appDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  directory(r, { path: at.deployTo, parents: true, mode: '0755', ...at.owner })
+  directory(r, { path: at.releases, mode: '0755', ...at.owner })
+  directory(r, { path: at.shared, mode: '0770', ...at.owner })
+  for (const name of sharedDirectories(node, at))
+    directory(r, { path: `${at.shared}/${name}`, parents: true, mode: '0770', ...at.owner })
+  if (sharedDirectories(node, at).includes('var'))
+    directory(r, { path: `${at.shared}/var/log`, mode: '0770', ...at.owner })
+}
+
+/** Database, blobs and temporary files may be elsewhere: a disk of their own, a mount shared by all hosts. */
+function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  const runsZeo = at.role === 'zeo-server' || (at.own.buildout_parts_to_include ?? []).includes('zeoserver')
+  const linkTo = (name: string, target: string | null | undefined, mode: string) => {
+    if (!target) return
+    const path = placed(node, target)
+    if (path === `${at.shared}/${name}`) return
+    directory(r, { path, parents: true, mode, ...at.owner })
+    symlink(r, { path: `${at.shared}/${name}`, target: path, ...at.owner })
+  }
+  if (runsZeo) linkTo('var/filestorage', node.plone_zeoserver.filestorage_dir, '0700')
+  if (at.role === 'zeo-server' || (at.role === 'zeo-client' && node.plone_instances.shared_blobs))
+    linkTo('var/blobstorage', node.plone_blobs.blob_dir, '0700')
+  if (at.role === 'zeo-client' && node.tmpdir.global_tmp)
+    symlink(r, { path: `${at.shared}/var/tmp`, target: '/tmp', ...at.owner })
+}
+
+/** Archives of eggs and downloads, which save the first build its time. */
+function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  for (const cache of buildoutSetting(node, at.app, 'cache_archives')) {
+    const { url, user: account, password, path, purge, sha256 } = cache
+    archive(r, {
+      url,
+      directory: `${at.deployTo}/${path ?? 'shared'}`,
+      ...(account ? { user: account } : {}),
+      ...(password ? { password } : {}),
+      ...(sha256 ? { sha256 } : {}),
+      purge: purge ?? false,
+      ...at.owner,
+    })
+  }
+}
+
+function logrotate(at: Layout): string {
+  return `# Logs of ${at.app}; written by converge, changes are overwritten.
+${at.shared}/var/log/*.log {
+    su ${at.owner.owner} ${at.owner.group}
+    weekly
+    maxsize 100M
+    rotate 8
+    missingok
+    notifempty
+    compress
+    delaycompress
+    copytruncate
+}
+`
+}

@@ -1,0 +1,66 @@
+/** The supervisor that keeps the programs running: the system's for root, one of its own for an ordinary user. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { directory } from '../../resources/directory.ts'
+import { service } from '../../resources/service.ts'
+import { supervisord } from '../../resources/supervisord.ts'
+import { template } from '../../resources/template.ts'
+import { virtualenv } from '../../resources/virtualenv.ts'
+import type { PloneNode } from '../node.ts'
+import type { Layout } from './layout.ts'
+
+export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  const { supervisor } = at
+  if (at.system) {
+    if (node.facts.init === 'systemd')
+      service(r, { name: 'supervisor', action: 'running', enabled: true, provider: { kind: 'systemd' } })
+    else supervisord(r, { config: supervisor.config, socket: supervisor.socket, program: supervisor.program })
+    return
+  }
+  for (const path of [
+    supervisor.confDir,
+    supervisor.logDir,
+    directoryOf(supervisor.config),
+    directoryOf(supervisor.socket),
+  ])
+    directory(r, { path, parents: true })
+  virtualenv(r, {
+    path: supervisor.environment,
+    python: node.converge.python,
+    packages: { supervisor: node.converge.supervisor.version, setuptools: '' },
+  })
+  template(r, {
+    path: supervisor.config,
+    source: configuration,
+    name: 'supervisord.conf',
+    variables: { ...supervisor },
+    mode: '0600',
+  })
+  supervisord(r, { config: supervisor.config, socket: supervisor.socket, program: supervisor.program })
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+const configuration = `; Written by converge, changes are overwritten.
+[unix_http_server]
+file = {{socket}}
+chmod = 0700
+
+[supervisord]
+logfile = {{logDir}}/supervisord.log
+logfile_maxbytes = 10MB
+logfile_backups = 3
+pidfile = {{socket}}.pid
+childlogdir = {{logDir}}
+umask = 027
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl = unix://{{socket}}
+
+[include]
+files = {{confDir}}/*.conf
+`

@@ -1,0 +1,40 @@
+/** What the Plone recipes read of the node: the attributes with their defaults, and the number of CPUs. */
+import type { Attributes } from '../../attributes/index.ts'
+
+/** The attributes that deploy.cfg and the programs depend on; `cpu` is a fact. */
+export type SiteAttributes = Pick<
+  Attributes,
+  | 'deploy'
+  | 'deploy_buildout'
+  | 'newrelic'
+  | 'opsworks'
+  | 'plone_blobs'
+  | 'plone_instances'
+  | 'plone_solr'
+  | 'plone_zeoserver'
+> & { readonly cpu?: { readonly total?: number | null | undefined } | null | undefined }
+
+/** A host, as `opsworks.instance` and `opsworks.layers.<layer>.instances.<host>` describe it. */
+export type Instance = Partial<SiteAttributes['opsworks']['layers'][string]['instances'][string]>
+
+/** `opsworks.layers`. */
+export type Layers = Readonly<Record<string, { readonly instances: Readonly<Record<string, Instance>> }>>
+
+/** `deploy.<app>`; all of it may be absent. */
+export type AppAttributes = Partial<SiteAttributes['deploy'][string]>
+
+/** `deploy_buildout`: the settings of all buildouts. */
+export type BuildoutSettings = SiteAttributes['deploy_buildout']
+
+/** Those settings that an app may have of its own, as `deploy.<app>.buildout_<name>`. */
+export type BuildoutSetting = keyof BuildoutSettings &
+  { [K in keyof AppAttributes]: K extends `buildout_${infer Name}` ? Name : never }[keyof AppAttributes]
+
+/** An entry of `deploy.<app>.buildout_init_commands`; an event listener may also be told by `eventlistener: true`. */
+export type InitCommand = BuildoutSettings['init_commands'][number] & { readonly eventlistener?: boolean | undefined }
+
+/** RelStorage's settings. */
+export type Relstorage = SiteAttributes['plone_instances']['relstorage']
+
+/** The roles that run a buildout. */
+export type BuildoutRole = 'zeo-client' | 'zeo-server' | 'solr'

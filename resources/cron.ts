@@ -1,0 +1,222 @@
+/** One job of cron: a file of its own in /etc/cron.d, or for an ordinary user a marked block of the crontab. */
+import { z } from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { defineResource } from '../core/model/resource.ts'
+import { accountName } from './accounts.ts'
+import { checkSchedule } from './cron_schedule.ts'
+import { applyFileState, readFileState } from './file.ts'
+
+const oneLine = (what: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${what} on one line` })
+
+const props = z
+  .strictObject({
+    name: oneLine('a name')
+      .regex(/^\S.*\S$|^\S$/, { error: 'a name without spaces around it' })
+      .describe('What the job is called; its file in /etc/cron.d is named after it'),
+    user: accountName.optional().describe('Account it runs as; default: the account of the run'),
+    schedule: z
+      .string()
+      .superRefine((schedule, issues) => {
+        const problem = checkSchedule(schedule)
+        if (problem !== null) issues.addIssue({ code: 'custom', message: problem })
+      })
+      .optional()
+      .describe('Five fields as in crontab(5), or @daily and the like; needed unless absent'),
+    command: oneLine('a command')
+      .min(1)
+      .optional()
+      .describe('What /bin/sh runs; percent signs are escaped for cron; needed unless absent'),
+    environment: z
+      .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), oneLine('a value'))
+      .optional()
+      .describe('Variables of the command; MAILTO, SHELL and others that cron reads itself only for root'),
+    absent: z.boolean().optional().describe('Keep the job away instead; default false'),
+  })
+  .refine((props) => props.absent === true || (props.schedule !== undefined && props.command !== undefined), {
+    error: 'schedule and command are needed unless absent is true',
+    path: ['schedule'],
+  })
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /** `crontab`, or the file. */
+  place: z.string(),
+  kind: z.enum(['absent', 'file', 'block', 'directory', 'link', 'other']),
+  content: z.string().nullable(),
+  mode: z.string().nullable(),
+  owner: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+const nothing = { kind: 'absent', content: null, mode: null, owner: null } as const
+const rootsOwn = { mode: '0644', owner: 'root' }
+
+export const cron = defineResource(
+  {
+    type: 'cron',
+    doc: 'Keeps a job of cron: for root in /etc/cron.d, else in the crontab of the account, whose other lines stay as they are.',
+    mirrors: "Chef's cron resource; crontab(5)",
+    examples: [
+      { name: 'zeopack site', user: 'deploy', schedule: '0 1 * * 7', command: '/srv/www/site/current/bin/zeopack' },
+      {
+        name: 'tidy',
+        schedule: '@daily',
+        command: 'find /var/tmp/site -mtime +7 -delete',
+        environment: { MAILTO: '' },
+      },
+    ],
+    key: (props) => props.name,
+    props,
+    state,
+    readsAhead: true,
+  },
+  {
+    read(host, props): State | Promise<State> {
+      requireCron(host, props)
+      return host.isRoot ? readFile(host, fileOf(props.name)) : readBlock(host, props.name)
+    },
+    desired(props, now): State {
+      const { place } = now
+      if (now.kind === 'directory')
+        throw new ConvergeError(`${place} is a directory, and a job of cron is spoken of`, {
+          code: 'IN_THE_WAY',
+          hint: 'move it away',
+        })
+      if (props.absent) return { place, ...nothing }
+      if (place === 'crontab') return { place, kind: 'block', content: blockText(props), mode: null, owner: null }
+      return { place, kind: 'file', content: fileText(props), ...rootsOwn }
+    },
+    async apply(host, props, change) {
+      if (host.isRoot) return applyFile(host, change)
+      const text = await readCrontab(host)
+      const found = findBlock(text, props.name)
+      const rest = found === null ? text : text.slice(0, found.from) + text.slice(found.to)
+      const gap = rest === '' || rest.endsWith('\n') ? '' : '\n'
+      await host.run(['crontab', '-'], { input: `${rest}${gap}${change.desired.content ?? ''}` })
+    },
+    predict(host, _, change) {
+      if (host.isRoot) applyFile(host, change)
+    },
+  },
+)
+
+function requireCron(host: HostReader, { user }: Props): void {
+  if (!host.isRoot && user !== undefined && user !== host.self.name)
+    throw new ConvergeError(`only root can keep a job of cron for ${user}`, {
+      code: 'NEEDS_ROOT',
+      hint: `run converge as root, or as ${user}`,
+    })
+  if (host.which('crontab') === null)
+    throw new ConvergeError('there is no cron on this host: the program crontab is missing', {
+      code: 'NO_CRON',
+      hint: 'install it: apt-get install cron',
+    })
+}
+
+/** cron passes over files whose names hold anything but letters, digits, - and _. */
+function fileOf(name: string): string {
+  const plain = name.replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+  // Two names must not become one file.
+  return `/etc/cron.d/${plain === name ? name : `${plain}-${digestOf(name).slice(0, 6)}`}`
+}
+
+function readFile(host: HostReader, place: string): State {
+  const { kind, content, mode, owner } = readFileState(host, { path: place, ...rootsOwn })
+  return { place, kind, content, mode, owner }
+}
+
+function applyFile(host: Host, { now, desired }: { now: State; desired: State }): void {
+  const { place, content } = desired
+  if (content === null) host.remove(place)
+  else applyFileState(host, { path: place, ...rootsOwn }, content, { ...now, kind: fileKind(now), group: null })
+}
+
+function fileKind({ kind }: State): 'absent' | 'file' | 'link' | 'other' {
+  return kind === 'block' || kind === 'directory' ? 'other' : kind
+}
+
+/** What crontab(5) takes as a variable of cron; all others could as well be set by the command. */
+const cronsOwn = ['MAILTO', 'MAILFROM', 'SHELL', 'CRON_TZ', 'CONTENT_TYPE', 'CONTENT_TRANSFER_ENCODING']
+
+function fileText({ name, user = 'root', schedule = '', command = '', environment = {} }: Props): string {
+  const variables = sortedEntries(environment).map(([variable, value]) => `${variable}=${quoted(variable, value)}\n`)
+  return `# ${name}: kept by converge\n${variables.join('')}${schedule} ${user} ${checkedCommand(command)}\n`
+}
+
+function blockText({ name, schedule = '', command = '', environment = {} }: Props): string {
+  const exports = sortedEntries(environment).map(([variable, value]) => {
+    if (cronsOwn.includes(variable))
+      throw new ConvergeError(`${variable} would hold for all jobs of the crontab, not only for ${name}`, {
+        code: 'NOT_FOR_ONE_JOB',
+        hint: `set ${variable} at the head of the crontab yourself (crontab -e), or run converge as root`,
+      })
+    return `export ${variable}='${value.replaceAll("'", "'\\''")}'; `
+  })
+  return `${begin(name)}\n${schedule} ${checkedCommand(exports.join('') + command)}\n${end(name)}\n`
+}
+
+function sortedEntries(map: Readonly<Record<string, string>>): [string, string][] {
+  return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/** cron takes off one pair of quotes and knows no escapes. */
+function quoted(variable: string, value: string): string {
+  if (/^[^\s'"]([^'"]*\S)?$/.test(value)) return value
+  const quote = ['"', "'"].find((one) => !value.includes(one))
+  if (quote !== undefined) return `${quote}${value}${quote}`
+  throw new ConvergeError(`cron cannot give ${variable} a value with both kinds of quotes`, {
+    code: 'INVALID_PROP',
+    hint: 'set it in the command, or put the command into a script',
+  })
+}
+
+/** Debian's cron drops jobs with longer commands. */
+const longestCommand = 998
+
+function checkedCommand(command: string): string {
+  const escaped = command.replaceAll('%', '\\%')
+  if (Buffer.byteLength(escaped) <= longestCommand) return escaped
+  throw new ConvergeError(`cron takes commands of up to ${longestCommand} bytes, and this one has more`, {
+    code: 'INVALID_PROP',
+    hint: 'put it into a script, and let cron run that',
+  })
+}
+
+const begin = (name: string) => `# BEGIN converge ${name}`
+const end = (name: string) => `# END converge ${name}`
+
+async function readBlock(host: HostReader, name: string): Promise<State> {
+  const place = 'crontab'
+  const found = findBlock(await readCrontab(host), name)
+  return found === null ? { place, ...nothing } : { ...nothing, place, kind: 'block', content: found.text }
+}
+
+async function readCrontab(host: HostReader): Promise<string> {
+  // With no crontab yet it ends with 1 and says so.
+  const { status, stdout, stderr } = await host.query(['crontab', '-l'], { accept: [0, 1] })
+  if (status === 0) return stdout
+  if (/no crontab for/i.test(stderr)) return ''
+  throw new ConvergeError(`the crontab of ${host.self.name} cannot be read`, {
+    code: 'COMMAND_FAILED',
+    output: stderr,
+    hint: 'root allows it in /etc/cron.allow',
+  })
+}
+
+/** Where our block begins and ends in the crontab, or null where there is none. */
+function findBlock(crontab: string, name: string): { from: number; to: number; text: string } | null {
+  const text = `\n${crontab}`
+  const from = text.indexOf(`\n${begin(name)}\n`)
+  if (from < 0) return null
+  const last = `\n${end(name)}\n`
+  const at = text.indexOf(last, from)
+  if (at < 0)
+    throw new ConvergeError(`the crontab has a line '${begin(name)}', and none '${end(name)}' after it`, {
+      code: 'CRONTAB_DAMAGED',
+      hint: 'put it back, or take our lines away, with crontab -e',
+    })
+  const to = at + last.length - 1
+  return { from, to, text: crontab.slice(from, to) }
+}

@@ -1,0 +1,51 @@
+/** Checks the time fields of crontab(5), so that a slip is told before cron silently ignores the line. */
+
+interface Field {
+  readonly name: string
+  readonly from: number
+  readonly to: number
+  readonly words?: readonly string[]
+}
+
+const fields: readonly Field[] = [
+  { name: 'minute', from: 0, to: 59 },
+  { name: 'hour', from: 0, to: 23 },
+  { name: 'day of the month', from: 1, to: 31 },
+  { name: 'month', from: 1, to: 12, words: 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ') },
+  { name: 'day of the week', from: 0, to: 7, words: 'sun mon tue wed thu fri sat'.split(' ') },
+]
+
+const nicknames = ['@reboot', '@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly']
+
+/** What is wrong with a schedule, or null. */
+export function checkSchedule(schedule: string): string | null {
+  if (schedule.startsWith('@')) return nicknames.includes(schedule) ? null : `one of ${nicknames.join(', ')}`
+  const parts = schedule.split(/[ \t]+/)
+  if (parts.length !== fields.length || /[\n\r]/.test(schedule))
+    return `five fields, minute hour day month weekday, as in '0 1 * * 7', or one of ${nicknames.join(', ')}`
+  for (const [index, field] of fields.entries())
+    for (const item of (parts[index] ?? '').split(',')) if (!fits(item, field)) return complaint(item, field)
+  return null
+}
+
+function complaint(item: string, { name, from, to, words }: Field): string {
+  return `the ${name} takes ${from} to ${to}${words ? ` or ${words[0]} to ${words.at(-1)}` : ''}, *, ranges and steps, not '${item}'`
+}
+
+function fits(item: string, field: Field): boolean {
+  const match = /^(?:\*|(\w+)(?:-(\w+))?)(?:\/(\d+))?$/.exec(item)
+  if (match === null) return false
+  const [, first, last, step] = match
+  if (step !== undefined && (Number(step) < 1 || Number(step) > field.to)) return false
+  if (first === undefined) return true
+  const [low, high] = [numberOf(first, field), last === undefined ? undefined : numberOf(last, field)]
+  // cron takes no step after a single value.
+  if (step !== undefined && last === undefined) return false
+  return low !== null && high !== null && (high === undefined || low <= high)
+}
+
+function numberOf(text: string, { from, to, words }: Field): number | null {
+  const word = words?.indexOf(text.toLowerCase()) ?? -1
+  const value = word >= 0 ? word + from : /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN
+  return value >= from && value <= to ? value : null
+}

@@ -1,0 +1,177 @@
+/** Checks a commit of a mirror out into a directory of its own, with its submodules. */
+import { posix } from 'node:path'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { realDirectory } from './inside.ts'
+import { ensureCommit, ensureMirror, hasCommit, type Mirror } from './mirror.ts'
+import { gitFailure, localGit, submoduleRemote, writingGit } from './remote.ts'
+
+export interface Checkout {
+  /** An empty directory that is there. */
+  readonly directory: string
+  readonly mirror: Mirror
+  readonly commit: string
+  /** Whether submodules are checked out too, at any depth. */
+  readonly submodules: boolean
+  /** Whether what is missing in a mirror may be fetched. */
+  readonly fetch: boolean
+  /** Lines for `.git/info/exclude`: what is no part of the repository. */
+  readonly exclude: readonly string[]
+}
+
+/**
+ * The files, and a small `.git` that shares its objects with the mirror, so that `git log` and setuptools_scm work there.
+ * @returns the `.git` directories made
+ */
+export async function checkOut(host: Host, one: Checkout, context: Context): Promise<string[]> {
+  const { directory, mirror, commit } = one
+  const git = `${directory}/.git`
+  await runGit(host, mirror, ['init', '--quiet', '--template=', directory], `cannot make ${git}`)
+  const objects = sharedObjects(host, `${git}/objects`, `${mirror.path}/objects`)
+  const write = (path: string, text: string) =>
+    host.writeFile(`${git}/${path}`, text, { mode: '0644', ...mirror.owner })
+  for (const path of ['info', 'objects/info'])
+    if (host.lstat(`${git}/${path}`) === null) host.makeDirectory(`${git}/${path}`, mirror.owner)
+  write('objects/info/alternates', `${objects}\n`)
+  write('info/exclude', one.exclude.map((line) => `${line}\n`).join(''))
+  write('packed-refs', await tagsOf(host, mirror))
+  await runGit(
+    host,
+    mirror,
+    ['-C', directory, '-c', 'checkout.workers=4', 'checkout', '--quiet', '--force', '--detach', commit],
+    `cannot check out ${commit} of ${mirror.remote.url}`,
+  )
+  return one.submodules ? [git, ...(await checkOutSubmodules(host, one, context))] : [git]
+}
+
+/** Purged files that are part of the repository; git is told not to miss them. */
+export async function forgetFiles(
+  host: Host,
+  mirror: Mirror,
+  directory: string,
+  paths: readonly string[],
+): Promise<void> {
+  const files = (await query(host, mirror, directory, ['ls-files', '-z', '--', ...paths])).stdout
+  if (files === '') return
+  const args = ['-C', directory, 'update-index', '-z', '--skip-worktree', '--stdin']
+  await runGit(host, mirror, args, `cannot leave out ${paths.join(', ')}`, files)
+}
+
+/** Relative, since the whole prefix may be moved; unless links on the way make `..` lead elsewhere. */
+function sharedObjects(host: HostReader, from: string, to: string): string {
+  const direct = [from, to].every((path) => {
+    const parts = path.split('/').slice(1)
+    return parts.every((_, index) => host.lstat(`/${parts.slice(0, index + 1).join('/')}`)?.kind !== 'link')
+  })
+  return direct ? posix.relative(from, to) : to
+}
+
+async function tagsOf(host: HostReader, mirror: Mirror): Promise<string> {
+  const format = '--format=%(objectname) %(refname)'
+  const { argv, options } = localGit(mirror.remote, [`--git-dir=${mirror.path}`, 'for-each-ref', format, 'refs/tags'])
+  return (await host.query(argv, options)).stdout
+}
+
+interface Submodule {
+  readonly name: string
+  readonly path: string
+  readonly url: string
+  readonly commit: string
+}
+
+async function checkOutSubmodules(host: Host, one: Checkout, context: Context): Promise<string[]> {
+  if (host.lstat(`${one.directory}/.gitmodules`)?.kind !== 'file') return []
+  const made: string[] = []
+  for (const { name, path, url, commit } of await submodulesOf(host, one, context)) {
+    const remote = submoduleRemote(one.mirror.remote, url, context.secret)
+    const slug = name.replace(/[^\w.-]+/g, '-').slice(-40)
+    const modules = `${one.mirror.path}/modules`
+    const mirror = { ...one.mirror, path: `${modules}/${slug}-${digestOf(remote.url).slice(0, 8)}.git`, remote }
+    const directory = `${one.directory}/${path}`
+    if (!realDirectory(host, one.directory, path) || host.list(directory).length > 0) throw notEmpty(directory, name)
+    if (host.lstat(modules) === null) host.makeDirectory(modules, mirror.owner)
+    await ensureMirror(host, mirror)
+    if (one.fetch) await ensureSubmodule(host, mirror, commit, name, context)
+    else if (!(await hasCommit(host, mirror, commit))) throw notHere(name, remote.url, commit)
+    made.push(...(await checkOut(host, { ...one, directory, mirror, commit, exclude: [] }, context)))
+  }
+  return made
+}
+
+async function ensureSubmodule(
+  host: Host,
+  mirror: Mirror,
+  commit: string,
+  name: string,
+  context: Context,
+): Promise<void> {
+  try {
+    await ensureCommit(host, mirror, commit, context)
+  } catch (error) {
+    if (!(error instanceof ConvergeError) || error.code !== 'UNKNOWN_REVISION') throw error
+    throw new ConvergeError(`the submodule ${name} is to be at ${commit}, which ${mirror.remote.url} does not have`, {
+      code: 'UNKNOWN_REVISION',
+      hint: 'push that commit of the submodule, or commit another one in the main repository',
+      cause: error,
+    })
+  }
+}
+
+function notHere(name: string, url: string, commit: string): ConvergeError {
+  return new ConvergeError(`the commit ${commit} of the submodule ${name} (${url}) is not on this host`, {
+    code: 'NOT_HERE',
+    hint: 'run a deploy: it may ask the remote',
+  })
+}
+
+function notEmpty(directory: string, name: string): ConvergeError {
+  return new ConvergeError(`the submodule ${name} cannot be checked out: ${directory} is no empty directory`, {
+    code: 'IN_THE_WAY',
+    hint: 'the repository has something else at the place of its submodule: mend .gitmodules',
+  })
+}
+
+/** What `.gitmodules` and the commit say together. */
+async function submodulesOf(
+  host: Host,
+  { directory, mirror, commit }: Checkout,
+  context: Context,
+): Promise<Submodule[]> {
+  const settings = await query(host, mirror, directory, ['config', '--file', '.gitmodules', '-z', '--list'])
+  const modules = new Map<string, Record<string, string>>()
+  for (const entry of settings.stdout.split('\0')) {
+    const match = /^submodule\.(.+)\.([a-z]+)\n(.*)$/is.exec(entry)
+    const [, name = '', key = '', value = ''] = match ?? []
+    if (match) modules.set(name, { ...modules.get(name), [key.toLowerCase()]: value })
+  }
+  const byPath = new Map([...modules].map(([name, module]) => [module.path?.replace(/\/+$/, ''), { ...module, name }]))
+  const entries = (await query(host, mirror, directory, ['ls-tree', '-r', '-z', '--full-tree', commit])).stdout
+  const found: Submodule[] = []
+  for (const entry of entries.split('\0')) {
+    const [, sha, path] = /^160000 commit ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? []
+    if (sha === undefined || path === undefined) continue
+    const module: Record<string, string> | undefined = byPath.get(path)
+    if (module?.update === 'none') continue
+    if (module?.url) found.push({ name: module.name ?? path, path, url: module.url, commit: sha })
+    else context.warn(`${path} is a submodule, and .gitmodules does not say where it comes from: it stays empty`)
+  }
+  return found
+}
+
+function query(host: HostReader, { remote }: Mirror, directory: string, args: readonly string[]) {
+  const { argv, options } = localGit(remote, ['-C', directory, ...args])
+  return host.query(argv, options).catch((error: unknown) => {
+    throw gitFailure(error, `git cannot read ${directory}`)
+  })
+}
+
+async function runGit(host: Host, { remote }: Mirror, args: readonly string[], message: string, input?: string) {
+  const { argv, options } = writingGit(remote, args)
+  try {
+    await host.run(argv, { ...options, input })
+  } catch (error) {
+    throw gitFailure(error, message)
+  }
+}

@@ -1,0 +1,34 @@
+/** Paths inside a directory whose content others decided: a link there must not lead out of it. */
+import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+
+/** Whether all parts of `path` below `root` are real directories. */
+export function realDirectory(host: HostReader, root: string, path: string): boolean {
+  const parts = path.split('/')
+  return parts.every((_, index) => host.lstat(`${root}/${parts.slice(0, index + 1).join('/')}`)?.kind === 'directory')
+}
+
+/** Makes the directory `path` below `root` with what it lacks. */
+export function makeInside(host: Host, root: string, path: string, owner: WriteOptions): void {
+  if (path === '.' || path === '') return
+  let at = root
+  for (const part of path.split('/')) {
+    at += `/${part}`
+    const kind = host.lstat(at)?.kind
+    if (kind === undefined) host.makeDirectory(at, owner)
+    else if (kind !== 'directory')
+      throw new ConvergeError(`${at} is a ${kind}, and a directory is needed there`, {
+        code: 'IN_THE_WAY',
+        hint: 'list it in purge if it is not needed, or choose another place for the link',
+      })
+  }
+}
+
+/** Removes `path` below `root`, not what a link on the way leads to; whether something was there. */
+export function removeInside(host: Host, root: string, path: string): boolean {
+  const slash = path.lastIndexOf('/')
+  if (slash !== -1 && !realDirectory(host, root, path.slice(0, slash))) return false
+  if (host.lstat(`${root}/${path}`) === null) return false
+  host.remove(`${root}/${path}`)
+  return true
+}

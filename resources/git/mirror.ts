@@ -1,0 +1,230 @@
+/** The bare copy of a repository in `shared/`, which all releases share objects with. */
+import { posix } from 'node:path'
+import { z } from 'zod'
+import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { gitFailure, localGit, type Remote, remoteGit, writingGit } from './remote.ts'
+
+export interface Mirror {
+  /** Absolute path of the bare repository. */
+  readonly path: string
+  readonly remote: Remote
+  /** Who owns what is written beside git's own files. */
+  readonly owner: Pick<WriteOptions, 'owner' | 'group'>
+}
+
+/** Names of refs with their objects, and the commits of annotated tags under `name^{}`. */
+export type Refs = ReadonlyMap<string, string>
+
+/** Each fetch brings a pack; so many of them are made one. */
+const manyPacks = 40
+
+const notesFile = z.object({ url: z.string(), revisions: z.record(z.string(), z.string()) })
+
+/** How servers refuse a commit by its name. */
+const notThere = /not our ref|unadvertised object|couldn't find remote ref/i
+
+/** There while git writes into the mirror: a run that finds it comes after one that was killed. */
+const underWay = 'converge.fetching'
+
+export function mirrorExists(host: HostReader, { path }: Mirror): boolean {
+  return host.lstat(`${path}/HEAD`) !== null
+}
+
+/** Whether the commit, and with it all it is made of, is in the mirror. */
+export async function hasCommit(host: HostReader, mirror: Mirror, commit: string): Promise<boolean> {
+  if (!mirrorExists(host, mirror)) return false
+  return (await ask(host, mirror, ['cat-file', '-e', `${commit}^{commit}`], 'any')).status === 0
+}
+
+/** Branches and tags as of the last fetch. */
+export async function knownRefs(host: HostReader, mirror: Mirror): Promise<Refs> {
+  if (!mirrorExists(host, mirror)) return new Map()
+  const format = '--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}'
+  return parseRefs((await ask(host, mirror, ['for-each-ref', format])).stdout)
+}
+
+/** All commits whose name starts so. */
+export async function commitsStarting(host: HostReader, mirror: Mirror, prefix: string): Promise<string[]> {
+  if (!mirrorExists(host, mirror)) return []
+  const objects = (await ask(host, mirror, ['rev-parse', `--disambiguate=${prefix}`])).stdout
+  if (objects === '') return []
+  const kinds = (await ask(host, mirror, ['cat-file', '--batch-check=%(objecttype) %(objectname)'], [0], objects))
+    .stdout
+  return kinds
+    .split('\n')
+    .flatMap((line) => (line.startsWith('commit ') ? [line.slice(7)] : []))
+    .sort()
+}
+
+/** Each commit with its date and subject. */
+export async function describeCommits(host: HostReader, mirror: Mirror, commits: readonly string[]): Promise<string[]> {
+  const args = ['log', '--no-walk', '--date=short', '--format=%H %ad %s', ...commits]
+  return (await ask(host, mirror, args)).stdout.trimEnd().split('\n')
+}
+
+/** What the remote last said a revision is: newer than the mirror's own branches where no fetch was needed for it. */
+export function notedCommit(host: HostReader, mirror: Mirror, revision: string): string | null {
+  return readNotes(host, mirror)[revision] ?? null
+}
+
+export function noteCommit(host: Host, mirror: Mirror, revision: string, commit: string): void {
+  const revisions = { ...readNotes(host, mirror), [revision]: commit }
+  const text = `${JSON.stringify({ url: mirror.remote.url, revisions }, null, 2)}\n`
+  host.writeFile(`${mirror.path}/converge.json`, text, { mode: '0644', ...mirror.owner })
+}
+
+function readNotes(host: HostReader, { path, remote }: Mirror): Readonly<Record<string, string>> {
+  const text = host.readText(`${path}/converge.json`)
+  if (text === null) return {}
+  try {
+    const notes = notesFile.safeParse(JSON.parse(text))
+    return notes.success && notes.data.url === remote.url ? notes.data.revisions : {}
+  } catch (error) {
+    // Cut short by a crash of the machine: as good as none.
+    if (!(error instanceof SyntaxError)) throw error
+    return {}
+  }
+}
+
+/** Makes the mirror where there is none, whole or not at all. */
+export async function ensureMirror(host: Host, mirror: Mirror): Promise<void> {
+  if (mirrorExists(host, mirror)) return checkOwner(host, mirror)
+  const { path, remote } = mirror
+  const fresh = `${posix.dirname(path)}/.${posix.basename(path)}.new`
+  host.remove(fresh)
+  // Without a HEAD git knows it not as a repository; whatever it is, it is not ours to remove.
+  if (host.lstat(path) !== null)
+    throw new ConvergeError(`${path} is no git repository, and the mirror of ${remote.url} is to be there`, {
+      code: 'IN_THE_WAY',
+      hint: `look what it is, then move it away: mv ${path} ${path}.old`,
+    })
+  const { argv, options } = writingGit(remote, ['init', '--quiet', '--bare', '--template=', fresh])
+  try {
+    await host.run(argv, options)
+  } catch (error) {
+    throw gitFailure(error, `cannot make the mirror ${path}`)
+  }
+  host.rename(fresh, path)
+}
+
+/** Git's own check, which it leaves out where it is told the directory. */
+function checkOwner(host: HostReader, { path, remote }: Mirror): void {
+  const runner = remote.user === undefined ? host.self : host.account(remote.user)
+  const stat = host.stat(path)
+  if (runner === null || stat === null || stat.uid === runner.uid) return
+  const owner = host.accountById(stat.uid)?.name ?? stat.uid
+  throw new ConvergeError(`${path} belongs to ${owner}, and git is run as ${runner.name}`, {
+    code: 'WRONG_OWNER',
+    hint: `if nobody else uses it: chown -R ${runner.name} ${path}`,
+  })
+}
+
+/**
+ * Brings the commit into the mirror; asks the remote only where it is not there.
+ * @param refs full names to fetch beside branches and tags
+ * @throws UNKNOWN_REVISION where the remote does not have it, GIT_FAILED where it cannot be asked
+ */
+export async function ensureCommit(
+  host: Host,
+  mirror: Mirror,
+  commit: string,
+  context: Context,
+  refs: readonly string[] = [],
+): Promise<void> {
+  if (await hasCommit(host, mirror, commit)) return
+  await fetchAll(host, mirror, context, refs)
+  if (await hasCommit(host, mirror, commit)) return
+  // On no branch and under no tag, or no longer: servers give it to those who know its name.
+  try {
+    await fetchRefs(host, mirror, context, [`+${commit}:refs/converge/${commit}`])
+  } catch (error) {
+    if (error instanceof ConvergeError && notThere.test(error.output ?? '')) throw noSuchCommit(mirror.remote, commit)
+    throw error
+  }
+  if (!(await hasCommit(host, mirror, commit))) throw noSuchCommit(mirror.remote, commit)
+}
+
+/** All branches and tags as they are there now. */
+export async function fetchAll(
+  host: Host,
+  mirror: Mirror,
+  context: Context,
+  refs: readonly string[] = [],
+): Promise<void> {
+  const own = refs.filter((ref) => !/^refs\/(heads|tags)\//.test(ref)).map((ref) => `+${ref}:${ref}`)
+  await fetchRefs(host, mirror, context, ['--prune', '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', ...own])
+  await packTogether(host, mirror, context)
+}
+
+async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: readonly string[]): Promise<void> {
+  const { path, remote } = mirror
+  const [flags, specs] = [refs.filter((ref) => ref.startsWith('--')), refs.filter((ref) => !ref.startsWith('--'))]
+  const args = ['fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...flags, '--', remote.url, ...specs]
+  const { argv, options } = remoteGit(host, remote, [`--git-dir=${path}`, ...args])
+  if (host.lstat(`${path}/${underWay}`) !== null) repair(host, path)
+  host.writeFile(`${path}/${underWay}`, '', { mode: '0644', ...mirror.owner })
+  context.progress(`fetching ${remote.url}`)
+  try {
+    await host.run(argv, options)
+  } catch (error) {
+    throw gitFailure(error, `cannot fetch from ${remote.url}`)
+  }
+  host.remove(`${path}/${underWay}`)
+}
+
+/** A killed git leaves its locks and what it had received so far; no other run works on this mirror. */
+function repair(host: Host, path: string): void {
+  for (const name of host.list(path)) if (name.endsWith('.lock')) host.remove(`${path}/${name}`)
+  for (const name of host.list(`${path}/objects/pack`))
+    if (/^\.?tmp[-_]/.test(name)) host.remove(`${path}/objects/pack/${name}`)
+  removeLocks(host, `${path}/refs`)
+}
+
+function removeLocks(host: Host, directory: string): void {
+  for (const name of host.list(directory)) {
+    const path = `${directory}/${name}`
+    if (host.lstat(path)?.kind === 'directory') removeLocks(host, path)
+    else if (name.endsWith('.lock')) host.remove(path)
+  }
+}
+
+/** Housekeeping that loses nothing: what no branch leads to any more may still be a release's. */
+async function packTogether(host: Host, { path, remote }: Mirror, context: Context): Promise<void> {
+  const packs = host.list(`${path}/objects/pack`).filter((name) => name.endsWith('.pack'))
+  if (packs.length < manyPacks) return
+  const args = [`--git-dir=${path}`, '-c', 'repack.writeBitmaps=false', 'repack', '-a', '-d', '-k', '-q']
+  const { argv, options } = localGit(remote, args)
+  const { status, stderr } = await host.run(argv, { ...options, accept: 'any' })
+  if (status !== 0) context.warn(`${path} could not be packed together: ${stderr.trim().split('\n').at(-1) ?? ''}`)
+}
+
+function ask(
+  host: HostReader,
+  { path, remote }: Mirror,
+  args: readonly string[],
+  accept: readonly number[] | 'any' = [0],
+  input?: string,
+) {
+  const { argv, options } = localGit(remote, [`--git-dir=${path}`, ...args])
+  return host.query(argv, { ...options, accept, input }).catch((error: unknown) => {
+    throw gitFailure(error, `git cannot read ${path}`)
+  })
+}
+
+export function parseRefs(text: string): Refs {
+  const refs = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const match = /^([0-9a-f]{40,64})\t(.+)$/.exec(line)
+    if (match?.[1] && match[2]) refs.set(match[2], match[1])
+  }
+  return refs
+}
+
+export function noSuchCommit(remote: Remote, revision: string): ConvergeError {
+  return new ConvergeError(`${remote.url} has no commit ${revision}`, {
+    code: 'UNKNOWN_REVISION',
+    hint: 'look whether it was pushed, and to this repository; a branch or a tag has to be given by its whole name',
+  })
+}

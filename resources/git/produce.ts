@@ -1,0 +1,160 @@
+/** Makes a release: beside its place, and moved there when all of it is there. */
+import { posix } from 'node:path'
+import type { Host } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { bootOf, leftovers, metadataDirectory, type ReleaseFile } from '../releases.ts'
+import { checkOut, forgetFiles } from './checkout.ts'
+import { copyDirectory } from './directory.ts'
+import { makeInside, removeInside } from './inside.ts'
+import { ensureCommit, ensureMirror, fetchAll, hasCommit, type Mirror, noSuchCommit, noteCommit } from './mirror.ts'
+import type { GitReleaseProps } from './props.ts'
+import { remoteOf } from './remote.ts'
+import { resolveShort } from './resolve.ts'
+import { mirrorOf, ownerOf, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
+
+interface Made {
+  readonly id: string
+  readonly commit: string
+  readonly identity: string
+}
+
+/**
+ * Brings the wanted release about.
+ * @param asked whether the remote itself named the commit, which is then noted for a time when it cannot be reached
+ * @param settle tells the release for a commit that only a fetch could tell
+ */
+export async function produce(
+  host: Host,
+  props: GitReleaseProps,
+  wanted: Wanted & { readonly asked: boolean },
+  settle: (commit: string) => Wanted,
+  context: Context,
+): Promise<void> {
+  requireDirectories(host, props)
+  if (props.scmType === 'directory')
+    return build(host, props, whole(wanted), (to) => copy(host, props, whole(wanted), to))
+  const mirror = mirrorOf(host, props, context)
+  await ensureMirror(host, mirror)
+  const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
+  const there = host.lstat(`${props.into}/${made.id}`) !== null
+  if (!there) await bring(host, mirror, made.commit, props, context)
+  if (wanted.asked) noteCommit(host, mirror, props.revision, made.commit)
+  if (there) return
+  await build(host, props, made, async (directory) => {
+    const exclude = [`/${metadataDirectory}/`, ...Object.values(props.links).map((path) => `/${escapePattern(path)}`)]
+    context.progress(`checking out ${made.commit.slice(0, 8)} as ${made.id}`)
+    const { submodules } = props
+    const fetch = props.pin === 'remote'
+    const dirs = await checkOut(host, { directory, mirror, commit: made.commit, submodules, fetch, exclude }, context)
+    const purged = props.purge.filter((path) => removeInside(host, directory, path))
+    if (purged.length > 0 && props.keepGit) await forgetFiles(host, mirror, directory, purged)
+    if (!props.keepGit) for (const path of dirs) host.remove(path)
+  })
+}
+
+/** The effects on the releases directory that are known before: all but the files of the repository. */
+export function predictRelease(host: Host, props: GitReleaseProps, made: Made): void {
+  requireDirectories(host, props)
+  const directory = `${props.into}/${made.id}`
+  host.makeDirectory(directory, ownerOf(host, props))
+  if (props.scmType === 'directory') copy(host, props, made, directory)
+  furnish(host, props, made, directory)
+}
+
+function whole({ id, commit, identity }: Wanted): Made {
+  if (id !== null && commit !== null && identity !== null) return { id, commit, identity }
+  throw new ConvergeError('it is not known which commit is wanted', { code: 'INTERNAL' })
+}
+
+async function fetchShort(
+  host: Host,
+  mirror: Mirror,
+  { revision }: GitReleaseProps,
+  context: Context,
+): Promise<string> {
+  await fetchAll(host, mirror, context)
+  const commit = await resolveShort(host, mirror, revision, [])
+  if (commit === null) throw noSuchCommit(mirror.remote, revision)
+  return commit
+}
+
+async function bring(
+  host: Host,
+  mirror: Mirror,
+  commit: string,
+  props: GitReleaseProps,
+  context: Context,
+): Promise<void> {
+  if (props.pin === 'remote')
+    return ensureCommit(host, mirror, commit, context, props.revision.startsWith('refs/') ? [props.revision] : [])
+  if (await hasCommit(host, mirror, commit)) return
+  throw new ConvergeError(`the live release is at ${commit}, which is no longer in ${mirror.path}`, {
+    code: 'NOT_HERE',
+    hint: 'run a deploy: it may ask the remote',
+  })
+}
+
+async function build(
+  host: Host,
+  props: GitReleaseProps,
+  made: Made,
+  fill: (directory: string) => void | Promise<void>,
+): Promise<void> {
+  const { into } = props
+  for (const name of leftovers(host, into)) host.remove(`${into}/${name}`)
+  const hidden = `${into}/.${made.id}.checkout`
+  host.makeDirectory(hidden, ownerOf(host, props))
+  await fill(hidden)
+  furnish(host, props, made, hidden)
+  host.rename(hidden, `${into}/${made.id}`)
+}
+
+function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string): void {
+  const source = sourceDirectory(props)
+  if (copyDirectory(host, source, to, ownerOf(host, props)) !== commit)
+    throw new ConvergeError(`${source} is not what it was when it was looked at`, {
+      code: 'SOURCE_CHANGED',
+      hint: props.pin === 'current' ? 'run a deploy: it takes what is there now' : 'run again when nobody writes to it',
+    })
+  for (const path of props.purge) removeInside(host, to, path)
+}
+
+/** What converge adds to the code: links to what is shared, and the release's own description. */
+function furnish(host: Host, props: GitReleaseProps, made: Made, directory: string): void {
+  const owner = ownerOf(host, props)
+  for (const [name, path] of Object.entries(props.links)) {
+    makeInside(host, directory, posix.dirname(path), owner)
+    const kind = host.lstat(`${directory}/${path}`)?.kind
+    if (kind !== undefined)
+      throw new ConvergeError(
+        `the repository has a ${kind} ${path}, where a link to ${props.shared}/${name} is to be`,
+        {
+          code: 'IN_THE_WAY',
+          hint: `if it is not needed, list it in purge: ['${path}']`,
+        },
+      )
+    host.replaceLink(`${directory}/${path}`, `${props.shared}/${name}`, owner)
+  }
+  const metadata = `${directory}/${metadataDirectory}`
+  if (host.lstat(metadata) !== null)
+    throw new ConvergeError(`the repository has a ${metadataDirectory} of its own`, {
+      code: 'IN_THE_WAY',
+      hint: 'converge keeps its notes on a release under that name: rename it in the repository',
+    })
+  host.makeDirectory(metadata, owner)
+  const text: ReleaseFile = {
+    ...made,
+    revision: props.scmType === 'git' ? props.revision : null,
+    repository: remoteOf(props, () => undefined).url,
+    created: new Date(host.now() * 1000).toISOString(),
+    by: props.by ?? null,
+    boot: bootOf(host),
+    record: props.record,
+  }
+  host.writeFile(`${metadata}/release.json`, `${JSON.stringify(text, null, 2)}\n`, { ...owner, mode: '0600' })
+}
+
+function escapePattern(path: string): string {
+  return path.replace(/[\\*?[\]!# ]/g, '\\$&')
+}

@@ -1,0 +1,81 @@
+/** The props of git_release. */
+import { z } from 'zod'
+import { absolutePath } from '../../core/model/units.ts'
+
+const insidePath = z
+  .string()
+  .regex(/^[^/\0\n]+(\/[^/\0\n]+)*$/, { error: "a path inside the release, without '/' at its start or end" })
+  .refine((path) => !path.split('/').some((part) => ['.', '..'].includes(part)), {
+    error: "a path without '.' and '..'",
+  })
+  .refine((path) => !['.git', '.converge'].includes(path.split('/')[0] ?? ''), { error: 'not .git or .converge' })
+
+const address = /^(\/|file:\/\/\/|(https?|ssh|git):\/\/[^/]|[\w.-]+@[\w.-]+:|[\w.-]{2,}:(?!\/\/|:))/i
+
+export const gitReleaseProps = z.strictObject({
+  into: absolutePath.describe('Directory that holds the releases; has to be there'),
+  shared: absolutePath.describe('Directory of what outlives releases, links lead there; holds the mirror, repo.git'),
+  current: absolutePath.describe('The link to the live release, only read here: symlink() switches it'),
+  repository: z
+    .string()
+    .regex(address, {
+      error: 'the address of a git repository: https://…, ssh://…, user@host:path, or an absolute path',
+    })
+    .describe(
+      'Where the code is: https, ssh, user@host:path, file:// or an absolute path; a login in it is kept secret',
+    ),
+  revision: z
+    .string()
+    .regex(/^[^\s~^:?*[\\]+$/, {
+      error: 'a branch, a tag, a full ref (refs/…) or a commit, without blanks and ~^:?*[\\',
+    })
+    .regex(/^[^-]/, { error: 'a name that starts with no dash' })
+    .default('HEAD')
+    .describe('Branch, tag, full ref name, commit (in full or 7 digits of it and more) or HEAD; default HEAD'),
+  scmType: z
+    .enum(['git', 'directory'])
+    .default('git')
+    .describe('git, or directory: repository is a directory on this host that is copied as it is, for development'),
+  user: z.string().min(1).optional().describe('Account that runs git and owns the files; default: that of the run'),
+  group: z.string().min(1).optional().describe("Group of the files; default: the account's own"),
+  sshKey: z.string().min(1).optional().meta({ sensitive: true }).describe('Private key as text, without passphrase'),
+  knownHosts: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Lines as in known_hosts, the only ones believed; default: the account's and the system's own files"),
+  username: z
+    .string()
+    .regex(/^[^\r\n]+$/)
+    .optional()
+    .describe('Login for https; default: that in the address'),
+  password: z
+    .string()
+    .regex(/^[^\r\n]+$/)
+    .optional()
+    .meta({ sensitive: true })
+    .describe('Password or access token for https; default: that in the address'),
+  submodules: z.boolean().default(true).describe('Check out submodules too, at any depth; default true'),
+  shallow: z
+    .boolean()
+    .optional()
+    .describe('Accepted and without effect: the history is fetched once, into the mirror, and never again'),
+  links: z
+    .record(insidePath, insidePath)
+    .default({})
+    .describe('Links from the release to what is shared: name below shared -> path in the release'),
+  purge: z.array(insidePath).default([]).describe('Paths of the repository to remove, e.g. where a link is to be'),
+  inputs: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Texts that belong to what the release is, such as its configuration: another text, another release'),
+  record: z.json().default(null).describe('Stored beside the release to be shown later; no part of what it is'),
+  always: z.boolean().default(false).describe('A new release in each run, even if nothing changed; default false'),
+  pin: z
+    .enum(['remote', 'current'])
+    .default('remote')
+    .describe('Take the commit from the remote, or that of the live release without asking anybody; default remote'),
+  by: z.string().optional().describe('Who or what makes it, to be shown later'),
+  keepGit: z.boolean().default(true).describe('Leave a small .git in the release, for tools that look; default true'),
+})
+export type GitReleaseProps = z.output<typeof gitReleaseProps>

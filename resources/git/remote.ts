@@ -1,0 +1,257 @@
+/** A git repository elsewhere: its address without secrets, who may read it, and the git commands that talk to it. */
+import type { CommandOptions, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { minutes, seconds } from '../../core/model/units.ts'
+
+export interface Remote {
+  /** Without user name and password, so that it may stand in arguments and logs. */
+  readonly url: string
+  /** The directory, where it is on this machine. */
+  readonly local: string | null
+  /** Whether repositories on this machine may be read: only where the main one is one. */
+  readonly localAllowed: boolean
+  /** Who runs git, and owns what it writes; default: the account of the run. */
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+  readonly sshKey?: string | undefined
+  readonly knownHosts?: string | undefined
+  /** For http(s), and for this server only. */
+  readonly login: { readonly origin: string; readonly username: string; readonly password: string } | null
+}
+
+export interface RemoteProps {
+  readonly repository: string
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+  readonly sshKey?: string | undefined
+  readonly knownHosts?: string | undefined
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+}
+
+/** From here on a user name alone is taken for an access token. */
+const tokenLength = 20
+
+/** The remote of the props; what is secret in them is told to `secret`. */
+export function remoteOf(props: RemoteProps, secret: (value: string) => void): Remote {
+  const { user, group, sshKey, knownHosts } = props
+  const { url, username, password } = splitUrl(props.repository)
+  const name = props.username ?? username
+  const word = props.password ?? password
+  for (const value of [sshKey, word, props.password, password]) if (value) secret(value)
+  if (name !== undefined && (!word || name.length >= tokenLength)) secret(name)
+  const local = localPath(url)
+  const origin = /^https?:\/\/[^/]+/i.exec(url)?.[0]
+  const login =
+    origin === undefined || (name === undefined && word === undefined)
+      ? null
+      : { origin, username: name ?? '', password: word ?? '' }
+  const key = sshKey === undefined ? undefined : `${sshKey.replaceAll('\r', '').trimEnd()}\n`
+  return { url, local, localAllowed: local !== null, user, group, sshKey: key, knownHosts, login }
+}
+
+/** The remote of a submodule: the same key, the same login on the same server. */
+export function submoduleRemote(main: Remote, given: string, secret: (value: string) => void): Remote {
+  const own = remoteOf({ repository: resolveUrl(main.url, given) }, secret)
+  const origin = /^https?:\/\/[^/]+/i.exec(own.url)?.[0]
+  const login = own.login ?? (main.login?.origin === origin ? main.login : null)
+  return { ...main, url: own.url, local: own.local, login }
+}
+
+/** `../lib.git` beside `https://host/group/site.git` is `https://host/group/lib.git`, as git-submodule(1) has it. */
+export function resolveUrl(base: string, given: string): string {
+  if (!/^\.\.?(\/|$)/.test(given)) return given
+  let at = base.replace(/\/+$/, '')
+  let rest = given
+  for (;;) {
+    if (rest.startsWith('./')) rest = rest.slice(2)
+    else if (rest.startsWith('../')) {
+      rest = rest.slice(3)
+      at = at.replace(/[/:][^/:]*$/, (part) => (part.startsWith(':') ? ':' : ''))
+    } else break
+  }
+  return `${at}${at.endsWith(':') ? '' : '/'}${rest.replace(/\/+$/, '')}`
+}
+
+function splitUrl(text: string): { url: string; username?: string; password?: string } {
+  const match = /^(https?:\/\/|ssh:\/\/)([^/]*)@(.*)$/is.exec(text)
+  if (match === null) return { url: text }
+  const [, scheme = '', userinfo = '', rest = ''] = match
+  const colon = userinfo.indexOf(':')
+  const username = decoded(colon === -1 ? userinfo : userinfo.slice(0, colon))
+  const password = colon === -1 ? {} : { password: decoded(userinfo.slice(colon + 1)) }
+  // The user name of ssh is part of the address; a password there is of no use, and still a secret.
+  if (/^ssh/i.test(scheme)) return { url: `${scheme}${username}@${rest}`, ...password }
+  return { url: `${scheme}${rest}`, username, ...password }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (error instanceof URIError) return text
+    throw error
+  }
+}
+
+function localPath(url: string): string | null {
+  if (url.startsWith('/')) return url
+  return /^file:\/\//i.test(url) ? decoded(url.slice(7)) : null
+}
+
+/**
+ * What git is told each time, whatever the machine's configuration says: no hooks, no housekeeping in the middle of a
+ * deploy, files as they are in the repository. The account's own ~/.gitconfig is not read at all; /etc/gitconfig is, since
+ * an administrator puts certificates, proxies and LFS there.
+ */
+const settings = [
+  'core.hooksPath=/dev/null',
+  'core.autocrlf=false',
+  'core.fsmonitor=false',
+  'core.symlinks=true',
+  'core.fileMode=true',
+  'core.logAllRefUpdates=false',
+  'gc.auto=0',
+  'maintenance.auto=false',
+  'advice.detachedHead=false',
+  'submodule.recurse=false',
+  // Always a pack, which git flushes to the disk; loose objects it does not, and a power cut would leave empty ones.
+  'fetch.unpackLimit=1',
+  'http.lowSpeedLimit=1000',
+  'http.lowSpeedTime=60',
+]
+
+const loginHelper =
+  '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$CONVERGE_GIT_USERNAME" "$CONVERGE_GIT_PASSWORD"; }; f'
+
+/** A text of the environment as a file without a name, that is gone with the shell that made it. */
+const namelessFile = (descriptor: number, variable: string) =>
+  `k=$(umask 077; mktemp -p /dev/shm .converge.XXXXXXXXXX 2>/dev/null || mktemp) && exec ${descriptor}<>"$k" && rm -f "$k" && printf '%s' "$${variable}" >&${descriptor} || return 255; unset ${variable}`
+
+/** ssh(1) with the key and the known hosts it gets, if any; never with a question, never with an unknown host. */
+function sshCommand(remote: Remote): string {
+  const strict =
+    'ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o ConnectTimeout=20 -o ServerAliveInterval=15'
+  const key = remote.sshKey === undefined ? '' : ' -i "/proc/$$/fd/9" -o IdentitiesOnly=yes'
+  const hosts =
+    remote.knownHosts === undefined ? '' : ' -o GlobalKnownHostsFile=/dev/null -o "UserKnownHostsFile=/proc/$$/fd/8"'
+  if (key === '' && hosts === '') return strict
+  const files = [
+    ...(key === '' ? [] : [namelessFile(9, 'CONVERGE_SSH_KEY')]),
+    ...(hosts === '' ? [] : [namelessFile(8, 'CONVERGE_KNOWN_HOSTS')]),
+  ]
+  // The shell has to outlive ssh, which reads both files through it.
+  return `f() { ${files.join('; ')}; ${strict}${key}${hosts} "$@"; s=$?; exec 9<&- 8<&-; return $s; }; f`
+}
+
+export interface Command {
+  readonly argv: readonly string[]
+  readonly options: CommandOptions
+}
+
+/** A git command that stays on this machine. */
+export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly string[]): Command {
+  return {
+    argv: ['git', ...settings.flatMap((setting) => ['-c', setting]), ...args],
+    options: { user: remote.user, group: remote.group, environment: bareEnvironment, timeout: minutes(30) },
+  }
+}
+
+/** The same, writing files: these get the modes of the repository, whatever umask the run was started with. */
+export function writingGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly string[]): Command {
+  const { argv, options } = localGit(remote, args)
+  return { argv: ['sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
+}
+
+/** A git command that talks to the remote; secrets go through its environment, never through its arguments. */
+export function remoteGit(host: HostReader, remote: Remote, args: readonly string[]): Command {
+  const { login } = remote
+  const helper =
+    login === null ? [] : ['-c', 'credential.helper=', '-c', `credential.${login.origin}.helper=${loginHelper}`]
+  const [verb = '', ...rest] = args
+  const { argv, options } = localGit(remote, [])
+  const environment = {
+    ...options.environment,
+    GIT_ALLOW_PROTOCOL: remote.localAllowed ? 'file:git:http:https:ssh' : 'git:http:https:ssh',
+    GIT_SSH_VARIANT: 'ssh',
+    GIT_SSH_COMMAND: sshCommand(remote),
+    ...(remote.sshKey === undefined ? {} : { CONVERGE_SSH_KEY: remote.sshKey }),
+    ...(remote.knownHosts === undefined ? {} : { CONVERGE_KNOWN_HOSTS: `${remote.knownHosts.trimEnd()}\n` }),
+    ...(login === null ? {} : { CONVERGE_GIT_USERNAME: login.username, CONVERGE_GIT_PASSWORD: login.password }),
+  }
+  const dir = verb.startsWith('--git-dir=') ? [verb, ...rest.splice(0, 1)] : [verb]
+  return {
+    argv: [...argv, ...helper, ...dir, ...trusted(host, remote), ...rest],
+    options: { ...options, environment, timeout: verb === 'ls-remote' ? seconds(60) : minutes(60) },
+  }
+}
+
+const bareEnvironment = {
+  LC_ALL: 'C',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_OPTIONAL_LOCKS: '0',
+  GIT_LITERAL_PATHSPECS: '1',
+}
+
+/** Git serves no repository of another account; one of root's may be trusted by everybody. */
+function trusted(host: HostReader, remote: Remote): string[] {
+  if (remote.local === null) return []
+  const runner = remote.user === undefined ? host.self.uid : host.account(remote.user)?.uid
+  const directory = [`${remote.local}/.git`, remote.local, `${remote.local}.git`].find(
+    (path) => host.stat(path) !== null,
+  )
+  const owner = directory === undefined ? undefined : host.stat(directory)?.uid
+  return owner === 0 && runner !== 0 ? ['--upload-pack=git -c safe.directory=* upload-pack'] : []
+}
+
+/** What git says of a failure, with what can be done about it. */
+export function gitFailure(error: unknown, message: string): unknown {
+  if (!(error instanceof ConvergeError)) return error
+  if (error.code === 'NO_PROGRAM')
+    return new ConvergeError('git is not installed', { code: error.code, hint: 'apt-get install git', cause: error })
+  if (error.code !== 'COMMAND_FAILED' && error.code !== 'COMMAND_TIMEOUT') return error
+  const output = (error.output ?? '').split('\n').slice(-8).join('\n')
+  const hint = error.code === 'COMMAND_TIMEOUT' ? hints.network : causes.find(([pattern]) => pattern.test(output))?.[1]
+  return new ConvergeError(message, { code: 'GIT_FAILED', output, hint, cause: error })
+}
+
+const hints = {
+  network: 'the network: check name, port and route from this host, then run again; nothing was changed',
+  key: 'the key: give the private key (sshKey) whose public half the server knows, with read access to this repository',
+  keyText:
+    'the key: its text is damaged; it has to be the whole private key, with its first and last line, without passphrase',
+  knownHosts:
+    "known hosts: the server's host key is not known here; put it into knownHosts, or into ~/.ssh/known_hosts of the account that runs git (ssh-keyscan HOST shows it: compare it with what the server's owner publishes)",
+  changedHost:
+    "known hosts: the server's host key is not the one known here: either it was changed, or somebody is in between; ask the server's owner before replacing it in knownHosts",
+}
+
+const causes: readonly (readonly [RegExp, string])[] = [
+  [/REMOTE HOST IDENTIFICATION HAS CHANGED/, hints.changedHost],
+  [/Host key verification failed|host key is known/, hints.knownHosts],
+  [/Load key .*(libcrypto|invalid format|passphrase)/, hints.keyText],
+  [/Permission denied \(|Too many authentication failures/, hints.key],
+  [
+    /Authentication failed|could not read (Username|Password)|terminal prompts disabled|HTTP 40[13]|error: 40[13]/,
+    'the login: give username and password (or an access token as the password) that may read this repository',
+  ],
+  [
+    /Could not resolve|Connection (timed out|refused|reset|closed)|Network is unreachable|No route to host|Failed to connect|Couldn't connect|Operation (timed out|too slow)|early EOF/i,
+    hints.network,
+  ],
+  [/certificate/i, 'the certificate: the server is not trusted by this host; install its CA certificate'],
+  [
+    /dubious ownership/,
+    'the repository belongs to another account: let that account or root own it, or trust it with git config --system --add safe.directory PATH',
+  ],
+  [
+    /transport '.*' not allowed/,
+    'the address: a repository elsewhere may not name one on this machine as its submodule',
+  ],
+  [/No space left|Disk quota/, 'free some space (df -h shows where), then run again'],
+  [
+    /not found|does not appear to be a git repository|does not exist/i,
+    'the address: there is no such repository, or this key or login may not see it',
+  ],
+]

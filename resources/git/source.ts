@@ -1,0 +1,84 @@
+/** Where the code of a release comes from, and which state of it is wanted. */
+import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import type { Release } from '../releases.ts'
+import { directoryDigest } from './directory.ts'
+import { type Mirror, notedCommit } from './mirror.ts'
+import type { GitReleaseProps } from './props.ts'
+import { remoteOf } from './remote.ts'
+import { resolveRevision } from './resolve.ts'
+
+/** The release to be there; null throughout where only a fetch can tell which. */
+export interface Wanted {
+  readonly id: string | null
+  readonly commit: string | null
+  readonly identity: string | null
+}
+
+export interface WantedCommit {
+  readonly commit: string | null
+  readonly asked: boolean
+  readonly noted: string | null
+}
+
+export function mirrorOf(host: HostReader, props: GitReleaseProps, context: Context): Mirror {
+  const remote = remoteOf(props, context.secret)
+  return { path: `${props.shared}/repo.git`, remote, owner: ownerOf(host, props) }
+}
+
+/** The owner of what is written beside git's files: the group git's own ones get as well. */
+export function ownerOf(
+  host: HostReader,
+  { user, group }: Pick<GitReleaseProps, 'user' | 'group'>,
+): Pick<WriteOptions, 'owner' | 'group'> {
+  const account = user === undefined ? null : host.account(user)
+  return { owner: user, group: group ?? (account === null ? undefined : host.groupById(account.gid)?.name) }
+}
+
+export async function wantedCommit(
+  host: HostReader,
+  props: GitReleaseProps,
+  releases: readonly Release[],
+  context: Context,
+): Promise<WantedCommit> {
+  const unasked = { asked: false, noted: null }
+  if (props.pin === 'current') return { ...unasked, commit: liveCommit(releases, props.current) }
+  if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }
+  const mirror = mirrorOf(host, props, context)
+  const { commit, asked } = await resolveRevision(host, mirror, props.revision, releases, context)
+  return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null }
+}
+
+function liveCommit(releases: readonly Release[], link: string): string {
+  const live = releases.find((release) => release.current)
+  if (live !== undefined && live.commit !== null) return live.commit
+  throw new ConvergeError(
+    live === undefined
+      ? `there is no live release at ${link} whose commit could be taken`
+      : `the live release ${live.path} says nothing of its commit: it was not made by converge`,
+    { code: 'NO_CURRENT', hint: 'run a deploy first' },
+  )
+}
+
+/** The directory to copy; it must not hold the copies. */
+export function sourceDirectory({ repository, into, shared }: GitReleaseProps): string {
+  const path = repository.replace(/^file:\/\//, '').replace(/(?!^)\/+$/, '')
+  const inner = [into, shared].find((below) => `${below}/`.startsWith(`${path}/`))
+  if (inner === undefined) return path
+  throw new ConvergeError(`${path} cannot be copied into itself: ${inner} is inside`, {
+    code: 'INSIDE_ITSELF',
+    hint: 'deploy to a directory outside',
+    usage: true,
+  })
+}
+
+/** The directories that recipes make before: git would make them too, with nobody's mode. */
+export function requireDirectories(host: Host, { into, shared }: GitReleaseProps): void {
+  for (const path of [into, shared])
+    if (host.stat(path)?.kind !== 'directory')
+      throw new ConvergeError(`there is no directory ${path}`, {
+        code: 'ENOENT',
+        hint: 'declare it with directory() before the release',
+      })
+}

@@ -1,0 +1,73 @@
+/** Every resource type: what recipes call, and the definitions behind it. */
+import type { AnyDefinition } from '../core/model/resource.ts'
+import { archive } from './archive.ts'
+import { buildout } from './buildout.ts'
+import { cron } from './cron.ts'
+import { directory } from './directory.ts'
+import { execute } from './execute.ts'
+import { file } from './file.ts'
+import { git_release } from './git_release.ts'
+import { group } from './group.ts'
+import { package_ } from './package.ts'
+import { release_cleanup } from './release_cleanup.ts'
+import { release_complete } from './release_complete.ts'
+import { service } from './service.ts'
+import { service_restart } from './service_restart.ts'
+import { supervisor_cleanup } from './supervisor_cleanup.ts'
+import { supervisor_program } from './supervisor_program.ts'
+import { supervisord } from './supervisord.ts'
+import { symlink } from './symlink.ts'
+import { template } from './template.ts'
+import { user } from './user.ts'
+import { virtualenv } from './virtualenv.ts'
+
+export {
+  archive,
+  buildout,
+  cron,
+  directory,
+  execute,
+  file,
+  git_release,
+  group,
+  package_ as package,
+  release_cleanup,
+  release_complete,
+  service,
+  service_restart,
+  supervisor_cleanup,
+  supervisor_program,
+  supervisord,
+  symlink,
+  template,
+  user,
+  virtualenv,
+}
+
+const all = [
+  archive,
+  buildout,
+  cron,
+  directory,
+  execute,
+  file,
+  git_release,
+  group,
+  package_,
+  release_cleanup,
+  release_complete,
+  service,
+  service_restart,
+  supervisor_cleanup,
+  supervisor_program,
+  supervisord,
+  symlink,
+  template,
+  user,
+  virtualenv,
+]
+
+/** By type. */
+export const definitions: Readonly<Record<string, AnyDefinition>> = Object.fromEntries(
+  all.map(({ definition }) => [definition.type, definition]),
+)

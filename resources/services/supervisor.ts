@@ -1,0 +1,108 @@
+/** Services that supervisord keeps running. */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { type ConfigChanges, codeOf, isDown, type ProcessInfo, Supervisor, SupervisorReader } from '../supervisor/client.ts'
+import { absent, endOfFile, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+
+const states: Readonly<Record<string, ServiceStatus['state']>> = {
+  STARTING: 'running',
+  RUNNING: 'running',
+  BACKOFF: 'failing',
+  FATAL: 'failed',
+  UNKNOWN: 'failed',
+}
+
+function statusOf(process: ProcessInfo | undefined): ServiceStatus {
+  if (process === undefined) return absent
+  const { state, pid, spawnError } = process
+  return {
+    state: states[state] ?? 'stopped',
+    starting: state === 'STARTING',
+    stopping: state === 'STOPPING',
+    pid,
+    detail: spawnError,
+    enabled: null,
+  }
+}
+
+export class SupervisorServiceReader implements ServiceReader {
+  constructor(
+    private readonly reading: HostReader,
+    private readonly asked: SupervisorReader,
+  ) {}
+
+  async status(name: string): Promise<ServiceStatus> {
+    try {
+      return statusOf(find(await this.asked.getAllProcessInfo(), name))
+    } catch (error) {
+      // Nothing runs where no supervisord does; who wants to change that hears of it then.
+      if (isDown(error)) return absent
+      throw error
+    }
+  }
+
+  async look(name: string): Promise<ServiceStatus> {
+    return statusOf(find(await this.asked.look(), name))
+  }
+
+  async log(name: string, lines: number): Promise<string> {
+    const process = find(await this.asked.look(), name)
+    if (process === undefined) return ''
+    const parts: string[] = []
+    if (process.stdoutLog !== '')
+      parts.push(
+        endOfFile(this.reading, process.stdoutLog, lines) ||
+          (await this.asked.readProcessStdoutLog(name).catch(unreadable)),
+      )
+    if (process.stderrLog !== '')
+      parts.push(
+        endOfFile(this.reading, process.stderrLog, lines) ||
+          (await this.asked.readProcessStderrLog(name).catch(unreadable)),
+      )
+    return lastLines(parts.filter((part) => part !== '').join('\n'), lines)
+  }
+}
+
+export class SupervisorServices extends SupervisorServiceReader implements ServiceManager {
+  private changes: ConfigChanges = { added: [], changed: [], removed: [] }
+  private readonly supervisor: Supervisor
+
+  constructor(host: Host, socket: string) {
+    const supervisor = new Supervisor(host, socket)
+    super(host, supervisor)
+    this.supervisor = supervisor
+  }
+
+  async refresh(): Promise<void> {
+    this.changes = await this.supervisor.reloadConfig()
+  }
+
+  async start(name: string): Promise<void> {
+    // Only now: taking in a changed group means forgetting the old one, which has to be stopped for that.
+    if (this.changes.changed.includes(name)) await this.supervisor.removeProcessGroup(name)
+    if (this.changes.changed.includes(name) || this.changes.added.includes(name))
+      await this.supervisor.addProcessGroup(name)
+    await this.supervisor.startProcess(name)
+  }
+
+  stop(name: string): Promise<void> {
+    return this.supervisor.stopProcess(name)
+  }
+
+  async setEnabled(name: string): Promise<void> {
+    throw new ConvergeError(`${name}: supervisor says in its configuration what starts with the machine`, {
+      code: 'NOT_SUPPORTED',
+      hint: 'set autostart of supervisor_program instead of enabled here',
+    })
+  }
+}
+
+function find(processes: readonly ProcessInfo[], name: string): ProcessInfo | undefined {
+  return processes.find((process) => process.name === name && process.group === name)
+}
+
+/** supervisord fails on a log that begins within a character, and for want of a right: the error told is another one. */
+function unreadable(error: unknown): string {
+  if (codeOf(error) === undefined) throw error
+  return ''
+}

@@ -1,0 +1,160 @@
+/** Services of the machine itself: systemd's units, or the init scripts where no systemd runs. */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { type Duration, milliseconds, minutes } from '../../core/model/units.ts'
+import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+
+/** As sd_booted(3) does it. */
+export function runsSystemd(host: HostReader): boolean {
+  return host.stat('/run/systemd/system')?.kind === 'directory'
+}
+
+const limit: Duration = minutes(5)
+const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,Result'
+
+const unitStates: Readonly<Record<string, ServiceStatus['state']>> = {
+  active: 'running',
+  reloading: 'running',
+  refreshing: 'running',
+  activating: 'running',
+  failed: 'failed',
+}
+
+export class SystemdReader implements ServiceReader {
+  constructor(private readonly reading: HostReader) {}
+
+  async status(name: string): Promise<ServiceStatus> {
+    const unit = unitName(name)
+    const loaded = await this.reading.cached('systemd units', () => this.show('*.service'))
+    // A unit that is neither running nor wanted by one that is isn't in memory: it has to be asked for by name.
+    const units = loaded.has(unit) ? loaded : await this.reading.cached(`systemd ${unit}`, () => this.show(unit))
+    return units.get(unit) ?? absent
+  }
+
+  async look(name: string): Promise<ServiceStatus> {
+    return (await this.show(unitName(name))).get(unitName(name)) ?? absent
+  }
+
+  async log(name: string, lines: number): Promise<string> {
+    const command = ['journalctl', '--unit', unitName(name), '--lines', `${lines}`, '--no-pager', '--output', 'cat']
+    return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
+  }
+
+  private async show(pattern: string): Promise<Map<string, ServiceStatus>> {
+    const { stdout } = await this.reading.query(['systemctl', 'show', `--property=${properties}`, '--', pattern])
+    const units = new Map<string, ServiceStatus>()
+    for (const block of stdout.split(/\n{2,}/)) {
+      const fields = new Map(block.split('\n').map((line) => pair(line)))
+      for (const unit of (fields.get('Names') ?? '').split(' ')) if (unit !== '') units.set(unit, unitStatus(fields))
+    }
+    return units
+  }
+}
+
+export class Systemd extends SystemdReader implements ServiceManager {
+  constructor(private readonly host: Host) {
+    super(host)
+  }
+
+  async refresh(): Promise<void> {
+    await this.host.run(['systemctl', 'daemon-reload'], { timeout: limit })
+  }
+
+  async start(name: string): Promise<void> {
+    // Its exit status says less than the unit's state, which is looked at next.
+    await this.host.run(['systemctl', 'start', unitName(name)], { timeout: limit, accept: 'any' })
+  }
+
+  async stop(name: string): Promise<void> {
+    await this.host.run(['systemctl', 'stop', unitName(name)], { timeout: limit })
+  }
+
+  async setEnabled(name: string, enabled: boolean): Promise<void> {
+    await this.host.run(['systemctl', enabled ? 'enable' : 'disable', unitName(name)], { timeout: limit })
+  }
+}
+
+export class InitScriptsReader implements ServiceReader {
+  constructor(private readonly reading: HostReader) {}
+
+  status(name: string): Promise<ServiceStatus> {
+    return this.reading.cached(`service ${name}`, () => this.look(name))
+  }
+
+  async look(name: string): Promise<ServiceStatus> {
+    if (this.reading.stat(`/etc/init.d/${name}`) === null) return absent
+    const { status, stdout } = await this.reading.query(['service', name, 'status'], { accept: 'any' })
+    // 0 is running, 3 is not, by the Linux Standard Base; what else a script may say means that it is not.
+    return { ...absent, state: status === 0 ? 'running' : 'stopped', detail: lastLines(stdout, 1) }
+  }
+
+  /** There is no one place init scripts log to. */
+  log(): Promise<string> {
+    return Promise.resolve('')
+  }
+}
+
+export class InitScripts extends InitScriptsReader implements ServiceManager {
+  constructor(private readonly host: Host) {
+    super(host)
+  }
+
+  /** Scripts are read each time they are run. */
+  refresh(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async start(name: string): Promise<void> {
+    if (this.host.stat(`/etc/init.d/${name}`) === null)
+      throw new ConvergeError(`there is no service ${name} on this host`, {
+        code: 'NO_SERVICE',
+        hint: 'declare the package it comes with before',
+      })
+    await this.host.run(['service', name, 'start'], { timeout: limit })
+    // Many scripts return before their daemon has written the pid that `status` goes by.
+    for (let tries = 0; tries < 25 && (await this.look(name)).state !== 'running'; tries++)
+      await this.host.sleep(milliseconds(200))
+  }
+
+  async stop(name: string): Promise<void> {
+    await this.host.run(['service', name, 'stop'], { timeout: limit })
+  }
+
+  async setEnabled(name: string): Promise<void> {
+    throw new ConvergeError(`${name}: no systemd runs on this host, so it can't be enabled or disabled`, {
+      code: 'NOT_SUPPORTED',
+      hint: 'leave enabled out, or link it with update-rc.d',
+    })
+  }
+}
+
+function unitName(name: string): string {
+  return name.endsWith('.service') ? name : `${name}.service`
+}
+
+function pair(line: string): [string, string] {
+  const at = line.indexOf('=')
+  return [line.slice(0, at), line.slice(at + 1)]
+}
+
+const enabledStates: Readonly<Record<string, boolean>> = {
+  enabled: true,
+  'enabled-runtime': true,
+  disabled: false,
+  masked: false,
+}
+
+function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
+  const field = (name: string) => fields.get(name) ?? ''
+  if (field('LoadState') === 'not-found') return absent
+  const restarting = field('SubState').startsWith('auto-restart')
+  return {
+    state: restarting ? 'failing' : (unitStates[field('ActiveState')] ?? 'stopped'),
+    starting: field('ActiveState') === 'activating',
+    stopping: field('ActiveState') === 'deactivating',
+    pid: Number(field('MainPID')) || 0,
+    detail: field('Result') === 'success' ? '' : field('Result'),
+    // Static and generated units can be neither enabled nor disabled.
+    enabled: enabledStates[field('UnitFileState')] ?? null,
+  }
+}

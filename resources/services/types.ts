@@ -1,0 +1,86 @@
+/** What keeps services running, asked and told in one way whatever it is. */
+import { z } from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { systemSocket } from '../supervisor/client.ts'
+
+/**
+ * `failing`: it ends again and again, and is started again each time; `failed`: it was given up. Neither counts as running.
+ * `absent`: nothing of that name is known.
+ */
+export const serviceStates = ['running', 'stopped', 'absent', 'failing', 'failed'] as const
+export type ServiceState = (typeof serviceStates)[number]
+
+export interface ServiceStatus {
+  readonly state: ServiceState
+  /** Not yet up for as long as it takes to count as started. */
+  readonly starting: boolean
+  /** On its way down. */
+  readonly stopping: boolean
+  /** 0 where there is none, or it is not known. */
+  readonly pid: number
+  /** Why it is as it is, in a few words; may be empty. */
+  readonly detail: string
+  /** Whether it starts with the machine; null where that can't be said or set. */
+  readonly enabled: boolean | null
+}
+
+export const absent: ServiceStatus = {
+  state: 'absent',
+  starting: false,
+  stopping: false,
+  pid: 0,
+  detail: '',
+  enabled: null,
+}
+
+export interface ServiceReader {
+  /** One answer for all services, good until something changes. */
+  status(name: string): Promise<ServiceStatus>
+  /** As of now. */
+  look(name: string): Promise<ServiceStatus>
+  /** The end of what it logged; empty where there is nothing to be had. */
+  log(name: string, lines: number): Promise<string>
+}
+
+export interface ServiceManager extends ServiceReader {
+  /** Takes in changed configuration; once before services are started or stopped. */
+  refresh(): Promise<void>
+  /** Asks it to start; does not wait until it is up. */
+  start(name: string): Promise<void>
+  /** Asks it to stop; it may take a while to do so. */
+  stop(name: string): Promise<void>
+  setEnabled(name: string, enabled: boolean): Promise<void>
+}
+
+const serviceName = /^[\w.@-]+$/
+
+export const nameProp = z.string().regex(serviceName, { error: 'letters, digits, and . _ - @' })
+
+export const providerProp = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('supervisor'),
+    socket: absolutePath.default(systemSocket).describe("supervisord's unix socket; default /var/run/supervisor.sock"),
+  }),
+  z.strictObject({ kind: z.literal('systemd') }),
+])
+export type Provider = z.output<typeof providerProp>
+
+/** The last lines of a text. */
+export function lastLines(text: string, lines: number): string {
+  return text.trimEnd().split('\n').slice(-lines).join('\n')
+}
+
+const longestLog = 64 * 1024 * 1024
+
+/** The last lines of a file; empty where there is none, it may not be read, or it is too long to be read whole. */
+export function endOfFile(host: HostReader, path: string, lines: number): string {
+  const stat = host.stat(path)
+  if (stat?.kind !== 'file' || stat.size > longestLog) return ''
+  try {
+    return lastLines(host.readText(path) ?? '', lines)
+  } catch (error) {
+    if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
+  }
+}

@@ -1,0 +1,287 @@
+/** supervisord's own interface over its unix socket: what it runs, and telling it to run something else. */
+import type { Host, HostReader, Response } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { type Duration, seconds } from '../../core/model/units.ts'
+import { decodeAnswer, encodeCall, type Value } from './xmlrpc.ts'
+
+/** Where Debian's package has it. */
+export const systemSocket = '/var/run/supervisor.sock'
+
+export type ProcessState =
+  | 'STOPPED'
+  | 'STARTING'
+  | 'RUNNING'
+  | 'BACKOFF'
+  | 'STOPPING'
+  | 'EXITED'
+  | 'FATAL'
+  | 'UNKNOWN'
+
+/** One process as supervisord tells of it (getAllProcessInfo). */
+export interface ProcessInfo {
+  readonly name: string
+  /** The group it is in; named like the process where nobody said otherwise. */
+  readonly group: string
+  readonly state: ProcessState
+  /** 0: there is none. */
+  readonly pid: number
+  /** Why it isn't running, in supervisord's words; empty where there is nothing to say. */
+  readonly spawnError: string
+  readonly exitStatus: number
+  /** Empty: it has none. */
+  readonly stdoutLog: string
+  readonly stderrLog: string
+}
+
+/** What a look at the configuration files found against what runs: names of groups. */
+export interface ConfigChanges {
+  readonly added: readonly string[]
+  readonly changed: readonly string[]
+  readonly removed: readonly string[]
+}
+
+const callLimit = seconds(30)
+
+/** Asks supervisord; changes nothing. */
+export class SupervisorReader {
+  constructor(
+    protected readonly host: HostReader,
+    readonly socket: string,
+  ) {}
+
+  /** What supervisord is doing: RUNNING, RESTARTING, SHUTDOWN or FATAL; null where none is running. */
+  async getState(): Promise<string | null> {
+    try {
+      return textOf(await this.ask('getState'), 'statename')
+    } catch (error) {
+      if (isDown(error)) return null
+      throw error
+    }
+  }
+
+  /** Every process; one call answers for all who want it, until something changes. */
+  getAllProcessInfo(): Promise<readonly ProcessInfo[]> {
+    return this.host.cached(`supervisor ${this.socket}`, () => this.look())
+  }
+
+  /** Every process as of now. */
+  async look(): Promise<readonly ProcessInfo[]> {
+    const answer = await this.ask('getAllProcessInfo')
+    return listOf(answer).map((process) => ({
+      name: textOf(process, 'name'),
+      group: textOf(process, 'group'),
+      state: textOf(process, 'statename') as ProcessState,
+      pid: numberOf(process, 'pid'),
+      spawnError: textOf(process, 'spawnerr'),
+      exitStatus: numberOf(process, 'exitstatus'),
+      stdoutLog: textOf(process, 'stdout_logfile'),
+      stderrLog: textOf(process, 'stderr_logfile'),
+    }))
+  }
+
+  /** The last bytes of what a process wrote to stdout; empty where there is no log. */
+  readProcessStdoutLog(name: string, bytes = 16_384): Promise<string> {
+    return this.readLog('readProcessStdoutLog', name, bytes)
+  }
+
+  readProcessStderrLog(name: string, bytes = 16_384): Promise<string> {
+    return this.readLog('readProcessStderrLog', name, bytes)
+  }
+
+  private async readLog(method: string, name: string, bytes: number): Promise<string> {
+    try {
+      return String(await this.ask(method, name, -bytes, 0))
+    } catch (error) {
+      if (codeOf(error) === 'SUPERVISOR_NO_FILE') return ''
+      throw error
+    }
+  }
+
+  private async ask(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
+    return this.call(method, parameters, (options) => this.host.request(options))
+  }
+
+  protected async call(
+    method: string,
+    parameters: readonly (string | number | boolean)[],
+    how: (options: ReturnType<typeof requestOf>) => Promise<Response>,
+  ): Promise<Value> {
+    let response: Response
+    try {
+      response = await how(requestOf(this.socket, method, parameters))
+    } catch (error) {
+      throw this.unreachable(error)
+    }
+    if (response.status !== 200) throw this.refused(method, response.status)
+    const answer = decodeAnswer(response.body)
+    if ('value' in answer) return answer.value
+    throw faultError(answer.fault, method, parameters)
+  }
+
+  private unreachable(error: unknown): unknown {
+    const code = codeOf(error)
+    if (code === 'ENOENT' || code === 'ECONNREFUSED')
+      return new ConvergeError(`no supervisord is running at ${this.socket}`, {
+        code: 'SUPERVISOR_DOWN',
+        hint: 'start it: service supervisor start, or supervisord -c its configuration',
+        cause: error,
+      })
+    if (code === 'EACCES' || code === 'EPERM')
+      return new ConvergeError(`this account may not talk to supervisord at ${this.socket}`, {
+        code: 'SUPERVISOR_DENIED',
+        hint: 'run converge as root, or as the account that supervisord runs as',
+        cause: error,
+      })
+    return error
+  }
+
+  private refused(method: string, status: number): ConvergeError {
+    const hints: Readonly<Record<number, string>> = {
+      401: 'its [unix_http_server] asks for a password: remove username and password there, the socket has a mode',
+      404: 'its configuration lacks the section [rpcinterface:supervisor]',
+    }
+    return new ConvergeError(`supervisord at ${this.socket} answered ${method} with HTTP status ${status}`, {
+      code: 'SUPERVISOR_ANSWER',
+      hint: hints[status] ?? 'its own log says more',
+    })
+  }
+}
+
+/** Asks supervisord, and tells it what to do. */
+export class Supervisor extends SupervisorReader {
+  constructor(
+    protected override readonly host: Host,
+    socket: string,
+  ) {
+    super(host, socket)
+  }
+
+  /**
+   * Reads the configuration files anew; starts and stops nothing.
+   * @throws SUPERVISOR_CANT_REREAD naming the file and the section that is wrong
+   */
+  async reloadConfig(): Promise<ConfigChanges> {
+    const [added, changed, removed] = listOf(listOf(await this.tell('reloadConfig'))[0] ?? []).map((names) =>
+      listOf(names).map(String),
+    )
+    return { added: added ?? [], changed: changed ?? [], removed: removed ?? [] }
+  }
+
+  /** Takes a group from the configuration as last read; what has autostart starts by itself. */
+  async addProcessGroup(name: string): Promise<void> {
+    await this.tell('addProcessGroup', name)
+  }
+
+  /** Forgets a group; its processes have to be stopped. */
+  async removeProcessGroup(name: string): Promise<void> {
+    await this.tell('removeProcessGroup', name)
+  }
+
+  /** Starts a process and does not wait; one that runs already is fine. */
+  async startProcess(name: string): Promise<void> {
+    await this.unless('SUPERVISOR_ALREADY_STARTED', this.tell('startProcess', name, false))
+  }
+
+  /** Sends the stop signal and does not wait; one that isn't running is fine. */
+  async stopProcess(name: string): Promise<void> {
+    await this.unless('SUPERVISOR_NOT_RUNNING', this.tell('stopProcess', name, false))
+  }
+
+  /** Stops all programs and supervisord itself. */
+  async shutdown(): Promise<void> {
+    await this.tell('shutdown')
+  }
+
+  private tell(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
+    return this.call(method, parameters, (options) => this.host.send(options))
+  }
+
+  private async unless(code: string, told: Promise<Value>): Promise<void> {
+    try {
+      await told
+    } catch (error) {
+      if (codeOf(error) !== code) throw error
+    }
+  }
+}
+
+export function isDown(error: unknown): boolean {
+  return codeOf(error) === 'SUPERVISOR_DOWN'
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof ConvergeError ? error.code : undefined
+}
+
+function requestOf(socketPath: string, method: string, parameters: readonly (string | number | boolean)[]) {
+  return {
+    socketPath,
+    method: 'POST',
+    path: '/RPC2',
+    headers: { 'Content-Type': 'text/xml' },
+    body: encodeCall(`supervisor.${method}`, parameters),
+    timeout: callLimit as Duration,
+  }
+}
+
+/** supervisord's faults (supervisor/xmlrpc.py) by number: their name, what they mean, and what helps. */
+const faults: Readonly<Record<number, readonly [name: string, words: string, hint?: string]>> = {
+  1: ['UNKNOWN_METHOD', 'it does not know the call', 'supervisor 3.0 or later is needed'],
+  2: ['INCORRECT_PARAMETERS', 'the parameters are not what the call takes'],
+  6: ['SHUTDOWN_STATE', 'it is shutting down', 'wait until it is gone, start it again, then run again'],
+  10: ['BAD_NAME', 'it knows no such program', 'look whether its [include] names the directory of the .conf file'],
+  20: ['NO_FILE', 'the file is not there', 'the command names a program that does not exist (yet)'],
+  21: ['NOT_EXECUTABLE', 'the program cannot be executed', 'check the mode of the command, and of its directories'],
+  30: ['FAILED', 'it failed'],
+  40: ['ABNORMAL_TERMINATION', 'the process ended right after its start'],
+  50: ['SPAWN_ERROR', 'the process could not be started', 'its own log says why'],
+  60: ['ALREADY_STARTED', 'the process is running already'],
+  70: ['NOT_RUNNING', 'the process is not running'],
+  90: ['ALREADY_ADDED', 'it has the program already'],
+  91: ['STILL_RUNNING', 'a process of the group is still running'],
+  92: ['CANT_REREAD', 'it cannot read its configuration', 'mend the file named; the running programs are not touched'],
+}
+
+function faultError(
+  { code, text }: { code: number; text: string },
+  method: string,
+  parameters: readonly (string | number | boolean)[],
+): ConvergeError {
+  const [name, words, hint] = faults[code] ?? [`FAULT_${code}`, text]
+  const subject = typeof parameters[0] === 'string' ? ` of ${parameters[0]}` : ''
+  const detail = text.replace(/^[A-Z_]+(: )?/, '')
+  const more = detail === '' || detail === parameters[0] ? '' : ` (${detail})`
+  return new ConvergeError(`supervisord refused ${method}${subject}: ${words}${more}`, {
+    code: `SUPERVISOR_${name}`,
+    hint,
+  })
+}
+
+function listOf(value: Value): readonly Value[] {
+  if (Array.isArray(value)) return value
+  throw unexpected('a list')
+}
+
+function member(value: Value, name: string): Value | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected('a struct')
+  return (value as Readonly<Record<string, Value>>)[name]
+}
+
+function textOf(value: Value, name: string): string {
+  const text = member(value, name)
+  if (typeof text === 'string') return text
+  throw unexpected(`a text as ${name}`)
+}
+
+function numberOf(value: Value, name: string): number {
+  const number = member(value, name)
+  if (typeof number === 'number') return number
+  throw unexpected(`a number as ${name}`)
+}
+
+function unexpected(what: string): ConvergeError {
+  return new ConvergeError(`supervisord's answer lacks ${what}`, {
+    code: 'SUPERVISOR_ANSWER',
+    hint: 'supervisor 3.0 or later is needed',
+  })
+}

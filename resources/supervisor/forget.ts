@@ -1,0 +1,32 @@
+/** Takes a program out of a running supervisord. */
+import type { Host } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { milliseconds } from '../../core/model/units.ts'
+import { codeOf, isDown, type Supervisor } from './client.ts'
+
+const pause = milliseconds(200)
+/** Beyond stopWait supervisord kills the process itself; ten minutes are more than anybody sets. */
+const patience = 3000
+
+/** Stops a program and removes its group; fine where supervisord is down or does not know it. */
+export async function forget(host: Host, supervisor: Supervisor, name: string): Promise<void> {
+  try {
+    await supervisor.stopProcess(name)
+    for (let tries = 0; await stillUp(supervisor, name); tries++) {
+      if (tries >= patience)
+        throw new ConvergeError(`${name} does not stop`, {
+          code: 'STILL_RUNNING',
+          hint: 'look at its process, and kill it by hand',
+        })
+      await host.sleep(pause)
+    }
+    await supervisor.removeProcessGroup(name)
+  } catch (error) {
+    if (!isDown(error) && codeOf(error) !== 'SUPERVISOR_BAD_NAME') throw error
+  }
+}
+
+async function stillUp(supervisor: Supervisor, name: string): Promise<boolean> {
+  const up = ['RUNNING', 'STARTING', 'STOPPING', 'BACKOFF']
+  return (await supervisor.look()).some((process) => process.group === name && up.includes(process.state))
+}

@@ -1,0 +1,137 @@
+/**
+ * XML-RPC, as far as supervisord speaks it.
+ *
+ * A parser of our own, since the grammar is closed and small, and since logs come through it as they are: control
+ * characters, which XML forbids and supervisord sends all the same, make a general XML parser refuse the whole answer.
+ */
+import { ConvergeError } from '../../core/model/errors.ts'
+
+export type Value = string | number | boolean | null | readonly Value[] | { readonly [name: string]: Value }
+
+export type Answer = { readonly value: Value } | { readonly fault: { readonly code: number; readonly text: string } }
+
+/** The body of a request that calls `method`. */
+export function encodeCall(method: string, parameters: readonly (string | number | boolean)[]): string {
+  const list = parameters.map((value) => `<param><value>${encode(value)}</value></param>`).join('')
+  return `<?xml version='1.0'?><methodCall><methodName>${escape(method)}</methodName><params>${list}</params></methodCall>`
+}
+
+/**
+ * What a call was answered with.
+ * @throws SUPERVISOR_ANSWER for anything that is no XML-RPC
+ */
+export function decodeAnswer(text: string): Answer {
+  return new Parser(text).answer()
+}
+
+function encode(value: string | number | boolean): string {
+  if (typeof value === 'boolean') return `<boolean>${value ? 1 : 0}</boolean>`
+  return typeof value === 'number' ? `<int>${value}</int>` : `<string>${escape(value)}</string>`
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}
+
+const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+
+function unescape(text: string): string {
+  return text.replace(/&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, name?: string) => {
+    if (name !== undefined) return named[name] ?? whole
+    return String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16))
+  })
+}
+
+class Parser {
+  private position = 0
+
+  constructor(private readonly text: string) {}
+
+  answer(): Answer {
+    this.take(/<\?xml[^>]*\?>/y)
+    this.tag('<methodResponse>')
+    if (!this.has('<fault>')) {
+      this.tag('<params>', '<param>')
+      const value = this.value()
+      this.tag('</param>', '</params>', '</methodResponse>')
+      return { value }
+    }
+    const fault = this.value()
+    this.tag('</fault>', '</methodResponse>')
+    if (typeof fault !== 'object' || fault === null || !('faultCode' in fault)) throw this.broken('a fault')
+    return { fault: { code: Number(fault.faultCode), text: String(fault.faultString ?? '') } }
+  }
+
+  private value(): Value {
+    this.tag('<value>')
+    // Looked at before blanks are skipped: without an element the text, blanks and all, is the value.
+    const bare = this.take(/([^<]*)<\/value>/y, false)
+    if (bare) return unescape(bare[1] ?? '')
+    const value = this.typed()
+    this.tag('</value>')
+    return value
+  }
+
+  private typed(): Value {
+    const scalar = this.take(/<(string|int|i4|double|boolean|dateTime\.iso8601|base64)>([^<]*)<\/\1>/y)
+    if (scalar) return scalarOf(scalar[1] ?? '', scalar[2] ?? '')
+    if (this.has('<nil/>')) return null
+    if (this.has('<struct>')) return this.struct()
+    if (!this.has('<array>')) throw this.broken('a value')
+    this.tag('<data>')
+    const items: Value[] = []
+    while (!this.has('</data>')) items.push(this.value())
+    this.tag('</array>')
+    return items
+  }
+
+  private struct(): Value {
+    const members: [string, Value][] = []
+    while (!this.has('</struct>')) {
+      this.tag('<member>')
+      const name = this.take(/<name>([^<]*)<\/name>/y)
+      if (!name) throw this.broken('a name')
+      members.push([unescape(name[1] ?? ''), this.value()])
+      this.tag('</member>')
+    }
+    return Object.fromEntries(members)
+  }
+
+  private has(tag: string): boolean {
+    const at = this.afterBlanks()
+    if (!this.text.startsWith(tag, at)) return false
+    this.position = at + tag.length
+    return true
+  }
+
+  private tag(...tags: readonly string[]): void {
+    for (const tag of tags) if (!this.has(tag)) throw this.broken(tag)
+  }
+
+  private take(pattern: RegExp, skipBlanks = true): RegExpExecArray | null {
+    pattern.lastIndex = skipBlanks ? this.afterBlanks() : this.position
+    const found = pattern.exec(this.text)
+    if (found) this.position = pattern.lastIndex
+    return found
+  }
+
+  private afterBlanks(): number {
+    let at = this.position
+    while (' \t\r\n'.includes(this.text[at] ?? '.')) at++
+    return at
+  }
+
+  private broken(expected: string): ConvergeError {
+    const found = this.text.slice(this.position, this.position + 40).trim()
+    return new ConvergeError(`the answer is no XML-RPC: ${expected} was expected, not ${JSON.stringify(found)}`, {
+      code: 'SUPERVISOR_ANSWER',
+      hint: 'look whether the socket is that of supervisord',
+    })
+  }
+}
+
+function scalarOf(type: string, text: string): Value {
+  if (type === 'boolean') return text.trim() === '1'
+  if (type === 'int' || type === 'i4' || type === 'double') return Number(text)
+  return type === 'base64' ? Buffer.from(text, 'base64').toString('utf8') : unescape(text)
+}

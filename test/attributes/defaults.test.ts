@@ -1,0 +1,118 @@
+/** The schemas against the cookbook's defaults, and what each attribute says of itself. */
+import { readdirSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { attributeSchemas, defaultAttributes, sensitivePaths } from '../../attributes/index.ts'
+import { bare, type Schemas } from '../../core/node/notes.ts'
+import { attributesJsonSchema, type JsonSchema } from '../../core/node/schema.ts'
+
+type Tree = Readonly<Record<string, unknown>>
+
+const root = new URL('../../', import.meta.url)
+const golden = JSON.parse(readFileSync(new URL('fixtures/golden/default-attributes.json', root), 'utf8')) as Tree
+
+const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Paths that only `ours` has, down to the first one that is missing. */
+function additions(theirs: Tree, ours: Tree, path = ''): string[] {
+  return Object.entries(ours).flatMap(([key, value]) => {
+    const other = theirs[key]
+    if (!(key in theirs)) return [path + key]
+    return isTree(value) && isTree(other) ? additions(other, value, `${path}${key}.`) : []
+  })
+}
+
+t.test('every default of the cookbook is the default here', async (t) => {
+  t.match(defaultAttributes(), golden)
+  const leaves = JSON.stringify(golden).match(/[[{,:](?="|\d|null|true|false)/g)
+  t.ok((leaves?.length ?? 0) > 150, 'the list of defaults is the whole one')
+})
+
+t.test('what goes beyond the cookbook is this and no more', async (t) => {
+  t.strictSame(additions(golden, defaultAttributes()), [
+    'haproxy.enable_stats',
+    'newrelic.server_monitoring',
+    'newrelic.python_agent',
+    'deploy.<app>.always_build_on_deploy',
+    'opsworks',
+    'converge',
+  ])
+})
+
+t.test('one file for each top-level key', async (t) => {
+  const files = readdirSync(new URL('attributes/', root)).map((name) => name.replace(/\.ts$/, ''))
+  const helpers = ['fields', 'index']
+  t.strictSame(files.filter((name) => !helpers.includes(name)).sort(), Object.keys(attributeSchemas).sort())
+})
+
+t.test('defaults are valid input, and give themselves', async (t) => {
+  const defaults = defaultAttributes()
+  for (const [key, schema] of Object.entries<Schemas[string]>(attributeSchemas))
+    t.strictSame(schema.parse(defaults[key]), defaults[key], key)
+})
+
+t.test('secrets are marked', async (t) => {
+  const marked = sensitivePaths()
+  for (const path of [
+    'plone_instances.relstorage.db.password',
+    'plone_instances.relstorage.db.dsn',
+    'deploy.*.scm.ssh_key',
+    'deploy.*.scm.password',
+    'deploy.*.database.password',
+    'deploy.*.ssl_certificate_key',
+    'deploy.*.buildout_cache_archives.*.password',
+    'deploy_buildout.cache_archives.*.password',
+    'haproxy.stats_password',
+    'newrelic.license',
+    'ebs_snapshots.aws_secret',
+  ])
+    t.ok(marked.includes(path), path)
+  t.notOk(marked.some((path) => /user$|host$/.test(path)))
+})
+
+/** Every property below a schema, with its path. */
+function properties(json: JsonSchema, path = ''): { path: string; json: JsonSchema }[] {
+  const named = Object.entries((json.properties ?? {}) as Record<string, JsonSchema>)
+  const others = [json.items, json.additionalProperties].filter(isTree) as JsonSchema[]
+  return [
+    ...named.flatMap(([key, child]) => [{ path: path + key, json: child }, ...properties(child, `${path}${key}.`)]),
+    ...others.flatMap((child) => properties(child, `${path}*.`)),
+  ]
+}
+
+t.test('each attribute has one plain sentence or two, and says what it mirrors', async (t) => {
+  const all = properties(attributesJsonSchema(attributeSchemas))
+  t.ok(all.length > 250)
+  for (const { path, json } of all) {
+    if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
+    t.match(json.description, /^(?=\S).{9,200}\.$/, path)
+    if (
+      !/^converge(\.|$)|sha256|known_hosts|allow_root|init_commands\.\*\.(type|events|eventlistener|environment)/.test(path)
+    )
+      t.match(json['x-mirrors'], /node\[/, path)
+  }
+})
+
+t.test('units and secrets reach the JSON Schema', async (t) => {
+  const json = attributesJsonSchema(attributeSchemas) as { $schema: string; properties: Record<string, JsonSchema> }
+  t.equal(json.$schema, 'https://json-schema.org/draft/2020-12/schema')
+  const found = new Map(properties(json).map((one) => [one.path, one.json]))
+  t.match(found.get('plone_instances.restart_delay'), {
+    'x-unit': 'seconds',
+    default: 0,
+    type: ['number', 'string'],
+    minimum: 0,
+  })
+  t.match(found.get('plone_instances.per_cpu'), { 'x-mirrors': "plone_buildout: node['plone_instances']['per_cpu']" })
+  t.match(found.get('deploy.*.scm.ssh_key'), {
+    'x-sensitive': true,
+    'x-mirrors': "deploy: node['deploy'][<name>]['scm']['ssh_key']",
+  })
+  t.match(found.get('converge.supervisor.socket'), { 'x-mirrors': 'supervisord.conf: [unix_http_server] file' })
+  t.notMatch(JSON.stringify(json), /"(unit|mirrors|sensitive|cookbook|open|accepts)":/)
+  t.notMatch(JSON.stringify(json), /9007199254740991/)
+})
+
+t.test('schemas are made when asked for, and once', async (t) => {
+  t.equal(attributeSchemas.deploy, attributeSchemas.deploy)
+  t.equal(bare(attributeSchemas.tmpdir), bare(attributeSchemas.tmpdir))
+})

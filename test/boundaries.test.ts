@@ -1,0 +1,75 @@
+/** Arrows between the rooms point one way, and only the rooms that may do so touch the machine. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import ts from 'typescript'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+function files(directory: string): string[] {
+  return readdirSync(directory).flatMap((name) => {
+    const path = join(directory, name)
+    if (statSync(path).isDirectory()) return files(path)
+    return path.endsWith('.ts') ? [path] : []
+  })
+}
+
+interface Arrow {
+  readonly from: string
+  readonly to: string
+}
+
+const arrows: Arrow[] = ['core', 'resources', 'recipes', 'attributes'].flatMap((room) =>
+  files(join(root, room)).flatMap((path) =>
+    ts.preProcessFile(readFileSync(path, 'utf8'), true, true).importedFiles.map(({ fileName }) => ({
+      from: relative(root, path),
+      to: fileName.startsWith('.') ? relative(root, resolve(dirname(path), fileName)) : fileName,
+    })),
+  ),
+)
+
+/** What each room may import of the others. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  'core/model': ['core/host/types.ts'],
+  'core/host': ['core/model'],
+  'core/node': ['core/model'],
+  'core/compile': ['core/model', 'core/host/types.ts'],
+  'core/report': ['core/model'],
+  'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],
+  'core/load': ['core/model', 'core/compile', 'core/report'],
+  'core/cli': ['core'],
+  attributes: ['core/model', 'core/node'],
+  resources: ['core/model', 'core/host/types.ts', 'core/host/accounts.ts'],
+  recipes: ['attributes', 'resources', 'core/model', 'core/compile', 'core/cli/catalogue.ts', 'core/cli/main.ts', 'core/host/types.ts', 'core/node', 'core/load/recipes.ts', 'core/report/events.ts'],
+}
+
+function roomOf(path: string): string {
+  return path.startsWith('core/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path)
+}
+
+t.test('imports point from recipes to resources to the core, never back', async (t) => {
+  t.ok(arrows.length > 100, 'the imports were found')
+  for (const { from, to } of arrows) {
+    if (!/^(core|resources|recipes|attributes)\//.test(to)) continue
+    const [room, target] = [roomOf(from), roomOf(to)]
+    if (room === target) continue
+    const may = allowed[room] ?? []
+    if (!may.some((one) => to === one || to.startsWith(`${one}/`))) t.fail(`${from} imports ${to}`)
+  }
+})
+
+t.test('only the host touches files, processes and sockets of the machine', async (t) => {
+  const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
+  // What the user wrote is read where it is taken in; facts are read once.
+  const mayRead = /^core\/(host|cli|load)\/|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^resources\/templates\.ts$/
+  for (const { from, to } of arrows) if (touching.test(to) && !mayRead.test(from)) t.fail(`${from} imports ${to}`)
+})
+
+t.test('only the entry ends the process', async (t) => {
+  for (const room of ['core', 'resources', 'recipes', 'attributes'])
+    for (const path of files(join(root, room))) {
+      const name = relative(root, path)
+      if (/process\.exit\b|process\.exitCode/.test(readFileSync(path, 'utf8')) && name !== 'recipes/converge.ts') t.fail(`${name} ends the process`)
+    }
+})

@@ -1,0 +1,143 @@
+/** Merge rules of layers, as properties over any JSON. */
+import fc from 'fast-check'
+import t from 'tap'
+import { sameJson } from '../../../core/model/json.ts'
+import { isObject, type JsonObject, merge } from '../../../core/node/merge.ts'
+import { hasPath, type KeyPath, valueAt } from '../../../core/node/path.ts'
+
+// Few names, so that layers overlap; some of them are traps.
+const name = fc.constantFrom('a', 'b', 'c', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '', '0', 'ü')
+const { layer } = fc.letrec<{ layer: Record<string, unknown>; value: unknown }>((tie) => ({
+  layer: fc.dictionary(name, tie('value'), { maxKeys: 4 }),
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.oneof(
+      fc.constant(null),
+      fc.boolean(),
+      fc.integer(),
+      fc.string({ maxLength: 3 }),
+      fc.array(fc.integer(), { maxLength: 2 }),
+    ),
+    tie('layer'),
+  ),
+}))
+
+/** Every path of a layer that leads to something other than a filled object. */
+function leaves(value: unknown, path: KeyPath = []): KeyPath[] {
+  if (!isObject(value) || Object.keys(value).length === 0) return [path]
+  return Object.entries(value).flatMap(([key, child]) => leaves(child, [...path, key]))
+}
+
+t.test('nothing merged over, or merged over nothing, changes nothing', async () => {
+  fc.assert(fc.property(layer, (one) => sameJson(merge(one, {}), one) && sameJson(merge({}, one), one)))
+})
+
+// A plain value between two objects hides the lower one only if it is merged first; such layers are left out here.
+const { agreed } = fc.letrec<{ agreed: Record<string, unknown> }>((tie) => ({
+  agreed: fc.record(
+    {
+      object: fc.oneof({ depthSize: 'small' }, fc.constant({}), tie('agreed')),
+      constructor: fc.oneof({ depthSize: 'small' }, fc.constant({}), tie('agreed')),
+      list: fc.array(fc.integer(), { maxLength: 2 }),
+      scalar: fc.oneof(fc.constant(null), fc.integer(), fc.string({ maxLength: 2 })),
+      other: fc.boolean(),
+    },
+    { requiredKeys: [] },
+  ),
+}))
+
+t.test('three layers give the same, whichever two are merged first', async () => {
+  const associative = fc.property(agreed, agreed, agreed, (low, middle, high) =>
+    sameJson(merge(merge(low, middle), high), merge(low, merge(middle, high))),
+  )
+  fc.assert(associative, { numRuns: 500 })
+})
+
+t.test('what the higher layer says holds', async () => {
+  const later = fc.property(layer, layer, (low, high) => {
+    const merged = merge(low, high)
+    return leaves(high).every(
+      (path) => isObject(valueAt(high, path)) || sameJson(valueAt(merged, path), valueAt(high, path)),
+    )
+  })
+  fc.assert(later, { numRuns: 500 })
+})
+
+t.test('what the higher layer leaves open stays', async () => {
+  const kept = fc.property(layer, layer, (low, high) => {
+    const merged = merge(low, high)
+    return leaves(low).every((path) => {
+      if (path.length === 0) return true
+      const parts = path.map((_, i) => path.slice(0, i + 1))
+      const open = parts.every(
+        (part) => !hasPath(high, part) || (part.length < path.length && isObject(valueAt(high, part))),
+      )
+      return !open || sameJson(valueAt(merged, path), valueAt(low, path))
+    })
+  })
+  fc.assert(kept, { numRuns: 500 })
+})
+
+t.test('neither layer is changed', async () => {
+  const unchanged = fc.property(layer, layer, (low, high) => {
+    const before = JSON.stringify([low, high])
+    merge(low, high)
+    return JSON.stringify([low, high]) === before
+  })
+  fc.assert(unchanged)
+})
+
+const rules: readonly { rule: string; low: JsonObject; high: JsonObject; merged: JsonObject }[] = [
+  { rule: 'objects go key by key', low: { a: { x: 1, y: 2 } }, high: { a: { y: 3 } }, merged: { a: { x: 1, y: 3 } } },
+  { rule: 'lists replace', low: { a: [1, 2] }, high: { a: [3] }, merged: { a: [3] } },
+  { rule: 'an empty list replaces', low: { a: [1, 2] }, high: { a: [] }, merged: { a: [] } },
+  { rule: 'an empty object changes nothing', low: { a: { x: 1 } }, high: { a: {} }, merged: { a: { x: 1 } } },
+  { rule: 'null sets null', low: { a: { x: 1 } }, high: { a: null }, merged: { a: null } },
+  { rule: 'an object replaces null', low: { a: null }, high: { a: { x: 1 } }, merged: { a: { x: 1 } } },
+  { rule: 'a scalar replaces an object', low: { a: { x: 1 } }, high: { a: 'x' }, merged: { a: 'x' } },
+  { rule: 'a list replaces an object', low: { a: { 0: 1 } }, high: { a: [2] }, merged: { a: [2] } },
+]
+
+for (const { rule, low, high, merged } of rules)
+  t.test(rule, async (t) => {
+    t.strictSame(merge(low, high), merged)
+  })
+
+t.test('keys of prototypes do no harm', async (t) => {
+  const high = JSON.parse(
+    '{"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}, "a": {"__proto__": {"polluted": 1}}}',
+  )
+  const merged = merge({ a: { x: 1 } }, high as JsonObject) as Record<string, unknown>
+  t.equal(({} as Record<string, unknown>).polluted, undefined)
+  t.equal(merged.polluted, undefined)
+  t.strictSame(Object.keys(merged).sort(), ['a', 'constructor'])
+  t.equal((merged.a as Record<string, unknown>).polluted, undefined)
+})
+
+t.test('what only one layer has is not copied', async (t) => {
+  const [low, high] = [
+    { a: { x: { deep: 1 } }, b: {} },
+    { c: { y: 1 }, a: { z: 1 } },
+  ]
+  const merged = merge(low, high) as typeof low & typeof high
+  t.equal(merged.b, low.b)
+  t.equal(merged.c, high.c)
+  t.equal(merged.a.x, low.a.x)
+  t.equal(merge(low, { a: { x: { deep: 1 } } }), low, 'saying the same again gives the very same')
+})
+
+t.test('a large stack merges in no time', async (t) => {
+  const hosts = (status: string) =>
+    Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`host${i}`, { status, ip: `10.0.0.${i}` }]))
+  const [low, high] = [
+    { opsworks: { layers: { web: { instances: hosts('online') } } } },
+    { opsworks: { layers: { web: { instances: { host7: { status: 'stopped' } } } } } },
+  ]
+  const start = performance.now()
+  const merged = merge(low, high)
+  t.ok(performance.now() - start < 500)
+  t.strictSame(valueAt(merged, ['opsworks', 'layers', 'web', 'instances', 'host7']), {
+    status: 'stopped',
+    ip: '10.0.0.7',
+  })
+})

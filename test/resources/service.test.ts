@@ -1,0 +1,143 @@
+import t from 'tap'
+import type { CommandHandler } from '../../core/host/virtual.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { seconds } from '../../core/model/units.ts'
+import { service } from '../../resources/service.ts'
+import { service_restart } from '../../resources/service_restart.ts'
+import { contract, failureOf, planOf, run } from '../support/contract.ts'
+import { FakeSupervisor } from '../support/fake_supervisor.ts'
+
+interface Unit {
+  active: string
+  sub?: string
+  enabled: string
+  /** What starting makes of it; default active. */
+  starts?: string
+  loaded?: boolean
+  pid?: number
+}
+
+/** A systemd for the host in memory: units by name. */
+function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): CommandHandler {
+  const worlds = new WeakMap<VirtualHost, Record<string, Unit>>()
+  const show = (world: Record<string, Unit>, name: string) => {
+    const unit = world[name] ?? { active: 'inactive', enabled: '' }
+    return `Id=${name}.service\nNames=${name}.service ${name}-alias.service\nLoadState=${world[name] ? 'loaded' : 'not-found'}\nActiveState=${unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\n`
+  }
+  return ([program, verb = '', ...rest], _, host) => {
+    if (program === 'journalctl') return { stdout: `journal of ${rest[0]}\n` }
+    if (program !== 'systemctl') return null
+    seen.push([verb, ...rest])
+    const world = worlds.get(host) ?? structuredClone(units)
+    worlds.set(host, world)
+    const name = rest.at(-1)?.replace(/\.service$/, '') ?? ''
+    const unit = world[name]
+    if (verb === 'show') {
+      const names = name === '*' ? Object.keys(world).filter((one) => world[one]?.loaded !== false) : [name]
+      return { stdout: names.map((one) => show(world, one)).join('\n') }
+    }
+    if (verb === 'daemon-reload') return {}
+    if (unit === undefined) return { status: 5, stderr: `Unit ${name}.service not found.` }
+    if (verb === 'enable' || verb === 'disable') unit.enabled = `${verb}d`
+    if (verb === 'stop') unit.active = 'inactive'
+    if (verb === 'start') Object.assign(unit, { active: unit.starts ?? 'active', pid: (unit.pid ?? 0) + 1 })
+    return {}
+  }
+}
+
+const booted = (host: VirtualHost) => void host.given('/run/systemd/system', null)
+const units = {
+  up: { active: 'active', enabled: 'enabled', pid: 3 },
+  down: { active: 'inactive', enabled: 'disabled', loaded: false },
+  broken: { active: 'failed', enabled: 'enabled', starts: 'failed' },
+  looping: { active: 'activating', sub: 'auto-restart', enabled: 'enabled', starts: 'active' },
+  fixed: { active: 'inactive', enabled: 'static' },
+}
+const host = { commands: systemd(units) }
+
+contract(t, service, [
+  { name: 'systemd: up already', props: { name: 'up', enabled: true }, host, given: booted, changes: [] },
+  { name: 'systemd: an alias', props: { name: 'up-alias' }, host, given: booted, changes: [] },
+  { name: 'systemd: started and enabled', props: { name: 'down', enabled: true }, host, given: booted, changes: ['replace /enabled = true', 'replace /state = "running"'] },
+  { name: 'systemd: enabled is nobody’s concern where it is not spoken of', props: { name: 'down' }, host, given: booted, changes: ['replace /state = "running"'] },
+  { name: 'systemd: stopped and disabled', props: { name: 'up', action: 'stopped', enabled: false }, host, given: booted, changes: ['replace /enabled = false', 'replace /state = "stopped"'] },
+  { name: 'systemd: one that failed is as good as stopped', props: { name: 'broken', action: 'stopped' }, host, given: booted, changes: [] },
+  { name: 'systemd: one that is not there is as good as stopped', props: { name: 'none', action: 'stopped', enabled: false }, host, given: booted, changes: [] },
+  { name: 'systemd: a loop of restarts is ended', props: { name: 'looping', action: 'stopped' }, host, given: booted, changes: ['replace /state = "stopped"'] },
+  { name: 'systemd: a static unit stays as it is', props: { name: 'fixed', enabled: true }, host, given: booted, changes: ['replace /state = "running"'] },
+  { name: 'systemd: one that fails', props: { name: 'broken' }, host, given: booted, fails: /broken did not come up: it ended right after its start \(exit-code\).*journal of/s },
+  { name: 'systemd: one that is not there', props: { name: 'none' }, host, given: booted, fails: /none did not come up/ },
+  {
+    name: 'supervisor: started',
+    props: { name: 'a', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { startsecs: 5 } } }).requests },
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'supervisor: stopped',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 5 } } }).requests },
+    changes: ['replace /state = "stopped"'],
+  },
+  {
+    name: 'supervisor: one it does not know is as good as stopped',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({}).requests },
+    changes: [],
+  },
+  {
+    name: 'supervisor: none running is as good as stopped',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({ up: false }).requests },
+    changes: [],
+  },
+  {
+    name: 'supervisor: does not stop in time',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' }, deadline: seconds(9) },
+    host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 1e6 } } }).requests },
+    fails: 'a did not stop within 9 s',
+  },
+  { name: 'init script: started', props: { name: 'web' }, ...initScripts({ web: false }), changes: ['replace /state = "running"'] },
+  { name: 'init script: stopped', props: { name: 'web', action: 'stopped' }, ...initScripts({ web: true }), changes: ['replace /state = "stopped"'] },
+  { name: 'init script: up already; enabled is left as it is', props: { name: 'web', enabled: true }, ...initScripts({ web: true }), changes: [] },
+  { name: 'init script: one that is not there', props: { name: 'none' }, ...initScripts({}), fails: /there is no service none on this host.*declare the package/s },
+])
+
+/** Init scripts for the host in memory; a service is up a second after its script said so. */
+function initScripts(services: Readonly<Record<string, boolean>>) {
+  const worlds = new WeakMap<VirtualHost, Map<string, number>>()
+  const commands: CommandHandler = ([program, name = '', verb], _, host) => {
+    if (program !== 'service') return null
+    const world = worlds.get(host) ?? new Map(Object.keys(services).filter((one) => services[one]).map((one) => [one, 0]))
+    worlds.set(host, world)
+    if (verb === 'start') world.set(name, host.clock + 1)
+    if (verb === 'stop') world.delete(name)
+    if (verb === 'status') return { status: host.clock >= (world.get(name) ?? Number.POSITIVE_INFINITY) ? 0 : 3 }
+    return {}
+  }
+  return { host: { commands }, given: (host: VirtualHost) => void host.given('/etc/init.d/web', '#!/bin/sh\n', '0755') }
+}
+
+t.test('systemd is asked once for all of them', async (t) => {
+  const seen: string[][] = []
+  const virtual = new VirtualHost({ commands: systemd({ a: { active: 'active', enabled: 'enabled' }, b: { active: 'active', enabled: 'enabled' } }, seen) })
+  booted(virtual)
+  const report = await run(planOf((r) => { service(r, { name: 'a' }); service(r, { name: 'b', enabled: true }) }), virtual)
+  t.equal(report.outcome, 'unchanged')
+  t.equal(seen.length, 1)
+})
+
+t.test('service_restart through systemd', async (t) => {
+  const seen: string[][] = []
+  const virtual = new VirtualHost({ commands: systemd({ a: { active: 'active', enabled: 'enabled', pid: 1 } }, seen) })
+  booted(virtual)
+  const plan = planOf((r) => void service_restart(r, { services: [{ name: 'a' }], provider: { kind: 'systemd' } }))
+  t.strictSame(failureOf(await run(plan, virtual)), undefined)
+  t.strictSame(seen.map(([verb]) => verb).filter((verb) => verb !== 'show'), ['daemon-reload', 'stop', 'start'])
+  t.equal((await run(plan, virtual)).outcome, 'unchanged')
+})
+
+t.test('enabled cannot be said of a program of supervisor', async (t) => {
+  const virtual = new VirtualHost({ requests: new FakeSupervisor({ running: ['a'] }).requests })
+  t.equal((await run(planOf((r) => void service(r, { name: 'a', enabled: true, provider: { kind: 'supervisor' } })), virtual)).outcome, 'unchanged')
+})

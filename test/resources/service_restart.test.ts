@@ -1,0 +1,299 @@
+import t from 'tap'
+import { converge } from '../../core/converge/engine.ts'
+import type { RequestHandler } from '../../core/host/virtual.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { seconds } from '../../core/model/units.ts'
+import { file } from '../../resources/file.ts'
+import { service_restart } from '../../resources/service_restart.ts'
+import { supervisor_program } from '../../resources/supervisor_program.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../support/contract.ts'
+import { type Behaviour, FakeSupervisor } from '../support/fake_supervisor.ts'
+
+const provider = { kind: 'supervisor' as const }
+const names = ['c1', 'c2', 'c3']
+const ports: Record<string, number> = { c1: 8081, c2: 8082, c3: 8083 }
+const services = names.map((name) => ({ name, ready: { port: ports[name] ?? 0 } }))
+const conf = (text = '') => (host: VirtualHost) => {
+  for (const name of names) host.given(`/etc/supervisor/conf.d/${name}.conf`, `[program:${name}]\nautostart=true\n${text}`)
+}
+
+/** Behaviours of c1 to c3: slow in every way, with one of them as a test wants it. */
+function fakeOf(special: Record<string, Behaviour> = {}, running = names, options: { stopped?: string[]; failing?: string[] } = {}): FakeSupervisor {
+  const programs = Object.fromEntries(
+    names.map((name) => [name, { port: ports[name] ?? 0, startsecs: 1, readyAfter: 5, stopAfter: 3, holdsPort: 2, ...special[name] }]),
+  )
+  return new FakeSupervisor({ running, ...options, programs })
+}
+
+/** A call of supervisor's as `method name`, anything else as it is. */
+function short(change: string): string {
+  const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
+  const name = /<string>(\w+)</.exec(change)?.[1]
+  return method === undefined ? change : [method, name].filter((part) => part !== undefined).join(' ')
+}
+
+const started = (host: VirtualHost) =>
+  host.changes.map(short).flatMap((what) => (what.startsWith('startProcess ') ? what.slice(13) : []))
+
+contract(t, service_restart, [
+  {
+    name: 'all of them, one by one',
+    props: { services, provider },
+    given: conf(),
+    host: { requests: fakeOf().requests },
+    changes: ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c1/restartedFor'],
+  },
+  {
+    name: 'what does not run is started, what is new is taken in',
+    props: { services, provider },
+    given: conf(),
+    host: { requests: fakeOf({}, ['c2'], { stopped: ['c1'] }).requests },
+    changes: ['replace /c3/restartedFor', 'replace /c3/state = "running"', 'replace /c2/restartedFor', 'replace /c1/restartedFor', 'replace /c1/state = "running"'],
+  },
+  {
+    name: 'without ready running is enough',
+    props: { services: [{ name: 'c1' }], provider },
+    given: conf(),
+    host: { requests: fakeOf({ c1: { readyAfter: 1e9 } }).requests },
+  },
+  {
+    name: 'one that failed again and again is stopped first',
+    props: { services: [{ name: 'c1' }], provider },
+    given: conf(),
+    host: { requests: fakeOf({}, [], { failing: ['c1'] }).requests },
+    changes: ['replace /c1/restartedFor', 'replace /c1/state = "running"'],
+  },
+  {
+    name: 'other statuses, other path',
+    props: { services: [{ name: 'c1', ready: { port: 8081, path: '/ok', statusMin: 401, statusMax: 401 } }], provider },
+    given: conf(),
+    host: { requests: fakeOf({ c1: { status: 401 } }).requests },
+  },
+  {
+    name: 'a status out of range is not ready',
+    props: { services: [{ name: 'c1', ready: { port: 8081 } }], provider, deadline: seconds(20) },
+    given: conf(),
+    host: { requests: fakeOf({ c1: { status: 500 } }).requests },
+    fails: /c1 did not come up: it was not ready within 20 s \(it answered with HTTP status 500\).*run again: it goes on with c1.*log of c1/s,
+  },
+  {
+    name: 'no supervisord',
+    props: { services, provider },
+    host: { requests: new FakeSupervisor({ up: false }).requests },
+    fails: /no supervisord is running/,
+  },
+  {
+    name: 'a program nobody configured',
+    props: { services: [{ name: 'c9' }], provider },
+    given: conf(),
+    host: { requests: fakeOf().requests },
+    fails: /c9 did not come up: supervisord refused startProcess of c9: it knows no such program.*\[include\]/s,
+  },
+  {
+    name: 'a command that is not there',
+    props: { services: [{ name: 'c1' }], provider },
+    given: conf(),
+    host: { requests: fakeOf({ c1: { fault: 20 } }).requests },
+    fails: /c1 did not come up: .*the file is not there/,
+  },
+])
+
+function harness(fake: FakeSupervisor, host?: { requests?: RequestHandler; beforeChange?: (count: number, what: string) => void }) {
+  const virtual = new VirtualHost({ requests: fake.requests, ...host })
+  conf()(virtual)
+  const told: string[] = []
+  const roll = (more: object = {}, when = 'one') =>
+    converge(
+      planOf((r) => {
+        const cause = file(r, { path: '/srv/cause', content: when })
+        service_restart(r, { services, provider, when: [cause], ...more } as never)
+      }),
+      virtual,
+      { id: 'test', mode: 'run', handlers: [{ progress: (_, line) => void told.push(line) }] },
+    )
+  return { host: virtual, told, roll }
+}
+
+t.test('it tells what it does, in order', async (t) => {
+  const { told, roll } = harness(fakeOf({ c1: { stopAfter: 0 } }))
+  await roll({ delay: seconds(7), services: [{ ...services[0], ready: { port: 8081, warmPaths: ['/a'] } }, { ...services[1], ready: undefined }] })
+  t.strictSame(told, [
+    'restarting c1 (1 of 2)',
+    'waiting until port 8081 is free for c1',
+    'waiting for http://127.0.0.1:8081/',
+    'warming http://127.0.0.1:8081/a',
+    'waiting 7 s before c2',
+    'restarting c2 (2 of 2)',
+  ])
+})
+
+t.test('never two down at once, and the next only when the one before answers', async (t) => {
+  const fake = fakeOf()
+  let worst = names.length
+  const { host, roll } = harness(fake, {
+    requests: (options, host) => {
+      const states = Object.values(fake.states(host))
+      worst = Math.min(worst, states.filter((state) => state === 'RUNNING').length)
+      return fake.requests(options, host)
+    },
+  })
+  await roll()
+  worst = names.length
+  const report = await roll({}, 'two')
+  t.equal(report.outcome, 'changed')
+  t.equal(worst, 2)
+  t.strictSame(started(host), [...names, ...names])
+})
+
+t.test('the pause is between restarts of running ones only', async (t) => {
+  for (const [running, pauses] of [[names, 2], [['c1', 'c3'], 1], [['c3'], 0], [[], 0]] as const) {
+    const { told, roll } = harness(fakeOf({}, [...running], { stopped: names.filter((name) => !running.includes(name as never)) }))
+    await roll({ delay: seconds(60) })
+    t.equal(told.filter((line) => line.startsWith('waiting 60 s')).length, pauses, `${running.join(' ')}`)
+  }
+})
+
+t.test('a pause of its own', async (t) => {
+  const { told, roll } = harness(fakeOf())
+  await roll({ delay: seconds(60), services: [services[0], { ...services[1], delay: seconds(0) }, { ...services[2], delay: seconds(3) }] })
+  t.strictSame(told.filter((line) => / before /.test(line)), ['waiting 3 s before c3'])
+})
+
+t.test('the first that does not come up ends it; the others stay on the old process', async (t) => {
+  for (const as of ['BACKOFF', 'FATAL', 'EXITED', 'again'] as const) {
+    const bad: Record<string, Behaviour> = { c2: { dies: { after: 2, as }, readyAfter: 1e6 } }
+    const fake = fakeOf(bad)
+    const { host, roll } = harness(fake)
+    host.given('/var/log/c2.log', Array.from({ length: 50 }, (_, line) => `line ${line}`).join('\n'))
+    const before = host.clock
+    const report = await roll()
+    const failure = failureOf(report)
+    t.match(failure, { code: 'SERVICE_DOWN', message: /^c2 did not come up: it ended right after its start.*; restarted before it: c1; left on the old process: c3$/ }, as)
+    t.match(failure, { hint: /run again: it goes on with c2/, output: /^line 30\n[^]*line 49$/ })
+    t.ok(host.clock - before < 30, 'at once, not at the deadline')
+    t.equal(fake.states(host).c3, 'RUNNING')
+    t.strictSame(started(host), ['c1', 'c2'])
+  }
+})
+
+t.test('a run goes on where the last one stopped', async (t) => {
+  let broken = true
+  const fake = fakeOf()
+  const { host, told, roll } = harness(fake, {
+    beforeChange: (_, what) => {
+      if (broken && /startProcess.*<string>c2</.test(what)) throw new Error('killed')
+    },
+  })
+  const killed = await roll()
+  t.match(failureOf(killed), { message: 'killed' })
+  broken = false
+  const report = await roll()
+  t.strictSame(patchOf(report).map((line) => line.replace(/ =.*/, '')), ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c2/state'])
+  t.strictSame(told.filter((line) => /\d of \d/.test(line)), ['restarting c1 (1 of 3)', 'restarting c2 (2 of 3)', 'starting c2 (1 of 2)', 'restarting c3 (2 of 2)'])
+  t.equal((await roll()).outcome, 'unchanged')
+  t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
+})
+
+t.test('a changed configuration of one restarts that one, with its new group', async (t) => {
+  const fake = fakeOf()
+  const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
+  const plan = (environment: Record<string, string>) =>
+    planOf((r) => {
+      const programs = names.map((name) => supervisor_program(r, { name, command: 'x', environment: name === 'c2' ? environment : {} }))
+      const all = services.map((one, index) => ({ ...one, configuration: programs[index]?.digest ?? '' }))
+      service_restart(r, { services: all, provider })
+    })
+  const first = await run(plan({ A: '1' }), host)
+  t.strictSame(failureOf(first), undefined)
+  const mark = host.changes.length
+  const second = await run(plan({ A: '2' }), host)
+  t.strictSame(failureOf(second), undefined)
+  t.strictSame(host.changes.slice(mark).map(short), [
+    'write /etc/supervisor/conf.d/c2.conf',
+    'reloadConfig',
+    'stopProcess c2',
+    'removeProcessGroup c2',
+    'addProcessGroup c2',
+    'startProcess c2',
+    'record restart c2',
+  ])
+  t.equal((await run(plan({ A: '2' }), host)).outcome, 'unchanged')
+})
+
+t.test('forced: each once for each name, and the next ordinary run has nothing to do', async (t) => {
+  const fake = fakeOf()
+  const { host, roll } = harness(fake)
+  await roll()
+  t.equal((await roll({ force: 'run-1' })).outcome, 'changed')
+  t.equal((await roll({ force: 'run-1' })).outcome, 'unchanged')
+  t.equal((await roll()).outcome, 'unchanged')
+  t.equal((await roll({ force: 'run-2' })).outcome, 'changed')
+  t.equal(started(host).length, 9)
+})
+
+t.test('one that was stopped by hand is started again', async (t) => {
+  const fake = fakeOf()
+  const { host, told, roll } = harness(fake)
+  await roll()
+  fake.requests({ socketPath: '/var/run/supervisor.sock', method: 'POST', path: '/RPC2', body: '<methodName>supervisor.stopProcess</methodName><param><value><string>c2</string>' }, host)
+  host.clock += 100
+  told.length = 0
+  await host.sleep(seconds(1))
+  host.record('x', 'y')
+  await roll()
+  t.strictSame(told, ['starting c2 (1 of 1)', 'waiting for http://127.0.0.1:8082/'])
+})
+
+t.test('a port that somebody else holds', async (t) => {
+  const fake = fakeOf({ c1: { holdsPort: 1e6 } })
+  const { roll } = harness(fake)
+  t.match(failureOf(await roll({ deadline: seconds(30) })), {
+    message: /^c1 did not come up: port 8081 was still taken by another process after 30 s; left on the old process: c2, c3$/,
+    hint: /ss -ltnp 'sport = :8081'/,
+  })
+})
+
+t.test('a process that does not stop', async (t) => {
+  const { roll } = harness(fakeOf({ c1: { stopAfter: 1e6 } }))
+  t.match(failureOf(await roll({ deadline: seconds(30) })), { message: /^c1 did not come up: c1 did not stop within 30 s/ })
+})
+
+t.test('a log of its own is shown', async (t) => {
+  const { host, roll } = harness(fakeOf({ c1: { dies: { after: 1, as: 'FATAL' } } }))
+  host.given('/srv/var/log/c1.log', 'its own log\n')
+  t.match(failureOf(await roll({ services: [{ ...services[0], log: '/srv/var/log/c1.log' }] })), { output: 'its own log' })
+})
+
+t.test('a page that does not warm is a warning', async (t) => {
+  const fake = fakeOf()
+  const { roll } = harness(fake, {
+    requests: (options, host) => (options.path === '/slow' ? { status: 504, headers: {}, body: '' } : fake.requests(options, host)),
+  })
+  const report = await roll({ services: [{ name: 'c1', ready: { port: 8081, warmPaths: ['/slow', '/fine'] } }] })
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/warming \/slow at port 8081: it answered with HTTP status 504/])
+  t.equal(report.warnings.length, 1)
+})
+
+t.test('a further try restarts only what is still due', async (t) => {
+  let broken = true
+  const { host, roll } = harness(fakeOf(), {
+    beforeChange: (_, what) => {
+      if (broken && /startProcess.*<string>c2</.test(what)) {
+        broken = false
+        throw new Error('once')
+      }
+    },
+  })
+  t.strictSame(failureOf(await roll({ retries: 1 })), undefined)
+  t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
+})
+
+t.test('refused at once', async (t) => {
+  const bad = (given: object, message: RegExp) => t.throws(() => planOf((r) => void service_restart(r, { provider, ...given } as never)), { message })
+  bad({ services: [] }, /services/)
+  bad({ services: [{ name: 'a' }, { name: 'a' }] }, /each service once/)
+  bad({ services: [{ name: 'a b' }] }, /letters, digits/)
+  bad({ services: [{ name: 'a', ready: { port: 0 } }] }, /port/)
+  bad({ services: [{ name: 'a', ready: { port: 1, path: 'x y' } }] }, /begins with/)
+})

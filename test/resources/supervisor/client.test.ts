@@ -1,0 +1,71 @@
+import t from 'tap'
+import { ConvergeError } from '../../../core/model/errors.ts'
+import type { Response } from '../../../core/host/types.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { Supervisor, SupervisorReader } from '../../../resources/supervisor/client.ts'
+import { FakeSupervisor } from '../../support/fake_supervisor.ts'
+
+const socket = '/var/run/supervisor.sock'
+const answering = (response: Partial<Response> | Error) =>
+  new Supervisor(
+    new VirtualHost({
+      requests: () => {
+        if (response instanceof Error) throw response
+        return { status: 200, headers: {}, body: '', ...response }
+      },
+    }),
+    socket,
+  )
+
+t.test('one call answers for all, until something changes', async (t) => {
+  let calls = 0
+  const fake = new FakeSupervisor({ running: ['a', 'b'] })
+  const host = new VirtualHost({
+    requests: (options, host) => {
+      calls++
+      return fake.requests(options, host)
+    },
+  })
+  const supervisor = new Supervisor(host, socket)
+  const [first, second] = await Promise.all([supervisor.getAllProcessInfo(), new SupervisorReader(host, socket).getAllProcessInfo()])
+  t.strictSame(first.map(({ name, group, state }) => [name, group, state]), [['a', 'a', 'RUNNING'], ['b', 'b', 'RUNNING']])
+  t.equal(first, second)
+  t.equal(calls, 1)
+  await supervisor.stopProcess('a')
+  t.strictSame((await supervisor.getAllProcessInfo()).map(({ state }) => state), ['STOPPED', 'RUNNING'])
+  t.equal(calls, 3)
+})
+
+t.test('no supervisord is not a fault', async (t) => {
+  const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ up: false }).requests }), socket)
+  t.equal(await supervisor.getState(), null)
+  await t.rejects(supervisor.getAllProcessInfo(), { code: 'SUPERVISOR_DOWN', message: /no supervisord is running at/, hint: /start it/ })
+  await t.rejects(supervisor.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
+})
+
+t.test('a socket of somebody else', async (t) => {
+  const denied = answering(new ConvergeError('connect EACCES', { code: 'EACCES' }))
+  await t.rejects(denied.getState(), { code: 'SUPERVISOR_DENIED', hint: /run converge as root, or as the account/ })
+})
+
+t.test('faults in plain words', async (t) => {
+  const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], programs: { a: { fault: 20 } } }).requests }), socket)
+  await t.rejects(supervisor.stopProcess('b'), { code: 'SUPERVISOR_BAD_NAME', message: 'supervisord refused stopProcess of b: it knows no such program', hint: /\[include\]/ })
+  await t.rejects(supervisor.startProcess('a'), { code: 'SUPERVISOR_NO_FILE', message: "supervisord refused startProcess of a: the file is not there (can't find command 'x')" })
+  await t.rejects(supervisor.removeProcessGroup('a'), { code: 'SUPERVISOR_STILL_RUNNING' })
+})
+
+t.test('starting what runs and stopping what does not is fine', async (t) => {
+  const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], stopped: ['b'] }).requests }), socket)
+  await t.resolves(supervisor.startProcess('a'))
+  await t.resolves(supervisor.stopProcess('b'))
+})
+
+t.test('answers that are none', async (t) => {
+  await t.rejects(answering({ status: 401 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /password/ })
+  await t.rejects(answering({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /rpcinterface/ })
+  await t.rejects(answering({ status: 500 }).getState(), { message: /HTTP status 500/ })
+  await t.rejects(answering({ body: '<html>' }).getState(), { code: 'SUPERVISOR_ANSWER' })
+  const body = '<methodResponse><params><param><value><array><data><value>x</value></data></array></value></param></params></methodResponse>'
+  await t.rejects(answering({ body }).getAllProcessInfo(), { code: 'SUPERVISOR_ANSWER', message: /lacks a struct/ })
+})

@@ -1,0 +1,240 @@
+/** A supervisord for the host in memory: groups and their states by the host's clock, and ports its programs answer on. */
+import type { RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
+import type { Response } from '../../core/host/types.ts'
+
+export interface Behaviour {
+  /** Port the program answers HTTP on once it is ready. */
+  readonly port?: number
+  /** Seconds from start to RUNNING; default 0. */
+  readonly startsecs?: number
+  /** Seconds from start to the first HTTP answer; default 0. */
+  readonly readyAfter?: number
+  /** Seconds from the stop signal to the end; default 0. */
+  readonly stopAfter?: number
+  /** Seconds the port stays taken after the end; default 0. */
+  readonly holdsPort?: number
+  /** Seconds from start to its end, and what it is then; default: stays. */
+  readonly dies?: { readonly after: number; readonly as: 'BACKOFF' | 'FATAL' | 'EXITED' | 'again' }
+  /** HTTP status it answers with; default 200. */
+  readonly status?: number
+  /** Fault that starting it gives. */
+  readonly fault?: number
+}
+
+export interface FakeOptions {
+  readonly socket?: string
+  readonly confDir?: string
+  /** Programs that run before the test begins, with the configuration that is in `confDir` then. */
+  readonly running?: readonly string[]
+  readonly stopped?: readonly string[]
+  readonly failing?: readonly string[]
+  /** Default true. */
+  readonly up?: boolean
+  readonly programs?: Readonly<Record<string, Behaviour>>
+}
+
+interface Group {
+  readonly config: string
+  startedAt: number | null
+  stoppedAt: number | null
+  pid: number
+  failing: boolean
+}
+
+interface World {
+  up: boolean
+  readonly groups: Map<string, Group>
+  configuration: Map<string, string>
+  nextPid: number
+}
+
+class Fault extends Error {
+  constructor(
+    readonly code: number,
+    text: string,
+  ) {
+    super(text)
+  }
+}
+
+export class FakeSupervisor {
+  /** For `requests` of a VirtualHost. */
+  readonly requests: RequestHandler
+  private readonly worlds = new WeakMap<VirtualHost, World>()
+  private readonly options: Required<FakeOptions>
+
+  constructor(options: FakeOptions = {}) {
+    const defaults = { socket: '/var/run/supervisor.sock', confDir: '/etc/supervisor/conf.d', running: [], stopped: [], failing: [], up: true, programs: {} }
+    this.options = { ...defaults, ...options }
+    this.requests = ({ socketPath, port, path, body, method }, host) => {
+      const world = this.world(host)
+      if (socketPath === undefined) return this.http(world, host, port ?? 80, path ?? '/')
+      if (!world.up || socketPath !== this.options.socket) return null
+      if (method !== 'POST' || path !== '/RPC2') return { status: 404, headers: {}, body: '' }
+      return rpc(() => this.call(world, host, body ?? ''))
+    }
+  }
+
+  /** What `supervisord -c` does. */
+  startSupervisord(host: VirtualHost): void {
+    const world = this.world(host)
+    world.up = true
+    world.configuration = this.files(host)
+    for (const name of world.configuration.keys()) this.start(world, host, this.add(world, name))
+  }
+
+  /** States by name, as a test looks at them. */
+  states(host: VirtualHost): Record<string, string> {
+    const world = this.world(host)
+    return Object.fromEntries([...world.groups].map(([name, group]) => [name, this.state(host, name, group)]))
+  }
+
+  private world(host: VirtualHost): World {
+    const known = this.worlds.get(host)
+    if (known) return known
+    const { up, running, stopped, failing } = this.options
+    const world: World = { up, groups: new Map(), configuration: this.files(host), nextPid: 100 }
+    this.worlds.set(host, world)
+    for (const name of [...running, ...stopped, ...failing]) {
+      const group = this.add(world, name)
+      if (running.includes(name)) Object.assign(group, { startedAt: 0, pid: world.nextPid++ })
+      group.failing = failing.includes(name)
+    }
+    return world
+  }
+
+  private files(host: VirtualHost): Map<string, string> {
+    const { confDir } = this.options
+    return new Map(
+      host.list(confDir).map((name) => [name.replace(/\.conf$/, ''), host.readText(`${confDir}/${name}`) ?? '']),
+    )
+  }
+
+  private behaviour(name: string): Behaviour {
+    return this.options.programs[name] ?? {}
+  }
+
+  private state(host: VirtualHost, name: string, group: Group): string {
+    const { startsecs = 0, stopAfter = 0, dies } = this.behaviour(name)
+    if (group.failing) return 'BACKOFF'
+    if (group.stoppedAt !== null) return host.clock - group.stoppedAt < stopAfter ? 'STOPPING' : 'STOPPED'
+    if (group.startedAt === null) return 'STOPPED'
+    const age = host.clock - group.startedAt
+    // What ran before the test began is beyond such troubles.
+    if (dies && group.startedAt > 0 && age >= dies.after && dies.as !== 'again') return dies.as
+    return age < startsecs ? 'STARTING' : 'RUNNING'
+  }
+
+  private http(world: World, host: VirtualHost, port: number, path: string): Response | null {
+    for (const [name, group] of world.groups) {
+      const { port: own, readyAfter = 0, stopAfter = 0, holdsPort = 0, status = 200 } = this.behaviour(name)
+      if (own !== port) continue
+      const state = this.state(host, name, group)
+      const held = group.stoppedAt !== null && host.clock - group.stoppedAt < stopAfter + holdsPort
+      if (held) return { status: 503, headers: {}, body: 'stopping' }
+      const up = state === 'RUNNING' || state === 'STARTING'
+      if (up && host.clock - (group.startedAt ?? 0) >= readyAfter) return { status, headers: {}, body: path }
+    }
+    return null
+  }
+
+  private add(world: World, name: string): Group {
+    const group = { config: world.configuration.get(name) ?? '', startedAt: null, stoppedAt: null, pid: 0, failing: false }
+    world.groups.set(name, group)
+    return group
+  }
+
+  private start(world: World, host: VirtualHost, group: Group): void {
+    Object.assign(group, { startedAt: host.clock, stoppedAt: null, pid: world.nextPid++, failing: false })
+  }
+
+  private call(world: World, host: VirtualHost, body: string): unknown {
+    const method = /<methodName>supervisor\.(\w+)</.exec(body)?.[1] ?? ''
+    const [name = ''] = [...body.matchAll(/<param><value><string>([^<]*)</g)].map(([, text]) => text ?? '')
+    const group = () => world.groups.get(name) ?? fault(10, `BAD_NAME: ${name}`)
+    const up = (one: Group) => !['STOPPED', 'EXITED', 'FATAL'].includes(this.state(host, name, one))
+    switch (method) {
+      case 'getState':
+        return { statecode: 1, statename: 'RUNNING' }
+      case 'getAllProcessInfo':
+        return [...world.groups].map(([one, found]) => this.info(host, one, found))
+      case 'reloadConfig':
+        return [this.reload(world, host)]
+      case 'addProcessGroup': {
+        if (world.groups.has(name)) return fault(90, `ALREADY_ADDED: ${name}`)
+        const config = world.configuration.get(name) ?? fault(10, `BAD_NAME: ${name}`)
+        const added = this.add(world, name)
+        if (config.includes('autostart=true')) this.start(world, host, added)
+        return true
+      }
+      case 'removeProcessGroup':
+        if (up(group())) return fault(91, `STILL_RUNNING: ${name}`)
+        return world.groups.delete(name)
+      case 'startProcess': {
+        const { fault: refused } = this.behaviour(name)
+        if (refused !== undefined) return fault(refused, `NO_FILE: can't find command 'x'`)
+        if (up(group())) return fault(60, `ALREADY_STARTED: ${name}`)
+        this.start(world, host, group())
+        return true
+      }
+      case 'stopProcess':
+        if (!up(group()) || this.state(host, name, group()) === 'STOPPING') return fault(70, `NOT_RUNNING: ${name}`)
+        Object.assign(group(), { stoppedAt: host.clock, failing: false })
+        return true
+      case 'readProcessStdoutLog':
+        return `log of ${name}\n`
+      case 'shutdown':
+        world.up = false
+        world.groups.clear()
+        return true
+      default:
+        return fault(1, 'UNKNOWN_METHOD')
+    }
+  }
+
+  private info(host: VirtualHost, name: string, group: Group): Record<string, unknown> {
+    const state = this.state(host, name, group)
+    const { dies } = this.behaviour(name)
+    const again = dies?.as === 'again' && (group.startedAt ?? 0) > 0 && host.clock - (group.startedAt ?? 0) >= dies.after
+    const pid = ['RUNNING', 'STARTING', 'STOPPING'].includes(state) ? group.pid + (again ? 1000 : 0) : 0
+    const spawnerr = state === 'BACKOFF' || state === 'FATAL' ? 'Exited too quickly (process log may have details)' : ''
+    return { name, group: name, statename: state, pid, spawnerr, exitstatus: 0, stdout_logfile: `/var/log/${name}.log`, stderr_logfile: '' }
+  }
+
+  private reload(world: World, host: VirtualHost): string[][] {
+    world.configuration = this.files(host)
+    const now = [...world.configuration]
+    const added = now.filter(([name]) => !world.groups.has(name)).map(([name]) => name)
+    const changed = now.filter(([name, text]) => (world.groups.get(name)?.config ?? text) !== text).map(([name]) => name)
+    return [added, changed, [...world.groups.keys()].filter((name) => !world.configuration.has(name))]
+  }
+}
+
+function fault(code: number, text: string): never {
+  throw new Fault(code, text)
+}
+
+function rpc(work: () => unknown): Response {
+  const wrap = (inner: string) => `<?xml version='1.0'?>\n<methodResponse>\n${inner}\n</methodResponse>\n`
+  let body: string
+  try {
+    body = wrap(`<params>\n<param>\n${encode(work())}\n</param>\n</params>`)
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    body = wrap(`<fault>\n${encode({ faultCode: error.code, faultString: error.message })}\n</fault>`)
+  }
+  return { status: 200, headers: { 'content-type': 'text/xml' }, body }
+}
+
+/** As Python's xmlrpc.client writes it. */
+function encode(value: unknown): string {
+  if (typeof value === 'boolean') return `<value><boolean>${value ? 1 : 0}</boolean></value>`
+  if (typeof value === 'number') return `<value><int>${value}</int></value>`
+  if (typeof value === 'string')
+    return `<value><string>${value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')}</string></value>`
+  if (Array.isArray(value)) return `<value><array><data>\n${value.map(encode).join('\n')}\n</data></array></value>`
+  const members = Object.entries(value as object).map(
+    ([name, item]) => `<member>\n<name>${name}</name>\n${encode(item)}\n</member>`,
+  )
+  return `<value><struct>\n${members.join('\n')}\n</struct></value>`
+}
