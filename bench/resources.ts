@@ -31,7 +31,9 @@ export async function benchResources(options: ResourcesOptions): Promise<Results
   const results = new Results()
   for (const peer of peers) await warmUp(peer, place)
   for (const size of sizes) {
-    const contestants = peers.filter(({ largest }) => options.slow || size <= largest).map((peer) => at(place, peer, size))
+    const contestants = peers
+      .filter(({ largest }) => options.slow || size <= largest)
+      .map((peer) => at(place, peer, size))
     for (let repetition = 0; repetition < repetitions; repetition++) {
       for (const one of contestants) {
         if (one.over) continue

@@ -1,6 +1,6 @@
 /** What recipes of one's own import from `converge-engine`. */
 
-export { z } from 'zod'
+export * as z from 'zod'
 export { type Recipe, type RecipeFunction, type Role, role } from '../core/compile/recipe.ts'
 export type { Host, HostReader } from '../core/host/types.ts'
 export type { ConvergeConfig } from '../core/load/recipes.ts'

@@ -10,9 +10,12 @@ export interface PloneNode extends Attributes {
   readonly run: RunFacts
 }
 
+/** Attributes stay lazy, as the schemas behind them are: only the keys that recipes read are made. */
 export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
-  const attributes = built.attributes as unknown as Attributes & { cpu?: { total?: number } }
-  return { ...attributes, facts: built.facts, cpu: { total: attributes.cpu?.total ?? built.facts.cpu.total }, run }
+  return Object.create(built.attributes as object, {
+    facts: { value: built.facts, enumerable: true },
+    run: { value: run, enumerable: true },
+  }) as PloneNode
 }
 
 /** An absolute path of the attributes, placed below the prefix where there is one. */

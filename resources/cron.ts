@@ -1,5 +1,5 @@
 /** One job of cron: a file of its own in /etc/cron.d, or for an ordinary user a marked block of the crontab. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'

@@ -1,6 +1,6 @@
 /** One directory with its mode and owner, and the parents it needs; or none. */
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'

@@ -5,6 +5,7 @@
  * `dpkg(1)` keep the format stable. What an interrupted dpkg has not merged yet lies in `updates/`, and is looked for.
  */
 import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
 
 export interface InstalledPackage {
   readonly name: string
@@ -18,7 +19,12 @@ export const statusFile = '/var/lib/dpkg/status'
 
 /** All packages dpkg knows of; parsed once for as long as nothing changes. */
 export function installedPackages(host: HostReader): Promise<ReadonlyMap<string, InstalledPackage>> {
-  const size = host.stat(statusFile)?.size ?? 0
+  const size = host.stat(statusFile)?.size
+  if (size === undefined)
+    throw new ConvergeError(`this host has no ${statusFile}: it is neither Debian nor Ubuntu`, {
+      code: 'NOT_DEBIAN',
+      hint: 'install what is needed by the means of this system, and leave the package resource out',
+    })
   // Its size in the key: in a dry run the file itself is part of what is planned.
   return host.cached(`${statusFile} ${size}`, async () =>
     parseStatus(host.readBytes(statusFile)?.toString('latin1') ?? ''),

@@ -1,6 +1,6 @@
 /** One command, run when what it makes is missing, when something it depends on has changed, or every time. */
-import { z } from 'zod'
-import type { Host, HostReader } from '../core/host/types.ts'
+import * as z from 'zod'
+import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration } from '../core/model/units.ts'
@@ -65,6 +65,7 @@ export const execute = defineResource(
       return { creates: creates === undefined ? null : 'present', cause: context.cause, runs: now.runs + 1 }
     },
     async apply(host, props, { desired }, context) {
+      requireAccount(host, props)
       // Counted before it starts: what it did before it was killed is a change for others too.
       host.record(runsOf(context.name), `${desired.runs}`)
       const { command, cwd, user, group, environment, accept, timeout, creates } = props
@@ -92,8 +93,8 @@ function runsOf(name: string): string {
   return `${name} runs`
 }
 
-/** What the run would refuse at once, the dry run tells as well. */
-function requireAccount(host: HostReader | Host, { user }: Props): void {
+/** What a run refuses at once, a dry run tells as well. */
+function requireAccount(host: HostReader, { user }: Props): void {
   if (user === undefined || user === host.self.name) return
   if (host.account(user) === null)
     throw new ConvergeError(`there is no account ${user} on this host`, {

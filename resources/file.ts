@@ -1,5 +1,5 @@
 /** One file with a given content, mode and owner; or none. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'

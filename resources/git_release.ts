@@ -1,5 +1,5 @@
 /** One release: a commit checked out into a directory of its own, with what it shares with other releases linked in. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { digestOf } from '../core/model/json.ts'
 import { Unknown } from '../core/model/reference.ts'

@@ -1,5 +1,5 @@
 /** One group of the system, with the members it has to have; or none. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'

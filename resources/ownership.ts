@@ -1,5 +1,5 @@
 /** Mode, owner and group: the props that files, directories and templates share, and how they are read. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { FileStat, Host, HostReader } from '../core/host/types.ts'
 import { fileMode } from '../core/model/units.ts'
 

@@ -1,5 +1,5 @@
 /** Packages of Debian or Ubuntu, installed by apt-get; or kept away. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CommandResult, Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { nearest } from '../core/model/nearest.ts'

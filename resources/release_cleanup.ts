@@ -1,5 +1,5 @@
 /** Removes releases that are no longer needed, and what killed runs left of others. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'

@@ -1,5 +1,5 @@
 /** Marks a release complete: the last step of its build, after which it may go live. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'

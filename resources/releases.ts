@@ -1,6 +1,6 @@
 /** The model of a releases directory: which releases it holds, which of them counts, which may go. */
 import { posix } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { nearest } from '../core/model/nearest.ts'

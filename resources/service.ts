@@ -1,5 +1,5 @@
 /** Keeps one service running, or stopped. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
 import { duration, seconds } from '../core/model/units.ts'
 import { managerOf, readerOf } from './services/manager.ts'

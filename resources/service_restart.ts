@@ -1,5 +1,5 @@
 /** Restarts services one after the other for what changed, each ready before the next; a restart that is due stays due. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf, sameJson } from '../core/model/json.ts'

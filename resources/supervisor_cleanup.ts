@@ -1,5 +1,5 @@
 /** Takes programs of an app out of supervisord that its recipe no longer declares. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'

@@ -1,6 +1,7 @@
 /** One program's configuration file for supervisord; whether it runs is the concern of service_restart. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
+import { under } from '../core/model/reference.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, fileMode, seconds } from '../core/model/units.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from './file.ts'
@@ -135,6 +136,7 @@ export const supervisor_program = defineResource(
       keep(host, given, now)
     },
     predict: (host, given, { now }) => keep(host, given, now),
+    paths: ({ confDir, name }) => [under(confDir, `${name}.conf`)],
     files: (given) => (given.absent ? [] : [{ ...target(given), content: renderProgram(given) }]),
   },
 )

@@ -1,5 +1,5 @@
 /** Keeps a supervisord of one's own running. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'

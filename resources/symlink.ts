@@ -1,5 +1,5 @@
 /** One symbolic link, switched in one step. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'

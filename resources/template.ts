@@ -1,5 +1,5 @@
 /** A file rendered from a handlebars template; what it does not know is an error, never an empty string. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { applyFileState, fileState, readFileState, wantedFileState } from './file.ts'

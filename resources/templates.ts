@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type Handlebars from 'handlebars'
 import { ConvergeError } from '../core/model/errors.ts'
+import { type Engine, Mistake, makeEngine } from './strict_handlebars.ts'
 
 export interface TemplateProps {
   readonly path: string
@@ -11,16 +12,14 @@ export interface TemplateProps {
   readonly variables: Readonly<Record<string, unknown>>
 }
 
-let engine: typeof Handlebars | undefined
+let engine: Engine | undefined
 const compiled = new Map<string, Handlebars.TemplateDelegate>()
 
 /** Loads handlebars: only runs with templates pay for it. */
 export async function prepareTemplates(): Promise<void> {
   if (engine !== undefined) return
   const { default: handlebars } = await import('handlebars')
-  const own = handlebars.create()
-  for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, helper)
-  engine = own
+  engine = makeEngine(handlebars)
 }
 
 /** Reads a template beside a recipe: `readTemplate(import.meta.url, 'haproxy.cfg.hbs')`. */
@@ -36,10 +35,12 @@ export function renderTemplate({ path, source, name, variables }: TemplateProps)
   try {
     let render = compiled.get(source)
     if (render === undefined) {
-      render = engine.compile(source, { strict: true, noEscape: true, preventIndent: true })
+      render = engine.compile(source)
       compiled.set(source, render)
     }
-    return render(variables)
+    // What is given as undefined is not given.
+    const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined))
+    return render(given)
   } catch (error) {
     throw templateError(error, name ?? path, Object.keys(variables))
   }
@@ -47,14 +48,20 @@ export function renderTemplate({ path, source, name, variables }: TemplateProps)
 
 function templateError(error: unknown, name: string, known: readonly string[]): ConvergeError {
   const message = error instanceof Error ? error.message : String(error)
-  const missing = /^"(.+?)" not defined in .* - (\d+):(\d+)/.exec(message)
+  const place = / - (\d+):(\d+)$/.exec(message)
+  const line = place?.[1] ?? (error instanceof Mistake ? error.line : undefined)
+  const source = { file: name, ...(line === undefined ? {} : { line: Number(line) }) }
+  const missing = /^"(.+?)" not defined in |^Cannot use 'in' operator to search for '(.+?)' in /.exec(message)
   if (missing)
-    return new ConvergeError(`the template ${name} speaks of ${missing[1]}, which is not among its variables`, {
-      code: 'TEMPLATE_ERROR',
-      source: { file: name, line: Number(missing[2]), column: Number(missing[3]) + 1 },
-      hint: `it gets: ${known.length > 0 ? [...known].sort().join(', ') : 'none'}`,
-      cause: error,
-    })
+    return new ConvergeError(
+      `the template ${name} speaks of ${missing[1] ?? missing[2]}, which is not among its variables`,
+      {
+        code: 'TEMPLATE_ERROR',
+        source: place ? { ...source, column: Number(place[2]) + 1 } : source,
+        hint: `it gets: ${known.length > 0 ? [...known].sort().join(', ') : 'none'}`,
+        cause: error,
+      },
+    )
   const parse = /^Parse error on line (\d+):\n([\s\S]*)$/.exec(message)
   if (parse)
     return new ConvergeError(`the template ${name} cannot be read`, {
@@ -64,49 +71,10 @@ function templateError(error: unknown, name: string, known: readonly string[]): 
       hint: 'handlebars wants every {{#block}} closed by {{/block}}, and names without spaces',
       cause: error,
     })
-  return new ConvergeError(`the template ${name} cannot be rendered: ${message}`, {
+  return new ConvergeError(`the template ${name} cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`, {
     code: 'TEMPLATE_ERROR',
-    source: { file: name },
+    source,
+    hint: error instanceof Mistake ? error.hint : undefined,
     cause: error,
   })
-}
-
-/** Values in configuration files are words, numbers and booleans; anything else is a mistake. */
-function word(value: unknown, helper: string): string {
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
-  throw new Error(`${helper} takes a string, a number or a boolean, not ${value === null ? 'null' : typeof value}`)
-}
-
-function words(value: unknown, helper: string): string[] {
-  if (!Array.isArray(value)) throw new Error(`${helper} takes a list, not ${value === null ? 'null' : typeof value}`)
-  return value.map((item) => word(item, helper))
-}
-
-const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
-  /** The items one a line, indented by four spaces, as ini files continue a value. */
-  iniList: (value: unknown) =>
-    words(value, 'iniList')
-      .map((item) => `\n    ${item}`)
-      .join(''),
-  /** Items joined by a separator, a space where none is given. */
-  join: (value: unknown, separator: unknown) =>
-    words(value, 'join').join(typeof separator === 'string' ? separator : ' '),
-  /** In double quotes, with backslashes and quotes escaped. */
-  quote: (value: unknown) => `"${word(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
-  /** In single quotes as a POSIX shell wants it. */
-  shellQuote: (value: unknown) => `'${word(value, 'shellQuote').replaceAll("'", "'\\''")}'`,
-  json: (value: unknown) => JSON.stringify(value),
-  /** `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`: in the order of the keys, whatever order they came in. */
-  eachSorted(this: unknown, map: unknown, options: Handlebars.HelperOptions) {
-    if (typeof map !== 'object' || map === null) throw new Error('eachSorted takes a map')
-    const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    return entries
-      .map(([key, value], index) =>
-        options.fn(value, {
-          data: { ...options.data, key, index, first: index === 0, last: index === entries.length - 1 },
-        }),
-      )
-      .join('')
-  },
-  eq: (a: unknown, b: unknown) => a === b,
 }

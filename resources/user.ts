@@ -1,6 +1,6 @@
 /** One account of the system with its groups, home and shell; or none. */
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Account, Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -190,9 +190,8 @@ function makeHome(host: Host, props: Props): void {
   const account = accountsOf(host).find((one) => one.name === props.name)
   if (!managesHome(props) || account === undefined || host.stat(account.home) !== null) return
   makeParents(host, dirname(account.home))
-  host.makeDirectory(account.home, { mode: '0755' })
   const group = groupsOf(host).find((one) => one.gid === account.gid)
-  host.setOwner(account.home, account.name, group?.name)
+  host.makeDirectory(account.home, { mode: '0755', owner: account.name, group: group?.name })
 }
 
 function makeParents(host: Host, path: string): void {

@@ -8,7 +8,10 @@ export const ansible: Peer = {
   version: () => versionOf('ansible-playbook', '--version'),
   largest: 100,
   prepare(here, { root, directories, files, links }) {
-    put(`${here}/file.j2`, templateText((name) => `{{ item.${name} }}`))
+    put(
+      `${here}/file.j2`,
+      templateText((name) => `{{ item.${name} }}`),
+    )
     put(`${here}/hosts`, 'localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n')
     put(`${here}/ansible.cfg`, `[defaults]\ninventory = ${here}/hosts\nretry_files_enabled = False\n`)
     put(`${here}/state.json`, JSON.stringify({ directories, files, links }))

@@ -24,7 +24,10 @@ export const cfengine: Peer = {
   version: () => versionOf('cf-agent', '--version'),
   largest: Number.POSITIVE_INFINITY,
   prepare(here, { root, directories, files, links }) {
-    put(`${here}/file.mustache`, templateText((name) => `{{&${name}}}`))
+    put(
+      `${here}/file.mustache`,
+      templateText((name) => `{{&${name}}}`),
+    )
     const edited = `edit_template => "${here}/file.mustache", template_method => "mustache"`
     const policy = [
       'bundle agent main\n{\nfiles:',

@@ -8,7 +8,10 @@ export const itamae: Peer = {
   version: () => versionOf('itamae', 'version'),
   largest: 1000,
   prepare(here, { root, directories, files, links }) {
-    put(`${here}/file.erb`, templateText((name) => `<%= @${name} %>`))
+    put(
+      `${here}/file.erb`,
+      templateText((name) => `<%= @${name} %>`),
+    )
     const directory = (path: string, mode: string) => `directory '${path}' do\n  mode '${mode}'\nend`
     const recipe = [
       directory(root, '0755'),

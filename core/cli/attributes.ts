@@ -14,10 +14,10 @@ export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>): P
     return print(attributesJsonSchema(schemas))
   }
   const bare: Arguments = args.defaults ? { configDir: '/nonexistent' } : args
-  const { built, secrets } = await gather({ ...bare, role: args.role ?? [] }, catalogue, undefined, false)
+  const { built } = await gather({ ...bare, role: args.role ?? [] }, catalogue, undefined, false)
   for (const warning of built.warnings) process.stderr.write(`warning: ${warningText(warning)}\n`)
-  if (args.explain === undefined) return print(secrets.maskDeep(built.attributes))
-  const { explain } = await import('../node/explain.ts')
+  const { explain, shownAttributes } = await import('../node/explain.ts')
+  if (args.explain === undefined) return print(shownAttributes(built))
   const explanations = explain(built, args.explain)
   if (args.jsonOutput) return print({ attributes: explanations })
   const paint = picocolors.createColors(args.color ?? useColor(process.stdout))

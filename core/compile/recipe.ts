@@ -141,7 +141,7 @@ export class Recipe<N> implements Scope {
       for (const problem of parsed.problems) this.problems.push(problem.at({ resource: type, source: source() }))
       return { type, key: `invalid ${this.problems.length}` }
     }
-    const key = definition.key(hasReferences ? placeholders(parsed.props) : parsed.props)
+    const key = definition.key(hasReferences ? this.placeholders(parsed.props) : parsed.props)
     const name = `${type} ${key}`
     const resource: Declared = {
       definition,
@@ -163,7 +163,8 @@ export class Recipe<N> implements Scope {
     const { name, options } = resource
     const before = this.byName.get(name)
     if (before !== undefined) {
-      if (sameDeclaration(before, resource)) return
+      const differing = this.differences(before, resource)
+      if (differing.length === 0) return
       const place = before.source()
       this.problems.push(
         new ConvergeError(
@@ -172,7 +173,7 @@ export class Recipe<N> implements Scope {
             code: 'DECLARED_TWICE',
             resource: name,
             source: resource.source(),
-            hint: `one of them has to go, or both have to say the same; they differ in: ${differences(before, resource).join(', ')}`,
+            hint: `one of them has to go, or both have to say the same; they differ in: ${differing.join(', ')}`,
             usage: true,
           },
         ),
@@ -194,6 +195,26 @@ export class Recipe<N> implements Scope {
         )
     this.byName.set(name, resource)
     this.declared.push(resource)
+  }
+
+  /** Props with each reference replaced by what stands for it, e.g. `releases/<release>`: good enough for an identity. */
+  private placeholders(props: unknown): never {
+    return resolveReferences(props, ({ provider, output, transform }) => {
+      const known = this.byName.get(provider)
+      const outputs = known?.definition.implementation.placeholders?.(known.props) as
+        | Record<string, unknown>
+        | undefined
+      const value = outputs?.[output] ?? `<${output} of ${provider}>`
+      return transform ? transform(value as never) : value
+    }) as never
+  }
+
+  private differences(a: Declared, b: Declared): string[] {
+    const [left, right] = [a, b].map((one) => ({
+      ...comparable(one.hasReferences ? this.placeholders(one.props) : one.props),
+      ...comparable(withNames(one.options)),
+    })) as [Record<string, unknown>, Record<string, unknown>]
+    return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => !sameJson(left[key], right[key]))
   }
 
   /** What was declared, or all problems at once. */
@@ -266,26 +287,6 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
     at = typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined
   }
   return at
-}
-
-/** Props with each reference replaced by a text that names it: good enough for an identity. */
-function placeholders(props: unknown): never {
-  return resolveReferences(props, (reference) => {
-    const text = `{${reference.provider}:${reference.output}}`
-    return reference.transform ? reference.transform(text as never) : text
-  }) as never
-}
-
-function sameDeclaration(a: Declared, b: Declared): boolean {
-  return differences(a, b).length === 0
-}
-
-function differences(a: Declared, b: Declared): string[] {
-  const [left, right] = [a, b].map((one) => ({
-    ...comparable(one.hasReferences ? placeholders(one.props) : one.props),
-    ...comparable(withNames(one.options)),
-  })) as [Record<string, unknown>, Record<string, unknown>]
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => !sameJson(left[key], right[key]))
 }
 
 function comparable(value: unknown): Record<string, unknown> {

@@ -177,10 +177,15 @@ export class LocalHost implements Host {
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
     this.changing()
-    fs.mkdirSync(path, { mode: 0o700 })
     const [uid, gid] = this.ids(options.owner, options.group)
-    if (uid !== -1 || gid !== -1) fs.chownSync(path, uid, gid)
-    fs.chmodSync(path, Number.parseInt(options.mode ?? '0755', 8))
+    // What is there already is mkdir's to refuse.
+    if (this.lstat(path) !== null) fs.mkdirSync(path)
+    this.beside(path, (temporary) => {
+      fs.mkdirSync(temporary, { mode: 0o700 })
+      if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
+      fs.chmodSync(temporary, Number.parseInt(options.mode ?? '0755', 8))
+      fs.renameSync(temporary, path)
+    })
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
@@ -314,7 +319,7 @@ export class LocalHost implements Host {
 
   private beside(path: string, work: (temporary: string) => void): void {
     const temporary = this.temporaryName(path)
-    const removeTemporary = () => quietly(() => fs.rmSync(temporary, { force: true }))
+    const removeTemporary = () => quietly(() => fs.rmSync(temporary, { force: true, recursive: true }))
     try {
       try {
         work(temporary)

@@ -18,6 +18,8 @@ export async function request(options: RequestOptions): Promise<Response> {
     const sent = http.request(
       {
         ...target,
+        // A connection of its own: one kept open from the request before may be closed by the server just now.
+        agent: false,
         method: options.method ?? 'GET',
         path: options.path ?? '/',
         headers: { Connection: 'close', ...options.headers },
@@ -95,8 +97,9 @@ export async function fetchInto(url: string, path: string, options: DownloadOpti
   try {
     await pipeline(body, hashing, createWriteStream(path, { flags: 'wx', mode: 0o600 }))
   } catch (error) {
-    // A full disk is told by its own error; what is left is the connection.
-    if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error
+    // A full disk or a missing directory is told by its own error; what is left is the connection.
+    if (error instanceof Error && 'syscall' in error && ['open', 'write', 'close'].includes(`${error.syscall}`))
+      throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConvergeError(`${shown} was cut short: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
   }

@@ -85,17 +85,21 @@ export class VirtualHost implements Host {
     if (this.base) return
     for (const path of ['/', '/etc', '/var', '/var/lib', '/tmp', '/usr', '/usr/bin', '/srv', '/root', '/home', '/run'])
       this.put(path, 'directory', '0755')
+    this.put('/var/lib/dpkg', 'directory', '0755')
+    this.put('/var/lib/dpkg/status', 'file', '0644')
     this.put('/etc/passwd', 'file', '0644', 'root:x:0:0:root:/root:/bin/bash\n')
     this.put('/etc/group', 'file', '0644', 'root:x:0:\n')
   }
 
-  /** Sets up a file for a test; its directories are made. */
-  given(path: string, content: string | { readonly link: string } | null, mode?: string): this {
+  /** Sets up a file (text), directory (null) or link for a test; its directories are made. Not counted as a change. */
+  given(path: string, content: string | { readonly link: string } | null, mode?: string, owner?: string): this {
     for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1))
       if (this.entry(path.slice(0, at)) === null) this.put(path.slice(0, at), 'directory', '0755')
-    if (content === null) this.put(path, 'directory', mode ?? '0755')
-    else if (typeof content === 'string') this.put(path, 'file', mode ?? '0644', content)
-    else this.put(path, 'link', '0777', '', content.link)
+    const account = owner === undefined ? this.self : (this.account(owner) ?? this.self)
+    const ids = [account.uid, account.gid] as const
+    if (content === null) this.put(path, 'directory', mode ?? '0755', '', '', ...ids)
+    else if (typeof content === 'string') this.put(path, 'file', mode ?? '0644', content, '', ...ids)
+    else this.put(path, 'link', '0777', '', content.link, ...ids)
     return this
   }
 
@@ -336,8 +340,17 @@ export class VirtualHost implements Host {
 
   mayBring(after: string, paths: readonly string[]): void {
     this.later = undefined
-    for (const path of paths) if (!this.unknowns.has(path) && this.lstat(path) === null) this.unknown(path, after)
+    for (const path of paths) if (this.isMissing(path)) this.unknown(path, after)
     this.later = after
+  }
+
+  private isMissing(path: string): boolean {
+    try {
+      return this.lstat(path) === null
+    } catch (error) {
+      if (error instanceof NotYetKnown) return false
+      throw error
+    }
   }
 
   private change(what: string): void {

@@ -1,5 +1,5 @@
 /** Durations and sizes as values of their own, so that no bare number has to be guessed at. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A span of time; make one with `seconds(60)`, `minutes(30)`, `milliseconds(5)`. */
 export class Duration {

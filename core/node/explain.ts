@@ -36,8 +36,7 @@ const mask = '********'
  */
 export function explain(node: Node<unknown>, path: string | KeyPath): readonly Explanation[] {
   const keys = typeof path === 'string' ? resolve(node, parsePath(path)) : path
-  const secrets = new Secrets()
-  for (const secret of node.secrets) secrets.add(secret)
+  const secrets = secretsOf(node)
   return leaves(valueAt(node.attributes, keys), keys).map((leaf) => explainLeaf(node, leaf, secrets))
 }
 
@@ -67,9 +66,7 @@ function leaves(value: unknown, path: KeyPath): KeyPath[] {
 }
 
 function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Explanation {
-  const sensitive = isSensitive(node.schemas, path)
-  const show = (value: unknown): unknown =>
-    value === undefined ? undefined : sensitive && value !== null ? mask : secrets.maskDeep(value)
+  const show = (value: unknown): unknown => hide(value, path, node, secrets)
   const origins: Origin[] = []
   node.layers.forEach((layer, index) => {
     if (!sets(node.layers, node.states, index, path)) return
@@ -81,7 +78,29 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
   const standard = defaultAt(node, path)
   if (standard !== undefined || origins.length === 0)
     origins.push({ kind: 'schema', from: 'default', value: show(standard ?? value) })
-  return { path: formatPath(path), value: show(value), sensitive, origins }
+  return { path: formatPath(path), value: show(value), sensitive: isSensitive(node.schemas, path), origins }
+}
+
+/** All attributes as they may be shown: sensitive values masked, however short, and secrets inside other texts as well. */
+export function shownAttributes(node: Node<unknown>): unknown {
+  return hide(node.attributes, [], node, secretsOf(node))
+}
+
+function secretsOf(node: Node<unknown>): Secrets {
+  const secrets = new Secrets()
+  for (const secret of node.secrets) secrets.add(secret)
+  return secrets
+}
+
+function hide(value: unknown, path: KeyPath, node: Node<unknown>, secrets: Secrets): unknown {
+  if (value === null || value === undefined) return value
+  if (path.length > 0 && isSensitive(node.schemas, path)) return mask
+  if (typeof value === 'string') return secrets.mask(value)
+  if (Array.isArray(value)) return value.map((item, index) => hide(item, [...path, index], node, secrets))
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key, hide(child, [...path, key], node, secrets)]),
+  )
 }
 
 /** What would stand there if no layer said anything about it. */

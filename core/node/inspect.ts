@@ -26,13 +26,22 @@ export function inspect(
   const unknown: UnknownKey[] = []
   const secrets = new Set<string>()
   const path: (string | number)[] = []
+  // A stack of a thousand hosts has the same few keys a thousand times.
+  const near = new Map<ReadonlySet<string>, Map<string, string | undefined>>()
+
+  const nearOf = (key: string, names: ReadonlySet<string>): string | undefined => {
+    const known = near.get(names) ?? new Map<string, string | undefined>()
+    near.set(names, known)
+    if (!known.has(key)) known.set(key, nearName(key, [...names]))
+    return known.get(key)
+  }
 
   const visit = (at: unknown, schema: z.core.$ZodType | undefined, secret: boolean): void => {
     if (typeof at !== 'object' || at === null) return note(at, secret)
     if (Array.isArray(at)) return at.forEach((item, index) => void step(index, item, schema, secret))
     const names = schema === undefined ? undefined : knownKeys(schema)
     for (const [key, child] of Object.entries(at)) {
-      if (names !== undefined && !names.includes(key)) tell(key, names, bare(schema!).notes.open === true)
+      if (names !== undefined && !names.has(key)) tell(key, names, bare(schema!).notes.open === true)
       step(key, child, schema, secret)
     }
   }
@@ -45,11 +54,11 @@ export function inspect(
     path.pop()
   }
 
-  const tell = (key: string, names: readonly string[], open: boolean): void => {
-    const near = nearName(key, names)
+  const tell = (key: string, names: ReadonlySet<string>, open: boolean): void => {
+    const meant = nearOf(key, names)
     // Among keys of others a name counts as a slip only where hardly a letter differs: `id` is not meant for `ip`.
-    const slip = near !== undefined && key.length > 4 && distance(inOrder(key), inOrder(near)) <= 2
-    if (slip || !open) unknown.push({ path: [...path, key], near })
+    const slip = meant !== undefined && key.length > 4 && distance(inOrder(key), inOrder(meant)) <= 2
+    if (slip || !open) unknown.push({ path: [...path, key], near: meant })
   }
 
   const note = (scalar: unknown, secret: boolean): void => {
@@ -60,11 +69,11 @@ export function inspect(
     if (found?.[1] !== undefined) secrets.add(found[1])
   }
 
-  const names = Object.keys(schemas)
+  const names = new Set(Object.keys(schemas))
   for (const [key, child] of Object.entries(value)) {
     path.push(key)
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    if (schema === undefined && !foreign.has(key)) unknown.push({ path: [key], near: nearName(key, names) })
+    if (schema === undefined && !foreign.has(key)) unknown.push({ path: [key], near: nearOf(key, names) })
     visit(child, schema, schema !== undefined && bare(schema).notes.sensitive === true)
     path.pop()
   }

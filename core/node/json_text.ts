@@ -23,7 +23,12 @@ export interface ParsedText {
 
 const syntax = { allowTrailingComma: true, disallowComments: false }
 
-/** Plain JSON goes through the engine's own parser, which is ten times faster; positions are worked out when asked for. */
+/**
+ * Plain JSON goes through the parser of the JavaScript engine, which is ten times faster; positions are worked out when
+ * asked for.
+ *
+ * @throws RangeError where it is nested too deeply
+ */
 export function parseJson(given: string): ParsedText {
   const text = given.replace(/^\uFEFF/, '')
   let tree: Node | undefined
@@ -153,7 +158,7 @@ const messages: Readonly<Partial<Record<string, string>>> = {
   InvalidNumberFormat: 'not a number as JSON writes them',
   PropertyNameExpected: 'a key in double quotes is expected',
   ValueExpected: 'a value is expected',
-  ColonExpected: 'a colon is missing after the key',
+  ColonExpected: 'a colon is missing between key and value',
   CommaExpected: 'a comma is missing',
   CloseBraceExpected: 'a closing brace } is missing',
   CloseBracketExpected: 'a closing bracket ] is missing',

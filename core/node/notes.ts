@@ -74,10 +74,15 @@ export function childSchema(schema: Schema, key: string | number): Schema | unde
   return undefined
 }
 
+const names = new WeakMap<Schema, ReadonlySet<string>>()
+
 /** The names an object's schema knows; undefined where it is no object or its keys are the user's own. */
-export function knownKeys(schema: Schema): readonly string[] | undefined {
+export function knownKeys(schema: Schema): ReadonlySet<string> | undefined {
   const { def } = bare(schema).schema._zod
-  return def.type === 'object' ? Object.keys(def.shape) : undefined
+  if (def.type !== 'object') return undefined
+  const known = names.get(schema) ?? new Set(Object.keys(def.shape))
+  names.set(schema, known)
+  return known
 }
 
 /** Whether what stands at a path is never shown. */

@@ -60,7 +60,7 @@ function pointerProblem(key: string, pointer: unknown): OperationProblem | undef
   if (!pointer.startsWith('/'))
     return {
       key,
-      message: `"${key}" starts with a slash`,
+      message: `"${key}" has to start with a slash`,
       hint: `write "/${pointer.replaceAll('.', '/')}"`,
     }
   if (/~(?![01])/.test(pointer))

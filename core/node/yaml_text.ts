@@ -3,6 +3,7 @@ import type { Document, Node, Pair, YAMLError } from 'yaml'
 import type { Locate, ParsedText, Position, TextProblem } from './json_text.ts'
 import type { KeyPath } from './path.ts'
 
+/** @throws RangeError where it is nested too deeply */
 export async function parseYaml(text: string): Promise<ParsedText> {
   const yaml = await import('yaml')
   const counter = new yaml.LineCounter()
@@ -12,6 +13,7 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     const { line, col } = counter.linePos(offset)
     return { line, column: col }
   }
+  if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) throw new RangeError('nested too deeply')
   const problems: TextProblem[] = [...document.errors, ...document.warnings].map((error) => ({
     message: explain(error),
     ...positionOf(error.pos[0]),
@@ -44,15 +46,31 @@ function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {
   return offsets
 }
 
-function explain(error: YAMLError): string {
-  return messages[error.code] ?? error.message.replace(/\.$/, '')
+/** Words of our own, since some of the library's repeat what stands there, which may be a password. */
+function explain({ code, message }: YAMLError): string {
+  if (code === 'MISSING_CHAR' && message.startsWith('Missing closing'))
+    return 'a text does not end: its closing quote is missing'
+  if (code === 'BAD_INDENT' && message.startsWith('Flow'))
+    return 'a closing bracket is missing, or a line inside is not indented'
+  return messages[code] ?? 'this is not YAML'
 }
 
-const messages: Readonly<Partial<Record<string, string>>> = {
-  MULTIPLE_DOCS: 'more than one document in the file: write a file for each',
+const unlikeYaml = 'something that does not belong here: look at the indentation, quotes and brackets'
+
+const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
+  BAD_ALIAS: 'an anchor or alias without a proper name',
+  BAD_DQ_ESCAPE: 'an unknown escape after a backslash',
+  BAD_INDENT: 'an indentation that fits nothing above it',
+  BAD_SCALAR_START: 'a sign that text may start with only in quotes',
+  BLOCK_AS_IMPLICIT_KEY: unlikeYaml,
+  BLOCK_IN_FLOW: 'an indented block inside brackets',
   DUPLICATE_KEY: 'the key stands twice in the same map',
+  MISSING_CHAR: 'a sign is missing: a colon after a key, a comma, a closing bracket or a blank',
+  MULTILINE_IMPLICIT_KEY: 'a key that goes over several lines: a colon or a quote is missing',
+  MULTIPLE_DOCS: 'more than one document in the file: write a file for each',
   TAB_AS_INDENT: 'a tab in the indentation: YAML takes only spaces',
   TAG_RESOLVE_FAILED: 'a tag that is not known here: leave it out',
+  UNEXPECTED_TOKEN: unlikeYaml,
 }
 
 type Yaml = typeof import('yaml')

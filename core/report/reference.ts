@@ -1,5 +1,5 @@
 /** What a resource definition says of itself, for `converge resources` and the reference pages. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { isReference } from '../model/reference.ts'
 import type { AnyDefinition } from '../model/resource.ts'
 import { Duration } from '../model/units.ts'

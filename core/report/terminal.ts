@@ -151,10 +151,12 @@ function summarize(patch: readonly Operation[], hasText: boolean): { symbol: '+'
   const words = rest.map((operation) => {
     const name = operation.path.slice(1).replaceAll('/', '.')
     if (!('value' in operation)) return `${name} removed`
-    const text = typeof operation.value === 'string' ? operation.value : JSON.stringify(operation.value)
+    const plain = typeof operation.value === 'string' ? operation.value : JSON.stringify(operation.value)
+    const text = plain.replace(/\b([0-9a-f]{8})[0-9a-f]{32,}\b/g, '$1')
     return `${name} ${text.length > 60 ? `${text.slice(0, 57)}...` : text}`
   })
-  return { symbol: '~', words: words.join(', ') }
+  const shown = words.slice(0, 3).join(', ')
+  return { symbol: '~', words: words.length > 3 ? `${shown}, …` : shown }
 }
 
 function summary(report: RunReport, paint: ReturnType<typeof picocolors.createColors>): string {

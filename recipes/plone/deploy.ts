@@ -2,7 +2,7 @@
 
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { under } from '../../core/model/reference.ts'
+import { type Input, under } from '../../core/model/reference.ts'
 import type { Check, CommonOptions, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { buildout } from '../../resources/buildout.ts'
@@ -116,8 +116,8 @@ function buildInputs(node: PloneNode, at: Layout): Record<string, string> {
 }
 
 interface BuildOptions {
-  readonly release: Parameters<typeof buildout>[1]['directory']
-  readonly identity: Handle['digest']
+  readonly release: Input<string>
+  readonly identity: Input<string>
   readonly configName: string
   readonly guard: CommonOptions
 }
@@ -167,6 +167,8 @@ export function run(
       confDir: supervisor.confDir,
       logDir: supervisor.logDir,
       socket: supervisor.socket,
+      // Zope ends the requests it is in for INT, and cuts them off for TERM.
+      stopSignal: one.port === undefined ? 'TERM' : 'INT',
       stopWait: seconds(60),
       ...(at.account.user === undefined ? {} : { user: at.account.user }),
       ...guard,
@@ -268,5 +270,14 @@ export type RecordedProgram = {
 }
 
 function recorded({ name, type, command, directory, environment, events, delay, port }: Program): RecordedProgram {
-  return { name, type, command, directory, environment: { ...environment }, events: [...events], delay: delay.ms, port: port ?? null }
+  return {
+    name,
+    type,
+    command,
+    directory,
+    environment: { ...environment },
+    events: [...events],
+    delay: delay.ms,
+    port: port ?? null,
+  }
 }

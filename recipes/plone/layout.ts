@@ -47,7 +47,8 @@ export function layout(node: PloneNode, role: BuildoutRole): Layout {
     releases: `${deployTo}/releases`,
     shared: `${deployTo}/shared`,
     current: `${deployTo}/current`,
-    environment: `${deployTo}/shared/env`,
+    // Scripts of older releases go on using the Python they were built with.
+    environment: `${deployTo}/shared/env${own.python_major_version ? `-${own.python_major_version}` : ''}`,
     owner: node.facts.uid === 0 ? { owner: user, group } : {},
     account: node.facts.uid === 0 ? { user, group } : {},
     system,

@@ -75,8 +75,9 @@ function recordedPrograms(release: Release): readonly Program[] | undefined {
   const { record } = release
   if (typeof record !== 'object' || record === null || !('programs' in record) || !Array.isArray(record.programs))
     return undefined
-  return record.programs.map(
-    ({ delay, port, ...program }) =>
-      ({ ...program, delay: milliseconds(delay), ...(port === null ? {} : { port }) }) as Program,
-  )
+  return (record.programs as RecordedProgram[]).map(({ delay, port, ...program }) => ({
+    ...program,
+    delay: milliseconds(delay),
+    ...(port === null ? {} : { port }),
+  }))
 }

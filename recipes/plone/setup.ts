@@ -19,7 +19,16 @@ const defaultBuildout = '6.0.1'
 
 export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  if (at.system) systemSetup(r, node, at)
+  if (at.system) packagesOf(r, node, at)
+  accounts(r, at)
+  if (at.system)
+    file(r, {
+      path: `/etc/logrotate.d/converge-${at.app}`,
+      content: logrotate(at),
+      mode: '0644',
+      owner: 'root',
+      group: 'root',
+    })
   appDirectories(r, node, at)
   dataDirectories(r, node, at)
   caches(r, node, at)
@@ -43,30 +52,25 @@ function pythonPackages(node: PloneNode, { own }: Layout): Record<string, string
   )
 }
 
-function systemSetup(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const own = at.own.os_packages ?? node.deploy_python.os_packages
-  packages(r, {
-    names: Object.fromEntries([
-      ...basePackages(node, at).map((name) => [name, ''] as const),
-      ...own.map(({ name, version }) => [name, version ?? ''] as const),
-    ]),
-  })
+  const pinned = own.filter(({ version }) => version)
+  packages(r, { names: [...basePackages(node, at), ...own.filter(({ version }) => !version).map(({ name }) => name)] })
+  if (pinned.length > 0)
+    packages(r, { names: Object.fromEntries(pinned.map(({ name, version }) => [name, version ?? ''])) })
+}
+
+/** None for an ordinary user, to whom everything belongs anyway. */
+function accounts(r: Recipe<PloneNode>, at: Layout): void {
   const { owner, group: groupName } = at.owner
   if (groupName !== undefined) group(r, { name: groupName })
-  if (owner !== undefined && owner !== 'root')
-    user(r, {
-      name: owner,
-      group: groupName,
-      home: at.own.home ?? `/home/${owner}`,
-      shell: at.own.shell ?? '/bin/bash',
-      manageHome: true,
-    })
-  file(r, {
-    path: `/etc/logrotate.d/converge-${at.app}`,
-    content: logrotate(at),
-    mode: '0644',
-    owner: 'root',
-    group: 'root',
+  if (owner === undefined || owner === 'root') return
+  user(r, {
+    name: owner,
+    group: groupName,
+    home: at.own.home ?? `/home/${owner}`,
+    shell: at.own.shell ?? '/bin/bash',
+    manageHome: true,
   })
 }
 
@@ -119,7 +123,7 @@ function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
     const { url, user: account, password, path, purge, sha256 } = cache
     archive(r, {
       url,
-      directory: `${at.deployTo}/${path ?? 'shared'}`,
+      into: `${at.deployTo}/${path ?? 'shared'}`,
       ...(account ? { user: account } : {}),
       ...(password ? { password } : {}),
       ...(sha256 ? { sha256 } : {}),

@@ -21,6 +21,7 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Lay
     supervisor.logDir,
     directoryOf(supervisor.config),
     directoryOf(supervisor.socket),
+    directoryOf(supervisor.environment),
   ])
     directory(r, { path, parents: true })
   virtualenv(r, {

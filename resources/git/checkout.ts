@@ -6,7 +6,7 @@ import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { realDirectory } from './inside.ts'
 import { ensureCommit, ensureMirror, hasCommit, type Mirror } from './mirror.ts'
-import { gitFailure, localGit, submoduleRemote, writingGit } from './remote.ts'
+import { gitFailure, localGit, submoduleRemote, writing } from './remote.ts'
 
 export interface Checkout {
   /** An empty directory that is there. */
@@ -168,7 +168,7 @@ function query(host: HostReader, { remote }: Mirror, directory: string, args: re
 }
 
 async function runGit(host: Host, { remote }: Mirror, args: readonly string[], message: string, input?: string) {
-  const { argv, options } = writingGit(remote, args)
+  const { argv, options } = writing(host, localGit(remote, args))
   try {
     await host.run(argv, { ...options, input })
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The props of git_release. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { absolutePath } from '../../core/model/units.ts'
 
 const insidePath = z
@@ -26,10 +26,9 @@ export const gitReleaseProps = z.strictObject({
     ),
   revision: z
     .string()
-    .regex(/^[^\s~^:?*[\\]+$/, {
-      error: 'a branch, a tag, a full ref (refs/…) or a commit, without blanks and ~^:?*[\\',
+    .regex(/^[^-\s~^:?*[\\][^\s~^:?*[\\]*$/, {
+      error: 'a branch, a tag, a full ref (refs/…) or a commit: no dash at its start, no blanks, none of ~^:?*[\\',
     })
-    .regex(/^[^-]/, { error: 'a name that starts with no dash' })
     .default('HEAD')
     .describe('Branch, tag, full ref name, commit (in full or 7 digits of it and more) or HEAD; default HEAD'),
   scmType: z

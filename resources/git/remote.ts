@@ -157,10 +157,13 @@ export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly 
   }
 }
 
-/** The same, writing files: these get the modes of the repository, whatever umask the run was started with. */
-export function writingGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly string[]): Command {
-  const { argv, options } = localGit(remote, args)
-  return { argv: ['sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
+/**
+ * The same command where it writes. It ends with the run, even if that is killed: the next one must not meet it. Files get
+ * the modes of the repository, whatever umask the run was started with.
+ */
+export function writing(host: HostReader, { argv, options }: Command): Command {
+  const bound = host.which('setpriv') === null ? [] : ['setpriv', '--pdeathsig', 'TERM']
+  return { argv: [...bound, 'sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
 }
 
 /** A git command that talks to the remote; secrets go through its environment, never through its arguments. */
@@ -228,6 +231,7 @@ const hints = {
 }
 
 const causes: readonly (readonly [RegExp, string])[] = [
+  [/git: not found/, 'git is not installed: apt-get install git'],
   [/REMOTE HOST IDENTIFICATION HAS CHANGED/, hints.changedHost],
   [/Host key verification failed|host key is known/, hints.knownHosts],
   [/Load key .*(libcrypto|invalid format|passphrase)/, hints.keyText],

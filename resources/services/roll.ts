@@ -120,7 +120,10 @@ export class Roll {
         if (answer === null && (await this.manager.look(name)).pid === pid) return
       }
       if (!(await deadline.pause()))
-        throw new ConvergeError(`it was not ready within ${deadline.limit}${answer === null ? '' : ` (${answer})`}`, down)
+        throw new ConvergeError(
+          `it was not ready within ${deadline.limit}${answer === null ? '' : ` (${answer})`}`,
+          down,
+        )
     }
   }
 

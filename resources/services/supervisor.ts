@@ -1,7 +1,14 @@
 /** Services that supervisord keeps running. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { type ConfigChanges, codeOf, isDown, type ProcessInfo, Supervisor, SupervisorReader } from '../supervisor/client.ts'
+import {
+  type ConfigChanges,
+  codeOf,
+  isDown,
+  type ProcessInfo,
+  Supervisor,
+  type SupervisorReader,
+} from '../supervisor/client.ts'
 import { absent, endOfFile, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
 
 const states: Readonly<Record<string, ServiceStatus['state']>> = {

@@ -1,5 +1,5 @@
 /** What keeps services running, asked and told in one way whatever it is. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { absolutePath } from '../../core/model/units.ts'
 import { systemSocket } from '../supervisor/client.ts'

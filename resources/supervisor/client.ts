@@ -7,15 +7,7 @@ import { decodeAnswer, encodeCall, type Value } from './xmlrpc.ts'
 /** Where Debian's package has it. */
 export const systemSocket = '/var/run/supervisor.sock'
 
-export type ProcessState =
-  | 'STOPPED'
-  | 'STARTING'
-  | 'RUNNING'
-  | 'BACKOFF'
-  | 'STOPPING'
-  | 'EXITED'
-  | 'FATAL'
-  | 'UNKNOWN'
+export type ProcessState = 'STOPPED' | 'STARTING' | 'RUNNING' | 'BACKOFF' | 'STOPPING' | 'EXITED' | 'FATAL' | 'UNKNOWN'
 
 /** One process as supervisord tells of it (getAllProcessInfo). */
 export interface ProcessInfo {
@@ -41,6 +33,14 @@ export interface ConfigChanges {
 }
 
 const callLimit = seconds(30)
+/**
+ * supervisord (4.2.5 and 4.3.0) drops a connection that comes in just when another one ends: it takes the one for the
+ * other where they share a file descriptor.
+ */
+const dropped = new Set(['EPIPE', 'ECONNRESET'])
+const mostTries = 8
+/** No supervisord, or one that is just coming up or going down. */
+const notThere = new Set(['ENOENT', 'ECONNREFUSED', ...dropped])
 
 /** Asks supervisord; changes nothing. */
 export class SupervisorReader {
@@ -106,21 +106,27 @@ export class SupervisorReader {
     parameters: readonly (string | number | boolean)[],
     how: (options: ReturnType<typeof requestOf>) => Promise<Response>,
   ): Promise<Value> {
-    let response: Response
-    try {
-      response = await how(requestOf(this.socket, method, parameters))
-    } catch (error) {
-      throw this.unreachable(error)
-    }
+    const response = await this.reach(() => how(requestOf(this.socket, method, parameters)))
     if (response.status !== 200) throw this.refused(method, response.status)
     const answer = decodeAnswer(response.body)
     if ('value' in answer) return answer.value
     throw faultError(answer.fault, method, parameters)
   }
 
+  /** Every call here may be made twice: what was done already is told by a fault that counts as done. */
+  private async reach(call: () => Promise<Response>): Promise<Response> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await call()
+      } catch (error) {
+        if (tries >= mostTries || !dropped.has(codeOf(error) ?? '')) throw this.unreachable(error)
+      }
+    }
+  }
+
   private unreachable(error: unknown): unknown {
     const code = codeOf(error)
-    if (code === 'ENOENT' || code === 'ECONNREFUSED')
+    if (code !== undefined && notThere.has(code))
       return new ConvergeError(`no supervisord is running at ${this.socket}`, {
         code: 'SUPERVISOR_DOWN',
         hint: 'start it: service supervisor start, or supervisord -c its configuration',
@@ -167,14 +173,14 @@ export class Supervisor extends SupervisorReader {
     return { added: added ?? [], changed: changed ?? [], removed: removed ?? [] }
   }
 
-  /** Takes a group from the configuration as last read; what has autostart starts by itself. */
+  /** Takes a group from the configuration as last read; what has autostart starts by itself. One it has already is fine. */
   async addProcessGroup(name: string): Promise<void> {
-    await this.tell('addProcessGroup', name)
+    await this.unless('SUPERVISOR_ALREADY_ADDED', this.tell('addProcessGroup', name))
   }
 
-  /** Forgets a group; its processes have to be stopped. */
+  /** Forgets a group, whose processes have to be stopped; one it does not know is fine. */
   async removeProcessGroup(name: string): Promise<void> {
-    await this.tell('removeProcessGroup', name)
+    await this.unless('SUPERVISOR_BAD_NAME', this.tell('removeProcessGroup', name))
   }
 
   /** Starts a process and does not wait; one that runs already is fine. */
@@ -189,7 +195,7 @@ export class Supervisor extends SupervisorReader {
 
   /** Stops all programs and supervisord itself. */
   async shutdown(): Promise<void> {
-    await this.tell('shutdown')
+    await this.unless('SUPERVISOR_DOWN', this.tell('shutdown'))
   }
 
   private tell(method: string, ...parameters: readonly (string | number | boolean)[]): Promise<Value> {
@@ -218,7 +224,8 @@ function requestOf(socketPath: string, method: string, parameters: readonly (str
     socketPath,
     method: 'POST',
     path: '/RPC2',
-    headers: { 'Content-Type': 'text/xml' },
+    // One connection for all calls: each that ends is an occasion to drop the next one, see above.
+    headers: { 'Content-Type': 'text/xml', Connection: 'keep-alive' },
     body: encodeCall(`supervisor.${method}`, parameters),
     timeout: callLimit as Duration,
   }

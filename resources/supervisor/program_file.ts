@@ -29,7 +29,7 @@ export const expressible: [(value: string) => boolean, { error: string }] = [
   (value) => !/^['"]|['"]$/.test(value) && !(value.includes("'") && value.includes('"')),
   {
     error:
-      "a value that supervisor can hold: no quote at either end, and not both kinds of quotes within; put such a value into a file that the program reads",
+      'a value that supervisor can hold: no quote at either end, and not both kinds of quotes within; put such a value into a file that the program reads',
   },
 ]
 

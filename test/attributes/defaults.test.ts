@@ -86,7 +86,9 @@ t.test('each attribute has one plain sentence or two, and says what it mirrors',
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^converge(\.|$)|sha256|known_hosts|allow_root|init_commands\.\*\.(type|events|eventlistener|environment)/.test(path)
+      !/^converge(\.|$)|sha256|known_hosts|allow_root|init_commands\.\*\.(type|events|eventlistener|environment)/.test(
+        path,
+      )
     )
       t.match(json['x-mirrors'], /node\[/, path)
   }

@@ -39,8 +39,9 @@ function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): 
     if (verb === 'daemon-reload') return {}
     if (unit === undefined) return { status: 5, stderr: `Unit ${name}.service not found.` }
     if (verb === 'enable' || verb === 'disable') unit.enabled = `${verb}d`
-    if (verb === 'stop') unit.active = 'inactive'
-    if (verb === 'start') Object.assign(unit, { active: unit.starts ?? 'active', pid: (unit.pid ?? 0) + 1 })
+    if (verb === 'stop') Object.assign(unit, { active: 'inactive', sub: 'dead', pid: 0 })
+    if (verb === 'start')
+      Object.assign(unit, { active: unit.starts ?? 'active', sub: 'running', pid: (unit.pid ?? 0) + 1 })
     return {}
   }
 }
@@ -58,15 +59,69 @@ const host = { commands: systemd(units) }
 contract(t, service, [
   { name: 'systemd: up already', props: { name: 'up', enabled: true }, host, given: booted, changes: [] },
   { name: 'systemd: an alias', props: { name: 'up-alias' }, host, given: booted, changes: [] },
-  { name: 'systemd: started and enabled', props: { name: 'down', enabled: true }, host, given: booted, changes: ['replace /enabled = true', 'replace /state = "running"'] },
-  { name: 'systemd: enabled is nobody’s concern where it is not spoken of', props: { name: 'down' }, host, given: booted, changes: ['replace /state = "running"'] },
-  { name: 'systemd: stopped and disabled', props: { name: 'up', action: 'stopped', enabled: false }, host, given: booted, changes: ['replace /enabled = false', 'replace /state = "stopped"'] },
-  { name: 'systemd: one that failed is as good as stopped', props: { name: 'broken', action: 'stopped' }, host, given: booted, changes: [] },
-  { name: 'systemd: one that is not there is as good as stopped', props: { name: 'none', action: 'stopped', enabled: false }, host, given: booted, changes: [] },
-  { name: 'systemd: a loop of restarts is ended', props: { name: 'looping', action: 'stopped' }, host, given: booted, changes: ['replace /state = "stopped"'] },
-  { name: 'systemd: a static unit stays as it is', props: { name: 'fixed', enabled: true }, host, given: booted, changes: ['replace /state = "running"'] },
-  { name: 'systemd: one that fails', props: { name: 'broken' }, host, given: booted, fails: /broken did not come up: it ended right after its start \(exit-code\).*journal of/s },
-  { name: 'systemd: one that is not there', props: { name: 'none' }, host, given: booted, fails: /none did not come up/ },
+  {
+    name: 'systemd: started and enabled',
+    props: { name: 'down', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /enabled = true', 'replace /state = "running"'],
+  },
+  {
+    name: 'systemd: enabled is nobody’s concern where it is not spoken of',
+    props: { name: 'down' },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'systemd: stopped and disabled',
+    props: { name: 'up', action: 'stopped', enabled: false },
+    host,
+    given: booted,
+    changes: ['replace /enabled = false', 'replace /state = "stopped"'],
+  },
+  {
+    name: 'systemd: one that failed is as good as stopped',
+    props: { name: 'broken', action: 'stopped' },
+    host,
+    given: booted,
+    changes: [],
+  },
+  {
+    name: 'systemd: one that is not there is as good as stopped',
+    props: { name: 'none', action: 'stopped', enabled: false },
+    host,
+    given: booted,
+    changes: [],
+  },
+  {
+    name: 'systemd: a loop of restarts is ended',
+    props: { name: 'looping', action: 'stopped' },
+    host,
+    given: booted,
+    changes: ['replace /state = "stopped"'],
+  },
+  {
+    name: 'systemd: a static unit stays as it is',
+    props: { name: 'fixed', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'systemd: one that fails',
+    props: { name: 'broken' },
+    host,
+    given: booted,
+    fails: /broken did not come up: it ended right after its start \(exit-code\).*journal of/s,
+  },
+  {
+    name: 'systemd: one that is not there',
+    props: { name: 'none' },
+    host,
+    given: booted,
+    fails: /none did not come up/,
+  },
   {
     name: 'supervisor: started',
     props: { name: 'a', provider: { kind: 'supervisor' } },
@@ -97,10 +152,30 @@ contract(t, service, [
     host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 1e6 } } }).requests },
     fails: 'a did not stop within 9 s',
   },
-  { name: 'init script: started', props: { name: 'web' }, ...initScripts({ web: false }), changes: ['replace /state = "running"'] },
-  { name: 'init script: stopped', props: { name: 'web', action: 'stopped' }, ...initScripts({ web: true }), changes: ['replace /state = "stopped"'] },
-  { name: 'init script: up already; enabled is left as it is', props: { name: 'web', enabled: true }, ...initScripts({ web: true }), changes: [] },
-  { name: 'init script: one that is not there', props: { name: 'none' }, ...initScripts({}), fails: /there is no service none on this host.*declare the package/s },
+  {
+    name: 'init script: started',
+    props: { name: 'web' },
+    ...initScripts({ web: false }),
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'init script: stopped',
+    props: { name: 'web', action: 'stopped' },
+    ...initScripts({ web: true }),
+    changes: ['replace /state = "stopped"'],
+  },
+  {
+    name: 'init script: up already; enabled is left as it is',
+    props: { name: 'web', enabled: true },
+    ...initScripts({ web: true }),
+    changes: [],
+  },
+  {
+    name: 'init script: one that is not there',
+    props: { name: 'none' },
+    ...initScripts({}),
+    fails: /there is no service none on this host.*declare the package/s,
+  },
 ])
 
 /** Init scripts for the host in memory; a service is up a second after its script said so. */
@@ -108,7 +183,13 @@ function initScripts(services: Readonly<Record<string, boolean>>) {
   const worlds = new WeakMap<VirtualHost, Map<string, number>>()
   const commands: CommandHandler = ([program, name = '', verb], _, host) => {
     if (program !== 'service') return null
-    const world = worlds.get(host) ?? new Map(Object.keys(services).filter((one) => services[one]).map((one) => [one, 0]))
+    const world =
+      worlds.get(host) ??
+      new Map(
+        Object.keys(services)
+          .filter((one) => services[one])
+          .map((one) => [one, 0]),
+      )
     worlds.set(host, world)
     if (verb === 'start') world.set(name, host.clock + 1)
     if (verb === 'stop') world.delete(name)
@@ -120,9 +201,20 @@ function initScripts(services: Readonly<Record<string, boolean>>) {
 
 t.test('systemd is asked once for all of them', async (t) => {
   const seen: string[][] = []
-  const virtual = new VirtualHost({ commands: systemd({ a: { active: 'active', enabled: 'enabled' }, b: { active: 'active', enabled: 'enabled' } }, seen) })
+  const virtual = new VirtualHost({
+    commands: systemd(
+      { a: { active: 'active', enabled: 'enabled' }, b: { active: 'active', enabled: 'enabled' } },
+      seen,
+    ),
+  })
   booted(virtual)
-  const report = await run(planOf((r) => { service(r, { name: 'a' }); service(r, { name: 'b', enabled: true }) }), virtual)
+  const report = await run(
+    planOf((r) => {
+      service(r, { name: 'a' })
+      service(r, { name: 'b', enabled: true })
+    }),
+    virtual,
+  )
   t.equal(report.outcome, 'unchanged')
   t.equal(seen.length, 1)
 })
@@ -133,11 +225,22 @@ t.test('service_restart through systemd', async (t) => {
   booted(virtual)
   const plan = planOf((r) => void service_restart(r, { services: [{ name: 'a' }], provider: { kind: 'systemd' } }))
   t.strictSame(failureOf(await run(plan, virtual)), undefined)
-  t.strictSame(seen.map(([verb]) => verb).filter((verb) => verb !== 'show'), ['daemon-reload', 'stop', 'start'])
+  t.strictSame(
+    seen.map(([verb]) => verb).filter((verb) => verb !== 'show'),
+    ['daemon-reload', 'stop', 'start'],
+  )
   t.equal((await run(plan, virtual)).outcome, 'unchanged')
 })
 
 t.test('enabled cannot be said of a program of supervisor', async (t) => {
   const virtual = new VirtualHost({ requests: new FakeSupervisor({ running: ['a'] }).requests })
-  t.equal((await run(planOf((r) => void service(r, { name: 'a', enabled: true, provider: { kind: 'supervisor' } })), virtual)).outcome, 'unchanged')
+  t.equal(
+    (
+      await run(
+        planOf((r) => void service(r, { name: 'a', enabled: true, provider: { kind: 'supervisor' } })),
+        virtual,
+      )
+    ).outcome,
+    'unchanged',
+  )
 })

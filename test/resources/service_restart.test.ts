@@ -13,14 +13,24 @@ const provider = { kind: 'supervisor' as const }
 const names = ['c1', 'c2', 'c3']
 const ports: Record<string, number> = { c1: 8081, c2: 8082, c3: 8083 }
 const services = names.map((name) => ({ name, ready: { port: ports[name] ?? 0 } }))
-const conf = (text = '') => (host: VirtualHost) => {
-  for (const name of names) host.given(`/etc/supervisor/conf.d/${name}.conf`, `[program:${name}]\nautostart=true\n${text}`)
-}
+const conf =
+  (text = '') =>
+  (host: VirtualHost) => {
+    for (const name of names)
+      host.given(`/etc/supervisor/conf.d/${name}.conf`, `[program:${name}]\nautostart=true\n${text}`)
+  }
 
 /** Behaviours of c1 to c3: slow in every way, with one of them as a test wants it. */
-function fakeOf(special: Record<string, Behaviour> = {}, running = names, options: { stopped?: string[]; failing?: string[] } = {}): FakeSupervisor {
+function fakeOf(
+  special: Record<string, Behaviour> = {},
+  running = names,
+  options: { stopped?: string[]; failing?: string[] } = {},
+): FakeSupervisor {
   const programs = Object.fromEntries(
-    names.map((name) => [name, { port: ports[name] ?? 0, startsecs: 1, readyAfter: 5, stopAfter: 3, holdsPort: 2, ...special[name] }]),
+    names.map((name) => [
+      name,
+      { port: ports[name] ?? 0, startsecs: 1, readyAfter: 5, stopAfter: 3, holdsPort: 2, ...special[name] },
+    ]),
   )
   return new FakeSupervisor({ running, ...options, programs })
 }
@@ -48,7 +58,13 @@ contract(t, service_restart, [
     props: { services, provider },
     given: conf(),
     host: { requests: fakeOf({}, ['c2'], { stopped: ['c1'] }).requests },
-    changes: ['replace /c3/restartedFor', 'replace /c3/state = "running"', 'replace /c2/restartedFor', 'replace /c1/restartedFor', 'replace /c1/state = "running"'],
+    changes: [
+      'replace /c3/restartedFor',
+      'replace /c3/state = "running"',
+      'replace /c2/restartedFor',
+      'replace /c1/restartedFor',
+      'replace /c1/state = "running"',
+    ],
   },
   {
     name: 'without ready running is enough',
@@ -74,7 +90,8 @@ contract(t, service_restart, [
     props: { services: [{ name: 'c1', ready: { port: 8081 } }], provider, deadline: seconds(20) },
     given: conf(),
     host: { requests: fakeOf({ c1: { status: 500 } }).requests },
-    fails: /c1 did not come up: it was not ready within 20 s \(it answered with HTTP status 500\).*run again: it goes on with c1.*log of c1/s,
+    fails:
+      /c1 did not come up: it was not ready within 20 s \(it answered with HTTP status 500\).*run again: it goes on with c1.*log of c1/s,
   },
   {
     name: 'no supervisord',
@@ -98,7 +115,10 @@ contract(t, service_restart, [
   },
 ])
 
-function harness(fake: FakeSupervisor, host?: { requests?: RequestHandler; beforeChange?: (count: number, what: string) => void }) {
+function harness(
+  fake: FakeSupervisor,
+  host?: { requests?: RequestHandler; beforeChange?: (count: number, what: string) => void },
+) {
   const virtual = new VirtualHost({ requests: fake.requests, ...host })
   conf()(virtual)
   const told: string[] = []
@@ -116,7 +136,13 @@ function harness(fake: FakeSupervisor, host?: { requests?: RequestHandler; befor
 
 t.test('it tells what it does, in order', async (t) => {
   const { told, roll } = harness(fakeOf({ c1: { stopAfter: 0 } }))
-  await roll({ delay: seconds(7), services: [{ ...services[0], ready: { port: 8081, warmPaths: ['/a'] } }, { ...services[1], ready: undefined }] })
+  await roll({
+    delay: seconds(7),
+    services: [
+      { ...services[0], ready: { port: 8081, warmPaths: ['/a'] } },
+      { ...services[1], ready: undefined },
+    ],
+  })
   t.strictSame(told, [
     'restarting c1 (1 of 2)',
     'waiting until port 8081 is free for c1',
@@ -146,8 +172,15 @@ t.test('never two down at once, and the next only when the one before answers', 
 })
 
 t.test('the pause is between restarts of running ones only', async (t) => {
-  for (const [running, pauses] of [[names, 2], [['c1', 'c3'], 1], [['c3'], 0], [[], 0]] as const) {
-    const { told, roll } = harness(fakeOf({}, [...running], { stopped: names.filter((name) => !running.includes(name as never)) }))
+  for (const [running, pauses] of [
+    [names, 2],
+    [['c1', 'c3'], 1],
+    [['c3'], 0],
+    [[], 0],
+  ] as const) {
+    const { told, roll } = harness(
+      fakeOf({}, [...running], { stopped: names.filter((name) => !running.includes(name as never)) }),
+    )
     await roll({ delay: seconds(60) })
     t.equal(told.filter((line) => line.startsWith('waiting 60 s')).length, pauses, `${running.join(' ')}`)
   }
@@ -155,8 +188,14 @@ t.test('the pause is between restarts of running ones only', async (t) => {
 
 t.test('a pause of its own', async (t) => {
   const { told, roll } = harness(fakeOf())
-  await roll({ delay: seconds(60), services: [services[0], { ...services[1], delay: seconds(0) }, { ...services[2], delay: seconds(3) }] })
-  t.strictSame(told.filter((line) => / before /.test(line)), ['waiting 3 s before c3'])
+  await roll({
+    delay: seconds(60),
+    services: [services[0], { ...services[1], delay: seconds(0) }, { ...services[2], delay: seconds(3) }],
+  })
+  t.strictSame(
+    told.filter((line) => / before /.test(line)),
+    ['waiting 3 s before c3'],
+  )
 })
 
 t.test('the first that does not come up ends it; the others stay on the old process', async (t) => {
@@ -168,7 +207,15 @@ t.test('the first that does not come up ends it; the others stay on the old proc
     const before = host.clock
     const report = await roll()
     const failure = failureOf(report)
-    t.match(failure, { code: 'SERVICE_DOWN', message: /^c2 did not come up: it ended right after its start.*; restarted before it: c1; left on the old process: c3$/ }, as)
+    t.match(
+      failure,
+      {
+        code: 'SERVICE_DOWN',
+        message:
+          /^c2 did not come up: it ended right after its start.*; restarted before it: c1; left on the old process: c3$/,
+      },
+      as,
+    )
     t.match(failure, { hint: /run again: it goes on with c2/, output: /^line 30\n[^]*line 49$/ })
     t.ok(host.clock - before < 30, 'at once, not at the deadline')
     t.equal(fake.states(host).c3, 'RUNNING')
@@ -188,8 +235,14 @@ t.test('a run goes on where the last one stopped', async (t) => {
   t.match(failureOf(killed), { message: 'killed' })
   broken = false
   const report = await roll()
-  t.strictSame(patchOf(report).map((line) => line.replace(/ =.*/, '')), ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c2/state'])
-  t.strictSame(told.filter((line) => /\d of \d/.test(line)), ['restarting c1 (1 of 3)', 'restarting c2 (2 of 3)', 'starting c2 (1 of 2)', 'restarting c3 (2 of 2)'])
+  t.strictSame(
+    patchOf(report).map((line) => line.replace(/ =.*/, '')),
+    ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c2/state'],
+  )
+  t.strictSame(
+    told.filter((line) => /\d of \d/.test(line)),
+    ['restarting c1 (1 of 3)', 'restarting c2 (2 of 3)', 'starting c2 (1 of 2)', 'restarting c3 (2 of 2)'],
+  )
   t.equal((await roll()).outcome, 'unchanged')
   t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
 })
@@ -199,7 +252,9 @@ t.test('a changed configuration of one restarts that one, with its new group', a
   const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
   const plan = (environment: Record<string, string>) =>
     planOf((r) => {
-      const programs = names.map((name) => supervisor_program(r, { name, command: 'x', environment: name === 'c2' ? environment : {} }))
+      const programs = names.map((name) =>
+        supervisor_program(r, { name, command: 'x', environment: name === 'c2' ? environment : {} }),
+      )
       const all = services.map((one, index) => ({ ...one, configuration: programs[index]?.digest ?? '' }))
       service_restart(r, { services: all, provider })
     })
@@ -235,7 +290,15 @@ t.test('one that was stopped by hand is started again', async (t) => {
   const fake = fakeOf()
   const { host, told, roll } = harness(fake)
   await roll()
-  fake.requests({ socketPath: '/var/run/supervisor.sock', method: 'POST', path: '/RPC2', body: '<methodName>supervisor.stopProcess</methodName><param><value><string>c2</string>' }, host)
+  fake.requests(
+    {
+      socketPath: '/var/run/supervisor.sock',
+      method: 'POST',
+      path: '/RPC2',
+      body: '<methodName>supervisor.stopProcess</methodName><param><value><string>c2</string>',
+    },
+    host,
+  )
   host.clock += 100
   told.length = 0
   await host.sleep(seconds(1))
@@ -248,26 +311,32 @@ t.test('a port that somebody else holds', async (t) => {
   const fake = fakeOf({ c1: { holdsPort: 1e6 } })
   const { roll } = harness(fake)
   t.match(failureOf(await roll({ deadline: seconds(30) })), {
-    message: /^c1 did not come up: port 8081 was still taken by another process after 30 s; left on the old process: c2, c3$/,
+    message:
+      /^c1 did not come up: port 8081 was still taken by another process after 30 s; left on the old process: c2, c3$/,
     hint: /ss -ltnp 'sport = :8081'/,
   })
 })
 
 t.test('a process that does not stop', async (t) => {
   const { roll } = harness(fakeOf({ c1: { stopAfter: 1e6 } }))
-  t.match(failureOf(await roll({ deadline: seconds(30) })), { message: /^c1 did not come up: c1 did not stop within 30 s/ })
+  t.match(failureOf(await roll({ deadline: seconds(30) })), {
+    message: /^c1 did not come up: c1 did not stop within 30 s/,
+  })
 })
 
 t.test('a log of its own is shown', async (t) => {
   const { host, roll } = harness(fakeOf({ c1: { dies: { after: 1, as: 'FATAL' } } }))
   host.given('/srv/var/log/c1.log', 'its own log\n')
-  t.match(failureOf(await roll({ services: [{ ...services[0], log: '/srv/var/log/c1.log' }] })), { output: 'its own log' })
+  t.match(failureOf(await roll({ services: [{ ...services[0], log: '/srv/var/log/c1.log' }] })), {
+    output: 'its own log',
+  })
 })
 
 t.test('a page that does not warm is a warning', async (t) => {
   const fake = fakeOf()
   const { roll } = harness(fake, {
-    requests: (options, host) => (options.path === '/slow' ? { status: 504, headers: {}, body: '' } : fake.requests(options, host)),
+    requests: (options, host) =>
+      options.path === '/slow' ? { status: 504, headers: {}, body: '' } : fake.requests(options, host),
   })
   const report = await roll({ services: [{ name: 'c1', ready: { port: 8081, warmPaths: ['/slow', '/fine'] } }] })
   t.strictSame(failureOf(report), undefined)
@@ -290,7 +359,8 @@ t.test('a further try restarts only what is still due', async (t) => {
 })
 
 t.test('refused at once', async (t) => {
-  const bad = (given: object, message: RegExp) => t.throws(() => planOf((r) => void service_restart(r, { provider, ...given } as never)), { message })
+  const bad = (given: object, message: RegExp) =>
+    t.throws(() => planOf((r) => void service_restart(r, { provider, ...given } as never)), { message })
   bad({ services: [] }, /services/)
   bad({ services: [{ name: 'a' }, { name: 'a' }] }, /each service once/)
   bad({ services: [{ name: 'a b' }] }, /letters, digits/)

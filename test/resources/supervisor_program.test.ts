@@ -22,7 +22,8 @@ redirect_stderr=true
 `
 const withDirectory = (host: VirtualHost) => void host.given('/etc/supervisor/conf.d', null)
 const props = { name: 'site-client1', command: 'bin/run' }
-const running = () => new FakeSupervisor({ running: ['site-client1', 'other'], programs: { 'site-client1': { stopAfter: 30 } } })
+const running = () =>
+  new FakeSupervisor({ running: ['site-client1', 'other'], programs: { 'site-client1': { stopAfter: 30 } } })
 
 contract(t, supervisor_program, [
   {
@@ -82,7 +83,10 @@ redirect_stderr=true
     then: (t, host) => {
       const text = host.readText(path) ?? ''
       t.match(text, '[eventlistener:site-client1]\ncommand=bin/run\nevents=TICK_60,PROCESS_STATE\n')
-      t.match(text, 'stderr_logfile=/var/log/site-client1.log\nstderr_logfile_maxbytes=10485760\nstderr_logfile_backups=5\nstdout_logfile=NONE\n')
+      t.match(
+        text,
+        'stderr_logfile=/var/log/site-client1.log\nstderr_logfile_maxbytes=10485760\nstderr_logfile_backups=5\nstdout_logfile=NONE\n',
+      )
       t.notMatch(text, 'redirect_stderr')
     },
   },
@@ -98,11 +102,19 @@ redirect_stderr=true
     then: (t, host) => {
       t.match(host.readText(path), 'command=run %%d %(here).0s;x "# y" %(here).0s#z a;b\n')
       t.match(host.readText(path), 'directory=/srv/100%% %(here).0s;sure\n')
-      t.match(host.readText(path), `environment=A='say "hi" now',B="it's 5%%",C="a %(here).0s;b %(here).0s#c d;e",D=";x",E='{"a": 1}'\n`)
+      t.match(
+        host.readText(path),
+        `environment=A='say "hi" now',B="it's 5%%",C="a %(here).0s;b %(here).0s#c d;e",D=";x",E='{"a": 1}'\n`,
+      )
     },
   },
   { name: 'left alone where it is right', props, given: (host) => host.given(path, minimal, '0600'), changes: [] },
-  { name: 'a wider mode is narrowed', props, given: (host) => host.given(path, minimal), changes: ['replace /mode = "0600"'] },
+  {
+    name: 'a wider mode is narrowed',
+    props,
+    given: (host) => host.given(path, minimal),
+    changes: ['replace /mode = "0600"'],
+  },
   { name: 'its directory has to be there', props, fails: /no such file or directory/ },
   {
     name: 'absent: stopped, forgotten, and the file removed last',
@@ -129,19 +141,34 @@ redirect_stderr=true
     given: (host) => host.given(path, minimal, '0600'),
     then: (t, host) => t.equal(host.lstat(path), null),
   },
-  { name: 'absent already: supervisord is not asked', props: { name: 'site-client1', absent: true }, given: withDirectory, changes: [] },
+  {
+    name: 'absent already: supervisord is not asked',
+    props: { name: 'site-client1', absent: true },
+    given: withDirectory,
+    changes: [],
+  },
 ])
 
 t.test('absent: the others are left alone', async (t) => {
   const fake = running()
   const host = new VirtualHost({ requests: fake.requests }).given(path, minimal, '0600')
-  await run(planOf((r) => void supervisor_program(r, { name: 'site-client1', absent: true })), host)
+  await run(
+    planOf((r) => void supervisor_program(r, { name: 'site-client1', absent: true })),
+    host,
+  )
   t.strictSame(fake.states(host), { other: 'RUNNING' })
 })
 
 t.test('a fault of supervisord is told, and the file stays', async (t) => {
-  const host = new VirtualHost({ requests: () => ({ status: 500, headers: {}, body: '' }) }).given(path, minimal, '0600')
-  const report = await run(planOf((r) => void supervisor_program(r, { name: 'site-client1', absent: true })), host)
+  const host = new VirtualHost({ requests: () => ({ status: 500, headers: {}, body: '' }) }).given(
+    path,
+    minimal,
+    '0600',
+  )
+  const report = await run(
+    planOf((r) => void supervisor_program(r, { name: 'site-client1', absent: true })),
+    host,
+  )
   t.match(failureOf(report), { code: 'SUPERVISOR_ANSWER', message: /HTTP status 500/ })
   t.equal(host.readText(path), minimal)
 })

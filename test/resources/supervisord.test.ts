@@ -22,10 +22,30 @@ const silent = new FakeSupervisor({ up: false, socket: '/other.sock' })
 
 contract(t, supervisord, [
   { name: 'runs already', props: { config }, host: hostWith(new FakeSupervisor()), changes: [] },
-  { name: 'started', props: { config }, host: hostWith(new FakeSupervisor({ up: false })), changes: ['replace /running = true'] },
-  { name: 'stopped', props: { config, action: 'stopped' }, host: hostWith(new FakeSupervisor({ running: ['a'] })), changes: ['replace /running = false'] },
-  { name: 'stopped already', props: { config, action: 'stopped' }, host: hostWith(new FakeSupervisor({ up: false })), changes: [] },
-  { name: 'a configuration it does not take', props: { config }, host: hostWith(new FakeSupervisor({ up: false }), 2), fails: /could not find config file/ },
+  {
+    name: 'started',
+    props: { config },
+    host: hostWith(new FakeSupervisor({ up: false })),
+    changes: ['replace /running = true'],
+  },
+  {
+    name: 'stopped',
+    props: { config, action: 'stopped' },
+    host: hostWith(new FakeSupervisor({ running: ['a'] })),
+    changes: ['replace /running = false'],
+  },
+  {
+    name: 'stopped already',
+    props: { config, action: 'stopped' },
+    host: hostWith(new FakeSupervisor({ up: false })),
+    changes: [],
+  },
+  {
+    name: 'a configuration it does not take',
+    props: { config },
+    host: hostWith(new FakeSupervisor({ up: false }), 2),
+    fails: /could not find config file/,
+  },
   {
     name: 'a socket that does not come',
     props: { config, deadline: seconds(5), log: '/var/log/supervisord.log' },

@@ -1,6 +1,7 @@
 /** A supervisord for the host in memory: groups and their states by the host's clock, and ports its programs answer on. */
-import type { RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
+
 import type { Response } from '../../core/host/types.ts'
+import type { RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
 
 export interface Behaviour {
   /** Port the program answers HTTP on once it is ready. */
@@ -64,7 +65,15 @@ export class FakeSupervisor {
   private readonly options: Required<FakeOptions>
 
   constructor(options: FakeOptions = {}) {
-    const defaults = { socket: '/var/run/supervisor.sock', confDir: '/etc/supervisor/conf.d', running: [], stopped: [], failing: [], up: true, programs: {} }
+    const defaults = {
+      socket: '/var/run/supervisor.sock',
+      confDir: '/etc/supervisor/conf.d',
+      running: [],
+      stopped: [],
+      failing: [],
+      up: true,
+      programs: {},
+    }
     this.options = { ...defaults, ...options }
     this.requests = ({ socketPath, port, path, body, method }, host) => {
       const world = this.world(host)
@@ -139,7 +148,13 @@ export class FakeSupervisor {
   }
 
   private add(world: World, name: string): Group {
-    const group = { config: world.configuration.get(name) ?? '', startedAt: null, stoppedAt: null, pid: 0, failing: false }
+    const group = {
+      config: world.configuration.get(name) ?? '',
+      startedAt: null,
+      stoppedAt: null,
+      pid: 0,
+      failing: false,
+    }
     world.groups.set(name, group)
     return group
   }
@@ -195,17 +210,29 @@ export class FakeSupervisor {
   private info(host: VirtualHost, name: string, group: Group): Record<string, unknown> {
     const state = this.state(host, name, group)
     const { dies } = this.behaviour(name)
-    const again = dies?.as === 'again' && (group.startedAt ?? 0) > 0 && host.clock - (group.startedAt ?? 0) >= dies.after
+    const again =
+      dies?.as === 'again' && (group.startedAt ?? 0) > 0 && host.clock - (group.startedAt ?? 0) >= dies.after
     const pid = ['RUNNING', 'STARTING', 'STOPPING'].includes(state) ? group.pid + (again ? 1000 : 0) : 0
     const spawnerr = state === 'BACKOFF' || state === 'FATAL' ? 'Exited too quickly (process log may have details)' : ''
-    return { name, group: name, statename: state, pid, spawnerr, exitstatus: 0, stdout_logfile: `/var/log/${name}.log`, stderr_logfile: '' }
+    return {
+      name,
+      group: name,
+      statename: state,
+      pid,
+      spawnerr,
+      exitstatus: 0,
+      stdout_logfile: `/var/log/${name}.log`,
+      stderr_logfile: '',
+    }
   }
 
   private reload(world: World, host: VirtualHost): string[][] {
     world.configuration = this.files(host)
     const now = [...world.configuration]
     const added = now.filter(([name]) => !world.groups.has(name)).map(([name]) => name)
-    const changed = now.filter(([name, text]) => (world.groups.get(name)?.config ?? text) !== text).map(([name]) => name)
+    const changed = now
+      .filter(([name, text]) => (world.groups.get(name)?.config ?? text) !== text)
+      .map(([name]) => name)
     return [added, changed, [...world.groups.keys()].filter((name) => !world.configuration.has(name))]
   }
 }

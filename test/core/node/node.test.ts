@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { type Attributes, attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { environmentLayer } from '../../../core/node/environment.ts'
-import { explain } from '../../../core/node/explain.ts'
+import { explain, shownAttributes } from '../../../core/node/explain.ts'
 import { type Facts, gatherFacts } from '../../../core/node/facts.ts'
 import { type Layer, type LayerKind, objectLayer, parseLayer } from '../../../core/node/layers.ts'
 import { buildNode } from '../../../core/node/node.ts'
@@ -406,6 +406,34 @@ t.test('explain hides what is inside a list, or in an address', async (t) => {
   const text = JSON.stringify([explain(node, 'deploy'), explain(node, 'plone_instances')])
   t.notMatch(text, /hidden/)
   t.match(text, /role zeo-client/)
+})
+
+t.test('attributes as they may be shown', async (t) => {
+  const node = build(
+    await json({
+      haproxy: { stats_password: 'pw' },
+      deploy: {
+        site: {
+          scm: { password: 12, repository: 'https://me:t0ken@x/y' },
+          domains: ['a'],
+          environment: { API_KEY: 'abc' },
+        },
+      },
+      deploy_buildout: { cache_archives: [{ url: 'u', path: 'shared', password: 'x' }] },
+    }),
+  )
+  t.match(shownAttributes(node), {
+    haproxy: { stats_password: '********', stats_user: 'opsworks' },
+    deploy: {
+      site: {
+        scm: { password: '********', repository: 'https://me:********@x/y' },
+        domains: ['a'],
+        environment: { API_KEY: '********' },
+      },
+    },
+    deploy_buildout: { cache_archives: [{ url: 'u', password: '********' }] },
+    plone_instances: { per_cpu: 2, relstorage: { db: { password: null } } },
+  })
 })
 
 t.test('facts of this host', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { ConvergeError } from '../../../core/model/errors.ts'
 import type { Response } from '../../../core/host/types.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
+import { ConvergeError } from '../../../core/model/errors.ts'
 import { Supervisor, SupervisorReader } from '../../../resources/supervisor/client.ts'
 import { FakeSupervisor } from '../../support/fake_supervisor.ts'
 
@@ -27,19 +27,35 @@ t.test('one call answers for all, until something changes', async (t) => {
     },
   })
   const supervisor = new Supervisor(host, socket)
-  const [first, second] = await Promise.all([supervisor.getAllProcessInfo(), new SupervisorReader(host, socket).getAllProcessInfo()])
-  t.strictSame(first.map(({ name, group, state }) => [name, group, state]), [['a', 'a', 'RUNNING'], ['b', 'b', 'RUNNING']])
+  const [first, second] = await Promise.all([
+    supervisor.getAllProcessInfo(),
+    new SupervisorReader(host, socket).getAllProcessInfo(),
+  ])
+  t.strictSame(
+    first.map(({ name, group, state }) => [name, group, state]),
+    [
+      ['a', 'a', 'RUNNING'],
+      ['b', 'b', 'RUNNING'],
+    ],
+  )
   t.equal(first, second)
   t.equal(calls, 1)
   await supervisor.stopProcess('a')
-  t.strictSame((await supervisor.getAllProcessInfo()).map(({ state }) => state), ['STOPPED', 'RUNNING'])
+  t.strictSame(
+    (await supervisor.getAllProcessInfo()).map(({ state }) => state),
+    ['STOPPED', 'RUNNING'],
+  )
   t.equal(calls, 3)
 })
 
 t.test('no supervisord is not a fault', async (t) => {
   const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ up: false }).requests }), socket)
   t.equal(await supervisor.getState(), null)
-  await t.rejects(supervisor.getAllProcessInfo(), { code: 'SUPERVISOR_DOWN', message: /no supervisord is running at/, hint: /start it/ })
+  await t.rejects(supervisor.getAllProcessInfo(), {
+    code: 'SUPERVISOR_DOWN',
+    message: /no supervisord is running at/,
+    hint: /start it/,
+  })
   await t.rejects(supervisor.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
 })
 
@@ -49,14 +65,27 @@ t.test('a socket of somebody else', async (t) => {
 })
 
 t.test('faults in plain words', async (t) => {
-  const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], programs: { a: { fault: 20 } } }).requests }), socket)
-  await t.rejects(supervisor.stopProcess('b'), { code: 'SUPERVISOR_BAD_NAME', message: 'supervisord refused stopProcess of b: it knows no such program', hint: /\[include\]/ })
-  await t.rejects(supervisor.startProcess('a'), { code: 'SUPERVISOR_NO_FILE', message: "supervisord refused startProcess of a: the file is not there (can't find command 'x')" })
+  const supervisor = new Supervisor(
+    new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], programs: { a: { fault: 20 } } }).requests }),
+    socket,
+  )
+  await t.rejects(supervisor.stopProcess('b'), {
+    code: 'SUPERVISOR_BAD_NAME',
+    message: 'supervisord refused stopProcess of b: it knows no such program',
+    hint: /\[include\]/,
+  })
+  await t.rejects(supervisor.startProcess('a'), {
+    code: 'SUPERVISOR_NO_FILE',
+    message: "supervisord refused startProcess of a: the file is not there (can't find command 'x')",
+  })
   await t.rejects(supervisor.removeProcessGroup('a'), { code: 'SUPERVISOR_STILL_RUNNING' })
 })
 
 t.test('starting what runs and stopping what does not is fine', async (t) => {
-  const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], stopped: ['b'] }).requests }), socket)
+  const supervisor = new Supervisor(
+    new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], stopped: ['b'] }).requests }),
+    socket,
+  )
   await t.resolves(supervisor.startProcess('a'))
   await t.resolves(supervisor.stopProcess('b'))
 })
@@ -66,6 +95,7 @@ t.test('answers that are none', async (t) => {
   await t.rejects(answering({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /rpcinterface/ })
   await t.rejects(answering({ status: 500 }).getState(), { message: /HTTP status 500/ })
   await t.rejects(answering({ body: '<html>' }).getState(), { code: 'SUPERVISOR_ANSWER' })
-  const body = '<methodResponse><params><param><value><array><data><value>x</value></data></array></value></param></params></methodResponse>'
+  const body =
+    '<methodResponse><params><param><value><array><data><value>x</value></data></array></value></param></params></methodResponse>'
   await t.rejects(answering({ body }).getAllProcessInfo(), { code: 'SUPERVISOR_ANSWER', message: /lacks a struct/ })
 })

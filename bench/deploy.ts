@@ -1,0 +1,82 @@
+/** A deploy of 3,000 files by converge, by Capistrano over ssh to this host, and by nothing but git and tar. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { capistrano } from './capistrano.ts'
+import { type Command, measure } from './measure.ts'
+import { apart, recipe } from './peers/converge.ts'
+import { put, versionOf } from './peers/types.ts'
+import { programsOf } from './processes.ts'
+import { Repository } from './repository.ts'
+import { Results } from './results.ts'
+import { hasSshd, type Sshd, startSshd } from './sshd.ts'
+
+export const deployPhases = ['first', 'changed', 'unchanged'] as const
+
+export interface DeployResults {
+  readonly results: Results
+  /** MB in the repository. */
+  readonly size: number
+  /** What an unchanged deploy of converge runs; null where strace cannot tell. */
+  readonly programs: readonly string[] | null
+  readonly missing: readonly string[]
+}
+
+interface Deployer {
+  readonly name: string
+  readonly command: Command
+  readonly target: string
+  readonly current: string
+}
+
+export async function benchDeploy(
+  program: string,
+  repetitions: number,
+  place: string,
+  tell: (text: string) => void,
+): Promise<DeployResults> {
+  const here = `${place}/deploy`
+  for (const name of ['work', 'cap', 'converge/etc']) mkdirSync(`${here}/${name}`, { recursive: true })
+  const repository = new Repository(here)
+  const hasCap = versionOf('cap', '--version') !== null
+  const missing = [...(hasCap ? [] : ['capistrano']), ...(hasSshd() ? [] : ['openssh-server'])]
+  const sshd = missing.length === 0 ? await startSshd(here) : null
+  try {
+    const deployers = deployersOf(program, here, repository.bare, sshd)
+    const results = new Results()
+    for (let repetition = 0; repetition < repetitions; repetition++) {
+      tell(`deploy, ${repetition + 1} of ${repetitions}`)
+      for (const phase of deployPhases) {
+        if (phase === 'changed') repository.change()
+        for (const one of deployers) {
+          if (phase === 'first') rmSync(one.target, { recursive: true, force: true })
+          spawnSync('sync')
+          results.add([phase, one.name], await measure(one.command, place, `${here}/log`, 300))
+          repository.verify(one.current)
+        }
+      }
+    }
+    const own = deployers.find(({ name }) => name === 'converge')
+    const programs = own === undefined ? null : programsOf(own.command, place, `${here}/trace`)
+    return { results, size: repository.size, programs, missing }
+  } finally {
+    sshd?.stop()
+  }
+}
+
+function deployersOf(program: string, here: string, repository: string, sshd: Sshd | null): Deployer[] {
+  const own = `${here}/converge`
+  const at = (name: string, target: string) => ({ name, target, current: `${target}/current` })
+  const converge = at('converge', `${here}/target-converge`)
+  const cap = at('capistrano', `${here}/target-cap`)
+  const tar = at('git archive, tar', `${here}/target-tar`)
+  put(`${own}/node.json`, JSON.stringify({ bench: { target: converge.target, repository } }))
+  const inputs = ['--role', 'bench-deploy', '--recipes', recipe('deploy_recipe.ts'), '--json', `${own}/node.json`]
+  const bare = 'rm -rf "$1" && mkdir -p "$1" && git --git-dir="$2" archive main | tar -x -C "$1"'
+  return [
+    { ...converge, command: { argv: [process.execPath, program, ...inputs, ...apart(own)] } },
+    ...(sshd === null
+      ? []
+      : [{ ...cap, command: capistrano(`${here}/cap`, { repository, target: cap.target }, sshd) }]),
+    { ...tar, command: { argv: ['sh', '-c', bare, 'sh', tar.current, repository] } },
+  ]
+}

@@ -1,0 +1,100 @@
+/** `npm run bench`: measures converge beside other tools, and says which targets are met. */
+import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { benchDeploy } from './deploy.ts'
+import { describeMachine } from './machine.ts'
+import { killAll } from './measure.ts'
+import { ansible } from './peers/ansible.ts'
+import { cfengine } from './peers/cfengine.ts'
+import { converge } from './peers/converge.ts'
+import { floor } from './peers/floor.ts'
+import { itamae } from './peers/itamae.ts'
+import { puppet } from './peers/puppet.ts'
+import { report } from './report.ts'
+import { benchResources } from './resources.ts'
+import { benchStartup } from './startup.ts'
+
+const usage = `npm run bench -- [options]
+  --only NAME     only resources, startup or deploy; or only this tool; repeatable
+  --sizes N,N     numbers of resources, multiples of ten   default: 100,1000,10000
+  --reps N        repetitions                              default: 5
+  --quick         --sizes 100,1000 --reps 3
+  --slow          also sizes at which a tool takes minutes
+  --program FILE  the converge to measure                  default: dist/converge.mjs
+  --output FILE   where the table goes                     default: bench/results.md; with --only nowhere`
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const parts = ['resources', 'startup', 'deploy']
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      sizes: { type: 'string' },
+      reps: { type: 'string' },
+      quick: { type: 'boolean' },
+      slow: { type: 'boolean' },
+      program: { type: 'string' },
+      output: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  })
+  const only = values.only?.flatMap((names) => names.split(','))
+  const sizes = (values.sizes ?? (values.quick ? '100,1000' : '100,1000,10000')).split(',').map(Number)
+  const repetitions = Number(values.reps ?? (values.quick ? 3 : 5))
+  if (sizes.some((size) => !(size > 0 && size % 10 === 0)) || !(repetitions > 0)) throw new Error(usage)
+  const program = resolve(values.program ?? here('../dist/converge.mjs'))
+  const output = values.output ?? (only ? null : here('results.md'))
+  return { only, sizes, repetitions, program, output, slow: values.slow === true, help: values.help === true }
+}
+
+async function main(): Promise<void> {
+  const { only, sizes, repetitions, program, output, slow, help } = options()
+  if (help) return console.log(usage)
+  if (!fs.existsSync(program)) throw new Error(`${program} is not there: npm run build`)
+  const all = [floor, converge(program), cfengine, puppet, itamae, ansible].map((peer) => ({
+    peer,
+    version: peer.version(),
+  }))
+  const names = [...parts, ...all.map(({ peer }) => shortName(peer.name))]
+  const unknown = only?.find((name) => !names.includes(name))
+  if (unknown) throw new Error(`--only ${unknown}: there are ${names.join(', ')}`)
+  const chosen = all.filter(({ peer }) => only?.includes(shortName(peer.name)))
+  const wants = (part: string) => only === undefined || only.includes(part)
+  const peers = (chosen.length > 0 ? chosen : all).flatMap(({ peer, version }) => (version === null ? [] : [peer]))
+
+  const place = fs.realpathSync(fs.mkdtempSync(`${tmpdir()}/converge-bench-`))
+  const clean = () => {
+    killAll()
+    fs.rmSync(place, { recursive: true, force: true })
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      clean()
+      process.exit(1)
+    })
+  const tell = (text: string) => process.stderr.write(`${text}\n`)
+  try {
+    const machine = describeMachine(place)
+    const startup = wants('startup') ? await benchStartup(program, repetitions * 4, place) : undefined
+    const deploy = wants('deploy') ? await benchDeploy(program, repetitions, place, tell) : undefined
+    const resources =
+      wants('resources') || chosen.length > 0
+        ? await benchResources({ peers, sizes, repetitions, slow, place, tell })
+        : undefined
+    const text = report({ resources, startup, deploy }, machine, all)
+    process.stdout.write(text)
+    if (output !== null) fs.writeFileSync(output, text)
+  } finally {
+    clean()
+  }
+}
+
+function shortName(name: string): string {
+  return name.split(' ')[0] ?? name
+}
+
+await main()

@@ -1,0 +1,175 @@
+/** What an archive holds, fetched and unpacked into a directory as a whole or not at all. */
+import { basename, dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { absolutePath } from '../core/model/units.ts'
+import { unpack } from './unpack.ts'
+
+const props = z.strictObject({
+  into: absolutePath.describe('Directory the content goes to; the one that holds it has to be there'),
+  url: z
+    .string()
+    .regex(/^(https?:\/\/[^\s/]+|file:\/\/\/|\/)\S*$/, { error: 'an http, https or file URL, or an absolute path' })
+    .describe('Where the archive is: tar, plain or compressed by gzip, bzip2 or xz, or zip; told by its content'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, { error: '64 hexadecimal digits' })
+    .optional()
+    .describe('Digest the archive must have; default: not checked'),
+  user: z.string().optional().describe('Account at the server, for basic authentication'),
+  password: z.string().optional().describe('Its password; never shown'),
+  strip: z.int().min(0).optional().describe('Leading parts of the path taken off each member; default 0'),
+  purge: z
+    .boolean()
+    .optional()
+    .describe(
+      'Empty the directory and unpack anew when url, sha256 or what `when` lists has changed; default false: a directory with anything in it is left alone',
+    ),
+  owner: z.string().min(1).optional().describe('Account that owns what is unpacked; default: the account of the run'),
+  group: z.string().min(1).optional().describe('Group that owns it; default: the group of the run'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  kind: z.enum(['absent', 'empty', 'filled', 'link', 'file', 'other']),
+  /** Digest of where the content came from; only with `purge` does it matter. */
+  source: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+export const archive = defineResource(
+  {
+    type: 'archive',
+    doc: 'Unpacks an archive into a directory that is empty or missing; with `purge` anew whenever its source changes.',
+    mirrors: 'cookbook: deploy_buildout.cache_archives; tar(1), unzip(1)',
+    examples: [
+      { url: 'https://example.org/eggs.tar.gz', into: '/srv/www/site/shared/eggs', owner: 'deploy' },
+      { url: '/var/tmp/solr.tgz', into: '/opt/solr', strip: 1, purge: true },
+    ],
+    key: (props) => props.into,
+    props,
+    state,
+    when: 'cause',
+  },
+  {
+    read(host, props, context): State {
+      for (const secret of [props.password, sourceOf(props).password]) if (secret) context.secret(secret)
+      return { kind: kindOf(host, props), source: props.purge ? host.recorded(context.name) : null }
+    },
+    desired(props, now, context): State {
+      const source = props.purge ? digestOf([props.url, props.sha256?.toLowerCase() ?? null, context.cause]) : null
+      if (now.kind === 'filled' && now.source === source) return now
+      if (now.kind === 'link' || now.kind === 'file' || now.kind === 'other')
+        throw new ConvergeError(`${props.into} is a ${now.kind}, and a directory is to be there`, {
+          code: 'IN_THE_WAY',
+          hint: now.kind === 'link' ? 'give the directory it points to itself' : 'move it away',
+        })
+      return { kind: 'filled', source }
+    },
+    async apply(host, props, { desired }, context) {
+      const parent = checked(host, props)
+      const beside = (what: string) => `${parent}/.${basename(props.into)}.converge-${what}`
+      const [fetched, unpacked, old] = [beside('archive'), beside('unpacked'), beside('old')]
+      // Killed between its two renames, an earlier run left the directory under this name.
+      if (host.lstat(props.into) === null && host.lstat(old) !== null) host.rename(old, props.into)
+      for (const left of [fetched, unpacked, old]) host.remove(left)
+      try {
+        const file = await fetch(host, props, fetched, context)
+        await unpack(host, { file, into: unpacked, strip: props.strip ?? 0 }, context)
+        await giveAway(host, props, unpacked)
+      } catch (error) {
+        host.remove(unpacked)
+        throw error
+      } finally {
+        host.remove(fetched)
+      }
+      if (host.list(props.into).length > 0) host.rename(props.into, old)
+      host.rename(unpacked, props.into)
+      host.remove(old)
+      if (desired.source !== null) host.record(context.name, desired.source)
+    },
+    predict(host, props, { desired }, context) {
+      checked(host, props)
+      host.unknown(props.into, context.name)
+      if (desired.source !== null) host.record(context.name, desired.source)
+    },
+    paths: (props) => [props.into],
+  },
+)
+
+function kindOf(host: HostReader, { into, purge }: Props): State['kind'] {
+  const stat = host.lstat(into)
+  if (stat === null) return 'absent'
+  if (stat.kind === 'link') return !purge && host.list(into).length > 0 ? 'filled' : 'link'
+  if (stat.kind !== 'directory') return stat.kind
+  return host.list(into).length > 0 ? 'filled' : 'empty'
+}
+
+interface Source {
+  /** On this host, or null for what has to be fetched. */
+  readonly path: string | null
+  readonly url: string
+  readonly user: string | undefined
+  readonly password: string | undefined
+}
+
+function sourceOf({ url, user, password }: Props): Source {
+  if (url.startsWith('/')) return { path: url, url, user, password }
+  const parsed = new URL(url)
+  if (parsed.protocol === 'file:') return { path: fileURLToPath(parsed), url, user, password }
+  const inUrl = { user: decodeURIComponent(parsed.username), password: decodeURIComponent(parsed.password) }
+  parsed.username = ''
+  parsed.password = ''
+  return { path: null, url: parsed.href, user: user ?? (inUrl.user || undefined), password: password ?? inUrl.password }
+}
+
+/** The directory that holds the target, once it is sure that this much is there. */
+function checked(host: HostReader, props: Props): string {
+  const parent = dirname(props.into)
+  if (host.stat(parent)?.kind !== 'directory')
+    throw new ConvergeError(`there is no directory ${parent} to unpack in`, {
+      code: 'NO_DIRECTORY',
+      hint: 'declare it with directory() before',
+    })
+  const { path } = sourceOf(props)
+  if (path !== null && host.stat(path)?.kind !== 'file')
+    throw new ConvergeError(`there is no archive ${path} on this host`, { code: 'NO_FILE', hint: 'look at the url' })
+  return parent
+}
+
+async function fetch(host: Host, props: Props, to: string, context: Context): Promise<string> {
+  const { path, url, user, password } = sourceOf(props)
+  const sha256 = props.sha256?.toLowerCase()
+  if (path === null) {
+    context.progress(`fetching ${url}`)
+    await host.download(url, to, { mode: '0600', user, password, sha256 })
+    return to
+  }
+  if (sha256 === undefined) return path
+  const { stdout } = await host.query(['sha256sum', '--', path])
+  const digest = /[0-9a-f]{64}/.exec(stdout)?.[0]
+  if (digest !== sha256)
+    throw new ConvergeError(`${path} has the sha256 ${digest}, not ${sha256}`, {
+      code: 'CHECKSUM_MISMATCH',
+      hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+    })
+  return path
+}
+
+/** Owner and mode as asked, else those of the empty directory it takes the place of. */
+async function giveAway(host: Host, props: Props, unpacked: string): Promise<void> {
+  const before = host.stat(props.into)
+  if (props.owner !== undefined || props.group !== undefined) {
+    const whose = `${props.owner ?? ''}${props.group === undefined ? '' : `:${props.group}`}`
+    await host.run(['chown', '--recursive', '--no-dereference', whose, unpacked])
+  } else if (before && host.isRoot) {
+    host.setOwner(unpacked, host.accountById(before.uid)?.name, host.groupById(before.gid)?.name)
+  }
+  host.setMode(unpacked, before?.mode ?? '0755')
+  // On the disk before it gets its name: else a power cut leaves a directory of empty files that counts as complete.
+  await host.run(['sync', '--file-system', unpacked])
+}

@@ -1,0 +1,238 @@
+/** Runs a site's buildout in its release, until it has succeeded for what went in. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
+import { canonicalJson, digestOf } from '../core/model/json.ts'
+import { under } from '../core/model/reference.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { absolutePath, duration, minutes } from '../core/model/units.ts'
+import {
+  type BuildArea,
+  beginBuild,
+  discardFailed,
+  endBuild,
+  guardedCommand,
+  recoverBuild,
+} from './python/build_area.ts'
+import { accountOf } from './python/program.ts'
+import { shellSplit } from './python/words.ts'
+import { metadataDirectory } from './releases.ts'
+
+const words = z
+  .union([z.array(z.string()), z.string()])
+  .default([])
+  .refine((given) => typeof given !== 'string' || shellSplit(given) !== null, {
+    error: 'words with every quote closed',
+  })
+
+const props = z.strictObject({
+  directory: absolutePath.describe('Where the buildout is: the release'),
+  config: z
+    .string()
+    .regex(/^[^\0-\x1f/-][^\0-\x1f]*$/, { error: 'the name of a file in the directory' })
+    .default('deploy.cfg')
+    .describe('Its configuration, in the directory; default deploy.cfg. Cookbook: buildout_config'),
+  buildout: absolutePath.describe('The program: `bin/buildout` of a virtualenv with zc.buildout'),
+  shared: absolutePath
+    .optional()
+    .describe('Directory whose eggs, downloads and extends this build shares with others; default: the directory'),
+  user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
+  group: z.string().min(1).optional().describe('Group it runs as; default: that of the account'),
+  allowRoot: z
+    .boolean()
+    .default(false)
+    .describe('Let it run as root, and with it the setup.py of every package; default false. Cookbook: allow_root'),
+  flags: words.describe('Further arguments, as a list or one line of words. Cookbook: buildout_flags'),
+  bootstrapParams: words.describe(
+    'Where given, `buildout bootstrap` is run first, with these arguments. Cookbook: buildout_bootstrap_params',
+  ),
+  environment: z
+    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
+    .default({})
+    .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
+  eggsByPython: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Keep eggs apart by Python (abi-tag-eggs), so that none is met by a Python it was not built for; default true',
+    ),
+  inputs: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe(
+      'What else the result depends on, such as the identity of the release and versions: built anew when it differs',
+    ),
+  timeout: duration.default(() => minutes(30)).describe('How long it may take before it is ended; default 30 min'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /** Digest of what the last success went in with; null: none. */
+  built: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+/** How long to wait for another build that uses the same eggs. */
+const patience = minutes(60)
+const shownLines = 25
+
+function wordsOf(given: string | readonly string[]): readonly string[] {
+  return typeof given === 'string' ? (shellSplit(given) ?? []) : given
+}
+
+function markOf({ directory }: Pick<Props, 'directory'>): string {
+  return `${directory}/${metadataDirectory}/built.json`
+}
+
+function digest({ config, buildout, flags, bootstrapParams, environment, eggsByPython, inputs }: Props): string {
+  const [flagWords, bootstrapWords] = [wordsOf(flags), wordsOf(bootstrapParams)]
+  return digestOf({ config, buildout, flagWords, bootstrapWords, environment, eggsByPython, inputs })
+}
+
+function readMark(host: HostReader, given: Props): string | null {
+  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(host.readText(markOf(given)) ?? '')?.[1] ?? null
+}
+
+function writeMark(host: Host, given: Props, built: string): void {
+  const account = accountOf(host, given)
+  const directory = `${given.directory}/${metadataDirectory}`
+  const kind = host.lstat(directory)?.kind
+  // Made by whoever builds, it might be a link to a place where nobody but root may write.
+  if (kind !== undefined && kind !== 'directory')
+    throw new ConvergeError(`${directory} is a ${kind}, not a directory`, {
+      code: 'IN_THE_WAY',
+      hint: 'the build has put it there; find out which package did, and why',
+    })
+  if (kind === undefined) host.makeDirectory(directory, account)
+  host.writeFile(markOf(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
+}
+
+/** A build runs the setup.py of whatever it fetches: what that does as root nobody can undo. */
+function refuseRoot(host: HostReader, { user, allowRoot }: Props): void {
+  const account = user === undefined ? host.self : host.account(user)
+  if (account?.uid !== 0 || allowRoot) return
+  throw new ConvergeError(
+    `the buildout would run as ${account.name}, and with it the code of every package it fetches`,
+    {
+      code: 'BUILDOUT_AS_ROOT',
+      hint: 'let it run as the account of the site (user: deploy); allowRoot lets it run as root all the same: a hostile setup.py then owns this host',
+    },
+  )
+}
+
+async function build(host: Host, given: Props, area: BuildArea, context: Context): Promise<void> {
+  if (host.stat(given.directory)?.kind !== 'directory')
+    throw new ConvergeError(`there is no directory ${given.directory} to build in`, {
+      code: 'ENOENT',
+      hint: 'declare git_release() first, and give its path',
+    })
+  if (host.which(given.buildout) === null)
+    throw new ConvergeError(`there is no program ${given.buildout}`, {
+      code: 'NO_PROGRAM',
+      hint: "declare a virtualenv with the package 'zc.buildout' first, and take its bin/buildout",
+    })
+  if (await recoverBuild(host, area, patience))
+    context.progress('an earlier build was killed: what it had added was removed')
+  await beginBuild(host, area)
+  const lines: string[] = []
+  const run = (...args: readonly string[]) =>
+    host.run(guardedCommand(area, patience, [given.buildout, '-c', given.config, ...args]), {
+      cwd: given.directory,
+      user: given.user,
+      group: given.group,
+      environment: given.environment,
+      timeout: given.timeout,
+      onLine(line) {
+        lines.push(line)
+        if (lines.length > shownLines) lines.shift()
+        context.progress(line)
+      },
+    })
+  const tagged = given.eggsByPython ? ['buildout:abi-tag-eggs=true'] : []
+  const bootstrap = wordsOf(given.bootstrapParams)
+  try {
+    if (bootstrap.length > 0) await run(...tagged, ...bootstrap, 'bootstrap')
+    await run(...tagged, ...wordsOf(given.flags))
+  } catch (error) {
+    throw await failure(host, given, area, error, lines, context)
+  }
+  await endBuild(host, area)
+}
+
+async function failure(
+  host: Host,
+  given: Props,
+  area: BuildArea,
+  error: unknown,
+  lines: readonly string[],
+  context: Context,
+): Promise<unknown> {
+  if (!(error instanceof ConvergeError)) return error
+  const { code, message } = error
+  const timedOut = code === 'COMMAND_TIMEOUT'
+  try {
+    await discardFailed(host, area, timedOut || / was ended by /.test(message))
+  } catch (problem) {
+    // Why the build failed matters more; the note is still there, so that the next run tries again.
+    context.warn(asConvergeError(problem).message)
+  }
+  if (timedOut)
+    return new ConvergeError(`the buildout did not end within ${given.timeout}, and was killed`, {
+      code: 'BUILDOUT_TIMEOUT',
+      output: lines.join('\n'),
+      hint: 'give it a longer timeout, or look what it waits for; the eggs that are whole are kept for the next try',
+      cause: error,
+    })
+  if (code !== 'COMMAND_FAILED') return error
+  return new ConvergeError(
+    `the buildout in ${given.directory} failed: ${message.replace(/^.* (?=exited |was ended )/s, 'it ')}`,
+    {
+      code: 'BUILDOUT_FAILED',
+      output: lines.join('\n') || error.output,
+      hint: `try it by hand: cd ${given.directory} && ${given.buildout} -c ${given.config}`,
+      cause: error,
+    },
+  )
+}
+
+export const buildout = defineResource(
+  {
+    type: 'buildout',
+    doc: 'Runs buildout in a release until it has succeeded for what went in; one at a time where eggs are shared, and refused as root.',
+    mirrors: "buildout(1); the cookbook's buildout of a deployment",
+    examples: [
+      {
+        directory: '/srv/www/site/releases/000042-1a2b3c4d',
+        buildout: '/srv/www/site/shared/env/bin/buildout',
+        shared: '/srv/www/site/shared',
+        user: 'deploy',
+        group: 'www-data',
+        flags: '-N',
+        environment: { PYTHON_EGG_CACHE: '/srv/www/site/shared/eggs' },
+        inputs: { release: '1a2b3c4d' },
+      },
+    ],
+    key: ({ directory }) => directory,
+    props,
+    state,
+  },
+  {
+    read(host, given): State {
+      refuseRoot(host, given)
+      return { built: readMark(host, given) }
+    },
+    desired: (given): State => ({ built: digest(given) }),
+    async apply(host, given, _, context) {
+      const { directory, shared = directory, user, group } = given
+      const area = { directory, shared, user, group }
+      await host.locked(`${shared}/.build`, patience, () => build(host, given, area, context))
+      writeMark(host, given, digest(given))
+    },
+    predict(host, given, _, { name }) {
+      writeMark(host, given, digest(given))
+      host.unknown(`${given.directory}/bin`, name)
+      host.unknown(`${given.directory}/parts`, name)
+    },
+    paths: ({ directory }) => [under(directory, 'bin'), under(directory, 'parts')],
+  },
+)

@@ -1,0 +1,157 @@
+/**
+ * Keeps what several builds share (eggs, downloads, extends) fit for the next build, however this one ends.
+ *
+ * Measured with zc.buildout 6.0.1: an egg is built beside and renamed into place, but only the order of the disk says
+ * that it is whole after a power cut, and one with nothing but its metadata is accepted; older versions unpack in place.
+ * A download is written in place: cut short, it makes every later build fail. So what was there before is noted until a
+ * build has succeeded, and what one that didn't had added is removed.
+ */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { type Duration, minutes, seconds } from '../../core/model/units.ts'
+
+export interface BuildArea {
+  /** Where eggs, downloads and extends are. */
+  readonly shared: string
+  /** Where the build runs. */
+  readonly directory: string
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+}
+
+const sharedPlaces = ['eggs', 'downloads', 'extends']
+const ownPlaces = ['bin', 'parts', 'develop-eggs', 'src', '.installed.cfg']
+/** eggs/v5/cp311/NAME.egg, downloads/dist/NAME.whl */
+const sharedDepth = 3
+const removalTries = 20
+
+function noteOf({ shared }: BuildArea): string {
+  return `${shared}/.converge-building.json`
+}
+
+/** Notes what is there, so that what the build adds can be told from it. On the disk before the build begins. */
+export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
+  host.writeFile(noteOf(area), JSON.stringify({ directory: area.directory, before: present(host, area) }), {
+    mode: '0644',
+  })
+  await host.run(['sync', noteOf(area)])
+}
+
+/** All that the build has made is on the disk, and stays. */
+export async function endBuild(host: Host, area: BuildArea): Promise<void> {
+  await host.run(['sync', '-f', area.shared])
+  host.remove(noteOf(area))
+}
+
+/**
+ * After a build that failed: whole eggs stay, half ones and downloads go.
+ * @param interrupted it was killed at some point: its parts in the directory go as well
+ */
+export async function discardFailed(host: Host, area: BuildArea, interrupted: boolean): Promise<void> {
+  await discard(host, area, ({ path, place, name }) => {
+    if (place === 'eggs') return name.startsWith('tmp') && !path.endsWith('.egg')
+    return sharedPlaces.includes(place) || interrupted
+  })
+  host.remove(noteOf(area))
+}
+
+/**
+ * Before a build: removes all that one added whose run was killed before it could clean up.
+ * @returns whether there was such a build
+ */
+export async function recoverBuild(host: Host, area: BuildArea, wait: Duration): Promise<boolean> {
+  if (host.lstat(noteOf(area)) === null) return false
+  // It may still be at work, though nobody watches it any more.
+  await host.run(['flock', '--timeout', `${Math.ceil(wait.ms / 1000)}`, area.shared, 'true'], {
+    ...account(area),
+    timeout: minutes(wait.ms / 60_000 + 1),
+  })
+  await discard(host, area, () => true)
+  host.remove(noteOf(area))
+  return true
+}
+
+/** The command that runs a build: it ends with the run that started it, and holds a lock that outlives that run. */
+export function guardedCommand({ shared }: BuildArea, wait: Duration, command: readonly string[]): string[] {
+  const lock = ['flock', '--no-fork', '--timeout', `${Math.ceil(wait.ms / 1000)}`, shared]
+  return ['setpriv', '--pdeathsig', 'KILL', '--', ...lock, ...command]
+}
+
+interface Found {
+  readonly path: string
+  readonly name: string
+  /** The first name below `shared` or the directory. */
+  readonly place: string
+}
+
+async function discard(host: Host, area: BuildArea, goes: (found: Found) => boolean): Promise<void> {
+  const before = new Set(noted(host, area))
+  const surplus = () => {
+    const added = walk(host, area).filter((found) => !before.has(found.path) && goes(found))
+    return added.map(({ path }) => path)
+  }
+  for (let tries = 0; tries < removalTries; tries++) {
+    const paths = surplus()
+    if (paths.length === 0) return
+    // As the account that built: what it may not remove it did not make.
+    await host.run(['xargs', '-0', 'rm', '-rf', '--'], { ...account(area), input: paths.join('\0'), accept: 'any' })
+    // A process of the killed build may be writing its last.
+    if (surplus().length > 0) await host.sleep(seconds(1))
+  }
+  throw new ConvergeError(
+    `what an unfinished build left behind cannot be removed: ${surplus().slice(0, 5).join(', ')}`,
+    {
+      code: 'BUILD_LEFTOVERS',
+      hint: 'look whose these files are, and remove them by hand',
+    },
+  )
+}
+
+function noted(host: HostReader, area: BuildArea): string[] {
+  try {
+    const note: unknown = JSON.parse(host.readText(noteOf(area)) ?? '')
+    if (typeof note === 'object' && note !== null && 'before' in note && Array.isArray(note.before)) {
+      const before = note.before.map(String)
+      // The killed build ran elsewhere: what is in this directory is none of its doing.
+      const own = 'directory' in note && note.directory === area.directory
+      return own
+        ? before
+        : [...before, ...walk(host, area).flatMap(({ path, place }) => (ownPlaces.includes(place) ? [path] : []))]
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  // Cut short by a power cut: then nothing that is shared can be trusted.
+  return walk(host, area).flatMap(({ path, place }) => (ownPlaces.includes(place) ? [path] : []))
+}
+
+function present(host: HostReader, area: BuildArea): string[] {
+  return walk(host, area).map(({ path }) => path)
+}
+
+function walk(host: HostReader, { shared, directory }: BuildArea): Found[] {
+  const found: Found[] = []
+  const visit = (path: string, name: string, place: string, left: number) => {
+    for (const child of host.list(path)) {
+      const below = `${path}/${child}`
+      found.push({ path: below, name: child, place })
+      if (left > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory')
+        visit(below, child, place, left - 1)
+    }
+  }
+  for (const [base, places] of [
+    [shared, sharedPlaces],
+    [directory, ownPlaces],
+  ] as const)
+    for (const place of places) {
+      const path = `${base}/${place}`
+      const kind = host.stat(path)?.kind
+      if (kind === 'directory') visit(path, place, place, places === sharedPlaces ? sharedDepth : 1)
+      else if (kind === 'file') found.push({ path, name: place, place })
+    }
+  return found
+}
+
+function account({ user, group }: BuildArea) {
+  return { user, group }
+}

@@ -1,0 +1,40 @@
+/** Programs and accounts as a command run for somebody sees them. */
+import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+
+/** The PATH that commands of another account get, see core/host/process.ts. */
+const securePath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+const mostLinks = 40
+
+/** The full path of a program as `user` would find it, with links followed; null where there is none. */
+export function findProgram(host: HostReader, program: string, user: string | undefined): string | null {
+  const other = user !== undefined && user !== host.self.name
+  const found = program.includes('/') || !other ? host.which(program) : onSecurePath(host, program)
+  return found === null ? null : target(host, found)
+}
+
+function onSecurePath(host: HostReader, program: string): string | null {
+  for (const directory of securePath)
+    if (host.stat(`${directory}/${program}`)?.kind === 'file') return `${directory}/${program}`
+  // In a dry run that is to install packages this says that it can't be known yet.
+  return host.which(`/usr/bin/${program}`)
+}
+
+/** Where the links that end a path lead: `/usr/bin/python3` is another program after an upgrade of the machine. */
+function target(host: HostReader, path: string): string {
+  let at = path
+  for (let links = 0; links < mostLinks && host.lstat(at)?.kind === 'link'; links++) {
+    const next = host.readLink(at) ?? ''
+    at = next.startsWith('/') ? next : `${at.slice(0, at.lastIndexOf('/'))}/${next}`
+  }
+  return at
+}
+
+/** Owner and group of what is made for an account: its own group unless another one is named. */
+export function accountOf(
+  host: Host,
+  { user, group }: { readonly user?: string | undefined; readonly group?: string | undefined },
+): Pick<WriteOptions, 'owner' | 'group'> {
+  if (user === undefined) return { group }
+  const account = host.account(user)
+  return { owner: user, group: group ?? (account === null ? undefined : host.groupById(account.gid)?.name) }
+}

@@ -1,0 +1,29 @@
+/** Splits a line into words as a shell does for simple words: quotes and backslashes, nothing expanded. */
+
+const word = /(?:[^\s'"\\]|\\[^]|'[^']*'|"(?:[^"\\]|\\[^])*")+/y
+
+/** The words of a line, or null where a quote is left open. */
+export function shellSplit(line: string): string[] | null {
+  const words: string[] = []
+  let at = 0
+  for (;;) {
+    while (/\s/.test(line[at] ?? '')) at++
+    if (at >= line.length) return words
+    word.lastIndex = at
+    const found = word.exec(line)
+    if (found === null) return null
+    words.push(unquote(found[0]))
+    at = word.lastIndex
+    if (at < line.length && !/\s/.test(line[at] ?? '')) return null
+  }
+}
+
+function unquote(text: string): string {
+  return text.replace(
+    /'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])/g,
+    (_, single?: string, double?: string, one?: string) => {
+      if (single !== undefined) return single
+      return double === undefined ? (one ?? '') : double.replace(/\\(["\\$`])/g, '$1')
+    },
+  )
+}

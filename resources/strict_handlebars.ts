@@ -1,0 +1,155 @@
+/** handlebars made strict throughout, and its helpers for configuration files. */
+import type Handlebars from 'handlebars'
+import { nearest } from '../core/model/nearest.ts'
+
+/** What a template does wrong, with its line where it is known. */
+export class Mistake extends Error {
+  line: number | undefined
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message)
+  }
+}
+
+export interface Engine {
+  compile(source: string): Handlebars.TemplateDelegate
+}
+
+/**
+ * handlebars by itself is strict only with the names it prints: `{{#if typo}}` would be false, `{{list}}` print whatever
+ * JavaScript makes of it, and an unknown helper be told without its line. Each template is made stricter before it is
+ * compiled.
+ */
+export function makeEngine(handlebars: typeof Handlebars): Engine {
+  const own = handlebars.create()
+  const known = [...Object.keys(helpers), ...builtIn]
+  for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, withLine(helper))
+  class Stricter extends handlebars.Visitor {
+    override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
+      const { path } = statement
+      const name = nameOf(path)
+      if (name !== undefined && statement.params.length === 0 && !known.includes(name)) {
+        statement.params = [path]
+        statement.path = {
+          ...path,
+          original: printed,
+          parts: [printed],
+          data: false,
+          depth: 0,
+        } as hbs.AST.PathExpression
+      }
+      super.MustacheStatement(statement)
+      this.strictly(statement)
+    }
+    override BlockStatement(block: hbs.AST.BlockStatement): void {
+      super.BlockStatement(block)
+      if (block.params.length > 0) this.strictly(block)
+    }
+    override SubExpression(expression: hbs.AST.SubExpression): void {
+      super.SubExpression(expression)
+      this.strictly(expression)
+    }
+    private strictly({ path, params, hash, loc }: Call): void {
+      const name = nameOf(path)
+      if (name !== undefined && params.length > 0) requireHelper(name, known, loc.start.line)
+      for (const value of [...params, ...(hash?.pairs ?? []).map((pair) => pair.value)])
+        if (nameOf(value) !== undefined) Object.assign(value, { strict: true })
+    }
+  }
+  return {
+    compile(source) {
+      const program = own.parse(source)
+      new Stricter().accept(program)
+      return own.compile(program, { strict: true, noEscape: true, preventIndent: true })
+    },
+  }
+}
+
+type Call = Pick<hbs.AST.BlockStatement, 'params' | 'hash' | 'loc'> & { readonly path: hbs.AST.Node }
+
+/** The name a path of the template spells, or undefined for a literal. */
+function nameOf(node: hbs.AST.Node): string | undefined {
+  return node.type === 'PathExpression' ? (node as hbs.AST.PathExpression).original : undefined
+}
+
+const builtIn = ['if', 'unless', 'each', 'with']
+const printed = 'print'
+
+function requireHelper(name: string, known: readonly string[], line: number): void {
+  if (known.includes(name)) return
+  const mistake = new Mistake(
+    `there is no helper ${name}`,
+    nearest(name, known) ?? `there are: ${[...known].sort().join(', ')}`,
+  )
+  mistake.line = line
+  throw mistake
+}
+
+/** handlebars tells a helper where it was called; the error it throws tells it on. */
+function withLine(helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate {
+  return function (this: unknown, ...values: unknown[]) {
+    try {
+      return Reflect.apply(helper, this, values)
+    } catch (error) {
+      const options = values.at(-1) as { loc?: hbs.AST.SourceLocation } | undefined
+      if (error instanceof Mistake) error.line ??= options?.loc?.start.line
+      throw error
+    }
+  }
+}
+
+/** Values in configuration files are words, numbers and booleans; anything else is a mistake. */
+function word(value: unknown, helper: string): string {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
+  throw new Mistake(`${helper} has to be a string, a number or a boolean, not ${kindOf(value)}`)
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a map' : `a ${typeof value}`
+}
+
+function words(value: unknown, helper: string): string[] {
+  if (!Array.isArray(value)) throw new Mistake(`${helper} takes a list, not ${kindOf(value)}`)
+  return value.map((item) => word(item, helper))
+}
+
+const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
+  /** The items one a line, indented by four spaces, as ini files continue a value. */
+  iniList: (value: unknown) =>
+    words(value, 'iniList')
+      .map((item) => `\n    ${item}`)
+      .join(''),
+  /** Items joined by a separator, a space where none is given. */
+  join: (value: unknown, separator: unknown) =>
+    words(value, 'join').join(typeof separator === 'string' ? separator : ' '),
+  /** In double quotes, with backslashes and quotes escaped. */
+  quote: (value: unknown) => `"${word(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
+  /** In single quotes as a POSIX shell wants it. */
+  shellQuote: (value: unknown) => `'${word(value, 'shellQuote').replaceAll("'", "'\\''")}'`,
+  /** What `{{name}}` stands for: words as they are, and nothing that would print as an empty or a garbled text. */
+  [printed]: (value: unknown) => word(value, 'a printed value'),
+  /** The value as JSON. */
+  json: (value: unknown) => JSON.stringify(value),
+  /** `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`: in the order of the keys, whatever order they came in. */
+  eachSorted(this: unknown, map: unknown, options: Handlebars.HelperOptions) {
+    if (typeof map !== 'object' || map === null) throw new Mistake('eachSorted takes a map')
+    const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    return entries
+      .map(([key, value], index) =>
+        options.fn(value, {
+          data: { ...options.data, key, index, first: index === 0, last: index === entries.length - 1 },
+        }),
+      )
+      .join('')
+  },
+  eq: (a: unknown, b: unknown) => a === b,
+  /** `{{lookup map key}}`: what a map or list has under a name or number. */
+  lookup(map: unknown, key: unknown) {
+    if (typeof map !== 'object' || map === null || !Object.hasOwn(map, String(key)))
+      throw new Mistake(`lookup finds no ${String(key)}`)
+    return word((map as Record<string, unknown>)[String(key)], 'lookup')
+  },
+}

@@ -1,0 +1,114 @@
+/** Unpacks tar and zip archives into a new directory, and refuses those with members that would leave it. */
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import type { Context } from '../core/model/resource.ts'
+import { minutes } from '../core/model/units.ts'
+
+export interface Unpacking {
+  readonly file: string
+  /** Made anew. */
+  readonly into: string
+  /** Leading parts of the path taken off each member. */
+  readonly strip: number
+}
+
+/**
+ * @throws ConvergeError BAD_ARCHIVE for what is no archive or cut short, UNSAFE_ARCHIVE for members with `..` or absolute
+ * names, links that point out of it, and devices
+ */
+export async function unpack(host: Host, { file, into, strip }: Unpacking, context: Context): Promise<void> {
+  host.makeDirectory(into, { mode: '0700' })
+  const start = (await host.query(['head', '--bytes=4', '--', file])).stdout
+  if (start.startsWith('PK')) await unzip(host, file, into, strip, context)
+  else await untar(host, file, into, strip, context)
+  checkTree(host, into, [])
+}
+
+/** What tar and unzip say when they have kept a member from leaving the directory. */
+const unsafe = /Removing leading|contains '\.\.'|stripped absolute path|skipped "\.\.\/" path/
+
+async function untar(host: Host, file: string, into: string, strip: number, context: Context): Promise<void> {
+  const bare = ['--no-same-owner', '--no-same-permissions', `--strip-components=${strip}`]
+  const argv = ['tar', '--extract', ...bare, `--directory=${into}`, `--file=${file}`]
+  const { status, stderr } = await host.run(argv, { accept: 'any', timeout: minutes(30), onLine: context.progress })
+  if (unsafe.test(stderr)) throw unsafeArchive(stderr)
+  if (status === 0) return
+  const program = /(\w+): Cannot exec/.exec(stderr)?.[1]
+  throw badArchive(
+    stderr,
+    program === undefined
+      ? 'it may be cut short, or a page of the server in place of it: look at it with `file` and `head`'
+      : `install ${program}: apt-get install ${program === 'xz' ? 'xz-utils' : program}`,
+  )
+}
+
+async function unzip(host: Host, file: string, into: string, strip: number, context: Context): Promise<void> {
+  if (host.which('unzip') === null)
+    throw new ConvergeError('the archive is a zip file, and unzip is missing', {
+      code: 'NO_PROGRAM',
+      hint: 'install it: apt-get install unzip',
+    })
+  const argv = ['unzip', '-q', '-o', file, '-d', into]
+  const { status, stdout, stderr } = await host.run(argv, {
+    accept: 'any',
+    timeout: minutes(30),
+    onLine: context.progress,
+  })
+  if (unsafe.test(stdout + stderr)) throw unsafeArchive(stdout + stderr)
+  if (status !== 0) throw badArchive(stdout + stderr, 'it may be cut short')
+  for (let level = 0; level < strip; level++) stripLevel(host, into)
+}
+
+function badArchive(output: string, hint: string): ConvergeError {
+  return new ConvergeError('the archive cannot be unpacked', { code: 'BAD_ARCHIVE', output: lastLines(output), hint })
+}
+
+function unsafeArchive(output: string): ConvergeError {
+  return new ConvergeError('the archive has members that would leave the directory it is unpacked in', {
+    code: 'UNSAFE_ARCHIVE',
+    output: lastLines(output),
+    hint: 'do not trust where it comes from; a sound archive has relative names only',
+  })
+}
+
+function lastLines(output: string): string {
+  return output.trim().split('\n').slice(-10).join('\n')
+}
+
+/** Moves what the directories at the top hold up to the top; files there are dropped, as tar does. */
+function stripLevel(host: Host, directory: string): void {
+  const top = `${directory}/.converge-strip`
+  host.makeDirectory(top, { mode: '0700' })
+  for (const name of host.list(directory)) {
+    if (name === '.converge-strip') continue
+    host.rename(`${directory}/${name}`, `${top}/${name}`)
+  }
+  for (const name of host.list(top)) {
+    if (host.lstat(`${top}/${name}`)?.kind !== 'directory') continue
+    for (const inner of host.list(`${top}/${name}`)) host.rename(`${top}/${name}/${inner}`, `${directory}/${inner}`)
+  }
+  host.remove(top)
+}
+
+/** Looks at each member once it is there: the names alone don't tell where links lead. */
+function checkTree(host: HostReader, root: string, below: readonly string[]): void {
+  const directory = [root, ...below].join('/')
+  for (const name of host.list(directory)) {
+    const path = `${directory}/${name}`
+    const kind = host.lstat(path)?.kind
+    if (kind === 'directory') checkTree(host, root, [...below, name])
+    else if (kind === 'other') throw unsafeArchive(`${[...below, name].join('/')} is a device, a pipe or a socket`)
+    else if (kind === 'link') {
+      const target = host.readLink(path) ?? ''
+      if (leaves(target, below.length)) throw unsafeArchive(`${[...below, name].join('/')} is a link to ${target}`)
+    }
+  }
+}
+
+/** Steps up only at the start, and not above the root: a step up later may start from wherever another link leads. */
+function leaves(target: string, depth: number): boolean {
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.')
+  const down = parts.findIndex((part) => part !== '..')
+  const up = down < 0 ? parts.length : down
+  return target.startsWith('/') || up > depth || parts.slice(up).includes('..')
+}

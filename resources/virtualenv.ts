@@ -1,0 +1,160 @@
+/** A Python environment with packages of exact versions, made with venv and pip, and made anew when it was left unfinished. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { defineResource } from '../core/model/resource.ts'
+import { absolutePath, duration, minutes } from '../core/model/units.ts'
+import { accountOf, findProgram } from './python/program.ts'
+import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './python/venv_files.ts'
+
+const version = z.string().regex(/^$|^(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z\d.]+)?$/, {
+  error: "an exact version as PyPI writes it, e.g. '4.3.0', or '' for any",
+})
+
+const props = z.strictObject({
+  path: absolutePath.describe('Where the environment is; its directory has to be there'),
+  python: z
+    .string()
+    .regex(/^[^\0\s]+$/)
+    .default('python3')
+    .describe('The Python it is made with: a name on the PATH of the account, or a full path; default python3'),
+  packages: z
+    .record(z.string().regex(/^[A-Za-z\d]([\w.-]*[A-Za-z\d])?$/, { error: 'the name of a package' }), version)
+    .default({})
+    .describe("Packages by name with their exact versions; '' for whichever is there, the newest where none is"),
+  user: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Account that owns it and that installs; default: the account of the run'),
+  group: z.string().min(1).optional().describe('Its group; default: that of the account'),
+  timeout: duration.default(() => minutes(10)).describe('How long pip may take; default 10 min'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /** `unfinished`: not known to be whole, or its Python is gone: made anew. `other`: something else is in the way. */
+  kind: z.enum(['absent', 'environment', 'unfinished', 'other']),
+  /** The program it was made with, links followed. */
+  python: z.string().nullable(),
+  /** The program that `python` means now. */
+  chosen: z.string().nullable(),
+  /** Versions of the packages spoken of; null: not there; `any` where any will do. */
+  packages: z.record(z.string(), z.string().nullable()),
+})
+type State = z.output<typeof state>
+
+function read(host: HostReader, { path, python, user, packages }: Props): State {
+  const [kind, madeWith] = look(host, path)
+  const found = kind === 'environment' ? installedVersions(host, path) : new Map<string, string>()
+  const versions = Object.entries(packages).map(([name, wanted]) => {
+    const there = found.get(packageName(name))
+    if (there === undefined) return [name, null]
+    if (wanted === '') return [name, 'any']
+    return [name, sameVersion(there, wanted) ? wanted : there]
+  })
+  return {
+    kind,
+    python: madeWith,
+    chosen: findProgram(host, python, user),
+    packages: Object.fromEntries(versions) as State['packages'],
+  }
+}
+
+function look(host: HostReader, path: string): [State['kind'], string | null] {
+  const stat = host.stat(path)
+  if (stat === null) return [host.lstat(path) === null ? 'absent' : 'other', null]
+  if (stat.kind !== 'directory') return ['other', null]
+  const names = host.list(path)
+  if (names.length === 0) return ['absent', null]
+  if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return ['other', null]
+  const madeWith = readMark(host, path)
+  const works = madeWith !== null && names.includes('pyvenv.cfg') && host.stat(`${path}/bin/python`)?.kind === 'file'
+  return works ? ['environment', madeWith] : ['unfinished', null]
+}
+
+async function make(host: Host, { path, user, group, timeout }: Props, python: string): Promise<void> {
+  const account = accountOf(host, { user, group })
+  host.remove(path)
+  host.makeDirectory(path, account)
+  // Before anything else: a directory that is half an environment must be known as ours to be removed.
+  writeMark(host, path, null, account)
+  try {
+    await host.run([python, '-m', 'venv', path], { user, group, timeout })
+  } catch (error) {
+    throw withoutVenv(error, python)
+  }
+}
+
+/** Debian ships Python without what venv needs; its message is turned into what to do. */
+function withoutVenv(error: unknown, python: string): unknown {
+  if (!(error instanceof ConvergeError)) return error
+  const output = error.output ?? ''
+  if (!/ensurepip is not|No module named '?(ensurepip|venv)\b/.test(output)) return error
+  const named = /apt(?:-get)? install (python[\d.]*-venv)/.exec(output)?.[1] ?? 'python3-venv'
+  return new ConvergeError(`${python} cannot make environments: its modules venv and ensurepip are not installed`, {
+    code: 'NO_ENSUREPIP',
+    hint: `apt install ${named}`,
+    cause: error,
+  })
+}
+
+export const virtualenv = defineResource(
+  {
+    type: 'virtualenv',
+    doc: 'Keeps a Python environment with the packages the recipe says, in exact versions. One whose making was interrupted is made anew.',
+    mirrors: 'venv and pip of Python; the cookbook’s virtualenv of an application',
+    examples: [
+      { path: '/srv/www/site/shared/venv', user: 'deploy', packages: { 'zc.buildout': '6.0.1', setuptools: '84.2.1' } },
+      { path: '/opt/supervisor', python: '/usr/bin/python3', packages: { supervisor: '4.3.0' } },
+    ],
+    key: ({ path }) => path,
+    props,
+    state,
+  },
+  {
+    read,
+    desired({ path, packages }, now): State {
+      if (now.kind === 'other')
+        throw new ConvergeError(`${path} is there, and is no Python environment`, {
+          code: 'IN_THE_WAY',
+          hint: `look whether it is still needed, then move it away: mv ${path} ${path}.old`,
+        })
+      const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
+      // A Python that is not there (yet) is no reason to throw away an environment that works.
+      const python = now.chosen ?? now.python
+      return { kind: 'environment', python, chosen: now.chosen, packages: Object.fromEntries(versions) }
+    },
+    async apply(host, given, { now, desired }) {
+      const { path, python, user, group, packages, timeout } = given
+      const chosen = findProgram(host, python, user)
+      const account = accountOf(host, { user, group })
+      if (now.kind !== 'environment' || now.python !== desired.python) {
+        if (chosen === null)
+          throw new ConvergeError(`there is no ${python} on this host`, {
+            code: 'NO_PROGRAM',
+            hint: python.startsWith('/') ? 'check the path, or install it' : `apt install ${python} ${python}-venv`,
+          })
+        await make(host, given, chosen)
+      } else writeMark(host, path, null, account)
+      // All of them, not only those that differ: else one might be moved by what another one needs.
+      const wanted = Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`))
+      const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...wanted]
+      if (wanted.length > 0) await host.run(pip, { user, group, timeout })
+      // What the mark stands for has to be on the disk before it is.
+      await host.run(['sync', '-f', path])
+      writeMark(host, path, chosen ?? now.python, account)
+    },
+    predict(host, { path }, { now, desired }, { name }) {
+      if (now.kind !== 'environment' || now.python !== desired.python) {
+        host.remove(path)
+        host.makeDirectory(path)
+      }
+      writeMark(host, path, desired.python, {})
+      for (const part of ['bin', 'lib']) host.unknown(`${path}/${part}`, name)
+    },
+    paths: ({ path }) => [path],
+    outputs: ({ path }) => ({ bin: `${path}/bin` }),
+    placeholders: ({ path }) => ({ bin: `${path}/bin` }),
+  },
+)

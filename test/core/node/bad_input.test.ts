@@ -1,0 +1,656 @@
+/** Broken layers, each with the very words a person reads: place, what is wrong, and in brackets what to do. */
+import t from 'tap'
+import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
+import { ConvergeError, describeLocation, InvalidInput } from '../../../core/model/errors.ts'
+import { environmentLayer } from '../../../core/node/environment.ts'
+import { gatherFacts } from '../../../core/node/facts.ts'
+import { type Layer, parseLayer } from '../../../core/node/layers.ts'
+import { buildNode } from '../../../core/node/node.ts'
+
+interface Case {
+  readonly name: string
+  /** Default: a.json. */
+  readonly file?: string
+  /** A layer below the broken one. */
+  readonly below?: string
+  readonly text: string
+  readonly errors: readonly string[]
+}
+
+const app = (body: string) => `{"deploy": {"site": {${body}}}}`
+
+/** Seven lists, each ten times the one before. */
+const explosion = [...'abcdefg']
+  .map(
+    (name, i) =>
+      `${name}: &${name} [${Array(10)
+        .fill(i === 0 ? 'x' : `*${'abcdefg'[i - 1]}`)
+        .join(',')}]\n`,
+  )
+  .join('')
+
+const facts = gatherFacts()
+const build = (...layers: readonly Layer[]) => buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
+
+/** Every error that the work throws, as a person reads it. */
+async function errorsOf(work: () => Promise<unknown>): Promise<string[]> {
+  try {
+    await work()
+  } catch (thrown) {
+    if (!(thrown instanceof ConvergeError)) throw thrown
+    t.ok(thrown.usage, 'wrong input, not a failed run')
+    const problems = thrown instanceof InvalidInput ? thrown.problems : [thrown]
+    return problems.map(({ message, source, hint }) => {
+      const place = source === undefined ? '' : `${describeLocation(source)}: `
+      return `${place}${message}${hint === undefined ? '' : ` (${hint})`}`
+    })
+  }
+  return []
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'an empty file',
+    text: '',
+    errors: ['a.json:1:1: there is nothing in it (write {} for no attributes, or [ ... ] for a JSON Patch)'],
+  },
+  {
+    name: 'only a comment',
+    text: '// nothing yet\n',
+    errors: ['a.json:1:1: there is nothing in it (write {} for no attributes, or [ ... ] for a JSON Patch)'],
+  },
+  {
+    name: 'an empty YAML file',
+    file: 'a.yaml',
+    text: '# nothing yet\n',
+    errors: ['a.yaml:1:1: there is nothing in it (write {} for no attributes, or [ ... ] for a JSON Patch)'],
+  },
+  {
+    name: 'a number for a file',
+    text: '42',
+    errors: [
+      'a.json:1:1: an object of attributes is expected, got a number (write {} for no attributes, or [ ... ] for a JSON Patch)',
+    ],
+  },
+  {
+    name: 'null for a file',
+    text: 'null',
+    errors: [
+      'a.json:1:1: an object of attributes is expected, got null (write {} for no attributes, or [ ... ] for a JSON Patch)',
+    ],
+  },
+  {
+    name: 'a text for a file',
+    text: '"deploy"',
+    errors: [
+      'a.json:1:1: an object of attributes is expected, got a text (write {} for no attributes, or [ ... ] for a JSON Patch)',
+    ],
+  },
+  {
+    name: 'a missing comma',
+    text: '{\n  "tmpdir": {"tmpfs": true}\n  "deploy": {}\n}',
+    errors: ['a.json:3:3: a comma is missing (it is read as JSON; comments and trailing commas are fine)'],
+  },
+  {
+    name: 'a missing colon',
+    text: '{"deploy" {}}',
+    errors: [
+      'a.json:1:11: a colon is missing between key and value at { (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'a key without quotes',
+    text: '{deploy: {}}',
+    errors: [
+      'a.json:1:2: a word without quotes: keys and text stand in double quotes (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'single quotes',
+    text: "{'deploy': {}}",
+    errors: [
+      'a.json:1:2: single quotes: JSON takes only double ones (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'a Python word',
+    text: '{"tmpdir": {"tmpfs": True, "tmpfs_size": None}}',
+    errors: [
+      'a.json:1:22: True is no word of JSON: write true (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:1:42: None is no word of JSON: write null (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'a password without quotes',
+    text: '{"newrelic": {"license": s3cr3t-w0rd}}',
+    errors: [
+      'a.json:1:26: a word without quotes: keys and text stand in double quotes (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'a file cut off',
+    text: '{"deploy": {"site": {"user": "plo',
+    errors: [
+      'a.json:1:30: a text does not end: its closing quote is missing (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'two errors at once',
+    text: '{"a": 1 "b": 2,\n "c": }',
+    errors: [
+      'a.json:1:9: a comma is missing (it is read as JSON; comments and trailing commas are fine)',
+      'a.json:2:7: a value is expected at } (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'a comment that does not end',
+    text: '{} /* for ever',
+    errors: ['a.json:1:4: a comment does not end (it is read as JSON; comments and trailing commas are fine)'],
+  },
+  {
+    name: 'something after the end',
+    text: '{"a": 1}}',
+    errors: [
+      'a.json:1:9: something stands after the end at } (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'a backslash',
+    text: '{"a": "C:\\dir"}',
+    errors: [
+      'a.json:1:7: an unknown escape after a backslash (it is read as JSON; comments and trailing commas are fine)',
+    ],
+  },
+  {
+    name: 'nested too deeply',
+    text: `${'{"a":'.repeat(300)}1${'}'.repeat(300)}`,
+    errors: ['a.json: it is nested too deeply (200 levels are the most that is read)'],
+  },
+  {
+    name: 'nested a million times',
+    text: '['.repeat(1_000_000),
+    errors: ['a.json: it is nested too deeply (200 levels are the most that is read)'],
+  },
+  {
+    name: 'a tab in YAML',
+    file: 'a.yaml',
+    text: 'deploy:\n\tsite: {}\n',
+    errors: ['a.yaml:2:1: a tab in the indentation: YAML takes only spaces (it is read as YAML)'],
+  },
+  {
+    name: 'a key twice in YAML',
+    file: 'a.yml',
+    text: 'tmpdir:\n  tmpfs: true\n  tmpfs: false\n',
+    errors: ['a.yml:3:3: the key stands twice in the same map (it is read as YAML)'],
+  },
+  {
+    name: 'two documents in YAML',
+    file: 'a.yaml',
+    text: 'a: 1\n---\nb: 2\n',
+    errors: ['a.yaml:2:1: more than one document in the file: write a file for each (it is read as YAML)'],
+  },
+  {
+    name: 'an unknown tag in YAML',
+    file: 'a.yaml',
+    text: 'newrelic:\n  license: !vault abc\n',
+    errors: ['a.yaml:2:12: a tag that is not known here: leave it out (it is read as YAML)'],
+  },
+  {
+    name: 'an alias without an anchor in YAML',
+    file: 'a.yaml',
+    text: 'a: *nowhere\n',
+    errors: ['a.yaml:1:4: an alias whose anchor does not stand before it (it is read as YAML)'],
+  },
+  {
+    name: 'aliases that explode in YAML',
+    file: 'a.yaml',
+    text: explosion,
+    errors: ['a.yaml:1:1: aliases that unfold to far too much (it is read as YAML)'],
+  },
+  {
+    name: 'an open quote in YAML',
+    file: 'a.yaml',
+    text: 'a: "b\n',
+    errors: ['a.yaml:2:1: a text does not end: its closing quote is missing (it is read as YAML)'],
+  },
+  {
+    name: 'an open bracket in YAML',
+    file: 'a.yaml',
+    text: 'a: [b, c\nd: 1\n',
+    errors: ['a.yaml:2:1: a closing bracket is missing, or a line inside is not indented (it is read as YAML)'],
+  },
+  {
+    name: 'bad indentation in YAML',
+    file: 'a.yaml',
+    text: 'deploy:\n    site:\n        user: a\n      group: b\n',
+    errors: ['a.yaml:4:1: an indentation that fits nothing above it (it is read as YAML)'],
+  },
+  {
+    name: 'nested too deeply in YAML',
+    file: 'a.yaml',
+    text: '['.repeat(20_000),
+    errors: ['a.yaml: it is nested too deeply (200 levels are the most that is read)'],
+  },
+  {
+    name: 'yes in YAML',
+    file: 'a.yaml',
+    text: 'plone_instances:\n  enable_celery: yes\n',
+    errors: [
+      'a.yaml:2:18: plone_instances.enable_celery: expected true or false, got "yes" (write true or false, without quotes)',
+    ],
+  },
+  {
+    name: 'a word for a number',
+    text: '{\n  "plone_instances": {\n    "per_cpu": "many"\n  }\n}',
+    errors: [
+      'a.json:3:16: plone_instances.per_cpu: expected a number of clients, got "many" (Clients for each CPU; fractions are fine, and one client is the least; default 2)',
+    ],
+  },
+  {
+    name: 'an empty text for a number',
+    text: '{"plone_instances": {"instance_count": ""}}',
+    errors: [
+      'a.json:1:40: plone_instances.instance_count: expected a number, got "" (Fixed number of clients on this host; null works it out from `per_cpu`)',
+    ],
+  },
+  {
+    name: 'null for a number',
+    text: '{"plone_instances": {"per_cpu": null}}',
+    errors: [
+      'a.json:1:33: plone_instances.per_cpu: expected a number of clients, got null (leave the key out to get the default, 2)',
+    ],
+  },
+  {
+    name: 'half a client',
+    text: '{"plone_instances": {"instance_count": 1.5}}',
+    errors: [
+      'a.json:1:40: plone_instances.instance_count: expected a whole number, got 1.5 (Fixed number of clients on this host; null works it out from `per_cpu`)',
+    ],
+  },
+  {
+    name: 'no client',
+    text: '{"plone_instances": {"instance_count": 0}}',
+    errors: [
+      'a.json:1:40: plone_instances.instance_count: expected a number from 1 up, got 0 (Fixed number of clients on this host; null works it out from `per_cpu`)',
+    ],
+  },
+  {
+    name: 'a negative time',
+    text: '{"plone_instances": {"restart_delay": -5}}',
+    errors: [
+      'a.json:1:39: plone_instances.restart_delay: expected a number from 0 up, got -5 (Pause before each further client when clients restart one after the other; default 0)',
+    ],
+  },
+  {
+    name: 'a port that is none',
+    text: '{"plone_instances": {"broker": {"port": 70000}}}',
+    errors: [
+      'a.json:1:41: plone_instances.broker.port: expected a number up to 65535, got 70000 (TCP port of the broker; default 6379)',
+    ],
+  },
+  {
+    name: 'a number for a switch',
+    text: '{"plone_instances": {"enable_celery": 1}}',
+    errors: [
+      'a.json:1:39: plone_instances.enable_celery: expected true or false, got 1 (Runs a Celery worker beside the clients, where a broker is known; default false)',
+    ],
+  },
+  {
+    name: 'a word for a switch',
+    text: '{"plone_instances": {"enable_celery": "on"}}',
+    errors: [
+      'a.json:1:39: plone_instances.enable_celery: expected true or false, got "on" (write true or false, without quotes)',
+    ],
+  },
+  {
+    name: 'a fraction for text',
+    text: app('"scm": {"revision": 1.10}'),
+    errors: ['a.json:1:42: deploy.site.scm.revision: expected text, got 1.1 (put it in quotes: "1.1")'],
+  },
+  {
+    name: 'two lines where one belongs',
+    text: '{"plone_instances": {"celery_args": "-c 4\\n-l INFO"}}',
+    errors: [
+      'a.json:1:37: plone_instances.celery_args: expected text on one line, got "-c 4\\n-l INFO" (Arguments of the Celery worker after `worker`)',
+    ],
+  },
+  {
+    name: 'a list for an object',
+    text: '{"plone_instances": {"zeo": ["10.0.0.5"]}}',
+    errors: ['a.json:1:29: plone_instances.zeo: expected an object, got a list (A ZEO server that no layer knows)'],
+  },
+  {
+    name: 'a text for an object',
+    text: '{"plone_instances": "plone"}',
+    errors: ['a.json:1:21: plone_instances: expected an object, got "plone" (The Zope clients of the role zeo-client)'],
+  },
+  {
+    name: 'a text for a list',
+    text: app('"domains": "www.example.com"'),
+    errors: [
+      'a.json:1:33: deploy.site.domains: expected a list, got "www.example.com" (put it in brackets: ["www.example.com"])',
+    ],
+  },
+  {
+    name: 'a relative path',
+    text: app('"deploy_to": "srv/www/site"'),
+    errors: [
+      'a.json:1:35: deploy.site.deploy_to: expected an absolute path, got "srv/www/site" (Directory of the application; default /srv/www/<app>)',
+    ],
+  },
+  {
+    name: 'a path with dots',
+    text: app('"deploy_to": "/srv/www/../../etc"'),
+    errors: [
+      "a.json:1:35: deploy.site.deploy_to: expected an absolute path without '.' or '..' parts, got \"/srv/www/../../etc\" (Directory of the application; default /srv/www/<app>)",
+    ],
+  },
+  {
+    name: 'a link out of the release',
+    text: app('"symlink_before_migrate": {"../etc": "etc"}'),
+    errors: [
+      'a.json:1:49: deploy.site.symlink_before_migrate["../etc"]: "../etc" is not a path without \'..\' parts (Links in the release: directory below `shared` to its name in the release)',
+    ],
+  },
+  {
+    name: 'a word that is not one of the choices',
+    text: app('"scm": {"scm_type": "gti"}'),
+    errors: [
+      'a.json:1:42: deploy.site.scm.scm_type: expected one of "git", "svn", "archive", "s3", "other", "directory", got "gti" (did you mean git?)',
+    ],
+  },
+  {
+    name: 'an application with a slash',
+    text: '{"deploy": {"../site": {}}}',
+    errors: [
+      'a.json:1:13: deploy["../site"]: "../site" is not an application\'s name: text without slashes (The applications, by name)',
+    ],
+  },
+  {
+    name: 'a name that no environment variable has',
+    text: app('"environment": {"A B": "x"}'),
+    errors: [
+      'a.json:1:38: deploy.site.environment["A B"]: "A B" is not the name of an environment variable (Environment variables of the build and of the programs; numbers, true and false become text, null takes one away)',
+    ],
+  },
+  {
+    name: 'an object for an environment variable',
+    text: app('"environment": {"A": {"b": 1}}'),
+    errors: [
+      'a.json:1:43: deploy.site.environment.A: expected text, got an object (Environment variables of the build and of the programs; numbers, true and false become text, null takes one away)',
+    ],
+  },
+  {
+    name: 'a command without cmd',
+    text: app('"buildout_init_commands": [{"name": "worker"}]'),
+    errors: [
+      'a.json:1:49: deploy.site.buildout_init_commands[0].cmd: expected text, there is none (Command, below `current`, e.g. `bin/worker`)',
+    ],
+  },
+  {
+    name: 'a digest that is none',
+    text: app('"buildout_cache_archives": [{"url": "https://x/y.tgz", "path": "shared", "sha256": "abc"}]'),
+    errors: [
+      'a.json:1:105: deploy.site.buildout_cache_archives[0].sha256: expected a SHA-256 digest of 64 hexadecimal digits, got "abc" (Digest the archive must have, as hexadecimal SHA-256)',
+    ],
+  },
+  {
+    name: 'a wrong value at a secret path',
+    text: app('"scm": {"password": true, "ssh_key": 1.5}'),
+    errors: [
+      'a.json:1:59: deploy.site.scm.ssh_key: expected text, got a number that is not shown (Private key that may read the repository, its submodules and checkouts of the build)',
+      'a.json:1:42: deploy.site.scm.password: expected text, got a boolean that is not shown (Password of that account)',
+    ],
+  },
+  {
+    name: 'a range upside down',
+    text: '{"converge": {"readiness": {"status": {"min": 500, "max": 200}}}}',
+    errors: [
+      'a.json:1:39: converge.readiness.status: expected a range whose min is not above its max, got an object (HTTP status of the answer that counts as ready: {min, max}, or one number; default {"min":200,"max":399})',
+    ],
+  },
+  {
+    name: 'a time that HAProxy would not take',
+    text: '{"haproxy": {"check_interval": "soon"}}',
+    errors: [
+      'a.json:1:32: haproxy.check_interval: expected a number of milliseconds, got "soon" (Time between two checks of a client; default 10000)',
+    ],
+  },
+  {
+    name: 'a package list of numbers',
+    text: app('"os_packages": [1.5]'),
+    errors: [
+      'a.json:1:38: deploy.site.os_packages[0]: expected a name or [name, version], got 1.5 (Packages of the distribution to install; names, [name, version] pairs or a map)',
+    ],
+  },
+  {
+    name: 'no CPU at all',
+    text: '{"cpu": {"total": 0}}',
+    errors: [
+      'a.json:1:19: cpu.total: expected a number from 1 up, got 0 (CPUs of the host; counted where it is not given)',
+    ],
+  },
+  {
+    name: 'memory in other units',
+    text: '{"memory": {"total": "4 GB"}}',
+    errors: [
+      'a.json:1:22: memory.total: expected a number of bytes, got "4 GB" (Memory of the host; asked of the kernel where it is not given)',
+    ],
+  },
+  {
+    name: 'several at once',
+    text: '{\n  "tmpdir": {"tmpfs": 2},\n  "varnish_plone": {"grace": "x",\n    "default_ttl": []}\n}',
+    errors: [
+      'a.json:2:23: tmpdir.tmpfs: expected true or false, got 2 (Keeps temporary files in memory (tmpfs); default false)',
+      'a.json:3:30: varnish_plone.grace: expected a number of seconds, got "x" (How long a page may be served after it has expired, while a fresh one is fetched; default 60)',
+      'a.json:4:20: varnish_plone.default_ttl: expected a number of seconds, got a list (How long a page is kept that says nothing about it; default 300)',
+    ],
+  },
+  {
+    name: 'a list that is no patch',
+    text: '[1, "x"]',
+    errors: [
+      'a.json:1:2: operation 1: an object is expected (a layer that is an array is taken for a JSON Patch (RFC 6902))',
+      'a.json:1:5: operation 2: an object is expected (a layer that is an array is taken for a JSON Patch (RFC 6902))',
+    ],
+  },
+  {
+    name: 'an unknown operation',
+    text: '[{"op": "append", "path": "/a", "value": 1}]',
+    errors: ['a.json:1:9: operation 1: "append" is no operation (there are: add, remove, replace, move, copy, test)'],
+  },
+  {
+    name: 'an operation that is nearly one',
+    text: '[{"op": "repalce", "path": "/a", "value": 1}, {"path": "/a"}]',
+    errors: [
+      'a.json:1:9: operation 1: "repalce" is no operation (did you mean replace?)',
+      'a.json:1:47: operation 2: there is no "op" (there are: add, remove, replace, move, copy, test)',
+    ],
+  },
+  {
+    name: 'a patch with dots',
+    text: '[{"op": "remove", "path": "deploy.site.user"}]',
+    errors: ['a.json:1:27: operation 1: "path" has to start with a slash (write "/deploy/site/user")'],
+  },
+  {
+    name: 'a patch of everything',
+    text: '[{"op": "replace", "path": "", "value": {}}]',
+    errors: [
+      'a.json:1:28: operation 1: "path" is empty, which means all attributes at once: name a key (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+    ],
+  },
+  {
+    name: 'an operation without its value',
+    text: '[{"op": "add", "path": "/a"}]',
+    errors: [
+      'a.json:1:2: operation 1: add needs a "value" (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+    ],
+  },
+  {
+    name: 'an operation without its source',
+    text: '[{"op": "move", "path": "/a"}, {"op": "copy", "path": "/a", "from": 3}]',
+    errors: [
+      'a.json:1:2: operation 1: there is no "from" (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+      'a.json:1:69: operation 2: "from" is a text, not a number (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+    ],
+  },
+  {
+    name: 'a value moved into itself',
+    text: '[{"op": "move", "from": "/a", "path": "/a/b"}]',
+    errors: [
+      'a.json:1:39: operation 1: a value cannot be moved into itself (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+    ],
+  },
+  {
+    name: 'a pointer with a bare tilde',
+    text: '[{"op": "remove", "path": "/a~b"}]',
+    errors: [
+      'a.json:1:27: operation 1: "path" has a ~ of its own: write ~0 for it, and ~1 for a slash (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+    ],
+  },
+  {
+    name: 'a patch of a prototype',
+    text: '[{"op": "add", "path": "/__proto__/polluted", "value": 1}]',
+    errors: [
+      'a.json:1:24: operation 1: a key __proto__ is not allowed (an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"})',
+    ],
+  },
+  {
+    name: 'a patch of a constructor',
+    text: '[{"op": "add", "path": "/constructor/polluted", "value": 1}]',
+    errors: ['a.json:1:24: operation 1 (add /constructor/polluted): there is no constructor'],
+  },
+  {
+    name: 'removing what is not there',
+    below: app('"user": "plone"'),
+    text: '[\n  {"op": "remove", "path": "/deploy/site/usre"}\n]',
+    errors: ['a.json:2:28: operation 1 (remove /deploy/site/usre): there is no deploy.site.usre (did you mean user?)'],
+  },
+  {
+    name: 'adding below what is not there',
+    below: app('"user": "plone"'),
+    text: '[{"op": "add", "path": "/deploy/shop/environment/A", "value": "x"}]',
+    errors: ['a.json:1:24: operation 1 (add /deploy/shop/environment/A): there is no deploy.shop'],
+  },
+  {
+    name: 'an index too far',
+    below: app('"domains": ["a"]'),
+    text: '[{"op": "replace", "path": "/deploy/site/domains/3", "value": "x"}]',
+    errors: [
+      'a.json:1:28: operation 1 (replace /deploy/site/domains/3): deploy.site.domains has 1 items, so there is no item 3 (items count from 0)',
+    ],
+  },
+  {
+    name: 'an index that is none',
+    below: app('"domains": ["a"]'),
+    text: '[{"op": "add", "path": "/deploy/site/domains/last", "value": "x"}]',
+    errors: [
+      'a.json:1:24: operation 1 (add /deploy/site/domains/last): deploy.site.domains is a list, and last is no place in it (use a number from 0, or - for the end)',
+    ],
+  },
+  {
+    name: 'going into text',
+    below: app('"user": "plone"'),
+    text: '[{"op": "add", "path": "/deploy/site/user/x", "value": "x"}]',
+    errors: ['a.json:1:24: operation 1 (add /deploy/site/user/x): deploy.site.user is no object or list'],
+  },
+  {
+    name: 'a test that fails',
+    below: app('"user": "plone"'),
+    text: '[{"op": "test", "path": "/deploy/site/user", "value": "deploy"}]',
+    errors: ['a.json:1:25: operation 1 (test /deploy/site/user): the value there is "plone"'],
+  },
+  {
+    name: 'a test of a secret',
+    below: app('"scm": {"password": "hidden"}'),
+    text: '[{"op": "test", "path": "/deploy/site/scm/password", "value": "x"}]',
+    errors: ['a.json:1:25: operation 1 (test /deploy/site/scm/password): the value there is another one'],
+  },
+  {
+    name: 'a patch that sets nonsense',
+    below: '{"plone_instances": {}}',
+    text: '[\n  {"op": "add", "path": "/plone_instances/per_cpu",\n   "value": "many"}\n]',
+    errors: [
+      'a.json:3:13: plone_instances.per_cpu: expected a number of clients, got "many" (Clients for each CPU; fractions are fine, and one client is the least; default 2)',
+    ],
+  },
+  {
+    name: 'a patch that appends nonsense',
+    below: app('"domains": ["a"]'),
+    text: '[{"op": "add", "path": "/deploy/site/domains/-", "value": 1.5}]',
+    errors: ['a.json:1:59: deploy.site.domains[1]: expected text, got 1.5 (put it in quotes: "1.5")'],
+  },
+]
+
+for (const { name, file = 'a.json', below, text, errors } of cases)
+  t.test(name, async (t) => {
+    const found = await errorsOf(async () => {
+      const layers = below === undefined ? [] : [await parseLayer({ text: below, file: 'below.json', kind: 'stack' })]
+      build(...layers, await parseLayer({ text, file, kind: 'host' }))
+    })
+    t.strictSame(found, errors)
+  })
+
+t.test('each value is told of where the layer that set it says so', async (t) => {
+  const layer = (file: string, kind: Layer['kind'], value: unknown) =>
+    parseLayer({ text: JSON.stringify(value, null, 1), file, kind })
+  const found = await errorsOf(async () =>
+    build(
+      await layer('stack.json', 'stack', { tmpdir: { tmpfs: 1, global_tmp: 2 }, varnish_plone: { grace: 'a' } }),
+      await layer('host.json', 'host', { tmpdir: { tmpfs: 3 } }),
+      await layer('patch.json', 'deployment', [{ op: 'add', path: '/tmpdir/tmpfs_size', value: {} }]),
+      environmentLayer({ CONVERGE_ATTR_varnish_plone__grace: 'b' })!,
+    ),
+  )
+  t.strictSame(
+    found.map((line) => line.replace(/ \(.*/, '')),
+    [
+      'stack.json:4:17: tmpdir.global_tmp: expected true or false, got 2',
+      'host.json:3:12: tmpdir.tmpfs: expected true or false, got 3',
+      'patch.json:5:12: tmpdir.tmpfs_size: expected text, got an object',
+      'environment CONVERGE_ATTR_varnish_plone__grace: varnish_plone.grace: expected a number of seconds, got "b"',
+    ],
+  )
+})
+
+t.test('variables of the environment that make no sense', async (t) => {
+  const found = await errorsOf(async () =>
+    environmentLayer({
+      CONVERGE_ATTR_: 'a',
+      CONVERGE_ATTR_a__b: '1',
+      CONVERGE_ATTR_a: '2',
+      CONVERGE_ATTR_a__b__c: '3',
+      CONVERGE_ATTR___proto____x: '4',
+    }),
+  )
+  t.strictSame(
+    found.map((line) => line.replace(/ \(.*/, '').replace(/^[^:]*: /, '')),
+    [
+      'CONVERGE_ATTR_: a part of the name is empty',
+      'CONVERGE_ATTR___proto____x: a part of the name is empty',
+      'CONVERGE_ATTR_a__b: another variable sets a part of its path to a plain value',
+      'CONVERGE_ATTR_a__b__c: another variable sets a part of its path to a plain value',
+    ],
+  )
+})
+
+t.test('no error shows a secret', async (t) => {
+  const found = await errorsOf(async () => {
+    const text = app(
+      '"scm": {"password": ["hunter2"], "ssh_key": {"k": "hunter2"}, "repository": "https://me:hunter2@x/\\n"}, "environment": {"DB_PASSWORD": {"v": "hunter2"}}',
+    )
+    build(await parseLayer({ text, file: 'a.json', kind: 'stack' }))
+  })
+  t.equal(found.length, 4)
+  for (const text of [
+    '{"license": hunter2}',
+    '{"license": "hunter2',
+    "{'license': 'hunter2'}",
+    '{"license": "hunter2" "x"}',
+  ])
+    found.push(...(await errorsOf(() => parseLayer({ text, file: 'a.json', kind: 'stack' }))))
+  for (const text of ['license: "hunter2', 'license: [hunter2', 'license: !x hunter2', '- a\nlicense: hunter2'])
+    found.push(...(await errorsOf(() => parseLayer({ text, file: 'a.yaml', kind: 'stack' }))))
+  t.ok(found.length >= 12)
+  t.notMatch(found.join('\n'), /hunter2/)
+})

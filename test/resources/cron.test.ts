@@ -1,0 +1,250 @@
+import t from 'tap'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { cron } from '../../resources/cron.ts'
+import { checkSchedule } from '../../resources/cron_schedule.ts'
+import { crontabPrograms, programs, spool } from '../support/commands.ts'
+import { contract, planOf, run } from '../support/contract.ts'
+
+const commands = programs(crontabPrograms)
+const root = { commands }
+const ann = { commands, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } }
+const withCron = (host: VirtualHost) => {
+  host.given('/usr/bin/crontab', '')
+  host.given('/etc/cron.d', null)
+}
+const job = { name: 'tidy', schedule: '0 1 * * 7', command: 'find /tmp -mtime +7 -delete' }
+const written = '# tidy: kept by converge\n0 1 * * 7 root find /tmp -mtime +7 -delete\n'
+const block = '# BEGIN converge tidy\n0 1 * * 7 find /tmp -mtime +7 -delete\n# END converge tidy\n'
+
+contract(t, cron, [
+  {
+    name: 'root: a file of its own',
+    props: job,
+    given: withCron,
+    host: root,
+    changes: ['replace /owner = "root"', 'replace /mode = "0644"', 'replace /content', 'replace /kind = "file"'],
+    then: (t, host) => t.equal(host.readText('/etc/cron.d/tidy'), written),
+  },
+  {
+    name: 'root: for another account, with variables',
+    props: { ...job, user: 'deploy', environment: { MAILTO: '', B: ' led by a space', A: "it's", PLAIN: '1' } },
+    given: withCron,
+    host: root,
+    then: (t, host) =>
+      t.equal(
+        host.readText('/etc/cron.d/tidy'),
+        `# tidy: kept by converge\nA="it's"\nB=" led by a space"\nMAILTO=""\nPLAIN=1\n0 1 * * 7 deploy ${job.command}\n`,
+      ),
+  },
+  {
+    name: 'root: a name cron would pass over, and percent signs',
+    props: { ...job, name: 'my site.example', command: 'date +%H' },
+    given: withCron,
+    host: root,
+    then: (t, host) => {
+      const [name = ''] = host.list('/etc/cron.d')
+      t.match(name, /^my-site-example-[0-9a-f]{6}$/)
+      t.match(host.readText(`/etc/cron.d/${name}`), 'root date +\\%H\n')
+    },
+  },
+  {
+    name: 'root: mode and content are put right',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', 'old', '0666')
+    },
+    host: root,
+    changes: ['replace /mode = "0644"', 'replace /content'],
+    then: (t, host) =>
+      t.match([host.lstat('/etc/cron.d/tidy')?.mode, host.readText('/etc/cron.d/tidy')], ['0644', written]),
+  },
+  {
+    name: 'root: left alone where it is right',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', written)
+    },
+    host: root,
+    changes: [],
+  },
+  {
+    name: 'root: kept away',
+    props: { name: 'tidy', absent: true },
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', written)
+    },
+    host: root,
+    then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
+  },
+  {
+    name: 'root: a directory in the way',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', null)
+    },
+    host: root,
+    fails: /cron\.d\/tidy is a directory.*move it away/s,
+  },
+  {
+    name: 'user: a first crontab',
+    props: job,
+    given: withCron,
+    host: ann,
+    changes: ['replace /content', 'replace /kind = "block"'],
+    then: (t, host) => t.equal(host.readText(spool(host)), block),
+  },
+  {
+    name: 'user: beside lines of his own, one of them without an end',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), 'MAILTO=ann\n5 * * * * hers')
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), `MAILTO=ann\n5 * * * * hers\n${block}`),
+  },
+  {
+    name: 'user: its block is replaced, all else stays',
+    props: { ...job, schedule: '@daily' },
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block}6 * * * * more\n`)
+    },
+    host: ann,
+    changes: ['replace /content'],
+    then: (t, host) =>
+      t.equal(host.readText(spool(host)), `# hers\n6 * * * * more\n${block.replace('0 1 * * 7', '@daily')}`),
+  },
+  {
+    name: 'user: left alone where it is right',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block}`)
+    },
+    host: ann,
+    changes: [],
+  },
+  {
+    name: 'user: kept away',
+    props: { name: 'tidy', absent: true },
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block}# more\n`)
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n# more\n'),
+  },
+  {
+    name: 'user: variables hold for this job only',
+    props: { ...job, command: 'x', environment: { A: "it's" } },
+    given: withCron,
+    host: ann,
+    then: (t, host) => t.match(host.readText(spool(host)), "0 1 * * 7 export A='it'\\''s'; x\n"),
+  },
+  {
+    name: 'user: what would hold for all jobs',
+    props: { ...job, environment: { MAILTO: 'x' } },
+    given: withCron,
+    host: ann,
+    fails: /MAILTO would hold for all jobs.*crontab -e/s,
+  },
+  {
+    name: 'user: a block without its end',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), '# BEGIN converge tidy\n1 1 1 1 1 x\n')
+    },
+    host: ann,
+    fails: /none '# END converge tidy'.*crontab -e/s,
+  },
+  {
+    name: 'user: not for somebody else',
+    props: { ...job, user: 'deploy' },
+    given: withCron,
+    host: ann,
+    fails: /only root.*for deploy.*as deploy/s,
+  },
+  { name: 'no cron', props: job, host: root, fails: /no cron on this host.*apt-get install cron/s },
+  {
+    name: 'a command that cron would drop',
+    props: { ...job, command: 'x'.repeat(999) },
+    given: withCron,
+    host: root,
+    fails: /up to 998 bytes.*script/s,
+  },
+  {
+    name: 'a value that cron cannot take',
+    props: { ...job, environment: { A: `"'` } },
+    given: withCron,
+    host: root,
+    fails: /both kinds of quotes/,
+  },
+])
+
+t.test('two names never share a file', async (t) => {
+  const host = new VirtualHost({ commands })
+  withCron(host)
+  await run(
+    planOf((r) =>
+      ['a b', 'a.b', 'a-b'].forEach((name) => {
+        cron(r, { ...job, name })
+      }),
+    ),
+    host,
+  )
+  t.equal(host.list('/etc/cron.d').length, 3)
+})
+
+t.test('schedules', (t) => {
+  for (const good of [
+    '* * * * *',
+    '*/5 0-23/2 1,15 jan-MAR mon-fri',
+    '59 23 31 12 7',
+    '@reboot',
+    '0 1 * * Sun',
+    '0\t1 * * 0',
+  ])
+    t.equal(checkSchedule(good), null, good)
+  for (const [bad, word] of [
+    ['60 * * * *', /minute takes 0 to 59.*'60'/],
+    ['* 24 * * *', 'hour'],
+    ['* * 0 * *', 'day of the month'],
+    ['* * * 13 *', 'month takes 1 to 12 or jan to dec'],
+    ['* * * * 8', 'day of the week'],
+    ['* * * * fun', 'day of the week'],
+    ['*/0 * * * *', 'minute'],
+    ['5/10 * * * *', 'minute'],
+    ['9-5 * * * *', 'minute'],
+    ['1,,2 * * * *', 'minute'],
+    ['* * * *', 'five fields'],
+    ['* * * * * root', 'five fields'],
+    ['@often', '@daily'],
+    ['', 'five fields'],
+  ] as const)
+    t.match(checkSchedule(bad), word, bad)
+  t.end()
+})
+
+t.test('props are checked before anything is done', (t) => {
+  const problem = (props: Parameters<typeof cron>[1]): string => {
+    try {
+      planOf((r) => cron(r, props))
+    } catch (error) {
+      if (error instanceof ConvergeError) return `${error.message} ${error.hint}`
+      throw error
+    }
+    return ''
+  }
+  t.match(problem({ ...job, schedule: '61 * * * *' }), /prop schedule: the minute takes 0 to 59.*got "61/)
+  t.match(problem({ ...job, command: 'a\nb' }), /prop command: a command on one line/)
+  t.match(problem({ name: 'tidy' }), 'needed unless absent')
+  t.match(problem({ ...job, environment: { 'A-B': '1' } }), 'environment')
+  t.end()
+})

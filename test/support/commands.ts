@@ -1,0 +1,280 @@
+/** Programs of the in-memory host: just enough of useradd, apt-get, crontab, tar and their kin, on its own files. */
+import { createHash } from 'node:crypto'
+import type { CommandResult } from '../../core/host/types.ts'
+import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
+import { accountsOf, groupsOf } from '../../resources/accounts.ts'
+
+type Answer = Partial<CommandResult>
+type Program = (args: readonly string[], host: VirtualHost, input: string) => Answer
+
+const done: Answer = {}
+const refused = (status: number, stderr: string): Answer => ({ status, stderr })
+
+/** Puts programs together; what none of them knows is not installed. */
+export function programs(...sets: readonly Readonly<Record<string, Program>>[]): CommandHandler {
+  const all: Record<string, Program> = Object.assign({}, ...sets)
+  return (argv, options, host) => all[argv[0] ?? '']?.(argv.slice(1), host, options.input ?? '') ?? null
+}
+
+/** Long options with their values, and the rest. */
+function parse(args: readonly string[], flags: readonly string[]): { options: Map<string, string>; rest: string[] } {
+  const options = new Map<string, string>()
+  const rest: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? ''
+    if (!arg.startsWith('--')) rest.push(arg)
+    else if (flags.includes(arg)) options.set(arg, '')
+    else options.set(arg, args[++at] ?? '')
+  }
+  return { options, rest }
+}
+
+function rewrite(host: VirtualHost, path: string, change: (line: string[]) => string[] | null, added?: string[]): void {
+  const lines = (host.readText(path) ?? '').split('\n').filter(Boolean)
+  const kept = lines.flatMap((line) => change(line.split(':'))?.join(':') ?? [])
+  host.given(path, `${[...kept, ...(added ? [added.join(':')] : [])].join('\n')}\n`)
+}
+
+function enrol(host: VirtualHost, groups: readonly string[], member: string): void {
+  rewrite(host, '/etc/group', ([name = '', x = '', gid = '', members = '']) => {
+    const now = members.split(',').filter(Boolean)
+    return [name, x, gid, (groups.includes(name) && !now.includes(member) ? [...now, member] : now).join(',')]
+  })
+}
+
+const gidOf = (host: VirtualHost, group: string): number =>
+  groupsOf(host).find(({ name, gid }) => name === group || `${gid}` === group)?.gid ?? -1
+
+/** useradd, usermod, userdel, groupadd, groupmod and groupdel. */
+export const accountPrograms: Readonly<Record<string, Program>> = {
+  useradd(args, host) {
+    const { options, rest } = parse(args, ['--system', '--user-group', '--create-home', '--no-create-home'])
+    const [name = ''] = rest
+    if (accountsOf(host).some((one) => one.name === name)) return refused(9, `useradd: user '${name}' already exists`)
+    const uid = options.get('--uid') ?? `${(options.has('--system') ? 900 : 1000) + accountsOf(host).length}`
+    if (options.has('--user-group')) rewrite(host, '/etc/group', (line) => line, [name, 'x', uid, ''])
+    const gid = gidOf(host, options.get('--gid') ?? name)
+    if (gid < 0) return refused(6, `useradd: group '${options.get('--gid')}' does not exist`)
+    const home = options.get('--home-dir') ?? `/home/${name}`
+    rewrite(host, '/etc/passwd', (line) => line, [
+      name,
+      'x',
+      uid,
+      `${gid}`,
+      '',
+      home,
+      options.get('--shell') ?? '/bin/sh',
+    ])
+    enrol(host, options.get('--groups')?.split(',') ?? [], name)
+    if (options.has('--create-home') && host.lstat(home) === null) host.given(home, null)
+    return done
+  },
+  usermod(args, host) {
+    const { options, rest } = parse(args, ['--append', '--move-home'])
+    const [name = ''] = rest
+    const before = accountsOf(host).find((one) => one.name === name)
+    if (before === undefined) return refused(6, `usermod: user '${name}' does not exist`)
+    const home = options.get('--home') ?? before.home
+    if (options.has('--move-home')) host.rename(before.home, home)
+    const group = options.get('--gid')
+    const gid = group === undefined ? before.gid : gidOf(host, group)
+    rewrite(host, '/etc/passwd', (line) =>
+      line[0] === name
+        ? [
+            name,
+            'x',
+            options.get('--uid') ?? `${before.uid}`,
+            `${gid}`,
+            '',
+            home,
+            options.get('--shell') ?? before.shell,
+          ]
+        : line,
+    )
+    enrol(host, options.get('--groups')?.split(',') ?? [], name)
+    return done
+  },
+  userdel(args, host) {
+    const { options, rest } = parse(args, ['--remove'])
+    const account = accountsOf(host).find(({ name }) => name === rest[0])
+    if (account === undefined) return refused(6, `userdel: user '${rest[0]}' does not exist`)
+    rewrite(host, '/etc/passwd', (line) => (line[0] === account.name ? null : line))
+    if (options.has('--remove')) host.remove(account.home)
+    return done
+  },
+  groupadd(args, host) {
+    const { options, rest } = parse(args, ['--system'])
+    const [name = ''] = rest
+    if (gidOf(host, name) >= 0) return refused(9, `groupadd: group '${name}' already exists`)
+    const gid = options.get('--gid') ?? `${(options.has('--system') ? 900 : 1000) + groupsOf(host).length}`
+    rewrite(host, '/etc/group', (line) => line, [name, 'x', gid, ''])
+    return done
+  },
+  groupmod(args, host) {
+    const { options, rest } = parse(args, [])
+    rewrite(host, '/etc/group', (line) =>
+      line[0] === rest[0] ? [line[0] ?? '', 'x', options.get('--gid') ?? '', line[3] ?? ''] : line,
+    )
+    return done
+  },
+  groupdel(args, host) {
+    if (gidOf(host, args[0] ?? '') < 0) return refused(6, `groupdel: group '${args[0]}' does not exist`)
+    rewrite(host, '/etc/group', (line) => (line[0] === args[0] ? null : line))
+    return done
+  },
+}
+
+const status = '/var/lib/dpkg/status'
+
+/** Sets a package of the host's, as dpkg would have it. */
+export function givePackage(host: VirtualHost, name: string, version: string, state = 'install ok installed'): void {
+  const others = (host.readText(status) ?? '')
+    .split('\n\n')
+    .filter((one) => one.trim() && !one.startsWith(`Package: ${name}\n`))
+  const stanza = `Package: ${name}\nStatus: ${state}\nArchitecture: amd64\nVersion: ${version}`
+  host.given(status, `${[...others, stanza].join('\n\n')}\n\n`)
+}
+
+/** Puts a package where apt-get update finds it. */
+export function offerPackage(host: VirtualHost, name: string, version: string): void {
+  host.given(`/repository/${name}`, version)
+}
+
+const lists = '/var/lib/apt/lists/deb_Packages'
+
+/** apt-get, apt-cache and dpkg over `offerPackage` and `givePackage`; `/locked` counts how often a lock is still held. */
+export const aptPrograms: Readonly<Record<string, Program>> = {
+  'apt-get'(args, host) {
+    const words = args.filter((arg, at) => !arg.startsWith('-') && args[at - 1] !== '-o')
+    const [verb, ...names] = words
+    if (verb === 'update') return fetchLists(host)
+    if (host.list('/var/lib/dpkg/updates').length > 0 || (host.readText(status) ?? '').includes(' half-configured\n'))
+      return refused(
+        100,
+        'E: dpkg was interrupted, you must manually run ‘dpkg --configure -a’ to correct the problem.',
+      )
+    if (verb === 'remove') for (const name of names) givePackage(host, name, '', 'deinstall ok config-files')
+    if (verb !== 'install') return done
+    const known = new Map((host.readText(lists) ?? '').split('\n').map((line) => line.split(' ') as [string, string]))
+    for (const word of names) {
+      const [name = '', version] = word.split('=')
+      const offered = known.get(name)
+      if (offered === undefined) return refused(100, `E: Unable to locate package ${name}`)
+      if (version !== undefined && !matches(offered, version))
+        return refused(100, `E: Version '${version}' for '${name}' was not found`)
+    }
+    for (const word of names) givePackage(host, word.split('=')[0] ?? '', known.get(word.split('=')[0] ?? '') ?? '')
+    return done
+  },
+  'apt-cache'(args, host) {
+    const rows = (host.readText(lists) ?? '').split('\n').map((line) => line.split(' '))
+    if (args[0] === 'pkgnames') return { stdout: rows.map(([name]) => name).join('\n') }
+    const found = rows.filter(([name]) => name === args[1])
+    return { stdout: found.map(([name, version]) => ` ${name} | ${version} | http://deb Packages`).join('\n') }
+  },
+  dpkg(_, host) {
+    for (const name of host.list('/var/lib/dpkg/updates')) host.remove(`/var/lib/dpkg/updates/${name}`)
+    host.given(status, (host.readText(status) ?? '').replaceAll('install ok half-configured', 'install ok installed'))
+    return done
+  },
+}
+
+function matches(version: string, wanted: string): boolean {
+  return wanted.endsWith('*') ? version.startsWith(wanted.slice(0, -1)) : version === wanted
+}
+
+function fetchLists(host: VirtualHost): Answer {
+  const held = Number(host.readText('/locked') ?? 0)
+  if (held > 0) {
+    host.given('/locked', `${held - 1}`)
+    return refused(100, 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 42 (apt-get)')
+  }
+  if (host.readText('/offline') !== null)
+    return refused(100, 'E: Failed to fetch http://deb/InRelease  Could not resolve')
+  host.given(
+    lists,
+    host
+      .list('/repository')
+      .map((name) => `${name} ${host.readText(`/repository/${name}`)}`)
+      .join('\n'),
+  )
+  return done
+}
+
+/** Where the fake crontab keeps the lines of an account. */
+export const spool = (host: VirtualHost): string => `/var/spool/cron/crontabs/${host.self.name}`
+
+export const crontabPrograms: Readonly<Record<string, Program>> = {
+  crontab(args, host, input) {
+    if (args[0] === '-') {
+      host.given(spool(host), input)
+      return done
+    }
+    const text = host.readText(spool(host))
+    return text === null ? refused(1, `no crontab for ${host.self.name}`) : { stdout: text }
+  },
+}
+
+export type Members = Readonly<Record<string, string | { readonly link: string } | { readonly device: true }>>
+
+/** An archive the fake tar and unzip understand: a JSON text, behind PK for zip. */
+export function packed(members: Members, kind: 'tar' | 'zip' = 'tar'): string {
+  return `${kind === 'zip' ? 'PK\x03\x04' : 'ustar'}${JSON.stringify(members)}`
+}
+
+export const archivePrograms: Readonly<Record<string, Program>> = {
+  head: (args, host) => ({ stdout: (host.readText(args.at(-1) ?? '') ?? '').slice(0, 4) }),
+  sha256sum(args, host) {
+    const bytes = host.readBytes(args.at(-1) ?? '') ?? ''
+    return { stdout: `${createHash('sha256').update(bytes).digest('hex')}  ${args.at(-1)}\n` }
+  },
+  sync: () => done,
+  chown(args, host) {
+    const [whose = '', path = ''] = args.slice(-2)
+    const [owner, group] = whose.split(':')
+    for (const each of tree(host, path)) host.setOwner(each, owner || undefined, group || undefined)
+    return done
+  },
+  tar(args, host) {
+    const value = (name: string) => args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? ''
+    const strip = Number(value('strip-components'))
+    return extract(host, value('file'), 'ustar', value('directory'), strip, {
+      absolute: (name) => ({ stderr: `tar: Removing leading \`/' from member names ${name}` }),
+      upward: (name) => refused(2, `tar: ${name}: Member name contains '..'`),
+      none: 'tar: This does not look like a tar archive',
+    })
+  },
+  unzip: (args, host) =>
+    extract(host, args[2] ?? '', 'PK\x03\x04', args[4] ?? '', 0, {
+      absolute: (name) => refused(1, `warning:  stripped absolute path spec from ${name}`),
+      upward: (name) => refused(1, `warning:  skipped "../" path component(s) in ${name}`),
+      none: 'End-of-central-directory signature not found.',
+    }),
+}
+
+function tree(host: VirtualHost, path: string): string[] {
+  const below = host.lstat(path)?.kind === 'directory' ? host.list(path) : []
+  return [path, ...below.flatMap((name) => tree(host, `${path}/${name}`))]
+}
+
+function extract(
+  host: VirtualHost,
+  file: string,
+  mark: string,
+  into: string,
+  strip: number,
+  said: { absolute: (name: string) => Answer; upward: (name: string) => Answer; none: string },
+): Answer {
+  const text = host.readText(file) ?? ''
+  if (!text.startsWith(mark)) return refused(2, said.none)
+  for (const [name, content] of Object.entries(JSON.parse(text.slice(mark.length)) as Members)) {
+    if (name.startsWith('/')) return said.absolute(name)
+    if (name.split('/').includes('..')) return said.upward(name)
+    const path = name.split('/').slice(strip).join('/')
+    if (path === '') continue
+    if (typeof content === 'string') host.given(`${into}/${path}`, content)
+    else if ('link' in content) host.given(`${into}/${path}`, content)
+    else host.given(`${into}/${path}`, '')
+  }
+  return done
+}

@@ -1,0 +1,104 @@
+/** What tests against real servers need of the machine they run on, and scratch directories for them. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+/** Gives why something is not to be had, or null. */
+type Probe = () => string | null
+
+function runs(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore', timeout: 60_000 }).status === 0
+}
+
+function program(name: string, aptPackage = name): Probe {
+  return () => {
+    const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
+    const there = path.split(':').some((directory) => directory !== '' && existsSync(join(directory, name)))
+    return there ? null : `${name} is not installed (apt install ${aptPackage})`
+  }
+}
+
+const probes = {
+  root: () => (process.getuid?.() === 0 ? null : 'only root can do this'),
+  supervisord: program('supervisord', 'supervisor'),
+  git: program('git'),
+  sshd: program('sshd', 'openssh-server'),
+  'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
+  'python3 venv': () =>
+    runs('/usr/bin/python3', '-c', 'import venv, ensurepip') ? null : 'no python3 with venv (apt install python3-venv)',
+  'pip registry': () => {
+    const into = mkdtempSync(join(tmpdir(), 'pip-'))
+    const args = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--disable-pip-version-check', '--dest', into]
+    const reached = runs('/usr/bin/python3', ...args, 'roman==5.2')
+    rmSync(into, { recursive: true, force: true })
+    return reached ? null : 'the Python package index cannot be reached, or /usr/bin/python3 has no pip'
+  },
+  nobody: () => (runs('id', '-u', 'nobody') ? null : 'there is no account nobody'),
+} as const satisfies Record<string, Probe>
+
+export type Need = keyof typeof probes
+
+const answers = new Map<Need, string | null>()
+
+/**
+ * Whether the machine has what a test needs. Where it doesn't, the test is skipped with the reason; in CI it fails, since a
+ * skipped test proves nothing there.
+ *
+ *     if (!needs(t, ['root', 'supervisord'])) return
+ */
+export function needs(t: Test, wanted: readonly Need[]): boolean {
+  const missing = wanted.flatMap((need) => {
+    if (!answers.has(need)) answers.set(need, probes[need]())
+    return answers.get(need) ?? []
+  })
+  if (missing.length === 0) return true
+  if (process.env.CI) t.fail(`this machine lacks what the test needs: ${missing.join('; ')}`)
+  else t.pass('skipped', { skip: missing.join('; ') })
+  return false
+}
+
+/** A directory of its own for a test, removed afterwards; every account may pass through it. */
+export function scratch(t: Test): string {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'converge-')))
+  chmodSync(directory, 0o755)
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A directory below another one, owned by an account. */
+export function directoryOf(parent: string, name: string, owner?: string): string {
+  const path = join(parent, name)
+  mkdirSync(path, { recursive: true })
+  if (owner !== undefined) spawnSync('chown', [`${owner}:`, path])
+  return path
+}
+
+/** A TCP port nobody listens on at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))))
+    })
+  })
+}
+
+/** A test file once more as an ordinary user, in a process of its own. */
+export function sameAs(t: Test, account: string, file: string): void {
+  const id = (option: string) => Number(spawnSync('id', [option, account], { encoding: 'utf8' }).stdout)
+  const home = directoryOf(scratch(t), 'home', account)
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], {
+    uid: id('-u'),
+    gid: id('-g'),
+    encoding: 'utf8',
+    timeout: 300_000,
+    env: { ...process.env, HOME: home, TMPDIR: home, USER: account, PATH: '/usr/local/bin:/usr/bin:/bin', NODE_OPTIONS: '' },
+  })
+  t.equal(status, 0, `${file} as ${account}`)
+  if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+}
