@@ -22,10 +22,12 @@ const program = join(project, 'dist', 'converge.mjs')
 const flags = ['--role', 'zeo-server,zeo-client', '--json', json, ...(prefix ? ['--prefix', prefix] : [])]
 const clients = 2
 
-const say = (text) => process.stdout.write(`\n\x1b[1m${text}\x1b[0m\n`.replaceAll(process.stdout.isTTY ? '' : /\x1b\[\d+m/g, ''))
+const say = (text) =>
+  process.stdout.write(`\n\x1b[1m${text}\x1b[0m\n`.replaceAll(process.stdout.isTTY ? '' : /\x1b\[\d+m/g, ''))
 const run = (command, args, options = {}) => execFileSync(command, args, { stdio: 'inherit', ...options })
 const converge = (...args) => spawnSync(process.execPath, [program, ...args], { stdio: 'inherit' }).status ?? 1
-const git = (...args) => run('git', ['-C', repository, '-c', 'user.name=demo', '-c', 'user.email=demo@example.org', ...args])
+const git = (...args) =>
+  run('git', ['-C', repository, '-c', 'user.name=demo', '-c', 'user.email=demo@example.org', ...args])
 
 function stop() {
   if (!existsSync(json)) return say('there is nothing to stop')
@@ -59,7 +61,10 @@ function prepare() {
 
 async function page(port) {
   const response = await fetch(`http://127.0.0.1:${port}/`)
-  const text = (await response.text()).replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ').trim()
+  const text = (await response.text())
+    .replace(/<[^>]+>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
   if (!response.ok) throw new Error(`the client at port ${port} answered ${response.status}: ${text.slice(0, 200)}`)
   process.stdout.write(`http://127.0.0.1:${port}/  ${response.status}  ${text.slice(0, 100)}\n`)
 }

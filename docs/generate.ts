@@ -14,17 +14,20 @@ const note = '<!-- Written by `npm run docs` from the code: change it there. -->
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 function resourcesPage(): string {
-  const parts = [`# Resources\n${note}
+  const parts = [
+    `# Resources\n${note}
 Every resource also takes \`when\`, \`onlyIf\`, \`notIf\`, \`retries\`, \`retryDelay\`, \`timeout\`, \`ignoreFailure\`, \`sensitive\` and \`after\`
 ([how a run works](../how-a-run-works.md)), and gives \`digest\` for others to refer to. \`converge resources NAME\` prints the same.
-`]
+`,
+  ]
   for (const name of Object.keys(definitions).sort()) {
     const definition = definitions[name]
     if (!definition) continue
     const { doc, mirrors, props, examples } = describeResource(definition)
     parts.push(`## ${name}\n\n${doc}${mirrors ? `\n\nMirrors: ${mirrors}.` : ''}\n`)
     parts.push('| prop | type | |\n|---|---|---|')
-    for (const prop of props) parts.push(`| \`${prop.name}\`${prop.required ? '' : ' (optional)'} | ${cell(prop.type)} | ${cell(prop.doc)} |`)
+    for (const prop of props)
+      parts.push(`| \`${prop.name}\`${prop.required ? '' : ' (optional)'} | ${cell(prop.type)} | ${cell(prop.doc)} |`)
     parts.push('', '```ts', ...examples.map((example) => `${name}(r, ${example})`), '```', '')
   }
   return `${parts.join('\n')}\n`
@@ -50,15 +53,22 @@ function walk(schema: JsonSchema, path: readonly string[], rows: string[]): void
   const inner = Object.entries(properties ?? {})
   if (path.length > 0 && inner.length === 0) rows.push(row(schema, path))
   for (const [name, child] of inner) walk(child, [...path, name], rows)
-  if (typeof more === 'object' && Object.keys((more.properties as object | undefined) ?? {}).length > 0) walk(more, [...path, '*'], rows)
+  if (typeof more === 'object' && Object.keys((more.properties as object | undefined) ?? {}).length > 0)
+    walk(more, [...path, '*'], rows)
 }
 
 function row(schema: JsonSchema, path: readonly string[]): string {
   const unit = typeof schema['x-unit'] === 'string' ? ` (${schema['x-unit']})` : ''
-  const mirrors = typeof schema['x-mirrors'] === 'string' && schema['x-mirrors'] !== path.join('.') ? ` Mirrors ${schema['x-mirrors']}.` : ''
+  const mirrors = mirrored(schema['x-mirrors'], path)
   const secret = schema['x-sensitive'] === true ? ' Never shown.' : ''
   const standard = 'default' in schema ? `\`${cell(JSON.stringify(schema.default))}\`` : ''
   return `| \`${path.join('.')}\` | ${cell(typeOf(schema))}${unit} | ${standard} | ${cell(String(schema.description ?? ''))}${mirrors}${secret} |`
+}
+
+/** What it mirrors, unless that is the attribute of the same name. */
+function mirrored(mirrors: unknown, path: readonly string[]): string {
+  const sameName = path.map((key) => `['${key}']`).join('')
+  return typeof mirrors !== 'string' || mirrors.endsWith(`node${sameName}`) ? '' : ` Mirrors ${mirrors}.`
 }
 
 function typeOf(schema: JsonSchema): string {
@@ -70,7 +80,8 @@ function typeOf(schema: JsonSchema): string {
 }
 
 function commandsPage(): string {
-  const parts = [`# Commands\n${note}
+  const parts = [
+    `# Commands\n${note}
 \`\`\`
 converge [--role ROLE[,ROLE]] [--event EVENT] [options]
 converge COMMAND [options]
@@ -78,7 +89,8 @@ converge COMMAND [options]
 
 Exit status: 0 nothing to do or all done, 1 failed (for \`status\` a service is down, for \`doctor\` something is missing), 2 wrong usage or
 invalid input, 3 something changed (with \`--detailed-exit-code\`).
-`]
+`,
+  ]
   for (const spec of commands) parts.push(commandSection(spec))
   parts.push('## completion\n\nPrint the completion script for bash or zsh: source it from your profile.\n')
   return parts.join('\n')

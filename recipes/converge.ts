@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The program `converge`: the only place that ends the process. */
 import { main } from '../core/cli/main.ts'
 import { catalogue } from './catalogue.ts'
@@ -9,4 +8,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-process.exitCode = await main(process.argv.slice(2), catalogue)
+main(process.argv.slice(2), catalogue).then((status) => {
+  process.exitCode = status
+})

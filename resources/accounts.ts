@@ -1,9 +1,9 @@
 /** What users and groups share: names, who may change them, and what a dry run writes in place of useradd and its kin. */
 import * as z from 'zod'
 import { parseAccounts, parseGroups } from '../core/host/accounts.ts'
-import { shellWords } from '../core/host/process.ts'
 import type { Account, Group, Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
+import { shellWords } from '../core/model/shell.ts'
 
 export type Command = readonly string[]
 

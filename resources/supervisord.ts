@@ -44,20 +44,31 @@ export const supervisord = defineResource(
     readsAhead: true,
   },
   {
-    read: async (host, { socket }) => ({ running: (await new SupervisorReader(host, socket).getState()) !== null }),
+    async read(host, { socket }) {
+      const state = await new SupervisorReader(host, socket).getState()
+      return { running: state !== null && state !== 'SHUTDOWN' }
+    },
     desired: ({ action }) => ({ running: action === 'running' }),
     async apply(host, { socket, program, config, action, log, deadline }) {
       const supervisor = new Supervisor(host, socket)
-      if (action === 'running') await host.run([program, '-c', config], { timeout: deadline })
-      else await supervisor.shutdown()
       const limit = new Deadline(host, deadline)
-      while (((await supervisor.getState()) !== null) !== (action === 'running'))
-        if (!(await limit.pause()))
-          throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
-            code: 'SUPERVISOR_DOWN',
-            output: log === undefined ? undefined : endOfFile(host, log, 20),
-            hint: `look whether ${config} has a [unix_http_server] with file=${socket}, and what its log says`,
-          })
+      const wait = async (wanted: string | null) => {
+        while ((await supervisor.getState()) !== wanted)
+          if (!(await limit.pause()))
+            throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
+              code: 'SUPERVISOR_DOWN',
+              output: log === undefined ? undefined : endOfFile(host, log, 20),
+              hint: `look whether ${config} has a [unix_http_server] with file=${socket}, and what its log says`,
+            })
+      }
+      if (action === 'stopped') {
+        await supervisor.shutdown()
+        return wait(null)
+      }
+      // One that is on its way down has to be gone first.
+      await wait(null)
+      await host.run([program, '-c', config], { timeout: deadline })
+      await wait('RUNNING')
     },
     predict: () => undefined,
   },

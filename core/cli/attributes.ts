@@ -1,28 +1,39 @@
 /** `converge attributes`: the merged values, where each comes from, and their schema. */
 import picocolors from 'picocolors'
+import type { Secrets } from '../model/secrets.ts'
 import type { Explanation } from '../node/explain.ts'
+import { factKeys, neutralFacts } from '../node/facts.ts'
+import { buildNode, type Node } from '../node/node.ts'
 import type { Catalogue } from './catalogue.ts'
-import { gather } from './inputs.ts'
+import { gather, warningText } from './inputs.ts'
 import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
-import { warningText } from './run.ts'
 
-export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const schemas = await catalogue.schemas()
+export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   if (args.schema) {
     const { attributesJsonSchema } = await import('../node/schema.ts')
-    return print(attributesJsonSchema(schemas))
+    return print(attributesJsonSchema(await catalogue.schemas()))
   }
-  const bare: Arguments = args.defaults ? { configDir: '/nonexistent' } : args
-  const { built } = await gather({ ...bare, role: args.role ?? [] }, catalogue, undefined, false)
-  for (const warning of built.warnings) process.stderr.write(`warning: ${warningText(warning)}\n`)
+  const built = args.defaults
+    ? await defaults(catalogue)
+    : (await gather(args, catalogue, secrets, { needsRole: false })).built
+  for (const warning of built.warnings) process.stderr.write(`warning: ${secrets.mask(warningText(warning))}\n`)
   const { explain, shownAttributes } = await import('../node/explain.ts')
-  if (args.explain === undefined) return print(shownAttributes(built))
+  if (args.explain === undefined) {
+    const all = shownAttributes(built) as Record<string, unknown>
+    if (args.defaults) for (const key of factKeys) delete all[key]
+    return print(all)
+  }
   const explanations = explain(built, args.explain)
   if (args.jsonOutput) return print({ attributes: explanations })
   const paint = picocolors.createColors(args.color ?? useColor(process.stdout))
   for (const explanation of explanations) process.stdout.write(`${text(explanation, paint)}\n`)
   return 0
+}
+
+/** Nothing but the schemas: no file, no environment, no host. */
+async function defaults<N>(catalogue: Catalogue<N>): Promise<Node<unknown>> {
+  return buildNode({ layers: [], facts: neutralFacts, schemas: await catalogue.schemas() })
 }
 
 function text({ path, value, origins }: Explanation, paint: ReturnType<typeof picocolors.createColors>): string {

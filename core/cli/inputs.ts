@@ -7,12 +7,12 @@ import type { Role } from '../compile/recipe.ts'
 import type { HostReader } from '../host/types.ts'
 import type { UserRecipes } from '../load/recipes.ts'
 import { configNames, loadUserRecipes } from '../load/recipes.ts'
-import { asConvergeError, ConvergeError, throwProblems } from '../model/errors.ts'
+import { asConvergeError, ConvergeError, describeLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
-import { Secrets } from '../model/secrets.ts'
+import type { Secrets } from '../model/secrets.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
-import { type Layer, objectLayer, parseLayer } from '../node/layers.ts'
+import { type Layer, type NodeWarning, objectLayer, parseLayer } from '../node/layers.ts'
 import { buildNode, type Node } from '../node/node.ts'
 import { valueAt } from '../node/path.ts'
 import type { Catalogue, RunFacts } from './catalogue.ts'
@@ -22,23 +22,29 @@ export interface Inputs<N> {
   readonly roles: readonly Role<N>[]
   readonly user: UserRecipes<N>
   readonly built: Node<unknown>
-  readonly secrets: Secrets
   readonly stateDirectory: string
   /** What recipes see, for the given events. */
   readonly node: (events: readonly string[], host: HostReader | null) => N
 }
 
+export interface GatherOptions {
+  /** Of this host, if not given; `render` gives neutral ones, since it looks nothing up. */
+  readonly facts?: Facts
+  /** False: no role at all is fine. Default true. */
+  readonly needsRole?: boolean
+}
+
 /**
- * @param facts of this host; `render` gives neutral ones, since it looks nothing up
- * @param needsRole false: no role at all is fine
+ * @param secrets gets what must not be shown
  * @throws InvalidInput with all problems of all files
  */
 export async function gather<N>(
   args: Arguments,
   catalogue: Catalogue<N>,
-  facts: Facts = gatherFacts(),
-  needsRole = true,
+  secrets: Secrets,
+  { facts = gatherFacts(), needsRole = true }: GatherOptions = {},
 ): Promise<Inputs<N>> {
+  if (args.prefix !== undefined) checkPrefix(args.prefix)
   const user = await userRecipes(args, catalogue)
   const layers = await readLayers(args)
   const schemas = await catalogue.schemas()
@@ -48,23 +54,27 @@ export async function gather<N>(
   for (const role of roles)
     if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
   const built = buildNode({ layers, facts, schemas, foreignKeys })
-  const secrets = new Secrets()
   for (const secret of built.secrets) secrets.add(secret)
   const run = (events: readonly string[], host: HostReader | null): RunFacts => ({
     id: randomUUID(),
     events,
     host,
     options: { to: args.to, purge: args.purge, revision: args.revision },
-    by: `${facts.user ?? facts.uid}@${facts.hostname}`,
+    by: `${(facts.uid === 0 && process.env.SUDO_USER) || facts.user || facts.uid}@${facts.hostname}`,
   })
   return {
     roles,
     user,
     built,
-    secrets,
     stateDirectory: stateDirectory(args),
     node: (events, host) => catalogue.node(built, run(events, host)),
   }
+}
+
+/** A warning of the attributes on one line. */
+export function warningText({ message, hint, source }: NodeWarning): string {
+  const where = source ? `${describeLocation(source)}: ` : ''
+  return `${where}${message}${hint ? ` (${hint})` : ''}`
 }
 
 export function stateDirectory(args: Arguments): string {
@@ -99,14 +109,15 @@ async function readLayers(args: Arguments): Promise<Layer[]> {
   const problems: ConvergeError[] = []
   const add = async (file: string, kind: Layer['kind'], flag: string) => {
     try {
-      layers.push(await parseLayer({ text: readInput(file, flag), file: file === '-' ? 'standard input' : file, kind }))
+      const text = file === '-' ? await standardInput() : readInput(file, flag)
+      layers.push(await parseLayer({ text, file: file === '-' ? 'standard input' : file, kind }))
     } catch (error) {
       const problem = asConvergeError(error)
       problems.push(...('problems' in problem ? (problem.problems as ConvergeError[]) : [problem]))
     }
   }
   if (args.nodeJson !== undefined) await add(args.nodeJson, 'stack', '--node-json')
-  for (const file of hostFiles(args.configDir ?? '/etc/converge')) await add(file, 'host', '--config-dir')
+  for (const file of hostFiles(args.configDir)) await add(file, 'host', '--config-dir')
   for (const file of args.json ?? []) await add(file, 'deployment', '--json')
   throwProblems(problems)
   const environment = environmentLayer(process.env)
@@ -118,19 +129,22 @@ async function readLayers(args: Arguments): Promise<Layer[]> {
 
 function readInput(file: string, flag: string): string {
   try {
-    return fs.readFileSync(file === '-' ? 0 : file, 'utf8')
+    return fs.readFileSync(file, 'utf8')
   } catch (error) {
-    const { message } = asConvergeError(error)
-    throw new ConvergeError(`${flag} ${file}: ${message}`, {
-      code: 'NO_FILE',
-      hint: `it is taken from the working directory: ${process.cwd()}`,
-      usage: true,
-      cause: error,
-    })
+    throw unreadable(file, flag, error)
   }
 }
 
-function hostFiles(directory: string): string[] {
+/** Not by readFileSync, which fails where standard input is a pipe that nobody has written to yet. */
+async function standardInput(): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** All JSON and YAML files of a directory, by name. The one of the system need not be there, one that was asked for has to. */
+function hostFiles(given: string | undefined): string[] {
+  const directory = given ?? '/etc/converge'
   try {
     return fs
       .readdirSync(directory)
@@ -138,13 +152,37 @@ function hostFiles(directory: string): string[] {
       .sort()
       .map((name) => `${directory}/${name}`)
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
-    throw new ConvergeError(`cannot read ${directory}: ${asConvergeError(error).message}`, {
-      code: 'NO_CONFIG_DIR',
-      usage: true,
-      cause: error,
-    })
+    if (given === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw unreadable(directory, '--config-dir', error)
   }
+}
+
+function unreadable(path: string, flag: string, error: unknown): ConvergeError {
+  const { code, message } = asConvergeError(error)
+  const hints: Readonly<Record<string, string>> = {
+    ENOENT: isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`,
+    EISDIR: 'give a file; several by repeating the option',
+    ENOTDIR: 'give a directory',
+    EACCES: 'run as an account that may read it',
+  }
+  // The system's own words repeat the call and the path.
+  const reason = message.replace(/^.*?: /, '')
+  return new ConvergeError(`${flag} ${path}: ${reason}`, {
+    code: 'NO_FILE',
+    hint: hints[code],
+    usage: true,
+    cause: error,
+  })
+}
+
+/** A file there would make every path below it fail, one by one. */
+function checkPrefix(prefix: string): void {
+  if (fs.statSync(prefix, { throwIfNoEntry: false })?.isDirectory() !== false) return
+  throw new ConvergeError(`--prefix ${prefix}: is no directory`, {
+    code: 'NO_FILE',
+    hint: 'give a directory; one that is not there yet is made',
+    usage: true,
+  })
 }
 
 /** Without --role the host's own files may name them: `{"converge": {"roles": ["zeo-client"]}}`. */

@@ -2,7 +2,9 @@
 import picocolors from 'picocolors'
 import type { AppView, Inspection, ReleaseView } from '../compile/inspection.ts'
 import { LocalHost } from '../host/local.ts'
+import { type Holder, lockHolder } from '../host/lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
+import type { Secrets } from '../model/secrets.ts'
 import type { RunReport } from '../report/events.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
@@ -22,14 +24,14 @@ interface Seen {
 interface LastRun {
   readonly id: string
   readonly started: string
-  readonly outcome: RunReport['outcome'] | 'died'
+  readonly outcome: RunReport['outcome'] | 'died' | 'under way'
   readonly roles: readonly string[]
   readonly events: readonly string[]
   readonly changed: number
 }
 
-async function see<N>(args: Arguments, catalogue: Catalogue<N>): Promise<Seen> {
-  const inputs = await gather(args, catalogue)
+async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<Seen> {
+  const inputs = await gather(args, catalogue, secrets)
   const host = new LocalHost(inputs.stateDirectory)
   const node = inputs.node([], host)
   const apps = new Map<string, AppView>()
@@ -43,13 +45,13 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>): Promise<Seen> {
     roles: inputs.roles.map(({ name }) => name),
     apps: [...apps.values()],
     needs: [...needs.values()],
-    lastRun: lastRun(new StateDirectory(inputs.stateDirectory)),
+    lastRun: lastRun(new StateDirectory(inputs.stateDirectory), lockHolder(`${inputs.stateDirectory}/lock`)),
     paint: picocolors.createColors(args.color ?? useColor(process.stdout)),
   }
 }
 
-/** From the newest journal; one without an end belongs to a run that died, or is under way. */
-function lastRun(state: StateDirectory): LastRun | null {
+/** From the newest journal; one without an end belongs to a run that died, unless one holds the lock. */
+function lastRun(state: StateDirectory, holder: Holder | null): LastRun | null {
   const id = state.runs().at(-1)
   if (id === undefined) return null
   const lines = state.read(id) as {
@@ -73,15 +75,15 @@ function lastRun(state: StateDirectory): LastRun | null {
   return {
     id,
     started: start?.started ?? '',
-    outcome: 'died',
+    outcome: holder === null ? 'died' : 'under way',
     roles: start?.roles ?? [],
     events: start?.events ?? [],
     changed: 0,
   }
 }
 
-export async function status<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const { roles, apps, lastRun, paint } = await see(args, catalogue)
+export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const { roles, apps, lastRun, paint } = await see(args, catalogue, secrets)
   const down = apps.some(({ services }) => services.some(({ up }) => !up))
   if (args.jsonOutput)
     return print(
@@ -107,15 +109,18 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>): Promi
         `  ${service.up ? paint.green('up  ') : paint.red('down')}     ${service.name}  ${paint.dim(service.detail || service.state)}`,
       )
   }
-  lines.push(
-    `last run   ${lastRun ? `${lastRun.started} ${lastRun.events.join(', ')}: ${lastRun.outcome === 'died' ? 'did not end (killed, or still under way)' : lastRun.outcome}${lastRun.changed ? `, ${lastRun.changed} changed` : ''}` : 'none'}`,
-  )
+  lines.push(`last run   ${lastRun === null ? 'none' : describeRun(lastRun)}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   return down ? 1 : 0
 }
 
-export async function releases<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const { apps, paint } = await see(args, catalogue)
+function describeRun({ started, roles, events, outcome, changed }: LastRun): string {
+  const how = outcome === 'died' ? 'did not end: it was killed; the next run finishes its work' : outcome
+  return `${started}  ${roles.join(', ')}: ${events.join(', ')}: ${how}${changed > 0 ? ` (${changed})` : ''}`
+}
+
+export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const { apps, paint } = await see(args, catalogue, secrets)
   if (args.jsonOutput)
     return print({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) })
   for (const { name, directory, releases } of apps) {
@@ -133,8 +138,8 @@ function describeRelease({ id, revision, commit, created, by }: ReleaseView): st
   return `${id}  ${revision === commit ? '' : `${revision} `}${commit.slice(0, 12)}  ${created}  ${by}`
 }
 
-export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const { needs, paint } = await see(args, catalogue)
+export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const { needs, paint } = await see(args, catalogue, secrets)
   const missing = needs.some(({ met }) => !met)
   if (args.jsonOutput) return print({ needs }, missing)
   for (const { what, met, detail, remedy } of needs) {

@@ -1,92 +1,157 @@
-/** The options of the command line, as data: yargs, the reference pages and completion are made from the same. */
-import type { Options } from 'yargs'
+/** Commands and options of the command line, as data: parsing, help, completion and the reference pages are made from the same. */
+
+export interface OptionSpec {
+  readonly type: 'string' | 'boolean' | 'number'
+  /** One letter. */
+  readonly alias?: string
+  /** May be given several times. */
+  readonly array?: boolean
+  /** Several values may stand in one, with commas between. */
+  readonly commas?: boolean
+  /** What stands for its value in `--help`. */
+  readonly value?: string
+  readonly describe: string
+  /** What holds where it isn't given. */
+  readonly default?: string
+  readonly group: 'What to converge' | 'How to go about it' | 'Output'
+}
+
+type Options = Readonly<Record<string, OptionSpec>>
+
+const what = 'What to converge'
 
 export const inputOptions = {
   role: {
+    group: what,
     alias: 'r',
     type: 'string',
+    value: 'ROLE',
     array: true,
-    requiresArg: true,
+    commas: true,
     describe: 'Role of this host; several by commas or by repeating',
   },
   json: {
+    group: what,
     alias: 'j',
     type: 'string',
+    value: 'FILE',
     array: true,
-    requiresArg: true,
-    describe: 'Custom JSON of this deployment (a file, or - for standard input); repeatable, later wins',
+    describe: 'Custom JSON of this deployment (or YAML, or - for standard input); repeatable, the later one wins',
   },
   'node-json': {
+    group: what,
     type: 'string',
-    requiresArg: true,
-    describe: 'Node JSON of the stack, as OpsWorks gave it (a file, or -)',
+    value: 'FILE',
+    describe: 'Node JSON of the stack, as OpsWorks gave it (or - for standard input)',
   },
   'config-dir': {
+    group: what,
     type: 'string',
-    requiresArg: true,
+    value: 'DIR',
     default: '/etc/converge',
     describe: "Directory of this host's own JSON and YAML files",
   },
   prefix: {
+    group: what,
     type: 'string',
-    requiresArg: true,
+    value: 'DIR',
     describe: 'Place all paths below this directory; lets an ordinary user converge without touching the system',
   },
-  revision: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Deploy this branch, tag or commit instead of the one in the attributes',
-  },
   recipes: {
+    group: what,
     type: 'string',
+    value: 'DIR',
     array: true,
-    requiresArg: true,
     describe: 'Directory (or file) of recipes of your own; repeatable',
   },
   config: {
+    group: what,
     type: 'string',
-    requiresArg: true,
-    describe: 'Configuration; default: converge.config.ts in the working directory',
+    value: 'FILE',
+    describe: 'Configuration of your own; default: converge.config.ts in the working directory',
   },
   'state-dir': {
+    group: what,
     type: 'string',
-    requiresArg: true,
+    value: 'DIR',
     describe: 'Where records and journals are kept; default: /var/lib/converge, below --prefix if given',
   },
-} as const satisfies Record<string, Options>
+} as const satisfies Options
 
-export const runOptions = {
+const revision = {
+  revision: {
+    group: what,
+    type: 'string',
+    value: 'REV',
+    describe: 'Deploy this branch, tag or commit instead of the one in the attributes',
+  },
+} as const satisfies Options
+
+const event = {
   event: {
+    group: what,
     alias: 'e',
     type: 'string',
+    value: 'EVENT',
     array: true,
-    requiresArg: true,
-    describe: 'Event to run; default: the whole way: setup, deploy, configure',
+    commas: true,
+    describe: 'Event to run, several by commas; default: the whole way: setup, deploy, configure',
   },
+} as const satisfies Options
+
+const how = 'How to go about it'
+
+const changedExit = {
+  'detailed-exit-code': {
+    group: how,
+    type: 'boolean',
+    describe: 'Exit with 3 when something changed (or, in a plan, would change)',
+  },
+} as const satisfies Options
+
+const runOptions = {
   'dry-run': {
+    group: how,
     alias: 'n',
     type: 'boolean',
     describe: 'Say what would change, and change nothing; the same as converge plan',
   },
   wait: {
+    group: how,
     type: 'number',
-    requiresArg: true,
-    describe: 'Wait up to this many seconds for another run to end; default: 0',
+    value: 'SECONDS',
+    describe: 'Wait up to this long for another run to end',
+    default: '0',
   },
-  'detailed-exit-code': {
+  ...changedExit,
+} as const satisfies Options
+
+const lookOutput = {
+  'json-output': { group: 'Output', type: 'boolean', describe: 'JSON for machines' },
+  color: {
+    group: 'Output',
     type: 'boolean',
-    describe: 'Exit with 3 when something changed (or, in a plan, would change)',
+    describe: 'Colours (--no-color: none); default: on a terminal, unless NO_COLOR is set',
   },
-} as const satisfies Record<string, Options>
+} as const satisfies Options
 
-export const outputOptions = {
-  'json-output': { type: 'boolean', describe: 'JSON lines for machines: events as they come, then the report' },
-  quiet: { alias: 'q', type: 'boolean', describe: 'Only failures and warnings' },
-  verbose: { alias: 'v', type: 'boolean', describe: 'Also what is unchanged or skipped, and whole diffs' },
-  color: { type: 'boolean', describe: 'Colours; default: on a terminal, unless NO_COLOR is set' },
-} as const satisfies Record<string, Options>
+const outputOptions = {
+  'json-output': {
+    group: 'Output',
+    type: 'boolean',
+    describe: 'JSON lines for machines: events as they come, then the report',
+  },
+  quiet: { group: 'Output', alias: 'q', type: 'boolean', describe: 'Only failures and warnings' },
+  verbose: {
+    group: 'Output',
+    alias: 'v',
+    type: 'boolean',
+    describe: 'Also what is unchanged or skipped, and whole diffs',
+  },
+  color: lookOutput.color,
+} as const satisfies Options
 
-/** The options as one bag; yargs gives those of a command, the rest are undefined. */
+/** The options as one bag: those of a command, the rest are undefined. */
 export interface Arguments {
   readonly role?: readonly string[] | undefined
   readonly json?: readonly string[] | undefined
@@ -111,147 +176,263 @@ export interface Arguments {
   readonly explain?: string | undefined
   readonly schema?: boolean | undefined
   readonly defaults?: boolean | undefined
+  /** What stands after the command. */
   readonly name?: string | undefined
 }
 
 export interface CommandSpec {
-  /** yargs command string, e.g. `resources [name]`. */
-  readonly command: string | readonly string[]
+  readonly name: string
+  /** Where `--help` lists it. */
+  readonly group: 'Converge' | 'Releases' | 'Services' | 'Look' | 'Help'
   readonly describe: string
   /** A paragraph for `--help` of the command and its reference page. */
   readonly details?: string
-  readonly options: Readonly<Record<string, Options>>
-  readonly positionals?: Readonly<Record<string, { describe: string; type: 'string' }>>
+  readonly options: Options
+  /** The one word it takes after its name, e.g. a resource type. */
+  readonly argument?: { readonly value: string; readonly describe: string }
+  /** A command line, and what it is good for. */
   readonly examples: readonly (readonly [string, string])[]
   /** Fixed events of the commands that are named for one. */
   readonly events?: readonly string[]
-  readonly kind: 'run' | 'plan' | 'releases' | 'attributes' | 'render' | 'status' | 'doctor' | 'resources'
+  readonly kind:
+    | 'run'
+    | 'plan'
+    | 'releases'
+    | 'attributes'
+    | 'render'
+    | 'status'
+    | 'doctor'
+    | 'resources'
+    | 'completion'
+    | 'help'
+  /** Options that contradict each other. */
+  readonly either?: readonly (readonly [string, string])[]
 }
 
-const run = { ...inputOptions, ...runOptions, ...outputOptions }
-const { event: _, ...runOneEvent } = run
-const look = { ...inputOptions, 'json-output': outputOptions['json-output'], color: outputOptions.color }
+const talk = [['quiet', 'verbose']] as const
 
-function eventCommand(name: string, describe: string, extra: Partial<CommandSpec> = {}): CommandSpec {
-  return {
-    command: name,
-    describe,
-    options: { ...runOneEvent, ...extra.options },
-    examples: extra.examples ?? [[`$0 ${name} --role zeo-client --json site.json`, describe]],
-    events: [name],
-    kind: 'run',
-    ...(extra.details === undefined ? {} : { details: extra.details }),
-  }
+function eventCommand(
+  name: string,
+  describe: string,
+  more: Pick<CommandSpec, 'examples' | 'details'> & Partial<Pick<CommandSpec, 'group' | 'options'>>,
+): CommandSpec {
+  const { group = 'Converge', options = {}, ...rest } = more
+  const own = { ...inputOptions, ...options, ...runOptions, ...outputOptions }
+  return { name, group, describe, ...rest, options: own, events: [name], kind: 'run', either: talk }
 }
 
 export const commands: readonly CommandSpec[] = [
   {
-    command: ['apply', '$0'],
-    describe: 'Bring this host to the state its roles declare',
-    details: 'Without --event it goes the whole way: setup, deploy, configure. Run again, it finds nothing to do.',
-    options: run,
+    name: 'apply',
+    group: 'Converge',
+    describe: 'Bring this host to the state its roles declare; what converge does without a command',
+    details:
+      'Without --event it goes the whole way: setup, deploy, configure. Run again, it finds nothing to do. Interrupted by Ctrl-C it finishes the step at hand; a second Ctrl-C ends it at once, and the next run finishes the work.',
+    options: { ...inputOptions, ...event, ...revision, ...runOptions, ...outputOptions },
     examples: [
-      ['$0 --role zeo-client --json site.json', 'the whole way'],
-      ['$0 --role zeo-server,zeo-client --json site.json', 'two roles on one host'],
-      ['$0 --role zeo-client --event deploy --dry-run', 'what would a deploy change?'],
+      ['converge --role zeo-client --json site.json', 'the whole way'],
+      ['converge --role zeo-server,zeo-client --json site.json', 'two roles on one host'],
+      ['converge --role zeo-client --event deploy --dry-run', 'what would a deploy change?'],
+      ['converge --role web --recipes ./recipes', 'a role of your own'],
+      ['converge --role zeo-client --prefix ~/site --json site.json', 'as an ordinary user'],
     ],
     kind: 'run',
+    either: talk,
   },
   {
-    command: 'plan',
+    name: 'plan',
+    group: 'Converge',
     describe: 'Say what a run would change; nothing is written',
-    details: 'Later resources see what earlier ones would do; what can only be known in the run is shown as such.',
-    options: {
-      ...inputOptions,
-      event: runOptions.event,
-      'detailed-exit-code': runOptions['detailed-exit-code'],
-      ...outputOptions,
-    },
-    examples: [['$0 plan --role zeo-client --json site.json', 'diffs of all that would change']],
-    kind: 'plan',
-  },
-  eventCommand('setup', 'Packages, accounts, directories and services of the roles'),
-  eventCommand('configure', 'Adapt to who is in the stack now; no new code'),
-  eventCommand('deploy', 'New code or configuration: build it, switch to it, restart', {
+    details:
+      'Later resources see what earlier ones would do; what can only be known in the run is shown as such. The commands below take --dry-run for the same.',
+    options: { ...inputOptions, ...event, ...revision, ...changedExit, ...outputOptions },
     examples: [
-      ['$0 deploy --role zeo-client --json site.json', 'the revision named in the attributes'],
-      ['$0 deploy --role zeo-client --json site.json --revision v2.1', 'another one'],
+      ['converge plan --role zeo-client --json site.json', 'diffs of all that would change'],
+      ['converge plan --role zeo-client --event deploy --revision v2.1', 'what would deploying v2.1 change?'],
+      ['converge plan --role zeo-client --detailed-exit-code --quiet', 'exit status 3: this host has drifted'],
+    ],
+    kind: 'plan',
+    either: talk,
+  },
+  eventCommand('setup', 'Packages, accounts, directories and services of the roles', {
+    details: 'The first part of the whole way, for once per host or after its attributes have changed.',
+    examples: [
+      ['converge setup --role zeo-client --json site.json', 'prepare this host'],
+      ['converge setup --role zeo-client --json site.json --dry-run', 'what is missing?'],
+    ],
+  }),
+  eventCommand('configure', 'Adapt to who is in the stack now; no new code', {
+    details:
+      'For the scheduler that hears of hosts coming and going. It keeps the current commit; where the configuration that follows from the stack has changed, that is built into a release of its own.',
+    examples: [['converge configure --role zeo-client --node-json stack.json', 'the stack has changed']],
+  }),
+  eventCommand('deploy', 'New code or configuration: build it, switch to it, restart', {
+    details:
+      'The release is checked out and built aside; only a complete one becomes current, by one atomic step. With nothing new it does nothing.',
+    options: revision,
+    examples: [
+      ['converge deploy --role zeo-client --json site.json', 'the revision named in the attributes'],
+      ['converge deploy --role zeo-client --json site.json --revision v2.1', 'another one'],
     ],
   }),
   eventCommand('undeploy', 'Stop and remove the app of the roles; shared data stays unless --purge', {
-    options: { purge: { type: 'boolean', describe: 'Remove shared data too: database, blobs, logs' } },
-  }),
-  eventCommand('shutdown', 'Stop the services of the roles, before the host goes down'),
-  eventCommand('rollback', 'Go back to the release before the current one, or to the one named', {
     options: {
-      to: { type: 'string', requiresArg: true, describe: 'Id of the release (or its beginning), older or newer' },
+      purge: { group: how, type: 'boolean', describe: 'Remove shared data too: database, blobs, logs' },
     },
     examples: [
-      ['$0 rollback --role zeo-client --json site.json', 'to the release before'],
-      ['$0 rollback --role zeo-client --json site.json --to 000007', 'to a given one, back or forward'],
+      ['converge undeploy --role zeo-client --json site.json', 'the data stays'],
+      ['converge undeploy --role zeo-client --json site.json --purge --dry-run', 'what would be lost?'],
     ],
   }),
-  eventCommand('rebuild', 'Build the current commit into a new release and switch to it'),
-  eventCommand('start', 'Start the services of the roles that are down'),
-  eventCommand('stop', 'Stop the services of the roles'),
-  eventCommand('restart', 'Restart the services of the roles, one after the other'),
+  eventCommand('shutdown', 'Stop the services of the roles, before the host goes down', {
+    examples: [['converge shutdown --role zeo-client --json site.json', "from the host's own shutdown hook"]],
+  }),
+  eventCommand('rollback', 'Go back to the release before the current one, or to the one named', {
+    group: 'Releases',
+    details:
+      'Code and configuration go back together; nothing is built, and nothing is removed, so that going forward again is possible.',
+    options: {
+      to: {
+        group: what,
+        type: 'string',
+        value: 'ID',
+        describe: 'Id of the release (or its beginning), older or newer; converge releases lists them',
+      },
+    },
+    examples: [
+      ['converge rollback --role zeo-client --json site.json', 'to the release before'],
+      ['converge rollback --role zeo-client --json site.json --to 000007', 'to a given one, back or forward'],
+    ],
+  }),
+  eventCommand('rebuild', 'Build the current commit into a new release and switch to it', {
+    group: 'Releases',
+    examples: [['converge rebuild --role zeo-client --json site.json', 'the same commit, built anew']],
+  }),
   {
-    command: 'releases',
+    name: 'releases',
+    group: 'Releases',
     describe: 'List the releases: id, commit, when, by whom, which is current',
-    options: look,
-    examples: [['$0 releases --role zeo-client --json site.json', 'what can be rolled back to']],
+    options: { ...inputOptions, ...lookOutput },
+    examples: [['converge releases --role zeo-client --json site.json', 'what can be rolled back to']],
     kind: 'releases',
   },
+  eventCommand('start', 'Start the services of the roles that are down', {
+    group: 'Services',
+    examples: [['converge start --role zeo-client --json site.json', 'those that run already are left alone']],
+  }),
+  eventCommand('stop', 'Stop the services of the roles', {
+    group: 'Services',
+    examples: [['converge stop --role zeo-client --json site.json', 'until converge start, or the next run']],
+  }),
+  eventCommand('restart', 'Restart the services of the roles, one after the other', {
+    group: 'Services',
+    details: 'Each has to answer before the next one goes; it stops at the first that does not come up.',
+    examples: [['converge restart --role zeo-client --json site.json', 'without an interruption of the site']],
+  }),
   {
-    command: 'status',
+    name: 'status',
+    group: 'Look',
     describe: 'Roles, current release, services up or down, last run',
-    options: look,
-    examples: [['$0 status --role zeo-client --json site.json', 'exit status 1 when a service is down']],
+    details: 'Exit status 1 when a service is down.',
+    options: { ...inputOptions, ...lookOutput },
+    examples: [
+      ['converge status --role zeo-client --json site.json', 'is all well?'],
+      ['converge status --role zeo-client --json site.json --json-output', 'for a monitor'],
+    ],
     kind: 'status',
   },
   {
-    command: 'doctor',
+    name: 'doctor',
+    group: 'Look',
     describe: 'What this host lacks for its roles, with the command that mends it',
-    options: look,
-    examples: [['$0 doctor --role zeo-client --json site.json', 'before the first run']],
+    details: 'Exit status 1 when something is missing. It only looks.',
+    options: { ...inputOptions, ...lookOutput },
+    examples: [['converge doctor --role zeo-client --json site.json', 'before the first run']],
     kind: 'doctor',
   },
   {
-    command: 'attributes',
+    name: 'attributes',
+    group: 'Look',
     describe: 'The merged attributes, and where each comes from',
     options: {
-      ...look,
+      ...inputOptions,
       explain: {
+        group: what,
         type: 'string',
-        requiresArg: true,
+        value: 'KEY',
         describe: 'Show every layer that sets this key, with file and line',
       },
-      schema: { type: 'boolean', describe: 'Print the JSON Schema of the attributes, for editors' },
-      defaults: { type: 'boolean', describe: 'Print the defaults only' },
+      schema: { group: what, type: 'boolean', describe: 'Print the JSON Schema of the attributes, for editors' },
+      defaults: { group: what, type: 'boolean', describe: 'Print the defaults only' },
+      ...lookOutput,
     },
     examples: [
-      ['$0 attributes --json site.json', 'all values'],
-      ['$0 attributes --json site.json --explain plone_instances.per_cpu', 'who sets it?'],
-      ['$0 attributes --schema > converge.schema.json', 'completion in an editor'],
+      ['converge attributes --json site.json', 'all values'],
+      ['converge attributes --json site.json --explain plone_instances.per_cpu', 'who sets it?'],
+      ['converge attributes --schema > converge.schema.json', 'completion in an editor'],
     ],
     kind: 'attributes',
+    either: [
+      ['explain', 'schema'],
+      ['schema', 'defaults'],
+    ],
   },
   {
-    command: 'render',
+    name: 'render',
+    group: 'Look',
     describe: 'Print the files the roles would write, as JSON; looks at no host',
     options: {
       ...inputOptions,
-      path: { type: 'string', requiresArg: true, describe: 'Print only the file whose path is or ends in this' },
+      path: {
+        group: what,
+        type: 'string',
+        value: 'PATH',
+        describe: 'Print only the file whose path is or ends in this',
+      },
     },
-    examples: [['$0 render --role zeo-client --node-json node.json --path deploy.cfg', 'one file, as text']],
+    examples: [
+      ['converge render --role zeo-client --node-json node.json', 'all files'],
+      ['converge render --role zeo-client --node-json node.json --path deploy.cfg', 'one file, as text'],
+    ],
     kind: 'render',
   },
   {
-    command: 'resources [name]',
+    name: 'resources',
+    group: 'Help',
     describe: 'The resource types, or one of them with its props and examples',
-    positionals: { name: { describe: 'Resource type', type: 'string' } },
-    options: { 'json-output': outputOptions['json-output'], color: outputOptions.color },
-    examples: [['$0 resources git_release', 'its props']],
+    argument: { value: 'NAME', describe: 'Resource type' },
+    options: lookOutput,
+    examples: [
+      ['converge resources', 'all types'],
+      ['converge resources git_release', 'its props'],
+    ],
     kind: 'resources',
   },
+  {
+    name: 'completion',
+    group: 'Help',
+    describe: 'Print the completion script for bash or zsh',
+    details: 'It completes commands, options, roles, events, resource types and files.',
+    argument: { value: 'SHELL', describe: 'bash or zsh; default: that of $SHELL' },
+    options: {},
+    examples: [
+      ['source <(converge completion bash)', 'in ~/.bashrc'],
+      ['source <(converge completion zsh)', 'in ~/.zshrc'],
+    ],
+    kind: 'completion',
+  },
+  {
+    name: 'help',
+    group: 'Help',
+    describe: 'The same as --help',
+    argument: { value: 'COMMAND', describe: 'Command to explain' },
+    options: {},
+    examples: [['converge help deploy', 'what deploy does and takes']],
+    kind: 'help',
+  },
 ]
+
+/** Every option of any command, by name. */
+export const allOptions: ReadonlyMap<string, OptionSpec> = new Map(
+  commands.flatMap(({ options }) => Object.entries(options)),
+)

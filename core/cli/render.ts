@@ -6,31 +6,15 @@ import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { resolveReferences } from '../model/reference.ts'
 import type { PlannedResource, RenderedFile } from '../model/resource.ts'
-import type { Facts } from '../node/facts.ts'
+import type { Secrets } from '../model/secrets.ts'
+import { neutralFacts } from '../node/facts.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
 import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
 
-/** Nothing is looked up: what the JSON does not say of the host is as plain as can be. */
-const neutralFacts: Facts = {
-  cpu: { total: 1 },
-  memory: { total: 0 },
-  platform: { name: 'debian', version: '', codename: null },
-  hostname: 'localhost',
-  fqdn: null,
-  addresses: [],
-  kernel: '',
-  init: 'systemd',
-  uid: 0,
-  gid: 0,
-  user: 'root',
-  group: 'root',
-  node: '',
-}
-
-export async function render<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const inputs = await gather(args, catalogue, neutralFacts)
+export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts })
   const plan = compile(inputs.roles, wholeWay, inputs.node(wholeWay, null))
   const files: Record<string, Omit<RenderedFile, 'path'>> = {}
   const byName = new Map(plan.resources.map((resource) => [resource.name, resource]))

@@ -1,119 +1,156 @@
 /** `converge`, `plan`, and the commands named for an event. */
-import { compile } from '../compile/compile.ts'
+import { readFileSync } from 'node:fs'
+import { compile, type Plan } from '../compile/compile.ts'
 import { converge } from '../converge/engine.ts'
 import { journal } from '../converge/journal.ts'
 import { LocalHost } from '../host/local.ts'
-import { acquireLock } from '../host/lock.ts'
+import { acquireLock, lockHolder } from '../host/lock.ts'
 import { killRunning } from '../host/process.ts'
 import { StateDirectory } from '../host/state_files.ts'
 import { VirtualHost } from '../host/virtual.ts'
-import { describeLocation } from '../model/errors.ts'
+import type { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
-import type { NodeWarning } from '../node/layers.ts'
 import type { Handlers, RunReport } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
 import { Terminal } from '../report/terminal.ts'
 import type { Catalogue } from './catalogue.ts'
-import { eventsOf, gather, type Inputs } from './inputs.ts'
+import { eventsOf, gather, warningText } from './inputs.ts'
 import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
+
+/** What a run and a dry run have in common. */
+interface Ready {
+  readonly host: LocalHost
+  readonly output: Handlers
+  readonly compileNow: () => Plan
+  readonly handlers: readonly Handlers[]
+  readonly secrets: Secrets
+  readonly warn: (message: string) => void
+  /** Tells what the attributes are warned of. */
+  readonly tellWarnings: () => void
+}
 
 export async function runCommand<N>(
   args: Arguments,
   given: readonly string[] | null,
   dry: boolean,
   catalogue: Catalogue<N>,
+  secrets: Secrets,
 ): Promise<ExitStatus> {
   const events = eventsOf(given)
-  const output = await outputOf(args)
-  const inputs = await gather(args, catalogue)
+  const inputs = await gather(args, catalogue, secrets)
   const host = new LocalHost(inputs.stateDirectory)
-  const warn = (message: string) => output.warn?.(inputs.secrets.mask(message))
-  if (dry) {
-    for (const warning of inputs.built.warnings) warn(warningText(warning))
-    const plan = compile(inputs.roles, events, inputs.node(events, host))
-    const handlers = [output, ...inputs.user.handlers]
-    const report = await converge(plan, new VirtualHost({ base: host }), {
+  const output = await outputOf(args)
+  const warn = (message: string) => output.warn?.(secrets.mask(message))
+  const ready: Ready = {
+    host,
+    output,
+    compileNow: () => compile(inputs.roles, events, inputs.node(events, host)),
+    handlers: inputs.user.handlers,
+    secrets,
+    warn,
+    tellWarnings: () => {
+      for (const warning of inputs.built.warnings) warn(warningText(warning))
+    },
+  }
+  const report = dry
+    ? await dryRun(ready)
+    : await run(ready, new StateDirectory(inputs.stateDirectory), {
+        wait: args.wait ?? 0,
+        command: `converge ${inputs.roles.map(({ name }) => name).join(',')} ${events.join(',')}`,
+      })
+  return statusOf(report, args)
+}
+
+async function dryRun({ host, output, compileNow, handlers, secrets, tellWarnings }: Ready): Promise<RunReport> {
+  const plan = compileNow()
+  tellWarnings()
+  return interruptible((interrupted) =>
+    converge(plan, new VirtualHost({ base: host }), {
       id: 'plan',
       mode: 'plan',
-      handlers,
-      secrets: inputs.secrets,
-      interrupted: interruptible().asked,
-    })
-    return statusOf(report, args)
-  }
-  const state = new StateDirectory(inputs.stateDirectory)
+      handlers: [output, ...handlers],
+      secrets,
+      interrupted,
+    }),
+  )
+}
+
+async function run(
+  { host, output, compileNow, handlers, secrets, warn, tellWarnings }: Ready,
+  state: StateDirectory,
+  { wait, command }: { readonly wait: number; readonly command: string },
+): Promise<RunReport> {
+  const path = `${state.path}/lock`
+  // What is wrong with the input is said before anything is written; not while others may be changing what recipes look at.
+  const early = lockHolder(path) === null ? { last: state.runs().at(-1), plan: compileNow() } : null
   state.prepare()
-  const lock = await acquireLock(
-    `${state.path}/lock`,
-    `converge ${inputs.roles.map((r) => r.name).join(',')} ${events.join(',')}`,
-    seconds(args.wait ?? 0),
-    (holder) =>
-      warn(`waiting for process ${holder.pid} (${holder.command}) of ${holder.user}, at work since ${holder.since}`),
+  const lock = await acquireLock(path, command, seconds(wait), (holder) =>
+    warn(`waiting for process ${holder.pid} (${holder.command}) of ${holder.user}, at work since ${holder.since}`),
   )
   try {
-    for (const warning of inputs.built.warnings) warn(warningText(warning))
-    return statusOf(await locked(inputs, events, host, state, output), args)
+    // A run in between may have changed it all the same, e.g. which release is current.
+    const plan = early !== null && early.last === state.runs().at(-1) ? early.plan : compileNow()
+    tellWarnings()
+    const id = state.nextRun()
+    return await interruptible((interrupted) =>
+      converge(plan, host, {
+        id,
+        mode: 'run',
+        handlers: [output, journal(state, id), ...handlers],
+        secrets,
+        interrupted,
+        onTimeout: () => killRunning('SIGTERM'),
+      }),
+    )
   } finally {
     lock.release()
   }
 }
 
-/** Compiled under the lock: what a rollback goes back to must not change between looking and doing. */
-async function locked<N>(
-  inputs: Inputs<N>,
-  events: readonly string[],
-  host: LocalHost,
-  state: StateDirectory,
-  output: Handlers,
-): Promise<RunReport> {
-  const plan = compile(inputs.roles, events, inputs.node(events, host))
-  const id = state.nextRun()
-  const interruption = interruptible()
-  try {
-    return await converge(plan, host, {
-      id,
-      mode: 'run',
-      handlers: [output, journal(state, id), ...inputs.user.handlers],
-      secrets: inputs.secrets,
-      interrupted: interruption.asked,
-      onTimeout: () => killRunning('SIGTERM'),
-    })
-  } finally {
-    interruption.stop()
-  }
-}
-
-/** SIGINT and SIGTERM: the resource under way is finished; the second time what runs is ended at once. */
-function interruptible(): { asked: () => boolean; stop: () => void } {
+/**
+ * At the first SIGINT, SIGTERM or SIGHUP the resource under way is finished; at the second, what runs is ended and this
+ * process with it: its lock frees itself, and the next run finishes the work.
+ */
+async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>): Promise<T> {
   let asked = false
+  const signals: NodeJS.Signals[] = hangupIsIgnored() ? ['SIGINT', 'SIGTERM'] : ['SIGINT', 'SIGTERM', 'SIGHUP']
+  const stop = () => {
+    for (const signal of signals) process.off(signal, heard)
+  }
   const heard = (signal: NodeJS.Signals) => {
-    if (asked) return killRunning('SIGKILL')
-    asked = true
-    process.stderr.write(
-      `\n${signal}: finishing what is under way${signal === 'SIGINT' ? '; once more to stop it at once' : ''}\n`,
-    )
+    if (!asked) {
+      asked = true
+      process.stderr.write(`\n${signal}: finishing what is under way; once more to end it at once\n`)
+      return
+    }
+    stop()
+    killRunning('SIGKILL')
+    process.stderr.write('\nended; the next run finishes the work\n')
+    // Nobody listens any more: the signal does to this process what it does to any.
+    process.kill(process.pid, signal)
   }
-  process.on('SIGINT', heard).on('SIGTERM', heard)
-  return {
-    asked: () => asked,
-    stop: () => process.off('SIGINT', heard).off('SIGTERM', heard),
+  for (const signal of signals) process.on(signal, heard)
+  try {
+    return await work(() => asked)
+  } finally {
+    stop()
   }
 }
 
-/** A warning of the attributes on one line. */
-export function warningText({ message, hint, source }: NodeWarning): string {
-  const where = source ? `${describeLocation(source)}: ` : ''
-  return `${where}${message}${hint ? ` (${hint})` : ''}`
+/** Under nohup a terminal that goes away is no reason to stop. */
+function hangupIsIgnored(): boolean {
+  const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
+  return (BigInt(`0x${ignored}`) & 1n) === 1n
 }
 
-export async function outputOf(args: Arguments): Promise<Handlers> {
+async function outputOf(args: Arguments): Promise<Handlers> {
   const write = (text: string) => process.stdout.write(text)
   if (args.jsonOutput) return jsonLines(write, args.verbose === true)
   return new Terminal({
     write,
     color: args.color ?? useColor(process.stdout),
-    live: process.stdout.isTTY === true,
+    live: process.stdout.isTTY === true && process.env.TERM !== 'dumb',
     width: process.stdout.columns ?? 100,
     quiet: args.quiet === true,
     verbose: args.verbose === true,

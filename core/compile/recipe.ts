@@ -1,7 +1,7 @@
 /** What recipes are written with: roles, their events, and the scope resources are declared in. */
 import type { z } from 'zod'
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
 import { isPlainObject, isReference, references, resolveReferences } from '../model/reference.ts'
@@ -107,11 +107,14 @@ export class Recipe<N> implements Scope {
   include(other: Role<N>, event: string): void {
     if (!other.events.has(event)) {
       const names = [...other.events.keys()]
-      throw new ConvergeError(`the role ${other.name} has no event ${event}`, {
-        code: 'UNKNOWN_EVENT',
-        hint: nearest(event, names) ?? `it has: ${names.join(', ')}`,
-        usage: true,
-      })
+      this.problems.push(
+        new ConvergeError(`the role ${other.name} has no event ${event}`, {
+          code: 'UNKNOWN_EVENT',
+          source: placeOf(this.include)(),
+          hint: nearest(event, names) ?? `it has: ${names.join(', ')}`,
+          usage: true,
+        }),
+      )
     }
     this.run(other, event)
   }
@@ -128,13 +131,7 @@ export class Recipe<N> implements Scope {
 
   declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string } {
     const { type } = definition
-    const frame: { stack?: string } = {}
-    // A few frames tell the recipe's line; ten of them for each of 10,000 resources would only take memory.
-    const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = 4
-    Error.captureStackTrace(frame, this.declare)
-    Error.stackTraceLimit = limit
-    const source = () => locateFrame(frame.stack)
+    const source = placeOf(this.declare)
     const hasReferences = references(props).length > 0
     const parsed = checkProps(definition, props, hasReferences)
     if ('problems' in parsed) {
@@ -226,6 +223,17 @@ export class Recipe<N> implements Scope {
 
 type Declared = PlannedResource
 
+/** Where the recipe called the function; worked out when asked for. */
+function placeOf(called: (...args: never[]) => unknown): () => SourceLocation | undefined {
+  const frame: { stack?: string } = {}
+  // A few frames tell the recipe's line; ten of them for each of 10,000 resources would only take memory.
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 4
+  Error.captureStackTrace(frame, called)
+  Error.stackTraceLimit = limit
+  return () => locateFrame(frame.stack)
+}
+
 function afterOf(options: CommonOptions): readonly Handle[] {
   if (options.after === undefined) return []
   return Array.isArray(options.after) ? options.after : [options.after as Handle]
@@ -240,10 +248,15 @@ export function checkProps(
   const result = definition.props.safeParse(props)
   if (result.success) return { props: result.data }
   const issues = hasReferences
-    ? result.error.issues.filter((issue) => !isReference(valueAt(props, issue.path)))
+    ? result.error.issues.filter((issue) => !waitsForReference(issue, valueAt(props, issue.path)))
     : result.error.issues
   if (issues.length === 0) return { props: Object.freeze({ ...props }) }
   return { problems: issues.map((issue) => propProblem(definition, props, issue)) }
+}
+
+/** A complaint about a reference, or about alternatives none of which can be told while there are references inside. */
+function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
+  return isReference(value) || (issue.code === 'invalid_union' && references(value).length > 0)
 }
 
 function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue): ConvergeError {

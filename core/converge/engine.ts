@@ -326,8 +326,9 @@ class Run {
     if (provider === undefined) return 'skipped'
     if (provider.outcome === 'unknown') return new Unknown(name)
     if (provider.outcome === 'failed' && provider.state === null) return 'failed'
-    const print = provider.definition.implementation.fingerprint
-    return digestOf(print ? print(provider.props, provider.state) : provider.state)
+    const { fingerprint } = provider.definition.implementation
+    const print: unknown = fingerprint ? fingerprint(provider.props, provider.state) : provider.state
+    return print instanceof Unknown ? print : digestOf(print)
   }
 
   private causeOf({ options }: PlannedResource): string | null | Unknown {

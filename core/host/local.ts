@@ -421,6 +421,8 @@ function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: (
   if (known !== undefined) return known as Promise<T>
   const asked = ask()
   answers.set(key, asked)
+  // What failed may work later in the same run: the program, or the account, may only be there then.
+  asked.catch(() => answers.get(key) === asked && answers.delete(key))
   return asked
 }
 

@@ -1,30 +1,19 @@
 /**
  * A lock between processes that frees itself when its holder dies.
  *
- * `<path>.d/` holds numbered claims; each names the process that made it (pid and its start time, so that a reused pid is
- * somebody else). The highest number is the valid one. It is free when its process is gone or it says so itself; the
+ * `<path>.d/` holds numbered claims; each names the process that made it (pid, boot and start time, so that a reused pid
+ * is somebody else). The highest number is the valid one. It is free when its process is gone or it says so itself; the
  * next claim is that number plus one, made by link(2), which only one can do. A claim that finds a higher one beside it
  * gives way. Numbers only grow, so a slow contender cannot revive an old one.
  */
-import {
-  closeSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 
 export interface Holder {
   readonly pid: number
-  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  /** Id of the boot, and clock ticks since then: field 22 of /proc/PID/stat. */
   readonly started: string
   readonly user: string
   readonly host: string
@@ -39,6 +28,14 @@ export interface Lock {
 
 export type LockAttempt = { readonly lock: Lock } | { readonly holder: Holder }
 
+/** Who holds the lock, or null; writes nothing. */
+export function lockHolder(path: string): Holder | null {
+  const directory = `${path}.d`
+  const top = highest(directory)
+  const holder = top === 0 ? null : readHolder(`${directory}/${top}`)
+  return holder !== null && alive(holder) ? holder : null
+}
+
 export function tryLock(path: string, command: string): LockAttempt {
   const directory = `${path}.d`
   mkdirSync(directory, { recursive: true, mode: 0o755 })
@@ -52,8 +49,7 @@ export function tryLock(path: string, command: string): LockAttempt {
       unlinkSync(`${directory}/${mine}`)
       continue
     }
-    for (const name of readdirSync(directory))
-      if (/^\d+$/.test(name) && Number(name) < mine) rmSync(`${directory}/${name}`, { force: true })
+    removeBelow(directory, mine)
     return { lock: { release: () => writeFileSync(`${directory}/${mine}`, '') } }
   }
 }
@@ -78,32 +74,55 @@ export async function acquireLock(
 }
 
 export function lockedBy(holder: Holder): ConvergeError {
+  const elsewhere = holder.host === hostname() ? '' : ` on ${holder.host}`
   return new ConvergeError(
-    `another run is under way: process ${holder.pid} (${holder.command}) of ${holder.user}, since ${holder.since}`,
-    { code: 'LOCKED', hint: 'wait for it with --wait SECONDS; the lock frees itself when that process ends' },
+    `another run is under way: process ${holder.pid} (${holder.command}) of ${holder.user}${elsewhere}, since ${holder.since}`,
+    {
+      code: 'LOCKED',
+      hint: elsewhere
+        ? `whether a process${elsewhere} still runs cannot be seen from here; if this host had that name before, remove the directory that holds the lock`
+        : 'wait for it with --wait SECONDS; the lock frees itself when that process ends',
+    },
   )
 }
 
 function claim(directory: string, number: number, holder: Holder): boolean {
   const own = `${directory}/.${process.pid}-${number}`
-  const file = openSync(own, 'w', 0o644)
-  writeSync(file, JSON.stringify(holder))
-  closeSync(file)
   try {
+    // Whole before it counts: a claim that cannot be read would be taken for a free one.
+    writeFileSync(own, JSON.stringify(holder), { mode: 0o644 })
     linkSync(own, `${directory}/${number}`)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    // Somebody was quicker: the number is taken, or, higher ones being there, what was written has been cleared away.
+    if (['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
     throw error
   } finally {
-    unlinkSync(own)
+    rmSync(own, { force: true })
+  }
+}
+
+/** Clears away the claims that no longer count, and what was left of those never made. */
+function removeBelow(directory: string, number: number): void {
+  for (const name of readdirSync(directory)) {
+    const claimed = /^(?:\.\d+-)?(\d+)$/.exec(name)?.[1]
+    if (claimed !== undefined && Number(claimed) < number) rmSync(`${directory}/${name}`, { force: true })
   }
 }
 
 function highest(directory: string): number {
   let top = 0
-  for (const name of readdirSync(directory)) if (/^\d+$/.test(name)) top = Math.max(top, Number(name))
+  for (const name of namesIn(directory)) if (/^\d+$/.test(name)) top = Math.max(top, Number(name))
   return top
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw error
+  }
 }
 
 function readHolder(path: string): Holder | null {
@@ -132,16 +151,21 @@ function describeSelf(command: string): Holder {
   }
 }
 
-/** Start time of a process, or null where there is none. The command's name may hold spaces and parentheses. */
+/** When a process was started, or null where there is none. The command's name may hold spaces and parentheses. */
 function startTime(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? null : (fields[19] ?? null)
+    return fields[0] === 'Z' ? null : `${bootId()} ${fields[19]}`
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
     throw error
   }
+}
+
+/** Ticks begin anew with each boot, and so do the pids. */
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }
 
 function userName(): string {

@@ -1,6 +1,7 @@
 /** Runs commands: as another account, with a bare environment, a deadline for the whole process group, and output kept for errors. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { ConvergeError } from '../model/errors.ts'
+import { shellWords } from '../model/shell.ts'
 import { minutes } from '../model/units.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
@@ -138,9 +139,4 @@ function collect(stream: NodeJS.ReadableStream | null, onLine: ((line: string) =
 function failed(argv: readonly string[], what: string, result: CommandResult, code = 'COMMAND_FAILED'): ConvergeError {
   const lines = `${result.stdout}\n${result.stderr}`.split('\n').filter((line) => line.trim() !== '')
   return new ConvergeError(`${shellWords(argv)} ${what}`, { code, output: lines.slice(-25).join('\n') })
-}
-
-/** A command as a person would type it. */
-export function shellWords(argv: readonly string[]): string {
-  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ')
 }

@@ -141,9 +141,12 @@ export class VirtualHost implements Host {
   list(path: string): string[] {
     const real = this.resolve(path)
     if (real === null || this.describe(real)?.kind !== 'directory') return []
-    for (const [path, after] of this.unknowns) if (split(path)[0] === real) throw new NotYetKnown(after)
     // What was removed has an entry of its own that says so: whatever else the base has there is still there.
     const names = new Set(this.base?.list(real))
+    for (const [path, after] of this.unknowns) {
+      const [parent, name] = split(path)
+      if (parent === real && !names.has(name)) throw new NotYetKnown(after)
+    }
     for (const name of this.children.get(real) ?? []) {
       if (this.entries.get(join(real, name)) === null) names.delete(name)
       else names.add(name)
@@ -326,13 +329,15 @@ export class VirtualHost implements Host {
   }
 
   unknown(path: string, after: string): void {
-    let real = path
+    let real: string | null
     try {
-      real = this.resolveParent(path) ?? path
+      real = this.resolveParent(path)
     } catch (error) {
-      if (!(error instanceof NotYetKnown)) throw error
-      // Its directory is unknown already.
+      if (error instanceof NotYetKnown) return
+      throw error
     }
+    // Whoever makes it makes the directories it needs.
+    if (real === null) return this.unknown(split(path)[0], after)
     for (const known of [...this.entries.keys()])
       if (known === real || known.startsWith(`${real}/`)) this.entries.delete(known)
     this.unknowns.set(real, after)
@@ -548,6 +553,8 @@ function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: (
   if (known !== undefined) return known as Promise<T>
   const asked = ask()
   answers.set(key, asked)
+  // What failed may work later in the same run: the program, or the account, may only be there then.
+  asked.catch(() => answers.get(key) === asked && answers.delete(key))
   return asked
 }
 

@@ -61,6 +61,18 @@ export class ConvergeError extends Error {
     })
   }
 
+  /** The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind. */
+  masked(mask: (text: string) => string): ConvergeError {
+    const own = (text: string | undefined) => (text === undefined ? undefined : mask(text))
+    const { code, attempted, source, usage } = this
+    return new ConvergeError(mask(this.message), {
+      ...{ code, attempted, source, usage },
+      resource: own(this.resource),
+      hint: own(this.hint),
+      output: own(this.output),
+    })
+  }
+
   toJSON(): Record<string, unknown> {
     const { code, message, attempted, resource, source, hint, output } = this
     return { code, message, attempted, resource, source, hint, output }
@@ -71,12 +83,23 @@ export class ConvergeError extends Error {
 export class InvalidInput extends ConvergeError {
   constructor(
     readonly problems: readonly ConvergeError[],
-    what = 'invalid input',
+    private readonly what = 'invalid input',
   ) {
     super(`${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}: ${what}`, {
       code: 'INVALID_INPUT',
       usage: true,
     })
+  }
+
+  override masked(mask: (text: string) => string): InvalidInput {
+    return new InvalidInput(
+      this.problems.map((problem) => problem.masked(mask)),
+      this.what,
+    )
+  }
+
+  override toJSON(): Record<string, unknown> {
+    return { ...super.toJSON(), problems: this.problems }
   }
 }
 

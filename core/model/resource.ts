@@ -2,7 +2,7 @@
 import type { ZodType } from 'zod'
 import type { Host, HostReader } from '../host/types.ts'
 import type { SourceLocation } from './errors.ts'
-import type { Input, Reference } from './reference.ts'
+import type { Input, Reference, Unknown } from './reference.ts'
 import { reference } from './reference.ts'
 import type { Duration } from './units.ts'
 
@@ -49,8 +49,11 @@ export interface ResourceImplementation<P, S, O extends object> {
   paths?(props: P): readonly unknown[]
   /** Values for those who refer to this resource, from the state it is in after the run. */
   outputs?(props: P, state: S): O
-  /** The part of the state that matters to those who list this one in `when`; default: all of it. */
-  fingerprint?(props: P, state: S): Json
+  /**
+   * The part of the state that matters to those who list this one in `when`; default: all of it. Unknown where a dry run
+   * could only guess it.
+   */
+  fingerprint?(props: P, state: S): Json | Unknown
   /** The files whose whole content the props alone decide; `converge render` prints them. */
   files?(props: P): readonly RenderedFile[]
   /** What stands for the outputs in `converge render`, which looks at no host. */

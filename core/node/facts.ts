@@ -35,6 +35,23 @@ export interface Facts {
   readonly node: string
 }
 
+/** For where nothing of this host is to be looked up: what the JSON does not say is as plain as can be. */
+export const neutralFacts: Facts = Object.freeze({
+  cpu: Object.freeze({ total: 1 }),
+  memory: Object.freeze({ total: 0 }),
+  platform: Object.freeze({ name: 'debian', version: '', codename: null }),
+  hostname: 'localhost',
+  fqdn: null,
+  addresses: Object.freeze([]),
+  kernel: '',
+  init: 'systemd',
+  uid: 0,
+  gid: 0,
+  user: 'root',
+  group: 'root',
+  node: '',
+})
+
 /** What the facts are read from; tests put texts of their own here. */
 export interface FactSources {
   /** Text of a file, null where it can't be read. */

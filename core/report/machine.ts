@@ -8,8 +8,9 @@ export function jsonLines(write: (text: string) => void, unchanged: boolean): Ha
     start: (run) => line('start', run),
     applying: (name) => line('applying', { name }),
     progress: (name, text) => line('progress', { name, line: text }),
-    resource: ({ texts: _, ...report }) => {
-      if (unchanged || report.outcome !== 'unchanged') line('resource', report)
+    resource: ({ texts: _, event: roleEvent, ...report }) => {
+      // The word `event` says what kind of line it is.
+      if (unchanged || report.outcome !== 'unchanged') line('resource', { ...report, roleEvent })
     },
     warn: (message) => line('warning', { message }),
     end: (report) => line('end', { report }),

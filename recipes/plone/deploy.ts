@@ -2,8 +2,9 @@
 
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
 import { type Input, under } from '../../core/model/reference.ts'
-import type { Check, CommonOptions, Handle } from '../../core/model/resource.ts'
+import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { buildout } from '../../resources/buildout.ts'
 import { cron } from '../../resources/cron.ts'
@@ -42,22 +43,46 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const guard = options.pinned ? { onlyIf: deployed(at) } : {}
   const config = renderDeployCfg(node, role, { deployTo: at.deployTo })
   const wanted = programs(node, role, { deployTo: at.deployTo })
-  const release = checkout(r, node, at, { ...options, config, programs: wanted, guard })
+  const inputs = { config, ...buildInputs(node, at) }
+  if (options.pinned && !options.always && isHeld(node, at, inputs)) {
+    r.warn(
+      `${at.app} was rolled back from the configuration that the attributes ask for; converge deploy brings it back`,
+    )
+    return
+  }
+  const release = checkout(r, node, at, { ...options, inputs, programs: wanted, guard })
   const configName = buildoutSetting(node, at.app, 'config')
   file(r, {
     path: under(release.path, configName),
     content: config,
     mode: '0600',
-    sensitive: true,
     ...at.owner,
     ...guard,
   })
   build(r, node, at, { release: release.path, identity: release.identity, configName, guard })
   release_complete(r, { release: release.path, ...at.account, ...guard })
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner, ...guard })
+  if (!options.pinned) hold(r, at, null)
   run(r, node, at, wanted, { when: [current], ...guard })
   jobs(r, node, at, guard)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5), ...guard })
+}
+
+/**
+ * Remembers the configuration that a rollback went back from, so that the next configure does not bring it back by
+ * itself; null forgets it.
+ */
+export function hold(r: Recipe<PloneNode>, at: Layout, inputs: string | null): void {
+  const content = inputs === null ? { absent: true } : { content: `${inputs}\n`, mode: '0644' }
+  file(r, { path: holdPath(at), ...content, ...(inputs === null ? {} : at.owner) })
+}
+
+function holdPath(at: Layout): string {
+  return `${at.releases}/.held`
+}
+
+function isHeld(node: PloneNode, at: Layout, inputs: Readonly<Record<string, string>>): boolean {
+  return node.run.host?.readText(holdPath(at))?.trim() === digestOf(inputs)
 }
 
 /** True once a first deploy has succeeded: configure on a new host has nothing to adapt yet. */
@@ -66,7 +91,7 @@ function deployed(at: Layout): Check {
 }
 
 interface CheckoutOptions extends DeployOptions {
-  readonly config: string
+  readonly inputs: Readonly<Record<string, string>>
   readonly programs: readonly Program[]
   readonly guard: CommonOptions
 }
@@ -80,7 +105,8 @@ function checkout(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: Ch
       hint: 'git and directory can be; bring the others into a git repository',
       usage: true,
     })
-  const always = options.always ?? own.always_build_on_deploy ?? own.always_buildout_on_deploy ?? false
+  const ofDeploy = own.always_build_on_deploy ?? own.always_buildout_on_deploy ?? false
+  const always = options.always ?? (options.pinned ? false : ofDeploy)
   return git_release(r, {
     into: at.releases,
     shared: at.shared,
@@ -95,8 +121,8 @@ function checkout(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: Ch
     submodules: own.enable_submodules ?? true,
     links: sharedLinks(node, at),
     purge: purged(node, at),
-    inputs: { config: options.config, ...buildInputs(node, at) },
-    record: { programs: options.programs.map(recorded) },
+    inputs: options.inputs,
+    record: { programs: options.programs.map(recorded), inputs: digestOf(options.inputs) },
     always,
     pin: options.pinned ? 'current' : 'remote',
     by: node.run.by,

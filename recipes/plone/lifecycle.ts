@@ -10,7 +10,7 @@ import { service } from '../../resources/service.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
-import { cleanup, hasCrontab, jobName, type RecordedProgram, run } from './deploy.ts'
+import { cleanup, hasCrontab, hold, jobName, type RecordedProgram, run } from './deploy.ts'
 import { type Layout, layout } from './layout.ts'
 import { type Program, programs } from './programs.ts'
 import type { BuildoutRole } from './types.ts'
@@ -59,7 +59,11 @@ function currentPrograms(node: PloneNode, at: Layout): readonly Program[] {
 export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   const { to } = node.run.options
-  const target = rollbackTarget(releasesOf(node, at), typeof to === 'string' ? to : undefined)
+  const releases = releasesOf(node, at)
+  const target = rollbackTarget(releases, typeof to === 'string' ? to : undefined)
+  const left = releases.find((release) => release.current)
+  // Forward, nothing is to be kept from coming back.
+  hold(r, at, left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target) ? inputsOf(left) : null)
   const current = symlink(r, { path: at.current, target: target.path, ...at.owner })
   run(r, node, at, recordedPrograms(target) ?? programs(node, role, { deployTo: at.deployTo }), {
     when: [current],
@@ -69,6 +73,13 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
 function releasesOf(node: PloneNode, at: Layout): readonly Release[] {
   const host: HostReader | null = node.run.host
   return host === null ? [] : listReleases(host, at.releases, at.current)
+}
+
+/** Digest of the configuration a release was built with; null where it is not known. */
+function inputsOf({ record }: Release): string | null {
+  return typeof record === 'object' && record !== null && 'inputs' in record && typeof record.inputs === 'string'
+    ? record.inputs
+    : null
 }
 
 function recordedPrograms(release: Release): readonly Program[] | undefined {

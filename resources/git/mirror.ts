@@ -20,7 +20,14 @@ export type Refs = ReadonlyMap<string, string>
 /** Each fetch brings a pack; so many of them are made one. */
 const manyPacks = 40
 
-const notesFile = z.object({ url: z.string(), revisions: z.record(z.string(), z.string()) })
+const notesFile = z.object({
+  /** The remote that said what `revisions` holds. */
+  url: z.string(),
+  revisions: z.record(z.string(), z.string()),
+  /** The remote whose branches and tags the mirror has. */
+  fetched: z.string().nullable(),
+})
+type Notes = z.output<typeof notesFile>
 
 /** How servers refuse a commit by its name. */
 const notThere = /not our ref|unadvertised object|couldn't find remote ref/i
@@ -40,7 +47,7 @@ export async function hasCommit(host: HostReader, mirror: Mirror, commit: string
 
 /** Branches and tags as of the last fetch. */
 export async function knownRefs(host: HostReader, mirror: Mirror): Promise<Refs> {
-  if (!mirrorExists(host, mirror)) return new Map()
+  if (!mirrorExists(host, mirror) || readNotes(host, mirror).fetched !== mirror.remote.url) return new Map()
   const format = '--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}'
   return parseRefs((await ask(host, mirror, ['for-each-ref', format])).stdout)
 }
@@ -66,25 +73,32 @@ export async function describeCommits(host: HostReader, mirror: Mirror, commits:
 
 /** What the remote last said a revision is: newer than the mirror's own branches where no fetch was needed for it. */
 export function notedCommit(host: HostReader, mirror: Mirror, revision: string): string | null {
-  return readNotes(host, mirror)[revision] ?? null
+  const { url, revisions } = readNotes(host, mirror)
+  return url === mirror.remote.url ? (revisions[revision] ?? null) : null
 }
 
 export function noteCommit(host: Host, mirror: Mirror, revision: string, commit: string): void {
-  const revisions = { ...readNotes(host, mirror), [revision]: commit }
-  const text = `${JSON.stringify({ url: mirror.remote.url, revisions }, null, 2)}\n`
-  host.writeFile(`${mirror.path}/converge.json`, text, { mode: '0644', ...mirror.owner })
+  const { url } = mirror.remote
+  const notes = readNotes(host, mirror)
+  const known = notes.url === url ? notes.revisions : {}
+  writeNotes(host, mirror, { ...notes, url, revisions: { ...known, [revision]: commit } })
 }
 
-function readNotes(host: HostReader, { path, remote }: Mirror): Readonly<Record<string, string>> {
+function writeNotes(host: Host, { path, owner }: Mirror, notes: Notes): void {
+  host.writeFile(`${path}/converge.json`, `${JSON.stringify(notes, null, 2)}\n`, { mode: '0644', ...owner })
+}
+
+function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
+  const none = { url: remote.url, revisions: {}, fetched: null }
   const text = host.readText(`${path}/converge.json`)
-  if (text === null) return {}
+  if (text === null) return none
   try {
     const notes = notesFile.safeParse(JSON.parse(text))
-    return notes.success && notes.data.url === remote.url ? notes.data.revisions : {}
+    return notes.success ? notes.data : none
   } catch (error) {
     // Cut short by a crash of the machine: as good as none.
     if (!(error instanceof SyntaxError)) throw error
-    return {}
+    return none
   }
 }
 
@@ -155,6 +169,8 @@ export async function fetchAll(
 ): Promise<void> {
   const own = refs.filter((ref) => !/^refs\/(heads|tags)\//.test(ref)).map((ref) => `+${ref}:${ref}`)
   await fetchRefs(host, mirror, context, ['--prune', '+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*', ...own])
+  const notes = readNotes(host, mirror)
+  if (notes.fetched !== mirror.remote.url) writeNotes(host, mirror, { ...notes, fetched: mirror.remote.url })
   await packTogether(host, mirror, context)
 }
 

@@ -7,7 +7,16 @@ import { bootOf, leftovers, metadataDirectory, type ReleaseFile } from '../relea
 import { checkOut, forgetFiles } from './checkout.ts'
 import { copyDirectory } from './directory.ts'
 import { makeInside, removeInside } from './inside.ts'
-import { ensureCommit, ensureMirror, fetchAll, hasCommit, type Mirror, noSuchCommit, noteCommit } from './mirror.ts'
+import {
+  ensureCommit,
+  ensureMirror,
+  fetchAll,
+  hasCommit,
+  type Mirror,
+  noSuchCommit,
+  noteCommit,
+  notedCommit,
+} from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { remoteOf } from './remote.ts'
 import { resolveShort } from './resolve.ts'
@@ -39,7 +48,8 @@ export async function produce(
   const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
   const there = host.lstat(`${props.into}/${made.id}`) !== null
   if (!there) await bring(host, mirror, made.commit, props, context)
-  if (wanted.asked) noteCommit(host, mirror, props.revision, made.commit)
+  if (wanted.asked && notedCommit(host, mirror, props.revision) !== made.commit)
+    noteCommit(host, mirror, props.revision, made.commit)
   if (there) return
   await build(host, props, made, async (directory) => {
     const exclude = [`/${metadataDirectory}/`, ...Object.values(props.links).map((path) => `/${escapePattern(path)}`)]
@@ -105,8 +115,14 @@ async function build(
   for (const name of leftovers(host, into)) host.remove(`${into}/${name}`)
   const hidden = `${into}/.${made.id}.checkout`
   host.makeDirectory(hidden, ownerOf(host, props))
-  await fill(hidden)
-  furnish(host, props, made, hidden)
+  try {
+    await fill(hidden)
+    furnish(host, props, made, hidden)
+  } catch (error) {
+    // The disk may be full: what failed has no use for it. What a killed run leaves goes with the next one.
+    if (error instanceof Error && 'code' in error) host.remove(hidden)
+    throw error
+  }
   host.rename(hidden, `${into}/${made.id}`)
 }
 

@@ -38,7 +38,7 @@ export function remoteOf(props: RemoteProps, secret: (value: string) => void): R
   const { url, username, password } = splitUrl(props.repository)
   const name = props.username ?? username
   const word = props.password ?? password
-  for (const value of [sshKey, word, props.password, password]) if (value) secret(value)
+  for (const value of new Set([sshKey, word, password])) if (value) secret(value)
   if (name !== undefined && (!word || name.length >= tokenLength)) secret(name)
   const local = localPath(url)
   const origin = /^https?:\/\/[^/]+/i.exec(url)?.[0]
@@ -208,13 +208,17 @@ function trusted(host: HostReader, remote: Remote): string[] {
   return owner === 0 && runner !== 0 ? ['--upload-pack=git -c safe.directory=* upload-pack'] : []
 }
 
+/** What git adds to every failure, whatever it was. */
+const commonplace = /^(Please make sure you have the correct access rights|and the repository exists\.)$/
+
 /** What git says of a failure, with what can be done about it. */
 export function gitFailure(error: unknown, message: string): unknown {
   if (!(error instanceof ConvergeError)) return error
   if (error.code === 'NO_PROGRAM')
     return new ConvergeError('git is not installed', { code: error.code, hint: 'apt-get install git', cause: error })
   if (error.code !== 'COMMAND_FAILED' && error.code !== 'COMMAND_TIMEOUT') return error
-  const output = (error.output ?? '').split('\n').slice(-8).join('\n')
+  const said = (error.output ?? '').split('\n').filter((line) => !commonplace.test(line))
+  const output = said.slice(-8).join('\n')
   const hint = error.code === 'COMMAND_TIMEOUT' ? hints.network : causes.find(([pattern]) => pattern.test(output))?.[1]
   return new ConvergeError(message, { code: 'GIT_FAILED', output, hint, cause: error })
 }
@@ -253,7 +257,10 @@ const causes: readonly (readonly [RegExp, string])[] = [
     /transport '.*' not allowed/,
     'the address: a repository elsewhere may not name one on this machine as its submodule',
   ],
-  [/No space left|Disk quota/, 'free some space (df -h shows where), then run again'],
+  [
+    /No space left|Disk quota|Out of diskspace|unable to write file/,
+    'free some space (df -h shows where), then run again',
+  ],
   [
     /not found|does not appear to be a git repository|does not exist/i,
     'the address: there is no such repository, or this key or login may not see it',

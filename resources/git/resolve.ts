@@ -49,8 +49,9 @@ export async function resolveRevision(
   try {
     refs = await askRemote(host, mirror.remote, revision)
   } catch (error) {
+    if (!isGitFailure(error)) throw error
     const commit = await lastKnown(host, mirror, revision)
-    if (commit === null || !isGitFailure(error)) throw error
+    if (commit === null) throw error
     context.warn(`${error.message}: ${lastLine(error)}; going on with ${commit}, which ${revision} was the last time`)
     return { commit, asked: false }
   }

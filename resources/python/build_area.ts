@@ -131,12 +131,11 @@ function present(host: HostReader, area: BuildArea): string[] {
 
 function walk(host: HostReader, { shared, directory }: BuildArea): Found[] {
   const found: Found[] = []
-  const visit = (path: string, name: string, place: string, left: number) => {
+  const visit = (path: string, place: string, left: number) => {
     for (const child of host.list(path)) {
       const below = `${path}/${child}`
       found.push({ path: below, name: child, place })
-      if (left > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory')
-        visit(below, child, place, left - 1)
+      if (left > 1 && !child.endsWith('.egg') && host.lstat(below)?.kind === 'directory') visit(below, place, left - 1)
     }
   }
   for (const [base, places] of [
@@ -146,7 +145,7 @@ function walk(host: HostReader, { shared, directory }: BuildArea): Found[] {
     for (const place of places) {
       const path = `${base}/${place}`
       const kind = host.stat(path)?.kind
-      if (kind === 'directory') visit(path, place, place, places === sharedPlaces ? sharedDepth : 1)
+      if (kind === 'directory') visit(path, place, places === sharedPlaces ? sharedDepth : 1)
       else if (kind === 'file') found.push({ path, name: place, place })
     }
   return found

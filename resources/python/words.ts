@@ -1,6 +1,6 @@
 /** Splits a line into words as a shell does for simple words: quotes and backslashes, nothing expanded. */
 
-const word = /(?:[^\s'"\\]|\\[^]|'[^']*'|"(?:[^"\\]|\\[^])*")+/y
+const word = /(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+/sy
 
 /** The words of a line, or null where a quote is left open. */
 export function shellSplit(line: string): string[] | null {
@@ -19,11 +19,8 @@ export function shellSplit(line: string): string[] | null {
 }
 
 function unquote(text: string): string {
-  return text.replace(
-    /'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])/g,
-    (_, single?: string, double?: string, one?: string) => {
-      if (single !== undefined) return single
-      return double === undefined ? (one ?? '') : double.replace(/\\(["\\$`])/g, '$1')
-    },
-  )
+  return text.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, (_, single?: string, double?: string, one?: string) => {
+    if (single !== undefined) return single
+    return double === undefined ? (one ?? '') : double.replace(/\\(["\\$`])/g, '$1')
+  })
 }

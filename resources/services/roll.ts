@@ -3,6 +3,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { Duration, milliseconds } from '../../core/model/units.ts'
+import { portTaken } from './port.ts'
 import { endOfFile, type ServiceManager, type ServiceStatus } from './types.ts'
 
 /** How a service shows that it is ready. */
@@ -23,6 +24,7 @@ export interface RollingService {
 
 const pause = milliseconds(200)
 const longestRequest = 10_000
+const shortestRequest = 1000
 const logLines = 20
 
 /** Time that is over when the clock says so or when enough was slept: the host's clock may stand still or jump. */
@@ -93,9 +95,9 @@ export class Roll {
 
   /** A process that is gone may have left one behind that still holds the port. */
   private async freePort({ name, ready }: RollingService, deadline: Deadline): Promise<void> {
-    if (ready === undefined || !(await this.host.listening(ready.port, ready.host))) return
+    if (ready === undefined || !(await portTaken(this.host, ready.port, ready.host))) return
     this.context.progress(`waiting until port ${ready.port} is free for ${name}`)
-    while (await this.host.listening(ready.port, ready.host))
+    while (await portTaken(this.host, ready.port, ready.host))
       if (!(await deadline.pause()))
         throw new ConvergeError(`port ${ready.port} was still taken by another process after ${deadline.limit}`, {
           ...down,
@@ -139,7 +141,7 @@ export class Roll {
   /** What is wrong with the answer, or null. */
   private async ask(ready: Readiness, path: string, left: number, longest = longestRequest): Promise<string | null> {
     const { host, port, statusMin, statusMax } = ready
-    const timeout = new Duration(Math.max(1, Math.min(left, longest)))
+    const timeout = new Duration(Math.max(shortestRequest, Math.min(left, longest)))
     try {
       const { status } = await this.host.request({ host, port, path, timeout })
       return status >= statusMin && status <= statusMax ? null : `it answered with HTTP status ${status}`

@@ -49,12 +49,14 @@ export class SupervisorReader {
     readonly socket: string,
   ) {}
 
-  /** What supervisord is doing: RUNNING, RESTARTING, SHUTDOWN or FATAL; null where none is running. */
+  /** What supervisord is doing: RUNNING, or SHUTDOWN while it stops what it runs; null where none is there. */
   async getState(): Promise<string | null> {
     try {
       return textOf(await this.ask('getState'), 'statename')
     } catch (error) {
       if (isDown(error)) return null
+      // On its way down it answers everything with this.
+      if (codeOf(error) === 'SUPERVISOR_SHUTDOWN_STATE') return 'SHUTDOWN'
       throw error
     }
   }

@@ -80,8 +80,13 @@ function quote(value: string): string {
 
 /**
  * Keeps `%` from being expanded, and `;` or `#` after a blank from beginning a comment, even within quotes: an expansion
- * to nothing is put before them.
+ * to nothing is put before them. One within `%(here)s`, too, which is replaced before anything is looked at.
  */
 function literal(text: string): string {
-  return text.replaceAll('%', '%%').replace(/(^|\s)(?=[;#])/g, '$1%(here).0s')
+  return text
+    .replaceAll('%', '%%')
+    .replaceAll('%(here)s', `%${nothing}(here)s`)
+    .replace(/(^|\s)(?=[;#])/g, `$1${nothing}`)
 }
+
+const nothing = '%(here).0s'

@@ -13,7 +13,7 @@ export type Answer = { readonly value: Value } | { readonly fault: { readonly co
 /** The body of a request that calls `method`. */
 export function encodeCall(method: string, parameters: readonly (string | number | boolean)[]): string {
   const list = parameters.map((value) => `<param><value>${encode(value)}</value></param>`).join('')
-  return `<?xml version='1.0'?><methodCall><methodName>${escape(method)}</methodName><params>${list}</params></methodCall>`
+  return `<?xml version='1.0'?><methodCall><methodName>${escapeXml(method)}</methodName><params>${list}</params></methodCall>`
 }
 
 /**
@@ -26,16 +26,16 @@ export function decodeAnswer(text: string): Answer {
 
 function encode(value: string | number | boolean): string {
   if (typeof value === 'boolean') return `<boolean>${value ? 1 : 0}</boolean>`
-  return typeof value === 'number' ? `<int>${value}</int>` : `<string>${escape(value)}</string>`
+  return typeof value === 'number' ? `<int>${value}</int>` : `<string>${escapeXml(value)}</string>`
 }
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
-function unescape(text: string): string {
+function unescapeXml(text: string): string {
   return text.replace(/&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, name?: string) => {
     if (name !== undefined) return named[name] ?? whole
     return String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16))
@@ -66,7 +66,7 @@ class Parser {
     this.tag('<value>')
     // Looked at before blanks are skipped: without an element the text, blanks and all, is the value.
     const bare = this.take(/([^<]*)<\/value>/y, false)
-    if (bare) return unescape(bare[1] ?? '')
+    if (bare) return unescapeXml(bare[1] ?? '')
     const value = this.typed()
     this.tag('</value>')
     return value
@@ -91,7 +91,7 @@ class Parser {
       this.tag('<member>')
       const name = this.take(/<name>([^<]*)<\/name>/y)
       if (!name) throw this.broken('a name')
-      members.push([unescape(name[1] ?? ''), this.value()])
+      members.push([unescapeXml(name[1] ?? ''), this.value()])
       this.tag('</member>')
     }
     return Object.fromEntries(members)
@@ -133,5 +133,5 @@ class Parser {
 function scalarOf(type: string, text: string): Value {
   if (type === 'boolean') return text.trim() === '1'
   if (type === 'int' || type === 'i4' || type === 'double') return Number(text)
-  return type === 'base64' ? Buffer.from(text, 'base64').toString('utf8') : unescape(text)
+  return type === 'base64' ? Buffer.from(text, 'base64').toString('utf8') : unescapeXml(text)
 }

@@ -96,7 +96,7 @@ redirect_stderr=true
       ...props,
       command: 'run %d ;x "# y" #z a;b',
       directory: '/srv/100% ;sure',
-      environment: { A: 'say "hi" now', B: "it's 5%", C: 'a ;b #c d;e', D: ';x', E: '{"a": 1}' },
+      environment: { A: 'say "hi" now', B: "it's 5%", C: 'a ;b #c d;e', D: ';x', E: '{"a": 1}', F: '%(here)s' },
     },
     given: withDirectory,
     then: (t, host) => {
@@ -104,7 +104,7 @@ redirect_stderr=true
       t.match(host.readText(path), 'directory=/srv/100%% %(here).0s;sure\n')
       t.match(
         host.readText(path),
-        `environment=A='say "hi" now',B="it's 5%%",C="a %(here).0s;b %(here).0s#c d;e",D=";x",E='{"a": 1}'\n`,
+        `environment=A='say "hi" now',B="it's 5%%",C="a %(here).0s;b %(here).0s#c d;e",D=";x",E='{"a": 1}',F="%%%(here).0s(here)s"\n`,
       )
     },
   },

@@ -113,7 +113,7 @@ t.test('an error names the template, and the line in it', async (t) => {
   }
   t.match(await failure('one\ntwo\n  {{gone}}\n'), { code: 'TEMPLATE_ERROR', source: { file: name, line: 3 } })
   t.match(await failure('one\n{{#if here}}\n{{/each}}\n'), { source: { file: name, line: 2 } })
-  t.match(await failure('one\n{{quote\n\n'), { source: { file: name, line: 4 } })
+  t.match(await failure('one\n{{quote\n\n'), { source: { file: name, line: 2 } })
   t.match(await failure('one\n{{iniList here}}\n'), { source: { file: name, line: 2 } })
   t.match(await failure('one\n{{nohelper here}}\n'), { source: { file: name, line: 2 } })
 })

@@ -31,15 +31,34 @@ export interface FakeOptions {
   readonly failing?: readonly string[]
   /** Default true. */
   readonly up?: boolean
-  readonly programs?: Readonly<Record<string, Behaviour>>
+  /** By name, or worked out anew each time it matters. */
+  readonly programs?:
+    | Readonly<Record<string, Behaviour>>
+    | ((name: string, group: Taken, host: VirtualHost) => Behaviour)
 }
 
-interface Group {
+/** What supervisord knows of a program. */
+export interface Taken {
+  /** The text of its file when it was taken in. */
   readonly config: string
+  /** Where it was last started: its directory, with a link that is the last part of it followed. */
+  readonly startedIn: string | null
+}
+
+/** A program as a test looks at it. */
+export interface FakeProcess extends Taken {
+  readonly state: string
+  readonly pid: number
+}
+
+interface Group extends Taken {
   startedAt: number | null
   stoppedAt: number | null
   pid: number
   failing: boolean
+  /** Given up: supervisord starts it no more by itself. */
+  fatal: boolean
+  startedIn: string | null
 }
 
 interface World {
@@ -89,7 +108,37 @@ export class FakeSupervisor {
     const world = this.world(host)
     world.up = true
     world.configuration = this.files(host)
-    for (const name of world.configuration.keys()) this.start(world, host, this.add(world, name))
+    for (const name of world.configuration.keys()) this.start(world, host, name, this.add(world, name))
+  }
+
+  /** supervisord ends, and with it all it runs. */
+  die(host: VirtualHost): void {
+    const world = this.world(host)
+    world.up = false
+    world.groups.clear()
+  }
+
+  /** A program ends too often, and is given up. */
+  giveUp(host: VirtualHost, name: string): void {
+    const group = this.world(host).groups.get(name)
+    if (group) group.fatal = true
+  }
+
+  /** Every program that supervisord knows. */
+  processes(host: VirtualHost): Record<string, FakeProcess> {
+    const groups = [...this.world(host).groups].sort(([a], [b]) => (a < b ? -1 : 1))
+    return Object.fromEntries(
+      groups.map(([name, group]) => {
+        const { pid, config, startedIn } = group
+        return [name, { state: this.state(host, name, group), pid, config, startedIn }]
+      }),
+    )
+  }
+
+  /** Another host gets all that runs on this one. */
+  copy(from: VirtualHost, to: VirtualHost): void {
+    const { groups, ...rest } = this.world(from)
+    this.worlds.set(to, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
   }
 
   /** States by name, as a test looks at them. */
@@ -119,12 +168,14 @@ export class FakeSupervisor {
     )
   }
 
-  private behaviour(name: string): Behaviour {
-    return this.options.programs[name] ?? {}
+  private behaviour(host: VirtualHost, name: string, group: Group): Behaviour {
+    const { programs } = this.options
+    return typeof programs === 'function' ? programs(name, group, host) : (programs[name] ?? {})
   }
 
   private state(host: VirtualHost, name: string, group: Group): string {
-    const { startsecs = 0, stopAfter = 0, dies } = this.behaviour(name)
+    const { startsecs = 0, stopAfter = 0, dies } = this.behaviour(host, name, group)
+    if (group.fatal) return 'FATAL'
     if (group.failing) return 'BACKOFF'
     if (group.stoppedAt !== null) return host.clock - group.stoppedAt < stopAfter ? 'STOPPING' : 'STOPPED'
     if (group.startedAt === null) return 'STOPPED'
@@ -136,13 +187,20 @@ export class FakeSupervisor {
 
   private http(world: World, host: VirtualHost, port: number, path: string): Response | null {
     for (const [name, group] of world.groups) {
-      const { port: own, readyAfter = 0, stopAfter = 0, holdsPort = 0, status = 200 } = this.behaviour(name)
+      const {
+        port: own,
+        readyAfter = 0,
+        stopAfter = 0,
+        holdsPort = 0,
+        status = 200,
+      } = this.behaviour(host, name, group)
       if (own !== port) continue
       const state = this.state(host, name, group)
       const held = group.stoppedAt !== null && host.clock - group.stoppedAt < stopAfter + holdsPort
       if (held) return { status: 503, headers: {}, body: 'stopping' }
       const up = state === 'RUNNING' || state === 'STARTING'
-      if (up && host.clock - (group.startedAt ?? 0) >= readyAfter) return { status, headers: {}, body: path }
+      const body = `${path} of ${group.startedIn}`
+      if (up && host.clock - (group.startedAt ?? 0) >= readyAfter) return { status, headers: {}, body }
     }
     return null
   }
@@ -154,13 +212,19 @@ export class FakeSupervisor {
       stoppedAt: null,
       pid: 0,
       failing: false,
+      fatal: false,
+      startedIn: null,
     }
     world.groups.set(name, group)
     return group
   }
 
-  private start(world: World, host: VirtualHost, group: Group): void {
-    Object.assign(group, { startedAt: host.clock, stoppedAt: null, pid: world.nextPid++, failing: false })
+  private start(world: World, host: VirtualHost, name: string, group: Group): void {
+    const directory = /^directory=(.*)$/m.exec(group.config)?.[1]
+    const startedIn =
+      directory === undefined ? null : host.lstat(directory)?.kind === 'link' ? host.readLink(directory) : directory
+    const up = { startedAt: host.clock, stoppedAt: null, failing: false, pid: world.nextPid++, startedIn }
+    Object.assign(group, up, { fatal: this.behaviour(host, name, group).fault !== undefined })
   }
 
   private call(world: World, host: VirtualHost, body: string): unknown {
@@ -179,17 +243,17 @@ export class FakeSupervisor {
         if (world.groups.has(name)) return fault(90, `ALREADY_ADDED: ${name}`)
         const config = world.configuration.get(name) ?? fault(10, `BAD_NAME: ${name}`)
         const added = this.add(world, name)
-        if (config.includes('autostart=true')) this.start(world, host, added)
+        if (config.includes('autostart=true')) this.start(world, host, name, added)
         return true
       }
       case 'removeProcessGroup':
         if (up(group())) return fault(91, `STILL_RUNNING: ${name}`)
         return world.groups.delete(name)
       case 'startProcess': {
-        const { fault: refused } = this.behaviour(name)
+        const { fault: refused } = this.behaviour(host, name, group())
         if (refused !== undefined) return fault(refused, `NO_FILE: can't find command 'x'`)
         if (up(group())) return fault(60, `ALREADY_STARTED: ${name}`)
-        this.start(world, host, group())
+        this.start(world, host, name, group())
         return true
       }
       case 'stopProcess':
@@ -209,7 +273,7 @@ export class FakeSupervisor {
 
   private info(host: VirtualHost, name: string, group: Group): Record<string, unknown> {
     const state = this.state(host, name, group)
-    const { dies } = this.behaviour(name)
+    const { dies } = this.behaviour(host, name, group)
     const again =
       dies?.as === 'again' && (group.startedAt ?? 0) > 0 && host.clock - (group.startedAt ?? 0) >= dies.after
     const pid = ['RUNNING', 'STARTING', 'STOPPING'].includes(state) ? group.pid + (again ? 1000 : 0) : 0

@@ -25,6 +25,15 @@ const probes = {
   root: () => (process.getuid?.() === 0 ? null : 'only root can do this'),
   supervisord: program('supervisord', 'supervisor'),
   git: program('git'),
+  crontab: program('crontab', 'cron'),
+  strace: () => (runs('strace', '-o', '/dev/null', 'true') ? null : 'strace is not installed, or may not trace'),
+  tmpfs: () => {
+    const at = mkdtempSync(join(tmpdir(), 'mount-'))
+    const mounted = runs('mount', '-t', 'tmpfs', 'tmpfs', at)
+    if (mounted) runs('umount', at)
+    rmSync(at, { recursive: true, force: true })
+    return mounted ? null : 'nothing can be mounted here'
+  },
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   'python3 venv': () =>
@@ -83,12 +92,14 @@ export function freePort(): Promise<number> {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
-      server.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))))
+      server.close(() =>
+        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
+      )
     })
   })
 }
 
-/** A test file once more as an ordinary user, in a process of its own. */
+/** A test file once more as an ordinary user, in a process of its own, with CONVERGE_TEST_BRIEF set. */
 export function sameAs(t: Test, account: string, file: string): void {
   const id = (option: string) => Number(spawnSync('id', [option, account], { encoding: 'utf8' }).stdout)
   const home = directoryOf(scratch(t), 'home', account)
@@ -97,7 +108,15 @@ export function sameAs(t: Test, account: string, file: string): void {
     gid: id('-g'),
     encoding: 'utf8',
     timeout: 300_000,
-    env: { ...process.env, HOME: home, TMPDIR: home, USER: account, PATH: '/usr/local/bin:/usr/bin:/bin', NODE_OPTIONS: '' },
+    env: {
+      ...process.env,
+      HOME: home,
+      TMPDIR: home,
+      USER: account,
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      NODE_OPTIONS: '',
+      CONVERGE_TEST_BRIEF: '1',
+    },
   })
   t.equal(status, 0, `${file} as ${account}`)
   if (status !== 0) t.comment(`${stdout}\n${stderr}`)

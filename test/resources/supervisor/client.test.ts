@@ -59,6 +59,32 @@ t.test('no supervisord is not a fault', async (t) => {
   await t.rejects(supervisor.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
 })
 
+t.test('one on its way down is neither', async (t) => {
+  const struct =
+    '<struct><member><name>faultCode</name><value><int>6</int></value></member><member><name>faultString</name><value><string>SHUTDOWN_STATE</string></value></member></struct>'
+  const leaving = answering({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
+  t.equal(await leaving.getState(), 'SHUTDOWN')
+  await t.rejects(leaving.reloadConfig(), { code: 'SUPERVISOR_SHUTDOWN_STATE', message: /shutting down/ })
+})
+
+t.test('a connection dropped is tried again, but not for ever', async (t) => {
+  for (const [drops, code] of [
+    [5, undefined],
+    [50, 'SUPERVISOR_DOWN'],
+  ] as const) {
+    const fake = new FakeSupervisor({ running: ['a'] })
+    let calls = 0
+    const requests = (...[options, host]: Parameters<typeof fake.requests>) => {
+      if (calls++ < drops) throw new ConvergeError('read ECONNRESET', { code: 'ECONNRESET' })
+      return fake.requests(options, host)
+    }
+    const asked = new Supervisor(new VirtualHost({ requests }), socket).look()
+    if (code === undefined) t.equal((await asked).length, 1)
+    else await t.rejects(asked, { code })
+    t.ok(calls < 10)
+  }
+})
+
 t.test('a socket of somebody else', async (t) => {
   const denied = answering(new ConvergeError('connect EACCES', { code: 'EACCES' }))
   await t.rejects(denied.getState(), { code: 'SUPERVISOR_DENIED', hint: /run converge as root, or as the account/ })

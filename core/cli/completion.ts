@@ -1,0 +1,77 @@
+/** Completion in a shell: a script for it, and the words that may stand where the cursor is. */
+import { lifecycleEvents } from '../compile/recipe.ts'
+import { ConvergeError } from '../model/errors.ts'
+import type { Catalogue } from './catalogue.ts'
+import { allOptions, type CommandSpec, commands } from './options.ts'
+import { commandNamed } from './parse.ts'
+
+/** The scripts call the program with this and the words up to the cursor; it prints a candidate a line. */
+export const completionFlag = '--complete'
+
+const bash = `_converge() {
+  local IFS=$'\\n'
+  COMPREPLY=($(compgen -W "$(converge ${completionFlag} "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]#=}"))
+}
+complete -o bashdefault -o default -F _converge converge
+`
+
+const zsh = `#compdef converge
+_converge() {
+  local -a found
+  found=(\${(f)"$(converge ${completionFlag} "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
+  if (( \${#found} )); then compadd -- $found; else _files; fi
+}
+compdef _converge converge
+`
+
+/** @param shell bash or zsh, or undefined for that of the environment */
+export function completionScript(shell: string | undefined): string {
+  const name = shell ?? (process.env.SHELL?.endsWith('zsh') ? 'zsh' : 'bash')
+  if (name === 'bash') return bash
+  if (name === 'zsh') return zsh
+  throw new ConvergeError(`there is no completion for ${name}`, {
+    code: 'USAGE',
+    hint: 'there is one for bash and one for zsh',
+    usage: true,
+  })
+}
+
+/** @param words after the program's name, the last one being the one at the cursor; none means: files, as the shell knows them */
+export async function complete<N>(words: readonly string[], catalogue: Catalogue<N>): Promise<readonly string[]> {
+  // Bash breaks `--role=web` into three words.
+  const known = words.filter((word, at) => word !== '=' || at === words.length - 1)
+  const current = known.at(-1) === '=' ? '' : (known.at(-1) ?? '')
+  const before = known.slice(0, -1)
+  const spec = before.flatMap((word) => commandNamed(word) ?? [])[0]
+  const option = optionNamed(before.at(-1))
+  if (option !== undefined) return values(option, current, catalogue)
+  if (current.startsWith('-'))
+    return [...Object.keys((spec ?? commands[0])?.options ?? {}), 'help'].map((name) => `--${name}`)
+  return spec === undefined ? commands.map(({ name }) => name) : positionals(spec, before, catalogue)
+}
+
+/** The option that takes the word after it. */
+function optionNamed(word = ''): string | undefined {
+  const found = [...allOptions].find(([name, { alias }]) => word === `--${name}` || word === `-${alias}`)
+  return found?.[1].type === 'boolean' ? undefined : found?.[0]
+}
+
+async function values<N>(option: string, current: string, catalogue: Catalogue<N>): Promise<readonly string[]> {
+  // `zeo-server,zeo-c`: what stands before the comma belongs to each candidate.
+  const given = current.slice(0, current.lastIndexOf(',') + 1)
+  if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${given}${name}`)
+  if (option === 'event') return lifecycleEvents.map((name) => `${given}${name}`)
+  if (option === 'explain') return Object.keys(await catalogue.schemas())
+  return []
+}
+
+async function positionals<N>(
+  spec: CommandSpec,
+  before: readonly string[],
+  catalogue: Catalogue<N>,
+): Promise<readonly string[]> {
+  if (before.at(-1) !== spec.name) return []
+  if (spec.kind === 'resources') return Object.keys(await catalogue.resources()).sort()
+  if (spec.kind === 'help') return commands.map(({ name }) => name)
+  return spec.kind === 'completion' ? ['bash', 'zsh'] : []
+}

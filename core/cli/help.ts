@@ -1,0 +1,116 @@
+/** What `--help` prints: what a command does, its options by what they are for, and examples to start from. */
+import { type CommandSpec, commands, type OptionSpec } from './options.ts'
+
+/** @param roles by name, with what each is in a few words */
+export function overview(roles: ReadonlyMap<string, string>, width: number): string {
+  const groups = [...new Set(commands.map(({ group }) => group))]
+  const listed = groups.flatMap((group) =>
+    commands.filter((spec) => spec.group === group).map((spec) => [group, spec] as const),
+  )
+  const [apply] = commands
+  return page([
+    wrap('converge brings a host to the state its role declares, and keeps deploying what runs on it.', width),
+    section(
+      'Usage',
+      table(
+        [
+          ['converge [--role ROLE] [OPTION ...]', 'the whole way: setup, deploy, configure'],
+          ['converge COMMAND [OPTION ...]', ''],
+        ],
+        width,
+      ),
+    ),
+    section(
+      'Commands',
+      table(
+        listed.map(([, { name, describe }]) => [name, describe]),
+        width,
+      ),
+    ),
+    section('Roles', table([...roles], width)),
+    ...optionSections(apply?.options ?? {}, width),
+    section('Examples', examples(apply?.examples ?? [], width)),
+    wrap(
+      'converge COMMAND --help says more of a command. A run exits with 0 when all is done, 1 when something failed, and 2 for wrong usage or invalid input.',
+      width,
+    ),
+  ])
+}
+
+export function commandHelp(spec: CommandSpec, width: number): string {
+  const { name, describe, details, options, argument } = spec
+  const synopsis = `converge ${name}${argument ? ` [${argument.value}]` : ''}${Object.keys(options).length > 0 ? ' [OPTION ...]' : ''}`
+  return page([
+    wrap(`${describe}.`, width),
+    details === undefined ? '' : wrap(details, width),
+    section('Usage', `  ${synopsis}`),
+    argument ? section('Argument', table([[argument.value, argument.describe]], width)) : '',
+    section('Examples', examples(spec.examples, width)),
+    ...optionSections(options, width),
+  ])
+}
+
+function page(parts: readonly string[]): string {
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`
+}
+
+function section(title: string, body: string): string {
+  return body === '' ? '' : `${title}:\n${body}`
+}
+
+function optionSections(options: CommandSpec['options'], width: number): string[] {
+  const all = Object.entries(options)
+  const groups = [...new Set(all.map(([, { group }]) => group))]
+  return groups.map((group) =>
+    section(
+      group,
+      table(
+        all
+          .filter(([, option]) => option.group === group)
+          .map(([name, option]) => [optionName(name, option), optionText(option)]),
+        width,
+      ),
+    ),
+  )
+}
+
+function optionName(name: string, { alias, value }: OptionSpec): string {
+  return `${alias === undefined ? '    ' : `-${alias}, `}--${name}${value === undefined ? '' : ` ${value}`}`
+}
+
+function optionText({ describe, default: standard }: OptionSpec): string {
+  return standard === undefined ? describe : `${describe}; default: ${standard}`
+}
+
+/** Each on a line of its own, ready to copy, with what it is for above it. */
+function examples(rows: CommandSpec['examples'], width: number): string {
+  return rows.map(([line, text]) => `${wrap(`# ${text}`, width, '  ')}\n  ${line}`).join('\n')
+}
+
+/** Two columns; where the first is wide, the second goes below it. */
+function table(rows: readonly (readonly [string, string])[], width: number): string {
+  const longest = Math.max(0, ...rows.map(([left]) => left.length))
+  const left = Math.min(longest, Math.floor(width / 2.5))
+  const indent = ' '.repeat(left + 4)
+  return rows
+    .map(([name, text]) => {
+      const body = wrap(text, width, indent)
+      if (text === '') return `  ${name}`
+      return name.length > left ? `  ${name}\n${body}` : `  ${name.padEnd(left)}  ${body.trimStart()}`
+    })
+    .join('\n')
+}
+
+/** Breaks between words; a word longer than the line stays whole, so that it can be copied. */
+export function wrap(text: string, width: number, indent = ''): string {
+  const room = Math.max(20, width - indent.length)
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > room) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line].map((one) => `${indent}${one}`).join('\n')
+}

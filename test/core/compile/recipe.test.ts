@@ -1,0 +1,296 @@
+import t from 'tap'
+import { compile } from '../../../core/compile/compile.ts'
+import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
+import { derived, under } from '../../../core/model/reference.ts'
+import { seconds } from '../../../core/model/units.ts'
+import { file } from '../../../resources/file.ts'
+import { symlink } from '../../../resources/symlink.ts'
+import { probe } from '../../support/probe.ts'
+
+type R = Recipe<unknown>
+const thing = probe()
+const planOf = (...events: ((r: R) => void)[]) =>
+  compile(
+    events.map((deploy, index) => role<unknown>(`role${index}`, { deploy })),
+    ['deploy'],
+    {},
+  )
+const names = (plan: ReturnType<typeof planOf>) => plan.resources.map(({ name }) => name)
+
+/** What compiling it complains of. */
+function problems(...events: ((r: R) => void)[]): ConvergeError[] {
+  try {
+    planOf(...events)
+  } catch (error) {
+    if (error instanceof InvalidInput) return [...error.problems]
+    if (error instanceof ConvergeError) return [error]
+    throw error
+  }
+  return []
+}
+
+t.test('source order is run order, role by role', (t) => {
+  const plan = compile(
+    [
+      role<unknown>('server', {
+        setup: (r) => {
+          thing(r, { name: 's1' })
+        },
+        deploy: (r) => {
+          thing(r, { name: 's2' })
+        },
+      }),
+      role<unknown>('client', {
+        deploy: (r) => {
+          thing(r, { name: 'c1' })
+        },
+      }),
+    ],
+    ['setup', 'deploy'],
+    {},
+  )
+  t.strictSame(names(plan), ['probe s1', 'probe s2', 'probe c1'])
+  t.strictSame(
+    [plan.roles, plan.events],
+    [
+      ['server', 'client'],
+      ['setup', 'deploy'],
+    ],
+  )
+  t.match(plan.resources[2], { role: 'client', event: 'deploy' })
+  t.end()
+})
+
+t.test('a role given twice counts once', (t) => {
+  const one = role<unknown>('one', {
+    deploy: (r) => {
+      thing(r, { name: 'a' })
+    },
+  })
+  t.strictSame(names(compile([one, one], ['deploy'], {})), ['probe a'])
+  t.end()
+})
+
+t.test('two declarations of the same become one; a different one is refused with both places', (t) => {
+  const declare =
+    (value: string, options = {}) =>
+    (r: R) => {
+      thing(r, { name: 'a', value, ...options })
+    }
+  t.strictSame(names(planOf(declare('x'), declare('x'))), ['probe a'])
+  const [problem] = problems(declare('x'), declare('y'))
+  t.match(problem, { code: 'DECLARED_TWICE', usage: true, resource: 'probe a' })
+  t.match(problem?.message, /role0 deploy \(.*recipe\.test\.ts:\d+\), again in role1 deploy/)
+  t.match(problem?.hint, 'they differ in: value')
+  t.match(problem?.source, { file: /recipe\.test\.ts$/, line: Number })
+  t.match(problems(declare('x'), declare('x', { retries: 2 }))[0]?.hint, 'retries')
+  t.strictSame(problems(declare('x', { retryDelay: seconds(1) }), declare('x', { retryDelay: seconds(1) })), [])
+  t.end()
+})
+
+t.test('the same with references', (t) => {
+  const both = (suffix: string) => (r: R) => {
+    const a = thing(r, { name: 'a' })
+    file(r, { path: '/srv/b', content: derived(a.value, (value) => `${value}${suffix}`) })
+  }
+  t.equal(planOf(both('!'), both('!')).resources.length, 2)
+  t.match(problems(both('!'), both('?'))[0], { code: 'DECLARED_TWICE', hint: /content/ })
+  t.end()
+})
+
+t.test('the recipe line is that of the declaration', (t) => {
+  const plan = planOf((r) => {
+    thing(r, { name: 'a' })
+  })
+  t.match(plan.resources[0]?.source(), { file: /recipe\.test\.ts$/, line: Number })
+  t.end()
+})
+
+t.test('all problems at once, each with its place', (t) => {
+  const found = problems((r) => {
+    file(r, { path: 'relative', content: '' })
+    file(r, { path: '/a', content: 7 as never })
+    symlink(r, { path: '/b', target: '/c', tagret: '' } as never)
+  })
+  t.strictSame(
+    found.map(({ code }) => code),
+    ['INVALID_PROP', 'INVALID_PROP', 'UNKNOWN_PROP'],
+  )
+  t.match(found[0]?.message, /file: prop path: an absolute path .got "relative"./)
+  t.match(found[2]?.hint, 'did you mean target?')
+  for (const problem of found) t.match(problem.source, { file: /recipe\.test\.ts$/ })
+  t.end()
+})
+
+t.test('references: what surrounds them is checked now, they themselves later', (t) => {
+  t.strictSame(
+    problems((r) => {
+      const a = thing(r, { name: 'a' })
+      file(r, { path: under(a.path, 'x'), content: a.value })
+      thing(r, { name: 'b', list: ['plain', a.value] })
+    }),
+    [],
+  )
+  const found = problems((r) => {
+    const a = thing(r, { name: 'a' })
+    file(r, { path: '/x', content: a.value, mode: '9' })
+    thing(r, { name: 'b', list: [a.value, 7 as never] })
+    file(r, { path: '/y', content: a.value, onlyif: true } as never)
+  })
+  t.match(
+    found.map(({ message }) => message),
+    [/prop mode/, /prop list\.1/, /no prop onlyif/],
+  )
+  t.end()
+})
+
+t.test('the key of a resource with references names them', (t) => {
+  const plan = planOf((r) => {
+    const a = thing(r, { name: 'a' })
+    file(r, { path: under(a.path, 'x'), content: '' })
+  })
+  t.equal(plan.resources[1]?.key, '<path of probe a>/x')
+  t.strictSame([...plan.needed], ['probe a'])
+  t.end()
+})
+
+t.test('what is needed has to be declared before', (t) => {
+  const [first] = problems((r) => {
+    const other = (() => {
+      let handle: ReturnType<typeof thing> | undefined
+      compile(
+        [
+          role<unknown>('elsewhere', {
+            deploy: (r) => {
+              handle = thing(r, { name: 'other' })
+            },
+          }),
+        ],
+        ['deploy'],
+        {},
+      )
+      return handle!
+    })()
+    thing(r, { name: 'a', when: [other] })
+    thing(r, { name: 'b', after: other })
+    thing(r, { name: 'c', value: other.value })
+  })
+  t.match(first, {
+    code: 'UNKNOWN_REFERENCE',
+    message: 'probe a needs probe other, which is not declared before it',
+    hint: /source order/,
+  })
+  t.end()
+})
+
+t.test('events', (t) => {
+  const one = role<unknown>('one', {
+    deploy: (r) => {
+      thing(r, { name: 'a' })
+    },
+    events: {
+      warm: (r) => {
+        thing(r, { name: 'w' })
+      },
+    },
+  })
+  t.throws(() => compile([one], ['depoly'], {}), { code: 'UNKNOWN_EVENT', hint: 'did you mean deploy?' })
+  t.throws(() => compile([one], ['quite-different'], {}), { code: 'UNKNOWN_EVENT', hint: 'they have: deploy, warm' })
+  t.strictSame(names(compile([one], ['warm'], {})), ['probe w'])
+  t.strictSame(
+    names(compile([one], ['setup', 'deploy', 'configure'], {})),
+    ['probe a'],
+    'not every role has every event',
+  )
+  t.end()
+})
+
+t.test('include takes in another role, once', (t) => {
+  const base = role<unknown>('base', {
+    setup: (r) => {
+      thing(r, { name: 'base' })
+    },
+  })
+  const plan = planOf(
+    (r) => {
+      r.include(base, 'setup')
+      thing(r, { name: 'own' })
+    },
+    (r) => {
+      r.include(base, 'setup')
+    },
+  )
+  t.strictSame(
+    plan.resources.map(({ name, role, event }) => [name, role, event]),
+    [
+      ['probe base', 'base', 'setup'],
+      ['probe own', 'role0', 'deploy'],
+    ],
+  )
+  const found = problems((r) => {
+    r.include(base, 'stup')
+    thing(r, { name: 'x', vlaue: '' } as never)
+  })
+  t.match(found, [
+    {
+      code: 'UNKNOWN_EVENT',
+      message: 'the role base has no event stup',
+      hint: 'did you mean setup?',
+      source: { file: /recipe\.test/ },
+    },
+    { code: 'UNKNOWN_PROP' },
+  ])
+  t.end()
+})
+
+t.test('a role extends another', (t) => {
+  const base = role<unknown>('base', {
+    attributes: { a: 1, b: 1 },
+    setup: (r) => {
+      thing(r, { name: 's' })
+    },
+    deploy: (r) => {
+      thing(r, { name: 'd' })
+    },
+  })
+  const own = role<unknown>('own', {
+    extends: base,
+    attributes: { b: 2 },
+    deploy: (r) => {
+      thing(r, { name: 'mine' })
+    },
+  })
+  t.strictSame(names(compile([own], ['setup', 'deploy'], {})), ['probe s', 'probe mine'])
+  t.strictSame(own.attributes, { a: 1, b: 2 })
+  t.end()
+})
+
+t.test('an asynchronous recipe is refused', (t) => {
+  const [problem] = problems((async (r: R) => {
+    thing(r, { name: 'a' })
+  }) as (r: R) => void)
+  t.match(problem, {
+    code: 'ASYNC_RECIPE',
+    message: 'deploy of the role role0 is asynchronous',
+    hint: /plain function/,
+  })
+  t.strictSame(
+    problems((async () => {
+      throw new Error('later')
+    }) as never)[0]?.code,
+    'ASYNC_RECIPE',
+  )
+  t.end()
+})
+
+t.test('has, warn and a frozen plan', (t) => {
+  const plan = planOf((r) => {
+    thing(r, { name: 'a' })
+    if (r.has('probe', 'a') && !r.has('probe', 'b')) r.warn('only a')
+    r.warn('only a')
+  })
+  t.strictSame(plan.warnings, ['only a'])
+  t.throws(() => (plan.resources as unknown[]).push(1), TypeError)
+  t.end()
+})

@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { failureOf, planOf, run } from '../../support/contract.ts'
+import { fault, probe } from '../../support/probe.ts'
+
+/** A type whose reads take a while, and tell how many were under way at once. */
+function slow(pause = 10) {
+  const seen = { most: 0, reads: [] as string[] }
+  let under = 0
+  const thing = probe({
+    readsAhead: true,
+    read: async (_, __, name) => {
+      seen.reads.push(name)
+      seen.most = Math.max(seen.most, ++under)
+      await sleep(pause)
+      under--
+    },
+  })
+  return { thing, seen }
+}
+const names = Array.from({ length: 20 }, (_, index) => `n${index}`)
+
+t.test('reads that take a while go in parallel, up to eight', async (t) => {
+  const { thing, seen } = slow()
+  const host = new VirtualHost()
+  for (const name of names) host.given(`/srv/${name}`, '')
+  const report = await run(
+    planOf((r) => {
+      for (const name of names) thing(r, { name })
+    }),
+    host,
+  )
+  t.match(report, { outcome: 'unchanged', counts: { unchanged: 20 } })
+  t.equal(seen.most, 8)
+  t.strictSame(seen.reads, names, 'each once, in order')
+})
+
+t.test('what was read ahead is forgotten with the first change', async (t) => {
+  const { thing } = slow(1)
+  const writer = probe({ apply: (_, __, host) => host.writeFile('/srv/n3', 'drifted by another') }, 'writer')
+  const host = new VirtualHost()
+  for (const name of names) host.given(`/srv/${name}`, '')
+  const plan = planOf((r) => {
+    thing(r, { name: 'n1' })
+    writer(r, { name: 'w', value: 'x' })
+    thing(r, { name: 'n3' })
+  })
+  const report = await run(plan, host)
+  t.strictSame(
+    report.resources.map(({ name }) => name),
+    ['writer w', 'probe n3'],
+  )
+  t.equal(host.readText('/srv/n3'), '')
+})
+
+t.test('nor are more started after it', async (t) => {
+  const { thing, seen } = slow(5)
+  const plan = planOf((r) => {
+    for (const name of names) thing(r, { name, value: 'x' })
+  })
+  const report = await run(plan, new VirtualHost())
+  t.equal(failureOf(report), undefined)
+  const ahead = seen.reads.indexOf('n0', 1)
+  t.ok(ahead > 0 && ahead <= 16, `the first change came after ${ahead} reads`)
+  for (const name of names.slice(16))
+    t.equal(seen.reads.filter((one) => one === name).length, 2, 'its turn, and read back')
+})
+
+t.test('a failure counts when its turn comes', async (t) => {
+  const thing = probe({
+    readsAhead: true,
+    read: async (_, __, name) => {
+      if (name !== 'n0') throw fault(`no ${name}`)
+    },
+  })
+  const plan = planOf((r) => {
+    for (const name of ['n0', 'n1', 'n2']) thing(r, { name })
+  })
+  const host = new VirtualHost()
+  host.given('/srv/n0', '')
+  const report = await run(plan, host)
+  t.match(failureOf(report), { message: 'no n1', resource: 'probe n1' })
+  t.match(report.counts, { unchanged: 1, failed: 1, notReached: 1 })
+})
+
+t.test('guarded ones and those with references wait for their turn', async (t) => {
+  const { thing, seen } = slow(1)
+  const plan = planOf((r) => {
+    const a = thing(r, { name: 'a', onlyIf: true })
+    thing(r, { name: 'b', value: a.value })
+    thing(r, { name: 'c', when: [a] })
+    thing(r, { name: 'd', notIf: true })
+  })
+  const host = new VirtualHost()
+  for (const name of ['a', 'b', 'c']) host.given(`/srv/${name}`, '')
+  await run(plan, host)
+  t.strictSame([seen.most, seen.reads], [1, ['a', 'b', 'c']])
+})

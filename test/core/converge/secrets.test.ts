@@ -1,0 +1,98 @@
+import t from 'tap'
+import { converge } from '../../../core/converge/engine.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import type { Handlers } from '../../../core/report/events.ts'
+import { execute } from '../../../resources/execute.ts'
+import { file } from '../../../resources/file.ts'
+import { planOf } from '../../support/contract.ts'
+import { fault, probe } from '../../support/probe.ts'
+
+const secret = 'hunter2/öäü'
+
+/** All that a run tells anybody. */
+async function toldBy(
+  plan: ReturnType<typeof planOf>,
+  host = new VirtualHost(),
+  secrets = new Secrets(),
+): Promise<string> {
+  const told: unknown[] = []
+  const hear = (...heard: unknown[]) => {
+    told.push(heard)
+  }
+  const handler: Handlers = { start: hear, applying: hear, progress: hear, resource: hear, warn: hear, end: hear }
+  const report = await converge(plan, host, { id: 'x', mode: 'run', handlers: [handler], secrets })
+  return JSON.stringify([told, report])
+}
+function knowing(...values: string[]): Secrets {
+  const secrets = new Secrets()
+  for (const value of values) secrets.add(value)
+  return secrets
+}
+
+t.test('in patches, texts, names, reasons, progress, warnings, errors and their output', async (t) => {
+  const talker = probe({
+    apply: (count, { progress, warn }) => {
+      progress(`using ${secret}`)
+      warn(`careful with ${encodeURIComponent(secret)}`)
+      if (count === 1) throw Object.assign(fault(`cannot log in with ${secret}`))
+      if (count === 2) throw new Error(secret)
+    },
+  })
+  const plan = planOf((r) => {
+    r.warn(`the password is ${secret}`)
+    file(r, { path: '/srv/config', content: `password = ${secret}\n` })
+    file(r, { path: `/srv/${encodeURIComponent(secret)}`, content: '' })
+    talker(r, { name: 'a', value: secret, retries: 1, ignoreFailure: true })
+    talker(r, { name: 'b', onlyIf: { description: `the password is ${secret}`, check: () => false } })
+    execute(r, { command: `mysql -p${secret}`, ignoreFailure: true })
+    file(r, { path: '/gone/x', content: secret })
+  })
+  const host = new VirtualHost()
+  host.given('/srv/config', `password = old-${secret}\n`)
+  const told = await toldBy(plan, host, knowing(secret))
+  t.notMatch(told, secret)
+  t.notMatch(told, encodeURIComponent(secret))
+  t.match(told, 'password = ********')
+  t.match(told, 'mysql -p********')
+})
+
+t.test('learnt on the way', async (t) => {
+  const learner = probe({
+    read: (_, context) => {
+      context.secret('found-it')
+    },
+  })
+  const told = await toldBy(
+    planOf((r) => {
+      learner(r, { name: 'a', value: 'found-it' })
+    }),
+  )
+  t.notMatch(told, 'found-it')
+})
+
+t.test('lines of a key each by themselves; short words not at all', async (t) => {
+  const key = `-----BEGIN KEY-----\n${'b3BlbnNzaC1rZXktdjEA'}\n-----END KEY-----\n`
+  const secrets = knowing(key, 'abc')
+  t.equal(secrets.mask('line b3BlbnNzaC1rZXktdjEA abc'), 'line ******** abc')
+})
+
+t.test('a sensitive resource shows of its state only what is harmless', async (t) => {
+  const thing = probe()
+  const plan = planOf((r) => {
+    thing(r, { name: 'a', value: 'content of a', sensitive: true })
+    file(r, { path: '/srv/b', content: 'content of b', mode: '0600', sensitive: true })
+  })
+  const told = await toldBy(plan)
+  t.notMatch(told, 'content of')
+  t.match(told, '"value":"0600"')
+  const liar = probe({ lies: true })
+  t.notMatch(
+    await toldBy(
+      planOf((r) => {
+        liar(r, { name: 'a', value: 'content of a', sensitive: true })
+      }),
+    ),
+    'content of',
+  )
+})

@@ -1,0 +1,62 @@
+/** The real thing end to end: git, PyPI's zc.buildout, ZEO, Zope and supervisord, by the built program. */
+import t, { type Test } from 'tap'
+import { DeploySite } from '../support/deploy_site.ts'
+import { needs } from '../support/machine.ts'
+import { reservePorts } from '../support/waiting.ts'
+import * as failures from './deploy/failures.ts'
+import * as killed from './deploy/killed.ts'
+import * as lifecycle from './deploy/lifecycle.ts'
+import * as machine from './deploy/machine.ts'
+import * as operating from './deploy/operating.ts'
+import { alive } from './deploy/steps.ts'
+
+const minute = 60_000
+// More than the runner gives a file: the first build fetches Zope, and another file may have the ports.
+t.setTimeout(40 * minute)
+
+type Step = (t: Test, site: DeploySite) => Promise<void>
+
+const steps: readonly (readonly [string, Step])[] = [
+  ['a plan for a bare machine', lifecycle.barePlan],
+  ['the first run, killed twice', killed.firstRun],
+  ['the first run', lifecycle.firstRun],
+  ['the second run does nothing', lifecycle.secondRun],
+  ['nothing to do is one question to the repository', lifecycle.oneQuestion],
+  ['data written through one client is read through the other', lifecycle.data],
+  ['a new revision', lifecycle.newRevision],
+  ['a build that fails', failures.build],
+  ['a changed attribute, back and forward again', lifecycle.attribute],
+  ['always_build_on_deploy in both spellings', lifecycle.always],
+  ['more clients, and fewer', lifecycle.clientCount],
+  ['back, forward, and to a tag', lifecycle.revisions],
+  ['a client that does not start', failures.brokenClient],
+  ['a port that somebody else has', failures.takenPort],
+  ['killed at any moment', killed.everywhere],
+  ['killed, then mended by the next run', killed.oneByOne],
+  ['two runs at once', killed.twoAtOnce],
+  ['told to end in the middle of a build', killed.terminated],
+  ['no network', machine.offline],
+  ['a full disk', machine.fullDisk],
+  ['a directory nobody may write to', machine.readOnly],
+  ['a directory where the link to the release is to be', machine.realDirectory],
+  ['a clock that was set back', machine.clock],
+  ['a repository of 10,000 files', machine.manyFiles],
+  ['packing and backup', operating.jobs],
+  ['stop, start, restart, shutdown', operating.services],
+  ['undeploy keeps the data', operating.undeploy],
+  ['undeploy --purge leaves nothing', operating.purge],
+]
+
+t.test('a ZEO server and two clients', async (t) => {
+  t.setTimeout(40 * minute)
+  if (!needs(t, ['git', 'python3 venv', 'pip registry'])) return
+  await reservePorts(t)
+  const site = await DeploySite.make(t)
+  for (const [name, step] of steps) {
+    await t.test(name, { timeout: 10 * minute }, async (t) => {
+      await step(t, site)
+      await alive(t, site)
+    })
+    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
+  }
+})

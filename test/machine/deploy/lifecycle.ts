@@ -1,0 +1,181 @@
+/** From the first run through new revisions, changed attributes and rollbacks. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import type { Test } from 'tap'
+import { get, put, Watch } from '../../support/deploy_pages.ts'
+import type { DeploySite } from '../../support/deploy_site.ts'
+import { directoryOf, needs } from '../../support/machine.ts'
+import { isTaken } from '../../support/waiting.ts'
+import { client, fails, kept, pids, shows, touched } from './steps.ts'
+
+export async function barePlan(t: Test, site: DeploySite): Promise<void> {
+  const before = site.files()
+  const { output } = await site.done(t, ['plan'])
+  t.match(output, /\+ directory .*\/srv\/www\/plone_instances\b/)
+  t.match(output, /git_release .*\/zeoserver\/releases/)
+  t.notOk(existsSync(site.prefix), 'nothing is written')
+  t.strictSame(site.files(), before)
+  await fails(t, await site.converge(['status']), /plone_instances-client1/, /last run\s+none/)
+}
+
+export async function firstRun(t: Test, site: DeploySite): Promise<void> {
+  const plan = await site.done(t, ['plan', '--json-output'])
+  const run = await site.done(t, ['--json-output'])
+  t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
+  t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
+  await shows(t, site, '1')
+  t.equal((await site.releases()).length, 1)
+  t.ok(site.isComplete(site.live() ?? ''), 'the live release is complete')
+  t.strictSame(await site.status(), {
+    status: 0,
+    up: ['zeoserver', 'plone_instances-client1', 'plone_instances-client2'],
+  })
+}
+
+export async function secondRun(t: Test, site: DeploySite): Promise<void> {
+  const [before, running] = [site.files(), await pids(site)]
+  const { output, seconds } = await site.done(t, [])
+  t.match(output, /^nothing to do: \d+ unchanged/m)
+  t.strictSame(site.files(), before, 'nothing is written outside of the state directory')
+  t.comment(`nothing to do took ${seconds.toFixed(2)} s`)
+  t.match((await site.done(t, ['plan', '--detailed-exit-code'])).output, /^nothing to do/m)
+  t.strictSame(await pids(site), running)
+}
+
+/** Calls that change files; of those that open one, those that may write. */
+const writing =
+  /^(?:(?:unlink|rename|mkdir|rmdir|link|symlink|f?chmod|[fl]?chown|truncate|utime|mknod|creat)\w*\(|open(?:at)?\(.*O_(?:WRONLY|RDWR|CREAT|TRUNC))/
+
+export async function oneQuestion(t: Test, site: DeploySite): Promise<void> {
+  if (!needs(t, ['strace'])) return
+  const trace = directoryOf(site.root, 'trace', site.account.name)
+  const through = ['strace', '-ff', '-qq', '-s', '300', '-e', 'trace=%file', '-o', `${trace}/t`]
+  t.match((await site.done(t, ['deploy'], { through })).output, /^nothing to do/m)
+  const calls = readdirSync(trace)
+    .flatMap((name) => readFileSync(`${trace}/${name}`, 'utf8').split('\n'))
+    .filter((line) => !/ = -1 E/.test(line))
+  const elsewhere = calls.filter(
+    (line) => writing.test(line) && !line.includes(`"${site.state}`) && !line.includes('"/dev/'),
+  )
+  t.strictSame(elsewhere, [], 'nothing is opened for writing outside of the state directory')
+  const programs = calls.flatMap(
+    (line) => /^execve\("[^"]*\/([^"/]+)", \[(.*)\]/.exec(line)?.slice(1, 3).join(' ') ?? [],
+  )
+  t.equal(programs.length, 2, 'one process besides converge itself')
+  t.match(programs[1], /^git .*"ls-remote"/)
+}
+
+export async function data(t: Test, site: DeploySite): Promise<void> {
+  t.ok(await put(1, 'text', kept.text))
+  t.ok(await put(1, 'blob', kept.blob, true))
+  t.equal(await get(2, 'text'), kept.text)
+  t.equal(await get(2, 'blob'), kept.blob)
+  site.hasData = true
+}
+
+export async function newRevision(t: Test, site: DeploySite): Promise<void> {
+  site.commit()
+  const [before, running] = [site.files(), await site.pages()]
+  const plan = await site.done(t, ['plan', '--event', 'deploy', '--json-output'], client)
+  t.strictSame(site.files(), before, 'the plan writes nothing')
+  const watch = new Watch()
+  const run = await site.converge(['deploy', '--json-output', '--detailed-exit-code'], client)
+  await watch.stop()
+  t.equal(run.status, 3, 'it tells that something has changed')
+  t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
+  const pages = await shows(t, site, site.latest)
+  t.equal(watch.blackouts, 0, 'one client goes after the other')
+  t.strictSame(watch.releases, [running[0]?.release, site.live()], 'nothing but these two releases answered')
+  t.notMatch(
+    pages,
+    running.map((page) => ({ pid: page?.pid })),
+    'each is a new process',
+  )
+  t.equal((await site.releases()).length, 2)
+  await site.done(t, ['deploy'])
+  t.equal((await site.releases('zeoserver')).length, 2, 'the server, too, was deployed anew')
+  await shows(t, site, site.latest)
+}
+
+export async function attribute(t: Test, site: DeploySite): Promise<void> {
+  const before = site.live() ?? ''
+  site.json = { plone_instances: { zodb_cache_size: 7000 } }
+  t.match((await site.done(t, ['plan', '--event', 'deploy'], client)).output, /zodb-cache-size = 7000/)
+  await site.done(t, ['deploy'], client)
+  const after = site.live() ?? ''
+  const [old, now] = (await site.releases()).slice(-2)
+  t.strictSame(
+    [old?.id, now?.id, now?.commit],
+    [before, after, old?.commit],
+    'a release of its own, of the same commit',
+  )
+  const cacheSizes = async () => (await site.pages()).map((page) => page?.cacheSize)
+  t.strictSame(await cacheSizes(), [7000, 7000])
+  await site.done(t, ['rollback'], client)
+  t.equal(site.live(), before)
+  t.strictSame(await cacheSizes(), [5000, 5000])
+  t.match((await site.done(t, ['configure'], client)).output, /rolled back/, 'it is not brought back by itself')
+  t.equal(site.live(), before)
+  await site.done(t, ['rollback', '--to', after], client)
+  t.equal(site.live(), after)
+  t.strictSame(await cacheSizes(), [7000, 7000])
+  t.match((await site.done(t, [])).output, /^nothing to do/m)
+  site.json = { deploy: { plone_instances: { environment: { GREETING: 'hello, "world"' } } } }
+  await site.done(t, ['deploy'], client)
+  t.strictSame(await cacheSizes(), [5000, 5000])
+  for (const pid of await pids(site))
+    t.ok(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes('GREETING=hello, "world"'))
+  site.json = {}
+  await site.done(t, ['deploy'], client)
+}
+
+export async function always(t: Test, site: DeploySite): Promise<void> {
+  for (const spelling of ['always_build_on_deploy', 'always_buildout_on_deploy']) {
+    const [before, running] = [await site.releases(), await pids(site)]
+    await site.done(t, ['deploy'], { ...client, json: { deploy: { plone_instances: { [spelling]: true } } } })
+    const after = await site.releases()
+    t.not(after.at(-1)?.id, before.at(-1)?.id, `${spelling} makes a release`)
+    t.equal(after.at(-1)?.commit, before.at(-1)?.commit)
+    t.equal(site.live(), after.at(-1)?.id)
+    for (const [index, pid] of (await pids(site)).entries()) t.not(pid, running[index], 'and restarts')
+  }
+  const running = await pids(site)
+  t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
+  t.strictSame(await pids(site), running)
+}
+
+export async function clientCount(t: Test, site: DeploySite): Promise<void> {
+  await site.done(t, ['deploy'], { ...client, json: { plone_instances: { instance_count: 3 } } })
+  await shows(t, site, site.latest, 3)
+  t.equal(await get(3, 'text'), kept.text)
+  await site.done(t, ['deploy'], client)
+  await shows(t, site, site.latest)
+  t.notOk(isTaken(8083), 'the third is gone')
+  t.notOk(existsSync(`${site.prefix}/etc/supervisor/conf.d/plone_instances-client3.conf`))
+  t.strictSame((await site.status()).up, ['zeoserver', 'plone_instances-client1', 'plone_instances-client2'])
+}
+
+export async function revisions(t: Test, site: DeploySite): Promise<void> {
+  const first = site.commit()
+  const version = site.latest
+  site.git('tag', 'plain', first)
+  site.git('tag', '-a', 'annotated', '-m', 'a tag with a message', first)
+  const second = site.commit()
+  await site.done(t, ['deploy', '--revision', 'plain'], client)
+  await shows(t, site, version)
+  await site.done(t, ['deploy'], client)
+  await shows(t, site, site.latest)
+  await site.done(t, ['rollback'], client)
+  await shows(t, site, version)
+  await site.done(t, ['deploy', '--revision', second.slice(0, 9)], client)
+  await shows(t, site, site.latest)
+  await site.done(t, ['deploy', '--revision', 'annotated'], client)
+  await shows(t, site, version)
+  t.equal((await site.releases()).at(-1)?.commit, first, 'a tag with a message stands for its commit')
+  const missing = await site.converge(['deploy', '--revision', 'anotated'], client)
+  await fails(t, missing, /no branch, tag or commit anotated/, /annotated/)
+  await site.done(t, ['deploy'], client)
+  await shows(t, site, site.latest)
+  const releases = await site.releases()
+  t.ok(releases.length <= 5, 'no more than 5 are kept')
+  t.ok(releases.every(({ complete }) => complete))
+}

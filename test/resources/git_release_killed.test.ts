@@ -1,0 +1,73 @@
+import * as fs from 'node:fs'
+import t from 'tap'
+import { GitSite } from '../support/git_site.ts'
+
+t.test('what killed runs leave is no release and does no harm', async (t) => {
+  const site = new GitSite(t)
+  const commit = site.commit({ 'a.txt': '1' })
+  const short = commit.slice(0, 8)
+  fs.mkdirSync(`${site.into}/.000001-${short}.checkout/.git/refs`, { recursive: true })
+  fs.writeFileSync(`${site.into}/.000001-${short}.checkout/.git/index.lock`, '')
+  fs.mkdirSync(`${site.into}/.000009-${short}.removing/x`, { recursive: true })
+  fs.mkdirSync(`${site.shared}/.repo.git.new/objects`, { recursive: true })
+  fs.writeFileSync(`${site.shared}/.repo.git.new/config.lock`, '')
+  const { failure, live } = await site.deploy()
+  t.equal(failure, undefined)
+  t.strictSame(fs.readdirSync(site.into), [live])
+  t.strictSame(fs.readdirSync(site.shared), ['repo.git'])
+
+  const mirror = `${site.shared}/repo.git`
+  site.commit({ 'a.txt': '2' })
+  fs.mkdirSync(`${mirror}/refs/heads/feature`, { recursive: true })
+  for (const name of ['converge.fetching', 'packed-refs.lock', 'refs/heads/main.lock', 'refs/heads/feature/x.lock'])
+    fs.writeFileSync(`${mirror}/${name}`, '')
+  fs.writeFileSync(`${mirror}/objects/pack/tmp_pack_abc`, 'half')
+  const next = await site.deploy()
+  t.equal(next.failure, undefined)
+  t.equal(site.read(`${site.current}/a.txt`), '2')
+  t.notOk(fs.existsSync(`${mirror}/objects/pack/tmp_pack_abc`))
+
+  await t.test('a mirror that is gone is made anew', async (t) => {
+    fs.rmSync(mirror, { recursive: true })
+    t.equal((await site.deploy({ inputs: { a: 'b' } })).failure, undefined)
+    t.equal(site.git(site.current, 'log', '-1', '--format=%s'), 'change')
+  })
+  await t.test('what is no mirror is left alone', async (t) => {
+    fs.rmSync(mirror, { recursive: true })
+    fs.mkdirSync(`${mirror}/precious`, { recursive: true })
+    t.match((await site.deploy({ inputs: { a: 'c' } })).failure?.text, /is no git repository.*mv /s)
+    t.ok(fs.existsSync(`${mirror}/precious`))
+  })
+})
+
+t.test('killed at each call of git, the live release stays whole, and the next run finishes the work', async (t) => {
+  const site = new GitSite(t)
+  const lib = `${site.root}/lib`
+  site.init(lib)
+  site.commit({ 'l.txt': '0' }, 'lib', lib)
+  site.git(site.repository, 'submodule', 'add', '-q', '../lib', 'lib')
+  site.commit({ 'a.txt': '0' })
+  const content = () => [site.read(`${site.current}/a.txt`), site.read(`${site.current}/lib/l.txt`)]
+  let killed = 0
+  for (let call = 1; ; call++) {
+    if (!site.deployKilledAt(call)) break
+    killed++
+    const live = site.releases().find((release) => release.current)
+    if (live) t.ok(live.complete, `killed at call ${call}, a complete release is live`)
+    // Enough for what was left behind to end, if it does.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const { failure, releases } = await site.deploy()
+    t.equal(failure, undefined, `killed at call ${call}`)
+    t.strictSame(content(), [`${call - 1}`, `${call - 1}`], 'finished')
+    t.strictSame(
+      fs.readdirSync(site.into),
+      releases.map((release) => release.id),
+      'nothing is left',
+    )
+    t.equal((await site.deploy()).report.outcome, 'unchanged')
+    site.commit({ 'l.txt': `${call}` }, 'lib', lib)
+    site.git(`${site.repository}/lib`, 'pull', '-q', 'origin', 'main')
+    site.commit({ 'a.txt': `${call}` })
+  }
+  t.ok(killed >= 12, `${killed} calls`)
+})

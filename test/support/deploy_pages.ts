@@ -1,0 +1,107 @@
+/** What the clients of the example site answer, asked once or all the time. */
+import { request } from 'node:http'
+
+/** The status page of a client. */
+export interface Page {
+  /** The id of the release it runs. */
+  readonly release: string
+  readonly version: string
+  readonly client: string
+  readonly pid: number
+  readonly cacheSize: number
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+const admin = `Basic ${Buffer.from('admin:admin').toString('base64')}`
+
+/** Null where nobody answers. */
+function ask(client: number, path: string): Promise<Answer | null> {
+  return new Promise((resolve) => {
+    const asked = request(
+      {
+        host: '127.0.0.1',
+        port: 8080 + client,
+        path,
+        agent: false,
+        timeout: 20_000,
+        headers: { authorization: admin },
+      },
+      (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (text: string) => {
+          body += text
+        })
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+        response.on('error', () => resolve(null))
+      },
+    )
+    asked.on('timeout', () => asked.destroy())
+    asked.on('error', () => resolve(null))
+    asked.end()
+  })
+}
+
+/** Null where the client is down, or up without its database. */
+export async function pageOf(client: number): Promise<Page | null> {
+  const answer = await ask(client, '/')
+  if (answer?.status !== 200) return null
+  const told = new Map(answer.body.split('\n').map((line) => line.split(': ') as [string, string]))
+  return {
+    release: told.get('release')?.split('/').at(-1) ?? '',
+    version: told.get('version') ?? '',
+    client: told.get('client') ?? '',
+    pid: Number(told.get('pid')),
+    cacheSize: Number(told.get('zodb-cache-size')),
+  }
+}
+
+/** Writes a value through a client. */
+export async function put(client: number, key: string, value: string, blob = false): Promise<boolean> {
+  const query = new URLSearchParams({ key, value, ...(blob ? { blob: '1' } : {}) })
+  return (await ask(client, `/@@put?${query}`))?.status === 200
+}
+
+/** Reads a value through a client; null where there is none, or no answer. */
+export async function get(client: number, key: string): Promise<string | null> {
+  const answer = await ask(client, `/@@get?${new URLSearchParams({ key })}`)
+  return answer?.status === 200 ? answer.body.trimEnd() : null
+}
+
+/** Asks all clients again and again, each time all at once. */
+export class Watch {
+  readonly seen: (Page | null)[][] = []
+  private over = false
+  private readonly going: Promise<void>
+
+  constructor(private readonly clients = 2) {
+    this.going = this.go()
+  }
+
+  private async go(): Promise<void> {
+    while (!this.over) {
+      this.seen.push(await Promise.all(Array.from({ length: this.clients }, (_, index) => pageOf(index + 1))))
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+  }
+
+  async stop(): Promise<this> {
+    this.over = true
+    await this.going
+    return this
+  }
+
+  /** How often none of them answered. */
+  get blackouts(): number {
+    return this.seen.filter((pages) => pages.every((page) => page === null)).length
+  }
+
+  /** The releases that answered. */
+  get releases(): string[] {
+    return [...new Set(this.seen.flat().flatMap((page) => page?.release ?? []))].sort()
+  }
+}

@@ -1,0 +1,347 @@
+/** A real site for tests: an account, a git server, and the built program, which deploys the example buildout below a prefix. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { type JsonObject, merge } from '../../core/node/merge.ts'
+import type { RunReport } from '../../core/report/events.ts'
+import { type Page, pageOf } from './deploy_pages.ts'
+import { freePort, scratch } from './machine.ts'
+import { until } from './waiting.ts'
+
+const project = fileURLToPath(new URL('../..', import.meta.url))
+/** Programs come from the system, whatever the tester's own PATH puts before them. */
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const forNetwork = /^(PIP_.+|https?_proxy|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
+
+export type App = 'zeoserver' | 'plone_instances'
+
+export interface Release {
+  readonly id: string
+  readonly commit: string
+  readonly complete: boolean
+  readonly current: boolean
+}
+
+export interface Event {
+  readonly event: string
+  readonly name?: string
+  readonly line?: string
+  readonly outcome?: string
+  readonly report?: RunReport
+}
+
+export interface Ended {
+  readonly status: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly output: string
+  readonly seconds: number
+}
+
+export interface RunOptions {
+  /** Default: both. */
+  readonly roles?: readonly ('zeo-server' | 'zeo-client')[]
+  readonly environment?: Readonly<Record<string, string>>
+  /** A command that runs the program, such as strace. */
+  readonly through?: readonly string[]
+  /** Over the site's own. */
+  readonly json?: JsonObject
+}
+
+/** A run under way. */
+export class Run {
+  readonly ended: Promise<Ended>
+  output = ''
+  private readonly began = performance.now()
+
+  constructor(readonly child: ChildProcess) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8')
+      stream?.on('data', (text: string) => {
+        this.output += text
+      })
+    }
+    this.ended = new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (status, signal) =>
+        resolve({ status, signal, output: this.output, seconds: (performance.now() - this.began) / 1000 }),
+      )
+    })
+  }
+
+  /** Waits for a line that begins an event, with --json-output; null when the run ended without one. */
+  async event(matches: (event: Event) => boolean): Promise<Event | null> {
+    let over = false
+    void this.ended.then(() => {
+      over = true
+    })
+    for (;;) {
+      const last = over
+      const found = eventsOf(this.output).find(matches)
+      if (found || last) return found ?? null
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  }
+
+  /** The process and all of its group. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.child.pid !== undefined && this.child.exitCode === null) process.kill(-this.child.pid, signal)
+  }
+}
+
+export function eventsOf(output: string): Event[] {
+  return output.split('\n').flatMap((line, index, all) => {
+    // The last one may be cut short yet.
+    return line.startsWith('{"event"') && index < all.length - 1 ? [JSON.parse(line) as Event] : []
+  })
+}
+
+export class DeploySite {
+  readonly prefix: string
+  readonly repository: string
+  readonly home: string
+  private readonly program: string
+  private readonly file: string
+  private daemon: ChildProcess | undefined
+  private version = 1
+  /** Whether something was written into the database that has to stay there. */
+  hasData = false
+  /** Changes to the custom JSON that stay until they are taken back. */
+  json: JsonObject = {}
+
+  private constructor(
+    readonly root: string,
+    readonly account: Account,
+    private readonly gitPort: number,
+  ) {
+    this.prefix = `${root}/p`
+    this.repository = `${root}/site`
+    this.home = `${root}/home`
+    this.program = `${root}/converge.mjs`
+    this.file = `${root}/site.json`
+  }
+
+  /** As root with a temporary account, which is removed with all it runs at the end of the test. */
+  static async make(t: Test): Promise<DeploySite> {
+    const root = scratch(t)
+    const site = new DeploySite(root, temporaryAccount(t), await freePort())
+    // A copy, since somebody may build the program anew while the tests run.
+    fs.copyFileSync(join(project, 'dist', 'converge.mjs'), site.program)
+    fs.cpSync(join(project, 'fixtures', 'example-buildout'), site.repository, { recursive: true })
+    for (const directory of [site.home, site.repository]) {
+      fs.mkdirSync(directory, { recursive: true })
+      execFileSync('chown', ['-R', `${site.account.uid}:${site.account.gid}`, directory])
+    }
+    // Who may write into the root makes the prefix in it.
+    fs.chownSync(root, site.account.uid, site.account.gid)
+    t.teardown(() => site.end())
+    site.git('init', '-q', '-b', 'main')
+    site.git('add', '.')
+    site.git('commit', '-q', '-m', 'version 1')
+    await site.serveGit(true)
+    return site
+  }
+
+  // --- the repository
+
+  git(...args: readonly string[]): string {
+    const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org']
+    return this.as('git', '-C', this.repository, ...identity, ...args).trim()
+  }
+
+  /** Commits a further version of the site, with files beside (null removes one), and gives the commit. */
+  commit(files: Readonly<Record<string, string | null>> = {}): string {
+    this.version++
+    for (const [name, content] of Object.entries({ VERSION: `${this.version}\n`, ...files })) {
+      if (content === null) fs.rmSync(`${this.repository}/${name}`)
+      else fs.writeFileSync(`${this.repository}/${name}`, content)
+    }
+    this.git('add', '-A')
+    this.git('commit', '-q', '-m', `version ${this.version}`)
+    return this.git('rev-parse', 'HEAD')
+  }
+
+  /** The version of the last commit, as pages show it. */
+  get latest(): string {
+    return `${this.version}`
+  }
+
+  read(name: string): string {
+    return fs.readFileSync(`${this.repository}/${name}`, 'utf8')
+  }
+
+  /** Starts the git server, or ends it. */
+  async serveGit(on: boolean): Promise<void> {
+    const isUp = () => spawnSync('git', ['ls-remote', '--exit-code', this.url], { stdio: 'ignore' }).status === 0
+    if (on) {
+      const where = ['--listen=127.0.0.1', `--port=${this.gitPort}`, `--base-path=${this.root}`]
+      this.daemon = this.spawn(['git', 'daemon', '--export-all', '--reuseaddr', ...where], { stdio: 'ignore' })
+    } else if (this.daemon?.pid !== undefined) process.kill(-this.daemon.pid, 'SIGKILL')
+    await until(() => isUp() === on, `the git server is ${on ? 'up' : 'down'}`)
+  }
+
+  get url(): string {
+    return `git://127.0.0.1:${this.gitPort}/site`
+  }
+
+  // --- the program
+
+  start(args: readonly string[], options: RunOptions = {}): Run {
+    const { roles = ['zeo-server', 'zeo-client'], through = [], environment = {} } = options
+    const scm = { scm_type: 'git', repository: this.url, revision: 'main' }
+    const own = {
+      plone_instances: { instance_count: 2, zeo: { address: '127.0.0.1:8001' } },
+      plone_zeoserver: { enable_backup: true },
+      deploy: { zeoserver: { scm }, plone_instances: { scm } },
+    }
+    fs.writeFileSync(this.file, JSON.stringify(merge(merge(own, this.json), options.json ?? {})))
+    const where = ['--role', roles.join(','), '--json', this.file, '--prefix', this.prefix, '--config-dir', this.home]
+    const command = [...through, process.execPath, this.program, ...args, ...where]
+    return new Run(this.spawn(command, { stdio: ['ignore', 'pipe', 'pipe'] }, environment))
+  }
+
+  converge(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    return this.start(args, options).ended
+  }
+
+  /** Converges and has to succeed. */
+  async done(t: Test, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    const ended = await this.converge(args, options)
+    t.equal(ended.status, 0, `converge ${args.join(' ')} succeeds`)
+    if (ended.status !== 0) t.comment(ended.output)
+    return ended
+  }
+
+  /** What `status` or `releases` says. */
+  async look<T>(command: string): Promise<T> {
+    const { output } = await this.converge([command, '--json-output'])
+    return JSON.parse(output) as T
+  }
+
+  async releases(app: App = 'plone_instances'): Promise<readonly Release[]> {
+    const { apps } = await this.look<{ apps: { name: string; releases: Release[] }[] }>('releases')
+    return apps.find(({ name }) => name === app)?.releases ?? []
+  }
+
+  /** The exit status of `status`, and the services that are up. */
+  async status(): Promise<{ readonly status: number | null; readonly up: readonly string[] }> {
+    const { status, output } = await this.converge(['status', '--json-output'])
+    const { apps } = JSON.parse(output) as { apps: { services: { name: string; up: boolean }[] }[] }
+    return { status, up: apps.flatMap(({ services }) => services).flatMap(({ name, up }) => (up ? [name] : [])) }
+  }
+
+  // --- what it has made
+
+  /** The engine's own. */
+  get state(): string {
+    return `${this.prefix}/var/lib/converge`
+  }
+
+  directory(app: App = 'plone_instances'): string {
+    return `${this.prefix}/srv/www/${app}`
+  }
+
+  /** The id of the live release, as the link says. */
+  live(app: App = 'plone_instances'): string | null {
+    const link = `${this.directory(app)}/current`
+    return fs.lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink()
+      ? (fs.readlinkSync(link).split('/').at(-1) ?? null)
+      : null
+  }
+
+  isComplete(id: string, app: App = 'plone_instances'): boolean {
+    return fs.existsSync(`${this.directory(app)}/releases/${id}/.converge/complete`)
+  }
+
+  pages(count = 2): Promise<(Page | null)[]> {
+    return Promise.all(Array.from({ length: count }, (_, index) => pageOf(index + 1)))
+  }
+
+  /** What is in the releases directory beside whole releases. */
+  unfinished(app: App = 'plone_instances'): string[] {
+    return fs.readdirSync(`${this.directory(app)}/releases`).filter((name) => !this.isComplete(name, app))
+  }
+
+  /** Every path but those of the engine's own state, with all that a write would change. */
+  files(): string[] {
+    const places = [this.prefix, this.home, this.repository].filter((directory) => fs.existsSync(directory))
+    const listing = this.as('find', ...places, '-path', this.state, '-prune', '-o', '-printf', '%p %i %s %C@\\n')
+    return listing.split('\n').sort()
+  }
+
+  /** The account's table of jobs; empty where it has none. */
+  crontab(): string {
+    return spawnSync('crontab', ['-l'], { ...this.identity(), encoding: 'utf8' }).stdout
+  }
+
+  /** Pids of what runs for the site. */
+  processes(): number[] {
+    return fs.readdirSync('/proc').flatMap((pid) => {
+      if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return []
+      try {
+        const command = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+        return command.includes(`${this.prefix}/`) ? [Number(pid)] : []
+      } catch (error) {
+        if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+        throw error
+      }
+    })
+  }
+
+  /** Runs a command as the account and gives its output. */
+  as(...command: readonly [string, ...string[]]): string {
+    const [program, ...args] = command
+    return execFileSync(program, args, { ...this.identity(), encoding: 'utf8', maxBuffer: 1 << 28 })
+  }
+
+  private spawn(
+    command: readonly string[],
+    options: object,
+    environment: Readonly<Record<string, string>> = {},
+  ): ChildProcess {
+    const [program = '', ...args] = command
+    const { env, ...identity } = this.identity()
+    return spawn(program, args, { ...identity, env: { ...env, ...environment }, detached: true, ...options })
+  }
+
+  private identity() {
+    const { name, uid, gid } = this.account
+    const passed = Object.entries(process.env).filter(([key]) => forNetwork.test(key))
+    const env = {
+      ...Object.fromEntries(passed),
+      PATH: path,
+      HOME: this.home,
+      USER: name,
+      LOGNAME: name,
+      LANG: 'C.UTF-8',
+    }
+    return { cwd: this.root, env, ...(process.getuid?.() === 0 ? { uid, gid } : {}) }
+  }
+
+  private async end(): Promise<void> {
+    if (this.daemon?.exitCode === null) await this.serveGit(false)
+    for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
+    await until(() => this.processes().length === 0, 'nothing of the site runs any more')
+  }
+}
+
+interface Account {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+}
+
+function temporaryAccount(t: Test): Account {
+  const id = (option: string, name: string) => execFileSync('id', [option, name], { encoding: 'utf8' }).trim()
+  const isRoot = process.getuid?.() === 0
+  const name = isRoot ? `cvtest-${process.pid}` : id('-un', `${process.getuid?.()}`)
+  if (isRoot) {
+    execFileSync('useradd', ['--no-create-home', '--shell', '/bin/sh', name])
+    t.teardown(() => {
+      spawnSync('crontab', ['-r', '-u', name], { stdio: 'ignore' })
+      execFileSync('userdel', [name])
+    })
+  }
+  return { name, uid: Number(id('-u', name)), gid: Number(id('-g', name)) }
+}

@@ -1,0 +1,362 @@
+/**
+ * A whole host in memory for the built-in roles: packages, accounts, git, Python, buildout, supervisord and the clients it
+ * runs. It can be killed at each change, and inside each command.
+ */
+
+import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
+import { compile, wholeWay } from '../../core/compile/compile.ts'
+import type { Role } from '../../core/compile/recipe.ts'
+import { converge } from '../../core/converge/engine.ts'
+import type { Account, CommandOptions, CommandResult } from '../../core/host/types.ts'
+import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
+import { Secrets } from '../../core/model/secrets.ts'
+import type { Duration } from '../../core/model/units.ts'
+import type { Facts } from '../../core/node/facts.ts'
+import { objectLayer } from '../../core/node/layers.ts'
+import { buildNode } from '../../core/node/node.ts'
+import type { RunReport } from '../../core/report/events.ts'
+import { catalogue } from '../../recipes/catalogue.ts'
+import { type PloneNode, recipeNode } from '../../recipes/node.ts'
+import { listReleases, type Release } from '../../resources/releases.ts'
+import { FakeRemote, type Working } from './fake_git.ts'
+import { buildout, python, systemPrograms } from './fake_programs.ts'
+import { type Behaviour, type FakeProcess, FakeSupervisor, type Taken } from './fake_supervisor.ts'
+import type { NodeJson } from './golden.ts'
+
+/** SIGKILL of the run: after it nothing of that run happens any more. */
+class Killed extends Error {}
+
+/** The host's own reader and writer; what it was told holds for one run, as in a process of its own. */
+class Machine extends VirtualHost {
+  run_ = 0
+  readonly kept = new Map<string, string>()
+  alive: () => void = () => undefined
+
+  override cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
+    return super.cached(`${this.run_} ${key}`, ask)
+  }
+
+  override once<T>(key: string, ask: () => Promise<T>): Promise<T> {
+    return super.once(`${this.run_} ${key}`, ask)
+  }
+
+  override record(key: string, value: string): void {
+    super.record(key, value)
+    this.kept.set(key, value)
+  }
+
+  override recorded(key: string): string | null {
+    return this.kept.get(key) ?? null
+  }
+
+  override async sleep(time: Duration): Promise<void> {
+    this.alive()
+    await super.sleep(time)
+  }
+}
+
+export interface FakeHostOptions {
+  /** Root on the system, or an ordinary user with a prefix; default root. */
+  readonly user?: 'root' | 'jane'
+  readonly init?: Facts['init']
+  readonly roles?: readonly string[]
+  readonly attributes?: NodeJson
+}
+
+export interface RunOptions {
+  readonly roles?: readonly string[] | undefined
+  readonly mode?: 'run' | 'plan'
+  readonly to?: string
+  readonly purge?: boolean
+  readonly revision?: string
+  /** The run is killed right before this change or half effect, from 1. */
+  readonly killAt?: number
+}
+
+export const prefix = '/home/jane/host'
+const jane: Account = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/bin/bash' }
+
+export class FakeHost {
+  readonly machine: Machine
+  readonly supervisor: FakeSupervisor
+  /** The custom JSON; a test changes it as it likes. */
+  attributes: NodeJson
+  /** What a build says as it fails; null: it works. */
+  buildFailure: string | null = null
+  /** Behaviour of programs beside what the release says. */
+  programs: Record<string, Behaviour> = {}
+  /** Changes and half effects of the last run. */
+  events = 0
+  /** What was about to happen when the run was killed. */
+  killedBefore: string | null = null
+  private killAt: number | undefined
+
+  constructor(
+    readonly options: FakeHostOptions = {},
+    readonly remote: FakeRemote = siteRemote(),
+  ) {
+    const { user = 'root', init = 'other' } = options
+    this.attributes = options.attributes ?? siteAttributes(this.remote.url)
+    const root = user === 'root' ? '' : prefix
+    this.supervisor = new FakeSupervisor({
+      up: false,
+      socket: `${root}/var/run/supervisor.sock`,
+      confDir: `${root}/etc/supervisor/conf.d`,
+      programs: (name, taken) => this.behaviour(name, taken),
+    })
+    this.machine = new Machine(this.virtualOptions())
+    this.machine.alive = () => this.stillAlive()
+    this.machine
+      .given('/usr/bin/setpriv', '')
+      .given('/usr/bin/flock', '')
+      .given('/var/run', null)
+      .given('/etc/logrotate.d', null)
+    if (init === 'systemd') this.machine.given('/run/systemd/system', null)
+    if (user === 'root') return
+    this.machine.given('/etc/passwd', `root:x:0:0:root:/root:/bin/bash\njane:x:1000:1000::${jane.home}:${jane.shell}\n`)
+    this.machine.given('/etc/group', 'root:x:0:\njane:x:1000:\n').given(prefix, null)
+    for (const program of ['git', 'python3', 'crontab']) this.machine.given(`/usr/bin/${program}`, '', '0755')
+  }
+
+  private virtualOptions(): VirtualOptions {
+    return {
+      ...(this.options.user === 'jane' ? { self: jane } : {}),
+      commands: (argv, options) => this.command(argv, options),
+      requests: (options, host) => this.supervisor.requests(options, host),
+      beforeChange: (_, what) => this.happens(what),
+    }
+  }
+
+  /**
+   * Runs events of the roles, as `converge` does.
+   * @throws ConvergeError where the recipes refuse
+   */
+  async run(events: readonly string[] = wholeWay, options: RunOptions = {}): Promise<RunReport> {
+    const { mode = 'run', killAt } = options
+    this.machine.run_++
+    Object.assign(this, { events: 0, killAt, killedBefore: null })
+    const roles = await loadRoles(options.roles ?? this.options.roles ?? ['zeo-client'])
+    const [node, secrets] = this.node(roles, events, options)
+    const plan = compile(roles, events, node)
+    const host = mode === 'plan' ? new VirtualHost({ base: this.machine }) : this.machine
+    const report = await converge(plan, host, { id: 'test', mode, secrets })
+    this.killAt = undefined
+    return report
+  }
+
+  private node(
+    roles: readonly Role<PloneNode>[],
+    events: readonly string[],
+    options: RunOptions,
+  ): [PloneNode, Secrets] {
+    const ordinary = this.options.user === 'jane'
+    const layers = [objectLayer(this.attributes, 'custom.json', 'deployment')]
+    for (const { name, attributes } of roles) layers.push(objectLayer(attributes, `role ${name}`, 'role'))
+    if (ordinary) layers.push(objectLayer({ converge: { prefix } }, '--prefix', 'deployment'))
+    const facts = factsOf(this.options)
+    const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
+    const secrets = new Secrets()
+    for (const secret of built.secrets) secrets.add(secret)
+    const { to, purge, revision } = options
+    const run = { id: `run ${this.machine.run_}`, events, host: this.machine, by: 'tester@plone1' }
+    return [recipeNode(built, { ...run, options: { to, purge, revision } }), secrets]
+  }
+
+  /** The same host once more, with all that is on it and runs on it; what happens to one does not happen to the other. */
+  clone(): FakeHost {
+    const copy = new FakeHost(this.options, this.remote)
+    const { machine } = copy
+    for (const [path, { kind, mode, owner, group, content }] of Object.entries(this.tree())) {
+      machine.given(path, kind === 'directory' ? null : kind === 'link' ? { link: content } : content, mode)
+      if (owner !== machine.self.name || group !== machine.groupById(machine.self.gid)?.name)
+        machine.setOwner(path, owner, group)
+    }
+    for (const [key, value] of this.machine.kept) machine.record(key, value)
+    machine.changes.length = 0
+    machine.clock = this.machine.clock
+    Object.assign(copy, { attributes: this.attributes, buildFailure: this.buildFailure, programs: this.programs })
+    this.supervisor.copy(this.machine, machine)
+    Object.assign(copy.supervisor, { worlds: Reflect.get(this.supervisor, 'worlds') })
+    return copy
+  }
+
+  /** Everything on the host by path. */
+  tree(below = ''): Record<string, TreeEntry> {
+    const found: Record<string, TreeEntry> = {}
+    const visit = (path: string) => {
+      const stat = this.machine.lstat(path)
+      if (stat === null) return
+      const { kind, mode, uid, gid } = stat
+      const content = kind === 'link' ? this.machine.readLink(path) : kind === 'file' ? this.machine.readText(path) : ''
+      const [owner, group] = [
+        this.machine.accountById(uid)?.name ?? `${uid}`,
+        this.machine.groupById(gid)?.name ?? `${gid}`,
+      ]
+      found[path] = { kind, mode, owner, group, content: content ?? '' }
+      if (kind === 'directory') for (const name of this.machine.list(path)) visit(`${path}/${name}`)
+    }
+    if (below !== '') visit(below)
+    else for (const name of this.machine.list('/')) visit(`/${name}`)
+    return found
+  }
+
+  private happens(what: string): void {
+    this.stillAlive()
+    this.events++
+    if (this.events !== this.killAt) return
+    this.killedBefore = what
+    throw new Killed(`killed before ${what}`)
+  }
+
+  private stillAlive(): void {
+    if (this.killedBefore !== null) throw new Killed('dead already')
+  }
+
+  private behaviour(name: string, { config, startedIn }: Taken): Behaviour {
+    const own = this.programs[name] ?? {}
+    const [, program = '', client] = /^command=(\S+?(?:client(\d+))?)(?: |$)/m.exec(config) ?? []
+    const missing = program !== '' && this.machine.stat(program) === null ? { fault: 20 } : {}
+    if (client === undefined) return { ...missing, ...own }
+    // A commit can bring a client that does not come up.
+    const dies = startedIn !== null && this.machine.lstat(`${startedIn}/dies-${client}`) !== null
+    return { port: 8080 + Number(client), ...missing, ...(dies ? { dies: { after: 0, as: 'FATAL' } } : {}), ...own }
+  }
+
+  private command(given: readonly string[], options: CommandOptions): Partial<CommandResult> | null {
+    const argv = unwrapped(given)
+    const [program = '', ...args] = argv
+    const { machine: host, remote } = this
+    const working: Working = {
+      host,
+      owner: options.user ?? host.self.name,
+      step: (what) => this.happens(`${program}: ${what}`),
+    }
+    if (!program.startsWith('/') && ['git', 'crontab'].includes(program) && host.which(program) === null) return null
+    if (program === 'git') return remote.git(args, working)
+    if (program.endsWith('/bin/buildout')) return this.build(args, options, working)
+    if (/\/python3?$/.test(program)) return python(program, args, working)
+    if (program.endsWith('/supervisord')) {
+      if (host.lstat(args[1] ?? '') === null) return { status: 2, stderr: 'Error: could not find config file' }
+      this.supervisor.startSupervisord(host)
+      return {}
+    }
+    if (program === 'systemctl') return this.systemctl(args)
+    return systemPrograms[program]?.(args, working, options) ?? null
+  }
+
+  private build(args: readonly string[], { cwd = '' }: CommandOptions, working: Working): Partial<CommandResult> {
+    const current = cwd.replace(/\/releases\/[^/]*$/, '/current')
+    if (this.machine.readLink(current) === cwd) throw new Error(`${cwd} is live, and is built in`)
+    const shared = cwd.replace(/\/releases\/[^/]*$/, '/shared')
+    return buildout(args, cwd, { ...working, shared, failure: this.buildFailure })
+  }
+
+  private systemctl(args: readonly string[]): Partial<CommandResult> {
+    const marks = { enabled: '/etc/systemd/supervisor-enabled', up: '/run/systemd/supervisor' }
+    if (args[0] === 'enable') this.machine.given(marks.enabled, '')
+    if (args[0] === 'start' && args.includes('supervisor.service')) {
+      this.machine.given(marks.up, '')
+      this.supervisor.startSupervisord(this.machine)
+    }
+    const there = this.machine.stat('/usr/bin/supervisord') !== null
+    const [enabled, up] = [marks.enabled, marks.up].map((path) => this.machine.stat(path) !== null)
+    if (args[0] !== 'show') return {}
+    const unit = `Id=supervisor.service\nNames=supervisor.service\nLoadState=${there ? 'loaded' : 'not-found'}`
+    return {
+      stdout: `${unit}\nActiveState=${up ? 'active' : 'inactive'}\nUnitFileState=${enabled ? 'enabled' : 'disabled'}\nMainPID=${up ? 1 : 0}\n`,
+    }
+  }
+
+  get root(): string {
+    return this.options.user === 'jane' ? prefix : ''
+  }
+
+  releases(app = 'site'): Release[] {
+    const at = `${this.root}/srv/www/${app}`
+    return listReleases(this.machine, `${at}/releases`, `${at}/current`)
+  }
+
+  /** The live release, if any. */
+  live(app = 'site'): Release | undefined {
+    return this.releases(app).find((release) => release.current)
+  }
+
+  processes(): Record<string, FakeProcess> {
+    return this.supervisor.processes(this.machine)
+  }
+
+  /** What a client answers at its port; null where nobody does. */
+  page(port: number): string | null {
+    return this.supervisor.requests({ port, path: '/' }, this.machine)?.body ?? null
+  }
+}
+
+export interface TreeEntry {
+  readonly kind: string
+  readonly mode: string
+  readonly owner: string
+  readonly group: string
+  /** Where a link points to. */
+  readonly content: string
+}
+
+/** A command without what only binds it to the run, and git without its settings. */
+function unwrapped(argv: readonly string[]): string[] {
+  let rest = [...argv]
+  if (rest[0] === 'setpriv') rest = rest.slice(rest[3] === '--' ? 4 : 3)
+  if (rest[0] === 'sh') rest = rest.slice(4)
+  if (rest[0] === 'flock') rest = rest.slice(rest.indexOf('--timeout') + 3)
+  if (rest.length === 1 && rest[0] === 'true') rest = ['flock']
+  return rest[0] === 'git' ? rest.filter((word, at) => word !== '-c' && rest[at - 1] !== '-c') : rest
+}
+
+function factsOf({ user = 'root', init = 'other' }: FakeHostOptions): Facts {
+  const uid = user === 'root' ? 0 : jane.uid
+  return {
+    cpu: { total: 2 },
+    memory: { total: 4e9 },
+    platform: { name: 'debian', version: '12', codename: 'bookworm' },
+    hostname: 'plone1',
+    fqdn: 'plone1.example.com',
+    addresses: [{ interface: 'eth0', address: '10.0.0.1', family: 'IPv4', internal: false }],
+    kernel: '6.1.0',
+    init,
+    uid,
+    gid: uid,
+    user,
+    group: user,
+    node: '20.11.0',
+  }
+}
+
+async function loadRoles(names: readonly string[]): Promise<Role<PloneNode>[]> {
+  return Promise.all(
+    names.map(async (name) => {
+      const role = await catalogue.roles[name]?.load()
+      if (role === undefined) throw new Error(`no role ${name}`)
+      return role
+    }),
+  )
+}
+
+/** The repository of a site, with one commit. */
+export function siteRemote(): FakeRemote {
+  const remote = new FakeRemote()
+  remote.push({
+    VERSION: '1\n',
+    'buildout.cfg': '[buildout]\n',
+    'cfg/base.cfg': '[buildout]\n',
+    'var/README': 'goes\n',
+  })
+  return remote
+}
+
+/** Two clients of the app `site`, and a ZEO server of the app `zeo`. */
+export function siteAttributes(url: string): NodeJson {
+  const scm = { scm_type: 'git', repository: url, revision: 'main' }
+  return {
+    plone_instances: { app_name: 'site', instance_count: 2 },
+    plone_zeoserver: { app_name: 'zeo' },
+    deploy: { site: { scm }, zeo: { scm } },
+  }
+}

@@ -1,0 +1,163 @@
+/** apt-get, useradd, Python, pip and buildout of the host in memory, in steps between which they may be killed. */
+import type { CommandOptions, CommandResult } from '../../core/host/types.ts'
+import { accountPrograms, aptPrograms, archivePrograms, crontabPrograms, givePackage } from './commands.ts'
+import type { Working } from './fake_git.ts'
+import { giveTree } from './fake_git.ts'
+import { parseIni } from './ini.ts'
+
+type Answer = Partial<CommandResult>
+type Command = (args: readonly string[], working: Working, options: CommandOptions) => Answer
+
+/** What each package brings, as far as anybody looks for it. */
+export const packageFiles: Readonly<Record<string, readonly string[]>> = {
+  git: ['/usr/bin/git'],
+  'python3-venv': ['/usr/bin/python3'],
+  supervisor: [
+    '/usr/bin/supervisord',
+    '/etc/supervisor/supervisord.conf',
+    '/etc/supervisor/conf.d/',
+    '/var/log/supervisor/',
+  ],
+  logrotate: ['/etc/logrotate.d/apt'],
+  cron: ['/usr/bin/crontab', '/etc/cron.d/e2scrub_all'],
+}
+
+export const systemPrograms: Readonly<Record<string, Command>> = {
+  ...plain(accountPrograms),
+  ...plain(aptPrograms),
+  ...plain(archivePrograms),
+  ...plain(crontabPrograms),
+  useradd(args, { host, step }) {
+    const answer = accountPrograms.useradd?.(
+      args.map((arg) => (arg === '--create-home' ? '--no-create-home' : arg)),
+      host,
+      '',
+    )
+    step('an account without its home')
+    const home = args[args.indexOf('--home-dir') + 1] ?? ''
+    if (answer?.status === undefined && args.includes('--create-home')) host.given(home, null, '0755', args.at(-1))
+    return answer ?? {}
+  },
+  'apt-get'(args, { host, step }) {
+    const update = aptPrograms['apt-get']?.(args.includes('install') ? [] : args, host, '') ?? {}
+    if (!args.includes('install') || update.status !== undefined) return update
+    for (const name of args.slice(args.indexOf('install') + 1)) {
+      for (const path of packageFiles[name] ?? []) {
+        if (path.endsWith('/')) host.given(path.slice(0, -1), null)
+        else if (host.lstat(path) === null) host.given(path, `of ${name}`, '0755')
+      }
+      givePackage(host, name, '1.0', 'install ok half-configured')
+      step(`${name} half configured`)
+      givePackage(host, name, '1.0')
+    }
+    return {}
+  },
+  chown(args, { host, step }) {
+    const [whose = '', path = ''] = args.slice(-2)
+    const [owner, group] = whose.split(':')
+    const visit = (at: string) => {
+      host.setOwner(at, owner || undefined, group || undefined)
+      step(`${at} given away`)
+      if (host.lstat(at)?.kind === 'directory') for (const name of host.list(at)) visit(`${at}/${name}`)
+    }
+    visit(path)
+    return {}
+  },
+  xargs(args, { host }, { input }) {
+    if (args.join(' ') !== '-0 rm -rf --') throw new Error(`xargs of what? ${args.join(' ')}`)
+    for (const path of (input ?? '').split('\0')) host.remove(path)
+    return {}
+  },
+  flock: () => ({}),
+}
+
+function plain(set: Readonly<Record<string, (...args: Parameters<typeof done>) => Answer>>): Record<string, Command> {
+  return Object.fromEntries(
+    Object.entries(set).map(([name, run]) => [name, (args, { host }, { input }) => run(args, host, input ?? '')]),
+  )
+}
+
+function done(_args: readonly string[], _host: Working['host'], _input: string): Answer {
+  return {}
+}
+
+/** `python -m venv` and `python -m pip install`. */
+export function python(program: string, args: readonly string[], working: Working): Answer | null {
+  const { host, owner, step } = working
+  if (args[0] === '-m' && args[1] === 'venv') {
+    const path = args[2] ?? ''
+    host.given(`${path}/pyvenv.cfg`, 'home = /usr/bin\n', '0644', owner)
+    for (const name of ['bin', 'lib', 'lib/python3.11', 'lib/python3.11/site-packages'])
+      host.given(`${path}/${name}`, null, '0755', owner)
+    step('an environment without Python')
+    host.given(`${path}/bin/python`, program, '0755', owner)
+    step('an environment without pip')
+    host.given(`${path}/bin/pip`, '', '0755', owner)
+    return {}
+  }
+  if (args.slice(0, 3).join(' ') !== '-m pip install') return null
+  const environment = program.replace(/\/bin\/python$/, '')
+  if (host.lstat(`${environment}/bin/pip`) === null) return { status: 1, stderr: 'No module named pip' }
+  for (const word of args.slice(3).filter((arg) => !arg.startsWith('-'))) install(environment, word, working)
+  return {}
+}
+
+function install(environment: string, word: string, { host, owner, step }: Working): void {
+  const [name = '', version = '80.1'] = word.split('==')
+  const packages = `${environment}/lib/python3.11/site-packages`
+  const project = name.replace(/[-.]/g, '_')
+  for (const old of host.list(packages)) {
+    const there = /^(.+)-(.+)\.dist-info$/.exec(old)
+    if (there?.[1] === project && (there[2] === version || !word.includes('='))) return
+    if (there?.[1] === project) host.remove(`${packages}/${old}`)
+  }
+  const info = `${packages}/${project}-${version}.dist-info`
+  host.given(info, null, '0755', owner).given(`${info}/METADATA`, `Version: ${version}\n`, '0644', owner)
+  const script = { 'zc.buildout': 'buildout', supervisor: 'supervisord' }[name]
+  if (script !== undefined) host.given(`${environment}/bin/${script}`, name, '0755', owner)
+  step(`${name} without its RECORD`)
+  host.given(`${info}/RECORD`, '', '0644', owner)
+}
+
+/** Which scripts a part brings; others bring one of their own name. */
+const scripts: Readonly<Record<string, readonly string[]>> = { zeoserver: ['zeoserver', 'zeopack'] }
+
+export interface Building extends Working {
+  readonly shared: string
+  /** What makes it fail though nothing is wrong with the code. */
+  readonly failure: string | null
+}
+
+/**
+ * `buildout -c CONFIG` in the release: eggs, a script for each part, and last what is installed. A file `broken` in the
+ * repository makes it fail.
+ */
+export function buildout(args: readonly string[], directory: string, building: Building): Answer {
+  const { host, owner, step, shared, failure } = building
+  const config = host.readText(`${directory}/${args[args.indexOf('-c') + 1]}`)
+  if (config === null) return { status: 1, stderr: 'Error: no such configuration' }
+  for (const name of ['eggs', 'var'])
+    if (host.stat(`${directory}/${name}`)?.kind !== 'directory')
+      return { status: 1, stderr: `Error: no directory ${name}` }
+  const egg = `${shared}/eggs/v5/cp311/site-1.0.egg`
+  giveTree(host, `${shared}/eggs`, 'v5/cp311/x', owner)
+  if (host.lstat(egg) === null) {
+    host.given(egg, null, '0755', owner).given(`${egg}/EGG-INFO`, '', '0644', owner)
+    step('half an egg')
+    host.given(`${egg}/site.py`, '', '0644', owner)
+  } else if (host.lstat(`${egg}/site.py`) === null) return { status: 1, stderr: `Error: ${egg} is half an egg` }
+  if (failure !== null) return { status: 1, stderr: failure }
+  if (host.lstat(`${directory}/broken`) !== null) return { status: 1, stderr: 'Error: Picked a broken version' }
+  const { parts = [], 'parts +=': more = [] } = parseIni(config).buildout ?? {}
+  for (const name of ['bin', 'parts', 'develop-eggs'])
+    if (host.lstat(`${directory}/${name}`) === null) host.given(`${directory}/${name}`, null, '0755', owner)
+  const version = host.readText(`${directory}/VERSION`)?.trim() ?? ''
+  for (const part of [...parts, ...more]) {
+    host.given(`${directory}/parts/${part}`, null, '0755', owner)
+    step(`half of the part ${part}`)
+    for (const script of scripts[part] ?? [part])
+      host.given(`${directory}/bin/${script}`, `#!${shared}/env/bin/python\n# ${part} of ${version}\n`, '0755', owner)
+  }
+  host.given(`${directory}/.installed.cfg`, `[buildout]\nparts = ${[...parts, ...more].join(' ')}\n`, '0644', owner)
+  return {}
+}

@@ -1,0 +1,39 @@
+/** Waiting for conditions, and for the ports that every site on a machine shares. */
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import type { Test } from 'tap'
+import { acquireLock } from '../../core/host/lock.ts'
+import { minutes } from '../../core/model/units.ts'
+
+/** Polls until it is so; an error after the time, in seconds. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
+  const end = performance.now() + limit * 1000
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`not within ${limit} s: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** What the ZEO server and the clients of a site listen on; the role says so, not the test. */
+const sitePorts = [8001, 8081, 8082, 8083]
+
+/** Of the given ports those that some process listens on. */
+function taken(ports: readonly number[]): number[] {
+  const lines = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').split('\n').slice(1))
+  const listening = lines.flatMap((line) => {
+    const [, local = '', , state] = line.trim().split(/\s+/)
+    return state === '0A' ? [Number.parseInt(local.split(':')[1] ?? '', 16)] : []
+  })
+  return ports.filter((port) => listening.includes(port))
+}
+
+export function isTaken(port: number): boolean {
+  return taken([port]).length > 0
+}
+
+/** Keeps other test files with a site of their own waiting until this test is over. */
+export async function reservePorts(t: Test): Promise<void> {
+  const lock = await acquireLock(`${tmpdir()}/converge-test-site`, t.name, minutes(30))
+  t.teardown(() => lock.release())
+  await until(() => taken(sitePorts).length === 0, `ports ${taken(sitePorts).join(', ')} are free`, 120)
+}
