@@ -2,11 +2,11 @@
 import { main } from '../core/cli/main.ts'
 import { catalogue } from './catalogue.ts'
 
-// A reader that went away (`converge plan | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+// A reader that went away (`converge plan | head`, a terminal that hung up) is no reason to leave a run half done.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+  })
 
 main(process.argv.slice(2), catalogue).then((status) => {
   process.exitCode = status

@@ -110,7 +110,10 @@ function wantedRelease(
   if (commit === null) return { release: null, id: null, commit, identity: null }
   const { inputs, links, purge, submodules } = props
   const identity = digestOf({ commit, inputs, links, purge, submodules })
-  const release = releaseFor(releases, identity, props.always, bootOf(host))
+  const live = releases.find((release) => release.current)
+  // Who asks for what runs now does not mean a later release of the same that was rolled back from.
+  const stays = props.pin === 'current' && !props.always && live?.identity === identity
+  const release = stays ? live : releaseFor(releases, identity, props.always, bootOf(host))
   return { release, id: release?.id ?? nextId(host, props.into, commit), commit, identity }
 }
 

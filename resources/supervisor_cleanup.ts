@@ -5,7 +5,7 @@ import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { Supervisor, systemSocket } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { writtenByConverge } from './supervisor/program_file.ts'
+import { startsIn, writtenByConverge } from './supervisor/program_file.ts'
 
 const props = z.strictObject({
   app: z.string().min(1).describe('Programs named `<app>` or `<app>-...` are looked at'),
@@ -14,6 +14,9 @@ const props = z.strictObject({
     .array(z.string())
     .default([])
     .describe('Other apps of this host whose name begins with this one: theirs are left alone'),
+  directory: absolutePath
+    .optional()
+    .describe('Only programs that start in this directory, so that no other app is meant by its name; default: all'),
   confDir: absolutePath
     .default('/etc/supervisor/conf.d')
     .describe('Directory of the program files; default /etc/supervisor/conf.d'),
@@ -24,12 +27,13 @@ type Props = z.output<typeof props>
 const state = z.strictObject({ surplus: z.array(z.string()) })
 
 /** Only files that converge wrote: what an operator put beside them stays. */
-function surplus(host: HostReader, { app, keep, others, confDir }: Props): string[] {
+function surplus(host: HostReader, { app, keep, others, directory, confDir }: Props): string[] {
   return host.list(confDir).flatMap((file) => {
     const name = file.endsWith('.conf') ? file.slice(0, -'.conf'.length) : ''
     const isOurs = (owner: string) => name === owner || name.startsWith(`${owner}-`)
     if (!isOurs(app) || others.some((other) => other.startsWith(app) && isOurs(other)) || keep.includes(name)) return []
-    return writtenByConverge(host.readText(`${confDir}/${file}`)) ? [name] : []
+    const text = host.readText(`${confDir}/${file}`)
+    return writtenByConverge(text) && (directory === undefined || startsIn(text, directory)) ? [name] : []
   })
 }
 

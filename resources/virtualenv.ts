@@ -65,7 +65,8 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
   const stat = host.stat(path)
   if (stat === null) return [host.lstat(path) === null ? 'absent' : 'other', null]
   if (stat.kind !== 'directory') return ['other', null]
-  const names = host.list(path)
+  // A run that was killed as it made the mark left it under the name it is written at.
+  const names = host.list(path).filter((name) => !name.startsWith(`.${markFile}.`))
   if (names.length === 0) return ['absent', null]
   if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return ['other', null]
   const madeWith = readMark(host, path)

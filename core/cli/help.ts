@@ -4,29 +4,18 @@ import { type CommandSpec, commands, type OptionSpec } from './options.ts'
 /** @param roles by name, with what each is in a few words */
 export function overview(roles: ReadonlyMap<string, string>, width: number): string {
   const groups = [...new Set(commands.map(({ group }) => group))]
-  const listed = groups.flatMap((group) =>
-    commands.filter((spec) => spec.group === group).map((spec) => [group, spec] as const),
-  )
+  const longest = Math.max(...commands.map(({ name }) => name.length))
+  const usage: Row[] = [
+    ['converge [--role ROLE] [OPTION ...]', 'the whole way: setup, deploy, configure'],
+    ['converge COMMAND [OPTION ...]', ''],
+  ]
+  const rows = (group: string) =>
+    commands.filter((spec) => spec.group === group).map(({ name, describe }): Row => [name, describe])
   const [apply] = commands
   return page([
     wrap('converge brings a host to the state its role declares, and keeps deploying what runs on it.', width),
-    section(
-      'Usage',
-      table(
-        [
-          ['converge [--role ROLE] [OPTION ...]', 'the whole way: setup, deploy, configure'],
-          ['converge COMMAND [OPTION ...]', ''],
-        ],
-        width,
-      ),
-    ),
-    section(
-      'Commands',
-      table(
-        listed.map(([, { name, describe }]) => [name, describe]),
-        width,
-      ),
-    ),
+    section('Usage', table(usage, width)),
+    ...groups.map((group) => section(group, table(rows(group), width, longest))),
     section('Roles', table([...roles], width)),
     ...optionSections(apply?.options ?? {}, width),
     section('Examples', examples(apply?.examples ?? [], width)),
@@ -61,17 +50,10 @@ function section(title: string, body: string): string {
 function optionSections(options: CommandSpec['options'], width: number): string[] {
   const all = Object.entries(options)
   const groups = [...new Set(all.map(([, { group }]) => group))]
-  return groups.map((group) =>
-    section(
-      group,
-      table(
-        all
-          .filter(([, option]) => option.group === group)
-          .map(([name, option]) => [optionName(name, option), optionText(option)]),
-        width,
-      ),
-    ),
-  )
+  const longest = Math.max(0, ...all.map((entry) => optionName(...entry).length))
+  const rows = (group: string) =>
+    all.filter(([, option]) => option.group === group).map((entry): Row => [optionName(...entry), optionText(entry[1])])
+  return groups.map((group) => section(group, table(rows(group), width, longest)))
 }
 
 function optionName(name: string, { alias, value }: OptionSpec): string {
@@ -87,9 +69,14 @@ function examples(rows: CommandSpec['examples'], width: number): string {
   return rows.map(([line, text]) => `${wrap(`# ${text}`, width, '  ')}\n  ${line}`).join('\n')
 }
 
+type Row = readonly [string, string]
+
 /** Two columns; where the first is wide, the second goes below it. */
-function table(rows: readonly (readonly [string, string])[], width: number): string {
-  const longest = Math.max(0, ...rows.map(([left]) => left.length))
+function table(
+  rows: readonly Row[],
+  width: number,
+  longest = Math.max(0, ...rows.map(([left]) => left.length)),
+): string {
   const left = Math.min(longest, Math.floor(width / 2.5))
   const indent = ' '.repeat(left + 4)
   return rows

@@ -177,7 +177,11 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
 
 /** A file there would make every path below it fail, one by one. */
 function checkPrefix(prefix: string): void {
-  if (fs.statSync(prefix, { throwIfNoEntry: false })?.isDirectory() !== false) return
+  try {
+    if (fs.statSync(prefix, { throwIfNoEntry: false })?.isDirectory() !== false) return
+  } catch (error) {
+    throw unreadable(prefix, '--prefix', error)
+  }
   throw new ConvergeError(`--prefix ${prefix}: is no directory`, {
     code: 'NO_FILE',
     hint: 'give a directory; one that is not there yet is made',

@@ -2,7 +2,7 @@
 import picocolors from 'picocolors'
 import type { AppView, Inspection, ReleaseView } from '../compile/inspection.ts'
 import { LocalHost } from '../host/local.ts'
-import { type Holder, lockHolder } from '../host/lock.ts'
+import { lockHolder } from '../host/lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
 import type { Secrets } from '../model/secrets.ts'
 import type { RunReport } from '../report/events.ts'
@@ -17,14 +17,14 @@ interface Seen {
   readonly roles: readonly string[]
   readonly apps: readonly AppView[]
   readonly needs: Inspection['needs']
-  readonly lastRun: LastRun | null
+  readonly stateDirectory: string
   readonly paint: Paint
 }
 
 interface LastRun {
   readonly id: string
   readonly started: string
-  readonly outcome: RunReport['outcome'] | 'died' | 'under way'
+  readonly outcome: RunReport['outcome'] | 'died' | 'under way' | 'not readable'
   readonly roles: readonly string[]
   readonly events: readonly string[]
   readonly changed: number
@@ -45,45 +45,45 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
     roles: inputs.roles.map(({ name }) => name),
     apps: [...apps.values()],
     needs: [...needs.values()],
-    lastRun: lastRun(new StateDirectory(inputs.stateDirectory), lockHolder(`${inputs.stateDirectory}/lock`)),
+    stateDirectory: inputs.stateDirectory,
     paint: picocolors.createColors(args.color ?? useColor(process.stdout)),
   }
 }
 
-/** From the newest journal; one without an end belongs to a run that died, unless one holds the lock. */
-function lastRun(state: StateDirectory, holder: Holder | null): LastRun | null {
-  const id = state.runs().at(-1)
-  if (id === undefined) return null
-  const lines = state.read(id) as {
-    event: string
-    report?: RunReport
-    started?: string
-    roles?: string[]
-    events?: string[]
-  }[]
-  const report = lines.find(({ event }) => event === 'end')?.report
-  if (report)
-    return {
-      id,
-      started: report.started,
-      outcome: report.outcome,
-      roles: report.roles,
-      events: report.events,
-      changed: report.counts.changed,
+/** From the newest journal. One without an end belongs to a run that died, unless its lock is still held. */
+function lastRun(directory: string): LastRun | null {
+  const state = new StateDirectory(directory)
+  const unknown = { id: '', started: '', roles: [], events: [], changed: 0 }
+  try {
+    const id = state.runs().at(-1)
+    if (id === undefined) return null
+    const lines = state.read(id) as JournalLine[]
+    const report = lines.find(({ event }) => event === 'end')?.report
+    if (report) {
+      const { started, outcome, roles, events, counts } = report
+      return { id, started, outcome, roles, events, changed: counts.changed }
     }
-  const start = lines.find(({ event }) => event === 'start')
-  return {
-    id,
-    started: start?.started ?? '',
-    outcome: holder === null ? 'died' : 'under way',
-    roles: start?.roles ?? [],
-    events: start?.events ?? [],
-    changed: 0,
+    const { started = '', roles = [], events = [] } = lines.find(({ event }) => event === 'start') ?? {}
+    const holder = lockHolder(`${directory}/lock`)
+    const outcome = holder !== null && holder.since <= started ? 'under way' : 'died'
+    return { id, started, outcome, roles, events, changed: 0 }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    return { ...unknown, outcome: 'not readable' }
   }
 }
 
+interface JournalLine {
+  readonly event: string
+  readonly report?: RunReport
+  readonly started?: string
+  readonly roles?: readonly string[]
+  readonly events?: readonly string[]
+}
+
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const { roles, apps, lastRun, paint } = await see(args, catalogue, secrets)
+  const { roles, apps, stateDirectory, paint } = await see(args, catalogue, secrets)
+  const last = lastRun(stateDirectory)
   const down = apps.some(({ services }) => services.some(({ up }) => !up))
   if (args.jsonOutput)
     return print(
@@ -93,7 +93,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
           ...app,
           current: releases.find(({ current }) => current) ?? null,
         })),
-        lastRun,
+        lastRun: last,
       },
       down,
     )
@@ -109,12 +109,13 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
         `  ${service.up ? paint.green('up  ') : paint.red('down')}     ${service.name}  ${paint.dim(service.detail || service.state)}`,
       )
   }
-  lines.push(`last run   ${lastRun === null ? 'none' : describeRun(lastRun)}`)
+  lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   return down ? 1 : 0
 }
 
-function describeRun({ started, roles, events, outcome, changed }: LastRun): string {
+function describeRun({ started, roles, events, outcome, changed }: LastRun, directory: string): string {
+  if (outcome === 'not readable') return `not known: ${directory} is not readable for this account`
   const how = outcome === 'died' ? 'did not end: it was killed; the next run finishes its work' : outcome
   return `${started}  ${roles.join(', ')}: ${events.join(', ')}: ${how}${changed > 0 ? ` (${changed})` : ''}`
 }
@@ -123,6 +124,7 @@ export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secr
   const { apps, paint } = await see(args, catalogue, secrets)
   if (args.jsonOutput)
     return print({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) })
+  if (apps.length === 0) process.stdout.write('none of these roles has releases\n')
   for (const { name, directory, releases } of apps) {
     process.stdout.write(`${paint.bold(name)}  ${directory}\n`)
     if (releases.length === 0) process.stdout.write('  none\n')

@@ -183,7 +183,7 @@ export interface Arguments {
 export interface CommandSpec {
   readonly name: string
   /** Where `--help` lists it. */
-  readonly group: 'Converge' | 'Releases' | 'Services' | 'Look' | 'Help'
+  readonly group: 'Converge this host' | 'Releases' | 'Services' | 'Look, and change nothing' | 'Help'
   readonly describe: string
   /** A paragraph for `--help` of the command and its reference page. */
   readonly details?: string
@@ -216,7 +216,7 @@ function eventCommand(
   describe: string,
   more: Pick<CommandSpec, 'examples' | 'details'> & Partial<Pick<CommandSpec, 'group' | 'options'>>,
 ): CommandSpec {
-  const { group = 'Converge', options = {}, ...rest } = more
+  const { group = 'Converge this host', options = {}, ...rest } = more
   const own = { ...inputOptions, ...options, ...runOptions, ...outputOptions }
   return { name, group, describe, ...rest, options: own, events: [name], kind: 'run', either: talk }
 }
@@ -224,7 +224,7 @@ function eventCommand(
 export const commands: readonly CommandSpec[] = [
   {
     name: 'apply',
-    group: 'Converge',
+    group: 'Converge this host',
     describe: 'Bring this host to the state its roles declare; what converge does without a command',
     details:
       'Without --event it goes the whole way: setup, deploy, configure. Run again, it finds nothing to do. Interrupted by Ctrl-C it finishes the step at hand; a second Ctrl-C ends it at once, and the next run finishes the work.',
@@ -241,7 +241,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'plan',
-    group: 'Converge',
+    group: 'Converge this host',
     describe: 'Say what a run would change; nothing is written',
     details:
       'Later resources see what earlier ones would do; what can only be known in the run is shown as such. The commands below take --dry-run for the same.',
@@ -331,7 +331,7 @@ export const commands: readonly CommandSpec[] = [
   }),
   {
     name: 'status',
-    group: 'Look',
+    group: 'Look, and change nothing',
     describe: 'Roles, current release, services up or down, last run',
     details: 'Exit status 1 when a service is down.',
     options: { ...inputOptions, ...lookOutput },
@@ -343,7 +343,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'doctor',
-    group: 'Look',
+    group: 'Look, and change nothing',
     describe: 'What this host lacks for its roles, with the command that mends it',
     details: 'Exit status 1 when something is missing. It only looks.',
     options: { ...inputOptions, ...lookOutput },
@@ -352,7 +352,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'attributes',
-    group: 'Look',
+    group: 'Look, and change nothing',
     describe: 'The merged attributes, and where each comes from',
     options: {
       ...inputOptions,
@@ -379,7 +379,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'render',
-    group: 'Look',
+    group: 'Look, and change nothing',
     describe: 'Print the files the roles would write, as JSON; looks at no host',
     options: {
       ...inputOptions,

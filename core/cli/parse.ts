@@ -26,7 +26,7 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   for (const [name, given] of Object.entries(words)) {
     if (name === '_') continue
     const option = spec.options[name]
-    const value = option === undefined ? undefined : valueOf(name, option, given)
+    const value = option === undefined ? undefined : checkedValue(name, option, given)
     if (option === undefined) problems.push(unknownOption(name, spec))
     else if (value instanceof ConvergeError) problems.push(value)
     else bag[camelCase(name)] = value
@@ -93,7 +93,7 @@ function withDashes(argv: readonly string[]): string[] {
 }
 
 /** The value in the form the commands take it, or what is wrong with it. Of a single one given twice the last counts. */
-function valueOf(name: string, option: OptionSpec, given: unknown): unknown {
+function checkedValue(name: string, option: OptionSpec, given: unknown): unknown {
   const all = Array.isArray(given) ? (given as unknown[]) : [given]
   if (option.type === 'boolean') return all.at(-1) === true
   // `--no-role` comes as false.
@@ -153,7 +153,10 @@ function unknownOption(name: string, spec: CommandSpec): ConvergeError {
   const written = name.length === 1 ? `-${name}` : `--${name}`
   const owners = commands.filter(({ options }) => name in options).map((command) => command.name)
   if (owners.length > 0)
-    return usage(`${spec.name} does not take ${written}`, `${anyOf(owners)} does: converge ${owners[0]} --help`)
+    return usage(
+      `${spec.name} does not take ${written}`,
+      `${written} is for ${anyOf(owners)}: converge ${owners[0]} --help`,
+    )
   const near = name === 'version' ? undefined : nearestName(name, Object.keys(spec.options))
   return usage(
     name === 'version' ? `--version stands alone: it prints the program's own` : `there is no option ${written}`,

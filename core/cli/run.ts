@@ -82,6 +82,7 @@ async function run(
   { wait, command }: { readonly wait: number; readonly command: string },
 ): Promise<RunReport> {
   const path = `${state.path}/lock`
+  state.check()
   // What is wrong with the input is said before anything is written; not while others may be changing what recipes look at.
   const early = lockHolder(path) === null ? { last: state.runs().at(-1), plan: compileNow() } : null
   state.prepare()

@@ -17,6 +17,9 @@ export interface Plan {
 /** The events that `converge --role NAME` alone goes through: the whole way. */
 export const wholeWay = ['setup', 'deploy', 'configure'] as const
 
+/** The events that bring services down: clients go before the server they need, so the last role comes first. */
+const ending = ['stop', 'shutdown', 'undeploy'] as const
+
 /**
  * @param roles in the order given; one named twice counts once
  * @param events in order; a role without one of them has no part in it, but some role must have it
@@ -27,7 +30,7 @@ export function compile<N>(roles: readonly Role<N>[], events: readonly string[],
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
     if (!known.includes(event) && !wholeWay.some((name) => name === event))
-      throw new ConvergeError(`no role of this run has an event ${event}: ${distinct.map((r) => r.name).join(', ')}`, {
+      throw new ConvergeError(`there is no event ${event} in ${distinct.map((r) => r.name).join(', ')}`, {
         code: 'UNKNOWN_EVENT',
         hint: nearest(event, known) ?? `they have: ${known.join(', ')}`,
         usage: true,
@@ -35,11 +38,12 @@ export function compile<N>(roles: readonly Role<N>[], events: readonly string[],
   }
   const recipe = new Recipe(node)
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
-  for (const role of distinct) for (const event of events) recipe.run(role, event)
+  const down = events.every((event) => ending.some((name) => name === event))
+  for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)
   const { resources, warnings } = recipe.finish()
   const needed = new Set<string>()
-  for (const { props, options } of resources) {
-    for (const { provider } of references(props)) needed.add(provider)
+  for (const { props, hasReferences, options } of resources) {
+    if (hasReferences) for (const { provider } of references(props)) needed.add(provider)
     for (const { resource } of options.when ?? []) needed.add(`${resource.type} ${resource.key}`)
   }
   return Object.freeze({ resources, needed, roles: distinct.map((r) => r.name), events, warnings })

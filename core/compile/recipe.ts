@@ -1,13 +1,14 @@
 /** What recipes are written with: roles, their events, and the scope resources are declared in. */
 import type { z } from 'zod'
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { ConvergeError, InvalidInput, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
 import { isPlainObject, isReference, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
 import type { Inspection } from './inspection.ts'
-import { locateFrame } from './source.ts'
+import { optionProblems } from './options.ts'
+import { locateFrame, recipeFault } from './source.ts'
 
 /** Declares what one event of a role brings about; synchronous, and source order is run order. */
 export type RecipeFunction<N> = (r: Recipe<N>, node: N) => void
@@ -53,8 +54,12 @@ export type RoleDefinition<N> = RoleOptions<N> & { readonly [E in LifecycleEvent
   readonly events?: Readonly<Record<string, RecipeFunction<N>>>
 }
 
-/** Defines a role: what each of its events declares. */
+/**
+ * Defines a role: what each of its events declares.
+ * @throws InvalidInput where its name or a part of the definition is not what it should be
+ */
 export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
+  throwProblems(definitionProblems(name, definition), `the role ${name}`)
   const events = new Map<string, RecipeFunction<N>>(definition.extends?.events ?? [])
   for (const event of lifecycleEvents) {
     const recipe = definition[event]
@@ -68,6 +73,31 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     events,
     inspect: definition.inspect ?? definition.extends?.inspect,
   }
+}
+
+const roleKeys: readonly string[] = [...lifecycleEvents, 'doc', 'attributes', 'extends', 'inspect', 'events']
+
+/** A misspelt event would be no event at all, without a word. */
+function definitionProblems(name: unknown, definition: object): ConvergeError[] {
+  const refuse = (message: string, hint?: string) =>
+    new ConvergeError(message, { code: 'INVALID_ROLE', hint, usage: true })
+  if (typeof name !== 'string' || !/^[A-Za-z][\w.-]*$/.test(name))
+    return [refuse('a role has a name of letters, digits, dashes and dots', "role('status-page', { ... })")]
+  const own: Readonly<Record<string, unknown>> = { ...definition }
+  const recipes = { ...Object.fromEntries(lifecycleEvents.map((event) => [event, own[event]])), ...Object(own.events) }
+  return [
+    ...Object.keys(own)
+      .filter((key) => !roleKeys.includes(key))
+      .map((key) =>
+        refuse(
+          `the role ${name} has no ${key}`,
+          nearest(key, roleKeys) ?? `an event of your own goes into events: { ${key}(r, node) { ... } }`,
+        ),
+      ),
+    ...Object.entries(recipes)
+      .filter(([, recipe]) => recipe !== undefined && typeof recipe !== 'function')
+      .map(([event]) => refuse(`the role ${name}: ${event} is no function`, `${event}(r, node) { ... }`)),
+  ]
 }
 
 /** The `r` of a recipe. */
@@ -88,7 +118,7 @@ export class Recipe<N> implements Scope {
     const [outerRole, outerEvent] = [this.roleName, this.eventName]
     this.roleName = role.name
     this.eventName = event
-    const answer: unknown = recipe(this, this.node)
+    const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`)
     if (answer instanceof Promise) {
       answer.catch(() => undefined)
       this.problems.push(
@@ -101,6 +131,18 @@ export class Recipe<N> implements Scope {
     }
     this.roleName = outerRole
     this.eventName = outerEvent
+  }
+
+  /** A mistake in one event is told together with those in others. */
+  private answerOf(recipe: RecipeFunction<N>, what: string): unknown {
+    try {
+      return recipe(this, this.node)
+    } catch (thrown) {
+      const fault = recipeFault(thrown, what)
+      if (!(fault instanceof ConvergeError && fault.usage)) throw fault
+      this.problems.push(...(fault instanceof InvalidInput ? fault.problems : [fault]))
+      return undefined
+    }
   }
 
   /** Takes in what another role declares for an event. */
@@ -134,11 +176,16 @@ export class Recipe<N> implements Scope {
     const source = placeOf(this.declare)
     const hasReferences = references(props).length > 0
     const parsed = checkProps(definition, props, hasReferences)
-    if ('problems' in parsed) {
-      for (const problem of parsed.problems) this.problems.push(problem.at({ resource: type, source: source() }))
+    const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
+    if ('problems' in parsed || wrong.length > 0) {
+      for (const problem of wrong) this.problems.push(problem.at({ resource: type, source: source() }))
       return { type, key: `invalid ${this.problems.length}` }
     }
-    const key = definition.key(hasReferences ? this.placeholders(parsed.props) : parsed.props)
+    const key: unknown = definition.key(hasReferences ? this.placeholders(parsed.props) : parsed.props)
+    if (typeof key !== 'string' || key === '') {
+      this.problems.push(keyProblem(definition, key).at({ resource: type, source: source() }))
+      return { type, key: `invalid ${this.problems.length}` }
+    }
     const name = `${type} ${key}`
     const resource: Declared = {
       definition,
@@ -157,7 +204,7 @@ export class Recipe<N> implements Scope {
   }
 
   private add(resource: Declared): void {
-    const { name, options } = resource
+    const { name } = resource
     const before = this.byName.get(name)
     if (before !== undefined) {
       const differing = this.differences(before, resource)
@@ -177,9 +224,7 @@ export class Recipe<N> implements Scope {
       )
       return
     }
-    const first = [...(options.when ?? []), ...afterOf(options)].map((handle) => handle.resource)
-    const providers = references(resource.props).map(({ provider }) => provider)
-    for (const needed of [...first.map(({ type, key }) => `${type} ${key}`), ...providers])
+    for (const needed of neededBy(resource))
       if (!this.byName.has(needed) && !needed.includes(' invalid '))
         this.problems.push(
           new ConvergeError(`${name} needs ${needed}, which is not declared before it`, {
@@ -223,6 +268,14 @@ export class Recipe<N> implements Scope {
 
 type Declared = PlannedResource
 
+/** Names of the resources that have to come before it; most have none, which is told at once. */
+function neededBy({ props, hasReferences, options }: Declared): readonly string[] {
+  if (!hasReferences && options.when === undefined && options.after === undefined) return []
+  const handles = [...(options.when ?? []), ...afterOf(options)]
+  const providers = references(props).map(({ provider }) => provider)
+  return [...handles.map(({ resource }) => `${resource.type} ${resource.key}`), ...providers]
+}
+
 /** Where the recipe called the function; worked out when asked for. */
 function placeOf(called: (...args: never[]) => unknown): () => SourceLocation | undefined {
   const frame: { stack?: string } = {}
@@ -232,6 +285,14 @@ function placeOf(called: (...args: never[]) => unknown): () => SourceLocation | 
   Error.captureStackTrace(frame, called)
   Error.stackTraceLimit = limit
   return () => locateFrame(frame.stack)
+}
+
+function keyProblem({ type }: AnyDefinition, key: unknown): ConvergeError {
+  return new ConvergeError(`${type}: its key has to be a text, and is ${key === '' ? 'empty' : shown(key)}`, {
+    code: 'INVALID_KEY',
+    hint: `the key function in the definition of ${type} has to give what tells one ${type} from another`,
+    usage: true,
+  })
 }
 
 function afterOf(options: CommonOptions): readonly Handle[] {

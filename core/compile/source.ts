@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { SourceLocation } from '../model/errors.ts'
+import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 
 const maps = new Map<string, { map: SourceMap; root: string } | null>()
 
@@ -11,19 +11,49 @@ const maps = new Map<string, { map: SourceMap; root: string } | null>()
 const ownFrames = /core[\\/]model[\\/]resource\.ts|core[\\/]compile[\\/]recipe\.ts/
 /** Bundled without its map, the whole engine is this one file. */
 const ownFile = fileURLToPath(import.meta.url)
+/** Not bundled, it is the files of these rooms. */
+const ownRooms = ownFile.endsWith('.ts') ? /[\\/](core|resources|recipes|attributes)[\\/][^:]*\.ts$/ : null
 
 export function locateFrame(stack: string | undefined): SourceLocation | undefined {
-  for (const line of stack?.split('\n').slice(1) ?? []) {
-    const match = /(?:\(|at )((?:file:\/\/)?\/[^()]*):(\d+):(\d+)\)?$/.exec(line)
-    if (!match?.[1]) continue
-    const file = match[1].startsWith('file://') ? fileURLToPath(match[1]) : match[1]
-    const place = original(file, Number(match[2]), Number(match[3]))
+  for (const frame of framesOf(stack)) {
+    const place = original(frame)
     if (place.file !== ownFile && !ownFrames.test(place.file)) return place
   }
   return undefined
 }
 
-function original(file: string, line: number, column: number): SourceLocation {
+/**
+ * What a recipe threw, as an error that names its line; a ConvergeError stays what it is.
+ * @param what in a few words, e.g. `setup of the role web failed`
+ * @param file where the recipe is, for what is thrown without a trace
+ */
+export function recipeFault(thrown: unknown, what: string, file?: SourceLocation): unknown {
+  const trace = thrown instanceof Error ? thrown.stack : undefined
+  const frame = framesOf(trace).find((place) => place.file !== ownFile && !ownRooms?.test(place.file))
+  const source = frame ? original(frame) : file
+  if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
+  // All of it happened in the engine: its own mistake, told with the whole trace.
+  if (trace !== undefined && source === undefined) return thrown
+  const words = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+  return new ConvergeError(`${what}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
+}
+
+interface Frame {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+function framesOf(stack: string | undefined): Frame[] {
+  return (stack?.split('\n').slice(1) ?? []).flatMap((text) => {
+    const [, path, line, column] = /(?:\(|at )((?:file:\/\/)?\/[^()]*):(\d+):(\d+)\)?$/.exec(text) ?? []
+    if (path === undefined) return []
+    const file = path.startsWith('file://') ? fileURLToPath(path) : path
+    return [{ file, line: Number(line), column: Number(column) }]
+  })
+}
+
+function original({ file, line, column }: Frame): SourceLocation {
   const known = mapOf(file)
   if (known === null) return { file, line, column }
   const entry = known.map.findEntry(line - 1, column - 1)

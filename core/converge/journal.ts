@@ -7,15 +7,16 @@ const kept = 30
 
 /** Lines are held back until something is applied: a run with nothing to do writes once, at its end. */
 export function journal(state: StateDirectory, run: string): Handlers {
-  let held: string[] | undefined = []
+  const held: string[] = []
+  let file: ReturnType<StateDirectory['journal']> | undefined
   const write = (text: string) => {
-    if (held) held.push(text)
-    else state.append(run, text)
+    if (file) file.write(text)
+    else held.push(text)
   }
   const release = () => {
-    if (!held) return
-    state.append(run, held.join(''))
-    held = undefined
+    if (file) return
+    file = state.journal(run)
+    file.write(held.join(''))
   }
   const lines = jsonLines(write, false)
   return {
@@ -29,6 +30,7 @@ export function journal(state: StateDirectory, run: string): Handlers {
     end(report) {
       lines.end?.(report)
       release()
+      file?.close()
       state.keep(kept)
     },
   }

@@ -22,6 +22,9 @@ import type {
 } from './types.ts'
 
 const absent = new Set(['ENOENT', 'ENOTDIR'])
+// Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
+const orUndefined = { throwIfNoEntry: false } as const
+const asText = { encoding: 'utf8', flag: 'r' } as const
 
 export class LocalHost implements Host {
   readonly self: Account
@@ -47,15 +50,15 @@ export class LocalHost implements Host {
   }
 
   lstat(path: string): FileStat | null {
-    return describe(quietly(() => fs.lstatSync(path, { throwIfNoEntry: false })))
+    return describe(quietly(() => fs.lstatSync(path, orUndefined)))
   }
 
   stat(path: string): FileStat | null {
-    return describe(quietly(() => fs.statSync(path, { throwIfNoEntry: false })))
+    return describe(quietly(() => fs.statSync(path, orUndefined)))
   }
 
   readText(path: string): string | null {
-    return quietly(() => fs.readFileSync(path, 'utf8')) ?? null
+    return quietly(() => fs.readFileSync(path, asText)) ?? null
   }
 
   readBytes(path: string): Buffer | null {
@@ -146,7 +149,7 @@ export class LocalHost implements Host {
       const file = fs.openSync(temporary, 'wx', 0o600)
       try {
         fs.writeFileSync(file, content)
-        const found = describe(quietly(() => fs.lstatSync(path, { throwIfNoEntry: false })))
+        const found = describe(quietly(() => fs.lstatSync(path, orUndefined)))
         const before = found?.kind === 'file' ? found : null
         const mode = options.mode ?? before?.mode ?? '0644'
         const [uid, gid] = this.ids(options.owner, options.group)
@@ -382,7 +385,7 @@ export class LocalHost implements Host {
   private passwdStamp = ''
 
   private refreshAccounts(): void {
-    const stat = (path: string) => quietly(() => fs.statSync(path, { throwIfNoEntry: false }))
+    const stat = (path: string) => quietly(() => fs.statSync(path, orUndefined))
     const [passwd, group] = [stat('/etc/passwd'), stat('/etc/group')]
     const stamp = `${passwd?.ino} ${passwd?.mtimeMs} ${passwd?.size} ${group?.ino} ${group?.mtimeMs} ${group?.size}`
     if (stamp === this.passwdStamp) return

@@ -5,19 +5,38 @@ import { asConvergeError, ConvergeError } from '../model/errors.ts'
 export class StateDirectory {
   constructor(readonly path: string) {}
 
+  /** Writes nothing: whether what is there may be used. */
+  check(): void {
+    try {
+      if (fs.statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.access()
+    } catch (error) {
+      throw this.unusable(error)
+    }
+  }
+
   /** Makes the directory, for this account only. */
   prepare(): void {
     try {
       fs.mkdirSync(`${this.path}/runs`, { recursive: true, mode: 0o700 })
-      fs.accessSync(this.path, fs.constants.W_OK)
+      this.access()
     } catch (error) {
-      const cause = asConvergeError(error)
-      throw new ConvergeError(`cannot keep state in ${this.path}: ${cause.message}`, {
-        code: 'NO_STATE_DIRECTORY',
-        hint: 'run as root, or give --prefix DIR or --state-dir DIR for a directory of your own',
-        cause: error,
-      })
+      throw this.unusable(error)
     }
+  }
+
+  private access(): void {
+    fs.accessSync(this.path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
+  }
+
+  private unusable(error: unknown): ConvergeError {
+    const { code, message } = asConvergeError(error)
+    return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
+      code: 'NO_STATE_DIRECTORY',
+      hint: 'run as root, or give --prefix DIR or --state-dir DIR for a directory of your own',
+      // A full or broken disk is nothing that the command line says.
+      usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
+      cause: error,
+    })
   }
 
   /** Numbers of the runs that have a journal, oldest first. */
@@ -39,8 +58,10 @@ export class StateDirectory {
     return String(Number(last ?? 0) + 1).padStart(6, '0')
   }
 
-  append(run: string, text: string): void {
-    fs.appendFileSync(`${this.path}/runs/${run}.jsonl`, text, { mode: 0o600 })
+  /** Opens the journal of a run: what is written to it is in the file at once. */
+  journal(run: string): { write(text: string): void; close(): void } {
+    const file = fs.openSync(`${this.path}/runs/${run}.jsonl`, 'a', 0o600)
+    return { write: (text) => fs.writeFileSync(file, text), close: () => fs.closeSync(file) }
   }
 
   keep(count: number): void {

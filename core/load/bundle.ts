@@ -2,10 +2,12 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import vm from 'node:vm'
-import type { BuildFailure, Plugin } from 'esbuild'
+import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
+import { recipeFault } from '../compile/source.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 
 export interface BundleOptions {
@@ -20,11 +22,13 @@ export interface BundleOptions {
 interface Manifest {
   /** Path → SHA-256 of its content. */
   readonly inputs: Readonly<Record<string, string>>
+  /** Of the bundle: one cut short, or half replaced, is made anew. */
+  readonly bundle: string
 }
 
 /**
  * Loads a module and gives its exports.
- * @throws InvalidInput with every error of the compiler, each with file and line
+ * @throws InvalidInput with every error of the compiler, or what the module itself throws, each with file and line
  */
 export async function loadModule(entry: string, options: BundleOptions): Promise<Record<string, unknown>> {
   const path = resolve(entry)
@@ -33,14 +37,32 @@ export async function loadModule(entry: string, options: BundleOptions): Promise
     .digest('hex')
     .slice(0, 24)
   const base = `${options.cacheDirectory}/${key}`
-  if (!isFresh(base)) await build(path, base, options)
+  const safe = isSafe(options.cacheDirectory)
+  if (safe && isFresh(base)) return evaluate(`${base}.cjs`, path, options.api)
+  if (!safe || !store(base, await build(path, base))) {
+    // It lasts as long as this process; errors are traced back to the recipe by the map beside it.
+    const directory = fs.mkdtempSync(`${tmpdir()}/converge-`)
+    process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }))
+    write(`${directory}/${key}`, await build(path, `${directory}/${key}`))
+    return evaluate(`${directory}/${key}.cjs`, path, options.api)
+  }
   return evaluate(`${base}.cjs`, path, options.api)
+}
+
+/** Code that is run comes from nobody but this account: not from a directory that another one may write to. */
+function isSafe(directory: string): boolean {
+  try {
+    const { uid, mode } = fs.statSync(directory)
+    return uid === process.getuid?.() && (mode & 0o022) === 0
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
 }
 
 function isFresh(base: string): boolean {
   try {
     const manifest = JSON.parse(fs.readFileSync(`${base}.json`, 'utf8')) as Manifest
-    fs.accessSync(`${base}.cjs`)
+    if (digestOfFile(`${base}.cjs`) !== manifest.bundle) return false
     return Object.entries(manifest.inputs).every(([path, digest]) => digestOfFile(path) === digest)
   } catch {
     // Not there, cut short, or one of its files is gone: it is made anew.
@@ -49,10 +71,19 @@ function isFresh(base: string): boolean {
 }
 
 function digestOfFile(path: string): string {
-  return createHash('sha256').update(fs.readFileSync(path)).digest('hex')
+  return digestOf(fs.readFileSync(path))
 }
 
-async function build(entry: string, base: string, options: BundleOptions): Promise<void> {
+function digestOf(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex')
+}
+
+interface Built {
+  readonly files: readonly OutputFile[]
+  readonly inputs: Readonly<Record<string, string>>
+}
+
+async function build(entry: string, base: string): Promise<Built> {
   const esbuild = await import('esbuild')
   const directory = dirname(entry)
   try {
@@ -78,28 +109,33 @@ async function build(entry: string, base: string, options: BundleOptions): Promi
       const path = resolve(directory, input.replace(/^[a-z]+:/, ''))
       if (fs.existsSync(path)) inputs[path] = digestOfFile(path)
     }
-    store(base, options.cacheDirectory, result.outputFiles, { inputs })
+    return { files: result.outputFiles, inputs }
   } catch (error) {
     if (!isBuildFailure(error)) throw error
-    throwProblems(
-      error.errors.map(
-        ({ text, location }) =>
-          new ConvergeError(text, {
-            code: 'RECIPE_SYNTAX',
-            source: location
-              ? { file: resolve(directory, location.file), line: location.line, column: location.column + 1 }
-              : { file: entry },
-            hint: /Could not resolve/.test(text) ? "check the path; the engine itself is 'converge-engine'" : undefined,
-            usage: true,
-          }),
-      ),
-      'the recipes cannot be compiled',
-    )
+    const problems = error.errors.map((message) => compilerProblem(message, entry))
+    throwProblems(problems, 'the recipes cannot be compiled')
+    throw error
   }
 }
 
 function isBuildFailure(error: unknown): error is BuildFailure {
   return error instanceof Error && 'errors' in error && Array.isArray(error.errors)
+}
+
+function compilerProblem({ text, location }: Message, entry: string): ConvergeError {
+  const place = location
+    ? { file: resolve(dirname(entry), location.file), line: location.line, column: location.column + 1 }
+    : { file: entry }
+  return new ConvergeError(text, { code: 'RECIPE_SYNTAX', source: place, hint: compilerHint(text), usage: true })
+}
+
+function compilerHint(text: string): string | undefined {
+  const [, missing] = /^Could not resolve "(.+)"/.exec(text) ?? []
+  if (missing === 'zod') return "import { z } from 'converge-engine'"
+  if (missing?.startsWith('.')) return 'check the path: it is taken from the file that imports it'
+  if (missing !== undefined)
+    return `install it beside your recipes (npm install ${missing}); the engine itself is 'converge-engine'`
+  return text.startsWith('No loader is configured') ? 'recipes are written in .ts, .mts, .js or .mjs files' : undefined
 }
 
 /** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */
@@ -115,17 +151,24 @@ const ownUrl: Plugin = {
   },
 }
 
-function store(
-  base: string,
-  directory: string,
-  files: readonly { path: string; contents: Uint8Array }[],
-  manifest: Manifest,
-): void {
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
-  fs.chmodSync(directory, 0o700)
+/** @returns false where the cache cannot be written; a run does without */
+function store(base: string, built: Built): boolean {
+  try {
+    fs.mkdirSync(dirname(base), { recursive: true, mode: 0o700 })
+    fs.chmodSync(dirname(base), 0o700)
+    write(base, built)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+    return false
+  }
+}
+
+function write(base: string, { files, inputs }: Built): void {
   for (const { path, contents } of files) replace(path, contents)
+  const bundle = digestOfFile(`${base}.cjs`)
   // Last: without it the rest counts for nothing.
-  replace(`${base}.json`, JSON.stringify(manifest))
+  replace(`${base}.json`, JSON.stringify({ inputs, bundle } satisfies Manifest))
 }
 
 function replace(path: string, content: Uint8Array | string): void {
@@ -143,6 +186,10 @@ function evaluate(file: string, origin: string, api: object): Record<string, unk
   const module = { exports: {} as Record<string, unknown> }
   const require = (name: string): unknown => (name === 'converge-engine' ? api : native(name))
   const run = script.runInThisContext() as (...args: unknown[]) => void
-  run(module.exports, require, module, file, dirname(file))
+  try {
+    run(module.exports, require, module, file, dirname(file))
+  } catch (thrown) {
+    throw recipeFault(thrown, 'it cannot be loaded', { file: origin })
+  }
   return module.exports
 }

@@ -1,8 +1,9 @@
 /** Finds the recipes a user brings: a directory of roles, or a converge.config.ts that names them. */
 import * as fs from 'node:fs'
-import { join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import type { Role } from '../compile/recipe.ts'
-import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { ConvergeError, InvalidInput, throwProblems } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
 import { type BundleOptions, loadModule } from './bundle.ts'
 
@@ -25,61 +26,115 @@ export const configNames = ['converge.config.ts', 'converge.config.mts', 'conver
 /**
  * @param directories given with --recipes
  * @param config path of a configuration; null: the one in the working directory, if any
+ * @throws InvalidInput with what is wrong in any of the files
  */
 export async function loadUserRecipes<N>(
   directories: readonly string[],
   config: string | null,
   options: () => Promise<BundleOptions>,
 ): Promise<UserRecipes<N>> {
-  const found = config ?? configNames.map((name) => resolve(name)).find((path) => fs.existsSync(path))
-  if (config !== null && !fs.existsSync(config)) throw missing(config, '--config')
-  const all: string[] = [...directories]
-  const roles: Role<N>[] = []
+  const found = config ?? configInWorkingDirectory()
+  if (config !== null && !fs.existsSync(config)) throw missing(config, `--config ${config}`)
+  const all: Place[] = directories.map((path) => ({ path, named: `--recipes ${path}` }))
+  const roles: Found<N>[] = []
   const handlers: Handlers[] = []
   if (found !== undefined) {
     const configuration = configOf<N>((await loadModule(found, await options())).default, found)
-    roles.push(...(configuration.roles ?? []))
+    roles.push(...(configuration.roles ?? []).map((role) => ({ role, file: found })))
     handlers.push(...(configuration.handlers ?? []))
-    const more = configuration.recipes ?? []
-    for (const directory of typeof more === 'string' ? [more] : more) all.push(resolve(found, '..', directory))
+    for (const directory of [configuration.recipes ?? []].flat())
+      all.push({ path: resolve(found, '..', directory), named: `recipes in ${found}: ${directory}` })
   }
-  for (const directory of all) roles.push(...(await loadDirectory<N>(directory, options)))
-  return { roles, handlers }
+  const problems: ConvergeError[] = []
+  for (const place of all) roles.push(...(await loadDirectory<N>(place, options, problems)))
+  problems.push(...namedTwice(roles))
+  throwProblems(problems, 'the recipes cannot be loaded')
+  return { roles: roles.map(({ role }) => role), handlers }
 }
 
-async function loadDirectory<N>(directory: string, options: () => Promise<BundleOptions>): Promise<Role<N>[]> {
-  if (!fs.existsSync(directory)) throw missing(directory, '--recipes')
-  const files = fs.statSync(directory).isDirectory()
-    ? fs
-        .readdirSync(directory)
-        .filter((name) => /\.[cm]?[jt]s$/.test(name) && !/\.(d|test)\.[cm]?ts$/.test(name))
-        .sort()
-        .map((name) => join(directory, name))
-    : [directory]
-  const roles: Role<N>[] = []
-  const problems: ConvergeError[] = []
-  for (const file of files) {
-    const exported = await loadModule(file, await options())
-    const candidates = [exported.default, ...Object.values(exported)].flat().filter(isRole)
-    roles.push(...(new Set(candidates) as Set<Role<N>>))
-    if (exported.default !== undefined && candidates.length === 0)
-      problems.push(
-        new ConvergeError('its default export is no role', {
-          code: 'NO_ROLE',
-          source: { file },
-          hint: "export default role('name', { deploy(r, node) { ... } })",
-          usage: true,
-        }),
-      )
+/** Where recipes are, and the words by which the user asked for them. */
+interface Place {
+  readonly path: string
+  readonly named: string
+}
+
+interface Found<N> {
+  readonly role: Role<N>
+  readonly file: string
+}
+
+/** It is run, so it has to be the account's own, or root's: not what somebody has left in a directory for all. */
+function configInWorkingDirectory(): string | undefined {
+  const path = configNames.map((name) => resolve(name)).find((one) => fs.existsSync(one))
+  if (path === undefined) return undefined
+  const { uid } = fs.statSync(path)
+  if ([0, process.getuid?.(), Number(process.env.SUDO_UID ?? 0)].includes(uid)) return path
+  throw new ConvergeError(`${path} belongs to another account (uid ${uid}): it is not run`, {
+    code: 'FOREIGN_CONFIG',
+    hint: `if you trust it: --config ${path}; else work in another directory`,
+    usage: true,
+  })
+}
+
+async function loadDirectory<N>(
+  { path, named }: Place,
+  options: () => Promise<BundleOptions>,
+  problems: ConvergeError[],
+): Promise<Found<N>[]> {
+  if (!fs.existsSync(path)) throw missing(path, named)
+  const before = problems.length
+  const roles: Found<N>[] = []
+  for (const file of filesOf(path)) {
+    const exported = await loadModule(file, await options()).catch((error: unknown) => {
+      if (!(error instanceof ConvergeError)) throw error
+      problems.push(...(error instanceof InvalidInput ? error.problems : [error]))
+      return {}
+    })
+    const { default: standard, ...others }: Record<string, unknown> = exported
+    const candidates = new Set([standard, ...Object.values(others)].flat().filter(isRole))
+    for (const role of candidates) roles.push({ role: role as Role<N>, file })
+    if (standard !== undefined && candidates.size === 0) problems.push(noRole(file, standard))
   }
-  throwProblems(problems)
-  if (roles.length === 0)
-    throw new ConvergeError(`there is no role in ${directory}`, {
-      code: 'NO_ROLE',
-      hint: "a recipe file exports one: export default role('name', { ... })",
+  if (roles.length > 0 || problems.length > before) return roles
+  throw new ConvergeError(`there is no role in ${path}`, {
+    code: 'NO_ROLE',
+    hint: "a recipe file exports one: export default role('name', { ... })",
+    usage: true,
+  })
+}
+
+function filesOf(path: string): string[] {
+  if (!fs.statSync(path).isDirectory()) return [path]
+  return fs
+    .readdirSync(path)
+    .filter((name) => /\.[cm]?[jt]s$/.test(name) && !/\.(d|test)\.[cm]?ts$/.test(name))
+    .sort()
+    .map((name) => join(path, name))
+}
+
+function noRole(file: string, exported: unknown): ConvergeError {
+  const what =
+    typeof exported === 'function' ? 'a function' : `${typeof exported === 'object' ? 'an' : 'a'} ${typeof exported}`
+  return new ConvergeError(`its default export is no role, but ${what}`, {
+    code: 'NO_ROLE',
+    source: { file },
+    hint: "export default role('name', { deploy(r, node) { ... } })",
+    usage: true,
+  })
+}
+
+/** Which of the two would be meant by --role is anybody's guess. */
+function namedTwice<N>(roles: readonly Found<N>[]): ConvergeError[] {
+  return roles.flatMap(({ role, file }, index) => {
+    const first = roles.slice(0, index).find((one) => one.role.name === role.name && one.role !== role)
+    if (first === undefined) return []
+    return new ConvergeError(`the role ${role.name} is defined twice: in ${first.file} and again in ${file}`, {
+      code: 'ROLE_TWICE',
+      source: { file },
+      hint: 'give one of them another name',
       usage: true,
     })
-  return roles
+  })
 }
 
 function isRole(value: unknown): value is Role {
@@ -88,20 +143,31 @@ function isRole(value: unknown): value is Role {
   )
 }
 
+const configKeys = ['recipes', 'roles', 'handlers']
+
 function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
-  if (typeof value === 'object' && value !== null) return value as ConvergeConfig<N>
-  throw new ConvergeError('it has to export a configuration by default', {
-    code: 'INVALID_CONFIG',
-    source: { file },
-    hint: 'export default { recipes: "./recipes" }',
-    usage: true,
-  })
+  const refuse = (message: string, hint: string): ConvergeError =>
+    new ConvergeError(message, { code: 'INVALID_CONFIG', source: { file }, hint, usage: true })
+  if (typeof value !== 'object' || value === null || isRole(value))
+    throw refuse('it has to export a configuration by default', "export default { recipes: './recipes' }")
+  const { recipes = [], roles = [], handlers = [], ...others } = value as Record<string, unknown>
+  const problems = Object.keys(others).map((key) =>
+    refuse(`a configuration has no ${key}`, nearest(key, configKeys) ?? `it has: ${configKeys.join(', ')}`),
+  )
+  if (![recipes].flat().every((one) => typeof one === 'string'))
+    problems.push(refuse('recipes: a directory, or a list of them, is expected', "recipes: './recipes'"))
+  if (!Array.isArray(roles) || !roles.every(isRole))
+    problems.push(refuse('roles: a list of roles is expected', "roles: [role('name', { ... })]"))
+  if (!Array.isArray(handlers) || !handlers.every((one) => typeof one === 'object' && one !== null))
+    problems.push(refuse('handlers: a list of objects is expected', 'handlers: [{ end(report) { ... } }]'))
+  throwProblems(problems, 'the configuration is not valid')
+  return value as ConvergeConfig<N>
 }
 
-function missing(path: string, flag: string): ConvergeError {
-  return new ConvergeError(`${flag}: ${path} does not exist`, {
+function missing(path: string, named: string): ConvergeError {
+  return new ConvergeError(`${named}: there is no such file or directory`, {
     code: 'NO_FILE',
-    hint: `it is taken from the working directory: ${process.cwd()}`,
+    hint: isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`,
     usage: true,
   })
 }

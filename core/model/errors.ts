@@ -120,7 +120,12 @@ export function asConvergeError(thrown: unknown): ConvergeError {
   const system = thrown as NodeJS.ErrnoException
   if (typeof system.code !== 'string' || system.syscall === undefined) {
     // Anything else is a mistake in the engine or in a recipe: its stack is what helps.
-    return new ConvergeError(thrown.message, { code: 'INTERNAL', output: thrown.stack, cause: thrown })
+    return new ConvergeError(thrown.message, {
+      code: 'INTERNAL',
+      output: thrown.stack,
+      hint: 'a mistake in a resource type or in the engine: please report it, with all that stands above',
+      cause: thrown,
+    })
   }
   const hint = systemHints[system.code]
   const path = system.path === undefined ? '' : ` ${system.path}`

@@ -1,7 +1,7 @@
 /** What a resource is: data, and the functions read, desired and apply. */
 import type { ZodType } from 'zod'
 import type { Host, HostReader } from '../host/types.ts'
-import type { SourceLocation } from './errors.ts'
+import { ConvergeError, type SourceLocation } from './errors.ts'
 import type { Input, Reference, Unknown } from './reference.ts'
 import { reference } from './reference.ts'
 import type { Duration } from './units.ts'
@@ -158,30 +158,44 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
   const shape = (description.props as { shape?: object }).shape ?? {}
   const taken = optionNames.filter((name) => !(name in shape))
   const declare = (r: Scope, given: Input<I> & CommonOptions): Handle<O> => {
-    const props: Record<string, unknown> = { ...(given as object) }
-    const options: Record<string, unknown> = {}
-    for (const name of taken) {
-      if (!(name in props)) continue
-      if (props[name] !== undefined) options[name] = props[name]
-      delete props[name]
-    }
-    const resource = r.declare(definition, props, options as CommonOptions)
-    return handle<O>(resource)
+    if (typeof r?.declare !== 'function')
+      throw new ConvergeError(`${description.type} is declared in a scope: its first argument is the r of the recipe`, {
+        code: 'NO_SCOPE',
+        hint: `${description.type}(r, { ... })`,
+        usage: true,
+      })
+    const { props, options } = taken.some((name) => name in (given as object))
+      ? split(given, taken)
+      : { props: given as object, options: noOptions }
+    return handle<O>(r.declare(definition, props, options))
   }
   return Object.assign(declare, { definition })
 }
 
+const noOptions: CommonOptions = Object.freeze({})
+
+function split(given: object, taken: readonly string[]): { props: object; options: CommonOptions } {
+  const props: Record<string, unknown> = { ...given }
+  const options: Record<string, unknown> = {}
+  for (const name of taken) {
+    if (props[name] !== undefined) options[name] = props[name]
+    delete props[name]
+  }
+  return { props, options }
+}
+
 /** Outputs are references made as they are asked for: which ones exist is the type's matter, checked when they are resolved. */
 function handle<O extends object>(resource: { type: string; key: string }): Handle<O> {
-  const provider = `${resource.type} ${resource.key}`
-  const made = new Map<PropertyKey, unknown>([['resource', resource]])
-  return new Proxy({} as Handle<O>, {
-    get(_, name) {
-      if (!made.has(name) && typeof name === 'string') made.set(name, reference(provider, name))
-      return made.get(name)
-    },
-    has: (_, name) => name === 'resource' || name === 'digest',
-  })
+  return new Proxy({ resource }, outputs) as unknown as Handle<O>
+}
+
+const outputs: ProxyHandler<{ readonly resource: { type: string; key: string }; [output: string]: unknown }> = {
+  get(made, name) {
+    if (typeof name !== 'string') return undefined
+    if (!Object.hasOwn(made, name)) made[name] = reference(`${made.resource.type} ${made.resource.key}`, name)
+    return made[name]
+  },
+  has: (_, name) => name === 'resource' || name === 'digest',
 }
 
 /** One resource of a plan. */

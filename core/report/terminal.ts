@@ -53,18 +53,19 @@ export class Terminal implements Handlers {
   }
 
   progress(name: string, line: string): void {
-    if (this.current) this.current.line = line.trim()
-    else if (this.options.verbose) this.line(this.paint.dim(`    ${name}: ${line}`))
+    if (this.current) this.current.line = plain(line).trim()
+    else if (this.options.verbose) this.line(this.paint.dim(`    ${title(name)}: ${plain(line)}`))
   }
 
   resource(report: ResourceReport): void {
     this.settle()
-    const { outcome, name } = report
+    const { outcome } = report
+    const name = title(report.name)
     if (outcome === 'unchanged' || outcome === 'skipped') {
       if (this.options.verbose)
         this.line(
           this.paint.dim(
-            `  ${outcome === 'skipped' ? '-' : '.'} ${name}${report.reason ? ` (skipped: ${report.reason})` : ''}`,
+            `  ${outcome === 'skipped' ? '-' : '.'} ${name}${report.reason ? ` (skipped: ${title(report.reason)})` : ''}`,
           ),
         )
       return
@@ -72,17 +73,17 @@ export class Terminal implements Handlers {
     if (outcome === 'failed') return this.failed(report)
     if (this.options.quiet) return
     if (outcome === 'unknown')
-      return this.line(`  ${this.paint.cyan('?')} ${name} ${this.paint.dim(report.reason ?? '')}`)
+      return this.line(`  ${this.paint.cyan('?')} ${name} ${this.paint.dim(title(report.reason ?? ''))}`)
     const { symbol, words } = summarize(report.patch ?? [], report.texts !== null && report.texts !== undefined)
     const colour = symbol === '+' ? this.paint.green : symbol === '-' ? this.paint.red : this.paint.yellow
     const took = report.durationMs >= 1000 ? this.paint.dim(` ${duration(report.durationMs)}`) : ''
-    this.line(`  ${colour(symbol)} ${name}${words === '' ? '' : ` ${this.paint.dim(words)}`}${took}`)
+    this.line(`  ${colour(symbol)} ${name}${words === '' ? '' : ` ${this.paint.dim(plain(words))}`}${took}`)
     if (report.texts && symbol !== '-') this.text(report.texts)
   }
 
   warn(message: string): void {
     this.settle()
-    this.line(`  ${this.paint.yellow('warning:')} ${message}`)
+    this.line(`  ${this.paint.yellow('warning:')} ${plain(message)}`)
   }
 
   end(report: RunReport): void {
@@ -94,30 +95,27 @@ export class Terminal implements Handlers {
 
   private failed(report: ResourceReport): void {
     const { failure, name } = report
-    this.line(`  ${this.paint.red('!')} ${name} ${this.paint.red(report.ignored ? 'failed (ignored)' : 'failed')}`)
+    this.line(
+      `  ${this.paint.red('!')} ${title(name)} ${this.paint.red(report.ignored ? 'failed (ignored)' : 'failed')}`,
+    )
     if (failure) this.line(describeFailure(failure, this.paint))
   }
 
   private text(texts: { before: string; after: string }): void {
     if (!this.diff) return
-    const patch = this.diff('before', 'after', texts.before, texts.after, undefined, undefined, { context: 2 })
-    const lines = patch
-      .split('\n')
-      .slice(4)
-      .filter((line) => line !== '' && !line.startsWith('\\'))
+    const lines = texts.before === '' ? added(texts.after) : changed(this.diff, texts)
     const shown = this.options.verbose ? lines : lines.slice(0, longestDiff)
-    for (const line of shown) {
-      const colour = line.startsWith('+')
-        ? this.paint.green
-        : line.startsWith('-')
-          ? this.paint.red
-          : line.startsWith('@@')
-            ? this.paint.cyan
-            : this.paint.dim
-      this.line(`      ${colour(line)}`)
-    }
+    const rows = shown.map((line) => `      ${this.colourOf(line)(plain(line))}`)
     if (shown.length < lines.length)
-      this.line(this.paint.dim(`      … ${lines.length - shown.length} more lines (--verbose shows all)`))
+      rows.push(this.paint.dim(`      … ${lines.length - shown.length} more lines (--verbose shows all)`))
+    // At once: a first run shows tens of thousands of lines.
+    if (rows.length > 0) this.line(rows.join('\n'))
+  }
+
+  private colourOf(line: string): (text: string) => string {
+    if (line.startsWith('+')) return this.paint.green
+    if (line.startsWith('-')) return this.paint.red
+    return line.startsWith('@@') ? this.paint.cyan : this.paint.dim
   }
 
   private line(text: string): void {
@@ -129,7 +127,7 @@ export class Terminal implements Handlers {
     const elapsed = performance.now() - this.current.since
     if (elapsed < 300) return
     this.frame = (this.frame + 1) % frames.length
-    const text = `  ${frames[this.frame]} ${this.current.name} ${duration(elapsed)} ${this.current.line}`
+    const text = `  ${frames[this.frame]} ${title(this.current.name)} ${duration(elapsed)} ${this.current.line}`
     this.options.write(`\r\x1b[K${this.paint.dim(text.slice(0, this.options.width - 1))}`)
     this.shown = true
   }
@@ -141,12 +139,27 @@ export class Terminal implements Handlers {
   }
 }
 
+/** A new file is all additions; to find that out, a diff would take longer than to write the file. */
+function added(text: string): string[] {
+  const lines = text.split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  return lines.map((line) => `+${line}`)
+}
+
+function changed(diff: typeof createPatch, { before, after }: { before: string; after: string }): string[] {
+  return diff('before', 'after', before, after, undefined, undefined, { context: 2 })
+    .split('\n')
+    .slice(4)
+    .filter((line) => line !== '' && !line.startsWith('\\'))
+}
+
 /** What a patch amounts to in a few words: what was made or removed, or the values that change. */
 function summarize(patch: readonly Operation[], hasText: boolean): { symbol: '+' | '~' | '-'; words: string } {
   const kind = patch.find(({ path }) => path === '/kind')
   const value = kind && 'value' in kind ? kind.value : undefined
   if (value === 'absent') return { symbol: '-', words: 'removed' }
-  const rest = patch.filter(({ path }) => !(hasText && path === '/content'))
+  // A digest of what made it act says nothing to a person.
+  const rest = patch.filter(({ path }) => path !== '/cause' && !(hasText && path === '/content'))
   if (kind) return { symbol: '+', words: '' }
   const words = rest.map((operation) => {
     const name = operation.path.slice(1).replaceAll('/', '.')
@@ -162,7 +175,8 @@ function summarize(patch: readonly Operation[], hasText: boolean): { symbol: '+'
 function summary(report: RunReport, paint: ReturnType<typeof picocolors.createColors>): string {
   const { counts, outcome } = report
   const time = `in ${duration(report.durationMs)}`
-  if (outcome === 'unchanged') return `${paint.green('nothing to do')}: ${counts.unchanged} unchanged ${time}`
+  if (outcome === 'unchanged' && counts.failed === 0)
+    return `${paint.green('nothing to do')}: ${counts.unchanged} unchanged ${time}`
   const parts = [
     [counts.changed, 'changed'],
     [counts.planned, 'would change'],
@@ -178,11 +192,11 @@ function summary(report: RunReport, paint: ReturnType<typeof picocolors.createCo
   return text
 }
 
-export function describeFailure(failure: FailureReport, paint: ReturnType<typeof picocolors.createColors>): string {
+function describeFailure(failure: FailureReport, paint: ReturnType<typeof picocolors.createColors>): string {
   const where = failure.source ? ` (${describeLocation(failure.source)})` : ''
-  const lines = [`    ${failure.message}${where}`]
-  for (const line of failure.output?.split('\n') ?? []) lines.push(paint.dim(`    | ${line}`))
-  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${failure.hint}`)
+  const lines = [`    ${plain(failure.message)}${where}`]
+  for (const line of linesOf(failure.output)) lines.push(paint.dim(`    | ${line}`))
+  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${plain(failure.hint)}`)
   return lines.join('\n')
 }
 
@@ -191,17 +205,36 @@ export function describeError(error: ConvergeError, color: boolean): string {
   const paint = picocolors.createColors(color)
   const problems = error instanceof InvalidInput ? error.problems : [error]
   const heads = problems.map((problem) => {
-    const where = problem.source ? `${describeLocation(problem.source)}: ` : ''
-    const lines = [`${paint.red('error:')} ${where}${problem.message}`]
-    for (const line of problem.output?.split('\n') ?? []) lines.push(paint.dim(`  | ${line}`))
-    if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${problem.hint}`)
+    const where = problem.source ? `${plain(describeLocation(problem.source))}: ` : ''
+    const lines = [`${paint.red('error:')} ${where}${plain(problem.message)}`]
+    for (const line of linesOf(problem.output)) lines.push(paint.dim(`  | ${line}`))
+    if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${plain(problem.hint)}`)
     return lines.join('\n')
   })
   return heads.join('\n')
 }
 
+const longestTitle = 140
+
+/** A name on one line; that of a command may be a whole script. */
+function title(text: string): string {
+  const line = plain(text.replace(/\s*[\r\n]\s*/g, ' '))
+  return line.length > longestTitle ? `${line.slice(0, longestTitle - 1)}…` : line
+}
+
+function linesOf(output: string | undefined): string[] {
+  return output?.split(/\r\n|\r|\n/).map(plain) ?? []
+}
+
+/** Text of others as it may be shown: their colours are left out, and what else would steer the terminal is spelt out. */
+function plain(text: string): string {
+  return text
+    .replace(/\x1b\[[0-9;:?]*[ -/]*[@-~]/g, '')
+    .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
 export function duration(ms: number): string {
-  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 10_000) return `${(ms / 1000).toFixed(ms < 1000 ? 2 : 1)} s`
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
 }

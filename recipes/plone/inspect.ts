@@ -5,7 +5,7 @@ import { listReleases } from '../../resources/releases.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
 import type { PloneNode } from '../node.ts'
 import { type Layout, layout } from './layout.ts'
-import { programs } from './programs.ts'
+import { programsOf } from './running.ts'
 import { pythonOf } from './setup.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -28,7 +28,8 @@ export async function inspect(node: PloneNode, role: BuildoutRole, host: HostRea
 
 async function services(node: PloneNode, at: Layout, host: HostReader): Promise<ServiceView[]> {
   const processes = await running(host, at.supervisor.socket)
-  return programs(node, at.role, { deployTo: at.deployTo }).map(({ name }) => {
+  const live = listReleases(host, at.releases, at.current).find((release) => release.current)
+  return programsOf(node, at, live).map(({ name }) => {
     const process = processes?.find((one) => one.group === name)
     if (process)
       return {

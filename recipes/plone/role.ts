@@ -3,7 +3,8 @@ import { type Role, role } from '../../core/compile/recipe.ts'
 import type { PloneNode } from '../node.ts'
 import { deploy } from './deploy.ts'
 import { inspect } from './inspect.ts'
-import { keep, restart, rollback, undeploy } from './lifecycle.ts'
+import { restart, start, stop, undeploy } from './lifecycle.ts'
+import { rollback } from './rollback.ts'
 import { setup } from './setup.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -17,9 +18,9 @@ export function buildoutRole(name: BuildoutRole, doc: string): Role<PloneNode> {
     rebuild: (r, node) => deploy(r, node, name, { pinned: true, always: true }),
     rollback: (r, node) => rollback(r, node, name),
     undeploy: (r, node) => undeploy(r, node, name),
-    start: (r, node) => keep(r, node, name, 'running'),
-    stop: (r, node) => keep(r, node, name, 'stopped'),
-    shutdown: (r, node) => keep(r, node, name, 'stopped'),
+    start: (r, node) => start(r, node, name),
+    stop: (r, node) => stop(r, node, name),
+    shutdown: (r, node) => stop(r, node, name),
     restart: (r, node) => restart(r, node, name),
     inspect: (node, host) => inspect(node, name, host),
   })

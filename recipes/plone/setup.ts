@@ -1,5 +1,6 @@
 /** Setup of a buildout app: packages, account, directories, Python, supervisor. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
 import { archive } from '../../resources/archive.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
@@ -90,14 +91,16 @@ function basePackages(node: PloneNode, at: Layout): string[] {
   ]
 }
 
-function appDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
-  directory(r, { path: at.deployTo, parents: true, mode: '0755', ...at.owner })
-  directory(r, { path: at.releases, mode: '0755', ...at.owner })
-  directory(r, { path: at.shared, mode: '0770', ...at.owner })
-  for (const name of sharedDirectories(node, at))
-    directory(r, { path: `${at.shared}/${name}`, parents: true, mode: '0770', ...at.owner })
-  if (sharedDirectories(node, at).includes('var'))
-    directory(r, { path: `${at.shared}/var/log`, mode: '0770', ...at.owner })
+/** The directories of an app; a deploy makes sure of them too, since links to new ones may come with it. */
+export function appDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): void {
+  const keep = (path: string, mode: string) => {
+    if (!r.has('directory', path)) directory(r, { path, parents: true, mode, ...at.owner, ...guard })
+  }
+  keep(at.deployTo, '0755')
+  keep(at.releases, '0755')
+  keep(at.shared, '0770')
+  const names = sharedDirectories(node, at)
+  for (const name of names.includes('var') ? [...names, 'var/log'] : names) keep(`${at.shared}/${name}`, '0770')
 }
 
 /** Database, blobs and temporary files may be elsewhere: a disk of their own, a mount shared by all hosts. */

@@ -1,5 +1,7 @@
 /** The supervisor that keeps the programs running: the system's for root, one of its own for an ordinary user. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/directory.ts'
 import { service } from '../../resources/service.ts'
 import { supervisord } from '../../resources/supervisord.ts'
@@ -10,12 +12,7 @@ import type { Layout } from './layout.ts'
 
 export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const { supervisor } = at
-  if (at.system) {
-    if (node.facts.init === 'systemd')
-      service(r, { name: 'supervisor', action: 'running', enabled: true, provider: { kind: 'systemd' } })
-    else supervisord(r, { config: supervisor.config, socket: supervisor.socket, program: supervisor.program })
-    return
-  }
+  if (at.system) return keepRunning(r, node, at, {})
   for (const path of [
     supervisor.confDir,
     supervisor.logDir,
@@ -36,7 +33,22 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Lay
     variables: { ...supervisor },
     mode: '0600',
   })
-  supervisord(r, { config: supervisor.config, socket: supervisor.socket, program: supervisor.program })
+  keepRunning(r, node, at, {})
+}
+
+/** Brings up the supervisor that setup has made: programs cannot be started without it. */
+export function supervisorRuns(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  const { config } = at.supervisor
+  const check = (host: HostReader) => host.stat(config) !== null
+  keepRunning(r, node, at, { onlyIf: { description: 'supervisor is set up', check } })
+}
+
+function keepRunning(r: Recipe<PloneNode>, { facts }: PloneNode, at: Layout, guard: CommonOptions): void {
+  const { config, socket, program } = at.supervisor
+  const system = at.system && facts.init === 'systemd'
+  if (r.has(system ? 'service' : 'supervisord', system ? 'supervisor' : socket)) return
+  if (system) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
+  else supervisord(r, { config, socket, program, ...guard })
 }
 
 function directoryOf(path: string): string {

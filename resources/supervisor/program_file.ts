@@ -40,6 +40,11 @@ export function writtenByConverge(text: string | null): boolean {
   return text?.startsWith(header) ?? false
 }
 
+/** Whether the program of such a text is started in the directory. */
+export function startsIn(text: string | null, directory: string): boolean {
+  return text?.split('\n').includes(`directory=${literal(directory)}`) ?? false
+}
+
 export function renderProgram(program: Program): string {
   const listener = program.type === 'eventlistener'
   const environment = Object.keys(program.environment)

@@ -31,6 +31,7 @@ const stack = (status: string) => ({
 function site(t: Test) {
   const directory = scratch(t)
   writeFileSync(join(directory, 'stack.json'), JSON.stringify(stack('online')))
+  mkdirSync(join(directory, 'etc'))
   const recipes = join(directory, 'recipes')
   cpSync(example, recipes, { recursive: true })
   const at = (...parts: string[]) => join(directory, ...parts)
@@ -172,7 +173,16 @@ t.test('a mistake in a recipe is told at its own line', async (t) => {
   t.match(invalid.stderr, 'template has no prop ownr\n  hint: did you mean owner?')
   t.match(invalid.stderr, 'template: prop mode: a mode as four octal digits, e.g. \'0640\' (got "644")')
 
-  edit('status_page.ts', (text) => text.replace("mode: '644', ownr: 'root'", 'mode: '))
+  edit('status_page.ts', (text) => text.replace("mode: '644', ownr: 'root'", "mode: JSON.parse('{')"))
+  const thrown = run(['plan', '--role', 'status-page'])
+  t.not(thrown.status, 0)
+  t.match(
+    thrown.stderr,
+    new RegExp(`${join(recipes, 'status_page.ts')}:\\d+:\\d+: .*SyntaxError`),
+    'also where it throws',
+  )
+
+  edit('status_page.ts', (text) => text.replace("mode: JSON.parse('{')", 'mode: '))
   const broken = run(['plan', '--role', 'status-page'])
   t.equal(broken.status, 2)
   t.match(broken.stderr, new RegExp(`^error: ${join(recipes, 'status_page.ts')}:\\d+:\\d+: Unexpected`, 'm'))

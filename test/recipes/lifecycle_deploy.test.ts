@@ -1,26 +1,9 @@
 /** Deploys and configures: the four cases of the documents, what a failing build or client leaves, and what each restarts. */
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
-import { FakeHost, type FakeHostOptions, siteAttributes } from '../support/fake_host.ts'
+import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import type { NodeJson } from '../support/golden.ts'
 import { changed, nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
-
-/** A host that went the whole way; attributes of the clients and of the app over the usual ones. */
-async function deployed(site: NodeJson = {}, app: NodeJson = {}, options: FakeHostOptions = {}): Promise<FakeHost> {
-  const host = new FakeHost(options)
-  set(host, site, app)
-  await host.run()
-  return host
-}
-
-function set(host: FakeHost, site: NodeJson, app: NodeJson = {}): void {
-  const base = siteAttributes(host.remote.url) as { plone_instances: NodeJson; deploy: Record<string, NodeJson> }
-  host.attributes = {
-    ...base,
-    plone_instances: { ...base.plone_instances, ...site },
-    deploy: { ...base.deploy, site: { ...base.deploy.site, ...app } },
-  }
-}
 
 const ids = (host: FakeHost) => host.releases().map(({ id }) => id.slice(0, 6))
 const pids = (host: FakeHost) => Object.values(host.processes()).map(({ pid }) => pid)

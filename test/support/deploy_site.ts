@@ -197,7 +197,8 @@ export class DeploySite {
     }
     fs.writeFileSync(this.file, JSON.stringify(merge(merge(own, this.json), options.json ?? {})))
     const where = ['--role', roles.join(','), '--json', this.file, '--prefix', this.prefix, '--config-dir', this.home]
-    const command = [...through, process.execPath, this.program, ...args, ...where]
+    // The test runner would load itself into every Node it sees started, and write into the project as this account.
+    const command = ['env', '-u', 'NODE_OPTIONS', ...through, process.execPath, this.program, ...args, ...where]
     return new Run(this.spawn(command, { stdio: ['ignore', 'pipe', 'pipe'] }, environment))
   }
 
@@ -275,13 +276,13 @@ export class DeploySite {
     return spawnSync('crontab', ['-l'], { ...this.identity(), encoding: 'utf8' }).stdout
   }
 
-  /** Pids of what runs for the site. */
-  processes(): number[] {
+  /** Pids of what runs for the site, or of those with the text in their command. */
+  processes(text = ''): number[] {
     return fs.readdirSync('/proc').flatMap((pid) => {
       if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return []
       try {
         const command = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-        return command.includes(`${this.prefix}/`) ? [Number(pid)] : []
+        return command.includes(`${this.prefix}/`) && command.includes(text) ? [Number(pid)] : []
       } catch (error) {
         if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
         throw error

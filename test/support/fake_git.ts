@@ -39,6 +39,15 @@ export class FakeRemote {
     return commit
   }
 
+  /** Another one with all that was pushed so far. */
+  fork(): FakeRemote {
+    const copy = new FakeRemote()
+    for (const [commit, files] of this.commits) copy.commits.set(commit, files)
+    for (const [branch, commit] of this.branches) copy.branches.set(branch, commit)
+    copy.reachable = this.reachable
+    return copy
+  }
+
   /** Moves a branch to a commit that is there. */
   move(commit: string, branch = 'main'): void {
     this.branches.set(branch, commit)

@@ -61,6 +61,8 @@ export interface FakeHostOptions {
   readonly init?: Facts['init']
   readonly roles?: readonly string[]
   readonly attributes?: NodeJson
+  /** By URL. */
+  readonly downloads?: Readonly<Record<string, string>>
 }
 
 export interface RunOptions {
@@ -121,6 +123,7 @@ export class FakeHost {
   private virtualOptions(): VirtualOptions {
     return {
       ...(this.options.user === 'jane' ? { self: jane } : {}),
+      downloads: this.options.downloads,
       commands: (argv, options) => this.command(argv, options),
       requests: (options, host) => this.supervisor.requests(options, host),
       beforeChange: (_, what) => this.happens(what),
@@ -164,7 +167,7 @@ export class FakeHost {
 
   /** The same host once more, with all that is on it and runs on it; what happens to one does not happen to the other. */
   clone(): FakeHost {
-    const copy = new FakeHost(this.options, this.remote)
+    const copy = new FakeHost(this.options, this.remote.fork())
     const { machine } = copy
     for (const [path, { kind, mode, owner, group, content }] of Object.entries(this.tree())) {
       machine.given(path, kind === 'directory' ? null : kind === 'link' ? { link: content } : content, mode)
@@ -214,7 +217,8 @@ export class FakeHost {
 
   private behaviour(name: string, { config, startedIn }: Taken): Behaviour {
     const own = this.programs[name] ?? {}
-    const [, program = '', client] = /^command=(\S+?(?:client(\d+))?)(?: |$)/m.exec(config) ?? []
+    const client = /-client(\d+)$/.exec(name)?.[1]
+    const program = /^command=(\S+)/m.exec(config)?.[1] ?? ''
     const missing = program !== '' && this.machine.stat(program) === null ? { fault: 20 } : {}
     if (client === undefined) return { ...missing, ...own }
     // A commit can bring a client that does not come up.
@@ -246,7 +250,8 @@ export class FakeHost {
 
   private build(args: readonly string[], { cwd = '' }: CommandOptions, working: Working): Partial<CommandResult> {
     const current = cwd.replace(/\/releases\/[^/]*$/, '/current')
-    if (this.machine.readLink(current) === cwd) throw new Error(`${cwd} is live, and is built in`)
+    if (this.machine.lstat(current)?.kind === 'link' && this.machine.readLink(current) === cwd)
+      throw new Error(`${cwd} is live, and is built in`)
     const shared = cwd.replace(/\/releases\/[^/]*$/, '/shared')
     return buildout(args, cwd, { ...working, shared, failure: this.buildFailure })
   }
@@ -358,5 +363,26 @@ export function siteAttributes(url: string): NodeJson {
     plone_instances: { app_name: 'site', instance_count: 2 },
     plone_zeoserver: { app_name: 'zeo' },
     deploy: { site: { scm }, zeo: { scm } },
+  }
+}
+
+/** A host that went the whole way; attributes of the clients and of the app over the usual ones. */
+export async function deployed(
+  site: NodeJson = {},
+  app: NodeJson = {},
+  options: FakeHostOptions = {},
+): Promise<FakeHost> {
+  const host = new FakeHost(options)
+  set(host, site, app)
+  await host.run()
+  return host
+}
+
+export function set(host: FakeHost, site: NodeJson, app: NodeJson = {}): void {
+  const base = siteAttributes(host.remote.url) as { plone_instances: NodeJson; deploy: Record<string, NodeJson> }
+  host.attributes = {
+    ...base,
+    plone_instances: { ...base.plone_instances, ...site },
+    deploy: { ...base.deploy, site: { ...base.deploy.site, ...app } },
   }
 }

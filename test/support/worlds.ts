@@ -1,8 +1,10 @@
 /** Generated recipes and generated hosts to run them on, for properties of the engine. */
+import { chmodSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { z } from 'zod'
 import { compile, type Plan } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { type Reference, Unknown, under } from '../../core/model/reference.ts'
 import { type Check, type CommonOptions, defineResource, type Handle } from '../../core/model/resource.ts'
@@ -17,15 +19,15 @@ const later = defineResource(
   {
     type: 'later',
     doc: 'A directory with a number of its own.',
-    examples: [{}],
+    examples: [{ root: '/srv' }],
     key: () => 'one',
-    props: z.strictObject({}),
+    props: z.strictObject({ root: z.string() }),
     state: z.strictObject({ path: z.string().nullable() }),
   },
   {
-    read: (host) => ({ path: host.list('/srv').find((name) => name === 'n42') ? '/srv/n42' : null }),
+    read: (host, { root }) => ({ path: host.lstat(`${root}/n42`) === null ? null : `${root}/n42` }),
     desired: (_, now) => ({ path: now.path ?? 'made' }),
-    apply: (host) => host.makeDirectory('/srv/n42'),
+    apply: (host, { root }) => host.makeDirectory(`${root}/n42`),
     predict: () => undefined,
     fingerprint: (_, { path }) => (path === 'made' ? new Unknown('later one') : path),
     outputs: (_, { path }) => ({ path: path?.startsWith('/') ? path : (new Unknown('later one') as never as string) }),
@@ -83,7 +85,7 @@ const specs = fc.array(fc.tuple(kinds, optionsOf), { minLength: 1, maxLength: 10
 export type Specs = typeof specs extends fc.Arbitrary<infer T> ? T : never
 
 /** Declares what a spec says; a place already taken is left to the one who has it. */
-export function planFor(list: Specs): Plan {
+export function planFor(list: Specs, root = '/srv'): Plan {
   const handles: Handle[] = []
   const paths: string[] = []
   // What goes behind a link before the recipe turns it elsewhere would go elsewhere in the next run.
@@ -94,22 +96,30 @@ export function planFor(list: Specs): Plan {
       : [spec, options],
   )
   const deploy = (r: Recipe<unknown>) => {
-    for (const [index, spec] of stable.entries()) declare(r, spec, index, handles, paths)
+    for (const [index, spec] of stable.entries()) declare(r, spec, { index, root, handles, paths })
   }
   return compile([role<unknown>('generated', { deploy })], ['deploy'], {})
 }
 
-function declare(
-  r: Recipe<unknown>,
-  [spec, given]: Specs[number],
-  index: number,
-  handles: Handle[],
-  paths: string[],
-): void {
+interface Declaring {
+  readonly index: number
+  readonly root: string
+  readonly handles: Handle[]
+  readonly paths: string[]
+}
+
+/** Generated paths lie below /srv; on a real machine below a directory of the test. */
+function at(root: string, path: string): string {
+  return path.startsWith('/srv') ? root + path.slice(4) : path
+}
+
+function declare(r: Recipe<unknown>, [spec, given]: Specs[number], { index, root, handles, paths }: Declaring): void {
   const options = optionsFor(given, handles, paths)
-  const one = r.has('later', 'one') ? ({ path: { ...later(r, {}).path } } as { path: Reference<string> }) : undefined
+  const one = r.has('later', 'one')
+    ? ({ path: { ...later(r, { root }).path } } as { path: Reference<string> })
+    : undefined
   const inside = (name: string, where: (typeof places)[number]) =>
-    where !== 'later' ? `${where}/${name}` : one ? under(one.path, name) : `/srv/${name}`
+    where !== 'later' ? `${at(root, where)}/${name}` : one ? under(one.path, name) : `${root}/${name}`
   const remember = (path: string | Reference<string>, handle: Handle) => {
     handles.push(handle)
     if (typeof path === 'string') paths.push(path)
@@ -142,22 +152,29 @@ function declare(
       return remember(path, directory(r, { path, mode: spec.mode, parents: spec.parents, ...options }))
     }
     case 'base':
-      if (r.has('directory', `/srv/${spec.name}`)) return
-      return remember(`/srv/${spec.name}`, directory(r, { path: `/srv/${spec.name}`, mode: spec.mode, ...options }))
+      if (r.has('directory', `${root}/${spec.name}`)) return
+      return remember(
+        `${root}/${spec.name}`,
+        directory(r, { path: `${root}/${spec.name}`, mode: spec.mode, ...options }),
+      )
     case 'gone':
-      if (r.has('directory', `/srv/${spec.name}`)) return
-      return remember(`/srv/${spec.name}`, directory(r, { path: `/srv/${spec.name}`, absent: true, ...options }))
+      if (r.has('directory', `${root}/${spec.name}`)) return
+      return remember(`${root}/${spec.name}`, directory(r, { path: `${root}/${spec.name}`, absent: true, ...options }))
     case 'symlink': {
-      const path = spec.name === 'own' ? `/srv/k${index}` : `/srv/${spec.name}`
+      const path = spec.name === 'own' ? `${root}/k${index}` : `${root}/${spec.name}`
       if (r.has('symlink', path)) return
       return remember(
         path,
-        symlink(r, { path, target: spec.target === 'later' ? (one?.path ?? 't0') : spec.target, ...options }),
+        symlink(r, {
+          path,
+          target: at(root, spec.target) === 'later' ? (one?.path ?? 't0') : at(root, spec.target),
+          ...options,
+        }),
       )
     }
     case 'make': {
-      const creates = `/srv/${spec.name}${spec.deep ? '/deep' : ''}`
-      if (['', '/deep'].some((end) => r.has('execute', `make /srv/${spec.name}${end}`))) return
+      const creates = `${root}/${spec.name}${spec.deep ? '/deep' : ''}`
+      if (['', '/deep'].some((end) => r.has('execute', `make ${root}/${spec.name}${end}`))) return
       return remember(creates, execute(r, { command: ['make', creates], creates, ...options }))
     }
     case 'note':
@@ -165,7 +182,7 @@ function declare(
       return
     case 'later':
       // Its path is nobody's to know beforehand.
-      if (!r.has('later', 'one')) handles.push(later(r, {}))
+      if (!r.has('later', 'one')) handles.push(later(r, { root }))
   }
 }
 
@@ -200,8 +217,12 @@ const innerEntry = entryWith('/srv/none', '/srv/t0/f1')
 const noLink = entry.filter((one) => one === null || one === 'directory' || !('link' in one))
 const numbers = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 /** What is there from the start: directories first, then what lies in them. */
-const states = fc.record({
-  bases: fc.record(Object.fromEntries(['t0', 't1', 'x0', 'x1', 'g0', 'g1'].map((name) => [name, noLink]))),
+const states: fc.Arbitrary<State> = fc.record({
+  bases: fc.record({
+    ...Object.fromEntries(['t0', 't1', 'g0', 'g1'].map((name) => [name, noLink])),
+    // A command that fails is nothing a plan could know.
+    ...Object.fromEntries(['x0', 'x1'].map((name) => [name, fc.constantFrom<Entry>(null, 'directory')])),
+  }),
   links: fc.record(Object.fromEntries(['l0', ...numbers.map((n) => `k${n}`)].map((name) => [name, entry]))),
   inner: fc.dictionary(
     fc.constantFrom(
@@ -212,7 +233,12 @@ const states = fc.record({
   ),
   made: fc.boolean(),
 })
-export type State = typeof states extends fc.Arbitrary<infer T> ? T : never
+export interface State {
+  readonly bases: Readonly<Record<string, Entry>>
+  readonly links: Readonly<Record<string, Entry>>
+  readonly inner: Readonly<Record<string, Entry>>
+  readonly made: boolean
+}
 
 export const worlds = fc.record({ specs, state: states })
 
@@ -222,27 +248,52 @@ const commands: CommandHandler = ([program, path = ''], _, host) => {
   return {}
 }
 
-export function hostFor({ bases, links, inner, made }: State, options: VirtualOptions = {}): VirtualHost {
+export function hostFor(state: State, options: VirtualOptions = {}, root = '/srv'): VirtualHost {
   const host = new VirtualHost({ ...options, commands })
-  const give = (path: string, one: Entry) => {
-    const parent = path.slice(0, path.lastIndexOf('/'))
-    if (one === null || host.lstat(path) !== null || host.lstat(parent)?.kind !== 'directory') return
-    if (one === 'directory') host.given(path, null)
-    else if ('link' in one) host.given(path, one)
-    else host.given(path, one.file, one.mode)
+  host.given(root, null)
+  for (const [path, one] of entriesOf(state, (path) => host.lstat(at(root, path)))) {
+    if (one === 'directory') host.given(at(root, path), null)
+    else if ('link' in one) host.given(at(root, path), { link: at(root, one.link) })
+    else host.given(at(root, path), one.file, one.mode)
   }
-  for (const [name, one] of Object.entries(bases)) give(`/srv/${name}`, one)
-  for (const [name, one] of Object.entries(links)) give(`/srv/${name}`, one)
-  for (const [path, one] of Object.entries(inner)) give(`/srv${path}`, one)
-  if (made) host.given('/srv/n42', null)
   return host
 }
 
+/** The same on a real machine, below a directory made for it. */
+export function layOut(state: State, root: string): void {
+  const stat = (path: string) => {
+    const found = lstatSync(at(root, path), { throwIfNoEntry: false })
+    return found ? { kind: found.isDirectory() ? 'directory' : 'other' } : null
+  }
+  for (const [path, one] of entriesOf(state, stat)) {
+    if (one === 'directory') mkdirSync(at(root, path), { mode: 0o755 })
+    else if ('link' in one) symlinkSync(at(root, one.link), at(root, path))
+    else {
+      writeFileSync(at(root, path), one.file)
+      chmodSync(at(root, path), Number.parseInt(one.mode, 8))
+    }
+  }
+}
+
+/** What is to be there, each directory before what lies in it; without what would lie in none. */
+function* entriesOf(
+  { bases, links, inner, made }: State,
+  stat: (path: string) => { kind: string } | null,
+): Generator<[string, Exclude<Entry, null>]> {
+  const all = [...Object.entries(bases), ...Object.entries(links)].map(([name, one]) => [`/srv/${name}`, one] as const)
+  const below = Object.entries(inner).map(([path, one]) => [`/srv${path}`, one] as const)
+  for (const [path, one] of [...all, ...below, ['/srv/n42', made ? 'directory' : null] as const]) {
+    const parent = path.slice(0, path.lastIndexOf('/'))
+    if (one !== null && stat(parent)?.kind === 'directory' && stat(path) === null) yield [path, one]
+  }
+}
+
 /** All files of a host below a directory, as a text to compare. */
-export function dump(host: VirtualHost, path = '/srv'): string[] {
+export function dump(host: HostReader, path = '/srv'): string[] {
   const stat = host.lstat(path)
   if (stat === null) return []
   const own = stat.kind === 'file' ? host.readText(path) : stat.kind === 'link' ? host.readLink(path) : ''
-  const below = stat.kind === 'directory' ? host.list(path).flatMap((name) => dump(host, `${path}/${name}`)) : []
-  return [`${path} ${stat.kind} ${stat.kind === 'link' ? '' : stat.mode} ${JSON.stringify(own)}`, ...below]
+  const names = stat.kind === 'directory' ? host.list(path) : []
+  const line = `${path} ${stat.kind} ${stat.kind === 'link' ? '' : stat.mode} ${JSON.stringify(own)}`
+  return [line, ...names.flatMap((name) => dump(host, `${path}/${name}`))]
 }

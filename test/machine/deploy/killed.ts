@@ -53,7 +53,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   await killAt(t, site, 'while the environment is made', applying(/^virtualenv .*zeoserver/), [])
   await killAt(t, site, 'while the first eggs come', progress(/^buildout .*zeoserver/, /^Got (?!ZEO)\w/), [])
   t.equal(site.live('zeoserver'), null)
-  await until(() => site.processes().length === 0, 'the build ends with the run')
+  await until(() => site.processes('bin/buildout').length === 0, 'the build ends with the run')
 }
 
 export async function everywhere(t: Test, site: DeploySite): Promise<void> {

@@ -78,7 +78,7 @@ t.test('anything else is refused', async (t) => {
     t.throws(() => decodeAnswer(text), { code: 'SUPERVISOR_ANSWER', message: /no XML-RPC/ }, text.slice(0, 60))
 })
 
-t.test('what Python would write is read back', async (t) => {
+t.test('what Python would write is read back', async () => {
   const write = (value: Value): string => {
     if (typeof value === 'string')
       return `<value><string>${value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')}</string></value>`

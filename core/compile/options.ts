@@ -1,0 +1,60 @@
+/** Checks what every resource takes beside its own props: esbuild takes the types out of a recipe without looking at them. */
+import { ConvergeError } from '../model/errors.ts'
+import type { CommonOptions } from '../model/resource.ts'
+import { Duration } from '../model/units.ts'
+
+const isHandle = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false
+  const { resource } = value as { resource?: { type?: unknown; key?: unknown } }
+  return typeof resource?.type === 'string' && typeof resource.key === 'string'
+}
+
+const isGuard = (value: unknown): boolean =>
+  typeof value === 'boolean' ||
+  (typeof value === 'object' && value !== null && 'check' in value && typeof value.check === 'function')
+
+interface Rule {
+  readonly fits: (value: unknown) => boolean
+  readonly wanted: string
+}
+
+const flag: Rule = { fits: (value) => typeof value === 'boolean', wanted: 'true or false' }
+const time: Rule = { fits: (value) => value instanceof Duration, wanted: 'a duration, such as seconds(60)' }
+const guard: Rule = {
+  fits: isGuard,
+  wanted: "true or false, or a check: { description: 'words', check: (host) => true or false }",
+}
+
+const rules: { readonly [K in keyof CommonOptions]-?: Rule } = {
+  when: {
+    fits: (value) => Array.isArray(value) && value.length > 0 && value.every(isHandle),
+    wanted: 'a list of what declaring resources has given: when: [config]',
+  },
+  after: {
+    fits: (value) => (Array.isArray(value) ? value.every(isHandle) : isHandle(value)),
+    wanted: 'what declaring a resource has given, or a list of such',
+  },
+  onlyIf: guard,
+  notIf: guard,
+  retries: { fits: (value) => Number.isInteger(value) && Number(value) >= 0, wanted: 'a whole number from 0 up' },
+  retryDelay: time,
+  timeout: time,
+  ignoreFailure: flag,
+  sensitive: flag,
+}
+
+/** One problem for each option that is not what it should be. */
+export function optionProblems(type: string, options: CommonOptions): ConvergeError[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    const rule = rules[name as keyof CommonOptions]
+    if (rule.fits(value)) return []
+    return new ConvergeError(`${type}: ${name}: expected ${rule.wanted}`, {
+      code: 'INVALID_OPTION',
+      hint:
+        Array.isArray(value) && value.includes(undefined)
+          ? 'one of the list is undefined: it was not declared in this run'
+          : undefined,
+      usage: true,
+    })
+  })
+}

@@ -1,0 +1,71 @@
+/** Going back to another release, and staying there. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { file } from '../../resources/file.ts'
+import { type Release, rollbackTarget } from '../../resources/releases.ts'
+import { symlink } from '../../resources/symlink.ts'
+import type { PloneNode } from '../node.ts'
+import { type Layout, layout } from './layout.ts'
+import { programsOf, releasesOf, run } from './running.ts'
+import type { BuildoutRole } from './types.ts'
+
+/**
+ * Makes another complete release current: the one before, or the one named, older or newer. One that was interrupted is
+ * finished, and does not go back further.
+ * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
+ */
+export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
+  const at = layout(node, role)
+  const { to } = node.run.options
+  const releases = releasesOf(node, at)
+  const left = releases.find((release) => release.current)
+  const begun = left !== undefined && node.run.host?.readLink(begunPath(at)) === left.id ? left.id : undefined
+  const target = rollbackTarget(releases, typeof to === 'string' ? to : begun)
+  if (!target.current) {
+    // Forward, nothing is to be kept from coming back.
+    const back = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)
+    hold(r, at, back ? inputsOf(left) : null)
+    symlink(r, { path: begunPath(at), target: target.id, ...at.owner })
+  }
+  stay(r, node, at, target)
+  rollbackIsOver(r, at)
+}
+
+/** Makes a release live with the programs it had, or keeps it so. */
+export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
+  const current = symlink(r, { path: at.current, target: release.path, ...at.owner })
+  run(r, node, at, programsOf(node, at, release), { when: [current] })
+}
+
+/** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */
+function begunPath(at: Layout): string {
+  return `${at.releases}/.rolling-back`
+}
+
+export function rollbackIsOver(r: Recipe<PloneNode>, at: Layout): void {
+  file(r, { path: begunPath(at), absent: true })
+}
+
+/**
+ * Remembers the configuration that a rollback went back from, so that the next configure does not bring it back by
+ * itself; null forgets it.
+ */
+export function hold(r: Recipe<PloneNode>, at: Layout, inputs: string | null): void {
+  const content = inputs === null ? { absent: true } : { content: `${inputs}\n`, mode: '0644' }
+  file(r, { path: holdPath(at), ...content, ...(inputs === null ? {} : at.owner) })
+}
+
+function holdPath(at: Layout): string {
+  return `${at.releases}/.held`
+}
+
+/** Whether the host was rolled back from this very configuration. */
+export function isHeld(node: PloneNode, at: Layout, inputs: string): boolean {
+  return node.run.host?.readText(holdPath(at))?.trim() === inputs
+}
+
+/** Digest of the configuration a release was built with; null where it is not known. */
+function inputsOf({ record }: Release): string | null {
+  return typeof record === 'object' && record !== null && 'inputs' in record && typeof record.inputs === 'string'
+    ? record.inputs
+    : null
+}

@@ -1,0 +1,134 @@
+/** What runs of a buildout app: the programs in supervisord, those of a release, and their restart. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Check, CommonOptions } from '../../core/model/resource.ts'
+import { seconds } from '../../core/model/units.ts'
+import { listReleases, type Release } from '../../resources/releases.ts'
+import { service_restart } from '../../resources/service_restart.ts'
+import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
+import { supervisor_program } from '../../resources/supervisor_program.ts'
+import type { PloneNode } from '../node.ts'
+import type { Layout } from './layout.ts'
+import { type Program, programs } from './programs.ts'
+import { supervisorRuns } from './supervisor.ts'
+
+/** The programs' configuration, and their restart when it, or the release, has changed. */
+export function run(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: Layout,
+  wanted: readonly Program[],
+  options: CommonOptions & { readonly force?: string },
+): void {
+  const { when, force, ...guard } = options
+  const { supervisor } = at
+  // After a crash, or where nothing starts it with the machine.
+  supervisorRuns(r, node, at)
+  const declared = wanted.map((one) => {
+    const { name, command, directory, environment, type, events } = one
+    const program = supervisor_program(r, {
+      name,
+      command,
+      directory,
+      environment: { ...homeOf(at), ...environment },
+      type,
+      events,
+      confDir: supervisor.confDir,
+      logDir: supervisor.logDir,
+      socket: supervisor.socket,
+      // Zope ends the requests it is in for INT, and cuts them off for TERM.
+      stopSignal: one.port === undefined ? 'TERM' : 'INT',
+      stopWait: seconds(60),
+      ...(at.account.user === undefined ? {} : { user: at.account.user }),
+      ...guard,
+    })
+    return { one, program }
+  })
+  cleanUp(
+    r,
+    node,
+    at,
+    wanted.map(({ name }) => name),
+    guard,
+  )
+  service_restart(r, {
+    provider: { kind: 'supervisor', socket: supervisor.socket },
+    services: declared.map(({ one, program }) => ({
+      name: one.name,
+      configuration: program.digest,
+      log: `${supervisor.logDir}/${one.name}.log`,
+      delay: one.delay,
+      ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
+    })),
+    deadline: seconds(node.converge.readiness.deadline_seconds),
+    ...(when ? { when } : {}),
+    ...(force ? { force } : {}),
+    ...guard,
+  })
+}
+
+function readiness(node: PloneNode, port: number) {
+  const { path, status, warm_paths } = node.converge.readiness
+  return { port, path, statusMin: status.min, statusMax: status.max, warmPaths: warm_paths }
+}
+
+/** Takes the app's programs out of supervisord, but for those to keep. */
+export function cleanUp(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: Layout,
+  keep: readonly string[],
+  guard: CommonOptions = {},
+): void {
+  const { confDir, socket } = at.supervisor
+  const others = Object.keys(node.deploy).filter((name) => name !== at.app)
+  supervisor_cleanup(r, { app: at.app, keep, others, directory: at.current, confDir, socket, ...guard })
+}
+
+/** A supervisord of root gives its programs root's HOME. */
+function homeOf({ account, own }: Layout): Record<string, string> {
+  if (account.user === undefined) return {}
+  return { HOME: own.home ?? `/home/${account.user}`, USER: account.user }
+}
+
+/** True once a first deploy has succeeded: before that there is nothing to adapt, to start or to restart. */
+export function deployed(at: Layout): Check {
+  return { description: `${at.app} was deployed before`, check: (host) => host.stat(at.current) !== null }
+}
+
+export function releasesOf(node: PloneNode, at: Layout): readonly Release[] {
+  const { host } = node.run
+  return host === null ? [] : listReleases(host, at.releases, at.current)
+}
+
+/** A program as it is kept with its release, so that going back brings it back too; when it restarts is not of the release. */
+type RecordedProgram = Omit<Program, 'delay' | 'port' | 'environment' | 'events'> & {
+  readonly environment: { readonly [name: string]: string }
+  readonly events: string[]
+  readonly port: number | null
+}
+
+export function recorded({ delay: _, environment, events, port, ...program }: Program): RecordedProgram {
+  return { ...program, environment: { ...environment }, events: [...events], port: port ?? null }
+}
+
+/** The programs of a release: its own where it has them recorded, else those the attributes ask for. */
+export function programsOf(node: PloneNode, at: Layout, release: Release | undefined): readonly Program[] {
+  const asked = programs(node, at.role, { deployTo: at.deployTo })
+  const record = release?.record
+  if (typeof record !== 'object' || record === null || !('programs' in record) || !Array.isArray(record.programs))
+    return asked
+  return (record.programs as RecordedProgram[]).map(({ port, ...program }) => ({
+    ...program,
+    delay: asked.find(({ name }) => name === program.name)?.delay ?? seconds(0),
+    ...(port === null ? {} : { port }),
+  }))
+}
+
+/** What runs now is what belongs to the live release. */
+export function currentPrograms(node: PloneNode, at: Layout): readonly Program[] {
+  return programsOf(
+    node,
+    at,
+    releasesOf(node, at).find((release) => release.current),
+  )
+}

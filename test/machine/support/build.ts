@@ -1,0 +1,10 @@
+/** A run of its own that a test can kill: builds what its arguments say. */
+import { compile } from '../../../core/compile/compile.ts'
+import { role } from '../../../core/compile/recipe.ts'
+import { converge } from '../../../core/converge/engine.ts'
+import { LocalHost } from '../../../core/host/local.ts'
+import { buildout } from '../../../resources/buildout.ts'
+
+const [, , state = '', props = ''] = process.argv
+const plan = compile([role<unknown>('t', { deploy: (r) => void buildout(r, JSON.parse(props)) })], ['deploy'], {})
+await converge(plan, new LocalHost(state), { id: 'killed', mode: 'run' })

@@ -1,0 +1,131 @@
+/** A supervisord of a test's own, and three small servers for it to run. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import type { Test } from 'tap'
+import { compile, type Plan } from '../../../core/compile/compile.ts'
+import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { converge } from '../../../core/converge/engine.ts'
+import { LocalHost } from '../../../core/host/local.ts'
+import { seconds } from '../../../core/model/units.ts'
+import type { RunReport } from '../../../core/report/events.ts'
+import { file } from '../../../resources/file.ts'
+import { service_restart } from '../../../resources/service_restart.ts'
+import { Supervisor } from '../../../resources/supervisor/client.ts'
+import { supervisor_program } from '../../../resources/supervisor_program.ts'
+import { supervisord } from '../../../resources/supervisord.ts'
+import { failureOf } from '../../support/contract.ts'
+import { freePort, scratch } from '../../support/machine.ts'
+
+/** Another release can be tried with CONVERGE_TEST_SUPERVISORD. */
+export const program = process.env.CONVERGE_TEST_SUPERVISORD ?? '/usr/bin/supervisord'
+/** For the run as an ordinary user what has nothing to do with accounts need not be seen twice. */
+export const brief = { skip: process.env.CONVERGE_TEST_BRIEF !== undefined }
+
+/** Answers HTTP with what it was started with; slow, dying or clinging to its port as its environment says. */
+const server = `
+import http.server, os, signal, sys, time
+print('starting', os.environ['NAME'], os.environ.get('GREETING'), flush=True)
+if os.environ.get('DIES'):
+    time.sleep(float(os.environ['DIES']))
+    print('dying:', 'no database', flush=True)
+    sys.exit(3)
+def stop(*_):
+    print('stopping', flush=True)
+    time.sleep(float(os.environ.get('STOPS_IN', '0')))
+    if os.environ.get('CLINGS') and os.fork() == 0:
+        os.setsid()
+        time.sleep(float(os.environ['CLINGS']))
+    os._exit(0)
+signal.signal(signal.SIGTERM, stop)
+time.sleep(float(os.environ.get('STARTS_IN', '0')))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with open(os.environ['SEEN'], 'a') as seen: seen.write(os.environ['NAME'] + ' ' + self.path + '\\n')
+        self.send_response(int(os.environ.get('STATUS', '200')))
+        self.end_headers()
+        self.wfile.write((os.environ['NAME'] + ' ' + os.environ.get('GREETING', '') + ' ' + str(os.getpid())).encode())
+    def log_message(self, *_): pass
+class Server(http.server.HTTPServer):
+    allow_reuse_address = True
+Server(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
+`
+
+export interface Site {
+  readonly directory: string
+  readonly socket: string
+  readonly confDir: string
+  readonly config: string
+  readonly ports: readonly number[]
+  readonly host: LocalHost
+  readonly supervisor: Supervisor
+}
+
+export const names = ['c1', 'c2', 'c3']
+
+export async function siteOf(t: Test): Promise<Site> {
+  const directory = scratch(t)
+  const [socket, confDir, config] = [`${directory}/s.sock`, `${directory}/conf`, `${directory}/supervisord.conf`]
+  mkdirSync(confDir)
+  mkdirSync(`${directory}/log`)
+  writeFileSync(`${directory}/server.py`, server)
+  writeFileSync(
+    config,
+    `[unix_http_server]\nfile=${socket}\n[supervisord]\nlogfile=${directory}/log/supervisord.log\npidfile=${directory}/s.pid\nchildlogdir=${directory}/log\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n[include]\nfiles=${confDir}/*.conf\n`,
+  )
+  const host = new LocalHost(`${directory}/state`)
+  const ports = [await freePort(), await freePort(), await freePort()]
+  const site = { directory, socket, confDir, config, ports, host, supervisor: new Supervisor(host, socket) }
+  const own = (action: 'running' | 'stopped') => run(site, (r) => supervisord(r, { config, socket, program, action }))
+  t.teardown(async () => void (await own('stopped')))
+  t.strictSame(failureOf(await own('running')), undefined, 'supervisord starts')
+  return site
+}
+
+export function planOf(declare: (r: Recipe<unknown>) => unknown): Plan {
+  return compile([role<unknown>('test', { deploy: (r) => void declare(r) })], ['deploy'], {})
+}
+
+export function run(site: Site, declare: (r: Recipe<unknown>) => unknown, told: string[] = []): Promise<RunReport> {
+  return converge(planOf(declare), site.host, {
+    id: 't',
+    mode: 'run',
+    handlers: [{ progress: (_, line) => void told.push(line) }],
+  })
+}
+
+export type Environments = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** Three servers, and their restart for `cause`. */
+export function servers(
+  site: Site,
+  environments: Environments = {},
+  cause = 'one',
+  options: { readonly startSeconds?: number; readonly [name: string]: unknown } = {},
+) {
+  const { startSeconds = 0, ...more } = options
+  const { directory, confDir, socket, ports } = site
+  return (r: Recipe<unknown>) => {
+    const release = file(r, { path: `${directory}/release`, content: cause })
+    const declared = names.map((name, index) => {
+      const environment = { NAME: name, PORT: `${ports[index]}`, SEEN: `${directory}/seen`, ...environments[name] }
+      const common = { name, environment, directory, confDir, socket, logDir: `${directory}/log` }
+      const one = supervisor_program(r, {
+        ...common,
+        command: `/usr/bin/python3 ${directory}/server.py`,
+        stopWait: seconds(20),
+        startSeconds,
+      })
+      return { name, configuration: one.digest, ready: { port: ports[index] ?? 0, warmPaths: ['/warm'] } }
+    })
+    service_restart(r, {
+      provider: { kind: 'supervisor', socket },
+      services: declared,
+      when: [release],
+      deadline: seconds(20),
+      ...more,
+    })
+  }
+}
+
+export async function answers(site: Site): Promise<string[]> {
+  return Promise.all(site.ports.map(async (port) => (await site.host.request({ port })).body))
+}

@@ -1,0 +1,164 @@
+/** Going back to an earlier release and forward again: with its code, its configuration and its programs. */
+import t, { type Test } from 'tap'
+import { failureOf } from '../support/contract.ts'
+import { deployed, type FakeHost, set } from '../support/fake_host.ts'
+import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/lifecycle.ts'
+
+const live = (host: FakeHost) => host.live()?.id.slice(0, 6)
+
+/** Three releases of three commits; the commits. */
+async function threeReleases(t: Test): Promise<[FakeHost, ...string[]]> {
+  const host = await deployed()
+  const commits = [host.remote.tip()]
+  for (const version of [2, 3]) {
+    commits.push(host.remote.push({ VERSION: `${version}\n` }))
+    succeeded(t, await host.run(['deploy']))
+  }
+  return [host, ...commits]
+}
+
+t.test('back, further back, and forward', async (t) => {
+  const [host, first = '', second = '', third = ''] = await threeReleases(t)
+  succeeded(t, await host.run(['rollback']))
+  servedBy(t, host, 2, { commit: second })
+  succeeded(t, await host.run(['rollback']))
+  servedBy(t, host, 2, { commit: first })
+  await t.rejects(host.run(['rollback']), { code: 'NO_SUCH_RELEASE' })
+  servedBy(t, host, 2, { commit: first })
+  for (const to of ['000003', third.slice(0, 7)]) {
+    succeeded(t, await host.run(['rollback'], { to }))
+    servedBy(t, host, 2, { commit: third })
+    await nothingToDo(t, host, ['deploy'])
+    succeeded(t, await host.run(['rollback'], { to: '000001' }))
+    servedBy(t, host, 2, { commit: first })
+  }
+  await nothingToDo(t, host, ['configure'])
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host, 2, { commit: third })
+  t.equal(host.releases().length, 3, 'forward again takes the release that is there')
+})
+
+t.test('to where it is already: nothing to do', async (t) => {
+  const [host] = await threeReleases(t)
+  const report = await host.run(['rollback'], { to: '000003' })
+  succeeded(t, report)
+  t.equal(host.events, 0)
+})
+
+t.test('to what is no release, or was never finished', async (t) => {
+  const [host] = await threeReleases(t)
+  host.remote.push({ broken: '' })
+  t.match(failureOf(await host.run(['deploy'])), { code: 'BUILDOUT_FAILED' })
+  const before = host.machine.changes.length
+  await t.rejects(host.run(['rollback'], { to: '000004' }), { code: 'NOT_COMPLETE' })
+  await t.rejects(host.run(['rollback'], { to: '000009' }), { code: 'NO_SUCH_RELEASE' })
+  await t.rejects(host.run(['rollback'], { to: '00000' }), { code: 'AMBIGUOUS_RELEASE' })
+  t.equal(host.machine.changes.length, before)
+  succeeded(t, await host.run(['rollback']))
+  t.equal(live(host), '000002', 'half releases do not count')
+})
+
+t.test('the commit that was rolled back from stays away, until the next deploy', async (t) => {
+  const [host, , second = ''] = await threeReleases(t)
+  succeeded(t, await host.run(['rollback']))
+  await nothingToDo(t, host, ['configure'])
+  set(host, { zodb_cache_size: 99 })
+  succeeded(t, await host.run(['configure']))
+  servedBy(t, host, 2, { commit: second })
+  t.equal(live(host), '000004', 'the state of the stack may change all the same')
+  succeeded(t, await host.run(['rollback']))
+  t.equal(live(host), '000003')
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host)
+  await nothingToDo(t, host)
+})
+
+t.test('of a configuration: the programs of that release come back', async (t) => {
+  const host = await deployed()
+  set(host, { instance_count: 3 })
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host, 3)
+  succeeded(t, await host.run(['rollback']))
+  servedBy(t, host, 2)
+  t.equal(host.page(8083), null, 'client3 is stopped')
+  t.equal(host.machine.lstat('/etc/supervisor/conf.d/site-client3.conf'), null, 'and its program is gone')
+  for (const events of [['configure'], ['configure']]) {
+    const report = await host.run(events)
+    t.match(report.warnings, [/rolled back from the configuration/])
+    t.equal(host.events, 0, 'configure does not bring it back by itself')
+  }
+  succeeded(t, await host.run(['stop']))
+  succeeded(t, await host.run(['start']))
+  servedBy(t, host, 2)
+  succeeded(t, await host.run(['restart']))
+  servedBy(t, host, 2)
+  succeeded(t, await host.run(['rollback'], { to: '000002' }))
+  servedBy(t, host, 3)
+  await nothingToDo(t, host)
+  succeeded(t, await host.run(['rollback']))
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host, 3)
+  await nothingToDo(t, host)
+})
+
+t.test('of a configuration, and then another one is wanted', async (t) => {
+  const host = await deployed()
+  set(host, { instance_count: 3 })
+  succeeded(t, await host.run(['deploy']))
+  succeeded(t, await host.run(['rollback']))
+  set(host, { instance_count: 4 })
+  succeeded(t, await host.run(['configure']))
+  servedBy(t, host, 4)
+  set(host, { instance_count: 3 })
+  succeeded(t, await host.run(['rebuild']))
+  servedBy(t, host, 3)
+  await nothingToDo(t, host, ['configure'])
+})
+
+t.test('of one build of the same to another: configure does not go forward', async (t) => {
+  const host = await deployed({}, { always_build_on_deploy: true })
+  succeeded(t, await host.run(['deploy']))
+  succeeded(t, await host.run(['rollback']))
+  t.equal(live(host), '000001')
+  await nothingToDo(t, host, ['configure'])
+  t.equal(live(host), '000001')
+  succeeded(t, await host.run(['deploy']))
+  t.equal(live(host), '000003')
+  servedBy(t, host)
+})
+
+t.test('a client that does not come up on the old release: once more finishes it', async (t) => {
+  const [host, first = '', second = ''] = await threeReleases(t)
+  host.programs = { 'site-client2': { dies: { after: 0, as: 'FATAL' } } }
+  t.match(failureOf(await host.run(['rollback'])), { code: 'SERVICE_DOWN' })
+  host.programs = {}
+  succeeded(t, await host.run(['rollback']))
+  servedBy(t, host, 2, { commit: second })
+  succeeded(t, await host.run(['rollback']))
+  servedBy(t, host, 2, { commit: first })
+})
+
+t.test('rebuild: the commit that runs, built anew', async (t) => {
+  const [host, , second = ''] = await threeReleases(t)
+  succeeded(t, await host.run(['rollback']))
+  const report = await host.run(['rebuild'])
+  succeeded(t, report)
+  servedBy(t, host, 2, { commit: second })
+  t.equal(live(host), '000004')
+  t.equal(changed(report, 'service_restart').length, 1)
+  await nothingToDo(t, host, ['configure'])
+  const fresh = await deployed()
+  succeeded(t, await fresh.run(['undeploy']))
+  const nothing = await fresh.run(['rebuild'])
+  succeeded(t, nothing)
+  t.equal(fresh.events, 0, 'without a deploy there is nothing to build anew')
+})
+
+t.test('the ZEO server', async (t) => {
+  const host = await deployed({}, {}, { roles: ['zeo-server'] })
+  const first = host.remote.tip()
+  host.remote.push({ VERSION: '2\n' })
+  succeeded(t, await host.run(['deploy']))
+  succeeded(t, await host.run(['rollback']))
+  settled(t, host, { app: 'zeo', programs: ['zeoserver'], commit: first })
+})
