@@ -1,16 +1,64 @@
-/** Bundles the program into dist/converge.mjs: one file, in which each module waits until it is needed. */
-import { readFileSync } from 'node:fs'
+/**
+ * Bundles the program: dist/converge.cjs is all of it in one file, dist/start.cjs runs that quickly.
+ *
+ * A run that finds nothing to do should take little longer than Node itself. So the bundle is CommonJS, which Node loads
+ * faster; each module in it waits until it is needed; and what V8 compiles of it is stored beside it, for start.cjs.
+ */
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'))
+const root = fileURLToPath(new URL('.', import.meta.url))
+const dist = `${root}dist`
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+
+/** Puts a text in the place of the modules that are asked for by such a path. */
+const replace = (name, filter, contents, resolveDir) => ({
+  name,
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter }, ({ path }) => ({ path, namespace: name }))
+    onLoad({ filter: /.*/, namespace: name }, () => ({ contents, resolveDir }))
+  },
+})
+
+/** Each resource type waits until somebody asks for it: making the schemas of all of them takes 10 ms. */
+function lazyResources() {
+  const directory = `${root}resources`
+  const text = readFileSync(`${directory}/index.ts`, 'utf8')
+  const imports = [...text.matchAll(/^import \{ (\w+) \} from '(\.\/\w+\.ts)'$/gm)]
+  if (imports.length !== text.match(/from '\.\//g)?.length)
+    throw new Error('resources/index.ts: one import a line is expected, of one resource type')
+  const types = imports.map(([, name, file]) => `${name.replace(/_$/, '')}: () => require('${file}').${name}`)
+  const barrel = `
+    const types = { ${types.join(', ')} }
+    for (const name in types) {
+      let type
+      Object.defineProperty(exports, name, { enumerable: true, get: () => (type ??= types[name]()) })
+    }
+    const entry = ({ definition }) => [definition.type, definition]
+    const all = () => Object.fromEntries(Object.keys(types).map((name) => entry(exports[name])))
+    Object.defineProperty(exports, 'definitions', { enumerable: true, get: all })`
+  return replace('resources', /\/resources\/index\.ts$/, barrel, directory)
+}
+
+const locales = `${root}node_modules/zod/v4/locales`
+const onlyEnglish = "export { default as en } from './en.js'"
+
+mkdirSync(dist, { recursive: true })
+// V8 would take what is stored of an earlier bundle of the same length for this one's.
+for (const name of readdirSync(dist)) if (name.endsWith('.cache')) rmSync(`${dist}/${name}`)
 
 await build({
   entryPoints: ['recipes/converge.ts'],
-  outfile: 'dist/converge.mjs',
+  outfile: 'dist/converge.cjs',
   bundle: true,
   platform: 'node',
-  format: 'esm',
+  format: 'cjs',
   target: 'node20',
+  // A script run by start.cjs has require(), and no import().
+  supported: { 'dynamic-import': false },
   sourcemap: true,
   sourcesContent: false,
   minifySyntax: true,
@@ -19,11 +67,47 @@ await build({
   external: ['esbuild'],
   // Its main file is UMD, whose requires a bundler cannot follow.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
-  define: { CONVERGE_VERSION: JSON.stringify(version) },
-  // Libraries that are CommonJS inside ask for Node's own modules by require.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);",
-  },
-  absWorkingDir: import.meta.dirname ?? new URL('.', import.meta.url).pathname,
+  define: { CONVERGE_VERSION: JSON.stringify(version), 'import.meta.url': '__url' },
+  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href" },
+  plugins: [
+    lazyResources(),
+    // Messages are English here; those of zod in sixty languages are a third of the bundle.
+    replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
+    // handlebars asks for it, and does without it where it is not installed.
+    replace('source-map', /^source-map$/, '', root),
+  ],
+  absWorkingDir: root,
   logLevel: 'warning',
 })
+copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
+compileAhead()
+
+/** Has the program do what most runs do, and stores what V8 compiled for that. */
+function compileAhead() {
+  const place = mkdtempSync(`${tmpdir()}/converge-build-`)
+  const recipe = `${place}/recipe.ts`
+  writeFileSync(
+    recipe,
+    `import { directory, role, symlink, template } from 'converge-engine'
+    export default role('built', { deploy(r) {
+      directory(r, { path: '${place}/d' })
+      template(r, { path: '${place}/d/f', source: '{{a}}', variables: { a: 1 }, mode: '0640' })
+      symlink(r, { path: '${place}/d/l', target: 'f' })
+    } })`,
+  )
+  const run = ['--role', 'built', '--recipes', recipe, '--state-dir', `${place}/state`, '--config-dir', place]
+  const child = `
+    const vm = require('node:vm')
+    const { Script } = vm
+    let program
+    vm.Script = class extends Script { constructor(...args) { super(...args); program ??= this } }
+    const { compiled } = require(${JSON.stringify(`${dist}/start.cjs`)})
+    process.on('exit', () => require('node:fs').writeFileSync(compiled, program.createCachedData()))`
+  const env = { ...process.env, XDG_CACHE_HOME: `${place}/cache` }
+  // Each begins with what the one before has stored, and adds to it.
+  for (const args of [run, run, ['--help']]) {
+    const { status, stderr } = spawnSync(process.execPath, ['-e', child, '-', ...args], { env, encoding: 'utf8' })
+    if (status !== 0) throw new Error(`converge ${args.join(' ')}: ${stderr}`)
+  }
+  rmSync(place, { recursive: true, force: true })
+}

@@ -4,15 +4,9 @@
 const { readFileSync } = require('node:fs')
 const { Script } = require('node:vm')
 
-const engine = `${__dirname}/engine.cjs`
+const program = `${__dirname}/converge.cjs`
 /** Compiled code is good for one version of V8 on one kind of machine. */
-const compiled = `${__dirname}/engine-${process.versions.v8}-${process.arch}.cache`
-
-function load() {
-  // A bundle is ASCII throughout: as latin1 it is read in half the time.
-  const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(engine, 'latin1')}\n})`
-  return new Script(source, { filename: engine, cachedData: readCompiled() })
-}
+const compiled = `${__dirname}/converge-${process.versions.v8}-${process.arch}.cache`
 
 function readCompiled() {
   try {
@@ -23,10 +17,8 @@ function readCompiled() {
   }
 }
 
-function run(script) {
-  const module = { exports: {} }
-  script.runInThisContext()(module.exports, require, module, engine, __dirname)
-}
+// The bundle is ASCII throughout: as latin1 it is read in half the time.
+const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(program, 'latin1')}\n})`
+new Script(source, { filename: program, cachedData: readCompiled() }).runInThisContext()({}, require, {}, program, __dirname)
 
-if (require.main === module) run(load())
-module.exports = { compiled, load, run }
+module.exports = { compiled }

@@ -74,6 +74,15 @@ contract(t, virtualenv, [
       ),
   },
   {
+    name: 'killed before it had made its mark',
+    props: { path, packages },
+    given: (host) => {
+      given(host)
+      host.given(`${path}/..converge.json.converge-4711-1`, '')
+    },
+    host: { commands },
+  },
+  {
     name: 'an empty directory is none',
     props: { path },
     given: (host) => {
