@@ -5,7 +5,16 @@
  * faster; each module in it waits until it is needed; and what V8 compiles of it is stored beside it, for start.cjs.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -80,6 +89,9 @@ await build({
   logLevel: 'warning',
 })
 copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
+chmodSync(`${dist}/start.cjs`, 0o755)
+// The same, for those who import it.
+writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
 compileAhead()
 
 /** Has the program do what most runs do, and stores what V8 compiled for that. */

@@ -10,7 +10,7 @@ import { Repository } from './repository.ts'
 import { Results } from './results.ts'
 import { hasSshd, type Sshd, startSshd } from './sshd.ts'
 
-export const deployPhases = ['first', 'changed', 'unchanged'] as const
+export const deployPhases: readonly string[] = ['first', 'changed', 'unchanged']
 
 export interface DeployResults {
   readonly results: Results

@@ -29,7 +29,7 @@ export function report(measured: Measured, machine: readonly string[], contestan
 }
 
 function resourceSections(results: Results, contestants: readonly Contestant[]): string[] {
-  const order = (row: readonly string[]) => Number(row[0]) * 10 + phases.findIndex((phase) => phase === row[1])
+  const order = (row: readonly string[]) => Number(row[0]) * 10 + phases.indexOf(row[1] ?? '')
   const rows = results.rows().sort((a, b) => order(a) - order(b))
   const costs = contestants.flatMap(({ peer: { name } }) => {
     const cost = slope(results, name)
@@ -50,7 +50,7 @@ function startupSections(results: Results): string[] {
 }
 
 function deploySections({ results, size, missing }: DeployResults): string[] {
-  const order = ([phase]: readonly string[]) => deployPhases.findIndex((name) => name === phase)
+  const order = ([phase]: readonly string[]) => deployPhases.indexOf(phase ?? '')
   return [
     '## A deploy',
     `3,000 files, ${size.toFixed(0)} MB, 30 of them changed. Capistrano works over ssh to this host; \`git archive | tar\` makes no release, it is the least that has to be done.`,

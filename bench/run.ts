@@ -23,7 +23,7 @@ const usage = `npm run bench -- [options]
   --reps N        repetitions                              default: 5
   --quick         --sizes 100,1000 --reps 3
   --slow          also sizes at which a tool takes minutes
-  --program FILE  the converge to measure                  default: dist/converge.mjs
+  --program FILE  the converge to measure                  default: dist/start.cjs
   --output FILE   where the table goes                     default: bench/results.md; with --only nowhere`
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -46,7 +46,7 @@ function options() {
   const sizes = (values.sizes ?? (values.quick ? '100,1000' : '100,1000,10000')).split(',').map(Number)
   const repetitions = Number(values.reps ?? (values.quick ? 3 : 5))
   if (sizes.some((size) => !(size > 0 && size % 10 === 0)) || !(repetitions > 0)) throw new Error(usage)
-  const program = resolve(values.program ?? here('../dist/converge.mjs'))
+  const program = resolve(values.program ?? here('../dist/start.cjs'))
   const output = values.output ?? (only ? null : here('results.md'))
   return { only, sizes, repetitions, program, output, slow: values.slow === true, help: values.help === true }
 }

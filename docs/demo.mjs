@@ -18,7 +18,7 @@ const prefix = process.env.CONVERGE_DEMO_PREFIX ?? (isRoot ? '' : join(homedir()
 const home = isRoot && prefix === '' ? '/var/lib/converge-demo' : `${prefix}/demo`
 const repository = join(home, 'site')
 const json = join(home, 'site.json')
-const program = join(project, 'dist', 'converge.mjs')
+const program = join(project, 'dist', 'start.cjs')
 const flags = ['--role', 'zeo-server,zeo-client', '--json', json, ...(prefix ? ['--prefix', prefix] : [])]
 const clients = 2
 

@@ -19,6 +19,12 @@ function readCompiled() {
 
 // The bundle is ASCII throughout: as latin1 it is read in half the time.
 const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(program, 'latin1')}\n})`
-new Script(source, { filename: program, cachedData: readCompiled() }).runInThisContext()({}, require, {}, program, __dirname)
+new Script(source, { filename: program, cachedData: readCompiled() }).runInThisContext()(
+  {},
+  require,
+  {},
+  program,
+  __dirname,
+)
 
 module.exports = { compiled }

@@ -332,8 +332,9 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   }
   const path = issue.path.map(String).join('.')
   const value = valueAt(props, issue.path)
-  const got = value === undefined ? 'it is missing' : `got ${shown(value)}`
-  return new ConvergeError(`${definition.type}: prop ${path}: ${lower(issue.message)} (${got})`, {
+  const missing = issue.code === 'invalid_type' ? `prop ${path} is missing` : issue.message
+  const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value)})`
+  return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
     hint: `converge resources ${definition.type} shows its props`,
     usage: true,

@@ -91,6 +91,13 @@ export class InvalidInput extends ConvergeError {
     })
   }
 
+  override at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): InvalidInput {
+    return new InvalidInput(
+      this.problems.map((problem) => problem.at(place)),
+      this.what,
+    )
+  }
+
   override masked(mask: (text: string) => string): InvalidInput {
     return new InvalidInput(
       this.problems.map((problem) => problem.masked(mask)),

@@ -176,13 +176,9 @@ async function killed(host: FakeHost, killAt: number, { name, events, up }: Scen
 async function mended(
   t: Test,
   host: FakeHost,
-  {
-    wanted,
-    events,
-    after,
-    served,
-  }: Pick<Scenario, 'events' | 'after' | 'served'> & { wanted: Record<string, unknown> },
+  { scenario, wanted }: { readonly scenario: Scenario; readonly wanted: Record<string, unknown> },
 ): Promise<void> {
+  const { events, after = events, served } = scenario
   const what = host.killedBefore
   const report = await host.run(events)
   const failure = report.resources.find(({ outcome }) => outcome === 'failed')?.failure

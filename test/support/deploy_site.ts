@@ -1,7 +1,7 @@
 /** A real site for tests: an account, a git server, and the built program, which deploys the example buildout below a prefix. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type JsonObject, merge } from '../../core/node/merge.ts'
@@ -11,6 +11,10 @@ import { freePort, scratch } from './machine.ts'
 import { until } from './waiting.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
+/** Below the project, what users run. */
+const programPath = (
+  JSON.parse(fs.readFileSync(join(project, 'package.json'), 'utf8')) as { bin: { converge: string } }
+).bin.converge
 /** Programs come from the system, whatever the tester's own PATH puts before them. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const forNetwork = /^(PIP_.+|https?_proxy|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
@@ -118,7 +122,7 @@ export class DeploySite {
     this.prefix = `${root}/p`
     this.repository = `${root}/site`
     this.home = `${root}/home`
-    this.program = `${root}/converge.mjs`
+    this.program = `${root}/converge.cjs`
     this.file = `${root}/site.json`
   }
 
@@ -127,7 +131,7 @@ export class DeploySite {
     const root = scratch(t)
     const site = new DeploySite(root, temporaryAccount(t), await freePort())
     // A copy, since somebody may build the program anew while the tests run.
-    fs.copyFileSync(join(project, 'dist', 'converge.mjs'), site.program)
+    fs.copyFileSync(join(project, 'dist', 'converge.cjs'), site.program)
     fs.cpSync(join(project, 'fixtures', 'example-buildout'), site.repository, { recursive: true })
     for (const directory of [site.home, site.repository]) {
       fs.mkdirSync(directory, { recursive: true })

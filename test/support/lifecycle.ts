@@ -71,13 +71,15 @@ const time = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
 
 /**
  * All that is on the host, and all that runs on it: what an undisturbed run and one that was killed and run again have to
- * agree in. Times, process numbers and the mirror of the repository, which the next fetch puts right, may differ.
+ * agree in. Times, names of runs, process numbers and the mirror of the repository, which the next fetch puts right, may differ.
  */
 export function stateOf(host: FakeHost): Record<string, unknown> {
   const files = Object.entries(host.tree())
     .filter(([path]) => !/\/repo\.git\/./.test(path))
     .map(([path, { content, ...entry }]) => [path, { ...entry, content: content.replace(time, 'TIME') }])
   const processes = Object.entries(host.processes()).map(([name, { pid: _, ...rest }]) => [`process ${name}`, rest])
-  const records = [...host.machine.kept].map(([key, value]) => [`record ${key}`, value])
+  const records = [...host.machine.kept]
+    .filter(([key]) => !key.startsWith('forced '))
+    .map(([key, value]) => [`record ${key}`, value])
   return Object.fromEntries([...files, ...processes, ...records.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))])
 }
