@@ -71,12 +71,12 @@ function deployersOf(program: string, here: string, repository: string, sshd: Ss
   const tar = at('git archive, tar', `${here}/target-tar`)
   put(`${own}/node.json`, JSON.stringify({ bench: { target: converge.target, repository } }))
   const inputs = ['--role', 'bench-deploy', '--recipes', recipe('deploy_recipe.ts'), '--json', `${own}/node.json`]
-  const bare = 'rm -rf "$1" && mkdir -p "$1" && git --git-dir="$2" archive main | tar -x -C "$1"'
+  const bare = 'mkdir -p "$1/$$" && git --git-dir="$2" archive main | tar -x -C "$1/$$" && ln -sfn "$1/$$" "$1/current"'
   return [
     { ...converge, command: { argv: [process.execPath, program, ...inputs, ...apart(own)] } },
     ...(sshd === null
       ? []
       : [{ ...cap, command: capistrano(`${here}/cap`, { repository, target: cap.target }, sshd) }]),
-    { ...tar, command: { argv: ['sh', '-c', bare, 'sh', tar.current, repository] } },
+    { ...tar, command: { argv: ['sh', '-c', bare, 'sh', tar.target, repository] } },
   ]
 }

@@ -23,12 +23,10 @@ export function targets(measured: Measured): Row[] {
   ]
 }
 
-/** Milliseconds that one resource more costs when there is nothing to do: the slope between the two largest sizes. */
-export function slope(results: Results, name: string): number | null {
-  const [few, many] = [
-    results.median('wall', '1000', 'nothing to do', name),
-    results.median('wall', '10000', 'nothing to do', name),
-  ]
+/** Milliseconds that one resource more costs when there is nothing to do: the slope between 1,000 and 10,000. */
+export function slope(results: Results, name: string, what: 'wall' | 'cpu'): number | null {
+  const at = (size: string) => results.median(what, size, 'nothing to do', name)
+  const [few, many] = [at('1000'), at('10000')]
   return few === null || many === null ? null : ((many - few) / 9000) * 1000
 }
 
@@ -43,7 +41,7 @@ function resourceTargets(results: Results): Row[] {
       verdict(other / own >= factor),
     ]
   }
-  const cost = slope(results, 'converge')
+  const cost = slope(results, 'converge', 'wall')
   const peak = results.median('peak', '10000', 'nothing to do', 'converge')
   return [
     versus('nothing to do, N = 1,000: at least 2 times faster than cf-agent', 1000, 'nothing to do', 2),

@@ -8,6 +8,15 @@ for (const stream of [process.stdout, process.stderr])
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
   })
 
-main(process.argv.slice(2), catalogue).then((status) => {
+// Whoever runs it may keep his own files to himself (umask 077); what is built and installed is for other accounts too.
+process.umask(0o022)
+
+let endNow = false
+const endProcess = () => {
+  endNow = true
+}
+main(process.argv.slice(2), catalogue, endProcess).then((status) => {
   process.exitCode = status
+  // Said first, then ended: what goes on in this process must not hold the lock any longer than that.
+  if (endNow) process.stdout.write('', () => process.stderr.write('', () => process.exit()))
 })

@@ -7,6 +7,7 @@ import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
+import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge.ts'
 import { unpack } from './unpack.ts'
 
 const props = z.strictObject({
@@ -27,7 +28,19 @@ const props = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Empty the directory and unpack anew when url, sha256 or what `when` lists has changed; default false: a directory with anything in it is left alone',
+      'Empty the directory and unpack anew when url, sha256 or what `when` lists has changed; default false: a directory with anything in it is left alone. With `merge` only what the archive brings is replaced',
+    ),
+  merge: z
+    .boolean()
+    .optional()
+    .describe(
+      'Add to a directory that is in use: what the archive has at its top is moved there where it is missing or empty; default false',
+    ),
+  except: z
+    .array(z.string().regex(/^[^/\0]+$/))
+    .optional()
+    .describe(
+      'With `merge`: names at the top that are never taken from the archive; `env*` stands for all that begin so',
     ),
   owner: z.string().min(1).optional().describe('Account that owns what is unpacked; default: the account of the run'),
   group: z.string().min(1).optional().describe('Group that owns it; default: the group of the run'),
@@ -44,13 +57,15 @@ type State = z.output<typeof state>
 export const archive = defineResource(
   {
     type: 'archive',
-    doc: 'Unpacks an archive into a directory that is empty or missing; with `purge` anew whenever its source changes.',
+    doc: 'Unpacks an archive into a directory that is empty or missing; with `purge` anew whenever its source changes, with `merge` beside what is there.',
     mirrors: 'cookbook: deploy_buildout.cache_archives; tar(1), unzip(1)',
     examples: [
       { url: 'https://example.org/eggs.tar.gz', into: '/srv/www/site/shared/eggs', owner: 'deploy' },
+      { url: 'https://example.org/caches.tar.gz', into: '/srv/www/site/shared', merge: true, except: ['var'] },
       { url: '/var/tmp/solr.tgz', into: '/opt/solr', strip: 1, purge: true },
     ],
-    key: (props) => props.into,
+    // Several archives may add to one directory.
+    key: ({ into, merge, url }) => (merge ? `${into} ${url.replace(/\/\/[^/]*@/, '//')}` : into),
     props,
     state,
     when: 'cause',
@@ -58,10 +73,12 @@ export const archive = defineResource(
   {
     read(host, props, context): State {
       for (const secret of [props.password, sourceOf(props).password]) if (secret) context.secret(secret)
+      if (props.merge) return { kind: kindOf(host, props), source: mergedFrom(host, props, context) }
       return { kind: kindOf(host, props), source: props.purge ? host.recorded(context.name) : null }
     },
     desired(props, now, context): State {
-      const source = props.purge ? digestOf([props.url, props.sha256?.toLowerCase() ?? null, context.cause]) : null
+      const source =
+        props.purge || props.merge ? digestOf([props.url, props.sha256?.toLowerCase() ?? null, context.cause]) : null
       if (now.kind === 'filled' && now.source === source) return now
       if (now.kind === 'link' || now.kind === 'file' || now.kind === 'other')
         throw new ConvergeError(`${props.into} is a ${now.kind}, and a directory is to be there`, {
@@ -72,6 +89,7 @@ export const archive = defineResource(
     },
     async apply(host, props, { desired }, context) {
       const parent = checked(host, props)
+      if (props.merge) return merge(host, props, desired, context)
       const beside = (what: string) => `${parent}/.${basename(props.into)}.converge-${what}`
       const [fetched, unpacked, old] = [beside('archive'), beside('unpacked'), beside('old')]
       // Killed between its two renames, an earlier run left the directory under this name.
@@ -94,14 +112,59 @@ export const archive = defineResource(
     },
     predict(host, props, { desired }, context) {
       checked(host, props)
-      host.unknown(props.into, context.name)
+      if (props.merge) predictMerge(host, props, context)
+      else host.unknown(props.into, context.name)
       if (desired.source !== null) host.record(context.name, desired.source)
     },
     paths: (props) => [props.into],
   },
 )
 
-function kindOf(host: HostReader, { into, purge }: Props): State['kind'] {
+/** What was added last, as long as all of it is there. */
+function mergedFrom(host: HostReader, { into }: Props, { name }: Context): string | null {
+  const [source = '', ...names] = host.recorded(name)?.split('/') ?? []
+  return source !== '' && names.every((one) => isFilled(host, `${into}/${one}`)) ? source : null
+}
+
+async function merge(host: Host, props: Props, { source }: State, context: Context): Promise<void> {
+  const { into, owner, group, except = [], purge = false } = props
+  if (host.stat(into) === null) host.makeDirectory(into, { owner, group })
+  restoreEntries(host, into)
+  // Within it, since what it holds may be on another disk than what holds it.
+  const [fetched, from] = [`${into}/.converge-archive`, `${into}/.converge-unpacked`]
+  const cleanUp = () => {
+    for (const left of [fetched, from]) host.remove(left)
+  }
+  cleanUp()
+  let done: string[] = []
+  try {
+    const file = await fetch(host, props, fetched, context)
+    await unpack(host, { file, into: from, strip: props.strip ?? 0 }, context)
+    await chown(host, props, from)
+    await host.run(['sync', '--file-system', from])
+    const filled = host.list(from).filter((name) => isFilled(host, `${from}/${name}`))
+    const { names, out } = mergeEntries(host, { into, from, except, replace: purge })
+    if (out.length > 0) context.warn(`left out of the archive: ${out.join(', ')}`)
+    done = names.filter((name) => filled.includes(name))
+  } finally {
+    cleanUp()
+  }
+  host.record(context.name, [source, ...done].join('/'))
+}
+
+/** What is missing may be there afterwards, but only what is there can be asked for by name. */
+function predictMerge(host: Host, { into, except = [], purge = false }: Props, { name }: Context): void {
+  if (host.stat(into) === null) return host.unknown(into, name)
+  for (const one of host.list(into)) {
+    const path = `${into}/${one}`
+    if (!isExcepted(one, except) && host.lstat(path)?.kind !== 'link' && (purge || !isFilled(host, path)))
+      host.unknown(path, name)
+  }
+}
+
+function kindOf(host: HostReader, { into, purge, merge }: Props): State['kind'] {
+  const behind = merge ? host.stat(into) : null
+  if (behind?.kind === 'directory') return host.list(into).length > 0 ? 'filled' : 'empty'
   const stat = host.lstat(into)
   if (stat === null) return 'absent'
   if (stat.kind === 'link') return !purge && host.list(into).length > 0 ? 'filled' : 'link'
@@ -121,10 +184,20 @@ function sourceOf({ url, user, password }: Props): Source {
   if (url.startsWith('/')) return { path: url, url, user, password }
   const parsed = new URL(url)
   if (parsed.protocol === 'file:') return { path: fileURLToPath(parsed), url, user, password }
-  const inUrl = { user: decodeURIComponent(parsed.username), password: decodeURIComponent(parsed.password) }
+  const inUrl = { user: decoded(parsed.username), password: decoded(parsed.password) }
   parsed.username = ''
   parsed.password = ''
   return { path: null, url: parsed.href, user: user ?? (inUrl.user || undefined), password: password ?? inUrl.password }
+}
+
+/** A password such as `50%` may stand in a URL as it is. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    return text
+  }
 }
 
 /** The directory that holds the target, once it is sure that this much is there. */
@@ -160,13 +233,18 @@ async function fetch(host: Host, props: Props, to: string, context: Context): Pr
   return path
 }
 
+/** @returns whether an owner was asked for */
+async function chown(host: Host, { owner, group }: Props, unpacked: string): Promise<boolean> {
+  if (owner === undefined && group === undefined) return false
+  const whose = `${owner ?? ''}${group === undefined ? '' : `:${group}`}`
+  await host.run(['chown', '--recursive', '--no-dereference', whose, unpacked])
+  return true
+}
+
 /** Owner and mode as asked, else those of the empty directory it takes the place of. */
 async function giveAway(host: Host, props: Props, unpacked: string): Promise<void> {
   const before = host.stat(props.into)
-  if (props.owner !== undefined || props.group !== undefined) {
-    const whose = `${props.owner ?? ''}${props.group === undefined ? '' : `:${props.group}`}`
-    await host.run(['chown', '--recursive', '--no-dereference', whose, unpacked])
-  } else if (before && host.isRoot) {
+  if (!(await chown(host, props, unpacked)) && before && host.isRoot) {
     host.setOwner(unpacked, host.accountById(before.uid)?.name, host.groupById(before.gid)?.name)
   }
   host.setMode(unpacked, before?.mode ?? '0755')

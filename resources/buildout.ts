@@ -189,10 +189,21 @@ async function failure(
     {
       code: 'BUILDOUT_FAILED',
       output: lines.join('\n') || error.output,
-      hint: `try it by hand: cd ${given.directory} && ${given.buildout} -c ${given.config}`,
+      hint: `try it by hand: ${byHand(given)}`,
       cause: error,
     },
   )
+}
+
+/** As the account it runs as: files that root has made in the release or among the eggs make the next build fail. */
+function byHand({ directory, buildout, config, user, group, flags }: Props): string {
+  const account = user === undefined ? [] : ['sudo', '-u', user, ...(group === undefined ? [] : ['-g', group])]
+  const words = [...account, buildout, '-c', config, ...wordsOf(flags)]
+  return `cd ${quoted(directory)} && ${words.map(quoted).join(' ')}`
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 export const buildout = defineResource(

@@ -1,5 +1,5 @@
 /** One directory with its mode and owner, and the parents it needs; or none. */
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -43,6 +43,9 @@ export const directory = defineResource(
   {
     read(host, props): State {
       const own = host.lstat(props.path)
+      // What a killed run has moved aside, and not yet removed, still is what is to go.
+      const left = own === null && props.absent ? host.lstat(asideOf(props.path)) : null
+      if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
       if (own === null) return { kind: 'absent', ...nothing }
       const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
       if (stat.kind !== 'directory') return { kind: stat.kind, ...nothing }
@@ -56,27 +59,57 @@ export const directory = defineResource(
           {
             code: 'IN_THE_WAY',
             hint:
-              now.kind === 'link'
-                ? 'it is a link that points nowhere: remove it, or make what it points to'
-                : 'move it away',
+              now.kind !== 'link'
+                ? 'move it away'
+                : props.absent
+                  ? 'take it away with symlink(), or name the directory it points to'
+                  : 'it is a link that points nowhere: remove it, or make what it points to',
           },
         )
       return props.absent ? { kind: 'absent', ...nothing } : { kind: 'directory', ...wantedOwnership(props) }
     },
     paths: (props) => [props.path],
     apply(host, props, { now }) {
+      if (props.absent) takeAway(host, props.path)
+      else keep(host, props, now)
+    },
+    predict(host, props, { now }) {
       if (props.absent) host.remove(props.path)
-      else if (now.kind === 'directory') {
-        // The owner is changed without following links: `/.` names the directory behind one.
-        const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
-        applyOwnership(host, behind, now, props)
-      } else {
-        if (props.parents) makeParents(host, dirname(props.path), props)
-        host.makeDirectory(props.path, props)
-      }
+      else keep(host, props, now)
     },
   },
 )
+
+function keep(host: Host, props: OwnershipProps & { path: string; parents?: boolean | undefined }, now: State): void {
+  if (now.kind === 'directory') {
+    // The owner is changed without following links: `/.` names the directory behind one.
+    const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
+    return applyOwnership(host, behind, now, props)
+  }
+  if (props.parents) makeParents(host, dirname(props.path), props)
+  // Else it would stay for ever, once there is a directory again.
+  if (host.lstat(asideOf(props.path)) !== null) host.remove(asideOf(props.path))
+  host.makeDirectory(props.path, props)
+}
+
+function asideOf(path: string): string {
+  return `${dirname(path)}/.${basename(path)}.removing`
+}
+
+/** In one step: who finds it finds all of it, and takes no half of it for a whole. */
+function takeAway(host: Host, path: string): void {
+  const aside = asideOf(path)
+  if (host.lstat(aside) !== null) host.remove(aside)
+  if (host.lstat(path) === null) return
+  try {
+    host.rename(path, aside)
+  } catch (error) {
+    // A mount, or a directory of a lower layer of an overlay, cannot be moved.
+    if (!['EBUSY', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    return host.remove(path)
+  }
+  host.remove(aside)
+}
 
 function makeParents(host: Host, path: string, props: OwnershipProps): void {
   if (path === '/' || host.stat(path) !== null) return

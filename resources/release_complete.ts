@@ -8,7 +8,7 @@ import { metadataDirectory } from './releases.ts'
 
 const props = z.strictObject({
   release: absolutePath.describe('Directory of the release, as git_release gives it'),
-  user: z.string().min(1).optional().describe('Account that owns the mark; default: that of the run'),
+  owner: z.string().min(1).optional().describe('Account that owns the mark; default: that of the run'),
   group: z.string().min(1).optional().describe('Group that owns the mark; default: that of the run'),
 })
 type Props = z.output<typeof props>
@@ -19,7 +19,7 @@ export const release_complete = defineResource(
   {
     type: 'release_complete',
     doc: 'Marks a release complete once all of it is on the disk; without the mark it is never live, nor rolled back to.',
-    examples: [{ release: '/srv/www/site/releases/000042-1a2b3c4d', user: 'deploy' }],
+    examples: [{ release: '/srv/www/site/releases/000042-1a2b3c4d', owner: 'deploy' }],
     key: ({ release }) => release,
     props,
     state,
@@ -52,7 +52,7 @@ function requireRelease(host: Host, { release }: Props): void {
     })
 }
 
-function mark(host: Host, { release, user, group }: Props): void {
+function mark(host: Host, { release, owner, group }: Props): void {
   const time = new Date(host.now() * 1000).toISOString()
-  host.writeFile(markOf(release), `${time}\n`, { mode: '0644', owner: user, group })
+  host.writeFile(markOf(release), `${time}\n`, { mode: '0644', owner, group })
 }

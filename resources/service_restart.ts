@@ -38,9 +38,9 @@ const service = z.strictObject({
 const props = z
   .strictObject({
     services: z.array(service).min(1).describe('In the order they are restarted in'),
-    provider: providerProp.describe(
-      'What keeps them running: supervisor, or systemd (init scripts where it does not run)',
-    ),
+    provider: providerProp
+      .default({ kind: 'systemd' })
+      .describe('What keeps them running; default: systemd, or init scripts where no systemd runs'),
     delay: duration
       .default(() => seconds(0))
       .describe('Pause between two restarts of services that were running; default 0. Cookbook: restart_delay'),
@@ -70,20 +70,29 @@ const state = z.record(
 )
 type State = z.output<typeof state>
 
-/** A forced restart is counted apart: else the next ordinary run would restart everything to count it as its own. */
-function recordKey({ force }: Props, name: string): string {
-  return force === undefined ? `restart ${name}` : `forced restart ${name}`
+/**
+ * Each that asks keeps its own count, else two that name one service would undo each other's for ever; by what it waits
+ * for, and not by its services, so that one more of them restarts no other. A forced restart is counted apart: else the
+ * next ordinary run would restart everything to count it as its own.
+ */
+function recordKey({ force, provider }: Props, name: string, { causes }: Context): string {
+  const where = provider.kind === 'supervisor' ? `${provider.kind} ${provider.socket}` : provider.kind
+  if (force !== undefined) return `forced restart ${name} (${where})`
+  return `restart ${name} (${where}) for ${digestOf([...causes].sort()).slice(0, 16)}`
 }
 
 function dueFor(given: Props, { configuration }: Service, { cause }: Context): string {
   return given.force ?? digestOf([cause, configuration ?? null])
 }
 
-async function read(host: HostReader, given: Props): Promise<State> {
+async function read(host: HostReader, given: Props, context: Context): Promise<State> {
   const reader = readerOf(host, given.provider)
   const found: State = {}
   for (const { name } of given.services)
-    found[name] = { state: (await reader.status(name)).state, restartedFor: host.recorded(recordKey(given, name)) }
+    found[name] = {
+      state: (await reader.status(name)).state,
+      restartedFor: host.recorded(recordKey(given, name, context)),
+    }
   return found
 }
 
@@ -94,14 +103,14 @@ function desired(given: Props, context: Context): State {
 }
 
 function recordDone(host: Host, given: Props, one: Service, context: Context): void {
-  host.record(recordKey(given, one.name), dueFor(given, one, context))
+  host.record(recordKey(given, one.name, context), dueFor(given, one, context))
 }
 
 async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
   const manager = managerOf(host, given.provider)
   await manager.refresh()
   // Looked at anew: in a further try some of them are done.
-  const [now, wanted] = [await read(host, given), desired(given, context)]
+  const [now, wanted] = [await read(host, given, context), desired(given, context)]
   const due = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
   const roll = new Roll(host, manager, given.deadline, context)
   let restarted = 0

@@ -24,8 +24,9 @@ export interface Engine {
  */
 export function makeEngine(handlebars: typeof Handlebars): Engine {
   const own = handlebars.create()
-  const known = [...Object.keys(helpers), ...builtIn]
+  const known = [...Object.keys(helpers), ...builtIn, printed]
   for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, withLine(helper))
+  own.registerHelper(printed, print)
   class Stricter extends handlebars.Visitor {
     override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
       const { path } = statement
@@ -76,6 +77,15 @@ function nameOf(node: hbs.AST.Node): string | undefined {
 
 const builtIn = ['if', 'unless', 'each', 'with']
 const printed = 'print'
+
+/** What `{{name}}` stands for: words as they are, and nothing that would print as an empty or a garbled text. */
+function print(value: unknown, options: { loc?: hbs.AST.SourceLocation }): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  const mistake = new Mistake(`what is printed has to be a string, a number or a boolean, not ${kindOf(value)}`)
+  mistake.line = options.loc?.start.line
+  throw mistake
+}
 
 function requireHelper(name: string, known: readonly string[], line: number): void {
   if (known.includes(name)) return
@@ -129,8 +139,6 @@ const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
   quote: (value: unknown) => `"${word(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
   /** In single quotes as a POSIX shell wants it. */
   shellQuote: (value: unknown) => `'${word(value, 'shellQuote').replaceAll("'", "'\\''")}'`,
-  /** What `{{name}}` stands for: words as they are, and nothing that would print as an empty or a garbled text. */
-  [printed]: (value: unknown) => word(value, 'a printed value'),
   /** The value as JSON. */
   json: (value: unknown) => JSON.stringify(value),
   /** `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`: in the order of the keys, whatever order they came in. */

@@ -5,18 +5,11 @@ import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { Supervisor, systemSocket } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { startsIn, writtenByConverge } from './supervisor/program_file.ts'
+import { appOf } from './supervisor/program_file.ts'
 
 const props = z.strictObject({
-  app: z.string().min(1).describe('Programs named `<app>` or `<app>-...` are looked at'),
+  app: z.string().min(1).describe('Programs that supervisor_program wrote with this `app` are looked at'),
   keep: z.array(z.string()).describe('Names of those the recipe declares'),
-  others: z
-    .array(z.string())
-    .default([])
-    .describe('Other apps of this host whose name begins with this one: theirs are left alone'),
-  directory: absolutePath
-    .optional()
-    .describe('Only programs that start in this directory, so that no other app is meant by its name; default: all'),
   confDir: absolutePath
     .default('/etc/supervisor/conf.d')
     .describe('Directory of the program files; default /etc/supervisor/conf.d'),
@@ -26,21 +19,19 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({ surplus: z.array(z.string()) })
 
-/** Only files that converge wrote: what an operator put beside them stays. */
-function surplus(host: HostReader, { app, keep, others, directory, confDir }: Props): string[] {
+/** Only files written for the app: what an operator, or a recipe of one's own, put beside them stays. */
+function surplus(host: HostReader, { app, keep, confDir }: Props): string[] {
   return host.list(confDir).flatMap((file) => {
-    const name = file.endsWith('.conf') ? file.slice(0, -'.conf'.length) : ''
-    const isOurs = (owner: string) => name === owner || name.startsWith(`${owner}-`)
-    if (!isOurs(app) || others.some((other) => other.startsWith(app) && isOurs(other)) || keep.includes(name)) return []
-    const text = host.readText(`${confDir}/${file}`)
-    return writtenByConverge(text) && (directory === undefined || startsIn(text, directory)) ? [name] : []
+    if (!file.endsWith('.conf')) return []
+    const name = file.slice(0, -'.conf'.length)
+    return !keep.includes(name) && appOf(host.readText(`${confDir}/${file}`)) === app ? [name] : []
   })
 }
 
 export const supervisor_cleanup = defineResource(
   {
     type: 'supervisor_cleanup',
-    doc: 'Stops and removes programs of an app that the recipe no longer declares; those not written by converge stay.',
+    doc: 'Stops and removes programs of an app that the recipe no longer declares; all that was not written for that app stays.',
     mirrors: 'supervisorctl remove',
     examples: [{ app: 'site', keep: ['site-client1', 'site-client2'] }],
     key: ({ app, confDir }) => `${app} in ${confDir}`,

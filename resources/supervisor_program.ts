@@ -1,13 +1,14 @@
 /** One program's configuration file for supervisord; whether it runs is the concern of service_restart. */
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
 import { under } from '../core/model/reference.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, fileMode, seconds } from '../core/model/units.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from './file.ts'
 import { Supervisor, systemSocket } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { expressible, renderProgram } from './supervisor/program_file.ts'
+import { expressible, renderProgram, writtenByConverge } from './supervisor/program_file.ts'
 
 const line = z.string().regex(/^[^\0-\x1f\x7f]*$/, { error: 'one line of text' })
 
@@ -17,6 +18,11 @@ const props = z
       .string()
       .regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
       .describe('Name of the program, and of its file'),
+    app: z
+      .string()
+      .regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
+      .optional()
+      .describe('App that the program belongs to, for supervisor_cleanup; written at the top of the file'),
     command: line
       .regex(/\S/)
       .optional()
@@ -97,6 +103,14 @@ function keep(host: Host, given: Props, now: FileState): void {
   else applyFileState(host, target(given), renderProgram(given), now)
 }
 
+function refuseForeign(path: string, { kind, content }: FileState): void {
+  if (kind !== 'file' || content === '' || writtenByConverge(content)) return
+  throw new ConvergeError(`${path} is there, and was not written by converge`, {
+    code: 'IN_THE_WAY',
+    hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
+  })
+}
+
 export const supervisor_program = defineResource(
   {
     type: 'supervisor_program',
@@ -127,6 +141,7 @@ export const supervisor_program = defineResource(
   {
     read: (host, given): FileState => readFileState(host, target(given)),
     desired(given, now): FileState {
+      refuseForeign(target(given).path, now)
       const wanted = wantedFileState(target(given), given.absent ? '' : renderProgram(given), now)
       return given.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
     },

@@ -38,12 +38,18 @@ export function renderTemplate({ path, source, name, variables }: TemplateProps)
       render = engine.compile(source)
       compiled.set(source, render)
     }
-    // What is given as undefined is not given.
-    const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined))
-    return render(given)
+    return render(given(variables))
   } catch (error) {
     throw templateError(error, name ?? path, Object.keys(variables))
   }
+}
+
+/** What is given as undefined is not given. */
+function given(variables: TemplateProps['variables']): TemplateProps['variables'] {
+  for (const name in variables)
+    if (variables[name] === undefined)
+      return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined))
+  return variables
 }
 
 function templateError(error: unknown, name: string, known: readonly string[]): ConvergeError {

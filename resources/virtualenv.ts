@@ -1,8 +1,9 @@
 /** A Python environment with packages of exact versions, made with venv and pip, and made anew when it was left unfinished. */
+import { basename } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
-import { defineResource } from '../core/model/resource.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../core/model/units.ts'
 import { accountOf, findProgram } from './python/program.ts'
 import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './python/venv_files.ts'
@@ -22,6 +23,12 @@ const props = z.strictObject({
     .record(z.string().regex(/^[A-Za-z\d]([\w.-]*[A-Za-z\d])?$/, { error: 'the name of a package' }), version)
     .default({})
     .describe("Packages by name with their exact versions; '' for whichever is there, the newest where none is"),
+  newPython: z
+    .enum(['renew', 'keep'])
+    .default('renew')
+    .describe(
+      "What happens where `python` means another program than it was made with: 'renew' (default) makes it anew; 'keep' leaves it as it is for what was built with it, and fails where its Python is gone",
+    ),
   user: z
     .string()
     .min(1)
@@ -71,7 +78,18 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
   if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return ['other', null]
   const madeWith = readMark(host, path)
   const works = madeWith !== null && names.includes('pyvenv.cfg') && host.stat(`${path}/bin/python`)?.kind === 'file'
-  return works ? ['environment', madeWith] : ['unfinished', null]
+  return [works ? 'environment' : 'unfinished', madeWith]
+}
+
+/** What was built with one Python has compiled parts that another one cannot load. */
+function stayWith(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
+  const hint = `name the new one itself, such as ${basename(chosen ?? '')}, to get another environment and all built anew with it`
+  if (kind === 'environment')
+    return context.warn(`it goes on with ${python}, though ${word} means ${chosen} now; ${hint}`)
+  throw new ConvergeError(
+    `${path} was made with ${python}, which is gone, and what was built with that does not run with ${chosen}`,
+    { code: 'PYTHON_CHANGED', hint: `${hint}; or install the old one again` },
+  )
 }
 
 async function make(host: Host, { path, user, group, timeout }: Props, python: string): Promise<void> {
@@ -115,15 +133,17 @@ export const virtualenv = defineResource(
   },
   {
     read,
-    desired({ path, packages }, now): State {
+    desired({ path, packages, python: word, newPython }, now, context): State {
       if (now.kind === 'other')
         throw new ConvergeError(`${path} is there, and is no Python environment`, {
           code: 'IN_THE_WAY',
           hint: `look whether it is still needed, then move it away: mv ${path} ${path}.old`,
         })
       const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
+      const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
+      if (another && newPython === 'keep') stayWith(path, word, now, context)
       // A Python that is not there (yet) is no reason to throw away an environment that works.
-      const python = now.chosen ?? now.python
+      const python = another && newPython === 'keep' ? now.python : (now.chosen ?? now.python)
       return { kind: 'environment', python, chosen: now.chosen, packages: Object.fromEntries(versions) }
     },
     async apply(host, given, { now, desired }) {

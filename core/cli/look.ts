@@ -95,6 +95,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
         })),
         lastRun: last,
       },
+      secrets,
       down,
     )
   const lines = [`roles      ${roles.join(', ')}`]
@@ -123,7 +124,7 @@ function describeRun({ started, roles, events, outcome, changed }: LastRun, dire
 export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { apps, paint } = await see(args, catalogue, secrets)
   if (args.jsonOutput)
-    return print({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) })
+    return print({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) }, secrets)
   if (apps.length === 0) process.stdout.write('none of these roles has releases\n')
   for (const { name, directory, releases } of apps) {
     process.stdout.write(`${paint.bold(name)}  ${directory}\n`)
@@ -143,7 +144,7 @@ function describeRelease({ id, revision, commit, created, by }: ReleaseView): st
 export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { needs, paint } = await see(args, catalogue, secrets)
   const missing = needs.some(({ met }) => !met)
-  if (args.jsonOutput) return print({ needs }, missing)
+  if (args.jsonOutput) return print({ needs }, secrets, missing)
   for (const { what, met, detail, remedy } of needs) {
     process.stdout.write(
       `${met ? paint.green('ok      ') : paint.red('missing ')} ${what}${detail ? `: ${detail}` : ''}\n`,
@@ -154,7 +155,7 @@ export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secret
   return missing ? 1 : 0
 }
 
-function print(value: unknown, bad = false): ExitStatus {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+function print(value: unknown, secrets: Secrets, bad = false): ExitStatus {
+  process.stdout.write(`${JSON.stringify(secrets.maskDeep(value), null, 2)}\n`)
   return bad ? 1 : 0
 }

@@ -10,9 +10,14 @@ export type ExitStatus = 0 | 1 | 2 | 3
 
 /**
  * @param argv without node and the script
+ * @param endProcess called where something that could not be ended would keep the process going
  * @returns the exit status; the process is the caller's to end
  */
-export async function main<N>(argv: readonly string[], catalogue: Catalogue<N>): Promise<ExitStatus> {
+export async function main<N>(
+  argv: readonly string[],
+  catalogue: Catalogue<N>,
+  endProcess: () => void,
+): Promise<ExitStatus> {
   // What becomes known as secret on the way; also what goes wrong must not show it.
   const secrets = new Secrets()
   try {
@@ -24,7 +29,7 @@ export async function main<N>(argv: readonly string[], catalogue: Catalogue<N>):
     const { helpWanted, parseArguments } = await import('./parse.ts')
     const wanted = helpWanted(argv)
     if (wanted !== null) return await help(wanted, catalogue)
-    return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), catalogue, secrets)
+    return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), catalogue, secrets, endProcess)
   } catch (thrown) {
     const error = asConvergeError(thrown).masked((text) => secrets.mask(text))
     const { describeError } = await import('../report/terminal.ts')
@@ -36,13 +41,18 @@ export async function main<N>(argv: readonly string[], catalogue: Catalogue<N>):
   }
 }
 
-async function dispatch<N>({ spec, args }: Parsed, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+async function dispatch<N>(
+  { spec, args }: Parsed,
+  catalogue: Catalogue<N>,
+  secrets: Secrets,
+  endProcess: () => void,
+): Promise<ExitStatus> {
   switch (spec.kind) {
     case 'run':
     case 'plan': {
       const { runCommand } = await import('./run.ts')
       const events = spec.events ?? args.event ?? null
-      return runCommand(args, events, spec.kind === 'plan' || args.dryRun === true, catalogue, secrets)
+      return runCommand(args, events, spec.kind === 'plan' || args.dryRun === true, catalogue, secrets, endProcess)
     }
     case 'releases':
     case 'status':
@@ -67,7 +77,7 @@ async function dispatch<N>({ spec, args }: Parsed, catalogue: Catalogue<N>, secr
 
 async function help<N>(wanted: CommandSpec | 'overview', catalogue: Catalogue<N>): Promise<ExitStatus> {
   const { commandHelp, overview } = await import('./help.ts')
-  const width = Math.min(110, process.stdout.columns ?? 100)
+  const width = Math.min(110, process.stdout.columns || 100)
   const roles = new Map(Object.entries(catalogue.roles).map(([name, { doc }]) => [name, doc]))
   return say(wanted === 'overview' ? overview(roles, width) : commandHelp(wanted, width))
 }

@@ -36,6 +36,7 @@ export async function runCommand<N>(
   dry: boolean,
   catalogue: Catalogue<N>,
   secrets: Secrets,
+  endProcess: () => void,
 ): Promise<ExitStatus> {
   const events = eventsOf(given)
   const inputs = await gather(args, catalogue, secrets)
@@ -45,7 +46,7 @@ export async function runCommand<N>(
   const ready: Ready = {
     host,
     output,
-    compileNow: () => compile(inputs.roles, events, inputs.node(events, host)),
+    compileNow: () => compile(inputs.roles, events, inputs.node(events, host), (text) => secrets.mask(text)),
     handlers: inputs.user.handlers,
     secrets,
     warn,
@@ -59,6 +60,7 @@ export async function runCommand<N>(
         wait: args.wait ?? 0,
         command: `converge ${inputs.roles.map(({ name }) => name).join(',')} ${events.join(',')}`,
       })
+  if (report.stillRunning) endProcess()
   return statusOf(report, args)
 }
 
@@ -89,12 +91,13 @@ async function run(
   const lock = await acquireLock(path, command, seconds(wait), (holder) =>
     warn(`waiting for process ${holder.pid} (${holder.command}) of ${holder.user}, at work since ${holder.since}`),
   )
+  let stillRunning = false
   try {
     // A run in between may have changed it all the same, e.g. which release is current.
     const plan = early !== null && early.last === state.runs().at(-1) ? early.plan : compileNow()
     tellWarnings()
     const id = state.nextRun()
-    return await interruptible((interrupted) =>
+    const report = await interruptible((interrupted) =>
       converge(plan, host, {
         id,
         mode: 'run',
@@ -104,8 +107,12 @@ async function run(
         onTimeout: () => killRunning('SIGTERM'),
       }),
     )
+    stillRunning = report.stillRunning === true
+    return report
   } finally {
-    lock.release()
+    // While something goes on, only the end of this process may let the next run begin.
+    if (stillRunning) killRunning('SIGKILL')
+    else lock.release()
   }
 }
 
@@ -152,7 +159,7 @@ async function outputOf(args: Arguments): Promise<Handlers> {
     write,
     color: args.color ?? useColor(process.stdout),
     live: process.stdout.isTTY === true && process.env.TERM !== 'dumb',
-    width: process.stdout.columns ?? 100,
+    width: process.stdout.columns || 100,
     quiet: args.quiet === true,
     verbose: args.verbose === true,
   }).prepare()

@@ -3,7 +3,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { references } from '../model/reference.ts'
 import type { PlannedResource } from '../model/resource.ts'
-import { Recipe, type Role } from './recipe.ts'
+import { type Mask, Recipe, type Role } from './recipe.ts'
 
 export interface Plan {
   readonly resources: readonly PlannedResource[]
@@ -23,9 +23,10 @@ const ending = ['stop', 'shutdown', 'undeploy'] as const
 /**
  * @param roles in the order given; one named twice counts once
  * @param events in order; a role without one of them has no part in it, but some role must have it
+ * @param mask takes secrets out of what errors show of props; default: nothing is taken out
  * @throws InvalidInput with every problem of every recipe
  */
-export function compile<N>(roles: readonly Role<N>[], events: readonly string[], node: N): Plan {
+export function compile<N>(roles: readonly Role<N>[], events: readonly string[], node: N, mask?: Mask): Plan {
   const distinct = [...new Map(roles.map((role) => [role.name, role])).values()]
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
@@ -36,7 +37,7 @@ export function compile<N>(roles: readonly Role<N>[], events: readonly string[],
         usage: true,
       })
   }
-  const recipe = new Recipe(node)
+  const recipe = new Recipe(node, mask)
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
   const down = events.every((event) => ending.some((name) => name === event))
   for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)

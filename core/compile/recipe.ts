@@ -109,7 +109,11 @@ export class Recipe<N> implements Scope {
   private readonly declared: Declared[] = []
   private readonly warned: string[] = []
 
-  constructor(private readonly node: N) {}
+  /** @param mask takes secrets out of what is shown of props, before it is quoted or cut */
+  constructor(
+    private readonly node: N,
+    private readonly mask: Mask = unmasked,
+  ) {}
 
   /** Runs one event of a role in this plan. */
   run(role: Role<N>, event: string): void {
@@ -175,7 +179,7 @@ export class Recipe<N> implements Scope {
     const { type } = definition
     const source = placeOf(this.declare)
     const hasReferences = references(props).length > 0
-    const parsed = checkProps(definition, props, hasReferences)
+    const parsed = checkProps(definition, props, hasReferences, options.sensitive ? hidden : this.mask)
     const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
     if ('problems' in parsed || wrong.length > 0) {
       for (const problem of wrong) this.problems.push(problem.at({ resource: type, source: source() }))
@@ -183,7 +187,7 @@ export class Recipe<N> implements Scope {
     }
     const key: unknown = definition.key(hasReferences ? this.placeholders(parsed.props) : parsed.props)
     if (typeof key !== 'string' || key === '') {
-      this.problems.push(keyProblem(definition, key).at({ resource: type, source: source() }))
+      this.problems.push(keyProblem(definition, key, this.mask).at({ resource: type, source: source() }))
       return { type, key: `invalid ${this.problems.length}` }
     }
     const name = `${type} ${key}`
@@ -287,8 +291,8 @@ function placeOf(called: (...args: never[]) => unknown): () => SourceLocation | 
   return () => locateFrame(frame.stack)
 }
 
-function keyProblem({ type }: AnyDefinition, key: unknown): ConvergeError {
-  return new ConvergeError(`${type}: its key has to be a text, and is ${key === '' ? 'empty' : shown(key)}`, {
+function keyProblem({ type }: AnyDefinition, key: unknown, mask: Mask): ConvergeError {
+  return new ConvergeError(`${type}: its key has to be a text, and is ${key === '' ? 'empty' : shown(key, mask)}`, {
     code: 'INVALID_KEY',
     hint: `the key function in the definition of ${type} has to give what tells one ${type} from another`,
     usage: true,
@@ -300,11 +304,17 @@ function afterOf(options: CommonOptions): readonly Handle[] {
   return Array.isArray(options.after) ? options.after : [options.after as Handle]
 }
 
+/** Takes what must not be shown out of a text. */
+export type Mask = (text: string) => string
+const unmasked: Mask = (text) => text
+const hidden: Mask = () => '********'
+
 /** Props parsed by the schema; where references stand only what surrounds them can be checked now. */
 export function checkProps(
   definition: AnyDefinition,
   props: object,
   hasReferences: boolean,
+  mask: Mask = unmasked,
 ): { props: unknown } | { problems: ConvergeError[] } {
   const result = definition.props.safeParse(props)
   if (result.success) return { props: result.data }
@@ -312,7 +322,7 @@ export function checkProps(
     ? result.error.issues.filter((issue) => !waitsForReference(issue, valueAt(props, issue.path)))
     : result.error.issues
   if (issues.length === 0) return { props: Object.freeze({ ...props }) }
-  return { problems: issues.map((issue) => propProblem(definition, props, issue)) }
+  return { problems: issues.map((issue) => propProblem(definition, props, issue, mask)) }
 }
 
 /** A complaint about a reference, or about alternatives none of which can be told while there are references inside. */
@@ -320,7 +330,7 @@ function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
   return isReference(value) || (issue.code === 'invalid_union' && references(value).length > 0)
 }
 
-function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue): ConvergeError {
+function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue, mask: Mask): ConvergeError {
   const names = Object.keys((definition.props as { shape?: object }).shape ?? {})
   if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
     const unknown = issue.keys[0] ?? ''
@@ -333,7 +343,7 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   const path = issue.path.map(String).join('.')
   const value = valueAt(props, issue.path)
   const missing = issue.code === 'invalid_type' ? `prop ${path} is missing` : issue.message
-  const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value)})`
+  const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
   return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
     hint: `converge resources ${definition.type} shows its props`,
@@ -345,13 +355,10 @@ function lower(message: string): string {
   return message.replace(/^Invalid input: /, '')
 }
 
-function shown(value: unknown): string {
-  const text =
-    typeof value === 'string'
-      ? JSON.stringify(value)
-      : isPlainObject(value) || Array.isArray(value)
-        ? JSON.stringify(value)
-        : String(value)
+function shown(value: unknown, mask: Mask): string {
+  const readable = typeof value === 'string' || isPlainObject(value) || Array.isArray(value)
+  // Masked first: quoted or cut short a secret would not be known any more.
+  const text = readable ? JSON.stringify(value, (_, one) => (typeof one === 'string' ? mask(one) : one)) : String(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 

@@ -4,13 +4,15 @@ import type { Plan } from '../compile/compile.ts'
 import { checkProps } from '../compile/recipe.ts'
 import type { Host } from '../host/types.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
-import { digestOf, sameJson } from '../model/json.ts'
-import { isReference, NotYetKnown, type Reference, resolveReferences, Unknown } from '../model/reference.ts'
-import type { AnyDefinition, Check, Context, PlannedResource } from '../model/resource.ts'
+import { sameJson } from '../model/json.ts'
+import { isReference, NotYetKnown, resolveReferences, Unknown } from '../model/reference.ts'
+import type { Check, Context, PlannedResource } from '../model/resource.ts'
 import { Secrets } from '../model/secrets.ts'
-import { type Duration, seconds } from '../model/units.ts'
+import { seconds } from '../model/units.ts'
 import type { Counts, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
+import { withDeadline } from './deadline.ts'
 import { StatePatch } from './patch.ts'
+import { Provided } from './provided.ts'
 import { ReadAhead } from './read_ahead.ts'
 
 export interface RunOptions {
@@ -25,17 +27,6 @@ export interface RunOptions {
   readonly onTimeout?: (() => void) | undefined
 }
 
-/** How a resource ended; what those need that refer to it. */
-interface Provided {
-  readonly definition: AnyDefinition
-  readonly outcome: Outcome
-  readonly state: unknown
-  readonly props: unknown
-}
-
-/** How long after its deadline something may take to end before it is given up. */
-const endsWithin = seconds(10)
-
 /**
  * Converges a plan on a host.
  * @throws only what a handler throws; what fails on the host is in the report
@@ -47,7 +38,7 @@ export async function converge(plan: Plan, host: Host, options: RunOptions): Pro
 class Run {
   private readonly handlers: readonly Handlers[]
   private readonly secrets: Secrets
-  private readonly provided = new Map<string, Provided>()
+  private readonly provided: Provided
   private readonly reports: ResourceReport[] = []
   private readonly counts: Record<Outcome, number> = {
     unchanged: 0,
@@ -60,6 +51,7 @@ class Run {
   private readonly warnings: string[] = []
   private readonly ahead: ReadAhead
   private failed = false
+  private stillRunning = false
   /** What the resource at hand was found to be, as far as it got. */
   private found: { readonly props: unknown; readonly state: unknown } | null = null
 
@@ -70,6 +62,7 @@ class Run {
   ) {
     this.handlers = options.handlers ?? []
     this.secrets = options.secrets ?? new Secrets()
+    this.provided = new Provided(plan.needed)
     this.ahead = new ReadAhead(host, (resource) => this.context(resource, null))
   }
 
@@ -102,6 +95,7 @@ class Run {
       counts: { ...this.counts, notReached } satisfies Counts,
       resources: this.reports,
       warnings: this.warnings,
+      ...(this.stillRunning ? { stillRunning: true } : {}),
     }
     for (const handler of this.handlers) handler.end?.(report)
     return report
@@ -150,11 +144,11 @@ class Run {
 
     const props = this.resolve(resource)
     if (props instanceof Unknown) return this.unknown(resource, props, began)
-    const cause = this.causeOf(resource)
+    const cause = this.provided.cause(resource)
     if (cause instanceof Unknown) return this.unknown(resource, cause, began)
     if (cause !== null && isGated(resource) && this.host.recorded(gateOf(resource)) === cause) {
       if (this.plan.needed.has(name))
-        this.provide(resource, 'unchanged', props, await this.read(resource, props, cause))
+        this.provided.set(resource, 'unchanged', props, await this.read(resource, props, cause))
       return this.finish(resource, { outcome: 'unchanged' }, began)
     }
     const now = await (this.ahead.take(resource) ?? this.read(resource, props, cause))
@@ -176,7 +170,7 @@ class Run {
     const desired = resource.definition.implementation.desired(props, now, this.context(resource, cause))
     if (!sameJson(now, desired))
       return this.change(resource, props, cause, now, desired, began).catch((e) => this.fail(resource, e, began))
-    this.provide(resource, 'unchanged', props, now)
+    this.provided.set(resource, 'unchanged', props, now)
     this.closeGate(resource, cause)
     this.finish(resource, { outcome: 'unchanged' }, began)
   }
@@ -203,7 +197,7 @@ class Run {
       sensitive: options.sensitive ?? false,
     })
     const after = await this.applyUntilDone(resource, props, { now, desired }, context)
-    this.provide(resource, 'changed', props, after)
+    this.provided.set(resource, 'changed', props, after)
     this.closeGate(resource, cause)
     this.finish(
       resource,
@@ -224,7 +218,8 @@ class Run {
     let change = first
     for (let tries = 0; ; tries++) {
       try {
-        return await this.withDeadline(options.timeout, () => this.applyOnce(resource, props, change, context))
+        const tryIt = () => this.applyOnce(resource, props, change, context)
+        return await withDeadline(options.timeout, tryIt, this.options.onTimeout)
       } catch (thrown) {
         if (tries >= retries || thrown instanceof NotYetKnown || this.options.interrupted?.()) throw thrown
         const error = asConvergeError(thrown)
@@ -267,21 +262,6 @@ class Run {
     })
   }
 
-  private async withDeadline<T>(limit: Duration | undefined, work: () => Promise<T>): Promise<T> {
-    if (limit === undefined) return work()
-    const working = work()
-    const done = await settledWithin(working, limit)
-    if (done) return working
-    this.options.onTimeout?.()
-    // Its commands are ended; nothing else may start while it is still at work.
-    const ended = await settledWithin(working, endsWithin)
-    throw new ConvergeError(`it was not done within ${limit}`, {
-      code: ended ? 'TIMEOUT' : 'STILL_RUNNING',
-      attempted: 'apply',
-      hint: ended ? 'give it a longer timeout, or find out what it waits for' : 'and it did not end when told to',
-    })
-  }
-
   /** Why a guard keeps the resource from being looked at, or null. */
   private async refusedBy(guard: boolean | Check | undefined, wanted: boolean): Promise<string | null> {
     if (guard === undefined) return null
@@ -292,64 +272,23 @@ class Run {
 
   private resolve(resource: PlannedResource): unknown {
     if (!resource.hasReferences) return resource.props
-    const props = resolveReferences(resource.props, (reference) => this.lookUp(reference))
+    const props = resolveReferences(resource.props, (reference) => this.provided.lookUp(reference))
     if (props instanceof Unknown) return props
-    const parsed = checkProps(resource.definition, props as object, false)
+    const parsed = checkProps(resource.definition, props as object, false, (text) =>
+      resource.options.sensitive ? '********' : this.secrets.mask(text),
+    )
     if ('props' in parsed) return parsed.props
     throw parsed.problems[0]
-  }
-
-  private lookUp(reference: Reference): unknown {
-    const provider = this.provided.get(reference.provider)
-    if (provider === undefined || provider.outcome === 'failed')
-      throw new ConvergeError(`it refers to ${reference.provider}, which ${provider ? 'failed' : 'was skipped'}`, {
-        code: 'NO_VALUE',
-        hint: 'give it the same guard, or let the run stop there',
-      })
-    if (provider.outcome === 'unknown') return new Unknown(reference.provider)
-    if (reference.output === 'digest') return this.digest(reference.provider)
-    const { implementation } = provider.definition
-    const outputs = implementation.outputs?.(provider.props, provider.state) as Record<string, unknown> | undefined
-    if (outputs === undefined || !(reference.output in outputs))
-      throw new ConvergeError(`${reference.provider} has no output ${reference.output}`, {
-        code: 'NO_OUTPUT',
-        hint: outputs ? `it has: digest, ${Object.keys(outputs).join(', ')}` : 'it has only: digest',
-      })
-    const value = outputs[reference.output]
-    if (value instanceof Unknown) return value
-    return reference.transform ? reference.transform(value as never) : value
-  }
-
-  /** What the state of a resource amounts to; of a failed one that in which it was found. */
-  private digest(name: string): string | Unknown {
-    const provider = this.provided.get(name)
-    if (provider === undefined) return 'skipped'
-    if (provider.outcome === 'unknown') return new Unknown(name)
-    if (provider.outcome === 'failed' && provider.state === null) return 'failed'
-    const { fingerprint } = provider.definition.implementation
-    const print: unknown = fingerprint ? fingerprint(provider.props, provider.state) : provider.state
-    return print instanceof Unknown ? print : digestOf(print)
-  }
-
-  private causeOf({ options }: PlannedResource): string | null | Unknown {
-    if (options.when === undefined) return null
-    const digests = options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`))
-    return digests.find((digest) => digest instanceof Unknown) ?? digestOf(digests)
   }
 
   private unknown(resource: PlannedResource, value: Unknown, began: number): void {
     const { definition, name, props } = resource
     for (const path of definition.implementation.paths?.(props) ?? []) {
-      const known = isReference(path) ? this.lookUp(path) : path
+      const known = isReference(path) ? this.provided.lookUp(path) : path
       if (typeof known === 'string') this.host.unknown(known, name)
     }
-    this.provide(resource, 'unknown', props, null)
+    this.provided.set(resource, 'unknown', props, null)
     this.finish(resource, { outcome: 'unknown', reason: value.toString() }, began)
-  }
-
-  private provide(resource: PlannedResource, outcome: Outcome, props: unknown, state: unknown): void {
-    if (this.plan.needed.has(resource.name))
-      this.provided.set(resource.name, { definition: resource.definition, outcome, state, props })
   }
 
   private fail(resource: PlannedResource, thrown: unknown, began: number): void {
@@ -363,9 +302,11 @@ class Run {
       }
     }
     const error = asConvergeError(thrown).at({ resource: name, source: resource.source() })
-    this.failed = options.ignoreFailure !== true
+    // What goes on all the same may change what comes next under its feet.
+    this.stillRunning = error.code === 'STILL_RUNNING'
+    this.failed = this.stillRunning || options.ignoreFailure !== true
     this.ahead.forget()
-    this.provide(resource, 'failed', this.found?.props ?? resource.props, this.found?.state ?? null)
+    this.provided.set(resource, 'failed', this.found?.props ?? resource.props, this.found?.state ?? null)
     const failure = this.secrets.maskDeep(error.toJSON()) as unknown as ResourceReport['failure']
     this.finish(resource, { outcome: 'failed', failure, ignored: !this.failed }, began)
   }
@@ -396,9 +337,10 @@ class Run {
   }
 
   private context(resource: PlannedResource, cause: string | null): Context {
-    const { name } = resource
+    const { name, options } = resource
     return {
       cause,
+      causes: (options.when ?? []).map(({ resource: { type, key } }) => `${type} ${key}`),
       name,
       progress: (line) => {
         const masked = this.shown(line)
@@ -429,21 +371,4 @@ function isGated(resource: PlannedResource): boolean {
 
 function gateOf(resource: PlannedResource): string {
   return `when ${resource.name}`
-}
-
-/** Whether the work came to an end, good or bad, in that time. */
-async function settledWithin(work: Promise<unknown>, limit: Duration): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const over = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), limit.ms)
-  })
-  const settled = work.then(
-    () => true,
-    () => true,
-  )
-  try {
-    return await Promise.race([settled, over])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,13 +1,15 @@
 /** The machine converge runs on: straight to system calls. */
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { dirname } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { acquireLock } from './lock.ts'
-import { type Identity, runCommand } from './process.ts'
+import { pin, type Rights, rootsOwn, Spot, unsafe } from './place.ts'
+import { type Identity, runCommand, securePath } from './process.ts'
 import { fetchInto, listening, request } from './request.ts'
+import { makePrivate } from './state_files.ts'
 import type {
   Account,
   CommandOptions,
@@ -24,6 +26,8 @@ import type {
 const absent = new Set(['ENOENT', 'ENOTDIR'])
 // Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
 const orUndefined = { throwIfNoEntry: false } as const
+/** For an account that passwd does not know. */
+const nogroup = 65_534
 const asText = { encoding: 'utf8', flag: 'r' } as const
 
 export class LocalHost implements Host {
@@ -144,24 +148,27 @@ export class LocalHost implements Host {
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    this.changing()
-    this.beside(path, (temporary) => {
-      const file = fs.openSync(temporary, 'wx', 0o600)
-      try {
-        fs.writeFileSync(file, content)
-        const found = describe(quietly(() => fs.lstatSync(path, orUndefined)))
-        const before = found?.kind === 'file' ? found : null
-        const mode = options.mode ?? before?.mode ?? '0644'
-        const [uid, gid] = this.ids(options.owner, options.group)
-        if (before) this.keepOwner(file, before, uid, gid)
-        if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
-        // After chown, which takes away setuid and setgid.
-        fs.fchmodSync(file, Number.parseInt(mode, 8))
-      } finally {
-        fs.closeSync(file)
-      }
-      fs.renameSync(temporary, path)
-    })
+    this.answersAreOld()
+    this.at(path, (spot) =>
+      this.beside(spot, (temporary) => {
+        const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
+        try {
+          fs.writeFileSync(file, content)
+          const found = describe(quietly(() => fs.lstatSync(spot.path, orUndefined)))
+          const before = found?.kind === 'file' ? found : null
+          // Where others can put a file first, that file says no more than who may read and write the new one.
+          const kept = Number.parseInt(before?.mode ?? '0644', 8) & (spot.pinned === null ? 0o7777 : 0o777)
+          const [uid, gid] = this.ids(options.owner, options.group)
+          if (before) this.keepOwner(file, before, uid, gid)
+          if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
+          // After chown, which takes away setuid and setgid.
+          fs.fchmodSync(file, options.mode === undefined ? kept : Number.parseInt(options.mode, 8))
+        } finally {
+          fs.closeSync(file)
+        }
+        spot.act(() => fs.renameSync(temporary, spot.path))
+      }),
+    )
     this.unflushed.push(path)
   }
 
@@ -181,48 +188,134 @@ export class LocalHost implements Host {
   makeDirectory(path: string, options: WriteOptions = {}): void {
     this.changing()
     const [uid, gid] = this.ids(options.owner, options.group)
-    // What is there already is mkdir's to refuse.
-    if (this.lstat(path) !== null) fs.mkdirSync(path)
-    this.beside(path, (temporary) => {
-      fs.mkdirSync(temporary, { mode: 0o700 })
-      if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
-      fs.chmodSync(temporary, Number.parseInt(options.mode ?? '0755', 8))
-      fs.renameSync(temporary, path)
+    const mode = Number.parseInt(options.mode ?? '0755', 8)
+    this.at(path, (spot) => {
+      // What is there already is mkdir's to refuse.
+      if (quietly(() => fs.lstatSync(spot.path, orUndefined)) !== undefined) fs.mkdirSync(spot.path)
+      this.beside(spot, (temporary) => {
+        if (spot.pinned !== null) this.makeAmongOthers(spot, temporary, mode, uid, gid)
+        else {
+          fs.mkdirSync(temporary, { mode: 0o700 })
+          if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
+          fs.chmodSync(temporary, mode)
+        }
+        spot.act(() => fs.renameSync(temporary, spot.path))
+      })
     })
+  }
+
+  /** The owner of the directory makes it: what he puts in its place meanwhile is his own as well, or refused. */
+  private makeAmongOthers(spot: Spot, temporary: string, mode: number, uid: number, gid: number): void {
+    const parent = spot.pinned?.stat
+    const maker = spot.rights ?? (parent === undefined || parent.uid === 0 ? null : this.rightsOf(parent.uid))
+    spot.act(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
+    const made = fs.openSync(temporary, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW)
+    try {
+      if (fs.fstatSync(made).uid !== (maker?.uid ?? this.self.uid))
+        throw unsafe(spot.named, 'another directory has taken its place while it was made')
+      // Without a word about it it belongs to the account of the run, but for a group that the parent hands on.
+      const handedOn = ((parent?.mode ?? 0) & 0o2000) !== 0
+      fs.fchownSync(made, uid === -1 ? this.self.uid : uid, gid === -1 && !handedOn ? this.self.gid : gid)
+      fs.fchmodSync(made, mode)
+    } finally {
+      fs.closeSync(made)
+    }
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
     this.changing()
-    this.beside(path, (temporary) => {
-      fs.symlinkSync(target, temporary)
-      const [uid, gid] = this.ids(options.owner, options.group)
-      if (uid !== -1 || gid !== -1) fs.lchownSync(temporary, uid, gid)
-      fs.renameSync(temporary, path)
-    })
+    const [uid, gid] = this.ids(options.owner, options.group)
+    this.at(path, (spot) =>
+      this.beside(spot, (temporary) => {
+        spot.act(() => fs.symlinkSync(target, temporary))
+        if (uid !== -1 || gid !== -1)
+          if (spot.pinned === null) fs.lchownSync(temporary, uid, gid)
+          else
+            spot.grasped(({ at, stat }) => {
+              if (!stat.isSymbolicLink()) throw unsafe(path, 'something else has taken its place while it was made')
+              fs.chownSync(at, uid, gid)
+            }, temporary)
+        spot.act(() => fs.renameSync(temporary, spot.path))
+      }),
+    )
   }
 
   rename(from: string, to: string): void {
     this.changing()
-    fs.renameSync(from, to)
+    this.at(from, (one) =>
+      this.at(to, (other) => {
+        const rights = one.rights ?? other.rights
+        if (rights !== null && other.rights !== null && rights.uid !== other.rights.uid)
+          throw unsafe(to, 'one account decides where it is, another one where it comes from')
+        one.act(() => fs.renameSync(one.path, other.path), rights)
+      }),
+    )
   }
 
   remove(path: string): void {
     this.changing()
-    fs.rmSync(path, { recursive: true, force: true })
+    quietly(() => this.at(path, (spot) => this.clear(spot, spot.path)))
+  }
+
+  /** Removes what is at the path in the spot's directory; nothing there is fine. */
+  private clear(spot: Spot, path: string): void {
+    if (!this.isRoot) return fs.rmSync(path, { recursive: true, force: true })
+    const stat = fs.lstatSync(path, orUndefined)
+    if (stat === undefined) return
+    if (!stat.isDirectory()) return spot.act(() => fs.unlinkSync(path))
+    // rm goes by descriptors and never through a link; by names, as Node does, root could be led elsewhere half way.
+    const { status, stderr, error } = spawnSync(
+      'rm',
+      ['--recursive', '--force', '--one-file-system', '--', `./${path.slice(path.lastIndexOf('/') + 1)}`],
+      {
+        cwd: spot.directory,
+        encoding: 'utf8',
+        env: { PATH: securePath, LANG: 'C.UTF-8' },
+        ...(spot.rights && { uid: spot.rights.uid, gid: spot.rights.gid }),
+      },
+    )
+    if (error) throw error
+    if (status !== 0)
+      throw new ConvergeError(`${spot.named} cannot be removed`, {
+        code: 'COMMAND_FAILED',
+        output: stderr.trim().split('\n').slice(-10).join('\n'),
+        hint: 'what is mounted below it stays: umount it, or move it away',
+      })
   }
 
   setMode(path: string, mode: string): void {
     this.changing()
-    fs.chmodSync(path, Number.parseInt(mode, 8))
+    const bits = Number.parseInt(mode, 8)
+    this.at(path, (spot) => {
+      if (spot.pinned === null) return fs.chmodSync(path, bits)
+      spot.grasped(({ at, stat }) => {
+        if (stat.isSymbolicLink()) throw unsafe(path, 'it is a link')
+        // What others may have brought there by a hard link is theirs to change, or nobody's.
+        if (stat.uid === 0 && spot.rights === null) refuseHardLink(path, stat)
+        const owner = stat.uid === 0 ? null : this.rightsOf(stat.uid, stat.gid)
+        spot.act(() => fs.chmodSync(at, bits), spot.rights ?? owner)
+      })
+    })
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
     this.changing()
     const [uid, gid] = this.ids(owner, group)
-    const mode = fs.lstatSync(path).mode
-    fs.lchownSync(path, uid, gid)
-    // chown takes setuid and setgid away; what was set before stays.
-    if ((mode & 0o6000) !== 0) fs.chmodSync(path, mode & 0o7777)
+    this.at(path, (spot) => {
+      if (spot.pinned === null) {
+        const mode = fs.lstatSync(path).mode
+        fs.lchownSync(path, uid, gid)
+        // chown takes setuid and setgid away; what was set before stays.
+        if ((mode & 0o6000) !== 0) fs.chmodSync(path, mode & 0o7777)
+        return
+      }
+      spot.grasped(({ at, stat }) => {
+        if (stat.uid !== spot.pinned?.stat.uid) refuseHardLink(path, stat)
+        spot.act(() => fs.chownSync(at, uid, gid))
+        // A program that another account has put there does not become one that runs as its new owner.
+        if (stat.isDirectory() && (stat.mode & 0o6000) !== 0) spot.act(() => fs.chmodSync(at, stat.mode & 0o7777))
+      })
+    })
   }
 
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -250,7 +343,10 @@ export class LocalHost implements Host {
   }
 
   async locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T> {
-    const lock = await acquireLock(path, process.argv.slice(1).join(' ').slice(0, 200), wait)
+    // Never beside what is locked: who owns that directory could put a link there for root to write through.
+    const name = createHash('sha256').update(path).digest('hex').slice(0, 32)
+    makePrivate(this.stateDirectory)
+    const lock = await acquireLock(`${this.stateDirectory}/locks/${name}`, 'converge', wait, undefined, path)
     try {
       return await work()
     } finally {
@@ -262,22 +358,31 @@ export class LocalHost implements Host {
     // What a record stands for has to be on the disk before the record is: else a power cut leaves a lie.
     this.flush()
     const path = this.recordPath(key)
-    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makePrivate(this.stateDirectory, 'records')
     this.writeFile(path, `${JSON.stringify({ key, value })}\n`, { mode: '0600' })
     this.flush()
   }
 
   async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
     this.changing()
-    const temporary = this.temporaryName(path)
+    const spot = this.spotOf(path)
+    const temporary = this.temporaryName(spot)
     try {
-      await fetchInto(url, temporary, options)
-      const [uid, gid] = this.ids(options.owner, options.group)
-      if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
-      fs.chmodSync(temporary, Number.parseInt(options.mode ?? '0644', 8))
-      fs.renameSync(temporary, path)
+      const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
+      try {
+        await fetchInto(url, file, options)
+        const [uid, gid] = this.ids(options.owner, options.group)
+        if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
+        fs.fchmodSync(file, Number.parseInt(options.mode ?? '0644', 8))
+      } finally {
+        fs.closeSync(file)
+      }
+      spot.act(() => fs.renameSync(temporary, spot.path))
+    } catch (error) {
+      quietly(() => this.clear(spot, temporary))
+      throw spot.explained(renamed(error, temporary, spot.path))
     } finally {
-      fs.rmSync(temporary, { force: true })
+      spot.close()
       this.changing()
     }
   }
@@ -292,11 +397,12 @@ export class LocalHost implements Host {
 
   /** Waits until what this run has written is on the disk. Called before anything is recorded as done, not for each file. */
   flush(): void {
+    const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
     for (const path of this.unflushed) {
-      const file = quietly(() => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW))
+      const file = unlessGone(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
       if (file === undefined) continue
       try {
-        fs.fsyncSync(file)
+        if (fs.fstatSync(file).isFile()) fs.fsyncSync(file)
       } finally {
         fs.closeSync(file)
       }
@@ -306,23 +412,61 @@ export class LocalHost implements Host {
 
   /** Whatever was asked before may no longer hold. */
   private changing(): void {
+    this.answersAreOld()
+    this.trusted = null
+  }
+
+  private answersAreOld(): void {
     if (this.answers.size > 0) this.answers = new Map()
+  }
+
+  /** The directory that was last found to be root's alone, and when: looked at for each file it would cost a tenth of it. */
+  private trusted: { readonly directory: string; readonly since: number } | null = null
+
+  private at<T>(path: string, work: (spot: Spot) => T): T {
+    const spot = this.spotOf(path)
+    try {
+      return work(spot)
+    } catch (error) {
+      throw spot.explained(error)
+    } finally {
+      spot.close()
+    }
+  }
+
+  private spotOf(path: string): Spot {
+    if (!this.isRoot) return new Spot(path)
+    const directory = path.slice(0, path.lastIndexOf('/')) || '/'
+    const now = performance.now()
+    if (this.trusted?.directory !== directory || now - this.trusted.since > 50)
+      this.trusted = rootsOwn(directory) ? { directory, since: now } : null
+    if (this.trusted !== null) return new Spot(path)
+    const pinned = pin(directory)
+    return new Spot(path, pinned, pinned.by === null ? null : this.rightsOf(pinned.by))
+  }
+
+  /** @param gid the group it acts as; default: its own */
+  private rightsOf(uid: number, gid?: number): Rights {
+    const account = this.accountById(uid)
+    const own = account?.gid ?? gid ?? nogroup
+    const others = account === null ? [] : [...new Set(this.allGroups().values())]
+    const groups = others.filter(({ members }) => members.includes(account?.name ?? '')).map((group) => group.gid)
+    return { uid, gid: gid ?? own, groups: [...new Set([own, ...groups])] }
   }
 
   private recordPath(key: string): string {
     return `${this.stateDirectory}/records/${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`
   }
 
-  private temporaryName(path: string): string {
+  private temporaryName({ path }: Spot): string {
     this.temporary += 1
-    const slash = path.lastIndexOf('/')
-    // The name's own part is cut so that a name of the longest length stays possible.
-    return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-${process.pid}-${this.temporary}`
+    return `${temporaryStem(path)}${process.pid}-${this.temporary}`
   }
 
-  private beside(path: string, work: (temporary: string) => void): void {
-    const temporary = this.temporaryName(path)
-    const removeTemporary = () => quietly(() => fs.rmSync(temporary, { force: true, recursive: true }))
+  private beside(spot: Spot, work: (temporary: string) => void): void {
+    this.sweep(spot)
+    const temporary = this.temporaryName(spot)
+    const removeTemporary = () => quietly(() => this.clear(spot, temporary))
     try {
       try {
         work(temporary)
@@ -334,8 +478,28 @@ export class LocalHost implements Host {
       }
     } catch (error) {
       removeTemporary()
-      throw renamed(error, temporary, path)
+      throw renamed(error, temporary, spot.path)
     }
+  }
+
+  /** What killed runs have left, by directory; each is looked at once. */
+  private readonly leftovers = new Map<string, string[]>()
+
+  private sweep(spot: Spot): void {
+    const directory = spot.named.slice(0, spot.named.lastIndexOf('/'))
+    let left = this.leftovers.get(directory)
+    if (left === undefined) {
+      const names = quietly(() => fs.readdirSync(spot.directory)) ?? []
+      left = names.filter((name) => {
+        const pid = /^\..*\.converge-(\d+)-\d+$/s.exec(name)?.[1]
+        return pid !== undefined && !alive(Number(pid))
+      })
+      this.leftovers.set(directory, left)
+    }
+    if (left.length === 0) return
+    const stem = temporaryStem(spot.path)
+    for (const name of left)
+      if (`${spot.directory}/${name}`.startsWith(stem)) this.clear(spot, `${spot.directory}/${name}`)
   }
 
   private identity(options: CommandOptions): Identity {
@@ -436,6 +600,38 @@ function quietly<T>(call: () => T): T | undefined {
   } catch (error) {
     if (absent.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
+  }
+}
+
+/** The same, where others may have put something else in its place meanwhile. */
+function unlessGone<T>(call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (error) {
+    if (
+      ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')
+    )
+      return undefined
+    throw error
+  }
+}
+
+function refuseHardLink(path: string, stat: fs.Stats): void {
+  if (stat.isFile() && stat.nlink > 1) throw unsafe(path, 'it is a hard link, and may be the file of somebody else')
+}
+
+/** What the names of temporary files for a path begin with. Its own part is cut so that a name of the longest length stays possible. */
+function temporaryStem(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-`
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 

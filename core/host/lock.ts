@@ -6,7 +6,19 @@
  * next claim is that number plus one, made by link(2), which only one can do. A claim that finds a higher one beside it
  * gives way. Numbers only grow, so a slow contender cannot revive an old one.
  */
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
@@ -17,6 +29,9 @@ export interface Holder {
   readonly started: string
   readonly user: string
   readonly host: string
+  /** The machine, whatever its name; and where pids count, which differs between containers. */
+  readonly machine: string
+  readonly space: string
   /** ISO time, for people. */
   readonly since: string
   readonly command: string
@@ -50,38 +65,51 @@ export function tryLock(path: string, command: string): LockAttempt {
       continue
     }
     removeBelow(directory, mine)
-    return { lock: { release: () => writeFileSync(`${directory}/${mine}`, '') } }
+    return { lock: { release: () => empty(`${directory}/${mine}`) } }
   }
 }
 
-/** Waits up to `wait` for the lock; `onWait` hears once who holds it. */
+/**
+ * Waits up to `wait` for the lock.
+ * @param command told to whoever waits; others can read it, so no arguments that may be secret
+ * @param onWait hears once who holds it
+ * @param what is locked, for the error; default: runs as a whole
+ * @throws ConvergeError LOCKED
+ */
 export async function acquireLock(
   path: string,
   command: string,
   wait: Duration,
   onWait: (holder: Holder) => void = () => undefined,
+  what?: string,
 ): Promise<Lock> {
   const deadline = performance.now() + wait.ms
   let told = false
   for (;;) {
     const attempt = tryLock(path, command)
     if ('lock' in attempt) return attempt.lock
-    if (performance.now() >= deadline) throw lockedBy(attempt.holder)
+    if (performance.now() >= deadline) throw lockedBy(attempt.holder, `${path}.d`, what)
     if (!told) onWait(attempt.holder)
     told = true
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
 
-export function lockedBy(holder: Holder): ConvergeError {
-  const elsewhere = holder.host === hostname() ? '' : ` on ${holder.host}`
+function lockedBy(holder: Holder, directory: string, what: string | undefined): ConvergeError {
+  const { pid, command, user, host, since } = holder
+  const elsewhere = canBeSeen(holder) ? '' : ` on ${host}`
+  const who = `process ${pid} (${command}) of ${user}${elsewhere}, since ${since}`
+  const wait =
+    what === undefined
+      ? 'wait for it with --wait SECONDS; the lock frees itself when that process ends'
+      : 'it was waited for; run again when that process has ended: its lock frees itself then'
   return new ConvergeError(
-    `another run is under way: process ${holder.pid} (${holder.command}) of ${holder.user}${elsewhere}, since ${holder.since}`,
+    what === undefined ? `another run is under way: ${who}` : `${what} is in the hands of another run: ${who}`,
     {
       code: 'LOCKED',
       hint: elsewhere
-        ? `whether a process${elsewhere} still runs cannot be seen from here; if this host had that name before, remove the directory that holds the lock`
-        : 'wait for it with --wait SECONDS; the lock frees itself when that process ends',
+        ? `whether a process${elsewhere} still runs cannot be seen from here; if you know that it does not, remove ${directory}`
+        : wait,
     },
   )
 }
@@ -90,7 +118,8 @@ function claim(directory: string, number: number, holder: Holder): boolean {
   const own = `${directory}/.${process.pid}-${number}`
   try {
     // Whole before it counts: a claim that cannot be read would be taken for a free one.
-    writeFileSync(own, JSON.stringify(holder), { mode: 0o644 })
+    // Never through something that is there already: `wx` follows no link.
+    writeFileSync(own, JSON.stringify(holder), { mode: 0o644, flag: 'wx' })
     linkSync(own, `${directory}/${number}`)
     return true
   } catch (error) {
@@ -99,6 +128,15 @@ function claim(directory: string, number: number, holder: Holder): boolean {
     throw error
   } finally {
     rmSync(own, { force: true })
+  }
+}
+
+/** What was cleared away meanwhile, a higher claim being there, is released already. */
+function empty(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 
@@ -136,8 +174,19 @@ function readHolder(path: string): Holder | null {
   }
 }
 
+/** What cannot be seen from here counts as alive, unless this machine was started anew since. */
 function alive(holder: Holder): boolean {
-  return holder.host !== hostname() || startTime(holder.pid) === holder.started
+  if (canBeSeen(holder)) return startTime(holder.pid) === holder.started
+  return ofThisBoot(holder) || (holder.host !== hostname() && (machineId() === '' || holder.machine !== machineId()))
+}
+
+/** Whether its pid means the same here: the host may have got another name since, and a container keeps its own count. */
+function canBeSeen(holder: Holder): boolean {
+  return ofThisBoot(holder) && (holder.space === pidSpace() || holder.host === hostname())
+}
+
+function ofThisBoot({ started }: Holder): boolean {
+  return started.startsWith(`${bootId()} `)
 }
 
 function describeSelf(command: string): Holder {
@@ -146,6 +195,8 @@ function describeSelf(command: string): Holder {
     started: startTime(process.pid) ?? '',
     user: userName(),
     host: hostname(),
+    machine: machineId(),
+    space: pidSpace(),
     since: new Date().toISOString(),
     command,
   }
@@ -166,6 +217,25 @@ function startTime(pid: number): string | null {
 /** Ticks begin anew with each boot, and so do the pids. */
 function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+/** machine-id(5); empty where there is none. */
+function machineId(): string {
+  return optional(() => readFileSync('/etc/machine-id', 'utf8').trim())
+}
+
+/** pid_namespaces(7) */
+function pidSpace(): string {
+  return optional(() => readlinkSync('/proc/self/ns/pid'))
+}
+
+function optional(read: () => string): string {
+  try {
+    return read()
+  } catch (error) {
+    if (['ENOENT', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
+  }
 }
 
 function userName(): string {

@@ -5,12 +5,14 @@ import { shellWords } from '../model/shell.ts'
 import { minutes } from '../model/units.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
-const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** What of the caller's environment every command gets: how to reach the network, nothing else. */
 const passedOn =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
 const maxOutput = 32 * 1024 * 1024
 const killGrace = 5000
+/** How long what a command has left behind may go on writing to its output, in ms. */
+const lingerGrace = 2000
 
 export interface Identity {
   readonly account: Account
@@ -31,7 +33,8 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    // Gone already, or by now another account's altogether (sudo): then it is waited for, and at last given up.
+    if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 
@@ -76,21 +79,30 @@ export async function runCommand(
     child.stdin?.end(options.input)
   }
   let timedOut = false
+  let stuck: (() => void) | undefined
+  const given = new Promise<never>((_, reject) => {
+    stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, result(null), 'STILL_RUNNING'))
+  })
+  const result = (status: number | null) => ({ status: status ?? 128, stdout: stdout.text(), stderr: stderr.text() })
   let killer: NodeJS.Timeout | undefined
   const timer = setTimeout(() => {
     timedOut = true
     signalGroup(child, 'SIGTERM')
-    killer = setTimeout(() => signalGroup(child, 'SIGKILL'), killGrace)
+    killer = setTimeout(() => {
+      signalGroup(child, 'SIGKILL')
+      killer = setTimeout(() => stuck?.(), killGrace)
+    }, killGrace)
   }, limit.ms)
   try {
-    const { status, signal } = await ended(child, program, options)
-    const result = { status: status ?? 128, stdout: stdout(), stderr: stderr() }
-    if (timedOut) throw failed(argv, `did not end within ${limit}`, result, 'COMMAND_TIMEOUT')
-    if (signal !== null) throw failed(argv, `was ended by ${signal}`, result)
+    const { status, signal } = await Promise.race([ended(child, program, options), given])
+    for (const output of [stdout, stderr]) output.end()
+    const done = result(status)
+    if (timedOut) throw failed(argv, `did not end within ${limit}`, done, 'COMMAND_TIMEOUT')
+    if (signal !== null) throw failed(argv, `was ended by ${signal}`, done)
     const accepted = options.accept ?? [0]
-    if (accepted !== 'any' && !accepted.includes(result.status))
-      throw failed(argv, `exited with status ${result.status}`, result)
-    return result
+    if (accepted !== 'any' && !accepted.includes(done.status))
+      throw failed(argv, `exited with status ${done.status}`, done)
+    return done
   } finally {
     clearTimeout(timer)
     clearTimeout(killer)
@@ -104,6 +116,7 @@ function ended(
   options: CommandOptions,
 ): Promise<{ status: number | null; signal: NodeJS.Signals | null }> {
   return new Promise((resolve, reject) => {
+    let lingering: NodeJS.Timeout | undefined
     child.once('error', (error: NodeJS.ErrnoException) => {
       const missing = error.code === 'ENOENT'
       const what = missing
@@ -111,11 +124,27 @@ function ended(
         : `cannot run ${program}: ${error.message}`
       reject(new ConvergeError(what, { code: missing ? 'NO_PROGRAM' : 'COMMAND_FAILED', cause: error }))
     })
-    child.once('close', (status, signal) => resolve({ status, signal }))
+    child.once('exit', (status, signal) => {
+      // A daemon it has left behind may hold the pipes for ever.
+      lingering = setTimeout(() => {
+        for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy()
+        resolve({ status, signal })
+      }, lingerGrace)
+    })
+    child.once('close', (status, signal) => {
+      clearTimeout(lingering)
+      resolve({ status, signal })
+    })
   })
 }
 
-function collect(stream: NodeJS.ReadableStream | null, onLine: ((line: string) => void) | undefined): () => string {
+interface Output {
+  readonly text: () => string
+  /** Hands over a last line without an end. */
+  readonly end: () => void
+}
+
+function collect(stream: NodeJS.ReadableStream | null, onLine: ((line: string) => void) | undefined): Output {
   const chunks: string[] = []
   let length = 0
   let rest = ''
@@ -130,10 +159,12 @@ function collect(stream: NodeJS.ReadableStream | null, onLine: ((line: string) =
     rest = lines.pop() ?? ''
     for (const line of lines) onLine(line)
   })
-  stream?.on('end', () => {
+  const end = () => {
     if (onLine && rest !== '') onLine(rest)
-  })
-  return () => chunks.join('')
+    rest = ''
+  }
+  stream?.on('end', end)
+  return { text: () => chunks.join(''), end }
 }
 
 function failed(argv: readonly string[], what: string, result: CommandResult, code = 'COMMAND_FAILED'): ConvergeError {

@@ -1,8 +1,6 @@
 /** HTTP requests over TCP or a unix socket, and downloads into files. */
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { writeFileSync } from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import { minutes, seconds } from '../model/units.ts'
 import type { DownloadOptions, RequestOptions, Response } from './types.ts'
@@ -27,7 +25,7 @@ export async function request(options: RequestOptions): Promise<Response> {
       (answer) => {
         const chunks: Buffer[] = []
         answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-        answer.on('error', reject)
+        answer.on('error', failed)
         answer.on('end', () => {
           clearTimeout(timer)
           const headers: Record<string, string> = {}
@@ -36,10 +34,7 @@ export async function request(options: RequestOptions): Promise<Response> {
         })
       },
     )
-    const timer = setTimeout(() => {
-      sent.destroy(new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' }))
-    }, limit.ms)
-    sent.on('error', (error: NodeJS.ErrnoException) => {
+    const failed = (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       if (error instanceof ConvergeError) return reject(error)
       reject(
@@ -48,7 +43,11 @@ export async function request(options: RequestOptions): Promise<Response> {
           cause: error,
         }),
       )
-    })
+    }
+    const timer = setTimeout(() => {
+      sent.destroy(new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' }))
+    }, limit.ms)
+    sent.on('error', failed)
     sent.end(options.body)
   })
 }
@@ -67,8 +66,8 @@ export async function listening(port: number, host = '127.0.0.1'): Promise<boole
   })
 }
 
-/** Streams a URL into `path` (made anew, mode 0600) and checks its digest; the caller renames it. */
-export async function fetchInto(url: string, path: string, options: DownloadOptions): Promise<void> {
+/** Streams a URL into an open file, which the caller closes, and checks its digest. */
+export async function fetchInto(url: string, file: number, options: DownloadOptions): Promise<void> {
   const limit = options.timeout ?? minutes(10)
   const headers: Record<string, string> = {}
   if (options.user !== undefined)
@@ -87,19 +86,15 @@ export async function fetchInto(url: string, path: string, options: DownloadOpti
       hint: response.status === 401 ? 'give user and password for it' : undefined,
     })
   const hash = createHash('sha256')
-  const hashing = new Transform({
-    transform(chunk: Buffer, _, done) {
-      hash.update(chunk)
-      done(null, chunk)
-    },
-  })
-  const body = Readable.fromWeb(response.body as import('node:stream/web').ReadableStream)
   try {
-    await pipeline(body, hashing, createWriteStream(path, { flags: 'wx', mode: 0o600 }))
+    for await (const chunk of response.body as import('node:stream/web').ReadableStream<Uint8Array>) {
+      hash.update(chunk)
+      // No stream of Node's: on an error it would close the descriptor, which is the caller's.
+      writeFileSync(file, chunk)
+    }
   } catch (error) {
-    // A full disk or a missing directory is told by its own error; what is left is the connection.
-    if (error instanceof Error && 'syscall' in error && ['open', 'write', 'close'].includes(`${error.syscall}`))
-      throw error
+    // A full disk is told by its own error; what is left is the connection.
+    if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConvergeError(`${shown} was cut short: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
   }

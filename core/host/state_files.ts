@@ -1,6 +1,16 @@
 /** The engine's own files on a host: the journals of its runs, in the state directory. */
 import * as fs from 'node:fs'
+import { dirname } from 'node:path'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
+
+/** Makes the state directory, and those named in it, for this account only; what is missing above is for all to read. */
+export function makePrivate(path: string, ...names: readonly string[]): void {
+  const parent = dirname(path)
+  if (fs.statSync(parent, { throwIfNoEntry: false }) === undefined)
+    fs.mkdirSync(parent, { recursive: true, mode: 0o755 })
+  for (const directory of [path, ...names.map((name) => `${path}/${name}`)])
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+}
 
 export class StateDirectory {
   constructor(readonly path: string) {}
@@ -17,7 +27,7 @@ export class StateDirectory {
   /** Makes the directory, for this account only. */
   prepare(): void {
     try {
-      fs.mkdirSync(`${this.path}/runs`, { recursive: true, mode: 0o700 })
+      makePrivate(this.path, 'runs')
       this.access()
     } catch (error) {
       throw this.unusable(error)

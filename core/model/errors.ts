@@ -160,9 +160,13 @@ const systemMessages: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files',
 }
 
+/** Root meets them as well: on NFS, on what is immutable, in a container. */
+const mayNot =
+  'an ordinary account: run as root, or give --prefix DIR to work below a directory of your own; root: look whether it is immutable (lsattr), or on a file system that keeps root out (NFS)'
+
 const systemHints: Readonly<Record<string, string>> = {
-  EACCES: 'run as root, or give --prefix DIR to work below a directory of your own',
-  EPERM: 'run as root, or give --prefix DIR to work below a directory of your own',
+  EACCES: mayNot,
+  EPERM: mayNot,
   ENOSPC: 'free some space (df -h shows where), then run again: what was not finished is done then',
   EDQUOT: 'free some space (quota -s shows how much), then run again',
   EROFS: 'mount it writable, or move the path elsewhere in the attributes',

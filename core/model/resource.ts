@@ -13,6 +13,8 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 export interface Context {
   /** Digest of what `when` lists, or null where the resource has no `when`. It differs when one of them has changed. */
   readonly cause: string | null
+  /** What `when` lists, by name; the names stay the same when what they stand for changes. */
+  readonly causes: readonly string[]
   /** `type key`, as in reports. */
   readonly name: string
   /** Tells the user a line of progress. */

@@ -1,4 +1,5 @@
 /** Keeps secret values out of everything that is printed or stored. */
+import { shellQuoted } from './shell.ts'
 
 /** A set of strings that must never be shown; `mask` replaces each occurrence. */
 export class Secrets {
@@ -7,8 +8,8 @@ export class Secrets {
   /** Adds a value; very short ones are left out, since masking them would garble every text without hiding anything. */
   add(value: unknown): void {
     if (typeof value !== 'string' || value.length < 4) return
-    for (const form of new Set([value, encodeURIComponent(value), ...secretLines(value)]))
-      if (!this.values.includes(form)) this.values.push(form)
+    const forms = [value, ...secretLines(value)].flatMap(formsOf)
+    for (const form of new Set(forms)) if (!this.values.includes(form)) this.values.push(form)
     // Longest first: a secret that contains another one must vanish whole.
     this.values.sort((a, b) => b.length - a.length)
   }
@@ -28,6 +29,16 @@ export class Secrets {
   get empty(): boolean {
     return this.values.length === 0
   }
+}
+
+/** As it stands in a URL, in JSON, and in a command. */
+function formsOf(value: string): string[] {
+  return [value, encoded(value), JSON.stringify(value).slice(1, -1), shellQuoted(value)]
+}
+
+/** A lone surrogate has no form in a URL. */
+function encoded(value: string): string {
+  return encodeURIComponent(value.replace(/\p{Surrogate}/gu, '\ufffd'))
 }
 
 /** Of a key file each line counts by itself: a tool may print only one of them. */

@@ -58,13 +58,19 @@ export function buildNode<const S extends Schemas>({
 }: NodeInput<S>): Node<AttributesOf<S>> {
   const schemas = withFacts(given)
   const told = sortLayers(layers)
-  const sorted = [lowest(told, facts), ...told]
+  const lowest = lowestLayer(told, facts)
+  const sorted = [lowest, ...told]
   const states: JsonObject[] = []
   const problems: ConvergeError[] = []
   for (const layer of sorted) states.push(applyLayer(states.at(-1) ?? {}, layer, schemas, problems))
   throwProblems(problems, 'the patches cannot be applied')
   const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
-  const { value, warnings, secrets } = validate(states.at(-1) ?? {}, { schemas, locate, foreign: new Set(foreignKeys) })
+  const { value, warnings, secrets } = validate(states.at(-1) ?? {}, {
+    schemas,
+    locate,
+    foreign: new Set(foreignKeys),
+    gathered: onlyIn(lowest, told),
+  })
   return Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
     facts,
@@ -84,7 +90,13 @@ function withFacts(given: Schemas): Schemas {
   return all
 }
 
-function lowest(layers: readonly Layer[], facts: Facts): Layer {
+/** Top-level keys of a layer that none above it speaks of; patches may speak of any. */
+function onlyIn({ value }: Layer, above: readonly Layer[]): ReadonlySet<string> {
+  const untouched = (key: string) => above.every((layer) => layer.value !== null && !Object.hasOwn(layer.value, key))
+  return new Set(Object.keys(value ?? {}).filter(untouched))
+}
+
+function lowestLayer(layers: readonly Layer[], facts: Facts): Layer {
   const told = layers.some(({ value }) => isObject(valueAt(value, ['opsworks', 'instance'])))
   const hostname = layers.findLast(({ value }) => typeof value?.hostname === 'string')?.value?.hostname
   const file = 'facts of this host'

@@ -22,6 +22,8 @@ export interface ValidateOptions {
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation | undefined
   /** Top-level keys without a schema that are no reason for a warning. */
   readonly foreign?: ReadonlySet<string> | undefined
+  /** Top-level keys that only the facts speak of: right as they are, and put into their form when somebody looks. */
+  readonly gathered?: ReadonlySet<string> | undefined
 }
 
 const none: ReadonlySet<string> = new Set()
@@ -31,11 +33,16 @@ const none: ReadonlySet<string> = new Set()
  *
  * @throws ConvergeError, InvalidInput with all problems, each at file, line and column
  */
-export function validate(merged: JsonObject, { schemas, locate, foreign = none }: ValidateOptions): Validated {
+export function validate(
+  merged: JsonObject,
+  { schemas, locate, foreign = none, gathered = none }: ValidateOptions,
+): Validated {
   const problems: ConvergeError[] = []
   const value: Record<string, unknown> = {}
-  for (const key of Object.keys(schemas)) if (!Object.hasOwn(merged, key)) defineLazily(value, key, () => schemas[key])
-  for (const [key, said] of Object.entries(merged)) {
+  const isTold = (key: string) => Object.hasOwn(merged, key) && !(gathered.has(key) && Object.hasOwn(schemas, key))
+  for (const key of Object.keys(schemas)) if (!isTold(key)) defineLazily(value, key, () => schemas[key], merged[key])
+  const told = Object.fromEntries(Object.entries(merged).filter(([key]) => isTold(key)))
+  for (const [key, said] of Object.entries(told)) {
     if (!Object.hasOwn(schemas, key)) {
       defineFrozen(value, key, said)
       continue
@@ -51,7 +58,7 @@ export function validate(merged: JsonObject, { schemas, locate, foreign = none }
     }
   }
   throwProblems(problems, 'the attributes are not valid')
-  const { unknown, secrets } = inspect(merged, schemas, foreign)
+  const { unknown, secrets } = inspect(told, schemas, foreign)
   const warnings = unknown.map((one) => ({
     code: 'UNKNOWN_KEY' as const,
     message: unknownMessage(one),
@@ -62,12 +69,17 @@ export function validate(merged: JsonObject, { schemas, locate, foreign = none }
   return { value: Object.freeze(value), warnings, secrets }
 }
 
-function defineLazily(target: Record<string, unknown>, key: string, schemaOf: () => ZodType | undefined): void {
+function defineLazily(
+  target: Record<string, unknown>,
+  key: string,
+  schemaOf: () => ZodType | undefined,
+  said: unknown,
+): void {
   let made: { readonly value: unknown } | undefined
   Object.defineProperty(target, key, {
     enumerable: true,
     get: () => {
-      made ??= { value: deepFreeze(schemaOf()?.parse(undefined, { jitless: true })) }
+      made ??= { value: deepFreeze(schemaOf()?.parse(said, { jitless: true })) }
       return made.value
     },
   })

@@ -58,6 +58,8 @@ export interface RunReport {
   /** All but the unchanged ones. */
   readonly resources: readonly ResourceReport[]
   readonly warnings: readonly string[]
+  /** Something that was given up after its deadline goes on: nothing else may start before this process has ended. */
+  readonly stillRunning?: boolean | undefined
 }
 
 export interface RunStart {

@@ -42,7 +42,11 @@ export class Terminal implements Handlers {
   start(run: RunStart): void {
     this.mode = run.mode
     if (this.options.verbose)
-      this.line(this.paint.dim(`${run.roles.join(', ')}: ${run.events.join(', ')}, ${run.resources} resources`))
+      this.line(
+        this.paint.dim(
+          `${run.roles.join(', ')}: ${run.events.join(', ')}, ${run.resources} resource${run.resources === 1 ? '' : 's'}`,
+        ),
+      )
   }
 
   applying(name: string): void {

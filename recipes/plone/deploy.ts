@@ -19,7 +19,7 @@ import { type Layout, layout, purged, sharedLinks } from './layout.ts'
 import { type Program, programs } from './programs.ts'
 import { hold, isHeld, rollbackIsOver, stay } from './rollback.ts'
 import { deployed, recorded, releasesOf, run } from './running.ts'
-import { appDirectories, pythonOf } from './setup.ts'
+import { appDirectories, buildEnvironment } from './setup.ts'
 import { appEnvironment, buildoutSetting } from './site.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -40,11 +40,12 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   }
   const build = buildOf(node, at)
   const config = renderDeployCfg(placedNode(node), role, { deployTo: at.deployTo })
-  const inputs = { config, ...inputsOf(node, at, build, wanted) }
+  const inputs = { config, ...inputsOf(build, wanted) }
   const byItself = options.pinned === true && !options.always
   if (byItself && isHeld(node, at, digestOf(inputs))) return stayBack(r, node, at)
   const guard = options.pinned ? { onlyIf: deployed(at) } : {}
   appDirectories(r, node, at, guard)
+  buildEnvironment(r, at, guard)
   const release = checkout(r, node, at, { ...options, inputs, programs: wanted, guard })
   file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...at.owner, ...guard })
   buildout(r, {
@@ -57,7 +58,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
     ...at.account,
     ...guard,
   })
-  release_complete(r, { release: release.path, ...at.account, ...guard })
+  release_complete(r, { release: release.path, ...at.owner, ...guard })
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner, ...guard })
   if (!byItself) hold(r, at, null)
   run(r, node, at, wanted, { when: [current], ...guard })
@@ -138,7 +139,7 @@ function checkout(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: Ch
   })
 }
 
-/** How a release is built: all that may change the result, beside versions. */
+/** How a release is built: all that may change the result; the path of the environment stands for its versions. */
 function buildOf(node: PloneNode, at: Layout) {
   return {
     config: buildoutSetting(node, at.app, 'config'),
@@ -153,7 +154,6 @@ function buildOf(node: PloneNode, at: Layout) {
  * What a release is, beside its commit and deploy.cfg. What were missing here would be built into the live release when it
  * changes, and not be undone by a rollback.
  */
-function inputsOf(node: PloneNode, at: Layout, build: object, wanted: readonly Program[]): Record<string, string> {
-  const versions = [pythonOf(node, at), buildoutSetting(node, at.app, 'buildout_version') ?? '']
-  return { build: canonicalJson({ build, versions }), programs: canonicalJson(wanted.map(recorded)) }
+function inputsOf(build: object, wanted: readonly Program[]): Record<string, string> {
+  return { build: canonicalJson(build), programs: canonicalJson(wanted.map(recorded)) }
 }

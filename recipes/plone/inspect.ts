@@ -1,12 +1,11 @@
 /** What status, releases and doctor show of a buildout app. */
-import type { AppView, Inspection, Need, ServiceView } from '../../core/compile/inspection.ts'
+import type { AppView, Inspection, Need, ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { listReleases } from '../../resources/releases.ts'
+import { listReleases, type Release } from '../../resources/releases.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
 import type { PloneNode } from '../node.ts'
 import { type Layout, layout } from './layout.ts'
 import { programsOf } from './running.ts'
-import { pythonOf } from './setup.ts'
 import type { BuildoutRole } from './types.ts'
 
 export async function inspect(node: PloneNode, role: BuildoutRole, host: HostReader): Promise<Inspection> {
@@ -14,16 +13,23 @@ export async function inspect(node: PloneNode, role: BuildoutRole, host: HostRea
   const app: AppView = {
     name: at.app,
     directory: at.deployTo,
-    releases: listReleases(host, at.releases, at.current).map(({ commit, revision, created, by, ...release }) => ({
-      ...release,
-      commit: commit ?? 'unknown',
-      revision: revision ?? '',
-      created: created ?? '',
-      by: by ?? '',
-    })),
+    releases: listReleases(host, at.releases, at.current).map(viewOf),
     services: await services(node, at, host),
   }
   return { apps: [app], needs: await needs(node, at, host) }
+}
+
+/** Field by field: what is recorded with a release holds the environment of its programs, and with it secrets. */
+function viewOf({ id, commit, revision, created, by, complete, current }: Release): ReleaseView {
+  return {
+    id,
+    commit: commit ?? 'unknown',
+    revision: revision ?? '',
+    created: created ?? '',
+    by: by ?? '',
+    complete,
+    current,
+  }
 }
 
 async function services(node: PloneNode, at: Layout, host: HostReader): Promise<ServiceView[]> {
@@ -60,7 +66,7 @@ async function needs(node: PloneNode, at: Layout, host: HostReader): Promise<Nee
     const path = host.which(name)
     return { what: name, met: path !== null, detail: path ?? 'not on the PATH', remedy: `${apt} ${packageName}` }
   }
-  const python = pythonOf(node, at)
+  const { python } = at.build
   const list = [
     rights(node, at, host),
     program('git', 'git'),

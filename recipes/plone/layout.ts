@@ -1,5 +1,6 @@
 /** Where everything of a buildout app is on its host, and to whom it belongs. */
 import { type PloneNode, placed } from '../node.ts'
+import { type Environment, environmentOf } from './python.ts'
 import { appAttributes, appName, deployDirectory } from './site.ts'
 import type { AppAttributes, BuildoutRole } from './types.ts'
 
@@ -11,7 +12,8 @@ export interface Layout {
   readonly releases: string
   readonly shared: string
   readonly current: string
-  /** Virtualenv of the build. */
+  /** Virtualenv of the build: what it is made of, and where it is. */
+  readonly build: Environment
   readonly environment: string
   /** Owner of all that belongs to the app; none for an ordinary user, whose own it is anyway. */
   readonly owner: { readonly owner?: string; readonly group?: string }
@@ -36,6 +38,7 @@ export function layout(node: PloneNode, role: BuildoutRole): Layout {
   const app = appName(node, role)
   const own = appAttributes(node, app)
   const deployTo = placed(node, deployDirectory(node, app))
+  const build = environmentOf(node, app, own)
   const system = node.facts.uid === 0 && node.converge.prefix === '/'
   const user = own.user ?? 'deploy'
   const group = own.group ?? 'www-data'
@@ -47,8 +50,8 @@ export function layout(node: PloneNode, role: BuildoutRole): Layout {
     releases: `${deployTo}/releases`,
     shared: `${deployTo}/shared`,
     current: `${deployTo}/current`,
-    // Scripts of older releases go on using the Python they were built with.
-    environment: `${deployTo}/shared/env${own.python_major_version ? `-${own.python_major_version}` : ''}`,
+    build,
+    environment: `${deployTo}/shared/${build.name}`,
     owner: node.facts.uid === 0 ? { owner: user, group } : {},
     account: node.facts.uid === 0 ? { user, group } : {},
     system,

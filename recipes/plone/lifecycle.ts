@@ -14,7 +14,7 @@ import type { BuildoutRole } from './types.ts'
 /** Stops what runs and removes the app; what is below `shared` stays, unless --purge says otherwise. */
 export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  cleanUp(r, node, at, [])
+  cleanUp(r, at, [])
   noJobs(r, at)
   if (at.system) file(r, { path: `/etc/logrotate.d/converge-${at.app}`, absent: true })
   symlink(r, { path: at.current, absent: true })

@@ -27,6 +27,7 @@ export function run(
     const { name, command, directory, environment, type, events } = one
     const program = supervisor_program(r, {
       name,
+      app: at.app,
       command,
       directory,
       environment: { ...homeOf(at), ...environment },
@@ -43,13 +44,8 @@ export function run(
     })
     return { one, program }
   })
-  cleanUp(
-    r,
-    node,
-    at,
-    wanted.map(({ name }) => name),
-    guard,
-  )
+  const names = wanted.map(({ name }) => name)
+  cleanUp(r, at, names, guard)
   service_restart(r, {
     provider: { kind: 'supervisor', socket: supervisor.socket },
     services: declared.map(({ one, program }) => ({
@@ -72,16 +68,9 @@ function readiness(node: PloneNode, port: number) {
 }
 
 /** Takes the app's programs out of supervisord, but for those to keep. */
-export function cleanUp(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  at: Layout,
-  keep: readonly string[],
-  guard: CommonOptions = {},
-): void {
+export function cleanUp(r: Recipe<PloneNode>, at: Layout, keep: readonly string[], guard: CommonOptions = {}): void {
   const { confDir, socket } = at.supervisor
-  const others = Object.keys(node.deploy).filter((name) => name !== at.app)
-  supervisor_cleanup(r, { app: at.app, keep, others, directory: at.current, confDir, socket, ...guard })
+  supervisor_cleanup(r, { app: at.app, keep, confDir, socket, ...guard })
 }
 
 /** A supervisord of root gives its programs root's HOME. */

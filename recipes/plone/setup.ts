@@ -1,5 +1,7 @@
 /** Setup of a buildout app: packages, account, directories, Python, supervisor. */
+import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/recipe.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { archive } from '../../resources/archive.ts'
 import { directory } from '../../resources/directory.ts'
@@ -14,9 +16,6 @@ import { type Layout, layout, sharedDirectories } from './layout.ts'
 import { buildoutSetting } from './site.ts'
 import { supervisorService } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
-
-/** zc.buildout of the virtualenv where no `buildout_version` is set: the one the example and the tests build with. */
-const defaultBuildout = '6.0.1'
 
 export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
@@ -33,24 +32,15 @@ export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
   appDirectories(r, node, at)
   dataDirectories(r, node, at)
   caches(r, node, at)
-  const version = buildoutSetting(node, at.app, 'buildout_version')
-  virtualenv(r, {
-    path: at.environment,
-    python: pythonOf(node, at),
-    packages: { 'zc.buildout': version || defaultBuildout, ...pythonPackages(node, at) },
-    ...at.account,
-  })
+  buildEnvironment(r, at)
   supervisorService(r, node, at)
 }
 
-export function pythonOf(node: PloneNode, { own }: Layout): string {
-  return own.python_major_version ? `python${own.python_major_version}` : node.converge.python
-}
-
-function pythonPackages(node: PloneNode, { own }: Layout): Record<string, string> {
-  return Object.fromEntries(
-    (own.packages ?? node.deploy_python.packages).map(({ name, version }) => [name, version ?? '']),
-  )
+/** A deploy makes sure of it too: a change of Python or of packages means another one. */
+export function buildEnvironment(r: Recipe<PloneNode>, at: Layout, guard: CommonOptions = {}): void {
+  if (r.has('virtualenv', at.environment)) return
+  const { python, packages } = at.build
+  virtualenv(r, { path: at.environment, python, packages, newPython: 'keep', ...at.account, ...guard })
 }
 
 function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
@@ -120,13 +110,31 @@ function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): voi
     symlink(r, { path: `${at.shared}/var/tmp`, target: '/tmp', ...at.owner })
 }
 
+/** @throws PROTECTED_PATH */
+function cachePlace(at: Layout, path: string): string {
+  const place = posix.normalize(`${path}/.`).replace(/\/$/, '')
+  if (!/^(\.|\.\.|\/|(releases|current)(\/|$)|shared\/(var|repo\.git|env|\.))/.test(place)) return place
+  throw new ConvergeError(
+    `no archive is unpacked into ${path} of ${at.app}: it holds the releases or the data of the site`,
+    {
+      code: 'PROTECTED_PATH',
+      hint: `deploy.${at.app}.buildout_cache_archives: name the directory it is for, such as shared or shared/eggs, as path`,
+      usage: true,
+    },
+  )
+}
+
 /** Archives of eggs and downloads, which save the first build its time. */
 function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   for (const cache of buildoutSetting(node, at.app, 'cache_archives')) {
     const { url, user: account, password, path, purge, sha256 } = cache
+    const place = cachePlace(at, path ?? 'shared')
     archive(r, {
       url,
-      into: `${at.deployTo}/${path ?? 'shared'}`,
+      into: `${at.deployTo}/${place}`,
+      // Live releases use what is there, and `shared` holds the data of the site as well.
+      merge: true,
+      except: place === 'shared' ? ['var', 'repo.git', 'env*', '.*'] : [],
       ...(account ? { user: account } : {}),
       ...(password ? { password } : {}),
       ...(sha256 ? { sha256 } : {}),

@@ -66,9 +66,10 @@ export async function recoverBuild(host: Host, area: BuildArea, wait: Duration):
     ...account(area),
     timeout: minutes(wait.ms / 60_000 + 1),
   })
+  const begun = noted(host, area) !== null
   await discard(host, area, () => true)
   host.remove(noteOf(area))
-  return true
+  return begun
 }
 
 /** The command that runs a build: it ends with the run that started it, and holds a lock that outlives that run. */
@@ -85,7 +86,9 @@ interface Found {
 }
 
 async function discard(host: Host, area: BuildArea, goes: (found: Found) => boolean): Promise<void> {
-  const before = new Set(noted(host, area))
+  const known = noted(host, area)
+  if (known === null) return
+  const before = new Set(known)
   const surplus = () => {
     const added = walk(host, area).filter((found) => !before.has(found.path) && goes(found))
     return added.map(({ path }) => path)
@@ -107,7 +110,8 @@ async function discard(host: Host, area: BuildArea, goes: (found: Found) => bool
   )
 }
 
-function noted(host: HostReader, area: BuildArea): string[] {
+/** Null where the note was cut short by a power cut: it is on the disk before a build begins, so that none had begun. */
+function noted(host: HostReader, area: BuildArea): string[] | null {
   try {
     const note: unknown = JSON.parse(host.readText(noteOf(area)) ?? '')
     if (typeof note === 'object' && note !== null && 'before' in note && Array.isArray(note.before)) {
@@ -121,8 +125,7 @@ function noted(host: HostReader, area: BuildArea): string[] {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
-  // Cut short by a power cut: then nothing that is shared can be trusted.
-  return walk(host, area).flatMap(({ path, place }) => (ownPlaces.includes(place) ? [path] : []))
+  return null
 }
 
 function present(host: HostReader, area: BuildArea): string[] {

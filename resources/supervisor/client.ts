@@ -226,7 +226,7 @@ function requestOf(socketPath: string, method: string, parameters: readonly (str
     socketPath,
     method: 'POST',
     path: '/RPC2',
-    // One connection for all calls: each that ends is an occasion to drop the next one, see above.
+    // Each call has a connection of its own; with this supervisord leaves it to us to end it, and drops fewer, see above.
     headers: { 'Content-Type': 'text/xml', Connection: 'keep-alive' },
     body: encodeCall(`supervisor.${method}`, parameters),
     timeout: callLimit as Duration,

@@ -3,6 +3,7 @@ import type { Duration } from '../../core/model/units.ts'
 
 interface Program {
   readonly name: string
+  readonly app?: string | undefined
   readonly command?: string | undefined
   readonly directory?: string | undefined
   readonly user?: string | undefined
@@ -33,16 +34,20 @@ export const expressible: [(value: string) => boolean, { error: string }] = [
   },
 ]
 
-const header = '; Written by converge; what is changed here by hand is lost.'
+const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
+
+function header(app: string | undefined): string {
+  return `; Written by converge${app === undefined ? '' : ` for ${app}`}; what is changed here by hand is lost.`
+}
 
 /** Whether the text of a program's file is one of ours. */
 export function writtenByConverge(text: string | null): boolean {
-  return text?.startsWith(header) ?? false
+  return headerPattern.test(text ?? '')
 }
 
-/** Whether the program of such a text is started in the directory. */
-export function startsIn(text: string | null, directory: string): boolean {
-  return text?.split('\n').includes(`directory=${literal(directory)}`) ?? false
+/** The app that the program of such a text was written for; null for none. */
+export function appOf(text: string | null): string | null {
+  return headerPattern.exec(text ?? '')?.[1] ?? null
 }
 
 export function renderProgram(program: Program): string {
@@ -68,7 +73,7 @@ export function renderProgram(program: Program): string {
     listener ? ['stdout_logfile', 'NONE'] : ['redirect_stderr', true],
   ]
   const lines = options.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`)
-  return `${header}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`
+  return `${header(program.app)}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`
 }
 
 function logOptions({ name, logDir, logMaxBytes, logBackups }: Program, stream: string): [string, string | number][] {

@@ -29,6 +29,7 @@ t.test('the clients, as root', async (t) => {
   servedBy(t, host)
   const release = host.live()?.path ?? ''
   const at = '/srv/www/site'
+  const environment = `${at}/shared/${host.machine.list(`${at}/shared`).find((name) => name.startsWith('env-python3-'))}`
   const expected: Record<string, string> = {
     [at]: 'directory 0755 deploy:www-data',
     [`${at}/releases`]: 'directory 0755 deploy:www-data',
@@ -36,7 +37,7 @@ t.test('the clients, as root', async (t) => {
     [`${at}/shared/var`]: 'directory 0770 deploy:www-data',
     [`${at}/shared/var/log`]: 'directory 0770 deploy:www-data',
     [`${at}/shared/eggs`]: 'directory 0770 deploy:www-data',
-    [`${at}/shared/env/pyvenv.cfg`]: 'file 0644 deploy:www-data',
+    [`${environment}/pyvenv.cfg`]: 'file 0644 deploy:www-data',
     [`${at}/current`]: `-> ${release} deploy:www-data`,
     [release]: 'directory 0755 deploy:www-data',
     [`${release}/deploy.cfg`]: 'file 0600 deploy:www-data',

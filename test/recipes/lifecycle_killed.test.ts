@@ -16,6 +16,8 @@ interface Scenario {
   readonly up?: boolean
   /** Whether two runs may be killed, one after the other. */
   readonly twice?: boolean
+  /** Only each so many-th occasion, where another scenario takes them all; default 1. */
+  readonly each?: number
 }
 
 const both = ['zeo-server', 'zeo-client']
@@ -35,6 +37,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'the first whole way of both roles, by an ordinary user',
     prepare: async () => new FakeHost({ roles: both, user: 'jane' }),
+    each: 4,
     served: (t, host) => {
       servedBy(t, host)
       settled(t, host, { app: 'zeo', programs: ['zeoserver'] })
@@ -147,7 +150,7 @@ for (const scenario of scenarios)
     const [all, wanted] = [undisturbed.events, stateOf(undisturbed)]
     await nothingToDo(t, undisturbed, after)
     t.ok(all > 5, `${all} occasions to be killed at`)
-    for (let at = 1; at <= all; at++) {
+    for (let at = 1; at <= all; at += scenario.each ?? 1) {
       const host = start.clone()
       await killed(host, at, scenario)
       if (scenario.twice) await killed(host, 1 + ((at * 7) % all), scenario)
@@ -180,10 +183,8 @@ async function mended(
 ): Promise<void> {
   const { events, after = events, served } = scenario
   const what = host.killedBefore
-  const report = await host.run(events)
-  const failure = report.resources.find(({ outcome }) => outcome === 'failed')?.failure
-  if (failure)
-    return t.fail(`killed before ${what}, the next run fails: ${failure.message}`, { diagnostic: failure.output })
+  // The second run may have come to its end before its turn to be killed.
+  if (what !== null) succeeded(t, await host.run(events), `killed before ${what}, the next run`)
   const found = stateOf(host)
   const differing = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter(
     (key) => JSON.stringify(wanted[key]) !== JSON.stringify(found[key]),

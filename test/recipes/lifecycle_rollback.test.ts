@@ -115,6 +115,19 @@ t.test('of a configuration, and then another one is wanted', async (t) => {
   await nothingToDo(t, host, ['configure'])
 })
 
+t.test('what was rolled back from once may come back after the next deploy', async (t) => {
+  const host = await deployed()
+  set(host, { instance_count: 3 })
+  succeeded(t, await host.run(['deploy']))
+  succeeded(t, await host.run(['rollback']))
+  succeeded(t, await host.run(['deploy']))
+  for (const instance_count of [1, 3]) {
+    set(host, { instance_count })
+    succeeded(t, await host.run(['configure']))
+    servedBy(t, host, instance_count)
+  }
+})
+
 t.test('of one build of the same to another: configure does not go forward', async (t) => {
   const host = await deployed({}, { always_build_on_deploy: true })
   succeeded(t, await host.run(['deploy']))

@@ -10,6 +10,14 @@ const commands = programs(archivePrograms)
 const url = 'https://example.org/eggs.tgz'
 const eggs = packed({ 'eggs/a.egg': 'A', 'eggs/sub/b.egg': 'B', 'eggs/link': { link: 'sub/../a.egg' } })
 const plain = packed({ 'a.egg': 'A', 'sub/b.egg': 'B', 'sub/up': { link: '../a.egg' } })
+const caches = packed({
+  'eggs/v5/a.egg': 'A',
+  'downloads/theirs': 'D',
+  'extends/x.cfg': 'X',
+  'var/data': 'theirs',
+  'env-1/bin/python': 'theirs',
+  'linked/x': 'theirs',
+})
 const host = { commands, downloads: { [url]: plain } }
 const serving = (content: string) => ({ commands, downloads: { [url]: content } })
 const into = '/srv/eggs'
@@ -81,6 +89,44 @@ contract(t, archive, [
       host.given('/var/tmp/a b.zip', packed({ 'z/a': 'A', 'z/b/c': 'C', top: 'x' }, 'zip')).given('/usr/bin/unzip', ''),
     host,
     then: (t, host) => t.match([host.list(into), host.readText('/srv/eggs/b/c')], [['a', 'b'], 'C']),
+  },
+  {
+    name: 'merged: what is missing or empty comes, the rest stays',
+    props: { url, into: '/srv/shared', merge: true, except: ['var', 'env*'] },
+    given: (host) =>
+      host
+        .given('/srv/shared/eggs', null, '0770')
+        .given('/srv/shared/downloads/mine', 'precious')
+        .given('/srv/shared/var/data', 'precious')
+        .given('/srv/elsewhere', null)
+        .given('/srv/shared/linked', { link: '/srv/elsewhere' }),
+    host: serving(caches),
+    changes: ['replace /source'],
+    then: (t, host) => {
+      t.equal(host.readText('/srv/shared/eggs/v5/a.egg'), 'A')
+      t.equal(host.lstat('/srv/shared/eggs')?.mode, '0770')
+      t.equal(host.readText('/srv/shared/extends/x.cfg'), 'X')
+      t.strictSame(host.list('/srv/shared/downloads'), ['mine'])
+      t.strictSame(host.list('/srv/shared/var'), ['data'])
+      t.strictSame(host.list('/srv/elsewhere'), [])
+      t.strictSame(host.list('/srv/shared'), ['downloads', 'eggs', 'extends', 'linked', 'var'], 'no env, nothing left')
+    },
+  },
+  {
+    name: 'merged, with purge: what the archive brings is replaced, nothing else goes',
+    props: { url, into: '/srv/shared', merge: true, purge: true, except: ['var', 'env*'] },
+    given: (host) =>
+      host
+        .given('/srv/shared/eggs/old', 'old')
+        .given('/srv/shared/var/data', 'precious')
+        .given('/srv/shared/media/mine', 'precious'),
+    host: serving(caches),
+    then: (t, host) => {
+      t.strictSame(host.list('/srv/shared/eggs'), ['v5'])
+      t.strictSame(host.list('/srv/shared/media'), ['mine'])
+      t.strictSame(host.list('/srv/shared/var'), ['data'])
+      t.strictSame(host.list('/srv/shared'), ['downloads', 'eggs', 'extends', 'linked', 'media', 'var'])
+    },
   },
   {
     name: 'a wrong digest',
@@ -182,6 +228,37 @@ t.test('purge: fetched anew when url, digest or cause change, else not', async (
   t.equal(await downloads(url, digest), 1)
   t.equal(await downloads(url, digest), 0)
   t.equal(await downloads(url, digest, '2'), 1)
+})
+
+t.test('merged: again when what came is gone, or comes from elsewhere', async (t) => {
+  const other = 'https://example.org/more.tgz'
+  const host = new VirtualHost({ commands, downloads: { [url]: caches, [other]: packed({ 'media/a': 'A' }) } })
+  host.given('/srv/shared/var/data', 'mine')
+  const outcome = async (from: string) => {
+    const report = await run(
+      planOf((r) => archive(r, { url: from, into: '/srv/shared', merge: true, except: ['var', 'env*'] })),
+      host,
+    )
+    t.equal(failureOf(report), undefined)
+    return report.outcome
+  }
+  t.equal(await outcome(url), 'changed')
+  t.equal(await outcome(url), 'unchanged')
+  host.remove('/srv/shared/eggs/v5')
+  t.equal(await outcome(url), 'changed')
+  t.equal(host.readText('/srv/shared/eggs/v5/a.egg'), 'A')
+  t.equal(await outcome(other), 'changed')
+  t.equal(await outcome(url), 'unchanged', 'each of them is counted by itself')
+  t.equal(host.readText('/srv/shared/media/a'), 'A')
+})
+
+t.test('a password with a percent sign in the URL', async (t) => {
+  const report = await run(
+    planOf((r) => archive(r, { url: 'https://ann:50%off@gone.example/x.tgz', into })),
+    new VirtualHost(host),
+  )
+  t.match(failureOf(report), { code: 'DOWNLOAD_FAILED' })
+  t.notMatch(JSON.stringify(report), '50%off')
 })
 
 t.test('a failed unpack leaves what was there, and nothing beside it', async (t) => {

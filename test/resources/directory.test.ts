@@ -106,14 +106,43 @@ contract(t, directory, [
     changes: ['replace /kind = "absent"'],
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
   },
+  {
+    name: 'what a killed run left of it goes as well',
+    props: { path, absent: true },
+    given: (host) => host.given('/srv/site/.shared.removing/a', 'x').given('/srv/site/kept', 'x'),
+    changes: ['replace /kind = "absent"'],
+    then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
+  },
+  {
+    name: 'or it goes when there is to be a directory again',
+    props: { path },
+    given: (host) => host.given('/srv/site/.shared.removing/a', 'x'),
+    then: (t, host) => t.strictSame(host.list('/srv/site'), ['shared']),
+  },
   { name: 'away already', props: { path, absent: true }, changes: [] },
   {
     name: 'a link is not kept away by it',
     props: { path, absent: true },
     given: (host) => host.given('/mnt/x', '').given(path, { link: '/mnt' }),
-    fails: /is a link/,
+    fails: /is a link, and a directory is spoken of take it away with symlink/,
   },
 ])
+
+t.test('killed while it is taken away: all of it is there, or nothing', async (t) => {
+  for (let at = 1; ; at++) {
+    let count = 0
+    const host = new VirtualHost({
+      beforeChange: () => {
+        if (++count === at) throw new Error('killed')
+      },
+    })
+    host.given(`${path}/.converge/complete`, '').given(`${path}/bin/client1`, '')
+    const plan = planOf((r) => void directory(r, { path, absent: true }))
+    const report = await run(plan, host)
+    t.ok(host.lstat(path) === null || host.lstat(`${path}/bin/client1`), `change ${at}`)
+    if (report.outcome === 'changed') break
+  }
+})
 
 t.test('in a dry run it is there for what belongs into it, and gone for what was in it', async (t) => {
   const host = new VirtualHost()

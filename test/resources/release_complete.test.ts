@@ -21,7 +21,7 @@ contract(t, release_complete, [
   },
   {
     name: 'with an owner',
-    props: { release, user: 'deploy', group: 'web' },
+    props: { release, owner: 'deploy', group: 'web' },
     given: (host) =>
       given(host)
         .given('/etc/passwd', 'root:x:0:0::/:/bin/sh\ndeploy:x:7:7::/:/bin/sh\n')

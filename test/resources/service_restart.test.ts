@@ -2,6 +2,7 @@ import t from 'tap'
 import { converge } from '../../core/converge/engine.ts'
 import type { RequestHandler } from '../../core/host/virtual.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import { digestOf } from '../../core/model/json.ts'
 import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/file.ts'
 import { service_restart } from '../../resources/service_restart.ts'
@@ -270,7 +271,7 @@ t.test('a changed configuration of one restarts that one, with its new group', a
     'removeProcessGroup c2',
     'addProcessGroup c2',
     'startProcess c2',
-    'record restart c2',
+    `record restart c2 (supervisor /var/run/supervisor.sock) for ${digestOf([]).slice(0, 16)}`,
   ])
   t.equal((await run(plan({ A: '2' }), host)).outcome, 'unchanged')
 })
@@ -284,6 +285,30 @@ t.test('forced: each once for each name, and the next ordinary run has nothing t
   t.equal((await roll()).outcome, 'unchanged')
   t.equal((await roll({ force: 'run-2' })).outcome, 'changed')
   t.equal(started(host).length, 9)
+})
+
+t.test('two that ask for one service: once for each cause, and then never again', async (t) => {
+  const fake = fakeOf()
+  const host = new VirtualHost({ requests: fake.requests })
+  conf()(host)
+  const plan = (a: string, b: string, more = services) =>
+    planOf((r) => {
+      const causes = { a: file(r, { path: '/srv/a', content: a }), b: file(r, { path: '/srv/b', content: b }) }
+      service_restart(r, { services: more, provider, when: [causes.a] })
+      service_restart(r, { services: [...services].slice(0, 1), provider, when: [causes.b] })
+    })
+  t.equal((await run(plan('1', '1'), host)).outcome, 'changed')
+  t.equal((await run(plan('1', '1'), host)).outcome, 'unchanged')
+  const before = started(host).length
+  t.equal((await run(plan('1', '2'), host)).outcome, 'changed')
+  t.strictSame(started(host).slice(before), ['c1'])
+  t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
+  t.equal((await run(plan('1', '2', services.slice(0, 2)), host)).outcome, 'unchanged', 'fewer services restart none')
+})
+
+t.test('systemd, or init scripts, unless something else is named', (t) => {
+  t.match(service_restart.definition.props.parse({ services: [{ name: 'varnish' }] }), { provider: { kind: 'systemd' } })
+  t.end()
 })
 
 t.test('one that was stopped by hand is started again', async (t) => {

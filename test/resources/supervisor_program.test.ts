@@ -115,6 +115,26 @@ redirect_stderr=true
     given: (host) => host.given(path, minimal),
     changes: ['replace /mode = "0600"'],
   },
+  {
+    name: 'the app it belongs to',
+    props: { ...props, app: 'site' },
+    given: (host) => host.given(path, minimal),
+    changes: ['replace /mode = "0600"', 'replace /content'],
+    then: (t, host) =>
+      t.match(host.readText(path), /^; Written by converge for site; what .*\n\[program:site-client1\]\n/),
+  },
+  {
+    name: 'a file of somebody else stays as it is',
+    props,
+    given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
+    fails: /was not written by converge.*another name.*mv /s,
+  },
+  {
+    name: 'nor is such a file removed',
+    props: { name: 'site-client1', absent: true },
+    given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
+    fails: /was not written by converge/,
+  },
   { name: 'its directory has to be there', props, fails: /no such file or directory/ },
   {
     name: 'absent: stopped, forgotten, and the file removed last',

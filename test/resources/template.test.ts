@@ -73,7 +73,7 @@ contract(t, template, [
   fails('a\n{{#if on}}\nb\n', /site\.conf\.hbs cannot be read.*closed by/s, { on: true }),
   fails('{{two words', /cannot be read/),
   fails('{{qoute a}}', /no helper qoute.*did you mean quote\?/s, { a: 1 }),
-  fails('{{a}}', /a printed value has to be .*not null/, { a: null }),
+  fails('{{a}}', /what is printed has to be .*not null/, { a: null }),
   fails('{{a}}', /not a list/, { a: [1] }),
   fails('{{a.b}}', /not a map/, { a: { b: {} } }),
   fails('{{lookup a b}}', /lookup finds no x/, { a: {}, b: 'x' }),

@@ -142,6 +142,29 @@ contract(t, virtualenv, [
     changes: ['replace /python = "/usr/bin/python3.12"'],
   },
   {
+    name: 'another Python was chosen, to be kept: it stays',
+    props: { path, newPython: 'keep' as const },
+    given: (host) =>
+      void made(host).given('/usr/bin/python3.13', 'ELF', '0755').given('/usr/bin/python3', { link: 'python3.13' }),
+    changes: [],
+    then: (t, host) => t.match(host.readText(`${path}/.converge.json`), 'python3.11'),
+  },
+  {
+    name: 'its Python is gone, to be kept: refused',
+    props: { path, newPython: 'keep' as const },
+    given: (host) => {
+      made(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' })
+    },
+    fails: /was made with \/usr\/bin\/python3\.9, which is gone.*such as python3\.11/s,
+  },
+  {
+    name: 'unfinished, to be kept: made anew',
+    props: { path, newPython: 'keep' as const },
+    given: (host) => void made(host).given(`${path}/.converge.json`, '{"python":null}\n'),
+    host: { commands },
+    changes: ['replace /python', 'replace /kind = "environment"'],
+  },
+  {
     name: 'the Python it was made with is not on the PATH, and works',
     props: { path, python: 'python2' },
     given: (host) => void made(host),

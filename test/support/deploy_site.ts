@@ -122,7 +122,7 @@ export class DeploySite {
     this.prefix = `${root}/p`
     this.repository = `${root}/site`
     this.home = `${root}/home`
-    this.program = `${root}/converge.cjs`
+    this.program = `${root}/${programPath}`
     this.file = `${root}/site.json`
   }
 
@@ -131,7 +131,7 @@ export class DeploySite {
     const root = scratch(t)
     const site = new DeploySite(root, temporaryAccount(t), await freePort())
     // A copy, since somebody may build the program anew while the tests run.
-    fs.copyFileSync(join(project, 'dist', 'converge.cjs'), site.program)
+    fs.cpSync(join(project, dirname(programPath)), dirname(site.program), { recursive: true })
     fs.cpSync(join(project, 'fixtures', 'example-buildout'), site.repository, { recursive: true })
     for (const directory of [site.home, site.repository]) {
       fs.mkdirSync(directory, { recursive: true })
@@ -273,6 +273,16 @@ export class DeploySite {
     const places = [this.prefix, this.home, this.repository].filter((directory) => fs.existsSync(directory))
     const listing = this.as('find', ...places, '-path', this.state, '-prune', '-o', '-printf', '%p %i %s %C@\\n')
     return listing.split('\n').sort()
+  }
+
+  /** The same once nothing is written any more: clients note a request after they have answered it. */
+  async settledFiles(): Promise<string[]> {
+    for (let before = this.files(); ; ) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      const after = this.files()
+      if (after.join() === before.join()) return after
+      before = after
+    }
   }
 
   /** The account's table of jobs; empty where it has none. */

@@ -257,15 +257,13 @@ export class FakeHost {
   }
 
   private systemctl(args: readonly string[]): Partial<CommandResult> {
-    const marks = { enabled: '/etc/systemd/supervisor-enabled', up: '/run/systemd/supervisor' }
-    if (args[0] === 'enable') this.machine.given(marks.enabled, '')
-    if (args[0] === 'start' && args.includes('supervisor.service')) {
-      this.machine.given(marks.up, '')
-      this.supervisor.startSupervisord(this.machine)
-    }
-    const there = this.machine.stat('/usr/bin/supervisord') !== null
-    const [enabled, up] = [marks.enabled, marks.up].map((path) => this.machine.stat(path) !== null)
+    const { machine, supervisor } = this
+    const mark = '/etc/systemd/supervisor-enabled'
+    if (args[0] === 'enable') machine.given(mark, '')
+    if (args[0] === 'start' && args.includes('supervisor.service')) supervisor.startSupervisord(machine)
     if (args[0] !== 'show') return {}
+    const there = machine.stat('/usr/bin/supervisord') !== null
+    const [up, enabled] = [supervisor.isUp(machine), machine.stat(mark) !== null]
     const unit = `Id=supervisor.service\nNames=supervisor.service\nLoadState=${there ? 'loaded' : 'not-found'}`
     return {
       stdout: `${unit}\nActiveState=${up ? 'active' : 'inactive'}\nUnitFileState=${enabled ? 'enabled' : 'disabled'}\nMainPID=${up ? 1 : 0}\n`,

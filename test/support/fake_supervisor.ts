@@ -118,6 +118,10 @@ export class FakeSupervisor {
     world.groups.clear()
   }
 
+  isUp(host: VirtualHost): boolean {
+    return this.world(host).up
+  }
+
   /** A program ends too often, and is given up. */
   giveUp(host: VirtualHost, name: string): void {
     const group = this.world(host).groups.get(name)

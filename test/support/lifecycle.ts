@@ -1,8 +1,28 @@
 /** What tests of the roles' lifecycle ask of a host: whether all is as declared, and what tells one state from another. */
+import { strict as assert } from 'node:assert'
 import type { Test } from 'tap'
 import type { RunReport } from '../../core/report/events.ts'
 import { failureOf } from './contract.ts'
 import type { FakeHost } from './fake_host.ts'
+
+/** What of a test is used here, so that a property can be checked by throwing as well. */
+export type Checks = Pick<Test, 'equal' | 'strictSame'>
+
+/** Checks that throw. */
+export const throwing: Checks = {
+  equal<T>(found: unknown, wanted: T, ...[what]: readonly unknown[]): found is T {
+    assert.equal(
+      found,
+      wanted,
+      typeof what === 'string' ? `${what}: ${String(found)}, not ${String(wanted)}` : undefined,
+    )
+    return true
+  },
+  strictSame<T>(found: unknown, wanted: T): found is T {
+    assert.deepEqual(found, wanted)
+    return true
+  },
+}
 
 /** How the host has to be after a run that succeeded. */
 export interface Expected {
@@ -16,7 +36,7 @@ export interface Expected {
 const clients = (count: number) => Array.from({ length: count }, (_, index) => `client${index + 1}`)
 
 /** `settled` with that many clients. */
-export function servedBy(t: Test, host: FakeHost, count = 2, more: Partial<Expected> = {}): void {
+export function servedBy(t: Checks, host: FakeHost, count = 2, more: Partial<Expected> = {}): void {
   settled(t, host, { programs: clients(count), ...more })
   const live = host.live()?.path
   for (const index of clients(count).keys())
@@ -24,7 +44,7 @@ export function servedBy(t: Test, host: FakeHost, count = 2, more: Partial<Expec
 }
 
 /** A whole release is live, each program runs from it with its file as it is now, and no other program of the app runs. */
-export function settled(t: Test, host: FakeHost, { app = 'site', programs, commit }: Expected): void {
+export function settled(t: Checks, host: FakeHost, { app = 'site', programs, commit }: Expected): void {
   const live = host.live(app)
   t.equal(live?.commit, commit ?? host.remote.tip(), `${app}: the commit`)
   t.equal(live?.complete, true, `${app}: the live release is complete`)
@@ -48,12 +68,12 @@ export function settled(t: Test, host: FakeHost, { app = 'site', programs, commi
 }
 
 /** The run did not fail. */
-export function succeeded(t: Test, report: RunReport, what = 'the run'): void {
+export function succeeded(t: Checks, report: RunReport, what = 'the run'): void {
   t.strictSame(failureOf(report), undefined, `${what} does not fail`)
 }
 
 /** One more run of these events changes nothing on the host. */
-export async function nothingToDo(t: Test, host: FakeHost, events?: readonly string[]): Promise<void> {
+export async function nothingToDo(t: Checks, host: FakeHost, events?: readonly string[]): Promise<void> {
   const report = await host.run(events)
   succeeded(t, report, 'a further run')
   t.equal(report.outcome, 'unchanged', 'a further run has nothing to do')

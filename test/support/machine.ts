@@ -37,6 +37,8 @@ const probes = {
   },
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
+  python3: program('python3'),
+  bash: program('bash'),
   'python3 venv': () =>
     runs('/usr/bin/python3', '-c', 'import venv, ensurepip') ? null : 'no python3 with venv (apt install python3-venv)',
   'pip registry': () => {

@@ -32,7 +32,8 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
 }
 
 export async function secondRun(t: Test, site: DeploySite): Promise<void> {
-  const [before, running] = [site.files(), await pids(site)]
+  const running = await pids(site)
+  const before = await site.settledFiles()
   const { output, seconds } = await site.done(t, [])
   t.match(output, /^nothing to do: \d+ unchanged/m)
   t.strictSame(site.files(), before, 'nothing is written outside of the state directory')
@@ -74,7 +75,8 @@ export async function data(t: Test, site: DeploySite): Promise<void> {
 
 export async function newRevision(t: Test, site: DeploySite): Promise<void> {
   site.commit()
-  const [before, running] = [site.files(), await site.pages()]
+  const running = await site.pages()
+  const before = await site.settledFiles()
   const plan = await site.done(t, ['plan', '--event', 'deploy', '--json-output'], client)
   t.strictSame(site.files(), before, 'the plan writes nothing')
   const watch = new Watch()

@@ -1,0 +1,68 @@
+/** How the resources of a run ended, and what others get who refer to them. */
+import { ConvergeError } from '../model/errors.ts'
+import { digestOf } from '../model/json.ts'
+import { type Reference, Unknown } from '../model/reference.ts'
+import type { AnyDefinition, PlannedResource } from '../model/resource.ts'
+import type { Outcome } from '../report/events.ts'
+
+interface Ended {
+  readonly definition: AnyDefinition
+  readonly outcome: Outcome
+  readonly state: unknown
+  readonly props: unknown
+}
+
+export class Provided {
+  private readonly ended = new Map<string, Ended>()
+
+  /** @param needed names of those that others refer to; of the rest nothing is kept */
+  constructor(private readonly needed: ReadonlySet<string>) {}
+
+  set({ name, definition }: PlannedResource, outcome: Outcome, props: unknown, state: unknown): void {
+    if (this.needed.has(name)) this.ended.set(name, { definition, outcome, state, props })
+  }
+
+  /**
+   * The value a reference stands for, or Unknown where a dry run cannot tell.
+   * @throws ConvergeError NO_VALUE where its provider was skipped or failed, NO_OUTPUT where it has none of that name
+   */
+  lookUp(reference: Reference): unknown {
+    const { provider: name, output, transform } = reference
+    const provider = this.ended.get(name)
+    if (provider === undefined || provider.outcome === 'failed')
+      throw new ConvergeError(`it refers to ${name}, which ${provider ? 'failed' : 'was skipped'}`, {
+        code: 'NO_VALUE',
+        hint: 'give it the same guard, or let the run stop there',
+      })
+    if (provider.outcome === 'unknown') return new Unknown(name)
+    const value = output === 'digest' ? this.digest(name) : outputOf(name, provider, output)
+    return value instanceof Unknown || transform === undefined ? value : transform(value as never)
+  }
+
+  /** What has to differ for `when` to act anew; null where there is no `when`. */
+  cause({ options }: PlannedResource): string | null | Unknown {
+    if (options.when === undefined) return null
+    const digests = options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`))
+    return digests.find((digest) => digest instanceof Unknown) ?? digestOf(digests)
+  }
+
+  /** What the state of a resource amounts to; of a failed one that in which it was found. */
+  private digest(name: string): string | Unknown {
+    const provider = this.ended.get(name)
+    if (provider === undefined) return 'skipped'
+    if (provider.outcome === 'unknown') return new Unknown(name)
+    if (provider.outcome === 'failed' && provider.state === null) return 'failed'
+    const { fingerprint } = provider.definition.implementation
+    const print: unknown = fingerprint ? fingerprint(provider.props, provider.state) : provider.state
+    return print instanceof Unknown ? print : digestOf(print)
+  }
+}
+
+function outputOf(name: string, { definition, props, state }: Ended, output: string): unknown {
+  const outputs = definition.implementation.outputs?.(props, state) as Record<string, unknown> | undefined
+  if (outputs !== undefined && output in outputs) return outputs[output]
+  throw new ConvergeError(`${name} has no output ${output}`, {
+    code: 'NO_OUTPUT',
+    hint: outputs ? `it has: digest, ${Object.keys(outputs).join(', ')}` : 'it has only: digest',
+  })
+}

@@ -1,0 +1,59 @@
+/** Moves what was unpacked into a directory that is in use: entry by entry, and only what is missing there. */
+import type { Host, HostReader } from '../core/host/types.ts'
+
+export interface Merging {
+  readonly into: string
+  /** A directory with the new entries, on the same file system as `into`. */
+  readonly from: string
+  /** Names that are never taken; `name*` stands for all that begin so. */
+  readonly except: readonly string[]
+  /** Take the place of what is there. */
+  readonly replace: boolean
+}
+
+const oldPrefix = '.converge-old.'
+
+/** Whether something is there that is not to be lost: all but an empty directory. */
+export function isFilled(host: HostReader, path: string): boolean {
+  const kind = host.lstat(path)?.kind
+  return kind !== undefined && (kind !== 'directory' || host.list(path).length > 0)
+}
+
+export function isExcepted(name: string, except: readonly string[]): boolean {
+  return except.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one))
+}
+
+/** Gives back what a run that was killed between two renames had put aside. */
+export function restoreEntries(host: Host, into: string): void {
+  for (const name of host.list(into)) {
+    if (!name.startsWith(oldPrefix)) continue
+    const path = `${into}/${name.slice(oldPrefix.length)}`
+    if (host.lstat(path) === null) host.rename(`${into}/${name}`, path)
+    else host.remove(`${into}/${name}`)
+  }
+}
+
+/** @returns names of the entries that are there now, and of those that were left out */
+export function mergeEntries(host: Host, { into, from, except, replace }: Merging): { names: string[]; out: string[] } {
+  const all = host.list(from)
+  const out = all.filter((name) => isExcepted(name, except))
+  const names = all.filter((name) => !out.includes(name))
+  for (const name of names) {
+    const path = `${into}/${name}`
+    const there = host.lstat(path)
+    // Where a link leads to is somebody's decision.
+    if (there?.kind === 'link' || (isFilled(host, path) && !replace)) continue
+    if (there !== null) {
+      const old = `${into}/${oldPrefix}${name}`
+      if (there.kind === 'directory' && host.lstat(`${from}/${name}`)?.kind === 'directory') {
+        host.setMode(`${from}/${name}`, there.mode)
+        if (host.isRoot)
+          host.setOwner(`${from}/${name}`, host.accountById(there.uid)?.name, host.groupById(there.gid)?.name)
+      }
+      host.rename(path, old)
+      host.rename(`${from}/${name}`, path)
+      host.remove(old)
+    } else host.rename(`${from}/${name}`, path)
+  }
+  return { names, out }
+}

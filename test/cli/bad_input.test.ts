@@ -1,0 +1,408 @@
+/** What a user may get wrong, and what the program says to it: exit status 2, every problem at once, and nothing written. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { linesOf, type RunOptions, Sandbox } from '../support/program.ts'
+
+interface Case extends RunOptions {
+  readonly files?: Readonly<Record<string, string>>
+  /** Each is a part of what stands at standard error; `@` is the directory of the case. */
+  readonly says: readonly string[]
+}
+
+/** Runs each and compares; in a place of its own. */
+function table(name: string, cases: Readonly<Record<string, Case>>): void {
+  t.test(name, async (t) => {
+    t.jobs = 3
+    for (const [line, given] of Object.entries(cases)) {
+      t.test(line === '' ? '(nothing)' : line, { buffered: true }, async (t) => {
+        const place = new Sandbox(t)
+        place.write(given.files ?? {})
+        await refused(
+          t,
+          place,
+          line
+            .split(' ')
+            .map((word) => word.replaceAll('~', ' '))
+            .filter((word) => word !== ''),
+          given,
+        )
+      })
+    }
+  })
+}
+
+async function refused(t: Test, place: Sandbox, args: readonly string[], given: Case): Promise<void> {
+  const before = place.snapshot()
+  const { status, stdout, stderr } = await place.converge(args, given)
+  t.equal(status, 2, `exit status of ${args.join(' ')}`)
+  const from = stderr.replaceAll(place.directory, '@')
+  for (const text of given.says) t.ok(from.includes(text), `says ${text}`, { stderr: from })
+  t.equal(stdout, '')
+  t.notMatch(stderr, /node:internal|\n\s+\| \s*at /, 'no trace of the engine')
+  t.strictSame(place.snapshot(), before, 'nothing is written')
+}
+
+const solr = '--role solr'
+
+table('flags', {
+  '--rol solr': { says: ['error: there is no option --rol', 'hint: did you mean --role?'] },
+  'deploy --colour': { says: ['there is no option --colour', 'did you mean --color?'] },
+  [`${solr} -x`]: { says: ['there is no option -x', 'converge --help shows what there is'] },
+  '--foo --bar --role': {
+    says: ['there is no option --foo', 'there is no option --bar', '--role needs a value', 'Role of this host'],
+  },
+  '--state-dir': { bare: true, says: ['--state-dir needs a value'] },
+  [`${solr} --prefix=`]: { says: ['--prefix needs a value'] },
+  '--role solr,,zeo-client': { says: ['there is an empty name in "solr,,zeo-client"'] },
+  '--no-role': { says: ['there is no option --no-role', '--role takes a value: leave it out'] },
+  [`${solr} --wait abc`]: { says: ['--wait takes a number of seconds from 0 up, not abc', 'for example --wait 60'] },
+  [`${solr} --wait -5`]: { says: ['--wait takes a number of seconds from 0 up, not -5'] },
+  [`${solr} --wait`]: { says: ['--wait needs a value'] },
+  [`${solr} --dry-run=maybe`]: { says: ['--dry-run takes no value: --dry-run=maybe'] },
+  [`${solr} --quiet --verbose`]: { says: ['--quiet and --verbose contradict each other'] },
+  [`${solr} -qv`]: { says: ['--quiet and --verbose contradict each other'] },
+  'attributes --explain deploy --schema': { says: ['--explain and --schema contradict each other'] },
+  [`${solr} --to 000001`]: { says: ['apply does not take --to', '--to is for rollback'] },
+  [`${solr} --purge`]: { says: ['apply does not take --purge', '--purge is for undeploy'] },
+  [`status ${solr} --event deploy`]: { says: ['status does not take --event', '--event is for apply, plan'] },
+  'deploy --version 2': { says: ['--version stands alone'] },
+})
+
+table('commands', {
+  plna: { says: ['there is no command plna', 'did you mean plan?'] },
+  'zeo-client': { says: ['there is no command zeo-client', 'did you mean converge --role zeo-client?'] },
+  'plan deploy': { says: ['plan takes no word after it: deploy', 'did you mean converge plan --event deploy?'] },
+  'deploy restart': { says: ['deploy takes no word after it: restart', 'one command at a time: converge restart'] },
+  'resources file group': { says: ['resources takes one word (NAME) after it: group'] },
+  'resources gitrelease': { says: ['there is no resource type gitrelease', 'did you mean git_release?'] },
+  'help deplyo': { says: ['there is no command deplyo', 'did you mean deploy?'] },
+  'completion fish': { says: ['there is no completion for fish'] },
+})
+
+table('roles and events', {
+  '': { says: ['no role is given', '--role NAME, of: celerybeat'] },
+  '--role zeoclient': { says: ['there is no role zeoclient', 'did you mean zeo-client?'] },
+  '--role one,two': { says: ['there is no role one', 'there is no role two'] },
+  [`${solr} --event deplyo`]: { says: ['there is no event deplyo in solr', 'did you mean deploy?'] },
+  status: {
+    files: { 'etc/a.json': '{"converge": {"roles": ["slor"]}}' },
+    says: ['there is no role slor', 'did you mean solr?'],
+  },
+})
+
+table('files that are not there, or are something else', {
+  [`${solr} --json a.json --json b.json`]: {
+    says: [
+      '--json a.json: no such file or directory',
+      '--json b.json: no such',
+      'looked for in the working directory, @',
+    ],
+  },
+  [`${solr} --json etc`]: { says: ['--json etc: is a directory', 'give a file'] },
+  [`${solr} --node-json nope`]: { says: ['--node-json nope: no such file or directory'] },
+  [`${solr} --json -`]: {
+    input: '',
+    says: ['standard input:1:1: there is nothing in it', 'write {} for no attributes'],
+  },
+  [`${solr} --json - --node-json -`]: { input: '{}', says: ['standard input can be read once only'] },
+  [`${solr} --config-dir nowhere`]: { says: ['--config-dir nowhere: no such file or directory'] },
+  [`${solr} --config-dir a`]: {
+    files: { a: '{}' },
+    says: ['--config-dir a: a part of the path is not a directory', 'give a directory'],
+  },
+  [`${solr} --prefix a`]: { files: { a: '' }, says: ['--prefix a: is no directory'] },
+  [`${solr} --state-dir a`]: { files: { a: '' }, says: ['cannot keep state in @/a'] },
+  [`${solr} --state-dir a/b`]: { files: { a: '' }, says: ['cannot keep state in @/a/b'] },
+})
+
+table('JSON and YAML', {
+  [`${solr} --json a.json --json b.yaml --json c.json`]: {
+    files: {
+      'a.json': '{\n  "deploy": {\n    "solr": ]\n}',
+      'b.yaml': 'plone_solr:\n  app_name: "solr\n',
+      'c.json': '"text"',
+    },
+    says: [
+      'a.json:3:13: ',
+      'b.yaml:3:1: a text does not end',
+      'c.json:1:1: an object of attributes is expected, got a text',
+    ],
+  },
+  [`${solr} --json a.json --json b.yaml`]: {
+    files: {
+      'a.json': '{\n  "plone_instances": {"enable_celery": "yes"},\n  "deploy": []\n}',
+      'b.yaml': 'converge:\n  readiness: {deadline_seconds: soon}\n',
+    },
+    says: [
+      'a.json:2:40: plone_instances.enable_celery: expected true or false, got "yes"',
+      'a.json:3:13: deploy: expected an object, got a list',
+      'b.yaml:2:33: converge.readiness.deadline_seconds: expected a number of seconds, got "soon"',
+    ],
+  },
+  [`${solr} --json a.json`]: {
+    files: { 'a.json': '[{"op": "remove", "path": "/nope/x"}]' },
+    says: ['a.json:1:', 'nope'],
+  },
+  [solr]: {
+    files: { 'etc/a.json': '{"converge": {"python": 3}}', 'etc/b.yml': 'a: [1\n' },
+    says: ['@/etc/b.yml:2:1: a closing bracket is missing'],
+  },
+  [`${solr} --verbose`]: {
+    env: { CONVERGE_ATTR_: 'x', CONVERGE_ATTR_a__b: '1', CONVERGE_ATTR_a: '2' },
+    says: ['CONVERGE_ATTR_: a part of the name is empty', 'CONVERGE_ATTR_a__b: '],
+  },
+  'attributes --explain plone_instances.per_cp': {
+    says: ['there is no attribute per_cp in plone_instances', 'did you mean per_cpu?'],
+  },
+  'attributes --explain plone': { says: ['there is no attribute plone', 'there are: '] },
+  [`render ${solr} --path nope.cfg`]: {
+    says: ['no rendered file is or ends in nope.cfg', 'there are: /etc/logrotate.d/converge-solr'],
+  },
+  'render --role zeo-server,solr --path buildout.cfg --json a.json': {
+    files: {
+      'a.json': JSON.stringify({
+        deploy: Object.fromEntries(
+          ['zeoserver', 'solr'].map((app) => [app, { scm: { repository: '/r.git' }, buildout_config: 'buildout.cfg' }]),
+        ),
+      }),
+    },
+    says: ['buildout.cfg is the end of several: /srv/www/zeoserver/', '/srv/www/solr/'],
+  },
+})
+
+const imports = "import { defineResource, directory, execute, file, role, symlink, z } from 'converge-engine'\n"
+const recipe = (body: string) => ({
+  'recipes/r.ts': `${imports}export default role('x', {\n  setup(r, node) {\n    ${body}\n  },\n})\n`,
+})
+const x = '--role x --recipes recipes'
+
+/** The same command line with different recipes. */
+function recipes(cases: Readonly<Record<string, Pick<Case, 'files' | 'says'> & { readonly args?: string }>>): void {
+  t.test('recipes', async (t) => {
+    t.jobs = 3
+    for (const [name, { args = x, ...given }] of Object.entries(cases))
+      t.test(name, { buffered: true }, async (t) => {
+        const place = new Sandbox(t)
+        place.write(given.files ?? {})
+        await refused(t, place, args.split(' '), given)
+      })
+  })
+}
+
+recipes({
+  'an error of syntax': {
+    files: {
+      'recipes/r.ts':
+        "import { role } from 'converge-engine'\nexport default role('x', {\n  setup(r) { const = 3 },\n})",
+    },
+    says: ['@/recipes/r.ts:3:20: Expected identifier'],
+  },
+  'imports of what is not there': {
+    files: { 'recipes/r.ts': "import './nope.ts'\nimport 'left-pad'\nimport 'zod'\n" },
+    says: [
+      '@/recipes/r.ts:1:8: Could not resolve "./nope.ts"',
+      'taken from the file that imports it',
+      'Could not resolve "left-pad"',
+      'npm install left-pad',
+      "import { z } from 'converge-engine'",
+    ],
+  },
+  'no role': {
+    files: { 'recipes/r.ts': 'export default function setup() {}' },
+    says: ['recipes/r.ts: its default export is no role, but a function', "export default role('name'"],
+  },
+  'problems in several files': {
+    files: {
+      'recipes/a.ts': 'export default 5',
+      'recipes/b.ts': 'const = 1',
+      'recipes/c.ts': "\nthrow new RangeError('too far')",
+      'recipes/d.ts': "throw 'words'",
+    },
+    says: [
+      'recipes/a.ts: its default export is no role, but a number',
+      '@/recipes/b.ts:1:7: ',
+      '@/recipes/c.ts:2:7: it cannot be loaded: RangeError: too far',
+      '@/recipes/d.ts: it cannot be loaded: words',
+    ],
+  },
+  'a mistake while it is loaded': {
+    files: { 'recipes/r.ts': `${imports}const site = undefined\nexport default role('x', { doc: site.name })` },
+    says: ["@/recipes/r.ts:3:38: it cannot be loaded: TypeError: Cannot read properties of undefined (reading 'name')"],
+  },
+  'a misspelt event and one that is no function': {
+    files: { 'recipes/r.ts': `${imports}export default role('x', { setpu() {}, deploy: 'x' })` },
+    says: ['@/recipes/r.ts:2:16: the role x has no setpu', 'did you mean setup?', 'deploy is no function'],
+  },
+  'an asynchronous one': {
+    files: { 'recipes/r.ts': `${imports}export default role('x', { async setup(r) { throw new Error('late') } })` },
+    says: ['setup of the role x is asynchronous', 'a recipe only declares'],
+  },
+  'a mistake in an event, together with that of another': {
+    files: {
+      'recipes/r.ts': `${imports}export default role('x', {\n  setup(r, node) { node.nope.deeper },\n  deploy(r) { directory(r, { path: 'x' }) },\n})`,
+    },
+    says: [
+      "@/recipes/r.ts:3:30: setup of the role x failed: TypeError: Cannot read properties of undefined (reading 'deeper')",
+      '@/recipes/r.ts:4:15: directory: prop path: an absolute path (got "x")',
+    ],
+  },
+  'an unknown prop': {
+    files: recipe("file(r, { path: '/q', content: '', contnet: '' })"),
+    says: ['@/recipes/r.ts:4:5: file has no prop contnet', 'did you mean content?'],
+  },
+  'a prop of the wrong type': {
+    files: recipe("file(r, { path: '/q', content: 5, mode: '644' })"),
+    says: [
+      '@/recipes/r.ts:4:5: file: prop content: expected string, received number (got 5)',
+      'file: prop mode: a mode as four octal digits, e.g. \'0640\' (got "644")',
+      'converge resources file shows its props',
+    ],
+  },
+  'a prop that is missing': {
+    files: recipe("file(r, { content: '' })"),
+    says: ['@/recipes/r.ts:4:5: file: prop path is missing'],
+  },
+  'a bare number for a time': {
+    files: recipe("execute(r, { command: 'x', timeout: 5, retries: -1, retryDelay: 3 })"),
+    says: [
+      'execute: prop timeout: a duration, such as seconds(60)',
+      'retries: expected a whole number',
+      'retryDelay: expected a duration',
+    ],
+  },
+  'the scope forgotten': {
+    files: recipe("file({ path: '/q', content: '' })"),
+    says: ['@/recipes/r.ts:4:5: file is declared in a scope', 'file(r, { ... })'],
+  },
+  'one thing declared twice': {
+    files: recipe("file(r, { path: '/q', content: 'a' })\n\n    file(r, { path: '/q', content: 'b' })"),
+    says: [
+      '@/recipes/r.ts:6:5: file /q is declared twice',
+      'first in x setup (@/recipes/r.ts:4)',
+      'they differ in: content',
+    ],
+  },
+  'when without what it waits for': {
+    files: recipe("symlink(r, { path: '/l', target: '/t', when: [undefined] })"),
+    says: ['@/recipes/r.ts:4:5: symlink: when: expected a list', 'it was not declared in this run'],
+  },
+  'a reference to what is not declared': {
+    files: recipe("file(r, { path: '/q', content: '', when: [{ resource: { type: 'file', key: '/ghost' } }] })"),
+    says: [
+      '@/recipes/r.ts:4:5: file /q needs file /ghost, which is not declared before it',
+      'source order is run order',
+    ],
+  },
+  'an event included that is not there': {
+    files: {
+      'recipes/r.ts': `${imports}const other = role('other', { setup() {} })\nexport default role('x', { setup(r) { r.include(other, 'stup') } })`,
+    },
+    says: ['@/recipes/r.ts:3:41: the role other has no event stup', 'did you mean setup?'],
+  },
+  'a key that is no text': {
+    files: {
+      'recipes/r.ts': `${imports}const thing = defineResource({ type: 'thing', doc: '', examples: [], key: (p) => p.n, props: z.strictObject({ n: z.number() }), state: z.strictObject({}) }, { read: () => ({}), desired: () => ({}), apply() {} })\nexport default role('x', { setup(r) { thing(r, { n: 5 }) } })`,
+    },
+    says: ['@/recipes/r.ts:3:39: thing: its key has to be a text, and is 5'],
+  },
+  'two roles of one name': {
+    files: {
+      'recipes/a.ts': `${imports}export default role('x', {})`,
+      'recipes/b.ts': `${imports}export default role('x', {})`,
+    },
+    says: ['recipes/b.ts: the role x is defined twice: in recipes/a.ts and again in recipes/b.ts'],
+  },
+  'a directory without recipes': { files: { 'recipes/README.md': '' }, says: ['there is no role in recipes'] },
+  'a directory that is not there': { says: ['--recipes recipes: there is no such file or directory'] },
+  'no recipe at all': {
+    args: '--role x --recipes notes.md',
+    files: { 'notes.md': '' },
+    says: ['notes.md', 'recipes are written in .ts, .mts, .js or .mjs files'],
+  },
+  'a configuration that is none': {
+    args: '--role x',
+    files: { 'converge.config.ts': 'export default { recipies: "x", roles: [5], handlers: 3 }' },
+    says: [
+      '@/converge.config.ts: a configuration has no recipies',
+      'did you mean recipes?',
+      'roles: a list of roles',
+      'handlers: a list of objects',
+    ],
+  },
+  'a configuration that exports nothing': {
+    args: '--role x --config c.ts',
+    files: { 'c.ts': 'export const a = 1' },
+    says: ['c.ts: it has to export a configuration by default'],
+  },
+  'a configuration that leads nowhere': {
+    args: '--role x --config c.ts',
+    files: { 'c.ts': "export default { recipes: ['./nowhere'] }" },
+    says: ['recipes in c.ts: ./nowhere: there is no such file or directory'],
+  },
+  'a configuration with a mistake': {
+    args: '--role x --config c.ts',
+    files: { 'c.ts': '\nnope()' },
+    says: ['@/c.ts:2:1: it cannot be loaded: ReferenceError: nope is not defined'],
+  },
+  'a configuration that is not there': {
+    args: '--role x --config nope.ts',
+    says: ['--config nope.ts: there is no such file or directory'],
+  },
+})
+
+t.test('machines are told the same', async (t) => {
+  const place = new Sandbox(t)
+  const { status, stdout, stderr } = await place.converge(['--foo', '--role', 'solr', '--bar', '--json-output'])
+  t.equal(status, 2)
+  const [line, ...more] = linesOf(stdout)
+  t.strictSame(more, [])
+  t.match(line, { event: 'error', code: 'INVALID_INPUT', problems: [{ message: /--foo/ }, { message: /--bar/ }] })
+  t.match(stderr, /--foo[\s\S]*--bar/)
+})
+
+t.test('secrets do not come back in an error', async (t) => {
+  const place = new Sandbox(t)
+  place.write({
+    'a.json': '{"plone_instances": {"relstorage": {"db": {"password": "hunter2!"}}}}',
+    ...recipe('directory(r, { path: node.plone_instances.relstorage.db.password })'),
+  })
+  const { status, stdout, stderr } = await place.converge([...x.split(' '), '--json', 'a.json', '--json-output'])
+  t.equal(status, 2)
+  t.notMatch(stdout + stderr, /hunter2/)
+  t.match(stderr, /prop path: an absolute path \(got "\*{8}"\)/)
+})
+
+t.test('without the rights', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const place = new Sandbox(t)
+  fs.mkdirSync(place.at('closed'), { mode: 0o700 })
+  fs.writeFileSync(place.at('closed.json'), '{}', { mode: 0o600 })
+  const nobody = { account: 'nobody' } as const
+  for (const [args, ...says] of [
+    [['--state-dir', 'state'], 'cannot keep state in @/state: mkdir @/state', 'give --prefix DIR or --state-dir DIR'],
+    [['--state-dir', 'closed'], 'cannot keep state in @/closed: access @/closed: permission denied'],
+    [['--state-dir', 'closed/state'], 'cannot keep state in @/closed/state'],
+    [['--prefix', 'closed/site'], '--prefix closed/site: permission denied'],
+    [['--json', 'closed.json'], '--json closed.json: permission denied', 'run as an account that may read it'],
+    [['--config-dir', 'closed'], '--config-dir closed: permission denied'],
+  ] as const)
+    await refused(t, place, ['--role', 'solr', ...args], { ...nobody, says })
+  await refused(t, place, ['--role', 'solr', '--prefix', 'site'], {
+    ...nobody,
+    bare: true,
+    says: ['cannot keep state in @/site/var/lib/converge', 'permission denied'],
+  })
+})
+
+t.test('a configuration that somebody else has left there is not run', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const place = new Sandbox(t)
+  place.write({
+    'converge.config.ts': "import { writeFileSync } from 'node:fs'\nwriteFileSync('ran', '')\nexport default {}",
+  })
+  fs.chownSync(place.at('converge.config.ts'), 65534, 65534)
+  await refused(t, place, ['plan', '--role', 'solr'], {
+    says: ['belongs to another account', '--config @/converge.config.ts'],
+  })
+})

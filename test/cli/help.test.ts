@@ -1,0 +1,147 @@
+/** What the program says of itself: help that teaches, completion in bash, its version. */
+import t, { type Test } from 'tap'
+import { allOptions, commands } from '../../core/cli/options.ts'
+import { needs } from '../support/machine.ts'
+import { onTerminal, Sandbox } from '../support/program.ts'
+
+const flagsIn = (text: string) =>
+  new Set([...text.matchAll(/(?<=^ {2}(?:-\w, | {4}))--([\w-]+)/gm)].map(([, name]) => name))
+
+/** No line is too long, but those that are there to be copied; no word is torn apart. */
+function wellSet(t: Test, text: string, width: number): void {
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('  converge ')) t.ok(line.length <= width, `${line.length} of ${width}: ${line}`)
+    t.equal(line, line.trimEnd())
+  }
+}
+
+t.test('an overview of commands, roles, options and examples', async (t) => {
+  const { status, stdout, stderr } = await new Sandbox(t).converge(['--help'])
+  t.equal(status, 0)
+  t.equal(stderr, '')
+  wellSet(t, stdout, 100)
+  for (const { name, describe } of commands)
+    t.match(stdout, new RegExp(`^ {2}${name} +${describe.slice(0, 30).replace(/\W/g, '.')}`, 'm'))
+  t.match(stdout, /^ {2}zeo-client {7}Zope clients, from a buildout in git$/m)
+  t.match(stdout, /^ {2}converge --role zeo-server,zeo-client --json site\.json$/m)
+  t.match(stdout, /exits with 0 when all is done, 1 when\s+something failed, and 2 for wrong usage/)
+  t.strictSame(flagsIn(stdout), new Set(Object.keys(commands[0]?.options ?? {})))
+})
+
+t.test('each command: what it does, examples, its own options', async (t) => {
+  const place = new Sandbox(t)
+  for (const { name, describe, options, argument, examples } of commands) {
+    const { status, stdout } = await place.converge([name, '--help'])
+    t.equal(status, 0)
+    t.ok(stdout.startsWith(`${describe}.\n`))
+    t.match(stdout, `\nUsage:\n  converge ${name}${argument ? ` [${argument.value}]` : ''}`)
+    t.ok(examples.length > 0, `${name} teaches by example`)
+    for (const [line, text] of examples) {
+      t.ok(stdout.includes(`  # ${text}\n  ${line}\n`))
+      if (!line.startsWith('source')) t.match(line, new RegExp(`^converge( ${name}|(?= --).*)`))
+    }
+    t.strictSame(flagsIn(stdout), new Set(Object.keys(options)), name)
+    wellSet(t, stdout, 100)
+  }
+})
+
+t.test('help may be asked for anyhow, and nothing else is done', async (t) => {
+  const place = new Sandbox(t)
+  const { stdout } = await place.converge(['deploy', '--help'])
+  for (const args of [
+    ['--help', 'deploy'],
+    ['deploy', '-h'],
+    ['help', 'deploy'],
+    ['--role', 'nope', 'deploy', '--help', '--nonsense'],
+  ])
+    t.equal((await place.converge(args)).stdout, stdout, args.join(' '))
+  const { stdout: all } = await place.converge(['-h'])
+  for (const args of [['help'], ['--role', 'zeo-client', '--help']]) t.equal((await place.converge(args)).stdout, all)
+})
+
+t.test('it fits a narrow terminal', async (t) => {
+  if (!needs(t, ['python3'])) return
+  const narrow = onTerminal.map((word) => word.replace("'HHHH', 40, 100", "'HHHH', 40, 60"))
+  const { stdout } = await new Sandbox(t).converge(['--help'], { through: narrow, env: { TERM: 'xterm' } })
+  wellSet(t, stdout.replaceAll('\r\n', '\n'), 60)
+})
+
+t.test('the examples of the help are ones it understands', async (t) => {
+  const place = new Sandbox(t)
+  const lines = commands
+    .flatMap(({ examples }) => examples.map(([line]) => line))
+    .filter((line) => line.startsWith('converge'))
+  t.ok(lines.length > 25)
+  place.write({
+    'site.json': '{}',
+    'node.json': JSON.stringify({ deploy: { plone_instances: { scm: { repository: '/srv/site.git' } } } }),
+    'stack.json': '{}',
+    'recipes/web.ts': "import { role } from 'converge-engine'\nexport default role('web', {})",
+  })
+  for (const line of lines.filter((line) =>
+    /converge (plan|render|attributes|resources|help|doctor|releases)/.test(line),
+  )) {
+    const words = line.replace(/ >.*/, '').split(' ').slice(1)
+    const { status, stderr } = await place.converge(words)
+    t.not(status, 2, `${line}: ${stderr}`)
+  }
+})
+
+t.test('the version', async (t) => {
+  const place = new Sandbox(t)
+  const { status, stdout } = await place.converge(['--version'])
+  t.equal(status, 0)
+  t.match(stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
+t.test('completion in bash', async (t) => {
+  if (!needs(t, ['bash'])) return
+  const place = new Sandbox(t)
+  const complete = async (...words: string[]) => {
+    const script = `
+      source <(converge completion bash)
+      complete -p converge >/dev/null || exit 9
+      COMP_WORDS=(converge ${words.map((word) => `'${word}'`).join(' ')})
+      COMP_CWORD=${words.length} COMPREPLY=()
+      _converge
+      printf '%s\\n' "\${COMPREPLY[@]}"`
+    const { status, stdout, stderr } = await place.shell(script, { bare: true })
+    t.equal(status, 0, stderr)
+    return stdout.split('\n').filter((word) => word !== '')
+  }
+  t.strictSame(await complete('de'), ['deploy'])
+  t.strictSame(await complete('re'), ['rebuild', 'releases', 'restart', 'render', 'resources'])
+  t.strictSame(await complete('--role', 'ze'), ['zeo-client', 'zeo-server'])
+  t.strictSame(await complete('deploy', '-r', 'zeo-server,zeo-c'), ['zeo-server,zeo-client'])
+  t.strictSame(await complete('--role', '=', 'sol'), ['solr'])
+  t.strictSame(await complete('deploy', '--re'), ['--recipes', '--revision'])
+  t.strictSame(await complete('rollback', '--t'), ['--to'])
+  t.strictSame(await complete('deploy', '--t'), [])
+  t.strictSame(await complete('--event', 'conf'), ['configure'])
+  t.strictSame(await complete('resources', 'git'), ['git_release'])
+  t.strictSame(await complete('attributes', '--explain', 'plone_i'), ['plone_instances'])
+  t.strictSame(await complete('completion', ''), ['bash', 'zsh'])
+  t.strictSame(await complete('help', 'stat'), ['status'])
+  t.strictSame(await complete('--json', ''), [], 'files are the shell’s own matter')
+})
+
+t.test('completion knows every option and command', async (t) => {
+  const place = new Sandbox(t)
+  const { stdout } = await place.converge(['--complete', ''])
+  t.strictSame(
+    stdout.trim().split('\n'),
+    commands.map(({ name }) => name),
+  )
+  const found = new Set<string>()
+  for (const { name } of commands)
+    for (const word of (await place.converge(['--complete', name, '--'])).stdout.trim().split('\n')) found.add(word)
+  t.strictSame(found, new Set([...allOptions.keys(), 'help'].map((name) => `--${name}`)))
+})
+
+t.test('the script for zsh is one, and the shell in use decides', async (t) => {
+  const place = new Sandbox(t)
+  const zsh = (await place.converge(['completion', 'zsh'])).stdout
+  t.match(zsh, /^#compdef converge\n/)
+  t.equal((await place.converge(['completion'], { env: { SHELL: '/bin/zsh' } })).stdout, zsh)
+  t.match((await place.converge(['completion'], { env: { SHELL: '/bin/bash' } })).stdout, /^_converge\(\) \{\n/)
+})

@@ -1,0 +1,269 @@
+/** What a run prints: in a pipe, on a terminal, for machines; and what it never prints. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { linesOf, onTerminal, Sandbox } from '../support/program.ts'
+
+/** A role that writes two files below the working directory, one of them sensitive. */
+const site = `
+import { directory, execute, file, role } from 'converge-engine'
+const at = (name) => process.cwd() + '/out/' + name
+export default role('site', {
+  setup(r, node) {
+    directory(r, { path: process.cwd() + '/out' })
+    file(r, { path: at('site.conf'), content: 'one\\ntwo\\n' + (node.plone_instances.site_id ?? '') + '\\nfour\\n', mode: '0640' })
+    file(r, { path: at('key'), content: 'begin ' + node.plone_instances.site_id + ' end', sensitive: true })
+  },
+  events: {
+    slow: (r) => execute(r, { name: 'slow', command: 'echo half way; sleep 1.5' }),
+    talk: (r) => execute(r, { name: 'talk', command: 'printf "\\\\033[31mred\\\\033[0m\\\\nbell\\\\007\\\\n"; exit 4' }),
+    tell: (r, node) => execute(r, {
+      name: 'tell',
+      command: 'echo "with $PASSWORD"; echo "and $TOKEN" >&2; exit 3',
+      environment: { PASSWORD: node.plone_instances.relstorage.db.password, TOKEN: node.deploy.site.environment.API_TOKEN },
+    }),
+    ignored: (r) => execute(r, { name: 'ignored', command: 'false', ignoreFailure: true }),
+    many: (r) => file(r, { path: process.cwd() + '/many', content: Array.from({ length: 500 }, (_, n) => 'line ' + n + '\\n').join('') }),
+  },
+})
+`
+const esc = '\x1b'
+const setup = ['--role', 'site', '--recipes', 'recipes', '--event', 'setup']
+const event = (name: string) => ['--role', 'site', '--recipes', 'recipes', '--event', name]
+const siteId = (id: string) => JSON.stringify({ plone_instances: { site_id: id } })
+
+function made(t: Test): Sandbox {
+  const place = new Sandbox(t)
+  place.write({ 'recipes/site.ts': site, 'a.json': siteId('three'), 'b.json': siteId('3') })
+  return place
+}
+
+t.test('in a pipe: lines that matter, diffs, a summary, and no escape codes', async (t) => {
+  const place = made(t)
+  const out = place.at('out')
+  const plan = await place.converge(['plan', ...setup, '--json', 'a.json'])
+  t.notOk(fs.existsSync(out), 'a plan writes nothing')
+  t.equal(plan.status, 0, plan.stderr)
+  const first = await place.converge([...setup, '--json', 'a.json'])
+  const lines = [
+    `  + directory ${out}`,
+    `  + file ${out}/site.conf`,
+    '      +one',
+    '      +two',
+    '      +three',
+    '      +four',
+    `  + file ${out}/key`,
+  ]
+  t.strictSame(first.stdout.split('\n').slice(0, -2), lines)
+  t.strictSame(plan.stdout.split('\n').slice(0, -2), lines, 'as the plan has said')
+  t.match(plan.stdout, /\n3 would change in \d+\.\d+ s\n$/)
+  t.match(first.stdout, /\n3 changed in \d+\.\d+ s\n$/)
+
+  const again = await place.converge([...setup, '--json', 'a.json'])
+  t.match(again.stdout, /^nothing to do: 3 unchanged in \d+\.\d+ s\n$/)
+  t.match((await place.converge(['plan', ...setup, '--json', 'a.json'])).stdout, /^nothing to do: 3 unchanged in /)
+
+  const other = await place.converge([...setup, '--json', 'b.json'])
+  t.strictSame(other.stdout.split('\n').slice(0, -2), [
+    `  ~ file ${out}/site.conf`,
+    '       one',
+    '       two',
+    '      -three',
+    '      +3',
+    '       four',
+    `  ~ file ${out}/key content (sensitive)`,
+  ])
+  t.match(other.stdout, /\n2 changed, 1 unchanged in /)
+  for (const { stdout, stderr } of [plan, first, again, other]) {
+    t.notOk(stdout.includes(esc))
+    t.equal(stderr, '')
+  }
+})
+
+t.test('a long diff is cut, unless all is asked for', async (t) => {
+  const place = made(t)
+  const plan = await place.converge(['plan', ...event('many')])
+  t.match(plan.stdout, /\n {6}\+line 59\n {6}… 440 more lines \(--verbose shows all\)\n/)
+  const whole = await place.converge(['plan', ...event('many'), '--verbose'])
+  t.match(whole.stdout, /^site: many, 1 resource\n/)
+  t.match(whole.stdout, /\n {6}\+line 499\n/)
+})
+
+t.test('quiet is silent when all is well, and speaks of failures', async (t) => {
+  const place = made(t)
+  for (const expected of [3, 0]) {
+    const { status, stdout, stderr } = await place.converge([
+      ...setup,
+      '-q',
+      '--detailed-exit-code',
+      '--json',
+      'a.json',
+    ])
+    t.equal(status, expected)
+    t.equal(stdout + stderr, '')
+  }
+  const failed = await place.converge([...event('talk'), '--quiet'])
+  t.equal(failed.status, 1)
+  t.match(failed.stdout, /^ {2}! execute talk failed\n/)
+  t.match(failed.stdout, /\n1 failed in /)
+  const warned = await place.converge([...setup, '-q', '--json', place.write({ 'c.json': '{"plone_instance": {}}' })])
+  t.match(
+    warned.stdout,
+    /^ {2}warning: .*c\.json:1:2: plone_instance is no known attribute.*did you mean plone_instances\?/,
+  )
+})
+
+t.test('verbose tells of what is unchanged, skipped, and of what commands say', async (t) => {
+  const place = made(t)
+  await place.converge([...setup, '--json', 'a.json'])
+  const { stdout } = await place.converge([...setup, '-v', '--json', 'a.json'])
+  t.match(stdout, `  . file ${place.at('out')}/site.conf\n`)
+  t.match((await place.converge([...event('slow'), '-v'])).stdout, '    execute slow: half way\n')
+})
+
+t.test('what a command prints cannot steer the terminal', async (t) => {
+  const { stdout } = await made(t).converge(event('talk'))
+  t.match(stdout, '    | red\n    | bell\\x07\n')
+  t.notOk(stdout.includes(esc))
+})
+
+t.test('a failure that is ignored is told all the same', async (t) => {
+  const { status, stdout } = await made(t).converge(event('ignored'))
+  t.equal(status, 0)
+  t.match(stdout, /! execute ignored failed \(ignored\)\n/)
+  t.match(stdout, /\n1 failed in /)
+})
+
+t.test('the exit status tells a change from none, where that is asked for', async (t) => {
+  const place = made(t)
+  const status = async (...args: string[]) => (await place.converge([...args, '--json', 'a.json'])).status
+  t.equal(await status('plan', ...setup), 0)
+  t.equal(await status('plan', ...setup, '--detailed-exit-code'), 3)
+  t.equal(await status(...setup, '--dry-run', '--detailed-exit-code'), 3)
+  t.equal(await status(...setup, '--detailed-exit-code'), 3)
+  t.equal(await status(...setup, '--detailed-exit-code'), 0)
+  t.equal(await status('plan', ...setup, '--detailed-exit-code'), 0)
+  t.equal(await status(...event('talk'), '--detailed-exit-code'), 1)
+  t.equal(await status(...setup, '--detailed-exit-cod'), 2)
+})
+
+t.test('JSON lines, the last of them the report', async (t) => {
+  const place = made(t)
+  const args = [...setup, '--json', 'a.json', '--json-output']
+  const { status, stdout, stderr } = await place.converge(args)
+  t.equal(status, 0)
+  t.equal(stderr, '')
+  const lines = linesOf(stdout)
+  t.strictSame(
+    lines.map(({ event }) => event),
+    ['start', ...Array(3).fill(['applying', 'resource']).flat(), 'end'],
+  )
+  t.match(lines[0], { mode: 'run', roles: ['site'], events: ['setup'], resources: 3 })
+  t.match(lines[4], {
+    event: 'resource',
+    name: `file ${place.at('out')}/site.conf`,
+    outcome: 'changed',
+    roleEvent: 'setup',
+    role: 'site',
+  })
+  const patch = lines[4]?.patch as readonly { readonly path: string }[]
+  t.strictSame(
+    patch.find(({ path }) => path === '/content'),
+    { op: 'replace', path: '/content', value: 'one\ntwo\nthree\nfour\n' },
+  )
+  t.match(lines.at(-1), {
+    report: { outcome: 'changed', counts: { changed: 3, unchanged: 0 }, resources: { length: 3 } },
+  })
+  const second = linesOf((await place.converge(args)).stdout)
+  t.strictSame(
+    second.map(({ event }) => event),
+    ['start', 'end'],
+  )
+  t.match(second.at(-1), { report: { outcome: 'unchanged', resources: [] } })
+  const verbose = linesOf((await place.converge([...args, '--verbose'])).stdout)
+  t.equal(verbose.filter(({ event, outcome }) => event === 'resource' && outcome === 'unchanged').length, 3)
+})
+
+t.test('secrets are in no output, and in no journal', async (t) => {
+  const place = made(t)
+  // One with signs that JSON and the shell write otherwise.
+  const [password, token] = ['hunter2"\\x', 'tok-4711-abc']
+  place.write({ 'secret.json': JSON.stringify({ deploy: { site: { environment: { API_TOKEN: token } } } }) })
+  const env = { CONVERGE_ATTR_plone_instances__relstorage__db__password: password }
+  const all: string[] = []
+  for (const more of [[], ['--json-output'], ['--verbose']]) {
+    const { status, stdout, stderr } = await place.converge([...event('tell'), '--json', 'secret.json', ...more], {
+      env,
+    })
+    t.equal(status, 1)
+    all.push(stdout, stderr)
+  }
+  t.match(all[0], '    | with ********\n    | and ********\n')
+  for (const args of [
+    ['attributes'],
+    ['attributes', '--explain', 'plone_instances.relstorage.db'],
+    ['attributes', '--explain', 'deploy', '--json-output'],
+  ])
+    all.push((await place.converge([...args, '--json', 'secret.json'], { env })).stdout)
+  await place.converge([...setup, '--json', 'a.json'])
+  all.push((await place.converge([...setup, '--json', 'b.json', '--json-output'])).stdout)
+  all.push(JSON.stringify(place.journals()))
+  for (const text of all) t.notMatch(text, /hunter2|4711|begin (three|3) end/)
+})
+
+t.test('on a terminal: colours, and a spinner for what takes long', async (t) => {
+  if (!needs(t, ['python3'])) return
+  const place = made(t)
+  const run = async (args: string[], env = {}) =>
+    (await place.converge(args, { through: onTerminal, env: { TERM: 'xterm', ...env } })).stdout.replaceAll(
+      '\r\n',
+      '\n',
+    )
+  const first = await run([...setup, '--json', 'a.json'])
+  t.match(first, `  ${esc}[32m+${esc}[39m file ${place.at('out')}/site.conf\n      ${esc}[32m+one${esc}[39m\n`)
+  t.match(await run([...setup, '--json', 'a.json']), `${esc}[32mnothing to do${esc}[39m: 3 unchanged`)
+  t.match(await run(['--role', 'sit', '--recipes', 'recipes']), `${esc}[31merror:${esc}[39m there is no role sit\n`)
+
+  const slow = await run(event('slow'))
+  const spun = slow.split(`\r${esc}[K`)
+  t.ok(spun.length > 5, 'a line is written over several times')
+  t.match(spun[1], /^\x1b\[2m {2}. execute slow 0\.[3-5]\d s half way\x1b\[22m$/)
+  t.match(spun.at(-1), /^ {2}\x1b\[33m~\x1b\[39m execute slow .*1\.\d s/, 'which is gone in the end')
+
+  t.test('unless they are not wanted', async (t) => {
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }])
+      t.notOk((await run([...setup, '--json', 'b.json'], env)).includes(esc))
+    t.notOk((await run([...setup, '--json', 'a.json', '--no-color'])).includes(esc))
+    t.notOk((await run(['--role', 'sit', '--recipes', 'recipes', '--no-color'])).includes(esc))
+  })
+})
+
+t.test('colours in a pipe where they are asked for', async (t) => {
+  const { stdout } = await made(t).converge([...setup, '--color', '--json', 'a.json'])
+  t.ok(stdout.includes(`${esc}[32m+`))
+})
+
+t.test('a reader that goes away does not stop a run', async (t) => {
+  const place = made(t)
+  const head = (args: string[]) => place.shell(`converge ${args.join(' ')} | head -1`)
+  const plan = await head(['plan', ...event('many'), '--verbose'])
+  t.equal(plan.status, 0, plan.stderr)
+  t.equal(plan.stdout, 'site: many, 1 resource\n')
+  t.equal(plan.stderr, '')
+  const run = await head([...setup, '--json', 'a.json', '--json-output'])
+  t.equal(run.stderr, '')
+  t.equal(linesOf(run.stdout).length, 1)
+  t.equal(place.read('out/site.conf'), 'one\ntwo\nthree\nfour\n')
+  t.match(place.journals().at(-1)?.at(-1), { event: 'end' })
+  t.equal((await head(['attributes'])).stdout, '{\n')
+})
+
+t.test('a reader that leaves at once, with thousands of lines still to come', async (t) => {
+  const place = made(t)
+  const run = place.start([...event('many'), '--verbose'])
+  run.child.stdout?.destroy()
+  const { status, stderr } = await run.finished
+  t.equal(status, 0)
+  t.equal(stderr, '')
+  t.equal(place.read('many').split('\n').length, 501)
+})
