@@ -92,19 +92,24 @@ invalid input, 3 something changed (with \`--detailed-exit-code\`).
 `,
   ]
   for (const spec of commands) parts.push(commandSection(spec))
-  parts.push('## completion\n\nPrint the completion script for bash or zsh: source it from your profile.\n')
   return parts.join('\n')
 }
 
-function commandSection({ command, describe, details, options, examples }: CommandSpec): string {
-  const name = typeof command === 'string' ? command : command[0]
-  const title = typeof command === 'string' ? command : `${command[0]} (or no command at all)`
-  const rows = Object.entries(options).map(([option, { describe: text, alias, default: value }]) => {
-    const short = typeof alias === 'string' ? `, \`-${alias}\`` : ''
-    return `| \`--${option}\`${short} | ${cell(text ?? '')}${value === undefined ? '' : ` Default: \`${String(value)}\`.`} |`
+function commandSection({ name, argument, describe, details, options, examples }: CommandSpec): string {
+  const title = name === 'apply' ? 'apply (or no command at all)' : `${name}${argument ? ` [${argument.value}]` : ''}`
+  const rows = Object.entries(options).map(([option, { describe: text, alias, value, default: standard }]) => {
+    const short = alias === undefined ? '' : `, \`-${alias}\``
+    const shown = `\`--${option}${value === undefined ? '' : ` ${value}`}\`${short}`
+    return `| ${shown} | ${cell(text)}${standard === undefined ? '' : `. Default: \`${standard}\`.`} |`
   })
-  const shown = examples.map(([line, text]) => `${line.replace('$0', 'converge')}   # ${text}`)
-  return `## ${title}\n\n${describe}.${details ? ` ${details}` : ''}\n\n\`\`\`\n${shown.join('\n')}\n\`\`\`\n\n<details><summary>Options of ${name}</summary>\n\n| option | |\n|---|---|\n${rows.join('\n')}\n\n</details>\n`
+  const lines = examples.map(([line, text]) => `${line.replace('$0', 'converge')}   # ${text}`)
+  const parts = [`## ${title}`, `${describe}.${details ? ` ${details}` : ''}`]
+  if (lines.length > 0) parts.push(`\`\`\`\n${lines.join('\n')}\n\`\`\``)
+  if (rows.length > 0)
+    parts.push(
+      `<details><summary>Options of ${name}</summary>\n\n| option | |\n|---|---|\n${rows.join('\n')}\n\n</details>`,
+    )
+  return `${parts.join('\n\n')}\n`
 }
 
 const pages: Readonly<Record<string, () => string>> = {

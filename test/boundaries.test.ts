@@ -41,7 +41,18 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node'],
   resources: ['core/model', 'core/host/types.ts', 'core/host/accounts.ts'],
-  recipes: ['attributes', 'resources', 'core/model', 'core/compile', 'core/cli/catalogue.ts', 'core/cli/main.ts', 'core/host/types.ts', 'core/node', 'core/load/recipes.ts', 'core/report/events.ts'],
+  recipes: [
+    'attributes',
+    'resources',
+    'core/model',
+    'core/compile',
+    'core/cli/catalogue.ts',
+    'core/cli/main.ts',
+    'core/host/types.ts',
+    'core/node',
+    'core/load/recipes.ts',
+    'core/report/events.ts',
+  ],
 }
 
 function roomOf(path: string): string {
@@ -62,7 +73,8 @@ t.test('imports point from recipes to resources to the core, never back', async 
 t.test('only the host touches files, processes and sockets of the machine', async (t) => {
   const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
   // What the user wrote is read where it is taken in; facts are read once.
-  const mayRead = /^core\/(host|cli|load)\/|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^resources\/templates\.ts$/
+  const mayRead =
+    /^core\/(host|cli|load)\/|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^resources\/templates\.ts$/
   for (const { from, to } of arrows) if (touching.test(to) && !mayRead.test(from)) t.fail(`${from} imports ${to}`)
 })
 
@@ -70,6 +82,7 @@ t.test('only the entry ends the process', async (t) => {
   for (const room of ['core', 'resources', 'recipes', 'attributes'])
     for (const path of files(join(root, room))) {
       const name = relative(root, path)
-      if (/process\.exit\b|process\.exitCode/.test(readFileSync(path, 'utf8')) && name !== 'recipes/converge.ts') t.fail(`${name} ends the process`)
+      if (/process\.exit\b|process\.exitCode/.test(readFileSync(path, 'utf8')) && name !== 'recipes/converge.ts')
+        t.fail(`${name} ends the process`)
     }
 })

@@ -20,14 +20,25 @@ const wanted = {
   bzip2: 'bzip2',
   setpriv: 'util-linux',
 }
-const there = (program) => (process.env.PATH ?? '').concat(':/usr/sbin:/sbin').split(':').some((directory) => existsSync(`${directory}/${program}`))
+const there = (program) =>
+  (process.env.PATH ?? '')
+    .concat(':/usr/sbin:/sbin')
+    .split(':')
+    .some((directory) => existsSync(`${directory}/${program}`))
 const missing = Object.entries(wanted).flatMap(([program, name]) => (there(program) ? [] : [name]))
 if (spawnSync('/usr/bin/python3', ['-c', 'import venv, ensurepip']).status !== 0) missing.push('python3-venv')
 if (missing.length > 0) {
-  if (process.getuid() !== 0 || !there('apt-get')) process.stdout.write(`not root, so these stay missing and the tests that need them are skipped: ${missing.join(' ')}\n`)
+  if (process.getuid() !== 0 || !there('apt-get'))
+    process.stdout.write(
+      `not root, so these stay missing and the tests that need them are skipped: ${missing.join(' ')}\n`,
+    )
   else {
     process.stdout.write(`installing for the tests: ${missing.join(' ')}\n`)
-    const apt = (...args) => execFileSync('apt-get', ['-q', '-y', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+    const apt = (...args) =>
+      execFileSync('apt-get', ['-q', '-y', ...args], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      })
     apt('update')
     apt('--no-install-recommends', 'install', ...missing)
   }

@@ -17,7 +17,7 @@ import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks } from './layout.ts'
 import { type Program, programs } from './programs.ts'
-import { hold, isHeld, rollbackIsOver, stay } from './rollback.ts'
+import { heldFrom, hold, rollbackIsOver, stay } from './rollback.ts'
 import { deployed, recorded, releasesOf, run } from './running.ts'
 import { appDirectories, buildEnvironment } from './setup.ts'
 import { appEnvironment, buildoutSetting } from './site.ts'
@@ -42,7 +42,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const config = renderDeployCfg(placedNode(node), role, { deployTo: at.deployTo })
   const inputs = { config, ...inputsOf(build, wanted) }
   const byItself = options.pinned === true && !options.always
-  if (byItself && isHeld(node, at, digestOf(inputs))) return stayBack(r, node, at)
+  if (byItself && heldFrom(node, at) !== null) return stayBack(r, node, at)
   const guard = options.pinned ? { onlyIf: deployed(at) } : {}
   appDirectories(r, node, at, guard)
   buildEnvironment(r, at, guard)
@@ -62,7 +62,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner, ...guard })
   if (!byItself) hold(r, at, null)
   run(r, node, at, wanted, { when: [current], ...guard })
-  if (!byItself) rollbackIsOver(r, at)
+  rollbackIsOver(r, at)
   jobs(r, node, at, guard)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5), ...guard })
 }
@@ -86,9 +86,12 @@ function deployedAlready(
 
 /** Configure after a rollback: what was gone back to stays, and what an interrupted run left due is done. */
 function stayBack(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
-  r.warn(`${at.app} was rolled back from the configuration that the attributes ask for; converge deploy brings it back`)
+  r.warn(
+    `${at.app} was rolled back from the configuration that the attributes ask for, and stays with its own until converge deploy`,
+  )
   const live = releasesOf(node, at).find((release) => release.current)
   if (live) stay(r, node, at, live)
+  rollbackIsOver(r, at)
 }
 
 /** The node with its paths placed below the prefix, as the build has to see them. */

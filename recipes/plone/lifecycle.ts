@@ -26,7 +26,7 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
   const at = layout(node, role)
   supervisorRuns(r, node, at)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
-  for (const { name } of currentPrograms(node, at))
+  for (const { name } of currentPrograms(r, node, at))
     service(r, { name, action: 'running', provider, onlyIf: deployed(at) })
 }
 
@@ -34,11 +34,11 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
 export function stop(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
-  for (const { name } of [...currentPrograms(node, at)].reverse()) service(r, { name, action: 'stopped', provider })
+  for (const { name } of [...currentPrograms(r, node, at)].reverse()) service(r, { name, action: 'stopped', provider })
 }
 
 /** Restarts every program, one after the other, whether something has changed or not. */
 export function restart(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  run(r, node, at, currentPrograms(node, at), { force: node.run.id, onlyIf: deployed(at) })
+  run(r, node, at, currentPrograms(r, node, at), { force: node.run.id, onlyIf: deployed(at) })
 }

@@ -21,9 +21,11 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
   const begun = left !== undefined && node.run.host?.readLink(begunPath(at)) === left.id ? left.id : undefined
   const target = rollbackTarget(releases, typeof to === 'string' ? to : begun)
   if (!target.current) {
-    // Forward, nothing is to be kept from coming back.
+    const held = heldFrom(node, at)
     const back = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)
-    hold(r, at, back ? inputsOf(left) : null)
+    if (back && (held === null || held < left.id)) hold(r, at, left.id)
+    // As far forward again, nothing is to be kept from coming back.
+    else if (held !== null && target.id >= held) hold(r, at, null)
     symlink(r, { path: begunPath(at), target: target.id, ...at.owner })
   }
   stay(r, node, at, target)
@@ -33,7 +35,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
 /** Makes a release live with the programs it had, or keeps it so. */
 export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner })
-  run(r, node, at, programsOf(node, at, release), { when: [current] })
+  run(r, node, at, programsOf(node, at, release, r.warn), { when: [current] })
 }
 
 /** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */
@@ -46,21 +48,23 @@ export function rollbackIsOver(r: Recipe<PloneNode>, at: Layout): void {
 }
 
 /**
- * Remembers the configuration that a rollback went back from, so that the next configure does not bring it back by
- * itself; null forgets it.
+ * Remembers that a rollback went back from another configuration, and from which release, so that no configure brings it
+ * back by itself; null forgets it. Until then the site keeps the configuration it went back to, with the addresses it
+ * has in it: whatever changes in the stack, such as a host that comes online, would else bring back what was bad together
+ * with the new addresses, as they are built into one file.
  */
-export function hold(r: Recipe<PloneNode>, at: Layout, inputs: string | null): void {
-  const content = inputs === null ? { absent: true } : { content: `${inputs}\n`, mode: '0644' }
-  file(r, { path: holdPath(at), ...content, ...(inputs === null ? {} : at.owner) })
+export function hold(r: Recipe<PloneNode>, at: Layout, from: string | null): void {
+  const content = from === null ? { absent: true } : { content: `${from}\n`, mode: '0644' }
+  file(r, { path: holdPath(at), ...content, ...(from === null ? {} : at.owner) })
 }
 
 function holdPath(at: Layout): string {
   return `${at.releases}/.held`
 }
 
-/** Whether the host was rolled back from this very configuration. */
-export function isHeld(node: PloneNode, at: Layout, inputs: string): boolean {
-  return node.run.host?.readText(holdPath(at))?.trim() === inputs
+/** The release whose configuration was rolled back from; null for none. */
+export function heldFrom(node: PloneNode, at: Layout): string | null {
+  return node.run.host?.readText(holdPath(at))?.trim() ?? null
 }
 
 /** Digest of the configuration a release was built with; null where it is not known. */

@@ -1,4 +1,5 @@
 /** What runs of a buildout app: the programs in supervisord, those of a release, and their restart. */
+import * as z from 'zod'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -90,34 +91,58 @@ export function releasesOf(node: PloneNode, at: Layout): readonly Release[] {
 }
 
 /** A program as it is kept with its release, so that going back brings it back too; when it restarts is not of the release. */
-type RecordedProgram = Omit<Program, 'delay' | 'port' | 'environment' | 'events'> & {
-  readonly environment: { readonly [name: string]: string }
-  readonly events: string[]
-  readonly port: number | null
-}
+const recordedProgram = z.object({
+  name: z.string(),
+  command: z.string(),
+  directory: z.string(),
+  environment: z.record(z.string(), z.string()),
+  type: z.enum(['program', 'eventlistener']),
+  events: z.array(z.string()),
+  port: z.int().min(1).max(65_535).nullable(),
+})
+const record = z.object({ programs: z.array(recordedProgram) })
 
-export function recorded({ delay: _, environment, events, port, ...program }: Program): RecordedProgram {
+export function recorded({
+  delay: _,
+  environment,
+  events,
+  port,
+  ...program
+}: Program): z.output<typeof recordedProgram> {
   return { ...program, environment: { ...environment }, events: [...events], port: port ?? null }
 }
 
-/** The programs of a release: its own where it has them recorded, else those the attributes ask for. */
-export function programsOf(node: PloneNode, at: Layout, release: Release | undefined): readonly Program[] {
+/**
+ * The programs of a release: its own where it has them recorded, else those the attributes ask for. The record belongs to
+ * the account of the app, and root acts by it: so it may name no program but the app's.
+ */
+export function programsOf(
+  node: PloneNode,
+  at: Layout,
+  release: Release | undefined,
+  warn?: (message: string) => void,
+): readonly Program[] {
   const asked = programs(node, at.role, { deployTo: at.deployTo })
-  const record = release?.record
-  if (typeof record !== 'object' || record === null || !('programs' in record) || !Array.isArray(record.programs))
+  if (release === undefined || release.record === null) return asked
+  const found = record.safeParse(release.record)
+  if (!found.success || !found.data.programs.every(({ name }) => isOwn(node, at, name))) {
+    warn?.(`the programs recorded with ${release.path} are not taken: they are not what converge has written there`)
     return asked
-  return (record.programs as RecordedProgram[]).map(({ port, ...program }) => ({
+  }
+  return found.data.programs.map(({ port, ...program }) => ({
     ...program,
     delay: asked.find(({ name }) => name === program.name)?.delay ?? seconds(0),
     ...(port === null ? {} : { port }),
   }))
 }
 
+function isOwn({ deploy }: PloneNode, { app }: Layout, name: string): boolean {
+  const of = (one: string) => name === one || name.startsWith(`${one}-`)
+  return of(app) && !Object.keys(deploy).some((other) => other.startsWith(`${app}-`) && of(other))
+}
+
 /** What runs now is what belongs to the live release. */
-export function currentPrograms(node: PloneNode, at: Layout): readonly Program[] {
-  return programsOf(
-    node,
-    at,
-    releasesOf(node, at).find((release) => release.current),
-  )
+export function currentPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): readonly Program[] {
+  const live = releasesOf(node, at).find((release) => release.current)
+  return programsOf(node, at, live, r.warn)
 }

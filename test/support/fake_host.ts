@@ -56,8 +56,10 @@ class Machine extends VirtualHost {
 }
 
 export interface FakeHostOptions {
-  /** Root on the system, or an ordinary user with a prefix; default root. */
+  /** Root, or an ordinary user; default root. */
   readonly user?: 'root' | 'jane'
+  /** Everything below a directory of its own; default: only for the ordinary user. */
+  readonly prefixed?: boolean
   readonly init?: Facts['init']
   readonly roles?: readonly string[]
   readonly attributes?: NodeJson
@@ -99,7 +101,7 @@ export class FakeHost {
   ) {
     const { user = 'root', init = 'other' } = options
     this.attributes = options.attributes ?? siteAttributes(this.remote.url)
-    const root = user === 'root' ? '' : prefix
+    const { root } = this
     this.supervisor = new FakeSupervisor({
       up: false,
       socket: `${root}/var/run/supervisor.sock`,
@@ -152,10 +154,9 @@ export class FakeHost {
     events: readonly string[],
     options: RunOptions,
   ): [PloneNode, Secrets] {
-    const ordinary = this.options.user === 'jane'
     const layers = [objectLayer(this.attributes, 'custom.json', 'deployment')]
     for (const { name, attributes } of roles) layers.push(objectLayer(attributes, `role ${name}`, 'role'))
-    if (ordinary) layers.push(objectLayer({ converge: { prefix } }, '--prefix', 'deployment'))
+    if (this.root !== '') layers.push(objectLayer({ converge: { prefix } }, '--prefix', 'deployment'))
     const facts = factsOf(this.options)
     const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
@@ -271,7 +272,8 @@ export class FakeHost {
   }
 
   get root(): string {
-    return this.options.user === 'jane' ? prefix : ''
+    const { user, prefixed = user === 'jane' } = this.options
+    return prefixed ? prefix : ''
   }
 
   releases(app = 'site'): Release[] {

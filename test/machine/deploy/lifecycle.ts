@@ -50,7 +50,7 @@ export async function oneQuestion(t: Test, site: DeploySite): Promise<void> {
   if (!needs(t, ['strace'])) return
   const trace = directoryOf(site.root, 'trace', site.account.name)
   const through = ['strace', '-ff', '-qq', '-s', '300', '-e', 'trace=%file', '-o', `${trace}/t`]
-  t.match((await site.done(t, ['deploy'], { through })).output, /^nothing to do/m)
+  t.match((await site.done(t, ['deploy'], { ...client, through })).output, /^nothing to do/m)
   const calls = readdirSync(trace)
     .flatMap((name) => readFileSync(`${trace}/${name}`, 'utf8').split('\n'))
     .filter((line) => !/ = -1 E/.test(line))
