@@ -128,9 +128,9 @@ function mergedFrom(host: HostReader, { into }: Props, { name }: Context): strin
 
 async function merge(host: Host, props: Props, { source }: State, context: Context): Promise<void> {
   const { into, owner, group, except = [], purge = false } = props
-  if (host.stat(into) === null) host.makeDirectory(into, { owner, group })
+  if (host.lstat(into) === null) host.makeDirectory(into, { owner, group })
   restoreEntries(host, into)
-  // Within it, since what it holds may be on another disk than what holds it.
+  // Within it, since it may be a mount: what is beside it cannot be moved into it then.
   const [fetched, from] = [`${into}/.converge-archive`, `${into}/.converge-unpacked`]
   const cleanUp = () => {
     for (const left of [fetched, from]) host.remove(left)
@@ -163,11 +163,9 @@ function predictMerge(host: Host, { into, except = [], purge = false }: Props, {
 }
 
 function kindOf(host: HostReader, { into, purge, merge }: Props): State['kind'] {
-  const behind = merge ? host.stat(into) : null
-  if (behind?.kind === 'directory') return host.list(into).length > 0 ? 'filled' : 'empty'
   const stat = host.lstat(into)
   if (stat === null) return 'absent'
-  if (stat.kind === 'link') return !purge && host.list(into).length > 0 ? 'filled' : 'link'
+  if (stat.kind === 'link') return !purge && !merge && host.list(into).length > 0 ? 'filled' : 'link'
   if (stat.kind !== 'directory') return stat.kind
   return host.list(into).length > 0 ? 'filled' : 'empty'
 }

@@ -1,7 +1,7 @@
 /** One directory with its mode and owner, and the parents it needs; or none. */
 import { basename, dirname } from 'node:path'
 import * as z from 'zod'
-import type { Host } from '../core/host/types.ts'
+import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
@@ -30,7 +30,9 @@ export const directory = defineResource(
     ],
     key: (props) => props.path,
     props: z.strictObject({
-      path: absolutePath.describe('Where the directory is; a link to a directory counts as one'),
+      path: absolutePath.describe(
+        'Where the directory is; a link to a directory counts as one where nobody but root and the account of the run can have made it',
+      ),
       parents: z
         .boolean()
         .optional()
@@ -49,6 +51,7 @@ export const directory = defineResource(
       if (own === null) return { kind: 'absent', ...nothing }
       const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
       if (stat.kind !== 'directory') return { kind: stat.kind, ...nothing }
+      if (own.kind === 'link' && !props.absent) refuseForeign(host, props.path)
       // Through a link only what it points to can have a mode; the owner of the link is nobody's concern.
       return { kind: 'directory', ...readOwnership(host, props, stat) }
     },
@@ -90,6 +93,21 @@ function keep(host: Host, props: OwnershipProps & { path: string; parents?: bool
   // Else it would stay for ever, once there is a directory again.
   if (host.lstat(asideOf(props.path)) !== null) host.remove(asideOf(props.path))
   host.makeDirectory(props.path, props)
+}
+
+/** Whoever can put a link there could have root give him what it points to. */
+function refuseForeign(host: HostReader, path: string): void {
+  const parts = path.split('/')
+  for (let length = parts.length; length > 0; length--) {
+    const name = parts.slice(0, length).join('/') || '/'
+    const uid = host.lstat(name)?.uid ?? 0
+    if (uid === 0 || uid === host.self.uid) continue
+    const owner = host.accountById(uid)?.name ?? `the account with the id ${uid}`
+    throw new ConvergeError(`${path} is a link, and where it leads is for ${owner} to say, who owns ${name}`, {
+      code: 'IN_THE_WAY',
+      hint: `name the directory it points to, or declare the link itself with symlink(); to have a real directory: rm ${path}`,
+    })
+  }
 }
 
 function asideOf(path: string): string {

@@ -35,7 +35,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
 /** Makes a release live with the programs it had, or keeps it so. */
 export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner })
-  run(r, node, at, programsOf(node, at, release, r.warn), { when: [current] })
+  run(r, node, at, programsOf(node, at, release, r), { when: [current] })
 }
 
 /** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */

@@ -100,7 +100,7 @@ const recordedProgram = z.object({
   events: z.array(z.string()),
   port: z.int().min(1).max(65_535).nullable(),
 })
-const record = z.object({ programs: z.array(recordedProgram) })
+const releaseRecord = z.object({ programs: z.array(recordedProgram) })
 
 export function recorded({
   delay: _,
@@ -120,13 +120,13 @@ export function programsOf(
   node: PloneNode,
   at: Layout,
   release: Release | undefined,
-  warn?: (message: string) => void,
+  r?: Recipe<PloneNode>,
 ): readonly Program[] {
   const asked = programs(node, at.role, { deployTo: at.deployTo })
   if (release === undefined || release.record === null) return asked
-  const found = record.safeParse(release.record)
+  const found = releaseRecord.safeParse(release.record)
   if (!found.success || !found.data.programs.every(({ name }) => isOwn(node, at, name))) {
-    warn?.(`the programs recorded with ${release.path} are not taken: they are not what converge has written there`)
+    r?.warn(`the programs recorded with ${release.path} are not taken: they are not what converge has written there`)
     return asked
   }
   return found.data.programs.map(({ port, ...program }) => ({
@@ -144,5 +144,5 @@ function isOwn({ deploy }: PloneNode, { app }: Layout, name: string): boolean {
 /** What runs now is what belongs to the live release. */
 export function currentPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): readonly Program[] {
   const live = releasesOf(node, at).find((release) => release.current)
-  return programsOf(node, at, live, r.warn)
+  return programsOf(node, at, live, r)
 }

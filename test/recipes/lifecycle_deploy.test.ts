@@ -227,17 +227,18 @@ t.test('what goes into a build is what tells releases apart: a live one is never
     { buildout_bootstrap_params: '-v' },
     { buildout_config: 'site.cfg' },
     { buildout_version: '5.0.0' },
-    { python_major_version: '3' },
+    { python_major_version: '3.13' },
     { environment: { A: 'b' } },
     { symlink_before_migrate: { media: 'media' } },
     { purge_before_symlink: ['cfg/base.cfg'] },
     { enable_submodules: false },
     { buildout_extends: ['cfg/other.cfg'] },
+    { packages: [['setuptools', '80.1']] },
   ]
   for (const change of changes)
     await t.test(Object.keys(change).join(), async (t) => {
       const host = await deployed()
-      host.machine.given('/usr/bin/python3', '', '0755')
+      host.machine.given('/usr/bin/python3.13', '', '0755')
       set(host, {}, change)
       succeeded(t, await host.run())
       servedBy(t, host)
@@ -272,11 +273,19 @@ t.test('keep_releases', async (t) => {
 
 t.test('supervisord is gone', async (t) => {
   for (const user of ['root', 'jane'] as const)
-    for (const event of ['deploy', 'start', 'restart', 'configure'])
-      await t.test(`${event} by ${user}`, async (t) => {
-        const host = await deployed({}, {}, { user })
+    await t.test(user, async (t) => {
+      const host = await deployed({}, {}, { user })
+      for (const event of ['deploy', 'start', 'restart', 'configure']) {
         host.supervisor.die(host.machine)
-        succeeded(t, await host.run([event]))
+        succeeded(t, await host.run([event]), event)
         servedBy(t, host)
-      })
+      }
+      host.supervisor.die(host.machine)
+      for (const event of ['stop', 'shutdown']) {
+        succeeded(t, await host.run([event]), event)
+        t.equal(host.events, 0, 'what is down need not be stopped')
+      }
+      succeeded(t, await host.run(['undeploy']))
+      t.equal(host.live(), undefined)
+    })
 })

@@ -101,18 +101,38 @@ t.test('of a configuration: the programs of that release come back', async (t) =
   await nothingToDo(t, host)
 })
 
-t.test('of a configuration, and then another one is wanted', async (t) => {
+t.test('of a configuration: it stays until the next deploy, whatever else changes', async (t) => {
   const host = await deployed()
   set(host, { instance_count: 3 })
   succeeded(t, await host.run(['deploy']))
   succeeded(t, await host.run(['rollback']))
   set(host, { instance_count: 4 })
-  succeeded(t, await host.run(['configure']))
-  servedBy(t, host, 4)
-  set(host, { instance_count: 3 })
-  succeeded(t, await host.run(['rebuild']))
-  servedBy(t, host, 3)
-  await nothingToDo(t, host, ['configure'])
+  t.match((await host.run(['configure'])).warnings, [/rolled back from the configuration/])
+  servedBy(t, host, 2)
+  for (const event of ['deploy', 'rebuild']) {
+    succeeded(t, await host.run(['rollback'], { to: '000001' }))
+    set(host, { instance_count: event === 'deploy' ? 4 : 3 })
+    succeeded(t, await host.run([event]))
+    servedBy(t, host, event === 'deploy' ? 4 : 3)
+    await nothingToDo(t, host, ['configure'])
+    set(host, { instance_count: 2 })
+    succeeded(t, await host.run(['configure']))
+    servedBy(t, host, 2)
+  }
+})
+
+t.test('a record that names programs of others is not acted by', async (t) => {
+  const host = await deployed()
+  host.remote.push({ VERSION: '2\n' })
+  succeeded(t, await host.run(['deploy']))
+  const file = `${host.releases()[0]?.path}/.converge/release.json`
+  const text = host.machine.readText(file) ?? ''
+  host.machine.given(file, text.replaceAll('"site-client1"', '"cron"'), '0600', 'deploy')
+  const report = await host.run(['rollback'])
+  succeeded(t, report)
+  t.match(report.warnings, [/not what converge has written/])
+  servedBy(t, host, 2, { commit: host.releases()[0]?.commit ?? '' })
+  t.equal(host.machine.lstat('/etc/supervisor/conf.d/cron.conf'), null)
 })
 
 t.test('what was rolled back from once may come back after the next deploy', async (t) => {

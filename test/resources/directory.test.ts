@@ -77,6 +77,24 @@ contract(t, directory, [
       ),
   },
   {
+    name: 'a link that another account has made: root would give it what the link points to',
+    props: { path, mode: '0770', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given('/mnt/real', null).given(path, { link: '/mnt/real' }).setOwner(path, 'deploy', undefined)
+    },
+    fails: /is a link, and where it leads is for deploy to say, who owns \/srv\/site\/shared name the directory/,
+  },
+  {
+    name: 'or may have made, since it owns a directory above',
+    props: { path, mode: '0770', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given('/mnt/real', null).given(path, { link: '/mnt/real' }).setOwner('/srv/site', 'deploy', undefined)
+    },
+    fails: /where it leads is for deploy to say, who owns \/srv\/site name/,
+  },
+  {
     name: 'a dangling link',
     props: { path },
     given: (host) => host.given(path, { link: '/nowhere' }),

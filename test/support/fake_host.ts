@@ -238,8 +238,8 @@ export class FakeHost {
     }
     if (!program.startsWith('/') && ['git', 'crontab'].includes(program) && host.which(program) === null) return null
     if (program === 'git') return remote.git(args, working)
-    if (program.endsWith('/bin/buildout')) return this.build(args, options, working)
-    if (/\/python3?$/.test(program)) return python(program, args, working)
+    if (program.endsWith('/bin/buildout')) return this.build(argv, options, working)
+    if (/\/python[\d.]*$/.test(program)) return python(program, args, working)
     if (program.endsWith('/supervisord')) {
       if (host.lstat(args[1] ?? '') === null) return { status: 2, stderr: 'Error: could not find config file' }
       this.supervisor.startSupervisord(host)
@@ -249,12 +249,16 @@ export class FakeHost {
     return systemPrograms[program]?.(args, working, options) ?? null
   }
 
-  private build(args: readonly string[], { cwd = '' }: CommandOptions, working: Working): Partial<CommandResult> {
+  private build(
+    [program = '', ...args]: readonly string[],
+    { cwd = '' }: CommandOptions,
+    working: Working,
+  ): Partial<CommandResult> {
     const current = cwd.replace(/\/releases\/[^/]*$/, '/current')
     if (this.machine.lstat(current)?.kind === 'link' && this.machine.readLink(current) === cwd)
       throw new Error(`${cwd} is live, and is built in`)
     const shared = cwd.replace(/\/releases\/[^/]*$/, '/shared')
-    return buildout(args, cwd, { ...working, shared, failure: this.buildFailure })
+    return buildout(args, cwd, { ...working, program, shared, failure: this.buildFailure })
   }
 
   private systemctl(args: readonly string[]): Partial<CommandResult> {

@@ -123,6 +123,8 @@ function install(environment: string, word: string, { host, owner, step }: Worki
 const scripts: Readonly<Record<string, readonly string[]>> = { zeoserver: ['zeoserver', 'zeopack'] }
 
 export interface Building extends Working {
+  /** The buildout that is run, in the environment its scripts will name. */
+  readonly program: string
   readonly shared: string
   /** What makes it fail though nothing is wrong with the code. */
   readonly failure: string | null
@@ -133,7 +135,7 @@ export interface Building extends Working {
  * repository makes it fail.
  */
 export function buildout(args: readonly string[], directory: string, building: Building): Answer {
-  const { host, owner, step, shared, failure } = building
+  const { host, owner, step, shared, failure, program } = building
   const config = host.readText(`${directory}/${args[args.indexOf('-c') + 1]}`)
   if (config === null) return { status: 1, stderr: 'Error: no such configuration' }
   for (const name of ['eggs', 'var'])
@@ -156,7 +158,12 @@ export function buildout(args: readonly string[], directory: string, building: B
     host.given(`${directory}/parts/${part}`, null, '0755', owner)
     step(`half of the part ${part}`)
     for (const script of scripts[part] ?? [part])
-      host.given(`${directory}/bin/${script}`, `#!${shared}/env/bin/python\n# ${part} of ${version}\n`, '0755', owner)
+      host.given(
+        `${directory}/bin/${script}`,
+        `#!${program.replace(/buildout$/, 'python')}\n# ${part} of ${version}\n`,
+        '0755',
+        owner,
+      )
   }
   host.given(`${directory}/.installed.cfg`, `[buildout]\nparts = ${[...parts, ...more].join(' ')}\n`, '0644', owner)
   return {}
