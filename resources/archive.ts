@@ -8,7 +8,7 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge.ts'
-import { unpack } from './unpack.ts'
+import { unpack, workerIn } from './unpack.ts'
 
 const props = z.strictObject({
   into: absolutePath.describe('Directory the content goes to; the one that holds it has to be there'),
@@ -42,7 +42,13 @@ const props = z.strictObject({
     .describe(
       'With `merge`: names at the top that are never taken from the archive; `env*` stands for all that begin so',
     ),
-  owner: z.string().min(1).optional().describe('Account that owns what is unpacked; default: the account of the run'),
+  owner: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Account that owns what is unpacked; default: the account of the run, in the directory of another account that one',
+    ),
   group: z.string().min(1).optional().describe('Group that owns it; default: the group of the run'),
 })
 type Props = z.output<typeof props>
@@ -217,7 +223,7 @@ async function fetch(host: Host, props: Props, to: string, context: Context): Pr
   const sha256 = props.sha256?.toLowerCase()
   if (path === null) {
     context.progress(`fetching ${url}`)
-    await host.download(url, to, { mode: '0600', user, password, sha256 })
+    await host.download(url, to, { mode: '0600', owner: workerIn(host, dirname(to)), user, password, sha256 })
     return to
   }
   if (sha256 === undefined) return path

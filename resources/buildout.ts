@@ -239,6 +239,7 @@ export const buildout = defineResource(
       await host.locked(`${shared}/.build`, patience, () => build(host, given, area, context))
       writeMark(host, given, digest(given))
     },
+    words: () => 'built',
     predict(host, given, _, { name }) {
       writeMark(host, given, digest(given))
       host.unknown(`${given.directory}/bin`, name)

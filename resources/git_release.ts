@@ -84,6 +84,10 @@ export const git_release = defineResource(
       if (!now.checkedOut && id !== null && commit !== null && identity !== null)
         predictRelease(host, props, { id, commit, identity })
     },
+    words: ({ revision }, { now, desired }) =>
+      now.checkedOut
+        ? 'noted what the remote says'
+        : `new release ${desired.release ?? '(known in the run)'} of ${revision}`,
     outputs: ({ into }, { release, commit, identity }): Outputs => ({
       path: known(release === null ? null : `${into}/${release}`, into),
       id: known(release, into),

@@ -33,6 +33,7 @@ export const release_complete = defineResource(
       await host.run(['sync', '-f', props.release])
       mark(host, props)
     },
+    words: () => 'complete',
     predict(host, props) {
       requireRelease(host, props)
       mark(host, props)

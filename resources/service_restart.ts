@@ -183,6 +183,16 @@ export const service_restart = defineResource(
     read,
     desired: (given, _, context): State => desired(given, context),
     apply: (host, given, _, context) => restartAll(host, given, context),
+    words: ({ services }, { now, desired }) => {
+      const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
+      const names = (up: boolean) =>
+        due.filter(({ name }) => (now[name]?.state === 'running') === up).map(({ name }) => name)
+      const parts = [
+        ['restart', names(true)],
+        ['start', names(false)],
+      ] as const
+      return parts.flatMap(([word, some]) => (some.length > 0 ? [`${word} ${some.join(', ')}`] : [])).join('; ')
+    },
     predict(host, given, change, context) {
       for (const one of given.services)
         if (!sameJson(change.now[one.name], change.desired[one.name])) recordDone(host, given, one, context)

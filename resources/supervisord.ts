@@ -70,6 +70,7 @@ export const supervisord = defineResource(
       await host.run([program, '-c', config], { timeout: deadline })
       await wait('RUNNING')
     },
+    words: ({ action }) => (action === 'running' ? 'started' : 'stopped'),
     predict: () => undefined,
   },
 )

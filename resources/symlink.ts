@@ -60,6 +60,7 @@ export const symlink = defineResource(
       return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
     },
     paths: (props) => [props.path],
+    words: (_, { desired }) => (desired.target === null ? 'removed' : `-> ${desired.target}`),
     apply(host, { path, target, absent, owner, group }) {
       if (absent || target === undefined) host.remove(path)
       else host.replaceLink(path, target, { owner, group })

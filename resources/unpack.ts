@@ -1,5 +1,6 @@
 /** Unpacks tar and zip archives into a new directory, and refuses those with members that would leave it. */
-import type { Host, HostReader } from '../core/host/types.ts'
+import { dirname } from 'node:path'
+import type { CommandResult, Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import type { Context } from '../core/model/resource.ts'
 import { minutes } from '../core/model/units.ts'
@@ -17,20 +18,42 @@ export interface Unpacking {
  * names, links that point out of it, and devices
  */
 export async function unpack(host: Host, { file, into, strip }: Unpacking, context: Context): Promise<void> {
-  host.makeDirectory(into, { mode: '0700' })
-  const start = (await host.query(['head', '--bytes=4', '--', file])).stdout
-  if (start.startsWith('PK')) await unzip(host, file, into, strip, context)
-  else await untar(host, file, into, strip, context)
+  const user = workerIn(host, dirname(into))
+  const account = user === undefined ? null : host.account(user)
+  const group = account === null ? undefined : host.groupById(account.gid)?.name
+  host.makeDirectory(into, { mode: '0700', owner: user, group })
+  const start = await host.query(['head', '--bytes=4', '--', file], { user, accept: 'any' })
+  if (start.status !== 0)
+    throw new ConvergeError(`${user ?? host.self.name} cannot read the archive ${file}`, {
+      code: 'EACCES',
+      output: start.stderr.trim(),
+      hint: `it is unpacked by the owner of ${dirname(into)}: let that account read it`,
+    })
+  const run = (argv: readonly string[]) =>
+    host.run(argv, { user, accept: 'any', timeout: minutes(30), onLine: context.progress })
+  if (start.stdout.startsWith('PK')) await unzip(host, run, { file, into, strip })
+  else await untar(run, { file, into, strip })
   checkTree(host, into, [])
 }
+
+/**
+ * Who works in a directory: its owner, where root would follow him to wherever he points its names meanwhile.
+ * @returns undefined: the account of the run
+ */
+export function workerIn(host: HostReader, directory: string): string | undefined {
+  const uid = host.stat(directory)?.uid ?? 0
+  return host.isRoot && uid !== 0 ? host.accountById(uid)?.name : undefined
+}
+
+type Run = (argv: readonly string[]) => Promise<CommandResult>
 
 /** What tar and unzip say when they have kept a member from leaving the directory. */
 const unsafe = /Removing leading|contains '\.\.'|stripped absolute path|skipped "\.\.\/" path/
 
-async function untar(host: Host, file: string, into: string, strip: number, context: Context): Promise<void> {
+async function untar(run: Run, { file, into, strip }: Unpacking): Promise<void> {
   const bare = ['--no-same-owner', '--no-same-permissions', `--strip-components=${strip}`]
   const argv = ['tar', '--extract', ...bare, `--directory=${into}`, `--file=${file}`]
-  const { status, stderr } = await host.run(argv, { accept: 'any', timeout: minutes(30), onLine: context.progress })
+  const { status, stderr } = await run(argv)
   if (unsafe.test(stderr)) throw unsafeArchive(stderr)
   if (status === 0) return
   const program = /(\w+): Cannot exec/.exec(stderr)?.[1]
@@ -42,18 +65,14 @@ async function untar(host: Host, file: string, into: string, strip: number, cont
   )
 }
 
-async function unzip(host: Host, file: string, into: string, strip: number, context: Context): Promise<void> {
+async function unzip(host: Host, run: Run, { file, into, strip }: Unpacking): Promise<void> {
   if (host.which('unzip') === null)
     throw new ConvergeError('the archive is a zip file, and unzip is missing', {
       code: 'NO_PROGRAM',
       hint: 'install it: apt-get install unzip',
     })
   const argv = ['unzip', '-q', '-o', file, '-d', into]
-  const { status, stdout, stderr } = await host.run(argv, {
-    accept: 'any',
-    timeout: minutes(30),
-    onLine: context.progress,
-  })
+  const { status, stdout, stderr } = await run(argv)
   if (unsafe.test(stdout + stderr)) throw unsafeArchive(stdout + stderr)
   if (status !== 0) throw badArchive(stdout + stderr, 'it may be cut short')
   for (let level = 0; level < strip; level++) stripLevel(host, into)

@@ -37,6 +37,8 @@ export async function converge(plan: Plan, host: Host, options: RunOptions): Pro
 
 class Run {
   private readonly handlers: readonly Handlers[]
+  /** Those that want to hear also of what is as declared. */
+  private readonly curious: readonly Handlers[]
   private readonly secrets: Secrets
   private readonly provided: Provided
   private readonly reports: ResourceReport[] = []
@@ -61,6 +63,7 @@ class Run {
     private readonly options: RunOptions,
   ) {
     this.handlers = options.handlers ?? []
+    this.curious = this.handlers.filter(({ unchanged }) => unchanged !== false)
     this.secrets = options.secrets ?? new Secrets()
     this.provided = new Provided(plan.needed)
     this.ahead = new ReadAhead(host, (resource) => this.context(resource, null))
@@ -201,9 +204,19 @@ class Run {
     this.closeGate(resource, cause)
     this.finish(
       resource,
-      { outcome: this.options.mode === 'plan' ? 'planned' : 'changed', patch: patch.operations, texts: patch.texts },
+      {
+        outcome: this.options.mode === 'plan' ? 'planned' : 'changed',
+        patch: patch.operations,
+        texts: patch.texts,
+        words: this.words(resource, props, now, desired),
+      },
       began,
     )
+  }
+
+  private words({ definition }: PlannedResource, props: unknown, now: unknown, desired: unknown): string | undefined {
+    const words = definition.implementation.words?.(props, { now, desired })
+    return words === undefined ? undefined : this.shown(words)
   }
 
   /** Applies it, with its retries, and gives the state it is in then. */
@@ -313,12 +326,13 @@ class Run {
 
   private finish(
     resource: PlannedResource,
-    what: Pick<ResourceReport, 'outcome' | 'patch' | 'reason' | 'failure' | 'ignored' | 'texts'>,
+    what: Pick<ResourceReport, 'outcome' | 'patch' | 'words' | 'reason' | 'failure' | 'ignored' | 'texts'>,
     began: number,
   ): void {
     // A failure that may be ignored must not be counted as one that ends the run, nor as "unchanged".
     this.counts[what.outcome]++
-    if (this.handlers.length === 0 && what.outcome === 'unchanged') return
+    const handlers = what.outcome === 'unchanged' ? this.curious : this.handlers
+    if (handlers.length === 0 && what.outcome === 'unchanged') return
     const { type, role, event } = resource
     const [name, key] = [this.shown(resource.name), this.shown(resource.key)]
     const reason = what.reason === undefined ? {} : { reason: this.shown(what.reason) }
@@ -328,7 +342,7 @@ class Run {
       const { texts: _, ...kept } = report
       this.reports.push(kept)
     }
-    for (const handler of this.handlers) handler.resource?.(report)
+    for (const handler of handlers) handler.resource?.(report)
   }
 
   /** Names and reasons can hold secrets too: a command may be a resource's key. */

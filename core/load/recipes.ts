@@ -6,6 +6,7 @@ import { ConvergeError, InvalidInput, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
 import { type BundleOptions, loadModule } from './bundle.ts'
+import { distrust } from './trusted.ts'
 
 export interface UserRecipes<N> {
   readonly roles: readonly Role<N>[]
@@ -63,13 +64,14 @@ interface Found<N> {
   readonly file: string
 }
 
-/** It is run, so it has to be the account's own, or root's: not what somebody has left in a directory for all. */
+/** It is run, so it has to be the account's own, or root's: not what somebody has left, or could have left, there. */
 function configInWorkingDirectory(): string | undefined {
   const path = configNames.map((name) => resolve(name)).find((one) => fs.existsSync(one))
   if (path === undefined) return undefined
-  const { uid } = fs.statSync(path)
-  if ([0, process.getuid?.(), Number(process.env.SUDO_UID ?? 0)].includes(uid)) return path
-  throw new ConvergeError(`${path} belongs to another account (uid ${uid}): it is not run`, {
+  const own = process.getuid?.() ?? 0
+  const why = distrust(path, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
+  if (why === null) return path
+  throw new ConvergeError(`${path} is not run without being named: ${why}`, {
     code: 'FOREIGN_CONFIG',
     hint: `if you trust it: --config ${path}; else work in another directory`,
     usage: true,

@@ -49,6 +49,8 @@ export interface ResourceImplementation<P, S, O extends object> {
   predict?(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void
   /** The paths it decides, as the props say them; where it is unknown in a dry run, so is what is there. */
   paths?(props: P): readonly unknown[]
+  /** What the change amounts to, in a few words for a person; default: made from the patch. */
+  words?(props: P, change: { readonly now: S; readonly desired: S }): string
   /** Values for those who refer to this resource, from the state it is in after the run. */
   outputs?(props: P, state: S): O
   /**

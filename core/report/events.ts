@@ -24,6 +24,8 @@ export interface ResourceReport {
   readonly outcome: Outcome
   /** RFC 6902, from the state found to the state wanted; secrets masked, long texts shortened. */
   readonly patch?: readonly Operation[] | undefined
+  /** What the change amounts to, where the type says it in words. */
+  readonly words?: string | undefined
   /** Why it was skipped, or what a dry run is waiting for. */
   readonly reason?: string | undefined
   readonly failure?: FailureReport | undefined
@@ -73,6 +75,8 @@ export interface RunStart {
 
 /** Hears of a run; every part is optional. A handler that throws fails the run with its own error. */
 export interface Handlers {
+  /** False: `resource` is not called for those that are as declared, thousands in most runs; default: it is. */
+  readonly unchanged?: boolean
   start?(run: RunStart): void
   /** Before a resource is applied. */
   applying?(name: string): void

@@ -29,7 +29,10 @@ export class Terminal implements Handlers {
   private mode: RunStart['mode'] = 'run'
   private diff: typeof createPatch | undefined
 
+  readonly unchanged: boolean
+
   constructor(private readonly options: TerminalOptions) {
+    this.unchanged = options.verbose
     this.paint = picocolors.createColors(options.color)
   }
 
@@ -78,7 +81,8 @@ export class Terminal implements Handlers {
     if (this.options.quiet) return
     if (outcome === 'unknown')
       return this.line(`  ${this.paint.cyan('?')} ${name} ${this.paint.dim(title(report.reason ?? ''))}`)
-    const { symbol, words } = summarize(report.patch ?? [], report.texts !== null && report.texts !== undefined)
+    const made = summarize(report.patch ?? [], report.texts !== null && report.texts !== undefined)
+    const { symbol, words } = { ...made, words: report.words ?? made.words }
     const colour = symbol === '+' ? this.paint.green : symbol === '-' ? this.paint.red : this.paint.yellow
     const took = report.durationMs >= 1000 ? this.paint.dim(` ${duration(report.durationMs)}`) : ''
     this.line(`  ${colour(symbol)} ${name}${words === '' ? '' : ` ${this.paint.dim(plain(words))}`}${took}`)

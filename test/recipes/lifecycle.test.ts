@@ -80,6 +80,15 @@ t.test('the clients, by an ordinary user', async (t) => {
   await nothingToDo(t, host)
 })
 
+t.test('the clients, by root below a prefix', async (t) => {
+  const host = new FakeHost({ prefixed: true })
+  succeeded(t, await host.run())
+  servedBy(t, host)
+  t.equal(host.machine.stat(`${host.live()?.path}/deploy.cfg`)?.uid, host.machine.account('deploy')?.uid)
+  t.equal(host.machine.lstat('/etc/supervisor'), null)
+  await nothingToDo(t, host)
+})
+
 t.test('server and clients on one host, systemd keeps supervisor', async (t) => {
   const host = new FakeHost({ roles: both, init: 'systemd' })
   const report = await host.run()

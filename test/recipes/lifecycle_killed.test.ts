@@ -1,5 +1,6 @@
 /** SIGKILL before each change and inside each command of a run: current is always a whole release, and the next run finishes. */
 import t, { type Test } from 'tap'
+import { packed } from '../support/commands.ts'
 import { deployed, FakeHost, type FakeHostOptions, set } from '../support/fake_host.ts'
 import { nothingToDo, servedBy, settled, stateOf, succeeded } from '../support/lifecycle.ts'
 
@@ -20,6 +21,7 @@ interface Scenario {
   readonly each?: number
 }
 
+const eggs = 'https://eggs.example.com/eggs.tar.gz'
 const both = ['zeo-server', 'zeo-client']
 
 /** A host with versions 1 to 3, or so many, deployed. */
@@ -36,7 +38,15 @@ const scenarios: readonly Scenario[] = [
   { name: 'the first whole way', prepare: async () => new FakeHost(), served: servedBy },
   {
     name: 'the first whole way of both roles, by an ordinary user',
-    prepare: async () => new FakeHost({ roles: both, user: 'jane' }),
+    prepare: async () => {
+      const host = new FakeHost({
+        roles: both,
+        user: 'jane',
+        downloads: { [eggs]: packed({ 'v5/cp311/old.egg/x': '' }) },
+      })
+      set(host, {}, { buildout_cache_archives: [{ url: eggs, path: 'shared/eggs' }] })
+      return host
+    },
     each: 4,
     served: (t, host) => {
       servedBy(t, host)

@@ -220,7 +220,8 @@ export class FakeHost {
     const own = this.programs[name] ?? {}
     const client = /-client(\d+)$/.exec(name)?.[1]
     const program = /^command=(\S+)/m.exec(config)?.[1] ?? ''
-    const missing = program !== '' && this.machine.stat(program) === null ? { fault: 20 } : {}
+    const python = program === '' ? undefined : /^#!(.+)/.exec(this.machine.readText(program) ?? '')?.[1]
+    const missing = program !== '' && this.machine.stat(python ?? '/none') === null ? { fault: 20 } : {}
     if (client === undefined) return { ...missing, ...own }
     // A commit can bring a client that does not come up.
     const dies = startedIn !== null && this.machine.lstat(`${startedIn}/dies-${client}`) !== null

@@ -1,0 +1,54 @@
+/** Which configuration in the working directory is run without being named. */
+import * as fs from 'node:fs'
+import { dirname } from 'node:path'
+import t, { type Test } from 'tap'
+import { distrust } from '../../../core/load/trusted.ts'
+
+const self = process.getuid?.() ?? 0
+
+function place(t: Test): string {
+  const directory = fs.realpathSync(t.testdir({ site: { 'converge.config.ts': 'export default {}' } }))
+  fs.chmodSync(directory, 0o755)
+  fs.chmodSync(`${directory}/site`, 0o755)
+  fs.chmodSync(`${directory}/site/converge.config.ts`, 0o644)
+  return `${directory}/site/converge.config.ts`
+}
+
+/** Everybody who owns a directory above, so that only what a test does matters. */
+function owners(path: string): number[] {
+  const { uid } = fs.lstatSync(path)
+  return path === '/' ? [uid] : [uid, ...owners(dirname(path))]
+}
+
+t.test('of the owner alone', (t) => {
+  const file = place(t)
+  t.equal(distrust(file, [self], false), null)
+  t.match(distrust(file, [self + 1], false), `${file} belongs to another account (uid ${self})`)
+  t.end()
+})
+
+t.test('as root nobody else may be able to write there', (t) => {
+  const file = place(t)
+  const trusted = owners(file)
+  t.notMatch(distrust(file, trusted, true) ?? '', /site/)
+  for (const path of [file, dirname(file), dirname(dirname(file))])
+    for (const mode of [0o777, 0o1777]) {
+      const before = fs.statSync(path).mode
+      fs.chmodSync(path, mode)
+      t.equal(distrust(file, trusted, true), `everybody may write to ${path}`)
+      t.equal(distrust(file, trusted, false), null)
+      fs.chmodSync(path, before & 0o7777)
+    }
+  t.end()
+})
+
+t.test('a link counts with the one who made it, and with what it leads to', (t) => {
+  const file = place(t)
+  const link = `${dirname(file)}/converge.config.mjs`
+  fs.symlinkSync(file, link)
+  const trusted = owners(file)
+  t.match(distrust(link, [self + 1], false), link)
+  fs.chmodSync(file, 0o666)
+  t.equal(distrust(link, trusted, true), `everybody may write to ${file}`)
+  t.end()
+})
