@@ -1,13 +1,48 @@
 /** Keeps a supervisord of one's own running. */
+import { dirname } from 'node:path'
 import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
 import { Deadline } from './services/roll.ts'
 import { endOfFile } from './services/types.ts'
 import { Supervisor, SupervisorReader, systemSocket } from './supervisor/client.ts'
 
-const state = z.strictObject({ running: z.boolean() })
+const state = z.strictObject({
+  running: z.boolean(),
+  /** Whether it was started with another configuration than is there now. */
+  outdated: z.boolean(),
+})
+
+/** How long one that no longer answers may take to end. */
+const farewell = seconds(5)
+
+function recordKey({ socket }: { readonly socket: string }): string {
+  return `supervisord ${socket}`
+}
+
+function configurationOf(host: HostReader, { config }: { readonly config: string }): string {
+  return digestOf(host.readText(config))
+}
+
+/** The process that the pid file names, as long as it is a supervisord; null for none. */
+function processOf(host: HostReader, pidFile: string): string | null {
+  const pid = /^\d+/.exec(host.readText(pidFile) ?? '')?.[0]
+  return pid !== undefined && host.readText(`/proc/${pid}/cmdline`)?.includes('supervisord') ? pid : null
+}
+
+/** @throws SUPERVISOR_ELSEWHERE for one that runs, and answers at another socket or at none */
+async function refuseSecond(host: Host, socket: string, pidFile: string): Promise<void> {
+  const limit = new Deadline(host, farewell)
+  for (let pid = processOf(host, pidFile); pid !== null; pid = processOf(host, pidFile))
+    if (!(await limit.pause()))
+      throw new ConvergeError(`a supervisord is running (process ${pid}) that does not answer at ${socket}`, {
+        code: 'SUPERVISOR_ELSEWHERE',
+        hint: `it was started with another socket, or its socket was removed, and a second one would start every program twice: end it with all it runs (kill ${pid}), then run again`,
+      })
+}
 
 export const supervisord = defineResource(
   {
@@ -33,6 +68,11 @@ export const supervisord = defineResource(
         .enum(['running', 'stopped'])
         .default('running')
         .describe("What it is kept at: 'running' (default) or 'stopped'"),
+      pidFile: absolutePath
+        .optional()
+        .describe(
+          'The pidfile its configuration names: while the supervisord in it lives, no second one is started; default: not looked at',
+        ),
       log: absolutePath
         .optional()
         .describe('Its own log, whose end is shown when it does not start; default: none shown'),
@@ -44,12 +84,23 @@ export const supervisord = defineResource(
     readsAhead: true,
   },
   {
-    async read(host, { socket }) {
-      const state = await new SupervisorReader(host, socket).getState()
-      return { running: state !== null && state !== 'SHUTDOWN' }
+    async read(host, given) {
+      const state = await new SupervisorReader(host, given.socket).getState()
+      const running = state !== null && state !== 'SHUTDOWN'
+      const startedWith = host.recorded(recordKey(given))
+      return { running, outdated: running && ![null, configurationOf(host, given)].includes(startedWith) }
     },
-    desired: ({ action }) => ({ running: action === 'running' }),
-    async apply(host, { socket, program, config, action, log, deadline }) {
+    desired({ action, socket, program, config }, now, context) {
+      const running = action === 'running'
+      // A restart would stop all it runs: that is for the operator to say.
+      if (running && now.outdated)
+        context.warn(
+          `it runs with an older ${config}: what has changed there takes effect when it is started anew, which stops all its programs: ${dirname(program)}/supervisorctl -s unix://${socket} shutdown, then converge start`,
+        )
+      return { running, outdated: running && now.outdated }
+    },
+    async apply(host, given) {
+      const { socket, program, config, action, pidFile, log, deadline } = given
       const supervisor = new Supervisor(host, socket)
       const limit = new Deadline(host, deadline)
       const wait = async (wanted: string | null) => {
@@ -67,6 +118,9 @@ export const supervisord = defineResource(
       }
       // One that is on its way down has to be gone first.
       await wait(null)
+      if (pidFile !== undefined) await refuseSecond(host, socket, pidFile)
+      // Before it runs: afterwards a killed run might leave the record of an earlier start.
+      host.record(recordKey(given), configurationOf(host, given))
       await host.run([program, '-c', config], { timeout: deadline })
       await wait('RUNNING')
     },

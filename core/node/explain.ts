@@ -77,7 +77,7 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
   const value = valueAt(node.attributes, path)
   const standard = defaultAt(node, path)
   if (standard !== undefined || origins.length === 0)
-    origins.push({ kind: 'schema', from: 'default', value: show(standard ?? value) })
+    origins.push({ kind: 'schema', from: 'default', value: show(standard === undefined ? value : standard) })
   return { path: formatPath(path), value: show(value), sensitive: isSensitive(node.schemas, path), origins }
 }
 

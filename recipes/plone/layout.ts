@@ -32,6 +32,8 @@ export interface SupervisorLayout {
   /** The virtualenv of an own supervisord, where the system's is not used. */
   readonly environment: string
   readonly program: string
+  /** Apart from the socket, so that one with another socket is found by it. */
+  readonly pidFile: string
 }
 
 export function layout(node: PloneNode, role: BuildoutRole): Layout {
@@ -69,6 +71,7 @@ function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
     logDir: placed(node, log_dir),
     environment,
     program: system ? '/usr/bin/supervisord' : `${environment}/bin/supervisord`,
+    pidFile: system ? '/var/run/supervisord.pid' : `${environment}/supervisord.pid`,
   }
 }
 

@@ -30,7 +30,7 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Lay
     path: supervisor.config,
     source: configuration,
     name: 'supervisord.conf',
-    variables: { ...supervisor },
+    variables: { ...supervisor, version: node.converge.supervisor.version },
     mode: '0600',
   })
   keepRunning(r, node, at, {})
@@ -44,18 +44,19 @@ export function supervisorRuns(r: Recipe<PloneNode>, node: PloneNode, at: Layout
 }
 
 function keepRunning(r: Recipe<PloneNode>, { facts }: PloneNode, at: Layout, guard: CommonOptions): void {
-  const { config, socket, program } = at.supervisor
+  const { config, socket, program, pidFile } = at.supervisor
   const system = at.system && facts.init === 'systemd'
   if (r.has(system ? 'service' : 'supervisord', system ? 'supervisor' : socket)) return
   if (system) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
-  else supervisord(r, { config, socket, program, ...guard })
+  else supervisord(r, { config, socket, program, pidFile, ...guard })
 }
 
 function directoryOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'))
 }
 
-const configuration = `; Written by converge, changes are overwritten.
+/** With the version, so that one that runs on with an older version is told by its configuration. */
+const configuration = `; Written by converge for supervisor {{version}}, changes are overwritten.
 [unix_http_server]
 file = {{socket}}
 chmod = 0700
@@ -64,7 +65,7 @@ chmod = 0700
 logfile = {{logDir}}/supervisord.log
 logfile_maxbytes = 10MB
 logfile_backups = 3
-pidfile = {{socket}}.pid
+pidfile = {{pidFile}}
 childlogdir = {{logDir}}
 umask = 027
 

@@ -321,10 +321,10 @@ recipes({
     says: ['notes.md', 'recipes are written in .ts, .mts, .js or .mjs files'],
   },
   'a configuration that is none': {
-    args: '--role x',
+    args: '--role x --config converge.config.ts',
     files: { 'converge.config.ts': 'export default { recipies: "x", roles: [5], handlers: 3 }' },
     says: [
-      '@/converge.config.ts: a configuration has no recipies',
+      'converge.config.ts: a configuration has no recipies',
       'did you mean recipes?',
       'roles: a list of roles',
       'handlers: a list of objects',

@@ -1,7 +1,8 @@
 /** The whole way of the built-in roles on an empty host: what is there afterwards, and what a dry run says before. */
 import t, { type Test } from 'tap'
 import type { ResourceReport, RunReport } from '../../core/report/events.ts'
-import { FakeHost, type FakeHostOptions, prefix } from '../support/fake_host.ts'
+import { FakeHost, type FakeHostOptions } from '../support/fake_host.ts'
+import { prefix } from '../support/fake_stack.ts'
 import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/lifecycle.ts'
 
 const both = ['zeo-server', 'zeo-client']

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { packed } from '../support/commands.ts'
 import { failureOf } from '../support/contract.ts'
-import { deployed, FakeHost, set, siteAttributes, siteRemote } from '../support/fake_host.ts'
+import { deployed, FakeHost, set } from '../support/fake_host.ts'
+import { siteAttributes, siteRemote } from '../support/fake_stack.ts'
 import type { NodeJson } from '../support/golden.ts'
 import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/lifecycle.ts'
 

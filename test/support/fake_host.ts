@@ -5,12 +5,12 @@
 
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { compile, wholeWay } from '../../core/compile/compile.ts'
+import type { Inspection } from '../../core/compile/inspection.ts'
 import type { Role } from '../../core/compile/recipe.ts'
 import { converge } from '../../core/converge/engine.ts'
-import type { Account, CommandOptions, CommandResult } from '../../core/host/types.ts'
+import type { CommandOptions, CommandResult } from '../../core/host/types.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { Secrets } from '../../core/model/secrets.ts'
-import type { Duration } from '../../core/model/units.ts'
 import type { Facts } from '../../core/node/facts.ts'
 import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
@@ -18,42 +18,15 @@ import type { RunReport } from '../../core/report/events.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
 import { type PloneNode, recipeNode } from '../../recipes/node.ts'
 import { listReleases, type Release } from '../../resources/releases.ts'
-import { FakeRemote, type Working } from './fake_git.ts'
+import type { FakeRemote, Working } from './fake_git.ts'
+import { Machine, type TreeEntry } from './fake_machine.ts'
 import { buildout, python, systemPrograms } from './fake_programs.ts'
+import { factsOf, jane, passwordLine, prefix, siteAttributes, siteRemote } from './fake_stack.ts'
 import { type Behaviour, type FakeProcess, FakeSupervisor, type Taken } from './fake_supervisor.ts'
 import type { NodeJson } from './golden.ts'
 
 /** SIGKILL of the run: after it nothing of that run happens any more. */
 class Killed extends Error {}
-
-/** The host's own reader and writer; what it was told holds for one run, as in a process of its own. */
-class Machine extends VirtualHost {
-  run_ = 0
-  readonly kept = new Map<string, string>()
-  alive: () => void = () => undefined
-
-  override cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    return super.cached(`${this.run_} ${key}`, ask)
-  }
-
-  override once<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    return super.once(`${this.run_} ${key}`, ask)
-  }
-
-  override record(key: string, value: string): void {
-    super.record(key, value)
-    this.kept.set(key, value)
-  }
-
-  override recorded(key: string): string | null {
-    return this.kept.get(key) ?? null
-  }
-
-  override async sleep(time: Duration): Promise<void> {
-    this.alive()
-    await super.sleep(time)
-  }
-}
 
 export interface FakeHostOptions {
   /** Root, or an ordinary user; default root. */
@@ -76,9 +49,6 @@ export interface RunOptions {
   /** The run is killed right before this change or half effect, from 1. */
   readonly killAt?: number
 }
-
-export const prefix = '/home/jane/host'
-const jane: Account = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/bin/bash' }
 
 export class FakeHost {
   readonly machine: Machine
@@ -116,10 +86,12 @@ export class FakeHost {
       .given('/var/run', null)
       .given('/etc/logrotate.d', null)
     if (init === 'systemd') this.machine.given('/run/systemd/system', null)
-    if (user === 'root') return
-    this.machine.given('/etc/passwd', `root:x:0:0:root:/root:/bin/bash\njane:x:1000:1000::${jane.home}:${jane.shell}\n`)
-    this.machine.given('/etc/group', 'root:x:0:\njane:x:1000:\n').given(prefix, null)
+    if (root === '') return
+    // Whoever changes nothing of the system finds there what it takes.
     for (const program of ['git', 'python3', 'crontab']) this.machine.given(`/usr/bin/${program}`, '', '0755')
+    if (user === 'jane') this.machine.given('/etc/passwd', `root:x:0:0:root:/root:/bin/bash\n${passwordLine(jane)}`)
+    if (user === 'jane') this.machine.given('/etc/group', 'root:x:0:\njane:x:1000:\n')
+    this.machine.given(prefix, null)
   }
 
   private virtualOptions(): VirtualOptions {
@@ -138,7 +110,7 @@ export class FakeHost {
    */
   async run(events: readonly string[] = wholeWay, options: RunOptions = {}): Promise<RunReport> {
     const { mode = 'run', killAt } = options
-    this.machine.run_++
+    this.machine.runs++
     Object.assign(this, { events: 0, killAt, killedBefore: null })
     const roles = await loadRoles(options.roles ?? this.options.roles ?? ['zeo-client'])
     const [node, secrets] = this.node(roles, events, options)
@@ -149,6 +121,14 @@ export class FakeHost {
     return report
   }
 
+  /** What `status`, `releases` and `doctor` show of the first role. */
+  async inspect(): Promise<Inspection> {
+    const [role] = await loadRoles(this.options.roles ?? ['zeo-client'])
+    const seen = role && (await role.inspect?.(this.node([role], [], {})[0], this.machine))
+    if (seen === undefined) throw new Error('the role shows nothing')
+    return seen
+  }
+
   private node(
     roles: readonly Role<PloneNode>[],
     events: readonly string[],
@@ -157,51 +137,29 @@ export class FakeHost {
     const layers = [objectLayer(this.attributes, 'custom.json', 'deployment')]
     for (const { name, attributes } of roles) layers.push(objectLayer(attributes, `role ${name}`, 'role'))
     if (this.root !== '') layers.push(objectLayer({ converge: { prefix } }, '--prefix', 'deployment'))
-    const facts = factsOf(this.options)
+    const { user = 'root', init = 'other' } = this.options
+    const facts = factsOf(user, init)
     const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
     const { to, purge, revision } = options
-    const run = { id: `run ${this.machine.run_}`, events, host: this.machine, by: 'tester@plone1' }
+    const run = { id: `run ${this.machine.runs}`, events, host: this.machine, by: 'tester@plone1' }
     return [recipeNode(built, { ...run, options: { to, purge, revision } }), secrets]
   }
 
   /** The same host once more, with all that is on it and runs on it; what happens to one does not happen to the other. */
   clone(): FakeHost {
     const copy = new FakeHost(this.options, this.remote.fork())
-    const { machine } = copy
-    for (const [path, { kind, mode, owner, group, content }] of Object.entries(this.tree())) {
-      machine.given(path, kind === 'directory' ? null : kind === 'link' ? { link: content } : content, mode)
-      if (owner !== machine.self.name || group !== machine.groupById(machine.self.gid)?.name)
-        machine.setOwner(path, owner, group)
-    }
-    for (const [key, value] of this.machine.kept) machine.record(key, value)
-    machine.changes.length = 0
-    machine.clock = this.machine.clock
+    const { machine, supervisor } = copy
+    machine.takeOver(this.machine)
+    supervisor.takeOver(this.supervisor, this.machine, machine)
     Object.assign(copy, { attributes: this.attributes, buildFailure: this.buildFailure, programs: this.programs })
-    this.supervisor.copy(this.machine, machine)
-    Object.assign(copy.supervisor, { worlds: Reflect.get(this.supervisor, 'worlds') })
     return copy
   }
 
   /** Everything on the host by path. */
-  tree(below = ''): Record<string, TreeEntry> {
-    const found: Record<string, TreeEntry> = {}
-    const visit = (path: string) => {
-      const stat = this.machine.lstat(path)
-      if (stat === null) return
-      const { kind, mode, uid, gid } = stat
-      const content = kind === 'link' ? this.machine.readLink(path) : kind === 'file' ? this.machine.readText(path) : ''
-      const [owner, group] = [
-        this.machine.accountById(uid)?.name ?? `${uid}`,
-        this.machine.groupById(gid)?.name ?? `${gid}`,
-      ]
-      found[path] = { kind, mode, owner, group, content: content ?? '' }
-      if (kind === 'directory') for (const name of this.machine.list(path)) visit(`${path}/${name}`)
-    }
-    if (below !== '') visit(below)
-    else for (const name of this.machine.list('/')) visit(`/${name}`)
-    return found
+  tree(below?: string): Record<string, TreeEntry> {
+    return this.machine.tree(below)
   }
 
   private happens(what: string): void {
@@ -240,7 +198,7 @@ export class FakeHost {
     if (!program.startsWith('/') && ['git', 'crontab'].includes(program) && host.which(program) === null) return null
     if (program === 'git') return remote.git(args, working)
     if (program.endsWith('/bin/buildout')) return this.build(argv, options, working)
-    if (/\/python[\d.]*$/.test(program)) return python(program, args, working)
+    if (/(^|\/)python[\d.]*$/.test(program)) return python(program, args, working)
     if (program.endsWith('/supervisord')) {
       if (host.lstat(args[1] ?? '') === null) return { status: 2, stderr: 'Error: could not find config file' }
       this.supervisor.startSupervisord(host)
@@ -301,15 +259,6 @@ export class FakeHost {
   }
 }
 
-export interface TreeEntry {
-  readonly kind: string
-  readonly mode: string
-  readonly owner: string
-  readonly group: string
-  /** Where a link points to. */
-  readonly content: string
-}
-
 /** A command without what only binds it to the run, and git without its settings. */
 function unwrapped(argv: readonly string[]): string[] {
   let rest = [...argv]
@@ -320,25 +269,6 @@ function unwrapped(argv: readonly string[]): string[] {
   return rest[0] === 'git' ? rest.filter((word, at) => word !== '-c' && rest[at - 1] !== '-c') : rest
 }
 
-function factsOf({ user = 'root', init = 'other' }: FakeHostOptions): Facts {
-  const uid = user === 'root' ? 0 : jane.uid
-  return {
-    cpu: { total: 2 },
-    memory: { total: 4e9 },
-    platform: { name: 'debian', version: '12', codename: 'bookworm' },
-    hostname: 'plone1',
-    fqdn: 'plone1.example.com',
-    addresses: [{ interface: 'eth0', address: '10.0.0.1', family: 'IPv4', internal: false }],
-    kernel: '6.1.0',
-    init,
-    uid,
-    gid: uid,
-    user,
-    group: user,
-    node: '20.11.0',
-  }
-}
-
 async function loadRoles(names: readonly string[]): Promise<Role<PloneNode>[]> {
   return Promise.all(
     names.map(async (name) => {
@@ -347,28 +277,6 @@ async function loadRoles(names: readonly string[]): Promise<Role<PloneNode>[]> {
       return role
     }),
   )
-}
-
-/** The repository of a site, with one commit. */
-export function siteRemote(): FakeRemote {
-  const remote = new FakeRemote()
-  remote.push({
-    VERSION: '1\n',
-    'buildout.cfg': '[buildout]\n',
-    'cfg/base.cfg': '[buildout]\n',
-    'var/README': 'goes\n',
-  })
-  return remote
-}
-
-/** Two clients of the app `site`, and a ZEO server of the app `zeo`. */
-export function siteAttributes(url: string): NodeJson {
-  const scm = { scm_type: 'git', repository: url, revision: 'main' }
-  return {
-    plone_instances: { app_name: 'site', instance_count: 2 },
-    plone_zeoserver: { app_name: 'zeo' },
-    deploy: { site: { scm }, zeo: { scm } },
-  }
 }
 
 /** A host that went the whole way; attributes of the clients and of the app over the usual ones. */

@@ -95,6 +95,7 @@ export function python(program: string, args: readonly string[], working: Workin
     host.given(`${path}/bin/pip`, '', '0755', owner)
     return {}
   }
+  if (args.join(' ') === '-c import venv, ensurepip') return {}
   if (args.slice(0, 3).join(' ') !== '-m pip install') return null
   const environment = program.replace(/\/bin\/python$/, '')
   if (host.lstat(`${environment}/bin/pip`) === null) return { status: 1, stderr: 'No module named pip' }

@@ -139,10 +139,10 @@ export class FakeSupervisor {
     )
   }
 
-  /** Another host gets all that runs on this one. */
-  copy(from: VirtualHost, to: VirtualHost): void {
-    const { groups, ...rest } = this.world(from)
-    this.worlds.set(to, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
+  /** A host gets all that runs on another one. */
+  takeOver(from: FakeSupervisor, there: VirtualHost, here: VirtualHost): void {
+    const { groups, ...rest } = from.world(there)
+    this.worlds.set(here, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
   }
 
   /** States by name, as a test looks at them. */

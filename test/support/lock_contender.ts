@@ -5,7 +5,9 @@ import { tryLock } from '../../core/host/lock.ts'
 const [path = '', log = '', stop = ''] = process.argv.slice(2)
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-while (!existsSync(stop)) {
+const parent = process.ppid
+// It ends with the test that has started it, however that ends.
+while (!existsSync(stop) && process.ppid === parent) {
   const attempt = tryLock(path, 'contender')
   if ('holder' in attempt) {
     await pause(Math.random() * 4)

@@ -15,8 +15,7 @@ const claims = (path: string) => fs.readdirSync(`${path}.d`).sort()
 
 /** A claim as this process would make it, with changes. */
 function claimed(path: string, change: Partial<Holder>): void {
-  const own = tryLock(`${path}-own`, 'test')
-  if (!('lock' in own)) throw new Error('the lock of one is free')
+  tryLock(`${path}-own`, 'test')
   const holder = lockHolder(`${path}-own`)
   fs.mkdirSync(`${path}.d`, { recursive: true })
   fs.writeFileSync(`${path}.d/7`, JSON.stringify({ ...holder, ...change }))
@@ -130,6 +129,7 @@ t.test('twenty processes, some of them killed: never two inside', { timeout: 120
   const killed = new Set<number>()
   const running = new Set<ChildProcess>()
   const failures: string[] = []
+  t.teardown(() => running.forEach((child) => void child.kill('SIGKILL')))
   const start = () => {
     const child = spawn(process.execPath, [at('contender.mjs'), at('lock'), at('log'), at('stop')], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -141,7 +141,8 @@ t.test('twenty processes, some of them killed: never two inside', { timeout: 120
   const log = () => (fs.existsSync(at('log')) ? fs.readFileSync(at('log'), 'utf8').trim().split('\n') : [])
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
   for (let n = 0; n < 20; n++) start()
-  while (new Set(log().map((line) => line.split(' ')[0])).size < 20) await pause(50)
+  while (new Set(log().map((line) => line.split(' ')[0])).size < 20) await pause(200)
+  t.comment(`all in after ${Math.round(performance.now())} ms ${log().length}`)
   // Half of the time it hits the one inside.
   for (let n = 0; n < 30; n++) {
     await pause(40)

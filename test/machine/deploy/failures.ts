@@ -17,7 +17,7 @@ export async function build(t: Test, site: DeploySite): Promise<void> {
       ended,
       /the buildout in .* failed: it exited with status 1/,
       /\| .*While:/,
-      /\| .*section 'nothing'/i,
+      /\| Error: .*'nothing', was not defined/,
     )
     t.equal(site.live(), before, `${attempt}: the old release stays live`)
     t.strictSame(await pids(site), running, 'and runs on')

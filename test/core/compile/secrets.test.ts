@@ -1,0 +1,62 @@
+/** Secrets in what is wrong with the props of a recipe: quoted, cut short, in a list, or known to be sensitive. */
+import fc from 'fast-check'
+import t from 'tap'
+import { compile } from '../../../core/compile/compile.ts'
+import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { asConvergeError } from '../../../core/model/errors.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import { shellWords } from '../../../core/model/shell.ts'
+import { probe } from '../../support/probe.ts'
+
+const thing = probe()
+
+function complaint(secrets: Secrets, deploy: (r: Recipe<unknown>) => void): string {
+  const mask = (text: string) => secrets.mask(text)
+  try {
+    compile([role<unknown>('site', { deploy })], ['deploy'], {}, mask)
+  } catch (error) {
+    return JSON.stringify(asConvergeError(error).masked(mask))
+  }
+  return ''
+}
+
+t.test('values are masked before they are quoted or cut', (t) => {
+  const secrets = new Secrets()
+  const quoted = `s3"cr'et\\with\nnew line`
+  const long = 'long-secret-'.repeat(8)
+  for (const secret of [quoted, long]) secrets.add(secret)
+  for (const value of [{ a: quoted }, { a: [long] }, { a: `password=${long}` }, 7]) {
+    const told = complaint(secrets, (r) => void thing(r, { name: 'x', value: value as unknown as string }))
+    t.match(told, /prop value: expected string/)
+    t.notMatch(told, /s3|cr'|with|long-sec/)
+  }
+  t.match(
+    complaint(secrets, (r) => void thing(r, { name: 'x', value: { a: 'open' } as unknown as string })),
+    'open',
+  )
+  t.end()
+})
+
+t.test('of what is sensitive nothing is shown, whether known as a secret or not', (t) => {
+  const told = complaint(new Secrets(), (r) => {
+    thing(r, { name: 'x', value: { key: 'open' } as unknown as string, sensitive: true })
+  })
+  t.match(told, /got \{\\"key\\":\\"\*+\\"/)
+  t.notMatch(told, 'open')
+  t.end()
+})
+
+t.test('whatever a secret is: in JSON and in a command it is masked', (t) => {
+  fc.assert(
+    fc.property(fc.string({ minLength: 6, unit: 'binary' }), (secret) => {
+      const secrets = new Secrets()
+      secrets.add(secret)
+      const inJson = JSON.stringify({ secret: `<${secret}>` })
+      return (
+        secrets.mask(inJson) === '{"secret":"<********>"}' &&
+        /^echo ('<\*{8}>'|\*{8})$/.test(secrets.mask(shellWords(['echo', `<${secret}>`])))
+      )
+    }),
+  )
+  t.end()
+})

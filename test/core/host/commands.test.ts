@@ -1,0 +1,146 @@
+/** Commands that leave something behind, requests that break off, and locks of processes that are gone. */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import t from 'tap'
+import { LocalHost } from '../../../core/host/local.ts'
+import { acquireLock, lockHolder } from '../../../core/host/lock.ts'
+import { minutes, seconds } from '../../../core/model/units.ts'
+import { scratch } from '../../support/machine.ts'
+
+const host = new LocalHost('/nowhere')
+const none = seconds(0)
+
+t.test('a daemon that keeps the output open does not keep the run', async (t) => {
+  for (const command of [
+    'echo one; echo two >&2; printf three; sleep 30 &',
+    'echo one; echo two >&2; printf three; setsid sleep 30 & exit 3',
+  ]) {
+    const began = performance.now()
+    const lines: string[] = []
+    const result = await host.run(['sh', '-c', command], {
+      accept: 'any',
+      timeout: minutes(1),
+      onLine: (line) => lines.push(line),
+    })
+    t.match(result, { status: command.endsWith('3') ? 3 : 0, stdout: 'one\nthree', stderr: 'two\n' })
+    t.strictSame(lines.sort(), ['one', 'three', 'two'])
+    t.ok(performance.now() - began < 20_000, 'long before the daemon ends')
+  }
+})
+
+t.test('what ends by itself is not waited for', async (t) => {
+  const began = performance.now()
+  await host.run(['sh', '-c', 'sleep 0.2 & exit 0'])
+  t.ok(performance.now() - began < 1900)
+})
+
+t.test('an answer that breaks off', async (t) => {
+  const server = createServer((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf')
+    setTimeout(() => socket.resetAndDestroy(), 50)
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => void server.close())
+  await new Promise((resolve) => server.once('listening', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  await t.rejects(host.request({ port, timeout: seconds(500) }), {
+    name: 'ConvergeError',
+    code: 'ECONNRESET',
+    message: /cannot talk to 127/,
+  })
+  t.ok(timers() <= before, 'its timer is gone')
+})
+
+/** A claim in a lock's directory, as a process has left it. */
+function claim(directory: string, change: object): void {
+  mkdirSync(`${directory}/lock.d`, { recursive: true })
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const stat = readFileSync('/proc/self/stat', 'utf8')
+  const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  const holder = { pid: process.pid, started: `${boot} ${ticks}`, user: 'root', since: 'then', command: 'converge x' }
+  writeFileSync(
+    `${directory}/lock.d/1`,
+    JSON.stringify({ ...holder, host: 'elsewhere', machine: 'm', space: 's', ...change }),
+  )
+}
+
+t.test('whether the holder of a lock is alive', async (t) => {
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const held = await acquireLock(`${scratch(t)}/own`, 'me', none)
+  held.release()
+  const own = scratch(t)
+  await acquireLock(`${own}/lock`, 'me', none)
+  const me = lockHolder(`${own}/lock`)
+  t.match(me, { pid: process.pid, command: 'me' })
+  const cases: readonly [name: string, change: object, alive: boolean][] = [
+    ['this process, the host having got another name', { space: me?.space }, true],
+    ['a process of this boot that is gone, whatever the name', { space: me?.space, started: `${boot} 1` }, false],
+    ['another container on this kernel', { started: `${boot} 1` }, true],
+    ['an earlier boot, the same name', { started: 'b 1', host: me?.host }, false],
+    ['an earlier boot, another name, the same machine', { started: 'b 1', machine: me?.machine }, me?.machine === ''],
+    ['another machine', { started: 'b 1' }, true],
+    ['a claim of an older version', { host: me?.host, machine: undefined, space: undefined }, true],
+  ]
+  for (const [name, change, alive] of cases) {
+    const directory = scratch(t)
+    claim(directory, change)
+    t.equal(lockHolder(`${directory}/lock`) !== null, alive, name)
+  }
+})
+
+t.test('what waiting for a lock is told', async (t) => {
+  const directory = scratch(t)
+  claim(directory, {})
+  await t.rejects(acquireLock(`${directory}/lock`, 'me', none), {
+    code: 'LOCKED',
+    message: /^another run is under way: .* of root on elsewhere/,
+    hint: new RegExp(`cannot be seen from here.* remove ${directory}/lock.d`),
+  })
+  const [one, other] = [scratch(t), scratch(t)]
+  await acquireLock(`${one}/lock`, 'me', none)
+  await t.rejects(acquireLock(`${one}/lock`, 'me', none), { code: 'LOCKED', hint: /--wait SECONDS/ })
+  const locking = new LocalHost(`${other}/var/state`)
+  await locking.locked('/srv/site/shared/.build', none, async () => {
+    await t.rejects(
+      locking.locked('/srv/site/shared/.build', none, async () => undefined),
+      {
+        message: /^\/srv\/site\/shared\/\.build is in the hands of another run: process \d+ \(converge\)/,
+        hint: /waited for/,
+      },
+    )
+    await locking.locked('/srv/other/.build', none, async () => t.pass('another lock'))
+  })
+  await locking.locked('/srv/site/shared/.build', none, async () => t.pass('free again'))
+  t.equal(statSync(`${other}/var/state`).mode & 0o777, 0o700)
+  t.equal(readdirSync(`${other}/var/state/locks`).length, 2)
+})
+
+t.test('a lock is never written through a link', async (t) => {
+  const directory = scratch(t)
+  writeFileSync(`${directory}/precious`, 'precious')
+  const lock = await acquireLock(`${directory}/lock`, 'me', none)
+  const [claimed = ''] = readdirSync(`${directory}/lock.d`)
+  renameSync(`${directory}/lock.d/${claimed}`, `${directory}/away`)
+  symlinkSync('../precious', `${directory}/lock.d/${claimed}`)
+  t.throws(() => lock.release(), { code: 'ELOOP' })
+  t.equal(readFileSync(`${directory}/precious`, 'utf8'), 'precious')
+  // The name of a claim in the making is easily guessed.
+  const other = scratch(t)
+  mkdirSync(`${other}/lock.d`)
+  symlinkSync(`${directory}/made`, `${other}/lock.d/.${process.pid}-1`)
+  const second = await acquireLock(`${other}/lock`, 'me', none)
+  t.notOk(existsSync(`${directory}/made`))
+  second.release()
+  t.equal(lockHolder(`${other}/lock`), null)
+})

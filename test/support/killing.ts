@@ -1,0 +1,92 @@
+/** SIGKILL before each change and inside each command of a run: current is always a whole release, and the next run finishes. */
+import t, { type Test } from 'tap'
+import type { FakeHost } from './fake_host.ts'
+import { nothingToDo, stateOf, succeeded } from './lifecycle.ts'
+
+export interface Scenario {
+  readonly name: string
+  /** The host before the run that is killed. */
+  readonly prepare: () => Promise<FakeHost>
+  /** Events of that run, and of the one after it; default: the whole way. */
+  readonly events?: readonly string[]
+  /** What has nothing to do afterwards; default: the same events. */
+  readonly after?: readonly string[]
+  readonly served: (t: Test, host: FakeHost) => void
+  /** Whether the site has to stay up, but for one client at a time. */
+  readonly up?: boolean
+  /** Whether two runs may be killed, one after the other. */
+  readonly twice?: boolean
+  /** Only each so many-th occasion, where another scenario takes them all; default 1. */
+  readonly each?: number
+}
+
+/** Kills a run of the scenario at every occasion, each time on a fresh copy of the host. */
+export function killedEverywhere(scenario: Scenario): void {
+  t.test(scenario.name, async (t) => {
+    const { prepare, events, after = events, served } = scenario
+    const start = await prepare()
+    const undisturbed = start.clone()
+    succeeded(t, await undisturbed.run(events))
+    served(t, undisturbed)
+    const [all, wanted] = [undisturbed.events, stateOf(undisturbed)]
+    await nothingToDo(t, undisturbed, after)
+    t.ok(all > 5, `${all} occasions to be killed at`)
+    for (let at = 1; at <= all; at += scenario.each ?? 1) {
+      const host = start.clone()
+      await killed(host, at, scenario)
+      if (host.killedBefore === null) t.fail(`occasion ${at} did not come`)
+      if (scenario.twice) await killed(host, 1 + ((at * 7) % all), scenario)
+      await mended(t, host, { scenario, wanted })
+    }
+  })
+}
+
+/** Runs into the kill; what must hold at that moment is looked at. */
+async function killed(host: FakeHost, killAt: number, { name, events, up }: Scenario): Promise<void> {
+  const before = Object.values(host.processes()).filter(({ state }) => state === 'RUNNING').length
+  await host.run(events, { killAt })
+  const at = `${name}, killed before ${host.killedBefore}`
+  for (const app of ['site', 'zeo']) {
+    const current = `${host.root}/srv/www/${app}/current`
+    if (host.machine.lstat(current) !== null && !host.live(app)?.complete)
+      throw new Error(`${at}: current is no whole release`)
+  }
+  for (const [program, { startedIn }] of Object.entries(host.processes()))
+    if (host.machine.stat(`${startedIn}/.converge/complete`) === null && events?.[0] !== 'undeploy')
+      throw new Error(`${at}: ${program} runs from no whole release`)
+  const running = Object.values(host.processes()).filter(({ state }) => state === 'RUNNING').length
+  if (up && running < Math.min(before, 2) - 1) throw new Error(`${at}: only ${running} programs run`)
+}
+
+/** The next run finishes the work, and the one after it has nothing to do. */
+async function mended(
+  t: Test,
+  host: FakeHost,
+  { scenario, wanted }: { readonly scenario: Scenario; readonly wanted: Record<string, unknown> },
+): Promise<void> {
+  const { events, after = events, served } = scenario
+  const what = host.killedBefore
+  // The second run may have come to its end before its turn to be killed.
+  if (what !== null) succeeded(t, await host.run(events), `killed before ${what}, the next run`)
+  const found = stateOf(host)
+  const differing = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter(
+    (key) => JSON.stringify(wanted[key]) !== JSON.stringify(found[key]),
+  )
+  if (differing.length > 0) {
+    t.match(
+      pick(found, differing),
+      pick(wanted, differing),
+      `killed before ${what}, the next run ends as an undisturbed one`,
+    )
+    served(t, host)
+  }
+  const again = await host.run(after)
+  if (again.outcome !== 'unchanged' || host.events > 0) t.fail(`killed before ${what}: there is still something to do`)
+  if (!/git/.test(what ?? '') || !host.live()) return
+  host.remote.push({ VERSION: 'next\n' })
+  succeeded(t, await host.run(['deploy']), `killed before ${what}, a deploy of the next revision`)
+}
+
+function pick(from: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.map((key) => [key, from[key]]))
+}
