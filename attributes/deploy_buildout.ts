@@ -21,10 +21,16 @@ import {
 const cacheArchive = () =>
   withoutNulls({
     url: required(line(), 'Where the archive is fetched from.'),
-    path: required(relativePath(), 'Directory, below `deploy_to`, that it is unpacked into.'),
+    path: required(
+      relativePath(),
+      'Directory, below `deploy_to`, that it is added to, e.g. `shared`: what is missing or empty there is taken from it, but never `var`.',
+    ),
     user: optional(line(), 'Account for basic authentication.'),
     password: optional(line(), 'Password of that account.', { sensitive: true }),
-    purge: optional(flag(), 'Empties the directory and fetches the archive anew in each deploy; default false.'),
+    purge: optional(
+      flag(),
+      'Replaces what the archive brings, and nothing else, when `url` or `sha256` has changed; default false.',
+    ),
     sha256: optional(sha256(), 'Digest the archive must have, as hexadecimal SHA-256.', { mirrors: '' }),
   })
 

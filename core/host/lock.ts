@@ -16,7 +16,6 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
-  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
@@ -61,7 +60,8 @@ export function tryLock(path: string, command: string): LockAttempt {
     const mine = top + 1
     if (!claim(directory, mine, describeSelf(command))) continue
     if (highest(directory) > mine) {
-      unlinkSync(`${directory}/${mine}`)
+      // Whoever made the higher one may have cleared this one away already.
+      rmSync(`${directory}/${mine}`, { force: true })
       continue
     }
     removeBelow(directory, mine)

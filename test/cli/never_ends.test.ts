@@ -5,9 +5,8 @@ import { lockHolder } from '../../core/host/lock.ts'
 import { Sandbox } from '../support/program.ts'
 
 const recipe = `
-import { defineResource, role, seconds } from 'converge-engine'
+import { defineResource, role, seconds, z } from 'converge-engine'
 import { appendFileSync } from 'node:fs'
-import { z } from 'zod'
 const endless = defineResource(
   {
     type: 'endless', doc: 'Never ends.', examples: [{ path: '/x' }], key: ({ path }) => path,

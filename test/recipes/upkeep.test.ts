@@ -12,7 +12,11 @@ const live = (host: FakeHost) => host.live()?.id.slice(0, 6)
 t.test('another Python or other packages: another environment, a new release, and the old ones go on', async (t) => {
   const host = await deployed()
   const first = host.remote.tip()
-  const changes = [{ python_major_version: '3.13' }, { buildout_version: '5.1.0' }, { packages: [{ name: 'wheel', version: '0.45.0' }] }]
+  const changes = [
+    { python_major_version: '3.13' },
+    { buildout_version: '5.1.0' },
+    { packages: [{ name: 'wheel', version: '0.45.0' }] },
+  ]
   for (const [index, change] of changes.entries()) {
     host.machine.given('/usr/bin/python3.13', '', '0755')
     set(host, {}, change)

@@ -307,7 +307,9 @@ t.test('two that ask for one service: once for each cause, and then never again'
 })
 
 t.test('systemd, or init scripts, unless something else is named', (t) => {
-  t.match(service_restart.definition.props.parse({ services: [{ name: 'varnish' }] }), { provider: { kind: 'systemd' } })
+  t.match(service_restart.definition.props.parse({ services: [{ name: 'varnish' }] }), {
+    provider: { kind: 'systemd' },
+  })
   t.end()
 })
 

@@ -291,6 +291,7 @@ export async function deployed(
   return host
 }
 
+/** Sets attributes of the clients and of the app `site` over the usual ones. */
 export function set(host: FakeHost, site: NodeJson, app: NodeJson = {}): void {
   const base = siteAttributes(host.remote.url) as { plone_instances: NodeJson; deploy: Record<string, NodeJson> }
   host.attributes = {
