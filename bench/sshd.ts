@@ -49,9 +49,12 @@ export async function startSshd(here: string): Promise<Sshd> {
   if (madeRun) fs.mkdirSync('/run/sshd', { mode: 0o755 })
   const child = spawn(program, ['-D', '-f', `${here}/sshd_config`, '-E', `${here}/sshd.log`], { stdio: 'ignore' })
   const stop = () => {
+    process.off('exit', stop)
     child.kill('SIGTERM')
     if (madeRun) fs.rmSync('/run/sshd', { recursive: true, force: true })
   }
+  // Also when the benchmark is interrupted.
+  process.once('exit', stop)
   try {
     await answering(port)
   } catch (error) {

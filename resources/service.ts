@@ -1,10 +1,10 @@
 /** Keeps one service running, or stopped. */
 import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
-import { duration, seconds } from '../core/model/units.ts'
+import { absolutePath, duration, seconds } from '../core/model/units.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { Roll } from './services/roll.ts'
-import { nameProp, providerProp, serviceStates } from './services/types.ts'
+import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
 
 const state = z.strictObject({
   state: z.enum(serviceStates),
@@ -37,7 +37,13 @@ export const service = defineResource(
       provider: providerProp
         .default({ kind: 'systemd' })
         .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
-      deadline: duration.default(() => seconds(60)).describe('How long it may take to start or stop; default 60 s'),
+      ready: readyProp
+        .optional()
+        .describe('How it shows that it is ready, waited for after a start; default: running is enough'),
+      log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+      deadline: duration
+        .default(() => seconds(60))
+        .describe('How long it may take to start, and to be ready, or to stop; default 60 s'),
     }),
     state,
     readsAhead: true,
@@ -57,13 +63,13 @@ export const service = defineResource(
     },
     async apply(host, given, { now, desired }, context) {
       const manager = managerOf(host, given.provider)
-      const { name, enabled, deadline } = given
+      const { name, enabled, deadline, ready, log } = given
       if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
         await manager.setEnabled(name, enabled)
       if (now.state === desired.state) return
       await manager.refresh()
       const roll = new Roll(host, manager, deadline, context)
-      if (desired.state === 'running') await roll.restart({ name })
+      if (desired.state === 'running') await roll.restart({ name, ready, log })
       else await roll.stop(name)
     },
     predict: () => undefined,

@@ -7,22 +7,7 @@ import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { Roll } from './services/roll.ts'
-import { nameProp, providerProp, serviceStates } from './services/types.ts'
-
-const httpPath = z.string().regex(/^\/[!-~]*$/, { error: "a path that begins with '/', escaped as in a URL" })
-const httpStatus = z.int().min(100).max(599)
-
-const ready = z.strictObject({
-  port: z.int().min(1).max(65_535).describe('Port it answers HTTP on'),
-  host: z.string().min(1).default('127.0.0.1').describe('Address of that port; default 127.0.0.1'),
-  path: httpPath.default('/').describe('What to fetch; default /'),
-  statusMin: httpStatus.default(200).describe('Lowest status that means ready; default 200'),
-  statusMax: httpStatus.default(399).describe('Highest status that means ready; default 399'),
-  warmPaths: z
-    .array(httpPath)
-    .default([])
-    .describe('Fetched once it is ready, before the next one is restarted; a failure is a warning'),
-})
+import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
 
 const service = z.strictObject({
   name: nameProp.describe('Name of the program or unit'),
@@ -30,7 +15,7 @@ const service = z.strictObject({
     .string()
     .optional()
     .describe('Digest of what only this one depends on, such as `program.digest`; it is restarted when that changes'),
-  ready: ready.optional().describe('How it shows that it is ready; default: running is enough'),
+  ready: readyProp.optional().describe('How it shows that it is ready; default: running is enough'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   delay: duration.optional().describe('Pause before this one, instead of the `delay` of all'),
 })

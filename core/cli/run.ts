@@ -1,5 +1,4 @@
 /** `converge`, `plan`, and the commands named for an event. */
-import { readFileSync } from 'node:fs'
 import { compile, type Plan } from '../compile/compile.ts'
 import { converge } from '../converge/engine.ts'
 import { journal } from '../converge/journal.ts'
@@ -116,17 +115,20 @@ async function run(
   }
 }
 
+const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
 /**
- * At the first SIGINT, SIGTERM or SIGHUP the resource under way is finished; at the second, what runs is ended and this
+ * At the first SIGINT or SIGTERM, or when the terminal hangs up, the resource under way is finished; at the second, what runs is ended and this
  * process with it: its lock frees itself, and the next run finishes the work.
  */
 async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>): Promise<T> {
   let asked = false
-  const signals: NodeJS.Signals[] = hangupIsIgnored() ? ['SIGINT', 'SIGTERM'] : ['SIGINT', 'SIGTERM', 'SIGHUP']
   const stop = () => {
     for (const signal of signals) process.off(signal, heard)
   }
   const heard = (signal: NodeJS.Signals) => {
+    // Without a terminal, none can have hung up on it: it was started with nohup, or by a scheduler.
+    if (signal === 'SIGHUP' && !process.stdout.isTTY) return
     if (!asked) {
       asked = true
       process.stderr.write(`\n${signal}: finishing what is under way; once more to end it at once\n`)
@@ -144,12 +146,6 @@ async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>
   } finally {
     stop()
   }
-}
-
-/** Under nohup a terminal that goes away is no reason to stop. */
-function hangupIsIgnored(): boolean {
-  const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
-  return (BigInt(`0x${ignored}`) & 1n) === 1n
 }
 
 async function outputOf(args: Arguments): Promise<Handlers> {

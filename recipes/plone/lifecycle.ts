@@ -1,5 +1,6 @@
 /** The events of a buildout app beside setup, deploy and rollback. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import { seconds } from '../../core/model/units.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'
@@ -7,7 +8,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { noJobs } from './jobs.ts'
 import { layout } from './layout.ts'
-import { cleanUp, currentPrograms, deployed, run } from './running.ts'
+import { cleanUp, currentPrograms, deployed, logOf, readiness, run } from './running.ts'
 import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -26,8 +27,16 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
   const at = layout(node, role)
   supervisorRuns(r, node, at)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
-  for (const { name } of currentPrograms(r, node, at))
-    service(r, { name, action: 'running', provider, onlyIf: deployed(at) })
+  for (const one of currentPrograms(r, node, at))
+    service(r, {
+      name: one.name,
+      action: 'running',
+      provider,
+      ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
+      log: logOf(at, one),
+      deadline: seconds(node.converge.readiness.deadline_seconds),
+      onlyIf: deployed(at),
+    })
 }
 
 /** Stops them, the last one first. */

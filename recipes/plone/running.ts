@@ -52,7 +52,7 @@ export function run(
     services: declared.map(({ one, program }) => ({
       name: one.name,
       configuration: program.digest,
-      log: `${supervisor.logDir}/${one.name}.log`,
+      log: logOf(at, one),
       delay: one.delay,
       ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
     })),
@@ -63,9 +63,14 @@ export function run(
   })
 }
 
-function readiness(node: PloneNode, port: number) {
+/** When a program that answers HTTP counts as up. */
+export function readiness(node: PloneNode, port: number) {
   const { path, status, warm_paths } = node.converge.readiness
   return { port, path, statusMin: status.min, statusMax: status.max, warmPaths: warm_paths }
+}
+
+export function logOf({ supervisor }: Layout, { name }: Program): string {
+  return `${supervisor.logDir}/${name}.log`
 }
 
 /** Takes the app's programs out of supervisord, but for those to keep. */

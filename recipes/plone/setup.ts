@@ -113,7 +113,7 @@ function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): voi
 /** @throws PROTECTED_PATH */
 function cachePlace(at: Layout, path: string): string {
   const place = posix.normalize(`${path}/.`).replace(/\/$/, '')
-  if (!/^(\.|\.\.|\/|(releases|current)(\/|$)|shared\/(var|repo\.git|env|\.))/.test(place)) return place
+  if (!/^(\.|\.\.|\/|(releases|current|shared\/var|shared\/repo\.git)(\/|$)|shared\/(env|\.))/.test(place)) return place
   throw new ConvergeError(
     `no archive is unpacked into ${path} of ${at.app}: it holds the releases or the data of the site`,
     {

@@ -66,6 +66,21 @@ export const providerProp = z.discriminatedUnion('kind', [
 ])
 export type Provider = z.output<typeof providerProp>
 
+const httpPath = z.string().regex(/^\/[!-~]*$/, { error: "a path that begins with '/', escaped as in a URL" })
+const httpStatus = z.int().min(100).max(599)
+
+export const readyProp = z.strictObject({
+  port: z.int().min(1).max(65_535).describe('Port it answers HTTP on'),
+  host: z.string().min(1).default('127.0.0.1').describe('Address of that port; default 127.0.0.1'),
+  path: httpPath.default('/').describe('What to fetch; default /'),
+  statusMin: httpStatus.default(200).describe('Lowest status that means ready; default 200'),
+  statusMax: httpStatus.default(399).describe('Highest status that means ready; default 399'),
+  warmPaths: z
+    .array(httpPath)
+    .default([])
+    .describe('Fetched once it is ready, before the next one is restarted; a failure is a warning'),
+})
+
 /** The last lines of a text. */
 export function lastLines(text: string, lines: number): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n')

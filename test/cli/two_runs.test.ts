@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
-import { type Running, Sandbox } from '../support/program.ts'
+import { onTerminal, type Running, Sandbox } from '../support/program.ts'
 import { until } from '../support/waiting.ts'
 
 /** Two steps below the working directory; the first waits for a file `go`, and says in `pid` who waits. */
@@ -101,7 +101,7 @@ t.test('killed: the lock is free, the journal tells, and the next run finishes t
   t.match((await place.converge(['status', ...args.slice(1)])).stdout, /steps: setup: changed \(\d\)\n/)
 })
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
   t.test(`${signal}: the step is finished, and no other begun`, async (t) => {
     const { place, run } = await underWay(t)
     run.child.kill(signal)
@@ -135,7 +135,18 @@ t.test('twice: it ends at once, with what it runs', async (t) => {
   t.match(await place.converge(args), { status: 0, stdout: /2 changed/ })
 })
 
-t.test('a terminal that hangs up does not stop what was started with nohup', async (t) => {
+t.test('a terminal that hangs up: the step is finished, with nobody left to read of it', async (t) => {
+  if (!needs(t, ['python3'])) return
+  const { place, run } = await underWay(t, [], onTerminal)
+  run.child.kill('SIGKILL')
+  await run.finished
+  place.write({ go: '' })
+  const last = () => place.journals().at(-1)?.at(-1)
+  await until(() => last()?.event === 'end', 'it comes to its end')
+  t.match(last(), { report: { outcome: 'interrupted', counts: { changed: 1, notReached: 1 } } })
+})
+
+t.test('a hangup without a terminal, as after nohup, is no reason to stop', async (t) => {
   const { place, run } = await underWay(t, [], ['nohup'])
   run.child.kill('SIGHUP')
   place.write({ go: '' })

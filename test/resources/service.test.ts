@@ -129,6 +129,23 @@ contract(t, service, [
     changes: ['replace /state = "running"'],
   },
   {
+    name: 'supervisor: started, and waited for until it answers',
+    props: { name: 'a', provider: { kind: 'supervisor' }, ready: { port: 8081 } },
+    host: {
+      requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 20 } } }).requests,
+    },
+    changes: ['replace /state = "running"'],
+    then: (t, host) => t.ok(host.clock >= 20),
+  },
+  {
+    name: 'supervisor: started, and never answers',
+    props: { name: 'a', provider: { kind: 'supervisor' }, ready: { port: 8081 }, deadline: seconds(9) },
+    host: {
+      requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 1e6 } } }).requests,
+    },
+    fails: /a did not come up: it was not ready within 9 s/,
+  },
+  {
     name: 'supervisor: stopped',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 5 } } }).requests },
