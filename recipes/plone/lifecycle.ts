@@ -43,7 +43,10 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
 export function stop(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
-  for (const { name } of [...currentPrograms(r, node, at)].reverse()) service(r, { name, action: 'stopped', provider })
+  // Longer than the minute that supervisor gives a program before it kills it.
+  const deadline = seconds(90)
+  for (const { name } of [...currentPrograms(r, node, at)].reverse())
+    service(r, { name, action: 'stopped', provider, deadline })
 }
 
 /** Restarts every program, one after the other, whether something has changed or not. */

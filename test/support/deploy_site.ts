@@ -51,7 +51,20 @@ export interface RunOptions {
   readonly through?: readonly string[]
   /** Over the site's own. */
   readonly json?: JsonObject
+  /** The program sends itself, and its process group, a signal right after it has written such a line. */
+  readonly signal?: { readonly name: NodeJS.Signals; readonly after: RegExp }
 }
+
+/** Loaded before the program: from outside no moment could be met as exactly. */
+const signaller = `
+const after = new RegExp(process.env.SIGNAL_AFTER)
+const write = process.stdout.write
+process.stdout.write = function (text, ...rest) {
+  const written = write.call(this, text, ...rest)
+  if (after.test(text)) process.kill(0, process.env.SIGNAL)
+  return written
+}
+`
 
 /** A run under way. */
 export class Run {
@@ -74,18 +87,9 @@ export class Run {
     })
   }
 
-  /** Waits for a line that begins an event, with --json-output; null when the run ended without one. */
-  async event(matches: (event: Event) => boolean): Promise<Event | null> {
-    let over = false
-    void this.ended.then(() => {
-      over = true
-    })
-    for (;;) {
-      const last = over
-      const found = eventsOf(this.output).find(matches)
-      if (found || last) return found ?? null
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    }
+  /** Waits until it has written such a line. */
+  written(line: RegExp): Promise<void> {
+    return until(() => line.test(this.output), `a line like ${line}`)
   }
 
   /** The process and all of its group. */
@@ -133,6 +137,7 @@ export class DeploySite {
     // A copy, since somebody may build the program anew while the tests run.
     fs.cpSync(join(project, dirname(programPath)), dirname(site.program), { recursive: true })
     fs.cpSync(join(project, 'fixtures', 'example-buildout'), site.repository, { recursive: true })
+    fs.writeFileSync(`${root}/signaller.cjs`, signaller)
     for (const directory of [site.home, site.repository]) {
       fs.mkdirSync(directory, { recursive: true })
       execFileSync('chown', ['-R', `${site.account.uid}:${site.account.gid}`, directory])
@@ -192,7 +197,7 @@ export class DeploySite {
   // --- the program
 
   start(args: readonly string[], options: RunOptions = {}): Run {
-    const { roles = ['zeo-server', 'zeo-client'], through = [], environment = {} } = options
+    const { roles = ['zeo-server', 'zeo-client'], through = [], environment = {}, signal } = options
     const scm = { scm_type: 'git', repository: this.url, revision: 'main' }
     const own = {
       plone_instances: { instance_count: 2, zeo: { address: '127.0.0.1:8001' } },
@@ -201,9 +206,11 @@ export class DeploySite {
     }
     fs.writeFileSync(this.file, JSON.stringify(merge(merge(own, this.json), options.json ?? {})))
     const where = ['--role', roles.join(','), '--json', this.file, '--prefix', this.prefix, '--config-dir', this.home]
+    const node = [process.execPath, ...(signal === undefined ? [] : ['--require', `${this.root}/signaller.cjs`])]
+    const variables = signal === undefined ? {} : { SIGNAL: signal.name, SIGNAL_AFTER: signal.after.source }
     // The test runner would load itself into every Node it sees started, and write into the project as this account.
-    const command = ['env', '-u', 'NODE_OPTIONS', ...through, process.execPath, this.program, ...args, ...where]
-    return new Run(this.spawn(command, { stdio: ['ignore', 'pipe', 'pipe'] }, environment))
+    const command = ['env', '-u', 'NODE_OPTIONS', ...through, ...node, this.program, ...args, ...where]
+    return new Run(this.spawn(command, { stdio: ['ignore', 'pipe', 'pipe'] }, { ...environment, ...variables }))
   }
 
   converge(args: readonly string[], options: RunOptions = {}): Promise<Ended> {

@@ -1,47 +1,37 @@
 /** Runs that are killed, told to end, or meet each other. */
 import type { Test } from 'tap'
 import { get, Watch } from '../../support/deploy_pages.ts'
-import { type DeploySite, type Event, eventsOf } from '../../support/deploy_site.ts'
+import { type DeploySite, eventsOf } from '../../support/deploy_site.ts'
 import { until } from '../../support/waiting.ts'
 import { client, fails, kept, pids, shows } from './steps.ts'
 
-type Moment = (event: Event) => boolean
+const applying = (name: string) => new RegExp(`^{"event":"applying","name":"${name}`)
+const progress = (name: string, line: string) =>
+  new RegExp(`^{"event":"progress","name":"${name}[^"]*","line":"${line}`)
+const done = (name: string) => new RegExp(`^{"event":"resource","name":"${name}`)
 
-const applying =
-  (name: RegExp): Moment =>
-  (event) =>
-    event.event === 'applying' && name.test(event.name ?? '')
-const progress =
-  (name: RegExp, line: RegExp): Moment =>
-  (event) =>
-    event.event === 'progress' && name.test(event.name ?? '') && line.test(event.line ?? '')
-const done =
-  (name: RegExp): Moment =>
-  (event) =>
-    event.event === 'resource' && name.test(event.name ?? '')
-
-const moments: readonly (readonly [string, Moment])[] = [
-  ['while it fetches', progress(/^git_release/, /^fetching/)],
-  ['while it checks out', progress(/^git_release/, /^checking out/)],
-  ['when the build begins', applying(/^buildout/)],
-  ['while it builds', progress(/^buildout/, /^Installing client2/)],
-  ['right after the build', done(/^buildout/)],
-  ['as the release is complete', applying(/^release_complete/)],
-  ['at the switch', applying(/^symlink .*current/)],
-  ['right after the switch', done(/^symlink .*current/)],
-  ['as the first client goes', progress(/^service_restart/, /^restarting plone_instances-client1/)],
-  ['as the first client comes', progress(/^service_restart/, /^waiting for .*:8081/)],
-  ['as the second client goes', progress(/^service_restart/, /^(?:re)?starting plone_instances-client2/)],
+const moments: readonly (readonly [string, RegExp])[] = [
+  ['as it fetches', progress('git_release', 'fetching')],
+  ['as it checks out', progress('git_release', 'checking out')],
+  ['right after the checkout', done('git_release')],
+  ['as the build begins', applying('buildout')],
+  ['in the middle of the build', progress('buildout', 'Installing client2')],
+  ['right after the build', done('buildout')],
+  ['as the release becomes complete', applying('release_complete')],
+  ['right before the switch', applying('symlink .*current')],
+  ['right after the switch', done('symlink .*current')],
+  ['as the first client goes', progress('service_restart', 'restarting plone_instances-client1')],
+  ['as the first client comes', progress('service_restart', 'waiting for http://127.0.0.1:8081')],
+  ['as the second client goes', progress('service_restart', 'restarting plone_instances-client2')],
+  ['as the second client comes', progress('service_restart', 'waiting for http://127.0.0.1:8082')],
 ]
 
 /** Kills a deploy, with its process group, at the moment. */
-async function killAt(t: Test, site: DeploySite, name: string, moment: Moment, args = ['deploy']): Promise<void> {
-  const run = site.start([...args, '--json-output'], args[0] === 'deploy' ? client : {})
-  const event = await run.event(moment)
-  run.signal('SIGKILL')
-  const { signal, output } = await run.ended
-  t.ok(event !== null && signal === 'SIGKILL', `killed ${name}`)
-  if (event === null) t.comment(output.split('\n').slice(-5).join('\n'))
+async function killAt(t: Test, site: DeploySite, name: string, after: RegExp, args = ['deploy']): Promise<void> {
+  const roles = args[0] === 'deploy' ? client : {}
+  const killed = await site.converge([...args, '--json-output'], { ...roles, signal: { name: 'SIGKILL', after } })
+  t.equal(killed.signal, 'SIGKILL', `killed ${name}`)
+  if (killed.signal !== 'SIGKILL') t.comment(killed.output.split('\n').slice(-3).join('\n'))
 }
 
 /** Whatever has answered, it was a whole release, and `current` is one. */
@@ -50,8 +40,8 @@ function whole(t: Test, site: DeploySite, answered: readonly string[]): void {
 }
 
 export async function firstRun(t: Test, site: DeploySite): Promise<void> {
-  await killAt(t, site, 'while the environment is made', applying(/^virtualenv .*zeoserver/), [])
-  await killAt(t, site, 'while the first eggs come', progress(/^buildout .*zeoserver/, /^(?:Got|Installing) /), [])
+  await killAt(t, site, 'as the environment is made', applying('virtualenv .*zeoserver'), [])
+  await killAt(t, site, 'as the first eggs come', progress('buildout .*zeoserver', '(?:Got|Installing) '), [])
   t.equal(site.live('zeoserver'), null)
   await until(() => site.processes('bin/buildout').length === 0, 'the build ends with the run')
 }
@@ -71,11 +61,11 @@ export async function everywhere(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['deploy'], client)
   await shows(t, site, site.latest)
   t.strictSame(site.unfinished(), [], 'nothing is left of the killed runs')
-  t.match((await site.done(t, [])).output, /^nothing to do/m)
+  t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
 }
 
 export async function oneByOne(t: Test, site: DeploySite): Promise<void> {
-  const chosen = /while it builds|right after the switch|first client comes|second client goes/
+  const chosen = /middle of the build|right after the switch|first client comes|second client goes/
   for (const [name, moment] of moments.filter(([name]) => chosen.test(name))) {
     site.commit()
     const running = await pids(site)
@@ -90,35 +80,35 @@ export async function oneByOne(t: Test, site: DeploySite): Promise<void> {
 
 export async function twoAtOnce(t: Test, site: DeploySite): Promise<void> {
   site.commit()
-  const first = site.start(['deploy', '--json-output'], client)
-  t.ok(await first.event(applying(/^buildout/)))
+  const building = applying('buildout')
+  const first = site.start(['deploy', '--json-output'], { ...client, signal: { name: 'SIGSTOP', after: building } })
+  await first.written(new RegExp(building.source, 'm'))
   const refused = await site.converge(['deploy'], client)
-  const holder = new RegExp(
-    `process ${first.child.pid} \\(converge zeo-client deploy\\) of ${site.account.name}, since \\d{4}-`,
-  )
-  await fails(t, refused, /another run is under way/, holder, /--wait/)
-  const waiting = await site.converge(['deploy', '--wait', '120'], client)
-  t.equal(waiting.status, 0)
-  t.match(waiting.output, /waiting for process \d+/)
-  t.match(waiting.output, /^nothing to do/m)
+  const holder = `process ${first.child.pid} \\(converge zeo-client deploy\\) of ${site.account.name}, since \\d{4}-`
+  await fails(t, refused, /another run is under way/, new RegExp(holder), /--wait/)
+  const second = site.start(['deploy', '--wait', '300'], client)
+  await second.written(/waiting for process \d+/)
+  first.signal('SIGCONT')
   t.equal((await first.ended).status, 0)
+  const waited = await second.ended
+  t.equal(waited.status, 0)
+  t.match(waited.output, /^nothing to do/m)
   await shows(t, site, site.latest)
 }
 
 export async function terminated(t: Test, site: DeploySite): Promise<void> {
   site.commit()
   const [before, running] = [site.live(), await pids(site)]
-  const run = site.start(['deploy', '--json-output'], client)
-  t.ok(await run.event(applying(/^buildout/)))
-  run.signal('SIGTERM')
-  const { status, output } = await run.ended
+  const signal = { name: 'SIGTERM', after: progress('buildout', 'Installing client1') } as const
+  const { status, output } = await site.converge(['deploy', '--json-output'], { ...client, signal })
   t.equal(status, 1)
   const events = eventsOf(output)
   t.equal(events.find(({ event }) => event === 'end')?.report?.outcome, 'interrupted')
-  t.ok(events.some(done(/^buildout/)), 'what is under way is finished')
+  const last = events.findLast(({ event }) => event === 'resource')
+  t.match(last, { name: /^buildout/, outcome: 'changed' }, 'what is under way is finished, and nothing else begun')
   t.equal(site.live(), before)
   t.strictSame(await pids(site), running)
   const next = await site.done(t, ['deploy', '--json-output'], client)
-  t.notOk(eventsOf(next.output).some(applying(/^buildout/)), 'what was built is not built again')
+  t.notMatch(next.output, new RegExp(applying('buildout').source, 'm'), 'what was built is not built again')
   await shows(t, site, site.latest)
 }

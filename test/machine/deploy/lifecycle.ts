@@ -120,12 +120,12 @@ export async function attribute(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['rollback', '--to', after], client)
   t.equal(site.live(), after)
   t.strictSame(await cacheSizes(), [7000, 7000])
-  t.match((await site.done(t, [])).output, /^nothing to do/m)
-  site.json = { deploy: { plone_instances: { environment: { GREETING: 'hello, "world"' } } } }
+  t.match((await site.done(t, [], client)).output, /^nothing to do/m)
+  site.json = { deploy: { plone_instances: { environment: { GREETING: 'hello, 100% "of" you' } } } }
   await site.done(t, ['deploy'], client)
   t.strictSame(await cacheSizes(), [5000, 5000])
   for (const pid of await pids(site))
-    t.ok(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes('GREETING=hello, "world"'))
+    t.ok(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes('GREETING=hello, 100% "of" you'))
   site.json = {}
   await site.done(t, ['deploy'], client)
 }

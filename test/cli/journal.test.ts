@@ -1,0 +1,143 @@
+/** What a run leaves behind of itself: a journal, a lock, and otherwise only what was declared. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { linesOf, Sandbox } from '../support/program.ts'
+
+const recipe = `
+import { directory, execute, file, role, symlink, template } from 'converge-engine'
+const at = (name) => process.cwd() + '/out/' + name
+export default role('site', {
+  setup(r, node) {
+    directory(r, { path: process.cwd() + '/out' })
+    const config = file(r, { path: at('config'), content: String(node.plone_instances.site_id), mode: '0640' })
+    template(r, { path: at('page'), source: '{{id}}', variables: { id: 1 } })
+    symlink(r, { path: at('link'), target: at('config') })
+    execute(r, { name: 'reload', command: ['touch', at('reloaded')], when: [config] })
+  },
+})
+`
+const args = ['setup', '--role', 'site', '--recipes', 'recipes']
+
+function made(t: Test): Sandbox {
+  const place = new Sandbox(t)
+  place.write({ 'recipes/site.ts': recipe })
+  return place
+}
+
+const mode = (path: string) => (fs.statSync(path).mode & 0o7777).toString(8)
+const journals = (place: Sandbox) => fs.readdirSync(`${place.state}/runs`).sort()
+
+t.test('JSON lines, for this account only', async (t) => {
+  const place = made(t)
+  const run = await place.converge([...args, '--json-output'])
+  t.strictSame(journals(place), ['000001.jsonl'])
+  t.equal(mode(place.state), '700')
+  t.equal(mode(`${place.state}/runs`), '700')
+  t.equal(mode(`${place.state}/runs/000001.jsonl`), '600')
+  t.strictSame(place.journals()[0], linesOf(run.stdout), 'the same as for machines')
+  await place.converge(args)
+  t.strictSame(
+    place.journals()[1]?.map(({ event }) => event),
+    ['start', 'end'],
+    'a run with nothing to do has one, too',
+  )
+})
+
+t.test('a plan leaves none', async (t) => {
+  const place = made(t)
+  const before = place.snapshot()
+  t.equal((await place.converge(['plan', ...args.slice(1), '--event', 'setup'])).status, 0)
+  t.equal((await place.converge([...args, '--dry-run'])).status, 0)
+  t.strictSame(place.snapshot(), before)
+})
+
+t.test('the last thirty are kept, by number and not by the clock', async (t) => {
+  const place = made(t)
+  await place.converge(args)
+  for (let n = 2; n <= 31; n++)
+    fs.copyFileSync(`${place.state}/runs/000001.jsonl`, `${place.state}/runs/${`${n}`.padStart(6, '0')}.jsonl`)
+  fs.writeFileSync(`${place.state}/runs/notes.txt`, 'not ours')
+  // The clock was set back: the oldest by number looks like the newest.
+  fs.utimesSync(`${place.state}/runs/000001.jsonl`, 4e9, 4e9)
+  await place.converge(args)
+  const kept = journals(place)
+  t.equal(kept.length, 31)
+  t.equal(kept[0], '000003.jsonl')
+  t.equal(kept[29], '000032.jsonl')
+  t.equal(kept[30], 'notes.txt')
+})
+
+t.test('one cut short by a crash of the machine is read as far as it goes', async (t) => {
+  const place = made(t)
+  await place.converge(args)
+  const path = `${place.state}/runs/000001.jsonl`
+  const lines = fs.readFileSync(path, 'utf8').split('\n')
+  fs.writeFileSync(path, `${lines.slice(0, 3).join('\n')}\n${lines[3]?.slice(0, 20)}`)
+  const status = async () => (await place.converge(['status', ...args.slice(1)])).stdout
+  t.match(await status(), /site: setup: did not end: it was killed/)
+  fs.writeFileSync(path, '')
+  t.match(await status(), /did not end: it was killed/)
+})
+
+t.test('status tells of the last run', async (t) => {
+  const place = made(t)
+  const status = async (...more: string[]) => (await place.converge(['status', ...args.slice(1), ...more])).stdout
+  t.match(await status(), /^roles {6}site\nlast run {3}none\n$/)
+  await place.converge(args)
+  t.match(await status(), /^last run {3}\d{4}-\d\d-\d\dT\S+Z {2}site: setup: changed \(5\)\n$/m)
+  await place.converge(args)
+  t.match(await status(), /site: setup: unchanged\n$/)
+  fs.rmSync(place.at('out'), { recursive: true })
+  fs.writeFileSync(place.at('out'), '')
+  t.equal((await place.converge(args)).status, 1)
+  t.match(await status(), /site: setup: failed\n$/)
+  t.match(JSON.parse(await status('--json-output')), {
+    roles: ['site'],
+    apps: [],
+    lastRun: { id: '000003', outcome: 'failed' },
+  })
+})
+
+t.test('a run with nothing to do writes its journal and its lock, nothing else', async (t) => {
+  if (!needs(t, ['strace'])) return
+  const place = made(t)
+  await place.converge(args)
+  const before = place
+    .snapshot()
+    .filter((line) => !line.startsWith(`${place.state} `) && !line.startsWith(`${place.state}/`))
+  const log = place.at('strace.log')
+  const { stdout } = await place.converge(args, {
+    through: ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log],
+  })
+  t.match(stdout, /^nothing to do: 5 unchanged/)
+  const calls = writes(fs.readFileSync(log, 'utf8'))
+  t.ok(calls.length > 0, 'there is something to see')
+  t.strictSame(
+    calls.filter((call) => !call.includes(`"${place.state}/`)),
+    [],
+    'no call that changes a file elsewhere',
+  )
+  const touched = new Set(
+    calls.flatMap((call) =>
+      [...call.matchAll(/"([^"]+)"/g)].map(([, path = '']) => path.slice(place.state.length + 1).replace(/\d+/g, 'N')),
+    ),
+  )
+  for (const path of touched) t.match(path, /^(lock\.d(\/\.?N(-N)?)?|runs(\/N\.jsonl)?)$/)
+  fs.rmSync(log)
+  t.strictSame(
+    place.snapshot().filter((line) => !line.startsWith(`${place.state} `) && !line.startsWith(`${place.state}/`)),
+    before,
+  )
+})
+
+/** Calls that succeeded and that change a file or its name; of those that fail with EEXIST nothing comes. */
+function writes(log: string): string[] {
+  const changing =
+    /^\d+ +(?:mkdir|rename|link|unlink|symlink|rmdir|chmod|fchmodat|chown|lchown|fchownat|utime|truncate|mknod|setxattr)\w*\(/
+  const opening = /^\d+ +open(?:at)?\(.*(?:O_WRONLY|O_RDWR|O_CREAT|O_TRUNC)/
+  const own = /"\/(?:dev|proc)\//
+  return log
+    .split('\n')
+    .filter((call) => (changing.test(call) || opening.test(call)) && !/ = -1 E/.test(call) && !own.test(call))
+}
