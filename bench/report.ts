@@ -37,7 +37,7 @@ function resourceSections(results: Results, contestants: readonly Contestant[]):
   })
   return [
     '## One desired state by each tool',
-    'Of ten resources eight are files of 1 KB rendered from a template (mode 0640), one a directory (0750), one a link. A run of more than 10 s is measured once.',
+    'Of ten resources eight are files of 1 KB rendered from a template (mode 0640), one a directory (0750), one a link. A tool that has taken a minute at one size is not run again at it.',
     table(['resources', 'phase', 'tool', ...figureNames], rows),
     ...(costs.length > 0
       ? ['What one more resource costs when there is nothing to do:', table(['tool', 'wall ms', 'CPU ms'], costs)]

@@ -22,8 +22,8 @@ export interface ResourcesOptions {
 
 /** Seconds a single run may take. */
 const limit = 600
-/** What takes longer than this many seconds is measured once. */
-const long = 10
+/** Seconds after which a tool is not run again at the same size. */
+const enough = 60
 
 /** Interleaved: each repetition goes through all tools, and each tool through all phases. */
 export async function benchResources(options: ResourcesOptions): Promise<Results> {
@@ -36,11 +36,9 @@ export async function benchResources(options: ResourcesOptions): Promise<Results
       .map((peer) => at(place, peer, size))
     for (let repetition = 0; repetition < repetitions; repetition++) {
       for (const one of contestants) {
-        if (one.over) continue
+        if (one.spent > enough) continue
         tell(`${size} resources, ${repetition + 1} of ${repetitions}: ${one.peer.name}`)
-        for (const phase of phases) {
-          if (!one.over || repetition === 0) await runPhase(one, phase, place, results)
-        }
+        for (const phase of phases) if (!(await runPhase(one, phase, place, results))) break
       }
     }
     for (const { state } of contestants) rmSync(state.root, { recursive: true, force: true })
@@ -53,18 +51,19 @@ interface Contestant {
   readonly state: State
   readonly command: Command
   readonly here: string
-  /** So slow that it is not run again. */
-  over: boolean
+  /** Seconds. */
+  spent: number
 }
 
 function at(place: string, peer: Peer, size: number): Contestant {
   const here = `${place}/${peer.name.replace(/\W.*/, '')}-${size}`
   mkdirSync(here, { recursive: true })
   const state = stateOf(`${here}/root`, size)
-  return { peer, state, command: peer.prepare(here, state), here, over: false }
+  return { peer, state, command: peer.prepare(here, state), here, spent: 0 }
 }
 
-async function runPhase(one: Contestant, phase: string, place: string, results: Results) {
+/** @returns whether it came to its end, and the next phase has something to go on from */
+async function runPhase(one: Contestant, phase: string, place: string, results: Results): Promise<boolean> {
   const { peer, state, command, here } = one
   if (phase === 'first run') rmSync(state.root, { recursive: true, force: true })
   if (phase === '1 % drift') drift(state)
@@ -72,8 +71,10 @@ async function runPhase(one: Contestant, phase: string, place: string, results: 
   spawnSync('sync')
   const outcome = await measure(command, place, `${here}/log`, limit)
   results.add([`${state.directories.length * 10}`, phase, peer.name], outcome)
-  if (outcome === 'too slow' || outcome.wall > long) one.over = true
-  if (outcome !== 'too slow') verify(state)
+  one.spent += outcome === 'too slow' ? limit : outcome.wall
+  if (outcome === 'too slow') return false
+  verify(state)
+  return true
 }
 
 /** Once, unmeasured, on a few resources: programs are read from the disk, recipes are compiled into their cache. */

@@ -56,8 +56,10 @@ function startupTargets(results: Results): Row[] {
   return ['converge --help', 'an empty run'].map((name) => {
     const text = `${name}: under 2 times node -e 0`
     const [own, node] = [results.median('wall', name), results.median('wall', 'node -e 0')]
-    if (own === null || node === null) return notMeasured(text)
-    return [text, `${times(own, node)} (${own.toFixed(3)} s, node ${node.toFixed(3)} s)`, verdict(own < 2 * node)]
+    const [ownCpu, nodeCpu] = [results.median('cpu', name), results.median('cpu', 'node -e 0')]
+    if (own === null || node === null || ownCpu === null || nodeCpu === null) return notMeasured(text)
+    const figure = `${times(own, node)} (${own.toFixed(3)} s, node ${node.toFixed(3)} s), CPU ${times(ownCpu, nodeCpu)}`
+    return [text, figure, verdict(own < 2 * node)]
   })
 }
 

@@ -381,6 +381,8 @@ export const commands: readonly CommandSpec[] = [
     name: 'render',
     group: 'Look, and change nothing',
     describe: 'Print the files the roles would write, as JSON; looks at no host',
+    details:
+      'Nothing is looked up: what only a run can know is shown by what stands for it, such as releases/<release>. Passwords stand in it as they will in the files.',
     options: {
       ...inputOptions,
       path: {

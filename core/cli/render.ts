@@ -9,7 +9,7 @@ import type { PlannedResource, RenderedFile } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { neutralFacts } from '../node/facts.ts'
 import type { Catalogue } from './catalogue.ts'
-import { gather } from './inputs.ts'
+import { gather, warningText } from './inputs.ts'
 import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
 

@@ -39,7 +39,7 @@ t.test('every layer in its order, with file and line', async (t) => {
       'plone_instances.per_cpu = 7',
       '    deployment environment CONVERGE_ATTR_plone_instances__per_cpu 7',
       '    deployment site.json:3:34 6',
-      '    host       @/etc/20-patch.json:3:67 5',
+      '    host       @/etc/20-patch.json:3:66 5',
       '    host       @/etc/10-host.yaml:4:12 4',
       '    stack      node.json:3:16 3',
       '    schema     default 2',

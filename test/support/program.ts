@@ -14,6 +14,9 @@ if (!fs.existsSync(program)) execFileSync(process.execPath, [join(project, 'buil
 /** What looks like one of these takes neither a state directory nor one of the host's files. */
 const bare = /^(resources|completion|help|--help|-h|--version|--complete)$/
 
+/** tap has every child of a test load a module of its own, which is none of the program's. */
+const untouched = ['-u', 'NODE_OPTIONS']
+
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
@@ -94,9 +97,8 @@ export class Sandbox {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Running {
-    const [command = '', ...before] = [...(options.through ?? []), process.execPath]
-    const words = [...before, this.programFor(options.account), ...args, ...this.usual(args, options)]
-    const child = spawn(command, words, this.spawnOptions(options))
+    const words = [...(options.through ?? []), process.execPath, this.programFor(options.account), ...args]
+    const child = spawn('env', [...untouched, ...words, ...this.usual(args, options)], this.spawnOptions(options))
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(options.input ?? '')
     return new Running(child)
@@ -106,7 +108,8 @@ export class Sandbox {
   shell(script: string, options: RunOptions = {}): Promise<Finished> {
     const usual = this.usual([], options).map((word) => `'${word}'`)
     const whole = `converge() { '${process.execPath}' '${program}' "$@" ${usual.join(' ')}; }\n${script}`
-    return new Running(spawn('bash', ['-o', 'pipefail', '-c', whole], this.spawnOptions(options))).finished
+    return new Running(spawn('env', [...untouched, 'bash', '-o', 'pipefail', '-c', whole], this.spawnOptions(options)))
+      .finished
   }
 
   private spawnOptions({ env, cwd, account }: RunOptions): SpawnOptions {

@@ -1,0 +1,191 @@
+/** `doctor`, `status`, `releases` on a host where nothing is yet, and `resources`: what they say, and how they exit. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { definitions } from '../../resources/index.ts'
+import { needs } from '../support/machine.ts'
+import { type RunOptions, Sandbox } from '../support/program.ts'
+
+const both = ['--role', 'zeo-server,zeo-client', '--json', 'site.json', '--prefix', 'site']
+const scm = { scm_type: 'git', repository: '/srv/site.git' }
+const complete = JSON.stringify({
+  plone_instances: { instance_count: 2 },
+  deploy: { zeoserver: { scm }, plone_instances: { scm } },
+})
+
+function made(t: Test, json = complete): Sandbox {
+  const place = new Sandbox(t)
+  place.write({ 'site.json': json })
+  fs.chmodSync(place.directory, 0o777)
+  return place
+}
+
+/** As whoever runs the tests, and, where that is root, as an ordinary user too. */
+function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<void>): void {
+  t.test(name, (t) => test(t, {}))
+  t.test(`${name}, as an ordinary user`, async (t) => {
+    if (needs(t, ['root', 'nobody'])) await test(t, { account: 'nobody' })
+  })
+}
+
+asEach('doctor: all there', async (t, options) => {
+  if (!needs(t, ['git', 'python3 venv', 'crontab'])) return
+  const place = made(t)
+  const before = place.snapshot()
+  const { status, stdout, stderr } = await place.converge(['doctor', ...both], options)
+  t.equal(status, 0, stderr)
+  t.equal(stderr, '')
+  for (const what of ['rights', 'git', 'python3', 'python venv', 'crontab', 'deploy.zeoserver.scm.repository'])
+    t.match(stdout, new RegExp(`^ok {7}${what.replaceAll('.', '\\.')}: `, 'm'))
+  t.notMatch(stdout, /missing|mend/)
+  t.match(stdout, /\nthis host has what its roles need\n$/)
+  t.strictSame(place.snapshot(), before, 'it only looks')
+})
+
+asEach('doctor: what is missing, and what mends it', async (t, options) => {
+  const place = made(t, '{"converge": {"python": "python9.9"}}')
+  const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
+  const { status, stdout } = await place.converge(args, options)
+  t.equal(status, 1)
+  t.match(stdout, /^missing {2}python9\.9: not on the PATH\n {9}mend: (sudo )?apt-get install python3\n/m)
+  t.match(stdout, /^missing {2}python venv: .*\n {9}mend: (sudo )?apt-get install python3-venv\n/m)
+  t.match(
+    stdout,
+    /^missing {2}deploy\.plone_instances\.scm\.repository: is not set: there is nothing to deploy\n {9}mend: \{"deploy": .* in a file given with --json\n/m,
+  )
+  t.notMatch(stdout, /has what its roles need/)
+  const machine = await place.converge([...args, '--json-output'], options)
+  t.equal(machine.status, 1)
+  const { needs: told } = JSON.parse(machine.stdout) as { needs: { what: string; met: boolean; remedy?: string }[] }
+  t.strictSame(
+    told.filter(({ met }) => !met).map(({ what }) => what),
+    ['python9.9', 'python venv', 'deploy.plone_instances.scm.repository'],
+  )
+})
+
+t.test('doctor: an ordinary user without the rights', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const place = made(t)
+  const system = await place.converge(['doctor', '--role', 'zeo-client', '--json', 'site.json'], { account: 'nobody' })
+  t.equal(system.status, 1)
+  t.match(
+    system.stdout,
+    /^missing {2}rights: nobody may not change the system\n {9}mend: run as root \(sudo converge \.\.\.\), or give --prefix DIR\n/,
+  )
+  fs.chmodSync(place.directory, 0o755)
+  const below = await place.converge(['doctor', ...both], { account: 'nobody' })
+  t.equal(below.status, 1)
+  t.match(
+    below.stdout,
+    `missing  rights: ${place.directory} is not writable for nobody\n         mend: mkdir -p ${place.at('site')} && chown nobody ${place.at('site')}\n`,
+  )
+})
+
+asEach('status: nothing is there yet', async (t, options) => {
+  const place = made(t)
+  const before = place.snapshot()
+  const { status, stdout, stderr } = await place.converge(['status', ...both], options)
+  t.equal(status, 1, stderr)
+  const socket = place.at('site/var/run/supervisor.sock')
+  const down = (name: string) => `  down     ${name}  supervisord is not running (${socket})`
+  t.strictSame(stdout.split('\n'), [
+    'roles      zeo-server, zeo-client',
+    `zeoserver  ${place.at('site/srv/www/zeoserver')}`,
+    '  release  none: converge deploy makes the first one',
+    down('zeoserver'),
+    `plone_instances  ${place.at('site/srv/www/plone_instances')}`,
+    '  release  none: converge deploy makes the first one',
+    down('plone_instances-client1'),
+    down('plone_instances-client2'),
+    'last run   none',
+    '',
+  ])
+  const machine = await place.converge(['status', ...both, '--json-output'], options)
+  t.equal(machine.status, 1)
+  t.match(JSON.parse(machine.stdout), {
+    roles: ['zeo-server', 'zeo-client'],
+    apps: [
+      { name: 'zeoserver', current: null, services: [{ name: 'zeoserver', up: false }] },
+      { name: 'plone_instances', current: null, services: { length: 2 } },
+    ],
+    lastRun: null,
+  })
+  t.strictSame(place.snapshot(), before, 'it only looks')
+})
+
+asEach('releases: none, some, one that is not complete', async (t, options) => {
+  const place = made(t)
+  const args = ['releases', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
+  const root = place.at('site/srv/www/plone_instances')
+  t.match(await place.converge(args, options), { status: 0, stdout: `plone_instances  ${root}\n  none\n` })
+  t.match(JSON.parse((await place.converge([...args, '--json-output'], options)).stdout), {
+    apps: [{ name: 'plone_instances', directory: root, releases: [] }],
+  })
+  place.write({ 'recipes/web.ts': "import { role } from 'converge-engine'\nexport default role('web', {})" })
+  if (options.account === undefined)
+    t.match(await place.converge(['releases', '--role', 'web', '--recipes', 'recipes']), {
+      status: 0,
+      stdout: 'none of these roles has releases\n',
+    })
+})
+
+t.test('a rollback with nothing to go back to says so, and writes nothing', async (t) => {
+  const place = made(t)
+  const before = place.snapshot()
+  for (const args of [['rollback'], ['rollback', '--to', '000042'], ['rollback', '--dry-run']]) {
+    const { status, stderr } = await place.converge([
+      ...args,
+      '--role',
+      'zeo-client',
+      '--json',
+      'site.json',
+      '--prefix',
+      'site',
+    ])
+    t.not(status, 0)
+    t.match(stderr, /^error: .*release/)
+    t.match(stderr, /hint: /)
+  }
+  t.strictSame(place.snapshot(), before)
+})
+
+t.test('resources: every type with a sentence', async (t) => {
+  const place = new Sandbox(t)
+  const { status, stdout } = await place.converge(['resources'])
+  t.equal(status, 0)
+  const names = Object.keys(definitions).sort()
+  t.strictSame(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {1,}/)[0]),
+    names,
+  )
+  t.match(stdout, /^symlink +Keeps a symbolic link/m)
+  const machine = JSON.parse((await place.converge(['resources', '--json-output'])).stdout) as {
+    resources: { name: string; doc: string }[]
+  }
+  t.strictSame(
+    machine.resources.map(({ name }) => name),
+    names,
+  )
+})
+
+t.test('resources NAME: props with types, options of all, examples', async (t) => {
+  const place = new Sandbox(t)
+  const { status, stdout } = await place.converge(['resources', 'symlink'])
+  t.equal(status, 0)
+  t.match(stdout, /^symlink\nKeeps a symbolic link/)
+  t.match(stdout, /\nProps\n {2}path: string\n {6}\S/)
+  t.match(stdout, /\n {2}owner\?: string\n/)
+  t.match(stdout, /\nEvery resource also takes: when, onlyIf, notIf/)
+  t.match(stdout, /\nExamples\n {2}symlink\(r, \{ path: '/)
+  t.match(JSON.parse((await place.converge(['resources', 'symlink', '--json-output'])).stdout), {
+    type: 'symlink',
+    props: [{ name: 'path', type: 'string', required: true }, { name: 'target' }],
+  })
+  for (const name of Object.keys(definitions)) {
+    const one = await place.converge(['resources', name])
+    t.equal(one.status, 0, name)
+    t.notMatch(one.stdout, /undefined|\[object|: any\n/, name)
+  }
+})

@@ -1,0 +1,143 @@
+/** `converge render`: every golden case through the real command line, compared by meaning with what the cookbook makes of it. */
+import { readdirSync, readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { parseIni } from '../support/ini.ts'
+import { Sandbox } from '../support/program.ts'
+
+interface Golden {
+  readonly role: string
+  readonly node: Record<string, unknown>
+  readonly relstorage_pack_layer?: boolean
+  readonly expected: {
+    readonly deploy_cfg: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
+    readonly init_commands: readonly { readonly name: string; readonly cmd: string; readonly args?: string }[]
+    readonly environment: Readonly<Record<string, string>>
+  }
+}
+
+interface Rendered {
+  readonly content: string
+  readonly mode?: string
+  readonly owner?: string
+  readonly group?: string
+}
+
+const fixtures = new URL('../../fixtures/golden/', import.meta.url)
+const cases = readdirSync(fixtures)
+  .filter((name) => name !== 'default-attributes.json')
+  .map((name) => [name, JSON.parse(readFileSync(new URL(name, fixtures), 'utf8')) as Golden] as const)
+  .filter(([, { role }]) => ['zeo-client', 'zeo-server', 'solr'].includes(role))
+
+t.ok(cases.length >= 16, 'the cases are there')
+t.jobs = 3
+
+async function render(
+  t: Test,
+  { role, node, relstorage_pack_layer }: Golden,
+  option: string,
+): Promise<Record<string, Rendered>> {
+  const place = new Sandbox(t)
+  place.write({ 'node.json': JSON.stringify(node) })
+  const before = place.snapshot()
+  const roles = relstorage_pack_layer ? `${role},relstorage-pack` : role
+  const { status, stdout, stderr } = await place.converge(['render', '--role', roles, option, 'node.json'])
+  t.equal(status, 0, stderr)
+  t.equal(stderr, '')
+  t.strictSame(place.snapshot(), before, 'nothing is touched')
+  return (JSON.parse(stdout) as { files: Record<string, Rendered> }).files
+}
+
+for (const [name, golden] of cases)
+  t.test(name, { buffered: true }, async (t) => {
+    const files = await render(t, golden, '--node-json')
+    const config = Object.entries(files).filter(([path]) => path.endsWith('/deploy.cfg'))
+    t.equal(config.length, 1)
+    const [, deployCfg] = config[0] ?? []
+    compareDeployCfg(t, parseIni(deployCfg?.content ?? ''), golden.expected.deploy_cfg)
+    t.match(deployCfg, { mode: '0600', owner: 'deploy', group: 'www-data' })
+    comparePrograms(t, files, golden)
+  })
+
+/** Exact in every section but [buildout], where options may be added. */
+function compareDeployCfg(t: Test, got: ReturnType<typeof parseIni>, wanted: Golden['expected']['deploy_cfg']): void {
+  const buildout = Object.fromEntries(
+    Object.entries(got.buildout ?? {}).filter(([option]) => option in (wanted.buildout ?? {})),
+  )
+  t.strictSame({ ...got, buildout }, wanted)
+}
+
+/** Every program there, no other, each with its command, its directory and the whole environment. */
+function comparePrograms(t: Test, files: Readonly<Record<string, Rendered>>, { role, node, expected }: Golden): void {
+  const attributes = node as Record<string, { app_name?: string } | undefined> & {
+    deploy?: Record<string, { deploy_to?: string }>
+  }
+  const key = { 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' }[role] ?? ''
+  const app =
+    attributes[key]?.app_name ?? (role === 'zeo-client' ? 'plone_instances' : role === 'solr' ? 'solr' : 'zeoserver')
+  const root = `${attributes.deploy?.[app]?.deploy_to ?? `/srv/www/${app}`}/current`
+  const got = Object.fromEntries(Object.values(files).flatMap(({ content }) => programsIn(content)))
+  const wanted = expected.init_commands.map(({ name, cmd, args }) => [
+    name === app ? app : `${app}-${name}`,
+    { command: `${root}/${cmd} ${args ?? ''}`.trim(), directory: root },
+  ])
+  t.match(got, Object.fromEntries(wanted))
+  t.strictSame(Object.keys(got).sort(), wanted.map(([name]) => name).sort(), 'and no other')
+  for (const { environment = '' } of Object.values(got))
+    for (const [name, value] of Object.entries(expected.environment))
+      t.ok(environment.includes(`${name}="${value.replaceAll('%', '%%')}"`), `${name} in ${environment}`)
+}
+
+function programsIn(text: string): [string, Record<string, string>][] {
+  const [, name] = /^\[(?:program|eventlistener):(.+)\]$/m.exec(text) ?? []
+  return name === undefined
+    ? []
+    : [
+        [
+          name,
+          Object.fromEntries(
+            [...text.matchAll(/^(\w+)\s*=\s*(.*)$/gm)].map(([, option = '', value = '']) => [option, value]),
+          ),
+        ],
+      ]
+}
+
+t.test('a plain custom JSON means the same', { buffered: true }, async (t) => {
+  for (const [name, golden] of cases.slice(0, 3))
+    t.strictSame(await render(t, golden, '--json'), await render(t, golden, '--node-json'), name)
+})
+
+t.test('one file, as text', { buffered: true }, async (t) => {
+  const place = new Sandbox(t)
+  const [, golden] = cases[0] ?? []
+  place.write({ 'node.json': JSON.stringify(golden?.node) })
+  const args = ['render', '--role', 'zeo-client', '--node-json', 'node.json']
+  const { files } = JSON.parse((await place.converge(args)).stdout) as { files: Record<string, Rendered> }
+  for (const [path, { content }] of Object.entries(files)) {
+    t.equal((await place.converge([...args, '--path', path])).stdout, content)
+    if (path.endsWith('/deploy.cfg')) t.equal((await place.converge([...args, '--path', 'deploy.cfg'])).stdout, content)
+  }
+})
+
+t.test('a role of one’s own, with what only a run can know', { buffered: true }, async (t) => {
+  const place = new Sandbox(t)
+  place.write({
+    'recipes/web.ts': `
+      import { file, git_release, role, template, under } from 'converge-engine'
+      export default role('web', {
+        deploy(r, node) {
+          const release = git_release(r, { into: '/srv/web/releases', shared: '/srv/web/shared', current: '/srv/web/current', repository: '/srv/web.git', revision: 'main' })
+          template(r, { path: under(release.path, 'page.html'), source: 'on {{host}}', variables: { host: node.facts.hostname } })
+          file(r, { path: '/etc/gone', absent: true })
+          file(r, { path: '/etc/never', content: '', onlyIf: false })
+          r.warn('mind the gap')
+        },
+      })`,
+  })
+  const { status, stdout, stderr } = await place.converge(
+    ['render', '--role', 'web', '--recipes', 'recipes', '--json', '-'],
+    { input: '{"nonsense": 1}' },
+  )
+  t.equal(status, 0, stderr)
+  t.strictSame(JSON.parse(stdout), { files: { '/srv/web/releases/<release>/page.html': { content: 'on localhost' } } })
+  t.match(stderr, /^warning: standard input:1:2: nonsense is no known attribute.*\nwarning: mind the gap\n$/)
+})
