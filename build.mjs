@@ -82,6 +82,8 @@ await build({
     lazyResources(),
     // Messages are English here; those of zod in sixty languages are a third of the bundle.
     replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
+    // Of yargs only its parser is used; the file that offers it brings half of the rest along.
+    replace('yargs', /^yargs\/helpers$/, "export { default as Parser } from 'yargs-parser'", root),
     // handlebars asks for it, and does without it where it is not installed.
     replace('source-map', /^source-map$/, '', root),
   ],

@@ -16,6 +16,8 @@ import type { Arguments } from './options.ts'
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts })
   const plan = compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text))
+  for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
+    process.stderr.write(`warning: ${secrets.mask(warning)}\n`)
   const files: Record<string, Omit<RenderedFile, 'path'>> = {}
   const byName = new Map(plan.resources.map((resource) => [resource.name, resource]))
   for (const resource of plan.resources) {

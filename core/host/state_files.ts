@@ -55,7 +55,7 @@ export class StateDirectory {
       return fs
         .readdirSync(`${this.path}/runs`)
         .flatMap((name) => (/^\d{6,}\.jsonl$/.test(name) ? [name.slice(0, -6)] : []))
-        .sort()
+        .sort((a, b) => Number(a) - Number(b))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
       throw error

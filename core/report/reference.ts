@@ -51,7 +51,10 @@ interface JsonSchema {
   readonly enum?: readonly unknown[]
   readonly const?: unknown
   readonly anyOf?: readonly JsonSchema[]
+  readonly oneOf?: readonly JsonSchema[]
+  readonly allOf?: readonly JsonSchema[]
   readonly additionalProperties?: JsonSchema | boolean
+  readonly $ref?: string
   readonly 'x-type'?: string
 }
 
@@ -69,7 +72,12 @@ function typeName(schema: JsonSchema): string {
   if (schema['x-type']) return schema['x-type']
   if (schema.const !== undefined) return JSON.stringify(schema.const)
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ')
-  if (schema.anyOf) return schema.anyOf.map(typeName).join(' | ')
+  const choices = schema.anyOf ?? schema.oneOf
+  if (choices) return choices.map(typeName).join(' | ')
+  // What narrows a type further says nothing of its name.
+  if (schema.allOf && !schema.type) return schema.allOf.map(typeName).find((name) => name !== 'any') ?? 'any'
+  // The one type that refers to itself.
+  if (schema.$ref) return 'JSON'
   if (schema.type === 'array') return schema.items ? `list of ${typeName(schema.items)}` : 'list'
   if (schema.type === 'object' && schema.properties)
     return `{ ${Object.entries(schema.properties)

@@ -1,0 +1,220 @@
+/** A run as a person reads it, word by word. */
+import t from 'tap'
+import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
+import type { Counts, ResourceReport, RunReport } from '../../../core/report/events.ts'
+import { describeError, duration, Terminal, type TerminalOptions } from '../../../core/report/terminal.ts'
+
+const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
+
+async function terminal(options: Partial<TerminalOptions> = {}) {
+  const written: string[] = []
+  const write = (text: string) => void written.push(text)
+  const all = { write, color: false, live: false, width: 80, quiet: false, verbose: false, ...options }
+  const shown = await new Terminal(all).prepare()
+  const text = () => written.splice(0).join('')
+  const run = { id: '1', mode: 'run' as const, roles: ['web'], events: ['deploy'], started: '', resources: 3 }
+  return {
+    shown,
+    text,
+    start: (mode: 'run' | 'plan' = 'run') => shown.start({ ...run, mode }),
+    resource: (report: Partial<ResourceReport>) => {
+      shown.resource({
+        name: 'file /a',
+        type: 'file',
+        key: '/a',
+        role: 'web',
+        event: 'deploy',
+        outcome: 'changed',
+        durationMs: 1,
+        ...report,
+      })
+      return text()
+    },
+    end: (outcome: RunReport['outcome'], counts: Partial<Counts>, durationMs = 1840) => {
+      shown.end({ ...run, outcome, counts: { ...none, ...counts }, durationMs, resources: [], warnings: [] })
+      return text()
+    },
+  }
+}
+
+t.test('the last line', async (t) => {
+  const { end } = await terminal()
+  t.equal(end('unchanged', { unchanged: 341 }), 'nothing to do: 341 unchanged in 1.8 s\n')
+  t.equal(end('changed', { changed: 12, unchanged: 341 }), '12 changed, 341 unchanged in 1.8 s\n')
+  t.equal(
+    end('planned', { planned: 3, unknown: 1, skipped: 2 }),
+    '3 would change, 1 known only in the run, 2 skipped in 1.8 s\n',
+  )
+  t.equal(end('failed', { changed: 1, failed: 1, notReached: 7 }), '1 changed, 1 failed, 7 not reached in 1.8 s\n')
+  t.equal(
+    end('interrupted', { changed: 1, notReached: 7 }),
+    'interrupted: 1 changed, 7 not reached in 1.8 s; run it again to finish\n',
+  )
+  t.equal(
+    end('unchanged', { unchanged: 3, failed: 1 }),
+    '1 failed, 3 unchanged in 1.8 s\n',
+    'an ignored failure is not nothing',
+  )
+})
+
+t.test('times', (t) => {
+  const times = [0, 12, 999, 1000, 9999, 10_000, 119_400, 120_000, 150_000, 3_599_900]
+  t.strictSame(times.map(duration), [
+    '0.00 s',
+    '0.01 s',
+    '1.00 s',
+    '1.0 s',
+    '10.0 s',
+    '10 s',
+    '119 s',
+    '2 min 0 s',
+    '2 min 30 s',
+    '60 min 0 s',
+  ])
+  t.end()
+})
+
+t.test('changes in a few words', async (t) => {
+  const { resource } = await terminal()
+  const kind = (value: string) => [{ op: 'replace' as const, path: '/kind', value }]
+  t.equal(resource({ patch: kind('file') }), '  + file /a\n')
+  t.equal(resource({ patch: kind('absent') }), '  - file /a removed\n')
+  t.equal(
+    resource({
+      patch: [
+        { op: 'replace', path: '/mode', value: '0600' },
+        { op: 'remove', path: '/owner' },
+        { op: 'replace', path: '/cause', value: 'x' },
+      ],
+    }),
+    '  ~ file /a mode 0600, owner removed\n',
+  )
+  t.equal(
+    resource({ patch: [{ op: 'replace', path: '/mode', value: '0600' }], durationMs: 4200 }),
+    '  ~ file /a mode 0600 4.2 s\n',
+  )
+  t.equal(
+    resource({ outcome: 'unknown', reason: '(known after git_release /r)' }),
+    '  ? file /a (known after git_release /r)\n',
+  )
+  t.equal(resource({ outcome: 'unchanged' }) + resource({ outcome: 'skipped', reason: 'not if x' }), '')
+})
+
+t.test('a change of text as a diff', async (t) => {
+  const { resource } = await terminal()
+  const patch = [{ op: 'replace' as const, path: '/content', value: '…' }]
+  const lines = (change: (n: number) => string) => Array.from({ length: 9 }, (_, n) => `${change(n)}\n`).join('')
+  const texts = { before: lines(String), after: lines((n) => (n === 4 ? 'four' : `${n}`)) }
+  t.equal(
+    resource({ patch, texts }),
+    '  ~ file /a\n       2\n       3\n      -4\n      +four\n       5\n       6\n'.replace(
+      '  ~ file /a\n',
+      '  ~ file /a\n',
+    ),
+  )
+  const evil = resource({ patch, texts: { before: 'x\n', after: '\x1b]0;title\x07\x1b[31mred\x1b[0m\ttab\r\n' } })
+  t.equal(evil, '  ~ file /a\n      -x\n      +\\x1b]0;title\\x07red\ttab\\x0d\n')
+})
+
+t.test('a failure with its place, the end of its output, and a hint', async (t) => {
+  const { resource } = await terminal({ quiet: true })
+  const failure = {
+    code: 'COMMAND_FAILED',
+    message: 'make exited with status 2',
+    source: { file: '/r.ts', line: 3, column: 5 },
+    output: 'one\r\ntwo\x1b[1m bold',
+    hint: 'look at it',
+  }
+  t.equal(
+    resource({ outcome: 'failed', failure }),
+    '  ! file /a failed\n    make exited with status 2 (/r.ts:3:5)\n    | one\n    | two bold\n    hint: look at it\n',
+  )
+  t.match(resource({ outcome: 'failed', failure, ignored: true }), /^ {2}! file \/a failed \(ignored\)\n/)
+})
+
+t.test('the name of a script is one line, and not a long one', async (t) => {
+  const { resource } = await terminal()
+  const name = `execute set -e\n  first\r\n  second ${'x'.repeat(200)}`
+  const [line = '', ...more] = resource({ name, patch: [{ op: 'replace', path: '/runs', value: 1 }] }).split('\n')
+  t.strictSame(more, [''])
+  t.match(line, /^ {2}~ execute set -e first second x+… /)
+  t.ok(line.length < 170)
+})
+
+t.test('quiet and verbose', async (t) => {
+  const quiet = await terminal({ quiet: true })
+  quiet.start()
+  t.equal(
+    quiet.resource({ patch: [] }) +
+      quiet.end('changed', { changed: 1 }) +
+      quiet.end('unchanged', {}) +
+      quiet.end('planned', { planned: 1 }),
+    '',
+  )
+  quiet.shown.warn('careful')
+  t.equal(quiet.text(), '  warning: careful\n')
+  t.match(quiet.end('failed', { failed: 1 }), /^1 failed in/)
+  t.match(quiet.end('interrupted', {}), /^interrupted/)
+
+  const verbose = await terminal({ verbose: true })
+  verbose.start()
+  t.equal(verbose.text(), 'web: deploy, 3 resources\n')
+  t.equal(verbose.resource({ outcome: 'unchanged' }), '  . file /a\n')
+  t.equal(
+    verbose.resource({ outcome: 'skipped', reason: 'only if it is there' }),
+    '  - file /a (skipped: only if it is there)\n',
+  )
+  verbose.shown.applying('file /a')
+  verbose.shown.progress('file /a', 'half way')
+  t.equal(verbose.text(), '    file /a: half way\n')
+})
+
+t.test('what is under way, on a terminal', async (t) => {
+  const { shown, text, start, resource, end } = await terminal({ live: true, width: 40 })
+  start()
+  shown.applying('execute build')
+  shown.progress('execute build', '\x1b[32mGot\x1b[0m Zope 5.8 and a lot of words after it ')
+  t.equal(text(), '', 'what is done soon is not shown')
+  await new Promise((resolve) => setTimeout(resolve, 650))
+  const spun = text().split('\r\x1b[K').slice(1)
+  t.ok(spun.length >= 2, 'it turns')
+  for (const line of spun) {
+    t.match(line, /^ {2}\S execute build 0\.\d\d s Got Zope 5\.8$|^ {2}\S execute build 0\.\d\d s Got Zope/)
+    t.ok(line.length < 40, 'it fits')
+  }
+  t.match(
+    resource({ name: 'execute build', patch: [{ op: 'replace', path: '/runs', value: 1 }] }),
+    /^\r\x1b\[K {2}~ execute build/,
+  )
+  end('changed', { changed: 1 })
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  t.equal(text(), '', 'and stops turning')
+
+  const plan = await terminal({ live: true })
+  plan.start('plan')
+  plan.shown.applying('execute build')
+  await new Promise((resolve) => setTimeout(resolve, 450))
+  t.equal(plan.text(), '', 'in a plan nothing is under way')
+})
+
+t.test('colours', async (t) => {
+  const { resource, end } = await terminal({ color: true })
+  t.equal(resource({ patch: [{ op: 'replace', path: '/kind', value: 'file' }] }), '  \x1b[32m+\x1b[39m file /a\n')
+  t.match(end('failed', { failed: 1 }), /^\x1b\[31m1 failed/)
+  t.match(end('interrupted', {}), /^\x1b\[33minterrupted/)
+})
+
+t.test('errors outside a run, all of them', (t) => {
+  const one = new ConvergeError('a comma is missing', {
+    code: 'X',
+    source: { file: 'a.json', line: 2, column: 7 },
+    hint: 'write one',
+  })
+  const other = new ConvergeError('odd \x1b[31msigns\x07', { code: 'Y', output: 'line' })
+  t.equal(
+    describeError(new InvalidInput([one, other]), false),
+    'error: a.json:2:7: a comma is missing\n  hint: write one\nerror: odd signs\\x07\n  | line',
+  )
+  t.match(describeError(one, true), /^\x1b\[31merror:\x1b\[39m a\.json/)
+  t.end()
+})
