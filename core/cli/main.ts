@@ -57,8 +57,8 @@ async function dispatch<N>(
     case 'releases':
     case 'status':
     case 'doctor': {
-      const look = await import('./look.ts')
-      return look[spec.kind](args, catalogue, secrets)
+      const { doctor, releases, status } = await import('./look.ts')
+      return { doctor, releases, status }[spec.kind](args, catalogue, secrets)
     }
     case 'attributes':
       return (await import('./attributes.ts')).attributes(args, catalogue, secrets)
