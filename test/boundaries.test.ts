@@ -37,7 +37,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/compile': ['core/model', 'core/host/types.ts'],
   'core/report': ['core/model'],
   'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],
-  'core/load': ['core/model', 'core/compile', 'core/report'],
+  'core/load': ['core/model', 'core/host/directories.ts', 'core/compile', 'core/report'],
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node'],
   resources: ['core/model', 'core/host/types.ts', 'core/host/accounts.ts'],

@@ -10,7 +10,6 @@ import {
   closeSync,
   constants,
   linkSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -21,6 +20,7 @@ import {
 import { hostname, userInfo } from 'node:os'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
+import { makeDirectories } from './directories.ts'
 
 export interface Holder {
   readonly pid: number
@@ -52,7 +52,7 @@ export function lockHolder(path: string): Holder | null {
 
 export function tryLock(path: string, command: string): LockAttempt {
   const directory = `${path}.d`
-  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  makeDirectories(directory, 0o755)
   for (;;) {
     const top = highest(directory)
     const holder = top === 0 ? null : readHolder(`${directory}/${top}`)

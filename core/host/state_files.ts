@@ -2,14 +2,12 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { makeDirectories } from './directories.ts'
 
 /** Makes the state directory, and those named in it, for this account only; what is missing above is for all to read. */
 export function makePrivate(path: string, ...names: readonly string[]): void {
-  const parent = dirname(path)
-  if (fs.statSync(parent, { throwIfNoEntry: false }) === undefined)
-    fs.mkdirSync(parent, { recursive: true, mode: 0o755 })
-  for (const directory of [path, ...names.map((name) => `${path}/${name}`)])
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(dirname(path), 0o755)
+  for (const directory of [path, ...names.map((name) => `${path}/${name}`)]) makeDirectories(directory, 0o700)
 }
 
 export class StateDirectory {

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url'
 import vm from 'node:vm'
 import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
 import { recipeFault } from '../compile/source.ts'
+import { makeDirectories } from '../host/directories.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 
 export interface BundleOptions {
@@ -154,7 +155,7 @@ const ownUrl: Plugin = {
 /** @returns false where the cache cannot be written; a run does without */
 function store(base: string, built: Built): boolean {
   try {
-    fs.mkdirSync(dirname(base), { recursive: true, mode: 0o700 })
+    makeDirectories(dirname(base), 0o700)
     fs.chmodSync(dirname(base), 0o700)
     write(base, built)
     return true

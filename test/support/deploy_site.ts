@@ -134,8 +134,7 @@ export class DeploySite {
   static async make(t: Test): Promise<DeploySite> {
     const root = scratch(t)
     const site = new DeploySite(root, temporaryAccount(t), await freePort())
-    // A copy, since somebody may build the program anew while the tests run.
-    fs.cpSync(join(project, dirname(programPath)), dirname(site.program), { recursive: true })
+    copyProgram(root)
     fs.cpSync(join(project, 'fixtures', 'example-buildout'), site.repository, { recursive: true })
     fs.writeFileSync(`${root}/signaller.cjs`, signaller)
     for (const directory of [site.home, site.repository]) {
@@ -144,7 +143,8 @@ export class DeploySite {
     }
     // Who may write into the root makes the prefix in it.
     fs.chownSync(root, site.account.uid, site.account.gid)
-    t.teardown(() => site.end())
+    const jobs = site.crontab()
+    t.teardown(() => site.end(jobs))
     site.git('init', '-q', '-b', 'main')
     site.git('add', '.')
     site.git('commit', '-q', '-m', 'version 1')
@@ -292,9 +292,13 @@ export class DeploySite {
     }
   }
 
-  /** The account's table of jobs; empty where it has none. */
+  /** The account's table of jobs; empty where it has none, or there is no cron. */
   crontab(): string {
-    return spawnSync('crontab', ['-l'], { ...this.identity(), encoding: 'utf8' }).stdout
+    return spawnSync('crontab', ['-l'], { ...this.identity(), encoding: 'utf8' }).stdout ?? ''
+  }
+
+  setCrontab(text: string): void {
+    execFileSync('crontab', [text === '' ? '-r' : '-'], { ...this.identity(), input: text })
   }
 
   /** Pids of what runs for the site, or of those with the text in their command. */
@@ -341,11 +345,18 @@ export class DeploySite {
     return { cwd: this.root, env, ...(process.getuid?.() === 0 ? { uid, gid } : {}) }
   }
 
-  private async end(): Promise<void> {
+  private async end(jobs: string): Promise<void> {
+    if (this.crontab() !== jobs) this.setCrontab(jobs)
     if (this.daemon?.exitCode === null) await this.serveGit(false)
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
     await until(() => this.processes().length === 0, 'nothing of the site runs any more')
   }
+}
+
+/** Copies the program, since somebody may build it anew while a test runs; gives the path of what is run. */
+export function copyProgram(into: string): string {
+  fs.cpSync(join(project, dirname(programPath)), join(into, dirname(programPath)), { recursive: true })
+  return join(into, programPath)
 }
 
 interface Account {
@@ -360,10 +371,7 @@ function temporaryAccount(t: Test): Account {
   const name = isRoot ? `cvtest-${process.pid}` : id('-un', `${process.getuid?.()}`)
   if (isRoot) {
     execFileSync('useradd', ['--no-create-home', '--shell', '/bin/sh', name])
-    t.teardown(() => {
-      spawnSync('crontab', ['-r', '-u', name], { stdio: 'ignore' })
-      execFileSync('userdel', [name])
-    })
+    t.teardown(() => void execFileSync('userdel', [name]))
   }
   return { name, uid: Number(id('-u', name)), gid: Number(id('-g', name)) }
 }

@@ -37,6 +37,7 @@ const probes = {
   },
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
+  proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
   python3: program('python3'),
   bash: program('bash'),
   'python3 venv': () =>

@@ -171,13 +171,17 @@ export async function manyFiles(t: Test, site: DeploySite): Promise<void> {
   t.equal(fs.statSync(`${there}/script`).mode & 0o777, 0o755)
   t.equal(fs.readlinkSync(`${there}/link`), 'odd/a name with spaces')
   t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
+  // With the next commit they are gone.
   fs.rmSync(many, { recursive: true })
-  site.commit()
-  await site.done(t, ['deploy'], client)
-  // One that fits no longer is removed, whatever its files are called.
-  const json = { deploy: { plone_instances: { keep_releases: 2 } } }
-  site.commit()
-  await site.done(t, ['deploy'], { ...client, json })
-  t.notOk(fs.existsSync(there))
-  t.equal((await site.releases()).length, 2)
+}
+
+export async function cleanedUp(t: Test, site: DeploySite): Promise<void> {
+  const releases = `${site.directory()}/releases`
+  const ids = (await site.releases()).map(({ id }) => id)
+  t.strictSame(fs.readdirSync(releases).sort(), ids, 'there is nothing but releases')
+  t.equal(ids.length, 5)
+  t.notOk(
+    ids.some((id) => fs.existsSync(`${releases}/${id}/many`)),
+    'whatever the files of the older ones are called',
+  )
 }

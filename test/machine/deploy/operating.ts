@@ -7,6 +7,8 @@ import { needs } from '../../support/machine.ts'
 import { isTaken, until } from '../../support/waiting.ts'
 import { client, pids, shows } from './steps.ts'
 
+/** What somebody else has in the table of jobs. */
+const mine = '5 4 * * * true\n'
 const all = ['zeoserver', 'plone_instances-client1', 'plone_instances-client2']
 
 export async function jobs(t: Test, site: DeploySite): Promise<void> {
@@ -21,6 +23,7 @@ export async function jobs(t: Test, site: DeploySite): Promise<void> {
   if (!needs(t, ['crontab'])) return
   const table = site.crontab()
   t.match(table, new RegExp(`^0 1 \\* \\* 7 ${current}/bin/zeopack >> .*/shared/var/log/pack.log`, 'm'))
+  site.setCrontab(`${table}${mine}`)
   t.match(table, new RegExp(`^0 21 \\* \\* \\* ${current}/bin/backup >> `, 'm'))
 }
 
@@ -60,7 +63,10 @@ export async function purge(t: Test, site: DeploySite): Promise<void> {
   t.strictSame(readdirSync(`${site.prefix}/srv/www`), [])
   t.ok(existsSync(`${site.prefix}/shared/zodb/filestorage/Data.fs`), 'a database that is elsewhere is left alone')
   t.strictSame(readdirSync(`${site.prefix}/etc/supervisor/conf.d`), [])
-  if (needs(t, ['crontab'])) t.notMatch(site.crontab(), /converge/)
+  if (needs(t, ['crontab'])) {
+    t.notMatch(site.crontab(), /converge/)
+    t.ok(site.crontab().endsWith(mine), 'the jobs of others stay')
+  }
   site.as(
     `${site.prefix}/opt/supervisor/bin/supervisorctl`,
     '-c',

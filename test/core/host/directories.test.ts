@@ -1,0 +1,30 @@
+/** Directories with all that is missing above them, and what ends where they cannot be made. */
+import * as fs from 'node:fs'
+import t from 'tap'
+import { makeDirectories } from '../../../core/host/directories.ts'
+import { needs, scratch } from '../../support/machine.ts'
+
+t.test('what is missing is made, what is there is left', async (t) => {
+  const at = scratch(t)
+  makeDirectories(`${at}/a/b/c`, 0o750)
+  t.equal(fs.statSync(`${at}/a/b`).mode & 0o777, 0o750)
+  makeDirectories(`${at}/a/b`, 0o700)
+  t.equal(fs.statSync(`${at}/a/b`).mode & 0o777, 0o750)
+  fs.symlinkSync(`${at}/a`, `${at}/link`)
+  makeDirectories(`${at}/link/d`, 0o700)
+  t.ok(fs.existsSync(`${at}/a/d`))
+})
+
+t.test('where it cannot be made', async (t) => {
+  const at = scratch(t)
+  fs.writeFileSync(`${at}/file`, '')
+  fs.symlinkSync(`${at}/nowhere`, `${at}/dangling`)
+  t.throws(() => makeDirectories(`${at}/file`, 0o700), { code: 'EEXIST' })
+  t.throws(() => makeDirectories(`${at}/file/below`, 0o700), { code: 'ENOTDIR' })
+  t.throws(() => makeDirectories(`${at}/dangling/below`, 0o700), { code: 'ENOENT' })
+})
+
+t.test('where a file system refuses any new name', async (t) => {
+  if (!needs(t, ['proc'])) return
+  t.throws(() => makeDirectories('/proc/nowhere/below', 0o700), { code: 'ENOENT' })
+})
