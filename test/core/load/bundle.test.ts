@@ -86,7 +86,7 @@ t.test('packages beside the recipe', async (t) => {
 })
 
 const two = {
-  'recipe.ts': "import { word } from './word.ts'\nimport text from './text.hbs'\nexport default `${word} ${text}`",
+  'recipe.ts': "import { word } from './word.ts'\nimport text from './text.hbs'\nexport default [word, text].join(' ')",
   'word.ts': "export { word } from './deep/word.ts'",
   'deep/word.ts': "export const word = 'one'",
   'text.hbs': 'text',
