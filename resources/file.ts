@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
-import { defineResource } from '../core/model/resource.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import {
   applyOwnership,
@@ -12,6 +12,7 @@ import {
   readOwnership,
   wantedOwnership,
 } from './ownership.ts'
+import { type Verify, verifyContent, verifyProp } from './verify.ts'
 
 export const fileState = z.strictObject({
   kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
@@ -49,12 +50,36 @@ export function applyFileState(host: Host, props: Target, content: string, now: 
   else host.writeFile(props.path, content, props)
 }
 
+/** What files take beside their content, and check it with. */
+export const verifyFile = verifyProp
+  .optional()
+  .describe('A program that checks new content before it replaces the one in use; a failing check leaves that')
+
+interface Verified extends Target {
+  readonly verify?: Verify | undefined
+}
+
+/** Checks new content first, where there is a check; at once where there is none. */
+export function applyVerified(
+  host: Host,
+  props: Verified,
+  content: string,
+  now: FileState,
+  context: Context,
+): Promise<void> | void {
+  const { path, verify } = props
+  if (verify === undefined || (now.kind === 'file' && now.content === content))
+    return applyFileState(host, props, content, now)
+  return verifyContent(host, { path, verify }, content, context).then(() => applyFileState(host, props, content, now))
+}
+
 const props = z
   .strictObject({
     path: absolutePath.describe('Where the file is; its directory has to be there'),
     content: z.string().optional().describe('Its whole content, as UTF-8; needed unless absent'),
     absent: z.boolean().optional().describe('Keep the file away instead; default false'),
     ...ownershipProps,
+    verify: verifyFile,
   })
   .refine((props) => props.absent === true || props.content !== undefined, {
     error: 'content is needed unless absent is true',
@@ -70,6 +95,11 @@ export const file = defineResource(
       { path: '/etc/motd', content: 'Managed by converge.\n' },
       { path: '/srv/site/shared/secret', content: 's3cret', mode: '0600', owner: 'deploy', group: 'www-data' },
       { path: '/etc/nginx/sites-enabled/default', absent: true },
+      {
+        path: '/etc/nginx/sites-available/site',
+        content: 'server { listen 80; }\n',
+        verify: { command: ['nginx', '-t', '-c', '%{path}'], inside: 'events {}\nhttp { include %{path}; }\n' },
+      },
     ],
     key: (props) => props.path,
     props,
@@ -82,7 +112,11 @@ export const file = defineResource(
       if (now.kind === 'directory') wantedFileState(props, '', now)
       return { kind: 'absent', ...nothing }
     },
-    apply(host, props, { now }) {
+    apply(host, props, { now }, context) {
+      if (props.absent === true) host.remove(props.path)
+      else return applyVerified(host, props, props.content ?? '', now, context)
+    },
+    predict(host, props, { now }) {
       if (props.absent === true) host.remove(props.path)
       else applyFileState(host, props, props.content ?? '', now)
     },

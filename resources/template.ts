@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
-import { applyFileState, fileState, readFileState, wantedFileState } from './file.ts'
+import { applyFileState, applyVerified, fileState, readFileState, verifyFile, wantedFileState } from './file.ts'
 import { ownershipProps } from './ownership.ts'
 import { prepareTemplates, renderTemplate } from './templates.ts'
 
@@ -27,6 +27,7 @@ export const template = defineResource(
       name: z.string().optional().describe('What errors call the template; default: the path of the file'),
       variables: z.record(z.string(), z.unknown()).describe('What the template may speak of'),
       ...ownershipProps,
+      verify: verifyFile,
     }),
     state: fileState,
   },
@@ -34,7 +35,8 @@ export const template = defineResource(
     prepare: prepareTemplates,
     read: readFileState,
     desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
-    apply: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
+    apply: (host, props, { now, desired }, context) => applyVerified(host, props, desired.content ?? '', now, context),
+    predict: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
     paths: (props) => [props.path],
     files: (props) => [
       { path: props.path, content: renderTemplate(props), mode: props.mode, owner: props.owner, group: props.group },

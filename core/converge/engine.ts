@@ -355,6 +355,7 @@ class Run {
     return {
       cause,
       causes: (options.when ?? []).map(({ resource: { type, key } }) => `${type} ${key}`),
+      sensitive: options.sensitive ?? false,
       name,
       progress: (line) => {
         const masked = this.shown(line)

@@ -1,0 +1,84 @@
+/** Has a program check the new content of a file before it takes the place of the one in use. */
+import * as z from 'zod'
+import type { Host } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import type { Context } from '../core/model/resource.ts'
+import { minutes } from '../core/model/units.ts'
+
+/** What stands for the file that is checked. */
+const mark = '%{path}'
+const limit = minutes(1)
+const mostLines = 25
+
+export const verifyProp = z.strictObject({
+  command: z
+    .array(z.string())
+    .min(1)
+    .refine(([, ...words]) => words.some((word) => word.includes(mark)), {
+      error: `one of its arguments has to say ${mark}, which stands for the file to check`,
+    })
+    .describe(
+      `Program and arguments; ${mark} in an argument stands for a private file with the new content, beside the one in use. It runs as the account of the run, for at most a minute`,
+    ),
+  inside: z
+    .string()
+    .refine((text) => text.includes(mark), { error: `it has to say ${mark}, where the new content belongs` })
+    .optional()
+    .describe(
+      `A configuration for content that is only valid as a part of one: it is written to a file of its own, which is then what ${mark} in the command stands for, and ${mark} in it stands for the new content`,
+    ),
+})
+
+/** How the new content of a file is checked: `{ command, inside? }`. */
+export type Verify = z.output<typeof verifyProp>
+
+interface Checked {
+  readonly path: string
+  readonly verify: Verify
+}
+
+/**
+ * Runs the check on `content`; what is at the path is not touched.
+ * @throws CHECK_FAILED with what the program says; NO_PROGRAM where it is not there
+ */
+export async function verifyContent(
+  host: Host,
+  { path, verify }: Checked,
+  content: string,
+  context: Context,
+): Promise<void> {
+  const [program = ''] = verify.command
+  if (host.which(program) === null)
+    throw new ConvergeError(`${path} cannot be checked: there is no program ${program} on this host`, {
+      code: 'NO_PROGRAM',
+      hint: `install the package it comes with (apt-get install ${program.replace(/^.*\//, '')}, or a package() before this)`,
+    })
+  // Their names begin with a dot, and end in no suffix: what reads a whole directory of configurations leaves them out.
+  const [slash, ending] = [path.lastIndexOf('/'), 'converge-check']
+  const beside = `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 201)}`
+  const [own, around] = [`${beside}.${ending}`, `${beside}.around.${ending}`]
+  const [checked, files] = verify.inside === undefined ? [own, [own]] : [around, [around, own]]
+  const tidy = () => {
+    for (const file of files) host.remove(file)
+  }
+  // What lies there has an owner already, and would keep it.
+  tidy()
+  try {
+    host.writeFile(own, content, { mode: '0600' })
+    if (verify.inside !== undefined) host.writeFile(around, verify.inside.replaceAll(mark, own), { mode: '0600' })
+    const command = verify.command.map((word) => word.replaceAll(mark, checked))
+    const { status, stdout, stderr } = await host.query(command, { accept: 'any', timeout: limit })
+    if (status === 0) return
+    const said = [stdout, stderr].map((text) => text.trimEnd()).filter((text) => text !== '')
+    const output = said.join('\n').replaceAll(around, `(around ${path})`).replaceAll(own, path)
+    throw new ConvergeError(`${program} does not take the new content of ${path}: exit status ${status}`, {
+      code: 'CHECK_FAILED',
+      output: context.sensitive
+        ? '(what it says is not shown: the content is sensitive)'
+        : output.split('\n').slice(-mostLines).join('\n'),
+      hint: `the file in use is left as it is; its lines are those of the new content: look at it with converge render, and mend what it is made from`,
+    })
+  } finally {
+    tidy()
+  }
+}
