@@ -4,9 +4,20 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
-import { parseAccounts, parseGroups } from './accounts.ts'
+import { remember } from './answers.ts'
+import { LocalAccounts } from './local_accounts.ts'
+import {
+  alive,
+  describe,
+  orUndefined,
+  quietly,
+  refuseHardLink,
+  renamed,
+  temporaryStem,
+  unlessGone,
+} from './local_files.ts'
 import { acquireLock } from './lock.ts'
-import { pin, type Rights, rootsOwn, Spot, unsafe } from './place.ts'
+import { pin, rootsOwn, Spot, unsafe } from './place.ts'
 import { type Identity, runCommand, securePath } from './process.ts'
 import { fetchInto, listening, request } from './request.ts'
 import { makePrivate } from './state_files.ts'
@@ -23,18 +34,12 @@ import type {
   WriteOptions,
 } from './types.ts'
 
-const absent = new Set(['ENOENT', 'ENOTDIR'])
-// Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
-const orUndefined = { throwIfNoEntry: false } as const
-/** For an account that passwd does not know. */
-const nogroup = 65_534
 const asText = { encoding: 'utf8', flag: 'r' } as const
 
 export class LocalHost implements Host {
   readonly self: Account
   readonly isRoot: boolean
-  private accounts: Map<string | number, Account> | undefined
-  private groups: Map<string | number, Group> | undefined
+  private readonly accounts = new LocalAccounts()
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private temporary = 0
@@ -87,19 +92,19 @@ export class LocalHost implements Host {
   }
 
   account(name: string): Account | null {
-    return this.allAccounts().get(name) ?? null
+    return this.accounts.account(name)
   }
 
   accountById(uid: number): Account | null {
-    return this.allAccounts().get(uid) ?? null
+    return this.accounts.account(uid)
   }
 
   groupNamed(name: string): Group | null {
-    return this.allGroups().get(name) ?? null
+    return this.accounts.group(name)
   }
 
   groupById(gid: number): Group | null {
-    return this.allGroups().get(gid) ?? null
+    return this.accounts.group(gid)
   }
 
   which(program: string): string | null {
@@ -158,7 +163,7 @@ export class LocalHost implements Host {
           const before = found?.kind === 'file' ? found : null
           // Where others can put a file first, that file says no more than who may read and write the new one.
           const kept = Number.parseInt(before?.mode ?? '0644', 8) & (spot.pinned === null ? 0o7777 : 0o777)
-          const [uid, gid] = this.ids(options.owner, options.group)
+          const [uid, gid] = this.accounts.ids(options.owner, options.group)
           if (before) this.keepOwner(file, before, uid, gid)
           if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
           // After chown, which takes away setuid and setgid.
@@ -187,7 +192,7 @@ export class LocalHost implements Host {
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
     this.changing()
-    const [uid, gid] = this.ids(options.owner, options.group)
+    const [uid, gid] = this.accounts.ids(options.owner, options.group)
     const mode = Number.parseInt(options.mode ?? '0755', 8)
     this.at(path, (spot) => {
       // What is there already is mkdir's to refuse.
@@ -207,7 +212,7 @@ export class LocalHost implements Host {
   /** The owner of the directory makes it: what he puts in its place meanwhile is his own as well, or refused. */
   private makeAmongOthers(spot: Spot, temporary: string, mode: number, uid: number, gid: number): void {
     const parent = spot.pinned?.stat
-    const maker = spot.rights ?? (parent === undefined || parent.uid === 0 ? null : this.rightsOf(parent.uid))
+    const maker = spot.rights ?? (parent === undefined || parent.uid === 0 ? null : this.accounts.rightsOf(parent.uid))
     spot.act(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
     const made = fs.openSync(temporary, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW)
     try {
@@ -224,7 +229,7 @@ export class LocalHost implements Host {
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
     this.changing()
-    const [uid, gid] = this.ids(options.owner, options.group)
+    const [uid, gid] = this.accounts.ids(options.owner, options.group)
     this.at(path, (spot) =>
       this.beside(spot, (temporary) => {
         spot.act(() => fs.symlinkSync(target, temporary))
@@ -292,7 +297,7 @@ export class LocalHost implements Host {
         if (stat.isSymbolicLink()) throw unsafe(path, 'it is a link')
         // What others may have brought there by a hard link is theirs to change, or nobody's.
         if (stat.uid === 0 && spot.rights === null) refuseHardLink(path, stat)
-        const owner = stat.uid === 0 ? null : this.rightsOf(stat.uid, stat.gid)
+        const owner = stat.uid === 0 ? null : this.accounts.rightsOf(stat.uid, stat.gid)
         spot.act(() => fs.chmodSync(at, bits), spot.rights ?? owner)
       })
     })
@@ -300,7 +305,7 @@ export class LocalHost implements Host {
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
     this.changing()
-    const [uid, gid] = this.ids(owner, group)
+    const [uid, gid] = this.accounts.ids(owner, group)
     this.at(path, (spot) => {
       if (spot.pinned === null) {
         const mode = fs.lstatSync(path).mode
@@ -325,7 +330,7 @@ export class LocalHost implements Host {
     } finally {
       this.changing()
       // It may have made an account.
-      this.lastRefresh = 0
+      this.accounts.mayHaveChanged()
     }
   }
 
@@ -371,7 +376,7 @@ export class LocalHost implements Host {
       const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
       try {
         await fetchInto(url, file, options)
-        const [uid, gid] = this.ids(options.owner, options.group)
+        const [uid, gid] = this.accounts.ids(options.owner, options.group)
         if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
         fs.fchmodSync(file, Number.parseInt(options.mode ?? '0644', 8))
       } finally {
@@ -442,16 +447,7 @@ export class LocalHost implements Host {
       this.trusted = rootsOwn(directory) ? { directory, since: now } : null
     if (this.trusted !== null) return new Spot(path)
     const pinned = pin(directory)
-    return new Spot(path, pinned, pinned.by === null ? null : this.rightsOf(pinned.by))
-  }
-
-  /** @param gid the group it acts as; default: its own */
-  private rightsOf(uid: number, gid?: number): Rights {
-    const account = this.accountById(uid)
-    const own = account?.gid ?? gid ?? nogroup
-    const others = account === null ? [] : [...new Set(this.allGroups().values())]
-    const groups = others.filter(({ members }) => members.includes(account?.name ?? '')).map((group) => group.gid)
-    return { uid, gid: gid ?? own, groups: [...new Set([own, ...groups])] }
+    return new Spot(path, pinned, pinned.by === null ? null : this.accounts.rightsOf(pinned.by))
   }
 
   private recordPath(key: string): string {
@@ -517,24 +513,8 @@ export class LocalHost implements Host {
         code: 'NEEDS_ROOT',
         hint: `run converge as root, or as ${account.name} with --prefix DIR`,
       })
-    const [, gid] = this.ids(undefined, group)
+    const [, gid] = this.accounts.ids(undefined, group)
     return { account, uid: account.uid, gid: gid === -1 ? account.gid : gid }
-  }
-
-  private ids(owner: string | undefined, group: string | undefined): [number, number] {
-    const uid = owner === undefined ? -1 : this.account(owner)?.uid
-    const gid = group === undefined ? -1 : this.groupNamed(group)?.gid
-    if (uid === undefined)
-      throw new ConvergeError(`there is no account ${owner} on this host`, {
-        code: 'NO_ACCOUNT',
-        hint: 'declare it with user() before',
-      })
-    if (gid === undefined)
-      throw new ConvergeError(`there is no group ${group} on this host`, {
-        code: 'NO_GROUP',
-        hint: 'declare it with group() before',
-      })
-    return [uid, gid]
   }
 
   private executable(path: string): boolean {
@@ -545,113 +525,4 @@ export class LocalHost implements Host {
       return false
     }
   }
-
-  private passwdStamp = ''
-
-  private refreshAccounts(): void {
-    const stat = (path: string) => quietly(() => fs.statSync(path, orUndefined))
-    const [passwd, group] = [stat('/etc/passwd'), stat('/etc/group')]
-    const stamp = `${passwd?.ino} ${passwd?.mtimeMs} ${passwd?.size} ${group?.ino} ${group?.mtimeMs} ${group?.size}`
-    if (stamp === this.passwdStamp) return
-    this.passwdStamp = stamp
-    this.accounts = new Map()
-    this.groups = new Map()
-    for (const account of parseAccounts(this.readText('/etc/passwd') ?? '').reverse())
-      this.accounts.set(account.name, account).set(account.uid, account)
-    for (const entry of parseGroups(this.readText('/etc/group') ?? '').reverse())
-      this.groups.set(entry.name, entry).set(entry.gid, entry)
-  }
-
-  private lastRefresh = 0
-
-  private allAccounts(): Map<string | number, Account> {
-    this.refreshSometimes()
-    return this.accounts ?? new Map()
-  }
-
-  private allGroups(): Map<string | number, Group> {
-    this.refreshSometimes()
-    return this.groups ?? new Map()
-  }
-
-  /** Two stat calls for each name would double the cost of a file; between changes of this run 50 ms old is fresh. */
-  private refreshSometimes(): void {
-    const now = performance.now()
-    if (this.accounts !== undefined && now - this.lastRefresh < 50) return
-    this.lastRefresh = now
-    this.refreshAccounts()
-  }
-}
-
-function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
-  const known = answers.get(key)
-  if (known !== undefined) return known as Promise<T>
-  const asked = ask()
-  answers.set(key, asked)
-  // What failed may work later in the same run: the program, or the account, may only be there then.
-  asked.catch(() => answers.get(key) === asked && answers.delete(key))
-  return asked
-}
-
-/** What a call gives, or undefined where nothing is at the path. */
-function quietly<T>(call: () => T): T | undefined {
-  try {
-    return call()
-  } catch (error) {
-    if (absent.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
-  }
-}
-
-/** The same, where others may have put something else in its place meanwhile. */
-function unlessGone<T>(call: () => T): T | undefined {
-  try {
-    return call()
-  } catch (error) {
-    if (
-      ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')
-    )
-      return undefined
-    throw error
-  }
-}
-
-function refuseHardLink(path: string, stat: fs.Stats): void {
-  if (stat.isFile() && stat.nlink > 1) throw unsafe(path, 'it is a hard link, and may be the file of somebody else')
-}
-
-/** What the names of temporary files for a path begin with. Its own part is cut so that a name of the longest length stays possible. */
-function temporaryStem(path: string): string {
-  const slash = path.lastIndexOf('/')
-  return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-`
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
-}
-
-const modeNames: string[] = []
-
-function describe(stat: fs.Stats | undefined): FileStat | null {
-  if (stat === undefined) return null
-  const bits = stat.mode & 0o7777
-  modeNames[bits] ??= bits.toString(8).padStart(4, '0')
-  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other'
-  return { kind, mode: modeNames[bits], uid: stat.uid, gid: stat.gid, size: stat.size }
-}
-
-/** Errors speak of the file the user knows, not of the temporary one beside it. */
-function renamed(error: unknown, temporary: string, path: string): unknown {
-  const system = error as NodeJS.ErrnoException
-  if (system.path === temporary) {
-    system.path = path
-    // A copy without the temporary name wherever the message is shown.
-    system.message = system.message.replaceAll(temporary, path)
-  }
-  return error
 }

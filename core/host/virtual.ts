@@ -9,6 +9,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
+import { remember } from './answers.ts'
 import type {
   Account,
   CommandOptions,
@@ -23,6 +24,7 @@ import type {
   Response,
   WriteOptions,
 } from './types.ts'
+import { join, normalise, split, systemError } from './virtual_paths.ts'
 
 interface Entry {
   readonly kind: FileKind
@@ -546,38 +548,6 @@ export class VirtualHost implements Host {
     if (!this.isRoot && uid !== -1 && uid !== this.self.uid) throw systemError('EPERM', 'chown', options.owner ?? '')
     return [uid, gid]
   }
-}
-
-function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
-  const known = answers.get(key)
-  if (known !== undefined) return known as Promise<T>
-  const asked = ask()
-  answers.set(key, asked)
-  // What failed may work later in the same run: the program, or the account, may only be there then.
-  asked.catch(() => answers.get(key) === asked && answers.delete(key))
-  return asked
-}
-
-function split(path: string): [string, string] {
-  const slash = path.lastIndexOf('/')
-  return [slash === 0 ? '/' : path.slice(0, slash), path.slice(slash + 1)]
-}
-
-function join(directory: string, name: string): string {
-  return directory === '/' ? `/${name}` : `${directory}/${name}`
-}
-
-function normalise(path: string): string {
-  const parts: string[] = []
-  for (const part of path.split('/')) {
-    if (part === '..') parts.pop()
-    else if (part !== '' && part !== '.') parts.push(part)
-  }
-  return `/${parts.join('/')}`
-}
-
-function systemError(code: string, syscall: string, path: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path })
 }
 
 function notPredictable(what: string): ConvergeError {

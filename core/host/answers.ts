@@ -1,0 +1,12 @@
+/** Answers that are asked for once and kept until they no longer hold. */
+
+/** The answer kept under the key, else asked for now. */
+export function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
+  const known = answers.get(key)
+  if (known !== undefined) return known as Promise<T>
+  const asked = ask()
+  answers.set(key, asked)
+  // What failed may work later in the same run: the program, or the account, may only be there then.
+  asked.catch(() => answers.get(key) === asked && answers.delete(key))
+  return asked
+}

@@ -1,0 +1,94 @@
+/** The accounts and groups of this machine, read anew when their files have changed. */
+import * as fs from 'node:fs'
+import { ConvergeError } from '../model/errors.ts'
+import { parseAccounts, parseGroups } from './accounts.ts'
+import { orUndefined, quietly } from './local_files.ts'
+import type { Rights } from './place.ts'
+import type { Account, Group } from './types.ts'
+
+/** For an account that passwd does not know. */
+const nogroup = 65_534
+
+export class LocalAccounts {
+  private accounts: Map<string | number, Account> | undefined
+  private groups: Map<string | number, Group> | undefined
+
+  account(key: string | number): Account | null {
+    return this.allAccounts().get(key) ?? null
+  }
+
+  group(key: string | number): Group | null {
+    return this.allGroups().get(key) ?? null
+  }
+
+  /** A command was run that may have made one. */
+  mayHaveChanged(): void {
+    this.lastRefresh = 0
+  }
+
+  /** @param gid the group it acts as; default: its own */
+  rightsOf(uid: number, gid?: number): Rights {
+    const account = this.account(uid)
+    const own = account?.gid ?? gid ?? nogroup
+    const others = account === null ? [] : [...new Set(this.allGroups().values())]
+    const groups = others.filter(({ members }) => members.includes(account?.name ?? '')).map((group) => group.gid)
+    return { uid, gid: gid ?? own, groups: [...new Set([own, ...groups])] }
+  }
+
+  /** The numbers of an owner and a group; -1 for what is not given, as chown(2) takes it. */
+  ids(owner: string | undefined, group: string | undefined): [number, number] {
+    const uid = owner === undefined ? -1 : this.account(owner)?.uid
+    const gid = group === undefined ? -1 : this.group(group)?.gid
+    if (uid === undefined)
+      throw new ConvergeError(`there is no account ${owner} on this host`, {
+        code: 'NO_ACCOUNT',
+        hint: 'declare it with user() before',
+      })
+    if (gid === undefined)
+      throw new ConvergeError(`there is no group ${group} on this host`, {
+        code: 'NO_GROUP',
+        hint: 'declare it with group() before',
+      })
+    return [uid, gid]
+  }
+
+  private passwdStamp = ''
+
+  private refreshAccounts(): void {
+    const stat = (path: string) => quietly(() => fs.statSync(path, orUndefined))
+    const [passwd, group] = [stat('/etc/passwd'), stat('/etc/group')]
+    const stamp = `${passwd?.ino} ${passwd?.mtimeMs} ${passwd?.size} ${group?.ino} ${group?.mtimeMs} ${group?.size}`
+    if (stamp === this.passwdStamp) return
+    this.passwdStamp = stamp
+    this.accounts = new Map()
+    this.groups = new Map()
+    for (const account of parseAccounts(textOf('/etc/passwd')).reverse())
+      this.accounts.set(account.name, account).set(account.uid, account)
+    for (const entry of parseGroups(textOf('/etc/group')).reverse())
+      this.groups.set(entry.name, entry).set(entry.gid, entry)
+  }
+
+  private lastRefresh = 0
+
+  private allAccounts(): Map<string | number, Account> {
+    this.refreshSometimes()
+    return this.accounts ?? new Map()
+  }
+
+  private allGroups(): Map<string | number, Group> {
+    this.refreshSometimes()
+    return this.groups ?? new Map()
+  }
+
+  /** Two stat calls for each name would double the cost of a file; between changes of this run 50 ms old is fresh. */
+  private refreshSometimes(): void {
+    const now = performance.now()
+    if (this.accounts !== undefined && now - this.lastRefresh < 50) return
+    this.lastRefresh = now
+    this.refreshAccounts()
+  }
+}
+
+function textOf(path: string): string {
+  return quietly(() => fs.readFileSync(path, 'utf8')) ?? ''
+}

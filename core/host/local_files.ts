@@ -1,0 +1,71 @@
+/** What the calls of the file system give, in the words of the Host port. */
+import type * as fs from 'node:fs'
+import { unsafe } from './place.ts'
+import type { FileStat } from './types.ts'
+
+const absent = new Set(['ENOENT', 'ENOTDIR'])
+// Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
+export const orUndefined = { throwIfNoEntry: false } as const
+
+/** What a call gives, or undefined where nothing is at the path. */
+export function quietly<T>(call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (error) {
+    if (absent.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
+/** The same, where others may have put something else in its place meanwhile. */
+export function unlessGone<T>(call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (error) {
+    if (
+      ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')
+    )
+      return undefined
+    throw error
+  }
+}
+
+export function refuseHardLink(path: string, stat: fs.Stats): void {
+  if (stat.isFile() && stat.nlink > 1) throw unsafe(path, 'it is a hard link, and may be the file of somebody else')
+}
+
+/** What the names of temporary files for a path begin with. Its own part is cut so that a name of the longest length stays possible. */
+export function temporaryStem(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-`
+}
+
+export function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
+const modeNames: string[] = []
+
+export function describe(stat: fs.Stats | undefined): FileStat | null {
+  if (stat === undefined) return null
+  const bits = stat.mode & 0o7777
+  modeNames[bits] ??= bits.toString(8).padStart(4, '0')
+  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'other'
+  return { kind, mode: modeNames[bits], uid: stat.uid, gid: stat.gid, size: stat.size }
+}
+
+/** Errors speak of the file the user knows, not of the temporary one beside it. */
+export function renamed(error: unknown, temporary: string, path: string): unknown {
+  const system = error as NodeJS.ErrnoException
+  if (system.path === temporary) {
+    system.path = path
+    // A copy without the temporary name wherever the message is shown.
+    system.message = system.message.replaceAll(temporary, path)
+  }
+  return error
+}
