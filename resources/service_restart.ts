@@ -5,6 +5,7 @@ import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf, sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
+import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { Roll } from './services/roll.ts'
 import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
@@ -55,15 +56,10 @@ const state = z.record(
 )
 type State = z.output<typeof state>
 
-/**
- * Each that asks keeps its own count, else two that name one service would undo each other's for ever; by what it waits
- * for, and not by its services, so that one more of them restarts no other. A forced restart is counted apart: else the
- * next ordinary run would restart everything to count it as its own.
- */
-function recordKey({ force, provider }: Props, name: string, { causes }: Context): string {
-  const where = provider.kind === 'supervisor' ? `${provider.kind} ${provider.socket}` : provider.kind
-  if (force !== undefined) return `forced restart ${name} (${where})`
-  return `restart ${name} (${where}) for ${digestOf([...causes].sort()).slice(0, 16)}`
+/** A forced restart is counted apart: else the next ordinary run would restart everything to count it as its own. */
+function recordKey({ force, provider }: Props, name: string, context: Context): string {
+  if (force !== undefined) return `forced restart ${placeOf(provider, name)}`
+  return recordOf('restart', provider, name, context)
 }
 
 function dueFor(given: Props, { configuration }: Service, { cause }: Context): string {

@@ -71,7 +71,26 @@ export class Roll {
       await this.up(service, deadline)
     } catch (error) {
       const known = asConvergeError(error)
-      throw known.code === 'INTERNAL' ? error : await this.failure(service, known)
+      throw known.code === 'INTERNAL' ? error : await this.failure(service, known, 'did not come up')
+    }
+    await this.warm(service.ready)
+  }
+
+  /**
+   * Has a running service take in what changed; it is still running, and ready, afterwards.
+   * @param how asks it to
+   * @throws SERVICE_DOWN with the end of the log
+   */
+  async reload(service: RollingService, how: () => Promise<void>): Promise<void> {
+    const deadline = new Deadline(this.host, this.limit)
+    try {
+      await how()
+      // One that ends of it has to get to that first.
+      await deadline.pause()
+      await this.up(service, deadline, 'its reload')
+    } catch (error) {
+      const known = asConvergeError(error)
+      throw known.code === 'INTERNAL' ? error : await this.failure(service, known, 'was not reloaded')
     }
     await this.warm(service.ready)
   }
@@ -105,15 +124,15 @@ export class Roll {
         })
   }
 
-  private async up({ name, ready }: RollingService, deadline: Deadline): Promise<void> {
+  private async up({ name, ready }: RollingService, deadline: Deadline, after = 'its start'): Promise<void> {
     if (ready) this.context.progress(`waiting for http://${ready.host}:${ready.port}${ready.path}`)
     let pid = 0
     let answer: string | null = null
     for (;;) {
       const status = await this.manager.look(name)
-      if (status.state !== 'running') throw new ConvergeError(`it ended right after its start${more(status)}`, down)
+      if (status.state !== 'running') throw new ConvergeError(`it ended right after ${after}${more(status)}`, down)
       if (pid !== 0 && status.pid !== 0 && status.pid !== pid)
-        throw new ConvergeError('it ended right after its start, and was started again', down)
+        throw new ConvergeError(`it ended right after ${after}, and was started again`, down)
       pid = status.pid
       if (!status.starting) {
         if (ready === undefined) return
@@ -150,9 +169,9 @@ export class Roll {
     }
   }
 
-  private async failure(service: RollingService, error: ConvergeError): Promise<ConvergeError> {
+  private async failure(service: RollingService, error: ConvergeError, what: string): Promise<ConvergeError> {
     const output = await logEnd(this.host, this.manager, service)
-    return new ConvergeError(`${service.name} did not come up: ${error.message}`, {
+    return new ConvergeError(`${service.name} ${what}: ${error.message}`, {
       ...down,
       hint: error.hint,
       output: output === '' ? error.output : output,

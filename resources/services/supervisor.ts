@@ -96,6 +96,10 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
     return this.supervisor.stopProcess(name)
   }
 
+  reload(name: string, signal: string): Promise<void> {
+    return this.supervisor.signalProcess(name, signal)
+  }
+
   async setEnabled(name: string): Promise<void> {
     throw new ConvergeError(`${name}: supervisor says in its configuration what starts with the machine`, {
       code: 'NOT_SUPPORTED',

@@ -69,6 +69,10 @@ export class Systemd extends SystemdReader implements ServiceManager {
     await this.host.run(['systemctl', 'stop', unitName(name)], { timeout: limit })
   }
 
+  async reload(name: string): Promise<void> {
+    await this.host.run(['systemctl', 'reload', unitName(name)], { timeout: limit })
+  }
+
   async setEnabled(name: string, enabled: boolean): Promise<void> {
     await this.host.run(['systemctl', enabled ? 'enable' : 'disable', unitName(name)], { timeout: limit })
   }
@@ -118,6 +122,10 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
 
   async stop(name: string): Promise<void> {
     await this.host.run(['service', name, 'stop'], { timeout: limit })
+  }
+
+  async reload(name: string): Promise<void> {
+    await this.host.run(['service', name, 'reload'], { timeout: limit })
   }
 
   async setEnabled(name: string): Promise<void> {

@@ -50,6 +50,11 @@ export interface ServiceManager extends ServiceReader {
   start(name: string): Promise<void>
   /** Asks it to stop; it may take a while to do so. */
   stop(name: string): Promise<void>
+  /**
+   * Asks it to take in changed configuration without an end to what it does.
+   * @param signal what supervisor sends it, without SIG; others have it in their unit or script
+   */
+  reload(name: string, signal: string): Promise<void>
   setEnabled(name: string, enabled: boolean): Promise<void>
 }
 

@@ -195,6 +195,15 @@ export class Supervisor extends SupervisorReader {
     await this.unless('SUPERVISOR_NOT_RUNNING', this.tell('stopProcess', name, false))
   }
 
+  /**
+   * Sends a signal to a process. It may come twice where supervisord drops a connection: only for those that may be
+   * repeated.
+   * @param signal without SIG, e.g. `HUP`
+   */
+  async signalProcess(name: string, signal: string): Promise<void> {
+    await this.tell('signalProcess', name, signal)
+  }
+
   /** Stops all programs and supervisord itself. */
   async shutdown(): Promise<void> {
     await this.unless('SUPERVISOR_DOWN', this.tell('shutdown'))
@@ -239,6 +248,7 @@ const faults: Readonly<Record<number, readonly [name: string, words: string, hin
   2: ['INCORRECT_PARAMETERS', 'the parameters are not what the call takes'],
   6: ['SHUTDOWN_STATE', 'it is shutting down', 'wait until it is gone, start it again, then run again'],
   10: ['BAD_NAME', 'it knows no such program', 'look whether its [include] names the directory of the .conf file'],
+  11: ['BAD_SIGNAL', 'it does not know the signal'],
   20: ['NO_FILE', 'the file is not there', 'the command names a program that does not exist (yet)'],
   21: ['NOT_EXECUTABLE', 'the program cannot be executed', 'check the mode of the command, and of its directories'],
   30: ['FAILED', 'it failed'],

@@ -18,6 +18,8 @@ export interface Behaviour {
   readonly dies?: { readonly after: number; readonly as: 'BACKOFF' | 'FATAL' | 'EXITED' | 'again' }
   /** HTTP status it answers with; default 200. */
   readonly status?: number
+  /** Signal that ends it for good. */
+  readonly diesOf?: string
   /** Fault that starting it gives. */
   readonly fault?: number
 }
@@ -263,6 +265,10 @@ export class FakeSupervisor {
       case 'stopProcess':
         if (!up(group()) || this.state(host, name, group()) === 'STOPPING') return fault(70, `NOT_RUNNING: ${name}`)
         Object.assign(group(), { stoppedAt: host.clock, failing: false })
+        return true
+      case 'signalProcess':
+        if (!up(group())) return fault(70, `NOT_RUNNING: ${name}`)
+        group().fatal = body.includes(`<string>${this.behaviour(host, name, group()).diesOf}<`)
         return true
       case 'readProcessStdoutLog':
         return `log of ${name}\n`
