@@ -60,7 +60,7 @@ export async function gather<N>(
     events,
     host,
     options: { to: args.to, purge: args.purge, revision: args.revision },
-    by: `${(facts.uid === 0 && process.env.SUDO_USER) || facts.user || facts.uid}@${facts.hostname}`,
+    by: author(facts),
   })
   return {
     roles,
@@ -69,6 +69,11 @@ export async function gather<N>(
     stateDirectory: stateDirectory(args),
     node: (events, host) => catalogue.node(built, run(events, host)),
   }
+}
+
+/** Who asked for it: the person behind sudo, where there is one. */
+export function author({ uid, user, hostname }: Facts = gatherFacts()): string {
+  return `${(uid === 0 && process.env.SUDO_USER) || user || uid}@${hostname}`
 }
 
 /** A warning of the attributes on one line. */

@@ -1,6 +1,7 @@
 /** `status`, `releases`, `doctor`: what is there, without changing it. */
 import picocolors from 'picocolors'
 import type { AppView, Inspection, ReleaseView } from '../compile/inspection.ts'
+import { type DeployLock, describeDeployLock, readDeployLock } from '../host/deploy_lock.ts'
 import { LocalHost } from '../host/local.ts'
 import { lockHolder } from '../host/lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
@@ -50,6 +51,16 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
   }
 }
 
+/** The lock on deploys, as far as this account may see it. */
+function deployLock(directory: string): DeployLock | null {
+  try {
+    return readDeployLock(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    return null
+  }
+}
+
 /** From the newest journal. One without an end belongs to a run that died, unless its lock is still held. */
 function lastRun(directory: string): LastRun | null {
   const state = new StateDirectory(directory)
@@ -84,6 +95,7 @@ interface JournalLine {
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { roles, apps, stateDirectory, paint } = await see(args, catalogue, secrets)
   const last = lastRun(stateDirectory)
+  const locked = deployLock(stateDirectory)
   const down = apps.some(({ services }) => services.some(({ up }) => !up))
   if (args.jsonOutput)
     return print(
@@ -94,6 +106,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
           current: releases.find(({ current }) => current) ?? null,
         })),
         lastRun: last,
+        lock: locked,
       },
       secrets,
       down,
@@ -111,6 +124,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
       )
   }
   lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
+  if (locked !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(locked)}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   return down ? 1 : 0
 }

@@ -60,6 +60,11 @@ async function dispatch<N>(
       const { doctor, releases, status } = await import('./look.ts')
       return { doctor, releases, status }[spec.kind](args, catalogue, secrets)
     }
+    case 'lock':
+    case 'unlock': {
+      const { lock, unlock } = await import('./lock.ts')
+      return { lock, unlock }[spec.kind](args)
+    }
     case 'attributes':
       return (await import('./attributes.ts')).attributes(args, catalogue, secrets)
     case 'render':

@@ -78,6 +78,9 @@ export const inputOptions = {
   },
 } as const satisfies Options
 
+/** Where the engine keeps its own files. */
+const stateOptions = { prefix: inputOptions.prefix, 'state-dir': inputOptions['state-dir'] } as const satisfies Options
+
 const revision = {
   revision: {
     group: what,
@@ -172,6 +175,7 @@ export interface Arguments {
   readonly color?: boolean | undefined
   readonly to?: string | undefined
   readonly purge?: boolean | undefined
+  readonly message?: string | undefined
   readonly path?: string | undefined
   readonly explain?: string | undefined
   readonly schema?: boolean | undefined
@@ -205,6 +209,8 @@ export interface CommandSpec {
     | 'resources'
     | 'completion'
     | 'help'
+    | 'lock'
+    | 'unlock'
   /** Options that contradict each other. */
   readonly either?: readonly (readonly [string, string])[]
 }
@@ -315,6 +321,28 @@ export const commands: readonly CommandSpec[] = [
     options: { ...inputOptions, ...lookOutput },
     examples: [['converge releases --role zeo-client --json site.json', 'what can be rolled back to']],
     kind: 'releases',
+  },
+  {
+    name: 'lock',
+    group: 'Releases',
+    describe: 'Stop deploys by others on this host, and say why',
+    details:
+      'Until converge unlock, a deploy, rollback, rebuild or undeploy by anybody else ends with who holds the lock, since when and why. Those by you go on with a warning; so do setup and configure, which bring no new code.',
+    options: {
+      message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'Why, for those who are stopped' },
+      ...stateOptions,
+      ...lookOutput,
+    },
+    examples: [["converge lock -m 'release day: ask Ann first'", 'others are told this']],
+    kind: 'lock',
+  },
+  {
+    name: 'unlock',
+    group: 'Releases',
+    describe: 'Let deploys go on',
+    options: { ...stateOptions, ...lookOutput },
+    examples: [['converge unlock', 'whoever had put the lock on']],
+    kind: 'unlock',
   },
   eventCommand('start', 'Start the services of the roles that are down', {
     group: 'Services',

@@ -14,6 +14,7 @@ import { jsonLines } from '../report/machine.ts'
 import { Terminal } from '../report/terminal.ts'
 import type { Catalogue } from './catalogue.ts'
 import { eventsOf, gather, warningText } from './inputs.ts'
+import { respectLock } from './lock.ts'
 import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
 
@@ -40,6 +41,8 @@ export async function runCommand<N>(
   const events = eventsOf(given)
   const inputs = await gather(args, catalogue, secrets)
   const host = new LocalHost(inputs.stateDirectory)
+  const locked = () => respectLock(inputs.stateDirectory, events, dry)
+  locked()
   const output = await outputOf(args)
   const warn = (message: string) => output.warn?.(secrets.mask(message))
   const ready: Ready = {
@@ -50,6 +53,9 @@ export async function runCommand<N>(
     secrets,
     warn,
     tellWarnings: () => {
+      // Asked again: somebody may have put a lock on while this run waited for another one.
+      const lock = locked()
+      if (lock !== null) warn(lock)
       for (const warning of inputs.built.warnings) warn(warningText(warning))
     },
   }

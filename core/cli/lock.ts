@@ -1,0 +1,53 @@
+/** `lock` and `unlock`, and what they stop. */
+import { describeDeployLock, lockedBy, putDeployLock, readDeployLock, removeDeployLock } from '../host/deploy_lock.ts'
+import { StateDirectory } from '../host/state_files.ts'
+import { author, stateDirectory } from './inputs.ts'
+import type { ExitStatus } from './main.ts'
+import type { Arguments } from './options.ts'
+
+/** What brings other code or takes it away; the rest only keeps up what is there. */
+const stopped: readonly string[] = ['deploy', 'rollback', 'rebuild', 'undeploy']
+
+/**
+ * @returns a warning for whoever may go on, or null
+ * @throws DEPLOY_LOCKED where others may not deploy
+ */
+export function respectLock(directory: string, events: readonly string[], dry: boolean): string | null {
+  if (!events.some((event) => stopped.includes(event))) return null
+  const lock = readDeployLock(directory)
+  if (lock === null) return null
+  if (lock.by !== author() && !dry) throw lockedBy(lock)
+  return `deploys are locked by ${describeDeployLock(lock)}`
+}
+
+export function lock(args: Arguments): ExitStatus {
+  const directory = stateDirectory(args)
+  new StateDirectory(directory).prepare()
+  const made = { by: author(), since: new Date().toISOString(), message: args.message ?? '' }
+  putDeployLock(directory, made)
+  return say(args, { locked: true, ...made }, `deploys are locked by ${describeDeployLock(made)}`)
+}
+
+/** Also what others have put on: whoever may run this may remove the file as well. */
+export function unlock(args: Arguments): ExitStatus {
+  const directory = stateDirectory(args)
+  new StateDirectory(directory).check()
+  const before = existing(directory)
+  removeDeployLock(directory)
+  return say(args, { locked: false, was: before }, before === null ? 'there was no lock' : 'deploys go on')
+}
+
+function existing(directory: string) {
+  try {
+    return readDeployLock(directory)
+  } catch {
+    // One that cannot be read is taken off as well.
+    return undefined
+  }
+}
+
+function say(args: Arguments, json: object, text: string): ExitStatus {
+  if (args.jsonOutput) process.stdout.write(`${JSON.stringify(json)}\n`)
+  else if (!args.quiet) process.stdout.write(`${text}\n`)
+  return 0
+}

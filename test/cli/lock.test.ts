@@ -1,0 +1,98 @@
+/** The lock on deploys: whom it stops, whom it lets through, and what it says. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+
+const recipe = `
+import { file, role } from 'converge-engine'
+const one = (event) => (r) => file(r, { path: process.cwd() + '/' + event, content: '' })
+export default role('site', {
+  setup: one('setup'), configure: one('configure'), deploy: one('deploy'), rollback: one('rollback'),
+  undeploy: one('undeploy'), rebuild: one('rebuild'),
+})
+`
+
+/** A place with a lock on it, by somebody. */
+async function locked(t: Test, by?: string) {
+  const place = new Sandbox(t)
+  place.write({ 'recipes/site.ts': recipe })
+  const options = { bare: true }
+  const state = ['--state-dir', place.state]
+  const made = await place.converge(['lock', '-m', 'release day', ...state], options)
+  t.equal(made.status, 0)
+  const path = `${place.state}/deploy-lock.json`
+  if (by !== undefined) fs.writeFileSync(path, JSON.stringify({ ...JSON.parse(fs.readFileSync(path, 'utf8')), by }))
+  const run = (...args: string[]) => place.converge([...args, '--role', 'site', '--recipes', 'recipes'])
+  const lock = (...args: string[]) => place.converge([...args, ...state], options)
+  return { place, path, made, run, lock }
+}
+
+t.test('it says who, when and why, and is for this account only to read', async (t) => {
+  const { made, path, run } = await locked(t)
+  t.match(made.stdout, /^deploys are locked by \S+@\S+ since \d{4}-\d\d-\d\dT\S+Z: release day\n$/)
+  t.equal(fs.statSync(path).mode & 0o777, 0o600)
+  t.match((await run('status')).stdout, /^locked {5}by \S+@\S+ since \S+Z: release day$/m)
+  t.match(JSON.parse((await run('status', '--json-output')).stdout), { lock: { message: 'release day' } })
+})
+
+t.test('who has put it on goes on, with a warning', async (t) => {
+  const { place, run } = await locked(t)
+  const { status, stdout } = await run('deploy')
+  t.equal(status, 0)
+  t.match(stdout, /warning.*deploys are locked by .*: release day/)
+  t.ok(fs.existsSync(place.at('deploy')))
+})
+
+t.test('others are stopped before anything is done', async (t) => {
+  const { place, run } = await locked(t, 'ann@desk')
+  for (const command of ['deploy', 'rollback', 'undeploy', 'rebuild', 'apply']) {
+    const { status, stdout, stderr } = await run(command)
+    t.equal(status, 1, command)
+    t.match(stderr, /^error: deploys are locked by ann@desk since \S+Z: release day\n.*converge unlock/)
+    t.equal(stdout, '')
+  }
+  t.notOk(['setup', 'deploy', 'rollback'].some((event) => fs.existsSync(place.at(event))))
+})
+
+t.test('what brings no new code goes on, and so does a plan', async (t) => {
+  const { run } = await locked(t, 'ann@desk')
+  for (const command of ['setup', 'configure']) t.equal((await run(command)).status, 0, command)
+  const { status, stdout } = await run('plan', '--event', 'deploy')
+  t.equal(status, 0)
+  t.match(stdout, /warning.*deploys are locked by ann@desk/)
+})
+
+t.test('it is taken off, and put on, by anybody who may; but not over that of another', async (t) => {
+  const { run, lock } = await locked(t, 'ann@desk')
+  const again = await lock('lock', '-m', 'mine')
+  t.equal(again.status, 1)
+  t.match(again.stderr, /locked by ann@desk/)
+  t.equal((await lock('unlock')).stdout, 'deploys go on\n')
+  t.equal((await lock('unlock')).stdout, 'there was no lock\n')
+  t.equal((await run('deploy')).status, 0)
+  t.match(JSON.parse((await lock('lock', '--json-output')).stdout), { locked: true, message: '' })
+  t.match((await lock('lock', '-m', 'another reason')).stdout, /: another reason\n$/, "one's own may say something new")
+})
+
+t.test('one that cannot be read stops everybody, and can be taken off', async (t) => {
+  const { path, run, lock } = await locked(t)
+  fs.writeFileSync(path, 'broken')
+  const { status, stderr } = await run('deploy')
+  t.equal(status, 1)
+  t.match(stderr, /deploy-lock\.json is there, and no lock that can be read\n.*converge unlock/)
+  t.equal((await lock('unlock')).status, 0)
+  t.equal((await run('deploy')).status, 0)
+})
+
+t.test('an account that may not keep state there is told so', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const { lock, place } = await locked(t)
+  for (const command of ['lock', 'unlock']) {
+    const args = [command, '--state-dir', place.state]
+    const { status, stderr } = await place.converge(args, { bare: true, account: 'nobody' })
+    t.equal(status, 2, command)
+    t.match(stderr, /cannot keep state in/)
+  }
+  t.equal((await lock('unlock')).stdout, 'deploys go on\n')
+})
