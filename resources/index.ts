@@ -12,6 +12,7 @@ import { package_ } from './package.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
 import { service } from './service.ts'
+import { service_reload } from './service_reload.ts'
 import { service_restart } from './service_restart.ts'
 import { supervisor_cleanup } from './supervisor_cleanup.ts'
 import { supervisor_program } from './supervisor_program.ts'
@@ -34,6 +35,7 @@ export {
   release_cleanup,
   release_complete,
   service,
+  service_reload,
   service_restart,
   supervisor_cleanup,
   supervisor_program,
@@ -57,6 +59,7 @@ const all = [
   release_cleanup,
   release_complete,
   service,
+  service_reload,
   service_restart,
   supervisor_cleanup,
   supervisor_program,

@@ -1,0 +1,119 @@
+/** Has a service take in changed configuration without an end to what it does; a reload that is due stays due. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { absolutePath, duration, seconds } from '../core/model/units.ts'
+import { recordOf } from './services/due.ts'
+import { managerOf, readerOf } from './services/manager.ts'
+import { Roll } from './services/roll.ts'
+import { lastLines, nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
+
+const words = z.array(z.string()).min(1)
+const logLines = 25
+
+const props = z.strictObject({
+  name: nameProp.describe('Name of the unit, init script or program'),
+  provider: providerProp
+    .default({ kind: 'systemd' })
+    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
+  signal: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9]*$/, { error: 'a signal without SIG, e.g. HUP' })
+    .default('HUP')
+    .describe('What supervisor sends it; default HUP. A unit or init script says itself what its reload is'),
+  command: words
+    .optional()
+    .describe('Program and arguments that reload it, instead of the signal or the reload of its unit'),
+  check: words
+    .optional()
+    .describe(
+      'Program and arguments that have to succeed first; if they do not, it goes on as it is, and the run fails',
+    ),
+  ready: readyProp
+    .optional()
+    .describe('How it shows that it is ready, waited for afterwards; default: running is enough'),
+  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+  deadline: duration
+    .default(() => seconds(60))
+    .describe('How long it may take to check, to reload, or to start, and to be ready; default 60 s'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  state: z.enum(serviceStates),
+  /** Digest of what it was last reloaded, or started, for; null: never, as far as is known here. */
+  reloadedFor: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+function recordKey({ provider, name }: Props, context: Context): string {
+  return recordOf('reload', provider, name, context)
+}
+
+function dueFor({ cause }: Context): string {
+  return digestOf([cause])
+}
+
+async function read(host: HostReader, given: Props, context: Context): Promise<State> {
+  const { state } = await readerOf(host, given.provider).status(given.name)
+  return { state, reloadedFor: host.recorded(recordKey(given, context)) }
+}
+
+async function apply(host: Host, given: Props, context: Context): Promise<void> {
+  const { name, provider, signal, command, deadline } = given
+  const manager = managerOf(host, provider)
+  await check(host, given, context)
+  await manager.refresh()
+  const roll = new Roll(host, manager, deadline, context)
+  const { state } = await manager.look(name)
+  if (state === 'running') {
+    context.progress(`reloading ${name}`)
+    await roll.reload(given, async () => {
+      if (command === undefined) await manager.reload(name, signal)
+      else await host.run(command, { timeout: deadline })
+    })
+  } else {
+    context.progress(`starting ${name}`)
+    await roll.restart(given)
+  }
+  host.record(recordKey(given, context), dueFor(context))
+}
+
+/** What is down is not started on a configuration that its own program refuses either. */
+async function check(host: Host, { name, check: command, deadline }: Props, context: Context): Promise<void> {
+  if (command === undefined) return
+  const { status, stdout, stderr } = await host.query(command, { accept: 'any', timeout: deadline })
+  if (status === 0) return
+  throw new ConvergeError(`${name} is not reloaded: its check ended with exit status ${status}`, {
+    code: 'CHECK_FAILED',
+    output: context.sensitive ? undefined : lastLines(`${stdout}\n${stderr}`.trim(), logLines),
+    hint: 'it goes on as it is; mend its configuration, then run again',
+  })
+}
+
+export const service_reload = defineResource(
+  {
+    type: 'service_reload',
+    doc: 'Keeps a service running, and has it take in its configuration when what `when` lists has changed since it last did. It never stops the service; what is down is started instead.',
+    mirrors: 'systemctl reload, supervisorctl signal',
+    examples: [
+      { name: 'nginx', check: ['nginx', '-t'] },
+      { name: 'balancer', provider: { kind: 'supervisor' as const }, signal: 'USR2', ready: { port: 8080 } },
+      { name: 'varnish', command: ['varnishreload'] },
+    ],
+    key: ({ name }) => name,
+    props,
+    state,
+    readsAhead: true,
+    when: 'cause',
+  },
+  {
+    read,
+    desired: (_, __, context): State => ({ state: 'running', reloadedFor: dueFor(context) }),
+    apply: (host, given, _, context) => apply(host, given, context),
+    words: ({ name }, { now }) => `${now.state === 'running' ? 'reload' : 'start'} ${name}`,
+    predict: (host, given, _, context) => host.record(recordKey(given, context), dueFor(context)),
+  },
+)

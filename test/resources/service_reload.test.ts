@@ -1,0 +1,173 @@
+import t from 'tap'
+import type { CommandHandler } from '../../core/host/virtual.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { seconds } from '../../core/model/units.ts'
+import { file } from '../../resources/file.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../support/contract.ts'
+import { type Behaviour, FakeSupervisor } from '../support/fake_supervisor.ts'
+
+const provider = { kind: 'supervisor' as const }
+const supervised = (behaviour: Behaviour = {}, state: 'running' | 'stopped' | 'failing' = 'running') => ({
+  requests: new FakeSupervisor({ [state]: ['web'], programs: { web: behaviour } }).requests,
+})
+const check = ['proxy', '-c']
+/** A program that finds nothing wrong unless there is a file /srv/broken. */
+const proxy: CommandHandler = ([program, word], _, host) => {
+  if (program !== 'proxy') return null
+  if (word === 'load') return { stdout: 'loaded' }
+  return host.lstat('/srv/broken') === null ? {} : { status: 2, stdout: 'line 3:', stderr: 'no such word\n' }
+}
+
+/** A call of supervisor's as `method name ...`, anything else as it is. */
+const short = (change: string) => {
+  const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
+  if (method === undefined) return change.replace(/^record .*/, 'record')
+  return [method, ...[...change.matchAll(/<string>(\w+)</g)].map(([, word]) => word)].join(' ')
+}
+const done = (host: VirtualHost) => host.changes.map(short)
+
+contract(t, service_reload, [
+  {
+    name: 'a running one gets the signal',
+    props: { name: 'web', provider },
+    host: supervised(),
+    changes: ['replace /reloadedFor = "'],
+    then: (t, host) => {
+      t.ok(done(host).includes('signalProcess web HUP'))
+      t.notMatch(done(host).join('\n'), /stopProcess|startProcess/)
+    },
+  },
+  {
+    name: 'another signal, and it has to answer afterwards',
+    props: { name: 'web', provider, signal: 'USR2', ready: { port: 8081 } },
+    host: supervised({ port: 8081 }),
+    then: (t, host) => t.ok(done(host).includes('signalProcess web USR2')),
+  },
+  {
+    name: 'a command of its own',
+    props: { name: 'web', provider, command: ['proxy', 'load'] },
+    host: { ...supervised(), commands: proxy },
+    then: (t, host) => {
+      t.ok(done(host).includes('run proxy load'))
+      t.notMatch(done(host).join('\n'), /signalProcess/)
+    },
+  },
+  {
+    name: 'what is down is started',
+    props: { name: 'web', provider, check },
+    host: { ...supervised({}, 'stopped'), commands: proxy },
+    changes: ['replace /reloadedFor', 'replace /state = "running"'],
+    then: (t, host) => t.ok(done(host).includes('startProcess web')),
+  },
+  {
+    name: 'what ends again and again is started anew',
+    props: { name: 'web', provider },
+    host: supervised({}, 'failing'),
+    changes: ['replace /reloadedFor', 'replace /state = "running"'],
+  },
+  {
+    name: 'a check that fails',
+    props: { name: 'web', provider, check },
+    given: (host) => void host.given('/srv/broken', ''),
+    host: { ...supervised(), commands: proxy },
+    fails: /web is not reloaded: its check ended with exit status 2 it goes on as it is.*line 3:\nno such word/s,
+  },
+  {
+    name: 'one that ends of its reload',
+    props: { name: 'web', provider },
+    host: supervised({ diesOf: 'HUP' }),
+    fails: /web was not reloaded: it ended right after its reload .*log of web/s,
+  },
+  {
+    name: 'one that does not answer afterwards',
+    props: { name: 'web', provider, ready: { port: 8081 }, deadline: seconds(5) },
+    host: supervised({ port: 8081, status: 502 }),
+    fails: /web was not reloaded: it was not ready within 5 s \(it answered with HTTP status 502\)/,
+  },
+  {
+    name: 'nobody knows it',
+    props: { name: 'other', provider },
+    host: supervised(),
+    fails: /other did not come up: .*it knows no such program/,
+  },
+])
+
+const causedBy = (content: string, more: object = {}) =>
+  planOf((r) => {
+    const config = file(r, { path: '/srv/config', content })
+    service_reload(r, { name: 'web', provider, when: [config], ...more })
+  })
+const signals = (host: VirtualHost) => done(host).filter((what) => what.startsWith('signalProcess')).length
+
+t.test('once for each change, and a reload that a failure kept away stays due', async (t) => {
+  const host = new VirtualHost({ ...supervised(), commands: proxy })
+  t.strictSame(failureOf(await run(causedBy('1', { check }), host)), undefined)
+  t.equal((await run(causedBy('1', { check }), host)).outcome, 'unchanged')
+  t.equal(signals(host), 1)
+  host.given('/srv/broken', '')
+  t.match(failureOf(await run(causedBy('2', { check }), host)), { code: 'CHECK_FAILED' })
+  t.equal(signals(host), 1, 'refused: it goes on as it is')
+  host.remove('/srv/broken')
+  t.strictSame(patchOf(await run(causedBy('2', { check }), host)).length, 1, 'the file is there, the reload is due')
+  t.equal(signals(host), 2)
+  t.equal((await run(causedBy('2', { check }), host)).outcome, 'unchanged')
+})
+
+t.test('what was down is not reloaded on top of its start', async (t) => {
+  const host = new VirtualHost(supervised({}, 'stopped'))
+  t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
+  t.equal(signals(host), 0)
+  t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+})
+
+t.test('a dry run says what it will be, and does nothing', async (t) => {
+  const host = new VirtualHost(supervised())
+  const report = await run(causedBy('1'), new VirtualHost({ base: host }), 'plan')
+  t.strictSame(
+    report.resources.map(({ outcome, words }) => [outcome, words]),
+    [
+      ['planned', undefined],
+      ['planned', 'reload web'],
+    ],
+  )
+  t.strictSame(host.changes, [])
+})
+
+t.test('the message of a check is not shown where the content is sensitive', async (t) => {
+  const host = new VirtualHost({ ...supervised(), commands: proxy })
+  host.given('/srv/broken', '')
+  const failure = failureOf(await run(causedBy('1', { check, sensitive: true }), host))
+  t.match(failure, { code: 'CHECK_FAILED', output: undefined })
+})
+
+t.test('through systemd, and through an init script where none runs', async (t) => {
+  for (const [tool, given, expected] of [
+    ['systemctl', { '/run/systemd/system': null }, ['systemctl daemon-reload', 'systemctl reload web.service']],
+    ['service', { '/etc/init.d/web': '' }, ['service web reload']],
+  ] as const) {
+    const ran: string[] = []
+    const host = new VirtualHost({
+      commands: ([program, ...args]) => {
+        if (program !== tool) return null
+        ran.push([program, ...args].join(' '))
+        const unit = 'Names=web.service\nLoadState=loaded\nActiveState=active\nSubState=running\nMainPID=7\n'
+        return { stdout: unit }
+      },
+    })
+    for (const [path, content] of Object.entries(given)) host.given(path, content)
+    const plan = planOf((r) => void service_reload(r, { name: 'web' }))
+    t.strictSame(failureOf(await run(plan, host)), undefined)
+    t.strictSame(
+      ran.filter((command) => !/ show | status$/.test(command)),
+      expected,
+    )
+    t.equal((await run(plan, host)).outcome, 'unchanged')
+  }
+})
+
+t.test('a signal is named without SIG', (t) => {
+  const wrong = () => planOf((r) => void service_reload(r, { name: 'web', signal: 'SIG HUP' }))
+  t.throws(wrong, { message: /a signal without SIG/ })
+  t.end()
+})
