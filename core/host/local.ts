@@ -5,6 +5,7 @@ import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 import { remember } from './answers.ts'
+import { exchange } from './exchange.ts'
 import { LocalAccounts } from './local_accounts.ts'
 import {
   alive,
@@ -26,6 +27,7 @@ import type {
   CommandOptions,
   CommandResult,
   DownloadOptions,
+  ExchangeOptions,
   FileStat,
   Group,
   Host,
@@ -120,6 +122,10 @@ export class LocalHost implements Host {
 
   request(options: RequestOptions): Promise<Response> {
     return request(options)
+  }
+
+  ask(options: ExchangeOptions): Promise<string> {
+    return exchange(options)
   }
 
   listening(port: number, host?: string): Promise<boolean> {
@@ -338,6 +344,15 @@ export class LocalHost implements Host {
     this.changing()
     try {
       return await request(options)
+    } finally {
+      this.changing()
+    }
+  }
+
+  async tell(options: ExchangeOptions): Promise<string> {
+    this.changing()
+    try {
+      return await exchange(options)
     } finally {
       this.changing()
     }

@@ -2,13 +2,31 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
-import { minutes, seconds } from '../model/units.ts'
-import type { DownloadOptions, RequestOptions, Response } from './types.ts'
+import { type Duration, minutes, seconds } from '../model/units.ts'
+import type { DownloadOptions, Endpoint, RequestOptions, Response } from './types.ts'
+
+/** The other side of a connection, for messages. */
+export function whereOf({ socketPath, host = '127.0.0.1', port }: Endpoint): string {
+  return socketPath ?? `${host}:${port}`
+}
+
+export function tooLate(where: string, limit: Duration): ConvergeError {
+  return new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' })
+}
+
+/** What is wrong with a connection, with the system's code. */
+export function connectionError(where: string, error: NodeJS.ErrnoException): ConvergeError {
+  if (error instanceof ConvergeError) return error
+  return new ConvergeError(`cannot talk to ${where}: ${error.message}`, {
+    code: error.code ?? 'REQUEST_FAILED',
+    cause: error,
+  })
+}
 
 export async function request(options: RequestOptions): Promise<Response> {
   const http = await import('node:http')
   const limit = options.timeout ?? seconds(10)
-  const where = options.socketPath ?? `${options.host ?? '127.0.0.1'}:${options.port ?? 80}`
+  const where = whereOf({ ...options, port: options.port ?? 80 })
   return new Promise((resolve, reject) => {
     const target = options.socketPath
       ? { socketPath: options.socketPath }
@@ -36,17 +54,9 @@ export async function request(options: RequestOptions): Promise<Response> {
     )
     const failed = (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
-      if (error instanceof ConvergeError) return reject(error)
-      reject(
-        new ConvergeError(`cannot talk to ${where}: ${error.message}`, {
-          code: error.code ?? 'REQUEST_FAILED',
-          cause: error,
-        }),
-      )
+      reject(connectionError(where, error))
     }
-    const timer = setTimeout(() => {
-      sent.destroy(new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' }))
-    }, limit.ms)
+    const timer = setTimeout(() => sent.destroy(tooLate(where, limit)), limit.ms)
     sent.on('error', failed)
     sent.end(options.body)
   })

@@ -49,12 +49,16 @@ export interface CommandResult {
   readonly stderr: string
 }
 
-export interface RequestOptions {
+/** Where a connection goes to. */
+export interface Endpoint {
   /** A unix socket to talk to, instead of `host`/`port`. */
   readonly socketPath?: string | undefined
   /** Default: 127.0.0.1. */
   readonly host?: string | undefined
   readonly port?: number | undefined
+}
+
+export interface RequestOptions extends Endpoint {
   /** Default: GET. */
   readonly method?: string | undefined
   /** Default: `/`. */
@@ -62,6 +66,13 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string | undefined
   /** Default: 10 seconds. */
+  readonly timeout?: Duration | undefined
+}
+
+export interface ExchangeOptions extends Endpoint {
+  /** What is sent, as it is. */
+  readonly text: string
+  /** For the whole of it; default: 10 seconds. */
   readonly timeout?: Duration | undefined
 }
 
@@ -98,6 +109,8 @@ export interface HostReader {
   query(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /** An HTTP request that only looks; also over a unix socket. */
   request(options: RequestOptions): Promise<Response>
+  /** Sends a text that only asks, over a connection of its own, and gives all that comes back until the other side closes it. */
+  ask(options: ExchangeOptions): Promise<string>
   /** Whether a TCP connection to the port is accepted. */
   listening(port: number, host?: string): Promise<boolean>
   /** An answer that holds until the next change on this host; asked once for all who want it. */
@@ -134,6 +147,8 @@ export interface Host extends HostReader {
   run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /** A request that may change something, e.g. a call of supervisor's. */
   send(options: RequestOptions): Promise<Response>
+  /** The same as `ask` with a text that may change something. */
+  tell(options: ExchangeOptions): Promise<string>
   sleep(time: Duration): Promise<void>
   /** Runs `work` while no other process on this host holds the same lock; waits for it up to `wait`. */
   locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T>

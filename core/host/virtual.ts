@@ -10,11 +10,13 @@ import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { remember } from './answers.ts'
+import { whereOf } from './request.ts'
 import type {
   Account,
   CommandOptions,
   CommandResult,
   DownloadOptions,
+  ExchangeOptions,
   FileKind,
   FileStat,
   Group,
@@ -43,12 +45,16 @@ export type CommandHandler = (
 ) => Partial<CommandResult> | null
 export type RequestHandler = (options: RequestOptions, host: VirtualHost) => Response | null
 
+/** Answers a text sent over a connection; null: nobody listens there. */
+export type ExchangeHandler = (options: ExchangeOptions, host: VirtualHost) => string | null
+
 export interface VirtualOptions {
   /** What lies below; default: an empty machine with root only. */
   readonly base?: HostReader | undefined
   readonly self?: Account | undefined
   readonly commands?: CommandHandler | undefined
   readonly requests?: RequestHandler | undefined
+  readonly exchanges?: ExchangeHandler | undefined
   /** Called before each change with its number from 1; throwing there is a kill. */
   readonly beforeChange?: ((count: number, what: string) => void) | undefined
   /** Content served to `download`, by URL. */
@@ -208,6 +214,10 @@ export class VirtualHost implements Host {
     return this.answer(options)
   }
 
+  async ask(options: ExchangeOptions): Promise<string> {
+    return this.base ? this.base.ask(options) : this.exchange(options)
+  }
+
   listening(port: number, host?: string): Promise<boolean> {
     if (this.base) return this.base.listening(port, host)
     return this.answer({ port, host }).then(
@@ -306,6 +316,13 @@ export class VirtualHost implements Host {
     return this.answer(options)
   }
 
+  async tell(options: ExchangeOptions): Promise<string> {
+    const what = `tell ${whereOf(options)} ${options.text.trimEnd()}`
+    if (this.base) throw notPredictable(what)
+    this.change(what)
+    return this.exchange(options)
+  }
+
   async sleep(time: Duration): Promise<void> {
     this.clock += time.ms / 1000
   }
@@ -381,9 +398,14 @@ export class VirtualHost implements Host {
 
   private async answer(options: RequestOptions): Promise<Response> {
     const response = this.options.requests?.(options, this) ?? null
-    if (response === null)
-      throw new ConvergeError(`cannot talk to ${options.socketPath ?? options.port}`, { code: 'ECONNREFUSED' })
+    if (response === null) throw new ConvergeError(`cannot talk to ${whereOf(options)}`, { code: 'ECONNREFUSED' })
     return response
+  }
+
+  private exchange(options: ExchangeOptions): string {
+    const answer = this.options.exchanges?.(options, this) ?? null
+    if (answer === null) throw new ConvergeError(`cannot talk to ${whereOf(options)}`, { code: 'ECONNREFUSED' })
+    return answer
   }
 
   private put(

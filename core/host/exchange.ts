@@ -1,0 +1,35 @@
+/** A text sent over a connection of its own, and what comes back until the other side closes it. */
+import { ConvergeError } from '../model/errors.ts'
+import { seconds } from '../model/units.ts'
+import { connectionError, tooLate, whereOf } from './request.ts'
+import type { ExchangeOptions } from './types.ts'
+
+const longestAnswer = 64 * 1024 * 1024
+
+/** @throws with the system's code (ENOENT, ECONNREFUSED, EACCES, ...), REQUEST_TIMEOUT, or ANSWER_TOO_LONG */
+export async function exchange(options: ExchangeOptions): Promise<string> {
+  const { connect } = await import('node:net')
+  const limit = options.timeout ?? seconds(10)
+  const { socketPath, host = '127.0.0.1', port = 0, text } = options
+  const where = whereOf(options)
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const socket = connect(socketPath === undefined ? { host, port } : { path: socketPath })
+    const timer = setTimeout(() => socket.destroy(tooLate(where, limit)), limit.ms)
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= longestAnswer) chunks.push(chunk)
+      else socket.destroy(new ConvergeError(`${where} does not stop talking`, { code: 'ANSWER_TOO_LONG' }))
+    })
+    socket.once('error', (error) => {
+      clearTimeout(timer)
+      reject(connectionError(where, error))
+    })
+    socket.once('end', () => {
+      clearTimeout(timer)
+      resolve(Buffer.concat(chunks).toString('utf8'))
+    })
+    socket.write(text)
+  })
+}

@@ -1,0 +1,78 @@
+/** A raw text exchange over a unix socket and over TCP. */
+import { existsSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { LocalHost } from '../../../core/host/local.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { milliseconds } from '../../../core/model/units.ts'
+import { freePort, scratch } from '../../support/machine.ts'
+
+const host = new LocalHost('/nowhere')
+
+async function server(t: Test, at: string | number, talk: (socket: Socket) => void): Promise<number> {
+  const made = createServer(talk)
+  await new Promise<void>((resolve) => made.listen(at, resolve))
+  t.teardown(() => made.close())
+  return typeof at === 'number' ? (made.address() as AddressInfo).port : 0
+}
+
+/** Answers in pieces, and closes, as HAProxy does. */
+const echo = (socket: Socket) =>
+  void socket.once('data', (text) => {
+    socket.write('you said ')
+    setTimeout(() => socket.end(`${text}ü`), 20)
+  })
+
+t.test('all that comes back until the other side closes', async (t) => {
+  const socketPath = `${scratch(t)}/socket`
+  await server(t, socketPath, echo)
+  const port = await server(t, 0, echo)
+  t.equal(await host.ask({ socketPath, text: 'show stat\n' }), 'you said show stat\nü')
+  t.equal(await host.ask({ port, text: 'a' }), 'you said aü')
+  t.equal(await host.tell({ host: 'localhost', port, text: 'b' }), 'you said bü')
+})
+
+t.test('nobody there', async (t) => {
+  const directory = scratch(t)
+  await t.rejects(host.ask({ socketPath: `${directory}/none`, text: 'a' }), { code: 'ENOENT', message: /none/ })
+  writeFileSync(`${directory}/file`, '')
+  await t.rejects(host.ask({ socketPath: `${directory}/file`, text: 'a' }), { code: 'ECONNREFUSED' })
+  const port = await freePort()
+  await t.rejects(host.tell({ port, text: 'a' }), { code: 'ECONNREFUSED', message: `127.0.0.1:${port}` })
+})
+
+t.test('one that does not close, and one that closes at once', async (t) => {
+  const socketPath = `${scratch(t)}/socket`
+  await server(t, socketPath, (socket) => void socket.write('wait'))
+  await t.rejects(host.ask({ socketPath, text: 'a', timeout: milliseconds(100) }), {
+    code: 'REQUEST_TIMEOUT',
+    message: `${socketPath} did not answer within 100 ms`,
+  })
+  const port = await server(t, 0, (socket) => void socket.end())
+  t.equal(await host.ask({ port, text: 'a' }), '')
+})
+
+t.test('what was asked before is asked anew after tell', async (t) => {
+  const port = await server(t, 0, echo)
+  let asked = 0
+  const count = () => host.cached('count', async () => ++asked)
+  await count()
+  await host.ask({ port, text: 'a' })
+  t.equal(await count(), 1)
+  await host.tell({ port, text: 'a' })
+  t.equal(await count(), 2)
+})
+
+t.test('in memory: asked of the handler, told as a change, and never told in a dry run', async (t) => {
+  const virtual = new VirtualHost({ exchanges: ({ text, port }) => (port === 1 ? `${text}!` : null) })
+  t.equal(await virtual.ask({ port: 1, text: 'a' }), 'a!')
+  t.strictSame(virtual.changes, [])
+  t.equal(await virtual.tell({ port: 1, text: 'b\n' }), 'b\n!')
+  t.strictSame(virtual.changes, ['tell 127.0.0.1:1 b'])
+  await t.rejects(virtual.ask({ port: 2, text: 'a' }), { code: 'ECONNREFUSED' })
+  const overlay = new VirtualHost({ base: virtual })
+  t.equal(await overlay.ask({ port: 1, text: 'a' }), 'a!')
+  await t.rejects(overlay.tell({ port: 1, text: 'a' }), { code: 'NOT_PREDICTABLE' })
+  t.equal(virtual.changes.length, 1)
+  t.notOk(existsSync('/nowhere'))
+})
