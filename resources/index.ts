@@ -3,17 +3,21 @@ import type { AnyDefinition } from '../core/model/resource.ts'
 import { archive } from './archive.ts'
 import { buildout } from './buildout.ts'
 import { cron } from './cron.ts'
+import { deploy_hook } from './deploy_hook.ts'
 import { directory } from './directory.ts'
 import { execute } from './execute.ts'
 import { file } from './file.ts'
 import { git_release } from './git_release.ts'
 import { group } from './group.ts'
+import { migration } from './migration.ts'
 import { package_ } from './package.ts'
+import { port_swap } from './port_swap.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
 import { service } from './service.ts'
 import { service_reload } from './service_reload.ts'
 import { service_restart } from './service_restart.ts'
+import { smoke_test } from './smoke_test.ts'
 import { supervisor_cleanup } from './supervisor_cleanup.ts'
 import { supervisor_program } from './supervisor_program.ts'
 import { supervisord } from './supervisord.ts'
@@ -26,17 +30,21 @@ export {
   archive,
   buildout,
   cron,
+  deploy_hook,
   directory,
   execute,
   file,
   git_release,
   group,
+  migration,
   package_ as package,
+  port_swap,
   release_cleanup,
   release_complete,
   service,
   service_reload,
   service_restart,
+  smoke_test,
   supervisor_cleanup,
   supervisor_program,
   supervisord,
@@ -50,17 +58,21 @@ const all = [
   archive,
   buildout,
   cron,
+  deploy_hook,
   directory,
   execute,
   file,
   git_release,
   group,
+  migration,
   package_,
+  port_swap,
   release_cleanup,
   release_complete,
   service,
   service_reload,
   service_restart,
+  smoke_test,
   supervisor_cleanup,
   supervisor_program,
   supervisord,

@@ -1,39 +1,23 @@
 /** One program's configuration file for supervisord; whether it runs is the concern of service_restart. */
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
-import { ConvergeError } from '../core/model/errors.ts'
 import { under } from '../core/model/reference.ts'
 import { defineResource } from '../core/model/resource.ts'
-import { absolutePath, duration, fileMode, seconds } from '../core/model/units.ts'
+import { fileMode, seconds } from '../core/model/units.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from './file.ts'
-import { Supervisor, systemSocket } from './supervisor/client.ts'
+import { Supervisor } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { expressible, renderProgram, writtenByConverge } from './supervisor/program_file.ts'
-
-const line = z.string().regex(/^[^\0-\x1f\x7f]*$/, { error: 'one line of text' })
+import { refuseForeign, renderProgram } from './supervisor/program_file.ts'
+import { line, programEnvironment, programName, programProps } from './supervisor/program_props.ts'
 
 const props = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
-      .describe('Name of the program, and of its file'),
-    app: z
-      .string()
-      .regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
-      .optional()
-      .describe('App that the program belongs to, for supervisor_cleanup; written at the top of the file'),
+    name: programName.describe('Name of the program, and of its file'),
     command: line
       .regex(/\S/)
       .optional()
       .describe('What to run, quoted as for a shell, but not run by one; taken literally; needed unless absent'),
-    directory: absolutePath.and(line).optional().describe("Where it is started; default: supervisord's own directory"),
-    user: line
-      .regex(/^[\w.-]+\$?$/)
-      .optional()
-      .describe('Account it runs as; only for a supervisord of root; default: that of supervisord'),
-    environment: z
-      .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'a name of a variable' }), line.refine(...expressible))
+    environment: programEnvironment
       .default({})
       .describe("Variables beside supervisord's own; HOME and USER are not set by supervisor"),
     autostart: z.boolean().default(true).describe('Start it with supervisord; default true'),
@@ -41,41 +25,12 @@ const props = z
       .union([z.boolean(), z.literal('unexpected')])
       .default(true)
       .describe("Start it again when it ends: true (default), false, or 'unexpected' for another status than 0"),
-    startSeconds: z.int().min(0).default(1).describe('Seconds it has to stay up to count as started; default 1'),
-    startRetries: z
-      .int()
-      .min(0)
-      .default(3)
-      .describe('How often a start is tried again before it is given up; default 3'),
-    stopSignal: z
-      .enum(['TERM', 'HUP', 'INT', 'QUIT', 'KILL', 'USR1', 'USR2'])
-      .default('TERM')
-      .describe('Signal that stops it; default TERM'),
-    stopWait: duration
-      .default(() => seconds(10))
-      .describe('How long it may take to stop before it is killed, in whole seconds; default 10 s'),
-    stopAsGroup: z.boolean().default(false).describe('Signal its children too; default false'),
-    logDir: absolutePath
-      .and(line)
-      .optional()
-      .describe(
-        "Directory of `<name>.log`, where its output goes; has to be there; default: supervisord's childlogdir",
-      ),
-    logMaxBytes: z
-      .int()
-      .min(0)
-      .default(10_485_760)
-      .describe('Size in bytes at which the log is rotated; default 10 MB'),
-    logBackups: z.int().min(0).default(5).describe('How many rotated logs are kept; default 5'),
+    ...programProps,
     type: z.enum(['program', 'eventlistener']).default('program').describe('What it is to supervisor; default program'),
     events: z
       .array(z.string().regex(/^[A-Z][A-Z0-9_]*$/, { error: "the name of an event, such as 'TICK_60'" }))
       .default([])
       .describe('Events a listener is told of'),
-    confDir: absolutePath
-      .default('/etc/supervisor/conf.d')
-      .describe('Directory of the file; has to be named by [include] of supervisord; default /etc/supervisor/conf.d'),
-    socket: absolutePath.default(systemSocket).describe("supervisord's unix socket; default /var/run/supervisor.sock"),
     mode: fileMode
       .default('0600')
       .describe('Permissions of the file; default 0600, since the environment may hold secrets'),
@@ -101,14 +56,6 @@ function target(given: Props) {
 function keep(host: Host, given: Props, now: FileState): void {
   if (given.absent) host.remove(target(given).path)
   else applyFileState(host, target(given), renderProgram(given), now)
-}
-
-function refuseForeign(path: string, { kind, content }: FileState): void {
-  if (kind !== 'file' || content === '' || writtenByConverge(content)) return
-  throw new ConvergeError(`${path} is there, and was not written by converge`, {
-    code: 'IN_THE_WAY',
-    hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
-  })
 }
 
 export const supervisor_program = defineResource(
@@ -141,7 +88,7 @@ export const supervisor_program = defineResource(
   {
     read: (host, given): FileState => readFileState(host, target(given)),
     desired(given, now): FileState {
-      refuseForeign(target(given).path, now)
+      refuseForeign(target(given).path, now.content)
       const wanted = wantedFileState(target(given), given.absent ? '' : renderProgram(given), now)
       return given.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
     },

@@ -1,4 +1,5 @@
 /** The text of a program's configuration file, quoted so that supervisord reads back what was meant. */
+import { ConvergeError } from '../../core/model/errors.ts'
 import type { Duration } from '../../core/model/units.ts'
 
 interface Program {
@@ -40,9 +41,13 @@ function header(app: string | undefined): string {
   return `; Written by converge${app === undefined ? '' : ` for ${app}`}; what is changed here by hand is lost.`
 }
 
-/** Whether the text of a program's file is one of ours. */
-export function writtenByConverge(text: string | null): boolean {
-  return headerPattern.test(text ?? '')
+/** @throws IN_THE_WAY for the text of a file at `path` that is not one of ours; null, and nothing at all, are fine */
+export function refuseForeign(path: string, text: string | null): void {
+  if (text === null || text === '' || headerPattern.test(text)) return
+  throw new ConvergeError(`${path} is there, and was not written by converge`, {
+    code: 'IN_THE_WAY',
+    hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
+  })
 }
 
 /** The app that the program of such a text was written for; null for none. */

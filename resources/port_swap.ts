@@ -1,0 +1,167 @@
+/** A server that takes a port, replaced without a gap: the new process beside the old one, then the web server told. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { seconds } from '../core/model/units.ts'
+import { readerOf } from './services/manager.ts'
+import { portTaken } from './services/port.ts'
+import type { ServiceStatus } from './services/types.ts'
+import { atRest, digestAt, fileAt, programAt, programText, startsItself, wantedDigest } from './swap/programs.ts'
+import { type PortSwapProps, portSwapProps } from './swap/props.ts'
+import { Swap, toldKey } from './swap/swap.ts'
+import { portIn, upstreamText } from './swap/upstream.ts'
+
+const state = z.strictObject({
+  /** The port that the upstream file names; null where it names none of the two. */
+  live: z.number().nullable(),
+  /** Digest of what runs there. */
+  runs: z.string().nullable(),
+  /** Whether the web server was told of the file as it is. */
+  told: z.boolean(),
+  /** Ports whose program is up, or comes up by itself. */
+  up: z.array(z.number()),
+  /** A port that is needed now, and that another process has. */
+  stranger: z.number().nullable(),
+  /** The last command that was swapped for regardless of changes. */
+  forced: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+async function read(host: HostReader, given: PortSwapProps, context: Context): Promise<State> {
+  const reader = readerOf(host, { kind: 'supervisor', socket: given.socket })
+  const statuses = await Promise.all(given.ports.map((port) => reader.status(programAt(given, port))))
+  const text = host.readText(given.upstream.path)
+  const live = portIn(text, given.ports)
+  const wanted = wantedDigest(given, context.cause)
+  const digests = given.ports.map((port) => digestAt(host, given, port, wanted))
+  const upAt = (port: number, status: ServiceStatus) =>
+    port === live ? status.state === 'running' : !isOff(status) || startsItself(host, given, port)
+  const found = {
+    live,
+    runs: live === null ? null : (digests[given.ports.indexOf(live)] ?? null),
+    told:
+      live !== null && text === upstreamText(given.upstream, live) && host.recorded(toldKey(given)) === digestOf(text),
+    up: given.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
+    stranger: null,
+    forced: given.force === undefined ? null : host.recorded(forcedKey(given)),
+  }
+  const port = starts(given, found, context)
+  const idle = port !== null && isOff(statuses[given.ports.indexOf(port)] as ServiceStatus)
+  return { ...found, stranger: idle && (await portTaken(host, port, '127.0.0.1')) ? port : null }
+}
+
+function isOff({ state, stopping }: ServiceStatus): boolean {
+  return !stopping && (state === 'stopped' || state === 'absent' || state === 'failed')
+}
+
+function forcedKey({ name }: PortSwapProps): string {
+  return `port_swap ${name} forced`
+}
+
+/** Whether what is live has to make room for another process. */
+function isDue(given: PortSwapProps, now: State, { cause }: Context): boolean {
+  return now.live === null || now.runs !== wantedDigest(given, cause) || now.forced !== (given.force ?? null)
+}
+
+/** The port that is live in the end. */
+function liveAfter(given: PortSwapProps, now: State, context: Context): number {
+  const [first, second] = given.ports
+  if (now.live !== null && !isDue(given, now, context)) return now.live
+  if (now.live !== null) return now.live === first ? second : first
+  return given.ports.find((port) => !now.up.includes(port)) ?? first
+}
+
+/** The port on which a process is to be started; null for none. */
+function starts(given: PortSwapProps, now: State, context: Context): number | null {
+  const live = liveAfter(given, now, context)
+  return isDue(given, now, context) || !now.up.includes(live) ? live : null
+}
+
+function desired(given: PortSwapProps, now: State, context: Context): State {
+  if (now.stranger !== null)
+    throw new ConvergeError(`port ${now.stranger}, which ${given.name} needs, is taken by another process`, {
+      code: 'PORT_TAKEN',
+      hint: `nothing was touched; find it: ss -ltnp 'sport = :${now.stranger}', and end it, or give ${given.name} other ports`,
+    })
+  const live = liveAfter(given, now, context)
+  const runs = wantedDigest(given, context.cause)
+  return { live, runs, told: true, up: [live], stranger: null, forced: given.force ?? null }
+}
+
+async function apply(host: Host, given: PortSwapProps, context: Context): Promise<void> {
+  const swap = new Swap(host, given, context)
+  // Looked at anew: a try before this one may have done a part of it.
+  const now = await read(host, given, context)
+  const wanted = desired(given, now, context)
+  const { live } = wanted
+  // A run that was cut short here left visitors at the port that is to be taken next.
+  if (now.live !== null && !now.told) await swap.tell(now.live)
+  if (live !== null && isDue(given, now, context)) await swap.bring(live, now.live)
+  else if (live !== null && !now.up.includes(live)) await swap.start(live)
+  if (given.force !== undefined) host.record(forcedKey(given), given.force)
+  for (const port of given.ports)
+    if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port)
+}
+
+function predict(host: Host, given: PortSwapProps, now: State, { live }: State, context: Context): void {
+  if (live === null) return
+  if (isDue(given, now, context))
+    host.writeFile(fileAt(given, live), programText(given, live, wantedDigest(given, context.cause)), { mode: '0600' })
+  for (const port of given.ports) {
+    const text = host.readText(fileAt(given, port))
+    if (port !== live && text !== null) host.writeFile(fileAt(given, port), atRest(text))
+  }
+  const text = upstreamText(given.upstream, live)
+  host.writeFile(given.upstream.path, text, { mode: '0644' })
+  host.record(toldKey(given), digestOf(text))
+  if (given.force !== undefined) host.record(forcedKey(given), given.force)
+}
+
+export const port_swap = defineResource(
+  {
+    type: 'port_swap',
+    doc: 'Keeps one process of a server running behind a web server, and replaces it without a gap: the new one starts on the idle one of two ports, goes live when it answers, and the old one is stopped when its connections are done.',
+    mirrors: 'nginx: ngx_http_upstream_module; supervisord.conf(5)',
+    examples: [
+      {
+        name: 'shop',
+        ports: [9090, 9091] as [number, number],
+        command: ['node', 'server.js', '--port', '%{port}'],
+        directory: '/srv/www/shop/releases/000042-1a2b3c4d',
+        user: 'deploy',
+        environment: { NODE_ENV: 'production' },
+        ready: { path: '/healthz' },
+        upstream: { path: '/etc/nginx/conf.d/shop-upstream.conf', name: 'shop' },
+        reload: { name: 'nginx', check: ['nginx', '-t'] },
+        stopDeadline: seconds(60),
+      },
+    ],
+    key: ({ name }) => name,
+    props: portSwapProps,
+    state,
+    readsAhead: true,
+    when: 'cause',
+  },
+  {
+    read,
+    desired,
+    apply: (host, given, _, context) => apply(host, given, context),
+    predict: (host, given, { now, desired }, context) => predict(host, given, now, desired, context),
+    paths: ({ upstream: { path } }) => [path],
+    words: ({ name }, { now, desired }) => {
+      if (now.live !== desired.live)
+        return now.live === null ? `start on port ${desired.live}` : `port ${now.live} -> ${desired.live}`
+      const parts = [
+        ...(now.told ? [] : ['tell the web server']),
+        ...(desired.live === null || now.up.includes(desired.live) ? [] : [`start on port ${desired.live}`]),
+        ...now.up.filter((port) => port !== desired.live).map((port) => `stop ${name}-${port}`),
+      ]
+      return parts.join('; ')
+    },
+    outputs: (_, { live }) => ({ port: live ?? 0 }),
+    fingerprint: (_, { live, runs }) => [live, runs],
+    placeholders: ({ ports: [first] }) => ({ port: first }),
+  },
+)

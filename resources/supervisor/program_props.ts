@@ -1,0 +1,46 @@
+/** The props of everything that writes a program's configuration file. */
+import * as z from 'zod'
+import { absolutePath, duration, seconds } from '../../core/model/units.ts'
+import { systemSocket } from './client.ts'
+import { expressible } from './program_file.ts'
+
+export const line = z.string().regex(/^[^\0-\x1f\x7f]*$/, { error: 'one line of text' })
+
+export const programName = z.string().regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
+
+export const programEnvironment = z.record(
+  z.string().regex(/^[A-Za-z_]\w*$/, { error: 'a name of a variable' }),
+  line.refine(...expressible),
+)
+
+/** What does not differ whatever is run. */
+export const programProps = {
+  app: programName
+    .optional()
+    .describe('App that the program belongs to, for supervisor_cleanup; written at the top of the file'),
+  directory: absolutePath.and(line).optional().describe("Where it is started; default: supervisord's own directory"),
+  user: line
+    .regex(/^[\w.-]+\$?$/)
+    .optional()
+    .describe('Account it runs as; only for a supervisord of root; default: that of supervisord'),
+  startSeconds: z.int().min(0).default(1).describe('Seconds it has to stay up to count as started; default 1'),
+  startRetries: z.int().min(0).default(3).describe('How often a start is tried again before it is given up; default 3'),
+  stopSignal: z
+    .enum(['TERM', 'HUP', 'INT', 'QUIT', 'KILL', 'USR1', 'USR2'])
+    .default('TERM')
+    .describe('Signal that stops it; default TERM'),
+  stopWait: duration
+    .default(() => seconds(10))
+    .describe('How long it may take to stop before it is killed, in whole seconds; default 10 s'),
+  stopAsGroup: z.boolean().default(false).describe('Signal its children too; default false'),
+  logDir: absolutePath
+    .and(line)
+    .optional()
+    .describe("Directory of `<name>.log`, where its output goes; has to be there; default: supervisord's childlogdir"),
+  logMaxBytes: z.int().min(0).default(10_485_760).describe('Size in bytes at which the log is rotated; default 10 MB'),
+  logBackups: z.int().min(0).default(5).describe('How many rotated logs are kept; default 5'),
+  confDir: absolutePath
+    .default('/etc/supervisor/conf.d')
+    .describe('Directory of the file; has to be named by [include] of supervisord; default /etc/supervisor/conf.d'),
+  socket: absolutePath.default(systemSocket).describe("supervisord's unix socket; default /var/run/supervisor.sock"),
+}

@@ -1,0 +1,150 @@
+/** Brings a new process up on the idle port, makes it the live one, and stops the other. */
+import type { Host } from '../../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { Duration, seconds } from '../../core/model/units.ts'
+import { connectionsTo } from '../services/connections.ts'
+import { managerOf } from '../services/manager.ts'
+import { Deadline, Roll } from '../services/roll.ts'
+import type { ServiceManager } from '../services/types.ts'
+import { Supervisor } from '../supervisor/client.ts'
+import { atRest, fileAt, programAt, programText, wantedDigest } from './programs.ts'
+import type { PortSwapProps } from './props.ts'
+import { upstreamText } from './upstream.ts'
+import { WebServer } from './web_server.ts'
+
+/** What is recorded once the web server was told of a text of the upstream file. */
+export function toldKey({ name, upstream }: PortSwapProps): string {
+  return `port_swap ${name} told of ${upstream.path}`
+}
+
+/** So many looks in a row without a connection: between two requests there is none either. */
+const quietLooks = 4
+/** Beyond stopWait supervisord kills it; this is for being told so. */
+const patience = seconds(30)
+
+export class Swap {
+  private readonly manager: ServiceManager
+  private readonly supervisor: Supervisor
+  private readonly server: WebServer | undefined
+
+  constructor(
+    private readonly host: Host,
+    private readonly given: PortSwapProps,
+    private readonly context: Context,
+  ) {
+    const { socket, reload } = given
+    this.manager = managerOf(host, { kind: 'supervisor', socket })
+    this.supervisor = new Supervisor(host, socket)
+    this.server = reload && new WebServer(host, reload)
+  }
+
+  /**
+   * Starts the new process, and lets it go live when it answers.
+   * @param live the port that is live until then, null for none
+   * @throws SERVICE_DOWN with the end of its log, CHECK_FAILED; then the new process is stopped and the old one goes on
+   */
+  async bring(port: number, live: number | null): Promise<void> {
+    const { given, context } = this
+    await this.server?.check()
+    // What a run that was cut short left there: nobody was told of it.
+    await this.stop(port)
+    this.host.writeFile(fileAt(given, port), programText(given, port, wantedDigest(given, context.cause)), programFile)
+    context.progress(`starting ${programAt(given, port)}`)
+    try {
+      await this.start(port)
+      await this.tell(port)
+    } catch (error) {
+      throw await this.givenUp(port, live, error)
+    }
+  }
+
+  /** Starts what its file says; it answers afterwards. */
+  async start(port: number): Promise<void> {
+    const { deadline, ready, logDir } = this.given
+    const name = programAt(this.given, port)
+    await this.manager.refresh()
+    const roll = new Roll(this.host, this.manager, deadline, this.context)
+    await roll.restart({ name, ready: { ...ready, port }, ...(logDir ? { log: `${logDir}/${name}.log` } : {}) })
+  }
+
+  /** Makes the port the one that visitors get. */
+  async tell(port: number): Promise<void> {
+    const { host, given } = this
+    const { path } = given.upstream
+    const [before, text] = [host.readText(path), upstreamText(given.upstream, port)]
+    if (before !== text) {
+      host.writeFile(path, text, { mode: '0644' })
+      try {
+        await this.server?.check()
+      } catch (error) {
+        if (before === null) host.remove(path)
+        else host.writeFile(path, before)
+        throw error
+      }
+    }
+    this.context.progress(`port ${port} is live`)
+    await this.server?.reload()
+    host.record(toldKey(given), digestOf(text))
+  }
+
+  /** Stops what is no longer live, once those who talk to it are done; it does not come back with the machine. */
+  async retire(port: number): Promise<void> {
+    const { host, given } = this
+    await this.drain(port)
+    await this.stop(port)
+    const text = host.readText(fileAt(given, port))
+    if (text === null) return
+    host.writeFile(fileAt(given, port), atRest(text))
+    await this.takeIn(programAt(given, port))
+  }
+
+  private async drain(port: number): Promise<void> {
+    const { host, given, context } = this
+    const limit = new Deadline(host, given.stopDeadline)
+    context.progress(`waiting until port ${port} has no connection`)
+    for (let quiet = 0; quiet < quietLooks; ) {
+      const open = connectionsTo(host, port)
+      quiet = open === 0 ? quiet + 1 : 0
+      if (quiet < quietLooks && !(await limit.pause())) {
+        if (open > 0)
+          context.warn(`port ${port} still had ${open} connections after ${given.stopDeadline}: they are cut`)
+        return
+      }
+    }
+  }
+
+  private async stop(port: number): Promise<void> {
+    const { host, manager, context, given } = this
+    const limit = new Duration(given.stopWait.ms + patience.ms)
+    await new Roll(host, manager, limit, context).stop(programAt(given, port))
+  }
+
+  /** supervisord is to know what the file says of a stopped program, so that it is no news to the next who asks it. */
+  private async takeIn(name: string): Promise<void> {
+    const { changed } = await this.supervisor.reloadConfig()
+    if (!changed.includes(name)) return
+    await this.supervisor.removeProcessGroup(name)
+    await this.supervisor.addProcessGroup(name)
+  }
+
+  private async givenUp(port: number, live: number | null, thrown: unknown): Promise<unknown> {
+    const error = asConvergeError(thrown)
+    if (error.code === 'INTERNAL') return thrown
+    const stopped = await this.retire(port).then(
+      () => 'it was stopped',
+      (left: unknown) => `it could not be stopped: ${asConvergeError(left).message}`,
+    )
+    const serving = live === null ? '' : `, and port ${live} goes on serving what it did`
+    return new ConvergeError(`${error.message}; ${stopped}${serving}`, {
+      code: error.code,
+      hint: error.hint,
+      output: error.output,
+      cause: error,
+    })
+  }
+}
+
+/** The environment may hold secrets. */
+const programFile = { mode: '0600' }

@@ -1,0 +1,34 @@
+/** The file by which a web server knows the port of a server behind it. */
+
+/** What stands for the port. */
+export const portMark = '%{port}'
+
+/** A text with the port in the places for it. */
+export function atPort(text: string, port: number): string {
+  return text.replaceAll(portMark, `${port}`)
+}
+
+interface Upstream {
+  readonly path: string
+  readonly name: string
+  readonly content?: string | undefined
+}
+
+/** The text of the file for a port: nginx's, unless the recipe gives another. */
+export function upstreamText({ name, content }: Upstream, port: number): string {
+  return content === undefined ? nginx(name, port) : atPort(content, port)
+}
+
+function nginx(name: string, port: number): string {
+  return `# Written by converge: the port that is live; what is changed here by hand is lost.
+upstream ${name} {
+    server 127.0.0.1:${port};
+}
+`
+}
+
+/** Which of the ports a text of the file names; null where it names none, or more than one. */
+export function portIn(text: string | null, ports: readonly number[]): number | null {
+  const found = ports.filter((port) => new RegExp(`(?<!\\d)${port}(?!\\d)`).test(text ?? ''))
+  return found.length === 1 ? (found[0] ?? null) : null
+}

@@ -1,0 +1,70 @@
+/** The web server in front: its configuration checked, and itself told to read it anew. */
+import type { Host } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { seconds } from '../../core/model/units.ts'
+import { managerOf } from '../services/manager.ts'
+import { Deadline } from '../services/roll.ts'
+import type { ServiceManager } from '../services/types.ts'
+import type { PortSwapProps } from './props.ts'
+
+type Reload = NonNullable<PortSwapProps['reload']>
+
+const checkLimit = seconds(60)
+const reloadLimit = seconds(60)
+/** How long the workers of before are waited for; those that still have a visitor take no new ones. */
+const settleLimit = seconds(15)
+
+export class WebServer {
+  private readonly manager: ServiceManager
+
+  constructor(
+    private readonly host: Host,
+    private readonly given: Reload,
+  ) {
+    this.manager = managerOf(host, given.provider)
+  }
+
+  /** @throws CHECK_FAILED with what its own check says */
+  async check(): Promise<void> {
+    const { check, name } = this.given
+    if (check === undefined) return
+    const { status, stdout, stderr } = await this.host.query(check, { accept: 'any', timeout: checkLimit })
+    if (status === 0) return
+    throw new ConvergeError(`the configuration of ${name} is broken: ${check.join(' ')} ended with status ${status}`, {
+      code: 'CHECK_FAILED',
+      output: `${stdout}${stderr}`.trimEnd(),
+      hint: 'it goes on with the one it has; mend the file that is named',
+    })
+  }
+
+  /** Has it read its configuration, and waits until all that is new comes to the new one. One that is down reads it as it starts. */
+  async reload(): Promise<void> {
+    const { name, signal, command } = this.given
+    const { state } = await this.manager.look(name)
+    if (state !== 'running') return
+    const master = await this.master()
+    const before = childrenOf(this.host, master)
+    if (command === undefined) await this.manager.reload(name, signal)
+    else await this.host.run(command, { timeout: reloadLimit })
+    const limit = new Deadline(this.host, settleLimit)
+    while (before.some((pid) => stillServes(this.host, master, pid))) if (!(await limit.pause())) return
+  }
+
+  private async master(): Promise<number> {
+    const { name, pidFile } = this.given
+    const written = pidFile === undefined ? null : this.host.readText(pidFile)
+    return written === null ? (await this.manager.look(name)).pid : Number.parseInt(written, 10) || 0
+  }
+}
+
+/** The processes it has started, by proc_pid_task_children(5); none where that cannot be told. */
+function childrenOf(host: Host, pid: number): number[] {
+  const text = pid === 0 ? '' : (host.readText(`/proc/${pid}/task/${pid}/children`) ?? '')
+  return text.split(/\s+/).flatMap((word) => (word === '' ? [] : [Number(word)]))
+}
+
+/** nginx names a worker so that only finishes what it has. */
+function stillServes(host: Host, master: number, worker: number): boolean {
+  if (!childrenOf(host, master).includes(worker)) return false
+  return !(host.readText(`/proc/${worker}/cmdline`) ?? '').includes('shutting down')
+}
