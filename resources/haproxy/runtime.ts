@@ -1,0 +1,194 @@
+/** HAProxy while it runs: its servers and their states, asked and set over its runtime API (haproxy management guide, 9.3). */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
+import { seconds } from '../../core/model/units.ts'
+
+/** Where the runtime API is: `stats socket` of haproxy.cfg. */
+export type Balancer = { readonly socket: string } | { readonly host: string; readonly port: number }
+
+/** What an operator, or this program, has said: `drain` takes no new visitors, `maint` nobody at all. */
+export type AdminState = 'ready' | 'drain' | 'maint'
+
+export interface BalancerServer {
+  /** `backend/name`. */
+  readonly name: string
+  readonly backend: string
+  readonly address: string
+  readonly admin: AdminState
+  /** By its health checks; a server without checks is up. */
+  readonly up: boolean
+  /** Whether new visitors are sent to it. */
+  readonly takesVisitors: boolean
+  /** In HAProxy's words: `UP`, `DOWN`, `DRAIN`, `MAINT`, `no check`, `UP 1/3`. */
+  readonly status: string
+  /** What the last health check found, e.g. `L7STS/500`; may be empty. */
+  readonly check: string
+  /** Requests it is answering at the moment. */
+  readonly sessions: number
+  /** Requests that wait for it. */
+  readonly queue: number
+  /** Whether visitors are bound to it by a cookie: these are sent to it in `drain` as well. */
+  readonly sticky: boolean
+}
+
+export function nameOf(balancer: Balancer): string {
+  return 'socket' in balancer ? balancer.socket : `${balancer.host}:${balancer.port}`
+}
+
+const limit = seconds(5)
+/** `show stat` for all processes, and of these only servers. */
+const everything = 'show servers state; show stat -1 4 -1'
+
+export class BalancerReader {
+  readonly where: string
+
+  constructor(
+    private readonly reading: HostReader,
+    readonly at: Balancer,
+  ) {
+    this.where = nameOf(at)
+  }
+
+  /**
+   * All servers of all backends, in the order of haproxy.cfg.
+   * @throws BALANCER_UNREACHABLE where nobody answers, BALANCER_REFUSED for what is no answer of HAProxy's
+   */
+  async servers(): Promise<BalancerServer[]> {
+    const answer = await reach(this.where, () => this.reading.ask(message(this.at, everything)))
+    const [states = '', stats = ''] = answer.split(/^(?=# pxname,)/m)
+    const found = parseServers(states, stats)
+    if (found === null) throw refused(this.where, answer)
+    return found
+  }
+}
+
+export class BalancerClient extends BalancerReader {
+  constructor(
+    private readonly host: Host,
+    at: Balancer,
+  ) {
+    super(host, at)
+  }
+
+  /**
+   * @param server `backend/name`
+   * @throws BALANCER_UNREACHABLE, NO_SERVER, BALANCER_DENIED where the socket's level is too low, else BALANCER_REFUSED
+   */
+  setState(server: string, state: AdminState): Promise<void> {
+    return this.set(server, `state ${state}`)
+  }
+
+  /** Counts as up from now on, without waiting for the next health check. */
+  setHealthUp(server: string): Promise<void> {
+    return this.set(server, 'health up')
+  }
+
+  private async set(server: string, what: string): Promise<void> {
+    const answer = await reach(this.where, () => this.host.tell(message(this.at, `set server ${server} ${what}`)))
+    if (answer.trim() !== '') throw refused(this.where, answer, server)
+  }
+}
+
+function message(at: Balancer, command: string) {
+  const endpoint = 'socket' in at ? { socketPath: at.socket } : at
+  return { ...endpoint, text: `${command}\n`, timeout: limit }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket',
+  ECONNREFUSED: 'nobody listens there',
+  EACCES: 'this account may not use the socket',
+  REQUEST_TIMEOUT: `no answer within ${limit}`,
+}
+
+async function reach(where: string, talk: () => Promise<string>): Promise<string> {
+  try {
+    return await talk()
+  } catch (thrown) {
+    const error = asConvergeError(thrown)
+    // What is no matter of the connection, such as a dry run that may not do this.
+    if (error.code === 'INTERNAL' || error.code === 'NOT_PREDICTABLE') throw thrown
+    throw new ConvergeError(`the balancer at ${where} cannot be asked: ${reasons[error.code] ?? error.message}`, {
+      code: 'BALANCER_UNREACHABLE',
+      hint: 'does haproxy run, and does its haproxy.cfg say `stats socket` with this path or address?',
+      cause: thrown,
+    })
+  }
+}
+
+function refused(where: string, answer: string, server?: string): ConvergeError {
+  const said = answer.trim().split('\n')[0] ?? ''
+  if (/^Permission denied/.test(said))
+    return new ConvergeError(`the balancer at ${where} does not let itself be told anything: ${said}`, {
+      code: 'BALANCER_DENIED',
+      hint: 'its haproxy.cfg has to say `level admin` after the path of `stats socket`',
+    })
+  if (server !== undefined && /^(No such|Can't find|Require)/.test(said))
+    return new ConvergeError(`the balancer at ${where} knows no server ${server}: ${said}`, {
+      code: 'NO_SERVER',
+      hint: 'converge balancer list shows those it knows',
+    })
+  return new ConvergeError(`the balancer at ${where} answered: ${said || 'nothing'}`, { code: 'BALANCER_REFUSED' })
+}
+
+/** Null where it is not what the two commands print. */
+function parseServers(states: string, stats: string): BalancerServer[] | null {
+  const lines = states.split('\n')
+  const head = lines.find((line) => line.startsWith('# be_id'))
+  if (head === undefined || stats === '') return null
+  const columns = head.slice(2).split(' ')
+  const figures = new Map(table(stats).map((row) => [`${row.get('pxname')}/${row.get('svname')}`, row]))
+  return lines.slice(lines.indexOf(head) + 1).flatMap((line) => {
+    if (line.trim() === '') return []
+    const state = pairs(columns, line.split(' '))
+    return [serverOf(state, figures.get(`${state.get('be_name')}/${state.get('srv_name')}`) ?? new Map())]
+  })
+}
+
+type Row = ReadonlyMap<string, string>
+
+function table(text: string): Row[] {
+  const [head = '', ...rows] = text.split('\n')
+  const columns = cellsOf(head.replace(/^# /, ''))
+  return rows.filter((row) => row.trim() !== '').map((row) => pairs(columns, cellsOf(row)))
+}
+
+/** A cell with a comma in it stands in quotes, as what a health check got may. */
+function cellsOf(row: string): string[] {
+  return [...row.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
+}
+
+function pairs(columns: readonly string[], cells: readonly string[]): Row {
+  return new Map(columns.map((column, index) => [column, cells[index] ?? '']))
+}
+
+const maintenance = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+const draining = 0x08 | 0x10
+
+function serverOf(state: Row, figures: Row): BalancerServer {
+  const number = (row: Row, column: string) => Number(row.get(column)) || 0
+  const flags = number(state, 'srv_admin_state')
+  const admin = (flags & maintenance) !== 0 ? 'maint' : (flags & draining) !== 0 ? 'drain' : 'ready'
+  const operation = number(state, 'srv_op_state')
+  const backend = state.get('be_name') ?? ''
+  return {
+    name: `${backend}/${state.get('srv_name')}`,
+    backend,
+    address: addressOf(state),
+    admin,
+    up: operation !== 0,
+    // 3: it asked by itself, in its answer to a health check, for no more visitors.
+    takesVisitors: admin === 'ready' && (operation === 1 || operation === 2) && number(state, 'srv_uweight') > 0,
+    status: figures.get('status') ?? '',
+    check: [figures.get('check_status'), figures.get('check_code')].filter((part) => part).join('/'),
+    sessions: number(figures, 'scur'),
+    queue: number(figures, 'qcur'),
+    sticky: (figures.get('cookie') ?? '') !== '',
+  }
+}
+
+function addressOf(state: Row): string {
+  const [name = '-', address = ''] = [state.get('srv_fqdn'), state.get('srv_addr')]
+  const host = name !== '-' && name !== '' ? name : address.includes(':') ? `[${address}]` : address
+  return `${host}:${state.get('srv_port')}`
+}

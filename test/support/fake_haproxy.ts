@@ -1,0 +1,143 @@
+/** HAProxy's runtime API for the host in memory: servers with states and sessions by the host's clock, in 2.6's own format. */
+import type { ExchangeHandler, VirtualHost } from '../../core/host/virtual.ts'
+
+export interface FakeBalancer {
+  /** Path of its socket, or `host:port`. */
+  readonly at: string
+  /** Names of the servers by backend. */
+  readonly backends: Readonly<Record<string, readonly string[]>>
+  /** Level of the socket; default admin. */
+  readonly level?: 'admin' | 'operator' | 'user'
+  /** Seconds until a server that takes no visitors any more has answered its last one; default 0. */
+  readonly busyFor?: number
+  /** Whether a cookie binds visitors to a server; default false. */
+  readonly sticky?: boolean
+  /** What the health check of a server finds; default: it is up. */
+  readonly healthy?: (server: string, host: VirtualHost) => boolean
+  /** Whether anybody listens there; default: yes. */
+  readonly listening?: (host: VirtualHost) => boolean
+}
+
+interface Server {
+  admin: number
+  /** Since when it gets no visitors. */
+  outSince: number | null
+  setUp: boolean
+}
+
+const stateColumns =
+  'be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port'
+const statColumns =
+  'pxname,svname,qcur,qmax,scur,smax,status,weight,check_status,check_code,last_chk,check_desc,cookie,'
+
+const admins: Readonly<Record<string, number>> = { ready: 0, drain: 8, maint: 1 }
+
+export class FakeHaproxy {
+  /** For `exchanges` of a VirtualHost. */
+  readonly exchanges: ExchangeHandler
+  private readonly worlds = new WeakMap<VirtualHost, Map<string, Server>>()
+  /** How often any of them was asked or told something. */
+  calls = 0
+
+  constructor(readonly balancers: readonly FakeBalancer[]) {
+    this.exchanges = ({ socketPath, host = '127.0.0.1', port, text }, machine) => {
+      this.calls++
+      const balancer = balancers.find(({ at }) => at === (socketPath ?? `${host}:${port}`))
+      if (balancer === undefined || balancer.listening?.(machine) === false) return null
+      return text
+        .trim()
+        .split('; ')
+        .map((command) => `${this.answer(balancer, command, machine)}\n`)
+        .join('')
+    }
+  }
+
+  /** What a server's state is: `ready`, `drain` or `maint`, and `down` behind it where it is not up. */
+  state(host: VirtualHost, at: string, name: string): string {
+    const balancer = this.balancers.find((one) => one.at === at)
+    if (balancer === undefined) throw new Error(`no balancer ${at}`)
+    const { admin } = this.server(host, balancer, name)
+    const word = Object.entries(admins).find(([, flags]) => flags === admin)?.[0] ?? `${admin}`
+    return this.isUp(host, balancer, name) ? word : `${word} down`
+  }
+
+  /** What an operator does. */
+  set(host: VirtualHost, at: string, name: string, state: 'ready' | 'drain' | 'maint'): void {
+    this.exchanges({ socketPath: at, text: `set server ${name} state ${state}\n` }, host)
+  }
+
+  private world(host: VirtualHost): Map<string, Server> {
+    const known = this.worlds.get(host) ?? new Map<string, Server>()
+    this.worlds.set(host, known)
+    return known
+  }
+
+  private server(host: VirtualHost, { at }: FakeBalancer, name: string): Server {
+    const world = this.world(host)
+    const found = world.get(`${at} ${name}`) ?? { admin: 0, outSince: null, setUp: false }
+    world.set(`${at} ${name}`, found)
+    return found
+  }
+
+  private isUp(host: VirtualHost, balancer: FakeBalancer, name: string): boolean {
+    const healthy = balancer.healthy?.(name, host) ?? true
+    const server = this.server(host, balancer, name)
+    // What was set by hand holds until a check finds otherwise, which takes several of them.
+    return healthy || server.setUp
+  }
+
+  private sessions(host: VirtualHost, balancer: FakeBalancer, name: string): number {
+    const { outSince } = this.server(host, balancer, name)
+    if (!this.isUp(host, balancer, name)) return 0
+    return outSince === null || host.clock - outSince < (balancer.busyFor ?? 0) ? 1 : 0
+  }
+
+  private answer(balancer: FakeBalancer, command: string, host: VirtualHost): string {
+    if (command === 'show servers state') return this.states(balancer, host)
+    if (command.startsWith('show stat')) return this.stats(balancer, host)
+    const [, name = '', kind, value = ''] = /^set server (\S+) (state|health) (\w+)$/.exec(command) ?? []
+    if (kind === undefined) return 'Unknown command, but maybe one of the following ones is a better match:'
+    if (balancer.level !== undefined && balancer.level !== 'admin') return 'Permission denied'
+    const [backend = '', server = ''] = name.split('/')
+    if (balancer.backends[backend] === undefined) return 'No such backend.'
+    if (!balancer.backends[backend]?.includes(server)) return 'No such server.'
+    const found = this.server(host, balancer, name)
+    if (kind === 'health') {
+      found.setUp = value === 'up'
+      return ''
+    }
+    const admin = admins[value] ?? 0
+    Object.assign(found, { admin, outSince: admin === 0 ? null : (found.outSince ?? host.clock) })
+    if (admin !== 0) found.setUp = false
+    return ''
+  }
+
+  private each<T>({ backends }: FakeBalancer, tell: (backend: string, server: string, n: number) => T): T[] {
+    return Object.entries(backends).flatMap(([backend, servers]) =>
+      servers.map((server, index) => tell(backend, server, index + 1)),
+    )
+  }
+
+  private states(balancer: FakeBalancer, host: VirtualHost): string {
+    const rows = this.each(balancer, (backend, server, n) => {
+      const name = `${backend}/${server}`
+      const operation = this.isUp(host, balancer, name) ? 2 : 0
+      const { admin } = this.server(host, balancer, name)
+      return `2 ${backend} ${n} ${server} 127.0.0.1 ${operation} ${admin} 1 1 60 8 2 0 6 0 0 0 - ${8080 + n} - 0 0 - - 0`
+    })
+    return `1\n# ${stateColumns}\n${rows.join('\n')}\n`
+  }
+
+  private stats(balancer: FakeBalancer, host: VirtualHost): string {
+    const rows = this.each(balancer, (backend, server) => {
+      const name = `${backend}/${server}`
+      const up = this.isUp(host, balancer, name)
+      const { admin } = this.server(host, balancer, name)
+      const status = admin === 1 ? 'MAINT' : !up ? 'DOWN' : admin === 8 ? 'DRAIN' : 'UP'
+      const check = up ? 'L7OK,200,,' : 'L7STS,500,"Service, not available",'
+      const sessions = this.sessions(host, balancer, name)
+      return `${backend},${server},0,0,${sessions},3,${status},1,${check},${balancer.sticky ? server : ''},`
+    })
+    return `# ${statColumns}\n${rows.join('\n')}\n`
+  }
+}
