@@ -1,78 +1,21 @@
 /** Where everything of a buildout app is on its host, and to whom it belongs. */
-import { type PloneNode, placed } from '../node.ts'
+import type { PloneNode } from '../node.ts'
+import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { type Environment, environmentOf } from './python.ts'
-import { appAttributes, appName, deployDirectory } from './site.ts'
-import type { AppAttributes, BuildoutRole } from './types.ts'
+import { appName } from './site.ts'
+import type { BuildoutRole } from './types.ts'
 
-export interface Layout {
+export interface Layout extends AppLayout {
   readonly role: BuildoutRole
-  readonly app: string
-  readonly own: AppAttributes
-  readonly deployTo: string
-  readonly releases: string
-  readonly shared: string
-  readonly current: string
   /** Virtualenv of the build: what it is made of, and where it is. */
   readonly build: Environment
   readonly environment: string
-  /** Owner of all that belongs to the app; none for an ordinary user, whose own it is anyway. */
-  readonly owner: { readonly owner?: string; readonly group?: string }
-  /** The same as the props of commands. */
-  readonly account: { readonly user?: string; readonly group?: string }
-  /** Whether this run may change the system: packages, accounts, /etc. */
-  readonly system: boolean
-  readonly supervisor: SupervisorLayout
-}
-
-export interface SupervisorLayout {
-  readonly config: string
-  readonly confDir: string
-  readonly socket: string
-  readonly logDir: string
-  /** The virtualenv of an own supervisord, where the system's is not used. */
-  readonly environment: string
-  readonly program: string
-  /** Apart from the socket, so that one with another socket is found by it. */
-  readonly pidFile: string
 }
 
 export function layout(node: PloneNode, role: BuildoutRole): Layout {
-  const app = appName(node, role)
-  const own = appAttributes(node, app)
-  const deployTo = placed(node, deployDirectory(node, app))
-  const build = environmentOf(node, app, own)
-  const system = node.facts.uid === 0 && node.converge.prefix === '/'
-  const user = own.user ?? 'deploy'
-  const group = own.group ?? 'www-data'
-  return {
-    role,
-    app,
-    own,
-    deployTo,
-    releases: `${deployTo}/releases`,
-    shared: `${deployTo}/shared`,
-    current: `${deployTo}/current`,
-    build,
-    environment: `${deployTo}/shared/${build.name}`,
-    owner: node.facts.uid === 0 ? { owner: user, group } : {},
-    account: node.facts.uid === 0 ? { user, group } : {},
-    system,
-    supervisor: supervisorLayout(node, system),
-  }
-}
-
-function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
-  const { config, conf_dir, socket, log_dir } = node.converge.supervisor
-  const environment = placed(node, '/opt/supervisor')
-  return {
-    config: placed(node, config),
-    confDir: placed(node, conf_dir),
-    socket: placed(node, socket),
-    logDir: placed(node, log_dir),
-    environment,
-    program: system ? '/usr/bin/supervisord' : `${environment}/bin/supervisord`,
-    pidFile: system ? '/var/run/supervisord.pid' : `${environment}/supervisord.pid`,
-  }
+  const at = appLayout(node, appName(node, role))
+  const build = environmentOf(node, at.app, at.own)
+  return { ...at, role, build, environment: `${at.shared}/${build.name}` }
 }
 
 /** Directories of the release that are links to shared ones: name below `shared` → path in the release. */

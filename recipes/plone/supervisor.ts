@@ -8,9 +8,9 @@ import { supervisord } from '../../resources/supervisord.ts'
 import { template } from '../../resources/template.ts'
 import { virtualenv } from '../../resources/virtualenv.ts'
 import type { PloneNode } from '../node.ts'
-import type { Layout } from './layout.ts'
+import type { AppLayout } from '../releases/layout.ts'
 
-export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
   const { supervisor } = at
   if (at.system) return keepRunning(r, node, at, {})
   for (const path of [
@@ -37,13 +37,13 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: Lay
 }
 
 /** Brings up the supervisor that setup has made: programs cannot be started without it. */
-export function supervisorRuns(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+export function supervisorRuns(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
   const { config } = at.supervisor
   const check = (host: HostReader) => host.stat(config) !== null
   keepRunning(r, node, at, { onlyIf: { description: 'supervisor is set up', check } })
 }
 
-function keepRunning(r: Recipe<PloneNode>, { facts }: PloneNode, at: Layout, guard: CommonOptions): void {
+function keepRunning(r: Recipe<PloneNode>, { facts }: PloneNode, at: AppLayout, guard: CommonOptions): void {
   const { config, socket, program, pidFile } = at.supervisor
   const system = at.system && facts.init === 'systemd'
   if (r.has(system ? 'service' : 'supervisord', system ? 'supervisor' : socket)) return

@@ -308,7 +308,7 @@ t.test('connections of the old process are waited for, and cut at the deadline',
 
 t.test('killed at any change: nobody notices, and the next run ends where an undisturbed one does', async (t) => {
   const next = { directory: '/srv/shop/2' }
-  for (const after of [next, { directory: '/srv/shop/3' }, {}])
+  for (const after of [next, { directory: '/srv/shop/3' }, { directory: props.directory }])
     for (let at = 1; ; at++) {
       const world = new World()
       await world.run()
@@ -325,7 +325,7 @@ t.test('killed at any change: nobody notices, and the next run ends where an und
       const again = await world.run(after)
       if (again.outcome !== 'unchanged') t.fail(`killed at ${at}: there is still something to do`)
       t.strictSame(world.up(), [`shop-${world.port}`], `killed at ${at}: one process, and visitors are sent to it`)
-      t.match(world.host.readText(conf(world.port ?? 0)), `directory=${after.directory ?? '/srv/shop/1'}`)
+      t.match(world.host.readText(conf(world.port ?? 0)), `directory=${after.directory}`)
       t.strictSame(world.gaps, [], `killed at ${at}`)
     }
 })

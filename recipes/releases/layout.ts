@@ -1,0 +1,68 @@
+/** Where everything of an app is on its host, and to whom it belongs. */
+import { type PloneNode, placed } from '../node.ts'
+import { appAttributes, deployDirectory } from '../plone/site.ts'
+import type { AppAttributes } from '../plone/types.ts'
+
+export interface AppLayout {
+  readonly app: string
+  readonly own: AppAttributes
+  readonly deployTo: string
+  readonly releases: string
+  readonly shared: string
+  /** The link to the live release. */
+  readonly current: string
+  /** Owner of all that belongs to the app; none for an ordinary user, whose own it is anyway. */
+  readonly owner: { readonly owner?: string; readonly group?: string }
+  /** The same as the props of commands. */
+  readonly account: { readonly user?: string; readonly group?: string }
+  /** Whether this run may change the system: packages, accounts, /etc. */
+  readonly system: boolean
+  readonly supervisor: SupervisorLayout
+}
+
+export interface SupervisorLayout {
+  readonly config: string
+  readonly confDir: string
+  readonly socket: string
+  readonly logDir: string
+  /** The virtualenv of an own supervisord, where the system's is not used. */
+  readonly environment: string
+  readonly program: string
+  /** Apart from the socket, so that one with another socket is found by it. */
+  readonly pidFile: string
+}
+
+/** @param link name of the link to the live release */
+export function appLayout(node: PloneNode, app: string, link = 'current'): AppLayout {
+  const own = appAttributes(node, app)
+  const deployTo = placed(node, deployDirectory(node, app))
+  const system = node.facts.uid === 0 && node.converge.prefix === '/'
+  const user = own.user ?? 'deploy'
+  const group = own.group ?? 'www-data'
+  return {
+    app,
+    own,
+    deployTo,
+    releases: `${deployTo}/releases`,
+    shared: `${deployTo}/shared`,
+    current: `${deployTo}/${link}`,
+    owner: node.facts.uid === 0 ? { owner: user, group } : {},
+    account: node.facts.uid === 0 ? { user, group } : {},
+    system,
+    supervisor: supervisorLayout(node, system),
+  }
+}
+
+function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
+  const { config, conf_dir, socket, log_dir } = node.converge.supervisor
+  const environment = placed(node, '/opt/supervisor')
+  return {
+    config: placed(node, config),
+    confDir: placed(node, conf_dir),
+    socket: placed(node, socket),
+    logDir: placed(node, log_dir),
+    environment,
+    program: system ? '/usr/bin/supervisord' : `${environment}/bin/supervisord`,
+    pidFile: system ? '/var/run/supervisord.pid' : `${environment}/supervisord.pid`,
+  }
+}
