@@ -3,14 +3,17 @@ import * as z from 'zod'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
-import { listReleases, type Release } from '../../resources/releases.ts'
+import type { Release } from '../../resources/releases.ts'
 import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import type { PloneNode } from '../node.ts'
+import { releasesOf } from '../releases/layout.ts'
 import type { Layout } from './layout.ts'
 import { type Program, programs } from './programs.ts'
 import { supervisorRuns } from './supervisor.ts'
+
+export { releasesOf } from '../releases/layout.ts'
 
 /** The programs' configuration, and their restart when it, or the release, has changed. */
 export function run(
@@ -88,11 +91,6 @@ function homeOf({ account, own }: Layout): Record<string, string> {
 /** True once a first deploy has succeeded: before that there is nothing to adapt, to start or to restart. */
 export function deployed(at: Layout): Check {
   return { description: `${at.app} was deployed before`, check: (host) => host.stat(at.current) !== null }
-}
-
-export function releasesOf(node: PloneNode, at: Layout): readonly Release[] {
-  const { host } = node.run
-  return host === null ? [] : listReleases(host, at.releases, at.current)
 }
 
 /** A program as it is kept with its release, so that going back brings it back too; when it restarts is not of the release. */

@@ -6,12 +6,11 @@ import type { CommonOptions } from '../../core/model/resource.ts'
 import { archive } from '../../resources/archive.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
-import { group } from '../../resources/group.ts'
 import { package_ as packages } from '../../resources/package.ts'
 import { symlink } from '../../resources/symlink.ts'
-import { user } from '../../resources/user.ts'
 import { virtualenv } from '../../resources/virtualenv.ts'
 import { type PloneNode, placed } from '../node.ts'
+import { accounts } from '../releases/setup.ts'
 import { type Layout, layout, sharedDirectories } from './layout.ts'
 import { buildoutSetting } from './site.ts'
 import { supervisorService } from './supervisor.ts'
@@ -49,20 +48,6 @@ function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   packages(r, { names: [...basePackages(node, at), ...own.filter(({ version }) => !version).map(({ name }) => name)] })
   if (pinned.length > 0)
     packages(r, { names: Object.fromEntries(pinned.map(({ name, version }) => [name, version ?? ''])) })
-}
-
-/** None for an ordinary user, to whom everything belongs anyway. */
-function accounts(r: Recipe<PloneNode>, at: Layout): void {
-  const { owner, group: groupName } = at.owner
-  if (groupName !== undefined) group(r, { name: groupName })
-  if (owner === undefined || owner === 'root') return
-  user(r, {
-    name: owner,
-    group: groupName,
-    home: at.own.home ?? `/home/${owner}`,
-    shell: at.own.shell ?? '/bin/bash',
-    manageHome: true,
-  })
 }
 
 /** What every buildout host needs, and what RelStorage's drivers are compiled with. */

@@ -1,4 +1,5 @@
 /** Where everything of an app is on its host, and to whom it belongs. */
+import { listReleases, type Release } from '../../resources/releases.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { appAttributes, deployDirectory } from '../plone/site.ts'
 import type { AppAttributes } from '../plone/types.ts'
@@ -53,7 +54,8 @@ export function appLayout(node: PloneNode, app: string, link = 'current'): AppLa
   }
 }
 
-function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
+/** Where the supervisor is that keeps the programs running, and its files. */
+export function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
   const { config, conf_dir, socket, log_dir } = node.converge.supervisor
   const environment = placed(node, '/opt/supervisor')
   return {
@@ -65,4 +67,9 @@ function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
     program: system ? '/usr/bin/supervisord' : `${environment}/bin/supervisord`,
     pidFile: system ? '/var/run/supervisord.pid' : `${environment}/supervisord.pid`,
   }
+}
+
+export function releasesOf(node: PloneNode, at: AppLayout): readonly Release[] {
+  const { host } = node.run
+  return host === null ? [] : listReleases(host, at.releases, at.current)
 }
