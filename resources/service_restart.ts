@@ -1,10 +1,13 @@
 /** Restarts services one after the other for what changed, each ready before the next; a restart that is due stays due. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
-import { ConvergeError } from '../core/model/errors.ts'
+import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf, sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
+import { Draining, leftOut } from './haproxy/draining.ts'
+import { balancerProp, serverProp } from './haproxy/props.ts'
+import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
 import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { Roll } from './services/roll.ts'
@@ -19,6 +22,7 @@ const service = z.strictObject({
   ready: readyProp.optional().describe('How it shows that it is ready; default: running is enough'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   delay: duration.optional().describe('Pause before this one, instead of the `delay` of all'),
+  server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
 })
 
 const props = z
@@ -33,6 +37,22 @@ const props = z
     deadline: duration
       .default(() => seconds(120))
       .describe('How long each may take to stop, start and become ready; default 120 s'),
+    balancers: z
+      .array(balancerProp)
+      .default([])
+      .describe(
+        'Runtime sockets of the HAProxy processes that balance the services: `{ socket }`, or `{ host, port }` elsewhere. Each service with a `server` is drained there before it stops, and set ready when it answers again',
+      ),
+    drainDeadline: duration
+      .default(() => seconds(60))
+      .describe(
+        'How long to wait for the last session of one that is drained; then it is restarted all the same; default 60 s',
+      ),
+    maxUnavailable: atOnceProp
+      .default(1)
+      .describe(
+        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); default 1",
+      ),
     force: z
       .string()
       .min(1)
@@ -52,6 +72,8 @@ const state = z.record(
     state: z.enum(serviceStates),
     /** Digest of what it was last restarted for; null: never, as far as is known here. */
     restartedFor: z.string().nullable(),
+    /** Balancers that an earlier run took it out of and has not brought it back in. */
+    drained: z.array(z.string()),
   }),
 )
 type State = z.output<typeof state>
@@ -69,23 +91,35 @@ function dueFor(given: Props, { configuration }: Service, { cause }: Context): s
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
   const reader = readerOf(host, given.provider)
   const found: State = {}
-  for (const { name } of given.services)
+  for (const { name, server } of given.services)
     found[name] = {
       state: (await reader.status(name)).state,
       restartedFor: host.recorded(recordKey(given, name, context)),
+      drained: server === undefined ? [] : await leftOut(host, given.balancers, server, context),
     }
   return found
 }
 
 function desired(given: Props, context: Context): State {
   return Object.fromEntries(
-    given.services.map((one) => [one.name, { state: 'running' as const, restartedFor: dueFor(given, one, context) }]),
+    given.services.map((one) => {
+      const restartedFor = dueFor(given, one, context)
+      return [one.name, { state: 'running' as const, restartedFor, drained: [] }]
+    }),
   )
 }
 
 function recordDone(host: Host, given: Props, one: Service, context: Context): void {
   host.record(recordKey(given, one.name, context), dueFor(given, one, context))
 }
+
+/** What is to be done with one: nothing but telling its balancers, if all the rest is as it should be. */
+function workOn(now: State[string] | undefined, wanted: State[string] | undefined): 'restart' | 'start' | 'bring back' {
+  if (now?.state !== 'running') return 'start'
+  return now.restartedFor === wanted?.restartedFor ? 'bring back' : 'restart'
+}
+
+const doing = { restart: 'restarting', start: 'starting', 'bring back': 'bringing back' } as const
 
 async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
   const manager = managerOf(host, given.provider)
@@ -94,19 +128,39 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const [now, wanted] = [await read(host, given, context), desired(given, context)]
   const due = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
   const roll = new Roll(host, manager, given.deadline, context)
-  let restarted = 0
-  for (const [index, one] of due.entries()) {
-    const wasRunning = now[one.name]?.state === 'running'
-    if (wasRunning && restarted > 0) await wait(host, given, one, context)
-    context.progress(`${wasRunning ? 'restarting' : 'starting'} ${one.name} (${index + 1} of ${due.length})`)
-    try {
-      await roll.restart(one)
-    } catch (error) {
-      throw told(error, due, index, now)
-    }
+  const draining = new Draining(host, given.balancers, given.drainDeadline, context)
+  const done = new Set<string>()
+  const failures = new Map<string, unknown>()
+  const stopped = () => failures.size > 0
+  let begun = 0
+
+  const restart = async (one: Service) => {
+    await roll.restart(one)
     recordDone(host, given, one, context)
-    if (wasRunning) restarted++
   }
+  const work = async (one: Service, index: number): Promise<boolean> => {
+    const what = workOn(now[one.name], wanted[one.name])
+    if (what === 'restart' && begun++ > 0) await wait(host, given, one, context)
+    if (stopped()) return false
+    context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})`)
+    const { server } = one
+    if (what === 'restart' && server !== undefined)
+      return draining.around(server, () => restart(one), given.deadline, stopped)
+    if (what === 'bring back') await roll.answers(one)
+    else await restart(one)
+    if (server !== undefined) await draining.bringBack(server, given.deadline)
+    return true
+  }
+
+  await eachAtOnce(due, atOnce(given.maxUnavailable, given.services.length), async (one, index) => {
+    if (stopped()) return
+    try {
+      if (await work(one, index)) done.add(one.name)
+    } catch (error) {
+      failures.set(one.name, error)
+    }
+  })
+  if (stopped()) throw told(due, { done, failures, now })
 }
 
 async function wait(host: Host, given: Props, one: Service, context: Context): Promise<void> {
@@ -116,21 +170,29 @@ async function wait(host: Host, given: Props, one: Service, context: Context): P
   await host.sleep(delay)
 }
 
-/** The failure of one, told with what it means for the others. */
-function told(error: unknown, due: readonly Service[], index: number, now: State): unknown {
+interface Outcome {
+  readonly done: ReadonlySet<string>
+  readonly failures: ReadonlyMap<string, unknown>
+  readonly now: State
+}
+
+/** The first failure, told with what it means for the others. */
+function told(due: readonly Service[], { done, failures, now }: Outcome): unknown {
+  const [[first, error] = ['', undefined], ...others] = [...failures]
   if (!(error instanceof ConvergeError)) return error
-  const names = (from: readonly Service[]) => from.map(({ name }) => name).join(', ')
-  const rest = due.slice(index + 1)
-  const isUp = ({ name }: Service) => now[name]?.state === 'running'
+  const names = due.map(({ name }) => name)
+  const rest = names.filter((name) => !done.has(name) && !failures.has(name))
+  const isUp = (name: string) => now[name]?.state === 'running'
   const parts = [
-    ['restarted before it', due.slice(0, index)],
+    ['restarted before it', names.filter((name) => done.has(name))],
     ['left on the old process', rest.filter(isUp)],
-    ['not started', rest.filter((one) => !isUp(one))],
+    ['not started', rest.filter((name) => !isUp(name))],
   ] as const
-  const outcome = parts.filter(([, some]) => some.length > 0).map(([word, some]) => `; ${word}: ${names(some)}`)
+  const failed = others.map(([name, other]) => `; ${name} as well: ${asConvergeError(other).message}`)
+  const outcome = parts.filter(([, some]) => some.length > 0).map(([word, some]) => `; ${word}: ${some.join(', ')}`)
   const { code, hint, output, message } = error
-  const again = `mend it, then run again: it goes on with ${due[index]?.name}`
-  return new ConvergeError(`${message}${outcome.join('')}`, {
+  const again = `mend it, then run again: it goes on with ${first}`
+  return new ConvergeError(`${message}${failed.join('')}${outcome.join('')}`, {
     code,
     output,
     hint: hint === undefined ? again : `${hint}; ${again}`,
@@ -141,7 +203,7 @@ function told(error: unknown, due: readonly Service[], index: number, now: State
 export const service_restart = defineResource(
   {
     type: 'service_restart',
-    doc: 'Keeps services running, and restarts them one at a time when what `when` lists has changed since they were last restarted. The next is touched only when the one before answers; the first that does not come up ends it.',
+    doc: 'Keeps services running, and restarts them one at a time when what `when` lists has changed since they were last restarted. The next is touched only when the one before answers; the first that does not come up ends it. Behind a balancer each is drained before it stops, so that no visitor notices.',
     mirrors: 'supervisorctl restart, systemctl restart',
     examples: [
       {
@@ -153,6 +215,14 @@ export const service_restart = defineResource(
         delay: seconds(5),
       },
       { services: [{ name: 'varnish' }], provider: { kind: 'systemd' as const } },
+      {
+        services: [
+          { name: 'site-client1', ready: { port: 8081 }, server: 'plone_instances/plone1-1' },
+          { name: 'site-client2', ready: { port: 8082 }, server: 'plone_instances/plone1-2' },
+        ],
+        provider: { kind: 'supervisor' as const },
+        balancers: [{ socket: '/run/haproxy/admin.sock' }, { host: 'lb2.internal', port: 9999 }],
+      },
     ],
     key: ({ services }) => services.map(({ name }) => name).join(' '),
     props,
@@ -166,13 +236,11 @@ export const service_restart = defineResource(
     apply: (host, given, _, context) => restartAll(host, given, context),
     words: ({ services }, { now, desired }) => {
       const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
-      const names = (up: boolean) =>
-        due.filter(({ name }) => (now[name]?.state === 'running') === up).map(({ name }) => name)
-      const parts = [
-        ['restart', names(true)],
-        ['start', names(false)],
-      ] as const
-      return parts.flatMap(([word, some]) => (some.length > 0 ? [`${word} ${some.join(', ')}`] : [])).join('; ')
+      const parts = (['restart', 'start', 'bring back'] as const).map((word) => {
+        const some = due.filter(({ name }) => workOn(now[name], desired[name]) === word)
+        return some.length > 0 ? [`${word} ${some.map(({ name }) => name).join(', ')}`] : []
+      })
+      return parts.flat().join('; ')
     },
     predict(host, given, change, context) {
       for (const one of given.services)

@@ -62,18 +62,13 @@ export class Roll {
    * Brings a service up anew; it is running and ready afterwards.
    * @throws SERVICE_DOWN with the end of the log
    */
-  async restart(service: RollingService): Promise<void> {
-    const deadline = new Deadline(this.host, this.limit)
-    try {
+  restart(service: RollingService): Promise<void> {
+    return this.bringing(service, 'did not come up', async (deadline) => {
       await this.halt(service.name, deadline)
       await this.freePort(service, deadline)
       await this.manager.start(service.name)
       await this.up(service, deadline)
-    } catch (error) {
-      const known = asConvergeError(error)
-      throw known.code === 'INTERNAL' ? error : await this.failure(service, known, 'did not come up')
-    }
-    await this.warm(service.ready)
+    })
   }
 
   /**
@@ -81,16 +76,33 @@ export class Roll {
    * @param how asks it to
    * @throws SERVICE_DOWN with the end of the log
    */
-  async reload(service: RollingService, how: () => Promise<void>): Promise<void> {
-    const deadline = new Deadline(this.host, this.limit)
-    try {
+  reload(service: RollingService, how: () => Promise<void>): Promise<void> {
+    return this.bringing(service, 'was not reloaded', async (deadline) => {
       await how()
       // One that ends of it has to get to that first.
       await deadline.pause()
       await this.up(service, deadline, 'its reload')
+    })
+  }
+
+  /**
+   * Waits until a service that was started before is ready.
+   * @throws SERVICE_DOWN with the end of the log
+   */
+  answers(service: RollingService): Promise<void> {
+    return this.bringing(service, 'is not ready', (deadline) => this.up(service, deadline))
+  }
+
+  private async bringing(
+    service: RollingService,
+    failed: string,
+    work: (deadline: Deadline) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work(new Deadline(this.host, this.limit))
     } catch (error) {
       const known = asConvergeError(error)
-      throw known.code === 'INTERNAL' ? error : await this.failure(service, known, 'was not reloaded')
+      throw known.code === 'INTERNAL' ? error : await this.failure(service, known, failed)
     }
     await this.warm(service.ready)
   }

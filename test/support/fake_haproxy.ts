@@ -14,6 +14,8 @@ export interface FakeBalancer {
   readonly sticky?: boolean
   /** What the health check of a server finds; default: it is up. */
   readonly healthy?: (server: string, host: VirtualHost) => boolean
+  /** Whether its servers follow those of another backend, and can't be set up by hand; default false. */
+  readonly tracking?: boolean
   /** Whether anybody listens there; default: yes. */
   readonly listening?: (host: VirtualHost) => boolean
 }
@@ -102,6 +104,7 @@ export class FakeHaproxy {
     if (balancer.backends[backend] === undefined) return 'No such backend.'
     if (!balancer.backends[backend]?.includes(server)) return 'No such server.'
     const found = this.server(host, balancer, name)
+    if (kind === 'health' && balancer.tracking) return 'cannot change health on a tracking server.'
     if (kind === 'health') {
       found.setUp = value === 'up'
       return ''

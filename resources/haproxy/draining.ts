@@ -1,0 +1,286 @@
+/**
+ * Takes servers out of their balancers for the time of a restart, and brings them back.
+ *
+ * What is taken out is recorded before the balancer is told: whoever finds the record later knows that it was this program
+ * and no operator, and that the server is still to be brought back.
+ */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { type Duration, seconds } from '../../core/model/units.ts'
+import { Deadline } from '../services/roll.ts'
+import { type Balancer, BalancerClient, BalancerReader, type BalancerServer, nameOf } from './runtime.ts'
+
+type Tell = Pick<Context, 'progress' | 'warn'>
+
+function recordOf(balancer: Balancer, server: string): string {
+  return `drained ${server} in ${nameOf(balancer)}`
+}
+
+/** Whether this program has taken the server out, and has not brought it back yet. */
+function isOurs(host: HostReader, balancer: Balancer, server: string): boolean {
+  return (host.recorded(recordOf(balancer, server)) ?? '') !== ''
+}
+
+/**
+ * The balancers that a server has to be brought back in. Only those with a record are asked; one that does not answer
+ * balances nobody: it is told of, and looked at again in the next run.
+ */
+export async function leftOut(
+  host: HostReader,
+  balancers: readonly Balancer[],
+  server: string,
+  { warn }: Pick<Context, 'warn'>,
+): Promise<string[]> {
+  const found: string[] = []
+  for (const balancer of balancers) {
+    if (!isOurs(host, balancer, server)) continue
+    try {
+      await host.cached(`servers of ${nameOf(balancer)}`, () => new BalancerReader(host, balancer).servers())
+      found.push(nameOf(balancer))
+    } catch (error) {
+      warn(`${unreachable(error).message}; what was taken out there is brought back by the next run that can`)
+    }
+  }
+  return found
+}
+
+/** The error where it says that nobody answers; anything else is thrown. */
+function unreachable(thrown: unknown): ConvergeError {
+  const error = asConvergeError(thrown)
+  if (error.code === 'BALANCER_UNREACHABLE') return error
+  throw thrown
+}
+
+/** A server in one of its balancers. */
+interface Place {
+  readonly client: BalancerClient
+  readonly now: BalancerServer
+  /** Whether no other server of its backend takes visitors. */
+  readonly alone: boolean
+}
+
+export class Draining {
+  private readonly clients: readonly BalancerClient[]
+  /** Those that did not answer once: asked again only where something was left there. */
+  private readonly silent = new Set<string>()
+  /** Servers out at the moment, with what ends when they are back. */
+  private readonly out = new Map<string, Promise<unknown>>()
+  /** Who looks whether another server is up must not be overtaken by one who takes just that out. */
+  private turn: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly host: Host,
+    balancers: readonly Balancer[],
+    private readonly limit: Duration,
+    private readonly tell: Tell,
+  ) {
+    this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
+  }
+
+  /**
+   * Restarts a server without a visitor: out of each balancer that has another one to send visitors to, then `restart`, then
+   * back. Where `restart` fails it stays out.
+   * @param back how long a balancer may take to show it up
+   * @param stopped whether something has gone wrong meanwhile, so that none should be taken out any more
+   * @returns false where it was not begun for that reason
+   */
+  async around(server: string, restart: () => Promise<void>, back: Duration, stopped: () => boolean): Promise<boolean> {
+    let isBack: () => void = () => undefined
+    const taking = this.turn.then(async () => {
+      const places = await this.takeOut(server, stopped)
+      if (places) this.out.set(server, new Promise<void>((resolve) => (isBack = resolve)))
+      return places
+    })
+    this.turn = taking.catch(() => undefined)
+    const places = await taking
+    if (places === null) return false
+    try {
+      await this.waitUntilIdle(server, places)
+      await restart()
+      await this.bringBack(server, back)
+    } finally {
+      this.out.delete(server)
+      isBack()
+    }
+    return true
+  }
+
+  /** The places where it takes no visitors any more; null where it was not begun. */
+  private async takeOut(server: string, stopped: () => boolean): Promise<Place[] | null> {
+    let found = await this.lookEverywhere(server)
+    while (this.out.size > 0 && !stopped() && found.some(({ alone }) => alone)) {
+      this.tell.progress(`${server} waits until another one is back`)
+      await Promise.race(this.out.values())
+      found = await this.lookEverywhere(server)
+    }
+    if (stopped()) return null
+    const places: Place[] = []
+    for (const place of found) {
+      const { client, now, alone } = place
+      if (now.admin !== 'ready') {
+        if (!isOurs(this.host, client.at, server))
+          this.tell.progress(`${server} is in ${now.admin} at ${client.where} already, and stays so`)
+        places.push(place)
+      } else if (alone)
+        this.tell.progress(`${server} is the only one up at ${client.where}: restarted without draining`)
+      else if (await this.drain(client, now)) places.push(place)
+    }
+    return places
+  }
+
+  private async lookEverywhere(server: string): Promise<Place[]> {
+    const found: Place[] = []
+    for (const client of this.clients) {
+      const place = await this.look(client, server)
+      if (place) found.push(place)
+    }
+    return found
+  }
+
+  private async drain(client: BalancerClient, { name, sticky }: BalancerServer): Promise<boolean> {
+    // A cookie leads visitors to a drained server all the same: while they come, it would never be without one.
+    const state = sticky ? 'maint' : 'drain'
+    const record = recordOf(client.at, name)
+    this.host.record(record, state)
+    try {
+      await client.setState(name, state)
+      this.tell.progress(`draining ${name} at ${client.where}`)
+      return true
+    } catch (thrown) {
+      const error = asConvergeError(thrown)
+      if (!['BALANCER_DENIED', 'NO_SERVER', 'BALANCER_REFUSED', 'BALANCER_UNREACHABLE'].includes(error.code))
+        throw thrown
+      // It may have heard what it could not answer.
+      if (error.code !== 'BALANCER_UNREACHABLE') this.host.record(record, '')
+      this.tell.warn(`${error.message}; what it balances is restarted without draining${hinted(error)}`)
+      return false
+    }
+  }
+
+  /** Waits for the last answer of the server in all places; past the deadline it goes on with a warning. */
+  private async waitUntilIdle(server: string, places: readonly Place[]): Promise<void> {
+    const deadline = new Deadline(this.host, this.limit)
+    for (const { client } of places) {
+      // Twice in a row: a request on its way to the server counts only a moment later.
+      for (let idle = 0; idle < 2; ) {
+        const place = await this.look(client, server)
+        if (place === null) break
+        const busy = place.now.sessions + place.now.queue
+        idle = busy === 0 ? idle + 1 : 0
+        if (idle === 2 || (await deadline.pause())) continue
+        if (busy > 0)
+          this.tell.warn(
+            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.where} after ${this.limit}: restarted all the same`,
+          )
+        break
+      }
+    }
+  }
+
+  /**
+   * Makes a server that is ready take visitors again wherever this program took it out, and at once where a health check
+   * has found it down meanwhile.
+   * @throws SERVER_NOT_UP where a balancer does not show one up that was taken out
+   */
+  async bringBack(server: string, limit: Duration): Promise<void> {
+    for (const client of this.clients) {
+      const ours = isOurs(this.host, client.at, server)
+      const place = ours ? await this.lookAgain(client, server) : await this.look(client, server)
+      // Left to its operator, or nothing to be done.
+      if (!ours && (place === null || place.now.admin !== 'ready' || place.now.up)) continue
+      try {
+        if (place !== null) await this.setUp(client, server, { limit, ours })
+        // What the balancer does not know any more cannot be out; one that does not answer may still have it.
+        if (ours && !this.silent.has(client.where)) this.host.record(recordOf(client.at, server), '')
+      } catch (error) {
+        this.lost(client, unreachable(error))
+      }
+    }
+  }
+
+  private async setUp(
+    client: BalancerClient,
+    server: string,
+    { limit, ours }: { readonly limit: Duration; readonly ours: boolean },
+  ): Promise<void> {
+    try {
+      await client.setHealthUp(server)
+    } catch (error) {
+      // Then its health checks have to find out: of a server that follows another one's nothing else can be said.
+      if (!['BALANCER_REFUSED', 'BALANCER_DENIED'].includes(asConvergeError(error).code)) throw error
+    }
+    if (ours) {
+      this.tell.progress(`setting ${server} ready at ${client.where}`)
+      await client.setState(server, 'ready')
+    }
+    const problem = await this.waitUntilUp(client, server, limit)
+    if (problem === null) return
+    // Where it was down before nobody waits for it to come back.
+    if (ours) throw problem
+    this.tell.warn(problem.message)
+  }
+
+  private async waitUntilUp(client: BalancerClient, server: string, limit: Duration): Promise<ConvergeError | null> {
+    const deadline = new Deadline(this.host, limit)
+    for (;;) {
+      const place = await this.look(client, server)
+      if (place === null || place.now.up || place.now.admin !== 'ready') return null
+      if (await deadline.pause()) continue
+      const { status, check } = place.now
+      return new ConvergeError(`${server} answers, but ${client.where} does not take it for up after ${limit}`, {
+        code: 'SERVER_NOT_UP',
+        output: `${status} ${check}`.trim(),
+        hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
+      })
+    }
+  }
+
+  /** A balancer that was there a moment ago gets a moment: it may be reloading. */
+  private async lookAgain(client: BalancerClient, server: string): Promise<Place | null> {
+    const deadline = new Deadline(this.host, seconds(5))
+    this.silent.delete(client.where)
+    for (;;) {
+      try {
+        return this.placeIn(client, server, await client.servers())
+      } catch (thrown) {
+        const error = unreachable(thrown)
+        if (await deadline.pause()) continue
+        this.lost(client, error)
+        return null
+      }
+    }
+  }
+
+  private lost(client: BalancerClient, { message }: ConvergeError): void {
+    this.silent.add(client.where)
+    this.tell.warn(`${message}; what was taken out there is brought back by the next run that can`)
+  }
+
+  private async look(client: BalancerClient, server: string): Promise<Place | null> {
+    if (this.silent.has(client.where)) return null
+    try {
+      return this.placeIn(client, server, await client.servers())
+    } catch (thrown) {
+      const error = asConvergeError(thrown)
+      if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
+      this.silent.add(client.where)
+      this.tell.warn(`${error.message}; the restart goes on without it${hinted(error)}`)
+      return null
+    }
+  }
+
+  private placeIn(client: BalancerClient, name: string, servers: readonly BalancerServer[]): Place | null {
+    const now = servers.find((one) => one.name === name)
+    if (now === undefined) {
+      this.tell.warn(`the balancer at ${client.where} knows no server ${name}: nothing is drained there`)
+      return null
+    }
+    const others = servers.filter((one) => one.backend === now.backend && one.name !== name)
+    return { client, now, alone: !others.some((one) => one.takesVisitors) }
+  }
+}
+
+function hinted({ hint }: ConvergeError): string {
+  return hint === undefined ? '' : ` (${hint})`
+}

@@ -1,0 +1,30 @@
+/** How many of a set of services may be down at once, and doing something with that many at a time. */
+import * as z from 'zod'
+
+const error = "a count from 1 up, or a share from '1%' to '100%'"
+
+export const atOnceProp = z.union(
+  [z.int({ error }).min(1, { error }), z.string().regex(/^([1-9]\d?|100)%$/, { error })],
+  {
+    error,
+  },
+)
+
+/**
+ * @param wanted a count, or a share of them such as `'25%'`, which is rounded down
+ * @returns at least 1; of several never all, since somebody has to answer meanwhile
+ */
+export function atOnce(wanted: number | string, all: number): number {
+  const count = typeof wanted === 'number' ? wanted : Math.floor((all * Number.parseInt(wanted, 10)) / 100)
+  return Math.max(1, Math.min(count, all - 1))
+}
+
+/** Does the work for each, in order, `limit` of them at a time; the work has to keep its failures to itself. */
+export async function eachAtOnce<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  const { default: pLimit } = await import('p-limit')
+  await pLimit(limit).map(items, work)
+}
