@@ -1,26 +1,11 @@
 /** What this engine does otherwise than the cookbook, or beyond it. */
 import * as z from 'zod'
-import { field, flag, group, integer, line, list, number, path } from './fields.ts'
-
-const httpStatus = () => integer(100, 599)
-
-/** A range of status numbers; one number alone is accepted for just that one. */
-const statusRange = () =>
-  z.preprocess(
-    (value) => (typeof value === 'number' || typeof value === 'string' ? { min: value, max: value } : value),
-    group('Which status counts as ready.', {
-      min: field(httpStatus(), 200, 'Lowest HTTP status that counts as ready.'),
-      max: field(httpStatus(), 399, 'Highest HTTP status that counts as ready.'),
-    }).refine(({ min, max }) => min <= max, { error: 'a range whose min is not above its max' }),
-  )
+import { field, flag, group, integer, line, list, number, orNull, path, port } from './fields.ts'
+import { statusRange, urlPath } from './http.ts'
 
 const readiness = () =>
   group('When a client that was restarted counts as up, so that the next one may go.', {
-    path: field(
-      z.string().regex(/^\/[^\s]*$/, { error: 'the path of a URL, which starts with /' }),
-      '/',
-      'Path that is asked for.',
-    ),
+    path: field(urlPath(), '/', 'Path that is asked for.'),
     status: field(
       statusRange(),
       { min: 200, max: 399 },
@@ -28,7 +13,7 @@ const readiness = () =>
     ),
     deadline_seconds: field(number(1), 120, 'How long a client may take to come up.', { unit: 'seconds' }),
     warm_paths: field(
-      list(z.string().regex(/^\/[^\s]*$/, { error: 'the path of a URL, which starts with /' })),
+      list(urlPath()),
       [],
       'Paths asked for once it is up and before the next one goes, to fill its caches.',
     ),
@@ -49,6 +34,63 @@ const supervisor = () =>
     version: field(line(), '', "Version from PyPI where the host's own supervisor isn't used; empty for the newest."),
   })
 
+const endpoint = () =>
+  z.string().regex(/^(\/[^\s\0]*|[^\s/:]+:\d{1,5})$/, { error: 'the path of a socket, or host:port' })
+
+const share = () =>
+  z.union([integer(1), z.string().regex(/^([1-9]\d?|100)%$/)], { error: "a count from 1 up, or a share such as '50%'" })
+
+const balancer = () =>
+  group("HAProxy's runtime API, by which clients are drained before they restart.", {
+    drain: field(flag(), true, 'Takes a client out of its balancers before it restarts; off, it is only restarted.'),
+    drain_deadline_seconds: field(
+      number(0),
+      60,
+      'How long to wait for the last visitor of a client; then it restarts all the same.',
+      { unit: 'seconds' },
+    ),
+    max_unavailable: field(
+      share(),
+      1,
+      "How many clients of a host restart at once: a count, or a share such as '50%'.",
+    ),
+    layers: field(
+      list(line()),
+      ['frontend', 'lb', 'haproxy'],
+      'Short names of the layers whose hosts run the balancer.',
+    ),
+    port: field(
+      orNull(port()),
+      null,
+      'Port of the runtime API at `opsworks.instance.private_ip`, for the hosts of the clients; it knows no password. Null for none.',
+      { mirrors: 'haproxy.cfg: stats socket ipv4@' },
+    ),
+    sockets: field(
+      list(endpoint()),
+      [],
+      'Runtime APIs that the layers do not tell of: paths of sockets, or `host:port`.',
+      { mirrors: 'haproxy.cfg: stats socket' },
+    ),
+  })
+
+const frontend = () =>
+  group('Where the programs of the role frontend listen, and what they are given.', {
+    http_port: field(port(), 80, 'Port that nginx answers HTTP at.'),
+    https_port: field(port(), 443, 'Port that nginx answers HTTPS at.'),
+    balancer_port: field(port(), 8080, 'Port that HAProxy takes requests at.', { mirrors: 'haproxy.cfg: bind' }),
+    cache_size: field(
+      z.string().regex(/^\d+[kMGTmgtK]?$/, { error: "a size in varnishd's notation: 256m" }),
+      '256m',
+      'Memory that Varnish keeps pages in.',
+      { mirrors: 'varnishd: -s malloc,<size>' },
+    ),
+    slow_start_seconds: field(integer(0), 30, 'How long a client that has come up takes to get its whole share.', {
+      unit: 'seconds',
+      mirrors: 'haproxy.cfg: server slowstart',
+    }),
+    blobs: field(orNull(path()), null, 'Directory of the blobs that nginx sends itself; null for that of the clients.'),
+  })
+
 export const converge = () =>
   group(
     'What the engine does otherwise than the cookbook, or beyond it.',
@@ -58,6 +100,8 @@ export const converge = () =>
       python: field(line(), 'python3', 'Python that virtualenvs are made with: a command or an absolute path.'),
       supervisor: supervisor(),
       readiness: readiness(),
+      balancer: balancer(),
+      frontend: frontend(),
       allow_root: field(
         flag(),
         false,

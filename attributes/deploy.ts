@@ -4,13 +4,17 @@ import { buildoutFields } from './deploy_buildout.ts'
 import {
   choice,
   environment,
+  field,
   flag,
+  group,
   integer,
   keyed,
   line,
   links,
   list,
+  number,
   optional,
+  orNull,
   packages,
   path,
   port,
@@ -18,6 +22,7 @@ import {
   text,
   withoutNulls,
 } from './fields.ts'
+import { statusRange, urlPath } from './http.ts'
 
 const scm = () =>
   withoutNulls({
@@ -35,6 +40,26 @@ const scm = () =>
     }),
     user: optional(line(), 'Account for sources fetched through HTTP.'),
     password: optional(line(), 'Password of that account.', { sensitive: true }),
+  })
+
+const smokeTest = () =>
+  withoutNulls({
+    http: field(list(smokeRequest()), [], 'Requests that have to be answered; tried again until the deadline.'),
+    command: field(orNull(text()), null, 'Command that has to succeed, for /bin/sh, in the directory of the release.'),
+    deadline_seconds: field(number(1), 60, 'How long the requests are tried again, and the command may take.', {
+      unit: 'seconds',
+    }),
+    rollback_on_failure: field(flag(), false, 'Goes back to the release before by itself when one of them fails.'),
+  })
+
+const smokeRequest = () =>
+  group('One request.', {
+    path: field(urlPath(), '/', 'Path that is asked for.'),
+    port: field(orNull(port()), null, 'Port that is asked; null for that of each client.'),
+    host: field(line(), '127.0.0.1', 'Address that is asked.'),
+    status: field(statusRange(), { min: 200, max: 399 }, 'Status that is expected: {min, max}, or one number.'),
+    contains: field(orNull(line()), null, 'Text that the answer has to contain.'),
+    headers: field(z.record(z.string(), line()), {}, 'Headers of the request, such as Host.'),
   })
 
 const database = () =>
@@ -78,8 +103,12 @@ const checkout = () => ({
   ),
   always_build_on_deploy: optional(flag(), 'Builds and restarts in each deploy, changed or not; default false.'),
   always_buildout_on_deploy: optional(flag(), 'Another spelling of `always_build_on_deploy`.'),
-  migrate: optional(flag(), 'Runs `migrate_command` in a deploy; default false.'),
-  migrate_command: optional(text(), 'Command that migrates data.'),
+  migrate: optional(
+    flag(),
+    'Runs `migrate_command` before a release goes live, on one host, once for each commit; default false.',
+  ),
+  migrate_command: optional(text(), 'Command that migrates data, for /bin/sh, in the directory of the release.'),
+  smoke_test: optional(smokeTest(), 'What is tried out once a release is live.', { mirrors: '' }),
 })
 
 const surroundings = () => ({

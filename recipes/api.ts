@@ -9,6 +9,7 @@ export { derived, type Input, type Reference, under } from '../core/model/refere
 export { type Check, type CommonOptions, type Context, defineResource, type Handle } from '../core/model/resource.ts'
 export { absolutePath, Duration, duration, fileMode, milliseconds, minutes, seconds } from '../core/model/units.ts'
 export type { Handlers, ResourceReport, RunReport } from '../core/report/events.ts'
+export type { DeployHook, DeployHookContext } from '../resources/app/hook_script.ts'
 export * from '../resources/index.ts'
 export { readTemplate } from '../resources/templates.ts'
 export { type PloneNode, placed } from './node.ts'

@@ -59,7 +59,7 @@ export async function gather<N>(
     id: randomUUID(),
     events,
     host,
-    options: { to: args.to, purge: args.purge, revision: args.revision },
+    options: { to: args.to, purge: args.purge, revision: args.revision, migrate: args.migrate },
     by: author(facts),
   })
   return {

@@ -90,6 +90,15 @@ const revision = {
   },
 } as const satisfies Options
 
+const migrate = {
+  migrate: {
+    group: what,
+    type: 'boolean',
+    describe:
+      'Migrate on this host where the attributes ask for it (--no-migrate: not here); default: on the first of the stack',
+  },
+} as const satisfies Options
+
 const event = {
   event: {
     group: what,
@@ -176,6 +185,7 @@ export interface Arguments {
   readonly to?: string | undefined
   readonly purge?: boolean | undefined
   readonly message?: string | undefined
+  readonly migrate?: boolean | undefined
   readonly path?: string | undefined
   readonly explain?: string | undefined
   readonly schema?: boolean | undefined
@@ -234,7 +244,7 @@ export const commands: readonly CommandSpec[] = [
     describe: 'Bring this host to the state its roles declare; what converge does without a command',
     details:
       'Without --event it goes the whole way: setup, deploy, configure. Run again, it finds nothing to do. Interrupted by Ctrl-C it finishes the step at hand; a second Ctrl-C ends it at once, and the next run finishes the work.',
-    options: { ...inputOptions, ...event, ...revision, ...runOptions, ...outputOptions },
+    options: { ...inputOptions, ...event, ...revision, ...migrate, ...runOptions, ...outputOptions },
     examples: [
       ['converge --role zeo-client --json site.json', 'the whole way'],
       ['converge --role zeo-server,zeo-client --json site.json', 'two roles on one host'],
@@ -251,7 +261,7 @@ export const commands: readonly CommandSpec[] = [
     describe: 'Say what a run would change; nothing is written',
     details:
       'Later resources see what earlier ones would do; what can only be known in the run is shown as such. The commands below take --dry-run for the same.',
-    options: { ...inputOptions, ...event, ...revision, ...changedExit, ...outputOptions },
+    options: { ...inputOptions, ...event, ...revision, ...migrate, ...changedExit, ...outputOptions },
     examples: [
       ['converge plan --role zeo-client --json site.json', 'diffs of all that would change'],
       ['converge plan --role zeo-client --event deploy --revision v2.1', 'what would deploying v2.1 change?'],
@@ -275,7 +285,7 @@ export const commands: readonly CommandSpec[] = [
   eventCommand('deploy', 'New code or configuration: build it, switch to it, restart', {
     details:
       'The release is checked out and built aside; only a complete one becomes current, by one atomic step. With nothing new it does nothing.',
-    options: revision,
+    options: { ...revision, ...migrate },
     examples: [
       ['converge deploy --role zeo-client --json site.json', 'the revision named in the attributes'],
       ['converge deploy --role zeo-client --json site.json --revision v2.1', 'another one'],

@@ -7,6 +7,7 @@ import { acquireLock, lockHolder } from '../host/lock.ts'
 import { killRunning } from '../host/process.ts'
 import { StateDirectory } from '../host/state_files.ts'
 import { VirtualHost } from '../host/virtual.ts'
+import { asConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
 import type { Handlers, RunReport } from '../report/events.ts'
@@ -18,11 +19,17 @@ import { respectLock } from './lock.ts'
 import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
 
+/** What makes a failure good again: an event of one role. */
+interface Recovery {
+  readonly role: string
+  readonly event: string
+}
+
 /** What a run and a dry run have in common. */
 interface Ready {
   readonly host: LocalHost
   readonly output: Handlers
-  readonly compileNow: () => Plan
+  readonly compileNow: (recovery?: Recovery) => Plan
   readonly handlers: readonly Handlers[]
   readonly secrets: Secrets
   readonly warn: (message: string) => void
@@ -48,7 +55,11 @@ export async function runCommand<N>(
   const ready: Ready = {
     host,
     output,
-    compileNow: () => compile(inputs.roles, events, inputs.node(events, host), (text) => secrets.mask(text)),
+    compileNow: (recovery) => {
+      const roles = recovery ? inputs.roles.filter(({ name }) => name === recovery.role) : inputs.roles
+      const asked = recovery ? [recovery.event] : events
+      return compile(roles, asked, inputs.node(asked, host), (text) => secrets.mask(text))
+    },
     handlers: inputs.user.handlers,
     secrets,
     warn,
@@ -101,23 +112,50 @@ async function run(
     // A run in between may have changed it all the same, e.g. which release is current.
     const plan = early !== null && early.last === state.runs().at(-1) ? early.plan : compileNow()
     tellWarnings()
-    const id = state.nextRun()
-    const report = await interruptible((interrupted) =>
-      converge(plan, host, {
-        id,
-        mode: 'run',
-        handlers: [output, journal(state, id), ...handlers],
-        secrets,
-        interrupted,
-        onTimeout: () => killRunning('SIGTERM'),
-      }),
-    )
-    stillRunning = report.stillRunning === true
-    return report
+    const go = async (one: Plan) => {
+      const id = state.nextRun()
+      const report = await interruptible((interrupted) =>
+        converge(one, host, {
+          id,
+          mode: 'run',
+          handlers: [output, journal(state, id), ...handlers],
+          secrets,
+          interrupted,
+          onTimeout: () => killRunning('SIGTERM'),
+        }),
+      )
+      stillRunning = report.stillRunning === true
+      return report
+    }
+    const report = await go(plan)
+    const recovery = stillRunning ? null : recoveryOf(report)
+    if (recovery === null) return report
+    warn(`${recovery.role}: ${recovery.event}, since what was deployed failed`)
+    const second = recoveryPlan(() => compileNow(recovery), warn)
+    if (second !== null) await go(second)
+    // Made good again or not, what was asked for has failed.
+    return stillRunning ? { ...report, stillRunning } : report
   } finally {
     // While something goes on, only the end of this process may let the next run begin.
     if (stillRunning) killRunning('SIGKILL')
     else lock.release()
+  }
+}
+
+function recoveryOf({ outcome, resources }: RunReport): Recovery | null {
+  if (outcome !== 'failed') return null
+  for (const { role, failure } of resources) if (failure?.recovery) return { role, event: failure.recovery }
+  return null
+}
+
+/** There may be nothing to go back to: a first deploy that failed. */
+function recoveryPlan(make: () => Plan, warn: (message: string) => void): Plan | null {
+  try {
+    return make()
+  } catch (error) {
+    const { message, hint } = asConvergeError(error)
+    warn(`that cannot be done: ${message}${hint === undefined ? '' : ` (${hint})`}`)
+    return null
   }
 }
 

@@ -21,6 +21,8 @@ export interface ErrorDetails {
   readonly hint?: string | undefined
   /** Output of a command, the end of a log: shown indented below the message. */
   readonly output?: string | undefined
+  /** Event of the resource's role that makes it good again; whoever runs the plan may run it next. */
+  readonly recovery?: string | undefined
   /** Wrong usage or invalid input (exit status 2) as against a run that failed (1). */
   readonly usage?: boolean | undefined
   readonly cause?: unknown
@@ -34,6 +36,7 @@ export class ConvergeError extends Error {
   readonly source: SourceLocation | undefined
   readonly hint: string | undefined
   readonly output: string | undefined
+  readonly recovery: string | undefined
   readonly usage: boolean
 
   constructor(message: string, details: ErrorDetails) {
@@ -44,6 +47,7 @@ export class ConvergeError extends Error {
     this.source = details.source
     this.hint = details.hint
     this.output = details.output
+    this.recovery = details.recovery
     this.usage = details.usage ?? false
   }
 
@@ -56,6 +60,7 @@ export class ConvergeError extends Error {
       source: this.source ?? place.source,
       hint: this.hint,
       output: this.output,
+      recovery: this.recovery,
       usage: this.usage,
       cause: this.cause,
     })
@@ -64,9 +69,9 @@ export class ConvergeError extends Error {
   /** The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind. */
   masked(mask: (text: string) => string): ConvergeError {
     const own = (text: string | undefined) => (text === undefined ? undefined : mask(text))
-    const { code, attempted, source, usage } = this
+    const { code, attempted, source, recovery, usage } = this
     return new ConvergeError(mask(this.message), {
-      ...{ code, attempted, source, usage },
+      ...{ code, attempted, source, recovery, usage },
       resource: own(this.resource),
       hint: own(this.hint),
       output: own(this.output),
@@ -74,8 +79,8 @@ export class ConvergeError extends Error {
   }
 
   toJSON(): Record<string, unknown> {
-    const { code, message, attempted, resource, source, hint, output } = this
-    return { code, message, attempted, resource, source, hint, output }
+    const { code, message, attempted, resource, source, hint, output, recovery } = this
+    return { code, message, attempted, resource, source, hint, output, recovery }
   }
 }
 

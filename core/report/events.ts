@@ -13,6 +13,8 @@ export interface FailureReport {
   readonly source?: SourceLocation | undefined
   readonly hint?: string | undefined
   readonly output?: string | undefined
+  /** Event of the role that makes it good again, and that is run next. */
+  readonly recovery?: string | undefined
 }
 
 export interface ResourceReport {

@@ -16,9 +16,10 @@ import { type PloneNode, placed } from '../node.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks } from './layout.ts'
+import { goLive, hook, migrate } from './moments.ts'
 import { type Program, programs } from './programs.ts'
 import { heldFrom, hold, rollbackIsOver, stay } from './rollback.ts'
-import { deployed, recorded, releasesOf, run } from './running.ts'
+import { deployed, recorded, releasesOf } from './running.ts'
 import { appDirectories, buildEnvironment } from './setup.ts'
 import { appEnvironment, buildoutSetting } from './site.ts'
 import type { BuildoutRole } from './types.ts'
@@ -58,10 +59,13 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
     ...at.account,
     ...guard,
   })
+  hook(r, node, at, 'before_migrate', release, guard)
+  migrate(r, node, at, release, guard)
   release_complete(r, { release: release.path, ...at.owner, ...guard })
+  hook(r, node, at, 'before_symlink', release, guard)
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner, ...guard })
   if (!byItself) hold(r, at, null)
-  run(r, node, at, wanted, { when: [current], ...guard })
+  goLive(r, node, at, wanted, release, { when: [current], goesBack: true, ...guard })
   rollbackIsOver(r, at)
   jobs(r, node, at, guard)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5), ...guard })

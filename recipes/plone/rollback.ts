@@ -5,7 +5,8 @@ import { type Release, rollbackTarget } from '../../resources/releases.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { type Layout, layout } from './layout.ts'
-import { programsOf, releasesOf, run } from './running.ts'
+import { goLive } from './moments.ts'
+import { programsOf, releasesOf } from './running.ts'
 import type { BuildoutRole } from './types.ts'
 
 /**
@@ -35,7 +36,15 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
 /** Makes a release live with the programs it had, or keeps it so. */
 export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner })
-  run(r, node, at, programsOf(node, at, release, r), { when: [current] })
+  const { path, commit } = release
+  goLive(
+    r,
+    node,
+    at,
+    programsOf(node, at, release, r),
+    { path, commit: commit ?? '' },
+    { when: [current], goesBack: false },
+  )
 }
 
 /** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */

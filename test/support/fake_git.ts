@@ -115,7 +115,7 @@ export class FakeRemote {
     for (const [path, text] of Object.entries(this.files(commit))) {
       step(`checkout before ${path}`)
       giveTree(host, directory, path, owner)
-      host.given(`${directory}/${path}`, text, '0644', owner)
+      host.given(`${directory}/${path}`, text, text.startsWith('#!') ? '0755' : '0644', owner)
     }
     host.remove(`${directory}/.git/index.lock`)
     host.given(`${directory}/.git/HEAD`, `${commit}\n`, '0644', owner)

@@ -46,6 +46,7 @@ export interface RunOptions {
   readonly to?: string
   readonly purge?: boolean
   readonly revision?: string
+  readonly migrate?: boolean
   /** The run is killed right before this change or half effect, from 1. */
   readonly killAt?: number
 }
@@ -63,6 +64,8 @@ export class FakeHost {
   events = 0
   /** What was about to happen when the run was killed. */
   killedBefore: string | null = null
+  /** Hooks and commands of the app's that have run, each with the number of its release. */
+  done: string[] = []
   private killAt: number | undefined
 
   constructor(
@@ -142,9 +145,9 @@ export class FakeHost {
     const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
-    const { to, purge, revision } = options
+    const { to, purge, revision, migrate } = options
     const run = { id: `run ${this.machine.runs}`, events, host: this.machine, by: 'tester@plone1' }
-    return [recipeNode(built, { ...run, options: { to, purge, revision } }), secrets]
+    return [recipeNode(built, { ...run, options: { to, purge, revision, migrate } }), secrets]
   }
 
   /** The same host once more, with all that is on it and runs on it; what happens to one does not happen to the other. */
@@ -205,6 +208,7 @@ export class FakeHost {
       return {}
     }
     if (program === 'systemctl') return this.systemctl(args)
+    if (program === '/bin/sh' || /\/deploy\/[^/]+$/.test(program)) return this.appCommand(argv, options, working)
     return systemPrograms[program]?.(args, working, options) ?? null
   }
 
@@ -218,6 +222,18 @@ export class FakeHost {
       throw new Error(`${cwd} is live, and is built in`)
     const shared = cwd.replace(/\/releases\/[^/]*$/, '/shared')
     return buildout(args, cwd, { ...working, program, shared, failure: this.buildFailure })
+  }
+
+  /** A hook or a command of the app's: it is noted in `done`, or fails. */
+  private appCommand(argv: readonly string[], { cwd = '' }: CommandOptions, { host, step }: Working) {
+    const [program = '', , command = ''] = argv
+    const what = program === '/bin/sh' ? command : program.slice(program.lastIndexOf('/') + 1)
+    const text = program === '/bin/sh' ? command : (host.readText(program) ?? '')
+    step(`${what}: begun`)
+    if (text.includes('fail')) return { status: 1, stderr: `${what} said no` }
+    this.done.push(`${what} ${/releases\/(\d+)/.exec(cwd)?.[1]}`)
+    step(`${what}: done`)
+    return {}
   }
 
   private systemctl(args: readonly string[]): Partial<CommandResult> {

@@ -1,0 +1,17 @@
+/** What attributes say of HTTP requests and their answers. */
+import * as z from 'zod'
+import { field, group, integer } from './fields.ts'
+
+const status = () => integer(100, 599)
+
+/** A range of status numbers; one number alone is accepted for just that one. */
+export const statusRange = () =>
+  z.preprocess(
+    (value) => (typeof value === 'number' || typeof value === 'string' ? { min: value, max: value } : value),
+    group('Which status counts as ready.', {
+      min: field(status(), 200, 'Lowest HTTP status that counts as ready.'),
+      max: field(status(), 399, 'Highest HTTP status that counts as ready.'),
+    }).refine(({ min, max }) => min <= max, { error: 'a range whose min is not above its max' }),
+  )
+
+export const urlPath = () => z.string().regex(/^\/[^\s]*$/, { error: 'the path of a URL, which starts with /' })

@@ -1,0 +1,59 @@
+/** Commands of an app's own code: as whom they run, with which variables, and why not as root. */
+import * as z from 'zod'
+import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { absolutePath, duration, minutes } from '../../core/model/units.ts'
+
+export const commandProp = z.union([z.string().min(1), z.array(z.string()).min(1)])
+
+/** The props of every resource that runs what a repository brings. */
+export const appCommandProps = {
+  app: z.string().min(1).describe('Name of the app; what was done is remembered by it'),
+  directory: absolutePath.describe('Directory it runs in: the release'),
+  user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
+  group: z.string().min(1).optional().describe('Group it runs as; default: that of the account'),
+  allowRoot: z.boolean().default(false).describe('Let it run as root; default false. Cookbook: allow_root'),
+  environment: z
+    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), z.string())
+    .default({})
+    .describe('Variables added to the bare environment (PATH, HOME, USER, LANG)'),
+  timeout: duration.default(() => minutes(30)).describe('How long it may take before it is ended; default 30 minutes'),
+}
+
+/** A prop of what is done before a release goes live. */
+export const currentProp = absolutePath
+  .optional()
+  .describe('Link to the live release: where it points to this one already, nothing is left to do')
+
+export function isLive(host: HostReader, current: string | undefined, release: string): boolean {
+  return current !== undefined && host.readLink(current) === release
+}
+
+interface Runs {
+  readonly directory: string
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+  readonly allowRoot: boolean
+  readonly environment: Readonly<Record<string, string>>
+  readonly timeout?: CommandOptions['timeout']
+}
+
+/** What the repository brings is not to own the host: whoever may push to it would be root. */
+export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, what: string): void {
+  const account = user === undefined ? host.self : host.account(user)
+  if (account?.uid !== 0 || allowRoot) return
+  throw new ConvergeError(`${what} would run as ${account.name}, and with it whatever is pushed to the repository`, {
+    code: 'APP_AS_ROOT',
+    hint: 'let it run as the account of the app (user: deploy); allowRoot lets it run as root all the same',
+  })
+}
+
+export function optionsOf(props: Runs, more: CommandOptions = {}): CommandOptions {
+  const { directory, user, group, environment, timeout } = props
+  return { cwd: directory, user, group, timeout, ...more, environment: { ...environment, ...more.environment } }
+}
+
+/** Runs a command of the app's: a list as it is, a text by /bin/sh. */
+export async function runOf(host: Host, props: Runs, command: z.output<typeof commandProp>, more?: CommandOptions) {
+  return host.run(typeof command === 'string' ? ['/bin/sh', '-c', command] : command, optionsOf(props, more))
+}

@@ -1,0 +1,106 @@
+/** A hook in the app's repository: what it wants done at one moment of a deploy, in a file of its own below `deploy/`. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { appCommandProps, currentProp, isLive, optionsOf, refuseRoot } from './app/command.ts'
+import { hookScript } from './app/hook_script.ts'
+
+export const deployHooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart'] as const
+
+const props = z.strictObject({
+  hook: z.enum(deployHooks).describe('Which one'),
+  commit: z.string().optional().describe('What CONVERGE_COMMIT says; default: nothing'),
+  current: currentProp,
+  ...appCommandProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /** Name of its file in `deploy/`; null where there is none, or it is too late for it. */
+  file: z.string().nullable(),
+  /** Digest of what it last succeeded for. */
+  ranFor: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+const scripts = ['.ts', '.mts', '.js', '.mjs', '.cjs']
+
+function recordKey({ app, hook }: Props): string {
+  return `deploy_hook ${app} ${hook}`
+}
+
+/** The file of a hook: an executable that has its name, or a script. */
+function fileOf(host: HostReader, { directory, hook }: Props): string | null {
+  const there = host.list(`${directory}/deploy`).filter((name) => name === hook || name.startsWith(`${hook}.`))
+  const found = there.filter((name) => isExecutable(host, `${directory}/deploy/${name}`) || isScript(name))
+  if (found.length < 2) return found[0] ?? there[0] ?? null
+  throw new ConvergeError(`${directory}/deploy has several files for ${hook}: ${found.join(', ')}`, {
+    code: 'AMBIGUOUS_HOOK',
+    hint: 'keep one of them',
+  })
+}
+
+function isScript(name: string): boolean {
+  return scripts.some((ending) => name.endsWith(ending))
+}
+
+function isExecutable(host: HostReader, path: string): boolean {
+  const stat = host.stat(path)
+  return stat?.kind === 'file' && (Number.parseInt(stat.mode, 8) & 0o111) !== 0
+}
+
+async function runHook(host: Host, given: Props, file: string, context: Context): Promise<void> {
+  const { app, hook, directory, commit = '' } = given
+  const path = `${directory}/deploy/${file}`
+  if (!isExecutable(host, path) && !isScript(file))
+    return context.warn(
+      file.endsWith('.rb')
+        ? `${path} is a hook for Chef, and is not run: write deploy/${hook} as an executable, or deploy/${hook}.ts`
+        : `${path} is not run, since it is no executable: chmod +x deploy/${file}`,
+    )
+  refuseRoot(host, given, `deploy/${file}`)
+  const environment = { CONVERGE_APP: app, CONVERGE_HOOK: hook, CONVERGE_RELEASE: directory, CONVERGE_COMMIT: commit }
+  const options = optionsOf(given, { environment, onLine: context.progress })
+  if (isExecutable(host, path)) return void (await host.run([path], options))
+  // Read as the account it runs as: what is a link to a file that only root may read stays closed.
+  const { stdout } = await host.query(['cat', path], { user: given.user, group: given.group })
+  const input = await hookScript(stdout, path, { app, hook, release: directory, commit })
+  await host.run([process.execPath, '--enable-source-maps', '--input-type=commonjs', '-'], { ...options, input })
+}
+
+export const deploy_hook = defineResource(
+  {
+    type: 'deploy_hook',
+    doc: 'Runs a hook of the app from `deploy/` of its release, where it has one: once for each release, and for each time that what `when` lists has changed.',
+    mirrors: "Chef's deploy resource: before_migrate, before_symlink, before_restart, after_restart",
+    examples: [
+      { app: 'site', hook: 'before_restart', directory: '/srv/www/site/releases/000042-1a2b3c4d', user: 'deploy' },
+    ],
+    key: ({ app, hook }) => `${app} ${hook}`,
+    props,
+    state,
+    when: 'cause',
+  },
+  {
+    read: (host, given): State => ({
+      file: isLive(host, given.current, given.directory) ? null : fileOf(host, given),
+      ranFor: host.recorded(recordKey(given)),
+    }),
+    desired: ({ directory }, { file, ranFor }, { cause }): State => ({
+      file,
+      ranFor: file === null ? ranFor : digestOf([directory, cause]),
+    }),
+    async apply(host, given, { desired }, context) {
+      if (desired.file === null) return
+      await runHook(host, given, desired.file, context)
+      host.record(recordKey(given), desired.ranFor ?? '')
+    },
+    words: (_, { desired }) => `run deploy/${desired.file}`,
+    predict(host, given, { desired }) {
+      refuseRoot(host, given, `deploy/${desired.file}`)
+      host.record(recordKey(given), desired.ranFor ?? '')
+    },
+  },
+)

@@ -1,0 +1,121 @@
+/** Tries out what was deployed, by commands and HTTP requests; a release that does not pass can be rolled back from. */
+import * as z from 'zod'
+import type { Host } from '../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { absolutePath, Duration, duration, seconds } from '../core/model/units.ts'
+import { appCommandProps, commandProp, refuseRoot, runOf } from './app/command.ts'
+import { Deadline } from './services/roll.ts'
+import { readyProp } from './services/types.ts'
+
+const request = readyProp.omit({ warmPaths: true }).extend({
+  contains: z.string().min(1).optional().describe('Text that the answer has to contain'),
+  headers: z.record(z.string(), z.string()).default({}).describe('Headers sent with it, such as Host'),
+})
+type Request = z.output<typeof request>
+
+const { timeout: _, ...appProps } = appCommandProps
+const props = z.strictObject({
+  commands: z.array(commandProp).default([]).describe('Commands that have to succeed, one after the other'),
+  requests: z.array(request).default([]).describe('Requests that have to be answered as said'),
+  deadline: duration
+    .default(() => seconds(60))
+    .describe('How long the requests are tried again, and each command may take; default 60 s'),
+  rollback: z.boolean().default(false).describe('Where it fails, go back to the release before at once; default false'),
+  live: absolutePath
+    .optional()
+    .describe('The release that was live before this run: if it is this one, a failure is no reason to leave it'),
+  ...appProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({ passedFor: z.string().nullable() })
+
+const recordKey = ({ app }: Props) => `smoke_test ${app}`
+/** Stands in the record meanwhile: a test that was cut short is that of a release that has just gone live, also in the next run. */
+const begun = ({ directory }: Props) => `begun in ${directory}`
+
+async function tryOut(host: Host, given: Props, context: Context): Promise<void> {
+  const deadline = new Deadline(host, given.deadline)
+  for (const one of given.requests) await answered(host, one, deadline, context)
+  for (const command of given.commands) {
+    context.progress(typeof command === 'string' ? command : command.join(' '))
+    await runOf(host, { ...given, timeout: given.deadline }, command, { onLine: context.progress })
+  }
+}
+
+async function answered(host: Host, one: Request, deadline: Deadline, context: Context): Promise<void> {
+  const url = `http://${one.host}:${one.port}${one.path}`
+  context.progress(url)
+  for (;;) {
+    const problem = await wrongWith(host, one, deadline.left)
+    if (problem === null) return
+    if (!(await deadline.pause()))
+      throw new ConvergeError(`${url}: ${problem}, for ${deadline.limit}`, { code: 'SMOKE_TEST_FAILED' })
+  }
+}
+
+async function wrongWith(host: Host, one: Request, left: number): Promise<string | null> {
+  const { statusMin, statusMax, contains, host: at, port, path, headers } = one
+  try {
+    const timeout = new Duration(Math.max(1000, Math.min(left, 10_000)))
+    const { status, body } = await host.request({ host: at, port, path, headers, timeout })
+    if (status < statusMin || status > statusMax) return `it answered with HTTP status ${status}`
+    return contains === undefined || body.includes(contains) ? null : `its answer does not contain '${contains}'`
+  } catch (error) {
+    return asConvergeError(error).message
+  }
+}
+
+function failed({ app, rollback }: Props, error: ConvergeError, fresh: boolean): ConvergeError {
+  const goesBack = rollback && fresh
+  return new ConvergeError(`${app} did not pass its smoke test: ${error.message}`, {
+    code: 'SMOKE_TEST_FAILED',
+    output: error.output,
+    hint: error.hint ?? (goesBack ? undefined : 'mend it and deploy again, or go back with converge rollback'),
+    ...(goesBack ? { recovery: 'rollback' } : {}),
+    cause: error,
+  })
+}
+
+export const smoke_test = defineResource(
+  {
+    type: 'smoke_test',
+    doc: 'Tries out what was deployed when what `when` lists has changed: requests first, then commands. Until it has passed, each run tries again.',
+    examples: [
+      {
+        app: 'site',
+        directory: '/srv/www/site/releases/000042-1a2b3c4d',
+        requests: [{ port: 8081, path: '/Plone', contains: 'Welcome' }],
+        commands: [['bin/smoke', '--quick']],
+        user: 'deploy',
+        rollback: true,
+      },
+    ],
+    key: ({ app }) => app,
+    props,
+    state,
+    when: 'cause',
+  },
+  {
+    read: (host, given) => ({ passedFor: host.recorded(recordKey(given)) }),
+    desired: ({ requests, commands }, _, { cause }) => ({ passedFor: digestOf([cause, requests, commands]) }),
+    async apply(host, given, { desired }, context) {
+      const fresh = given.live !== given.directory || host.recorded(recordKey(given)) === begun(given)
+      if (fresh) host.record(recordKey(given), begun(given))
+      try {
+        if (given.commands.length > 0) refuseRoot(host, given, 'the smoke test')
+        await tryOut(host, given, context)
+      } catch (thrown) {
+        throw failed(given, asConvergeError(thrown), fresh)
+      }
+      host.record(recordKey(given), desired.passedFor ?? '')
+    },
+    words: () => 'try it out',
+    predict(host, given, { desired }) {
+      if (given.commands.length > 0) refuseRoot(host, given, 'the smoke test')
+      host.record(recordKey(given), desired.passedFor ?? '')
+    },
+  },
+)

@@ -1,0 +1,68 @@
+/** A deploy whose smoke test fails: what is run by itself next, and what is said of it. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { linesOf, Sandbox } from '../support/program.ts'
+
+/** `deploy` fails its test; `rollback`, where there is one, writes a file, or refuses. */
+function site(t: Test, rollback: string): Sandbox {
+  const place = new Sandbox(t)
+  place.write({
+    'recipes/site.ts': `
+      import { ConvergeError, file, role, smoke_test } from 'converge-engine'
+      const at = (name) => process.cwd() + '/' + name
+      export default role('site', {
+        deploy(r) {
+          file(r, { path: at('new'), content: '' })
+          smoke_test(r, { app: 'site', directory: process.cwd(), commands: ['echo no page; false'], rollback: true, allowRoot: true })
+          file(r, { path: at('never'), content: '' })
+        },
+        ${rollback}
+      })
+      export const other = role('other', { rollback(r) { file(r, { path: at('wrong'), content: '' }) } })`,
+  })
+  return place
+}
+const args = ['deploy', '--role', 'site,other', '--recipes', 'recipes']
+
+t.test('the role goes back by itself, and the run has failed', async (t) => {
+  const place = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
+  const { status, stdout } = await place.converge(args)
+  t.equal(status, 1)
+  t.match(
+    stdout,
+    /site did not pass its smoke test:.*no page.*warning.*site: rollback, since what was deployed failed/s,
+  )
+  t.strictSame(
+    ['new', 'back', 'never', 'wrong'].map((name) => fs.existsSync(place.at(name))),
+    [true, true, false, false],
+  )
+  t.equal(place.journals().length, 2, 'it is a run of its own')
+})
+
+t.test('machines are told both reports, and what is run next', async (t) => {
+  const place = site(t, "rollback(r) { file(r, { path: at('back'), content: '' }) },")
+  const lines = linesOf((await place.converge([...args, '--json-output'])).stdout)
+  const reports = lines.filter(({ event }) => event === 'end').map(({ report }) => report)
+  t.match(
+    lines.filter(({ event }) => event === 'resource'),
+    [{}, { failure: { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' } }, {}],
+  )
+  t.match(reports, [
+    { outcome: 'failed', events: ['deploy'] },
+    { outcome: 'changed', events: ['rollback'] },
+  ])
+})
+
+for (const [name, rollback, words] of [
+  [
+    'nothing to go back to',
+    "rollback() { throw new ConvergeError('no release before', { code: 'X', usage: true }) },",
+    /no release before/,
+  ],
+  ['no such event', '', /no event rollback|rollback/],
+] as const)
+  t.test(`${name}: it is said`, async (t) => {
+    const { status, stdout } = await site(t, rollback).converge(args)
+    t.equal(status, 1)
+    t.match(stdout, words)
+  })

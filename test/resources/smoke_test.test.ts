@@ -1,0 +1,113 @@
+import t from 'tap'
+import type { CommandHandler, VirtualOptions } from '../../core/host/virtual.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { seconds } from '../../core/model/units.ts'
+import { smoke_test } from '../../resources/smoke_test.ts'
+import { symlink } from '../../resources/symlink.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../support/contract.ts'
+
+const release = '/srv/site/releases/000002-1a2b3c4d'
+const base = { app: 'site', directory: release }
+const none = {}
+const anna = { name: 'anna', uid: 1000, gid: 1000, home: '/home/anna', shell: '/bin/sh' }
+const commands: CommandHandler = (argv, { cwd }, host) => {
+  if (argv.includes('fail')) return { status: 1, stderr: 'it does not work' }
+  host.given('/srv/log', `${argv.join(' ')} in ${cwd}\n`)
+  return {}
+}
+/** A server that answers with a page, and at /down not at all; `slow` says how often /starting is not ready. */
+function server(slow = 0): VirtualOptions {
+  let asked = 0
+  return {
+    commands,
+    self: anna,
+    requests: ({ path, port, headers = {} }) => {
+      if (path === '/down') return null
+      if (path === '/starting' && asked++ < slow) return { status: 503, headers: none, body: 'not yet' }
+      if (path === '/host') return { status: 200, headers: none, body: headers.Host ?? '' }
+      return path === '/gone'
+        ? { status: 404, headers: none, body: '' }
+        : { status: 200, headers: none, body: `Welcome at ${port}` }
+    },
+  }
+}
+const asks = (path: string, more: object = {}) => ({ requests: [{ port: 8081, path, ...more }], deadline: seconds(3) })
+
+contract(t, smoke_test, [
+  { name: 'nothing to try out', props: base, host: server() },
+  { name: 'a request', props: { ...base, ...asks('/') }, host: server(), changes: ['replace /passedFor'] },
+  {
+    name: 'what an answer contains',
+    props: { ...base, ...asks('/', { contains: 'Welcome at 8081' }) },
+    host: server(),
+  },
+  {
+    name: 'a header',
+    props: { ...base, ...asks('/host', { headers: { Host: 'a.b' }, contains: 'a.b' }) },
+    host: server(),
+  },
+  {
+    name: 'a status that is wanted',
+    props: { ...base, ...asks('/gone', { statusMin: 404, statusMax: 404 }) },
+    host: server(),
+  },
+  {
+    name: 'tried again until it answers',
+    props: { ...base, ...asks('/starting') },
+    host: server(2),
+    unpredictable: true,
+  },
+  {
+    name: 'a status',
+    props: { ...base, ...asks('/gone') },
+    host: server(),
+    fails:
+      /site did not pass its smoke test: http:\/\/127\.0\.0\.1:8081\/gone: it answered with HTTP status 404, for 3/,
+  },
+  {
+    name: 'another answer',
+    props: { ...base, ...asks('/', { contains: 'Hello' }) },
+    host: server(),
+    fails: /does not contain 'Hello'/,
+  },
+  { name: 'nobody there', props: { ...base, ...asks('/down') }, host: server(), fails: /smoke test: .*\/down/ },
+  {
+    name: 'a command',
+    props: { ...base, commands: ['bin/smoke', ['bin/more', 'a b']] },
+    host: server(),
+    then: (t, on) => t.equal(on.readText('/srv/log'), `bin/more a b in ${release}\n`),
+  },
+  {
+    name: 'one that fails',
+    props: { ...base, commands: [['fail']] },
+    host: server(),
+    fails: /status 1.*it does not work/s,
+  },
+  {
+    name: 'not as root',
+    props: { ...base, commands: ['x'] },
+    host: { ...server(), self: undefined },
+    fails: /would run as root/,
+  },
+])
+
+/** A release goes live, and is tried out. */
+function plan(command: string, live?: string) {
+  return planOf((r) => {
+    const current = symlink(r, { path: '/srv/current', target: release })
+    smoke_test(r, { ...base, commands: [[command]], rollback: true, ...(live ? { live } : {}), when: [current] })
+  })
+}
+
+t.test('a failure asks for a rollback of what has just gone live, also if it was cut short before', async (t) => {
+  const on = new VirtualHost(server())
+  on.given('/srv', null)
+  const before = '/srv/site/releases/000001-00000000'
+  t.match(failureOf(await run(plan('fail', before), on)), { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
+  t.match(failureOf(await run(plan('fail', release), on)), { recovery: 'rollback' }, 'now it is live, and not good yet')
+  t.strictSame(failureOf(await run(plan('smoke', release), on)), undefined)
+  t.strictSame(patchOf(await run(plan('smoke', release), on)), [])
+  const { recovery, hint } = failureOf(await run(plan('fail', release), on)) as { recovery?: string; hint?: string }
+  t.equal(recovery, undefined, 'a test that is new says nothing against what has passed before')
+  t.match(hint, /converge rollback/)
+})
