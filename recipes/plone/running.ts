@@ -9,9 +9,11 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import type { PloneNode } from '../node.ts'
 import { releasesOf } from '../releases/layout.ts'
+import { balancersOf, serverAt } from './balancing.ts'
 import type { Layout } from './layout.ts'
 import { type Program, programs } from './programs.ts'
 import { supervisorRuns } from './supervisor.ts'
+import type { BuildoutRole } from './types.ts'
 
 export { releasesOf } from '../releases/layout.ts'
 
@@ -57,13 +59,22 @@ export function run(
       configuration: program.digest,
       log: logOf(at, one),
       delay: one.delay,
-      ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
+      ...(one.port === undefined ? {} : { ready: readiness(node, one.port), server: serverAt(node, one.port) }),
     })),
     deadline: seconds(node.converge.readiness.deadline_seconds),
+    ...draining(node, at.role),
     ...(when ? { when } : {}),
     ...(force ? { force } : {}),
     ...guard,
   })
+}
+
+/** How the clients are taken out of their balancers; other programs have none. */
+function draining(node: PloneNode, role: BuildoutRole) {
+  if (role !== 'zeo-client') return {}
+  const { drain, drain_deadline_seconds, max_unavailable } = node.converge.balancer
+  const balancers = drain ? balancersOf(node) : []
+  return { balancers, drainDeadline: seconds(drain_deadline_seconds), maxUnavailable: max_unavailable }
 }
 
 /** When a program that answers HTTP counts as up. */

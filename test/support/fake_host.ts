@@ -22,6 +22,7 @@ import type { FakeRemote, Working } from './fake_git.ts'
 import { Machine, type TreeEntry } from './fake_machine.ts'
 import { buildout, python, systemPrograms } from './fake_programs.ts'
 import { factsOf, jane, passwordLine, prefix, siteAttributes, siteRemote } from './fake_stack.ts'
+import type { FakeHaproxy } from './fake_haproxy.ts'
 import { type Behaviour, type FakeProcess, FakeSupervisor, type Taken } from './fake_supervisor.ts'
 import type { NodeJson } from './golden.ts'
 
@@ -58,6 +59,8 @@ export class FakeHost {
   attributes: NodeJson
   /** What a build says as it fails; null: it works. */
   buildFailure: string | null = null
+  /** The balancers of its clients, if any. */
+  balancers: FakeHaproxy | null = null
   /** Behaviour of programs beside what the release says. */
   programs: Record<string, Behaviour> = {}
   /** Changes and half effects of the last run. */
@@ -103,6 +106,7 @@ export class FakeHost {
       downloads: this.options.downloads,
       commands: (argv, options) => this.command(argv, options),
       requests: (options, host) => this.supervisor.requests(options, host),
+      exchanges: (options, host) => this.balancers?.exchanges(options, host) ?? null,
       beforeChange: (_, what) => this.happens(what),
     }
   }

@@ -1,6 +1,16 @@
 /** The names the balancer and the clients agree on. */
 import t from 'tap'
-import { backendName, clientHosts, ownHostName, serverName } from '../../../recipes/plone/balancing.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import type { PloneNode } from '../../../recipes/node.ts'
+import {
+  backendName,
+  balancersOf,
+  clientHosts,
+  ownHostName,
+  serverAt,
+  serverName,
+} from '../../../recipes/plone/balancing.ts'
+import type { NodeJson } from '../../support/golden.ts'
 import { layer, online, site, stack } from '../../support/plone_stack.ts'
 
 t.test('the backend is named as the layer of the clients', async (t) => {
@@ -24,4 +34,55 @@ t.test('a host goes by the name it has in the stack', async (t) => {
     clientHosts(some).map(({ name }) => name),
     ['b'],
   )
+})
+
+t.test('the server that a port belongs to', async (t) => {
+  t.equal(serverAt(stack(), 8081), 'plone_instances/plone1-1')
+  t.equal(
+    serverAt(stack(layer('intranet', online('plone1')), site({ app_name: 'intranet' })), 8083),
+    'intranet/plone1-3',
+  )
+})
+
+const socket = '/tmp/haproxy.sock'
+
+function balancers(json: readonly NodeJson[], host: VirtualHost | null = new VirtualHost()) {
+  const node = stack(...json) as unknown as PloneNode
+  return balancersOf({ ...node, run: { id: '', events: [], options: {}, host, by: '' } })
+}
+
+const settings = (balancer: NodeJson): NodeJson => ({ converge: { balancer } })
+const layersOfThis = (...layers: string[]): NodeJson => ({ opsworks: { instance: { layers } } })
+
+t.test('which balancers there are to be told', async (t) => {
+  t.strictSame(balancers([]), [], 'no frontend')
+  for (const name of ['lb', 'frontend', 'haproxy']) t.strictSame(balancers([layersOfThis(name)]), [{ socket }], name)
+  t.strictSame(balancers([layer('lb', online('plone1'))]), [{ socket }], 'the layer has this host')
+  t.strictSame(balancers([layersOfThis('plone_instances')]), [])
+  t.strictSame(balancers([layersOfThis('edge'), settings({ layers: ['edge'] })]), [{ socket }])
+  t.strictSame(balancers([], new VirtualHost().given(socket, '')), [{ socket }], 'a socket that no layer tells of')
+  t.strictSame(balancers([], null), [], 'where nothing may be looked up')
+  t.strictSame(balancers([layersOfThis('lb'), { converge: { prefix: '/home/jane' } }]), [
+    { socket: `/home/jane${socket}` },
+  ])
+
+  const two = layer(
+    'lb',
+    online('lb1', { private_ip: '10.0.0.8' }),
+    online('lb2'),
+    online('lb3', { status: 'stopped' }),
+  )
+  t.strictSame(balancers([two]), [], 'others are asked only where they listen')
+  t.strictSame(balancers([two, settings({ port: 9999 })]), [
+    { host: '10.0.0.8', port: 9999 },
+    { host: 'lb2.internal', port: 9999 },
+  ])
+  t.strictSame(balancers([layer('lb', online('plone1'), online('lb2')), settings({ port: 9999 })]), [
+    { socket },
+    { host: 'lb2.internal', port: 9999 },
+  ])
+  t.strictSame(balancers([settings({ sockets: ['/run/other.sock', 'edge:7777', '/run/other.sock'] })]), [
+    { socket: '/run/other.sock' },
+    { host: 'edge', port: 7777 },
+  ])
 })

@@ -1,0 +1,83 @@
+/** Deploys behind a balancer: each client is drained and ready again, and a run killed anywhere leaves none drained. */
+import t from 'tap'
+import { FakeHaproxy } from '../support/fake_haproxy.ts'
+import type { FakeHost } from '../support/fake_host.ts'
+import { deployed, set } from '../support/fake_host.ts'
+import { nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
+
+const socket = '/tmp/haproxy.sock'
+const backends = { plone_instances: ['plone1-1', 'plone1-2', 'plone2-1'] }
+const inStack = { opsworks: { instance: { hostname: 'plone1', layers: ['plone_instances', 'lb'] } } }
+
+async function balanced(): Promise<FakeHost> {
+  const host = await deployed()
+  host.attributes = { ...host.attributes, ...inStack }
+  host.balancers = new FakeHaproxy([{ at: socket, backends, busyFor: 1 }])
+  return host
+}
+
+const states = ({ balancers, machine }: FakeHost) =>
+  ['1', '2'].map((n) => balancers?.state(machine, socket, `plone_instances/plone1-${n}`))
+
+const told = ({ machine }: FakeHost, from = 0) =>
+  machine.changes.slice(from).flatMap((what) => /^tell .* set server (.*)/.exec(what)?.[1] ?? [])
+
+t.test('a deploy drains one client after the other', async (t) => {
+  const host = await balanced()
+  host.remote.push({ VERSION: '2\n' })
+  const before = host.machine.changes.length
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host)
+  t.strictSame(
+    told(host, before),
+    ['plone1-1', 'plone1-2'].flatMap((name) =>
+      ['state drain', 'health up', 'state ready'].map((what) => `plone_instances/${name} ${what}`),
+    ),
+  )
+  t.strictSame(states(host), ['ready', 'ready'])
+  const calls = host.balancers?.calls
+  await nothingToDo(t, host)
+  t.equal(host.balancers?.calls, calls, 'with nothing to do no balancer is asked')
+})
+
+t.test('switched off they are only restarted', async (t) => {
+  const host = await balanced()
+  host.attributes = { ...host.attributes, converge: { balancer: { drain: false } } }
+  host.remote.push({ VERSION: '2\n' })
+  succeeded(t, await host.run(['deploy']))
+  t.strictSame(told(host), [])
+})
+
+t.test('converge restart drains as well', async (t) => {
+  const host = await balanced()
+  succeeded(t, await host.run(['restart']))
+  t.equal(told(host).filter((what) => what.endsWith('state drain')).length, 2)
+})
+
+t.test('killed anywhere, the next run leaves no client drained', async (t) => {
+  const base = await balanced()
+  base.remote.push({ VERSION: '2\n' })
+  const undisturbed = base.clone()
+  undisturbed.balancers = new FakeHaproxy([{ at: socket, backends, busyFor: 1 }])
+  succeeded(t, await undisturbed.run(['deploy']))
+  for (let killAt = 1; killAt <= undisturbed.events; killAt++) {
+    const host = base.clone()
+    host.balancers = new FakeHaproxy([{ at: socket, backends, busyFor: 1 }])
+    await host.run(['deploy'], { killAt })
+    const drained = states(host).filter((state) => state !== 'ready').length
+    if (drained > 1) t.fail(`killed before ${host.killedBefore}: ${drained} are drained`)
+    const next = await host.run(['deploy'])
+    if (next.outcome === 'failed') t.fail(`killed before ${host.killedBefore}: the next run fails`)
+    if (states(host).join() !== 'ready,ready') t.fail(`killed before ${host.killedBefore}: ${states(host).join()}`)
+    if ((await host.run(['deploy'])).outcome !== 'unchanged') t.fail(`killed before ${host.killedBefore}: never done`)
+  }
+  t.ok(undisturbed.events > 20)
+})
+
+t.test('a program without a port is no server of the balancer', async (t) => {
+  const host = await balanced()
+  set(host, {}, { buildout_init_commands: [{ name: 'worker', cmd: 'bin/client1', args: 'run x' }] })
+  host.attributes = { ...host.attributes, ...inStack }
+  succeeded(t, await host.run(['deploy']))
+  t.notOk(told(host).some((what) => what.includes('worker')))
+})
