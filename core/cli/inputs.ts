@@ -55,11 +55,19 @@ export async function gather<N>(
     if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
   const built = buildNode({ layers, facts, schemas, foreignKeys })
   for (const secret of built.secrets) secrets.add(secret)
+  const page = args.page === undefined ? undefined : readInput(args.page, '--page')
   const run = (events: readonly string[], host: HostReader | null): RunFacts => ({
     id: randomUUID(),
     events,
     host,
-    options: { to: args.to, purge: args.purge, revision: args.revision, migrate: args.migrate },
+    options: {
+      to: args.to,
+      purge: args.purge,
+      revision: args.revision,
+      migrate: args.migrate,
+      message: args.message,
+      page,
+    },
     by: author(facts),
   })
   return {

@@ -1,5 +1,5 @@
 /** The command line: parses it, calls what it names, and gives the exit status. */
-import { asConvergeError } from '../model/errors.ts'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { CommandSpec } from './options.ts'
@@ -60,6 +60,10 @@ async function dispatch<N>(
       const { doctor, releases, status } = await import('./look.ts')
       return { doctor, releases, status }[spec.kind](args, catalogue, secrets)
     }
+    case 'maintenance': {
+      const { runCommand } = await import('./run.ts')
+      return runCommand(args, [maintenanceEvent(args.name)], args.dryRun === true, catalogue, secrets, endProcess)
+    }
     case 'lock':
     case 'unlock': {
       const { lock, unlock } = await import('./lock.ts')
@@ -78,6 +82,15 @@ async function dispatch<N>(
       return help(explainedCommand(args.name), catalogue)
     }
   }
+}
+
+function maintenanceEvent(word: string | undefined): string {
+  if (word === 'on' || word === 'off') return `maintenance_${word}`
+  throw new ConvergeError(word === undefined ? 'on or off?' : `on or off, and not ${word}`, {
+    code: 'USAGE',
+    hint: 'converge maintenance on, converge maintenance off',
+    usage: true,
+  })
 }
 
 async function help<N>(wanted: CommandSpec | 'overview', catalogue: Catalogue<N>): Promise<ExitStatus> {

@@ -186,6 +186,7 @@ export interface Arguments {
   readonly purge?: boolean | undefined
   readonly message?: string | undefined
   readonly migrate?: boolean | undefined
+  readonly page?: string | undefined
   readonly path?: string | undefined
   readonly explain?: string | undefined
   readonly schema?: boolean | undefined
@@ -221,6 +222,7 @@ export interface CommandSpec {
     | 'help'
     | 'lock'
     | 'unlock'
+    | 'maintenance'
   /** Options that contradict each other. */
   readonly either?: readonly (readonly [string, string])[]
 }
@@ -353,6 +355,28 @@ export const commands: readonly CommandSpec[] = [
     options: { ...stateOptions, ...lookOutput },
     examples: [['converge unlock', 'whoever had put the lock on']],
     kind: 'unlock',
+  },
+  {
+    name: 'maintenance',
+    group: 'Services',
+    describe: 'Show visitors a page instead of the site, or the site again',
+    details:
+      'For what cannot be done while the site is used. The web server answers every request with status 503 and the page; nothing is reloaded, and nothing else is stopped. It stays on until it is switched off.',
+    argument: { value: 'on|off', describe: 'Which of the two' },
+    options: {
+      ...inputOptions,
+      message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'What the page says' },
+      page: { group: what, type: 'string', value: 'FILE', describe: 'A whole page of your own, as HTML' },
+      ...runOptions,
+      ...outputOptions,
+    },
+    examples: [
+      ['converge maintenance on --role frontend --node-json stack.json', 'the site is closed'],
+      ["converge maintenance on --role frontend --node-json stack.json -m 'Back at nine.'", 'with words of your own'],
+      ['converge maintenance off --role frontend --node-json stack.json', 'and open again'],
+    ],
+    kind: 'maintenance',
+    either: [...talk, ['message', 'page']],
   },
   eventCommand('start', 'Start the services of the roles that are down', {
     group: 'Services',
