@@ -7,6 +7,7 @@ import * as failures from './deploy/failures.ts'
 import * as killed from './deploy/killed.ts'
 import * as lifecycle from './deploy/lifecycle.ts'
 import * as machine from './deploy/machine.ts'
+import { moments } from './deploy/moments.ts'
 import * as operating from './deploy/operating.ts'
 import { alive } from './deploy/steps.ts'
 
@@ -29,6 +30,7 @@ const steps: readonly (readonly [string, Step])[] = [
   ['always_build_on_deploy in both spellings', lifecycle.always],
   ['more clients, and fewer', lifecycle.clientCount],
   ['back, forward, and to a tag', lifecycle.revisions],
+  ['hooks, a migration and a smoke test', moments],
   ['a repository of 10,000 files', machine.manyFiles],
   ['a client that does not start', failures.brokenClient],
   ['a port that somebody else has', failures.takenPort],

@@ -1,0 +1,57 @@
+/** Hooks of the repository, a migration, and a smoke test that sends the site back. */
+import * as fs from 'node:fs'
+import type { Test } from 'tap'
+import type { DeploySite } from '../../support/deploy_site.ts'
+import { client, fails, pids, shows } from './steps.ts'
+
+const note = (what: string) => `#!/bin/sh\necho "${what} $CONVERGE_HOOK $(cat VERSION)" >> ../../shared/moments\n`
+
+const inTypeScript = `import type { DeployHook } from 'converge-engine'
+import { appendFileSync, readFileSync } from 'node:fs'
+const hook: DeployHook = ({ hook, release }) =>
+  appendFileSync('../../shared/moments', \`typescript \${hook} \${readFileSync(release + '/VERSION', 'utf8')}\`)
+export default hook
+`
+
+const app = (more: object) => ({ ...client, json: { deploy: { plone_instances: more } } })
+const migration = { migrate: true, migrate_command: 'echo "migration $(cat VERSION)" >> ../../shared/moments' }
+
+export async function moments(t: Test, site: DeploySite): Promise<void> {
+  const done = () => fs.readFileSync(`${site.directory()}/shared/moments`, 'utf8').trim().split('\n')
+  fs.mkdirSync(`${site.repository}/deploy`)
+  fs.writeFileSync(`${site.repository}/deploy/before_restart`, note('shell'), { mode: 0o755 })
+  site.commit({ 'deploy/before_migrate.ts': inTypeScript })
+  const test = { smoke_test: { http: [{ contains: 'version' }], command: 'test -x bin/client1' } }
+  await site.done(t, ['deploy'], app({ ...migration, ...test }))
+  await shows(t, site, site.latest)
+  const version = site.latest
+  const first = [`typescript before_migrate ${version}`, `migration ${version}`, `shell before_restart ${version}`]
+  t.strictSame(done(), first)
+  t.match((await site.done(t, ['deploy'], app({ ...migration, ...test }))).output, /^nothing to do/m)
+
+  const [good, running] = [site.live(), await pids(site)]
+  site.commit()
+  const bad = {
+    smoke_test: { http: [{ contains: 'nowhere to be found' }], deadline_seconds: 2, rollback_on_failure: true },
+  }
+  const ended = await site.converge(['deploy'], app({ ...migration, ...bad }))
+  await fails(
+    t,
+    ended,
+    /did not pass its smoke test: .*its answer does not contain 'nowhere to be found'/,
+    /warning: zeo-client: rollback, since what was deployed failed/,
+  )
+  t.equal(site.live(), good, 'the site is back on the release before')
+  await shows(t, site, version)
+  t.not((await pids(site))[0], running[0], 'whose clients were started anew')
+  t.match(done().slice(-4), [
+    /typescript before_migrate/,
+    /migration/,
+    /shell before_restart/,
+    `shell before_restart ${version}`,
+  ])
+  fs.rmSync(`${site.repository}/deploy`, { recursive: true })
+  site.commit()
+  await site.done(t, ['deploy'], client)
+  await shows(t, site, site.latest)
+}
