@@ -95,8 +95,11 @@ invalid input, 3 something changed (with \`--detailed-exit-code\`).
   return parts.join('\n')
 }
 
-function commandSection({ name, argument, describe, details, options, examples }: CommandSpec): string {
-  const title = name === 'apply' ? 'apply (or no command at all)' : `${name}${argument ? ` [${argument.value}]` : ''}`
+function commandSection({ name, argument, target, describe, details, options, examples }: CommandSpec): string {
+  const title =
+    name === 'apply'
+      ? 'apply (or no command at all)'
+      : [name, ...[argument, target].flatMap((place) => (place ? `[${place.value}]` : []))].join(' ')
   const rows = Object.entries(options).map(([option, { describe: text, alias, value, default: standard }]) => {
     const short = alias === undefined ? '' : `, \`-${alias}\``
     const shown = `\`--${option}${value === undefined ? '' : ` ${value}`}\`${short}`

@@ -19,14 +19,31 @@ export const catalogue: Catalogue<PloneNode> = {
       doc: 'Packs a RelStorage database; beside zeo-client, on one host',
       load: async () => (await import('./relstorage_pack/role.ts')).default,
     },
+    frontend: {
+      doc: 'nginx, Varnish and HAProxy before the Zope clients',
+      load: async () => (await import('./frontend/role.ts')).default,
+    },
     celerybeat: {
       doc: "Schedules Celery's periodic tasks; beside zeo-client, on one host",
       load: async () => (await import('./celerybeat/role.ts')).default,
+    },
+    'port-app': {
+      doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
+      load: async () => (await import('./port_app/role.ts')).default,
+    },
+    'jetty-app': {
+      doc: 'A Java web application in Jetty, replaced without a gap',
+      load: async () => (await import('./jetty_app/role.ts')).default,
     },
   },
   schemas: async () => (await import('../attributes/index.ts')).attributeSchemas,
   foreignKeys: async () => (await import('../attributes/index.ts')).foreignKeys,
   node: recipeNode,
   resources: async () => (await import('../resources/index.ts')).definitions,
+  balancers: async (node, host) => {
+    const { balancersOf } = await import('./plone/balancing.ts')
+    const { BalancerClient } = await import('../resources/haproxy/runtime.ts')
+    return balancersOf(node).map((balancer) => new BalancerClient(host, balancer))
+  },
   api: async () => import('./api.ts'),
 }

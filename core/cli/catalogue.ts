@@ -2,7 +2,7 @@
 
 import type { ZodType } from 'zod'
 import type { Role } from '../compile/recipe.ts'
-import type { HostReader } from '../host/types.ts'
+import type { Host, HostReader } from '../host/types.ts'
 import type { AnyDefinition } from '../model/resource.ts'
 import type { Node } from '../node/node.ts'
 
@@ -16,8 +16,42 @@ export interface Catalogue<N> {
   /** What recipes see. */
   node(built: Node<unknown>, run: RunFacts): N
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
+  /** The balancers that the attributes tell of; they need not be there. */
+  balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>
   /** What recipes of one's own import from `converge-engine`. */
   api(): Promise<object>
+}
+
+/** A balancer as an operator deals with it. */
+export interface BalancerDesk {
+  /** Path or address of what it takes commands at. */
+  readonly where: string
+  /** @throws where it cannot be asked */
+  servers(): Promise<readonly BalancedServer[]>
+  /** Sends it no further visitors; what it is answering goes on. */
+  takeOut(server: BalancedServer): Promise<unknown>
+  /** @param server whole name, with its backend */
+  ready(server: string): Promise<void>
+}
+
+export interface BalancedServer {
+  /** `backend/name`. */
+  readonly name: string
+  readonly backend: string
+  readonly address: string
+  /** What was said of it: `drain` takes no new visitors, `maint` nobody at all. */
+  readonly admin: 'ready' | 'drain' | 'maint'
+  /** By its health checks. */
+  readonly up: boolean
+  readonly takesVisitors: boolean
+  /** What the last health check found; may be empty. */
+  readonly check: string
+  /** Requests it is answering at the moment. */
+  readonly sessions: number
+  /** Requests that wait for it. */
+  readonly queue: number
+  /** Whether visitors are bound to it by a cookie. */
+  readonly sticky: boolean
 }
 
 /** What a recipe may know of the run it is compiled for. */

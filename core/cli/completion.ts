@@ -73,5 +73,5 @@ async function positionals<N>(
   if (before.at(-1) !== spec.name) return []
   if (spec.kind === 'resources') return Object.keys(await catalogue.resources()).sort()
   if (spec.kind === 'help') return commands.map(({ name }) => name)
-  return spec.kind === 'completion' ? ['bash', 'zsh'] : []
+  return spec.kind === 'completion' ? ['bash', 'zsh'] : (spec.argument?.words ?? [])
 }

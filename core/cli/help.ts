@@ -27,13 +27,21 @@ export function overview(roles: ReadonlyMap<string, string>, width: number): str
 }
 
 export function commandHelp(spec: CommandSpec, width: number): string {
-  const { name, describe, details, options, argument } = spec
-  const synopsis = `converge ${name}${argument ? ` [${argument.value}]` : ''}${Object.keys(options).length > 0 ? ' [OPTION ...]' : ''}`
+  const { name, describe, details, options } = spec
+  const places = [spec.argument, spec.target].flatMap((place) => place ?? [])
+  const words = places.map(({ value }) => ` [${value}]`).join('')
+  const synopsis = `converge ${name}${words}${Object.keys(options).length > 0 ? ' [OPTION ...]' : ''}`
   return page([
     wrap(`${describe}.`, width),
     details === undefined ? '' : wrap(details, width),
     section('Usage', `  ${synopsis}`),
-    argument ? section('Argument', table([[argument.value, argument.describe]], width)) : '',
+    section(
+      places.length > 1 ? 'Arguments' : 'Argument',
+      table(
+        places.map(({ value, describe }) => [value, describe]),
+        width,
+      ),
+    ),
     section('Examples', examples(spec.examples, width)),
     ...optionSections(options, width),
   ])

@@ -71,6 +71,8 @@ async function dispatch<N>(
     }
     case 'attributes':
       return (await import('./attributes.ts')).attributes(args, catalogue, secrets)
+    case 'balancer':
+      return (await import('./balancer.ts')).balancer(args, catalogue, secrets)
     case 'render':
       return (await import('./render.ts')).render(args, catalogue, secrets)
     case 'resources':

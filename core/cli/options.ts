@@ -193,6 +193,15 @@ export interface Arguments {
   readonly defaults?: boolean | undefined
   /** What stands after the command. */
   readonly name?: string | undefined
+  /** What stands after that. */
+  readonly target?: string | undefined
+}
+
+interface Argument {
+  readonly value: string
+  readonly describe: string
+  /** What it may be, for completion. */
+  readonly words?: readonly string[]
 }
 
 export interface CommandSpec {
@@ -204,7 +213,9 @@ export interface CommandSpec {
   readonly details?: string
   readonly options: Options
   /** The one word it takes after its name, e.g. a resource type. */
-  readonly argument?: { readonly value: string; readonly describe: string }
+  readonly argument?: Argument
+  /** A second one after that. */
+  readonly target?: Argument
   /** A command line, and what it is good for. */
   readonly examples: readonly (readonly [string, string])[]
   /** Fixed events of the commands that are named for one. */
@@ -223,6 +234,7 @@ export interface CommandSpec {
     | 'lock'
     | 'unlock'
     | 'maintenance'
+    | 'balancer'
   /** Options that contradict each other. */
   readonly either?: readonly (readonly [string, string])[]
 }
@@ -362,7 +374,7 @@ export const commands: readonly CommandSpec[] = [
     describe: 'Show visitors a page instead of the site, or the site again',
     details:
       'For what cannot be done while the site is used. The web server answers every request with status 503 and the page; nothing is reloaded, and nothing else is stopped. It stays on until it is switched off.',
-    argument: { value: 'on|off', describe: 'Which of the two' },
+    argument: { value: 'on|off', describe: 'Which of the two', words: ['on', 'off'] },
     options: {
       ...inputOptions,
       message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'What the page says' },
@@ -391,6 +403,36 @@ export const commands: readonly CommandSpec[] = [
     details: 'Each has to answer before the next one goes; it stops at the first that does not come up.',
     examples: [['converge restart --role zeo-client --json site.json', 'without an interruption of the site']],
   }),
+  {
+    name: 'balancer',
+    group: 'Services',
+    describe: 'The servers of the balancers; take one out (drain) or put it back in (ready)',
+    details:
+      'A drained server gets no new visitors; those it is answering are waited for. It stays out until converge balancer ready, also when a deploy restarts it. Where visitors are bound to a server by a cookie it is put in maintenance instead, since they would still come. The balancers are those of the stack, and of converge.balancer.sockets. Exit status 1 when one of them cannot be asked, or a session is left.',
+    argument: {
+      value: 'list|drain|ready',
+      describe: 'What to do; default: list',
+      words: ['list', 'drain', 'ready'],
+    },
+    target: { value: 'SERVER', describe: 'Server to take out or put in: its name, or backend/name' },
+    options: {
+      ...inputOptions,
+      wait: {
+        group: how,
+        type: 'number',
+        value: 'SECONDS',
+        describe: 'Wait up to this long until a drained server has no session left',
+        default: '60',
+      },
+      ...lookOutput,
+    },
+    examples: [
+      ['converge balancer list --node-json stack.json', 'who gets visitors?'],
+      ['converge balancer drain plone1-2 --node-json stack.json', 'before you look into that client'],
+      ['converge balancer ready plone1-2 --node-json stack.json', 'back in'],
+    ],
+    kind: 'balancer',
+  },
   {
     name: 'status',
     group: 'Look, and change nothing',

@@ -22,7 +22,9 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   const spec = first === undefined ? commands[0] : commandNamed(first)
   if (spec === undefined) throw unknownCommand(first ?? '', roles)
   const problems = [...positionalProblems(spec, rest), ...booleanProblems(argv)]
-  const bag: Record<string, unknown> = spec.argument && rest[0] !== undefined ? { name: rest[0] } : {}
+  const bag: Record<string, unknown> = {}
+  if (spec.argument && rest[0] !== undefined) bag.name = rest[0]
+  if (spec.target && rest[1] !== undefined) bag.target = rest[1]
   for (const [name, given] of Object.entries(words)) {
     if (name === '_') continue
     const option = spec.options[name]
@@ -128,11 +130,12 @@ function booleanProblems(argv: readonly string[]): ConvergeError[] {
 }
 
 function positionalProblems(spec: CommandSpec, rest: readonly string[]): ConvergeError[] {
-  const extra = rest.slice(spec.argument ? 1 : 0)
+  const places = [spec.argument, spec.target].flatMap((place) => place?.value ?? [])
+  const extra = rest.slice(places.length)
   const [word] = extra
   if (word === undefined) return []
   const command = commandNamed(word)
-  const takes = spec.argument ? `one word (${spec.argument.value})` : 'no word'
+  const takes = ['no word', `one word (${places[0]})`, `two words (${places.join(' ')})`][places.length]
   const message = `${spec.name} takes ${takes} after it: ${extra.join(' ')}`
   if (command === undefined) return [usage(message, seeHelp(spec))]
   if (command.events && 'event' in spec.options)

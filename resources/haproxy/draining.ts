@@ -138,13 +138,12 @@ export class Draining {
     return found
   }
 
-  private async drain(client: BalancerClient, { name, sticky }: BalancerServer): Promise<boolean> {
-    // A cookie leads visitors to a drained server all the same: while they come, it would never be without one.
-    const state = sticky ? 'maint' : 'drain'
+  private async drain(client: BalancerClient, server: BalancerServer): Promise<boolean> {
+    const { name } = server
     const record = recordOf(client.at, name)
-    this.host.record(record, state)
+    this.host.record(record, 'taken out')
     try {
-      await client.setState(name, state)
+      await client.takeOut(server)
       this.tell.progress(`draining ${name} at ${client.where}`)
       return true
     } catch (thrown) {
@@ -212,7 +211,7 @@ export class Draining {
     }
     if (ours) {
       this.tell.progress(`setting ${server} ready at ${client.where}`)
-      await client.setState(server, 'ready')
+      await client.ready(server)
     }
     const problem = await this.waitUntilUp(client, server, limit)
     if (problem === null) return

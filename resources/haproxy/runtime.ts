@@ -7,7 +7,7 @@ import { seconds } from '../../core/model/units.ts'
 export type Balancer = { readonly socket: string } | { readonly host: string; readonly port: number }
 
 /** What an operator, or this program, has said: `drain` takes no new visitors, `maint` nobody at all. */
-export type AdminState = 'ready' | 'drain' | 'maint'
+type AdminState = 'ready' | 'drain' | 'maint'
 
 export interface BalancerServer {
   /** `backend/name`. */
@@ -71,11 +71,20 @@ export class BalancerClient extends BalancerReader {
   }
 
   /**
-   * @param server `backend/name`
+   * Sends it no further visitors; what it is answering goes on. Where a cookie binds visitors to it that takes `maint`: these
+   * are sent to a drained server all the same, and while they come it would never be without one.
    * @throws BALANCER_UNREACHABLE, NO_SERVER, BALANCER_DENIED where the socket's level is too low, else BALANCER_REFUSED
    */
-  setState(server: string, state: AdminState): Promise<void> {
-    return this.set(server, `state ${state}`)
+  takeOut({ name, sticky }: Pick<BalancerServer, 'name' | 'sticky'>): Promise<void> {
+    return this.set(name, `state ${sticky ? 'maint' : 'drain'}`)
+  }
+
+  /**
+   * Sends it visitors again, as soon as its health checks find it up.
+   * @param server `backend/name`
+   */
+  ready(server: string): Promise<void> {
+    return this.set(server, 'state ready')
   }
 
   /** Counts as up from now on, without waiting for the next health check. */

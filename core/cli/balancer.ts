@@ -1,0 +1,193 @@
+/** `converge balancer`: what the balancers of a stack say of their servers, and taking one of them out and back in by hand. */
+import picocolors from 'picocolors'
+import { LocalHost } from '../host/local.ts'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import type { Secrets } from '../model/secrets.ts'
+import { milliseconds } from '../model/units.ts'
+import type { BalancedServer, BalancerDesk, Catalogue } from './catalogue.ts'
+import { gather, warningText } from './inputs.ts'
+import { type ExitStatus, useColor } from './main.ts'
+import type { Arguments } from './options.ts'
+
+export const balancerActions = ['list', 'drain', 'ready'] as const
+type Action = (typeof balancerActions)[number]
+
+const usualWait = 60
+const pause = milliseconds(200)
+
+/** One balancer, with its servers or with why it could not be asked. */
+interface Seen {
+  readonly desk: BalancerDesk
+  readonly servers: readonly BalancedServer[]
+  readonly problem: ConvergeError | null
+}
+
+export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const action = actionOf(args)
+  const inputs = await gather(args, catalogue, secrets, { needsRole: false })
+  for (const warning of inputs.built.warnings) tell(`warning: ${secrets.mask(warningText(warning))}`)
+  const host = new LocalHost(inputs.stateDirectory)
+  const desks = await catalogue.balancers(inputs.node([], host), host)
+  if (desks.length === 0)
+    throw new ConvergeError('no balancer is known', {
+      code: 'NO_BALANCER',
+      hint: 'give the node JSON of a stack with a frontend (--node-json), or name its socket: {"converge": {"balancer": {"sockets": ["/run/haproxy/admin.sock"]}}}',
+      usage: true,
+    })
+  const seen = await Promise.all(desks.map(look))
+  for (const { problem } of seen)
+    if (problem) tell(`warning: ${problem.message}${problem.hint ? ` (${problem.hint})` : ''}`)
+  const allAsked = seen.every(({ problem }) => problem === null)
+  if (action === 'list') {
+    if (args.jsonOutput)
+      print({ balancers: seen.map(({ desk, servers, problem }) => ({ where: desk.where, servers, problem })) })
+    else process.stdout.write(listing(seen, picocolors.createColors(args.color ?? useColor(process.stdout))))
+    return allAsked ? 0 : 1
+  }
+  if (seen.every(({ problem }) => problem !== null)) return 1
+  const name = serverNamed(args.target, seen)
+  const places = seen.filter(({ servers }) => servers.some((one) => one.name === name))
+  const done = action === 'drain' ? await drain(name, places, args, host) : await ready(name, places, args)
+  return done && allAsked ? 0 : 1
+}
+
+function actionOf({ name = 'list', target }: Arguments): Action {
+  const action = balancerActions.find((one) => one === name)
+  if (action === undefined)
+    throw usage(`balancer can't ${name}`, nearest(name, balancerActions) ?? `it can: ${balancerActions.join(', ')}`)
+  if (action === 'list' && target !== undefined) throw usage(`balancer list takes no server: ${target}`, 'it lists all')
+  if (action !== 'list' && target === undefined)
+    throw usage(
+      `which server is to be ${action === 'drain' ? 'drained' : 'set ready'}?`,
+      'converge balancer list names them',
+    )
+  return action
+}
+
+async function look(desk: BalancerDesk): Promise<Seen> {
+  try {
+    return { desk, servers: await desk.servers(), problem: null }
+  } catch (thrown) {
+    const problem = asConvergeError(thrown)
+    if (problem.code === 'INTERNAL') throw thrown
+    return { desk, servers: [], problem }
+  }
+}
+
+/** The whole name of the server meant: with its backend or without, where that is clear. */
+function serverNamed(given = '', seen: readonly Seen[]): string {
+  const names = [...new Set(seen.flatMap(({ servers }) => servers.map(({ name }) => name)))]
+  if (names.includes(given)) return given
+  const matches = names.filter((name) => name.endsWith(`/${given}`))
+  const [match] = matches
+  if (match !== undefined && matches.length === 1) return match
+  if (match !== undefined)
+    throw usage(`${given} is the name of several: ${matches.join(', ')}`, 'give it with its backend')
+  const short = names.map((name) => name.slice(name.indexOf('/') + 1))
+  throw new ConvergeError(`no balancer has a server ${given}`, {
+    code: 'UNKNOWN_SERVER',
+    hint: nearest(given, given.includes('/') ? names : short) ?? `there are: ${names.join(', ') || 'none'}`,
+    usage: true,
+  })
+}
+
+async function drain(name: string, places: readonly Seen[], args: Arguments, host: LocalHost): Promise<boolean> {
+  for (const { desk, servers } of places) {
+    const server = servers.find((one) => one.name === name)
+    if (server === undefined) continue
+    if (!servers.some((one) => one.backend === server.backend && one.name !== name && one.takesVisitors))
+      tell(`warning: ${desk.where} has no other server for ${server.backend}: its visitors get an error now`)
+    await desk.takeOut(server)
+  }
+  const end = performance.now() + (args.wait ?? usualWait) * 1000
+  let now = await again(name, places)
+  while (now.some(({ server }) => server.sessions + server.queue > 0) && performance.now() < end) {
+    await host.sleep(pause)
+    now = await again(name, places)
+  }
+  const left = now.reduce((sum, { server }) => sum + server.sessions + server.queue, 0)
+  if (args.jsonOutput) print({ server: name, sessions: left, balancers: now })
+  else
+    for (const { where, server } of now)
+      process.stdout.write(
+        `${name} is drained at ${where}${server.sessions + server.queue > 0 ? `, and still has ${sessions(server)}` : ''}\n`,
+      )
+  if (left === 0 || args.wait === 0) return true
+  tell(
+    `${name} is not idle after ${args.wait ?? usualWait} s: it gets no new visitors; give it longer with --wait SECONDS`,
+  )
+  return false
+}
+
+async function ready(name: string, places: readonly Seen[], args: Arguments): Promise<boolean> {
+  for (const { desk } of places) await desk.ready(name)
+  const now = await again(name, places)
+  if (args.jsonOutput) print({ server: name, balancers: now })
+  else
+    for (const { where, server } of now)
+      process.stdout.write(
+        `${name} is ready at ${where}${server.up ? '' : `, and gets visitors once its health check finds it up (${server.check})`}\n`,
+      )
+  return true
+}
+
+async function again(name: string, places: readonly Seen[]) {
+  const now = await Promise.all(places.map(async ({ desk }) => ({ where: desk.where, servers: await desk.servers() })))
+  return now.flatMap(({ where, servers }) => {
+    const server = servers.find((one) => one.name === name)
+    return server ? [{ where, server }] : []
+  })
+}
+
+function listing(seen: readonly Seen[], paint: ReturnType<typeof picocolors.createColors>): string {
+  const lines: string[] = []
+  for (const { desk, servers, problem } of seen) {
+    lines.push(paint.bold(desk.where))
+    if (problem !== null) lines.push('  (cannot be asked)')
+    else if (servers.length === 0) lines.push('  no servers')
+    else lines.push(...table(servers, paint))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const columns = ['backend', 'server', 'address', 'state', 'sessions', 'queue'] as const
+
+function table(servers: readonly BalancedServer[], paint: ReturnType<typeof picocolors.createColors>): string[] {
+  const rows = servers.map((one) => {
+    const { backend, name, address } = one
+    return [backend, name.slice(backend.length + 1), address, stateOf(one), `${one.sessions}`, `${one.queue}`]
+  })
+  const widths = columns.map((title, at) => Math.max(title.length, ...rows.map((row) => (row[at] ?? '').length)))
+  const line = (cells: readonly string[]) =>
+    `  ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd()
+  return [
+    paint.dim(line(columns)),
+    ...rows.map((row, at) => {
+      const one = servers[at]
+      return one?.takesVisitors ? line(row) : one?.admin === 'ready' ? paint.red(line(row)) : paint.yellow(line(row))
+    }),
+  ]
+}
+
+function stateOf({ admin, up, check }: BalancedServer): string {
+  const health = up ? 'up' : `down${check === '' ? '' : ` (${check})`}`
+  return admin === 'ready' ? health : up ? admin : `${admin}, ${health}`
+}
+
+function sessions({ sessions, queue }: BalancedServer): string {
+  const count = sessions + queue
+  return `${count} ${count === 1 ? 'session' : 'sessions'}`
+}
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+function usage(message: string, hint: string): ConvergeError {
+  return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
+}

@@ -1,0 +1,166 @@
+/** `converge balancer` against runtime sockets: what it lists, what it tells, and how it exits. */
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { type FakeBalancer, FakeHaproxy } from '../support/fake_haproxy.ts'
+import { Sandbox } from '../support/program.ts'
+
+const backends = { plone_instances: ['plone1-1', 'plone1-2', 'plone2-1'], other: ['plone1-1'] }
+
+interface Site {
+  readonly place: Sandbox
+  readonly fake: FakeHaproxy
+  readonly host: VirtualHost
+  readonly at: (name: string) => string
+  readonly balancer: (...words: string[]) => ReturnType<Sandbox['converge']>
+}
+
+/** Balancers that listen at sockets, by name; those in `dead` don't. */
+async function site(
+  t: Test,
+  balancers: Readonly<Record<string, Partial<FakeBalancer>>>,
+  dead: string[] = [],
+): Promise<Site> {
+  const place = new Sandbox(t)
+  const at = (name: string) => place.at(`${name}.sock`)
+  const host = new VirtualHost()
+  const fake = new FakeHaproxy(Object.entries(balancers).map(([name, more]) => ({ at: at(name), backends, ...more })))
+  for (const name of Object.keys(balancers)) {
+    const server = createServer((socket) => {
+      socket.once('data', (text) => {
+        // A clock that goes on, so that sessions end.
+        host.clock += 1
+        socket.end(fake.exchanges({ socketPath: at(name), text: text.toString() }, host) ?? '')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(at(name), resolve))
+    t.teardown(() => server.close())
+  }
+  const sockets = [...Object.keys(balancers), ...dead].map(at)
+  place.write({ 'site.json': JSON.stringify({ converge: { balancer: { sockets } } }) })
+  return {
+    place,
+    fake,
+    host,
+    at,
+    balancer: (...words) => place.converge(['balancer', ...words, '--json', 'site.json']),
+  }
+}
+
+t.test('list', async (t) => {
+  const { balancer, fake, host, at } = await site(t, { a: { healthy: (name) => name !== 'plone_instances/plone2-1' } })
+  fake.set(host, at('a'), 'plone_instances/plone1-2', 'drain')
+  const before = host.changes.length
+  for (const words of [['list'], []]) {
+    const { status, stdout, stderr } = await balancer(...words)
+    t.equal(stderr, '')
+    t.equal(status, 0)
+    const [where, ...rows] = stdout.trimEnd().split('\n')
+    t.equal(where, at('a'))
+    t.strictSame(
+      rows.map((row) => row.trim().split(/ {2,}/)),
+      [
+        ['backend', 'server', 'address', 'state', 'sessions', 'queue'],
+        ['plone_instances', 'plone1-1', '127.0.0.1:8081', 'up', '1', '0'],
+        ['plone_instances', 'plone1-2', '127.0.0.1:8082', 'drain', '0', '0'],
+        ['plone_instances', 'plone2-1', '127.0.0.1:8083', 'down (L7STS/500)', '0', '0'],
+        ['other', 'plone1-1', '127.0.0.1:8081', 'up', '1', '0'],
+      ],
+    )
+    t.equal(new Set(rows.map((row) => row.search(/sessions|\d +0$/))).size, 1, 'in columns')
+  }
+  const { stdout } = await balancer('list', '--json-output')
+  t.match(JSON.parse(stdout), {
+    balancers: [
+      {
+        where: at('a'),
+        problem: null,
+        servers: [
+          { name: 'plone_instances/plone1-1', admin: 'ready', up: true },
+          { name: 'plone_instances/plone1-2', admin: 'drain', sessions: 0 },
+          { name: 'plone_instances/plone2-1', up: false, check: 'L7STS/500' },
+          { name: 'other/plone1-1' },
+        ],
+      },
+    ],
+  })
+  t.equal(host.changes.length, before)
+})
+
+t.test('drain waits for the last session, in all balancers; ready takes it back', async (t) => {
+  const { balancer, fake, host, at } = await site(t, { a: { busyFor: 3 }, b: { busyFor: 3, sticky: true } })
+  const drained = await balancer('drain', 'plone1-2')
+  t.equal(drained.stderr, '')
+  t.equal(drained.status, 0)
+  t.equal(drained.stdout, ['a', 'b'].map((name) => `plone_instances/plone1-2 is drained at ${at(name)}\n`).join(''))
+  t.equal(fake.state(host, at('a'), 'plone_instances/plone1-2'), 'drain')
+  t.equal(fake.state(host, at('b'), 'plone_instances/plone1-2'), 'maint', 'a cookie leads visitors to a drained one')
+  const back = await balancer('ready', 'plone_instances/plone1-2', '--json-output')
+  t.equal(back.status, 0)
+  t.match(JSON.parse(back.stdout), {
+    server: 'plone_instances/plone1-2',
+    balancers: [{ where: at('a'), server: { admin: 'ready' } }, { where: at('b') }],
+  })
+  for (const name of ['a', 'b']) t.equal(fake.state(host, at(name), 'plone_instances/plone1-2'), 'ready')
+})
+
+t.test('sessions that do not end, and none to wait for', async (t) => {
+  const { balancer } = await site(t, { a: { busyFor: 1e9 } })
+  const waited = await balancer('drain', 'plone2-1', '--wait', '0.3')
+  t.equal(waited.status, 1)
+  t.match(waited.stdout, /is drained at .*, and still has 1 session\n/)
+  t.match(waited.stderr, /not idle after 0.3 s/)
+  t.equal((await balancer('drain', 'plone2-1', '--wait', '0')).status, 0)
+})
+
+t.test('the last one of a backend: a warning', async (t) => {
+  const { balancer } = await site(t, { a: {} })
+  const { status, stderr } = await balancer('drain', 'other/plone1-1')
+  t.equal(status, 0)
+  t.match(stderr, /has no other server for other: its visitors get an error now/)
+})
+
+t.test('what cannot be', async (t) => {
+  const { balancer, place } = await site(t, { a: {}, low: { level: 'operator' } })
+  const refused = async (words: readonly string[], message: RegExp, status = 2) => {
+    const result = await balancer(...words)
+    t.equal(result.status, status, words.join(' '))
+    t.match(result.stderr, message)
+  }
+  await refused(['drain', 'plone1-3'], /no balancer has a server plone1-3\n.*did you mean plone1-[12]\?/s)
+  await refused(['drain', 'plone_instance/plone1-1'], /did you mean plone_instances\/plone1-1\?/)
+  await refused(['drain', 'plone1-1'], /plone1-1 is the name of several: plone_instances\/plone1-1, other\/plone1-1/)
+  await refused(['drain'], /which server is to be drained\?/)
+  await refused(['ready'], /which server is to be set ready\?/)
+  await refused(['list', 'plone1-1'], /list takes no server/)
+  await refused(['drian', 'plone1-2'], /balancer can't drian\n.*did you mean drain\?/s)
+  await refused(['drain', 'plone1-2', 'plone2-1'], /balancer takes two words \(list\|drain\|ready SERVER\) after it/)
+  await refused(['drain', 'plone1-2'], /Permission denied\n.*level admin/s, 1)
+  const none = await place.converge(['balancer', 'list'])
+  t.equal(none.status, 2)
+  t.match(none.stderr, /no balancer is known/)
+})
+
+t.test('one that cannot be asked: the others are, and the exit status tells', async (t) => {
+  const { balancer, fake, host, at } = await site(t, { a: {} }, ['gone'])
+  const list = await balancer('list')
+  t.equal(list.status, 1)
+  t.match(list.stderr, /the balancer at .*gone.sock cannot be asked: there is no such socket \(.*stats socket/)
+  t.match(list.stdout, /plone1-1(.|\n)*gone.sock\n {2}\(cannot be asked\)\n$/)
+  const drained = await balancer('drain', 'plone1-2')
+  t.equal(drained.status, 1)
+  t.equal(fake.state(host, at('a'), 'plone_instances/plone1-2'), 'drain')
+  const alone = await site(t, {}, ['gone'])
+  const nothing = await alone.balancer('drain', 'plone1-2')
+  t.equal(nothing.status, 1)
+  t.notMatch(nothing.stderr, /no balancer has/)
+})
+
+t.test('completion', async (t) => {
+  const place = new Sandbox(t)
+  const words = async (...before: string[]) =>
+    (await place.converge(['--complete', ...before])).stdout.trim().split('\n')
+  t.strictSame(await words('balancer', ''), ['list', 'drain', 'ready'])
+  t.ok((await words('balancer', 'drain', '--')).includes('--wait'))
+  t.ok((await words('bal')).includes('balancer'))
+})
