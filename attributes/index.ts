@@ -11,14 +11,17 @@ import { deploy_buildout } from './deploy_buildout.ts'
 import { deploy_python } from './deploy_python.ts'
 import { ebs_snapshots } from './ebs_snapshots.ts'
 import { haproxy } from './haproxy.ts'
+import { jetty_app } from './jetty_app.ts'
 import { new_relic } from './new_relic.ts'
 import { newrelic } from './newrelic.ts'
 import { nginx_plone } from './nginx_plone.ts'
 import { opsworks } from './opsworks.ts'
+import { php_app } from './php_app.ts'
 import { plone_blobs } from './plone_blobs.ts'
 import { plone_instances } from './plone_instances.ts'
 import { plone_solr } from './plone_solr.ts'
 import { plone_zeoserver } from './plone_zeoserver.ts'
+import { port_app } from './port_app.ts'
 import { redis } from './redis.ts'
 import { s3fs_fuse } from './s3fs_fuse.ts'
 import { tmpdir } from './tmpdir.ts'
@@ -46,6 +49,9 @@ const makers = {
   new_relic,
   s3fs_fuse,
   deploy,
+  port_app,
+  jetty_app,
+  php_app,
   opsworks,
   converge,
 }

@@ -1,6 +1,5 @@
 /** What an archive holds, fetched and unpacked into a directory as a whole or not at all. */
 import { basename, dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -8,6 +7,7 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge.ts'
+import { sourceOf } from './source_url.ts'
 import { unpack, workerIn } from './unpack.ts'
 
 const props = z.strictObject({
@@ -174,34 +174,6 @@ function kindOf(host: HostReader, { into, purge, merge }: Props): State['kind'] 
   if (stat.kind === 'link') return !purge && !merge && host.list(into).length > 0 ? 'filled' : 'link'
   if (stat.kind !== 'directory') return stat.kind
   return host.list(into).length > 0 ? 'filled' : 'empty'
-}
-
-interface Source {
-  /** On this host, or null for what has to be fetched. */
-  readonly path: string | null
-  readonly url: string
-  readonly user: string | undefined
-  readonly password: string | undefined
-}
-
-function sourceOf({ url, user, password }: Props): Source {
-  if (url.startsWith('/')) return { path: url, url, user, password }
-  const parsed = new URL(url)
-  if (parsed.protocol === 'file:') return { path: fileURLToPath(parsed), url, user, password }
-  const inUrl = { user: decoded(parsed.username), password: decoded(parsed.password) }
-  parsed.username = ''
-  parsed.password = ''
-  return { path: null, url: parsed.href, user: user ?? (inUrl.user || undefined), password: password ?? inUrl.password }
-}
-
-/** A password such as `50%` may stand in a URL as it is. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch (error) {
-    if (!(error instanceof URIError)) throw error
-    return text
-  }
 }
 
 /** The directory that holds the target, once it is sure that this much is there. */

@@ -14,6 +14,7 @@ import { package_ } from './package.ts'
 import { port_swap } from './port_swap.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
+import { remote_file } from './remote_file.ts'
 import { service } from './service.ts'
 import { service_reload } from './service_reload.ts'
 import { service_restart } from './service_restart.ts'
@@ -41,6 +42,7 @@ export {
   port_swap,
   release_cleanup,
   release_complete,
+  remote_file,
   service,
   service_reload,
   service_restart,
@@ -69,6 +71,7 @@ const all = [
   port_swap,
   release_cleanup,
   release_complete,
+  remote_file,
   service,
   service_reload,
   service_restart,

@@ -33,6 +33,9 @@ t.test('what goes beyond the cookbook is this and no more', async (t) => {
     'newrelic.server_monitoring',
     'newrelic.python_agent',
     'deploy.<app>.always_build_on_deploy',
+    'port_app',
+    'jetty_app',
+    'php_app',
     'opsworks',
     'converge',
   ])
@@ -40,7 +43,7 @@ t.test('what goes beyond the cookbook is this and no more', async (t) => {
 
 t.test('one file for each top-level key', async (t) => {
   const files = readdirSync(new URL('attributes/', root)).map((name) => name.replace(/\.ts$/, ''))
-  const helpers = ['fields', 'index']
+  const helpers = ['fields', 'http', 'index', 'web_app']
   t.strictSame(files.filter((name) => !helpers.includes(name)).sort(), Object.keys(attributeSchemas).sort())
 })
 
@@ -64,6 +67,7 @@ t.test('secrets are marked', async (t) => {
     'haproxy.stats_password',
     'newrelic.license',
     'ebs_snapshots.aws_secret',
+    'jetty_app.war.password',
   ])
     t.ok(marked.includes(path), path)
   t.notOk(marked.some((path) => /user$|host$/.test(path)))
@@ -86,7 +90,7 @@ t.test('each attribute has one plain sentence or two, and says what it mirrors',
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^converge(\.|$)|sha256|known_hosts|allow_root|init_commands\.\*\.(type|events|eventlistener|environment)/.test(
+      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|known_hosts|allow_root|smoke_test|init_commands\.\*\.(type|events|eventlistener|environment)/.test(
         path,
       )
     )

@@ -25,6 +25,7 @@ const probes = {
   root: () => (process.getuid?.() === 0 ? null : 'only root can do this'),
   supervisord: program('supervisord', 'supervisor'),
   git: program('git'),
+  nginx: program('nginx'),
   crontab: program('crontab', 'cron'),
   apt: () => (runs('apt-get', 'install', '--simulate', 'hello') ? null : 'apt-get knows no packages here'),
   strace: () => (runs('strace', '-o', '/dev/null', 'true') ? null : 'strace is not installed, or may not trace'),
@@ -38,6 +39,9 @@ const probes = {
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
+  haproxy: program('haproxy'),
+  varnishd: program('varnishd', 'varnish'),
+  openssl: program('openssl'),
   python3: program('python3'),
   bash: program('bash'),
   'python3 venv': () =>

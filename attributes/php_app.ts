@@ -1,0 +1,49 @@
+/** A PHP application in php-fpm behind nginx, deployed by the role php-app. */
+import { choice, field, group, integer, line, map, number, orNull, relativePath } from './fields.ts'
+import { health, webSite } from './web_app.ts'
+
+const fpm = () =>
+  group('Its pool in php-fpm.', {
+    version: field(
+      orNull(line()),
+      null,
+      'Version of PHP, as "8.2"; null for the newest that is installed, else that of the distribution.',
+    ),
+    pm: field(choice(['static', 'dynamic', 'ondemand']), 'dynamic', 'How php-fpm decides on the number of workers.', {
+      mirrors: 'php-fpm.conf: pm',
+    }),
+    max_children: field(integer(1), 10, 'Workers at most.', { mirrors: 'php-fpm.conf: pm.max_children' }),
+    start_servers: field(integer(1), 2, 'Workers at the start.', { mirrors: 'php-fpm.conf: pm.start_servers' }),
+    min_spare_servers: field(integer(1), 1, 'Idle workers at least.', {
+      mirrors: 'php-fpm.conf: pm.min_spare_servers',
+    }),
+    max_spare_servers: field(integer(1), 3, 'Idle workers at most.', { mirrors: 'php-fpm.conf: pm.max_spare_servers' }),
+    control_timeout_seconds: field(
+      number(0),
+      30,
+      'How long requests under way may go on when php-fpm reloads; 0 cuts them off.',
+      { unit: 'seconds', mirrors: 'php-fpm.conf: process_control_timeout' },
+    ),
+    settings: field(map(line()), {}, 'Settings of PHP, by name, that the application cannot change.', {
+      mirrors: 'php-fpm.conf: php_admin_value',
+    }),
+  })
+
+export const php_app = () =>
+  group(
+    'The application of the role php-app.',
+    {
+      app_name: field(line(), 'php_app', 'Name of the application, as below `deploy`, whose repository holds it.'),
+      update_mode: field(
+        choice(['hot', 'cold']),
+        'hot',
+        'hot: a release goes live by a link, nothing is reloaded; cold: nginx names the release itself, and it and php-fpm are reloaded.',
+      ),
+      document_root: field(orNull(relativePath()), null, 'Directory in the release that nginx serves; null for the release itself.'),
+      index: field(line(), 'index.php', 'Page of a directory, and what is asked where no file is found.'),
+      fpm: fpm(),
+      health: health('a new release'),
+      ...webSite(),
+    },
+    { cookbook: null },
+  )

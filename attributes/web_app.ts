@@ -1,0 +1,48 @@
+/** What the attributes of apps behind a web server have in common. */
+import { field, group, integer, line, list, number, orNull, port, text } from './fields.ts'
+import { statusRange, urlPath } from './http.ts'
+
+/** When a new process, or a new release, counts as good enough to go live. */
+export const health = (what: string) =>
+  group(`When ${what} counts as ready to go live.`, {
+    path: field(urlPath(), '/', 'Path that is asked for.'),
+    status: field(
+      statusRange(),
+      { min: 200, max: 399 },
+      'HTTP status of the answer that counts as ready: {min, max}, or one number.',
+    ),
+    deadline_seconds: field(number(1), 120, 'How long it may take to answer so.', { unit: 'seconds' }),
+  })
+
+/** The site of the web server in front. */
+export const webSite = () => ({
+  domains: field(
+    list(line()),
+    [],
+    'Host names it answers for; empty for `deploy.<app>.domains`, and any where there are none.',
+  ),
+  http_port: field(port(), 80, 'TCP port that nginx listens at.'),
+  max_body_megabytes: field(integer(0), 100, 'Largest request body that is taken; 0 for any size.', { unit: 'MB' }),
+  additional_config: field(
+    text(),
+    '',
+    "Further nginx directives of the site's server block; checked by nginx -t first.",
+  ),
+  build_command: field(
+    orNull(text()),
+    null,
+    'Command that builds a release, for /bin/sh, in its directory, as the account of the app; null for none.',
+  ),
+})
+
+/** Two ports that processes take in turn. */
+export const turns = () => ({
+  ports: field(
+    list(port()).refine((ports) => ports.length === 2 && ports[0] !== ports[1], { error: 'two different ports' }),
+    [9090, 9091],
+    'The two local TCP ports that its processes take in turn.',
+  ),
+  stop_deadline_seconds: field(number(0), 30, 'How long the old process may keep the connections it has.', {
+    unit: 'seconds',
+  }),
+})

@@ -1,0 +1,91 @@
+/** The role jetty-app: a Java web application, each release in a JVM of its own. */
+import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { shellWords } from '../../core/model/shell.ts'
+import { directory } from '../../resources/directory.ts'
+import { remote_file } from '../../resources/remote_file.ts'
+import type { PloneNode } from '../node.ts'
+import { serverEvents } from '../port_app/lifecycle.ts'
+import type { Server } from '../port_app/server.ts'
+import { environmentOf, type Source, sourceOf } from '../releases/checkout.ts'
+import { appLayout } from '../releases/layout.ts'
+import { nginxOf } from '../web/nginx.ts'
+
+/** What the attributes say of where the war comes from: one of these, and no two. */
+type WarSource = 'file' | 'url' | 'path'
+
+function server(node: PloneNode): Server {
+  const { app_name, java, jvm_options, jetty_home, ...settings } = node.jetty_app
+  const at = appLayout(node, app_name)
+  const jetty = [
+    `-jar`,
+    `${jetty_home}/start.jar`,
+    `jetty.home=${jetty_home}`,
+    'jetty.base=run',
+    'jetty.http.port=%{port}',
+  ]
+  const command = [shellWords([java]), jvm_options, shellWords(jetty)].filter((part) => part.trim() !== '').join(' ')
+  return { at, nginx: nginxOf(node, at), settings, program: { command, environment: environmentOf(at) } }
+}
+
+/** @throws INVALID_ATTRIBUTE for two sources, or half of one */
+function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
+  const given = (['file', 'url', 'path'] as const).filter((name) => war[name])
+  const refuse = (message: string, hint: string) => {
+    throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', hint, usage: true })
+  }
+  if (given.length > 1) refuse(`jetty_app.war has ${given.join(' and ')}`, 'the war comes from one of them')
+  if (war.url && !war.sha256) refuse('jetty_app.war.url needs jetty_app.war.sha256', 'sha256sum of the war gives it')
+  return given[0] ?? null
+}
+
+/** A war from elsewhere is put where only it is, and that directory is the source. */
+function source(r: Recipe<PloneNode>, node: PloneNode, { at }: Server): Source | null {
+  const { war } = node.jetty_app
+  const from = warSource(node)
+  if (from === null) return null
+  if (from === 'path') return sourceOf(at)
+  const incoming = `${at.shared}/incoming`
+  directory(r, { path: incoming, mode: '0755', ...at.owner })
+  remote_file(r, {
+    path: `${incoming}/app.war`,
+    url: (from === 'file' ? war.file : war.url) ?? '',
+    ...(war.sha256 ? { sha256: war.sha256 } : {}),
+    ...(war.user ? { user: war.user } : {}),
+    ...(war.password ? { password: war.password } : {}),
+    mode: '0644',
+    ...at.owner,
+  })
+  return { repository: incoming, scmType: 'directory' }
+}
+
+/** Jetty names a context by the file it finds in webapps, links followed: so the war has to be there itself. */
+function build(node: PloneNode): string {
+  const { build_command, war, context, jetty_modules } = node.jetty_app
+  const path = war.path ?? 'app.war'
+  const settings = [
+    ...jetty_modules.map((name) => `--module=${name}`),
+    'jetty.http.host=127.0.0.1',
+    'jetty.deploy.monitoredDir=../webapps',
+    'jetty.deploy.scanInterval=0',
+  ]
+  return [
+    ...(build_command === null ? [] : [shellWords(['sh', '-c', build_command])]),
+    'mkdir -p webapps run/start.d run/logs',
+    `cp -fL -- ${shellWords([path, `webapps/${context}.war`])}`,
+    `printf '%s\\n' ${shellWords(settings)} > run/start.d/converge.ini`,
+  ].join('\n')
+}
+
+export default role<PloneNode>('jetty-app', {
+  doc: 'A Java web application in Jetty, each release in a JVM of its own, replaced without a gap',
+  ...serverEvents({
+    server,
+    packages: ['jetty9', 'default-jre-headless'],
+    programs: { java: 'default-jre-headless' },
+    source,
+    build,
+    nothing: 'jetty_app.war says neither file nor url nor path: jetty-app has nothing to deploy',
+    links: { webapps: 'webapps', run: 'run' },
+  }),
+})

@@ -1,0 +1,147 @@
+/** The events of every role that runs a server on two ports in turn. */
+import type { Recipe, RoleDefinition } from '../../core/compile/recipe.ts'
+import { seconds } from '../../core/model/units.ts'
+import { directory } from '../../resources/directory.ts'
+import { package_ as packages } from '../../resources/package.ts'
+import { release_cleanup } from '../../resources/release_cleanup.ts'
+import { release_complete } from '../../resources/release_complete.ts'
+import { listReleases } from '../../resources/releases.ts'
+import { service } from '../../resources/service.ts'
+import { symlink } from '../../resources/symlink.ts'
+import type { PloneNode } from '../node.ts'
+import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
+import { checkout, type Source } from '../releases/checkout.ts'
+import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
+import { goal, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
+import { accounts, releaseDirectories } from '../releases/setup.ts'
+import { nginxSetup, removeSite } from '../web/nginx.ts'
+import { kept } from './program.ts'
+import { goLive, liveOf, type Running, removePrograms, runningOf, type Server, site, swap } from './server.ts'
+
+/** One kind of such servers. */
+export interface Kind {
+  server(node: PloneNode): Server
+  /** Packages of Debian it needs beside git, supervisor and nginx. */
+  readonly packages: readonly string[]
+  /** Programs that have to be on the PATH, with the package they come in. */
+  readonly programs: Readonly<Record<string, string>>
+  /** Brings the source about, and says where it is; null where the attributes name none. */
+  source(r: Recipe<PloneNode>, node: PloneNode, server: Server): Source | null
+  /** Script that builds a release; null for none. */
+  build(node: PloneNode, server: Server): string | null
+  /** What is told where there is no source. */
+  readonly nothing: string
+  /** Links beside `current`, by name, into the live release. */
+  readonly links: Readonly<Record<string, string>>
+}
+
+export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
+  return {
+    setup: (r, node) => setup(r, node, kind),
+    deploy: (r, node) => deploy(r, node, kind),
+    configure: (r, node) => stay(r, node, kind.server(node)),
+    restart: (r, node) => stay(r, node, kind.server(node), { force: node.run.id }),
+    start: (r, node) => stay(r, node, kind.server(node)),
+    rollback: (r, node) => rollback(r, node, kind),
+    stop: (r, node) => stop(r, node, kind.server(node)),
+    shutdown: (r, node) => stop(r, node, kind.server(node)),
+    undeploy: (r, node) => undeploy(r, node, kind),
+    async inspect(node, host) {
+      const { at, settings } = kind.server(node)
+      const releases = listReleases(host, at.releases, at.current)
+      const names = settings.ports.map((port) => `${at.app}-${port}`)
+      const services = await servicesOf(host, at.supervisor.socket, names)
+      // One of the two is idle, as it should be.
+      const shown = services.some(({ up }) => up) ? services.filter(({ up }) => up) : services.slice(0, 1)
+      const wanted = {
+        git: 'git',
+        ...kind.programs,
+        ...(at.system ? { supervisord: 'supervisor', nginx: 'nginx' } : {}),
+      }
+      return {
+        apps: [{ name: at.app, directory: at.deployTo, releases: releases.map(viewOf), services: shown }],
+        needs: [rights(node, at, host), ...Object.entries(wanted).map(([one, from]) => programNeed(host, one, from))],
+      }
+    },
+  }
+}
+
+function setup(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
+  const { at, nginx } = kind.server(node)
+  if (at.system) packages(r, { names: ['git', 'supervisor', ...kind.packages, ...osPackages(node, at.app)] })
+  accounts(r, at)
+  releaseDirectories(r, at)
+  supervisorService(r, node, at)
+  nginxSetup(r, at, nginx)
+}
+
+function osPackages({ deploy }: PloneNode, app: string): string[] {
+  return (deploy[app]?.os_packages ?? []).map(({ name }) => name)
+}
+
+function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
+  const server = kind.server(node)
+  const { at, program } = server
+  releaseDirectories(r, at)
+  const source = kind.source(r, node, server)
+  if (source === null) return r.warn(kind.nothing)
+  // Before anything is built: a site that nginx does not take is no site to deploy to.
+  const text = site(r, server)
+  const release = checkout(r, node, at, { source, build: kind.build(node, server), ...kept(program) })
+  release_complete(r, { release: release.path, ...at.owner })
+  makeLive(r, node, server, { path: release.path, identity: release.identity, program })
+  for (const [name, target] of Object.entries(kind.links))
+    symlink(r, { path: `${at.deployTo}/${name}`, target: `current/${target}`, ...at.owner })
+  goLive(r, server, text)
+  rollbackIsOver(r, at)
+  release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
+}
+
+/** The link last: until the new process is live, the old release is what visitors get. */
+function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): void {
+  swap(r, node, server, running, force === undefined ? {} : { force })
+  symlink(r, { path: server.at.current, target: running.path, ...server.at.owner })
+}
+
+/** The live release, with the configuration of now. */
+function stay(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  server: Server,
+  { force }: { readonly force?: string } = {},
+): void {
+  const live = liveOf(r, node, server)
+  if (live === null) return
+  const text = site(r, server)
+  makeLive(r, node, server, live, force)
+  goLive(r, server, text)
+}
+
+/** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
+function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
+  const server = kind.server(node)
+  const target = goal(node, server.at)
+  const text = site(r, server)
+  rollbackBegins(r, server.at, target)
+  makeLive(r, node, server, runningOf(r, server, target))
+  goLive(r, server, text)
+  rollbackIsOver(r, server.at)
+}
+
+function stop(r: Recipe<PloneNode>, node: PloneNode, { at, settings }: Server): void {
+  supervisorRuns(r, node, at)
+  const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
+  for (const port of settings.ports)
+    service(r, { name: `${at.app}-${port}`, action: 'stopped', provider, deadline: seconds(90) })
+}
+
+/** What is below `shared` stays, unless --purge says otherwise. */
+function undeploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
+  const server = kind.server(node)
+  const { at, nginx } = server
+  removeSite(r, at, nginx)
+  removePrograms(r, server)
+  for (const link of ['current', ...Object.keys(kind.links)])
+    symlink(r, { path: `${at.deployTo}/${link}`, absent: true })
+  directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
+}

@@ -1,0 +1,41 @@
+/** The role port-app: any server that takes a port, from a repository. */
+import { role } from '../../core/compile/recipe.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { shellWords } from '../../core/model/shell.ts'
+import type { PloneNode } from '../node.ts'
+import { environmentOf, sourceOf } from '../releases/checkout.ts'
+import { appLayout } from '../releases/layout.ts'
+import { nginxOf } from '../web/nginx.ts'
+import { serverEvents } from './lifecycle.ts'
+import type { Server } from './server.ts'
+
+const mark = '%{port}'
+
+/** @throws INVALID_ATTRIBUTE where there is no command, or nothing in it says which port to take */
+function server(node: PloneNode): Server {
+  const { app_name, command } = node.port_app
+  const at = appLayout(node, app_name)
+  const environment = environmentOf(at)
+  const refuse = (message: string, hint: string) => {
+    throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', hint, usage: true })
+  }
+  const example = '"port_app": {"command": "node server.js --port %{port}"}'
+  if (command.trim() === '') refuse('port_app.command is not set: there is nothing to run', example)
+  if (![command, ...Object.values(environment)].some((text) => text.includes(mark)))
+    refuse(`port_app.command does not say ${mark}, nor does deploy.${app_name}.environment`, example)
+  return { at, nginx: nginxOf(node, at), settings: node.port_app, program: { command, environment } }
+}
+
+export default role<PloneNode>('port-app', {
+  doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
+  ...serverEvents({
+    server,
+    packages: [],
+    programs: {},
+    source: (_, __, { at }) => sourceOf(at),
+    build: ({ port_app: { build_command } }) =>
+      build_command === null ? null : shellWords(['sh', '-c', build_command]),
+    nothing: 'deploy.<port_app.app_name>.scm.repository is not set: port-app has nothing to deploy',
+    links: {},
+  }),
+})

@@ -1,0 +1,135 @@
+/** A server that takes a port, behind nginx: what its kinds have in common. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Input } from '../../core/model/reference.ts'
+import type { CommonOptions, Handle } from '../../core/model/resource.ts'
+import { seconds } from '../../core/model/units.ts'
+import { port_swap } from '../../resources/port_swap.ts'
+import type { Release } from '../../resources/releases.ts'
+import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
+import type { PloneNode } from '../node.ts'
+import { supervisorRuns } from '../plone/supervisor.ts'
+import { type AppLayout, releasesOf } from '../releases/layout.ts'
+import { type Nginx, type SiteSettings, serverBlock, serveSite, siteFile, upstreamPath } from '../web/nginx.ts'
+import { programOf, type ServerProgram } from './program.ts'
+
+/** The attributes that every kind has. */
+export interface ServerSettings extends SiteSettings {
+  readonly ports: readonly number[]
+  readonly stop_deadline_seconds: number
+  readonly health: {
+    readonly path: string
+    readonly status: { readonly min: number; readonly max: number }
+    readonly deadline_seconds: number
+  }
+}
+
+export interface Server {
+  readonly at: AppLayout
+  readonly nginx: Nginx
+  readonly settings: ServerSettings
+  /** What the attributes ask to run. */
+  readonly program: ServerProgram
+}
+
+/** A release that is there, or one that the run makes. */
+export interface Running {
+  readonly path: Input<string>
+  readonly identity: Input<string>
+  readonly program: ServerProgram
+}
+
+/** The live release with the program it has; null where nothing was deployed yet. */
+export function liveOf(r: Recipe<PloneNode>, node: PloneNode, server: Server): Running | null {
+  const live = releasesOf(node, server.at).find((release) => release.current)
+  return live === undefined ? null : runningOf(r, server, live)
+}
+
+export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release: Release): Running {
+  return {
+    path: release.path,
+    identity: release.identity ?? release.id,
+    program: programOf(release, program, () =>
+      r.warn(
+        `what is recorded with ${release.path} is not taken: it is not what converge has written there (${at.app})`,
+      ),
+    ),
+  }
+}
+
+/** The site's text, checked; nginx does not serve it before `goLive`. */
+export function site(r: Recipe<PloneNode>, { at, nginx, settings }: Server): Handle {
+  const body = `
+location / {
+    proxy_pass http://${at.app};
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $${connectionOf(at)};
+}
+`
+  const text = `# Written by converge, changes are overwritten.
+map $http_upgrade $${connectionOf(at)} {
+    default upgrade;
+    '' close;
+}
+
+${serverBlock(at, settings, body)}`
+  return siteFile(r, at, nginx, text, at.app)
+}
+
+/** A variable of nginx for the app alone. */
+function connectionOf({ app }: AppLayout): string {
+  return `${app.replace(/\W/g, '_')}_connection`
+}
+
+/** The swap: a new process where what runs is not what is asked for. */
+export function swap(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  { at, nginx, settings }: Server,
+  { path, identity, program }: Running,
+  options: CommonOptions & { readonly force?: string } = {},
+): Handle {
+  supervisorRuns(r, node, at)
+  const { ports, health, stop_deadline_seconds } = settings
+  const { confDir, socket, logDir } = at.supervisor
+  const { user } = at.account
+  return port_swap(r, {
+    name: at.app,
+    app: at.app,
+    ports: ports as [number, number],
+    command: program.command,
+    environment: {
+      ...(user === undefined ? {} : { HOME: at.own.home ?? `/home/${user}`, USER: user }),
+      ...program.environment,
+    },
+    directory: path,
+    release: identity,
+    ...(user === undefined ? {} : { user }),
+    stopAsGroup: true,
+    stopWait: seconds(30),
+    confDir,
+    socket,
+    logDir,
+    ready: { path: health.path, statusMin: health.status.min, statusMax: health.status.max },
+    deadline: seconds(health.deadline_seconds),
+    stopDeadline: seconds(stop_deadline_seconds),
+    upstream: { path: upstreamPath(at, nginx), name: at.app },
+    reload: { ...nginx.reload, check: [...nginx.reload.check] },
+    ...options,
+  })
+}
+
+/** Has nginx send visitors to what is live. */
+export function goLive(r: Recipe<PloneNode>, { at, nginx, settings }: Server, text: Handle): void {
+  serveSite(r, at, nginx, [text], (at.own.domains ?? settings.domains).length === 0)
+}
+
+/** Stops both programs, and has supervisord forget them. */
+export function removePrograms(r: Recipe<PloneNode>, { at }: Server): void {
+  const { confDir, socket } = at.supervisor
+  supervisor_cleanup(r, { app: at.app, keep: [], confDir, socket })
+}

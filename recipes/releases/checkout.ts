@@ -1,0 +1,89 @@
+/** A release of an app from its repository, and its build. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { under } from '../../core/model/reference.ts'
+import type { Json } from '../../core/model/resource.ts'
+import { seconds } from '../../core/model/units.ts'
+import { execute } from '../../resources/execute.ts'
+import { git_release } from '../../resources/git_release.ts'
+import type { PloneNode } from '../node.ts'
+import { tidyEnvironment } from '../plone/site.ts'
+import { Values } from '../plone/values.ts'
+import type { AppLayout } from './layout.ts'
+
+/** Variables of the app, for its build and for what runs of it. */
+export function environmentOf(at: AppLayout): Record<string, string> {
+  const values = new Values()
+  const sorted = tidyEnvironment(`deploy.${at.app}.environment`, at.own.environment ?? {}, values)
+  values.check()
+  return sorted
+}
+
+export interface Source {
+  readonly repository: string
+  readonly scmType: 'git' | 'directory'
+}
+
+/**
+ * Where the code is, as `deploy.<app>.scm` says; null where it says nothing.
+ * @throws UNSUPPORTED_SCM
+ */
+export function sourceOf(at: AppLayout): Source | null {
+  const { scm_type = 'git', repository } = at.own.scm ?? {}
+  if (!repository) return null
+  if (scm_type === 'git' || scm_type === 'directory') return { repository, scmType: scm_type }
+  throw new ConvergeError(`deploy.${at.app}.scm.scm_type ${scm_type} cannot be deployed`, {
+    code: 'UNSUPPORTED_SCM',
+    hint: 'git and directory can be; bring the others into a git repository',
+    usage: true,
+  })
+}
+
+export interface CheckoutOptions {
+  readonly source: Source
+  /** What belongs to the release beside its code: another text, another release. */
+  readonly inputs: Readonly<Record<string, string>>
+  /** Kept with the release, for a rollback. */
+  readonly record: Json
+  /** Script for /bin/sh that makes the release what it is to be, run once in its directory; null for none. */
+  readonly build: string | null
+}
+
+/** Checks the release out, and builds it. It is not complete yet. */
+export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, options: CheckoutOptions) {
+  const { source, inputs, record, build } = options
+  const { own } = at
+  const scm = own.scm ?? {}
+  const environment = environmentOf(at)
+  const release = git_release(r, {
+    into: at.releases,
+    shared: at.shared,
+    current: at.current,
+    ...source,
+    revision: String(node.run.options.revision ?? scm.revision ?? 'HEAD') || 'HEAD',
+    ...(scm.ssh_key ? { sshKey: scm.ssh_key } : {}),
+    ...(scm.known_hosts ? { knownHosts: scm.known_hosts } : {}),
+    ...(scm.user ? { username: scm.user } : {}),
+    ...(scm.password ? { password: scm.password } : {}),
+    submodules: own.enable_submodules ?? true,
+    links: own.symlink_before_migrate ?? {},
+    purge: own.purge_before_symlink ?? [],
+    inputs: { ...inputs, build: build ?? '', environment: JSON.stringify(environment) },
+    record,
+    always: own.always_build_on_deploy ?? false,
+    by: node.run.by,
+    ...at.account,
+  })
+  if (build !== null)
+    execute(r, {
+      name: `build of ${at.app}`,
+      // The mark comes last: a build that was cut short is done again.
+      command: `set -e\n${build}\n: > .converge/built`,
+      creates: under(release.path, '.converge/built'),
+      cwd: release.path,
+      environment,
+      timeout: seconds(node.converge.build_timeout_seconds),
+      ...at.account,
+    })
+  return release
+}

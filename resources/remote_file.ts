@@ -1,0 +1,130 @@
+/** One file as it is at a URL, or elsewhere on this host. */
+import { dirname } from 'node:path'
+import * as z from 'zod'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+import { digestOf } from '../core/model/json.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
+import { absolutePath } from '../core/model/units.ts'
+import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { sourceOf } from './source_url.ts'
+
+const props = z.strictObject({
+  path: absolutePath.describe('Where the file is; its directory has to be there'),
+  url: z
+    .string()
+    .regex(/^(https?:\/\/[^\s/]+|file:\/\/\/|\/)\S*$/, { error: 'an http, https or file URL, or an absolute path' })
+    .describe('Where it comes from'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, { error: '64 hexadecimal digits' })
+    .optional()
+    .describe('Digest it must have; without it a file from a server is fetched once for each URL'),
+  user: z.string().optional().describe('Account at the server, for basic authentication'),
+  password: z.string().optional().meta({ sensitive: true }).describe('Its password; never shown'),
+  ...ownershipProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
+  /** Digest of what is there, or of where it came from. */
+  content: z.string().nullable(),
+  /** The one wanted, which only the host can tell where it comes from there. */
+  wanted: z.string(),
+  ...ownershipState,
+})
+type State = z.output<typeof state>
+
+async function sha256Of(host: HostReader, path: string): Promise<string> {
+  const { stdout } = await host.query(['sha256sum', '--', path])
+  return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
+}
+
+/** What it is to be: a digest where one is known, else where it comes from. */
+async function wantedContent(host: HostReader, props: Props): Promise<string> {
+  if (props.sha256 !== undefined) return props.sha256.toLowerCase()
+  const { path: local, url } = sourceOf(props)
+  if (local === null) return digestOf(url)
+  if (host.stat(local)?.kind !== 'file')
+    throw new ConvergeError(`there is no file ${local} on this host`, { code: 'NO_FILE', hint: 'look at the url' })
+  return sha256Of(host, local)
+}
+
+export const remote_file = defineResource(
+  {
+    type: 'remote_file',
+    doc: 'Keeps one file as it is at a URL or elsewhere on this host, checked by its digest and replaced in one step.',
+    mirrors: "Chef's remote_file resource",
+    examples: [
+      {
+        path: '/srv/shop/app.war',
+        url: 'https://builds.example.com/app.war',
+        sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+        user: 'deploy',
+      },
+      { path: '/srv/shop/app.war', url: '/var/tmp/app.war', mode: '0644' },
+    ],
+    key: ({ path }) => path,
+    props,
+    state,
+    readsAhead: true,
+  },
+  {
+    async read(host, given, context): Promise<State> {
+      for (const secret of [given.password, sourceOf(given).password]) if (secret) context.secret(secret)
+      const wanted = await wantedContent(host, given)
+      const stat = host.lstat(given.path)
+      if (stat === null || stat.kind !== 'file')
+        return { kind: stat?.kind ?? 'absent', content: null, wanted, mode: null, owner: null, group: null }
+      const byUrl = given.sha256 === undefined && sourceOf(given).path === null
+      const content = byUrl ? host.recorded(context.name) : await sha256Of(host, given.path)
+      return { kind: 'file', content, wanted, ...readOwnership(host, given, stat) }
+    },
+    desired(given, now): State {
+      if (now.kind === 'directory')
+        throw new ConvergeError(`${given.path} is a directory, and a file is spoken of`, {
+          code: 'IN_THE_WAY',
+          hint: `look whether it is still needed, then move it away: mv ${given.path} ${given.path}.old`,
+        })
+      return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(given) }
+    },
+    async apply(host, given, { now, desired }, context) {
+      if (now.content === desired.content && now.kind === 'file') return applyOwnership(host, given.path, now, given)
+      await fetch(host, given, desired.wanted, context)
+      host.record(context.name, desired.wanted)
+    },
+    predict(host, given, _, context) {
+      requireDirectory(host, given)
+      host.unknown(given.path, context.name)
+    },
+    paths: ({ path }) => [path],
+    words: (_, { now, desired }) => (now.content === desired.content ? 'owner or mode' : 'fetched'),
+  },
+)
+
+function requireDirectory(host: HostReader, { path }: Props): void {
+  if (host.stat(dirname(path))?.kind === 'directory') return
+  throw new ConvergeError(`there is no directory ${dirname(path)} for the file`, {
+    code: 'NO_DIRECTORY',
+    hint: 'declare it with directory() before',
+  })
+}
+
+async function fetch(host: Host, given: Props, content: string, context: Context): Promise<void> {
+  requireDirectory(host, given)
+  const { path, mode, owner, group } = given
+  const sha256 = given.sha256?.toLowerCase()
+  const { path: local, url, user, password } = sourceOf(given)
+  if (local === null) {
+    context.progress(`fetching ${url}`)
+    return host.download(url, path, { mode, owner, group, user, password, sha256 })
+  }
+  if ((await sha256Of(host, local)) !== content)
+    throw new ConvergeError(`${local} does not have the sha256 ${content}`, {
+      code: 'CHECKSUM_MISMATCH',
+      hint: 'it was changed, or cut short on its way: look where it comes from before you change the checksum',
+    })
+  const bytes = host.readBytes(local)
+  if (bytes !== null) host.writeFile(path, bytes, { mode, owner, group })
+}

@@ -1,0 +1,272 @@
+/** An app behind an nginx of its own, below a prefix: a repository, runs of the built-in roles, and visitors who never pause. */
+import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { Agent, get } from 'node:http'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
+import type { RunFacts } from '../../../core/cli/catalogue.ts'
+import { compile } from '../../../core/compile/compile.ts'
+import type { Inspection } from '../../../core/compile/inspection.ts'
+import type { Role } from '../../../core/compile/recipe.ts'
+import { converge } from '../../../core/converge/engine.ts'
+import { LocalHost } from '../../../core/host/local.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import { gatherFacts } from '../../../core/node/facts.ts'
+import { objectLayer } from '../../../core/node/layers.ts'
+import type { JsonObject } from '../../../core/node/merge.ts'
+import { buildNode } from '../../../core/node/node.ts'
+import type { RunReport } from '../../../core/report/events.ts'
+import { catalogue } from '../../../recipes/catalogue.ts'
+import { type PloneNode, recipeNode } from '../../../recipes/node.ts'
+import { listReleases, type Release } from '../../../resources/releases.ts'
+import { Supervisor } from '../../../resources/supervisor/client.ts'
+import { failureOf } from '../../support/contract.ts'
+import { freePort, scratch } from '../../support/machine.ts'
+
+const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
+/** The account that Debian gives web servers. */
+const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
+
+export interface WebRun {
+  readonly report: RunReport
+  readonly progress: readonly string[]
+}
+
+export interface RunOptions {
+  /** Over the app's own attributes. */
+  readonly json?: JsonObject
+  readonly mode?: 'run' | 'plan'
+  readonly options?: Readonly<Record<string, string | boolean>>
+  /** The run ends as if it were killed where it tells such a line. */
+  readonly endsAt?: string
+}
+
+export class WebApp {
+  readonly prefix: string
+  readonly repository: string
+  readonly directory: string
+  /** For looking at; each run has one of its own, since what was asked of a repository holds for a whole run. */
+  readonly host: LocalHost
+  private readonly state: string
+  private runs = 0
+
+  private constructor(
+    readonly role: string,
+    readonly key: string,
+    readonly httpPort: number,
+    readonly ports: readonly number[],
+    readonly attributes: JsonObject,
+    root: string,
+  ) {
+    this.prefix = join(root, 'prefix')
+    this.repository = join(root, 'repository')
+    this.directory = `${this.prefix}/srv/www/app`
+    this.state = join(root, 'state')
+    this.host = new LocalHost(this.state)
+  }
+
+  /** @param own attributes of the role, beside ports and name */
+  static async make(t: Test, role: string, own: JsonObject): Promise<WebApp> {
+    const key = role.replace('-', '_')
+    const [http, ...ports] = [await freePort(), await freePort(), await freePort()]
+    const app = new WebApp(role, key, http, ports, own, scratch(t))
+    fs.mkdirSync(app.prefix)
+    fs.mkdirSync(app.repository)
+    app.git('init', '-q', '-b', 'main')
+    t.teardown(() => app.end())
+    return app
+  }
+
+  git(...args: string[]): string {
+    const identity = ['-c', 'user.name=Tester', '-c', 'user.email=tester@example.com', '-c', 'safe.directory=*']
+    return execFileSync('git', ['-C', this.repository, ...identity, ...args], { encoding: 'utf8' }).trim()
+  }
+
+  /** Copies a fixture, writes files, and commits all that. */
+  commit(files: Readonly<Record<string, string | Buffer>>, fixture?: string): void {
+    if (fixture !== undefined) fs.cpSync(join(fixtures, fixture), this.repository, { recursive: true })
+    for (const [path, content] of Object.entries(files)) {
+      fs.mkdirSync(join(this.repository, path, '..'), { recursive: true })
+      fs.writeFileSync(join(this.repository, path), content)
+    }
+    this.git('add', '--all')
+    this.git('commit', '-q', '--allow-empty', '-m', 'change')
+    if (process.getuid?.() === 0) execFileSync('chown', ['-R', `${web.user}:`, this.repository])
+  }
+
+  async run(
+    events: readonly string[],
+    { json = {}, mode = 'run', options = {}, endsAt }: RunOptions = {},
+  ): Promise<WebRun> {
+    const [role, node] = [await this.loaded(), this.node(events, json, options)]
+    const plan = compile([role], events, node)
+    const local = new LocalHost(this.state)
+    const host = mode === 'plan' ? new VirtualHost({ base: local }) : local
+    const progress: string[] = []
+    const tell = (_: string, line: string) => {
+      progress.push(line)
+      if (endsAt !== undefined && line.includes(endsAt)) throw new Error(`ended at: ${line}`)
+    }
+    const handlers = [{ progress: tell }]
+    const report = await converge(plan, host, { id: node.run.id, mode, secrets: new Secrets(), handlers })
+    return { report, progress }
+  }
+
+  /** What status, releases and doctor show. */
+  async inspect(): Promise<Inspection> {
+    const shown = await (await this.loaded()).inspect?.(this.node([], {}, {}), this.host)
+    if (shown === undefined) throw new Error(`${this.role} shows nothing`)
+    return shown
+  }
+
+  private async loaded(): Promise<Role<PloneNode>> {
+    const role = await catalogue.roles[this.role]?.load()
+    if (role === undefined) throw new Error(`no role ${this.role}`)
+    return role
+  }
+
+  private node(events: readonly string[], json: JsonObject, options: RunFacts['options']): PloneNode {
+    const own = {
+      converge: { prefix: this.prefix },
+      deploy: { app: { ...web, scm: { repository: this.repository } } },
+      [this.key]: {
+        app_name: 'app',
+        http_port: this.httpPort,
+        ...(this.key === 'php_app' ? {} : { ports: this.ports, stop_deadline_seconds: 10 }),
+      },
+    }
+    const layers = [own, this.attributes, json].map((one, index) => objectLayer(one, `${index}.json`, 'deployment'))
+    const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
+    return recipeNode(built, { id: `run ${this.runs++}`, events, host: this.host, by: 'tester', options })
+  }
+
+  /** A run that has to succeed. */
+  async done(t: Test, events: readonly string[], options?: RunOptions): Promise<WebRun> {
+    const run = await this.run(events, options)
+    t.strictSame(failureOf(run.report), undefined, `${events.join(', ')} succeeds`)
+    return run
+  }
+
+  /** A run that has to fail, with such a text in what it says. */
+  async fails(t: Test, events: readonly string[], says: RegExp, options?: RunOptions): Promise<void> {
+    const failure = failureOf((await this.run(events, options)).report) as Record<string, unknown> | undefined
+    t.match([failure?.message, failure?.hint, failure?.output].filter(Boolean).join('\n'), says)
+  }
+
+  /** What visitors get. */
+  page(path = '/'): Promise<{ readonly status: number; readonly body: string }> {
+    return this.host.request({ port: this.httpPort, path })
+  }
+
+  releases(link = 'current'): Release[] {
+    return listReleases(this.host, `${this.directory}/releases`, `${this.directory}/${link}`)
+  }
+
+  /** Programs of supervisord that run. */
+  async up(): Promise<string[]> {
+    const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).look()
+    return processes.flatMap(({ name, state }) => (state === 'RUNNING' ? [name] : [])).sort()
+  }
+
+  /** The process id of a program. */
+  async pid(name: string): Promise<number> {
+    const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).look()
+    return processes.find((one) => one.name === name)?.pid ?? 0
+  }
+
+  private async end(): Promise<void> {
+    const socket = `${this.prefix}/var/run/supervisor.sock`
+    if (!fs.existsSync(socket)) return
+    const supervisor = new Supervisor(this.host, socket)
+    await supervisor.shutdown()
+    for (let tries = 0; tries < 300 && (await supervisor.getState()) !== null; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+
+  visitors(t: Test, path = '/', connections = 6): Visitors {
+    const visitors = new Visitors(this.httpPort, path, connections)
+    t.teardown(() => visitors.stop())
+    return visitors
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+/** Asks again as soon as there is an answer: half of them on a connection they keep, half on a new one each time. */
+export class Visitors {
+  /** How often each answer was given, by its first words. */
+  readonly seen = new Map<string, number>()
+  readonly failed: string[] = []
+  /** Requests sent once more, since a kept connection was closed just then: every browser does so (RFC 9112, 9.3.1). */
+  again = 0
+  private asking = true
+  private readonly all: Promise<unknown>
+
+  constructor(
+    private readonly port: number,
+    private readonly path: string,
+    connections: number,
+  ) {
+    this.all = Promise.all(Array.from({ length: connections }, (_, index) => this.visit(index % 2 === 0)))
+  }
+
+  get count(): number {
+    return [...this.seen.values()].reduce((sum, one) => sum + one, 0)
+  }
+
+  private async visit(keepAlive: boolean): Promise<void> {
+    const agent = new Agent({ keepAlive, maxSockets: 1 })
+    while (this.asking) {
+      try {
+        const { status, body } = await this.ask(agent)
+        const answer = body.trim().split(/\s/)[0] ?? ''
+        if (status === 200) this.seen.set(answer, (this.seen.get(answer) ?? 0) + 1)
+        else this.failed.push(`${status} ${body}`)
+      } catch (error) {
+        this.failed.push(String(error))
+      }
+    }
+    agent.destroy()
+  }
+
+  private ask(agent: Agent): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = get({ port: this.port, path: this.path, agent, timeout: 20_000 }, (response) => {
+        let body = ''
+        response.setEncoding('utf8').on('data', (text: string) => {
+          body += text
+        })
+        response.once('error', reject)
+        response.once('end', () => resolve({ status: response.statusCode ?? 0, body }))
+      })
+      request.once('timeout', () => request.destroy(new Error('no answer')))
+      request.once('error', (error: NodeJS.ErrnoException) => {
+        if (!request.reusedSocket || error.code !== 'ECONNRESET') return reject(error)
+        this.again++
+        this.ask(agent).then(resolve, reject)
+      })
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.asking = false
+    await this.all
+  }
+
+  /** Stops asking; nobody was turned away. */
+  async content(t: Test): Promise<void> {
+    await this.stop()
+    t.strictSame(
+      this.failed,
+      [],
+      `none of ${this.count + this.failed.length} requests failed, ${this.again} sent again`,
+    )
+    t.ok(this.count > 20, `${this.count} requests`)
+  }
+}
