@@ -90,9 +90,23 @@ await build({
   absWorkingDir: root,
   logLevel: 'warning',
 })
+// What recipes import, for those who run them elsewhere, such as in tests of their own; in a run they get the engine itself.
+await build({
+  entryPoints: ['recipes/api.ts'],
+  outfile: 'dist/api.cjs',
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  packages: 'external',
+  define: { CONVERGE_VERSION: JSON.stringify(version), 'import.meta.url': '__url' },
+  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href" },
+  absWorkingDir: root,
+  logLevel: 'warning',
+})
 copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
-// The same, for those who import it.
+// The same, for those who start it by this name.
 writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
 compileAhead()
 
