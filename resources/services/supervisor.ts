@@ -1,6 +1,7 @@
 /** Services that supervisord keeps running. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { milliseconds } from '../../core/model/units.ts'
 import {
   type ConfigChanges,
   codeOf,
@@ -10,6 +11,9 @@ import {
   type SupervisorReader,
 } from '../supervisor/client.ts'
 import { absent, endOfFile, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+
+/** How often one is stopped that supervisord starts again and again, a fifth of a second apart. */
+const mostTries = 25
 
 const states: Readonly<Record<string, ServiceStatus['state']>> = {
   STARTING: 'running',
@@ -74,7 +78,10 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
   private changes: ConfigChanges = { added: [], changed: [], removed: [] }
   private readonly supervisor: Supervisor
 
-  constructor(host: Host, socket: string) {
+  constructor(
+    private readonly host: Host,
+    socket: string,
+  ) {
     const supervisor = new Supervisor(host, socket)
     super(host, supervisor)
     this.supervisor = supervisor
@@ -86,10 +93,23 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
 
   async start(name: string): Promise<void> {
     // Only now: taking in a changed group means forgetting the old one, which has to be stopped for that.
-    if (this.changes.changed.includes(name)) await this.supervisor.removeProcessGroup(name)
+    if (this.changes.changed.includes(name)) await this.forget(name)
     if (this.changes.changed.includes(name) || this.changes.added.includes(name))
       await this.supervisor.addProcessGroup(name)
     await this.supervisor.startProcess(name)
+  }
+
+  /** One that had ended by itself may just have been started again, by supervisord and with its old configuration. */
+  private async forget(name: string): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.supervisor.removeProcessGroup(name)
+      } catch (error) {
+        if (codeOf(error) !== 'SUPERVISOR_STILL_RUNNING' || tries === mostTries) throw error
+        await this.supervisor.stopProcess(name)
+        await this.host.sleep(milliseconds(200))
+      }
+    }
   }
 
   stop(name: string): Promise<void> {

@@ -276,6 +276,34 @@ t.test('a changed configuration of one restarts that one, with its new group', a
   t.equal((await run(plan({ A: '2' }), host)).outcome, 'unchanged')
 })
 
+t.test('one that had ended, and that supervisord starts again just before it is forgotten', async (t) => {
+  const fake = fakeOf({ c2: { stopAfter: 2 } }, ['c1', 'c3'], { stopped: ['c2'] })
+  let again = 2
+  const host: VirtualHost = new VirtualHost({
+    requests: (options, host) => {
+      if (/removeProcessGroup.*<string>c2</.test(options.body ?? '') && again-- > 0)
+        fake.requests({ ...options, body: options.body?.replace('removeProcessGroup', 'startProcess') }, host)
+      return fake.requests(options, host)
+    },
+  })
+  conf()(host)
+  await host.request({
+    socketPath: '/var/run/supervisor.sock',
+    method: 'POST',
+    path: '/RPC2',
+    body: 'supervisor.getState',
+  })
+  conf('environment=A="2"\n')(host)
+  const report = await run(
+    planOf((r) => void service_restart(r, { services, provider })),
+    host,
+  )
+  t.strictSame(failureOf(report), undefined)
+  t.equal(fake.states(host).c2, 'RUNNING')
+  t.ok(host.changes.map(short).includes('stopProcess c2'))
+  t.match(fake.processes(host).c2, { config: /A="2"/ })
+})
+
 t.test('forced: each once for each name, and the next ordinary run has nothing to do', async (t) => {
   const fake = fakeOf()
   const { host, roll } = harness(fake)
