@@ -18,6 +18,11 @@ const wanted = {
   unzip: 'unzip',
   xz: 'xz-utils',
   bzip2: 'bzip2',
+  haproxy: 'haproxy',
+  varnishd: 'varnish',
+  nginx: 'nginx',
+  openssl: 'openssl',
+  ip: 'iproute2',
   setpriv: 'util-linux',
 }
 const there = (program) =>

@@ -37,10 +37,13 @@ def stop(*_):
     os._exit(0)
 signal.signal(signal.SIGTERM, stop)
 time.sleep(float(os.environ.get('STARTS_IN', '0')))
+began = time.time()
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        time.sleep(float(os.environ.get('TAKES', '0')))
         with open(os.environ['SEEN'], 'a') as seen: seen.write(os.environ['NAME'] + ' ' + self.path + '\\n')
-        self.send_response(int(os.environ.get('STATUS', '200')))
+        bad = time.time() - began < float(os.environ.get('BAD_FOR', '0'))
+        self.send_response(500 if bad else int(os.environ.get('STATUS', '200')))
         self.end_headers()
         self.wfile.write((os.environ['NAME'] + ' ' + os.environ.get('GREETING', '') + ' ' + str(os.getpid())).encode())
     def log_message(self, *_): pass
@@ -99,9 +102,9 @@ export function servers(
   site: Site,
   environments: Environments = {},
   cause = 'one',
-  options: { readonly startSeconds?: number; readonly [name: string]: unknown } = {},
+  options: { readonly startSeconds?: number; readonly backend?: string; readonly [name: string]: unknown } = {},
 ) {
-  const { startSeconds = 0, ...more } = options
+  const { startSeconds = 0, backend, ...more } = options
   const { directory, confDir, socket, ports } = site
   return (r: Recipe<unknown>) => {
     const release = file(r, { path: `${directory}/release`, content: cause })
@@ -114,7 +117,8 @@ export function servers(
         stopWait: seconds(20),
         startSeconds,
       })
-      return { name, configuration: one.digest, ready: { port: ports[index] ?? 0, warmPaths: ['/warm'] } }
+      const server = backend === undefined ? {} : { server: `${backend}/${name}` }
+      return { name, configuration: one.digest, ready: { port: ports[index] ?? 0, warmPaths: ['/warm'] }, ...server }
     })
     service_restart(r, {
       provider: { kind: 'supervisor', socket },

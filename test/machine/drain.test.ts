@@ -1,0 +1,213 @@
+/** Rolling restarts behind a real HAProxy, with visitors all the while: how many of their requests fail. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { seconds } from '../../core/model/units.ts'
+import type { RunReport } from '../../core/report/events.ts'
+import { failureOf, patchOf } from '../support/contract.ts'
+import { freePort, needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { RealBalancer } from './support/haproxy_site.ts'
+import { type Load, underLoad } from './support/load.ts'
+import { answers, type Environments, names, run, type Site, servers, siteOf } from './support/supervisor_site.ts'
+
+t.setTimeout(240_000)
+
+/** Each request takes a moment, so that a stop without draining cuts some of them off. */
+const busy = (more: Environments = {}): Environments =>
+  Object.fromEntries(names.map((name) => [name, { TAKES: '0.02', ...more[name] }]))
+
+interface World {
+  readonly site: Site
+  readonly balancer: RealBalancer
+  /** Restarts what a further cause, or other environments, make due. */
+  readonly roll: (environments?: Environments, options?: object) => Promise<RunReport>
+  readonly told: string[]
+}
+
+async function worldOf(t: Test): Promise<World> {
+  const site = await siteOf(t)
+  const told: string[] = []
+  let cause = 0
+  const balancer = await RealBalancer.of(t, site)
+  const roll = (environments: Environments = {}, options: object = {}) => {
+    told.length = 0
+    cause++
+    const given = { backend: 'site', balancers: [{ socket: balancer.socket }], ...options }
+    return run(site, servers(site, busy(environments), `${cause}`, given), told)
+  }
+  t.strictSame(failureOf(await roll({}, { balancers: [] })), undefined, 'the servers start')
+  await balancer.start()
+  return { site, balancer, roll, told }
+}
+
+function noneFailed(t: Test, { requests, failed }: Load, what: string): void {
+  t.strictSame(failed.slice(0, 5), [], `${what}: none of ${requests} requests failed`)
+  t.ok(requests > 20, `${requests} requests`)
+}
+
+const allReady = 'ready ready ready'
+
+t.test('behind a balancer', async (t) => {
+  if (!needs(t, ['supervisord', 'haproxy', 'python3'])) return
+  const world = await worldOf(t)
+  const { site, balancer, roll, told } = world
+  /** A roll with visitors. */
+  const visited = async (environments?: Environments, options?: object, port = balancer.port) => {
+    let report: RunReport | undefined
+    const load = await underLoad(port, async () => {
+      report = await roll(environments, options)
+    })
+    if (report === undefined) throw new Error('no report')
+    return { load, report }
+  }
+
+  await t.test('without draining requests fail: the visitors notice', async (t) => {
+    const { load } = await visited({}, { balancers: [] })
+    t.ok(load.failed.length > 0, `${load.failed.length} of ${load.requests} failed`)
+    await until(async () => (await balancer.servers()).every(({ up }) => up), 'all are up again')
+  })
+
+  await t.test('one after the other: none fails, and all are new', async (t) => {
+    const before = await answers(site)
+    const { load, report } = await visited()
+    t.strictSame(failureOf(report), undefined)
+    t.strictSame(report.warnings, [])
+    noneFailed(t, load, 'a rolling restart')
+    t.equal(await balancer.states(), allReady)
+    t.ok((await answers(site)).every((one, index) => one !== before[index]))
+    t.equal(told.filter((line) => line.startsWith('draining site/')).length, 3)
+  })
+
+  await t.test('two at once', async (t) => {
+    const { load, report } = await visited({}, { maxUnavailable: 2 })
+    t.strictSame(failureOf(report), undefined)
+    noneFailed(t, load, 'two at once')
+    t.equal(await balancer.states(), allReady)
+  })
+
+  await t.test('visitors whom a cookie binds to a server', async (t) => {
+    const { load, report } = await visited({}, { backend: 'sticky' }, balancer.stickyPort)
+    t.strictSame(failureOf(report), undefined)
+    t.strictSame(report.warnings, [])
+    noneFailed(t, load, 'bound by a cookie')
+    t.equal(await balancer.states('sticky'), allReady)
+  })
+
+  await t.test('a health path that answers 500 for a while', async (t) => {
+    const { load, report } = await visited({ c2: { BAD_FOR: '1' } })
+    t.strictSame(failureOf(report), undefined)
+    noneFailed(t, load, '500 for a while')
+    t.equal(await balancer.states(), allReady)
+  })
+
+  for (const [what, environment, message, output] of [
+    [
+      'one that does not start',
+      { DIES: '0.2' },
+      /^c2 did not come up: it ended right after its start/,
+      /dying: no database/,
+    ],
+    [
+      'a health path that answers 500 for ever',
+      { STATUS: '500' },
+      /^c2 did not come up: it was not ready within 2 s/,
+      /./,
+    ],
+  ] as const)
+    await t.test(`${what}: it stays drained, the roll stops, the site goes on`, async (t) => {
+      const old = await answers(site)
+      const { load, report } = await visited({ c2: environment }, { deadline: seconds(2) })
+      t.match(failureOf(report), { message, output })
+      t.match(failureOf(report), { message: /restarted before it: c1; left on the old process: c3$/ })
+      noneFailed(t, load, what)
+      t.equal(await balancer.states(), 'ready drain ready')
+      t.equal((await site.host.request({ port: site.ports[2] ?? 0 })).body, old[2])
+      const mended = await visited()
+      t.strictSame(failureOf(mended.report), undefined)
+      noneFailed(t, mended.load, 'the run that mends it')
+      t.equal(await balancer.states(), allReady)
+    })
+
+  await t.test('a port that is taken', async (t) => {
+    t.strictSame(failureOf(await roll({ c1: { CLINGS: '4' } })), undefined)
+    const { load, report } = await visited({}, { deadline: seconds(1) })
+    t.match(failureOf(report), {
+      message: /^c1 did not come up: port \d+ was still taken by another process after 1 s/,
+    })
+    noneFailed(t, load, 'a port that is taken')
+    t.equal(await balancer.states(), 'drain ready ready')
+    t.strictSame(failureOf(await roll()), undefined)
+    t.equal(await balancer.states(), allReady)
+  })
+
+  await t.test('what an operator has drained stays drained', async (t) => {
+    await balancer.tell('set server site/c3 state drain')
+    const { load, report } = await visited()
+    t.strictSame(failureOf(report), undefined)
+    noneFailed(t, load, 'one is drained by hand')
+    t.equal(await balancer.states(), 'ready ready drain')
+    await balancer.tell('set server site/c3 state ready')
+  })
+
+  await t.test('SIGKILL of the run between drain and ready: the next run brings the server back', async (t) => {
+    await killedWhile(t, world, 'c1', async () => (await balancer.states()).startsWith('drain'))
+    const pidOf = async (name: string) => (await site.supervisor.look()).find((one) => one.name === name)?.pid ?? 0
+    const before = await pidOf('c2')
+    await killedWhile(t, world, 'c2', async () => {
+      const now = await pidOf('c2')
+      return now !== 0 && now !== before && (await balancer.states()) === 'ready drain ready'
+    })
+  })
+
+  await t.test('two balancers, one of them over TCP, and then one of them down', async (t) => {
+    const other = await (await RealBalancer.of(t, site, 'other')).start()
+    const tcp = { host: '127.0.0.1', port: balancer.runtimePort }
+    const both = { balancers: [tcp, { socket: other.socket }] }
+    const first = await visited({}, both)
+    t.strictSame(failureOf(first.report), undefined)
+    t.strictSame(first.report.warnings, [])
+    noneFailed(t, first.load, 'two balancers, one of them over TCP')
+    t.strictSame([await balancer.states(), await other.states()], [allReady, allReady])
+    await other.stop()
+    const { load, report } = await visited({}, both)
+    t.strictSame(failureOf(report), undefined)
+    t.match(report.warnings, [/other.sock cannot be asked: nobody listens there; the restart goes on without it/])
+    noneFailed(t, load, 'one balancer is down')
+    other.removeSocket()
+    t.match((await roll({}, both)).warnings, [/other.sock cannot be asked: there is no such socket/])
+    const dead = await roll({}, { balancers: [{ host: '127.0.0.1', port: await freePort() }] })
+    t.strictSame(failureOf(dead), undefined)
+    t.match(dead.warnings, [/cannot be asked: nobody listens there/])
+    t.equal(await balancer.states(), allReady)
+  })
+
+  /** Kills a run in a process of its own as soon as it is there, and looks at the next one. */
+  async function killedWhile(t: Test, { site, balancer }: World, name: string, there: () => Promise<boolean>) {
+    const { host: _, supervisor: __, ...given } = site
+    const environments = busy({ c1: { STARTS_IN: '1' }, c2: { STARTS_IN: '1' } })
+    const options = { backend: 'site', balancers: [{ socket: balancer.socket }] }
+    const cause = `killed at ${name}`
+    writeFileSync(`${site.directory}/run.json`, JSON.stringify({ ...given, environments, cause, options }))
+    const program = fileURLToPath(new URL('support/drain_run.ts', import.meta.url))
+    const load = await underLoad(balancer.port, async () => {
+      const child = spawn(process.execPath, ['--import', 'tsx', program, `${site.directory}/run.json`], {
+        stdio: ['ignore', 'inherit', 'inherit'],
+      })
+      const over = once(child, 'close')
+      await until(there, `${name} is drained`)
+      child.kill('SIGKILL')
+      const [, signal] = await over
+      t.equal(signal, 'SIGKILL', 'it was under way')
+      t.match(await balancer.states(), 'drain', 'and has left one drained')
+      const report = await run(site, servers(site, environments, cause, options), told)
+      t.strictSame(failureOf(report), undefined)
+      t.ok(patchOf(report).some((line) => line.includes(`/${name}/drained`)))
+    })
+    noneFailed(t, load, cause)
+    t.equal(await balancer.states(), allReady)
+    t.equal((await run(site, servers(site, environments, cause, options))).outcome, 'unchanged')
+  }
+})

@@ -1,0 +1,10 @@
+/** A rolling restart in a process of its own, so that it can be killed. */
+import { readFileSync } from 'node:fs'
+import { LocalHost } from '../../../core/host/local.ts'
+import { Supervisor } from '../../../resources/supervisor/client.ts'
+import { run, type Site, servers } from './supervisor_site.ts'
+
+const { environments, cause, options, ...given } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'))
+const host = new LocalHost(`${given.directory}/state`)
+const site: Site = { ...given, host, supervisor: new Supervisor(host, given.socket) }
+await run(site, servers(site, environments, cause, options))

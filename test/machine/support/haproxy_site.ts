@@ -1,0 +1,109 @@
+/** Real balancers for the servers of a supervisor site. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import type { Test } from 'tap'
+import { BalancerReader, type BalancerServer } from '../../../resources/haproxy/runtime.ts'
+import { freePort } from '../../support/machine.ts'
+import { until } from '../../support/waiting.ts'
+import { names, type Site } from './supervisor_site.ts'
+
+export class RealBalancer {
+  private child: ChildProcess | undefined
+
+  private constructor(
+    private readonly site: Site,
+    readonly socket: string,
+    /** TCP port of the same runtime API. */
+    readonly runtimePort: number,
+    /** Where visitors come in. */
+    readonly port: number,
+    /** Where visitors come in whom a cookie binds to one server. */
+    readonly stickyPort: number,
+  ) {}
+
+  /** Makes its configuration; `start` starts it. */
+  static async of(t: Test, site: Site, name = 'haproxy'): Promise<RealBalancer> {
+    const socket = `${site.directory}/${name}.sock`
+    const made = new RealBalancer(site, socket, await freePort(), await freePort(), await freePort())
+    writeFileSync(made.config, made.text())
+    const { status, stderr } = spawnSync('haproxy', ['-c', '-q', '-f', made.config], { encoding: 'utf8' })
+    t.equal(status, 0, `haproxy.cfg is valid ${stderr}`)
+    t.teardown(() => made.stop())
+    return made
+  }
+
+  private get config(): string {
+    return this.socket.replace(/\.sock$/, '.cfg')
+  }
+
+  /** No retries: a request that goes to a server which is not there fails. */
+  private text(): string {
+    const { site, socket, runtimePort, port, stickyPort } = this
+    const servers = (more: (name: string) => string) =>
+      names.map((name, index) => `  server ${name} 127.0.0.1:${site.ports[index]} check ${more(name)}`).join('\n')
+    const health = 'inter 500ms fastinter 200ms downinter 200ms rise 1 fall 2 maxconn 2'
+    return `global
+  stats socket ${socket} mode 600 level admin
+  stats socket ipv4@127.0.0.1:${runtimePort} level admin
+  maxconn 200
+defaults
+  mode http
+  retries 0
+  timeout client 20s
+  timeout server 20s
+  timeout connect 2s
+  timeout queue 20s
+backend site
+  balance leastconn
+  option httpchk GET /check
+${servers(() => health)}
+backend sticky
+  balance roundrobin
+  cookie sid insert indirect nocache
+  option redispatch
+  option httpchk GET /check
+${servers((name) => `${health} cookie ${name}`)}
+frontend site
+  bind 127.0.0.1:${port}
+  default_backend site
+frontend sticky
+  bind 127.0.0.1:${stickyPort}
+  default_backend sticky
+`
+  }
+
+  async start(): Promise<this> {
+    this.child = spawn('haproxy', ['-db', '-q', '-f', this.config], { stdio: 'ignore' })
+    await until(async () => existsSync(this.socket) && (await this.servers()).length > 0, 'haproxy answers')
+    await until(async () => (await this.servers()).every(({ takesVisitors }) => takesVisitors), 'all servers are up')
+    return this
+  }
+
+  /** Ends, and leaves its socket behind, as one that crashed does. */
+  async stop(): Promise<void> {
+    const { child } = this
+    this.child = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const over = new Promise((resolve) => child.once('close', resolve))
+    child.kill('SIGKILL')
+    await over
+  }
+
+  removeSocket(): void {
+    rmSync(this.socket, { force: true })
+  }
+
+  servers(): Promise<BalancerServer[]> {
+    return new BalancerReader(this.site.host, { socket: this.socket }).servers()
+  }
+
+  /** What was said of each server of a backend, in order. */
+  async states(backend = 'site'): Promise<string> {
+    const all = await this.servers()
+    return all.flatMap((one) => (one.backend === backend ? one.admin : [])).join(' ')
+  }
+
+  async tell(command: string): Promise<void> {
+    await this.site.host.tell({ socketPath: this.socket, text: `${command}\n` })
+  }
+}

@@ -1,0 +1,75 @@
+/** Visitors from a process of their own: several connections that ask one request after the other, and count what fails. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+/** Keeps the connection, as a browser does, and its cookies; every fourth one is new for each request. */
+const program = `
+const http = require('node:http')
+const [port, connections] = process.argv.slice(1).map(Number)
+const seen = { requests: 0, failed: [], longestMs: 0 }
+let going = true
+process.once('SIGTERM', () => { going = false })
+function ask(agent, cookies) {
+  return new Promise((resolve) => {
+    const began = performance.now()
+    const over = (problem) => {
+      seen.requests++
+      if (problem && seen.failed.length < 20) seen.failed.push(problem)
+      else if (problem) seen.failed.push('')
+      seen.longestMs = Math.max(seen.longestMs, performance.now() - began)
+      resolve()
+    }
+    const sent = http.get({ host: '127.0.0.1', port, path: '/', agent, headers: { cookie: cookies.now } }, (answer) => {
+      const [cookie] = answer.headers['set-cookie'] ?? []
+      if (cookie) cookies.now = cookie.split(';')[0]
+      answer.resume()
+      answer.once('end', () => over(answer.statusCode === 200 ? null : 'status ' + answer.statusCode))
+      answer.once('error', (error) => over(error.message))
+    })
+    sent.once('error', (error) => over(error.message))
+  })
+}
+async function visitor(index) {
+  const agent = index % 4 === 3 ? false : new http.Agent({ keepAlive: true, maxSockets: 1 })
+  const cookies = { now: '' }
+  while (going) {
+    await ask(agent, cookies)
+    if (seen.requests === 20) process.stdout.write('begun\\n')
+  }
+  if (agent) agent.destroy()
+}
+Promise.all(Array.from({ length: connections }, (_, index) => visitor(index))).then(() => {
+  process.stdout.write(JSON.stringify(seen))
+})
+`
+
+export interface Load {
+  readonly requests: number
+  /** What went wrong, one entry a request. */
+  readonly failed: readonly string[]
+  readonly longestMs: number
+}
+
+/** Runs the work while visitors ask the port; what they met meanwhile. */
+export async function underLoad(port: number, work: () => Promise<unknown>, connections = 8): Promise<Load> {
+  const child = spawn(process.execPath, ['-e', program, `${port}`, `${connections}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  })
+  let text = ''
+  const begun = new Promise<void>((resolve) => {
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      if (text.includes('begun\n')) resolve()
+    })
+  })
+  const over = once(child, 'close')
+  try {
+    await Promise.race([begun, over])
+    await work()
+  } finally {
+    child.kill('SIGTERM')
+    await over
+  }
+  return JSON.parse(text.replaceAll('begun\n', '')) as Load
+}
