@@ -35,6 +35,10 @@ export const catalogue: Catalogue<PloneNode> = {
       doc: 'A Java web application in Jetty, replaced without a gap',
       load: async () => (await import('./jetty_app/role.ts')).default,
     },
+    'php-app': {
+      doc: 'A PHP application in php-fpm behind nginx, updated hot or cold',
+      load: async () => (await import('./php_app/role.ts')).default,
+    },
   },
   schemas: async () => (await import('../attributes/index.ts')).attributeSchemas,
   foreignKeys: async () => (await import('../attributes/index.ts')).foreignKeys,

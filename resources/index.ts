@@ -12,6 +12,7 @@ import { group } from './group.ts'
 import { migration } from './migration.ts'
 import { package_ } from './package.ts'
 import { port_swap } from './port_swap.ts'
+import { random_secret } from './random_secret.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
 import { remote_file } from './remote_file.ts'
@@ -40,6 +41,7 @@ export {
   migration,
   package_ as package,
   port_swap,
+  random_secret,
   release_cleanup,
   release_complete,
   remote_file,
@@ -69,6 +71,7 @@ const all = [
   migration,
   package_,
   port_swap,
+  random_secret,
   release_cleanup,
   release_complete,
   remote_file,

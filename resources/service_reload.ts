@@ -1,7 +1,7 @@
 /** Has a service take in changed configuration without an end to what it does; a reload that is due stays due. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
-import { ConvergeError } from '../core/model/errors.ts'
+import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
@@ -15,6 +15,11 @@ const logLines = 25
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
+  purpose: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('What it is reloaded for, in a word or two, where several have it reloaded in one run'),
   provider: providerProp
     .default({ kind: 'systemd' })
     .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
@@ -30,6 +35,16 @@ const props = z.strictObject({
     .optional()
     .describe(
       'Program and arguments that have to succeed first; if they do not, it goes on as it is, and the run fails',
+    ),
+  keep: z
+    .strictObject({
+      socket: absolutePath.describe('Its runtime socket'),
+      ask: z.string().min(1).describe('What to ask there'),
+      file: absolutePath.describe('Where it looks for the answer at its start; emptied once it is up'),
+    })
+    .optional()
+    .describe(
+      'What it would forget in a reload, such as the states of servers: asked before, and read by what comes next',
     ),
   ready: readyProp
     .optional()
@@ -70,15 +85,30 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
   const { state } = await manager.look(name)
   if (state === 'running') {
     context.progress(`reloading ${name}`)
+    await remember(host, given, context)
     await roll.reload(given, async () => {
       if (command === undefined) await manager.reload(name, signal)
       else await host.run(command, { timeout: deadline })
     })
+    // Some day, after a crash, it would not be true any more.
+    if (given.keep !== undefined) host.writeFile(given.keep.file, '')
   } else {
     context.progress(`starting ${name}`)
     await roll.restart(given)
   }
   host.record(recordKey(given, context), dueFor(context))
+}
+
+/** Where it cannot be asked there is nothing to be kept: the reload goes on. */
+async function remember(host: Host, { name, keep }: Props, { warn }: Context): Promise<void> {
+  if (keep === undefined) return
+  try {
+    host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
+  } catch (error) {
+    const { code, message } = asConvergeError(error)
+    if (code === 'INTERNAL') throw error
+    warn(`${name} is reloaded without what it was told at run time: ${message}`)
+  }
 }
 
 /** What is down is not started on a configuration that its own program refuses either. */
@@ -103,7 +133,7 @@ export const service_reload = defineResource(
       { name: 'balancer', provider: { kind: 'supervisor' as const }, signal: 'USR2', ready: { port: 8080 } },
       { name: 'varnish', command: ['varnishreload'] },
     ],
-    key: ({ name }) => name,
+    key: ({ name, purpose }) => (purpose === undefined ? name : `${name} for ${purpose}`),
     props,
     state,
     readsAhead: true,

@@ -5,8 +5,6 @@ import { type Environment, environmentOf } from './python.ts'
 import { appName } from './site.ts'
 import type { BuildoutRole } from './types.ts'
 
-export { type SupervisorLayout, supervisorLayout } from '../releases/layout.ts'
-
 export interface Layout extends AppLayout {
   readonly role: BuildoutRole
   /** Virtualenv of the build: what it is made of, and where it is. */

@@ -166,6 +166,50 @@ t.test('through systemd, and through an init script where none runs', async (t) 
   }
 })
 
+t.test('what it would forget is asked for before the reload, and what comes next reads it', async (t) => {
+  const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
+  const seen: (string | null)[] = []
+  const fake = new FakeSupervisor({ running: ['web'] })
+  const host = new VirtualHost({
+    exchanges: ({ socketPath, text }) => `${socketPath} ${text}`,
+    requests: (options, on) => {
+      if (options.body?.includes('signalProcess')) seen.push(on.readText('/srv/state'))
+      return fake.requests(options, on)
+    },
+  })
+  t.strictSame(failureOf(await run(causedBy('1', { keep }), host)), undefined)
+  t.strictSame(seen, ['/run/web.sock show servers state\n'])
+  t.equal(host.readText('/srv/state'), '', 'some day it would not be true any more')
+})
+
+t.test('where it cannot be asked the reload goes on, with a warning', async (t) => {
+  const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
+  const host = new VirtualHost(supervised())
+  const report = await run(causedBy('1', { keep }), host)
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/web is reloaded without what it was told at run time/])
+  t.equal(signals(host), 1)
+})
+
+t.test('several may have one service reloaded in one run, each for its own cause', async (t) => {
+  const host = new VirtualHost(supervised())
+  const plan = (a: string, b: string) =>
+    planOf((r) => {
+      for (const [name, content] of [
+        ['a', a],
+        ['b', b],
+      ] as const) {
+        const config = file(r, { path: `/srv/${name}`, content })
+        service_reload(r, { name: 'web', provider, purpose: name, when: [config] })
+      }
+    })
+  t.strictSame(failureOf(await run(plan('1', '1'), host)), undefined)
+  t.equal(signals(host), 2)
+  await run(plan('1', '2'), host)
+  t.equal(signals(host), 3)
+  t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
+})
+
 t.test('a signal is named without SIG', (t) => {
   const wrong = () => planOf((r) => void service_reload(r, { name: 'web', signal: 'SIG HUP' }))
   t.throws(wrong, { message: /a signal without SIG/ })

@@ -1,0 +1,118 @@
+/** The certificates of the site: given in the attributes, or got from a certificate authority by certbot. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Check, Handle } from '../../core/model/resource.ts'
+import { cron } from '../../resources/cron.ts'
+import { directory } from '../../resources/directory.ts'
+import { execute } from '../../resources/execute.ts'
+import { file } from '../../resources/file.ts'
+import type { PloneNode } from '../node.ts'
+import { isSet } from '../plone/values.ts'
+import type { FrontendLayout } from './layout.ts'
+import { type Certificate, checkInside, domainsOf } from './nginx.ts'
+
+/** The domains that answer with TLS, and the certificate they do it with; null for none. */
+export interface Tls {
+  readonly domains: readonly string[]
+  readonly files: Certificate
+  /** Where it depends on the host whether there is a certificate yet. */
+  readonly onlyIf?: Check
+}
+
+/** A given certificate goes before certbot's. */
+export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
+  const { certbot_domains } = node
+  const domains = domainsOf(node, at)
+  const [first] = domains
+  if (given(at) !== null && first !== undefined) {
+    const path = `${at.nginx.certificates}/${first}.pem`
+    return { domains, files: { chain: path, key: path } }
+  }
+  if (certbot_domains.length === 0) return null
+  const chain = `${at.certbot.live}/fullchain.pem`
+  return {
+    domains: certbot_domains,
+    files: { chain, key: `${at.certbot.live}/privkey.pem` },
+    onlyIf: { description: 'certbot has got a certificate', check: (host) => host.stat(chain) !== null },
+  }
+}
+
+/** Key and certificates as one text, so that they are replaced in one step and fit each other. */
+function given({ own }: FrontendLayout): string | null {
+  const { ssl_support, ssl_certificate, ssl_certificate_key, ssl_certificate_ca } = own
+  if (ssl_support !== true || !isSet(ssl_certificate) || !isSet(ssl_certificate_key)) return null
+  const parts = [ssl_certificate_key, ssl_certificate, ssl_certificate_ca].filter(isSet)
+  return `${parts.map((part) => part.trim()).join('\n')}\n`
+}
+
+/** Keeps the file of a given certificate; nginx checks that key and certificate belong together. */
+export function certificateFile(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
+  const content = given(at)
+  const tls = tlsOf(node, at)
+  if (at.own.ssl_support === true && tls === null)
+    r.warn(
+      `deploy.${at.app}.ssl_support is true, but there is no TLS: ssl_certificate, ssl_certificate_key and domains have to be set as well, or certbot_domains`,
+    )
+  if (content === null || tls === null) return []
+  const { https_port } = node.converge.frontend
+  directory(r, { path: at.nginx.certificates, mode: '0700' })
+  const listening = `server { listen ${https_port} ssl; ssl_certificate %{path}; ssl_certificate_key %{path}; }`
+  return [
+    file(r, {
+      path: tls.files.chain,
+      content,
+      mode: '0600',
+      sensitive: true,
+      verify: checkInside(at, listening),
+    }),
+  ]
+}
+
+/**
+ * Gets the certificate for `certbot_domains`, once nginx answers for them, and keeps it fresh.
+ * @param reload has nginx take a renewed certificate in
+ */
+export function certbotCertificate(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: FrontendLayout,
+  reload: readonly string[],
+): void {
+  const { certbot_domains, certbot_email } = node
+  if (certbot_domains.length === 0 || given(at) !== null) return
+  const { webroot, directory: own, live } = at.certbot
+  const places = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
+  const elsewhere = at.system ? [] : places
+  directory(r, { path: own, parents: true })
+  const wanted = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
+  execute(r, {
+    name: `certificate for ${certbot_domains.join(' ')}`,
+    command: [
+      'certbot',
+      'certonly',
+      '--non-interactive',
+      '--agree-tos',
+      '--expand',
+      '--webroot',
+      '--webroot-path',
+      webroot,
+      '--cert-name',
+      live.slice(live.lastIndexOf('/') + 1),
+      ...(isSet(certbot_email) ? ['--email', certbot_email] : ['--register-unsafely-without-email']),
+      ...certbot_domains.flatMap((domain) => ['--domain', domain]),
+      '--deploy-hook',
+      reload.join(' '),
+      ...elsewhere,
+    ],
+    creates: `${live}/fullchain.pem`,
+    // The name servers may not know this host yet: the site is served without TLS until then.
+    ignoreFailure: true,
+    when: [wanted],
+  })
+  // The package renews what is at its own place by itself.
+  if (!at.system)
+    cron(r, {
+      name: `converge-certbot-${at.app}`,
+      schedule: '17 3 * * *',
+      command: ['certbot', 'renew', '--quiet', ...places].join(' '),
+    })
+}

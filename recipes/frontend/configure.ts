@@ -1,0 +1,172 @@
+/** The configuration of the front end, as the stack is now: checked, written, and taken in without a lost request. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { derived, type Reference } from '../../core/model/reference.ts'
+import type { Handle } from '../../core/model/resource.ts'
+import { directory } from '../../resources/directory.ts'
+import { execute } from '../../resources/execute.ts'
+import { file } from '../../resources/file.ts'
+import { random_secret } from '../../resources/random_secret.ts'
+import { service } from '../../resources/service.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { service_restart } from '../../resources/service_restart.ts'
+import { supervisor_program } from '../../resources/supervisor_program.ts'
+import { symlink } from '../../resources/symlink.ts'
+import type { PloneNode } from '../node.ts'
+import { supervisorRuns } from '../plone/supervisor.ts'
+import { isSet } from '../plone/values.ts'
+import { nginxSetup } from '../web/nginx.ts'
+import { certbotCertificate, certificateFile, type Tls, tlsOf } from './certificates.ts'
+import { renderHaproxy } from './haproxy.ts'
+import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
+import { maintenanceDirectory } from './maintenance.ts'
+import { checkInside, renderSite, renderTlsSite } from './nginx.ts'
+import { loadVcl, nameOf, parts, programs, providerOf, supervised, varnishDefaults, varnishUnit } from './programs.ts'
+import { renderVcl } from './varnish.ts'
+
+/** Everything but packages; setup has to have been before. */
+export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
+  const at = frontendLayout(node)
+  places(r, node, at)
+  if (!at.system) nginxSetup(r, at, at.nginx)
+  const haproxy = [haproxyConfig(r, node, at)]
+  const vcl = renderVcl(node)
+  const varnish = [
+    file(r, {
+      path: at.varnish.config,
+      content: vcl,
+      mode: '0644',
+      verify: { command: [programs.varnishd, '-j', 'none', '-C', '-f', '%{path}'] },
+    }),
+  ]
+  const nginx = nginxConfig(r, node, at)
+  running(r, node, at)
+  const provider = providerOf(at)
+  service_reload(r, {
+    name: nameOf(at, 'haproxy'),
+    provider,
+    signal: 'USR2',
+    keep: { socket: at.haproxy.socket, ask: 'show servers state', file: at.haproxy.state },
+    when: haproxy,
+  })
+  service_reload(r, { name: nameOf(at, 'varnish'), provider, command: loadVcl(at, vcl), when: varnish })
+  service_reload(r, {
+    name: nameOf(at, 'nginx'),
+    provider,
+    purpose: 'the front end',
+    check: [...at.nginx.reload.check],
+    ready: { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 },
+    when: nginx,
+  })
+  certbotSite(r, node, at)
+}
+
+/** Directories that no package brings. */
+function places(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+  const { haproxy, varnish, certbot } = at
+  const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
+  const own = [
+    directoryOf(haproxy.config),
+    directoryOf(haproxy.state),
+    directoryOf(haproxy.socket),
+    directoryOf(varnish.config),
+    ...(varnish.directory === null ? [] : [directoryOf(varnish.directory)]),
+  ]
+  const web = [maintenanceDirectory(node), ...(node.certbot_domains.length > 0 ? [certbot.webroot] : [])]
+  for (const path of [...(at.system ? [] : own), ...web]) directory(r, { path, parents: true })
+}
+
+function haproxyConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle {
+  // What cannot be written is told before anything is done.
+  renderHaproxy(node, at, '')
+  const password = statsPassword(r, node, at)
+  return file(r, {
+    path: at.haproxy.config,
+    content: derived(password, (known) => renderHaproxy(node, at, known)),
+    // The password is in it.
+    mode: '0600',
+    verify: { command: [programs.haproxy, '-c', '-f', '%{path}'] },
+  })
+}
+
+function statsPassword(r: Recipe<PloneNode>, { haproxy }: PloneNode, at: FrontendLayout): string | Reference<string> {
+  if (!haproxy.enable_stats) return ''
+  if (isSet(haproxy.stats_password)) return haproxy.stats_password
+  return random_secret(r, { path: at.haproxy.password }).value as Reference<string>
+}
+
+function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
+  const { nginx } = at
+  const tls = tlsOf(node, at)
+  const changed = [
+    ...certificateFile(r, node, at),
+    file(r, {
+      path: nginx.site,
+      content: renderSite(node, at),
+      mode: '0644',
+      verify: checkInside(at, 'include %{path};'),
+    }),
+    symlink(r, { path: enabledOf(at, nginx.site), target: nginx.site }),
+  ]
+  if (tls === null) {
+    for (const path of [enabledOf(at, nginx.tlsSite), nginx.tlsSite]) changed.push(file(r, { path, absent: true }))
+  } else if (tls.onlyIf === undefined) changed.push(...tlsSite(r, node, at, tls))
+  // Debian's own site would be in the way.
+  if (at.system) changed.push(symlink(r, { path: `${nginx.enabled}/default`, absent: true }))
+  return changed
+}
+
+/** Checked together with the site, whose names it uses. */
+function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls: Tls): Handle[] {
+  const { site, tlsSite: path } = at.nginx
+  const guard = tls.onlyIf === undefined ? {} : { onlyIf: tls.onlyIf }
+  return [
+    file(r, {
+      path,
+      content: renderTlsSite(node, at, tls.domains, tls.files),
+      mode: '0644',
+      verify: checkInside(at, `include ${site};\n  include %{path};`),
+      ...guard,
+    }),
+    symlink(r, { path: enabledOf(at, path), target: path, ...guard }),
+  ]
+}
+
+/** A certificate from an authority comes when nginx answers already: TLS is switched on after that. */
+function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+  const tls = tlsOf(node, at)
+  if (tls?.onlyIf === undefined) return
+  const reload = [programs.nginx, ...(at.system ? [] : ['-c', at.nginx.config]), '-s', 'reload']
+  certbotCertificate(r, node, at, reload)
+  execute(r, {
+    name: 'nginx takes in the certificate',
+    command: reload,
+    when: tlsSite(r, node, at, tls),
+    onlyIf: tls.onlyIf,
+  })
+}
+
+/** Keeps the three running, each with the command line that the attributes say. */
+function running(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+  const changed = at.system ? systemServices(r, node) : ownPrograms(r, node, at)
+  service_restart(r, { provider: providerOf(at), services: changed })
+}
+
+function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
+  const { facts } = node
+  const systemd = facts.init === 'systemd'
+  const directoryPath = '/etc/systemd/system/varnish.service.d'
+  if (systemd) directory(r, { path: directoryPath })
+  const command = systemd
+    ? file(r, { path: `${directoryPath}/converge.conf`, content: varnishUnit(node) })
+    : file(r, { path: '/etc/default/varnish', content: varnishDefaults(node) })
+  for (const name of parts) service(r, { name, ...(systemd ? { enabled: true } : {}) })
+  return [{ name: 'varnish', configuration: command.digest }]
+}
+
+function ownPrograms(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout) {
+  supervisorRuns(r, node, at)
+  return (['haproxy', 'varnish'] as const).map((part) => {
+    const program = supervisor_program(r, supervised(node, at, part))
+    return { name: nameOf(at, part), configuration: program.digest }
+  })
+}

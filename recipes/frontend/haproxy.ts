@@ -1,0 +1,207 @@
+/** haproxy.cfg: requests spread over the ZEO clients of all hosts of the stack. */
+
+import type { PloneNode } from '../node.ts'
+import { backendName, clientHosts, serverName } from '../plone/balancing.ts'
+import { clientCount, clientPort, hostAddress, type NamedInstance } from '../plone/site.ts'
+import type { SiteAttributes } from '../plone/types.ts'
+import { isSet, Values } from '../plone/values.ts'
+import type { FrontendLayout } from './layout.ts'
+
+/** One ZEO client as the balancer sees it. */
+export interface BalancedServer {
+  readonly name: string
+  /** `host:port`. */
+  readonly address: string
+}
+
+/** Every ZEO client of the hosts that are online, in the order of the JSON. */
+export function balancedServers(attributes: SiteAttributes): BalancedServer[] {
+  return clientHosts(attributes).flatMap(({ name, instance }) =>
+    Array.from({ length: clientCount(attributes, instance) }, (_, index) => ({
+      name: serverName(name, index + 1),
+      address: `${innerAddress({ name, instance })}:${clientPort(index + 1)}`,
+    })),
+  )
+}
+
+/** The balancer is inside the network: the public name of a host may lead elsewhere there. */
+function innerAddress({ name, instance }: NamedInstance): string {
+  const { private_dns_name, private_ip } = instance
+  return isSet(private_dns_name) ? private_dns_name : isSet(private_ip) ? private_ip : hostAddress(instance, name)
+}
+
+export function hasStickySessions({ plone_instances, haproxy }: PloneNode): boolean {
+  return plone_instances.sticky_sessions || haproxy.sticky_sessions
+}
+
+/** Name of the cookie that leads a visitor back to his client. */
+export const stickyCookie = 'sid'
+/** The header in which the answer's own Cache-Control reaches the cache, which the balancer changes for its cookie. */
+export const ownCacheControl = 'X-Own-Cache-Control'
+
+/**
+ * @param password of the page with statistics, where there is one
+ * @throws INVALID_ATTRIBUTE for what would be something else in haproxy.cfg
+ */
+export function renderHaproxy(node: PloneNode, at: FrontendLayout, password: string): string {
+  const values = new Values()
+  const checked = new Checked(node, values)
+  const servers = balancedServers(node)
+  const sections = [
+    globalSection(node, at, checked),
+    defaultsSection(checked, node),
+    frontendSection(node, checked, password, servers.length > 0),
+    ...(servers.length > 0 ? [backendSection(node, checked, servers)] : []),
+  ]
+  values.check()
+  return `# Written by converge, changes are overwritten.\n${sections.map((lines) => section(lines)).join('\n')}`
+}
+
+function section([head, ...lines]: readonly string[]): string {
+  return `${[head, ...lines.map((line) => `  ${line}`)].join('\n')}\n`
+}
+
+/** Attributes in HAProxy's own notation, refused where they are none. */
+class Checked {
+  constructor(
+    private readonly node: PloneNode,
+    readonly values: Values,
+  ) {}
+
+  time(name: 'client_timeout' | 'server_timeout' | 'queue_timeout' | 'connect_timeout' | 'http_request_timeout') {
+    return this.matching(name, /^\d+(us|ms|s|m|h|d)?$/, 'a time in HAProxy notation, such as 60s')
+  }
+
+  count(name: 'global_max_connections' | 'default_max_connections'): string {
+    return this.matching(name, /^\d+$/, 'a whole number')
+  }
+
+  word(name: 'health_check_method' | 'health_check_url' | 'stats_url' | 'stats_user'): string {
+    return this.matching(name, /^[!-~]+$/, 'one word without blanks')
+  }
+
+  /** Several words, none of which begins anything else. */
+  words(name: 'balance'): string {
+    return this.matching(name, /^[\w()., -]+$/, 'words in HAProxy notation, such as leastconn')
+  }
+
+  private matching(name: keyof PloneNode['haproxy'] & string, pattern: RegExp, hint: string): string {
+    const key = `haproxy.${name}`
+    const value = this.values.line(key, this.node.haproxy[name])
+    if (!pattern.test(value)) this.values.refuse(key, 'cannot be written into haproxy.cfg', hint)
+    return value
+  }
+}
+
+function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): string[] {
+  const { haproxy, opsworks, converge } = node
+  const level = haproxy.stats_socket_level ?? 'admin'
+  const { port } = converge.balancer
+  const address = opsworks.instance.private_ip
+  if (port !== null && !isSet(address))
+    checked.values.refuse(
+      'opsworks.instance.private_ip',
+      'is not set, and converge.balancer.port is',
+      'the runtime API knows no password: it is opened at this one address only',
+    )
+  return [
+    'global',
+    // Where syslog is; a supervisor keeps what comes to its output.
+    at.system ? 'log /dev/log local1 notice' : 'log stdout format raw local1 notice',
+    ...(at.system ? ['chroot /var/lib/haproxy'] : []),
+    ...(node.facts.uid === 0 ? ['user haproxy', 'group haproxy'] : []),
+    `maxconn ${checked.count('global_max_connections')}`,
+    '# Fewer file descriptors than that are no reason not to start.',
+    'no strict-limits',
+    `stats socket ${quoted(at.haproxy.socket)} mode 660 level ${level} expose-fd listeners`,
+    ...(port === null ? [] : [`stats socket ipv4@${address}:${port} level ${level}`]),
+    `server-state-file ${quoted(at.haproxy.state)}`,
+    '# A process that was replaced answers what it has begun.',
+    `hard-stop-after ${checked.time('server_timeout')}`,
+    'spread-checks 5',
+  ]
+}
+
+function defaultsSection(checked: Checked, { haproxy }: PloneNode): string[] {
+  return [
+    'defaults',
+    'log global',
+    'mode http',
+    'option httplog',
+    'option dontlognull',
+    'option abortonclose',
+    'option redispatch 1',
+    `retries ${haproxy.retries}`,
+    '# What may be sent again to another server; answers that were begun never are.',
+    'retry-on conn-failure empty-response',
+    `maxconn ${checked.count('default_max_connections')}`,
+    `timeout client ${checked.time('client_timeout')}`,
+    `timeout server ${checked.time('server_timeout')}`,
+    `timeout queue ${checked.time('queue_timeout')}`,
+    `timeout connect ${checked.time('connect_timeout')}`,
+    `timeout http-request ${checked.time('http_request_timeout')}`,
+    'timeout http-keep-alive 10s',
+    'timeout check 10s',
+    'timeout tunnel 1h',
+    ...(haproxy.httpclose ? ['option httpclose'] : []),
+    ...(haproxy.http_server_close && !haproxy.httpclose ? ['option http-server-close'] : []),
+    'load-server-state-from-file global',
+  ]
+}
+
+function frontendSection(node: PloneNode, checked: Checked, password: string, hasBackend: boolean): string[] {
+  const { haproxy, converge } = node
+  const stats = [
+    'stats enable',
+    `stats uri ${quoted(checked.word('stats_url'))}`,
+    'stats realm Balancer',
+    `stats auth ${quoted(`${checked.word('stats_user')}:${password}`)}`,
+    'stats refresh 30s',
+    'stats hide-version',
+    'stats show-legends',
+  ]
+  return [
+    'frontend http-in',
+    `bind :${converge.frontend.balancer_port}`,
+    ...(haproxy.enable_stats ? stats : []),
+    ...(hasBackend ? [`default_backend ${backendName(node)}`] : []),
+  ]
+}
+
+function backendSection(node: PloneNode, checked: Checked, servers: readonly BalancedServer[]): string[] {
+  const { haproxy, plone_instances, converge } = node
+  const { check_interval, rise, fall } = haproxy
+  const sticky = hasStickySessions(node)
+  const each = [
+    `check inter ${check_interval} fastinter ${part(check_interval, 10)} downinter ${part(check_interval, 2)}`,
+    `maxconn ${plone_instances.zserver_threads ?? 2} rise ${rise} fall ${fall}`,
+    ...(converge.frontend.slow_start_seconds > 0 ? [`slowstart ${converge.frontend.slow_start_seconds}s`] : []),
+    // A name that nobody knows yet keeps one server down, and not the balancer.
+    'init-addr last,libc,none',
+  ].join(' ')
+  return [
+    `backend ${backendName(node)}`,
+    `balance ${checked.words('balance')}`,
+    `option httpchk ${checked.word('health_check_method')} ${checked.word('health_check_url')}`,
+    'option forwardfor except 127.0.0.0/8',
+    '# Only what changes nothing is sent a second time once a server may have seen it.',
+    'http-request disable-l7-retry unless METH_GET',
+    ...(sticky
+      ? [
+          `http-response set-header ${ownCacheControl} %[res.hdr(Cache-Control)] if { res.hdr(Cache-Control) -m found }`,
+          `cookie ${stickyCookie} insert indirect nocache httponly`,
+        ]
+      : []),
+    ...servers.map(({ name, address }) => `server ${name} ${address}${sticky ? ` cookie ${name}` : ''} ${each}`),
+  ]
+}
+
+/** A part of a time, of at least a millisecond. */
+function part(milliseconds: number, of: number): number {
+  return Math.max(1, Math.floor(milliseconds / of))
+}
+
+/** As HAProxy reads a word (configuration manual, 2.2): as it is within single quotes. */
+function quoted(word: string): string {
+  return /^[\w.,:;/@%+=~?&-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,26 @@
+/** What status and doctor show of the front end. */
+import type { Inspection, Need, ServiceView } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { readerOf } from '../../resources/services/manager.ts'
+import type { PloneNode } from '../node.ts'
+import { type FrontendLayout, frontendLayout } from './layout.ts'
+import { nameOf, parts, programs, providerOf } from './programs.ts'
+
+export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
+  const at = frontendLayout(node)
+  const services = await Promise.all(parts.map((part) => viewOf(host, at, nameOf(at, part))))
+  const needs = Object.entries(programs).map(([name, path]): Need => {
+    const met = host.which(path) !== null
+    const remedy = `${host.isRoot ? '' : 'sudo '}apt-get install ${name.replace(/d$/, '')}`
+    return { what: name, met, detail: met ? path : `${path} is not there`, remedy }
+  })
+  return {
+    apps: [{ name: 'frontend', directory: at.nginx.config.replace(/\/[^/]*$/, ''), releases: [], services }],
+    needs,
+  }
+}
+
+async function viewOf(host: HostReader, at: FrontendLayout, name: string): Promise<ServiceView> {
+  const { state, detail, pid } = await readerOf(host, providerOf(at)).status(name)
+  return { name, state, up: state === 'running', detail: detail || (pid > 0 ? `pid ${pid}` : '') }
+}

@@ -1,0 +1,66 @@
+/** Where everything of the front end is on its host. */
+import { type PloneNode, placed } from '../node.ts'
+import { appName } from '../plone/site.ts'
+import { type AppLayout, appLayout } from '../releases/layout.ts'
+import { type Nginx, nginxOf } from '../web/nginx.ts'
+
+/** That of the clients' app, whose files nginx may send, and of the three programs in front of it. */
+export interface FrontendLayout extends AppLayout {
+  readonly haproxy: {
+    readonly config: string
+    /** Runtime API. */
+    readonly socket: string
+    /** States of the servers, kept over a reload. */
+    readonly state: string
+    /** Password of the page with statistics, where none is given. */
+    readonly password: string
+  }
+  readonly varnish: {
+    readonly config: string
+    /** Working directory of an own varnishd; null for the usual one. */
+    readonly directory: string | null
+  }
+  readonly nginx: Nginx & {
+    readonly site: string
+    readonly tlsSite: string
+    readonly certificates: string
+  }
+  readonly certbot: { readonly webroot: string; readonly directory: string; readonly live: string }
+}
+
+/** What the cookbook calls the files of the site. */
+const siteName = 'instances'
+/** Name that the certificate of all `certbot_domains` has. */
+const certificateName = 'converge'
+
+/** Where nginx finds a site that it serves. */
+export function enabledOf({ nginx }: FrontendLayout, site: string): string {
+  return `${nginx.enabled}${site.slice(site.lastIndexOf('/'))}`
+}
+
+export function frontendLayout(node: PloneNode): FrontendLayout {
+  const at = (path: string) => placed(node, path)
+  const app = appLayout(node, appName(node, 'zeo-client'))
+  const nginx = nginxOf(node, app)
+  return {
+    ...app,
+    haproxy: {
+      config: at('/etc/haproxy/haproxy.cfg'),
+      socket: at(node.haproxy.stats_socket_path),
+      state: at('/var/lib/haproxy/server-state'),
+      password: at('/etc/haproxy/stats-password'),
+    },
+    varnish: { config: at('/etc/varnish/default.vcl'), directory: app.system ? null : at('/var/lib/varnish/frontend') },
+    nginx: {
+      ...nginx,
+      site: `${nginx.available}/${siteName}`,
+      tlsSite: `${nginx.available}/${siteName}-ssl`,
+      certificates: at('/etc/nginx/ssl'),
+    },
+    certbot: {
+      webroot: at('/var/www/certbot'),
+      directory: at('/etc/letsencrypt'),
+      live: `${at('/etc/letsencrypt')}/live/${certificateName}`,
+    },
+  }
+}

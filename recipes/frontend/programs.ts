@@ -1,0 +1,104 @@
+/** The three programs of the front end: services of the system, or programs of a supervisord of one's own. */
+import { digestOf } from '../../core/model/json.ts'
+import { seconds } from '../../core/model/units.ts'
+import type { PloneNode } from '../node.ts'
+import type { FrontendLayout } from './layout.ts'
+import { nginxProgram } from './nginx.ts'
+
+/** The front end's programs carry it in supervisord, so that none of them is taken for one of an app's. */
+export const owner = 'converge-frontend'
+
+export const programs = {
+  haproxy: '/usr/sbin/haproxy',
+  varnishd: '/usr/sbin/varnishd',
+  nginx: nginxProgram,
+} as const
+
+export type Part = 'haproxy' | 'varnish' | 'nginx'
+/** In the order in which they are started: who asks the other comes later. */
+export const parts: readonly Part[] = ['haproxy', 'varnish', 'nginx']
+
+/** How a part is called by what runs it. */
+export function nameOf({ system, nginx }: FrontendLayout, part: Part): string {
+  return part === 'nginx' ? nginx.reload.name : system ? part : `frontend-${part}`
+}
+
+export function providerOf({ system, supervisor }: FrontendLayout) {
+  return system ? { kind: 'systemd' as const } : { kind: 'supervisor' as const, socket: supervisor.socket }
+}
+
+/** How a part in a supervisord is run, in the foreground; nginx is run the same way for all sites. */
+export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Part, 'nginx'>) {
+  const command = {
+    haproxy: [programs.haproxy, '-W', '-db', '-f', at.haproxy.config],
+    varnish: varnishCommand(node, at),
+  }[part]
+  return {
+    name: nameOf(at, part),
+    app: owner,
+    command: command.map(shellWord).join(' '),
+    // HAProxy answers what it has begun.
+    stopSignal: ({ haproxy: 'USR1', varnish: 'TERM' } as const)[part],
+    stopWait: seconds(30),
+    stopAsGroup: true,
+    confDir: at.supervisor.confDir,
+    logDir: at.supervisor.logDir,
+    socket: at.supervisor.socket,
+  }
+}
+
+/** supervisord splits a command as a shell would. */
+function shellWord(word: string): string {
+  return /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
+function varnishCommand({ nginx_plone, converge }: PloneNode, { varnish }: FrontendLayout): string[] {
+  return [
+    programs.varnishd,
+    '-F',
+    ...(varnish.directory === null ? [] : ['-n', varnish.directory]),
+    '-a',
+    `:${nginx_plone.proxy_port}`,
+    '-f',
+    varnish.config,
+    '-s',
+    `malloc,${converge.frontend.cache_size}`,
+  ]
+}
+
+/** The unit's command, with this port and this size instead of the package's. */
+export function varnishUnit(node: PloneNode): string {
+  const { nginx_plone, converge } = node
+  return `# Written by converge, changes are overwritten.
+[Service]
+ExecStart=
+ExecStart=${programs.varnishd} -j unix,user=vcache -F -a :${nginx_plone.proxy_port} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}
+`
+}
+
+/** The same for the init script, where no systemd runs. */
+export function varnishDefaults({ nginx_plone, converge }: PloneNode): string {
+  return `# Written by converge, changes are overwritten.
+START=yes
+NFILES=131072
+MEMLOCK=82000
+DAEMON_OPTS="-a :${nginx_plone.proxy_port} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}"
+`
+}
+
+/** What it has loaded before under this name is the same; what is no longer used is let go. */
+const load = `
+name=$1 file=$2
+shift 2
+varnishadm "$@" vcl.use "$name" > /dev/null 2>&1 ||
+  { varnishadm "$@" vcl.load "$name" "$file" && varnishadm "$@" vcl.use "$name"; } || exit 1
+for old in $(varnishadm "$@" vcl.list | grep '^available' | grep -o 'converge_[0-9a-f]*'); do
+  varnishadm "$@" vcl.discard "$old" > /dev/null || exit 1
+done
+`
+
+/** Has a running Varnish answer by a configuration from now on, with all it has kept. */
+export function loadVcl({ varnish }: FrontendLayout, vcl: string): string[] {
+  const where = varnish.directory === null ? [] : ['-n', varnish.directory]
+  return ['sh', '-c', load, 'sh', `converge_${digestOf(vcl).slice(0, 12)}`, varnish.config, ...where]
+}

@@ -1,0 +1,197 @@
+/** nginx, Varnish and HAProxy as they are, before three small servers; in a network of its own where the machine lets it. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { BalancerClient } from '../../resources/haproxy/runtime.ts'
+import { failureOf, patchOf } from '../support/contract.ts'
+import { needs, scratch } from '../support/machine.ts'
+import { reservePorts, until } from '../support/waiting.ts'
+import { ask, frontendSite, visitors } from './support/frontend_site.ts'
+
+/** The clients' ports are the same on every host: others who test with them must not be met. */
+function inOwnNetwork(t: Test): boolean {
+  if (process.env.CONVERGE_TEST_NETWORK === 'own') return false
+  if (spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status !== 0) return false
+  const inside = ['--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"', process.execPath, '--import', 'tsx']
+  const { status, stdout, stderr } = spawnSync('unshare', [...inside, fileURLToPath(import.meta.url)], {
+    encoding: 'utf8',
+    timeout: 300_000,
+    env: { ...process.env, CONVERGE_TEST_NETWORK: 'own', TAP_TIMEOUT: '300' },
+  })
+  t.equal(status, 0, 'the tests in a network of their own')
+  if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+  return true
+}
+
+t.test('the front end', async (t) => {
+  if (!needs(t, ['supervisord', 'haproxy', 'varnishd', 'nginx', 'openssl'])) return
+  if (inOwnNetwork(t)) return
+  if (process.env.CONVERGE_TEST_NETWORK !== 'own') await reservePorts(t)
+  const site = await frontendSite(t)
+  const { http, https, cache, balancer } = site.ports
+  const seen = (path: string) => site.backends.flatMap((one) => one.seen).filter((asked) => asked.includes(path)).length
+
+  await t.test('from nothing', async (t) => {
+    t.strictSame(failureOf(await site.converge({}, ['configure'], 'plan')), undefined, 'planned')
+    t.strictSame(failureOf(await site.converge()), undefined, 'done')
+    await until(async () => (await ask(http, '/ready')).status === 200, 'the site answers')
+    const answer = await ask(http, '/news/', { headers: { Host: 'www.example.com' } })
+    t.match(answer.body, /^b\d \/VirtualHostBase\/http\/www\.example\.com:\d+\/Plone\/VirtualHostRoot\/news 127/)
+    t.match(answer.headers, { 'x-frame-options': 'SAMEORIGIN', 'x-content-type-options': 'nosniff' })
+    const again = await site.converge()
+    t.strictSame([failureOf(again), patchOf(again)], [undefined, []], 'a second run changes nothing')
+  })
+
+  await t.test('pages of the anonymous are kept, those of the logged-in never', async (t) => {
+    for (let times = 0; times < 3; times++) await ask(http, '/kept', { headers: { Cookie: '_ga=1; _pk=2' } })
+    t.equal(seen('/kept'), 1)
+    t.equal((await ask(http, '/kept')).headers['x-cache'], 'hit')
+    for (const headers of [{ Cookie: 'x=1; __ac=abc' }, { Authorization: 'Basic eDp5' }]) {
+      const before = seen('/kept')
+      for (let times = 0; times < 3; times++)
+        t.equal((await ask(http, '/kept', { headers })).headers['x-cache'], 'pass')
+      t.equal(seen('/kept'), before + 3)
+    }
+    for (const control of ['private', 'no-store', 'max-age=0'])
+      for (let times = 0; times < 2; times++) await ask(http, `/own?control=${control}`)
+    t.equal(seen('/own'), 6)
+  })
+
+  await t.test('who may have a page thrown away', async (t) => {
+    const path = '/VirtualHostBase/http/www.example.com:80/Plone/VirtualHostRoot/old'
+    await ask(cache, path)
+    const asked = seen('/old')
+    t.equal((await ask(cache, path, { method: 'PURGE', from: '127.0.9.9' })).status, 405, 'not a stranger')
+    t.equal((await ask(http, '/old', { method: 'PURGE', from: '127.0.9.9' })).status, 405, 'nor by way of nginx')
+    await ask(cache, path)
+    t.equal(seen('/old'), asked)
+    t.equal((await ask(cache, path, { method: 'PURGE' })).status, 200)
+    await ask(cache, path)
+    t.equal(seen('/old'), asked + 1)
+  })
+
+  await t.test('statistics with a password that nobody had to think up', async (t) => {
+    const file = `${site.prefix}/etc/haproxy/stats-password`
+    const password = readFileSync(file, 'utf8').trim()
+    t.equal(statSync(file).mode & 0o777, 0o600)
+    t.equal((await ask(http, '/balancer/stats')).status, 401)
+    const headers = { Authorization: `Basic ${Buffer.from(`opsworks:${password}`).toString('base64')}` }
+    t.match(await ask(http, '/balancer/stats', { headers }), { status: 200, body: /b3-1/ })
+    t.notOk(site.told.join('\n').includes(password), 'it is shown nowhere')
+  })
+
+  await t.test('changed configuration is taken in without a lost request, and what was drained stays so', async (t) => {
+    const runtime = new BalancerClient(site.host, { socket: site.socket })
+    await runtime.takeOut({ name: 'plone_instances/b2-1', sticky: false })
+    const coming = visitors(http, 6)
+    const changed = {
+      haproxy: { retries: 4 },
+      varnish_plone: { grace: 90 },
+      nginx_plone: { client_max_body_size: '64m', additional_config: 'add_header X-Site changed always;' },
+    }
+    await until(() => coming.count > 100, 'visitors come')
+    const report = await site.converge(changed)
+    const mark = coming.count
+    await until(() => coming.count > mark + 100, 'visitors go on coming')
+    t.strictSame(failureOf(report), undefined)
+    t.strictSame(await coming.home(), [], 'nobody was turned away')
+    t.equal(report.resources.filter(({ name }) => name.startsWith('service_reload')).length, 3)
+    const admin = (await runtime.servers()).map(({ name, admin }) => [name, admin])
+    t.strictSame(admin, [
+      ['plone_instances/b1-1', 'ready'],
+      ['plone_instances/b2-1', 'drain'],
+      ['plone_instances/b3-1', 'ready'],
+    ])
+    await runtime.ready('plone_instances/b2-1')
+    t.strictSame(patchOf(await site.converge(changed)), [])
+    t.strictSame(failureOf(await site.converge()), undefined, 'and back')
+  })
+
+  await t.test('what its own program refuses is not taken, and the old goes on', async (t) => {
+    const path = `${site.prefix}/etc/nginx/sites-available/instances`
+    const before = readFileSync(path, 'utf8')
+    t.match(failureOf(await site.converge({ nginx_plone: { additional_config: 'bogus on;' } })), {
+      code: 'CHECK_FAILED',
+      output: new RegExp(`unknown directive "bogus" in ${path}:\\d+`),
+    })
+    t.equal(readFileSync(path, 'utf8'), before)
+    t.match(failureOf(await site.converge({ haproxy: { balance: 'nonsense' } })), {
+      code: 'CHECK_FAILED',
+      output: /haproxy\.cfg:\d+\] : balance only supports/,
+    })
+    t.equal((await ask(http, '/still')).status, 200)
+    t.strictSame(patchOf(await site.converge()), [], 'nothing is left to mend')
+  })
+
+  await t.test('the maintenance page', async (t) => {
+    t.strictSame(failureOf(await site.converge({}, ['maintenance_on'])), undefined)
+    for (const method of ['GET', 'POST'])
+      t.match(await ask(http, '/any/page', { method }), {
+        status: 503,
+        body: /Back soon/,
+        headers: { 'retry-after': '60' },
+      })
+    t.equal((await ask(http, '/balancer/stats')).status, 401, 'statistics are still to be had')
+    t.strictSame(failureOf(await site.converge({}, ['maintenance_off'])), undefined)
+    t.equal((await ask(http, '/any/page')).status, 200)
+  })
+
+  await t.test('TLS, and visitors who are led back to their client', async (t) => {
+    const made = selfSigned(t)
+    const attributes = {
+      plone_instances: { sticky_sessions: true, subsites: { 'intranet.example.com': 'intranet' } },
+      deploy: {
+        site: {
+          ssl_support: true,
+          ssl_certificate: made.certificate,
+          ssl_certificate_key: made.key,
+          domains: ['www.example.com', 'intranet.example.com', 'site'],
+        },
+      },
+    }
+    t.strictSame(failureOf(await site.converge(attributes)), undefined)
+    const pem = `${site.prefix}/etc/nginx/ssl/www.example.com.pem`
+    t.equal(statSync(pem).mode & 0o777, 0o600)
+    t.notOk(site.told.join('\n').includes(made.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
+    const get = (path: string, host: string, more = {}) =>
+      ask(https, path, { tls: { servername: host }, headers: { Host: host, ...more } })
+    await until(async () => (await get('/', 'www.example.com').catch(() => null))?.status === 200, 'TLS answers')
+    t.match((await get('/a', 'www.example.com')).body, /VirtualHostBase\/https\/www\.example\.com:\d+\/Plone\/Virt/)
+    t.match((await get('/a', 'intranet.example.com')).body, /\/Plone\/intranet\/VirtualHostRoot\/a/)
+    await t.rejects(ask(https, '/', { tls: { maxVersion: 'TLSv1.1' } }), 'nothing older than TLS 1.2')
+
+    const first = await get('/mine', 'www.example.com', { Cookie: '__ac=me' })
+    const cookie = /sid=([^;]+)/.exec(String(first.headers['set-cookie']))?.[1] ?? ''
+    t.match(cookie, /^b\d-1$/)
+    for (let times = 0; times < 4; times++) {
+      const next = await get('/mine', 'www.example.com', { Cookie: `__ac=me; sid=${cookie}` })
+      t.equal(`${next.headers['x-served-by']}-1`, cookie)
+    }
+    await get('/ours', 'www.example.com')
+    t.match((await get('/ours', 'www.example.com')).headers, { 'x-cache': 'hit', 'set-cookie': undefined })
+
+    const other = selfSigned(t)
+    const mixed = { ...attributes, deploy: { site: { ...attributes.deploy.site, ssl_certificate: other.certificate } } }
+    t.match(failureOf(await site.converge(mixed)), { code: 'CHECK_FAILED' }, 'key and certificate have to fit')
+    t.equal((await get('/', 'www.example.com')).status, 200)
+  })
+
+  await t.test('stopped, started, taken away', async (t) => {
+    t.strictSame(failureOf(await site.converge({}, ['stop'])), undefined)
+    await t.rejects(ask(http, '/'))
+    t.strictSame(failureOf(await site.converge({}, ['start'])), undefined)
+    await until(async () => (await ask(http, '/').catch(() => null))?.status === 200, 'it is back')
+    t.strictSame(failureOf(await site.converge({}, ['undeploy'])), undefined)
+    t.notOk(existsSync(`${site.prefix}/etc/nginx/sites-enabled/instances`))
+    await t.rejects(ask(balancer, '/'))
+  })
+})
+
+/** A key, and a certificate for it that nobody else vouches for. */
+function selfSigned(t: Test): { readonly key: string; readonly certificate: string } {
+  const at = scratch(t)
+  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=www.example.com']
+  spawnSync('openssl', [...args, '-keyout', `${at}/key`, '-out', `${at}/crt`])
+  return { key: readFileSync(`${at}/key`, 'utf8'), certificate: readFileSync(`${at}/crt`, 'utf8') }
+}

@@ -1,0 +1,213 @@
+/** A front end below a directory of the test's own, before three small servers; and visitors. */
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { Agent, createServer, type IncomingMessage, request, type Server } from 'node:http'
+import { request as tlsRequest } from 'node:https'
+import type { Test } from 'tap'
+import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
+import { compile } from '../../../core/compile/compile.ts'
+import { converge } from '../../../core/converge/engine.ts'
+import { LocalHost } from '../../../core/host/local.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import { gatherFacts } from '../../../core/node/facts.ts'
+import { objectLayer } from '../../../core/node/layers.ts'
+import { buildNode } from '../../../core/node/node.ts'
+import type { RunReport } from '../../../core/report/events.ts'
+import role from '../../../recipes/frontend/role.ts'
+import { recipeNode } from '../../../recipes/node.ts'
+import { supervisord } from '../../../resources/supervisord.ts'
+import { failureOf, planOf } from '../../support/contract.ts'
+import { freePort, scratch } from '../../support/machine.ts'
+
+type Json = { readonly [key: string]: unknown }
+
+/** One of the servers behind it, on an address of its own, at the port that a first client has. */
+export interface Backend {
+  readonly name: string
+  readonly address: string
+  readonly seen: string[]
+  readonly server: Server
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+export interface AskOptions {
+  readonly port?: number
+  readonly method?: string
+  readonly headers?: Record<string, string>
+  /** Where the visitor is. */
+  readonly from?: string
+  readonly tls?: { readonly maxVersion?: 'TLSv1.1' | 'TLSv1.3'; readonly servername?: string }
+  readonly agent?: Agent
+}
+
+export function ask(port: number, path: string, options: AskOptions = {}): Promise<Answer> {
+  const { method = 'GET', headers = {}, from, tls, agent } = options
+  return new Promise((resolve, reject) => {
+    const common = {
+      host: '127.0.0.1',
+      port,
+      path,
+      method,
+      headers,
+      timeout: 20_000,
+      ...(from ? { localAddress: from } : {}),
+    }
+    const take = (message: IncomingMessage) => {
+      const chunks: Buffer[] = []
+      message.on('data', (chunk: Buffer) => chunks.push(chunk))
+      message.on('error', reject)
+      message.on('end', () =>
+        resolve({ status: message.statusCode ?? 0, headers: message.headers, body: Buffer.concat(chunks).toString() }),
+      )
+    }
+    const sent = tls
+      ? tlsRequest({ ...common, rejectUnauthorized: false, ...tls, minVersion: 'TLSv1' }, take)
+      : request({ ...common, ...(agent ? { agent } : {}) }, take)
+    sent.on('timeout', () => sent.destroy(new Error('no answer')))
+    // A connection that was kept may be closed just as it is used again: a browser asks once more, too.
+    sent.on('error', (error: NodeJS.ErrnoException) =>
+      sent.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')
+        ? resolve(ask(port, path, { ...options, agent: new Agent() }))
+        : reject(error),
+    )
+    sent.end()
+  })
+}
+
+async function backend(t: Test, name: string, address: string): Promise<Backend> {
+  const seen: string[] = []
+  const server = createServer((asked, answer) => {
+    if (asked.method !== 'OPTIONS') seen.push(`${asked.method} ${asked.url}`)
+    const query = new URL(asked.url ?? '/', 'http://x').searchParams
+    const own: Record<string, string> = { 'Content-Type': 'text/html', 'X-Served-By': name }
+    const control = query.get('control')
+    if (control !== null) own['Cache-Control'] = control
+    answer.writeHead(asked.method === 'OPTIONS' ? 200 : Number(query.get('status') ?? 200), own)
+    answer.end(`${name} ${asked.url} ${asked.headers['x-forwarded-for'] ?? ''}`)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(8081, address, resolve)
+  })
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { name, address, seen, server }
+}
+
+export interface FrontendSite {
+  readonly prefix: string
+  readonly ports: { readonly http: number; readonly https: number; readonly cache: number; readonly balancer: number }
+  readonly backends: readonly Backend[]
+  readonly socket: string
+  readonly host: LocalHost
+  /** All that a run has told, reports included. */
+  readonly told: string[]
+  converge(attributes?: Json, events?: readonly string[], mode?: 'run' | 'plan'): Promise<RunReport>
+}
+
+export async function frontendSite(t: Test): Promise<FrontendSite> {
+  const prefix = scratch(t)
+  chmodSync(prefix, 0o755)
+  const backends = await Promise.all(['b1', 'b2', 'b3'].map((name, index) => backend(t, name, `127.0.0.${index + 2}`)))
+  const [http, https, cache, balancer] = [await freePort(), await freePort(), await freePort(), await freePort()]
+  const host = new LocalHost(`${prefix}/state`)
+  const supervisor = ownSupervisor(prefix)
+  t.teardown(async () => {
+    const plan = planOf((r) => supervisord(r, { ...supervisor, action: 'stopped' }))
+    const failure = failureOf(await converge(plan, host, { id: 'test', mode: 'run' }))
+    if (failure !== undefined) throw new Error(`something may be left running: ${JSON.stringify(failure)}`)
+  })
+  const told: string[] = []
+  const base = {
+    opsworks: {
+      instance: { hostname: 'lb1', private_ip: '127.0.0.1', layers: ['lb'] },
+      layers: {
+        plone_instances: {
+          instances: Object.fromEntries(backends.map(({ name, address }) => [name, { private_ip: address }])),
+        },
+      },
+    },
+    plone_instances: { instance_count: 1, app_name: 'site' },
+    deploy: { site: { user: 'www-data', domains: ['www.example.com'] } },
+    nginx_plone: { proxy_port: cache },
+    haproxy: {
+      stats_url: '/balancer/stats',
+      stats_socket_path: '/var/run/haproxy.sock',
+      enable_stats: true,
+      check_interval: 1000,
+    },
+    converge: { prefix, frontend: { http_port: http, https_port: https, balancer_port: balancer, cache_size: '16m' } },
+  }
+  return {
+    prefix,
+    ports: { http, https, cache, balancer },
+    backends,
+    socket: `${prefix}/var/run/haproxy.sock`,
+    host,
+    told,
+    async converge(attributes = {}, events = ['configure'], mode = 'run') {
+      const layers = [objectLayer(base, 'stack.json', 'stack'), objectLayer(attributes, 'custom.json', 'deployment')]
+      const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
+      const secrets = new Secrets()
+      for (const secret of built.secrets) secrets.add(secret)
+      const node = recipeNode(built, { id: 'test', events, host, by: 'tester', options: {} })
+      const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
+      const report = await converge(compile([role], events, node), on, {
+        id: 'test',
+        mode,
+        secrets,
+        handlers: [{ progress: (name, line) => void told.push(`${name}: ${line}`) }],
+      })
+      told.push(JSON.stringify(report))
+      return report
+    },
+  }
+}
+
+/** The machine's supervisor in the place of the one that setup would install. */
+function ownSupervisor(prefix: string) {
+  for (const path of ['opt/supervisor/bin', 'etc/supervisor/conf.d', 'var/run', 'var/log/supervisor'])
+    mkdirSync(`${prefix}/${path}`, { recursive: true })
+  const program = `${prefix}/opt/supervisor/bin/supervisord`
+  symlinkSync('/usr/bin/supervisord', program)
+  const [config, socket] = [`${prefix}/etc/supervisor/supervisord.conf`, `${prefix}/var/run/supervisor.sock`]
+  writeFileSync(
+    config,
+    `[unix_http_server]\nfile=${socket}\n[supervisord]\nlogfile=${prefix}/var/log/supervisor/supervisord.log\npidfile=${prefix}/opt/supervisor/supervisord.pid\nchildlogdir=${prefix}/var/log/supervisor\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n[include]\nfiles=${prefix}/etc/supervisor/conf.d/*.conf\n`,
+  )
+  return { config, socket, program }
+}
+
+/** Visitors that come one after the other, several at a time, until they are sent home. */
+export function visitors(port: number, many: number) {
+  const agent = new Agent({ keepAlive: true, maxSockets: many })
+  const failed: string[] = []
+  let [count, going] = [0, true]
+  const one = async () => {
+    while (going) {
+      const path = `/page-${count++}`
+      const answer = await ask(port, path, { agent }).catch((error: Error) => error)
+      if (answer instanceof Error) failed.push(`${path}: ${answer.message}`)
+      else if (answer.status !== 200) failed.push(`${path}: ${answer.status}`)
+    }
+  }
+  const all = Promise.all(Array.from({ length: many }, one))
+  return {
+    get count() {
+      return count
+    },
+    async home(): Promise<string[]> {
+      going = false
+      await all
+      agent.destroy()
+      return failed
+    },
+  }
+}
