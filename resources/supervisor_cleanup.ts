@@ -41,6 +41,7 @@ export const supervisor_cleanup = defineResource(
   {
     read: (host, given) => ({ surplus: surplus(host, given) }),
     desired: () => ({ surplus: [] }),
+    words: (_, { now }) => `stop and remove ${now.surplus.join(', ')}`,
     async apply(host, { confDir, socket }, { now }) {
       const supervisor = new Supervisor(host, socket)
       for (const name of now.surplus) {
