@@ -31,6 +31,7 @@ export const release_cleanup = defineResource(
       surplus: surplusOf(host, into, listReleases(host, into, current), keep),
     }),
     desired: () => ({ surplus: [] }),
+    words: (_, { now }) => `remove ${now.surplus.join(', ')}`,
     apply(host, { into }, { now }) {
       for (const name of now.surplus) removeRelease(host, into, name)
     },

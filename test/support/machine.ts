@@ -1,6 +1,6 @@
 /** What tests against real servers need of the machine they run on, and scratch directories for them. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,13 @@ const probes = {
   supervisord: program('supervisord', 'supervisor'),
   git: program('git'),
   nginx: program('nginx'),
+  java: program('java', 'default-jre-headless'),
+  zip: program('zip'),
+  jetty9: () => (existsSync('/usr/share/jetty9/start.jar') ? null : 'jetty9 is not installed (apt install jetty9)'),
+  'php-fpm': () =>
+    readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))
+      ? null
+      : 'php-fpm is not installed (apt install php-fpm)',
   crontab: program('crontab', 'cron'),
   apt: () => (runs('apt-get', 'install', '--simulate', 'hello') ? null : 'apt-get knows no packages here'),
   strace: () => (runs('strace', '-o', '/dev/null', 'true') ? null : 'strace is not installed, or may not trace'),
@@ -35,6 +42,14 @@ const probes = {
     if (mounted) runs('umount', at)
     rmSync(at, { recursive: true, force: true })
     return mounted ? null : 'nothing can be mounted here'
+  },
+  overlay: () => {
+    const at = mkdtempSync(join(tmpdir(), 'overlay-'))
+    const script =
+      'cd "$0" && mount -t tmpfs tmpfs . && cd "$0" && mkdir u w r && mount -t overlay overlay -o lowerdir=/,upperdir=u,workdir=w r'
+    const mounted = runs('unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, at)
+    rmSync(at, { recursive: true, force: true })
+    return mounted ? null : 'no file system can be laid over another one here'
   },
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
