@@ -5,7 +5,7 @@ import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf, sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
-import { Draining, leftOut } from './haproxy/draining.ts'
+import { Draining, leftOut, predictBack } from './haproxy/draining.ts'
 import { balancerProp, serverProp } from './haproxy/props.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
 import { placeOf, recordOf } from './services/due.ts'
@@ -243,8 +243,11 @@ export const service_restart = defineResource(
       return parts.flat().join('; ')
     },
     predict(host, given, change, context) {
-      for (const one of given.services)
-        if (!sameJson(change.now[one.name], change.desired[one.name])) recordDone(host, given, one, context)
+      for (const one of given.services) {
+        if (sameJson(change.now[one.name], change.desired[one.name])) continue
+        recordDone(host, given, one, context)
+        if (one.server !== undefined) predictBack(host, given.balancers, one.server)
+      }
     },
   },
 )

@@ -52,6 +52,8 @@ export function run(
   })
   const names = wanted.map(({ name }) => name)
   cleanUp(r, at, names, guard)
+  const balancers = balancersFor(node, at.role)
+  const { drain_deadline_seconds, max_unavailable } = node.converge.balancer
   service_restart(r, {
     provider: { kind: 'supervisor', socket: supervisor.socket },
     services: declared.map(({ one, program }) => ({
@@ -59,22 +61,22 @@ export function run(
       configuration: program.digest,
       log: logOf(at, one),
       delay: one.delay,
-      ...(one.port === undefined ? {} : { ready: readiness(node, one.port), server: serverAt(node, one.port) }),
+      ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
+      ...(one.port === undefined || balancers.length === 0 ? {} : { server: serverAt(node, one.port) }),
     })),
     deadline: seconds(node.converge.readiness.deadline_seconds),
-    ...draining(node, at.role),
+    balancers,
+    drainDeadline: seconds(drain_deadline_seconds),
+    maxUnavailable: max_unavailable,
     ...(when ? { when } : {}),
     ...(force ? { force } : {}),
     ...guard,
   })
 }
 
-/** How the clients are taken out of their balancers; other programs have none. */
-function draining(node: PloneNode, role: BuildoutRole) {
-  if (role !== 'zeo-client') return {}
-  const { drain, drain_deadline_seconds, max_unavailable } = node.converge.balancer
-  const balancers = drain ? balancersOf(node) : []
-  return { balancers, drainDeadline: seconds(drain_deadline_seconds), maxUnavailable: max_unavailable }
+/** Where the clients are taken out before they restart; other programs have no balancer. */
+function balancersFor(node: PloneNode, role: BuildoutRole) {
+  return role === 'zeo-client' && node.converge.balancer.drain ? balancersOf(node) : []
 }
 
 /** When a program that answers HTTP counts as up. */

@@ -45,6 +45,11 @@ export async function leftOut(
   return found
 }
 
+/** For a dry run: the server is back in all of them. */
+export function predictBack(host: Host, balancers: readonly Balancer[], server: string): void {
+  for (const balancer of balancers) if (isOurs(host, balancer, server)) host.record(recordOf(balancer, server), '')
+}
+
 /** The error where it says that nobody answers; anything else is thrown. */
 function unreachable(thrown: unknown): ConvergeError {
   const error = asConvergeError(thrown)
@@ -189,7 +194,7 @@ export class Draining {
       // Left to its operator, or nothing to be done.
       if (!ours && (place === null || place.now.admin !== 'ready' || place.now.up)) continue
       try {
-        if (place !== null) await this.setUp(client, server, { limit, ours })
+        if (place !== null) await this.setUp(place, { limit, ours })
         // What the balancer does not know any more cannot be out; one that does not answer may still have it.
         if (ours && !this.silent.has(client.where)) this.host.record(recordOf(client.at, server), '')
       } catch (error) {
@@ -199,21 +204,22 @@ export class Draining {
   }
 
   private async setUp(
-    client: BalancerClient,
-    server: string,
+    { client, now }: Place,
     { limit, ours }: { readonly limit: Duration; readonly ours: boolean },
   ): Promise<void> {
+    // It was never told to take it out, or has forgotten it.
+    if (now.admin === 'ready' && now.up) return
     try {
-      await client.setHealthUp(server)
+      await client.setHealthUp(now.name)
     } catch (error) {
       // Then its health checks have to find out: of a server that follows another one's nothing else can be said.
       if (!['BALANCER_REFUSED', 'BALANCER_DENIED'].includes(asConvergeError(error).code)) throw error
     }
-    if (ours) {
-      this.tell.progress(`setting ${server} ready at ${client.where}`)
-      await client.ready(server)
+    if (now.admin !== 'ready') {
+      this.tell.progress(`setting ${now.name} ready at ${client.where}`)
+      await client.ready(now.name)
     }
-    const problem = await this.waitUntilUp(client, server, limit)
+    const problem = await this.waitUntilUp(client, now.name, limit)
     if (problem === null) return
     // Where it was down before nobody waits for it to come back.
     if (ours) throw problem
