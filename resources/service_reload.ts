@@ -40,7 +40,8 @@ const props = z.strictObject({
     .strictObject({
       socket: absolutePath.describe('Its runtime socket'),
       ask: z.string().min(1).describe('What to ask there'),
-      file: absolutePath.describe('Where it looks for the answer at its start; emptied once it is up'),
+      file: absolutePath.describe('Where it looks for the answer at its start'),
+      blank: z.string().default('').describe('What the file holds once it is up; default: nothing'),
     })
     .optional()
     .describe(
@@ -91,7 +92,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
       else await host.run(command, { timeout: deadline })
     })
     // Some day, after a crash, it would not be true any more.
-    if (given.keep !== undefined) host.writeFile(given.keep.file, '')
+    if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
   } else {
     context.progress(`starting ${name}`)
     await roll.restart(given)

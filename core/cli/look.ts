@@ -112,12 +112,10 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
       down,
     )
   const lines = [`roles      ${roles.join(', ')}`]
-  for (const { name, directory, releases, services } of apps) {
+  for (const { name, directory, releases, services, unreleased } of apps) {
     const current = releases.find((release) => release.current)
-    lines.push(
-      `${paint.bold(name)}  ${directory}`,
-      `  release  ${current ? describeRelease(current) : 'none: converge deploy makes the first one'}`,
-    )
+    const release = current ? describeRelease(current) : 'none: converge deploy makes the first one'
+    lines.push(`${paint.bold(name)}  ${directory}`, ...(unreleased ? [] : [`  release  ${release}`]))
     for (const service of services)
       lines.push(
         `  ${service.up ? paint.green('up  ') : paint.red('down')}     ${service.name}  ${paint.dim(service.detail || service.state)}`,

@@ -8,6 +8,8 @@ export interface AppView {
   readonly name: string
   readonly directory: string
   readonly releases: readonly ReleaseView[]
+  /** Set for what is not deployed in releases, such as a balancer. */
+  readonly unreleased?: true
   readonly services: readonly ServiceView[]
 }
 

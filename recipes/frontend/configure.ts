@@ -45,7 +45,7 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
     name: nameOf(at, 'haproxy'),
     provider,
     signal: 'USR2',
-    keep: { socket: at.haproxy.socket, ask: 'show servers state', file: at.haproxy.state },
+    keep: { socket: at.haproxy.socket, ask: 'show servers state', file: at.haproxy.state, blank: '1\n' },
     when: haproxy,
   })
   service_reload(r, { name: nameOf(at, 'varnish'), provider, command: loadVcl(at, vcl), when: varnish })

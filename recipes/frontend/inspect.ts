@@ -15,7 +15,15 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
     return { what: name, met, detail: met ? path : `${path} is not there`, remedy }
   })
   return {
-    apps: [{ name: 'frontend', directory: at.nginx.config.replace(/\/[^/]*$/, ''), releases: [], services }],
+    apps: [
+      {
+        name: 'frontend',
+        directory: at.nginx.config.replace(/\/[^/]*$/, ''),
+        releases: [],
+        unreleased: true,
+        services,
+      },
+    ],
     needs,
   }
 }

@@ -9,25 +9,39 @@ import { needs, scratch } from '../support/machine.ts'
 import { reservePorts, until } from '../support/waiting.ts'
 import { ask, frontendSite, visitors } from './support/frontend_site.ts'
 
-/** The clients' ports are the same on every host: others who test with them must not be met. */
+const network = 'CONVERGE_TEST_NETWORK'
+
+/** The clients' ports are the same on every host: others who test with them must not be met. Once as root, once as nobody. */
 function inOwnNetwork(t: Test): boolean {
-  if (process.env.CONVERGE_TEST_NETWORK === 'own') return false
+  if (process.env[network] !== undefined) return false
   if (spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status !== 0) return false
-  const inside = ['--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"', process.execPath, '--import', 'tsx']
-  const { status, stdout, stderr } = spawnSync('unshare', [...inside, fileURLToPath(import.meta.url)], {
-    encoding: 'utf8',
-    timeout: 300_000,
-    env: { ...process.env, CONVERGE_TEST_NETWORK: 'own', TAP_TIMEOUT: '300' },
-  })
-  t.equal(status, 0, 'the tests in a network of their own')
-  if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+  const home = scratch(t)
+  spawnSync('chown', ['nobody', home])
+  const asNobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups']
+  for (const [who, prefix, environment] of [
+    ['root', [], {}],
+    ['nobody', asNobody, { HOME: home, TMPDIR: home, USER: 'nobody', PATH: '/usr/local/bin:/usr/bin:/bin', CI: '' }],
+  ] as const) {
+    const command = [...prefix, process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)]
+    const { status, stdout, stderr } = spawnSync(
+      'unshare',
+      ['--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"', ...command],
+      {
+        encoding: 'utf8',
+        timeout: 300_000,
+        env: { ...process.env, ...environment, NODE_OPTIONS: '', [network]: 'own', TAP_TIMEOUT: '300' },
+      },
+    )
+    t.equal(status, 0, `in a network of its own, as ${who}`)
+    if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+  }
   return true
 }
 
 t.test('the front end', async (t) => {
   if (!needs(t, ['supervisord', 'haproxy', 'varnishd', 'nginx', 'openssl'])) return
   if (inOwnNetwork(t)) return
-  if (process.env.CONVERGE_TEST_NETWORK !== 'own') await reservePorts(t)
+  if (process.env[network] !== 'own') await reservePorts(t)
   const site = await frontendSite(t)
   const { http, https, cache, balancer } = site.ports
   const seen = (path: string) => site.backends.flatMap((one) => one.seen).filter((asked) => asked.includes(path)).length
