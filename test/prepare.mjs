@@ -1,6 +1,6 @@
 /** Before the tests: builds the program, and as root installs the Debian packages that the machine tests need. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -22,8 +22,11 @@ const wanted = {
   varnishd: 'varnish',
   nginx: 'nginx',
   openssl: 'openssl',
+  wrk: 'wrk',
   ip: 'iproute2',
   setpriv: 'util-linux',
+  java: 'default-jre-headless',
+  zip: 'zip',
 }
 const there = (program) =>
   (process.env.PATH ?? '')
@@ -32,6 +35,8 @@ const there = (program) =>
     .some((directory) => existsSync(`${directory}/${program}`))
 const missing = Object.entries(wanted).flatMap(([program, name]) => (there(program) ? [] : [name]))
 if (spawnSync('/usr/bin/python3', ['-c', 'import venv, ensurepip']).status !== 0) missing.push('python3-venv')
+if (!existsSync('/usr/share/jetty9/start.jar')) missing.push('jetty9')
+if (!readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))) missing.push('php-fpm')
 if (missing.length > 0) {
   if (process.getuid() !== 0 || !there('apt-get'))
     process.stdout.write(

@@ -12,7 +12,7 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
 import { checkout, type Source } from '../releases/checkout.ts'
 import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
-import { goal, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
+import { goal, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { nginxSetup, removeSite } from '../web/nginx.ts'
 import { kept } from './program.ts'
@@ -56,7 +56,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
       const wanted = {
         git: 'git',
         ...kind.programs,
-        ...(at.system ? { supervisord: 'supervisor', nginx: 'nginx' } : {}),
+        ...(at.system ? { supervisord: 'supervisor', '/usr/sbin/nginx': 'nginx' } : {}),
       }
       return {
         apps: [{ name: at.app, directory: at.deployTo, releases: releases.map(viewOf), services: shown }],
@@ -86,13 +86,13 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const source = kind.source(r, node, server)
   if (source === null) return r.warn(kind.nothing)
   // Before anything is built: a site that nginx does not take is no site to deploy to.
-  const text = site(r, server)
+  site(r, server)
   const release = checkout(r, node, at, { source, build: kind.build(node, server), ...kept(program) })
   release_complete(r, { release: release.path, ...at.owner })
   makeLive(r, node, server, { path: release.path, identity: release.identity, program })
   for (const [name, target] of Object.entries(kind.links))
     symlink(r, { path: `${at.deployTo}/${name}`, target: `current/${target}`, ...at.owner })
-  goLive(r, server, text)
+  goLive(r, server)
   rollbackIsOver(r, at)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
 }
@@ -100,6 +100,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
 /** The link last: until the new process is live, the old release is what visitors get. */
 function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): void {
   swap(r, node, server, running, force === undefined ? {} : { force })
+  wasLive(r, server.at, running.path)
   symlink(r, { path: server.at.current, target: running.path, ...server.at.owner })
 }
 
@@ -112,19 +113,19 @@ function stay(
 ): void {
   const live = liveOf(r, node, server)
   if (live === null) return
-  const text = site(r, server)
+  site(r, server)
   makeLive(r, node, server, live, force)
-  goLive(r, server, text)
+  goLive(r, server)
 }
 
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
 function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const target = goal(node, server.at)
-  const text = site(r, server)
+  site(r, server)
   rollbackBegins(r, server.at, target)
   makeLive(r, node, server, runningOf(r, server, target))
-  goLive(r, server, text)
+  goLive(r, server)
   rollbackIsOver(r, server.at)
 }
 

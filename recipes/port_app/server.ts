@@ -9,7 +9,15 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
-import { type Nginx, type SiteSettings, serverBlock, serveSite, siteFile, upstreamPath } from '../web/nginx.ts'
+import {
+  domainsOf,
+  type Nginx,
+  type SiteSettings,
+  serverBlock,
+  serveSite,
+  siteFile,
+  upstreamPath,
+} from '../web/nginx.ts'
 import { programOf, type ServerProgram } from './program.ts'
 
 /** The attributes that every kind has. */
@@ -57,7 +65,11 @@ export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release
 }
 
 /** The site's text, checked; nginx does not serve it before `goLive`. */
-export function site(r: Recipe<PloneNode>, { at, nginx, settings }: Server): Handle {
+export function site(r: Recipe<PloneNode>, server: Server): void {
+  siteFile(r, server.at, server.nginx, siteText(server), server.at.app)
+}
+
+function siteText({ at, settings }: Server): string {
   const body = `
 location / {
     proxy_pass http://${at.app};
@@ -70,14 +82,13 @@ location / {
     proxy_set_header Connection $${connectionOf(at)};
 }
 `
-  const text = `# Written by converge, changes are overwritten.
+  return `# Written by converge, changes are overwritten.
 map $http_upgrade $${connectionOf(at)} {
     default upgrade;
     '' close;
 }
 
 ${serverBlock(at, settings, body)}`
-  return siteFile(r, at, nginx, text, at.app)
 }
 
 /** A variable of nginx for the app alone. */
@@ -124,8 +135,9 @@ export function swap(
 }
 
 /** Has nginx send visitors to what is live. */
-export function goLive(r: Recipe<PloneNode>, { at, nginx, settings }: Server, text: Handle): void {
-  serveSite(r, at, nginx, [text], (at.own.domains ?? settings.domains).length === 0)
+export function goLive(r: Recipe<PloneNode>, server: Server): void {
+  const { at, nginx, settings } = server
+  serveSite(r, at, nginx, siteText(server), { anyName: domainsOf(at, settings).length === 0 })
 }
 
 /** Stops both programs, and has supervisord forget them. */

@@ -1,7 +1,7 @@
 /** The nginx in front of an app: the system's for root, one of the own supervisord's for an ordinary user. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
-import type { Handle } from '../../core/model/resource.ts'
+import type { Check, Handle } from '../../core/model/resource.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { package_ as packages } from '../../resources/package.ts'
@@ -137,36 +137,46 @@ export function sitePath(at: AppLayout, { available }: Nginx): string {
   return `${available}/${at.app}`
 }
 
+export function enabledPath(at: AppLayout, { enabled }: Nginx): string {
+  return `${enabled}/${at.app}`
+}
+
 export function upstreamPath(at: AppLayout, { confDir }: Nginx): string {
   return `${confDir}/${at.app}-upstream.conf`
 }
 
-/** Has nginx serve the site as its file says. */
+/**
+ * Has nginx serve a site, whose text `siteFile` has checked.
+ * @param changed what else nginx is to be reloaded for
+ */
 export function serveSite(
   r: Recipe<PloneNode>,
   at: AppLayout,
   nginx: Nginx,
-  changed: readonly Handle[],
-  anyName: boolean,
+  content: Input<string>,
+  { anyName, changed = [] }: { readonly anyName: boolean; readonly changed?: readonly Handle[] },
 ): void {
   // Debian's own site would answer for names that nobody else has.
   if (at.system && anyName) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
-  const enabled = symlink(r, { path: `${nginx.enabled}/${at.app}`, target: sitePath(at, nginx) })
-  const { name, provider, check } = nginx.reload
-  service_reload(r, { name, provider, check: [...check], when: [...changed, enabled] })
+  // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
+  const enabled = file(r, { path: enabledPath(at, nginx), content, mode: '0644' })
+  reload(r, at, nginx, [...changed, enabled])
+}
+
+function reload(r: Recipe<PloneNode>, { app }: AppLayout, { config, reload }: Nginx, when: readonly Handle[]): void {
+  const { name, provider, check } = reload
+  const setUp: Check = { description: 'nginx is set up', check: (host) => host.stat(config) !== null }
+  service_reload(r, { name, purpose: `the site of ${app}`, provider, check: [...check], when, onlyIf: setUp })
+}
+
+/** Has nginx no longer serve the site; the text that was checked stays. */
+export function unserveSite(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): void {
+  reload(r, at, nginx, [file(r, { path: enabledPath(at, nginx), absent: true })])
 }
 
 /** Has nginx forget the site. */
 export function removeSite(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): void {
-  const enabled = symlink(r, { path: `${nginx.enabled}/${at.app}`, absent: true })
-  const { name, provider, check } = nginx.reload
-  const guard = {
-    onlyIf: {
-      description: 'nginx is set up',
-      check: (host: { stat(path: string): unknown }) => host.stat(nginx.config) !== null,
-    },
-  }
-  service_reload(r, { name, provider, check: [...check], when: [enabled], ...guard })
+  unserveSite(r, at, nginx)
   file(r, { path: sitePath(at, nginx), absent: true })
   file(r, { path: upstreamPath(at, nginx), absent: true })
 }

@@ -51,6 +51,7 @@ const probes = {
     rmSync(at, { recursive: true, force: true })
     return mounted ? null : 'no file system can be laid over another one here'
   },
+  wrk: program('wrk'),
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
@@ -92,8 +93,13 @@ export function needs(t: Test, wanted: readonly Need[]): boolean {
   return false
 }
 
+/** At whose end things are cleared away: a test, or a benchmark. */
+export interface Owner {
+  teardown(clear: () => unknown): void
+}
+
 /** A directory of its own for a test, removed afterwards; every account may pass through it. */
-export function scratch(t: Test): string {
+export function scratch(t: Owner): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'converge-')))
   chmodSync(directory, 0o755)
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))

@@ -30,6 +30,15 @@ const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
 /** The account that Debian gives web servers. */
 const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
 
+/** Attributes of the node server in the fixtures. */
+export const nodeSettings = {
+  port_app: {
+    command: `${process.execPath} server.js --port %{port}`,
+    build_command: 'test -s VERSION && cp VERSION built.txt',
+    health: { path: '/healthz', status: 200, deadline_seconds: 20 },
+  },
+}
+
 export interface WebRun {
   readonly report: RunReport
   readonly progress: readonly string[]

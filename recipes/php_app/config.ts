@@ -1,0 +1,92 @@
+/** The texts of a PHP app's configuration: its pool, and its site. */
+import { derived, type Input, type Reference } from '../../core/model/reference.ts'
+import { serverBlock } from '../web/nginx.ts'
+import type { PhpLayout } from './layout.ts'
+
+/** The pool; with an own php-fpm also what else that is to know. */
+export function poolText({ at, fpm, settings }: PhpLayout): string {
+  const { pm, max_children, start_servers, min_spare_servers, max_spare_servers, control_timeout_seconds } =
+    settings.fpm
+  const { user, group } = at.account
+  const own = at.system ? [] : [`pid = ${fpm.pidFile}`, `error_log = ${fpm.log}`, 'daemonize = no']
+  const dynamic = [
+    `pm.start_servers = ${start_servers}`,
+    `pm.min_spare_servers = ${min_spare_servers}`,
+    `pm.max_spare_servers = ${max_spare_servers}`,
+  ]
+  return `; Written by converge, changes are overwritten.
+[global]
+${[...own, `process_control_timeout = ${control_timeout_seconds}s`].join('\n')}
+
+[${at.app}]
+${user === undefined ? '' : `user = ${user}\ngroup = ${group}\nlisten.owner = ${user}\nlisten.group = www-data\n`}listen = ${fpm.socket}
+listen.mode = 0660
+pm = ${pm}
+pm.max_children = ${max_children}
+${pm === 'dynamic' ? `${dynamic.join('\n')}\n` : ''}catch_workers_output = yes
+${Object.entries(settings.fpm.settings)
+  .map(([name, value]) => `php_admin_value[${name}] = ${value}\n`)
+  .join('')}`
+}
+
+/**
+ * The site. With `$realpath_root` PHP is given the release itself, whatever the link points to a moment later: a request
+ * includes files of one release only, and neither the opcode cache nor the cache of paths has ever seen those of another.
+ * @param release the release itself, for a cold update; null for the link
+ */
+export function siteText(php: PhpLayout, release: Input<string> | null): string | Reference<string> {
+  const { at, next } = php
+  if (release === null) return text(php, rootOf(php, at.current), rootOf(php, next))
+  return derived(release as string, (path) => text(php, rootOf(php, path), rootOf(php, next)))
+}
+
+function rootOf({ settings }: PhpLayout, directory: string): string {
+  return settings.document_root ? `${directory}/${settings.document_root}` : directory
+}
+
+function text(php: PhpLayout, root: string, next: string): string {
+  const { at, settings, preview } = php
+  return `# Written by converge, changes are overwritten.
+${serverBlock(at, settings, served(php, root))}
+# A release is asked here before it goes live.
+server {
+    listen ${settings.http_port};
+    server_name ${preview};
+    access_log off;
+    allow 127.0.0.1;
+    deny all;
+${served(php, next)
+  .split('\n')
+  .map((line) => (line === '' ? line : `    ${line}`))
+  .join('\n')}
+}
+`
+}
+
+function served({ fpm, settings }: PhpLayout, root: string): string {
+  return `root ${root};
+index ${settings.index};
+location / {
+    try_files $uri $uri/ /${settings.index}$is_args$args;
+}
+location ~ /\\. {
+    deny all;
+}
+location ~ \\.php$ {
+    try_files $uri =404;
+    include /etc/nginx/fastcgi_params;
+    fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
+    fastcgi_param DOCUMENT_ROOT $realpath_root;
+    fastcgi_pass unix:${fpm.socket};
+}`
+}
+
+/** The document root that a site's text names; null for none. */
+export function rootIn(text: string | null): string | null {
+  return /^\s*root (.+);$/m.exec(text ?? '')?.[1] ?? null
+}
+
+/** What it names in hot mode. */
+export function hotRoot(php: PhpLayout): string {
+  return rootOf(php, php.at.current)
+}

@@ -1,0 +1,84 @@
+/** Where everything of a PHP app is, and which PHP runs it. */
+import type { PloneNode } from '../node.ts'
+import { placed } from '../node.ts'
+import { type AppLayout, appLayout } from '../releases/layout.ts'
+import { type Nginx, nginxOf } from '../web/nginx.ts'
+
+export interface PhpLayout {
+  readonly at: AppLayout
+  readonly nginx: Nginx
+  readonly settings: PloneNode['php_app']
+  readonly fpm: Fpm
+  /** The link to a release that is tried out before it goes live. */
+  readonly next: string
+  /** Host name by which nginx shows that release, to nobody but this host. */
+  readonly preview: string
+}
+
+export interface Fpm {
+  readonly version: string
+  readonly program: string
+  /** The file of the pool: of the system's php-fpm, or all there is of one of its own. */
+  readonly config: string
+  readonly socket: string
+  readonly log: string
+  readonly pidFile: string
+  readonly reload: {
+    readonly name: string
+    readonly provider: { readonly kind: 'systemd' } | { readonly kind: 'supervisor'; readonly socket: string }
+    readonly check: readonly string[]
+    readonly signal: string
+  }
+}
+
+export function phpLayout(node: PloneNode): PhpLayout {
+  const settings = node.php_app
+  // What the web server serves is what is live: there is no second link that could say otherwise.
+  const at = appLayout(node, settings.app_name, 'active')
+  return {
+    at,
+    nginx: nginxOf(node, at),
+    settings,
+    fpm: fpmOf(node, at),
+    next: `${at.deployTo}/next`,
+    preview: `${at.app.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
+  }
+}
+
+function fpmOf(node: PloneNode, at: AppLayout): Fpm {
+  const version = versionOf(node)
+  const program = `/usr/sbin/php-fpm${version}`
+  const name = at.system ? `php${version}-fpm` : `${at.app}-php-fpm`
+  const config = at.system ? `/etc/php/${version}/fpm/pool.d/${at.app}.conf` : placed(node, `/etc/php/${at.app}.conf`)
+  return {
+    version,
+    program,
+    config,
+    socket: `${placed(node, '/run')}/${at.system ? 'php/' : ''}${at.app}.sock`,
+    log: placed(node, `/var/log/${name}.log`),
+    pidFile: `${placed(node, '/run')}/${name}.pid`,
+    reload: {
+      name,
+      provider: at.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: at.supervisor.socket },
+      check: at.system ? [program, '-t'] : [program, '-t', '-y', config],
+      signal: 'USR2',
+    },
+  }
+}
+
+/** Releases of PHP that distributions bring, for a host where it is not installed yet. */
+const shipped: Readonly<Record<string, string>> = {
+  'debian 11': '7.4',
+  'debian 12': '8.2',
+  'debian 13': '8.4',
+  'ubuntu 20.04': '7.4',
+  'ubuntu 22.04': '8.1',
+  'ubuntu 24.04': '8.3',
+}
+
+function versionOf({ php_app, facts, run }: PloneNode): string {
+  if (php_app.fpm.version) return php_app.fpm.version
+  const installed = (run.host?.list('/usr/sbin') ?? []).flatMap((name) => /^php-fpm(\d+\.\d+)$/.exec(name)?.[1] ?? [])
+  const newest = installed.sort((a, b) => Number(a) - Number(b)).at(-1)
+  return newest ?? shipped[`${facts.platform.name} ${facts.platform.version}`] ?? '8.2'
+}

@@ -1,0 +1,120 @@
+/** The role php-app: a PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration. */
+import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { shellWords } from '../../core/model/shell.ts'
+import { directory } from '../../resources/directory.ts'
+import { file } from '../../resources/file.ts'
+import { package_ as packages } from '../../resources/package.ts'
+import { release_cleanup } from '../../resources/release_cleanup.ts'
+import { release_complete } from '../../resources/release_complete.ts'
+import { service } from '../../resources/service.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
+import { symlink } from '../../resources/symlink.ts'
+import { type PloneNode, placed } from '../node.ts'
+import { supervisorService } from '../plone/supervisor.ts'
+import { checkout, sourceOf } from '../releases/checkout.ts'
+import { releasesOf } from '../releases/layout.ts'
+import { goal, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
+import { accounts, releaseDirectories } from '../releases/setup.ts'
+import { nginxSetup, removeSite, unserveSite } from '../web/nginx.ts'
+import { inspect } from './inspect.ts'
+import { type PhpLayout, phpLayout } from './layout.ts'
+import { pool, switchTo, tellFirst, tryOut } from './serve.ts'
+
+function setup(r: Recipe<PloneNode>, node: PloneNode): void {
+  const { at, nginx, fpm } = phpLayout(node)
+  const own = (at.own.os_packages ?? []).map(({ name }) => name)
+  if (at.system) packages(r, { names: ['git', `php${fpm.version}-fpm`, ...own] })
+  accounts(r, at)
+  releaseDirectories(r, at)
+  if (!at.system) {
+    for (const path of ['/etc/php', '/run', '/var/log']) directory(r, { path: placed(node, path), parents: true })
+    supervisorService(r, node, at)
+  }
+  nginxSetup(r, at, nginx)
+}
+
+function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
+  const php = phpLayout(node)
+  const { at, settings } = php
+  releaseDirectories(r, at)
+  const source = sourceOf(at)
+  if (source === null) return r.warn(`deploy.${at.app}.scm.repository is not set: php-app has nothing to deploy`)
+  tellFirst(r, node, php)
+  const config = pool(r, node, php)
+  const { build_command } = settings
+  const release = checkout(r, node, at, {
+    source,
+    inputs: {},
+    record: null,
+    build: build_command === null ? null : shellWords(['sh', '-c', build_command]),
+  })
+  release_complete(r, { release: release.path, ...at.owner })
+  tryOut(r, php, release.path)
+  switchTo(r, php, release.path, { changed: [config] })
+  rollbackIsOver(r, at)
+  release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
+}
+
+/** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
+function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
+  const php = phpLayout(node)
+  const target = goal(node, php.at)
+  tellFirst(r, node, php)
+  const config = pool(r, node, php)
+  rollbackBegins(r, php.at, target)
+  tryOut(r, php, target.path)
+  switchTo(r, php, target.path, { changed: [config] })
+  rollbackIsOver(r, php.at)
+}
+
+/** The live release, with the configuration of now. */
+function stay(r: Recipe<PloneNode>, node: PloneNode, { anew = false }: { readonly anew?: boolean } = {}): void {
+  const php = phpLayout(node)
+  const live = releasesOf(node, php.at).find((release) => release.current)
+  if (live === undefined) return
+  tellFirst(r, node, php)
+  const config = pool(r, node, php)
+  const stamp = { path: `${php.at.shared}/.restarted`, content: `${node.run.id}\n`, ...php.at.owner }
+  const stamps = anew ? [file(r, stamp)] : []
+  switchTo(r, php, live.path, { changed: [config, ...stamps], anew: stamps })
+}
+
+/** The system's php-fpm serves others too, and goes on. */
+function stop(r: Recipe<PloneNode>, node: PloneNode): void {
+  const { at, nginx, fpm } = phpLayout(node)
+  unserveSite(r, at, nginx)
+  if (!at.system) service(r, { name: fpm.reload.name, provider: fpm.reload.provider, action: 'stopped' })
+}
+
+/** What is below `shared` stays, unless --purge says otherwise. */
+function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
+  const php = phpLayout(node)
+  const { at, nginx } = php
+  removeSite(r, at, nginx)
+  removePool(r, php)
+  for (const link of [at.current, php.next]) symlink(r, { path: link, absent: true })
+  directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
+}
+
+function removePool(r: Recipe<PloneNode>, { at, fpm }: PhpLayout): void {
+  const { confDir, socket } = at.supervisor
+  if (!at.system) supervisor_cleanup(r, { app: at.app, keep: [], confDir, socket })
+  const gone = file(r, { path: fpm.config, absent: true })
+  const { name, provider, check } = fpm.reload
+  if (at.system) service_reload(r, { name, purpose: at.app, provider, check: [...check], when: [gone] })
+}
+
+export default role<PloneNode>('php-app', {
+  doc: 'A PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration',
+  setup,
+  deploy,
+  configure: (r, node) => stay(r, node),
+  start: (r, node) => stay(r, node),
+  restart: (r, node) => stay(r, node, { anew: true }),
+  rollback,
+  stop,
+  shutdown: stop,
+  undeploy,
+  inspect,
+})

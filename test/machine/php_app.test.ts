@@ -1,0 +1,178 @@
+/** A PHP app in Debian's php-fpm behind nginx: hot and cold updates while visitors ask all the time. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { patchOf } from '../support/contract.ts'
+import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { WebApp, type WebRun } from './support/web_app.ts'
+
+t.setTimeout(240_000)
+
+/** A page that is made of files included before and after a while; `a-a` where both are of one release. */
+const page = `<?php
+include __DIR__ . '/../lib/first.php';
+$first = first();
+usleep(1000 * (int) ($_GET['wait'] ?? 0));
+include __DIR__ . '/../lib/second.php';
+echo $first . '-' . second() . ' ' . $_SERVER['DOCUMENT_ROOT'] . "\\n";
+`
+const release = (version: string, health = "echo 'fine';") => ({
+  'public/index.php': page,
+  'public/health.php': `<?php ${health}`,
+  'public/hello.txt': `${version}\n`,
+  'lib/first.php': `<?php function first() { return '${version}'; }`,
+  'lib/second.php': `<?php function second() { return '${version}'; }`,
+})
+
+const cold = { json: { php_app: { update_mode: 'cold' } } }
+const soon = { json: { php_app: { health: { deadline_seconds: 2 } } } }
+const reloads = ({ report }: WebRun) =>
+  report.resources
+    .filter(({ type, outcome }) => type === 'service_reload' && outcome === 'changed')
+    .map(({ key }) => key.split(' ')[0])
+
+t.test('a PHP app', async (t) => {
+  if (!needs(t, ['git', 'nginx', 'php-fpm', 'python3 venv', 'pip registry'])) return
+  const app = await WebApp.make(t, 'php-app', {
+    php_app: {
+      document_root: 'public',
+      health: { path: '/health.php', deadline_seconds: 20 },
+      fpm: { max_children: 8 },
+    },
+  })
+  app.commit(release('one'))
+  for (const [name, step] of steps) {
+    await t.test(name, async (t) => step(t, app))
+    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
+  }
+})
+
+const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>])[] = [
+  ['the first deploy says that it is the first, and the second run does nothing', first],
+  ['hot: a link is all that changes', hot],
+  ['a request that spans an update has the files of one release only', spanning],
+  ['a release that is sick does not go live', sick],
+  ['hot: back and forward again', back],
+  ['cold: the configuration names the release', coldUpdates],
+  ['hot after cold reloads once, and says so', hotAfterCold],
+  ['directives that nginx does not take', brokenSite],
+  ['stop, start, restart, undeploy', operating],
+]
+
+async function first(t: Test, app: WebApp): Promise<void> {
+  await app.done(t, ['setup'])
+  t.not((await app.run(['deploy'], { mode: 'plan' })).report.outcome, 'failed', 'a dry run knows what can be known')
+  const { report } = await app.done(t, ['deploy'])
+  t.match(report.warnings, [/document root is now the link .*\/active: nginx and php-fpm are reloaded once/])
+  t.match(await app.page(), { status: 200, body: /^one-one / })
+  const again = await app.run(['deploy'])
+  t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
+  t.strictSame(again.report.warnings, [])
+}
+
+async function hot(t: Test, app: WebApp): Promise<void> {
+  const visitors = app.visitors(t)
+  await until(() => visitors.count > 100, 'visitors are there')
+  const before = await Promise.all(['nginx', 'app-php-fpm'].map((name) => app.pid(name)))
+  app.commit(release('two'))
+  const run = await app.done(t, ['deploy'])
+  for (let tries = 0; tries < 20; tries++) t.match(await app.page(), { body: /^two-two / }, 'at once, by every worker')
+  t.match(await app.page('/hello.txt'), { body: 'two\n' })
+  await visitors.content(t)
+  t.strictSame([...visitors.seen.keys()], ['one-one', 'two-two'])
+  t.strictSame([reloads(run), run.report.warnings], [[], []], 'nothing was reloaded')
+  t.strictSame(await Promise.all(['nginx', 'app-php-fpm'].map((name) => app.pid(name))), before)
+  t.equal((await app.page()).body.split(' ')[1], `${app.releases('active').at(-1)?.path}/public\n`, 'not the link')
+}
+
+async function spanning(t: Test, app: WebApp): Promise<void> {
+  const answer = app.page('/?wait=4000')
+  app.commit(release('three'))
+  await app.done(t, ['deploy'])
+  t.match(await app.page(), { body: /^three-three / })
+  t.match(await answer, { status: 200, body: /^two-two / })
+}
+
+async function sick(t: Test, app: WebApp): Promise<void> {
+  const visitors = app.visitors(t)
+  app.commit(release('sick', 'http_response_code(500);'))
+  await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, soon)
+  app.commit(release('broken', 'this is no PHP'))
+  await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, soon)
+  await visitors.content(t)
+  t.strictSame([...visitors.seen.keys()], ['three-three'])
+  app.commit(release('four'))
+  await app.done(t, ['deploy'])
+}
+
+async function back(t: Test, app: WebApp): Promise<void> {
+  const visitors = app.visitors(t)
+  t.strictSame(reloads(await app.done(t, ['rollback'])), [])
+  t.match(await app.page(), { body: /^three-three / })
+  t.equal((await app.run(['configure'])).report.outcome, 'unchanged')
+  t.strictSame(reloads(await app.done(t, ['deploy'])), [])
+  t.match(await app.page(), { body: /^four-four / })
+  await visitors.content(t)
+}
+
+async function coldUpdates(t: Test, app: WebApp): Promise<void> {
+  const visitors = app.visitors(t)
+  const master = await app.pid('app-php-fpm')
+  app.commit(release('five'))
+  const answer = app.page('/?wait=3000')
+  t.strictSame(reloads(await app.done(t, ['deploy'], cold)), ['app-php-fpm', 'nginx'])
+  t.match(await app.page(), { body: /^five-five / })
+  t.match(await answer, { status: 200, body: /^four-four / }, 'what was under way was finished')
+  const site = fs.readFileSync(`${app.prefix}/etc/nginx/sites-available/app`, 'utf8')
+  t.match(site, `root ${app.releases('active').find(({ current }) => current)?.path}/public;`)
+  t.equal((await app.run(['deploy'], cold)).report.outcome, 'unchanged')
+  await app.done(t, ['rollback'], cold)
+  t.match(await app.page(), { body: /^four-four / })
+  await app.done(t, ['deploy'], cold)
+  t.match(await app.page(), { body: /^five-five / })
+  await visitors.content(t)
+  t.equal(await app.pid('app-php-fpm'), master, 'php-fpm was reloaded, not stopped')
+}
+
+async function hotAfterCold(t: Test, app: WebApp): Promise<void> {
+  const visitors = app.visitors(t)
+  app.commit(release('six'))
+  const run = await app.done(t, ['deploy'])
+  t.strictSame(reloads(run), ['app-php-fpm', 'nginx'])
+  t.match(run.report.warnings, [/document root is now the link/])
+  app.commit(release('seven'))
+  const next = await app.done(t, ['deploy'])
+  t.strictSame([reloads(next), next.report.warnings], [[], []])
+  t.match(await app.page(), { body: /^seven-seven / })
+  await visitors.content(t)
+  t.ok([...visitors.seen.keys()].every((seen) => /^(\w+)-\1$/.test(seen)))
+}
+
+async function brokenSite(t: Test, app: WebApp): Promise<void> {
+  app.commit(release('eight'))
+  const broken = { json: { php_app: { additional_config: 'autoindexx on;' } } }
+  await app.fails(t, ['deploy'], /unknown directive "autoindexx"/, broken)
+  t.match(await app.page(), { body: /^seven-seven / })
+  const pm = { json: { php_app: { fpm: { start_servers: 9, max_children: 3 } } } }
+  await app.fails(t, ['deploy'], /does not take the new content of .*app\.conf/, pm)
+  t.match(await app.page(), { body: /^seven-seven / })
+  await app.done(t, ['deploy'])
+  t.match(await app.page(), { body: /^eight-eight / })
+}
+
+async function operating(t: Test, app: WebApp): Promise<void> {
+  const seen = await app.inspect()
+  t.match(seen.apps, [{ name: 'app', services: [{ up: true }, { up: true }] }])
+  t.strictSame(
+    seen.needs.filter(({ met }) => !met),
+    [],
+  )
+  t.strictSame(reloads(await app.done(t, ['restart'])), ['app-php-fpm', 'nginx'])
+  await app.done(t, ['stop'])
+  t.strictSame(await app.up(), ['nginx'])
+  await app.done(t, ['start'])
+  t.match(await app.page(), { body: /^eight-eight / })
+  await app.done(t, ['undeploy'])
+  t.strictSame(await app.up(), ['nginx'])
+  t.notOk(fs.existsSync(`${app.directory}/active`))
+}

@@ -1,0 +1,95 @@
+/** A node server deployed by port-app, on bad days: killed runs, a stranger's port, a broken configuration; and its end. */
+import * as fs from 'node:fs'
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { failureOf } from '../support/contract.ts'
+import { needs } from '../support/machine.ts'
+import { nodeSettings, WebApp } from './support/web_app.ts'
+
+t.setTimeout(240_000)
+
+t.test('a node server', async (t) => {
+  if (!needs(t, ['git', 'nginx', 'python3 venv', 'pip registry'])) return
+  const app = await WebApp.make(t, 'port-app', nodeSettings)
+  app.commit({ VERSION: 'one' }, 'example-node-app')
+  await app.done(t, ['setup', 'deploy'])
+  for (const [name, step] of steps) {
+    await t.test(name, async (t) => step(t, app))
+    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
+  }
+})
+
+const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>])[] = [
+  ['killed between any two steps', killed],
+  ['a port that somebody else has', taken],
+  ['directives that nginx does not take', brokenSite],
+  ['stop, start, undeploy', operating],
+]
+
+async function killed(t: Test, app: WebApp): Promise<void> {
+  const visitors = app.visitors(t)
+  for (const at of ['starting', 'is live', 'waiting until port']) {
+    app.commit({ VERSION: `five-${at.split(' ')[0]}` })
+    const run = await app.run(['deploy'], { endsAt: at })
+    t.equal(run.report.outcome, 'failed', `cut short at: ${at}`)
+    await app.done(t, ['deploy'])
+    t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
+    t.match(await app.page(), { body: new RegExp(`^five-${at.split(' ')[0]} `) })
+    t.equal((await app.up()).length, 2)
+  }
+  await visitors.content(t)
+}
+
+async function taken(t: Test, app: WebApp): Promise<void> {
+  const live = (await app.up())[0]
+  const idle = app.ports.find((port) => `app-${port}` !== live) ?? 0
+  const stranger = createServer()
+  await new Promise<void>((resolve) => stranger.listen(idle, '127.0.0.1', resolve))
+  try {
+    app.commit({ VERSION: 'six' })
+    await app.fails(t, ['deploy'], new RegExp(`port ${idle}.* is taken by another process.*ss -ltnp`, 's'))
+    t.strictSame((await app.up())[0], live)
+  } finally {
+    await new Promise((resolve) => stranger.close(resolve))
+  }
+  await app.done(t, ['deploy'])
+  t.match(await app.page(), { body: /^six / })
+}
+
+async function brokenSite(t: Test, app: WebApp): Promise<void> {
+  const [before, site] = [await app.up(), `${app.prefix}/etc/nginx/sites-available/app`]
+  const text = fs.readFileSync(site, 'utf8')
+  app.commit({ VERSION: 'seven' })
+  const broken = { json: { port_app: { additional_config: 'client_max_body_sise 1m;' } } }
+  await app.fails(t, ['deploy'], /unknown directive "client_max_body_sise"/, broken)
+  t.equal(fs.readFileSync(site, 'utf8'), text, 'the one in use stays')
+  t.strictSame(await app.up(), before)
+  t.match(await app.page(), { body: /^six / })
+  fs.writeFileSync(`${app.prefix}/etc/nginx/conf.d/other.conf`, 'nonsense on;\n')
+  await app.fails(t, ['deploy'], /configuration of nginx is broken.*nonsense/s)
+  t.strictSame(await app.up(), before, 'broken by hand: nothing is touched either')
+  fs.rmSync(`${app.prefix}/etc/nginx/conf.d/other.conf`)
+  const header = { json: { port_app: { additional_config: 'add_header X-Site app;' } } }
+  await app.done(t, ['deploy'], header)
+  t.equal((await app.host.request({ port: app.httpPort })).headers['x-site'], 'app')
+}
+
+async function operating(t: Test, app: WebApp): Promise<void> {
+  await app.done(t, ['stop'])
+  t.strictSame(await app.up(), ['nginx'])
+  t.equal((await app.page()).status, 502)
+  await app.done(t, ['start'])
+  t.match(await app.page(), { body: /^seven / })
+  const seen = await app.inspect()
+  t.match(seen.apps, [{ name: 'app', services: [{ up: true }] }])
+  t.equal(seen.apps[0]?.services.length, 1, 'the idle program is none that should be up')
+  t.strictSame(
+    seen.needs.filter(({ met }) => !met),
+    [],
+  )
+  await app.done(t, ['undeploy'])
+  t.strictSame(await app.up(), ['nginx'])
+  t.notOk(fs.existsSync(`${app.directory}/current`))
+  t.ok(fs.existsSync(`${app.directory}/shared`))
+  t.equal(failureOf((await app.run(['undeploy'])).report), undefined)
+}
