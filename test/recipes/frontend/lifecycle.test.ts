@@ -1,0 +1,155 @@
+/** The front end on a host in memory: planned as it is done, mended after a kill at any change, taken away again. */
+import t from 'tap'
+import { compile } from '../../../core/compile/compile.ts'
+import { converge } from '../../../core/converge/engine.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { neutralFacts } from '../../../core/node/facts.ts'
+import { inspect } from '../../../recipes/frontend/inspect.ts'
+import role from '../../../recipes/frontend/role.ts'
+import type { PloneNode } from '../../../recipes/node.ts'
+import { failureOf, patchOf } from '../../support/contract.ts'
+import { FakeSupervisor } from '../../support/fake_supervisor.ts'
+import { type NodeJson, nodeOf } from '../../support/golden.ts'
+
+const prefix = '/srv/own'
+const jane = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/bin/bash' }
+const socket = `${prefix}/var/run/supervisor.sock`
+const confDir = `${prefix}/etc/supervisor/conf.d`
+const behaviours = { nginx: { port: 8000 } }
+
+const attributes = {
+  opsworks: {
+    instance: { hostname: 'lb1', private_ip: '10.0.0.11' },
+    layers: { plone_instances: { instances: { p1: { status: 'online', private_ip: '10.0.0.2', backends: 8 } } } },
+  },
+  haproxy: { enable_stats: true },
+  deploy: {
+    plone_instances: {
+      ssl_support: true,
+      ssl_certificate: 'C',
+      ssl_certificate_key: 'K',
+      domains: ['www.example.com'],
+    },
+  },
+  converge: { prefix, frontend: { http_port: 8000, https_port: 8443 } },
+}
+
+function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane' }): PloneNode {
+  const run = { id: 'test', events: [], options: {}, host: null, by: 'tester' }
+  return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as PloneNode
+}
+
+/** A machine of Jane's with the three programs and a supervisord. */
+function machine(beforeChange?: (count: number, what: string) => void): { host: VirtualHost; ran: string[] } {
+  const ran: string[] = []
+  const supervisor = new FakeSupervisor({ socket, confDir, programs: behaviours })
+  const host = new VirtualHost({
+    self: jane,
+    beforeChange,
+    commands: (argv) => {
+      ran.push(argv.join(' '))
+      return {}
+    },
+    exchanges: () => '1\n# be_id\n',
+    requests: supervisor.requests,
+  })
+  for (const program of ['haproxy', 'varnishd', 'nginx']) host.given(`/usr/sbin/${program}`, '', '0755')
+  host
+    .given(confDir, null)
+    .given(`${prefix}/etc/supervisor/supervisord.conf`, '')
+    .given(`${prefix}/var/log/supervisor`, null)
+  return { host, ran }
+}
+
+const plan = (events: readonly string[], node = nodeWith()) => compile([role], events, node)
+const run = (host: VirtualHost, events = ['configure'], node?: PloneNode, mode: 'run' | 'plan' = 'run') =>
+  converge(plan(events, node), host, { id: 'test', mode })
+
+t.test('everything is there and runs; a second run has nothing to do', async (t) => {
+  const { host, ran } = machine()
+  const dry = await run(new VirtualHost({ base: host }), ['configure'], undefined, 'plan')
+  t.strictSame([failureOf(dry), ran], [undefined, []], 'a dry run checks nothing')
+  t.strictSame(failureOf(await run(host)), undefined)
+  t.match(host.lstat(`${prefix}/etc/haproxy/haproxy.cfg`), { mode: '0600' })
+  t.match(host.lstat(`${prefix}/etc/nginx/ssl/www.example.com.pem`), { mode: '0600' })
+  const files = host.list(`${prefix}/etc/nginx/sites-enabled`)
+  t.strictSame(files, ['instances', 'instances-ssl'])
+  t.strictSame(host.list(confDir), ['frontend-haproxy.conf', 'frontend-varnish.conf', 'nginx.conf'])
+  const again = await run(host)
+  t.strictSame([failureOf(again), patchOf(again)], [undefined, []])
+  const { apps, needs } = await inspect(nodeWith(), host)
+  t.match(apps[0]?.services, [{ up: true }, { up: true }, { up: true }])
+  t.ok(needs.every(({ met }) => met))
+})
+
+t.test('what has changed is reloaded, and nothing else', async (t) => {
+  const { host } = machine()
+  await run(host)
+  const reloaded = async (more: NodeJson) => {
+    const report = await run(host, ['configure'], nodeWith(more))
+    t.strictSame(failureOf(report), undefined)
+    return report.resources.flatMap(({ name }) => (name.startsWith('service_') ? [name.replace(/ for .*/, '')] : []))
+  }
+  t.strictSame(await reloaded({ haproxy: { retries: 5 } }), ['service_reload frontend-haproxy'])
+  t.strictSame(await reloaded({ haproxy: { retries: 5 }, varnish_plone: { grace: 5 } }), [
+    'service_reload frontend-varnish',
+  ])
+  const more = { haproxy: { retries: 5 }, varnish_plone: { grace: 5 }, plone_instances: { site_id: 'other' } }
+  t.strictSame(await reloaded(more), ['service_reload nginx'])
+  t.strictSame(await reloaded({ ...more, converge: { frontend: { cache_size: '1g' } } }), [
+    'service_restart frontend-haproxy frontend-varnish',
+  ])
+})
+
+t.test('killed at any change, the next run finishes the work', async (t) => {
+  const { host: whole } = machine()
+  await run(whole)
+  const changes = whole.changes.length
+  t.ok(changes > 40)
+  for (let at = 1; at <= changes; at++) {
+    let armed = true
+    let count = 0
+    const { host } = machine(() => {
+      count++
+      if (armed && count >= at) throw new Error('killed')
+    })
+    await run(host)
+    armed = false
+    t.strictSame(failureOf(await run(host)), undefined, `killed at change ${at}`)
+    t.strictSame(patchOf(await run(host)), [], `killed at change ${at}, it is finished then`)
+    const left = host.list(`${prefix}/etc/nginx/sites-available`).filter((name) => name.startsWith('.'))
+    t.strictSame(left, [], `killed at change ${at}, nothing is left lying about`)
+  }
+})
+
+t.test('taken away: nginx goes on without the site', async (t) => {
+  const { host } = machine()
+  await run(host)
+  t.strictSame(failureOf(await run(host, ['undeploy'])), undefined)
+  t.strictSame(host.list(confDir), ['nginx.conf'])
+  t.strictSame(host.list(`${prefix}/etc/nginx/sites-enabled`), [])
+  t.strictSame(failureOf(await run(host, ['undeploy'])), undefined, 'once more')
+})
+
+t.test('as root on the system itself: packages, units, and Debian’s own site out of the way', (t) => {
+  for (const [init, path] of [
+    ['systemd', '/etc/systemd/system/varnish.service.d/converge.conf'],
+    ['other', '/etc/default/varnish'],
+  ] as const) {
+    const node = nodeWith(
+      { converge: { prefix: '/' }, nginx_plone: { proxy_port: 6082 } },
+      { uid: 0, user: 'root', init },
+    )
+    const { resources } = plan(['setup', 'configure'], node)
+    const names = resources.map(({ name }) => name)
+    t.ok(names.includes('package haproxy varnish nginx logrotate'))
+    t.ok(names.includes('symlink /etc/nginx/sites-enabled/default'))
+    const unit = resources.find(({ key }) => key === path)
+    t.match(JSON.stringify(unit?.props), /-a :6082 .*malloc,256m/)
+    t.notOk(names.some((name) => name.startsWith('supervisor')))
+    const removed = plan(['undeploy'], node).resources.map(({ name }) => name)
+    t.ok(['service varnish', 'service haproxy'].every((name) => removed.includes(name)))
+    t.notOk(removed.includes('service nginx'), 'other sites may be there')
+  }
+  t.end()
+})
