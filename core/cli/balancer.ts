@@ -36,8 +36,9 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
       usage: true,
     })
   const seen = await Promise.all(desks.map(look))
-  for (const { problem } of seen)
-    if (problem) tell(`warning: ${problem.message}${problem.hint ? ` (${problem.hint})` : ''}`)
+  const [first] = seen
+  if (action !== 'list' && first?.problem && seen.every(({ problem }) => problem !== null)) throw first.problem
+  for (const { problem } of seen) if (problem) warn(problem)
   const allAsked = seen.every(({ problem }) => problem === null)
   if (action === 'list') {
     if (args.jsonOutput)
@@ -45,7 +46,6 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
     else process.stdout.write(listing(seen, picocolors.createColors(args.color ?? useColor(process.stdout))))
     return allAsked ? 0 : 1
   }
-  if (seen.every(({ problem }) => problem !== null)) return 1
   const name = serverNamed(args.target, seen)
   const places = seen.filter(({ servers }) => servers.some((one) => one.name === name))
   const done = action === 'drain' ? await drain(name, places, args, host) : await ready(name, places, args)
@@ -92,14 +92,34 @@ function serverNamed(given = '', seen: readonly Seen[]): string {
   })
 }
 
-async function drain(name: string, places: readonly Seen[], args: Arguments, host: LocalHost): Promise<boolean> {
-  for (const { desk, servers } of places) {
+/** Tells each of them; those that would not be told are warned of, and left out. */
+async function tellEach(places: readonly Seen[], what: (place: Seen) => Promise<unknown>): Promise<Seen[]> {
+  const told: Seen[] = []
+  const problems: ConvergeError[] = []
+  for (const place of places) {
+    try {
+      await what(place)
+      told.push(place)
+    } catch (thrown) {
+      const problem = asConvergeError(thrown)
+      if (problem.code === 'INTERNAL') throw thrown
+      problems.push(problem)
+    }
+  }
+  const [problem] = problems
+  if (problem !== undefined && told.length === 0) throw problem
+  problems.forEach(warn)
+  return told
+}
+
+async function drain(name: string, all: readonly Seen[], args: Arguments, host: LocalHost): Promise<boolean> {
+  const places = await tellEach(all, async ({ desk, servers }) => {
     const server = servers.find((one) => one.name === name)
-    if (server === undefined) continue
+    if (server === undefined) return
+    await desk.takeOut(server)
     if (!servers.some((one) => one.backend === server.backend && one.name !== name && one.takesVisitors))
       tell(`warning: ${desk.where} has no other server for ${server.backend}: its visitors get an error now`)
-    await desk.takeOut(server)
-  }
+  })
   const end = performance.now() + (args.wait ?? usualWait) * 1000
   let now = await again(name, places)
   while (now.some(({ server }) => server.sessions + server.queue > 0) && performance.now() < end) {
@@ -113,15 +133,15 @@ async function drain(name: string, places: readonly Seen[], args: Arguments, hos
       process.stdout.write(
         `${name} is drained at ${where}${server.sessions + server.queue > 0 ? `, and still has ${sessions(server)}` : ''}\n`,
       )
-  if (left === 0 || args.wait === 0) return true
+  if (left === 0 || args.wait === 0) return places.length === all.length
   tell(
     `${name} is not idle after ${args.wait ?? usualWait} s: it gets no new visitors; give it longer with --wait SECONDS`,
   )
   return false
 }
 
-async function ready(name: string, places: readonly Seen[], args: Arguments): Promise<boolean> {
-  for (const { desk } of places) await desk.ready(name)
+async function ready(name: string, all: readonly Seen[], args: Arguments): Promise<boolean> {
+  const places = await tellEach(all, ({ desk }) => desk.ready(name))
   const now = await again(name, places)
   if (args.jsonOutput) print({ server: name, balancers: now })
   else
@@ -129,7 +149,7 @@ async function ready(name: string, places: readonly Seen[], args: Arguments): Pr
       process.stdout.write(
         `${name} is ready at ${where}${server.up ? '' : `, and gets visitors once its health check finds it up (${server.check})`}\n`,
       )
-  return true
+  return places.length === all.length
 }
 
 async function again(name: string, places: readonly Seen[]) {
@@ -182,6 +202,10 @@ function sessions({ sessions, queue }: BalancedServer): string {
 
 function print(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+function warn({ message, hint }: ConvergeError): void {
+  tell(`warning: ${message}${hint === undefined ? '' : ` (${hint})`}`)
 }
 
 function tell(line: string): void {
