@@ -39,7 +39,11 @@ export const php_app = () =>
         'hot',
         'hot: a release goes live by a link, nothing is reloaded; cold: nginx names the release itself, and it and php-fpm are reloaded.',
       ),
-      document_root: field(orNull(relativePath()), null, 'Directory in the release that nginx serves; null for the release itself.'),
+      document_root: field(
+        orNull(relativePath()),
+        null,
+        'Directory in the release that nginx serves; null for the release itself.',
+      ),
       index: field(line(), 'index.php', 'Page of a directory, and what is asked where no file is found.'),
       fpm: fpm(),
       health: health('a new release'),
