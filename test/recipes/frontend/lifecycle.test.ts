@@ -142,7 +142,7 @@ t.test('as root on the system itself: packages, units, and Debian’s own site o
     )
     const { resources } = plan(['setup', 'configure'], node)
     const names = resources.map(({ name }) => name)
-    t.ok(names.includes('package haproxy varnish nginx logrotate'))
+    t.match(names[0], /^package (?=.*haproxy)(?=.*nginx)(?=.*varnish)/)
     t.ok(names.includes('symlink /etc/nginx/sites-enabled/default'))
     const unit = resources.find(({ key }) => key === path)
     t.match(JSON.stringify(unit?.props), /-a :6082 .*malloc,256m/)
