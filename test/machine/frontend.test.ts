@@ -100,6 +100,8 @@ t.test('the front end', async (t) => {
     await runtime.takeOut({ name: 'plone_instances/b2-1', sticky: false })
     const coming = visitors(http, 6)
     const changed = {
+      // A host that nobody knows yet.
+      opsworks: { layers: { plone_instances: { instances: { b4: { private_dns_name: 'b4.nowhere.invalid' } } } } },
       haproxy: { retries: 4 },
       varnish_plone: { grace: 90 },
       nginx_plone: { client_max_body_size: '64m', additional_config: 'add_header X-Site changed always;' },
@@ -116,6 +118,7 @@ t.test('the front end', async (t) => {
       ['plone_instances/b1-1', 'ready'],
       ['plone_instances/b2-1', 'drain'],
       ['plone_instances/b3-1', 'ready'],
+      ['plone_instances/b4-1', 'maint'],
     ])
     await runtime.ready('plone_instances/b2-1')
     t.strictSame(patchOf(await site.converge(changed)), [])
