@@ -1,0 +1,103 @@
+/** port-app and php-app as root on the system itself, side by side: in a copy of it that is thrown away. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { needs, scratch } from '../support/machine.ts'
+
+const project = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The whole file system with a layer over it that takes every write, and a network of its own. */
+const copyOfSystem = `set -e
+cd "$1"
+mkdir layer system
+mount -t tmpfs -o mode=755 tmpfs layer
+mkdir layer/upper layer/work
+mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work system
+mount -t proc proc system/proc
+mount --rbind /dev system/dev
+mount -t tmpfs tmpfs system/tmp
+mount -t tmpfs -o mode=755 tmpfs system/run
+cp -r inside.sh site.json node-app php-app system/tmp/
+ip link set lo up
+exec chroot system /bin/bash /tmp/inside.sh "$2"`
+
+const inside = `cd "$1"
+export HOME=/root LANG=C.UTF-8
+# What converge installs is installed, and what it starts is its own to start.
+rm -f /usr/sbin/policy-rc.d
+converge() { node --import tsx recipes/converge.ts "$@" --role port-app,php-app --json /tmp/site.json; }
+page() { curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail -H "Host: $1" "http://127.0.0.1$2"; }
+pages() { page shop.test / | cut -d ' ' -f 1; page wiki.test /; }
+echo "== first"
+converge setup || exit 1
+converge deploy || exit 1
+echo "== second"
+converge setup
+converge deploy
+echo "== seen"
+pages
+ps -eo user:20,args | grep -E 'server.js|php-fpm: pool wiki' | grep -v grep | cut -d ' ' -f 1 | sort -u | tr '\\n' ' '
+ls /etc/nginx/sites-enabled | tr '\\n' ' '
+converge status
+echo "== changed"
+echo two > /tmp/node-app/VERSION
+sed -i 's/one/two/' /tmp/php-app/index.php
+converge deploy || exit 1
+pages
+echo "== back"
+converge rollback || exit 1
+pages
+echo "== undeployed"
+converge undeploy
+echo "== left"
+ls /etc/nginx/sites-enabled /etc/php/*/fpm/pool.d /etc/supervisor/conf.d
+pgrep -f server.js
+exit 0
+`
+
+const site = {
+  port_app: {
+    app_name: 'shop',
+    command: `${process.execPath} server.js --port %{port}`,
+    health: { path: '/healthz' },
+    domains: ['shop.test'],
+  },
+  php_app: { app_name: 'wiki', domains: ['wiki.test'], health: { deadline_seconds: 20 } },
+  deploy: Object.fromEntries(
+    [
+      ['shop', 'node-app'],
+      ['wiki', 'php-app'],
+    ].map(([app, from]) => [app, { scm: { scm_type: 'directory', repository: `/tmp/${from}` } }]),
+  ),
+}
+
+t.test('a server and a PHP app on one host', async (t) => {
+  t.setTimeout(5 * 60_000)
+  if (!needs(t, ['root', 'git', 'nginx', 'php-fpm', 'supervisord', 'tmpfs', 'overlay', 'apt'])) return
+  const place = scratch(t)
+  writeFileSync(`${place}/inside.sh`, inside)
+  writeFileSync(`${place}/site.json`, JSON.stringify(site))
+  cpSync(`${project}/fixtures/example-node-app`, `${place}/node-app`, { recursive: true })
+  mkdirSync(`${place}/php-app`)
+  writeFileSync(`${place}/php-app/index.php`, "<?php echo 'one ' . basename(dirname(__DIR__)) . PHP_EOL;")
+  const namespaces = ['--mount', '--pid', '--net', '--fork', '--kill-child', '--propagation', 'private']
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    [...namespaces, 'bash', '-c', copyOfSystem, 'bash', place, project],
+    { encoding: 'utf8', env: { PATH: process.env.PATH }, timeout: 4 * 60_000 },
+  )
+  if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+  t.equal(status, 0)
+  const [, first = '', second = '', seen = '', changed = '', back = '', , left = ''] = stdout.split(/^== .*$/m)
+  t.notMatch(first, /failed/)
+  t.match(second, /nothing to do.*nothing to do/s)
+  t.match(seen, /^one\none releases$/m)
+  t.match(seen, /^deploy/m, 'both run as the account of the app')
+  t.match(seen, /\bshop wiki\b/)
+  t.match(seen, /up .*shop-9090/)
+  t.match(changed, /^two\ntwo releases$/m)
+  t.match(back, /^one\none releases$/m)
+  t.match(left, /www\.conf/, 'what others have there stays')
+  t.notMatch(left, /shop|wiki|^\d+$/m, 'nothing of the apps is left')
+})
