@@ -1,4 +1,5 @@
 /** Where everything of an app is on its host, and to whom it belongs. */
+import { ConvergeError } from '../../core/model/errors.ts'
 import { listReleases, type Release } from '../../resources/releases.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { appAttributes, deployDirectory } from '../plone/site.ts'
@@ -33,8 +34,17 @@ export interface SupervisorLayout {
   readonly pidFile: string
 }
 
-/** @param link name of the link to the live release */
+/**
+ * @param link name of the link to the live release
+ * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
+ */
 export function appLayout(node: PloneNode, app: string, link = 'current'): AppLayout {
+  if (!/^[\w-][\w.-]*$/.test(app))
+    throw new ConvergeError(`${JSON.stringify(app)} cannot be the name of an app (app_name)`, {
+      code: 'INVALID_ATTRIBUTE',
+      hint: 'letters, digits, dots, dashes and underscores',
+      usage: true,
+    })
   const own = appAttributes(node, app)
   const deployTo = placed(node, deployDirectory(node, app))
   const system = node.facts.uid === 0 && node.converge.prefix === '/'

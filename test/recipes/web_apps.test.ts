@@ -1,0 +1,166 @@
+/** What port-app, jetty-app and php-app declare for given attributes, without a host. */
+import t from 'tap'
+import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
+import { compile } from '../../core/compile/compile.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import type { PlannedResource } from '../../core/model/resource.ts'
+import { neutralFacts } from '../../core/node/facts.ts'
+import { objectLayer } from '../../core/node/layers.ts'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { buildNode } from '../../core/node/node.ts'
+import { catalogue } from '../../recipes/catalogue.ts'
+import { recipeNode } from '../../recipes/node.ts'
+
+const scm = { repository: 'https://git.example.com/app.git' }
+const app = (more: object = {}) => ({ deploy: { app: { scm, ...more } } })
+
+async function planned(
+  role: string,
+  json: JsonObject,
+  { event = 'deploy', host = null as HostReader | null, root = true } = {},
+): Promise<{ resources: readonly PlannedResource[]; warnings: readonly string[] }> {
+  const loaded = await catalogue.roles[role]?.load()
+  if (loaded === undefined) throw new Error(`no role ${role}`)
+  const prefix = root ? {} : { converge: { prefix: '/home/jane' } }
+  const layers = [json, prefix].map((one, index) => objectLayer(one, `${index}.json`, 'deployment'))
+  const facts = { ...neutralFacts, uid: root ? 0 : 1000, init: 'systemd' as const }
+  const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
+  return compile([loaded], [event], recipeNode(built, { id: '1', events: [event], host, by: 'tester', options: {} }))
+}
+
+const find = (resources: readonly PlannedResource[], type: string, key = '') =>
+  resources.find((one) => one.type === type && one.key.includes(key))?.props as Record<string, unknown> | undefined
+
+t.test('what cannot be deployed is refused at once', async (t) => {
+  const cases: [role: string, json: JsonObject, says: RegExp][] = [
+    ['port-app', { port_app: { app_name: 'app' }, ...app() }, /port_app\.command is not set/],
+    ['port-app', { port_app: { app_name: 'app', command: 'x' }, ...app() }, /does not say %\{port\}/],
+    ['port-app', { port_app: { app_name: '../x', command: '%{port}' } }, /cannot be the name of an app/],
+    [
+      'port-app',
+      { port_app: { app_name: 'app', command: '%{port}' }, ...app({ scm: { ...scm, scm_type: 'svn' } }) },
+      /scm_type svn cannot be deployed/,
+    ],
+    ['port-app', { port_app: { ports: [9090, 9090] } }, /two different ports/],
+    ['jetty-app', { jetty_app: { war: { file: '/a.war', path: 'b.war' } } }, /war has file and path/],
+    ['jetty-app', { jetty_app: { war: { url: 'https://example.com/a.war' } } }, /needs jetty_app\.war\.sha256/],
+    ['php-app', { php_app: { update_mode: 'warm' } }, /hot.*cold/],
+  ]
+  for (const [role, json, says] of cases)
+    await t.rejects(
+      planned(role, json).catch((error: Error & { problems?: Error[]; hint?: string }) => {
+        const all = [error, ...(error.problems ?? [])].map((one) => `${one.message} ${error.hint ?? ''}`)
+        throw new Error(all.join('\n'))
+      }),
+      { message: says },
+      `${role}: ${says}`,
+    )
+})
+
+t.test('without a source there is nothing to deploy, and that is said', async (t) => {
+  for (const [role, json] of [
+    ['port-app', { port_app: { command: '%{port}' } }],
+    ['jetty-app', {}],
+    ['php-app', {}],
+  ] as const) {
+    const { resources, warnings } = await planned(role, json)
+    t.match(warnings, [/nothing to deploy/], role)
+    t.equal(find(resources, 'git_release'), undefined)
+  }
+})
+
+t.test('a server as root: the account of the app, the system nginx', async (t) => {
+  const json = {
+    port_app: {
+      app_name: 'app',
+      command: 'serve %{port}',
+      domains: ['a.example.com', 'b.example.com'],
+      http_port: 8080,
+    },
+    ...app({ environment: { B: '2', A: 1 } }),
+  }
+  const { resources } = await planned('port-app', json)
+  t.match(find(resources, 'port_swap'), {
+    name: 'app',
+    command: 'serve %{port}',
+    environment: { HOME: '/home/deploy', USER: 'deploy', A: '1', B: '2' },
+    user: 'deploy',
+    upstream: { path: '/etc/nginx/conf.d/app-upstream.conf' },
+    reload: { name: 'nginx', provider: { kind: 'systemd' }, check: ['/usr/sbin/nginx', '-t', '-q'] },
+  })
+  const site = find(resources, 'file', '/etc/nginx/sites-available/app')?.content
+  t.match(site, 'listen 8080;\n    server_name a.example.com b.example.com;')
+  t.match(site, 'proxy_pass http://app;')
+  const order = resources.map(({ type }) => type)
+  t.ok(order.indexOf('release_complete') < order.indexOf('port_swap'), 'only what is complete goes live')
+  t.ok(order.indexOf('file') < order.indexOf('git_release'), 'the site is checked before anything is built')
+})
+
+t.test('an ordinary user: all below the prefix, in his own supervisord', async (t) => {
+  const json = { port_app: { app_name: 'app', command: 'serve %{port}' }, ...app() }
+  const setup = (await planned('port-app', json, { event: 'setup', root: false })).resources
+  t.equal(find(setup, 'package'), undefined)
+  t.match(find(setup, 'supervisor_program', 'nginx'), { command: '/usr/sbin/nginx -c /home/jane/etc/nginx/nginx.conf' })
+  const { resources } = await planned('port-app', json, { root: false })
+  const swap = find(resources, 'port_swap')
+  t.match(swap, { confDir: '/home/jane/etc/supervisor/conf.d', reload: { provider: { kind: 'supervisor' } } })
+  t.notOk('user' in (swap ?? {}))
+})
+
+t.test('a JVM with its options, and what a release is made of', async (t) => {
+  const json = {
+    jetty_app: {
+      app_name: 'app',
+      war: { path: 'target/a b.war' },
+      build_command: 'mvn package',
+      jvm_options: '-Xmx1g',
+      context: 'shop',
+      jetty_modules: ['http', 'jsp'],
+    },
+    ...app(),
+  }
+  const { resources } = await planned('jetty-app', json)
+  t.equal(
+    find(resources, 'port_swap')?.command,
+    "java -Xmx1g -jar /usr/share/jetty9/start.jar jetty.home=/usr/share/jetty9 jetty.base=run 'jetty.http.port=%{port}'",
+  )
+  const build = find(resources, 'execute')?.command
+  t.match(build, "sh -c 'mvn package'\nmkdir -p")
+  t.match(build, "cp -fL -- 'target/a b.war' webapps/shop.war")
+  t.match(build, '--module=http --module=jsp')
+  t.match(build, /: > \.converge\/built$/)
+})
+
+t.test('PHP: the version that is there, else that of the distribution', async (t) => {
+  const pool = async (host: HostReader | null, json: JsonObject = {}) =>
+    find(
+      (await planned('php-app', { ...app(), php_app: { app_name: 'app', ...json } }, { host })).resources,
+      'file',
+      'pool.d',
+    )
+  const path = '/etc/php/8.2/fpm/pool.d/app.conf'
+  t.match(await pool(null), { path })
+  const installed = new VirtualHost().given('/usr/sbin/php-fpm8.4', '').given('/usr/sbin/php-fpm7.4', '')
+  t.match(await pool(installed), { path: path.replace('8.2', '8.4') })
+  t.match(await pool(installed, { fpm: { version: '7.4' } }), { path: path.replace('8.2', '7.4') })
+  const text = (await pool(null, { fpm: { pm: 'ondemand', settings: { memory_limit: '64M' } } }))?.content
+  t.match(
+    text,
+    'pm = ondemand\npm.max_children = 10\ncatch_workers_output = yes\nphp_admin_value[memory_limit] = 64M\n',
+  )
+})
+
+t.test('PHP: what the first hot update says depends on what nginx serves', async (t) => {
+  const json = { ...app(), php_app: { app_name: 'app', document_root: 'public' } }
+  const site = '/etc/nginx/sites-available/app'
+  const warnings = async (root: string | null, mode = 'hot') => {
+    const host = new VirtualHost()
+    if (root !== null) host.given(site, `server {\n    root ${root};\n}\n`)
+    return (await planned('php-app', { ...json, php_app: { ...json.php_app, update_mode: mode } }, { host })).warnings
+  }
+  t.match(await warnings(null), [/link \/srv\/www\/app\/active: .* reloaded once/])
+  t.match(await warnings('/srv/www/app/releases/000001-1a2b3c4d/public'), [/reloaded once/])
+  t.strictSame(await warnings('/srv/www/app/active/public'), [])
+  t.strictSame(await warnings(null, 'cold'), [])
+})
