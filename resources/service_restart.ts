@@ -5,7 +5,7 @@ import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf, sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
-import { Draining, leftOut, predictBack } from './haproxy/draining.ts'
+import { Draining, leftOut, predictBack, takenOut } from './haproxy/draining.ts'
 import { balancerProp, serverProp } from './haproxy/props.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
 import { placeOf, recordOf } from './services/due.ts'
@@ -132,6 +132,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const done = new Set<string>()
   const failures = new Map<string, unknown>()
   const stopped = () => failures.size > 0
+  const drained = ({ server }: Service) => (server === undefined ? [] : takenOut(host, given.balancers, server))
   let begun = 0
 
   const restart = async (one: Service) => {
@@ -160,7 +161,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
       failures.set(one.name, error)
     }
   })
-  if (stopped()) throw told(due, { done, failures, now })
+  if (stopped()) throw told(due, { done, failures, now, drained })
 }
 
 async function wait(host: Host, given: Props, one: Service, context: Context): Promise<void> {
@@ -174,10 +175,12 @@ interface Outcome {
   readonly done: ReadonlySet<string>
   readonly failures: ReadonlyMap<string, unknown>
   readonly now: State
+  /** The balancers that one is still out of. */
+  readonly drained: (one: Service) => readonly string[]
 }
 
 /** The first failure, told with what it means for the others. */
-function told(due: readonly Service[], { done, failures, now }: Outcome): unknown {
+function told(due: readonly Service[], { done, failures, now, drained }: Outcome): unknown {
   const [[first, error] = ['', undefined], ...others] = [...failures]
   if (!(error instanceof ConvergeError)) return error
   const names = due.map(({ name }) => name)
@@ -191,7 +194,9 @@ function told(due: readonly Service[], { done, failures, now }: Outcome): unknow
   const failed = others.map(([name, other]) => `; ${name} as well: ${asConvergeError(other).message}`)
   const outcome = parts.filter(([, some]) => some.length > 0).map(([word, some]) => `; ${word}: ${some.join(', ')}`)
   const { code, hint, output, message } = error
-  const again = `mend it, then run again: it goes on with ${first}`
+  const out = due.flatMap((one) => (one.name === first ? drained(one) : []))
+  const till = out.length > 0 ? `, which stays drained at ${out.join(' and ')} until then` : ''
+  const again = `mend it, then run again: it goes on with ${first}${till}`
   return new ConvergeError(`${message}${failed.join('')}${outcome.join('')}`, {
     code,
     output,

@@ -22,6 +22,11 @@ function isOurs(host: HostReader, balancer: Balancer, server: string): boolean {
   return (host.recorded(recordOf(balancer, server)) ?? '') !== ''
 }
 
+/** Where this program has taken the server out, and not brought it back. */
+export function takenOut(host: HostReader, balancers: readonly Balancer[], server: string): string[] {
+  return balancers.filter((balancer) => isOurs(host, balancer, server)).map(nameOf)
+}
+
 /**
  * The balancers that a server has to be brought back in. Only those with a record are asked; one that does not answer
  * balances nobody: it is told of, and looked at again in the next run.

@@ -1,6 +1,7 @@
 /** The names the balancer and the clients agree on. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
+import { balancedServers } from '../../../recipes/frontend/haproxy.ts'
 import type { PloneNode } from '../../../recipes/node.ts'
 import {
   backendName,
@@ -10,6 +11,7 @@ import {
   serverAt,
   serverName,
 } from '../../../recipes/plone/balancing.ts'
+import { clientCount, clientPort } from '../../../recipes/plone/site.ts'
 import type { NodeJson } from '../../support/golden.ts'
 import { layer, online, site, stack } from '../../support/plone_stack.ts'
 
@@ -34,6 +36,16 @@ t.test('a host goes by the name it has in the stack', async (t) => {
     clientHosts(some).map(({ name }) => name),
     ['b'],
   )
+})
+
+t.test('what the frontend writes is what the clients drain', async (t) => {
+  const clients = { plone1: online('plone1', { backends: 8 }), plone2: online('plone2', { backends: 16 }) }
+  const attributes = stack({ opsworks: { layers: { plone_instances: { instances: clients } } } })
+  const written = balancedServers(attributes).map(({ name }) => `${backendName(attributes)}/${name}`)
+  t.equal(written.length, 6)
+  const count = clientCount(attributes, attributes.opsworks.instance)
+  const own = Array.from({ length: count }, (_, index) => serverAt(attributes, clientPort(index + 1)))
+  t.strictSame(own, written.slice(0, count))
 })
 
 t.test('the server that a port belongs to', async (t) => {
