@@ -187,7 +187,7 @@ t.test('behind a balancer', async (t) => {
   /** Kills a run in a process of its own as soon as it is there, and looks at the next one. */
   async function killedWhile(t: Test, { site, balancer }: World, name: string, there: () => Promise<boolean>) {
     const { host: _, supervisor: __, ...given } = site
-    const environments = busy({ c1: { STARTS_IN: '1' }, c2: { STARTS_IN: '1' } })
+    const environments = busy({ c1: { STARTS_IN: '1.5' }, c2: { STARTS_IN: '1.5' } })
     const options = { backend: 'site', balancers: [{ socket: balancer.socket }] }
     const cause = `killed at ${name}`
     writeFileSync(`${site.directory}/run.json`, JSON.stringify({ ...given, environments, cause, options }))
