@@ -91,7 +91,11 @@ export const plone_instances = () =>
         'plone_instances',
         'Name of the application, as below `deploy`, whose buildout holds the clients.',
       ),
-      site_id: field(line(), 'Plone', 'Path of the site inside Zope, for the virtual host on the front end.'),
+      site_id: field(
+        line(),
+        'Plone',
+        'Path of the site inside Zope, for the virtual host on the front end; empty for the root of the database.',
+      ),
       subsites: field(map(line()), {}, 'Further virtual hosts: host name to the path below the site that it shows.'),
       subsite_config: field(map(text()), {}, "Further nginx directives of a subsite's server block, by host name."),
       per_cpu: field(number(0), 2, 'Clients for each CPU; fractions are fine, and one client is the least.', {

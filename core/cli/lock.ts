@@ -1,5 +1,12 @@
 /** `lock` and `unlock`, and what they stop. */
-import { describeDeployLock, lockedBy, putDeployLock, readDeployLock, removeDeployLock } from '../host/deploy_lock.ts'
+import {
+  type DeployLock,
+  describeDeployLock,
+  lockedBy,
+  putDeployLock,
+  readDeployLock,
+  removeDeployLock,
+} from '../host/deploy_lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
 import { author, stateDirectory } from './inputs.ts'
 import type { ExitStatus } from './main.ts'
@@ -14,10 +21,20 @@ const stopped: readonly string[] = ['deploy', 'rollback', 'rebuild', 'undeploy']
  */
 export function respectLock(directory: string, events: readonly string[], dry: boolean): string | null {
   if (!events.some((event) => stopped.includes(event))) return null
-  const lock = readDeployLock(directory)
+  const lock = visibleLock(directory)
   if (lock === null) return null
   if (lock.by !== author() && !dry) throw lockedBy(lock)
   return `deploys are locked by ${describeDeployLock(lock)}`
+}
+
+/** The lock that is on; null also where this account may not look: it could not deploy there anyway. */
+export function visibleLock(directory: string): DeployLock | null {
+  try {
+    return readDeployLock(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    return null
+  }
 }
 
 export function lock(args: Arguments): ExitStatus {

@@ -1,7 +1,7 @@
 /** `status`, `releases`, `doctor`: what is there, without changing it. */
 import picocolors from 'picocolors'
 import type { AppView, Inspection, ReleaseView } from '../compile/inspection.ts'
-import { type DeployLock, describeDeployLock, readDeployLock } from '../host/deploy_lock.ts'
+import { describeDeployLock } from '../host/deploy_lock.ts'
 import { LocalHost } from '../host/local.ts'
 import { lockHolder } from '../host/lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
@@ -9,6 +9,7 @@ import type { Secrets } from '../model/secrets.ts'
 import type { RunReport } from '../report/events.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
+import { visibleLock } from './lock.ts'
 import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
 
@@ -51,16 +52,6 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
   }
 }
 
-/** The lock on deploys, as far as this account may see it. */
-function deployLock(directory: string): DeployLock | null {
-  try {
-    return readDeployLock(directory)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
-    return null
-  }
-}
-
 /** From the newest journal. One without an end belongs to a run that died, unless its lock is still held. */
 function lastRun(directory: string): LastRun | null {
   const state = new StateDirectory(directory)
@@ -95,7 +86,7 @@ interface JournalLine {
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { roles, apps, stateDirectory, paint } = await see(args, catalogue, secrets)
   const last = lastRun(stateDirectory)
-  const locked = deployLock(stateDirectory)
+  const locked = visibleLock(stateDirectory)
   const down = apps.some(({ services }) => services.some(({ up }) => !up))
   if (args.jsonOutput)
     return print(

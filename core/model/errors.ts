@@ -115,10 +115,12 @@ export class InvalidInput extends ConvergeError {
   }
 }
 
-/** Throws what was found: nothing, the one problem, or all of them as one. */
+/** Throws what was found: nothing, the one problem, or all of them as one; what two have found alike is told once. */
 export function throwProblems(problems: readonly ConvergeError[], what?: string): void {
-  if (problems.length === 1 && problems[0]) throw problems[0]
-  if (problems.length > 1) throw new InvalidInput(problems, what)
+  const one = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
+  const [first, ...more] = one.values()
+  if (more.length > 0) throw new InvalidInput([...one.values()], what)
+  if (first) throw first
 }
 
 export function describeLocation(source: SourceLocation): string {

@@ -176,6 +176,8 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
     `check inter ${check_interval} fastinter ${part(check_interval, 10)} downinter ${part(check_interval, 2)}`,
     `maxconn ${plone_instances.zserver_threads ?? 2} rise ${rise} fall ${fall}`,
     ...(converge.frontend.slow_start_seconds > 0 ? [`slowstart ${converge.frontend.slow_start_seconds}s`] : []),
+    // A process that has gone refuses connections at once; until the next check it would get all that the busy ones cannot take.
+    'observe layer4 error-limit 2 on-error mark-down',
     // A name that nobody knows yet keeps one server down, and not the balancer.
     'init-addr last,libc,none',
   ].join(' ')

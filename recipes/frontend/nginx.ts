@@ -98,14 +98,14 @@ function subsites({ plone_instances }: PloneNode, values: Values): [name: string
     const key = `plone_instances.subsites.${name}`
     return [
       hostName(values, key, name),
-      `${pathOf(values, 'plone_instances.site_id', site)}/${pathOf(values, key, path)}`,
+      [pathOf(values, 'plone_instances.site_id', site), pathOf(values, key, path)].filter(isSet).join('/'),
     ]
   })
 }
 
 function pathOf(values: Values, key: string, path: string): string {
   const trimmed = path.replace(/^\/+|\/+$/g, '')
-  if (!/^[\w.,~@+/-]+$/.test(trimmed))
+  if (!/^[\w.,~@+/-]*$/.test(trimmed))
     values.refuse(key, 'is no path in Zope', 'ids of objects with slashes between them, such as Plone/intranet')
   return trimmed
 }
@@ -296,7 +296,7 @@ function proxied(node: PloneNode, at: FrontendLayout, { path }: VirtualHost): st
     `  if (${own}_slash) {`,
     '    rewrite ^/(.+)/$ /$1 permanent;',
     '  }',
-    `  rewrite ^/(.*?)/?$ /VirtualHostBase/$final_scheme/$host:$final_port/${path}/VirtualHostRoot/$1 break;`,
+    `  rewrite ^/(.*?)/?$ /VirtualHostBase/$final_scheme/$host:$final_port/${path === '' ? '' : `${path}/`}VirtualHostRoot/$1 break;`,
     '  proxy_pass http://cache;',
     '  proxy_http_version 1.1;',
     '  proxy_set_header Connection "";',

@@ -51,7 +51,10 @@ export class Values {
   }
 
   refuse(key: string, why: string, hint: string): void {
-    this.problems.push(new ConvergeError(`${key} ${why}`, { code: 'INVALID_ATTRIBUTE', hint, usage: true }))
+    const message = `${key} ${why}`
+    // Several files may be made of one attribute.
+    if (!this.problems.some((problem) => problem.message === message))
+      this.problems.push(new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', hint, usage: true }))
   }
 
   /** Throws the problems found so far, if any, as one error. */

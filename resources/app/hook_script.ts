@@ -37,22 +37,17 @@ export async function hookScript(text: string, path: string, context: DeployHook
   }
 }
 
-/** Fails with the error's own stack; a module without a function is told of as such. */
+/** What it throws or rejects with ends the process, with its own stack; a module without a function is told of as such. */
 function calling(code: string, path: string, context: DeployHookContext): string {
   const [file, none] = [path, `${path} has no function as its default export`].map((text) => JSON.stringify(text))
   return `
 const Module = require('node:module')
-const failed = (error) => { console.error(error); process.exitCode = 1 }
-try {
-  const module = new Module(${file})
-  module.filename = ${file}
-  module.paths = Module._nodeModulePaths(require('node:path').dirname(${file}))
-  module._compile(${JSON.stringify(code)}, ${file})
-  const hook = module.exports.default ?? module.exports
-  if (typeof hook !== 'function') failed(${none})
-  else Promise.resolve(hook(${JSON.stringify(context)})).catch(failed)
-} catch (error) {
-  failed(error)
-}
+const module_ = new Module(${file})
+module_.filename = ${file}
+module_.paths = Module._nodeModulePaths(require('node:path').dirname(${file}))
+module_._compile(${JSON.stringify(code)}, ${file})
+const hook = module_.exports.default ?? module_.exports
+if (typeof hook !== 'function') throw new Error(${none})
+void hook(${JSON.stringify(context)})
 `
 }

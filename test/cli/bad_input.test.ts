@@ -43,6 +43,23 @@ async function refused(t: Test, place: Sandbox, args: readonly string[], given: 
   t.strictSame(place.snapshot(), before, 'nothing is written')
 }
 
+t.test('a mistake in an attribute is not told as a line of the program, wherever that is', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const place = new Sandbox(t)
+  place.write({ 'site.json': '{"plone_instances": {"site_id": "no path", "subsites": {"a.example.com": "a"}}}' })
+  // Another account gets a copy, elsewhere than where it was built.
+  for (const account of [undefined, 'nobody']) {
+    const args = ['plan', '--role', 'frontend', '--json', 'site.json', '--prefix', '/nowhere', '--event', 'configure']
+    const { status, stderr } = await place.converge(args, account === undefined ? {} : { account })
+    t.equal(status, 2)
+    t.match(
+      stderr,
+      /^error: plone_instances\.site_id is no path in Zope\n {2}hint: .*\n$/,
+      'once, and without a line of code',
+    )
+  }
+})
+
 const solr = '--role solr'
 
 table('flags', {

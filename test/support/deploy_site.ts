@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { type JsonObject, merge } from '../../core/node/merge.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { type Page, pageOf } from './deploy_pages.ts'
-import { freePort, scratch } from './machine.ts'
+import { freePort, type Owner, scratch } from './machine.ts'
 import { until } from './waiting.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
@@ -45,7 +45,7 @@ export interface Ended {
 
 export interface RunOptions {
   /** Default: both. */
-  readonly roles?: readonly ('zeo-server' | 'zeo-client')[]
+  readonly roles?: readonly ('zeo-server' | 'zeo-client' | 'frontend')[]
   readonly environment?: Readonly<Record<string, string>>
   /** A command that runs the program, such as strace. */
   readonly through?: readonly string[]
@@ -131,7 +131,7 @@ export class DeploySite {
   }
 
   /** As root with a temporary account, which is removed with all it runs at the end of the test. */
-  static async make(t: Test): Promise<DeploySite> {
+  static async make(t: Owner): Promise<DeploySite> {
     const root = scratch(t)
     const site = new DeploySite(root, temporaryAccount(t), await freePort())
     copyProgram(root)
@@ -365,7 +365,7 @@ interface Account {
   readonly gid: number
 }
 
-function temporaryAccount(t: Test): Account {
+function temporaryAccount(t: Owner): Account {
   const id = (option: string, name: string) => execFileSync('id', [option, name], { encoding: 'utf8' }).trim()
   const isRoot = process.getuid?.() === 0
   const name = isRoot ? `cvtest-${process.pid}` : id('-un', `${process.getuid?.()}`)

@@ -1,0 +1,23 @@
+/** Nobody who visits the site notices a deploy: a whole site at full load, each request counted. */
+import t from 'tap'
+import { DeploySite } from '../support/deploy_site.ts'
+import { played, scenes, wholeSite } from '../support/downtime.ts'
+import { needs } from '../support/machine.ts'
+import { reservePorts } from '../support/waiting.ts'
+
+t.test('a site of three clients', async (t) => {
+  t.setTimeout(20 * 60_000)
+  if (!needs(t, ['git', 'python3 venv', 'pip registry', 'haproxy', 'varnishd', 'nginx', 'wrk'])) return
+  await reservePorts(t)
+  const site = await DeploySite.make(t)
+  const port = await wholeSite(site)
+  for (const scene of scenes)
+    await t.test(scene.name, { timeout: 5 * 60_000 }, async (t) => {
+      const { requests, failed, kinds, p99Ms, longestMs } = await played(scene, site, port)
+      t.comment(
+        `${requests} requests, ${failed} failed, p99 ${p99Ms.toFixed(0)} ms, longest ${longestMs.toFixed(0)} ms`,
+      )
+      t.ok(requests > 50, `${requests} requests`)
+      if (!scene.mayFail) t.equal(failed, 0, JSON.stringify(kinds))
+    })
+})

@@ -1,0 +1,115 @@
+/** A whole site on one host, nginx, Varnish and HAProxy before three ZEO clients, and what is done to it while visitors ask. */
+import { pageOf } from './deploy_pages.ts'
+import type { DeploySite, Ended } from './deploy_site.ts'
+import { freePort } from './machine.ts'
+import { until } from './waiting.ts'
+import { type Figures, visitors } from './wrk.ts'
+
+export interface Scene {
+  readonly name: string
+  /** Whether a request may fail: only where a client is killed without a word. */
+  readonly mayFail?: boolean
+  readonly work: (site: DeploySite) => Promise<void>
+}
+
+const clients = 3
+const here = { hostname: 'here', status: 'online', private_ip: '127.0.0.1', private_dns_name: 'localhost' }
+const all = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
+
+/** Brings it up from nothing; gives the port visitors come in at. */
+export async function wholeSite(site: DeploySite): Promise<number> {
+  const [http, https, balancer, cache] = [await freePort(), await freePort(), await freePort(), await freePort()]
+  const hosts = { instances: { here } }
+  site.json = {
+    opsworks: {
+      instance: { ...here, layers: ['plone_instances', 'lb'] },
+      layers: { plone_instances: hosts, lb: hosts },
+    },
+    plone_instances: { instance_count: clients, site_id: '' },
+    nginx_plone: { proxy_port: cache },
+    converge: { frontend: { http_port: http, https_port: https, balancer_port: balancer, slow_start_seconds: 2 } },
+  }
+  succeeded(await site.converge([], all))
+  await until(async () => (await site.pages(clients)).every((page) => page !== null), 'every client answers')
+  const answers = () =>
+    fetch(`http://127.0.0.1:${http}/`).then(
+      ({ status }) => status === 200,
+      () => false,
+    )
+  await until(answers, 'the site answers')
+  return http
+}
+
+function succeeded({ status, output }: Ended): void {
+  if (status !== 0) throw new Error(`a run failed:\n${output}`)
+}
+
+async function deploy(site: DeploySite, event = 'deploy'): Promise<void> {
+  succeeded(await site.converge([event], { roles: ['zeo-client'] }))
+}
+
+const zcml = 'src/example_site/configure.zcml'
+
+export const scenes: readonly Scene[] = [
+  { name: 'at rest', work: () => new Promise((resolve) => setTimeout(resolve, 5000)) },
+  {
+    name: 'deploy of a new revision',
+    async work(site) {
+      site.commit()
+      await deploy(site)
+    },
+  },
+  {
+    name: 'another configuration of the clients',
+    async work(site) {
+      const { plone_instances } = site.json as { plone_instances: object }
+      site.json = { ...site.json, plone_instances: { ...plone_instances, zodb_cache_size: 4321 } }
+      await deploy(site)
+    },
+  },
+  { name: 'rollback', work: (site) => deploy(site, 'rollback') },
+  {
+    name: 'a host comes to the stack: HAProxy is reloaded',
+    async work(site) {
+      const { opsworks } = site.json as { opsworks: { instance: object } }
+      // Nobody listens there yet.
+      const there = { ...here, hostname: 'there', private_ip: '127.0.0.9', private_dns_name: '127.0.0.9' }
+      const layers = { plone_instances: { instances: { here, there } }, lb: { instances: { here } } }
+      site.json = { ...site.json, opsworks: { ...opsworks, layers } as never }
+      succeeded(await site.converge(['configure'], { roles: ['frontend'] }))
+    },
+  },
+  {
+    name: 'a client that does not start',
+    async work(site) {
+      const good = site.read(zcml)
+      site.commit({ [zcml]: good.replace('.views.Status', '.views.Missing') })
+      const { status, output } = await site.converge(['deploy'], { roles: ['zeo-client'] })
+      if (status !== 1 || !output.includes('did not come up')) throw new Error(`that should have failed:\n${output}`)
+      site.commit({ [zcml]: good })
+      await deploy(site)
+    },
+  },
+  {
+    name: 'a client is killed by hand',
+    mayFail: true,
+    async work() {
+      const pid = (await pageOf(2))?.pid
+      if (pid === undefined) throw new Error('the second client does not answer')
+      process.kill(pid, 'SIGKILL')
+      await until(async () => ((await pageOf(2))?.pid ?? pid) !== pid, 'supervisord has started it again')
+    },
+  },
+]
+
+/** What visitors met while it was done: all of them logged in, so that no page comes out of the cache. */
+export async function played(scene: Scene, site: DeploySite, port: number): Promise<Figures> {
+  const crowd = visitors(`http://127.0.0.1:${port}/`, site.root, { headers: { Cookie: '__ac=visitor' } })
+  try {
+    await scene.work(site)
+  } catch (error) {
+    await crowd.end()
+    throw error
+  }
+  return crowd.end()
+}

@@ -1,0 +1,58 @@
+/** Visitors at full load: wrk(1), which counts what was asked, what failed, and how long it took. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+
+export interface Figures {
+  readonly requests: number
+  /** Connections refused or cut off, answers of another kind than 2xx and 3xx, answers that never came. */
+  readonly failed: number
+  /** What failed, by kind. */
+  readonly kinds: Readonly<Record<string, number>>
+  /** 99 of 100 were answered within this. */
+  readonly p99Ms: number
+  readonly longestMs: number
+  readonly seconds: number
+}
+
+const script = `
+done = function(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '\\nFIGURES {"requests":%d,"us":%d,"p99":%f,"max":%f,"kinds":{"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}}\\n',
+    summary.requests, summary.duration, latency:percentile(99) / 1000, latency.max / 1000,
+    e.connect, e.read, e.write, e.status, e.timeout))
+end
+`
+
+export interface Visitors {
+  /** Ends them, and gives what they met. */
+  end(): Promise<Figures>
+}
+
+/** @param place a directory for its script */
+export function visitors(url: string, place: string, { connections = 12, headers = {} } = {}): Visitors {
+  const file = `${place}/figures.lua`
+  writeFileSync(file, script)
+  const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const how = ['--threads', '1', '--connections', `${connections}`, '--duration', '30m', '--timeout', '60s']
+  const child = spawn('wrk', [...how, ...sent, '--script', file, url], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return { end: () => figuresOf(child) }
+}
+
+function figuresOf(child: ChildProcess): Promise<Figures> {
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (more: string) => {
+    text += more
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', () => {
+      const [, json] = /^FIGURES (.*)$/m.exec(text) ?? []
+      if (json === undefined) return reject(new Error(`wrk said nothing of use: ${text}`))
+      const { requests, us, p99, max, kinds } = JSON.parse(json)
+      const failed = Object.values<number>(kinds).reduce((sum, one) => sum + one, 0)
+      resolve({ requests, failed, kinds, p99Ms: p99, longestMs: max, seconds: us / 1e6 })
+    })
+    child.kill('SIGINT')
+  })
+}
