@@ -14,7 +14,7 @@ import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, sourceOf } from '../releases/checkout.ts'
 import { releasesOf } from '../releases/layout.ts'
-import { goal, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
+import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { nginxSetup, removeSite, unserveSite } from '../web/nginx.ts'
 import { inspect } from './inspect.ts'
@@ -59,7 +59,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
 function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
-  const target = goal(node, php.at)
+  const target = goal(node, php.at, onceLive(node, php.at))
   tellFirst(r, node, php)
   const config = pool(r, node, php)
   rollbackBegins(r, php.at, target)

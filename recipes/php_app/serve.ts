@@ -1,5 +1,6 @@
 /** What serves a PHP app: its pool in php-fpm, its site in nginx, and the switch from one release to another. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -60,10 +61,15 @@ export function tryOut(r: Recipe<PloneNode>, { at, nginx, next, ...php }: PhpLay
     description: 'it is not live, and nginx can show it',
     check: (host) => {
       const text = host.readText(enabledPath(at, nginx))
-      return text?.includes(`server_name ${preview};`) === true && host.readLink(next) !== host.readLink(at.current)
+      return text?.includes(`server_name ${preview};`) === true && targetOf(host, next) !== targetOf(host, at.current)
     },
   }
   ask(r, { at, settings, preview }, path, `${at.app} before it goes live`, { when: [link], onlyIf: shown })
+}
+
+/** Where a link points; null for anything else. */
+function targetOf(host: HostReader, link: string): string | null {
+  return host.lstat(link)?.kind === 'link' ? host.readLink(link) : null
 }
 
 function ask(

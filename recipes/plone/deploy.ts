@@ -13,12 +13,14 @@ import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
+import { releaseProps, sourceOf } from '../releases/checkout.ts'
+import { rollbackIsOver } from '../releases/rollback.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks } from './layout.ts'
 import { goLive, hook, migrate } from './moments.ts'
 import { type Program, programs } from './programs.ts'
-import { heldFrom, hold, rollbackIsOver, stay } from './rollback.ts'
+import { heldFrom, hold, stay } from './rollback.ts'
 import { deployed, recorded, releasesOf } from './running.ts'
 import { appDirectories, buildEnvironment } from './setup.ts'
 import { appEnvironment, buildoutSetting } from './site.ts'
@@ -113,35 +115,17 @@ interface CheckoutOptions extends DeployOptions {
 
 function checkout(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: CheckoutOptions) {
   const { own } = at
-  const scm = own.scm ?? {}
-  if (scm.scm_type !== undefined && scm.scm_type !== 'git' && scm.scm_type !== 'directory')
-    throw new ConvergeError(`deploy.${at.app}.scm.scm_type ${scm.scm_type} cannot be deployed`, {
-      code: 'UNSUPPORTED_SCM',
-      hint: 'git and directory can be; bring the others into a git repository',
-      usage: true,
-    })
   const ofDeploy = own.always_build_on_deploy ?? own.always_buildout_on_deploy ?? false
   const always = options.always ?? (options.pinned ? false : ofDeploy)
   return git_release(r, {
-    into: at.releases,
-    shared: at.shared,
-    current: at.current,
-    repository: scm.repository ?? '',
-    revision: String(node.run.options.revision ?? scm.revision ?? 'HEAD') || 'HEAD',
-    scmType: scm.scm_type ?? 'git',
-    ...(scm.ssh_key ? { sshKey: scm.ssh_key } : {}),
-    ...(scm.known_hosts ? { knownHosts: scm.known_hosts } : {}),
-    ...(scm.user ? { username: scm.user } : {}),
-    ...(scm.password ? { password: scm.password } : {}),
-    submodules: own.enable_submodules ?? true,
+    ...releaseProps(node, at),
+    ...(sourceOf(at) ?? { repository: '' }),
     links: sharedLinks(node, at),
     purge: purged(node, at),
     inputs: options.inputs,
     record: { programs: options.programs.map(recorded), inputs: digestOf(options.inputs) },
     always,
     pin: options.pinned ? 'current' : 'remote',
-    by: node.run.by,
-    ...at.account,
     ...options.guard,
   })
 }

@@ -1,9 +1,10 @@
 /** Going back to another release, and staying there. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { file } from '../../resources/file.ts'
-import { type Release, rollbackTarget } from '../../resources/releases.ts'
+import type { Release } from '../../resources/releases.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
+import { goal, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
 import { type Layout, layout } from './layout.ts'
 import { goLive } from './moments.ts'
 import { programsOf, releasesOf } from './running.ts'
@@ -16,19 +17,16 @@ import type { BuildoutRole } from './types.ts'
  */
 export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  const { to } = node.run.options
-  const releases = releasesOf(node, at)
-  const left = releases.find((release) => release.current)
-  const begun = left !== undefined && node.run.host?.readLink(begunPath(at)) === left.id ? left.id : undefined
-  const target = rollbackTarget(releases, typeof to === 'string' ? to : begun)
+  const left = releasesOf(node, at).find((release) => release.current)
+  const target = goal(node, at)
   if (!target.current) {
     const held = heldFrom(node, at)
     const back = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)
     if (back && (held === null || held < left.id)) hold(r, at, left.id)
     // As far forward again, nothing is to be kept from coming back.
     else if (held !== null && target.id >= held) hold(r, at, null)
-    symlink(r, { path: begunPath(at), target: target.id, ...at.owner })
   }
+  rollbackBegins(r, at, target)
   stay(r, node, at, target)
   rollbackIsOver(r, at)
 }
@@ -45,15 +43,6 @@ export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release:
     { path, commit: commit ?? '' },
     { when: [current], goesBack: false },
   )
-}
-
-/** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */
-function begunPath(at: Layout): string {
-  return `${at.releases}/.rolling-back`
-}
-
-export function rollbackIsOver(r: Recipe<PloneNode>, at: Layout): void {
-  file(r, { path: begunPath(at), absent: true })
 }
 
 /**

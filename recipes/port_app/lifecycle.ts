@@ -12,7 +12,7 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
 import { checkout, type Source } from '../releases/checkout.ts'
 import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
-import { goal, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
+import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { nginxSetup, removeSite } from '../web/nginx.ts'
 import { kept } from './program.ts'
@@ -121,7 +121,7 @@ function stay(
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
 function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
-  const target = goal(node, server.at)
+  const target = goal(node, server.at, onceLive(node, server.at))
   site(r, server)
   rollbackBegins(r, server.at, target)
   makeLive(r, node, server, runningOf(r, server, target))

@@ -39,6 +39,24 @@ export function sourceOf(at: AppLayout): Source | null {
   })
 }
 
+/** The props of git_release that are the same for every app. */
+export function releaseProps(node: PloneNode, at: AppLayout) {
+  const { scm = {}, enable_submodules } = at.own
+  return {
+    into: at.releases,
+    shared: at.shared,
+    current: at.current,
+    revision: String(node.run.options.revision ?? scm.revision ?? 'HEAD') || 'HEAD',
+    ...(scm.ssh_key ? { sshKey: scm.ssh_key } : {}),
+    ...(scm.known_hosts ? { knownHosts: scm.known_hosts } : {}),
+    ...(scm.user ? { username: scm.user } : {}),
+    ...(scm.password ? { password: scm.password } : {}),
+    submodules: enable_submodules ?? true,
+    by: node.run.by,
+    ...at.account,
+  }
+}
+
 export interface CheckoutOptions {
   readonly source: Source
   /** What belongs to the release beside its code: another text, another release. */
@@ -53,26 +71,15 @@ export interface CheckoutOptions {
 export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, options: CheckoutOptions) {
   const { source, inputs, record, build } = options
   const { own } = at
-  const scm = own.scm ?? {}
   const environment = environmentOf(at)
   const release = git_release(r, {
-    into: at.releases,
-    shared: at.shared,
-    current: at.current,
+    ...releaseProps(node, at),
     ...source,
-    revision: String(node.run.options.revision ?? scm.revision ?? 'HEAD') || 'HEAD',
-    ...(scm.ssh_key ? { sshKey: scm.ssh_key } : {}),
-    ...(scm.known_hosts ? { knownHosts: scm.known_hosts } : {}),
-    ...(scm.user ? { username: scm.user } : {}),
-    ...(scm.password ? { password: scm.password } : {}),
-    submodules: own.enable_submodules ?? true,
     links: own.symlink_before_migrate ?? {},
     purge: own.purge_before_symlink ?? [],
     inputs: { ...inputs, build: build ?? '', environment: JSON.stringify(environment) },
     record,
     always: own.always_build_on_deploy ?? false,
-    by: node.run.by,
-    ...at.account,
   })
   if (build !== null)
     execute(r, {

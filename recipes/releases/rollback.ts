@@ -15,19 +15,23 @@ export function wasLive(r: Recipe<PloneNode>, at: AppLayout, path: Input<string>
 const liveMark = '.converge/was-live'
 
 /**
- * The release that was live before this one, or the one named, older or newer; that of a rollback that was interrupted,
+ * The complete release before the live one, or the one named, older or newer; that of a rollback that was interrupted,
  * which then does not go back further.
+ * @param candidates those to go back to where none is named; default: all
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
-export function goal(node: PloneNode, at: AppLayout): Release {
+export function goal(node: PloneNode, at: AppLayout, candidates = releasesOf(node, at)): Release {
   const { to } = node.run.options
-  const releases = releasesOf(node, at)
-  const known = releases.filter(({ path, current }) => current || node.run.host?.lstat(`${path}/${liveMark}`) !== null)
-  const left = releases.find((release) => release.current)
-  const begun = left !== undefined && node.run.host?.readLink(begunPath(at)) === left.id ? left.id : undefined
-  return typeof to === 'string' || begun !== undefined
-    ? rollbackTarget(releases, typeof to === 'string' ? to : begun)
-    : rollbackTarget(known)
+  if (typeof to === 'string') return rollbackTarget(releasesOf(node, at), to)
+  const left = candidates.find((release) => release.current)
+  const begun = left !== undefined && node.run.host?.readLink(begunPath(at)) === left.id
+  return begun ? rollbackTarget(candidates, left.id) : rollbackTarget(candidates)
+}
+
+/** The live release, and those that were live before: what failed on its way there is nothing to go back to. */
+export function onceLive(node: PloneNode, at: AppLayout): readonly Release[] {
+  const wasOnce = ({ path }: Release) => node.run.host?.lstat(`${path}/${liveMark}`) !== null
+  return releasesOf(node, at).filter((release) => release.current || wasOnce(release))
 }
 
 /** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */
