@@ -26,7 +26,7 @@ export const currentProp = absolutePath
   .describe('Link to the live release: where it points to this one already, nothing is left to do')
 
 export function isLive(host: HostReader, current: string | undefined, release: string): boolean {
-  return current !== undefined && host.readLink(current) === release
+  return current !== undefined && host.lstat(current)?.kind === 'link' && host.readLink(current) === release
 }
 
 interface Runs {
