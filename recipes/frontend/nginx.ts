@@ -4,7 +4,6 @@ import { appAttributes } from '../plone/site.ts'
 import { isSet, Values } from '../plone/values.ts'
 import type { FrontendLayout } from './layout.ts'
 import { maintenanceDirectory, maintenancePage } from './maintenance.ts'
-import { purgers } from './varnish.ts'
 
 /** A virtual host: what it is called, and the path in Zope that it shows. */
 interface VirtualHost {
@@ -184,18 +183,6 @@ map $upstream_http_referrer_policy ${own}_referrer {
   default "";
   "" strict-origin-when-cross-origin;
 }
-
-# The cache sees every request come from here: who may not have pages thrown away there may not do so here either.
-geo ${own}_outsider {
-  default 1;
-${purgers(node)
-  .map(([address, bits]) => `  ${address}/${bits} 0;`)
-  .join('\n')}
-}
-map $request_method${own}_outsider ${own}_purge {
-  default 0;
-  PURGE1 1;
-}
 `
 }
 
@@ -290,9 +277,6 @@ function proxied(node: PloneNode, at: FrontendLayout, { path }: VirtualHost): st
     `  if (-f ${maintenancePage(node, at.app)}) {`,
     '    return 503;',
     '  }',
-    `  if (${own}_purge) {`,
-    '    return 405;',
-    '  }',
     `  if (${own}_slash) {`,
     '    rewrite ^/(.+)/$ /$1 permanent;',
     '  }',
@@ -301,6 +285,7 @@ function proxied(node: PloneNode, at: FrontendLayout, { path }: VirtualHost): st
     '  proxy_http_version 1.1;',
     '  proxy_set_header Connection "";',
     '  proxy_set_header Host $http_host;',
+    '  # The cache asks this, not the address of this host, whether somebody may have pages thrown away.',
     '  proxy_set_header X-Real-IP $remote_addr;',
     '  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;',
     '  proxy_set_header X-Forwarded-Proto $final_scheme;',

@@ -57,7 +57,8 @@ sub vcl_recv {
   unset req.http.X-Cache;
 
   if (req.method == "PURGE") {
-    if (client.ip !~ purge) {
+    # Who comes by way of nginx is whom nginx names; what is no address is nobody's.
+    if (client.ip !~ purge || (req.http.X-Real-IP && std.ip(req.http.X-Real-IP, "192.0.2.1") !~ purge)) {
       return (synth(405, "Not allowed"));
     }
     return (purge);

@@ -348,8 +348,22 @@ export class DeploySite {
   private async end(jobs: string): Promise<void> {
     if (this.crontab() !== jobs) this.setCrontab(jobs)
     if (this.daemon?.exitCode === null) await this.serveGit(false)
-    for (const pid of this.processes()) process.kill(pid, 'SIGKILL')
-    await until(() => this.processes().length === 0, 'nothing of the site runs any more')
+    // Again and again: what supervises others starts them anew as long as it is there.
+    const isOver = () => {
+      const pids = this.processes()
+      for (const pid of pids) kill(pid)
+      return pids.length === 0
+    }
+    await until(isOver, 'nothing of the site runs any more')
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // It has ended since it was listed.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
