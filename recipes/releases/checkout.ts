@@ -67,9 +67,23 @@ export interface CheckoutOptions {
   readonly build: string | null
 }
 
-/** Checks the release out, and builds it. It is not complete yet. */
+/** What the repository brings is not to own the host: whoever may push to it would be root. */
+function refuseRoot(node: PloneNode, { app, account }: AppLayout): void {
+  if (account.user !== 'root' || node.converge.allow_root) return
+  throw new ConvergeError(`${app} would be built and run as root, and with it whatever is pushed to its repository`, {
+    code: 'APP_AS_ROOT',
+    hint: `give it an account of its own (deploy.${app}.user, default deploy); converge.allow_root lets it be root all the same`,
+    usage: true,
+  })
+}
+
+/**
+ * Checks the release out, and builds it. It is not complete yet.
+ * @throws APP_AS_ROOT
+ */
 export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, options: CheckoutOptions) {
   const { source, inputs, record, build } = options
+  refuseRoot(node, at)
   const { own } = at
   const environment = environmentOf(at)
   const release = git_release(r, {

@@ -42,6 +42,11 @@ t.test('what cannot be deployed is refused at once', async (t) => {
       { port_app: { app_name: 'app', command: '%{port}' }, ...app({ scm: { ...scm, scm_type: 'svn' } }) },
       /scm_type svn cannot be deployed/,
     ],
+    [
+      'php-app',
+      { php_app: { app_name: 'app' }, ...app({ user: 'root' }) },
+      /would be built and run as root.*deploy\.app\.user/,
+    ],
     ['port-app', { port_app: { ports: [9090, 9090] } }, /two different ports/],
     ['jetty-app', { jetty_app: { war: { file: '/a.war', path: 'b.war' } } }, /war has file and path/],
     ['jetty-app', { jetty_app: { war: { url: 'https://example.com/a.war' } } }, /needs jetty_app\.war\.sha256/],
