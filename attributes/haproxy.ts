@@ -7,7 +7,12 @@ const health = () => ({
   check_interval: field(milliseconds(), 10000, 'Time between two checks of a client.', { unit: 'milliseconds' }),
   rise: field(integer(1), 1, 'Checks in a row that have to succeed before a client counts as up.', { unit: 'checks' }),
   fall: field(integer(1), 5, 'Checks in a row that have to fail before a client counts as down.', { unit: 'checks' }),
-  retries: field(integer(0), 3, 'How often a connection to a client is tried again.', { unit: 'tries' }),
+  retries: field(
+    integer(0),
+    3,
+    'How often a request that a client did not take is sent to another one; at least once to each, unless it is 0.',
+    { unit: 'tries' },
+  ),
 })
 
 const limits = () => ({

@@ -49,7 +49,7 @@ export function renderHaproxy(node: PloneNode, at: FrontendLayout, password: str
   const servers = balancedServers(node)
   const sections = [
     globalSection(node, at, checked),
-    defaultsSection(checked, node),
+    defaultsSection(checked, node, servers.length),
     frontendSection(node, checked, password, servers.length > 0),
     ...(servers.length > 0 ? [backendSection(node, checked, servers)] : []),
   ]
@@ -122,7 +122,7 @@ function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): s
   ]
 }
 
-function defaultsSection(checked: Checked, { haproxy }: PloneNode): string[] {
+function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: number): string[] {
   return [
     'defaults',
     'log global',
@@ -131,7 +131,8 @@ function defaultsSection(checked: Checked, { haproxy }: PloneNode): string[] {
     'option dontlognull',
     'option abortonclose',
     'option redispatch 1',
-    `retries ${haproxy.retries}`,
+    '# A host that is gone refuses for each of its clients: a request is to get past all of them.',
+    `retries ${haproxy.retries === 0 ? 0 : Math.max(haproxy.retries, servers)}`,
     '# What may be sent again to another server; answers that were begun never are.',
     'retry-on conn-failure empty-response',
     `maxconn ${checked.count('default_max_connections')}`,
@@ -177,7 +178,7 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
     `maxconn ${plone_instances.zserver_threads ?? 2} rise ${rise} fall ${fall}`,
     ...(converge.frontend.slow_start_seconds > 0 ? [`slowstart ${converge.frontend.slow_start_seconds}s`] : []),
     // A process that has gone refuses connections at once; until the next check it would get all that the busy ones cannot take.
-    'observe layer4 error-limit 2 on-error mark-down',
+    'observe layer4 error-limit 1 on-error mark-down',
     // A name that nobody knows yet keeps one server down, and not the balancer.
     'init-addr last,libc,none',
   ].join(' ')

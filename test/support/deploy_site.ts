@@ -350,12 +350,20 @@ export class DeploySite {
     if (this.daemon?.exitCode === null) await this.serveGit(false)
     // Again and again: what supervises others starts them anew as long as it is there.
     const isOver = () => {
-      const pids = this.processes()
+      const pids = process.getuid?.() === 0 ? ownedBy(this.account.uid) : this.processes()
       for (const pid of pids) kill(pid)
       return pids.length === 0
     }
     await until(isOver, 'nothing of the site runs any more')
   }
+}
+
+/** Pids of all that an account runs. */
+function ownedBy(uid: number): number[] {
+  return fs.readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    return fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid ? [Number(pid)] : []
+  })
 }
 
 function kill(pid: number): void {

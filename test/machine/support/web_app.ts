@@ -24,7 +24,7 @@ import { type PloneNode, recipeNode } from '../../../recipes/node.ts'
 import { listReleases, type Release } from '../../../resources/releases.ts'
 import { Supervisor } from '../../../resources/supervisor/client.ts'
 import { failureOf } from '../../support/contract.ts'
-import { freePort, scratch } from '../../support/machine.ts'
+import { freePort, type Owner, scratch } from '../../support/machine.ts'
 
 const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
 /** The account that Debian gives web servers. */
@@ -78,7 +78,7 @@ export class WebApp {
   }
 
   /** @param own attributes of the role, beside ports and name */
-  static async make(t: Test, role: string, own: JsonObject): Promise<WebApp> {
+  static async make(t: Owner, role: string, own: JsonObject): Promise<WebApp> {
     const key = role.replace('-', '_')
     const [http, ...ports] = [await freePort(), await freePort(), await freePort()]
     const app = new WebApp(role, key, http, ports, own, scratch(t))

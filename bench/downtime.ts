@@ -1,0 +1,78 @@
+/** `npm run bench:downtime`: what visitors at full load meet while a site is deployed to, reloaded and hurt. */
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { DeploySite } from '../test/support/deploy_site.ts'
+import { played, scenes, wholeSite } from '../test/support/downtime.ts'
+import type { Owner } from '../test/support/machine.ts'
+import type { Figures } from '../test/support/wrk.ts'
+import { apps } from './downtime_apps.ts'
+import { describeMachine } from './machine.ts'
+import { table } from './table.ts'
+
+const output = process.argv[2] ?? fileURLToPath(new URL('downtime.md', import.meta.url))
+const tell = (text: string) => process.stderr.write(`${text}\n`)
+
+function row(name: string, { requests, failed, longestMs, p99Ms, seconds }: Figures, rest: Figures): string[] {
+  const figures = [requests, failed].map((count) => count.toLocaleString('en'))
+  const times = [longestMs, p99Ms, rest.p99Ms].map((time) => time.toFixed(0))
+  return [name, ...figures, (requests / seconds).toFixed(0), ...times, seconds.toFixed(1)]
+}
+
+const head = ['while', 'requests', 'failed', 'a second', 'longest ms', 'p99 ms', 'p99 at rest', 'seconds']
+
+/** Plays the scenes one after the other, the first of them at rest, and makes a table of what visitors met. */
+async function tabled<S extends { readonly name: string }>(
+  all: readonly S[],
+  play: (scene: S) => Promise<Figures>,
+): Promise<string> {
+  const rows: string[][] = []
+  let rest: Figures | undefined
+  for (const scene of all) {
+    tell(scene.name)
+    const figures = await play(scene)
+    rest ??= figures
+    rows.push(row(scene.name, figures, rest))
+  }
+  return table(head, rows)
+}
+
+/** Whatever happens, all that was started is ended. */
+async function clearing<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
+  const clear: (() => unknown)[] = []
+  try {
+    return await work({ teardown: (what) => void clear.unshift(what) })
+  } finally {
+    for (const what of clear) await what()
+  }
+}
+
+const site = () =>
+  clearing(async (owner) => {
+    const made = await DeploySite.make(owner)
+    tell('building the site')
+    const port = await wholeSite(made)
+    return tabled(scenes, (scene) => played(scene, made, port))
+  })
+
+async function main(): Promise<void> {
+  const machine = describeMachine(tmpdir())
+  const sections = [
+    '# Downtime',
+    `Written by \`npm run bench:downtime\`. wrk keeps 12 connections busy, each asking again as soon as it is answered, on the machine that is
+deployed to, and that builds the releases meanwhile. Failed is what was refused, cut off or answered with anything but 2xx.`,
+    [...machine, new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
+    '## Three ZEO clients behind nginx, Varnish and HAProxy',
+    'The visitors are logged in, so that each request reaches a client. Their connections stay open.',
+    await site(),
+  ]
+  for (const app of apps) {
+    tell(app.title)
+    sections.push(`## ${app.title}`, app.about, await clearing((owner) => app.tabled(owner, tabled)))
+  }
+  const text = `${sections.join('\n\n')}\n`
+  writeFileSync(output, text)
+  process.stdout.write(text)
+}
+
+await main()

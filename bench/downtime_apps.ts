@@ -1,0 +1,135 @@
+/** The apps of `npm run bench:downtime` that are replaced as a whole: a server on two ports, a JVM, a PHP application. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import type { JsonObject } from '../core/node/merge.ts'
+import { WebApp } from '../test/machine/support/web_app.ts'
+import { failureOf } from '../test/support/contract.ts'
+import { type Owner, scratch } from '../test/support/machine.ts'
+import { until } from '../test/support/waiting.ts'
+import { type Figures, visitors } from '../test/support/wrk.ts'
+
+interface Scene {
+  readonly name: string
+  readonly work: () => Promise<unknown>
+}
+
+type Tabled = (scenes: readonly Scene[], play: (scene: Scene) => Promise<Figures>) => Promise<string>
+
+interface App {
+  readonly title: string
+  readonly about: string
+  readonly tabled: (owner: Owner, tabled: Tabled) => Promise<string>
+}
+
+const rest: Scene = { name: 'at rest', work: () => new Promise((resolve) => setTimeout(resolve, 5000)) }
+
+async function done(app: WebApp, events: readonly string[], json: JsonObject = {}): Promise<void> {
+  const failure = failureOf((await app.run(events, { json })).report)
+  if (failure !== undefined) throw new Error(`${events.join(', ')}: ${JSON.stringify(failure)}`)
+}
+
+/** nginx closes kept connections when it is reloaded, idle ones at once; a browser asks again, wrk does not: so here each request has its own. */
+async function played(app: WebApp, owner: Owner, scene: Scene): Promise<Figures> {
+  const place = scratch(owner)
+  await until(async () => (await app.page()).status === 200, 'it answers')
+  const crowd = visitors(`http://127.0.0.1:${app.httpPort}/`, place, { headers: { Connection: 'close' } })
+  try {
+    await scene.work()
+  } catch (error) {
+    await crowd.end()
+    throw error
+  }
+  return crowd.end()
+}
+
+const node: App = {
+  title: 'A Node server on two ports (port-app)',
+  about: 'nginx is reloaded by each of these; each request has a connection of its own.',
+  async tabled(owner, tabled) {
+    const health = { path: '/healthz', status: 200, deadline_seconds: 20 }
+    const app = await WebApp.make(owner, 'port-app', {
+      port_app: { command: `${process.execPath} server.js --port %{port}`, health },
+    })
+    app.commit({ VERSION: 'one' }, 'example-node-app')
+    await done(app, ['setup', 'deploy'])
+    const scenes = [
+      rest,
+      {
+        name: 'deploy of a new revision',
+        work() {
+          app.commit({ VERSION: 'two' })
+          return done(app, ['deploy'])
+        },
+      },
+      { name: 'restart', work: () => done(app, ['restart']) },
+      { name: 'rollback', work: () => done(app, ['rollback']) },
+    ]
+    return tabled(scenes, (scene) => played(app, owner, scene))
+  },
+}
+
+const jetty: App = {
+  title: 'Jetty on two ports (jetty-app)',
+  about: 'Each release gets a JVM of its own.',
+  async tabled(owner, tabled) {
+    const place = scratch(owner)
+    const file = `${place}/app.war`
+    const bring = (version: string) => {
+      const pages = `${place}/${version}`
+      mkdirSync(pages)
+      writeFileSync(`${pages}/index.html`, `${version}\n`)
+      rmSync(file, { force: true })
+      execFileSync('zip', ['-q', '-r', file, '.'], { cwd: pages })
+    }
+    bring('one')
+    const app = await WebApp.make(owner, 'jetty-app', {
+      jetty_app: { jvm_options: '-XX:TieredStopAtLevel=1 -Xmx64m', war: { file }, health: { deadline_seconds: 60 } },
+    })
+    await done(app, ['setup', 'deploy'])
+    const scenes = [
+      rest,
+      {
+        name: 'deploy of a new war',
+        work() {
+          bring('two')
+          return done(app, ['deploy'])
+        },
+      },
+      { name: 'rollback', work: () => done(app, ['rollback']) },
+    ]
+    return tabled(scenes, (scene) => played(app, owner, scene))
+  },
+}
+
+const php: App = {
+  title: 'PHP by php-fpm (php-app)',
+  about: 'Hot: a link is switched, and nothing else. Cold: nginx and php-fpm are reloaded.',
+  async tabled(owner, tabled) {
+    const app = await WebApp.make(owner, 'php-app', {
+      php_app: { document_root: 'public', fpm: { max_children: 8 } },
+    })
+    const commit = (version: string) =>
+      app.commit({
+        'public/index.php': "<?php include __DIR__ . '/../lib/version.php'; echo version();\n",
+        'lib/version.php': `<?php function version() { return '${version}'; }\n`,
+      })
+    commit('one')
+    await done(app, ['setup', 'deploy'])
+    const cold = { php_app: { update_mode: 'cold' } }
+    const deploy = (version: string, json: JsonObject = {}) => {
+      commit(version)
+      return done(app, ['deploy'], json)
+    }
+    const scenes = [
+      rest,
+      { name: 'a hot deploy', work: () => deploy('two') },
+      { name: 'rollback', work: () => done(app, ['rollback']) },
+      { name: 'from hot to cold', work: () => deploy('three', cold) },
+      { name: 'a cold deploy', work: () => deploy('four', cold) },
+      { name: 'from cold to hot', work: () => deploy('five') },
+    ]
+    return tabled(scenes, (scene) => played(app, owner, scene))
+  },
+}
+
+export const apps: readonly App[] = [node, jetty, php]
