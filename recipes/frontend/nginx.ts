@@ -2,8 +2,8 @@
 import { type PloneNode, placed } from '../node.ts'
 import { appAttributes } from '../plone/site.ts'
 import { isSet, Values } from '../plone/values.ts'
+import { maintenanceDirectory, maintenancePage } from '../web/maintenance.ts'
 import type { FrontendLayout } from './layout.ts'
-import { maintenanceDirectory, maintenancePage } from './maintenance.ts'
 
 /** A virtual host: what it is called, and the path in Zope that it shows. */
 interface VirtualHost {

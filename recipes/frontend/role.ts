@@ -10,11 +10,10 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
-import { maintenanceEvents } from '../web/maintenance.ts'
+import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { configure } from './configure.ts'
 import { inspect } from './inspect.ts'
 import { enabledOf, frontendLayout } from './layout.ts'
-import { maintenancePage } from './maintenance.ts'
 import { nameOf, owner, parts, providerOf } from './programs.ts'
 
 function setup(r: Recipe<PloneNode>, node: PloneNode): void {
@@ -90,5 +89,5 @@ export default role<PloneNode>('frontend', {
   restart,
   undeploy,
   inspect,
-  events: { ...maintenanceEvents((node) => maintenancePage(node)) },
+  events: { ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).app)) },
 })

@@ -45,9 +45,9 @@ function rootOf({ settings }: PhpLayout, directory: string): string {
 }
 
 function text(php: PhpLayout, root: string, next: string): string {
-  const { at, settings, preview } = php
+  const { at, nginx, settings, preview } = php
   return `# Written by converge, changes are overwritten.
-${serverBlock(at, settings, served(php, root))}
+${serverBlock(at, nginx, settings, served(php, root))}
 # A release is asked here before it goes live.
 server {
     listen ${settings.http_port};

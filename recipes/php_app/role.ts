@@ -16,6 +16,7 @@ import { checkout, sourceOf } from '../releases/checkout.ts'
 import { releasesOf } from '../releases/layout.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
+import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup, removeSite, unserveSite } from '../web/nginx.ts'
 import { inspect } from './inspect.ts'
 import { type PhpLayout, phpLayout } from './layout.ts'
@@ -116,5 +117,6 @@ export default role<PloneNode>('php-app', {
   stop,
   shutdown: stop,
   undeploy,
+  events: maintenanceEvents((node) => maintenancePage(node, phpLayout(node).at.app)),
   inspect,
 })

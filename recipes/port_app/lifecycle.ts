@@ -14,6 +14,7 @@ import { checkout, type Source } from '../releases/checkout.ts'
 import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
+import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup, removeSite } from '../web/nginx.ts'
 import { kept } from './program.ts'
 import { goLive, liveOf, type Running, removePrograms, runningOf, type Server, site, swap } from './server.ts'
@@ -46,6 +47,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     stop: (r, node) => stop(r, node, kind.server(node)),
     shutdown: (r, node) => stop(r, node, kind.server(node)),
     undeploy: (r, node) => undeploy(r, node, kind),
+    events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).at.app)),
     async inspect(node, host) {
       const { at, settings } = kind.server(node)
       const releases = listReleases(host, at.releases, at.current)

@@ -69,7 +69,7 @@ export function site(r: Recipe<PloneNode>, server: Server): void {
   siteFile(r, server.at, server.nginx, siteText(server), server.at.app)
 }
 
-function siteText({ at, settings }: Server): string {
+function siteText({ at, nginx, settings }: Server): string {
   const body = `
 location / {
     proxy_pass http://${at.app};
@@ -88,7 +88,7 @@ map $http_upgrade $${connectionOf(at)} {
     '' close;
 }
 
-${serverBlock(at, settings, body)}`
+${serverBlock(at, nginx, settings, body)}`
 }
 
 /** A variable of nginx for the app alone. */

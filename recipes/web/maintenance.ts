@@ -3,7 +3,17 @@ import { dirname } from 'node:path'
 import type { RecipeFunction } from '../../core/compile/recipe.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
-import type { PloneNode } from '../node.ts'
+import { type PloneNode, placed } from '../node.ts'
+
+/** Where nginx looks, and every account may: the state directory is for converge alone. */
+export function maintenanceDirectory(node: PloneNode): string {
+  return placed(node, '/var/www/converge/maintenance')
+}
+
+/** The file that switches an app's page on: while it is there, nginx answers every request with 503 and its content. */
+export function maintenancePage(node: PloneNode, app: string): string {
+  return `${maintenanceDirectory(node)}/${app}.html`
+}
 
 /** Events of a role with a web server. Visitors are back with `maintenance_off`, and only with it: no deploy takes the page away. */
 export function maintenanceEvents(

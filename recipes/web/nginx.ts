@@ -10,6 +10,7 @@ import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import type { AppLayout } from '../releases/layout.ts'
+import { maintenanceDirectory } from './maintenance.ts'
 
 export interface Nginx {
   readonly config: string
@@ -19,6 +20,8 @@ export interface Nginx {
   readonly enabled: string
   readonly logs: string
   readonly working: string
+  /** Directory of the page for visitors while the site is closed. */
+  readonly maintenance: string
   /** How it is told of changes. */
   readonly reload: {
     readonly name: string
@@ -44,6 +47,7 @@ export function nginxOf(node: PloneNode, at: AppLayout): Nginx {
     enabled: `${directory}/sites-enabled`,
     logs: placed(node, '/var/log/nginx'),
     working,
+    maintenance: maintenanceDirectory(node),
     reload: {
       name: programName,
       provider: at.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: at.supervisor.socket },
@@ -194,15 +198,34 @@ export function domainsOf(at: AppLayout, { domains }: SiteSettings): readonly st
 }
 
 /** A server block around what is served. */
-export function serverBlock(at: AppLayout, settings: SiteSettings, body: string): string {
+export function serverBlock(at: AppLayout, nginx: Nginx, settings: SiteSettings, body: string): string {
   const names = domainsOf(at, settings)
   const { http_port, max_body_megabytes, additional_config } = settings
   return `server {
     listen ${http_port};
     server_name ${names.length === 0 ? '_' : names.join(' ')};
     client_max_body_size ${max_body_megabytes}m;
-${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
+${indented(closed(at, nginx))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
 `
+}
+
+/** 503 and the page for visitors, while its file is there; asked for within nginx, so that a POST gets it as well. */
+function closed({ app }: AppLayout, { maintenance }: Nginx): string {
+  return `set $closed "";
+if (-f ${maintenance}/${app}.html) {
+    set $closed 1;
+}
+if ($uri ~ ^/-maintenance/) {
+    set $closed "";
+}
+if ($closed) {
+    return 503;
+}
+error_page 503 /-maintenance/${app}.html;
+location ^~ /-maintenance/ {
+    internal;
+    alias ${maintenance}/;
+}`
 }
 
 function indented(text: string): string {

@@ -56,6 +56,7 @@ const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>
   ['cold: the configuration names the release', coldUpdates],
   ['hot after cold reloads once, and says so', hotAfterCold],
   ['directives that nginx does not take', brokenSite],
+  ['closed for a while, and deployed to meanwhile', closed],
   ['stop, start, restart, undeploy', operating],
 ]
 
@@ -68,6 +69,17 @@ async function first(t: Test, app: WebApp): Promise<void> {
   const again = await app.run(['deploy'])
   t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
   t.strictSame(again.report.warnings, [])
+}
+
+async function closed(t: Test, app: WebApp): Promise<void> {
+  await app.done(t, ['maintenance_on'])
+  t.match(await app.page(), { status: 503, body: /Back soon/ })
+  t.match(await app.page('/hello.txt'), { status: 503 })
+  app.commit(release('closed'))
+  await app.done(t, ['deploy'])
+  t.match(await app.page(), { status: 503 }, 'only one who opens it again opens it')
+  await app.done(t, ['maintenance_off'])
+  t.match(await app.page(), { status: 200, body: /^closed-closed / })
 }
 
 async function hot(t: Test, app: WebApp): Promise<void> {
@@ -171,7 +183,7 @@ async function operating(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['stop'])
   t.strictSame(await app.up(), ['nginx'])
   await app.done(t, ['start'])
-  t.match(await app.page(), { body: /^eight-eight / })
+  t.match(await app.page(), { body: /^closed-closed / })
   await app.done(t, ['undeploy'])
   t.strictSame(await app.up(), ['nginx'])
   t.notOk(fs.existsSync(`${app.directory}/active`))

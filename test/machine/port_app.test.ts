@@ -24,6 +24,7 @@ const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>
   ['a request of the old process is answered, however long it takes', slowRequest],
   ['one that is sick, and one that does not start: the old one serves', sick],
   ['a changed environment, a restart by hand, and a rollback: nobody notices', changes],
+  ['closed for a while, and deployed to meanwhile', closed],
 ]
 
 async function first(t: Test, app: WebApp): Promise<void> {
@@ -36,6 +37,16 @@ async function first(t: Test, app: WebApp): Promise<void> {
   const again = await app.run(['deploy'])
   t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
   t.strictSame(await app.up(), [`app-${app.ports[0]}`, 'nginx'])
+}
+
+async function closed(t: Test, app: WebApp): Promise<void> {
+  await app.done(t, ['maintenance_on'], { options: { message: 'Back at nine.' } })
+  t.match(await app.page('/anything'), { status: 503, body: /Back at nine\./ })
+  app.commit({ VERSION: 'closed' })
+  await app.done(t, ['deploy'])
+  t.match(await app.page(), { status: 503 }, 'only one who opens it again opens it')
+  await app.done(t, ['maintenance_off'])
+  t.match(await app.page(), { status: 200, body: /^closed / })
 }
 
 async function release(t: Test, app: WebApp): Promise<void> {
