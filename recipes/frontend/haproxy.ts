@@ -122,6 +122,9 @@ function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): s
   ]
 }
 
+/** Tries, one a second, for a client that nobody can stand in for; what is down for five checks gets no more of them. */
+const patience = 60
+
 function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: number): string[] {
   return [
     'defaults',
@@ -131,8 +134,10 @@ function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: numb
     'option dontlognull',
     'option abortonclose',
     'option redispatch 1',
-    '# A host that is gone refuses for each of its clients: a request is to get past all of them.',
-    `retries ${haproxy.retries === 0 ? 0 : Math.max(haproxy.retries, servers)}`,
+    servers === 1
+      ? '# The only client is asked again each second: a request waits while it restarts.'
+      : '# A host that is gone refuses for each of its clients: a request is to get past all of them.',
+    `retries ${haproxy.retries === 0 ? 0 : Math.max(haproxy.retries, servers === 1 ? patience : servers)}`,
     '# What may be sent again to another server; answers that were begun never are.',
     'retry-on conn-failure empty-response',
     `maxconn ${checked.count('default_max_connections')}`,
@@ -178,7 +183,7 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
     `maxconn ${plone_instances.zserver_threads ?? 2} rise ${rise} fall ${fall}`,
     ...(converge.frontend.slow_start_seconds > 0 ? [`slowstart ${converge.frontend.slow_start_seconds}s`] : []),
     // A process that has gone refuses connections at once; until the next check it would get all that the busy ones cannot take.
-    'observe layer4 error-limit 1 on-error mark-down',
+    ...(servers.length > 1 ? ['observe layer4 error-limit 1 on-error mark-down'] : []),
     // A name that nobody knows yet keeps one server down, and not the balancer.
     'init-addr last,libc,none',
   ].join(' ')

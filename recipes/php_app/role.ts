@@ -12,8 +12,9 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
-import { checkout, sourceOf } from '../releases/checkout.ts'
+import { checkout, environmentOf, sourceOf } from '../releases/checkout.ts'
 import { releasesOf } from '../releases/layout.ts'
+import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -50,11 +51,23 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
     record: null,
     build: build_command === null ? null : shellWords(['sh', '-c', build_command]),
   })
+  const app = deployedApp(node, php)
+  hook(r, node, app, 'before_migrate', release)
+  migrate(r, node, app, release)
   release_complete(r, { release: release.path, ...at.owner })
   tryOut(r, php, release.path)
-  switchTo(r, php, release.path, { changed: [config] })
+  hook(r, node, app, 'before_symlink', release)
+  hook(r, node, app, 'before_restart', release)
+  const current = switchTo(r, php, release.path, { changed: [config] })
+  hook(r, node, app, 'after_restart', release)
+  smokeTest(r, node, app, release, { when: [current], goesBack: true })
   rollbackIsOver(r, at)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
+}
+
+function deployedApp(node: PloneNode, { at, settings }: PhpLayout): DeployedApp {
+  const { layers } = node.opsworks.instance
+  return { at, environment: environmentOf(at), layers: layers ?? [], ports: [settings.http_port] }
 }
 
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
@@ -65,7 +78,12 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const config = pool(r, node, php)
   rollbackBegins(r, php.at, target)
   tryOut(r, php, target.path)
-  switchTo(r, php, target.path, { changed: [config] })
+  const app = deployedApp(node, php)
+  const release = { path: target.path, commit: target.commit ?? '' }
+  hook(r, node, app, 'before_restart', release)
+  const current = switchTo(r, php, target.path, { changed: [config] })
+  hook(r, node, app, 'after_restart', release)
+  smokeTest(r, node, app, release, { when: [current], goesBack: false })
   rollbackIsOver(r, php.at)
 }
 

@@ -103,7 +103,7 @@ export function switchTo(
   php: PhpLayout,
   path: Input<string>,
   { changed, anew = [] }: Changed,
-): void {
+): Handle {
   const { at, nginx, fpm, settings } = php
   const content = siteText(php, settings.update_mode === 'hot' ? null : path)
   const text = siteFile(r, at, nginx, content)
@@ -114,4 +114,5 @@ export function switchTo(
   serveSite(r, at, nginx, content, { anyName: domainsOf(at, settings).length === 0, changed: anew })
   // The first one could not be tried out before.
   ask(r, php, path, `${at.app}, live`, { when: [active, text] })
+  return active
 }

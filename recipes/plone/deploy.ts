@@ -14,11 +14,12 @@ import { release_complete } from '../../resources/release_complete.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { releaseProps, sourceOf } from '../releases/checkout.ts'
+import { hook, migrate } from '../releases/moments.ts'
 import { rollbackIsOver } from '../releases/rollback.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks } from './layout.ts'
-import { goLive, hook, migrate } from './moments.ts'
+import { deployedApp, goLive } from './moments.ts'
 import { type Program, programs } from './programs.ts'
 import { heldFrom, hold, stay } from './rollback.ts'
 import { deployed, recorded, releasesOf } from './running.ts'
@@ -61,10 +62,11 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
     ...at.account,
     ...guard,
   })
-  hook(r, node, at, 'before_migrate', release, guard)
-  migrate(r, node, at, release, guard)
+  const app = deployedApp(node, at, wanted)
+  hook(r, node, app, 'before_migrate', release, guard)
+  migrate(r, node, app, release, guard)
   release_complete(r, { release: release.path, ...at.owner, ...guard })
-  hook(r, node, at, 'before_symlink', release, guard)
+  hook(r, node, app, 'before_symlink', release, guard)
   const current = symlink(r, { path: at.current, target: release.path, ...at.owner, ...guard })
   if (!byItself) hold(r, at, null)
   goLive(r, node, at, wanted, release, { when: [current], goesBack: true, ...guard })

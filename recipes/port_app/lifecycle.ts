@@ -1,5 +1,6 @@
 /** The events of every role that runs a server on two ports in turn. */
 import type { Recipe, RoleDefinition } from '../../core/compile/recipe.ts'
+import type { Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { directory } from '../../resources/directory.ts'
 import { package_ as packages } from '../../resources/package.ts'
@@ -10,8 +11,9 @@ import { service } from '../../resources/service.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
-import { checkout, type Source } from '../releases/checkout.ts'
+import { checkout, environmentOf, type Source } from '../releases/checkout.ts'
 import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
+import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -90,20 +92,32 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   // Before anything is built: a site that nginx does not take is no site to deploy to.
   site(r, server)
   const release = checkout(r, node, at, { source, build: kind.build(node, server), ...kept(program) })
+  const app = deployedApp(node, server)
+  hook(r, node, app, 'before_migrate', release)
+  migrate(r, node, app, release)
   release_complete(r, { release: release.path, ...at.owner })
-  makeLive(r, node, server, { path: release.path, identity: release.identity, program })
+  hook(r, node, app, 'before_symlink', release)
+  hook(r, node, app, 'before_restart', release)
+  const current = makeLive(r, node, server, { path: release.path, identity: release.identity, program })
   for (const [name, target] of Object.entries(kind.links))
     symlink(r, { path: `${at.deployTo}/${name}`, target: `current/${target}`, ...at.owner })
   goLive(r, server)
+  hook(r, node, app, 'after_restart', release)
+  smokeTest(r, node, app, release, { when: [current], goesBack: true })
   rollbackIsOver(r, at)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
 }
 
+function deployedApp(node: PloneNode, { at, settings }: Server): DeployedApp {
+  const { layers } = node.opsworks.instance
+  return { at, environment: environmentOf(at), layers: layers ?? [], ports: [settings.http_port] }
+}
+
 /** The link last: until the new process is live, the old release is what visitors get. */
-function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): void {
+function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): Handle {
   swap(r, node, server, running, force === undefined ? {} : { force })
   wasLive(r, server.at, running.path)
-  symlink(r, { path: server.at.current, target: running.path, ...server.at.owner })
+  return symlink(r, { path: server.at.current, target: running.path, ...server.at.owner })
 }
 
 /** The live release, with the configuration of now. */
@@ -126,8 +140,13 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const target = goal(node, server.at, onceLive(node, server.at))
   site(r, server)
   rollbackBegins(r, server.at, target)
-  makeLive(r, node, server, runningOf(r, server, target))
+  const app = deployedApp(node, server)
+  const release = { path: target.path, commit: target.commit ?? '' }
+  hook(r, node, app, 'before_restart', release)
+  const current = makeLive(r, node, server, runningOf(r, server, target))
   goLive(r, server)
+  hook(r, node, app, 'after_restart', release)
+  smokeTest(r, node, app, release, { when: [current], goesBack: false })
   rollbackIsOver(r, server.at)
 }
 

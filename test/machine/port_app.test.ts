@@ -1,7 +1,7 @@
 /** A node server deployed by port-app: nginx, supervisord, git and the processes are real; visitors ask all the time. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { patchOf } from '../support/contract.ts'
+import { failureOf, patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { nodeSettings, WebApp } from './support/web_app.ts'
@@ -24,6 +24,7 @@ const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>
   ['a request of the old process is answered, however long it takes', slowRequest],
   ['one that is sick, and one that does not start: the old one serves', sick],
   ['a changed environment, a restart by hand, and a rollback: nobody notices', changes],
+  ['hooks, a migration, and a smoke test that sends it back', moments],
   ['closed for a while, and deployed to meanwhile', closed],
 ]
 
@@ -37,6 +38,26 @@ async function first(t: Test, app: WebApp): Promise<void> {
   const again = await app.run(['deploy'])
   t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
   t.strictSame(await app.up(), [`app-${app.ports[0]}`, 'nginx'])
+}
+
+async function moments(t: Test, app: WebApp): Promise<void> {
+  const note = (what: string) => `echo "${what} $(cat VERSION)" >> ${app.directory}/shared/moments`
+  const done = () => fs.readFileSync(`${app.directory}/shared/moments`, 'utf8').trim().split('\n')
+  app.commit({ VERSION: 'moments', 'deploy/before_restart': `#!/bin/sh\n${note('hook')}\n` })
+  fs.chmodSync(`${app.repository}/deploy/before_restart`, 0o755)
+  app.commit({})
+  const migration = { migrate: true, migrate_command: note('migration') }
+  const good = { smoke_test: { http: [{ path: '/', contains: 'moments' }], rollback_on_failure: true } }
+  await app.done(t, ['deploy'], { json: { deploy: { app: { ...migration, ...good } } } })
+  t.strictSame(done(), ['migration moments', 'hook moments'])
+  app.commit({ VERSION: 'worse' })
+  const json = { deploy: { app: { ...migration, smoke_test: { ...good.smoke_test, deadline_seconds: 1 } } } }
+  const failure = failureOf((await app.run(['deploy'], { json })).report)
+  t.match(failure, { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
+  await app.done(t, ['rollback'], { json })
+  t.match(await app.page(), { body: /^moments / })
+  t.strictSame(done(), ['migration moments', 'hook moments', 'migration worse', 'hook worse', 'hook moments'])
+  fs.rmSync(`${app.repository}/deploy`, { recursive: true })
 }
 
 async function closed(t: Test, app: WebApp): Promise<void> {
