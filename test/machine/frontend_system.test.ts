@@ -1,30 +1,10 @@
 /** The front end as root on the system itself, as services of the machine: in a copy of it that is thrown away. */
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { needs, scratch } from '../support/machine.ts'
+import { needs } from '../support/machine.ts'
+import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 
-const project = fileURLToPath(new URL('../..', import.meta.url))
-
-/** The whole file system with a layer over it that takes every write, and a network of its own. */
-const copyOfSystem = `set -e
-cd "$1"
-mkdir layer system
-mount -t tmpfs -o mode=755 tmpfs layer
-mkdir layer/upper layer/work
-mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work system
-mount -t proc proc system/proc
-mount --rbind /dev system/dev
-mount -t tmpfs tmpfs system/tmp
-mount -t tmpfs -o mode=755 tmpfs system/run
-cp inside.sh stack.json clients.mjs system/tmp/
-ip link set lo up
-exec chroot system /bin/bash /tmp/inside.sh "$2"`
-
-const inside = `cd "$1"
-export HOME=/root LANG=C.UTF-8
-converge() { node --import tsx recipes/converge.ts "$@" --role frontend --node-json /tmp/stack.json; }
+const inside = `converge() { node --import tsx recipes/converge.ts "$@" --role frontend --node-json /tmp/stack.json; }
 page() { curl -s -o /dev/null -w '%{http_code}\\n' --retry 20 --retry-delay 1 --retry-all-errors --fail "$@"; }
 node /tmp/clients.mjs &
 echo "== first"
@@ -72,23 +52,11 @@ const stack = {
 
 t.test('services of the machine', async (t) => {
   t.setTimeout(180_000)
-  if (!needs(t, ['root', 'haproxy', 'varnishd', 'nginx', 'tmpfs', 'overlay'])) return
-  const place = scratch(t)
-  writeFileSync(`${place}/inside.sh`, inside)
-  writeFileSync(`${place}/clients.mjs`, clients)
-  writeFileSync(`${place}/stack.json`, JSON.stringify(stack, null, 1))
-  const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--propagation', 'private']
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    [...namespaces, 'bash', '-c', copyOfSystem, 'bash', place, project],
-    {
-      encoding: 'utf8',
-      timeout: 150_000,
-      env: { PATH: process.env.PATH },
-    },
-  )
-  const parts = new Map(stdout.split(/^== /m).map((part) => [part.slice(0, part.indexOf('\n')), part]))
-  const part = (name: string) => parts.get(name) ?? ''
+  if (!needs(t, [...systemCopyNeeds, 'haproxy', 'varnishd', 'nginx'])) return
+  const copy = systemCopy(t)
+  writeFileSync(`${copy.given}/clients.mjs`, clients)
+  writeFileSync(`${copy.given}/stack.json`, JSON.stringify(stack, null, 1))
+  const { status, output, part } = await copy.run(inside)
   t.equal(status, 0)
   t.match(part('first'), /service_reload nginx for the front end reload nginx/)
   t.match(part('second'), /nothing to do: \d+ unchanged/)
@@ -100,5 +68,5 @@ t.test('services of the machine', async (t) => {
   t.match(part('changed'), /^200$/m)
   t.notMatch(part('undeployed'), /^instances$|haproxy$|varnishd$/m)
   t.match(part('undeployed'), /nginx$/m)
-  if (!t.passing()) t.comment(`${stdout}\n${stderr}`)
+  if (!t.passing()) t.comment(output)
 })

@@ -1,29 +1,10 @@
 /** The main job as root on the system itself: packages, accounts, /etc and /srv, in a copy of it that is thrown away. */
-import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
-import { needs, scratch } from '../support/machine.ts'
+import t from 'tap'
+import { needs } from '../support/machine.ts'
+import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 import { reservePorts } from '../support/waiting.ts'
 
-const project = fileURLToPath(new URL('../..', import.meta.url))
-
-/** The whole file system with a layer over it that takes every write; what runs in it ends with it. */
-const copyOfSystem = `set -e
-cd "$1"
-mount -t tmpfs -o mode=755 tmpfs layer
-mkdir layer/upper layer/work
-mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work system
-mount -t proc proc system/proc
-mount --rbind /dev system/dev
-mount -t tmpfs tmpfs system/tmp
-mount -t tmpfs -o mode=755 tmpfs system/run
-cp "$2" system/tmp/inside.sh
-exec chroot system /bin/bash /tmp/inside.sh "$3"`
-
 const inside = `set -e
-cd "$1"
-export HOME=/root LANG=C.UTF-8
 converge() { node dist/start.cjs "$@" --role zeo-server,zeo-client --json /var/lib/converge-demo/site.json; }
 node docs/demo.mjs
 echo "== as it is"
@@ -39,31 +20,15 @@ node docs/demo.mjs --stop
 echo "== left"
 ls -A /srv/www /etc/supervisor/conf.d`
 
-function inCopyOfSystem(t: Test): Promise<{ status: number | null; output: string }> {
-  const place = scratch(t)
-  const script = `${place}/inside.sh`
-  writeFileSync(script, inside)
-  const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private']
-  const prepare = `mkdir "$1/layer" "$1/system" && ${copyOfSystem}`
-  const child = spawn('unshare', [...namespaces, 'bash', '-c', prepare, 'bash', place, script, project], {
-    env: { PATH: process.env.PATH },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
-  t.teardown(() => void child.kill('SIGKILL'))
-  return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })))
-}
-
 t.test('a ZEO server and two clients of the account deploy', async (t) => {
   t.setTimeout(15 * 60_000)
-  if (!needs(t, ['root', 'git', 'python3 venv', 'pip registry', 'apt', 'tmpfs', 'overlay'])) return
+  if (!needs(t, [...systemCopyNeeds, 'git', 'python3 venv', 'pip registry', 'apt'])) return
   await reservePorts(t)
-  const { status, output } = await inCopyOfSystem(t)
+  const { status, output, part } = await systemCopy(t).run(inside, { network: 'shared' })
   t.equal(status, 0)
   if (status !== 0) return t.comment(output)
   t.match(output, /nothing to do: \d+ unchanged/, 'the second run of the demo')
-  const [, seen = '', , left = ''] = output.split(/^== .*$/m)
+  const [seen, left] = [part('as it is'), part('left')]
   t.match(seen, /^\/srv\/www\/plone_instances\/releases\/000001-[0-9a-f]{8}$/m)
   t.match(seen, /^deploy:www-data 600\ndeploy:www-data 770$/m)
   t.match(seen, /^0 1 \* \* 7 deploy \/srv\/www\/zeoserver\/current\/bin\/zeopack /m)

@@ -1,30 +1,13 @@
 /** port-app and php-app as root on the system itself, side by side: in a copy of it that is thrown away. */
-import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { needs, scratch } from '../support/machine.ts'
+import { needs } from '../support/machine.ts'
+import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 
-const project = fileURLToPath(new URL('../..', import.meta.url))
+const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 
-/** The whole file system with a layer over it that takes every write, and a network of its own. */
-const copyOfSystem = `set -e
-cd "$1"
-mkdir layer system
-mount -t tmpfs -o mode=755 tmpfs layer
-mkdir layer/upper layer/work
-mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work system
-mount -t proc proc system/proc
-mount --rbind /dev system/dev
-mount -t tmpfs tmpfs system/tmp
-mount -t tmpfs -o mode=755 tmpfs system/run
-cp -r inside.sh site.json node-app php-app system/tmp/
-ip link set lo up
-exec chroot system /bin/bash /tmp/inside.sh "$2"`
-
-const inside = `cd "$1"
-export HOME=/root LANG=C.UTF-8
-# What converge installs is installed, and what it starts is its own to start.
+const inside = `# What converge installs is installed, and what it starts is its own to start.
 rm -f /usr/sbin/policy-rc.d
 converge() { node --import tsx recipes/converge.ts "$@" --role port-app,php-app --json /tmp/site.json; }
 page() { curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail -H "Host: $1" "http://127.0.0.1$2"; }
@@ -74,22 +57,17 @@ const site = {
 
 t.test('a server and a PHP app on one host', async (t) => {
   t.setTimeout(5 * 60_000)
-  if (!needs(t, ['root', 'git', 'nginx', 'php-fpm', 'supervisord', 'tmpfs', 'overlay', 'apt'])) return
-  const place = scratch(t)
-  writeFileSync(`${place}/inside.sh`, inside)
-  writeFileSync(`${place}/site.json`, JSON.stringify(site))
-  cpSync(`${project}/fixtures/example-node-app`, `${place}/node-app`, { recursive: true })
-  mkdirSync(`${place}/php-app`)
-  writeFileSync(`${place}/php-app/index.php`, "<?php echo 'one ' . basename(dirname(__DIR__)) . PHP_EOL;")
-  const namespaces = ['--mount', '--pid', '--net', '--fork', '--kill-child', '--propagation', 'private']
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    [...namespaces, 'bash', '-c', copyOfSystem, 'bash', place, project],
-    { encoding: 'utf8', env: { PATH: process.env.PATH }, timeout: 4 * 60_000 },
-  )
-  if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+  if (!needs(t, [...systemCopyNeeds, 'git', 'nginx', 'php-fpm', 'supervisord', 'apt'])) return
+  const copy = systemCopy(t)
+  writeFileSync(`${copy.given}/site.json`, JSON.stringify(site))
+  cpSync(example, `${copy.given}/node-app`, { recursive: true })
+  mkdirSync(`${copy.given}/php-app`)
+  writeFileSync(`${copy.given}/php-app/index.php`, "<?php echo 'one ' . basename(dirname(__DIR__)) . PHP_EOL;")
+  const { status, output, part } = await copy.run(inside)
+  if (status !== 0) t.comment(output)
   t.equal(status, 0)
-  const [, first = '', second = '', seen = '', changed = '', back = '', , left = ''] = stdout.split(/^== .*$/m)
+  const [first, second, seen] = [part('first'), part('second'), part('seen')]
+  const [changed, back, left] = [part('changed'), part('back'), part('left')]
   t.notMatch(first, /failed/)
   t.match(second, /nothing to do.*nothing to do/s)
   t.match(seen, /^one\none releases$/m)

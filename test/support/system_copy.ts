@@ -1,0 +1,74 @@
+/** A script run as root on the system itself, in a copy of it that is thrown away with all that was started there. */
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { type Need, scratch } from './machine.ts'
+
+const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+
+/** What the copy takes. */
+export const systemCopyNeeds: readonly Need[] = ['root', 'tmpfs', 'overlay']
+
+/** The whole file system with a layer over it that takes every write; the project in the same way, wherever it is mounted. */
+const copyOfSystem = `set -e
+cd "$1"
+mkdir layer system
+mount -t tmpfs -o mode=755 tmpfs layer
+mkdir layer/upper layer/work layer/project layer/project-work
+mount -t overlay overlay -o lowerdir=/,upperdir=layer/upper,workdir=layer/work system
+mount -t proc proc system/proc
+mount --rbind /dev system/dev
+mount -t tmpfs tmpfs system/tmp
+mount -t tmpfs -o mode=755 tmpfs system/run
+mkdir -p "system$2"
+mount -t overlay overlay -o lowerdir="$2",upperdir=layer/project,workdir=layer/project-work "system$2"
+cp -r given/. system/tmp/
+if [ "$3" = own ]; then ip link set lo up; fi
+exec chroot system /bin/bash /tmp/inside.sh "$2"`
+
+export interface SystemCopy {
+  /** Directory whose files are in /tmp of the copy. */
+  readonly given: string
+  /** Runs a script of bash in the project's directory; each part of its output begins with `== name`. */
+  run(script: string, options?: { readonly network?: 'own' | 'shared' }): Promise<Ended>
+}
+
+interface Ended {
+  readonly status: number | null
+  readonly output: string
+  part(name: string): string
+}
+
+export function systemCopy(t: Test): SystemCopy {
+  const place = scratch(t)
+  const given = scratch(t)
+  return {
+    given,
+    run(script, { network = 'own' } = {}) {
+      // The test runner would load itself into every Node that is started.
+      const head = 'unset NODE_OPTIONS\ncd "$1"\nexport HOME=/root LANG=C.UTF-8\n'
+      writeFileSync(`${given}/inside.sh`, `${head}${script}`)
+      const own = network === 'own' ? ['--net'] : []
+      const namespaces = ['--mount', '--pid', ...own, '--fork', '--kill-child', '--propagation', 'private']
+      const prepare = `ln -s ${given} "$1/given"\n${copyOfSystem}`
+      const child = spawn('unshare', [...namespaces, 'bash', '-c', prepare, 'bash', place, project, network], {
+        env: { PATH: process.env.PATH },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      t.teardown(() => void child.kill('SIGKILL'))
+      let output = ''
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          output += text
+        })
+      return new Promise((resolve, reject) => {
+        child.once('error', reject)
+        child.once('close', (status) => {
+          const parts = new Map(output.split(/^== /m).map((part) => [part.slice(0, part.indexOf('\n')), part]))
+          resolve({ status, output, part: (name) => parts.get(name) ?? '' })
+        })
+      })
+    },
+  }
+}
