@@ -33,7 +33,8 @@ const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/us
 /** Attributes of the node server in the fixtures. */
 export const nodeSettings = {
   port_app: {
-    command: `${process.execPath} server.js --port %{port}`,
+    // The test runner would load itself into it.
+    command: `/usr/bin/env -u NODE_OPTIONS ${process.execPath} server.js --port %{port}`,
     build_command: 'test -s VERSION && cp VERSION built.txt',
     health: { path: '/healthz', status: 200, deadline_seconds: 20 },
   },
