@@ -27,6 +27,10 @@ const wanted = {
   setpriv: 'util-linux',
   java: 'default-jre-headless',
   zip: 'zip',
+  sshd: 'openssh-server',
+  sudo: 'sudo',
+  init: 'systemd-sysv',
+  'dbus-daemon': 'dbus',
 }
 const there = (program) =>
   (process.env.PATH ?? '')

@@ -1,6 +1,6 @@
 /** What tests against real servers need of the machine they run on, and scratch directories for them. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,6 +51,19 @@ const probes = {
     rmSync(at, { recursive: true, force: true })
     return mounted ? null : 'no file system can be laid over another one here'
   },
+  'network namespaces': () => {
+    const script = 'ip link add one type veth peer name two && ip link add three type bridge'
+    return runs('unshare', '--net', 'sh', '-c', script) ? null : 'no network can be made here (apt install iproute2)'
+  },
+  systemd: () => {
+    const at = mkdtempSync(join(tmpdir(), 'cgroup-'))
+    const grouped = runs('unshare', '--mount', '--cgroup', 'mount', '-t', 'cgroup2', 'none', at)
+    rmSync(at, { recursive: true, force: true })
+    if (!existsSync('/sbin/init') || !realpathSync('/sbin/init').endsWith('/systemd'))
+      return 'systemd is not installed (apt install systemd-sysv dbus)'
+    return grouped ? null : 'no cgroup can be made here'
+  },
+  sudo: program('sudo'),
   wrk: program('wrk'),
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
@@ -104,6 +117,14 @@ export function scratch(t: Owner): string {
   chmodSync(directory, 0o755)
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   return directory
+}
+
+/** A key, and a certificate for it that nobody else vouches for. */
+export function selfSigned(t: Owner, name: string): { readonly key: string; readonly certificate: string } {
+  const at = scratch(t)
+  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`]
+  spawnSync('openssl', [...args, '-keyout', `${at}/key`, '-out', `${at}/crt`])
+  return { key: readFileSync(`${at}/key`, 'utf8'), certificate: readFileSync(`${at}/crt`, 'utf8') }
 }
 
 /** A directory below another one, owned by an account. */

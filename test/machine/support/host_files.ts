@@ -1,0 +1,184 @@
+/** What a fresh host has in its files: those of this machine, without what a host of its own would not have. */
+import { spawnSync } from 'node:child_process'
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { script } from './host_network.ts'
+
+const project = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Directories that a fresh host has, but with nothing in them. */
+const emptied: Readonly<Record<string, number>> = {
+  '/root': 0o700,
+  '/home': 0o755,
+  '/srv': 0o755,
+  '/mnt': 0o755,
+  '/run': 0o755,
+  '/proc': 0o555,
+  '/sys': 0o555,
+  '/dev': 0o755,
+  '/tmp': 0o1777,
+  '/var/tmp': 0o1777,
+  '/var/log/journal': 0o755,
+  '/var/spool/cron/crontabs': 0o1730,
+  '/etc/ssh': 0o755,
+  '/etc/sudoers.d': 0o750,
+  '/etc/systemd/system': 0o755,
+}
+
+const gone = [
+  '/var/lib/converge',
+  '/etc/converge',
+  '/usr/sbin/policy-rc.d',
+  '/.dockerenv',
+  `/${project.split('/')[1]}`,
+  ...['node', 'nodejs', 'npm', 'npx'].flatMap((name) =>
+    ['/usr/local/bin', '/usr/bin', '/bin'].map((path) => `${path}/${name}`),
+  ),
+]
+
+/** Units that have nothing to do on such a host, or take a machine of their own. */
+const masked = [
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'dpkg-db-backup.timer',
+  'e2scrub_all.timer',
+  'e2scrub_reap.service',
+  'fstrim.timer',
+  'man-db.timer',
+  'systemd-logind.service',
+  'systemd-networkd.service',
+  'systemd-resolved.service',
+  'systemd-timesyncd.service',
+  'systemd-update-utmp.service',
+  'systemd-update-utmp-runlevel.service',
+  'systemd-modules-load.service',
+  'systemd-remount-fs.service',
+  'systemd-udevd.service',
+  'systemd-udev-trigger.service',
+  'console-getty.service',
+  'getty.target',
+]
+
+/** The layer between this machine's files and those that a host has of its own; made once for all hosts of a network. */
+export async function commonLayer(directory: string): Promise<string> {
+  const hidden = [...Object.keys(emptied), ...gone]
+  await script(
+    `
+mkdir -p "$1/mounted" "$1/layer"
+mount -t tmpfs -o mode=755 tmpfs "$1/layer"
+mkdir "$1/layer/common" "$1/layer/work"
+${whiteouts('$1/layer/common')}
+mount -t overlay overlay -o lowerdir=/,upperdir="$1/layer/common",workdir="$1/layer/work" "$1/mounted"
+`,
+    directory,
+    ...real(hidden),
+  )
+  const mounted = `${directory}/mounted`
+  for (const [path, mode] of Object.entries(emptied)) {
+    mkdirSync(`${mounted}${path}`, { recursive: true })
+    chmodSync(`${mounted}${path}`, mode)
+  }
+  await script(
+    `
+cd "$1/mounted"
+[ ! -e /var/spool/cron/crontabs ] || chown --reference=/var/spool/cron/crontabs var/spool/cron/crontabs
+mkdir -p home/user etc/systemd/system/multi-user.target.wants
+rmdir home/user
+echo > etc/resolv.conf
+ln -s /lib/systemd/system/multi-user.target etc/systemd/system/default.target
+for unit in ${masked.join(' ')}; do ln -s /dev/null etc/systemd/system/$unit; done
+cd /
+umount "$1/mounted"
+`,
+    directory,
+  )
+  return `${directory}/layer/common`
+}
+
+/** Commands that hide the paths $2, $3, … of this machine in a layer over it, as `real` gives them. */
+export function whiteouts(layer: string): string {
+  return `for path in "\${@:2}"; do
+  up=""
+  for part in $(dirname "$path" | tr / ' '); do
+    up="$up/$part"
+    if [ ! -d "${layer}$up" ]; then
+      mkdir "${layer}$up"; chmod --reference="$up" "${layer}$up"; chown --reference="$up" "${layer}$up"
+    fi
+  done
+  [ -e "${layer}$path" ] || mknod "${layer}$path" c 0 0
+done`
+}
+
+/** Those of the paths that are there, by their real directories: a link to a directory is not to become one. */
+export function real(paths: readonly string[]): string[] {
+  const there = paths.filter((path) => existsSync(dirname(path)))
+  const resolved = there.map((path) => `${realpathSync(dirname(path)).replace(/\/$/, '')}/${basename(path)}`)
+  return [...new Set(resolved)].filter((path) => existsSync(path))
+}
+
+export interface Account {
+  /** Public keys that may log in; default: that of the network's operator. */
+  readonly authorized?: readonly string[]
+  /** Whether it may become root; default: not at all. With `'password'` it has to say its own. */
+  readonly sudo?: 'free' | 'password'
+  readonly password?: string
+}
+
+export interface Identity {
+  readonly name: string
+  readonly address: string
+  readonly machineId: string
+}
+
+/** Files that only this host has. */
+export function writeIdentity(root: string, { name, address, machineId }: Identity): void {
+  put(`${root}/etc/hostname`, `${name}\n`)
+  put(`${root}/etc/hosts`, `127.0.0.1 localhost\n::1 localhost\n${address} ${name}\n`)
+  put(`${root}/etc/machine-id`, `${machineId}\n`)
+}
+
+export function writeAccounts(
+  root: string,
+  accounts: Readonly<Record<string, Account>>,
+  operator: string,
+  rootKeys: readonly string[] = [operator],
+): void {
+  if (rootKeys.length > 0) authorize(`${root}/root`, rootKeys, 0)
+  for (const [index, [name, account]] of Object.entries(accounts).entries()) {
+    const id = 2000 + index
+    const home = `/home/${name}`
+    appendFileSync(`${root}/etc/passwd`, `${name}:x:${id}:${id}::${home}:/bin/bash\n`)
+    appendFileSync(`${root}/etc/group`, `${name}:x:${id}:\n`)
+    appendFileSync(`${root}/etc/shadow`, `${name}:${hashOf(account.password)}:19000:0:99999:7:::\n`)
+    mkdirSync(`${root}${home}`)
+    chownSync(`${root}${home}`, id, id)
+    authorize(`${root}${home}`, account.authorized ?? [operator], id)
+    if (account.sudo !== undefined)
+      put(
+        `${root}/etc/sudoers.d/${name}`,
+        `${name} ALL=(ALL:ALL) ${account.sudo === 'free' ? 'NOPASSWD: ' : ''}ALL\n`,
+        0o440,
+      )
+  }
+}
+
+function authorize(home: string, keys: readonly string[], id: number): void {
+  put(`${home}/.ssh/authorized_keys`, `${keys.join('\n')}\n`, 0o600)
+  chmodSync(`${home}/.ssh`, 0o700)
+  for (const path of [`${home}/.ssh`, `${home}/.ssh/authorized_keys`]) chownSync(path, id, id)
+}
+
+/** Without a password `*`: one that nothing matches; with `!` sshd would not let the account in at all. */
+function hashOf(password: string | undefined): string {
+  if (password === undefined) return '*'
+  const made = spawnSync('openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' })
+  if (made.status !== 0) throw new Error(`openssl passwd: ${made.stderr}`)
+  return made.stdout.trim()
+}
+
+export function put(path: string, content: string, mode = 0o644): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, content)
+  chmodSync(path, mode)
+}

@@ -1,0 +1,492 @@
+/**
+ * Hosts of a test's own on this machine: each with addresses, files, accounts and processes of its own, and an sshd; with a
+ * systemd or without. What is installed on the machine is installed there; what belongs to it alone is not to be seen.
+ *
+ *     const network = await testNetwork(t)
+ *     const host = await network.host('plone1', { accounts: { deployer: { sudo: 'free' } } })
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { Need, Owner } from '../../support/machine.ts'
+import { until } from '../../support/waiting.ts'
+import { type Account, commonLayer, put, real, whiteouts, writeAccounts, writeIdentity } from './host_files.ts'
+import { claimGround, type Ground, script } from './host_network.ts'
+import { certify, type Key, newKey } from './ssh_keys.ts'
+
+export { certify, type Key, newKey } from './ssh_keys.ts'
+
+/** What such hosts take. */
+export const hostNeeds: readonly Need[] = ['root', 'tmpfs', 'overlay', 'sshd', 'network namespaces']
+export const systemdHostNeeds: readonly Need[] = [...hostNeeds, 'systemd']
+
+export interface HostOptions {
+  /** Public keys that may log in as root; default: that of the operator. */
+  readonly authorized?: readonly string[]
+  /** Ordinary accounts, by name. */
+  readonly accounts?: Readonly<Record<string, Account>>
+  /** Port of sshd; default 22. */
+  readonly port?: number
+  /** More lines of sshd_config(5); they come first, and the first one counts. */
+  readonly sshd?: readonly string[]
+  /** Signs the host's key. */
+  readonly hostAuthority?: Key
+  /** Node of the machine at /usr/local/bin/node; default: none, as on most hosts. */
+  readonly node?: 'none' | 'own'
+  /** Paths of the machine that this host doesn't have, such as /usr/bin/git. */
+  readonly without?: readonly string[]
+  /** Room for all that is written there, /tmp as well, in MB; default 4096. Memory is taken as it is filled. */
+  readonly disk?: number
+  /** With systemd: units that start with the host; sshd does anyway. Default: cron. */
+  readonly enabled?: readonly string[]
+}
+
+export interface Ended {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** @returns when the bridge is there; all is cleared away at the end of the test */
+export async function testNetwork(t: Owner): Promise<TestNetwork> {
+  const ground = await claimGround()
+  const hosts: TestHost[] = []
+  t.teardown(async () => {
+    await Promise.all(hosts.map((host) => host.stop()))
+    await ground.clear()
+  })
+  const [lower, operator] = await Promise.all([commonLayer(ground.directory), newKey(`${ground.directory}/operator`)])
+  return new TestNetwork(ground, lower, operator, hosts)
+}
+
+export class TestNetwork {
+  private next = 2
+
+  constructor(
+    private readonly ground: Ground,
+    private readonly lower: string,
+    /** May log in everywhere, unless a host says otherwise. */
+    readonly operator: Key,
+    readonly hosts: TestHost[],
+  ) {
+    put(this.knownHosts, '')
+  }
+
+  /** Address of the operator's end, which is the machine itself. */
+  get gateway(): string {
+    return `${this.ground.subnet}.1`
+  }
+
+  /** A file with the keys of all hosts, as known_hosts. */
+  get knownHosts(): string {
+    return `${this.ground.directory}/known_hosts`
+  }
+
+  /** For files of the test's own. */
+  get directory(): string {
+    return this.ground.directory
+  }
+
+  /** An address of this network that nobody has. */
+  freeAddress(): string {
+    return `${this.ground.subnet}.${this.next++}`
+  }
+
+  /** A host with nothing but an sshd; it is up when this is done. */
+  host(name: string, options: HostOptions = {}): Promise<TestHost> {
+    return this.made(name, options, false)
+  }
+
+  /** A host with systemd; it has booted when this is done. */
+  systemdHost(name: string, options: HostOptions = {}): Promise<TestHost> {
+    return this.made(name, options, true)
+  }
+
+  private async made(name: string, options: HostOptions, systemd: boolean): Promise<TestHost> {
+    const address = this.freeAddress()
+    const id = `${this.ground.prefix}-${address.split('.')[3]}`
+    const host = new TestHost(this, this.ground, { id, name, address, systemd, lower: this.lower }, options)
+    this.hosts.push(host)
+    await host.make()
+    await host.start()
+    return host
+  }
+}
+
+interface Place {
+  readonly id: string
+  readonly name: string
+  readonly address: string
+  readonly systemd: boolean
+  readonly lower: string
+}
+
+interface Slowness {
+  /** One way; there and back takes twice as long. */
+  readonly delayMs: number
+  /** Of a hundred packets each way; default 0. */
+  readonly lossPercent?: number
+}
+
+export class TestHost {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  /** Its files as seen from outside, also while it is off. */
+  readonly root: string
+  /** Type and key, as in known_hosts. */
+  hostKey = ''
+  private init = 0
+  private machine: ChildProcess | undefined
+  private wire: ChildProcess | undefined
+  private slowness: Slowness | null = null
+  private readonly directory: string
+
+  constructor(
+    private readonly network: TestNetwork,
+    private readonly ground: Ground,
+    private readonly place: Place,
+    private readonly options: HostOptions,
+  ) {
+    this.name = place.name
+    this.address = place.address
+    this.port = options.port ?? 22
+    this.directory = `${ground.directory}/${place.id}`
+    this.root = `${this.directory}/root`
+  }
+
+  /** Its files; once. */
+  async make(): Promise<void> {
+    const { accounts = {}, authorized, disk = 4096, without = [], enabled = ['cron'] } = this.options
+    await script(makeFiles, this.directory, ...real(without), this.place.lower, `${disk}`)
+    writeIdentity(this.root, { name: this.name, address: this.address, machineId: randomUUID().replaceAll('-', '') })
+    writeAccounts(this.root, accounts, this.network.operator.line, authorized)
+    await this.newHostKey()
+    put(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
+    if (!this.place.systemd) return
+    const wanted = ['ssh', ...enabled].map((unit) => (unit.includes('.') ? unit : `${unit}.service`))
+    await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...wanted)
+  }
+
+  private get wants(): string {
+    return `${this.root}/etc/systemd/system/multi-user.target.wants`
+  }
+
+  private sshdConfig(): string[] {
+    const certificate = this.options.hostAuthority === undefined ? [] : ['HostCertificate /etc/ssh/host_key-cert.pub']
+    return [
+      ...(this.options.sshd ?? []),
+      `Port ${this.port}`,
+      'HostKey /etc/ssh/host_key',
+      ...certificate,
+      'PermitRootLogin prohibit-password',
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'UsePAM no',
+      'UseDNS no',
+      'PrintMotd no',
+      'Subsystem sftp internal-sftp',
+    ]
+  }
+
+  /** Takes another host key, as one that was installed anew does; the network's known_hosts keeps the first one. */
+  async newHostKey(): Promise<void> {
+    const running = this.machine !== undefined
+    if (running) await this.stop()
+    for (const end of ['', '.pub', '-cert.pub']) rmSync(`${this.root}/etc/ssh/host_key${end}`, { force: true })
+    const { hostAuthority } = this.options
+    const key = await newKey(`${this.root}/etc/ssh/host_key`)
+    if (this.hostKey === '') appendFileSync(this.network.knownHosts, `${this.known} ${key.line}\n`)
+    this.hostKey = key.line
+    if (hostAuthority !== undefined)
+      await certify(hostAuthority, `${key.file}.pub`, { of: 'host', principals: [this.address, this.name] })
+    if (running) await this.start()
+  }
+
+  /** How known_hosts names it. */
+  get known(): string {
+    return this.port === 22 ? this.address : `[${this.address}]:${this.port}`
+  }
+
+  /** Switches it on; sshd answers when this is done, and with systemd all that starts with the host has started. */
+  async start(): Promise<void> {
+    if (this.machine !== undefined) throw new Error(`${this.name} is on`)
+    const { id, systemd } = this.place
+    const { prefix, subnet } = this.ground
+    await script(plugIn, id, prefix, `${this.address}/24`, `${subnet}.1`)
+    const log = openSync(this.consolePath, 'a')
+    const node = this.options.node === 'own' ? process.execPath : ''
+    const words = [boot, 'bash', this.directory, id, this.name, systemd ? 'systemd' : 'sshd', node]
+    // What is left of a killed test runs no longer than that.
+    const machine = spawn('setpriv', ['--pdeathsig', 'KILL', 'bash', '-c', ...words], {
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      stdio: ['ignore', log, log],
+    })
+    closeSync(log)
+    this.machine = machine
+    machine.once('exit', () => {
+      if (this.machine === machine) this.machine = undefined
+    })
+    await until(() => this.machine === undefined || this.greets(), `${this.name} is up`, 60)
+    if (this.machine === undefined) throw new Error(`${this.name} did not start:\n${this.console()}`)
+    this.init = firstChild(machine.pid ?? 0)
+    if (systemd) await this.run('systemctl is-system-running --wait')
+    if (this.slowness !== null) await this.slow(this.slowness)
+  }
+
+  private get consolePath(): string {
+    return `${this.directory}/console`
+  }
+
+  /** What sshd, or systemd, said since the host was made. */
+  console(): string {
+    return existsSync(this.consolePath) ? readFileSync(this.consolePath, 'utf8') : ''
+  }
+
+  /** Whether it is switched on; one that was told to power off within isn't. */
+  get on(): boolean {
+    return this.machine !== undefined
+  }
+
+  private greets(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect({ host: this.address, port: this.port, timeout: 1000 })
+      const done = (so: boolean) => {
+        socket.destroy()
+        resolve(so)
+      }
+      socket.once('data', (data) => done(data.toString('latin1').startsWith('SSH-')))
+      for (const event of ['error', 'timeout', 'close'] as const) socket.once(event, () => done(false))
+    })
+  }
+
+  /** Pulls the plug: nobody who is connected to it hears of that. Its files stay. */
+  async stop(): Promise<void> {
+    const { machine } = this
+    if (machine !== undefined) {
+      await this.linkDown()
+      const gone = new Promise((resolve) => machine.once('exit', resolve))
+      machine.kill('SIGKILL')
+      await gone
+    }
+    await this.unplug()
+  }
+
+  private async unplug(): Promise<void> {
+    await until(() => !existsSync(`/proc/${this.init}`) || this.init === 0, `${this.name} is off`)
+    this.init = 0
+    await this.fast()
+    await script(
+      'ip link delete $1 2>/dev/null || true; if [ -e /run/netns/$1 ]; then ip netns delete $1; fi',
+      this.place.id,
+    )
+  }
+
+  /** Off and on again, as by a power cut. */
+  async reboot(): Promise<void> {
+    await this.stop()
+    await this.start()
+  }
+
+  /** With systemd: what is shut down in order is off when this is done. */
+  async shutDown(): Promise<void> {
+    await this.run('systemctl poweroff --no-block')
+    await until(() => !this.on, `${this.name} has shut down`, 120)
+    await this.unplug()
+  }
+
+  /** Cuts it off: packets both ways are lost, and nobody is told. */
+  async linkDown(): Promise<void> {
+    await script('ip link set $1 down', this.place.id)
+  }
+
+  async linkUp(): Promise<void> {
+    await script('ip link set $1 up', this.place.id)
+  }
+
+  /** Makes its link slow and lossy from now on, also for connections there are; null: as fast as before. */
+  async slow(slowness: Slowness | null): Promise<void> {
+    await this.fast()
+    this.slowness = slowness
+    if (slowness === null) return
+    const { id } = this.place
+    const relay = fileURLToPath(new URL('slow_link.py', import.meta.url))
+    const words = [`${id}i`, `${id}o`, `${slowness.delayMs}`, `${slowness.lossPercent ?? 0}`, '1']
+    const wire = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', relay, ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    this.wire = wire
+    await new Promise((resolve, reject) => {
+      wire.stdout.once('data', resolve)
+      wire.once('exit', () => reject(new Error('the slow link ended')))
+    })
+    await script(throughWire, id, this.ground.prefix)
+  }
+
+  private async fast(): Promise<void> {
+    const { wire } = this
+    if (wire === undefined) return
+    this.wire = undefined
+    await script('ip link set $1 master $2 2>/dev/null || true', this.place.id, this.ground.prefix)
+    const gone = new Promise((resolve) => wire.once('exit', resolve))
+    wire.kill('SIGKILL')
+    await gone
+    await script('ip link delete $1b', this.place.id)
+  }
+
+  /** Runs a command of bash there as root, not by way of the network. */
+  run(command: string, { input = '', env = {} }: RunOptions = {}): Promise<Ended> {
+    if (this.init === 0) throw new Error(`${this.name} is off`)
+    const variables = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env })
+    const into = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--wd=/']
+    const inside = ['env', '-i', ...variables.map(([key, value]) => `${key}=${value}`), 'bash', '-c', command]
+    return ended(spawn('nsenter', ['--target', `${this.init}`, ...into, ...inside]), input)
+  }
+
+  /** Runs a command there by the machine's own ssh. */
+  ssh(
+    command: string,
+    options: { readonly account?: string; readonly key?: Key; readonly input?: string } = {},
+  ): Promise<Ended> {
+    const { account = 'root', key = this.network.operator, input = '' } = options
+    const known = [`UserKnownHostsFile=${this.network.knownHosts}`, 'GlobalKnownHostsFile=none']
+    const strict = ['StrictHostKeyChecking=yes', 'BatchMode=yes', 'IdentitiesOnly=yes', 'ConnectTimeout=20']
+    const settings = [...known, ...strict].flatMap((setting) => ['-o', setting])
+    const words = [
+      '-F',
+      'none',
+      '-i',
+      key.file,
+      '-p',
+      `${this.port}`,
+      ...settings,
+      `${account}@${this.address}`,
+      command,
+    ]
+    return ended(spawn('ssh', words), input)
+  }
+
+  read(path: string): string {
+    return readFileSync(`${this.root}${path}`, 'utf8')
+  }
+
+  exists(path: string): boolean {
+    return existsSync(`${this.root}${path}`)
+  }
+
+  write(path: string, content: string, mode?: number): void {
+    put(`${this.root}${path}`, content, mode)
+  }
+
+  /** Takes all the room there is on its disk, or all but so many KB. */
+  async fillDisk(leaveKb = 0): Promise<void> {
+    const { bavail, bsize } = statfsSync(`${this.directory}/disk`)
+    const bytes = bavail * bsize - leaveKb * 1024
+    if (bytes > 0) await script('fallocate -l $2 "$1/disk/filler"', this.directory, `${bytes}`)
+  }
+
+  freeDisk(): void {
+    rmSync(`${this.directory}/disk/filler`, { force: true })
+  }
+}
+
+const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+function firstChild(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0] ?? 0)
+}
+
+function ended(child: ChildProcess, input: string): Promise<Ended> {
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text
+    })
+  // Who doesn't read its input ends without it.
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(input)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (status) => resolve({ status, ...output }))
+  })
+}
+
+/** $1: directory of the host; then paths that are hidden, the lower layer, and MB. */
+const makeFiles = `
+lower="\${@: -2:1}"
+mkdir -p "$1/disk" "$1/root" "$1/cgroup"
+mount -t tmpfs -o mode=755,size="\${@: -1}m" tmpfs "$1/disk"
+mkdir "$1/disk/upper" "$1/disk/work"
+directory="$1"
+set -- "\${@:1:$#-2}"
+${whiteouts('$directory/disk/upper')}
+mount -t overlay overlay -o lowerdir="$lower":/,upperdir="$directory/disk/upper",workdir="$directory/disk/work" "$directory/root"
+`
+
+/** $1: name of namespace and link, $2: bridge, $3: address, $4: gateway. */
+const plugIn = `
+ip netns add $1
+ip link add $1 type veth peer name eth0 netns $1
+ip link set $1 master $2 up
+ip -n $1 -batch - <<END
+link set lo up
+addr add $3 dev eth0
+link set eth0 up
+route add default via $4
+END
+`
+
+/** $1: the link, $2: the bridge. The link goes to a bridge of its own, and the wire joins the two. */
+const throughWire = `
+ip link add $1b type bridge
+ip link set $1b up
+ip link set $1i master $2 up
+ip link set $1o master $1b up
+ip link set $1 master $1b
+`
+
+/** $1: directory, $2: name of the namespace, $3: host name, $4: what it starts, $5: Node or nothing. */
+const boot = `set -e
+if [ "$4" = systemd ]; then
+  # In a cgroup of its own, of which it sees nothing but that.
+  unshare --mount --propagation private bash -c 'mount -t cgroup2 none "$1"; mkdir -p "$1/$2"; echo $3 > "$1/$2/cgroup.procs"' bash "$1/cgroup" "$2" $$
+fi
+exec nsenter --net="/run/netns/$2" unshare --mount --uts --ipc --pid --cgroup --fork --kill-child --propagation private bash -c 'set -e
+cd "$1/root"
+hostname "$3"
+find tmp -mindepth 1 -delete
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs -o mode=755 tmpfs dev
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
+mount -t tmpfs -o mode=1777 tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+for n in 0 1 2; do ln -s /proc/self/fd/$n dev/$(echo stdin stdout stderr | cut -d " " -f $((n + 1))); done
+for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
+mount -t tmpfs -o mode=755 tmpfs run
+mkdir run/sshd run/lock
+chmod 1777 run/lock
+if [ -n "$5" ]; then touch usr/local/bin/node; mount --bind "$5" usr/local/bin/node; fi
+if [ "$4" = systemd ]; then mount -t cgroup2 cgroup2 sys/fs/cgroup; fi
+cat /proc/sys/kernel/random/uuid > run/boot-id
+mount --bind run/boot-id proc/sys/kernel/random/boot_id
+mkdir -p run/old
+pivot_root . run/old
+cd /
+umount -l /run/old
+rmdir /run/old
+if [ "$4" = systemd ]; then
+  exec env -i PATH=${hostPath} container=test /sbin/init systemd.show_status=0 systemd.log_target=journal
+else
+  exec env -i PATH=${hostPath} /usr/sbin/sshd -D -e
+fi' bash "$@"
+`
