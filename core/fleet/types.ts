@@ -1,0 +1,109 @@
+/** What the rooms of the fleet tell each other: hosts of a rollout, what happens to them, and what it amounts to. */
+import type { Counts, FailureReport, RunReport } from '../report/events.ts'
+
+/** What `converge stack` does to hosts. */
+export type Action =
+  | 'setup'
+  | 'configure'
+  | 'deploy'
+  | 'undeploy'
+  | 'shutdown'
+  | 'rollback'
+  | 'plan'
+  | 'status'
+  | 'run'
+  | 'hooks'
+
+/** What is being done to a host: a word for the screen, and for the record. */
+export type Phase = 'connect' | 'bring' | 'look' | 'setup' | 'build' | 'switch' | 'configure' | 'rollback' | Action
+
+/** What became of a host: `behind` was down or not reached, and is brought up to date by the next run. */
+export type HostOutcome =
+  | 'unchanged'
+  | 'changed'
+  | 'planned'
+  | 'failed'
+  | 'skipped'
+  | 'untouched'
+  | 'lost'
+  | 'rolled back'
+
+/** What a host is on: the release that is live, by app. */
+export interface LiveRelease {
+  readonly app: string
+  readonly release: string | null
+  readonly commit: string | null
+}
+
+export interface HostReport {
+  readonly host: string
+  readonly outcome: HostOutcome
+  /** The phase it came to last. */
+  readonly phase: Phase | null
+  readonly durationMs: number
+  readonly counts: Counts
+  readonly live: readonly LiveRelease[]
+  readonly failure?: FailureReport | undefined
+  /** Why it was skipped. */
+  readonly reason?: string | undefined
+}
+
+export interface RolloutReport {
+  /** Number of the deployment; null where none is recorded, as for a plan. */
+  readonly id: string | null
+  readonly stack: string
+  readonly action: Action
+  readonly comment: string
+  readonly by: string
+  /** ISO time. */
+  readonly started: string
+  readonly durationMs: number
+  readonly outcome: 'unchanged' | 'changed' | 'planned' | 'failed' | 'interrupted'
+  /** By app: what was deployed. */
+  readonly commits: Readonly<Record<string, string>>
+  readonly strategy: string
+  readonly hosts: readonly HostReport[]
+  readonly warnings: readonly string[]
+  /** Why it stopped before all hosts were done. */
+  readonly stopped?: string | undefined
+}
+
+/** What a rollout tells as it goes. */
+export type FleetEvent =
+  | {
+      readonly event: 'start'
+      readonly id: string | null
+      readonly stack: string
+      readonly action: Action
+      readonly hosts: readonly string[]
+      readonly strategy: string
+    }
+  /** One commit of an app is what every host gets. */
+  | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
+  /** A group of hosts begins something; `batch` counts from 1. */
+  | {
+      readonly event: 'phase'
+      readonly phase: Phase
+      readonly hosts: readonly string[]
+      readonly batch?: number
+      readonly batches?: number
+    }
+  | { readonly event: 'host'; readonly host: string; readonly phase: Phase; readonly step?: string | undefined }
+  /** A phase of a host has ended. */
+  | {
+      readonly event: 'done'
+      readonly host: string
+      readonly phase: Phase
+      readonly outcome: HostOutcome
+      readonly durationMs: number
+      readonly report?: RunReport | undefined
+      readonly failure?: FailureReport | undefined
+      readonly reason?: string | undefined
+    }
+  /** The connection is gone, or there again; the run on the host goes on meanwhile. */
+  | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }
+  | { readonly event: 'health'; readonly what: string; readonly ok: boolean; readonly detail: string }
+  | { readonly event: 'warning'; readonly host?: string | undefined; readonly message: string }
+  | { readonly event: 'end'; readonly report: RolloutReport }
+
+export type Tell = (event: FleetEvent) => void
