@@ -2,8 +2,8 @@
 import { lifecycleEvents } from '../compile/recipe.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Catalogue } from './catalogue.ts'
-import { allOptions, type CommandSpec, commands } from './options.ts'
-import { commandNamed } from './parse.ts'
+import { allOptions, type CommandFamily, type CommandSpec, commands } from './options.ts'
+import { commandNamed, commandsOf, familyNamed, firstWords } from './parse.ts'
 
 /** The scripts call the program with this and the words up to the cursor; it prints a candidate a line. */
 export const completionFlag = '--complete'
@@ -42,12 +42,18 @@ export async function complete<N>(words: readonly string[], catalogue: Catalogue
   const known = words.filter((word, at) => word !== '=' || at === words.length - 1)
   const current = known.at(-1) === '=' ? '' : (known.at(-1) ?? '')
   const before = known.slice(0, -1)
-  const spec = before.flatMap((word) => commandNamed(word) ?? [])[0]
+  const spec = before.flatMap((word, at) => commandNamed(word) ?? commandNamed(`${word} ${before[at + 1]}`) ?? [])[0]
   const option = optionNamed(before.at(-1))
   if (option !== undefined) return values(option, current, catalogue)
   if (current.startsWith('-'))
     return [...Object.keys((spec ?? commands[0])?.options ?? {}), 'help'].map((name) => `--${name}`)
-  return spec === undefined ? commands.map(({ name }) => name) : positionals(spec, before, catalogue)
+  if (spec !== undefined) return positionals(spec, before, catalogue)
+  const family = familyNamed(before.at(-1) ?? '')
+  return family === undefined ? firstWords() : secondWords(family)
+}
+
+function secondWords(family: CommandFamily): readonly string[] {
+  return commandsOf(family).map(({ name }) => name.slice(family.name.length + 1))
 }
 
 /** The option that takes the word after it. */
@@ -70,8 +76,11 @@ async function positionals<N>(
   before: readonly string[],
   catalogue: Catalogue<N>,
 ): Promise<readonly string[]> {
-  if (before.at(-1) !== spec.name) return []
+  const last = before.at(-1) ?? ''
+  const family = familyNamed(last)
+  if (spec.kind === 'help' && family !== undefined) return secondWords(family)
+  if (last !== spec.name.split(' ').at(-1)) return []
   if (spec.kind === 'resources') return Object.keys(await catalogue.resources()).sort()
-  if (spec.kind === 'help') return commands.map(({ name }) => name)
+  if (spec.kind === 'help') return firstWords()
   return spec.kind === 'completion' ? ['bash', 'zsh'] : (spec.argument?.words ?? [])
 }

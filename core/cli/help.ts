@@ -1,16 +1,18 @@
 /** What `--help` prints: what a command does, its options by what they are for, and examples to start from. */
-import { type CommandSpec, commands, type OptionSpec } from './options.ts'
+import { type CommandFamily, type CommandSpec, commands, type OptionSpec } from './options.ts'
+import { commandsOf, familyNamed, firstWords } from './parse.ts'
 
 /** @param roles by name, with what each is in a few words */
 export function overview(roles: ReadonlyMap<string, string>, width: number): string {
-  const groups = [...new Set(commands.map(({ group }) => group))]
-  const longest = Math.max(...commands.map(({ name }) => name.length))
+  const listed = firstWords().flatMap((name) => familyNamed(name) ?? commands.find((spec) => spec.name === name) ?? [])
+  const groups = [...new Set(listed.map(({ group }) => group))]
+  const longest = Math.max(...listed.map(({ name }) => name.length))
   const usage: Row[] = [
     ['converge [--role ROLE] [OPTION ...]', 'the whole way: setup, deploy, configure'],
     ['converge COMMAND [OPTION ...]', ''],
   ]
   const rows = (group: string) =>
-    commands.filter((spec) => spec.group === group).map(({ name, describe }): Row => [name, describe])
+    listed.filter((spec) => spec.group === group).map(({ name, describe }): Row => [name, describe])
   const [apply] = commands
   return page([
     wrap('converge brings a host to the state its role declares, and keeps deploying what runs on it.', width),
@@ -23,6 +25,18 @@ export function overview(roles: ReadonlyMap<string, string>, width: number): str
       'converge COMMAND --help says more of a command. A run exits with 0 when all is done, 1 when something failed, and 2 for wrong usage or invalid input.',
       width,
     ),
+  ])
+}
+
+/** What there is to say of the first word of several commands. */
+export function familyHelp(family: CommandFamily, width: number): string {
+  const { name, details } = family
+  const rows = commandsOf(family).map((spec): Row => [spec.name, spec.describe])
+  return page([
+    wrap(details, width),
+    section('Usage', `  converge ${name} COMMAND [OPTION ...]`),
+    section('Commands', table(rows, width)),
+    wrap(`converge ${name} COMMAND --help says more of a command.`, width),
   ])
 }
 

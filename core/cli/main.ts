@@ -2,8 +2,7 @@
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { CommandSpec } from './options.ts'
-import type { Parsed } from './parse.ts'
+import type { HelpWanted, Parsed } from './parse.ts'
 
 /** Exit statuses: 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code). */
 export type ExitStatus = 0 | 1 | 2 | 3
@@ -77,11 +76,13 @@ async function dispatch<N>(
       return (await import('./render.ts')).render(args, catalogue, secrets)
     case 'resources':
       return (await import('./resources.ts')).resources(args, catalogue)
+    case 'stack':
+      return (await import('./stack/dispatch.ts')).stackCommand(spec, { args, catalogue, secrets, endProcess })
     case 'completion':
       return say((await import('./completion.ts')).completionScript(args.name))
     case 'help': {
       const { explainedCommand } = await import('./parse.ts')
-      return help(explainedCommand(args.name), catalogue)
+      return help(explainedCommand(args.name, args.target), catalogue)
     }
   }
 }
@@ -95,11 +96,12 @@ function maintenanceEvent(word: string | undefined): string {
   })
 }
 
-async function help<N>(wanted: CommandSpec | 'overview', catalogue: Catalogue<N>): Promise<ExitStatus> {
-  const { commandHelp, overview } = await import('./help.ts')
+async function help<N>(wanted: HelpWanted, catalogue: Catalogue<N>): Promise<ExitStatus> {
+  const { commandHelp, familyHelp, overview } = await import('./help.ts')
   const width = Math.min(110, process.stdout.columns || 100)
   const roles = new Map(Object.entries(catalogue.roles).map(([name, { doc }]) => [name, doc]))
-  return say(wanted === 'overview' ? overview(roles, width) : commandHelp(wanted, width))
+  if (wanted === 'overview') return say(overview(roles, width))
+  return say('kind' in wanted ? commandHelp(wanted, width) : familyHelp(wanted, width))
 }
 
 function say(text: string): ExitStatus {

@@ -2,7 +2,15 @@
 import { Parser } from 'yargs/helpers'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { nearest, nearestName } from '../model/nearest.ts'
-import { type Arguments, allOptions, type CommandSpec, commands, type OptionSpec } from './options.ts'
+import {
+  type Arguments,
+  allOptions,
+  type CommandFamily,
+  type CommandSpec,
+  commands,
+  families,
+  type OptionSpec,
+} from './options.ts'
 
 export interface Parsed {
   readonly spec: CommandSpec
@@ -18,9 +26,7 @@ type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string 
  */
 export function parseArguments(argv: readonly string[], roles: readonly string[]): Parsed {
   const words = parseWords(argv)
-  const [first, ...rest] = words._.map(String)
-  const spec = first === undefined ? commands[0] : commandNamed(first)
-  if (spec === undefined) throw unknownCommand(first ?? '', roles)
+  const { spec, rest } = commandOf(words._.map(String), roles)
   const problems = [...positionalProblems(spec, rest), ...booleanProblems(argv)]
   const bag: Record<string, unknown> = {}
   if (spec.argument && rest[0] !== undefined) bag.name = rest[0]
@@ -43,24 +49,54 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   return { spec, args: bag as Arguments }
 }
 
+/** What help is asked about: a command, those that begin with the same word, or the program. */
+export type HelpWanted = CommandSpec | CommandFamily | 'overview'
+
 /** Whether help is asked for, and about which command. */
-export function helpWanted(argv: readonly string[]): CommandSpec | 'overview' | null {
+export function helpWanted(argv: readonly string[]): HelpWanted | null {
   const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
   if (!own.includes('--help') && !own.includes('-h')) return null
-  const [first] = parseWords(own.filter((word) => word !== '--help' && word !== '-h'))._
-  return (first === undefined ? undefined : commandNamed(String(first))) ?? 'overview'
+  const [first = '', second = ''] = parseWords(own.filter((word) => word !== '--help' && word !== '-h'))._.map(String)
+  return commandNamed(first) ?? commandNamed(`${first} ${second}`) ?? familyNamed(first) ?? 'overview'
 }
 
+/** @param name both words of a command that has two */
 export function commandNamed(name: string): CommandSpec | undefined {
   return commands.find((spec) => spec.name === name)
 }
 
-/** The command that `converge help NAME` speaks of. */
-export function explainedCommand(name: string | undefined): CommandSpec | 'overview' {
-  if (name === undefined) return 'overview'
-  const spec = commandNamed(name)
-  if (spec === undefined) throw unknownCommand(name, [])
-  return spec
+export function familyNamed(name: string): CommandFamily | undefined {
+  return families.find((family) => family.name === name)
+}
+
+/** The commands that begin with the word. */
+export function commandsOf({ name }: CommandFamily): readonly CommandSpec[] {
+  return commands.filter((spec) => spec.name.startsWith(`${name} `))
+}
+
+/** First words there may be: commands of one word, and families. */
+export function firstWords(): readonly string[] {
+  return [...new Set(commands.map(({ name }) => name.replace(/ .*/, '')))]
+}
+
+/** The command that `converge help NAME` or `converge help NAME NAME` speaks of. */
+export function explainedCommand(first: string | undefined, second: string | undefined): HelpWanted {
+  if (first === undefined) return 'overview'
+  const family = familyNamed(first)
+  if (family !== undefined && second === undefined) return family
+  return commandOf(second === undefined ? [first] : [first, second], []).spec
+}
+
+/** The command that the words begin with, and the words after it. */
+function commandOf(words: readonly string[], roles: readonly string[]): { spec: CommandSpec; rest: readonly string[] } {
+  const [first, second, ...rest] = words
+  const one = first === undefined ? commands[0] : commandNamed(first)
+  if (one !== undefined) return { spec: one, rest: words.slice(1) }
+  const family = familyNamed(first ?? '')
+  if (family === undefined) throw unknownCommand(first ?? '', roles)
+  const two = commandNamed(`${family.name} ${second}`)
+  if (two === undefined) throw unknownSecondWord(family, second)
+  return { spec: two, rest }
 }
 
 /** Which problems there are is for us to say, in our own words: here words are only told apart. */
@@ -87,7 +123,7 @@ function parseWords(argv: readonly string[]): Words {
 
 /** A lone dash is a value, though it looks like an option: `--json -` as `--json=-`. */
 function withDashes(argv: readonly string[]): string[] {
-  const files = ['--json', '-j', '--node-json']
+  const files = ['--json', '-j', '--node-json', '--graph']
   return argv.flatMap((word, at) => {
     if (word === '-' && files.includes(argv[at - 1] ?? '')) return []
     return files.includes(word) && argv[at + 1] === '-' ? [`${word}=-`] : [word]
@@ -145,10 +181,22 @@ function positionalProblems(spec: CommandSpec, rest: readonly string[]): Converg
 
 function unknownCommand(word: string, roles: readonly string[]): ConvergeError {
   const role = roles.includes(word) ? `did you mean converge --role ${word}?` : undefined
-  const names = commands.map(({ name }) => name)
+  const second = commands.find(({ name }) => name.endsWith(` ${word}`))?.name
+  const longer = second === undefined ? undefined : `did you mean converge ${second}?`
+  const names = firstWords()
   return usage(
     word === '' ? 'the command is empty' : `there is no command ${word}`,
-    role ?? nearest(word, names) ?? `there are: ${names.join(', ')}`,
+    role ?? longer ?? nearest(word, names) ?? `there are: ${names.join(', ')}`,
+  )
+}
+
+function unknownSecondWord(family: CommandFamily, word: string | undefined): ConvergeError {
+  const names = commandsOf(family).map(({ name }) => name.slice(family.name.length + 1))
+  return usage(
+    word === undefined
+      ? `converge ${family.name} takes a command after it`
+      : `there is no command ${family.name} ${word}`,
+    (word === undefined ? undefined : nearest(word, names)) ?? `there are: ${names.join(', ')}`,
   )
 }
 

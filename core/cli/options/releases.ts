@@ -1,0 +1,57 @@
+/** The commands that deal with releases. */
+import { eventCommand, inputOptions, lookOutput, stateOptions, what } from './shared.ts'
+import type { CommandSpec } from './types.ts'
+
+export const releaseCommands: readonly CommandSpec[] = [
+  eventCommand('rollback', 'Go back to the release before the current one, or to the one named', {
+    group: 'Releases',
+    details:
+      'Code and configuration go back together; nothing is built, and nothing is removed, so that going forward again is possible.',
+    options: {
+      to: {
+        group: what,
+        type: 'string',
+        value: 'ID',
+        describe: 'Id of the release (or its beginning), older or newer; converge releases lists them',
+      },
+    },
+    examples: [
+      ['converge rollback --role zeo-client --json site.json', 'to the release before'],
+      ['converge rollback --role zeo-client --json site.json --to 000007', 'to a given one, back or forward'],
+    ],
+  }),
+  eventCommand('rebuild', 'Build the current commit into a new release and switch to it', {
+    group: 'Releases',
+    examples: [['converge rebuild --role zeo-client --json site.json', 'the same commit, built anew']],
+  }),
+  {
+    name: 'releases',
+    group: 'Releases',
+    describe: 'List the releases: id, commit, when, by whom, which is current',
+    options: { ...inputOptions, ...lookOutput },
+    examples: [['converge releases --role zeo-client --json site.json', 'what can be rolled back to']],
+    kind: 'releases',
+  },
+  {
+    name: 'lock',
+    group: 'Releases',
+    describe: 'Stop deploys by others on this host, and say why',
+    details:
+      'Until converge unlock, a deploy, rollback, rebuild or undeploy by anybody else ends with who holds the lock, since when and why. Those by you go on with a warning; so do setup and configure, which bring no new code.',
+    options: {
+      message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'Why, for those who are stopped' },
+      ...stateOptions,
+      ...lookOutput,
+    },
+    examples: [["converge lock -m 'release day: ask Ann first'", 'others are told this']],
+    kind: 'lock',
+  },
+  {
+    name: 'unlock',
+    group: 'Releases',
+    describe: 'Let deploys go on',
+    options: { ...stateOptions, ...lookOutput },
+    examples: [['converge unlock', 'whoever had put the lock on']],
+    kind: 'unlock',
+  },
+]

@@ -1,0 +1,118 @@
+/** What a command of the command line is made of: its options, its words, and what kind of command it is. */
+
+export interface OptionSpec {
+  readonly type: 'string' | 'boolean' | 'number'
+  /** One letter. */
+  readonly alias?: string
+  /** May be given several times. */
+  readonly array?: boolean
+  /** Several values may stand in one, with commas between. */
+  readonly commas?: boolean
+  /** What stands for its value in `--help`. */
+  readonly value?: string
+  readonly describe: string
+  /** What holds where it isn't given. */
+  readonly default?: string
+  readonly group: 'What to converge' | 'How to go about it' | 'Output'
+}
+
+export type Options = Readonly<Record<string, OptionSpec>>
+
+/** The options as one bag: those of a command, the rest are undefined. */
+export interface Arguments {
+  readonly role?: readonly string[] | undefined
+  readonly json?: readonly string[] | undefined
+  readonly nodeJson?: string | undefined
+  readonly configDir?: string | undefined
+  readonly prefix?: string | undefined
+  readonly revision?: string | undefined
+  readonly recipes?: readonly string[] | undefined
+  readonly config?: string | undefined
+  readonly stateDir?: string | undefined
+  readonly event?: readonly string[] | undefined
+  readonly dryRun?: boolean | undefined
+  readonly wait?: number | undefined
+  readonly detailedExitCode?: boolean | undefined
+  readonly jsonOutput?: boolean | undefined
+  readonly quiet?: boolean | undefined
+  readonly verbose?: boolean | undefined
+  readonly color?: boolean | undefined
+  readonly to?: string | undefined
+  readonly purge?: boolean | undefined
+  readonly message?: string | undefined
+  readonly migrate?: boolean | undefined
+  readonly page?: string | undefined
+  readonly path?: string | undefined
+  readonly explain?: string | undefined
+  readonly schema?: boolean | undefined
+  readonly defaults?: boolean | undefined
+  readonly stack?: string | undefined
+  readonly environment?: string | undefined
+  readonly graph?: string | undefined
+  /** What stands after the command. */
+  readonly name?: string | undefined
+  /** What stands after that. */
+  readonly target?: string | undefined
+}
+
+interface Argument {
+  readonly value: string
+  readonly describe: string
+  /** What it may be, for completion. */
+  readonly words?: readonly string[]
+}
+
+type Group =
+  | 'Converge this host'
+  | 'Releases'
+  | 'Services'
+  | 'Look, and change nothing'
+  | 'Many hosts over SSH'
+  | 'Help'
+
+/** Commands of two words that begin with the same one, as `stack check` does: the overview shows one line for them. */
+export interface CommandFamily {
+  /** The first word. */
+  readonly name: string
+  readonly group: Group
+  readonly describe: string
+  /** A paragraph for `--help` of the first word alone. */
+  readonly details: string
+}
+
+export interface CommandSpec {
+  /** One word, or two: the first is then the name of a family. */
+  readonly name: string
+  /** Where `--help` lists it. */
+  readonly group: Group
+  readonly describe: string
+  /** A paragraph for `--help` of the command and its reference page. */
+  readonly details?: string
+  readonly options: Options
+  /** The one word it takes after its name, e.g. a resource type. */
+  readonly argument?: Argument
+  /** A second one after that. */
+  readonly target?: Argument
+  /** A command line, and what it is good for. */
+  readonly examples: readonly (readonly [string, string])[]
+  /** Fixed events of the commands that are named for one. */
+  readonly events?: readonly string[]
+  readonly kind:
+    | 'run'
+    | 'plan'
+    | 'releases'
+    | 'attributes'
+    | 'render'
+    | 'status'
+    | 'doctor'
+    | 'resources'
+    | 'completion'
+    | 'help'
+    | 'lock'
+    | 'unlock'
+    | 'maintenance'
+    | 'balancer'
+    | 'stack'
+  /** Options that contradict each other. */
+  readonly either?: readonly (readonly [string, string])[]
+}

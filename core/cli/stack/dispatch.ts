@@ -1,0 +1,27 @@
+/** Which function does what `converge stack …` asks for, each loaded when it is called. */
+import { ConvergeError } from '../../model/errors.ts'
+import type { Secrets } from '../../model/secrets.ts'
+import type { Catalogue } from '../catalogue.ts'
+import type { ExitStatus } from '../main.ts'
+import type { Arguments, CommandSpec } from '../options.ts'
+
+/** What a command of the stack is given. */
+export interface StackCall<N> {
+  readonly args: Arguments
+  readonly catalogue: Catalogue<N>
+  /** Gets what must not be shown. */
+  readonly secrets: Secrets
+  /** Called where something that could not be ended would keep the process going. */
+  readonly endProcess: () => void
+}
+
+type Handler = <N>(call: StackCall<N>) => Promise<ExitStatus>
+
+/** By the second word. */
+const handlers: Readonly<Record<string, () => Promise<Handler>>> = {}
+
+export async function stackCommand<N>({ name }: CommandSpec, call: StackCall<N>): Promise<ExitStatus> {
+  const load = handlers[name.replace(/^\w+ /, '')]
+  if (load === undefined) throw new ConvergeError(`nothing does ${name}`, { code: 'NO_HANDLER' })
+  return (await load())(call)
+}
