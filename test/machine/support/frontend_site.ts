@@ -1,7 +1,6 @@
 /** A front end below a directory of the test's own, before three small servers; and visitors. */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { Agent, createServer, type IncomingMessage, request, type Server } from 'node:http'
-import { request as tlsRequest } from 'node:https'
+import { Agent, createServer, type Server } from 'node:http'
 import type { Test } from 'tap'
 import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { compile } from '../../../core/compile/compile.ts'
@@ -18,6 +17,7 @@ import { recipeNode } from '../../../recipes/node.ts'
 import { supervisord } from '../../../resources/supervisord.ts'
 import { failureOf, planOf } from '../../support/contract.ts'
 import { freePort, scratch } from '../../support/machine.ts'
+import { ask } from './ask.ts'
 
 type Json = { readonly [key: string]: unknown }
 
@@ -27,56 +27,6 @@ export interface Backend {
   readonly address: string
   readonly seen: string[]
   readonly server: Server
-}
-
-export interface Answer {
-  readonly status: number
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-}
-
-export interface AskOptions {
-  readonly port?: number
-  readonly method?: string
-  readonly headers?: Record<string, string>
-  /** Where the visitor is. */
-  readonly from?: string
-  readonly tls?: { readonly maxVersion?: 'TLSv1.1' | 'TLSv1.3'; readonly servername?: string }
-  readonly agent?: Agent
-}
-
-export function ask(port: number, path: string, options: AskOptions = {}): Promise<Answer> {
-  const { method = 'GET', headers = {}, from, tls, agent } = options
-  return new Promise((resolve, reject) => {
-    const common = {
-      host: '127.0.0.1',
-      port,
-      path,
-      method,
-      headers,
-      timeout: 20_000,
-      ...(from ? { localAddress: from } : {}),
-    }
-    const take = (message: IncomingMessage) => {
-      const chunks: Buffer[] = []
-      message.on('data', (chunk: Buffer) => chunks.push(chunk))
-      message.on('error', reject)
-      message.on('end', () =>
-        resolve({ status: message.statusCode ?? 0, headers: message.headers, body: Buffer.concat(chunks).toString() }),
-      )
-    }
-    const sent = tls
-      ? tlsRequest({ ...common, rejectUnauthorized: false, ...tls, minVersion: 'TLSv1' }, take)
-      : request({ ...common, ...(agent ? { agent } : {}) }, take)
-    sent.on('timeout', () => sent.destroy(new Error('no answer')))
-    // A connection that was kept may be closed just as it is used again: a browser asks once more, too.
-    sent.on('error', (error: NodeJS.ErrnoException) =>
-      sent.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')
-        ? resolve(ask(port, path, { ...options, agent: new Agent() }))
-        : reject(error),
-    )
-    sent.end()
-  })
 }
 
 async function backend(t: Test, name: string, address: string): Promise<Backend> {

@@ -83,15 +83,26 @@ function alive(number: number): boolean {
   return startOf(Number(pid)) === start
 }
 
-/** Clock ticks from the boot to the start of a process, by proc(5); null for one that is gone. */
+/** Clock ticks from the boot to the start of a process; null for one that is gone. */
 function startOf(pid: number): string | null {
-  const path = `/proc/${pid}/stat`
-  if (!existsSync(path)) return null
-  return (
-    readFileSync(path, 'utf8')
+  return statOf(pid)?.[19] ?? null
+}
+
+/** Also one whose end nobody has asked for yet: the first process of a machine may take its time. */
+export function hasEnded(pid: number): boolean {
+  return ['Z', 'X'].includes(statOf(pid)?.[0] ?? 'X')
+}
+
+/** What proc(5) says of a process from its state on; null for one that is gone. */
+function statOf(pid: number): string[] | null {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
-      .split(' ')[19] ?? null
-  )
+      .split(' ')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
+    throw error
+  }
 }
 
 function onMachine(subnet: string): boolean {

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import type { Need, Owner } from '../../support/machine.ts'
 import { until } from '../../support/waiting.ts'
 import { type Account, commonLayer, put, real, whiteouts, writeAccounts, writeIdentity } from './host_files.ts'
-import { claimGround, type Ground, script } from './host_network.ts'
+import { claimGround, type Ground, hasEnded, script } from './host_network.ts'
 import { certify, type Key, newKey } from './ssh_keys.ts'
 
 export { certify, type Key, newKey } from './ssh_keys.ts'
@@ -220,7 +220,9 @@ export class TestHost {
     if (this.machine !== undefined) throw new Error(`${this.name} is on`)
     const { id, systemd } = this.place
     const { prefix, subnet } = this.ground
-    await script(plugIn, id, prefix, `${this.address}/24`, `${subnet}.1`)
+    // The same at each start: who talked to it before would look for the old one for a while.
+    const hardware = ['02', ...this.address.split('.').map((part) => Number(part).toString(16).padStart(2, '0')), '02']
+    await script(plugIn, id, prefix, `${this.address}/24`, `${subnet}.1`, hardware.join(':'))
     const log = openSync(this.consolePath, 'a')
     const node = this.options.node === 'own' ? process.execPath : ''
     const words = [boot, 'bash', this.directory, id, this.name, systemd ? 'systemd' : 'sshd', node]
@@ -280,7 +282,7 @@ export class TestHost {
   }
 
   private async unplug(): Promise<void> {
-    await until(() => !existsSync(`/proc/${this.init}`) || this.init === 0, `${this.name} is off`)
+    await until(() => this.init === 0 || hasEnded(this.init), `${this.name} is off`)
     this.init = 0
     await this.fast()
     await script(
@@ -430,10 +432,10 @@ ${whiteouts('$directory/disk/upper')}
 mount -t overlay overlay -o lowerdir="$lower":/,upperdir="$directory/disk/upper",workdir="$directory/disk/work" "$directory/root"
 `
 
-/** $1: name of namespace and link, $2: bridge, $3: address, $4: gateway. */
+/** $1: name of namespace and link, $2: bridge, $3: address, $4: gateway, $5: hardware address. */
 const plugIn = `
 ip netns add $1
-ip link add $1 type veth peer name eth0 netns $1
+ip link add $1 type veth peer name eth0 address $5 netns $1
 ip link set $1 master $2 up
 ip -n $1 -batch - <<END
 link set lo up

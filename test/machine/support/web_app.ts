@@ -25,6 +25,7 @@ import { listReleases, type Release } from '../../../resources/releases.ts'
 import { Supervisor } from '../../../resources/supervisor/client.ts'
 import { failureOf } from '../../support/contract.ts'
 import { freePort, type Owner, scratch } from '../../support/machine.ts'
+import { type Answer, type AskOptions, ask } from './ask.ts'
 
 const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
 /** The account that Debian gives web servers. */
@@ -171,6 +172,11 @@ export class WebApp {
     return this.host.request({ port: this.httpPort, path })
   }
 
+  /** The same with more to say, or by TLS. */
+  ask(path: string, { port = this.httpPort, ...options }: AskOptions = {}): Promise<Answer> {
+    return ask(port, path, options)
+  }
+
   releases(link = 'current'): Release[] {
     return listReleases(this.host, `${this.directory}/releases`, `${this.directory}/${link}`)
   }
@@ -201,11 +207,6 @@ export class WebApp {
     t.teardown(() => visitors.stop())
     return visitors
   }
-}
-
-interface Answer {
-  readonly status: number
-  readonly body: string
 }
 
 /** Asks again as soon as there is an answer: half of them on a connection they keep, half on a new one each time. */
@@ -245,7 +246,7 @@ export class Visitors {
     agent.destroy()
   }
 
-  private ask(agent: Agent): Promise<Answer> {
+  private ask(agent: Agent): Promise<Pick<Answer, 'status' | 'body'>> {
     return new Promise((resolve, reject) => {
       const request = get({ port: this.port, path: this.path, agent, timeout: 20_000 }, (response) => {
         let body = ''
