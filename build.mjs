@@ -73,7 +73,7 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'external',
-  external: ['esbuild'],
+  external: ['esbuild', 'ssh2', 'ssh-config'],
   // Its main file is UMD, whose requires a bundler cannot follow.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: { CONVERGE_VERSION: JSON.stringify(version), 'import.meta.url': '__url' },
