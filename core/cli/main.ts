@@ -31,7 +31,7 @@ export async function main<N>(
     return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), catalogue, secrets, endProcess)
   } catch (thrown) {
     const error = asConvergeError(thrown).masked((text) => secrets.mask(text))
-    const { describeError } = await import('../report/terminal.ts')
+    const { describeError } = await import('../report/describe.ts')
     const color = !argv.includes('--no-color') && (argv.includes('--color') || useColor(process.stderr))
     if (argv.includes('--json-output'))
       process.stdout.write(`${JSON.stringify({ event: 'error', ...error.toJSON() })}\n`)

@@ -10,6 +10,7 @@ import { VirtualHost } from '../host/virtual.ts'
 import { asConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
+import { loadDiff } from '../report/diff.ts'
 import type { Handlers, RunReport } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
 import { Terminal } from '../report/terminal.ts'
@@ -194,7 +195,7 @@ async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>
 
 async function outputOf(args: Arguments): Promise<Handlers> {
   const write = (text: string) => process.stdout.write(text)
-  if (args.jsonOutput) return jsonLines(write, args.verbose === true)
+  if (args.jsonOutput) return jsonLines(write, args.verbose === true, await loadDiff())
   return new Terminal({
     write,
     color: args.color ?? useColor(process.stdout),

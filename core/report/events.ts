@@ -36,6 +36,8 @@ export interface ResourceReport {
   readonly durationMs: number
   /** Contents before and after, for a text diff; not stored. Null where sensitive or where there is no text. */
   readonly texts?: { readonly before: string; readonly after: string } | null | undefined
+  /** Lines of the diff of these texts, where a machine tells another: of a host on the operator's screen. */
+  readonly diff?: readonly string[] | undefined
 }
 
 export interface Counts {

@@ -1,8 +1,9 @@
 /** A run as a person reads it, word by word. */
 import t from 'tap'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
+import { describeError, duration } from '../../../core/report/describe.ts'
 import type { Counts, ResourceReport, RunReport } from '../../../core/report/events.ts'
-import { describeError, duration, Terminal, type TerminalOptions } from '../../../core/report/terminal.ts'
+import { Terminal, type TerminalOptions } from '../../../core/report/terminal.ts'
 
 const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
 
@@ -114,6 +115,8 @@ t.test('a change of text as a diff', async (t) => {
   )
   const evil = resource({ patch, texts: { before: 'x\n', after: '\x1b]0;title\x07\x1b[31mred\x1b[0m\ttab\r\n' } })
   t.equal(evil, '  ~ file /a\n      -x\n      +\\x1b]0;title\\x07red\ttab\\x0d\n')
+  const turned = resource({ patch, diff: ['+a\u202eb\ufeff\x9b'] })
+  t.equal(turned, '  ~ file /a\n      +a\\u202eb\\ufeff\\x9b\n', 'a diff that is made already')
 })
 
 t.test('a failure with its place, the end of its output, and a hint', async (t) => {

@@ -1,0 +1,101 @@
+/** Reads the JSON lines of a run back into what they were made from; the run may have been on another host. */
+import type { Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
+
+/**
+ * Gives one line to whoever would have heard of it in the run.
+ * @returns false for what is no line of a run: another event, or one that lacks what it should have
+ */
+export function replay(line: unknown, handlers: Handlers): boolean {
+  if (!isObject(line)) return false
+  const { event, ...value } = line
+  switch (event) {
+    case 'start':
+      return isStart(value) && told(handlers.start?.(value))
+    case 'applying':
+      return typeof value.name === 'string' && told(handlers.applying?.(value.name))
+    case 'progress':
+      return (
+        typeof value.name === 'string' &&
+        typeof value.line === 'string' &&
+        told(handlers.progress?.(value.name, value.line))
+      )
+    case 'resource': {
+      const { roleEvent, ...rest } = value
+      const report = { ...rest, event: roleEvent }
+      return isResourceReport(report) && told(handlers.resource?.(report))
+    }
+    case 'warning':
+      return typeof value.message === 'string' && told(handlers.warn?.(value.message))
+    case 'end':
+      return isRunReport(value.report) && told(handlers.end?.(value.report))
+    default:
+      return false
+  }
+}
+
+/** What the screen reads of it is there, and of the right kind: a host may say anything. */
+export function isRunReport(value: unknown): value is RunReport {
+  return (
+    isObject(value) &&
+    typeof value.outcome === 'string' &&
+    typeof value.durationMs === 'number' &&
+    isObject(value.counts) &&
+    Object.values(value.counts).every((count) => typeof count === 'number') &&
+    Array.isArray(value.resources) &&
+    value.resources.every(isResourceReport) &&
+    isTexts(value.warnings)
+  )
+}
+
+function isResourceReport(value: unknown): value is ResourceReport {
+  return (
+    isObject(value) &&
+    typeof value.name === 'string' &&
+    typeof value.outcome === 'string' &&
+    typeof value.durationMs === 'number' &&
+    (value.patch === undefined || (Array.isArray(value.patch) && value.patch.every(isOperation))) &&
+    isOptional(value.words) &&
+    isOptional(value.reason) &&
+    (value.diff === undefined || isTexts(value.diff)) &&
+    (value.failure === undefined || isFailure(value.failure))
+  )
+}
+
+export function isFailure(value: unknown): value is NonNullable<ResourceReport['failure']> {
+  return (
+    isObject(value) &&
+    typeof value.code === 'string' &&
+    typeof value.message === 'string' &&
+    [value.attempted, value.resource, value.hint, value.output, value.recovery].every(isOptional) &&
+    (value.source === undefined || (isObject(value.source) && typeof value.source.file === 'string'))
+  )
+}
+
+function isStart(value: Record<string, unknown>): value is Record<string, unknown> & RunStart {
+  return (
+    (value.mode === 'run' || value.mode === 'plan') &&
+    isTexts(value.roles) &&
+    isTexts(value.events) &&
+    typeof value.resources === 'number'
+  )
+}
+
+function isOperation(value: unknown): boolean {
+  return isObject(value) && typeof value.path === 'string'
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+}
+
+function isOptional(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string'
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function told(_: unknown): true {
+  return true
+}
