@@ -6,11 +6,20 @@ import { acquireLock } from '../../core/host/lock.ts'
 import { minutes } from '../../core/model/units.ts'
 
 /** Polls until it is so; an error after the time, in seconds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
+export function until(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
+  return polled(holds, what, limit, 50)
+}
+
+/** The same for what takes some milliseconds only. */
+export function soon(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
+  return polled(holds, what, limit, 5)
+}
+
+async function polled(holds: () => boolean | Promise<boolean>, what: string, limit: number, pauseMs: number) {
   const end = performance.now() + limit * 1000
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`not within ${limit} s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 

@@ -4,6 +4,7 @@ import { Agent, createServer, type Server } from 'node:http'
 import type { Test } from 'tap'
 import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { compile } from '../../../core/compile/compile.ts'
+import type { Role } from '../../../core/compile/recipe.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -13,7 +14,7 @@ import { objectLayer } from '../../../core/node/layers.ts'
 import { buildNode } from '../../../core/node/node.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import role from '../../../recipes/frontend/role.ts'
-import { recipeNode } from '../../../recipes/node.ts'
+import { type PloneNode, recipeNode } from '../../../recipes/node.ts'
 import { supervisord } from '../../../resources/supervisord.ts'
 import { failureOf, planOf } from '../../support/contract.ts'
 import { freePort, scratch } from '../../support/machine.ts'
@@ -59,7 +60,12 @@ export interface FrontendSite {
   readonly host: LocalHost
   /** All that a run has told, reports included. */
   readonly told: string[]
-  converge(attributes?: Json, events?: readonly string[], mode?: 'run' | 'plan'): Promise<RunReport>
+  converge(
+    attributes?: Json,
+    events?: readonly string[],
+    mode?: 'run' | 'plan',
+    roles?: readonly Role<PloneNode>[],
+  ): Promise<RunReport>
 }
 
 export async function frontendSite(t: Test): Promise<FrontendSite> {
@@ -102,14 +108,14 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     socket: `${prefix}/var/run/haproxy.sock`,
     host,
     told,
-    async converge(attributes = {}, events = ['configure'], mode = 'run') {
+    async converge(attributes = {}, events = ['configure'], mode = 'run', roles = [role]) {
       const layers = [objectLayer(base, 'stack.json', 'stack'), objectLayer(attributes, 'custom.json', 'deployment')]
       const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
       const secrets = new Secrets()
       for (const secret of built.secrets) secrets.add(secret)
       const node = recipeNode(built, { id: 'test', events, host, by: 'tester', options: {} })
       const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
-      const report = await converge(compile([role], events, node), on, {
+      const report = await converge(compile(roles, events, node), on, {
         id: 'test',
         mode,
         secrets,

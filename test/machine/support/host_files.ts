@@ -60,6 +60,17 @@ const masked = [
   'getty.target',
 ]
 
+/** What is in /dev of a container. */
+const devices = `
+cd "$1/layer/dev"
+mkdir pts shm
+for device in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 \${device%:*} c 1 \${device#*:}; done
+mknod -m 666 tty c 5 0
+ln -s pts/ptmx ptmx
+ln -s /proc/self/fd fd
+ln -s /proc/self/fd/0 stdin; ln -s /proc/self/fd/1 stdout; ln -s /proc/self/fd/2 stderr
+cd /`
+
 /** The layer between this machine's files and those that a host has of its own; made once for all hosts of a network. */
 export async function commonLayer(directory: string): Promise<string> {
   const hidden = [...Object.keys(emptied), ...gone]
@@ -67,7 +78,8 @@ export async function commonLayer(directory: string): Promise<string> {
     `
 mkdir -p "$1/mounted" "$1/layer"
 mount -t tmpfs -o mode=755 tmpfs "$1/layer"
-mkdir "$1/layer/common" "$1/layer/work"
+mkdir "$1/layer/common" "$1/layer/work" "$1/layer/dev"
+${devices}
 ${whiteouts('$1/layer/common')}
 mount -t overlay overlay -o lowerdir=/,upperdir="$1/layer/common",workdir="$1/layer/work" "$1/mounted"
 `,

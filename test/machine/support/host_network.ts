@@ -10,7 +10,8 @@ const execute = promisify(execFile)
 
 /** Runs a script of bash to its end, with words as $1, $2, …; an error with what it said if it fails. */
 export async function script(text: string, ...words: string[]): Promise<string> {
-  const { stdout } = await execute('bash', ['-c', `set -e\n${text}`, 'bash', ...words], {
+  // With an input that is a socket bash takes itself for one that came by rsh, and reads the tester's .bashrc.
+  const { stdout } = await execute('bash', ['--norc', '-c', `set -e\n${text}`, 'bash', ...words], {
     env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LANG: 'C.UTF-8' },
     maxBuffer: 64 * 1024 * 1024,
   })

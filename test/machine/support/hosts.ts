@@ -10,8 +10,9 @@ import { randomUUID } from 'node:crypto'
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import pLimit from 'p-limit'
 import type { Need, Owner } from '../../support/machine.ts'
-import { until } from '../../support/waiting.ts'
+import { soon, until } from '../../support/waiting.ts'
 import { type Account, commonLayer, put, real, whiteouts, writeAccounts, writeIdentity } from './host_files.ts'
 import { claimGround, type Ground, hasEnded, script } from './host_network.ts'
 import { certify, type Key, newKey } from './ssh_keys.ts'
@@ -107,6 +108,12 @@ export class TestNetwork {
   /** A host with systemd; it has booted when this is done. */
   systemdHost(name: string, options: HostOptions = {}): Promise<TestHost> {
     return this.made(name, options, true)
+  }
+
+  /** As many hosts as are wanted, `NAME1`, `NAME2`, …; 100 take some seconds and 600 MB. */
+  many(name: string, count: number, options: HostOptions = {}): Promise<TestHost[]> {
+    const limit = pLimit(8)
+    return limit.map(Array.from({ length: count }), (_, index) => this.host(`${name}${index + 1}`, options))
   }
 
   private async made(name: string, options: HostOptions, systemd: boolean): Promise<TestHost> {
@@ -236,7 +243,7 @@ export class TestHost {
     machine.once('exit', () => {
       if (this.machine === machine) this.machine = undefined
     })
-    await until(() => this.machine === undefined || this.greets(), `${this.name} is up`, 60)
+    await soon(() => this.machine === undefined || this.greets(), `${this.name} is up`)
     if (this.machine === undefined) throw new Error(`${this.name} did not start:\n${this.console()}`)
     this.init = firstChild(machine.pid ?? 0)
     if (systemd) await this.run('systemctl is-system-running --wait')
@@ -282,7 +289,7 @@ export class TestHost {
   }
 
   private async unplug(): Promise<void> {
-    await until(() => this.init === 0 || hasEnded(this.init), `${this.name} is off`)
+    await soon(() => this.init === 0 || hasEnded(this.init), `${this.name} is off`)
     this.init = 0
     await this.fast()
     await script(
@@ -348,7 +355,7 @@ export class TestHost {
     if (this.init === 0) throw new Error(`${this.name} is off`)
     const variables = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env })
     const into = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--wd=/']
-    const inside = ['env', '-i', ...variables.map(([key, value]) => `${key}=${value}`), 'bash', '-c', command]
+    const inside = ['env', '-i', ...variables.map(([key, value]) => `${key}=${value}`), 'bash', '--norc', '-c', command]
     return ended(spawn('nsenter', ['--target', `${this.init}`, ...into, ...inside]), input)
   }
 
@@ -463,25 +470,20 @@ fi
 exec nsenter --net="/run/netns/$2" unshare --mount --uts --ipc --pid --cgroup --fork --kill-child --propagation private bash -c 'set -e
 cd "$1/root"
 hostname "$3"
-find tmp -mindepth 1 -delete
+rm -rf tmp/* tmp/.[!.]*
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 tmpfs dev
-mkdir dev/pts dev/shm
+cp -a "$1/../layer/dev/." dev/
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
-ln -s pts/ptmx dev/ptmx
-ln -s /proc/self/fd dev/fd
-for n in 0 1 2; do ln -s /proc/self/fd/$n dev/$(echo stdin stdout stderr | cut -d " " -f $((n + 1))); done
-for device in null zero full random urandom tty; do touch dev/$device; mount --bind /dev/$device dev/$device; done
 mount -t tmpfs -o mode=755 tmpfs run
-mkdir run/sshd run/lock
-chmod 1777 run/lock
+mkdir run/sshd run/old
+mkdir -m 1777 run/lock
 if [ -n "$5" ]; then touch usr/local/bin/node; mount --bind "$5" usr/local/bin/node; fi
 if [ "$4" = systemd ]; then mount -t cgroup2 cgroup2 sys/fs/cgroup; fi
 cat /proc/sys/kernel/random/uuid > run/boot-id
 mount --bind run/boot-id proc/sys/kernel/random/boot_id
-mkdir -p run/old
 pivot_root . run/old
 cd /
 umount -l /run/old
