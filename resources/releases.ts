@@ -112,7 +112,8 @@ export function nextId(host: HostReader, into: string, commit: string): string {
 
 /**
  * The release that is the wanted one already: the newest with this identity, if it is live, or newer than what is live
- * (half-finished, or rolled back from); else null, and a new one has to be made.
+ * (built ahead, half-finished, or rolled back from); else null, and a new one has to be made. What is not complete has to be
+ * newer than all that is: else the next cleanup would take it away before its deploy.
  * @param always a new one for every run, unless the last was not finished
  * @param boot the boot of the machine now; what an earlier one left unfinished is not trusted
  */
@@ -123,8 +124,10 @@ export function releaseFor(
   boot: string | null,
 ): Release | null {
   const newestFirst = releases.filter((release) => release.known).reverse()
+  const lastComplete = newestFirst.find((release) => release.complete)?.id ?? ''
+  const trusted = ({ boot: ofRelease, id }: Release) => ofRelease === boot && id > lastComplete
   const fits = (release: Release) =>
-    release.identity === identity && (release.complete || release.current || release.boot === boot)
+    release.identity === identity && (release.complete || release.current || trusted(release))
   if (always) {
     const newest = newestFirst[0]
     return newest !== undefined && !newest.complete && fits(newest) ? newest : null

@@ -12,8 +12,8 @@ import { author, stateDirectory } from './inputs.ts'
 import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
 
-/** What brings other code or takes it away; the rest only keeps up what is there. */
-const stopped: readonly string[] = ['deploy', 'rollback', 'rebuild', 'undeploy']
+/** What brings other code or takes it away, or begins to; the rest only keeps up what is there. */
+const stopped: readonly string[] = ['build', 'deploy', 'rollback', 'rebuild', 'undeploy']
 
 /**
  * @returns a warning for whoever may go on, or null

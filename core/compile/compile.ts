@@ -17,6 +17,9 @@ export interface Plan {
 /** The events that `converge --role NAME` alone goes through: the whole way. */
 export const wholeWay = ['setup', 'deploy', 'configure'] as const
 
+/** Events that are asked of every host, whatever its roles are: one that has no part in them is done at once. */
+const askedOfAll: readonly string[] = [...wholeWay, 'build']
+
 /** The events that bring services down: clients go before the server they need, so the last role comes first. */
 const ending = ['stop', 'shutdown', 'undeploy'] as const
 
@@ -30,7 +33,7 @@ export function compile<N>(roles: readonly Role<N>[], events: readonly string[],
   const distinct = [...new Map(roles.map((role) => [role.name, role])).values()]
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
-    if (!known.includes(event) && !wholeWay.some((name) => name === event))
+    if (!known.includes(event) && !askedOfAll.includes(event))
       throw new ConvergeError(`there is no event ${event} in ${distinct.map((r) => r.name).join(', ')}`, {
         code: 'UNKNOWN_EVENT',
         hint: nearest(event, known) ?? `they have: ${known.join(', ')}`,

@@ -39,6 +39,7 @@ export type LifecycleEvent = (typeof lifecycleEvents)[number]
 export const lifecycleEvents = [
   'setup',
   'configure',
+  'build',
   'deploy',
   'undeploy',
   'shutdown',

@@ -37,31 +37,12 @@ export interface DeployOptions {
 export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole, options: DeployOptions = {}): void {
   const at = layout(node, role)
   const wanted = programs(node, role, { deployTo: at.deployTo })
-  if (r.has('git_release', at.releases)) return deployedAlready(r, at, wanted, options)
-  if (!at.own.scm?.repository) {
-    if (!options.pinned) r.warn(`deploy.${at.app}.scm.repository is not set: ${role} has nothing to deploy`)
-    return
-  }
-  const build = buildOf(node, at)
-  const config = renderDeployCfg(placedNode(node), role, { deployTo: at.deployTo })
-  const inputs = { config, ...inputsOf(build, wanted) }
+  if (r.has('release_cleanup', at.releases)) return deployedAlready(r, at, wanted, options)
+  if (!hasSource(r, at, options)) return
   const byItself = options.pinned === true && !options.always
   if (byItself && heldFrom(node, at) !== null) return stayBack(r, node, at)
   const guard = options.pinned ? { onlyIf: deployed(at) } : {}
-  appDirectories(r, node, at, guard)
-  buildEnvironment(r, at, guard)
-  const release = checkout(r, node, at, { ...options, inputs, programs: wanted, guard })
-  file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...at.owner, ...guard })
-  buildout(r, {
-    ...build,
-    directory: release.path,
-    shared: at.shared,
-    inputs: { release: release.identity },
-    timeout: seconds(node.converge.build_timeout_seconds),
-    allowRoot: at.own.buildout_allow_root ?? node.converge.allow_root,
-    ...at.account,
-    ...guard,
-  })
+  const release = builtRelease(r, node, at, { ...options, programs: wanted, guard })
   const app = deployedApp(node, at, wanted)
   hook(r, node, app, 'before_migrate', release, guard)
   migrate(r, node, app, release, guard)
@@ -73,6 +54,48 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   rollbackIsOver(r, at)
   jobs(r, node, at, guard)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5), ...guard })
+}
+
+/**
+ * All of a deploy that touches nothing that is live. The release is not complete before its hooks and its migration: those
+ * are the deploy's, which finds the rest done. So nothing goes back to it, nor is it taken for a deploy of its own.
+ */
+export function build(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
+  const at = layout(node, role)
+  if (hasSource(r, at)) builtRelease(r, node, at, { programs: programs(node, role, at), guard: {} })
+}
+
+function hasSource(r: Recipe<PloneNode>, { app, own, role }: Layout, { pinned = false }: DeployOptions = {}): boolean {
+  const there = Boolean(own.scm?.repository)
+  if (!there && !pinned) r.warn(`deploy.${app}.scm.repository is not set: ${role} has nothing to deploy`)
+  return there
+}
+
+interface BuildOptions extends DeployOptions {
+  readonly programs: readonly Program[]
+  readonly guard: CommonOptions
+}
+
+/** The release, checked out, configured and built. */
+function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: BuildOptions) {
+  const { guard } = options
+  const build = buildOf(node, at)
+  const config = renderDeployCfg(placedNode(node), at.role, { deployTo: at.deployTo })
+  appDirectories(r, node, at, guard)
+  buildEnvironment(r, at, guard)
+  const release = checkout(r, node, at, { ...options, inputs: { config, ...inputsOf(build, options.programs) } })
+  file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...at.owner, ...guard })
+  buildout(r, {
+    ...build,
+    directory: release.path,
+    shared: at.shared,
+    inputs: { release: release.identity },
+    timeout: seconds(node.converge.build_timeout_seconds),
+    allowRoot: at.own.buildout_allow_root ?? node.converge.allow_root,
+    ...at.account,
+    ...guard,
+  })
+  return release
 }
 
 /** The whole way has deployed already when it comes to configure; two roles cannot both decide what an app is. */
@@ -109,10 +132,8 @@ function placedNode(node: PloneNode): PloneNode {
   return Object.create(node, { plone_blobs: { value: { ...node.plone_blobs, blob_dir: placed(node, blob_dir) } } })
 }
 
-interface CheckoutOptions extends DeployOptions {
+interface CheckoutOptions extends BuildOptions {
   readonly inputs: Readonly<Record<string, string>>
-  readonly programs: readonly Program[]
-  readonly guard: CommonOptions
 }
 
 function checkout(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: CheckoutOptions) {

@@ -1,7 +1,7 @@
 /** A role that runs a buildout app: which event does what. */
 import { type Role, role } from '../../core/compile/recipe.ts'
 import type { PloneNode } from '../node.ts'
-import { deploy } from './deploy.ts'
+import { build, deploy } from './deploy.ts'
 import { inspect } from './inspect.ts'
 import { restart, start, stop, undeploy } from './lifecycle.ts'
 import { rollback } from './rollback.ts'
@@ -12,6 +12,7 @@ export function buildoutRole(name: BuildoutRole, doc: string): Role<PloneNode> {
   return role<PloneNode>(name, {
     doc,
     setup: (r, node) => setup(r, node, name),
+    build: (r, node) => build(r, node, name),
     deploy: (r, node) => deploy(r, node, name),
     // Who is in the stack has changed, not the code: the commit that runs gets its new configuration.
     configure: (r, node) => deploy(r, node, name, { pinned: true }),

@@ -9,7 +9,7 @@ import { file, role } from 'converge-engine'
 const one = (event) => (r) => file(r, { path: process.cwd() + '/' + event, content: '' })
 export default role('site', {
   setup: one('setup'), configure: one('configure'), deploy: one('deploy'), rollback: one('rollback'),
-  undeploy: one('undeploy'), rebuild: one('rebuild'),
+  undeploy: one('undeploy'), rebuild: one('rebuild'), build: one('build'),
 })
 `
 
@@ -46,7 +46,7 @@ t.test('who has put it on goes on, with a warning', async (t) => {
 
 t.test('others are stopped before anything is done', async (t) => {
   const { place, run } = await locked(t, 'ann@desk')
-  for (const command of ['deploy', 'rollback', 'undeploy', 'rebuild', 'apply']) {
+  for (const command of ['build', 'deploy', 'rollback', 'undeploy', 'rebuild', 'apply']) {
     const { status, stdout, stderr } = await run(command)
     t.equal(status, 1, command)
     t.match(stderr, /^error: deploys are locked by ann@desk since \S+Z: release day\n.*converge unlock/)

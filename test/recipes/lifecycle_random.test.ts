@@ -28,7 +28,18 @@ type Step =
   | { readonly do: 'crash'; readonly client: number }
   | { readonly do: 'network'; readonly up: boolean }
 
-const events = ['the whole way', 'deploy', 'configure', 'rollback', 'restart', 'stop', 'start', 'rebuild', 'undeploy']
+const events = [
+  'the whole way',
+  'build',
+  'deploy',
+  'configure',
+  'rollback',
+  'restart',
+  'stop',
+  'start',
+  'rebuild',
+  'undeploy',
+]
 const maybe = <T>(value: fc.Arbitrary<T>, freq: number) => fc.option(value, { freq, nil: undefined })
 
 const step: fc.Arbitrary<Step> = fc.oneof(

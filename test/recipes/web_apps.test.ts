@@ -26,7 +26,8 @@ async function planned(
   const layers = [json, prefix].map((one, index) => objectLayer(one, `${index}.json`, 'deployment'))
   const facts = { ...neutralFacts, uid: root ? 0 : 1000, init: 'systemd' as const }
   const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
-  return compile([loaded], [event], recipeNode(built, { id: '1', events: [event], host, by: 'tester', options: {} }))
+  const events = event.split(',')
+  return compile([loaded], events, recipeNode(built, { id: '1', events, host, by: 'tester', options: {} }))
 }
 
 const find = (resources: readonly PlannedResource[], type: string, key = '') =>
@@ -69,9 +70,11 @@ t.test('without a source there is nothing to deploy, and that is said', async (t
     ['jetty-app', {}],
     ['php-app', {}],
   ] as const) {
-    const { resources, warnings } = await planned(role, json)
-    t.match(warnings, [/nothing to deploy/], role)
-    t.equal(find(resources, 'git_release'), undefined)
+    for (const event of ['deploy', 'build']) {
+      const { resources, warnings } = await planned(role, json, { event })
+      t.match(warnings, [/nothing to deploy/], `${role}: ${event}`)
+      t.equal(find(resources, 'git_release'), undefined)
+    }
   }
 })
 
@@ -168,4 +171,37 @@ t.test('PHP: what the first hot update says depends on what nginx serves', async
   t.match(await warnings('/srv/www/app/releases/000001-1a2b3c4d/public'), [/reloaded once/])
   t.strictSame(await warnings('/srv/www/app/active/public'), [])
   t.strictSame(await warnings(null, 'cold'), [])
+})
+
+t.test('a build makes a release, and touches nothing else', async (t) => {
+  const cases: [role: string, json: JsonObject, types: readonly string[]][] = [
+    ['port-app', { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } }, ['execute']],
+    ['port-app', { port_app: { app_name: 'app', command: '%{port}' } }, []],
+    [
+      'jetty-app',
+      { jetty_app: { app_name: 'app', war: { file: '/srv/a.war' } } },
+      ['directory', 'remote_file', 'execute'],
+    ],
+    ['jetty-app', { jetty_app: { app_name: 'app', war: { path: 'a.war' } } }, ['execute']],
+    ['php-app', { php_app: { app_name: 'app', build_command: 'composer install' } }, ['execute']],
+  ]
+  const always = app({ migrate: true, migrate_command: 'migrate', always_build_on_deploy: true })
+  for (const [role, own, types] of cases) {
+    const { resources } = await planned(role, { ...own, ...always }, { event: 'build' })
+    const found = resources.map(({ type }) => type)
+    t.strictSame(
+      found.filter((type) => type !== 'git_release').sort(),
+      ['directory', 'directory', 'directory', ...types].sort(),
+      role,
+    )
+    const deploy = (await planned(role, { ...own, ...always })).resources
+    for (const one of resources)
+      t.strictSame(
+        JSON.stringify(deploy.find(({ name }) => name === one.name)?.props),
+        JSON.stringify(one.props),
+        `${role}: ${one.name} is the one of the deploy`,
+      )
+    const both = await planned(role, { ...own, ...always }, { event: 'build,deploy' })
+    t.strictSame(both.resources.map(({ name }) => name).sort(), deploy.map(({ name }) => name).sort())
+  }
 })

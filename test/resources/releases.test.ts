@@ -175,6 +175,9 @@ t.test('which release fits', async (t) => {
   t.equal(fits([release(1, { complete: false })]), '000001', 'half-finished')
   t.equal(fits([release(1, { complete: false, boot: 'a' })]), null, 'before the machine went down')
   t.equal(fits([release(1), release(2, { complete: false, boot: 'a' })]), '000001')
+  const overtaken = [release(1, { current: true, identity: 'y' }), release(2, { complete: false })]
+  t.equal(fits(overtaken), '000002', 'built ahead')
+  t.equal(fits([...overtaken, release(3, { identity: 'y' })]), null, 'the next cleanup takes it away')
   t.equal(
     fits([{ ...release(0), known: false, current: true, identity: null }, release(1)]),
     '000001',

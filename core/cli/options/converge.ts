@@ -58,6 +58,15 @@ export const convergeCommands: readonly CommandSpec[] = [
       'For the scheduler that hears of hosts coming and going. It keeps the current commit; where the configuration that follows from the stack has changed, that is built into a release of its own.',
     examples: [['converge configure --role zeo-client --node-json stack.json', 'the stack has changed']],
   }),
+  eventCommand('build', 'Build the release that a deploy would switch to, and switch nothing', {
+    details:
+      'What is live is not touched: the release is checked out, configured and built aside. The deploy that follows finds it so, and only runs its hooks and its migration, switches to it and restarts; also with always_build_on_deploy there is one build for both. A role without releases has no part in it.',
+    options: revision,
+    examples: [
+      ['converge build --role zeo-client --json site.json', 'ahead of a deploy, in working hours'],
+      ['converge build --role zeo-client --json site.json --revision v2.1', 'another revision; deploy the same then'],
+    ],
+  }),
   eventCommand('deploy', 'New code or configuration: build it, switch to it, restart', {
     details:
       'The release is checked out and built aside; only a complete one becomes current, by one atomic step. With nothing new it does nothing.',

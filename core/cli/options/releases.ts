@@ -37,7 +37,7 @@ export const releaseCommands: readonly CommandSpec[] = [
     group: 'Releases',
     describe: 'Stop deploys by others on this host, and say why',
     details:
-      'Until converge unlock, a deploy, rollback, rebuild or undeploy by anybody else ends with who holds the lock, since when and why. Those by you go on with a warning; so do setup and configure, which bring no new code.',
+      'Until converge unlock, a build, deploy, rollback, rebuild or undeploy by anybody else ends with who holds the lock, since when and why. Those by you go on with a warning; so do setup and configure, which bring no new code.',
     options: {
       message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'Why, for those who are stopped' },
       ...stateOptions,

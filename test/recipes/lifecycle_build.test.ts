@@ -1,0 +1,169 @@
+/** A build ahead of its deploy: what it makes, what it leaves alone, and what the deploy that follows still has to do. */
+import t from 'tap'
+import { failureOf } from '../support/contract.ts'
+import { deployed, FakeHost, set } from '../support/fake_host.ts'
+import { killedEverywhere, type Scenario } from '../support/killing.ts'
+import { changed, nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
+
+const ids = (host: FakeHost) => host.releases().map(({ id, complete }) => `${id.slice(0, 6)}${complete ? '' : '?'}`)
+const pids = (host: FakeHost) => JSON.stringify(host.processes())
+const hooks = { 'deploy/before_migrate': '#!/bin/sh\n', 'deploy/before_restart': '#!/bin/sh\n' }
+const migrating = { migrate: true, migrate_command: 'migrate the data' }
+
+/** A new commit is there to be built. */
+async function withNews(app: object = {}): Promise<FakeHost> {
+  const host = await deployed({}, { ...app })
+  host.remote.push({ VERSION: '2\n', ...hooks })
+  host.done = []
+  return host
+}
+
+/** All but the releases, and what git and buildout keep beside them. */
+function outside(host: FakeHost): Record<string, unknown> {
+  const own = /\/srv\/www\/site\/(releases\/000002|shared\/(repo\.git|eggs|downloads|extends|\.))/
+  const kept = Object.entries(host.tree()).filter(([path]) => !own.test(path) && !/^\/(tmp|var\/lib)\//.test(path))
+  return Object.fromEntries(kept)
+}
+
+t.test('built and not live: nothing else has changed', async (t) => {
+  const host = await withNews(migrating)
+  const [live, before, files] = [host.live()?.id, pids(host), outside(host)]
+  succeeded(t, await host.run(['build']))
+  t.strictSame(ids(host), ['000001', '000002?'])
+  t.equal(host.live()?.id, live)
+  t.equal(pids(host), before, 'nothing was restarted')
+  t.strictSame(outside(host), files)
+  t.strictSame(host.done, [], 'no hook, no migration')
+  await nothingToDo(t, host, ['build'])
+  await nothingToDo(t, host, ['configure'])
+
+  const report = await host.run(['deploy'])
+  succeeded(t, report)
+  servedBy(t, host)
+  t.strictSame(ids(host), ['000001', '000002'])
+  t.strictSame(changed(report, 'git_release'), [])
+  t.strictSame(changed(report, 'buildout'), [], 'it is not built again')
+  t.strictSame(host.done, ['before_migrate 000002', 'migrate the data 000002', 'before_restart 000002'])
+  await nothingToDo(t, host, ['build'])
+  await nothingToDo(t, host, ['deploy'])
+})
+
+t.test('always_build_on_deploy: one build for both', async (t) => {
+  const host = await withNews({ always_build_on_deploy: true })
+  for (const expected of [
+    ['000001', '000002?'],
+    ['000001', '000002?'],
+    ['000001', '000002'],
+  ]) {
+    const report = await host.run([expected[1] === '000002' ? 'deploy' : 'build'])
+    succeeded(t, report)
+    t.strictSame(ids(host), expected)
+  }
+  servedBy(t, host)
+  succeeded(t, await host.run(['build']))
+  t.strictSame(ids(host), ['000001', '000002', '000003?'], 'the same commit, and asked for anew')
+  succeeded(t, await host.run(['deploy']))
+  t.strictSame(ids(host), ['000001', '000002', '000003'])
+  servedBy(t, host)
+  await nothingToDo(t, host, ['configure'])
+})
+
+t.test('both in one run', async (t) => {
+  const host = await withNews({ always_build_on_deploy: true })
+  const report = await host.run(['build', 'deploy'])
+  succeeded(t, report)
+  t.strictSame(ids(host), ['000001', '000002'])
+  t.equal(changed(report, 'buildout').length, 1)
+  servedBy(t, host)
+  const roles = ['zeo-client', 'celerybeat']
+  succeeded(t, await host.run(['build'], { roles }), 'two roles of one app')
+})
+
+t.test('a build that fails leaves the site alone, and is finished by the next one', async (t) => {
+  const host = await withNews()
+  const [live, before] = [host.live()?.id, pids(host)]
+  host.buildFailure = 'no network'
+  t.match(failureOf(await host.run(['build'])), { code: 'BUILDOUT_FAILED' })
+  t.equal(host.live()?.id, live)
+  t.equal(pids(host), before)
+  host.buildFailure = null
+  succeeded(t, await host.run(['build']))
+  t.strictSame(ids(host), ['000001', '000002?'])
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host)
+})
+
+t.test('what is built is nothing to go back to, and nothing to clean up', async (t) => {
+  const host = await withNews()
+  host.remote.push({ VERSION: '3\n' })
+  succeeded(t, await host.run(['deploy']))
+  const third = host.remote.push({ VERSION: '4\n' })
+  succeeded(t, await host.run(['build']))
+  t.strictSame(ids(host), ['000001', '000002', '000003?'])
+  await t.rejects(host.run(['rollback'], { to: '000003' }), { code: 'NOT_COMPLETE' })
+  succeeded(t, await host.run(['rollback']))
+  t.equal(host.live()?.id.slice(0, 6), '000001')
+  succeeded(t, await host.run(['build']))
+  t.strictSame(ids(host), ['000001', '000002', '000003?'], 'still there, and still the one')
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host, 2, { commit: third })
+  t.strictSame(ids(host), ['000001', '000002', '000003'])
+})
+
+t.test('another commit, or another configuration, since the build: built anew', async (t) => {
+  const host = await withNews()
+  succeeded(t, await host.run(['build']))
+  host.remote.push({ VERSION: '3\n' })
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host)
+  t.strictSame(ids(host), ['000001', '000003'], 'what was built for nothing is gone')
+  succeeded(t, await host.run(['build']))
+  host.remote.push({ VERSION: '4\n' })
+  succeeded(t, await host.run(['build']))
+  set(host, { zodb_cache_size: 77 })
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host)
+  t.match(host.machine.readText(`${host.live()?.path}/deploy.cfg`), 'zodb-cache-size = 77')
+})
+
+t.test('a host that is new has nothing but the release', async (t) => {
+  const host = new FakeHost()
+  succeeded(t, await host.run(['setup']))
+  succeeded(t, await host.run(['build']))
+  t.strictSame(ids(host), ['000001?'])
+  t.equal(host.live(), undefined)
+  t.strictSame(Object.keys(host.processes()), [])
+  succeeded(t, await host.run(['deploy']))
+  servedBy(t, host)
+})
+
+t.test('a role without a build has no part in it', async (t) => {
+  const host = await withNews()
+  const report = await host.run(['build'], { roles: ['frontend'] })
+  succeeded(t, report)
+  t.strictSame(report.resources, [])
+  t.strictSame(ids(host), ['000001'])
+})
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'a build of a new revision',
+    prepare: () => withNews(),
+    events: ['build'],
+    served: (t, host) => servedBy(t, host, 2, { commit: host.releases()[0]?.commit ?? '' }),
+    up: true,
+  },
+  {
+    name: 'a deploy of what was built',
+    prepare: async () => {
+      const host = await withNews()
+      await host.run(['build'])
+      return host
+    },
+    events: ['deploy'],
+    after: ['configure'],
+    served: servedBy,
+    up: true,
+  },
+]
+for (const scenario of scenarios) killedEverywhere(scenario)
