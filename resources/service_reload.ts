@@ -5,12 +5,12 @@ import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
-import { recordOf } from './services/due.ts'
+import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
+import { reloadProps, wordsProp } from './services/reload.ts'
 import { Roll } from './services/roll.ts'
-import { lastLines, nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
+import { lastLines, nameProp, readyProp, serviceStates } from './services/types.ts'
 
-const words = z.array(z.string()).min(1)
 const logLines = 25
 
 const props = z.strictObject({
@@ -19,19 +19,11 @@ const props = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('What it is reloaded for, in a word or two, where several have it reloaded in one run'),
-  provider: providerProp
-    .default({ kind: 'systemd' })
-    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
-  signal: z
-    .string()
-    .regex(/^[A-Z][A-Z0-9]*$/, { error: 'a signal without SIG, e.g. HUP' })
-    .default('HUP')
-    .describe('What supervisor sends it; default HUP. A unit or init script says itself what its reload is'),
-  command: words
-    .optional()
-    .describe('Program and arguments that reload it, instead of the signal or the reload of its unit'),
-  check: words
+    .describe(
+      'What it is reloaded for, in a word or two: needed where several have it reloaded, or where what `when` lists is not always the same',
+    ),
+  ...reloadProps,
+  check: wordsProp
     .optional()
     .describe(
       'Program and arguments that have to succeed first; if they do not, it goes on as it is, and the run fails',
@@ -54,6 +46,11 @@ const props = z.strictObject({
   deadline: duration
     .default(() => seconds(60))
     .describe('How long it may take to check, to reload, or to start, and to be ready; default 60 s'),
+  force: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Names one command that reloads regardless of changes: once for each name'),
 })
 type Props = z.output<typeof props>
 
@@ -61,20 +58,37 @@ const state = z.strictObject({
   state: z.enum(serviceStates),
   /** Digest of what it was last reloaded, or started, for; null: never, as far as is known here. */
   reloadedFor: z.string().nullable(),
+  /** The last command that it was reloaded for regardless of changes; null where there is none now. */
+  forced: z.string().nullable(),
 })
 type State = z.output<typeof state>
 
-function recordKey({ provider, name }: Props, context: Context): string {
+/** By its purpose where it has one: then it may wait for other things than the last time. */
+function recordKey({ provider, name, purpose }: Props, context: Context): string {
+  if (purpose !== undefined) return `reload ${placeOf(provider, name)} for ${purpose}`
   return recordOf('reload', provider, name, context)
+}
+
+function forcedKey(given: Props, context: Context): string {
+  return `${recordKey(given, context)} by force`
 }
 
 function dueFor({ cause }: Context): string {
   return digestOf([cause])
 }
 
+function recordDone(host: Host, given: Props, context: Context): void {
+  host.record(recordKey(given, context), dueFor(context))
+  if (given.force !== undefined) host.record(forcedKey(given, context), given.force)
+}
+
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
   const { state } = await readerOf(host, given.provider).status(given.name)
-  return { state, reloadedFor: host.recorded(recordKey(given, context)) }
+  return {
+    state,
+    reloadedFor: host.recorded(recordKey(given, context)),
+    forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
+  }
 }
 
 async function apply(host: Host, given: Props, context: Context): Promise<void> {
@@ -97,7 +111,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
     context.progress(`starting ${name}`)
     await roll.restart(given)
   }
-  host.record(recordKey(given, context), dueFor(context))
+  recordDone(host, given, context)
 }
 
 /** Where it cannot be asked there is nothing to be kept: the reload goes on. */
@@ -142,9 +156,13 @@ export const service_reload = defineResource(
   },
   {
     read,
-    desired: (_, __, context): State => ({ state: 'running', reloadedFor: dueFor(context) }),
+    desired: ({ force = null }, _, context): State => ({
+      state: 'running',
+      reloadedFor: dueFor(context),
+      forced: force,
+    }),
     apply: (host, given, _, context) => apply(host, given, context),
     words: ({ name }, { now }) => `${now.state === 'running' ? 'reload' : 'start'} ${name}`,
-    predict: (host, given, _, context) => host.record(recordKey(given, context), dueFor(context)),
+    predict: (host, given, _, context) => recordDone(host, given, context),
   },
 )

@@ -7,8 +7,9 @@ import { execute } from '../../resources/execute.ts'
 import { file } from '../../resources/file.ts'
 import type { PloneNode } from '../node.ts'
 import { isSet } from '../plone/values.ts'
+import { type Certificate, certificateFile, givenCertificate } from '../web/tls.ts'
 import type { FrontendLayout } from './layout.ts'
-import { type Certificate, checkInside, domainsOf } from './nginx.ts'
+import { domainsOf } from './nginx.ts'
 
 /** The domains that answer with TLS, and the certificate they do it with; null for none. */
 export interface Tls {
@@ -23,7 +24,7 @@ export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
   const { certbot_domains } = node
   const domains = domainsOf(node, at)
   const [first] = domains
-  if (given(at) !== null && first !== undefined) {
+  if (givenCertificate(at.own) !== null && first !== undefined) {
     const path = `${at.nginx.certificates}/${first}.pem`
     return { domains, files: { chain: path, key: path } }
   }
@@ -36,35 +37,17 @@ export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
   }
 }
 
-/** Key and certificates as one text, so that they are replaced in one step and fit each other. */
-function given({ own }: FrontendLayout): string | null {
-  const { ssl_support, ssl_certificate, ssl_certificate_key, ssl_certificate_ca } = own
-  if (ssl_support !== true || !isSet(ssl_certificate) || !isSet(ssl_certificate_key)) return null
-  const parts = [ssl_certificate_key, ssl_certificate, ssl_certificate_ca].filter(isSet)
-  return `${parts.map((part) => part.trim()).join('\n')}\n`
-}
-
-/** Keeps the file of a given certificate; nginx checks that key and certificate belong together. */
-export function certificateFile(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
-  const content = given(at)
+/** Keeps the file of a given certificate; none where there is none. */
+export function certificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
+  const content = givenCertificate(at.own)
   const tls = tlsOf(node, at)
   if (at.own.ssl_support === true && tls === null)
     r.warn(
       `deploy.${at.app}.ssl_support is true, but there is no TLS: ssl_certificate, ssl_certificate_key and domains have to be set as well, or certbot_domains`,
     )
   if (content === null || tls === null) return []
-  const { https_port } = node.converge.frontend
-  directory(r, { path: at.nginx.certificates, mode: '0700' })
-  const listening = `server { listen ${https_port} ssl; ssl_certificate %{path}; ssl_certificate_key %{path}; }`
-  return [
-    file(r, {
-      path: tls.files.chain,
-      content,
-      mode: '0600',
-      sensitive: true,
-      verify: checkInside(at, listening),
-    }),
-  ]
+  const { https_port: port } = node.converge.frontend
+  return [certificateFile(r, at.nginx, { path: tls.files.chain, content, port })]
 }
 
 /**
@@ -78,7 +61,7 @@ export function certbotCertificate(
   reload: readonly string[],
 ): void {
   const { certbot_domains, certbot_email } = node
-  if (certbot_domains.length === 0 || given(at) !== null) return
+  if (certbot_domains.length === 0 || givenCertificate(at.own) !== null) return
   const { webroot, directory: own, live } = at.certbot
   const places = ['--config-dir', own, '--work-dir', `${own}/work`, '--logs-dir', `${own}/logs`]
   const elsewhere = at.system ? [] : places

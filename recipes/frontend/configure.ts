@@ -15,11 +15,12 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { isSet } from '../plone/values.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
-import { nginxSetup } from '../web/nginx.ts'
-import { certbotCertificate, certificateFile, type Tls, tlsOf } from './certificates.ts'
+import { anyName, claimNames } from '../web/names.ts'
+import { checkInside, nginxSetup } from '../web/nginx.ts'
+import { certbotCertificate, certificate, type Tls, tlsOf } from './certificates.ts'
 import { renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
-import { checkInside, renderSite, renderTlsSite } from './nginx.ts'
+import { renderSite, renderTlsSite } from './nginx.ts'
 import { loadVcl, nameOf, parts, programs, providerOf, supervised, varnishDefaults, varnishUnit } from './programs.ts'
 import { renderVcl } from './varnish.ts'
 
@@ -97,13 +98,14 @@ function statsPassword(r: Recipe<PloneNode>, { haproxy }: PloneNode, at: Fronten
 function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
   const { nginx } = at
   const tls = tlsOf(node, at)
+  claim(r, node, at, tls)
   const changed = [
-    ...certificateFile(r, node, at),
+    ...certificate(r, node, at),
     file(r, {
       path: nginx.site,
       content: renderSite(node, at),
       mode: '0644',
-      verify: checkInside(at, 'include %{path};'),
+      verify: checkInside(at.nginx, 'include %{path};'),
     }),
     symlink(r, { path: enabledOf(at, nginx.site), target: nginx.site }),
   ]
@@ -115,6 +117,15 @@ function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
   return changed
 }
 
+/** Its first virtual host shows every name that no other site has. */
+function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout, tls: Tls | null): void {
+  const { http_port, https_port } = node.converge.frontend
+  const files = [nginx.site, nginx.tlsSite].map((path) => path.slice(path.lastIndexOf('/') + 1))
+  const names = (own: readonly string[]) => [anyName, ...own]
+  claimNames(r, node, nginx, { files, ports: [http_port], names: names(Object.keys(node.plone_instances.subsites)) })
+  if (tls !== null) claimNames(r, node, nginx, { files, ports: [https_port], names: names(tls.domains) })
+}
+
 /** Checked together with the site, whose names it uses. */
 function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls: Tls): Handle[] {
   const { site, tlsSite: path } = at.nginx
@@ -124,7 +135,7 @@ function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls:
       path,
       content: renderTlsSite(node, at, tls.domains, tls.files),
       mode: '0644',
-      verify: checkInside(at, `include ${site};\n  include %{path};`),
+      verify: checkInside(at.nginx, `include ${site};\n    include %{path};`),
       ...guard,
     }),
     symlink(r, { path: enabledOf(at, path), target: path, ...guard }),

@@ -20,11 +20,7 @@ export interface FrontendLayout extends AppLayout {
     /** Working directory of an own varnishd; null for the usual one. */
     readonly directory: string | null
   }
-  readonly nginx: Nginx & {
-    readonly site: string
-    readonly tlsSite: string
-    readonly certificates: string
-  }
+  readonly nginx: Nginx & { readonly site: string; readonly tlsSite: string }
   readonly certbot: { readonly webroot: string; readonly directory: string; readonly live: string }
 }
 
@@ -55,7 +51,6 @@ export function frontendLayout(node: PloneNode): FrontendLayout {
       ...nginx,
       site: `${nginx.available}/${siteName}`,
       tlsSite: `${nginx.available}/${siteName}-ssl`,
-      certificates: at('/etc/nginx/ssl'),
     },
     certbot: {
       webroot: at('/var/www/certbot'),

@@ -2,8 +2,8 @@
 import { digestOf } from '../../core/model/json.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { PloneNode } from '../node.ts'
+import { nginxProgram } from '../web/nginx.ts'
 import type { FrontendLayout } from './layout.ts'
-import { nginxProgram } from './nginx.ts'
 
 /** The front end's programs carry it in supervisord, so that none of them is taken for one of an app's. */
 export const owner = 'converge-frontend'

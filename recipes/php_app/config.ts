@@ -1,6 +1,6 @@
 /** The texts of a PHP app's configuration: its pool, and its site. */
 import { derived, type Input, type Reference } from '../../core/model/reference.ts'
-import { serverBlock } from '../web/nginx.ts'
+import { serverBlock } from '../web/site.ts'
 import type { PhpLayout } from './layout.ts'
 
 /** The pool; with an own php-fpm also what else that is to know. */
@@ -45,9 +45,9 @@ function rootOf({ settings }: PhpLayout, directory: string): string {
 }
 
 function text(php: PhpLayout, root: string, next: string): string {
-  const { at, nginx, settings, preview } = php
+  const { settings, preview } = php
   return `# Written by converge, changes are overwritten.
-${serverBlock(at, nginx, settings, served(php, root))}
+${serverBlock(php, served(php, root))}
 # A release is asked here before it goes live.
 server {
     listen ${settings.http_port};

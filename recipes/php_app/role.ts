@@ -12,13 +12,14 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
-import { checkout, environmentOf, type Source, sourceOf } from '../releases/checkout.ts'
-import { type AppLayout, releasesOf } from '../releases/layout.ts'
+import { checkout, environmentOf, sourceOf } from '../releases/checkout.ts'
+import { releasesOf } from '../releases/layout.ts'
 import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
-import { nginxSetup, removeSite, unserveSite } from '../web/nginx.ts'
+import { nginxSetup } from '../web/nginx.ts'
+import { removeSite, unserveSite } from '../web/site.ts'
 import { inspect } from './inspect.ts'
 import { type PhpLayout, phpLayout } from './layout.ts'
 import { pool, switchTo, tellFirst, tryOut } from './serve.ts'
@@ -36,34 +37,21 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   nginxSetup(r, at, nginx)
 }
 
-/** All of a deploy that touches nothing that is live: neither pool nor site, no hook, and no mark that the release is complete. */
-function build(r: Recipe<PloneNode>, node: PloneNode): void {
-  const { at } = phpLayout(node)
-  releaseDirectories(r, at)
-  const source = sourceOf(at)
-  if (source === null) return nothingToDeploy(r, at)
-  builtRelease(r, node, at, source)
-}
-
-function nothingToDeploy(r: Recipe<PloneNode>, { app }: AppLayout): void {
-  r.warn(`deploy.${app}.scm.repository is not set: php-app has nothing to deploy`)
-}
-
-function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, source: Source) {
-  const { build_command } = node.php_app
-  const build = build_command === null ? null : shellWords(['sh', '-c', build_command])
-  return checkout(r, node, at, { source, inputs: {}, record: null, build })
-}
-
 function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
-  const { at } = php
+  const { at, settings } = php
   releaseDirectories(r, at)
   const source = sourceOf(at)
-  if (source === null) return nothingToDeploy(r, at)
+  if (source === null) return r.warn(`deploy.${at.app}.scm.repository is not set: php-app has nothing to deploy`)
   tellFirst(r, node, php)
   const config = pool(r, node, php)
-  const release = builtRelease(r, node, at, source)
+  const { build_command } = settings
+  const release = checkout(r, node, at, {
+    source,
+    inputs: {},
+    record: null,
+    build: build_command === null ? null : shellWords(['sh', '-c', build_command]),
+  })
   const app = deployedApp(node, php)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
@@ -71,7 +59,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   tryOut(r, php, release.path)
   hook(r, node, app, 'before_symlink', release)
   hook(r, node, app, 'before_restart', release)
-  const current = switchTo(r, php, release.path, { changed: [config] })
+  const current = switchTo(r, node, php, release.path, { config })
   hook(r, node, app, 'after_restart', release)
   smokeTest(r, node, app, release, { when: [current], goesBack: true })
   rollbackIsOver(r, at)
@@ -94,36 +82,35 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const app = deployedApp(node, php)
   const release = { path: target.path, commit: target.commit ?? '' }
   hook(r, node, app, 'before_restart', release)
-  const current = switchTo(r, php, target.path, { changed: [config] })
+  const current = switchTo(r, node, php, target.path, { config })
   hook(r, node, app, 'after_restart', release)
   smokeTest(r, node, app, release, { when: [current], goesBack: false })
   rollbackIsOver(r, php.at)
 }
 
 /** The live release, with the configuration of now. */
-function stay(r: Recipe<PloneNode>, node: PloneNode, { anew = false }: { readonly anew?: boolean } = {}): void {
+function stay(r: Recipe<PloneNode>, node: PloneNode, { force }: { readonly force?: string } = {}): void {
   const php = phpLayout(node)
   const live = releasesOf(node, php.at).find((release) => release.current)
   if (live === undefined) return
   tellFirst(r, node, php)
   const config = pool(r, node, php)
-  const stamp = { path: `${php.at.shared}/.restarted`, content: `${node.run.id}\n`, ...php.at.owner }
-  const stamps = anew ? [file(r, stamp)] : []
-  switchTo(r, php, live.path, { changed: [config, ...stamps], anew: stamps })
+  switchTo(r, node, php, live.path, { config, force })
 }
 
 /** The system's php-fpm serves others too, and goes on. */
 function stop(r: Recipe<PloneNode>, node: PloneNode): void {
-  const { at, nginx, fpm } = phpLayout(node)
-  unserveSite(r, at, nginx)
+  const php = phpLayout(node)
+  const { at, fpm } = php
+  unserveSite(r, php)
   if (!at.system) service(r, { name: fpm.reload.name, provider: fpm.reload.provider, action: 'stopped' })
 }
 
 /** What is below `shared` stays, unless --purge says otherwise. */
 function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
-  const { at, nginx } = php
-  removeSite(r, at, nginx)
+  const { at } = php
+  removeSite(r, php)
   removePool(r, php)
   for (const link of [at.current, php.next]) symlink(r, { path: link, absent: true })
   directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
@@ -140,11 +127,10 @@ function removePool(r: Recipe<PloneNode>, { at, fpm }: PhpLayout): void {
 export default role<PloneNode>('php-app', {
   doc: 'A PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration',
   setup,
-  build,
   deploy,
   configure: (r, node) => stay(r, node),
   start: (r, node) => stay(r, node),
-  restart: (r, node) => stay(r, node, { anew: true }),
+  restart: (r, node) => stay(r, node, { force: node.run.id }),
   rollback,
   stop,
   shutdown: stop,

@@ -13,7 +13,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { wasLive } from '../releases/rollback.ts'
-import { domainsOf, enabledPath, serveSite, siteFile, sitePath } from '../web/nginx.ts'
+import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
 import { hotRoot, poolText, rootIn, siteText } from './config.ts'
 import type { PhpLayout } from './layout.ts'
 
@@ -45,8 +45,8 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
 
 /** Says where a hot update is the first one: then it is none yet. */
 export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): void {
-  const { at, nginx, settings } = php
-  const now = rootIn(node.run.host?.readText(sitePath(at, nginx)) ?? null)
+  const { at, settings } = php
+  const now = rootIn(node.run.host?.readText(sitePath(php)) ?? null)
   if (settings.update_mode === 'hot' && now !== hotRoot(php))
     r.warn(
       `${at.app}: the document root is now the link ${at.current}: nginx and php-fpm are reloaded once; from the next hot update on nothing is`,
@@ -54,17 +54,17 @@ export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout)
 }
 
 /** Tries a release out before it goes live, where nginx can show it already. */
-export function tryOut(r: Recipe<PloneNode>, { at, nginx, next, ...php }: PhpLayout, path: Input<string>): void {
+export function tryOut(r: Recipe<PloneNode>, php: PhpLayout, path: Input<string>): void {
+  const { at, next, preview } = php
   const link = symlink(r, { path: next, target: path, ...at.owner })
-  const { settings, preview } = php
   const shown: Check = {
     description: 'it is not live, and nginx can show it',
     check: (host) => {
-      const text = host.readText(enabledPath(at, nginx))
+      const text = host.readText(enabledPath(php))
       return text?.includes(`server_name ${preview};`) === true && targetOf(host, next) !== targetOf(host, at.current)
     },
   }
-  ask(r, { at, settings, preview }, path, `${at.app} before it goes live`, { when: [link], onlyIf: shown })
+  ask(r, php, path, `${at.app} before it goes live`, { when: [link], onlyIf: shown })
 }
 
 /** Where a link points; null for anything else. */
@@ -74,7 +74,7 @@ function targetOf(host: HostReader, link: string): string | null {
 
 function ask(
   r: Recipe<PloneNode>,
-  { at, settings, preview }: Pick<PhpLayout, 'at' | 'settings' | 'preview'>,
+  { at, settings, preview }: PhpLayout,
   directory: Input<string>,
   app: string,
   options: { readonly when: readonly Handle[]; readonly onlyIf?: Check },
@@ -90,28 +90,37 @@ function ask(
   smoke_test(r, { app, directory, requests: [request], deadline: seconds(deadline_seconds), ...at.account, ...options })
 }
 
-interface Changed {
-  /** What php-fpm is to be reloaded for, beside the site. */
-  readonly changed: readonly Handle[]
-  /** What nginx is to be reloaded for, beside the site. */
-  readonly anew?: readonly Handle[]
+interface Switch {
+  /** The pool, which php-fpm is to be reloaded for beside the site. */
+  readonly config: Handle
+  /** Names a command that has both reloaded regardless of changes. */
+  readonly force?: string | undefined
 }
 
 /** Makes a release the live one: by the link alone, or by a configuration that names it. */
 export function switchTo(
   r: Recipe<PloneNode>,
+  node: PloneNode,
   php: PhpLayout,
   path: Input<string>,
-  { changed, anew = [] }: Changed,
+  { config, force }: Switch,
 ): Handle {
-  const { at, nginx, fpm, settings } = php
+  const { at, fpm, settings } = php
   const content = siteText(php, settings.update_mode === 'hot' ? null : path)
-  const text = siteFile(r, at, nginx, content)
+  const text = siteFile(r, node, php, content)
   wasLive(r, at, path)
   const active = symlink(r, { path: at.current, target: path, ...at.owner })
   const { name, provider, signal, check } = fpm.reload
-  service_reload(r, { name, purpose: at.app, provider, signal, check: [...check], when: [...changed, text] })
-  serveSite(r, at, nginx, content, { anyName: domainsOf(at, settings).length === 0, changed: anew })
+  service_reload(r, {
+    name,
+    purpose: at.app,
+    provider,
+    signal,
+    check: [...check],
+    when: [config, text],
+    ...(force === undefined ? {} : { force }),
+  })
+  serveSite(r, php, content, force)
   // The first one could not be tried out before.
   ask(r, php, path, `${at.app}, live`, { when: [active, text] })
   return active

@@ -17,7 +17,8 @@ import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.
 import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
-import { nginxSetup, removeSite } from '../web/nginx.ts'
+import { nginxSetup } from '../web/nginx.ts'
+import { removeSite } from '../web/site.ts'
 import { kept } from './program.ts'
 import { goLive, liveOf, type Running, removePrograms, runningOf, type Server, site, swap } from './server.ts'
 
@@ -41,7 +42,6 @@ export interface Kind {
 export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
   return {
     setup: (r, node) => setup(r, node, kind),
-    build: (r, node) => build(r, node, kind),
     deploy: (r, node) => deploy(r, node, kind),
     configure: (r, node) => stay(r, node, kind.server(node)),
     restart: (r, node) => stay(r, node, kind.server(node), { force: node.run.id }),
@@ -84,19 +84,6 @@ function osPackages({ deploy }: PloneNode, app: string): string[] {
   return (deploy[app]?.os_packages ?? []).map(({ name }) => name)
 }
 
-/** All of a deploy that touches nothing that is live: no site, no hook, and no mark that the release is complete. */
-function build(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
-  const server = kind.server(node)
-  releaseDirectories(r, server.at)
-  const source = kind.source(r, node, server)
-  if (source === null) return r.warn(kind.nothing)
-  builtRelease(r, node, kind, server, source)
-}
-
-function builtRelease(r: Recipe<PloneNode>, node: PloneNode, kind: Kind, server: Server, source: Source) {
-  return checkout(r, node, server.at, { source, build: kind.build(node, server), ...kept(server.program) })
-}
-
 function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const { at, program } = server
@@ -104,8 +91,8 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const source = kind.source(r, node, server)
   if (source === null) return r.warn(kind.nothing)
   // Before anything is built: a site that nginx does not take is no site to deploy to.
-  site(r, server)
-  const release = builtRelease(r, node, kind, server, source)
+  site(r, node, server)
+  const release = checkout(r, node, at, { source, build: kind.build(node, server), ...kept(program) })
   const app = deployedApp(node, server)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
@@ -143,7 +130,7 @@ function stay(
 ): void {
   const live = liveOf(r, node, server)
   if (live === null) return
-  site(r, server)
+  site(r, node, server)
   makeLive(r, node, server, live, force)
   goLive(r, server)
 }
@@ -152,7 +139,7 @@ function stay(
 function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const target = goal(node, server.at, onceLive(node, server.at))
-  site(r, server)
+  site(r, node, server)
   rollbackBegins(r, server.at, target)
   const app = deployedApp(node, server)
   const release = { path: target.path, commit: target.commit ?? '' }
@@ -174,8 +161,8 @@ function stop(r: Recipe<PloneNode>, node: PloneNode, { at, settings }: Server): 
 /** What is below `shared` stays, unless --purge says otherwise. */
 function undeploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
-  const { at, nginx } = server
-  removeSite(r, at, nginx)
+  const { at } = server
+  removeSite(r, server)
   removePrograms(r, server)
   for (const link of ['current', ...Object.keys(kind.links)])
     symlink(r, { path: `${at.deployTo}/${link}`, absent: true })

@@ -9,15 +9,8 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
-import {
-  domainsOf,
-  type Nginx,
-  type SiteSettings,
-  serverBlock,
-  serveSite,
-  siteFile,
-  upstreamPath,
-} from '../web/nginx.ts'
+import type { Nginx } from '../web/nginx.ts'
+import { type SiteSettings, serverBlock, serveSite, siteFile, upstreamPath } from '../web/site.ts'
 import { programOf, type ServerProgram } from './program.ts'
 
 /** The attributes that every kind has. */
@@ -65,11 +58,12 @@ export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release
 }
 
 /** The site's text, checked; nginx does not serve it before `goLive`. */
-export function site(r: Recipe<PloneNode>, server: Server): void {
-  siteFile(r, server.at, server.nginx, siteText(server), server.at.app)
+export function site(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
+  siteFile(r, node, server, siteText(server), server.at.app)
 }
 
-function siteText({ at, nginx, settings }: Server): string {
+function siteText(server: Server): string {
+  const { at } = server
   const body = `
 location / {
     proxy_pass http://${at.app};
@@ -88,7 +82,7 @@ map $http_upgrade $${connectionOf(at)} {
     '' close;
 }
 
-${serverBlock(at, nginx, settings, body)}`
+${serverBlock(server, body)}`
 }
 
 /** A variable of nginx for the app alone. */
@@ -100,10 +94,11 @@ function connectionOf({ app }: AppLayout): string {
 export function swap(
   r: Recipe<PloneNode>,
   node: PloneNode,
-  { at, nginx, settings }: Server,
+  server: Server,
   { path, identity, program }: Running,
   options: CommonOptions & { readonly force?: string } = {},
 ): Handle {
+  const { at, nginx, settings } = server
   supervisorRuns(r, node, at)
   const { ports, health, stop_deadline_seconds } = settings
   const { confDir, socket, logDir } = at.supervisor
@@ -128,7 +123,7 @@ export function swap(
     ready: { path: health.path, statusMin: health.status.min, statusMax: health.status.max },
     deadline: seconds(health.deadline_seconds),
     stopDeadline: seconds(stop_deadline_seconds),
-    upstream: { path: upstreamPath(at, nginx), name: at.app },
+    upstream: { path: upstreamPath(server), name: at.app },
     reload: { ...nginx.reload, check: [...nginx.reload.check] },
     ...options,
   })
@@ -136,8 +131,7 @@ export function swap(
 
 /** Has nginx send visitors to what is live. */
 export function goLive(r: Recipe<PloneNode>, server: Server): void {
-  const { at, nginx, settings } = server
-  serveSite(r, at, nginx, siteText(server), { anyName: domainsOf(at, settings).length === 0 })
+  serveSite(r, server, siteText(server))
 }
 
 /** Stops both programs, and has supervisord forget them. */

@@ -1,7 +1,8 @@
 /** The props of port_swap. */
 import * as z from 'zod'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
-import { nameProp, providerProp, readyProp } from '../services/types.ts'
+import { reloadProps, wordsProp } from '../services/reload.ts'
+import { nameProp, readyProp } from '../services/types.ts'
 import { line, programEnvironment, programName, programProps } from '../supervisor/program_props.ts'
 import { portMark } from './upstream.ts'
 
@@ -22,22 +23,10 @@ const upstream = z.strictObject({
     ),
 })
 
-const words = z.array(z.string().min(1)).min(1)
-
 const reload = z.strictObject({
   name: nameProp.describe('Name of the web server as a unit, init script or program'),
-  provider: providerProp
-    .default({ kind: 'systemd' })
-    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
-  signal: z
-    .string()
-    .regex(/^[A-Z][A-Z0-9]*$/, { error: 'a signal without SIG, e.g. HUP' })
-    .default('HUP')
-    .describe('What supervisor sends it; default HUP. A unit or init script says itself what its reload is'),
-  command: words
-    .optional()
-    .describe('Program and arguments that reload it, instead of the signal or the reload of its unit'),
-  check: words
+  ...reloadProps,
+  check: wordsProp
     .optional()
     .describe(
       'Program and arguments that check its configuration, such as nginx -t; where it fails nothing is switched',

@@ -3,12 +3,16 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import frontend from '../../recipes/frontend/role.ts'
+import portApp from '../../recipes/port_app/role.ts'
 import { BalancerClient } from '../../resources/haproxy/runtime.ts'
 import { failureOf, patchOf } from '../support/contract.ts'
-import { needs, scratch } from '../support/machine.ts'
+import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
 import { reservePorts, until } from '../support/waiting.ts'
-import { ask, frontendSite, visitors } from './support/frontend_site.ts'
+import { ask } from './support/ask.ts'
+import { frontendSite, visitors } from './support/frontend_site.ts'
 
+const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 const network = 'CONVERGE_TEST_NETWORK'
 
 /** The clients' ports are the same on every host: others who test with them must not be met. Once as root, once as nobody. */
@@ -157,7 +161,7 @@ t.test('the front end', async (t) => {
   })
 
   await t.test('TLS, and visitors who are led back to their client', async (t) => {
-    const made = selfSigned(t)
+    const made = selfSigned(t, 'www.example.com')
     const attributes = {
       plone_instances: { sticky_sessions: true, subsites: { 'intranet.example.com': 'intranet' } },
       deploy: {
@@ -190,10 +194,36 @@ t.test('the front end', async (t) => {
     await get('/ours', 'www.example.com')
     t.match((await get('/ours', 'www.example.com')).headers, { 'x-cache': 'hit', 'set-cookie': undefined })
 
-    const other = selfSigned(t)
+    const other = selfSigned(t, 'www.example.com')
     const mixed = { ...attributes, deploy: { site: { ...attributes.deploy.site, ssl_certificate: other.certificate } } }
     t.match(failureOf(await site.converge(mixed)), { code: 'CHECK_FAILED' }, 'key and certificate have to fit')
     t.equal((await get('/', 'www.example.com')).status, 200)
+  })
+
+  await t.test('an app beside it, in the same nginx', async (t) => {
+    const beside = (own: object) => ({
+      port_app: {
+        app_name: 'shop',
+        command: `/usr/bin/env -u NODE_OPTIONS ${process.execPath} server.js --port %{port}`,
+        health: { path: '/healthz' },
+        http_port: http,
+        ports,
+        ...own,
+      },
+      deploy: { shop: { user: 'www-data', scm: { scm_type: 'directory', repository: example } } },
+    })
+    const ports = [await freePort(), await freePort()]
+    const both = [frontend, portApp]
+    await t.rejects(site.converge(beside({}), ['deploy'], 'run', both), { code: 'SITE_TAKEN' })
+    const shop = beside({ domains: ['shop.test'] })
+    t.strictSame(failureOf(await site.converge(shop, ['deploy'], 'run', both)), undefined)
+    const get = (host: string) => ask(http, '/', { headers: { Host: host } })
+    await until(async () => /^one /.test((await get('shop.test')).body), 'the app answers')
+    t.match((await get('www.example.com')).body, /^b\d /)
+    t.strictSame(patchOf(await site.converge(shop, ['deploy'], 'run', both)), [], 'they agree on their nginx')
+    await t.rejects(site.converge(beside({}), ['deploy'], 'run', [portApp]), { message: /shop and instances/ })
+    t.strictSame(failureOf(await site.converge(shop, ['undeploy'], 'run', [portApp])), undefined)
+    t.match((await get('www.example.com')).body, /^b\d /)
   })
 
   await t.test('stopped, started, taken away', async (t) => {
@@ -206,11 +236,3 @@ t.test('the front end', async (t) => {
     await t.rejects(ask(balancer, '/'))
   })
 })
-
-/** A key, and a certificate for it that nobody else vouches for. */
-function selfSigned(t: Test): { readonly key: string; readonly certificate: string } {
-  const at = scratch(t)
-  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=www.example.com']
-  spawnSync('openssl', [...args, '-keyout', `${at}/key`, '-out', `${at}/crt`])
-  return { key: readFileSync(`${at}/key`, 'utf8'), certificate: readFileSync(`${at}/crt`, 'utf8') }
-}

@@ -2,14 +2,14 @@
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { failureOf, patchOf } from '../support/contract.ts'
-import { needs } from '../support/machine.ts'
+import { freePort, needs, selfSigned } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { nodeSettings, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
 t.test('a node server', async (t) => {
-  if (!needs(t, ['git', 'nginx', 'python3 venv', 'pip registry'])) return
+  if (!needs(t, ['git', 'nginx', 'openssl', 'python3 venv', 'pip registry'])) return
   const app = await WebApp.make(t, 'port-app', nodeSettings)
   app.commit({ VERSION: 'one' }, 'example-node-app')
   for (const [name, step] of steps) {
@@ -25,6 +25,8 @@ const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>
   ['one that is sick, and one that does not start: the old one serves', sick],
   ['a changed environment, a restart by hand, and a rollback: nobody notices', changes],
   ['hooks, a migration, and a smoke test that sends it back', moments],
+  ['a site that is only checked leaves nginx what it needs', onlyChecked],
+  ['TLS with the certificate of the attributes', tls],
   ['closed for a while, and deployed to meanwhile', closed],
 ]
 
@@ -58,6 +60,49 @@ async function moments(t: Test, app: WebApp): Promise<void> {
   t.match(await app.page(), { body: /^moments / })
   t.strictSame(done(), ['migration moments', 'hook moments', 'migration worse', 'hook worse', 'hook moments'])
   fs.rmSync(`${app.repository}/deploy`, { recursive: true })
+}
+
+async function onlyChecked(t: Test, app: WebApp): Promise<void> {
+  // Larger than what nginx keeps in memory.
+  const upload = () => app.ask('/', { method: 'POST', body: 'x'.repeat(100_000) })
+  t.match(await upload(), { status: 200 })
+  const json = { port_app: { max_body_megabytes: 50, build_command: 'exit 7' } }
+  await app.fails(t, ['deploy'], /status 7/, { json })
+  t.match(await upload(), { status: 200 }, 'not yet reloaded')
+}
+
+async function tls(t: Test, app: WebApp): Promise<void> {
+  const [one, other] = [selfSigned(t, 'shop.test'), selfSigned(t, 'shop.test')]
+  const https_port = await freePort()
+  app.commit({ VERSION: 'tls' })
+  const json = (ssl_certificate: string, ssl_certificate_key: string) => ({
+    json: {
+      port_app: { https_port },
+      deploy: { app: { ssl_support: true, ssl_certificate, ssl_certificate_key, domains: ['shop.test'] } },
+    },
+  })
+  const { report } = await app.done(t, ['deploy'], json(one.certificate, one.key))
+  t.notOk(JSON.stringify(report).includes(one.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
+  const secure = (maxVersion?: 'TLSv1.1') =>
+    app.ask('/', { port: https_port, tls: { servername: 'shop.test', maxVersion } })
+  t.match(await secure(), { status: 200, body: /^tls / })
+  t.match(await app.page(), { status: 200 }, 'and HTTP goes on')
+  await t.rejects(secure('TLSv1.1'), 'nothing older than TLS 1.2')
+  t.equal((await app.run(['deploy'], json(one.certificate, one.key))).report.outcome, 'unchanged')
+  await app.fails(t, ['deploy'], /does not take the new content of .*app\.pem/, json(other.certificate, one.key))
+  const before = (await secure()).certificate
+  await app.done(t, ['deploy'], json(other.certificate, other.key))
+  await until(async () => (await secure()).certificate !== before, 'the new one is shown')
+  await app.done(t, ['deploy'])
+  await until(
+    () =>
+      secure().then(
+        () => false,
+        () => true,
+      ),
+    'nobody answers by TLS',
+  )
+  t.notOk(fs.existsSync(`${app.prefix}/etc/nginx/ssl/app.pem`), 'no key is left')
 }
 
 async function closed(t: Test, app: WebApp): Promise<void> {

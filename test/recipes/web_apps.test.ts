@@ -20,14 +20,14 @@ async function planned(
   json: JsonObject,
   { event = 'deploy', host = null as HostReader | null, root = true } = {},
 ): Promise<{ resources: readonly PlannedResource[]; warnings: readonly string[] }> {
-  const loaded = await catalogue.roles[role]?.load()
-  if (loaded === undefined) throw new Error(`no role ${role}`)
+  const loaded = await Promise.all(role.split(',').map((name) => catalogue.roles[name]?.load()))
+  if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${role}`)
   const prefix = root ? {} : { converge: { prefix: '/home/jane' } }
   const layers = [json, prefix].map((one, index) => objectLayer(one, `${index}.json`, 'deployment'))
   const facts = { ...neutralFacts, uid: root ? 0 : 1000, init: 'systemd' as const }
   const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
   const events = event.split(',')
-  return compile([loaded], events, recipeNode(built, { id: '1', events, host, by: 'tester', options: {} }))
+  return compile(loaded, events, recipeNode(built, { id: '1', events, host, by: 'tester', options: {} }))
 }
 
 const find = (resources: readonly PlannedResource[], type: string, key = '') =>
@@ -103,6 +103,61 @@ t.test('a server as root: the account of the app, the system nginx', async (t) =
   const order = resources.map(({ type }) => type)
   t.ok(order.indexOf('release_complete') < order.indexOf('port_swap'), 'only what is complete goes live')
   t.ok(order.indexOf('file') < order.indexOf('git_release'), 'the site is checked before anything is built')
+})
+
+t.test('TLS with the certificate of the app', async (t) => {
+  const pem = '/etc/nginx/ssl/app.pem'
+  const tls = { ssl_support: true, ssl_certificate: 'C\n', ssl_certificate_key: 'K\n', ssl_certificate_ca: 'A' }
+  const roles = {
+    'port-app': { port_app: { app_name: 'app', command: '%{port}', https_port: 8443 } },
+    'jetty-app': { jetty_app: { app_name: 'app', war: { path: 'a.war' }, https_port: 8443 } },
+    'php-app': { php_app: { app_name: 'app', https_port: 8443 } },
+  }
+  for (const [role, own] of Object.entries(roles)) {
+    const { resources } = await planned(role, { ...own, ...app(tls) })
+    t.match(find(resources, 'file', pem), { content: 'K\nC\nA\n', mode: '0600' }, role)
+    t.match(find(resources, 'directory', '/etc/nginx/ssl'), { mode: '0700' })
+    const site = String(find(resources, 'file', '/etc/nginx/sites-available/app')?.content)
+    t.match(site, `listen 80;\n    server_name _;`)
+    t.match(
+      site,
+      `listen 8443 ssl http2;\n    ssl_certificate ${pem};\n    ssl_certificate_key ${pem};\n    ssl_protocols`,
+    )
+    t.equal(site.split('ssl http2').length, 2, 'what is tried out is for this host alone')
+    const keys = resources.map(({ key }) => key)
+    t.ok(keys.indexOf(pem) < keys.indexOf('/etc/nginx/sites-available/app'), 'the site needs it')
+    const without = await planned(role, { ...own, ...app({ ssl_support: true, ssl_certificate: 'C' }) })
+    t.match(without.warnings.join('\n'), /deploy\.app\.ssl_support is true, but there is no TLS: .*ssl_certificate_key/)
+    t.match(find(without.resources, 'file', pem), { absent: true })
+    const undeployed = (await planned(role, { ...own, ...app(tls) }, { event: 'undeploy' })).resources
+    t.match(find(undeployed, 'file', pem), { absent: true }, 'the key goes with the app')
+  }
+})
+
+t.test('two sites for one name: told, since nginx would show one of them only', async (t) => {
+  const enabled = '/etc/nginx/sites-enabled'
+  const php = { ...app(), php_app: { app_name: 'app' } }
+  const text =
+    '# Written by converge, changes are overwritten.\nserver {\n    listen 80;\n    server_name shop.test;\n}\n'
+  const host = (of: string) => new VirtualHost().given(`${enabled}/other`, of)
+  const refused = (json: JsonObject, of: string) =>
+    t.rejects(planned('php-app', json, { host: host(of) }), { code: 'SITE_TAKEN', message: /sites app and other/ })
+  await refused({ ...php, php_app: { app_name: 'app', domains: ['a.test', 'shop.test'] } }, text)
+  await refused(php, text.replace('shop.test', '_'))
+  await refused(php, text.replace('80', '80 default_server'))
+  await planned('php-app', php, { host: host(text) })
+  await planned('php-app', php, { host: host(text.replace('80', '8080').replace('shop.test', '_')) })
+  await planned('php-app', php, { host: host(text.replace(/^.*converge/, '# By hand')) })
+  await planned('php-app', php, { host: host(text).given(`${enabled}/app`, text.replace('shop.test', '_')) })
+  await planned('php-app', php, { host: host(text), event: 'undeploy' })
+
+  const both = { port_app: { app_name: 'shop', command: '%{port}' }, deploy: { app: { scm }, shop: { scm } } }
+  const together = (more: JsonObject) => planned('port-app,php-app', { ...php, ...both, ...more })
+  await t.rejects(together({}), { code: 'SITE_TAKEN', message: /sites app and shop .* every name .* at port 80/ })
+  await together({ php_app: { app_name: 'app', domains: ['app.test'] } })
+  await together({ php_app: { app_name: 'app', http_port: 8080 } })
+  await t.rejects(planned('frontend,php-app', php), { code: 'SITE_TAKEN', message: /sites app and instances/ })
+  await planned('frontend,php-app', { ...php, php_app: { app_name: 'app', domains: ['app.test'] } })
 })
 
 t.test('an ordinary user: all below the prefix, in his own supervisord', async (t) => {

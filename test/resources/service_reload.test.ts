@@ -210,6 +210,32 @@ t.test('several may have one service reloaded in one run, each for its own cause
   t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
 })
 
+t.test('what it waits for may be another set of things each time, and back', async (t) => {
+  const host = new VirtualHost(supervised())
+  const plan = (names: readonly string[]) =>
+    planOf((r) => {
+      const when = names.map((name) => file(r, { path: `/srv/${name}`, content: name }))
+      service_reload(r, { name: 'web', provider, purpose: 'the site', when })
+    })
+  for (const names of [['a'], ['a', 'b'], ['a']]) {
+    const before = signals(host)
+    t.strictSame(failureOf(await run(plan(names), host)), undefined)
+    t.equal(signals(host), before + 1, names.join(' '))
+    t.equal((await run(plan(names), host)).outcome, 'unchanged')
+  }
+})
+
+t.test('by force once for each command, and what was due is done with that', async (t) => {
+  const host = new VirtualHost(supervised())
+  await run(causedBy('1'), host)
+  await run(causedBy('2', { force: 'run 7' }), host)
+  t.equal(signals(host), 2)
+  t.equal((await run(causedBy('2', { force: 'run 7' }), host)).outcome, 'unchanged')
+  t.equal((await run(causedBy('2'), host)).outcome, 'unchanged')
+  await run(causedBy('2', { force: 'run 8' }), host)
+  t.equal(signals(host), 3)
+})
+
 t.test('a signal is named without SIG', (t) => {
   const wrong = () => planOf((r) => void service_reload(r, { name: 'web', signal: 'SIG HUP' }))
   t.throws(wrong, { message: /a signal without SIG/ })

@@ -4,6 +4,7 @@ import { compile } from '../../../core/compile/compile.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
+import type { RunReport } from '../../../core/report/events.ts'
 import { inspect } from '../../../recipes/frontend/inspect.ts'
 import role from '../../../recipes/frontend/role.ts'
 import type { PloneNode } from '../../../recipes/node.ts'
@@ -64,6 +65,9 @@ function machine(beforeChange?: (count: number, what: string) => void): { host: 
 const plan = (events: readonly string[], node = nodeWith()) => compile([role], events, node)
 const run = (host: VirtualHost, events = ['configure'], node?: PloneNode, mode: 'run' | 'plan' = 'run') =>
   converge(plan(events, node), host, { id: 'test', mode })
+
+const changed = ({ resources }: RunReport) =>
+  resources.flatMap(({ name, outcome }) => (outcome === 'changed' ? [name] : []))
 
 t.test('everything is there and runs; a second run has nothing to do', async (t) => {
   const { host, ran } = machine()
@@ -129,6 +133,14 @@ t.test('taken away: nginx goes on without the site', async (t) => {
   t.strictSame(host.list(confDir), ['nginx.conf'])
   t.strictSame(host.list(`${prefix}/etc/nginx/sites-enabled`), [])
   t.strictSame(failureOf(await run(host, ['undeploy'])), undefined, 'once more')
+  t.ok(changed(await run(host)).includes('service_reload nginx for the front end'), 'and back: nginx is told')
+})
+
+t.test('TLS for a while: nginx is told each time', async (t) => {
+  const { host } = machine()
+  const without = nodeWith({ deploy: { plone_instances: { ssl_support: false } } })
+  for (const node of [without, undefined, without])
+    t.ok(changed(await run(host, ['configure'], node)).includes('service_reload nginx for the front end'))
 })
 
 t.test('as root on the system itself: packages, units, and Debian’s own site out of the way', (t) => {

@@ -1,0 +1,68 @@
+/** Who answers for which host name: of two sites with one name at one port nginx shows the first, and says nothing. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { PloneNode } from '../node.ts'
+import type { Nginx } from './nginx.ts'
+
+export interface Claim {
+  /** Files of the site among those that nginx serves. */
+  readonly files: readonly string[]
+  readonly ports: readonly number[]
+  /** None for every name that nobody else has. */
+  readonly names: readonly string[]
+}
+
+/** What stands for every name that no other site has. */
+export const anyName = '_'
+/** Those of this run, which are not on the host yet. */
+const claims = new WeakMap<Recipe<PloneNode>, Claim[]>()
+
+/**
+ * Makes sure that no other site of this host has one of the names at one of the ports: in this run, or in nginx already.
+ * @throws SITE_TAKEN
+ */
+export function claimNames(r: Recipe<PloneNode>, node: PloneNode, { enabled }: Nginx, claim: Claim): void {
+  const own = spoken(claim)
+  const isOther = (file: string) => !claim.files.includes(file)
+  const { host } = node.run
+  const made = claims.get(r) ?? []
+  claims.set(r, [...made, claim])
+  const declared = made.flatMap(({ files: [file = ''], ...one }) =>
+    isOther(file) ? [{ file, names: spoken(one) }] : [],
+  )
+  const known = declared.map(({ file }) => file)
+  const served = (host?.list(enabled) ?? []).filter((file) => isOther(file) && !known.includes(file))
+  const textOf = (path: string) => (host?.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : '')
+  const there = served.map((file) => ({ file, names: namesIn(textOf(`${enabled}/${file}`)) }))
+  for (const { file, names } of [...declared, ...there]) {
+    const [taken] = own.filter((one) => names.includes(one))
+    if (taken !== undefined) throw refused(claim, file, taken)
+  }
+}
+
+function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
+  const [port = '', name = ''] = taken.split(' ')
+  const what = name === anyName ? 'for every name that no other site has' : `for ${name}`
+  return new ConvergeError(`the sites ${file} and ${other} both answer ${what} at port ${port}`, {
+    code: 'SITE_TAKEN',
+    hint: `nginx would show one of them only: give ${file} domains or a port of its own, or undeploy ${other}`,
+    usage: true,
+  })
+}
+
+function spoken({ ports, names }: Omit<Claim, 'files'>): string[] {
+  return ports.flatMap((port) => (names.length === 0 ? [anyName] : names).map((name) => `${port} ${name}`))
+}
+
+/** Of a file that converge has written; what others write may be arranged in any way. */
+function namesIn(text: string): string[] {
+  if (!text.startsWith('# Written by converge')) return []
+  return text
+    .split(/^server \{$/m)
+    .slice(1)
+    .flatMap((block) => {
+      const ports = [...block.matchAll(/^\s*listen (\d+)/gm)].map(([, port]) => Number(port))
+      const names = /^\s*server_name (.+);$/m.exec(block)?.[1]?.split(' ') ?? []
+      return spoken({ ports, names: /^\s*listen .*\bdefault_server\b/m.test(block) ? [anyName, ...names] : names })
+    })
+}

@@ -1,0 +1,159 @@
+/** The site of an app in nginx: its text checked, served, closed for a while, taken away. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Input } from '../../core/model/reference.ts'
+import type { Check, Handle } from '../../core/model/resource.ts'
+import { file } from '../../resources/file.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { symlink } from '../../resources/symlink.ts'
+import type { PloneNode } from '../node.ts'
+import type { AppLayout } from '../releases/layout.ts'
+import { anyName, claimNames } from './names.ts'
+import { checkInside, type Nginx } from './nginx.ts'
+import { certificateFile, givenCertificate, tlsDirectives } from './tls.ts'
+
+export interface SiteSettings {
+  readonly domains: readonly string[]
+  readonly http_port: number
+  readonly https_port: number
+  readonly max_body_megabytes: number
+  readonly additional_config: string
+}
+
+/** An app, and the nginx in front of it. */
+export interface Site {
+  readonly at: AppLayout
+  readonly nginx: Nginx
+  readonly settings: SiteSettings
+}
+
+/**
+ * A site that nginx does not serve before `serveSite`; its text was checked, with an upstream of that name, before it is there.
+ * @throws SITE_TAKEN
+ */
+export function siteFile(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  site: Site,
+  content: Input<string>,
+  upstream?: string,
+): Handle {
+  const { at, nginx, settings } = site
+  const ports = [settings.http_port, ...(givenCertificate(at.own) === null ? [] : [settings.https_port])]
+  claimNames(r, node, nginx, { files: [at.app], ports, names: domainsOf(site) })
+  certificate(r, site)
+  const around = upstream === undefined ? '' : `upstream ${upstream} { server 127.0.0.1:1; }\n    `
+  const verify = checkInside(nginx, `${around}include %{path};`)
+  return file(r, { path: sitePath(site), content, mode: '0644', verify })
+}
+
+export function sitePath({ at, nginx }: Site): string {
+  return `${nginx.available}/${at.app}`
+}
+
+export function enabledPath({ at, nginx }: Site): string {
+  return `${nginx.enabled}/${at.app}`
+}
+
+export function upstreamPath({ at, nginx }: Site): string {
+  return `${nginx.confDir}/${at.app}-upstream.conf`
+}
+
+function certificatePath({ at, nginx }: Site): string {
+  return `${nginx.certificates}/${at.app}.pem`
+}
+
+/** The file of the certificate, where the attributes of the app give one. */
+function certificate(r: Recipe<PloneNode>, site: Site): Handle | null {
+  const { at, nginx, settings } = site
+  const content = givenCertificate(at.own)
+  if (content !== null)
+    return certificateFile(r, nginx, { path: certificatePath(site), content, port: settings.https_port })
+  if (at.own.ssl_support === true)
+    r.warn(
+      `deploy.${at.app}.ssl_support is true, but there is no TLS: ssl_certificate and ssl_certificate_key have to be set as well`,
+    )
+  return null
+}
+
+/**
+ * Has nginx serve a site, whose text `siteFile` has checked.
+ * @param force names a command that reloads it regardless of changes
+ */
+export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<string>, force?: string): void {
+  const { at, nginx } = site
+  // Debian's own site would answer for names that nobody else has.
+  if (at.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
+  const pem = certificate(r, site)
+  // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
+  const enabled = file(r, { path: enabledPath(site), content, mode: '0644' })
+  reload(r, site, [...(pem === null ? [] : [pem]), enabled], force)
+  if (pem === null) file(r, { path: certificatePath(site), absent: true })
+}
+
+function reload(r: Recipe<PloneNode>, { at, nginx }: Site, when: readonly Handle[], force?: string): void {
+  const { name, provider, check } = nginx.reload
+  const setUp: Check = { description: 'nginx is set up', check: (host) => host.stat(nginx.config) !== null }
+  service_reload(r, {
+    name,
+    purpose: `the site of ${at.app}`,
+    provider,
+    check: [...check],
+    when,
+    onlyIf: setUp,
+    ...(force === undefined ? {} : { force }),
+  })
+}
+
+/** Has nginx no longer serve the site; the text that was checked stays. */
+export function unserveSite(r: Recipe<PloneNode>, site: Site): void {
+  reload(r, site, [file(r, { path: enabledPath(site), absent: true })])
+}
+
+/** Has nginx forget the site. */
+export function removeSite(r: Recipe<PloneNode>, site: Site): void {
+  unserveSite(r, site)
+  for (const path of [sitePath(site), upstreamPath(site), certificatePath(site)]) file(r, { path, absent: true })
+}
+
+/** Host names of the site: its own, else those of the app; none means any. */
+export function domainsOf({ at, settings }: Pick<Site, 'at' | 'settings'>): readonly string[] {
+  return settings.domains.length > 0 ? settings.domains : (at.own.domains ?? [])
+}
+
+/** A server block around what is served. */
+export function serverBlock(site: Site, body: string): string {
+  const names = domainsOf(site)
+  const { http_port, https_port, max_body_megabytes, additional_config } = site.settings
+  const [chain, key] = [certificatePath(site), certificatePath(site)]
+  const tls = [`listen ${https_port} ssl http2;`, ...tlsDirectives({ chain, key })].join('\n')
+  return `server {
+    listen ${http_port};
+    server_name ${names.length === 0 ? anyName : names.join(' ')};
+    client_max_body_size ${max_body_megabytes}m;
+${givenCertificate(site.at.own) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
+`
+}
+
+/** 503 and the page for visitors, while its file is there; asked for within nginx, so that a POST gets it as well. */
+function closed({ at: { app }, nginx: { maintenance } }: Site): string {
+  return `set $closed "";
+if (-f ${maintenance}/${app}.html) {
+    set $closed 1;
+}
+if ($uri ~ ^/-maintenance/) {
+    set $closed "";
+}
+if ($closed) {
+    return 503;
+}
+error_page 503 /-maintenance/${app}.html;
+location ^~ /-maintenance/ {
+    internal;
+    alias ${maintenance}/;
+}`
+}
+
+function indented(text: string): string {
+  const lines = text.trim().split('\n')
+  return `${lines.map((line) => (line === '' ? line : `    ${line}`)).join('\n')}\n`
+}

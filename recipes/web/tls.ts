@@ -1,0 +1,48 @@
+/** TLS with a certificate that the attributes of an app give. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Handle } from '../../core/model/resource.ts'
+import { directory } from '../../resources/directory.ts'
+import { file } from '../../resources/file.ts'
+import type { PloneNode } from '../node.ts'
+import type { AppAttributes } from '../plone/types.ts'
+import { isSet } from '../plone/values.ts'
+import { checkInside, type Nginx } from './nginx.ts'
+
+/** The files of a certificate. */
+export interface Certificate {
+  readonly chain: string
+  readonly key: string
+}
+
+/** Key and certificates as one text, so that they are replaced in one step and fit each other; null where the app has none. */
+export function givenCertificate(own: AppAttributes): string | null {
+  const { ssl_support, ssl_certificate, ssl_certificate_key, ssl_certificate_ca } = own
+  if (ssl_support !== true || !isSet(ssl_certificate) || !isSet(ssl_certificate_key)) return null
+  const parts = [ssl_certificate_key, ssl_certificate, ssl_certificate_ca].filter(isSet)
+  return `${parts.map((part) => part.trim()).join('\n')}\n`
+}
+
+/** Keeps the file of a given certificate; nginx checks that key and certificate belong together. */
+export function certificateFile(
+  r: Recipe<PloneNode>,
+  nginx: Nginx,
+  { path, content, port }: { readonly path: string; readonly content: string; readonly port: number },
+): Handle {
+  directory(r, { path: nginx.certificates, mode: '0700' })
+  const listening = `server { listen ${port} ssl; ssl_certificate %{path}; ssl_certificate_key %{path}; }`
+  return file(r, { path, content, mode: '0600', sensitive: true, verify: checkInside(nginx, listening) })
+}
+
+/** Directives of a server block that speaks TLS; of all sites of an nginx the same, as far as they share connections. */
+export function tlsDirectives({ chain, key }: Certificate): string[] {
+  return [
+    `ssl_certificate ${chain};`,
+    `ssl_certificate_key ${key};`,
+    'ssl_protocols TLSv1.2 TLSv1.3;',
+    'ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;',
+    'ssl_prefer_server_ciphers off;',
+    'ssl_session_cache shared:converge:10m;',
+    'ssl_session_timeout 1d;',
+    'ssl_session_tickets off;',
+  ]
+}

@@ -1,0 +1,19 @@
+/** How a service is told to read its configuration anew, as far as all who tell it have the same to say. */
+import * as z from 'zod'
+import { providerProp } from './types.ts'
+
+export const wordsProp = z.array(z.string().min(1)).min(1)
+
+export const reloadProps = {
+  provider: providerProp
+    .default({ kind: 'systemd' })
+    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
+  signal: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9]*$/, { error: 'a signal without SIG, e.g. HUP' })
+    .default('HUP')
+    .describe('What supervisor sends it; default HUP. A unit or init script says itself what its reload is'),
+  command: wordsProp
+    .optional()
+    .describe('Program and arguments that reload it, instead of the signal or the reload of its unit'),
+}
