@@ -12,8 +12,8 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
-import { checkout, environmentOf, sourceOf } from '../releases/checkout.ts'
-import { releasesOf } from '../releases/layout.ts'
+import { checkout, environmentOf, type Source, sourceOf } from '../releases/checkout.ts'
+import { type AppLayout, releasesOf } from '../releases/layout.ts'
 import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories } from '../releases/setup.ts'
@@ -37,21 +37,34 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   nginxSetup(r, at, nginx)
 }
 
-function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
-  const php = phpLayout(node)
-  const { at, settings } = php
+/** All of a deploy that touches nothing that is live: neither pool nor site, no hook, and no mark that the release is complete. */
+function build(r: Recipe<PloneNode>, node: PloneNode): void {
+  const { at } = phpLayout(node)
   releaseDirectories(r, at)
   const source = sourceOf(at)
-  if (source === null) return r.warn(`deploy.${at.app}.scm.repository is not set: php-app has nothing to deploy`)
+  if (source === null) return nothingToDeploy(r, at)
+  builtRelease(r, node, at, source)
+}
+
+function nothingToDeploy(r: Recipe<PloneNode>, { app }: AppLayout): void {
+  r.warn(`deploy.${app}.scm.repository is not set: php-app has nothing to deploy`)
+}
+
+function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, source: Source) {
+  const { build_command } = node.php_app
+  const build = build_command === null ? null : shellWords(['sh', '-c', build_command])
+  return checkout(r, node, at, { source, inputs: {}, record: null, build })
+}
+
+function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
+  const php = phpLayout(node)
+  const { at } = php
+  releaseDirectories(r, at)
+  const source = sourceOf(at)
+  if (source === null) return nothingToDeploy(r, at)
   tellFirst(r, node, php)
   const config = pool(r, node, php)
-  const { build_command } = settings
-  const release = checkout(r, node, at, {
-    source,
-    inputs: {},
-    record: null,
-    build: build_command === null ? null : shellWords(['sh', '-c', build_command]),
-  })
+  const release = builtRelease(r, node, at, source)
   const app = deployedApp(node, php)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
@@ -127,6 +140,7 @@ function removePool(r: Recipe<PloneNode>, { at, fpm }: PhpLayout): void {
 export default role<PloneNode>('php-app', {
   doc: 'A PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration',
   setup,
+  build,
   deploy,
   configure: (r, node) => stay(r, node),
   start: (r, node) => stay(r, node),

@@ -42,6 +42,7 @@ export interface Kind {
 export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
   return {
     setup: (r, node) => setup(r, node, kind),
+    build: (r, node) => build(r, node, kind),
     deploy: (r, node) => deploy(r, node, kind),
     configure: (r, node) => stay(r, node, kind.server(node)),
     restart: (r, node) => stay(r, node, kind.server(node), { force: node.run.id }),
@@ -84,6 +85,19 @@ function osPackages({ deploy }: PloneNode, app: string): string[] {
   return (deploy[app]?.os_packages ?? []).map(({ name }) => name)
 }
 
+/** All of a deploy that touches nothing that is live: no site, no hook, and no mark that the release is complete. */
+function build(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
+  const server = kind.server(node)
+  releaseDirectories(r, server.at)
+  const source = kind.source(r, node, server)
+  if (source === null) return r.warn(kind.nothing)
+  builtRelease(r, node, kind, server, source)
+}
+
+function builtRelease(r: Recipe<PloneNode>, node: PloneNode, kind: Kind, server: Server, source: Source) {
+  return checkout(r, node, server.at, { source, build: kind.build(node, server), ...kept(server.program) })
+}
+
 function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const { at, program } = server
@@ -92,7 +106,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   if (source === null) return r.warn(kind.nothing)
   // Before anything is built: a site that nginx does not take is no site to deploy to.
   site(r, node, server)
-  const release = checkout(r, node, at, { source, build: kind.build(node, server), ...kept(program) })
+  const release = builtRelease(r, node, kind, server, source)
   const app = deployedApp(node, server)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
