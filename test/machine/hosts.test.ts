@@ -35,7 +35,7 @@ t.test('two hosts with files, accounts and processes of their own', async (t) =>
 
     await two.fillDisk()
     t.match(await two.ssh('echo more > /srv/file'), { stderr: /No space left on device/ })
-    two.freeDisk()
+    await two.freeDisk()
     t.equal((await two.ssh('echo more > /srv/file')).status, 0)
     t.equal(two.read('/srv/file'), 'more\n')
     t.notOk(one.exists('/srv/file'))

@@ -1,0 +1,54 @@
+/** A link made slow and lossy. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { script } from './host_network.ts'
+
+export interface Slowness {
+  /** One way; there and back takes twice as long. */
+  readonly delayMs: number
+  /** Of a hundred packets each way; default 0. */
+  readonly lossPercent?: number
+}
+
+const relay = fileURLToPath(new URL('slow_link.py', import.meta.url))
+
+/** $1: the link, $2: the bridge. The link goes to a bridge of its own, and the wire joins the two. */
+const throughWire = `
+ip link add $1b type bridge
+ip link set $1b up
+ip link set $1i master $2 up
+ip link set $1o master $1b up
+ip link set $1 master $1b
+`
+
+export class SlowLink {
+  private constructor(
+    private readonly link: string,
+    private readonly bridge: string,
+    private readonly wire: ChildProcess,
+  ) {}
+
+  /** Puts a wire between a link and its bridge; connections there are go on over it. */
+  static async between(link: string, bridge: string, { delayMs, lossPercent = 0 }: Slowness): Promise<SlowLink> {
+    const words = [`${link}i`, `${link}o`, `${delayMs}`, `${lossPercent}`, '1']
+    const wire = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', relay, ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await new Promise((resolve, reject) => {
+      wire.stdout.once('data', resolve)
+      wire.once('error', reject)
+      wire.once('exit', () => reject(new Error('the slow link ended')))
+    })
+    await script(throughWire, link, bridge)
+    return new SlowLink(link, bridge, wire)
+  }
+
+  /** Puts the link back to the bridge. */
+  async remove(): Promise<void> {
+    await script('if [ -e /sys/class/net/$1 ]; then ip link set $1 master $2; fi', this.link, this.bridge)
+    const gone = new Promise((resolve) => this.wire.once('exit', resolve))
+    this.wire.kill('SIGKILL')
+    await gone
+    await script('ip link delete $1b', this.link)
+  }
+}
