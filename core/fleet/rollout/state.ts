@@ -1,0 +1,90 @@
+/** What is known of a stack between two deployments: who is online, who missed what, and what each app is on. */
+import * as z from 'zod'
+import { makeDirectories } from '../../host/directories.ts'
+import { acquireLock } from '../../host/lock.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { seconds } from '../../model/units.ts'
+import { contentOf, replaceFile, unusable } from './files.ts'
+
+/** Keys that a later version writes are kept. */
+const schema = z.looseObject({
+  hosts: z
+    .record(
+      z.string(),
+      z.looseObject({
+        /** `new`: never set up; `online`: set up, and not shut down. */
+        status: z.enum(['online', 'stopped', 'new']),
+        /** The deployment that it missed, being down or not reached. */
+        behind: z.string().optional(),
+        lastDeployment: z.string().optional(),
+      }),
+    )
+    .default({}),
+  apps: z
+    .record(z.string(), z.looseObject({ commit: z.string(), revision: z.string(), deployment: z.string() }))
+    .default({}),
+})
+
+export type StackState = z.infer<typeof schema>
+
+const pathOf = (directory: string) => `${directory}/state.json`
+
+/**
+ * The state as it is; empty where there is none yet.
+ * @throws BROKEN_STACK_STATE with each place that is wrong
+ */
+export function loadState(directory: string): StackState {
+  const path = pathOf(directory)
+  const text = contentOf(path)
+  return text === null ? { hosts: {}, apps: {} } : parse(text, path)
+}
+
+function parse(text: string, path: string): StackState {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw broken(path, asConvergeError(error).message)
+  }
+  const checked = schema.safeParse(value)
+  if (checked.success) return checked.data
+  const problems = checked.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole'}: ${message}`)
+  throw broken(path, problems.join('; '))
+}
+
+function broken(path: string, problem: string): ConvergeError {
+  return new ConvergeError(`the state of the stack cannot be read: ${problem}`, {
+    code: 'BROKEN_STACK_STATE',
+    source: { file: path },
+    hint: 'mend it, or take it from a copy; without the file every host counts as new, until the next setup',
+  })
+}
+
+/**
+ * Reads the state, changes it and replaces the file; one operator at a time, the others wait.
+ * @param change makes the new state; gets the one in the file, and is called once
+ * @throws BROKEN_STACK_STATE, NO_STACK_STATE, LOCKED after 30 s
+ */
+export async function updateState(directory: string, change: (state: StackState) => StackState): Promise<StackState> {
+  const lock = await locked(directory)
+  try {
+    const state = change(loadState(directory))
+    try {
+      replaceFile(pathOf(directory), `${JSON.stringify(state, null, 2)}\n`)
+    } catch (error) {
+      throw unusable(directory, error, false)
+    }
+    return state
+  } finally {
+    lock.release()
+  }
+}
+
+async function locked(directory: string) {
+  try {
+    makeDirectories(directory, 0o700)
+    return await acquireLock(`${directory}/state`, 'converge stack', seconds(30), undefined, pathOf(directory))
+  } catch (error) {
+    throw error instanceof ConvergeError ? error : unusable(directory, error, false)
+  }
+}
