@@ -27,6 +27,8 @@ const wanted = {
   setpriv: 'util-linux',
   java: 'default-jre-headless',
   zip: 'zip',
+  certbot: 'certbot',
+  pebble: 'pebble',
   sshd: 'openssh-server',
   sudo: 'sudo',
   init: 'systemd-sysv',

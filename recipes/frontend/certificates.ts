@@ -68,7 +68,8 @@ export function certbotCertificate(
   directory(r, { path: own, parents: true })
   const wanted = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
   execute(r, {
-    name: `certificate for ${certbot_domains.join(' ')}`,
+    // Not by its domains: going back to those of before is news as well.
+    name: `certificate for the site of ${at.app}`,
     command: [
       'certbot',
       'certonly',

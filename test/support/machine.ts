@@ -71,6 +71,8 @@ const probes = {
   haproxy: program('haproxy'),
   varnishd: program('varnishd', 'varnish'),
   openssl: program('openssl'),
+  certbot: program('certbot'),
+  pebble: program('pebble'),
   python3: program('python3'),
   bash: program('bash'),
   'python3 venv': () =>
