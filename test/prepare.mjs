@@ -43,6 +43,8 @@ const missing = Object.entries(wanted).flatMap(([program, name]) => (there(progr
 if (spawnSync('/usr/bin/python3', ['-c', 'import venv, ensurepip']).status !== 0) missing.push('python3-venv')
 if (!existsSync('/usr/share/jetty9/start.jar')) missing.push('jetty9')
 if (!readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))) missing.push('php-fpm')
+// Logins on the test hosts with systemd are sessions of their own, as anywhere.
+if (!existsSync('/usr/share/pam-configs/systemd')) missing.push('libpam-systemd')
 if (missing.length > 0) {
   if (process.getuid() !== 0 || !there('apt-get'))
     process.stdout.write(

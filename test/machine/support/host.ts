@@ -113,7 +113,8 @@ export class TestHost {
       'PermitRootLogin prohibit-password',
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
-      'UsePAM no',
+      // With systemd a login is a session of its own, as on any server.
+      `UsePAM ${this.place.systemd ? 'yes' : 'no'}`,
       'UseDNS no',
       'PrintMotd no',
       'Subsystem sftp internal-sftp',
@@ -221,9 +222,11 @@ export class TestHost {
     await this.start()
   }
 
-  /** With systemd: what is shut down in order is off when this is done. */
+  /** With systemd: has it end all that runs there in order; it is off when this is done. */
   async shutDown(): Promise<void> {
-    await this.run('systemctl poweroff --no-block')
+    const { status, stderr } = await this.run('systemctl poweroff --no-block')
+    // It may be gone before it has answered.
+    if (status !== 0 && this.on && !/Connection reset/.test(stderr)) throw new Error(`${this.name}: ${stderr}`)
     await until(() => !this.on, `${this.name} has shut down`, 120)
     await this.unplug()
   }

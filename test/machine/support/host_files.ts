@@ -46,7 +46,6 @@ const masked = [
   'e2scrub_reap.service',
   'fstrim.timer',
   'man-db.timer',
-  'systemd-logind.service',
   'systemd-networkd.service',
   'systemd-resolved.service',
   'systemd-timesyncd.service',
