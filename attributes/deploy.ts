@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { buildoutFields } from './deploy_buildout.ts'
 import {
   choice,
+  commit,
   environment,
   field,
   flag,
@@ -32,6 +33,11 @@ const scm = () =>
     ),
     repository: optional(line(), 'Where the source is: a URL, an scp-like address, a path.'),
     revision: optional(line(), 'Branch, tag or commit; the default branch where there is none.'),
+    commit: optional(
+      commit(),
+      'The commit, in full, that `revision` is taken to be: nobody asks the repository then; `--revision` goes before it.',
+      { mirrors: '' },
+    ),
     ssh_key: optional(text(), 'Private key that may read the repository, its submodules and checkouts of the build.', {
       sensitive: true,
     }),

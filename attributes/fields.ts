@@ -94,6 +94,12 @@ export const links = () => shared('links', () => z.record(relativePath(), relati
 export const sha256 = () =>
   shared('sha256', () => z.string().regex(/^[0-9a-fA-F]{64}$/, { error: 'a SHA-256 digest of 64 hexadecimal digits' }))
 
+/** A commit by its whole name. */
+export const commit = () =>
+  shared('commit', () =>
+    z.string().regex(/^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$/, { error: 'a commit in full: 40 hexadecimal digits' }),
+  )
+
 /** True or false; the words in quotes are accepted. */
 export const flag = () => shared('flag', () => noted(z.preprocess(flagOf, z.boolean()), { accepts: 'flag' }))
 

@@ -49,5 +49,6 @@ export const catalogue: Catalogue<PloneNode> = {
     const { BalancerClient } = await import('../resources/haproxy/runtime.ts')
     return balancersOf(node).map((balancer) => new BalancerClient(host, balancer))
   },
+  revisions: async (...given) => (await import('../resources/git/revisions.ts')).revisionsOf(...given),
   api: async () => import('./api.ts'),
 }

@@ -3,7 +3,7 @@
 import type { ZodType } from 'zod'
 import type { Role } from '../compile/recipe.ts'
 import type { Host, HostReader } from '../host/types.ts'
-import type { AnyDefinition } from '../model/resource.ts'
+import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
 import type { Node } from '../node/node.ts'
 
 export interface Catalogue<N> {
@@ -18,8 +18,23 @@ export interface Catalogue<N> {
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
   /** The balancers that the attributes tell of; they need not be there. */
   balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>
+  /** Which commits the releases among these resources would be made of; nothing is written. */
+  revisions(
+    resources: readonly PlannedResource[],
+    host: HostReader,
+    context: Pick<Context, 'warn' | 'secret'>,
+  ): Promise<readonly AppRevision[]>
   /** What recipes of one's own import from `converge-engine`. */
   api(): Promise<object>
+}
+
+/** What an app would be deployed from. */
+export interface AppRevision {
+  readonly app: string
+  /** What was asked for: a branch, a tag, a commit. Null for a directory. */
+  readonly revision: string | null
+  /** Null where each host decides for itself: a directory, or a commit in short that only a fetch can tell. */
+  readonly commit: string | null
 }
 
 /** A balancer as an operator deals with it. */

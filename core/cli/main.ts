@@ -63,6 +63,8 @@ async function dispatch<N>(
       const { runCommand } = await import('./run.ts')
       return runCommand(args, [maintenanceEvent(args.name)], args.dryRun === true, catalogue, secrets, endProcess)
     }
+    case 'revisions':
+      return (await import('./revisions.ts')).revisions(args, catalogue, secrets)
     case 'lock':
     case 'unlock': {
       const { lock, unlock } = await import('./lock.ts')

@@ -42,11 +42,15 @@ export function sourceOf(at: AppLayout): Source | null {
 /** The props of git_release that are the same for every app. */
 export function releaseProps(node: PloneNode, at: AppLayout) {
   const { scm = {}, enable_submodules } = at.own
+  const { revision } = node.run.options
   return {
+    app: at.app,
     into: at.releases,
     shared: at.shared,
     current: at.current,
-    revision: String(node.run.options.revision ?? scm.revision ?? 'HEAD') || 'HEAD',
+    revision: String(revision ?? scm.revision ?? 'HEAD') || 'HEAD',
+    // It is what the attributes' revision stands for, and not another one.
+    ...(scm.commit && revision === undefined ? { commit: scm.commit } : {}),
     ...(scm.ssh_key ? { sshKey: scm.ssh_key } : {}),
     ...(scm.known_hosts ? { knownHosts: scm.known_hosts } : {}),
     ...(scm.user ? { username: scm.user } : {}),

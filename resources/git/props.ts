@@ -31,6 +31,12 @@ export const gitReleaseProps = z.strictObject({
     })
     .default('HEAD')
     .describe('Branch, tag, full ref name, commit (in full or 7 digits of it and more) or HEAD; default HEAD'),
+  commit: z
+    .string()
+    .regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/i, { error: 'a commit in full: 40 hexadecimal digits' })
+    .optional()
+    .describe('The commit that `revision` is taken to be, in full; nobody asks the repository then what it is'),
+  app: z.string().min(1).optional().describe('Name of the app, for commands that list releases to be; no part of it'),
   scmType: z
     .enum(['git', 'directory'])
     .default('git')

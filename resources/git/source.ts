@@ -45,6 +45,7 @@ export async function wantedCommit(
   const unasked = { asked: false, noted: null }
   if (props.pin === 'current') return { ...unasked, commit: liveCommit(releases, props.current) }
   if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }
+  if (props.commit !== undefined) return { ...unasked, commit: props.commit.toLowerCase() }
   const mirror = mirrorOf(host, props, context)
   const { commit, asked } = await resolveRevision(host, mirror, props.revision, releases, context)
   return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null }

@@ -109,7 +109,7 @@ t.test('completion in bash', async (t) => {
     return stdout.split('\n').filter((word) => word !== '')
   }
   t.strictSame(await complete('de'), ['deploy'])
-  t.strictSame(await complete('re'), ['rebuild', 'releases', 'restart', 'render', 'resources'])
+  t.strictSame(await complete('re'), ['rebuild', 'releases', 'revisions', 'restart', 'render', 'resources'])
   t.strictSame(await complete('--role', 'ze'), ['zeo-client', 'zeo-server'])
   t.strictSame(await complete('deploy', '-r', 'zeo-server,zeo-c'), ['zeo-server,zeo-client'])
   t.strictSame(await complete('--role', '=', 'sol'), ['solr'])

@@ -1,5 +1,5 @@
 /** The commands that deal with releases. */
-import { eventCommand, inputOptions, lookOutput, stateOptions, what } from './shared.ts'
+import { eventCommand, inputOptions, lookOutput, revision, stateOptions, what } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 
 export const releaseCommands: readonly CommandSpec[] = [
@@ -31,6 +31,19 @@ export const releaseCommands: readonly CommandSpec[] = [
     options: { ...inputOptions, ...lookOutput },
     examples: [['converge releases --role zeo-client --json site.json', 'what can be rolled back to']],
     kind: 'releases',
+  },
+  {
+    name: 'revisions',
+    group: 'Releases',
+    describe: 'Say which commit each app of the roles would deploy',
+    details:
+      'The repository is asked with the credentials of the app, as a deploy does; nothing is written. Several hosts get the same commit by deploy.APP.scm.commit, also where the branch moves meanwhile. With --json-output a line for each app: {"app", "revision", "commit"}; commit is null where each host finds out by itself, as for a directory.',
+    options: { ...inputOptions, ...revision, ...lookOutput },
+    examples: [
+      ['converge revisions --role zeo-client --json site.json', 'what is main now?'],
+      ['converge revisions --role zeo-client --json site.json --revision v2.1 --json-output', 'for a script'],
+    ],
+    kind: 'revisions',
   },
   {
     name: 'lock',

@@ -101,6 +101,7 @@ export interface CommandSpec {
     | 'run'
     | 'plan'
     | 'releases'
+    | 'revisions'
     | 'attributes'
     | 'render'
     | 'status'

@@ -1,0 +1,32 @@
+/** `converge revisions`: which commit each app of the roles would deploy. */
+import { compile } from '../compile/compile.ts'
+import { LocalHost } from '../host/local.ts'
+import type { Secrets } from '../model/secrets.ts'
+import type { Catalogue } from './catalogue.ts'
+import { gather, warningText } from './inputs.ts'
+import type { ExitStatus } from './main.ts'
+import type { Arguments } from './options.ts'
+
+export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const warn = (text: string) => process.stderr.write(`warning: ${secrets.mask(text)}\n`)
+  const inputs = await gather(args, catalogue, secrets)
+  for (const warning of inputs.built.warnings) warn(warningText(warning))
+  const host = new LocalHost(inputs.stateDirectory)
+  const plans = inputs.roles.map((role) => {
+    const event = role.events.has('build') ? 'build' : 'deploy'
+    return compile([role], [event], inputs.node([event], host), (text) => secrets.mask(text))
+  })
+  for (const text of new Set(plans.flatMap(({ warnings }) => warnings))) warn(text)
+  // Two roles of one app, such as zeo-client and celerybeat, make one release.
+  const resources = new Map(plans.flatMap((plan) => plan.resources.map((one) => [one.name, one])))
+  const context = { warn, secret: (value: string) => secrets.add(value) }
+  const found = await catalogue.revisions([...resources.values()], host, context)
+  if (args.jsonOutput) process.stdout.write(found.map((one) => `${secrets.mask(JSON.stringify(one))}\n`).join(''))
+  else if (found.length === 0) process.stdout.write('none of these roles has releases\n')
+  else
+    for (const { app, revision, commit } of found)
+      process.stdout.write(
+        `${app}  ${revision === null ? 'a directory of this host' : `${secrets.mask(revision)}  ${commit ?? 'known once it is fetched'}`}\n`,
+      )
+  return 0
+}

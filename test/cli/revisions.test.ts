@@ -1,0 +1,135 @@
+/** `revisions`, and the commit that is given to every host: whom they ask, and what a release is then made of. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { GitSite } from '../support/git_site.ts'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+
+/** A repository with three commits: nothing leads to the first one by name, and the second one is tagged. */
+function repository(t: Test) {
+  const site = new GitSite(t)
+  const unnamed = site.commit({ VERSION: '0\n' })
+  const first = site.commit({ VERSION: '1\n' })
+  site.git(site.repository, 'tag', 'v1')
+  return { site, unnamed, first, second: site.commit({ VERSION: '2\n' }) }
+}
+
+interface Line {
+  readonly app: string
+  readonly revision: string | null
+  readonly commit: string | null
+}
+
+/** @param json the custom JSON; null: the one that is there */
+async function asked(place: Sandbox, json: object | null, ...args: string[]) {
+  if (json !== null) place.write({ 'site.json': JSON.stringify(json) })
+  const all = ['revisions', '--json', 'site.json', '--prefix', 'site', '--json-output', ...args]
+  const { status, stdout, stderr } = await place.converge(all)
+  const lines = stdout.split('\n').filter((line) => line.startsWith('{'))
+  return { status, stderr, lines: lines.map((line) => JSON.parse(line) as Line) }
+}
+
+t.test('one line for each app of the roles', async (t) => {
+  if (!needs(t, ['git'])) return
+  const { site, unnamed, first, second } = repository(t)
+  const place = new Sandbox(t)
+  place.write({ 'copied/index.html': 'x' })
+  const git = (revision: string) => ({ scm: { scm_type: 'git', repository: site.repository, revision } })
+  const json = {
+    plone_instances: { app_name: 'site' },
+    port_app: { app_name: 'shop', command: '%{port}' },
+    php_app: { app_name: 'blog' },
+    deploy: {
+      site: git('main'),
+      zeoserver: git('v1'),
+      shop: git(second),
+      blog: { scm: { scm_type: 'directory', repository: place.at('copied') } },
+    },
+  }
+  const roles = ['--role', 'zeo-server,zeo-client,celerybeat,port-app,php-app,frontend']
+  place.write({ 'site.json': JSON.stringify(json) })
+  const before = place.snapshot()
+  const { status, stderr, lines } = await asked(place, null, ...roles)
+  t.equal(stderr, '')
+  t.equal(status, 0)
+  t.strictSame(lines, [
+    { app: 'zeoserver', revision: 'v1', commit: first },
+    { app: 'site', revision: 'main', commit: second },
+    { app: 'shop', revision: second, commit: second },
+    { app: 'blog', revision: null, commit: null },
+  ])
+  t.strictSame(place.snapshot(), before, 'nothing is written')
+  const { lines: other } = await asked(place, null, '--role', 'zeo-client', '--revision', 'v1')
+  t.strictSame(other, [{ app: 'site', revision: 'v1', commit: first }])
+  for (const [given, commit] of [
+    [first, first],
+    [unnamed, null],
+  ] as const) {
+    const short = given.slice(0, 8)
+    const { lines: found } = await asked(place, null, '--role', 'zeo-client', '--revision', short)
+    t.strictSame(found, [{ app: 'site', revision: short, commit }], 'a commit in short may have to be fetched first')
+  }
+  const { stdout } = await place.converge(['revisions', '--json', 'site.json', '--prefix', 'site', ...roles])
+  t.match(stdout, `zeoserver  v1  ${first}\nsite  main  ${second}\n`)
+  t.match(stdout, 'blog  a directory of this host\n')
+})
+
+t.test('what cannot be resolved, and what there is nothing to ask for', async (t) => {
+  if (!needs(t, ['git'])) return
+  const { site } = repository(t)
+  const place = new Sandbox(t)
+  const scm = { scm_type: 'git', repository: site.repository, revision: 'mian' }
+  const wrong = await asked(place, { deploy: { plone_instances: { scm } } }, '--role', 'zeo-client')
+  t.equal(wrong.status, 1)
+  t.match(wrong.stderr, /has no branch, tag or commit mian\n.*did you mean main/)
+  const gone = { ...scm, repository: 'https://jane:hunter2-token@127.0.0.1:1/x.git' }
+  const unreachable = await asked(place, { deploy: { plone_instances: { scm: gone } } }, '--role', 'zeo-client')
+  t.equal(unreachable.status, 1)
+  t.match(unreachable.stderr, /cannot ask https:\/\/127\.0\.0\.1:1\/x\.git/)
+  t.notMatch(unreachable.stderr, 'hunter2')
+  const none = await asked(place, {}, '--role', 'zeo-client,frontend')
+  t.equal(none.status, 0)
+  t.strictSame(none.lines, [])
+  t.match(none.stderr, /warning: deploy\.plone_instances\.scm\.repository is not set/)
+})
+
+t.test('a recipe of one’s own', async (t) => {
+  if (!needs(t, ['git'])) return
+  const { site, second } = repository(t)
+  const place = new Sandbox(t)
+  place.write({
+    'recipes/own.ts': `
+import { execute, git_release, role } from 'converge-engine'
+export default role('own', { deploy(r) {
+  const made = execute(r, { command: ['true'], name: 'make' })
+  git_release(r, { into: '/srv/mine/releases', shared: '/srv/mine/shared', current: '/srv/mine/current',
+    repository: ${JSON.stringify(site.repository)}, revision: 'main', inputs: { made: made.digest } })
+} })
+`,
+  })
+  const { lines, stderr } = await asked(place, {}, '--role', 'own', '--recipes', 'recipes')
+  t.strictSame(lines, [{ app: 'mine', revision: 'main', commit: second }], stderr)
+})
+
+t.test('a commit that is given: nobody asks, and the release is still one of the branch', async (t) => {
+  const { site, first, second } = repository(t)
+  const one = await site.deploy({ revision: 'main', commit: first.toUpperCase() })
+  t.notOk(
+    one.calls.some(([verb]) => verb === 'ls-remote'),
+    'the commit is fetched, and no name is asked for',
+  )
+  const live = one.releases.find((release) => release.current)
+  t.match(live, { commit: first, revision: 'main' })
+  t.equal(site.read(`${site.current}/VERSION`), '1\n')
+  const again = await site.deploy({ revision: 'main', commit: first })
+  t.equal(again.report.outcome, 'unchanged')
+  t.strictSame(again.calls, [], 'not even git is run')
+  const next = await site.deploy({ revision: 'main' })
+  t.equal(next.releases.find((release) => release.current)?.commit, second)
+  fs.renameSync(site.repository, `${site.repository}.gone`)
+  const offline = await site.deploy({ revision: 'main', commit: first })
+  t.equal(offline.failure, undefined, 'what is in the mirror needs no repository')
+  const missing = await site.deploy({ revision: 'main', commit: 'f'.repeat(40) })
+  t.match(missing.failure?.text, /cannot fetch/)
+  await t.rejects(site.deploy({ commit: 'abc1234' }), { message: /a commit in full/ })
+})
