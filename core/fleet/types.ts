@@ -77,6 +77,8 @@ export type FleetEvent =
       readonly action: Action
       readonly hosts: readonly string[]
       readonly strategy: string
+      /** Of hosts, by name: what in a message is the host's own, and tells no two failures apart. */
+      readonly addresses?: Readonly<Record<string, string>>
     }
   /** One commit of an app is what every host gets. */
   | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
@@ -99,6 +101,10 @@ export type FleetEvent =
       readonly report?: RunReport | undefined
       readonly failure?: FailureReport | undefined
       readonly reason?: string | undefined
+      /** What `converge status --json-output` of the host has printed. */
+      readonly status?: unknown
+      /** The deployment that it missed. */
+      readonly behind?: string | undefined
     }
   /** The connection is gone, or there again; the run on the host goes on meanwhile. */
   | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }

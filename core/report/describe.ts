@@ -31,7 +31,7 @@ export function removes(report: ResourceReport): boolean {
 /** @param all also what is longer than a person reads */
 export function describeDiff(lines: readonly string[], all: boolean, paint: Paint): string[] {
   const shown = all ? lines : lines.slice(0, longestDiff)
-  const rows = shown.map((line) => `    ${colourOf(line, paint)(plain(line))}`)
+  const rows = shown.map((line) => `    ${colourOf(line, paint)(plain(line).replaceAll('\n', ' '))}`)
   if (shown.length < lines.length)
     rows.push(paint.dim(`    … ${lines.length - shown.length} more lines (--verbose shows all)`))
   return rows
@@ -85,11 +85,16 @@ export function summary(report: RunReport, paint: Paint): string {
 
 /** What failed, where, the end of its output, and what to do; indented below a line that names it. */
 export function describeFailure(failure: FailureReport, paint: Paint): string {
-  const where = failure.source ? ` (${describeLocation(failure.source)})` : ''
-  const lines = [`    ${plain(failure.message)}${where}`]
+  const where = failure.source ? ` (${plain(describeLocation(failure.source))})` : ''
+  const lines = [`    ${indented(failure.message)}${where}`]
   for (const line of linesOf(failure.output)) lines.push(paint.dim(`    | ${line}`))
-  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${plain(failure.hint)}`)
+  if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indented(failure.hint)}`)
   return lines.join('\n')
+}
+
+/** More lines of it are not to be taken for lines of ours. */
+function indented(text: string): string {
+  return plain(text).replaceAll('\n', '\n      ')
 }
 
 /** An error outside a run: invalid input, a lock, a bug. */
