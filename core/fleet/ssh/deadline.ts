@@ -1,0 +1,42 @@
+/** A time limit that stands still while somebody is asked something. */
+
+export class Deadline {
+  private timer: NodeJS.Timeout | undefined
+  private since = 0
+  private paused = 0
+  private over = false
+  private left: number
+  private readonly passed: () => void
+
+  /** @param left ms */
+  constructor(left: number, passed: () => void) {
+    this.left = left
+    this.passed = passed
+    this.start()
+  }
+
+  async whilePaused<T>(act: () => Promise<T>): Promise<T> {
+    if (this.paused++ === 0) this.halt()
+    try {
+      return await act()
+    } finally {
+      if (--this.paused === 0 && !this.over) this.start()
+    }
+  }
+
+  /** For good. */
+  stop(): void {
+    this.over = true
+    this.halt()
+  }
+
+  private halt(): void {
+    clearTimeout(this.timer)
+    this.left -= performance.now() - this.since
+  }
+
+  private start(): void {
+    this.since = performance.now()
+    this.timer = setTimeout(this.passed, Math.max(0, this.left))
+  }
+}

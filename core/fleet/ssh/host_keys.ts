@@ -1,0 +1,215 @@
+/** Whether a host is the one it should be: its key against what is known, as ssh checks it. */
+import { asConvergeError, ConvergeError, describeLocation, type SourceLocation } from '../../model/errors.ts'
+import { type HostCertificate, whyInvalid } from './certificate.ts'
+import {
+  algorithmsFor,
+  appendKnownHost,
+  isAbout,
+  judge,
+  type KnownHostLine,
+  readKnownHosts,
+  revokedBy,
+  typesKnown,
+} from './known_hosts.ts'
+import type { SshTarget } from './target.ts'
+import { fingerprint, keyType } from './wire.ts'
+
+export interface NewHost {
+  /** As the stack calls it. */
+  readonly name: string
+  readonly address: string
+  readonly type: string
+  /** As `ssh-keygen -l` shows it. */
+  readonly fingerprint: string
+  /** Where it is stored; null where the operator's configuration names no file. */
+  readonly file: string | null
+}
+
+export interface HostKeyPolicy {
+  /** `strict`: a host that is not known is refused; `accept-new`: its key is stored, and a changed one is refused. */
+  readonly hostKeys: 'strict' | 'accept-new'
+  readonly onNewHost: (host: NewHost) => void
+}
+
+/** Asks a host for the certificates of its keys. */
+export type Scan = () => Promise<readonly HostCertificate[]>
+
+/** Files of known hosts, each read once for all hosts of a run. */
+export class KnownHostFiles {
+  private readonly files = new Map<string, ReturnType<typeof readKnownHosts>>()
+
+  linesFor({ knownHosts: { own, system } }: SshTarget): {
+    lines: readonly KnownHostLine[]
+    unreadable: readonly SourceLocation[]
+  } {
+    const all = [...own, ...system].map((file) => {
+      const known = this.files.get(file) ?? readKnownHosts([file])
+      this.files.set(file, known)
+      return known
+    })
+    return { lines: all.flatMap(({ lines }) => lines), unreadable: all.flatMap(({ unreadable }) => unreadable) }
+  }
+
+  /** @returns the file it is stored in; null: the operator's configuration names none */
+  add({ knownHosts: { own, hash }, knownAs: [name] }: SshTarget, key: Buffer): string | null {
+    const [file] = own
+    if (file === undefined) return null
+    appendKnownHost(file, name, key, { hash })
+    this.files.delete(file)
+    return file
+  }
+}
+
+/** Judges the key of one host in one connection. */
+export class HostKeyCheck {
+  private accepted: Buffer | null = null
+  private isNew = false
+  private certificates: ReturnType<Scan> | null = null
+  private readonly target: SshTarget
+  private readonly files: KnownHostFiles
+  private readonly policy: HostKeyPolicy
+  private readonly scan: Scan
+
+  constructor(target: SshTarget, files: KnownHostFiles, policy: HostKeyPolicy, scan: Scan) {
+    this.target = target
+    this.files = files
+    this.policy = policy
+    this.scan = scan
+  }
+
+  /** Algorithms to ask for: those first that show a key that can be known. */
+  async algorithms(): Promise<string[]> {
+    const { lines } = this.files.linesFor(this.target)
+    const { knownAs } = this.target
+    const types = typesKnown(lines, knownAs)
+    const authority = lines.some((line) => line.marker === 'cert-authority' && knownAs.some((n) => isAbout(line, n)))
+    if (types.length > 0 || !authority) return algorithmsFor(types)
+    return algorithmsFor((await this.certified()).flatMap(({ key }) => keyType(key) ?? []))
+  }
+
+  /**
+   * Judges a key, which the host has still to prove.
+   * @throws HOST_KEY_UNKNOWN, HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
+   */
+  async check(key: Buffer): Promise<void> {
+    // A connection that lasts exchanges keys again: it has to be the same host then.
+    if (this.accepted?.equals(key)) return
+    const { lines, unreadable } = this.files.linesFor(this.target)
+    const verdict = judge(lines, this.target.knownAs, key)
+    if (verdict.is === 'revoked') throw this.revoked(verdict.line, key)
+    if (verdict.is === 'changed') throw this.changed(verdict.lines, key)
+    if (verdict.is === 'certifiable') await this.checkCertificate(verdict, lines, key)
+    if (verdict.is === 'new') this.checkNew(key, unreadable)
+    this.accepted = key
+  }
+
+  /** The host has proved its key: one that is new is stored, and told of. */
+  proved(): void {
+    if (!this.isNew || !this.accepted) return
+    this.isNew = false
+    const { name, address } = this.target
+    const file = this.files.add(this.target, this.accepted)
+    const type = keyType(this.accepted) ?? ''
+    this.policy.onNewHost({ name, address, type, fingerprint: fingerprint(this.accepted), file })
+  }
+
+  private checkNew(key: Buffer, unreadable: readonly SourceLocation[]): void {
+    if (this.policy.hostKeys !== 'accept-new') throw this.unknown(key, unreadable)
+    this.isNew = true
+  }
+
+  private certified(): ReturnType<Scan> {
+    this.certificates ??= this.scan()
+    return this.certificates
+  }
+
+  private async checkCertificate(
+    { authorities, lines: plain }: { authorities: readonly KnownHostLine[]; lines: readonly KnownHostLine[] },
+    lines: readonly KnownHostLine[],
+    key: Buffer,
+  ): Promise<void> {
+    const { certifiedAs, knownAs } = this.target
+    const keys = authorities.map((line) => line.key)
+    const all = await this.certified()
+    const reasons = all.map((certificate) => {
+      const revoked = revokedBy(lines, knownAs, certificate.authority)
+      if (revoked) return `its authority is revoked at ${describeLocation(revoked)}`
+      return whyInvalid(certificate, { key, name: certifiedAs, authorities: keys, now: Date.now() })
+    })
+    if (reasons.includes(null)) return
+    if (plain.length > 0) throw this.changed(plain, key)
+    const ofAuthority = reasons.filter((_, index) => keys.some((known) => all[index]?.authority.equals(known)))
+    // As with ssh: who shows nothing that the authority has signed is a host like any other.
+    if (ofAuthority.length === 0 && this.policy.hostKeys === 'accept-new') return this.checkNew(key, [])
+    throw this.certificateInvalid(authorities, ofAuthority[0] ?? reasons[0] ?? 'the host has none', key)
+  }
+
+  private host(): string {
+    const { name, knownAs } = this.target
+    return name === knownAs[0] ? name : `${name} (${knownAs[0]})`
+  }
+
+  private shown(key: Buffer): string {
+    return `${keyType(key)} ${fingerprint(key)}`
+  }
+
+  private unknown(key: Buffer, unreadable: readonly SourceLocation[]): ConvergeError {
+    const { address, port, jump } = this.target
+    const spoilt = unreadable.map(describeLocation)
+    const at = jump ? `on ${jump.name}: ` : ''
+    return new ConvergeError(`${this.host()}: nobody knows its host key, ${this.shown(key)}`, {
+      code: 'HOST_KEY_UNKNOWN',
+      usage: true,
+      hint:
+        `look at the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); if it is this one, ` +
+        `--accept-new stores the key, and so does ${at}ssh-keyscan -p ${port} ${address}` +
+        (spoilt.length > 0 ? `; lines that make no sense: ${spoilt.join(', ')}` : ''),
+    })
+  }
+
+  private changed(lines: readonly KnownHostLine[], key: Buffer): ConvergeError {
+    const known = lines.map((line) => `${this.shown(line.key)} at ${describeLocation(line)}`)
+    const [first] = lines
+    return new ConvergeError(`${this.host()}: its host key is ${this.shown(key)}, but known is ${known.join(', ')}`, {
+      code: 'HOST_KEY_CHANGED',
+      usage: true,
+      source: first && { file: first.file, line: first.line },
+      hint:
+        'either the host was installed anew, or somebody stands between you and it and reads along; nothing was sent. ' +
+        `Ask whoever runs the host; only if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
+    })
+  }
+
+  private revoked(line: KnownHostLine, key: Buffer): ConvergeError {
+    return new ConvergeError(
+      `${this.host()}: its host key ${this.shown(key)} is revoked at ${describeLocation(line)}`,
+      {
+        code: 'HOST_KEY_REVOKED',
+        usage: true,
+        source: { file: line.file, line: line.line },
+        hint: 'somebody else may hold this key: the host needs a new one (ssh-keygen -A, after the old ones are removed)',
+      },
+    )
+  }
+
+  private certificateInvalid(authorities: readonly KnownHostLine[], why: string, key: Buffer): ConvergeError {
+    const [first] = authorities
+    const known = authorities.map(describeLocation).join(', ')
+    return new ConvergeError(
+      `${this.host()}: its host key ${this.shown(key)} has no valid certificate of the authority at ${known}: ${why}`,
+      {
+        code: 'HOST_CERTIFICATE_INVALID',
+        usage: true,
+        source: first && { file: first.file, line: first.line },
+        hint: `have the host's key signed (ssh-keygen -s AUTHORITY -h -n ${this.target.certifiedAs} -I NAME KEY.pub) and named in its sshd_config (HostCertificate)`,
+      },
+    )
+  }
+}
+
+/** What a failed scan says, for the error that follows from it. */
+export const scanFailure = (address: string, thrown: unknown): ConvergeError =>
+  new ConvergeError(`${address}: its certificates cannot be asked for: ${asConvergeError(thrown).message}`, {
+    code: 'HOST_CERTIFICATE_INVALID',
+    hint: 'ssh-keyscan asks for them: is it installed here (apt install openssh-client)?',
+  })

@@ -1,0 +1,227 @@
+/** The keys an operator can show: those of an agent, and those in files, whose passphrases are asked once. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import type { BaseAgent, ParsedKey } from 'ssh2'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import type { Ssh2 } from './ssh2.ts'
+import type { SshTarget } from './target.ts'
+import { WireReader } from './wire.ts'
+
+/** Asks the operator, without showing what is typed. */
+export type Prompt = (question: string) => Promise<string>
+
+/** A key that can be shown to a host. */
+export interface Offer {
+  readonly key: ParsedKey
+  /** As messages name it. */
+  readonly name: string
+  sign(data: Buffer, hash: 'sha1' | 'sha256' | 'sha512' | undefined): Promise<Buffer>
+}
+
+/** Keys in the order in which they are shown, and why others are not. */
+export interface Offers {
+  readonly offers: readonly Offer[]
+  readonly notes: readonly string[]
+}
+
+/** How often a passphrase may be wrong, as with ssh. */
+const tries = 3
+
+/** The keys of one run, whichever hosts they are for: each file is read once, each passphrase asked once. */
+export class KeyRing {
+  private readonly files = new Map<string, Promise<KeyFile>>()
+  private readonly agents = new Map<string, Promise<readonly Offer[]>>()
+  /** One question at a time is on the screen. */
+  private asking: Promise<unknown> = Promise.resolve()
+  private readonly ssh2: Ssh2
+  private readonly prompt: Prompt | null
+
+  constructor(ssh2: Ssh2, prompt: Prompt | null) {
+    this.ssh2 = ssh2
+    this.prompt = prompt
+  }
+
+  /**
+   * What is shown to a host: keys of the agent that its files name, files that the stack names, the rest of the agent, the
+   * rest of the files. So a key that was named is tried before a server has had enough of others (MaxAuthTries).
+   */
+  async offersFor({ identities, identitiesOnly, agent }: SshTarget): Promise<Offers> {
+    const notes: string[] = []
+    const named: Offer[] = []
+    const others: Offer[] = []
+    for (const identity of identities) {
+      try {
+        const offer = await this.file(identity.file)
+        ;(identity.from === 'stack' ? named : others).push(offer)
+      } catch (thrown) {
+        if (!(thrown instanceof ConvergeError) || identity.from === 'stack') throw thrown
+        // Of the files that are looked for anyway, most are not there.
+        if (identity.from === 'config' || existsSync(identity.file)) notes.push(thrown.message)
+      }
+    }
+    const ofAgent = agent === null ? [] : await this.agent(agent, notes)
+    const same = (key: ParsedKey) => (offer: Offer) => offer.key.getPublicSSH().equals(key.getPublicSSH())
+    const first = ofAgent.filter(({ key }) => [...named, ...others].some(same(key)))
+    const rest = identitiesOnly ? [] : ofAgent.filter((offer) => !first.includes(offer))
+    const ownFile = ({ key }: Offer) => !ofAgent.some(same(key))
+    return { offers: [...first, ...named.filter(ownFile), ...rest, ...others.filter(ownFile)], notes }
+  }
+
+  private async agent(socket: string, notes: string[]): Promise<readonly Offer[]> {
+    const known = this.agents.get(socket) ?? askAgent(new this.ssh2.OpenSSHAgent(socket))
+    this.agents.set(socket, known)
+    try {
+      return await known
+    } catch (thrown) {
+      this.agents.delete(socket)
+      notes.push(`the agent at ${socket} does not answer (${(thrown as Error).message})`)
+      return []
+    }
+  }
+
+  private file(path: string): Promise<KeyFile> {
+    const known = this.files.get(path) ?? this.read(path)
+    this.files.set(path, known)
+    return known
+  }
+
+  private async read(path: string): Promise<KeyFile> {
+    const text = readKey(path)
+    const parse = (passphrase?: string) => parsed(this.ssh2.utils.parseKey(text, passphrase))
+    const plain = parse()
+    if (!(plain instanceof Error)) return new KeyFile(path, plain, () => Promise.resolve(plain))
+    if (!/no passphrase given/.test(plain.message)) throw notReadable(path, `is no private key (${plain.message})`)
+    let opened: Promise<ParsedKey> | undefined
+    const open = () => (opened ??= this.inTurn(() => this.decrypt(path, parse)))
+    const publicText = publicPart(text) ?? publicFile(path)
+    const key = publicText === null ? await open() : parsed(this.ssh2.utils.parseKey(publicText))
+    if (key instanceof Error) throw notReadable(`${path}.pub`, `is no public key (${key.message})`)
+    return new KeyFile(path, key, open)
+  }
+
+  private async decrypt(path: string, parse: (passphrase: string) => ParsedKey | Error): Promise<ParsedKey> {
+    const failure = (message: string) =>
+      new ConvergeError(`${path}: ${message}`, {
+        code: 'KEY_PASSPHRASE',
+        usage: true,
+        hint: 'give the key to an agent (ssh-add), or run where there is a terminal to ask on',
+      })
+    if (this.prompt === null) throw failure('the key has a passphrase, and there is no terminal to ask for it')
+    for (let attempt = 1; attempt <= tries; attempt++) {
+      const passphrase = await this.prompt(`${attempt === 1 ? '' : 'Wrong. '}Passphrase of ${path}: `)
+      const key = parse(passphrase)
+      if (!(key instanceof Error)) return key
+    }
+    throw failure(`the passphrase was wrong ${tries} times`)
+  }
+
+  private inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    const answer = this.asking.then(ask)
+    // Whoever asked hears of a failure; the next question is asked anyway.
+    this.asking = answer.catch(() => undefined)
+    return answer
+  }
+}
+
+class KeyFile implements Offer {
+  readonly name: string
+  readonly key: ParsedKey
+  private readonly open: () => Promise<ParsedKey>
+
+  constructor(path: string, key: ParsedKey, open: () => Promise<ParsedKey>) {
+    this.name = path
+    this.key = key
+    this.open = open
+  }
+
+  async sign(data: Buffer, hash?: string): Promise<Buffer> {
+    const signature: Buffer | Error = (await this.open()).sign(data, hash)
+    if (signature instanceof Error) throw signature
+    return signature
+  }
+}
+
+/** What ssh2 shows a host one after the other; a key whose passphrase is needed is opened once the host would take it. */
+export function asAgent(ssh2: Ssh2, offers: readonly Offer[], failed: (error: unknown) => void): BaseAgent<ParsedKey> {
+  const { BaseAgent } = ssh2
+  class Offering extends BaseAgent<ParsedKey> {
+    getIdentities(answer: (error: null, keys: ParsedKey[]) => void) {
+      answer(
+        null,
+        offers.map(({ key }) => key),
+      )
+    }
+
+    sign(key: ParsedKey, data: Buffer, ...rest: unknown[]) {
+      const answer = rest.pop() as (error: Error | null, signature?: Buffer) => void
+      const { hash } = (rest[0] ?? {}) as { readonly hash?: 'sha1' | 'sha256' | 'sha512' }
+      const offer = offers.find((other) => other.key.getPublicSSH().equals(key.getPublicSSH()))
+      Promise.resolve(offer?.sign(data, hash)).then(
+        (signature) => answer(null, signature),
+        (thrown: Error) => {
+          failed(thrown)
+          answer(thrown)
+        },
+      )
+    }
+  }
+  return new Offering()
+}
+
+function askAgent(agent: InstanceType<Ssh2['OpenSSHAgent']>): Promise<readonly Offer[]> {
+  return new Promise((resolve, reject) => {
+    agent.getIdentities((error, keys) => {
+      if (error || !keys) return reject(error ?? new Error('it has no answer'))
+      const offers = keys.flatMap((listed) => {
+        const key = 'pubKey' in listed ? listed.pubKey : listed
+        if (typeof key === 'string' || Buffer.isBuffer(key) || !('getPublicSSH' in key)) return []
+        const sign: Offer['sign'] = (data, hash) =>
+          new Promise((signed, refused) => {
+            agent.sign(key, data, hash ? { hash } : {}, (failure, signature) =>
+              signature ? signed(signature) : refused(failure ?? new Error('the agent did not sign')),
+            )
+          })
+        return { key, name: `${key.comment || key.type} of the agent`, sign }
+      })
+      resolve(offers)
+    })
+  })
+}
+
+/** What ssh2 gives for a file of OpenSSH's own format is a list of one. */
+function parsed(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Error {
+  return Array.isArray(key) ? (key[0] ?? new Error('it holds no key')) : key
+}
+
+function readKey(path: string): Buffer {
+  try {
+    const { mode, uid } = statSync(path)
+    if ((mode & 0o077) !== 0 && uid === process.getuid?.())
+      throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
+    return readFileSync(path)
+  } catch (thrown) {
+    if (thrown instanceof ConvergeError) throw thrown
+    throw notReadable(path, asConvergeError(thrown).message)
+  }
+}
+
+const notReadable = (path: string, why: string, hint = 'name a private key that you may read') =>
+  new ConvergeError(why.includes(path) ? why : `${path}: ${why}`, { code: 'KEY_NOT_READABLE', usage: true, hint })
+
+/** The public key that stands unencrypted before an encrypted one, as in an authorized_keys file. */
+function publicPart(text: Buffer): string | null {
+  const [, body] = text.toString().match(/^-----BEGIN OPENSSH PRIVATE KEY-----\s+([^-]+)/m) ?? []
+  if (body === undefined) return null
+  const magic = 'openssh-key-v1\0'
+  const data = Buffer.from(body, 'base64')
+  if (data.toString('latin1', 0, magic.length) !== magic) return null
+  const reader = new WireReader(data.subarray(magic.length))
+  // Cipher, derivation of its key, and that one's options.
+  for (let skipped = 0; skipped < 3; skipped++) reader.string()
+  if (reader.uint32() < 1) return null
+  const key = reader.string()
+  return `${new WireReader(key).text()} ${key.toString('base64')}`
+}
+
+function publicFile(path: string): string | null {
+  return existsSync(`${path}.pub`) ? readFileSync(`${path}.pub`, 'utf8') : null
+}

@@ -1,0 +1,155 @@
+/** The keys that hosts are known by: files as sshd(8) describes them under "SSH_KNOWN_HOSTS FILE FORMAT". */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { fitsAny } from './patterns.ts'
+import { keyType } from './wire.ts'
+
+export interface KnownHostLine {
+  readonly file: string
+  /** 1-based. */
+  readonly line: number
+  readonly marker: 'cert-authority' | 'revoked' | null
+  /** Patterns with commas between them, or one hashed name. */
+  readonly hosts: string
+  readonly key: Buffer
+}
+
+export interface KnownHosts {
+  readonly lines: readonly KnownHostLine[]
+  /** Lines that make no sense; ssh passes over them in silence. */
+  readonly unreadable: readonly SourceLocation[]
+}
+
+/** What is known of a host's key. */
+export type Verdict =
+  | { readonly is: 'known' }
+  | { readonly is: 'revoked'; readonly line: KnownHostLine }
+  /** Other keys of this host are known. */
+  | { readonly is: 'changed'; readonly lines: readonly KnownHostLine[] }
+  /** A certificate of one of these would make it known; `lines` are other keys of this host. */
+  | {
+      readonly is: 'certifiable'
+      readonly authorities: readonly KnownHostLine[]
+      readonly lines: readonly KnownHostLine[]
+    }
+  | { readonly is: 'new' }
+
+export function parseKnownHosts(text: string, file: string): KnownHosts {
+  const lines: KnownHostLine[] = []
+  const unreadable: SourceLocation[] = []
+  for (const [index, row] of text.split('\n').entries()) {
+    const fields = row.trim().split(/[ \t]+/)
+    if (fields[0] === '' || fields[0]?.startsWith('#')) continue
+    const marker = fields[0]?.startsWith('@') ? fields.shift()?.slice(1) : null
+    const [hosts, type, base64] = fields
+    const key = Buffer.from(base64 ?? '', 'base64')
+    const sound = marker === null || marker === 'cert-authority' || marker === 'revoked'
+    if (!sound || hosts === undefined || key.length === 0 || keyType(key) !== type)
+      unreadable.push({ file, line: index + 1 })
+    else lines.push({ file, line: index + 1, marker, hosts, key })
+  }
+  return { lines, unreadable }
+}
+
+/** Files that are not there know nobody. */
+export function readKnownHosts(files: readonly string[]): KnownHosts {
+  const all = files.map((file) => {
+    try {
+      return parseKnownHosts(readFileSync(file, 'utf8'), file)
+    } catch (thrown) {
+      const { code } = thrown as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ENOTDIR') return { lines: [], unreadable: [] }
+      throw asConvergeError(thrown)
+    }
+  })
+  return { lines: all.flatMap(({ lines }) => lines), unreadable: all.flatMap(({ unreadable }) => unreadable) }
+}
+
+/** Whether a line is about a host. @param name the host as known_hosts writes it, `[address]:port` where the port is not 22 */
+export function isAbout({ hosts }: Pick<KnownHostLine, 'hosts'>, name: string): boolean {
+  if (!hosts.startsWith('|')) return fitsAny(hosts.split(','), name)
+  const [, version, salt, hash] = hosts.split('|')
+  if (version !== '1' || salt === undefined || hash === undefined) return false
+  const expected = Buffer.from(hash, 'base64')
+  const actual = hashOf(name, Buffer.from(salt, 'base64'))
+  return expected.length === actual.length && timingSafeEqual(expected, actual)
+}
+
+/** Lower case, as ssh stores it. */
+const hashOf = (name: string, salt: Buffer) => createHmac('sha1', salt).update(name.toLowerCase()).digest()
+
+/**
+ * @param names of the host, the one it is stored under first; under the others it may be known as well (an address without
+ *   its port), but another key there is no contradiction
+ */
+export function judge(known: readonly KnownHostLine[], names: readonly string[], key: Buffer): Verdict {
+  const about = known.filter((line) => names.some((name) => isAbout(line, name)))
+  const revoked = about.find((line) => line.marker === 'revoked' && line.key.equals(key))
+  if (revoked) return { is: 'revoked', line: revoked }
+  if (about.some((line) => line.marker === null && line.key.equals(key))) return { is: 'known' }
+  const lines = about.filter((line) => line.marker === null && isAbout(line, names[0] ?? ''))
+  const authorities = about.filter((line) => line.marker === 'cert-authority')
+  if (authorities.length > 0) return { is: 'certifiable', authorities, lines }
+  return lines.length > 0 ? { is: 'changed', lines } : { is: 'new' }
+}
+
+/** The line that revokes a key for a host, such as that of an authority. */
+export function revokedBy(known: readonly KnownHostLine[], names: readonly string[], key: Buffer) {
+  const verdict = judge(known, names, key)
+  return verdict.is === 'revoked' ? verdict.line : null
+}
+
+const algorithmsOf: Readonly<Record<string, readonly string[]>> = {
+  'ssh-ed25519': ['ssh-ed25519'],
+  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+  // No longer signed with SHA-1, as ssh has it since 8.8.
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
+}
+
+/** Algorithms to ask a host for, those of the types it is known by first: else it would show a key that nobody knows. */
+export function algorithmsFor(types: Iterable<string>): string[] {
+  const order = new Set([...types].filter((type) => type in algorithmsOf))
+  for (const type of Object.keys(algorithmsOf)) order.add(type)
+  return [...order].flatMap((type) => algorithmsOf[type] ?? [])
+}
+
+/** Types of the keys a host is known by, in the order of the files. */
+export function typesKnown(known: readonly KnownHostLine[], names: readonly string[]): string[] {
+  const plain = known.filter(({ marker }) => marker === null)
+  for (const name of names) {
+    const about = plain.filter((line) => isAbout(line, name))
+    if (about.length > 0) return about.flatMap(({ key }) => keyType(key) ?? [])
+  }
+  return []
+}
+
+/**
+ * Adds a line, in one write at the end of the file, so that several at once all are kept. The file is made where it is
+ * missing, for its owner alone.
+ */
+export function appendKnownHost(file: string, name: string, key: Buffer, options: { readonly hash: boolean }): void {
+  const salt = randomBytes(20)
+  const hashed = () => `|1|${salt.toString('base64')}|${hashOf(name, salt).toString('base64')}`
+  const row = `${options.hash ? hashed() : name.toLowerCase()} ${keyType(key)} ${key.toString('base64')}\n`
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    const descriptor = openSync(file, 'a+', 0o600)
+    try {
+      writeSync(descriptor, endsInTheMiddle(descriptor) ? `\n${row}` : row)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch (thrown) {
+    throw asConvergeError(thrown)
+  }
+}
+
+function endsInTheMiddle(descriptor: number): boolean {
+  const { size } = fstatSync(descriptor)
+  const last = Buffer.alloc(1)
+  return size > 0 && readSync(descriptor, last, 0, 1, size - 1) === 1 && last.toString() !== '\n'
+}

@@ -1,0 +1,200 @@
+/** One SSH connection: how it is made, how its end is noticed, and what other connections go through it. */
+import type { Duplex } from 'node:stream'
+import type { AnyAuthMethod, Client } from 'ssh2'
+import { ConvergeError } from '../../model/errors.ts'
+import { Deadline } from './deadline.ts'
+import { authFailed, connectFailed, connectionLost, noAnswer } from './failures.ts'
+import type { HostKeyCheck } from './host_keys.ts'
+import { asAgent, type Offer, type Offers } from './identities.ts'
+import type { OnLost } from './process.ts'
+import type { Stream } from './socket.ts'
+import type { Ssh2 } from './ssh2.ts'
+import type { SshTarget } from './target.ts'
+
+export interface Keepalive {
+  /** Seconds between two questions. */
+  readonly interval: number
+  /** How many may stay without an answer. */
+  readonly count: number
+}
+
+export interface Session {
+  readonly target: SshTarget
+  readonly client: Client
+  readonly closed: Promise<ConvergeError | null>
+  readonly lost: ConvergeError | null
+  readonly onLost: OnLost
+  /** A channel to another host. @throws CONNECT_FAILED */
+  forward(target: SshTarget, seconds: number): Promise<Duplex>
+  close(): Promise<void>
+}
+
+export interface HandshakeOptions {
+  readonly target: SshTarget
+  readonly check: HostKeyCheck
+  readonly offers: Offers
+  readonly algorithms: readonly string[]
+  readonly seconds: number
+  readonly keepalive: Keepalive | undefined
+}
+
+/** Makes the host prove its key, and logs in. */
+export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions): Promise<Session> {
+  const { target, check, offers, seconds } = options
+  const { interval, count } = options.keepalive ?? { interval: 5, count: 3 }
+  const client = new ssh2.Client()
+  return new Promise((resolve, reject) => {
+    let phase = 'the host is silent'
+    let passphrase: unknown = null
+    let over = false
+    const methods: string[] = []
+    const deadline = new Deadline(seconds * 1000, () => fail(noAnswer(target, seconds, phase)))
+    const finish = (act: () => void) => {
+      if (over) return
+      over = true
+      deadline.stop()
+      act()
+    }
+    const fail = (error: unknown) =>
+      finish(() => {
+        reject(error)
+        stream.destroy()
+      })
+    const tried = offers.offers.map(({ name }) => name)
+    const agent = asAgent(ssh2, patient(offers.offers, deadline), (error) => {
+      if (error instanceof ConvergeError) passphrase ??= error
+    })
+    const { user } = target
+    const ways: AnyAuthMethod[] = [
+      tried.length > 0 ? { type: 'agent', username: user, agent } : { type: 'none', username: user },
+    ]
+    client.on('error', (error: Error & { level?: string }) => {
+      // A key that could not sign: the next one is tried.
+      if (error.level === 'agent') return
+      const denied = error.level === 'client-authentication' || /authentication/i.test(error.message)
+      if (!denied) return fail(connectFailed(target, error))
+      const notes = error.level ? offers.notes : [...offers.notes, `the host says "${error.message}"`]
+      fail(passphrase ?? authFailed(target, tried, notes, methods))
+    })
+    client.once('close', () => fail(connectFailed(target, closedEarly)))
+    client.once('handshake', () => {
+      phase = 'the host answers, but lets nobody in'
+    })
+    client.once('ready', () => {
+      try {
+        check.proved()
+        finish(() => resolve(new OpenSession(target, client, stream, interval, count)))
+      } catch (thrown) {
+        fail(thrown)
+      }
+    })
+    client.connect({
+      sock: stream,
+      username: target.user,
+      algorithms: { serverHostKey: [...options.algorithms] as never },
+      hostVerifier: (key: Buffer, verified: (good: boolean) => void) => {
+        check.check(key).then(
+          () => verified(true),
+          (thrown) => {
+            fail(thrown)
+            verified(false)
+          },
+        )
+      },
+      authHandler: (left, _partial, next) => {
+        if (left) methods.splice(0, methods.length, ...left)
+        const way = ways.shift()
+        // The types leave out that `false` ends it.
+        next(way ?? (false as never))
+      },
+      readyTimeout: 0,
+      keepaliveInterval: interval * 1000,
+      // What is silent is found below: on a slow link an answer may wait behind much else.
+      keepaliveCountMax: Number.POSITIVE_INFINITY,
+    })
+  })
+}
+
+/** Time that the operator takes for a passphrase is not the host's. */
+function patient(offers: readonly Offer[], deadline: Deadline): Offer[] {
+  return offers.map((offer) => ({
+    key: offer.key,
+    name: offer.name,
+    sign: (data, hash) => deadline.whilePaused(() => offer.sign(data, hash)),
+  }))
+}
+
+const closedEarly: NodeJS.ErrnoException = Object.assign(new Error('closed'), { code: 'ECONNRESET' })
+
+class OpenSession implements Session {
+  readonly closed: Promise<ConvergeError | null>
+  lost: ConvergeError | null = null
+  readonly target: SshTarget
+  readonly client: Client
+  private readonly stream: Stream
+  private readonly listeners = new Set<(error: ConvergeError) => void>()
+  private closing = false
+  private settle: (end: ConvergeError | null) => void = () => undefined
+  private silent = 0
+  private readonly timer: NodeJS.Timeout
+
+  constructor(target: SshTarget, client: Client, stream: Stream, interval: number, count: number) {
+    this.target = target
+    this.client = client
+    this.stream = stream
+    this.closed = new Promise((resolve) => {
+      this.settle = resolve
+    })
+    client.on('error', (error) => this.end(error.message, error))
+    client.once('close', () => this.end('the host has closed it'))
+    stream.on('data', () => {
+      this.silent = 0
+    })
+    this.timer = setInterval(() => {
+      if (++this.silent > count) this.end(`the host has been silent for ${Math.round(interval * count)} s`)
+    }, interval * 1000)
+  }
+
+  readonly onLost: OnLost = (listener) => {
+    if (this.lost) listener(this.lost)
+    else this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  forward(target: SshTarget, seconds: number): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const forget = this.onLost(reject)
+      const timer = setTimeout(() => {
+        forget()
+        reject(noAnswer(target, seconds, 'there is no answer'))
+      }, seconds * 1000)
+      if (this.lost) return clearTimeout(timer)
+      this.client.forwardOut('127.0.0.1', 0, target.address, target.port, (error, channel) => {
+        clearTimeout(timer)
+        forget()
+        if (error) reject(connectFailed(target, error))
+        else resolve(channel)
+      })
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.closing || this.lost) return
+    this.closing = true
+    this.client.end()
+    // A host that does not answer any more does not close either.
+    const timer = setTimeout(() => this.end('closed here'), 2000)
+    await this.closed
+    clearTimeout(timer)
+  }
+
+  private end(why: string, cause?: unknown): void {
+    if (this.lost) return
+    clearInterval(this.timer)
+    this.lost = connectionLost(this.target, this.closing ? 'it was closed here' : why, cause)
+    for (const listener of this.listeners) listener(this.lost)
+    this.listeners.clear()
+    this.settle(this.closing ? null : this.lost)
+    this.stream.destroy()
+  }
+}

@@ -1,0 +1,80 @@
+/** The way to a host's sshd: a socket of this machine, or a channel through a jump host. */
+import { execFile } from 'node:child_process'
+import { connect as connectSocket, createServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type HostCertificate, parseCertificate } from './certificate.ts'
+import { connectFailed, noAnswer } from './failures.ts'
+import { scanFailure } from './host_keys.ts'
+import type { Session } from './session.ts'
+import type { SshTarget } from './target.ts'
+
+export type Stream = Socket | Duplex
+
+/**
+ * @param via the jump host; null: straight from here
+ * @throws CONNECT_FAILED
+ */
+export async function openSocket(target: SshTarget, via: Session | null, seconds: number): Promise<Stream> {
+  if (via) return via.forward(target, seconds)
+  const { address, port } = target
+  return new Promise<Stream>((resolve, reject) => {
+    // Without noDelay each command waits 40 ms for an acknowledgement. A slow link gets more than 250 ms for each address.
+    const socket = connectSocket({ host: address, port, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 })
+    const timer = setTimeout(() => socket.destroy(noAnswer(target, seconds, 'there is no answer')), seconds * 1000)
+    const failed = (error: Error) => {
+      clearTimeout(timer)
+      reject(connectFailed(target, error))
+    }
+    socket.once('error', failed)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.off('error', failed)
+      resolve(socket)
+    })
+  })
+}
+
+/**
+ * The certificates of a host's keys, which ssh2 does not know, by ssh-keyscan(1); through a jump host by a port of this
+ * machine that leads there. Nothing of it is believed before it is verified.
+ */
+export async function scanCertificates(
+  target: SshTarget,
+  via: Session | null,
+  seconds: number,
+): Promise<readonly HostCertificate[]> {
+  if (!via) return keyscan(target, target.address, target.port, seconds)
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy())
+    via.forward(target, seconds).then(
+      (channel) => {
+        channel.once('close', () => socket.destroy())
+        socket.pipe(channel).pipe(socket)
+      },
+      // ssh-keyscan then sees a closed connection, and finds no certificate.
+      () => socket.destroy(),
+    )
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const at = server.address()
+    return await keyscan(target, '127.0.0.1', typeof at === 'object' && at ? at.port : 0, seconds)
+  } finally {
+    server.close()
+  }
+}
+
+function keyscan(target: SshTarget, address: string, port: number, seconds: number): Promise<HostCertificate[]> {
+  return new Promise((resolve, reject) => {
+    const args = ['-c', '-T', String(Math.ceil(seconds)), '-p', String(port), '--', address]
+    execFile('ssh-keyscan', args, { timeout: 2000 * seconds }, (error, stdout) => {
+      // It fails as well where there is nothing to be found; only where it cannot be started there is nothing to go by.
+      if (error && (typeof error.code === 'string' || error.killed)) return reject(scanFailure(target.address, error))
+      const found = stdout.split('\n').flatMap((row) => {
+        const base64 = row.startsWith('#') ? undefined : row.split(' ')[2]
+        return base64 === undefined ? [] : (parseCertificate(Buffer.from(base64, 'base64')) ?? [])
+      })
+      resolve(found)
+    })
+  })
+}

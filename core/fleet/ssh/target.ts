@@ -1,0 +1,179 @@
+/** Where a connection goes, and what it is made with: from the stack file, and where that is silent from ssh_config(5). */
+import { join, resolve } from 'node:path'
+import { ConvergeError } from '../../model/errors.ts'
+import { type HostSettings, invalid, type Said, type UserConfig } from './user_config.ts'
+
+/** What a stack file says of a host. */
+export interface HostAddress {
+  /** As the stack calls it. */
+  readonly name: string
+  /** As it would be given to ssh(1): a host name, an IP address, or a `Host` of ssh_config(5). */
+  readonly address: string
+  /** Default: that of ssh_config, else 22. */
+  readonly port?: number | undefined
+  /** Default: that of ssh_config, else the account that runs the program. */
+  readonly user?: string | undefined
+  /** File of a private key, tried before those of ssh_config; `~/` is the operator's home. Default: none. */
+  readonly identity?: string | undefined
+  /** As ProxyJump: `[user@]host[:port]`, several with commas between them, or `none`. Default: that of ssh_config. */
+  readonly jump?: string | undefined
+}
+
+export interface Identity {
+  readonly file: string
+  /** `default`: one of those that are tried when none is named. */
+  readonly from: 'stack' | 'config' | 'default'
+}
+
+export interface SshTarget {
+  /** As the stack calls it. */
+  readonly name: string
+  /** Host name or IP address that is connected to. */
+  readonly address: string
+  readonly port: number
+  readonly user: string
+  /** Names that known_hosts may know it by; a new key is stored under the first one. */
+  readonly knownAs: readonly [string, ...string[]]
+  /** The name a certificate of its key has to be made out to. */
+  readonly certifiedAs: string
+  /** Private keys, in the order in which they are tried. */
+  readonly identities: readonly Identity[]
+  /** No other key of the agent than these. */
+  readonly identitiesOnly: boolean
+  /** Socket of the agent. */
+  readonly agent: string | null
+  /** The host whose sshd makes the connection; null: this machine. */
+  readonly jump: SshTarget | null
+  /** Files of known hosts; a new key is stored in the first one of the operator's. */
+  readonly knownHosts: { readonly own: readonly string[]; readonly system: readonly string[]; readonly hash: boolean }
+  /** Seconds; null: not said. */
+  readonly connectTimeout: number | null
+}
+
+/** What ssh(1) tries when it is told of no key. */
+const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa']
+
+/**
+ * StrictHostKeyChecking is not looked at: whether an unknown host is taken is told by the command line, for all hosts alike,
+ * and a `no` that was meant for one's own test machine should not reach a stack.
+ * @throws SSH_CONFIG_INVALID, BAD_ADDRESS
+ */
+export function resolveTarget(host: HostAddress, config: UserConfig): SshTarget {
+  return targetOf(host, config, [])
+}
+
+function targetOf(host: HostAddress, config: UserConfig, before: readonly string[]): SshTarget {
+  const settings = config.settings(host.address, host.user)
+  const first = (keyword: string) => settings.get(keyword)?.[0]
+  const text = (keyword: string) => first(keyword)?.values[0]
+  const address = expandTokens(first('hostname'), { h: host.address }) ?? host.address
+  const port = host.port ?? number(first('port'), 1, 65_535) ?? 22
+  const user = host.user ?? text('user') ?? config.user
+  const tokens = { h: address, n: host.address, p: String(port), r: user, u: config.user, d: config.home }
+  const path = (said: Said | undefined, value?: string) => {
+    const expanded = expandTokens(said, tokens, value)
+    return expanded === undefined ? undefined : atHome(expanded, config.home)
+  }
+  const files = (keyword: string, usual: readonly string[]) => {
+    const said = first(keyword)
+    const named = said?.values.flatMap((value) => value.split(/\s+/)).map((value) => path(said, value) ?? value)
+    return (named ?? usual).filter((file) => file !== 'none')
+  }
+  const alias = text('hostkeyalias')
+  const plain = address.toLowerCase()
+  const withPort = port === 22 ? [] : [`[${plain}]:${port}`]
+  const agent = text('identityagent')
+  return {
+    name: host.name,
+    ...{ address, port, user },
+    knownAs: alias ? [alias] : ([...withPort, plain] as unknown as SshTarget['knownAs']),
+    certifiedAs: alias ?? plain,
+    identities: identitiesOf(host, settings, config, path),
+    identitiesOnly: text('identitiesonly')?.toLowerCase() === 'yes',
+    agent: agentOf(agent, path(first('identityagent')), config),
+    jump: jumpOf(host, first('proxyjump'), tokens, config, before),
+    knownHosts: {
+      own: files('userknownhostsfile', [join(config.home, '.ssh/known_hosts'), join(config.home, '.ssh/known_hosts2')]),
+      system: files('globalknownhostsfile', ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2']),
+      hash: text('hashknownhosts')?.toLowerCase() === 'yes',
+    },
+    connectTimeout: number(first('connecttimeout'), 1, 86_400) ?? null,
+  }
+}
+
+function identitiesOf(
+  { identity }: HostAddress,
+  settings: HostSettings,
+  config: UserConfig,
+  path: (said: Said | undefined) => string | undefined,
+): Identity[] {
+  const own: Identity[] = identity ? [{ file: resolve(atHome(identity, config.home)), from: 'stack' }] : []
+  const said = settings.get('identityfile')?.flatMap((line) => path(line) ?? [])
+  const named = said?.filter((file) => file !== 'none').map((file) => ({ file, from: 'config' as const }))
+  const usual = usualKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
+  const rest = named ?? (identity ? [] : usual)
+  return [...own, ...rest.filter(({ file }) => file !== own[0]?.file)]
+}
+
+/** `none`, SSH_AUTH_SOCK, the name of another variable with `$` before it, or a path. */
+function agentOf(said: string | undefined, path: string | undefined, config: UserConfig): string | null {
+  if (said === 'none') return null
+  if (said === undefined || said === 'SSH_AUTH_SOCK') return config.agent
+  if (said.startsWith('$')) return process.env[said.slice(1).replace(/^\{(.*)\}$/, '$1')] ?? null
+  return path ?? null
+}
+
+function jumpOf(
+  host: HostAddress,
+  said: Said | undefined,
+  tokens: Readonly<Record<string, string>>,
+  config: UserConfig,
+  before: readonly string[],
+): SshTarget | null {
+  const chain = host.jump ?? expandTokens(said, tokens)
+  if (chain === undefined || chain.toLowerCase() === 'none') return null
+  const fail = (why: string) =>
+    host.jump === undefined && said
+      ? invalid(said.source, why)
+      : new ConvergeError(`host ${host.name}: jump: ${why}`, { code: 'BAD_ADDRESS', usage: true, hint: jumpHint })
+  const hops = chain.split(',').map((hop) => hop.trim())
+  const last = hops.pop() ?? ''
+  const [, user, bracketed, bare, port] =
+    /^(?:ssh:\/\/)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@[\]]+))(?::(\d+))?$/.exec(last) ?? []
+  const address = bracketed ?? bare
+  if (address === undefined || Number(port ?? 22) > 65_535 || Number(port ?? 22) < 1)
+    throw fail(`'${chain}' is no list of hosts to go through`)
+  if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
+  const jump: HostAddress = {
+    ...{ name: address, address, user, port: port === undefined ? undefined : Number(port) },
+    // The first hops are the way to the last one; where there are none, its own configuration tells.
+    jump: hops.length > 0 ? hops.join(',') : undefined,
+  }
+  return targetOf(jump, config, [...before, last])
+}
+
+const jumpHint = 'write [user@]host[:port], several with commas between them, the nearest one first; or none'
+
+function number(said: Said | undefined, least: number, most: number): number | undefined {
+  if (!said) return undefined
+  const value = Number(said.values[0])
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  if (said.values[0]?.toLowerCase() === 'none') return undefined
+  throw invalid(said.source, `'${said.values[0]}' is no number from ${least} to ${most}`)
+}
+
+/** Puts in what `%h` and the like stand for. */
+function expandTokens(
+  said: Said | undefined,
+  tokens: Readonly<Record<string, string>>,
+  value = said?.values[0],
+): string | undefined {
+  if (!said || value === undefined) return undefined
+  return value.replace(/%(.?)/g, (_all, letter: string) => {
+    const put = letter === '%' ? '%' : tokens[letter]
+    if (put === undefined) throw invalid(said.source, `%${letter} is not known here (%h %n %p %r %u %d are)`)
+    return put
+  })
+}
+
+const atHome = (path: string, home: string) => path.replace(/^~(?=\/|$)/, home)
