@@ -1,0 +1,136 @@
+/** The shell scripts that a host is asked to run: for any POSIX shell with coreutils, tar, gzip and util-linux, which every Debian has. */
+
+/**
+ * What a host is, told without changing anything. One `key=value` a line.
+ * $1 the engine's own files, $2 its state directory
+ */
+export const probeScript = `
+echo "kernel=$(uname -s)"
+echo "machine=$(uname -m)"
+[ -e /lib/ld-musl-x86_64.so.1 ] || [ -e /lib/ld-musl-aarch64.so.1 ] && echo libc=musl || echo libc=glibc
+for node in "$(command -v node)" /usr/local/bin/node /usr/bin/node; do
+  [ -x "$node" ] && echo "node=$node" && echo "version=$("$node" --version 2>/dev/null)" && break
+done
+for tool in tar gzip setsid tail mktemp; do command -v "$tool" >/dev/null || echo "lacks=$tool"; done
+true
+`
+
+/**
+ * Unpacks an archive from standard input; what is there under its name is whole, or is not there.
+ * $1 directory to make, $2 umask: 022 for what programs of other accounts use, 077 for what is nobody else's business
+ */
+export const bringScript = `
+set -e
+umask 022
+parent=$(dirname "$1")
+if [ "$2" = 077 ]; then umask 077; fi
+mkdir -p "$parent"
+[ -d "$1" ] && { cat >/dev/null; exit 0; }
+new=$(mktemp -d "$parent/.new.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+tar -xzf - -C "$new" --no-same-owner
+[ "$2" = 077 ] || chmod 755 "$new"
+mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
+# What has not been used for a month has been replaced by something else.
+find "$parent" -mindepth 1 -maxdepth 1 -mtime +30 ! -name current -exec rm -rf {} + 2>/dev/null || true
+`
+
+/** Which Node is used from now on. $1 the engine's own files, $2 the program */
+export const nodeScript = `
+set -e
+umask 022
+mkdir -p "$1"
+ln -sfn "$2" "$1/.node.$$"
+mv -T "$1/.node.$$" "$1/node"
+"$1/node" --version
+`
+
+/** Ends with `{"missing": [...]}` where the Node or one of the directories in $needs is not there. */
+const needsPart = `
+missing=
+[ -x "$lib/node" ] || missing='"node"'
+while IFS= read -r need; do
+  [ -z "$need" ] || [ -d "$need" ] || missing="$missing\${missing:+,}\\"$need\\""
+done <<END
+$needs
+END
+[ -z "$missing" ] || { echo "{\\"missing\\":[$missing]}"; exit 0; }
+`
+
+/**
+ * Runs a command that only looks. Prints `{"missing": [...]}` instead where something has to be brought first.
+ * $1 the engine's own files, $2 directories that have to be there, by lines; then the command
+ */
+export const askScript = `
+lib=$1 needs=$2; shift 2
+${needsPart}exec "$@"
+`
+
+/**
+ * Starts a run that does not end with this connection, and follows what it tells. Prints, as its first line, `{"missing": [...]}` and ends where
+ * something has to be brought first, else `{"started": "<run>"}`.
+ * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 directories that have to be there, by lines; then the command
+ */
+export const startScript = `
+umask 077
+lib=$1 runs=$2 run=$3 needs=$4; shift 4
+${needsPart}mkdir -p "$runs" || exit 1
+[ -d "$runs/$run" ] || {
+  mkdir "$runs/$run" && : >"$runs/$run/events" || exit 1
+  while IFS= read -r need; do [ -z "$need" ] || touch -c "$need" 2>/dev/null; done <<END
+$needs
+END
+  setsid sh -c '
+    at=$1; shift
+    "$@" >>"$at/events" 2>>"$at/errors" </dev/null
+    echo "{\\"event\\":\\"exit\\",\\"status\\":$?}" >>"$at/events"' sh "$runs/$run" "$@" </dev/null >/dev/null 2>&1 &
+  echo $! >"$runs/$run/pid"
+  ls -1t "$runs" | tail -n +31 | while IFS= read -r old; do rm -rf "$runs/$old"; done
+}
+echo "{\\"started\\":\\"$run\\"}"
+exec tail -s 0.05 -f -c +1 --pid="$(cat "$runs/$run/pid")" "$runs/$run/events" 2>/dev/null
+`
+
+/**
+ * Goes on reading what a run tells. $1 directory of runs, $2 name of the run, $3 bytes that are known already.
+ * Exit status 4: there is no such run.
+ */
+export const followScript = `
+at=$1/$2
+[ -d "$at" ] || exit 4
+echo "{\\"started\\":\\"$2\\"}"
+exec tail -s 0.05 -f -c "+$(($3 + 1))" --pid="$(cat "$at/pid")" "$at/events" 2>/dev/null
+`
+
+/** The end of what a run said beside its events. $1 directory of runs, $2 name of the run */
+export const errorsScript = `tail -c 4000 "$1/$2/errors" 2>/dev/null || true`
+
+/** Asks a run to finish the step at hand. $1 directory of runs, $2 name of the run */
+export const interruptScript = `
+pid=$(cat "$1/$2/pid") || exit 0
+# The run is the child of the shell that notes its exit status.
+for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -INT "$child"; done
+`
+
+/**
+ * Holds the host for one rollout as long as standard input stays open and is heard of. Prints `held\`, or \`busy\` and who holds it.
+ * $1 state directory of the fleet, $2 name of the rollout, $3 who, for others to read
+ */
+export const holdScript = `
+umask 077
+mkdir -p "$1" || exit 1
+lock=$1/held
+take() { mkdir "$lock" 2>/dev/null && printf '%s\\n%s\\n%s\\n' "$$" "$2" "$3" >"$lock/owner"; }
+take "$@" || {
+  { read -r pid; read -r rollout; read -r who; } 2>/dev/null <"$lock/owner" || true
+  # A holder that has not been heard of for a minute has lost its operator; one of the same rollout is our own, of a connection that was lost.
+  if [ "\${rollout:-}" = "$2" ] || ! kill -0 "\${pid:-0}" 2>/dev/null || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ]; then
+    [ "\${pid:-0}" -gt 1 ] 2>/dev/null && kill "$pid" 2>/dev/null
+    rm -rf "$lock"; take "$@"
+  fi || { printf 'busy\\n%s\\n' "\${who:-somebody}"; exit 0; }
+}
+trap '[ "$(head -n 1 "$lock/owner" 2>/dev/null)" = "$$" ] && rm -rf "$lock"' EXIT
+trap 'exit 0' HUP TERM PIPE
+echo held
+while IFS= read -r _; do touch "$lock"; done
+`

@@ -1,0 +1,106 @@
+/** What this room needs of a connection to a host, and one command on it, with sudo where the account is no root. */
+import type { Readable, Writable } from 'node:stream'
+import { ConvergeError } from '../../model/errors.ts'
+import { shellWords } from '../../model/shell.ts'
+
+export interface Wire {
+  exec(command: string): Promise<RemoteProcess>
+  /** Null where we closed it ourselves. */
+  readonly closed: Promise<ConvergeError | null>
+  close(): void
+}
+
+export interface RemoteProcess {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** @throws CONNECTION_LOST */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
+  close(): void
+}
+
+/** `password` is asked for when sudo asks for one. */
+export type Sudo = 'none' | 'free' | { password(): Promise<string> }
+
+export interface Started {
+  readonly process: RemoteProcess
+  /** Standard error so far. */
+  errors(): string
+}
+
+const limit = 20_000
+
+/**
+ * Starts a script for sh with arguments; no secret may be among them, since everybody sees them in the process list.
+ * @returns once the script runs: what is then written to its standard input is for the script, and never for sudo
+ * @throws SUDO_REFUSED
+ */
+export async function startScriptOn(wire: Wire, script: string, args: readonly string[], sudo: Sudo): Promise<Started> {
+  if (sudo === 'none' || sudo === 'free') {
+    const prefix = sudo === 'free' ? ['sudo', '-n', '--'] : []
+    const process = await wire.exec(shellWords([...prefix, 'sh', '-c', script, 'sh', ...args]))
+    let errors = ''
+    process.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors = (errors + text).slice(-limit)
+    })
+    return { process, errors: () => errors }
+  }
+  return withPassword(wire, script, args, sudo)
+}
+
+const ask = 'converge: password for sudo'
+const go = 'converge: go'
+
+/** sudo says on standard error when it wants the password, and the script when it has begun: neither gets what is the other's. */
+async function withPassword(
+  wire: Wire,
+  script: string,
+  args: readonly string[],
+  sudo: { password(): Promise<string> },
+): Promise<Started> {
+  const words = ['sudo', '-k', '-S', '-p', `${ask}\n`, '--', 'sh', '-c', `echo '${go}' >&2\n${script}`, 'sh', ...args]
+  const process = await wire.exec(shellWords(words))
+  let errors = ''
+  let asked = 0
+  return new Promise((resolve, reject) => {
+    const refuse = (why: string) => {
+      process.close()
+      reject(refused(why))
+    }
+    process.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors = (errors + text).slice(-limit)
+      if (errors.includes(go)) {
+        errors = errors.slice(errors.indexOf(go) + go.length).trimStart()
+        resolve({ process, errors: () => errors })
+      } else if (errors.split(ask).length - 1 > asked) {
+        asked++
+        if (asked > 1) refuse('the password is wrong')
+        else sudo.password().then((password) => process.stdin.write(`${password}\n`), reject)
+      }
+    })
+    process.ended.then(() => refuse(lastLine(errors.replaceAll(ask, '')) || 'it ended without a word'), reject)
+  })
+}
+
+/** What sudo says when it lets nobody in; null where the failure is the script's own. */
+export function sudoRefusal(sudo: Sudo, code: number | null, errors: string): ConvergeError | null {
+  if (sudo === 'none') return null
+  if (code === 127 && /sudo/.test(errors)) return refused('there is no sudo on the host')
+  const said = errors
+    .split('\n')
+    .find((line) => /^sudo: |is not in the sudoers file|is not allowed to (run|execute)/.test(line))
+  return code !== 0 && said !== undefined ? refused(said.trim()) : null
+}
+
+function refused(why: string): ConvergeError {
+  return new ConvergeError(`sudo was refused: ${why.replace(/^sudo: /, '')}`, {
+    code: 'SUDO_REFUSED',
+    hint: /password is required|terminal is required/.test(why)
+      ? 'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
+      : 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
+  })
+}
+
+export function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? ''
+}

@@ -1,0 +1,139 @@
+/** What has become of each host of a rollout so far, and of the rollout as a whole. */
+import type { ConvergeError } from '../../model/errors.ts'
+import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
+import type { FleetEvent, HostOutcome, HostReport, LiveRelease, Phase, RolloutReport, Tell } from '../types.ts'
+import type { Interruption } from './rollout.ts'
+
+export interface Progress {
+  outcome: HostOutcome
+  phase: Phase | null
+  durationMs: number
+  counts: Counts
+  live: readonly LiveRelease[]
+  /** What was live when the rollout came to it. */
+  before: readonly LiveRelease[]
+  /** Something of the deploy went live. */
+  switched: boolean
+  failure: FailureReport | undefined
+  reason: string | undefined
+  connected: boolean
+}
+
+/** What there is to tell beside how it ended. */
+type Details = Pick<Extract<FleetEvent, { event: 'done' }>, 'report' | 'status' | 'behind'>
+
+const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
+
+export class Board {
+  private readonly hosts = new Map<string, Progress>()
+  readonly warnings: string[] = []
+
+  constructor(
+    names: readonly string[],
+    private readonly tell: Tell,
+    private readonly clock: () => number,
+  ) {
+    for (const name of names) this.add(name, false)
+  }
+
+  add(name: string, connected: boolean): void {
+    if (this.hosts.has(name)) return
+    this.hosts.set(name, {
+      ...{ outcome: 'untouched', phase: null, durationMs: 0, counts: none, live: [], before: [] },
+      ...{ switched: false, failure: undefined, reason: undefined, connected },
+    })
+  }
+
+  of(name: string): Progress {
+    const found = this.hosts.get(name)
+    if (found === undefined) throw new Error(`${name} does not take part`)
+    return found
+  }
+
+  /** It could be reached, and nothing has gone wrong with it so far. */
+  well(name: string): boolean {
+    const { connected, failure } = this.of(name)
+    return connected && failure === undefined
+  }
+
+  succeeded(name: string): boolean {
+    const { outcome } = this.of(name)
+    return this.well(name) && (outcome === 'changed' || outcome === 'unchanged')
+  }
+
+  /** @returns since when, for `done` and `fail` */
+  begin(host: string, phase: Phase): number {
+    this.of(host).phase = phase
+    this.tell({ event: 'host', host, phase })
+    return this.clock()
+  }
+
+  done(host: string, phase: Phase, begun: number, more: Details = {}): void {
+    const progress = this.of(host)
+    const durationMs = this.clock() - begun
+    progress.durationMs += durationMs
+    const { outcome, failure, reason } = progress
+    this.tell({ event: 'done', host, phase, outcome, durationMs, failure, reason, ...more })
+  }
+
+  fail(host: string, phase: Phase, error: ConvergeError, begun = this.clock()): void {
+    const progress = this.of(host)
+    progress.failure = failureOf(error)
+    progress.outcome = error.code === 'HOST_LOST' ? 'lost' : 'failed'
+    this.done(host, phase, begun)
+  }
+
+  /** Adds what a run has done to what those before it did. */
+  ran(host: string, phase: Phase, report: RunReport | null, failure: FailureReport | null): void {
+    const progress = this.of(host)
+    if (report !== null) {
+      const counts = { ...progress.counts }
+      for (const key of Object.keys(none) as (keyof Counts)[]) counts[key] += report.counts[key]
+      progress.counts = counts
+      // Also a deploy that failed may have gone live before.
+      if (phase === 'switch' && report.counts.changed > 0) progress.switched = true
+    }
+    if (failure !== null) {
+      progress.failure ??= failure
+      progress.outcome = 'failed'
+    } else if (phase === 'rollback' && progress.switched) progress.outcome = 'rolled back'
+    else if (progress.failure === undefined) progress.outcome = outcomeAfter(progress.outcome, report)
+  }
+
+  warn({ message, hint }: ConvergeError, host?: string, more = hint): void {
+    this.say([message, more].filter((part) => part !== undefined).join('; '), host)
+  }
+
+  say(message: string, host?: string): void {
+    this.warnings.push(host === undefined ? message : `${host}: ${message}`)
+    this.tell({ event: 'warning', host, message })
+  }
+
+  reports(): HostReport[] {
+    return [...this.hosts].map(([host, { outcome, phase, durationMs, counts, live, failure, reason }]) => {
+      return { host, outcome, phase, durationMs, counts, live, failure, reason }
+    })
+  }
+}
+
+/** What changed in one phase has changed, whatever the next one finds. */
+function outcomeAfter(before: HostOutcome, report: RunReport | null): HostOutcome {
+  if (report?.outcome === 'planned') return 'planned'
+  return report?.outcome === 'changed' || before === 'changed' ? 'changed' : 'unchanged'
+}
+
+export function failureOf({ code, message, hint, output, source, resource, attempted }: ConvergeError): FailureReport {
+  return { code, message, hint, output, source, resource, attempted }
+}
+
+export function outcomeOf(
+  hosts: readonly HostReport[],
+  stopped: boolean,
+  interruption: Interruption,
+): RolloutReport['outcome'] {
+  if (interruption !== 'none') return 'interrupted'
+  const has = (...outcomes: readonly HostOutcome[]) => hosts.some(({ outcome }) => outcomes.includes(outcome))
+  if (stopped || has('failed', 'lost')) return 'failed'
+  if (has('planned')) return 'planned'
+  return has('changed', 'rolled back') ? 'changed' : 'unchanged'
+}

@@ -1,0 +1,527 @@
+/** Drives hosts through what was asked for: everything is built first, then switched batch by batch, then the others hear of it. */
+import pLimit from 'p-limit'
+import { asConvergeError } from '../../model/errors.ts'
+import type { Action, Phase, RolloutReport, Tell } from '../types.ts'
+import { liveIn, revisionsIn } from './answers.ts'
+import { Board, outcomeOf } from './board.ts'
+import { type FleetHost, type HostDocument, isDown, type RunEvent } from './fleet_host.ts'
+import { type Amount, amountOf, batchesOf, type PlannedHost, type Strategy } from './plan.ts'
+
+/** A host as the stack file has it. */
+export interface Member extends PlannedHost {
+  readonly roles: readonly string[]
+  /** Short names of the apps it runs. */
+  readonly apps: readonly string[]
+  readonly address: string
+  readonly host: FleetHost
+}
+
+export interface RolloutRequest {
+  readonly action: Action
+  /** Events of `run`; of other actions the action says them. */
+  readonly events: readonly string[]
+  /** Roles of `run`; empty for those of each host. */
+  readonly roles: readonly string[]
+  readonly stack: string
+  readonly comment: string
+  readonly by: string
+  readonly strategy: Strategy
+  readonly batch: Amount
+  /** How many hosts at once, at most. */
+  readonly parallel: number
+  readonly maxFailures: Amount
+  readonly rollbackOnFailure: boolean
+  /** What hosts do to a rollout that cannot be reached when it begins. */
+  readonly down: 'fail' | 'skip'
+  /** Whether what is deployed is migrated by one host before the others go. */
+  readonly migrates: boolean
+  /** Apps to deploy; empty for all. */
+  readonly apps: readonly string[]
+  /** Deploy this instead of what the stack file says; of one app. */
+  readonly revision: string | null
+  /** Further words for the hosts: `--to`, `--purge`. */
+  readonly options: readonly string[]
+}
+
+export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
+
+export interface Ports {
+  /** All hosts of the stack that are not shut down, in the order of the stack file. */
+  readonly members: readonly Member[]
+  /** Names of those that take part. */
+  readonly selected: ReadonlySet<string>
+  /** What a host is given. @param online the hosts that are there for the others */
+  readonly documents: (host: string, online: ReadonlySet<string>, deployment: object) => readonly HostDocument[]
+  /** What is known of before. */
+  readonly known: {
+    readonly online: ReadonlySet<string>
+    readonly behind: ReadonlyMap<string, string>
+    /** What the last deployments brought. */
+    readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
+  }
+  readonly id: string | null
+  readonly tell: Tell
+  /** A line of the events of a run. */
+  readonly log: (host: string, event: RunEvent) => void
+  /** Asks whether the site answers; null where nothing says how. */
+  readonly health: (() => Promise<{ readonly ok: boolean; readonly what: string; readonly detail: string }>) | null
+  readonly interrupted: () => Interruption
+  /** Called with each change of the interruption. @returns what takes the listener away */
+  readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
+  readonly clock: () => number
+}
+
+/** What a rollout has changed about the stack, to be kept. */
+export interface Aftermath {
+  readonly online: readonly string[]
+  readonly stopped: readonly string[]
+  /** Hosts that missed it. */
+  readonly behind: readonly string[]
+  /** Hosts that are up to date again. */
+  readonly upToDate: readonly string[]
+  /** Commits that went live as the stack's own. */
+  readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
+}
+
+/** What changes code brings the others news. */
+const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
+const switching: readonly Action[] = ['setup', 'deploy']
+const wholeWay = ['setup', 'deploy', 'configure']
+
+export async function rollout(
+  request: RolloutRequest,
+  ports: Ports,
+): Promise<{ readonly report: RolloutReport; readonly aftermath: Aftermath }> {
+  return new Rollout(request, ports).go()
+}
+
+class Rollout {
+  private readonly board: Board
+  private readonly commits: Record<string, { commit: string; revision: string }> = {}
+  private stopped: string | undefined
+  private readonly taking: readonly Member[]
+  private readonly others: readonly Member[]
+  /** Of the others, those that could not be reached. */
+  private readonly missed = new Set<string>()
+  /** Those that had missed a deployment, and have it now. */
+  private readonly caughtUp: string[] = []
+  private online: ReadonlySet<string>
+  private readonly limit
+  private readonly begun: number
+
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly ports: Ports,
+  ) {
+    const { members, selected, known, tell, clock } = ports
+    this.begun = clock()
+    this.limit = pLimit(Math.max(1, request.parallel))
+    this.taking = members.filter(({ name }) => selected.has(name))
+    this.others = members.filter(({ name }) => !selected.has(name) && known.online.has(name))
+    this.online = known.online
+    this.board = new Board(namesOf(this.taking), tell, clock)
+  }
+
+  async go() {
+    const { action, stack, strategy } = this.request
+    const { id, tell, members } = this.ports
+    const addresses = Object.fromEntries(members.map(({ name, address }) => [name, address]))
+    tell({ event: 'start', id, stack, action, hosts: namesOf(this.taking), strategy, addresses })
+    const leave = this.ports.onInterrupt((state) => this.heardInterruption(state))
+    try {
+      await this.work()
+    } catch (thrown) {
+      this.stop(asConvergeError(thrown).message)
+      this.board.warn(asConvergeError(thrown))
+    } finally {
+      leave()
+      for (const { host } of members) host.close()
+    }
+    const report = this.report()
+    tell({ event: 'end', report })
+    return { report, aftermath: this.aftermath() }
+  }
+
+  private async work(): Promise<void> {
+    const { action, events } = this.request
+    await this.connect()
+    if (this.isStopped()) return
+    this.anticipate()
+    switch (action) {
+      case 'plan':
+        return this.everywhere('plan', this.wanting(), events.length > 0 ? events : wholeWay, { dry: true })
+      case 'status':
+        return this.status()
+      case 'configure':
+        return this.configure()
+      case 'hooks':
+        return this.everywhere('hooks', this.wanting(), events, {})
+      case 'run':
+        return this.inBatches('run', events)
+      case 'rollback':
+        await this.look('before')
+        await this.inBatches('rollback', ['rollback'], { gate: true })
+        return this.look('after')
+      case 'shutdown':
+        await this.tellOthers()
+        return this.inBatches('shutdown', ['shutdown'], { reverse: true })
+      case 'undeploy':
+        await this.inBatches('undeploy', ['undeploy'], { reverse: true })
+        return this.tellOthers()
+      default:
+        await this.deploy()
+        return this.tellOthers()
+    }
+  }
+
+  private async deploy(): Promise<void> {
+    if (this.request.action === 'setup') await this.everywhere('setup', this.wanting(), ['setup'], {})
+    if (this.isStopped()) return
+    await this.resolve()
+    if (this.isStopped()) return
+    await this.look('before')
+    await this.everywhere('build', this.wanting(), ['build'], {})
+    if (this.isStopped()) return
+    await this.inBatches('switch', ['deploy'], { options: ['--built'], gate: true })
+    await this.takeBack()
+    await this.look('after')
+  }
+
+  /** Where it was stopped, those that have switched go back to what they were on, if that was asked for. */
+  private async takeBack(): Promise<void> {
+    if (this.stopped === undefined || !this.request.rollbackOnFailure) return
+    const back = this.taking.filter(({ name }) => {
+      const { switched, before } = this.board.of(name)
+      return switched && before.some(({ release }) => release !== null)
+    })
+    const events = ['rollback']
+    await this.together('rollback', back, (member) => this.run(member, 'rollback', events, { options: [] }))
+  }
+
+  private async connect(): Promise<void> {
+    const { action } = this.request
+    const holds = action !== 'plan' && action !== 'status'
+    const news = withNews.includes(action) ? this.others : []
+    this.ports.tell({ event: 'phase', phase: 'connect', hosts: namesOf(this.taking) })
+    await Promise.all([
+      ...this.taking.map((member) => this.limit(() => this.connectOne(member, holds))),
+      ...news.map((member) => this.limit(() => this.connectOther(member))),
+    ])
+    if (action !== 'status') this.whoIsMissing()
+  }
+
+  private async connectOne({ name, host }: Member, hold: boolean): Promise<void> {
+    const begun = this.board.begin(name, 'connect')
+    try {
+      await host.connect(hold)
+      this.board.of(name).connected = true
+    } catch (thrown) {
+      const error = asConvergeError(thrown)
+      const looks = this.request.action === 'status'
+      if (!isDown(error) || (this.request.down === 'fail' && !looks))
+        return this.board.fail(name, 'connect', error, begun)
+      Object.assign(this.board.of(name), { outcome: 'skipped', reason: error.message })
+      this.board.done(name, 'connect', begun)
+      if (!looks) this.board.warn(error, name, 'it is skipped, and brought up to date by the next run')
+    }
+  }
+
+  private async connectOther({ name, host }: Member): Promise<void> {
+    try {
+      await host.connect(true)
+    } catch (thrown) {
+      this.missed.add(name)
+      this.board.warn(asConvergeError(thrown), name, 'it does not hear of this, and is told by the next run')
+    }
+  }
+
+  private whoIsMissing(): void {
+    if (this.taking.every(({ name }) => !this.board.of(name).connected)) return this.stop('no host can be used')
+    const failed = this.taking.filter(({ name }) => this.board.of(name).failure !== undefined)
+    if (failed.length === 0) return
+    const down = failed.every(({ name }) => this.board.of(name).failure?.code === 'CONNECT_FAILED')
+    const hint = down ? ' (--down skip goes on without)' : ''
+    this.stop(`${namesOf(failed).join(', ')} cannot be used; nothing was begun${hint}`)
+  }
+
+  /** Whoever is being set up or deployed to counts as there: what is built for its neighbours is built once. */
+  private anticipate(): void {
+    const { action } = this.request
+    if (action === 'status') return
+    const online = new Set(this.online)
+    for (const { name } of this.taking)
+      if (action === 'shutdown') online.delete(name)
+      else if (this.board.well(name)) online.add(name)
+    this.online = online
+  }
+
+  /** One commit for each app, by the first host that is to deploy it. */
+  private async resolve(): Promise<void> {
+    const asked = new Set<string>()
+    for (const member of this.wanting()) {
+      const own = member.apps.filter((app) => this.means(app) && !asked.has(app))
+      if (own.length === 0) continue
+      for (const app of own) asked.add(app)
+      try {
+        const said = await this.ask(member, 'revision')
+        for (const { app, revision, commit } of revisionsIn(said)) {
+          if (commit === null || !own.includes(app)) continue
+          this.commits[app] = { commit, revision }
+          this.ports.tell({ event: 'commit', app, revision, commit })
+        }
+      } catch (thrown) {
+        this.board.fail(member.name, 'look', asConvergeError(thrown))
+        return this.stop('which commit to deploy could not be told; nothing was begun')
+      }
+    }
+  }
+
+  private means(app: string): boolean {
+    return this.request.apps.length === 0 || this.request.apps.includes(app)
+  }
+
+  /** The JSON of this deployment, which goes before all else: one commit for everybody. Who catches up gets what the others have. */
+  private deployment(): object {
+    const { apps, revision, action } = this.request
+    const known = switching.includes(action) ? {} : this.ports.known.apps
+    const scm: Record<string, object> = {}
+    if (revision !== null) for (const app of apps) scm[app] = { revision }
+    for (const [app, { revision, commit }] of Object.entries({ ...known, ...this.commits }))
+      scm[app] = { revision, commit }
+    if (Object.keys(scm).length === 0) return {}
+    return { deploy: Object.fromEntries(Object.entries(scm).map(([app, one]) => [app, { scm: one }])) }
+  }
+
+  private documents({ name }: Member): readonly HostDocument[] {
+    return this.ports.documents(name, this.online, this.deployment())
+  }
+
+  private ask(member: Member, command: 'revision' | 'releases' | 'status'): Promise<unknown> {
+    return member.host.ask([command], { roles: member.roles, documents: this.documents(member) })
+  }
+
+  /** What is live. Afterwards only those are asked with which something may have happened. */
+  private async look(when: 'before' | 'after'): Promise<void> {
+    const asked = this.taking.filter(({ name, apps }) => {
+      const { connected, failure, phase } = this.board.of(name)
+      if (!connected || apps.length === 0) return false
+      return when === 'before' ? failure === undefined : phase === 'switch' || phase === 'rollback'
+    })
+    const look = async (member: Member) => {
+      const progress = this.board.of(member.name)
+      try {
+        progress.live = liveIn(await this.ask(member, 'releases'))
+        if (when === 'before') progress.before = progress.live
+      } catch (thrown) {
+        // A host that has failed already is not worse off for that.
+        if (when === 'before') this.board.fail(member.name, 'look', asConvergeError(thrown))
+        else this.board.warn(asConvergeError(thrown), member.name)
+      }
+    }
+    await Promise.all(asked.map((member) => this.limit(() => look(member))))
+    if (when === 'before') this.countFailures()
+  }
+
+  private async status(): Promise<void> {
+    const look = async (member: Member) => {
+      const begun = this.board.begin(member.name, 'status')
+      try {
+        const seen = await this.ask(member, 'status')
+        const behind = this.ports.known.behind.get(member.name)
+        this.board.of(member.name).outcome = 'unchanged'
+        this.board.done(member.name, 'status', begun, { status: seen, behind })
+      } catch (thrown) {
+        this.board.fail(member.name, 'status', asConvergeError(thrown), begun)
+      }
+    }
+    await Promise.all(this.wanting().map((member) => this.limit(() => look(member))))
+  }
+
+  private async configure(): Promise<void> {
+    const members = this.wanting()
+    await this.together('configure', members, (member) => this.configureOne(member))
+    this.countFailures()
+  }
+
+  /** One that missed a deployment gets that first. */
+  private async configureOne(member: Member): Promise<void> {
+    const late = this.ports.known.behind.get(member.name)
+    if (late === undefined) return this.run(member, 'configure', ['configure'], {})
+    this.board.say(`it missed deployment ${late}, and gets that now`, member.name)
+    await this.run(member, 'configure', wholeWay, { options: ['--no-migrate'] })
+    if (this.board.succeeded(member.name)) this.caughtUp.push(member.name)
+  }
+
+  /** Who did not take part hears who is there now; so do those that were set up before the rest was. */
+  private async tellOthers(): Promise<void> {
+    if (this.isStopped()) return
+    const { action } = this.request
+    const also = action === 'setup' ? this.taking.filter(({ name }) => this.board.succeeded(name)) : []
+    const hear = this.others.filter(({ name }) => !this.missed.has(name))
+    for (const { name } of hear) this.board.add(name, true)
+    this.online = new Set([...this.online].filter((name) => this.isThere(name)))
+    await this.together('configure', [...also, ...hear], (member) =>
+      also.includes(member) ? this.run(member, 'configure', ['configure'], {}) : this.configureOne(member),
+    )
+  }
+
+  /** One that was new and has failed is not there yet. */
+  private isThere(name: string): boolean {
+    const takes = this.taking.some((member) => member.name === name)
+    return !takes || this.ports.known.online.has(name) || this.board.succeeded(name)
+  }
+
+  private wanting(): Member[] {
+    return this.taking.filter(({ name }) => this.board.well(name))
+  }
+
+  private async everywhere(
+    phase: Phase,
+    members: readonly Member[],
+    events: readonly string[],
+    more: RunMore,
+  ): Promise<void> {
+    await this.together(phase, members, (member) => this.run(member, phase, events, more))
+    this.countFailures()
+  }
+
+  private async together(
+    phase: Phase,
+    members: readonly Member[],
+    work: (member: Member) => Promise<void>,
+    batch: { readonly batch?: number; readonly batches?: number } = {},
+  ): Promise<void> {
+    if (members.length === 0) return
+    this.ports.tell({ event: 'phase', phase, hosts: namesOf(members), ...batch })
+    const one = async (member: Member) => {
+      // What failed elsewhere meanwhile may have been too much.
+      this.countFailures()
+      if (phase === 'rollback' || !this.isStopped()) await work(member)
+    }
+    await Promise.all(members.map((member) => this.limit(() => one(member))))
+  }
+
+  /** Batch after batch; with a gate, the site is asked in between whether it still answers. */
+  private async inBatches(phase: Phase, events: readonly string[], more: BatchMore = {}): Promise<void> {
+    const { reverse = false, gate = false, options = this.request.options } = more
+    const { strategy, batch: size, action, migrates } = this.request
+    const members = this.wanting()
+    const deploys = switching.includes(action)
+    const migrating = migrates && deploys ? members.find(({ apps }) => apps.some((app) => this.means(app))) : undefined
+    const batches = batchesOf(members, { strategy, size, first: migrating?.name ?? null, reverse })
+    const run = (member: Member) => {
+      const migrate = deploys ? [member === migrating ? '--migrate' : '--no-migrate'] : []
+      return this.run(member, phase, events, { options: [...options, ...migrate] })
+    }
+    for (const [at, batch] of batches.entries()) {
+      if (this.isStopped()) return
+      await this.together(phase, batch, run, { batch: at + 1, batches: batches.length })
+      this.countFailures()
+      if (gate && !this.isStopped() && batch.some(({ apps }) => apps.length > 0)) await this.gate()
+    }
+  }
+
+  private async gate(): Promise<void> {
+    if (this.ports.health === null) return
+    const { ok, what, detail } = await this.ports.health()
+    this.ports.tell({ event: 'health', what, ok, detail })
+    if (!ok) this.stop(`the site does not answer as it should: ${what}: ${detail}`)
+  }
+
+  private async run(
+    member: Member,
+    phase: Phase,
+    events: readonly string[],
+    { dry = false, options = [] }: RunMore,
+  ): Promise<void> {
+    const { name, host } = member
+    const begun = this.board.begin(name, phase)
+    const roles = this.request.roles.length > 0 ? this.request.roles : member.roles
+    try {
+      const request = { events, roles, documents: this.documents(member), dry, options }
+      const { status, report, failure } = await host.run(request, (event) => this.hear(name, phase, event))
+      const failed = failure ?? (status === 0 ? null : { code: 'REMOTE_FAILED', message: `exit status ${status}` })
+      this.board.ran(name, phase, report, failed)
+      this.board.done(name, phase, begun, report === null ? {} : { report })
+    } catch (thrown) {
+      this.board.fail(name, phase, asConvergeError(thrown), begun)
+    }
+  }
+
+  private hear(host: string, phase: Phase, event: RunEvent): void {
+    this.ports.log(host, event)
+    if (event.event === 'applying') this.ports.tell({ event: 'host', host, phase, step: event.name })
+    else if (event.event === 'warning') this.ports.tell({ event: 'warning', host, message: String(event.message) })
+  }
+
+  private countFailures(): void {
+    const { action, maxFailures } = this.request
+    if (action === 'plan' || action === 'status') return
+    const failed = this.taking.filter(({ name }) => this.board.of(name).failure !== undefined).length
+    const most = amountOf(maxFailures, this.taking.length, 0)
+    if (failed > most)
+      this.stop(`${failed === 1 ? 'one host' : `${failed} hosts`} failed, and --max-failures is ${most}`)
+  }
+
+  private stop(why: string): void {
+    this.stopped ??= why
+  }
+
+  private isStopped(): boolean {
+    return this.stopped !== undefined || this.ports.interrupted() !== 'none'
+  }
+
+  private heardInterruption(state: Interruption): void {
+    const { members } = this.ports
+    if (state === 'leave') for (const { host } of members) host.close()
+    if (state !== 'finish steps') return
+    for (const { host, name } of members)
+      host.interrupt().catch((thrown: unknown) => this.board.warn(asConvergeError(thrown), name))
+  }
+
+  private report(): RolloutReport {
+    const { action, stack, comment, by, strategy } = this.request
+    const { stopped, begun } = this
+    const hosts = this.board.reports()
+    return {
+      id: this.ports.id,
+      ...{ stack, action, comment, by, strategy, hosts },
+      started: new Date(begun).toISOString(),
+      durationMs: this.ports.clock() - begun,
+      outcome: outcomeOf(hosts, stopped !== undefined, this.ports.interrupted()),
+      commits: Object.fromEntries(Object.entries(this.commits).map(([app, { commit }]) => [app, commit])),
+      warnings: this.board.warnings,
+      ...(stopped === undefined ? {} : { stopped }),
+    }
+  }
+
+  private aftermath(): Aftermath {
+    const { action } = this.request
+    const deploys = switching.includes(action)
+    const did = namesOf(this.taking.filter(({ name }) => this.board.succeeded(name)))
+    const whole = did.length > 0 && !this.isStopped()
+    const skipped = namesOf(this.taking).filter((name) => this.board.of(name).outcome === 'skipped')
+    return {
+      online: deploys ? did : [],
+      stopped: action === 'shutdown' ? did : [],
+      behind: whole && (deploys || action === 'configure') ? [...skipped, ...this.missed] : [],
+      upToDate: [...(deploys ? did : []), ...this.caughtUp],
+      apps: deploys && whole ? this.commits : {},
+    }
+  }
+}
+
+interface RunMore {
+  readonly dry?: boolean
+  readonly options?: readonly string[]
+}
+
+interface BatchMore {
+  readonly reverse?: boolean
+  readonly gate?: boolean
+  readonly options?: readonly string[]
+}
+
+function namesOf(members: readonly Member[]): string[] {
+  return members.map(({ name }) => name)
+}

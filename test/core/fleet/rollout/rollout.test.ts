@@ -1,0 +1,197 @@
+import * as fc from 'fast-check'
+import t from 'tap'
+import type { Strategy } from '../../../../core/fleet/rollout/plan.ts'
+import { type Behaviour, Simulation } from './simulated.ts'
+
+const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
+
+t.test('everything is built before anything is switched, one commit for all', async (t) => {
+  const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } })
+  const { report, aftermath } = await fleet.go({}, { only: ['zeo', 'a', 'b'] })
+  t.match(report, { outcome: 'changed', commits: { site: 'c'.repeat(40) } })
+  t.strictSame(fleet.begun, ['zeo build', 'a build', 'b build', 'zeo deploy', 'a deploy', 'b deploy', 'web configure'])
+  const commits = fleet.requests.map(({ documents }) => JSON.stringify(documents[0]?.value))
+  t.ok(
+    commits.every((text) => text.includes('c'.repeat(40))),
+    'each was told the commit',
+  )
+  t.ok(
+    fleet.requests.filter(({ events }) => events[0] === 'deploy').every(({ options }) => options.includes('--built')),
+  )
+  t.strictSame(aftermath.apps, { site: { commit: 'c'.repeat(40), revision: 'main' } })
+  t.equal(fleet.closed.size, 4, 'every connection is closed')
+})
+
+t.test('setup: all are prepared at once, brought up by layers, and told of each other at the end', async (t) => {
+  const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
+  const { report, aftermath } = await fleet.go(
+    { action: 'setup', strategy: 'parallel' },
+    { known: { online: new Set(), behind: new Map(), apps: {} } },
+  )
+  t.equal(report.outcome, 'changed')
+  t.strictSame(fleet.begun.slice(0, 6).sort(), [
+    'a build',
+    'a setup',
+    'web build',
+    'web setup',
+    'zeo build',
+    'zeo setup',
+  ])
+  t.strictSame(fleet.begun.slice(6, 9), ['zeo deploy', 'a deploy', 'web deploy'])
+  t.strictSame(fleet.begun.slice(9).sort(), ['a configure', 'web configure', 'zeo configure'])
+  t.strictSame(aftermath.online, ['zeo', 'a', 'web'])
+  t.ok(
+    fleet.online.slice(-3).every((online) => online.size === 3),
+    'whoever is set up counts as there',
+  )
+})
+
+t.test('a build that fails leaves all as it was', async (t) => {
+  const fleet = new Simulation({ ...five, c: { does: { build: 'fails' } } })
+  const { report } = await fleet.go({})
+  t.match(report, { outcome: 'failed', stopped: 'one host failed, and --max-failures is 0' })
+  t.notOk(fleet.begun.some((text) => text.endsWith('deploy')))
+  t.equal(report.hosts.find(({ host }) => host === 'c')?.outcome, 'failed')
+})
+
+t.test('a canary that fails is the only one that was touched, and goes back', async (t) => {
+  const fleet = new Simulation({ ...five, a: { does: { deploy: 'fails' } } })
+  const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true })
+  t.strictSame(
+    fleet.begun.filter((text) => !text.endsWith('build')),
+    ['a deploy'],
+    'nothing of it had gone live',
+  )
+  t.equal(report.outcome, 'failed')
+  const gate = new Simulation(five)
+  const health = async () => ({ ok: false, what: 'http://site/', detail: 'status 500' })
+  const second = await gate.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
+  t.strictSame(
+    gate.begun.filter((text) => !text.endsWith('build')),
+    ['a deploy', 'a rollback'],
+  )
+  t.match(second.report, { outcome: 'failed', stopped: /http:\/\/site\/: status 500/ })
+  t.match(second.report.hosts[0], { host: 'a', outcome: 'rolled back', live: [{ app: 'site', release: '1' }] })
+})
+
+t.test('failures up to the limit are gone on from', async (t) => {
+  const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } }, d: { does: { deploy: 'fails' } } })
+  const { report } = await fleet.go({ maxFailures: { count: 1 } })
+  t.equal(fleet.begun.filter((text) => text.endsWith('deploy')).length, 4)
+  t.match(report, { outcome: 'failed', stopped: '2 hosts failed, and --max-failures is 1' })
+  t.notOk(fleet.begun.includes('e deploy'))
+})
+
+t.test('migrating is done once, by the first, alone and before all others', async (t) => {
+  const fleet = new Simulation({ ...five, a: { apps: [] } })
+  await fleet.go({ migrates: true, strategy: 'parallel' })
+  const deploys = fleet.requests.filter(({ events }) => events[0] === 'deploy')
+  t.strictSame(
+    deploys.filter(({ options }) => options.includes('--migrate')).map(({ host }) => host),
+    ['b'],
+  )
+  t.equal(deploys.filter(({ options }) => options.includes('--no-migrate')).length, 4)
+  t.equal(fleet.begun.filter((text) => text.endsWith('deploy'))[0], 'b deploy')
+})
+
+t.test('hosts that are down', async (t) => {
+  const hosts = { ...five, c: { connects: 'refused' } as const }
+  const refused = new Simulation(hosts)
+  const first = await refused.go({})
+  t.strictSame(refused.begun, [])
+  t.match(first.report, { outcome: 'failed', stopped: /^c cannot be used; nothing was begun \(--down skip goes on/ })
+  const skipped = new Simulation(hosts)
+  const second = await skipped.go({ down: 'skip' })
+  t.match(second.report, { outcome: 'changed', warnings: [/^c: c: refused; it is skipped/] })
+  t.strictSame(second.aftermath.behind, ['c'])
+  const wrong = new Simulation({ ...five, c: { connects: 'wrong key' } })
+  t.match((await wrong.go({ down: 'skip' })).report, { outcome: 'failed', stopped: /nothing was begun$/ })
+  const late = new Simulation(five)
+  const known = {
+    online: new Set(Object.keys(five)),
+    behind: new Map([['c', '000007']]),
+    apps: { site: { commit: 'd'.repeat(40), revision: 'main' } },
+  }
+  const third = await late.go({ action: 'configure' }, { known })
+  t.ok(late.begun.includes('c setup+deploy+configure'))
+  t.match(JSON.stringify(late.requests.find(({ host }) => host === 'c')?.documents), 'd'.repeat(40))
+  t.strictSame(third.aftermath.upToDate, ['c'])
+})
+
+t.test('others that cannot be told are behind', async (t) => {
+  const fleet = new Simulation({ a: {}, web: { apps: [], connects: 'refused' } })
+  const { report, aftermath } = await fleet.go({}, { only: ['a'] })
+  t.match(report, { outcome: 'changed', warnings: [/^web: /] })
+  t.strictSame(aftermath.behind, ['web'])
+})
+
+t.test('shutdown: the others hear of it first', async (t) => {
+  const fleet = new Simulation({ a: {}, b: {}, web: { apps: [], stage: 1 } })
+  const { aftermath } = await fleet.go({ action: 'shutdown' }, { only: ['b'] })
+  t.strictSame(fleet.begun, ['a configure', 'web configure', 'b shutdown'])
+  t.notOk(fleet.online[0]?.has('b'))
+  t.strictSame(aftermath.stopped, ['b'])
+})
+
+t.test('interrupted: no further host, then finish the steps, then leave', async (t) => {
+  const fleet = new Simulation(five)
+  fleet.onRun = (host, event) => {
+    if (host === 'b' && event === 'deploy') fleet.interrupt('no more hosts')
+  }
+  const { report } = await fleet.go({})
+  t.strictSame(
+    fleet.begun.filter((text) => text.endsWith('deploy')),
+    ['a deploy', 'b deploy'],
+  )
+  t.equal(report.outcome, 'interrupted')
+  const twice = new Simulation(five)
+  twice.onRun = (host, event) => {
+    if (host === 'b' && event === 'deploy') twice.interrupt('finish steps')
+  }
+  await twice.go({})
+  t.ok(twice.begun.includes('b interrupted'))
+})
+
+t.test('whatever fails: no more than a batch at once, none after the limit, none lost in the report', async () => {
+  const behaviour = fc.record({
+    deploy: fc.constantFrom('changed', 'unchanged', 'fails', 'lost'),
+    build: fc.constantFrom('changed', 'changed', 'unchanged', 'fails'),
+    stage: fc.nat(2),
+  })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(behaviour, { minLength: 1, maxLength: 12 }),
+      fc.constantFrom<Strategy>('parallel', 'rolling', 'canary'),
+      fc.integer({ min: 1, max: 4 }),
+      fc.nat(3),
+      fc.boolean(),
+      async (all, strategy, count, most, rollbackOnFailure) => {
+        const hosts = all.map(({ deploy, build, stage }, at): [string, Behaviour] => {
+          const does = { ...(deploy === 'changed' ? {} : { deploy }), ...(build === 'changed' ? {} : { build }) }
+          return [`h${at}`, { stage, does: does as Behaviour['does'] & object }]
+        })
+        const fleet = new Simulation(Object.fromEntries(hosts))
+        const { report } = await fleet.go({
+          strategy,
+          batch: { count },
+          maxFailures: { count: most },
+          rollbackOnFailure,
+        })
+        if (report.hosts.length !== all.length) throw new Error('a host is missing from the report')
+        if (strategy === 'rolling' && (fleet.atOnce.get('deploy') ?? 0) > count) throw new Error('too many at once')
+        const broken = all.filter(({ build }) => build === 'fails').length
+        if (broken > most && fleet.atOnce.has('deploy')) throw new Error('switched in spite of the failures')
+        const failed = report.hosts.filter(({ outcome }) => outcome === 'failed' || outcome === 'lost')
+        if (failed.length > 0 !== (report.outcome === 'failed')) throw new Error(`failures, and ${report.outcome}`)
+        // At most what was under way when the limit was passed.
+        const deploys = fleet.begun.filter((text) => text.endsWith(' deploy')).length
+        const succeeded = report.hosts.filter(({ live }) => live.length > 0).length
+        if (strategy === 'rolling' && broken <= most && failed.length > most + count)
+          throw new Error('it went on after the limit')
+        if (deploys > all.length || succeeded > all.length) throw new Error('a host went twice')
+        const rolledBack = fleet.begun.filter((text) => text.endsWith(' rollback')).length
+        if (!(rollbackOnFailure && report.stopped !== undefined) && rolledBack > 0) throw new Error('unasked rollback')
+      },
+    ),
+  )
+})
