@@ -1,0 +1,66 @@
+/** Failures of many hosts: the same one is told once, with the names of all that it happened to. */
+import { describeFailure, type Paint, title } from '../../report/describe.ts'
+import type { FailureReport } from '../../report/events.ts'
+import type { HostReport, Phase } from '../types.ts'
+import { type Addresses, alike } from './alike.ts'
+import { describeNames } from './names.ts'
+import { many } from './text.ts'
+
+export interface HostFailure {
+  readonly host: string
+  readonly phase: Phase | null
+  readonly failure: FailureReport
+}
+
+export interface FailureGroup {
+  readonly hosts: readonly string[]
+  readonly phases: readonly Phase[]
+  /** As the first of the hosts has told it. */
+  readonly failure: FailureReport
+  /** The others have told it in words of their own. */
+  readonly varies: boolean
+}
+
+/** Output of which only the end is shown. */
+const longestOutput = 30
+
+export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
+  return hosts.flatMap(({ host, phase, failure }) => (failure ? [{ host, phase, failure }] : []))
+}
+
+export function groupFailures(given: readonly HostFailure[], addresses: Addresses = {}): FailureGroup[] {
+  const said = given.map((one) => {
+    const { code, message, resource = '' } = one.failure
+    return { ...one, text: JSON.stringify([code, message, resource]) }
+  })
+  return alike(said, addresses).flatMap((group) => {
+    const [first] = group
+    if (first === undefined) return []
+    return {
+      hosts: [...new Set(group.map(({ host }) => host))],
+      phases: [...new Set(group.flatMap(({ phase }) => phase ?? []))],
+      failure: first.failure,
+      varies: group.some(({ text }) => text !== first.text),
+    }
+  })
+}
+
+/** One paragraph: who and where, then as for one host. */
+export function describeFailureGroup({ hosts, phases, failure, varies }: FailureGroup, paint: Paint): string {
+  const where = phases.length === 0 ? '' : ` in ${phases.join(', ')}`
+  const count = hosts.length === 1 ? '' : paint.dim(` (${many(hosts.length, 'host')})`)
+  const lines = [`${paint.red('!')} ${paint.bold(describeNames(hosts))} ${paint.red(`failed${where}`)}${count}`]
+  if (failure.resource !== undefined) lines.push(`    ${title(failure.resource)}`)
+  lines.push(describeFailure(endOnly(failure), paint))
+  if (varies) lines.push(paint.dim(`    (in the words of ${describeNames(hosts.slice(0, 1))}; each names itself)`))
+  return lines.join('\n')
+}
+
+function endOnly(failure: FailureReport): FailureReport {
+  const lines = failure.output?.split(/\r\n|\r|\n/).map((line) => line.slice(0, 1000))
+  if (lines === undefined) return failure
+  if (lines.at(-1) === '') lines.pop()
+  const left = lines.length - longestOutput
+  const shown = left > 0 ? [`… ${many(left, 'line')} before this`, ...lines.slice(-longestOutput)] : lines
+  return { ...failure, output: shown.join('\n') }
+}

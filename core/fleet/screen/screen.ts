@@ -1,0 +1,223 @@
+/** What the operator sees of a rollout: a live table on a terminal, lines in a pipe, JSON for machines; a summary at the end. */
+import picocolors from 'picocolors'
+import { duration, type Paint } from '../../report/describe.ts'
+import { isRunReport } from '../../report/replay.ts'
+import type { FleetEvent, RolloutReport, Tell } from '../types.ts'
+import type { Addresses } from './alike.ts'
+import { Block } from './block.ts'
+import { describeChanges, groupChanges, type HostRun } from './changes.ts'
+import { type HostStatus, statusTable } from './status.ts'
+import { type HostWarning, summary } from './summary.ts'
+import { type TableSize, table } from './table.ts'
+import { describeGroup, describeStart, endOf, Tally } from './tally.ts'
+import { oneLine } from './text.ts'
+
+export interface ScreenOptions {
+  readonly write: (text: string) => void
+  readonly color: boolean
+  /** Whether lines can be written over. */
+  readonly live: boolean
+  /** Of the terminal, asked anew each time; in a pipe nothing is cut. */
+  readonly size: () => TableSize
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly verbose: boolean
+}
+
+export interface Screen {
+  readonly tell: Tell
+  /** Takes the table away while something is asked for; what is told meanwhile is shown afterwards. */
+  pause(): void
+  resume(): void
+  /** Stops drawing, whatever came; also after an error. */
+  close(): void
+}
+
+export function screen(options: ScreenOptions): Screen {
+  if (options.json)
+    return {
+      tell: (event) => options.write(`${JSON.stringify(event)}\n`),
+      pause: () => undefined,
+      resume: () => undefined,
+      close: () => undefined,
+    }
+  return new TextScreen(options)
+}
+
+const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+/** A step that takes longer is told, once, where there is no table. */
+const long = 10_000
+
+class TextScreen implements Screen {
+  private readonly paint: Paint
+  private readonly tally = new Tally()
+  private readonly block: Block
+  private readonly runs: HostRun[] = []
+  private readonly statuses = new Map<string, HostStatus>()
+  private readonly warnings: HostWarning[] = []
+  private addresses: Addresses = {}
+  private timer: NodeJS.Timeout | undefined
+  private frame = 0
+  private paused = false
+  private held: string[] = []
+  private readonly longTold = new Set<string>()
+
+  constructor(private readonly options: ScreenOptions) {
+    this.paint = picocolors.createColors(options.color)
+    this.block = new Block(options.write)
+  }
+
+  readonly tell = (event: FleetEvent): void => {
+    this.tally.apply(event, performance.now())
+    switch (event.event) {
+      case 'start':
+        this.addresses = event.addresses ?? {}
+        if (!this.options.live) this.line(describeStart(event))
+        this.begin()
+        break
+      case 'commit':
+        this.line(
+          `${this.paint.cyan('commit')} ${oneLine(event.app)}: ${oneLine(event.commit.slice(0, 12))} ${this.paint.dim(`(${oneLine(event.revision)})`)}`,
+        )
+        break
+      case 'phase':
+        if (!this.options.live) this.line(describeGroup(event))
+        break
+      case 'host':
+        if (!this.options.live && this.options.verbose) this.host(event)
+        break
+      case 'done':
+        this.done(event)
+        break
+      case 'connection':
+        this.connection(event)
+        break
+      case 'health': {
+        const [colour, word] = event.ok ? [this.paint.green, 'ok'] : [this.paint.red, 'not ok']
+        const text = `${colour(`health ${word}:`)} ${oneLine(event.what)}${event.detail === '' ? '' : this.paint.dim(` ${oneLine(event.detail)}`)}`
+        if (event.ok) this.line(text)
+        else this.always(text)
+        break
+      }
+      case 'warning':
+        this.warning(event)
+        break
+      case 'end':
+        this.end(event.report)
+    }
+  }
+
+  pause(): void {
+    this.paused = true
+    this.block.above('')
+  }
+
+  resume(): void {
+    this.paused = false
+    const held = this.held.splice(0)
+    if (held.length > 0) this.always(held.join('\n'))
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+    this.block.above('')
+    this.resume()
+  }
+
+  private begin(): void {
+    if (this.options.quiet || this.timer) return
+    this.timer = setInterval(() => (this.options.live ? this.draw() : this.tellLong()), this.options.live ? 100 : 1000)
+    this.timer.unref()
+  }
+
+  private draw(): void {
+    if (this.paused) return
+    this.frame = (this.frame + 1) % frames.length
+    const size = this.options.size()
+    this.block.draw(table(this.tally, size, performance.now(), frames[this.frame] ?? '', this.paint), size)
+  }
+
+  private tellLong(): void {
+    const now = performance.now()
+    for (const { host, phase, step, stepSince } of this.tally.rows) {
+      const key = JSON.stringify([host, phase, step])
+      if (stepSince === null || now - stepSince < long || this.longTold.has(key)) continue
+      this.longTold.add(key)
+      this.line(this.paint.dim(`${oneLine(host)}: ${phase}: ${step === '' ? 'still at it' : `still at ${step}`}`))
+    }
+  }
+
+  private host({ host, phase, step }: FleetEvent & { event: 'host' }): void {
+    this.line(this.paint.dim(`${oneLine(host)}: ${phase}${step === undefined ? '' : `: ${oneLine(step)}`}`))
+  }
+
+  private done(event: FleetEvent & { event: 'done' }): void {
+    const { host, phase, outcome, durationMs, report, status, behind, failure } = event
+    if (isRunReport(report)) this.runs.push({ host, report })
+    if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
+    if (this.options.live) return
+    const failed = outcome === 'failed' || outcome === 'lost'
+    const unremarkable = outcome === 'unchanged' && !this.options.verbose
+    if (unremarkable) return
+    const why = endOf(event)
+    const colour = failed ? this.paint.red : String
+    const text = `${oneLine(host)}: ${phase}: ${colour(outcome)}${why === '' ? '' : `: ${why}`} ${this.paint.dim(`(${duration(durationMs)})`)}`
+    if (failed) this.always(text)
+    else this.line(text)
+  }
+
+  private connection({ host, state, detail }: FleetEvent & { event: 'connection' }): void {
+    // In the table it is the state of the host.
+    if (this.options.live) return
+    const why = detail === undefined ? '' : ` (${oneLine(detail)})`
+    this.line(
+      state === 'lost'
+        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; its run goes on${why}`
+        : `${oneLine(host)}: connection is back${why}`,
+    )
+  }
+
+  /** One of a host is told at the end, with all who say the same. */
+  private warning({ host, message }: FleetEvent & { event: 'warning' }): void {
+    if (host === undefined) this.always(`${this.paint.yellow('warning:')} ${oneLine(message)}`)
+    else this.warnings.push({ host, message })
+    if (host !== undefined && !this.options.live)
+      this.line(`${oneLine(host)}: ${this.paint.yellow('warning:')} ${oneLine(message)}`)
+  }
+
+  private end(report: RolloutReport): void {
+    this.close()
+    const { quiet, verbose, live } = this.options
+    const { paint, addresses } = this
+    const shown: string[] = []
+    if (!quiet && (report.action === 'plan' || verbose))
+      shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
+    // In a pipe they have been told as they came.
+    const warnings = live || quiet ? this.warnings : []
+    const all = summary(report, { paint, verbose, addresses, warnings })
+    const well = ['unchanged', 'changed', 'planned'].includes(report.outcome)
+    if (report.action === 'status') shown.push(...all.slice(0, -1), ...this.statusOf(report))
+    else shown.push(...(quiet && well ? all.slice(0, -1) : all))
+    if (shown.length > 0) this.options.write(`${shown.join('\n')}\n`)
+  }
+
+  private statusOf({ hosts }: RolloutReport): string[] {
+    const rows = hosts.map(({ host, failure, reason }): HostStatus => {
+      const why = reason === undefined ? undefined : { code: 'SKIPPED', message: reason }
+      return this.statuses.get(host) ?? { host, seen: null, failure: failure ?? why }
+    })
+    const width = this.options.live ? this.options.size().columns : Number.POSITIVE_INFINITY
+    return statusTable(rows, width, new Date(), this.paint)
+  }
+
+  /** Nothing that has to be seen: left out with --quiet. */
+  private line(text: string): void {
+    if (!this.options.quiet) this.always(text)
+  }
+
+  private always(text: string): void {
+    if (this.paused) this.held.push(text)
+    else this.block.above(`${text}\n`)
+  }
+}

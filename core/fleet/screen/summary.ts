@@ -1,0 +1,121 @@
+/** What a rollout amounts to, at its end: counts, the same failure once, who is on what, and what to do next. */
+import { duration, type Paint } from '../../report/describe.ts'
+import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
+import type { Addresses } from './alike.ts'
+import { alike } from './alike.ts'
+import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
+import { describeNames } from './names.ts'
+import { shortId } from './tally.ts'
+import { many, oneLine } from './text.ts'
+
+export interface HostWarning {
+  readonly host: string
+  readonly message: string
+}
+
+export interface SummaryOptions {
+  readonly paint: Paint
+  /** Also the names of those with which all is well. */
+  readonly verbose: boolean
+  readonly addresses: Addresses
+  readonly warnings: readonly HostWarning[]
+}
+
+/** What became of hosts, worst first: in which words, and whether it is told who they are also where all went well. */
+const outcomes: readonly (readonly [HostOutcome, string, boolean])[] = [
+  ['failed', 'failed', false],
+  ['lost', 'lost: what became of them is not known', true],
+  ['rolled back', 'rolled back', true],
+  ['changed', 'changed', false],
+  ['planned', 'would change', false],
+  ['unchanged', 'unchanged', false],
+  ['skipped', 'skipped', false],
+  ['untouched', 'not begun', true],
+]
+
+export function summary(report: RolloutReport, options: SummaryOptions): string[] {
+  const { paint } = options
+  const wrong = report.outcome === 'failed' || report.outcome === 'interrupted'
+  const failures = groupFailures(failuresOf(report.hosts), options.addresses)
+  return [
+    ...failures.map((group) => describeFailureGroup(group, paint)),
+    ...warningLines(options),
+    ...skippedLines(report.hosts, options),
+    ...(report.stopped === undefined ? [] : [`${paint.red('stopped:')} ${oneLine(report.stopped)}`]),
+    ...whoLines(report, wrong || options.verbose, paint),
+    ...(wrong || options.verbose ? liveLines(report.hosts, paint) : []),
+    ...(failures.length > 0 ? nextLines(report, paint) : []),
+    lastLine(report, paint),
+  ]
+}
+
+/** The same warning of forty hosts is one line. */
+export function warningLines({ warnings, addresses, paint }: Omit<SummaryOptions, 'verbose'>): string[] {
+  const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
+  return alike(said, addresses).map((group) => {
+    const names = describeNames(group.map(({ host }) => host))
+    return `${paint.yellow('warning:')} ${names}: ${group[0]?.text ?? ''}`
+  })
+}
+
+function skippedLines(hosts: readonly HostReport[], { addresses, paint }: SummaryOptions): string[] {
+  const skipped = hosts.filter(({ outcome }) => outcome === 'skipped')
+  const said = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
+  return alike(said, addresses).map((group) => {
+    const why = group[0]?.text ?? ''
+    const names = describeNames(group.map(({ host }) => host))
+    return `${paint.yellow('skipped:')} ${names}${why === '' ? '' : `: ${why}`}`
+  })
+}
+
+function whoLines({ hosts, action }: RolloutReport, all: boolean, paint: Paint): string[] {
+  return outcomes.flatMap(([outcome, words, always]) => {
+    const names = hosts.filter((host) => host.outcome === outcome).map(({ host }) => host)
+    // A plan says what is changed where, and so it has to say where there is nothing to do.
+    const wanted = all || always || (action === 'plan' && outcome === 'unchanged')
+    // The failed and the skipped have been named above.
+    if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !wanted) return []
+    return `${paint.dim(`${words}:`)} ${describeNames(names)}`
+  })
+}
+
+/** Which hosts are on which release of an app, where they are not all on the same commit. */
+function liveLines(hosts: readonly HostReport[], paint: Paint): string[] {
+  const apps = new Map<string, Map<string, string[]>>()
+  for (const { host, live } of hosts)
+    for (const release of live) {
+      const on = apps.get(release.app) ?? new Map<string, string[]>()
+      apps.set(release.app, on)
+      const words = describeLive(release)
+      on.set(words, [...(on.get(words) ?? []), host])
+    }
+  return [...apps].flatMap(([app, on]) =>
+    [...on].map(([words, names]) => `${paint.dim(`${oneLine(app)} is on`)} ${words}: ${describeNames(names)}`),
+  )
+}
+
+function describeLive({ commit, release }: LiveRelease): string {
+  if (commit !== null) return oneLine(commit.slice(0, 12))
+  return release === null ? 'none' : `release ${oneLine(release)}`
+}
+
+function lastLine(report: RolloutReport, paint: Paint): string {
+  const { action, stack, outcome, id, hosts } = report
+  const parts = outcomes.flatMap(([one, words]) => {
+    const count = hosts.filter((host) => host.outcome === one).length
+    return count === 0 ? [] : `${count} ${words.split(':')[0]}`
+  })
+  const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${commit.slice(0, 12)}`)
+  const what = `${action} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
+  const which = commits.length === 0 ? '' : ` to ${oneLine(commits.join(', '))}`
+  const text = `${what}${which}: ${parts.length === 0 ? many(0, 'host') : parts.join(', ')} in ${duration(report.durationMs)}`
+  if (outcome === 'failed') return paint.red(text)
+  if (outcome === 'interrupted') return paint.yellow(`interrupted: ${text}; run it again to finish`)
+  return outcome === 'unchanged' ? `${paint.green('nothing to do')}: ${text}` : text
+}
+
+function nextLines({ id, hosts }: RolloutReport, paint: Paint): string[] {
+  const first = hosts.find(({ failure }) => failure)?.host
+  if (id === null || first === undefined) return []
+  return [paint.dim(`converge stack log ${shortId(id)} ${oneLine(first)} shows all that the first of them has told`)]
+}

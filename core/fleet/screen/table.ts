@@ -1,0 +1,125 @@
+/** The table of the hosts while they are at work: never higher nor wider than the terminal. */
+import type { Paint } from '../../report/describe.ts'
+import type { HostRow, HostState, Tally } from './tally.ts'
+import { cut, elapsed, fit, many, oneLine, widthOf } from './text.ts'
+
+export interface TableSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+const states: readonly HostState[] = [
+  'failed',
+  'lost',
+  'cut off',
+  'at work',
+  'rolled back',
+  'changed',
+  'planned',
+  'unchanged',
+  'skipped',
+  'waiting',
+  'untouched',
+]
+
+/** Those that a person has to look at: they are shown first where there is no room for all. */
+const bad: ReadonlySet<HostState> = new Set(['failed', 'lost'])
+const atWork: ReadonlySet<HostState> = new Set(['at work', 'cut off'])
+
+export function colourOf(state: HostState, paint: Paint): (text: string) => string {
+  if (bad.has(state)) return paint.red
+  if (state === 'cut off' || state === 'rolled back' || state === 'skipped') return paint.yellow
+  if (state === 'changed' || state === 'planned') return paint.green
+  return state === 'at work' ? paint.cyan : paint.dim
+}
+
+/**
+ * The rows of the table, painted.
+ * @param now on the clock of the tally
+ * @param frame of the spinner
+ */
+export function table(tally: Tally, size: TableSize, now: number, frame: string, paint: Paint): string[] {
+  // A sign in the last column makes some terminals wrap; the cursor stands on the row below.
+  const width = Math.max(1, size.columns - 1)
+  const height = Math.max(1, size.rows - 1)
+  const head = heading(tally, width, now, frame, paint)
+  const foot = counts(tally.rows, width, paint)
+  // What there is least room for goes first: the hosts, then what all are at; how many there are is told always.
+  if (height < 2) return [foot]
+  if (height < 5) return [...head.slice(0, height - 1), foot]
+  const room = height - head.length - 1
+  const { shown, hidden } = choose(tally.rows, room)
+  const rows = shown.map((row) => describeRow(row, layout(shown, width), now, paint))
+  return [...head, ...rows, ...(hidden === '' ? [] : [paint.dim(cut(`  ${hidden}`, width))]), foot]
+}
+
+function heading(tally: Tally, width: number, now: number, frame: string, paint: Paint): string[] {
+  const time = tally.begun === null ? '' : elapsed(now - tally.begun)
+  const title = fit(`${frame} ${tally.title}`, width - widthOf(time) - 1)
+  const first = width > widthOf(time) + 8 ? `${paint.bold(title)} ${time}` : cut(tally.title, width)
+  const stage = tally.stage === '' ? [] : [paint.dim(cut(`  ${oneLine(tally.stage)}`, width))]
+  return [first, ...stage]
+}
+
+/** All of them where they fit; else those that need a look and those at work, at most half the room for the first. */
+function choose(rows: readonly HostRow[], room: number): { shown: readonly HostRow[]; hidden: string } {
+  if (rows.length <= room) return { shown: rows, hidden: '' }
+  const left = room - 1
+  const [wrong, busy] = [rows.filter(({ state }) => bad.has(state)), rows.filter(({ state }) => atWork.has(state))]
+  const forBusy = Math.min(busy.length, Math.max(Math.floor(left / 2), left - wrong.length))
+  const shown = [...wrong.slice(0, left - forBusy), ...busy.slice(0, forBusy)]
+  const [moreWrong, moreBusy] = [wrong, busy].map((some) => some.filter((row) => !shown.includes(row)).length)
+  const rest = rows.length - shown.length - (moreWrong ?? 0) - (moreBusy ?? 0)
+  const parts = [
+    moreWrong ? `${moreWrong} more failed` : '',
+    moreBusy ? `${moreBusy} more at work` : '',
+    rest > 0 ? `${many(rest, 'other')}` : '',
+  ]
+  return { shown, hidden: `… ${parts.filter((part) => part !== '').join(', ')}` }
+}
+
+interface Layout {
+  readonly width: number
+  readonly host: number
+  readonly state: number
+  readonly phase: number
+}
+
+function layout(rows: readonly HostRow[], width: number): Layout {
+  const longest = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf))
+  const host = Math.min(longest(rows.map(({ host }) => oneLine(host))), Math.max(8, Math.floor(width / 3)))
+  return {
+    width,
+    host,
+    state: longest(rows.map(({ state }) => state)),
+    phase: longest(rows.map(({ phase }) => phase ?? '')),
+  }
+}
+
+function describeRow(row: HostRow, { width, host, state, phase }: Layout, now: number, paint: Paint): string {
+  const time = row.since === null ? (row.durationMs > 0 ? elapsed(row.durationMs) : '') : elapsed(now - row.since)
+  const name = `  ${fit(oneLine(row.host), host)}  `
+  const word = fit(row.state, state)
+  const room = width - widthOf(name) - state - phase - widthOf(time) - 5
+  // On a narrow terminal: who, and how it is.
+  if (room < 8) return painted(cut(`${name}${word}  ${row.phase ?? ''}`, width), name, word, row.state, paint)
+  const long = row.stepSince !== null && row.since !== row.stepSince && now - row.stepSince >= 5000
+  const step = long ? `${cut(row.step, room - 14)} (${elapsed(now - (row.stepSince ?? now))})` : row.step
+  const rest = `  ${fit(row.phase ?? '', phase)}  ${fit(step, room)} ${time}`
+  return `${name}${colourOf(row.state, paint)(word)}${row.since === null && !bad.has(row.state) ? paint.dim(rest) : rest}`
+}
+
+function painted(text: string, name: string, word: string, state: HostState, paint: Paint): string {
+  return text.startsWith(name + word) ? name + colourOf(state, paint)(word) + text.slice((name + word).length) : text
+}
+
+/** How many are where; nobody is left out. */
+export function counts(rows: readonly HostRow[], width: number, paint: Paint): string {
+  const parts = states.flatMap((state) => {
+    const count = rows.filter((row) => row.state === state).length
+    return count === 0 ? [] : { text: `${count} ${state}`, state }
+  })
+  const plainText = parts.map(({ text }) => text).join(', ')
+  if (widthOf(plainText) + 2 > width) return cut(plainText, width)
+  return `  ${parts.map(({ text, state }) => colourOf(state, paint)(text)).join(', ')}`
+}

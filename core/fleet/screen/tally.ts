@@ -1,0 +1,143 @@
+/** Where each host of a rollout is, from what is told of it. */
+import type { FailureReport } from '../../report/events.ts'
+import type { FleetEvent, HostOutcome, Phase } from '../types.ts'
+import { describeNames } from './names.ts'
+import { oneLine } from './text.ts'
+
+/** `cut off`: at work still, but nobody hears it. */
+export type HostState = 'waiting' | 'at work' | 'cut off' | HostOutcome
+
+export interface HostRow {
+  readonly host: string
+  readonly state: HostState
+  readonly phase: Phase | null
+  /** What is under way, or how it ended. */
+  readonly step: string
+  /** When the phase, and the step, began; null where nothing is under way. */
+  readonly since: number | null
+  readonly stepSince: number | null
+  readonly durationMs: number
+}
+
+interface Group {
+  readonly phase: Phase
+  readonly batch: string
+  readonly hosts: ReadonlySet<string>
+  readonly done: Set<string>
+}
+
+export class Tally {
+  private readonly hosts = new Map<string, HostRow>()
+  private group: Group | undefined
+  title = ''
+  begun: number | null = null
+
+  /** @param now in milliseconds, from any clock that does not go back */
+  apply(event: FleetEvent, now: number): void {
+    switch (event.event) {
+      case 'start':
+        this.title = describeStart(event)
+        this.begun = now
+        for (const host of event.hosts) this.set(host, {})
+        break
+      case 'phase':
+        this.group = { phase: event.phase, batch: batchOf(event), hosts: new Set(event.hosts), done: new Set() }
+        break
+      case 'host':
+        this.work(event, now)
+        break
+      case 'done': {
+        const { host, phase, outcome, durationMs } = event
+        if (this.group?.phase === phase && this.group.hosts.has(host)) this.group.done.add(host)
+        this.set(host, { state: outcome, phase, step: endOf(event), since: null, stepSince: null, durationMs })
+        break
+      }
+      case 'connection':
+        this.connection(event.host, event.state)
+        break
+      case 'end':
+        for (const { host, outcome, phase, durationMs, ...more } of event.report.hosts)
+          this.set(host, { state: outcome, phase, step: endOf(more), since: null, stepSince: null, durationMs })
+    }
+  }
+
+  /** In the order in which they were named. */
+  get rows(): readonly HostRow[] {
+    return [...this.hosts.values()]
+  }
+
+  row(host: string): HostRow | undefined {
+    return this.hosts.get(host)
+  }
+
+  /** What all of them are at: `switch, batch 2 of 3: 1 of 2 done`. */
+  get stage(): string {
+    if (!this.group) return ''
+    const { phase, batch, hosts, done } = this.group
+    return `${phase}${batch}: ${done.size} of ${hosts.size} done`
+  }
+
+  private work({ host, phase, step }: FleetEvent & { event: 'host' }, now: number): void {
+    const before = this.hosts.get(host)
+    const same = before?.phase === phase && before.since !== null
+    const text = step === undefined ? (same ? before.step : '') : oneLine(step)
+    this.set(host, {
+      state: 'at work',
+      phase,
+      step: text,
+      since: same ? before.since : now,
+      stepSince: same && before.step === text ? before.stepSince : now,
+    })
+  }
+
+  private connection(host: string, state: 'lost' | 'back'): void {
+    const before = this.hosts.get(host)?.state
+    if (state === 'lost' && before === 'at work') this.set(host, { state: 'cut off' })
+    if (state === 'back' && before === 'cut off') this.set(host, { state: 'at work' })
+  }
+
+  private set(host: string, change: Partial<HostRow>): void {
+    const fresh = {
+      host,
+      state: 'waiting',
+      phase: null,
+      step: '',
+      since: null,
+      stepSince: null,
+      durationMs: 0,
+    } as const
+    this.hosts.set(host, { ...fresh, ...this.hosts.get(host), ...change })
+  }
+}
+
+export function describeStart({ action, stack, id, strategy }: FleetEvent & { event: 'start' }): string {
+  const number = id === null ? '' : ` (deployment ${shortId(id)})`
+  return oneLine(`${action} of ${stack}${number}, ${strategy}`)
+}
+
+/** Without the zeros that make it sort. */
+export function shortId(id: string): string {
+  return id.replace(/^0+(?=\d)/, '')
+}
+
+export function describeGroup(event: FleetEvent & { event: 'phase' }): string {
+  return `${event.phase}${batchOf(event)}: ${describeNames(event.hosts)}`
+}
+
+function batchOf({ batch, batches }: FleetEvent & { event: 'phase' }): string {
+  if (batch === undefined) return ''
+  return `, batch ${batch}${batches === undefined ? '' : ` of ${batches}`}`
+}
+
+/** Why, where it did not go well. */
+export function endOf({
+  failure,
+  reason,
+}: {
+  failure?: FailureReport | undefined
+  reason?: string | undefined
+}): string {
+  if (!failure) return oneLine(reason ?? '')
+  const { resource, message } = failure
+  return oneLine(resource === undefined || message.includes(resource) ? message : `${resource}: ${message}`)
+}

@@ -1,0 +1,56 @@
+/** Text on a screen of a given width: on one line, cut where it is too long, and never wider than it seems. */
+import { plain } from '../../report/describe.ts'
+
+/** Text of a host, on one line. */
+export function oneLine(text: string): string {
+  return plain(text.replace(/\s+/g, ' ')).trim()
+}
+
+/**
+ * Columns that a text takes at most. Signs of the scripts that are drawn wide count twice, and so do some that are not: a
+ * row that is too short is ugly, one that wraps breaks the table.
+ */
+export function widthOf(text: string): number {
+  let width = 0
+  for (const sign of text) width += signWidth(sign)
+  return width
+}
+
+function signWidth(sign: string): number {
+  const code = sign.codePointAt(0) ?? 0
+  // Arrows, dots and blocks, as we use them ourselves, take one.
+  return code >= 0x1100 && !(code >= 0x2000 && code < 0x2600) && !(code >= 0x2800 && code < 0x2900) ? 2 : 1
+}
+
+/** At most so many columns of a text; what is missing is shown by a sign. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text
+  if (width < 1) return ''
+  let shown = ''
+  let left = width - 1
+  for (const sign of text) {
+    left -= signWidth(sign)
+    if (left < 0) break
+    shown += sign
+  }
+  return `${shown}…`
+}
+
+/** Exactly so many columns. */
+export function fit(text: string, width: number): string {
+  const shown = cut(text, width)
+  return shown + ' '.repeat(Math.max(0, width - widthOf(shown)))
+}
+
+/** Time that goes by: in whole seconds, since tenths would only flicker. */
+export function elapsed(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 120 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** `1 host`, `2 hosts` */
+export function many(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`
+}
