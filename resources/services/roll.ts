@@ -23,6 +23,8 @@ export interface RollingService {
 }
 
 const pause = milliseconds(200)
+/** How often one that proves nothing by being up is looked at again: for a second, as supervisor does it by default. */
+const provingLooks = 5
 const longestRequest = 10_000
 const shortestRequest = 1000
 const logLines = 20
@@ -67,7 +69,7 @@ export class Roll {
       await this.halt(service.name, deadline)
       await this.freePort(service, deadline)
       await this.manager.start(service.name)
-      await this.up(service, deadline)
+      await this.up(service, deadline, { looks: provingLooks })
     })
   }
 
@@ -81,7 +83,7 @@ export class Roll {
       await how()
       // One that ends of it has to get to that first.
       await deadline.pause()
-      await this.up(service, deadline, 'its reload')
+      await this.up(service, deadline, { after: 'its reload' })
     })
   }
 
@@ -136,7 +138,11 @@ export class Roll {
         })
   }
 
-  private async up({ name, ready }: RollingService, deadline: Deadline, after = 'its start'): Promise<void> {
+  private async up(
+    { name, ready }: RollingService,
+    deadline: Deadline,
+    { after = 'its start', looks = 0 } = {},
+  ): Promise<void> {
     if (ready) this.context.progress(`waiting for http://${ready.host}:${ready.port}${ready.path}`)
     let pid = 0
     let answer: string | null = null
@@ -147,10 +153,13 @@ export class Roll {
         throw new ConvergeError(`it ended right after ${after}, and was started again`, down)
       pid = status.pid
       if (!status.starting) {
-        if (ready === undefined) return
-        answer = await this.ask(ready, ready.path, deadline.left)
-        // Asked once more: what answers may be another process, if this one is just ending.
-        if (answer === null && (await this.manager.look(name)).pid === pid) return
+        if (ready === undefined) {
+          if (!status.unproven || looks-- <= 0) return
+        } else {
+          answer = await this.ask(ready, ready.path, deadline.left)
+          // Asked once more: what answers may be another process, if this one is just ending.
+          if (answer === null && (await this.manager.look(name)).pid === pid) return
+        }
       }
       if (!(await deadline.pause()))
         throw new ConvergeError(

@@ -29,6 +29,8 @@ function statusOf(process: ProcessInfo | undefined): ServiceStatus {
   return {
     state: states[state] ?? 'stopped',
     starting: state === 'STARTING',
+    // startsecs has seen to that.
+    unproven: false,
     stopping: state === 'STOPPING',
     pid,
     detail: spawnError,

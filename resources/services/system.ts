@@ -10,7 +10,7 @@ export function runsSystemd(host: HostReader): boolean {
 }
 
 const limit: Duration = minutes(5)
-const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,Result'
+const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,Result,Type,Job'
 
 const unitStates: Readonly<Record<string, ServiceStatus['state']>> = {
   active: 'running',
@@ -36,6 +36,8 @@ export class SystemdReader implements ServiceReader {
   }
 
   async log(name: string, lines: number): Promise<string> {
+    // What it said last may still be on its way there.
+    if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
     const command = ['journalctl', '--unit', unitName(name), '--lines', `${lines}`, '--no-pager', '--output', 'cat']
     return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
   }
@@ -61,8 +63,14 @@ export class Systemd extends SystemdReader implements ServiceManager {
   }
 
   async start(name: string): Promise<void> {
-    // Its exit status says less than the unit's state, which is looked at next.
-    await this.host.run(['systemctl', 'start', unitName(name)], { timeout: limit, accept: 'any' })
+    const { state } = await this.look(name)
+    if (state === 'absent') throw noService(name)
+    // One that failed too often is refused for a while, whatever was mended since.
+    if (state === 'failed') await this.host.run(['systemctl', 'reset-failed', unitName(name)], { timeout: limit })
+    // How long it may take is for who asks to say, and not for the unit.
+    const command = ['systemctl', 'start', '--no-block', unitName(name)]
+    const { status, stderr } = await this.host.run(command, { timeout: limit, accept: 'any' })
+    if (status !== 0) throw refused(name, stderr)
   }
 
   async stop(name: string): Promise<void> {
@@ -109,11 +117,7 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
   }
 
   async start(name: string): Promise<void> {
-    if (this.host.stat(`/etc/init.d/${name}`) === null)
-      throw new ConvergeError(`there is no service ${name} on this host`, {
-        code: 'NO_SERVICE',
-        hint: 'declare the package it comes with before',
-      })
+    if (this.host.stat(`/etc/init.d/${name}`) === null) throw noService(name)
     await this.host.run(['service', name, 'start'], { timeout: limit })
     // Many scripts return before their daemon has written the pid that `status` goes by.
     for (let tries = 0; tries < 25 && (await this.look(name)).state !== 'running'; tries++)
@@ -136,6 +140,24 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
   }
 }
 
+function noService(name: string): ConvergeError {
+  return new ConvergeError(`there is no service ${name} on this host`, {
+    code: 'NO_SERVICE',
+    hint: 'declare the package it comes with before',
+  })
+}
+
+/** What systemd says when it does not even try. */
+function refused(name: string, stderr: string): ConvergeError {
+  const why = /^Failed to .*?: (.+)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 1)
+  return new ConvergeError(`systemd refused to start it: ${why}`, {
+    code: 'SERVICE_DOWN',
+    hint: /is masked/.test(why)
+      ? `if it is to run: systemctl unmask ${unitName(name)}`
+      : `systemctl status ${unitName(name)}`,
+  })
+}
+
 function unitName(name: string): string {
   return name.endsWith('.service') ? name : `${name}.service`
 }
@@ -145,20 +167,27 @@ function pair(line: string): [string, string] {
   return [line.slice(0, at), line.slice(at + 1)]
 }
 
+/** One that is enabled until the next boot only does not start with the machine. */
 const enabledStates: Readonly<Record<string, boolean>> = {
   enabled: true,
-  'enabled-runtime': true,
+  'enabled-runtime': false,
   disabled: false,
   masked: false,
 }
+
+/** Types of systemd.service(5) that are active as soon as their process is there. */
+const provesNothing = new Set(['simple', 'exec', 'idle'])
 
 function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
   const field = (name: string) => fields.get(name) ?? ''
   if (field('LoadState') === 'not-found') return absent
   const restarting = field('SubState').startsWith('auto-restart')
+  const state = unitStates[field('ActiveState')] ?? 'stopped'
+  const asked = (state === 'stopped' || state === 'failed') && Number(field('Job')) > 0
   return {
-    state: restarting ? 'failing' : (unitStates[field('ActiveState')] ?? 'stopped'),
-    starting: field('ActiveState') === 'activating',
+    state: restarting ? 'failing' : asked ? 'running' : state,
+    starting: asked || field('ActiveState') === 'activating',
+    unproven: provesNothing.has(field('Type')),
     stopping: field('ActiveState') === 'deactivating',
     pid: Number(field('MainPID')) || 0,
     detail: field('Result') === 'success' ? '' : field('Result'),

@@ -15,6 +15,8 @@ export interface ServiceStatus {
   readonly state: ServiceState
   /** Not yet up for as long as it takes to count as started. */
   readonly starting: boolean
+  /** It counts as running from its first moment on: that it stays up is still to be seen. */
+  readonly unproven: boolean
   /** On its way down. */
   readonly stopping: boolean
   /** 0 where there is none, or it is not known. */
@@ -28,6 +30,7 @@ export interface ServiceStatus {
 export const absent: ServiceStatus = {
   state: 'absent',
   starting: false,
+  unproven: false,
   stopping: false,
   pid: 0,
   detail: '',

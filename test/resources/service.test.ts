@@ -15,14 +15,24 @@ interface Unit {
   starts?: string
   loaded?: boolean
   pid?: number
+  type?: string
+  masked?: boolean
+  /** Seconds from its start until it is up, or ends. */
+  takes?: number
+  lasts?: number
+  since?: number
 }
 
 /** A systemd for the host in memory: units by name. */
 function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): CommandHandler {
   const worlds = new WeakMap<VirtualHost, Record<string, Unit>>()
-  const show = (world: Record<string, Unit>, name: string) => {
+  const show = (world: Record<string, Unit>, name: string, clock: number) => {
     const unit = world[name] ?? { active: 'inactive', enabled: '' }
-    return `Id=${name}.service\nNames=${name}.service ${name}-alias.service\nLoadState=${world[name] ? 'loaded' : 'not-found'}\nActiveState=${unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\n`
+    const passed = clock - (unit.since ?? Number.NEGATIVE_INFINITY)
+    if (unit.since !== undefined && passed >= (unit.lasts ?? Number.POSITIVE_INFINITY)) unit.active = 'failed'
+    const queued = unit.active === 'active' && passed < (unit.takes ?? 0)
+    const load = world[name] === undefined ? 'not-found' : unit.masked ? 'masked' : 'loaded'
+    return `Id=${name}.service\nNames=${name}.service ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
   }
   return ([program, verb = '', ...rest], _, host) => {
     if (program === 'journalctl') return { stdout: `journal of ${rest[0]}\n` }
@@ -34,14 +44,18 @@ function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): 
     const unit = world[name]
     if (verb === 'show') {
       const names = name === '*' ? Object.keys(world).filter((one) => world[one]?.loaded !== false) : [name]
-      return { stdout: names.map((one) => show(world, one)).join('\n') }
+      return { stdout: names.map((one) => show(world, one, host.clock)).join('\n') }
     }
     if (verb === 'daemon-reload') return {}
     if (unit === undefined) return { status: 5, stderr: `Unit ${name}.service not found.` }
     if (verb === 'enable' || verb === 'disable') unit.enabled = `${verb}d`
     if (verb === 'stop') Object.assign(unit, { active: 'inactive', sub: 'dead', pid: 0 })
-    if (verb === 'start')
-      Object.assign(unit, { active: unit.starts ?? 'active', sub: 'running', pid: (unit.pid ?? 0) + 1 })
+    if (verb === 'start' && unit.masked)
+      return { status: 1, stderr: `Failed to start ${name}.service: Unit ${name}.service is masked.\n` }
+    if (verb === 'start') {
+      const pid = (unit.pid ?? 0) + 1
+      Object.assign(unit, { active: unit.starts ?? 'active', sub: 'running', pid, since: host.clock })
+    }
     return {}
   }
 }
@@ -53,6 +67,12 @@ const units = {
   broken: { active: 'failed', enabled: 'enabled', starts: 'failed' },
   looping: { active: 'activating', sub: 'auto-restart', enabled: 'enabled', starts: 'active' },
   fixed: { active: 'inactive', enabled: 'static' },
+  simple: { active: 'inactive', enabled: 'enabled', type: 'simple' },
+  brief: { active: 'inactive', enabled: 'enabled', type: 'simple', lasts: 0.5 },
+  slow: { active: 'inactive', enabled: 'enabled', takes: 20 },
+  endless: { active: 'inactive', enabled: 'enabled', takes: 1e6 },
+  masked: { active: 'inactive', enabled: 'masked', masked: true },
+  'until-boot': { active: 'active', enabled: 'enabled-runtime' },
 }
 const host = { commands: systemd(units) }
 
@@ -120,7 +140,51 @@ contract(t, service, [
     props: { name: 'none' },
     host,
     given: booted,
-    fails: /none did not come up/,
+    fails: /none did not come up: there is no service none on this host.*declare the package/s,
+  },
+  {
+    name: 'systemd: one that is masked',
+    props: { name: 'masked' },
+    host,
+    given: booted,
+    fails: /masked did not come up: systemd refused to start it: Unit masked.service is masked.*systemctl unmask/s,
+  },
+  {
+    name: 'systemd: one that counts as running at once is looked at for a second',
+    props: { name: 'simple' },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+    then: (t, host) => t.ok(host.clock >= 1),
+  },
+  {
+    name: 'systemd: one that ends half a second after its start',
+    props: { name: 'brief' },
+    host,
+    given: booted,
+    fails: /brief did not come up: it ended right after its start \(exit-code\).*journal of/s,
+  },
+  {
+    name: 'systemd: one whose start is still in the queue',
+    props: { name: 'slow' },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+    then: (t, host) => t.ok(host.clock >= 20),
+  },
+  {
+    name: 'systemd: one whose start takes longer than it may',
+    props: { name: 'endless', deadline: seconds(9) },
+    host,
+    given: booted,
+    fails: /endless did not come up: it was not ready within 9 s.*journal of/s,
+  },
+  {
+    name: 'systemd: enabled until the next boot is not enabled',
+    props: { name: 'until-boot', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /enabled = true'],
   },
   {
     name: 'supervisor: started',
