@@ -1,5 +1,5 @@
 /** A command that runs on a host, and what goes in and comes out of it. */
-import { Readable, type Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
 import { ConvergeError } from '../../model/errors.ts'
 import type { Connection } from './connect.ts'
@@ -29,36 +29,73 @@ export type Input = string | Uint8Array | Readable
 export type OnLost = (listener: (error: ConvergeError) => void) => () => void
 
 export function remoteProcess(channel: ClientChannel, input: Input | undefined, onLost: OnLost): RemoteProcess {
+  const stdin = new Stdin(channel)
   let exit: Ended = { code: null, signal: null }
   channel.once('exit', (code: number | null, signal?: string) => {
     exit = { code, signal: signal ?? null }
   })
   const ended = new Promise<Ended>((resolve, reject) => {
     // Without a connection the rest never comes, and what was to be read would be waited for in vain.
-    const forget = onLost(reject)
+    const forget = onLost((error) => {
+      stdin.release()
+      reject(error)
+    })
     channel.once('close', () => {
       forget()
+      stdin.release()
       resolve(exit)
     })
-    if (input !== undefined) feed(channel, input, reject)
+    if (input instanceof Readable) {
+      input.once('error', (error) => {
+        reject(error)
+        channel.close()
+      })
+      stdin.once('released', () => input.destroy())
+      input.pipe(stdin)
+    } else if (input !== undefined) stdin.end(input)
   })
   // Whoever has no interest in the end of a command needs not look at it.
   ended.catch(() => undefined)
-  return { stdout: channel, stderr: channel.stderr, stdin: channel, ended, close: () => channel.close() }
+  return { stdout: channel, stderr: channel.stderr, stdin, ended, close: () => channel.close() }
 }
 
-function feed(channel: ClientChannel, input: Input, failed: (error: unknown) => void): void {
-  if (!(input instanceof Readable)) {
-    channel.end(input)
-    return
+/**
+ * What a command reads. It may end before it has read everything: the rest is dropped then, and whoever writes goes on;
+ * how it ended tells the rest. The channel itself would keep them waiting for ever.
+ */
+class Stdin extends Writable {
+  private released = false
+  private waiting: (() => void) | null = null
+  private readonly channel: ClientChannel
+
+  constructor(channel: ClientChannel) {
+    super()
+    this.channel = channel
   }
-  // A command may end before it has read everything: no failure, but nobody takes the rest.
-  channel.once('close', () => input.destroy())
-  input.once('error', (error) => {
-    failed(error)
-    channel.close()
-  })
-  input.pipe(channel)
+
+  release(): void {
+    if (this.released) return
+    this.released = true
+    this.waiting?.()
+    this.emit('released')
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.wait(done, (written) => this.channel.write(chunk, written))
+  }
+
+  override _final(done: () => void): void {
+    this.wait(done, (written) => this.channel.end(written))
+  }
+
+  private wait(done: () => void, act: (written: () => void) => void): void {
+    if (this.released) return done()
+    this.waiting = () => {
+      this.waiting = null
+      done()
+    }
+    act(() => this.waiting?.())
+  }
 }
 
 export interface SimpleOptions {
