@@ -49,7 +49,7 @@ export async function runCommand<N>(
   const events = eventsOf(given)
   const inputs = await gather(args, catalogue, secrets)
   const host = new LocalHost(inputs.stateDirectory)
-  const locked = () => respectLock(inputs.stateDirectory, events, dry)
+  const locked = () => respectLock(inputs.stateDirectory, events, dry, args.by)
   locked()
   const output = await outputOf(args)
   const warn = (message: string) => output.warn?.(secrets.mask(message))

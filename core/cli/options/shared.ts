@@ -121,6 +121,12 @@ export const runOptions = {
     describe: 'Wait up to this long for another run to end',
     default: '0',
   },
+  by: {
+    group: how,
+    type: 'string',
+    value: 'NAME',
+    describe: 'Who asks for it, for the records and the deploy lock; default: this account at this host',
+  },
   ...changedExit,
 } as const satisfies Options
 

@@ -32,6 +32,7 @@ export interface Arguments {
   readonly event?: readonly string[] | undefined
   readonly dryRun?: boolean | undefined
   readonly wait?: number | undefined
+  readonly by?: string | undefined
   readonly detailedExitCode?: boolean | undefined
   readonly jsonOutput?: boolean | undefined
   readonly quiet?: boolean | undefined

@@ -88,16 +88,10 @@ export class RemoteHost implements FleetHost {
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
     const heard = new Heard(hear)
-    const [command, ...events] = request.dry ? ['plan', ...request.events] : request.events
-    const words =
-      events.length === 0 && !request.dry
-        ? [command ?? 'apply']
-        : [request.dry ? 'plan' : 'apply', '--event', request.events.join(',')]
     const call = [
-      ...this.command(words, request, inputs),
-      ...(request.dry ? [] : ['--wait', '60']),
-      ...['--by', this.options.by, '--json-output'],
-      ...request.options,
+      ...this.command(commandOf(request), request, inputs),
+      ...(request.dry ? [] : ['--wait', '60', '--by', this.options.by]),
+      ...['--json-output', ...request.options],
     ]
     for (let brought = false; ; brought = true) {
       const { process, errors } = await this.script(startScript, [
@@ -375,6 +369,15 @@ export class RemoteHost implements FleetHost {
     this.holder.process.stdin.end()
     this.holder = null
   }
+}
+
+/** Events that a command is named for; it takes options that the others do not. */
+const commands = 'setup configure build deploy undeploy shutdown rollback rebuild start stop restart'.split(' ')
+
+function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {
+  const [only] = events
+  if (!dry && events.length === 1 && only !== undefined && commands.includes(only)) return [only]
+  return [dry ? 'plan' : 'apply', '--event', events.join(',')]
 }
 
 /** What a run has told: its events, and how far its file has been read. */
