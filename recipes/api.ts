@@ -2,6 +2,8 @@
 
 export * as z from 'zod'
 export { type Recipe, type RecipeFunction, type Role, role } from '../core/compile/recipe.ts'
+export { defineStack } from '../core/fleet/stack/define.ts'
+export type { StackFile } from '../core/fleet/stack/schema.ts'
 export type { Host, HostReader } from '../core/host/types.ts'
 export type { ConvergeConfig } from '../core/load/recipes.ts'
 export { ConvergeError } from '../core/model/errors.ts'

@@ -5,6 +5,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { wholeWay } from '../compile/compile.ts'
 import type { Role } from '../compile/recipe.ts'
 import type { HostReader } from '../host/types.ts'
+import type { BundleOptions } from '../load/bundle.ts'
 import type { UserRecipes } from '../load/recipes.ts'
 import { configNames, loadUserRecipes } from '../load/recipes.ts'
 import { asConvergeError, ConvergeError, describeLocation, throwProblems } from '../model/errors.ts'
@@ -68,7 +69,7 @@ export async function gather<N>(
       message: args.message,
       page,
     },
-    by: author(facts),
+    by: args.by ?? author(facts),
   })
   return {
     roles,
@@ -99,15 +100,20 @@ export function eventsOf(events: readonly string[] | null): readonly string[] {
   return events ?? wholeWay
 }
 
-async function userRecipes<N>(args: Arguments, catalogue: Catalogue<N>): Promise<UserRecipes<N>> {
-  if (args.recipes === undefined && args.config === undefined && !configNames.some((name) => fs.existsSync(name)))
+/** The recipes that --recipes and --config name, or a configuration in the working directory. */
+export async function userRecipes<N>(
+  args: Pick<Arguments, 'recipes' | 'config'>,
+  catalogue: Catalogue<N>,
+): Promise<UserRecipes<N>> {
+  const { recipes = [], config = null } = args
+  if (recipes.length === 0 && config === null && !configNames.some((name) => fs.existsSync(name)))
     return { roles: [], handlers: [] }
-  const options = async () => ({
-    cacheDirectory: cacheDirectory(),
-    engineVersion: catalogue.version,
-    api: await catalogue.api(),
-  })
-  return loadUserRecipes<N>(args.recipes ?? [], args.config ?? null, options)
+  return loadUserRecipes<N>(recipes, config, () => bundleOptions(catalogue))
+}
+
+/** How TypeScript of the user is bundled. */
+export async function bundleOptions<N>(catalogue: Catalogue<N>): Promise<BundleOptions> {
+  return { cacheDirectory: cacheDirectory(), engineVersion: catalogue.version, api: await catalogue.api() }
 }
 
 function cacheDirectory(): string {
@@ -210,7 +216,8 @@ function rolesOf(layers: readonly Layer[]): readonly string[] {
   return Array.isArray(named) ? named.map(String) : []
 }
 
-async function findRoles<N>(
+/** @throws InvalidInput where there is no role of such a name */
+export async function findRoles<N>(
   names: readonly string[],
   user: UserRecipes<N>,
   catalogue: Catalogue<N>,

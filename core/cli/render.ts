@@ -1,6 +1,6 @@
 /** `converge render`: the files that the roles would write, from the attributes alone. */
 
-import { compile, wholeWay } from '../compile/compile.ts'
+import { compile, type Plan, wholeWay } from '../compile/compile.ts'
 import { checkProps } from '../compile/recipe.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
@@ -18,14 +18,7 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const plan = compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text))
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
     process.stderr.write(`warning: ${secrets.mask(warning)}\n`)
-  const files: Record<string, Omit<RenderedFile, 'path'>> = {}
-  const byName = new Map(plan.resources.map((resource) => [resource.name, resource]))
-  for (const resource of plan.resources) {
-    const { implementation } = resource.definition
-    if (!implementation.files || resource.options.onlyIf === false || resource.options.notIf === true) continue
-    await implementation.prepare?.()
-    for (const { path, ...file } of implementation.files(withPlaceholders(resource, byName))) files[path] = file
-  }
+  const files = await renderedFiles(plan)
   if (args.path === undefined) {
     process.stdout.write(`${JSON.stringify({ files }, null, 2)}\n`)
     return 0
@@ -46,6 +39,19 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
     )
   process.stdout.write(files[match]?.content ?? '')
   return 0
+}
+
+/** The files that a plan would write, by path. */
+export async function renderedFiles({ resources }: Plan): Promise<Record<string, Omit<RenderedFile, 'path'>>> {
+  const files: Record<string, Omit<RenderedFile, 'path'>> = {}
+  const byName = new Map(resources.map((resource) => [resource.name, resource]))
+  for (const resource of resources) {
+    const { implementation } = resource.definition
+    if (!implementation.files || resource.options.onlyIf === false || resource.options.notIf === true) continue
+    await implementation.prepare?.()
+    for (const { path, ...file } of implementation.files(withPlaceholders(resource, byName))) files[path] = file
+  }
+  return files
 }
 
 /** What only a run can know is shown by what stands for it, e.g. `releases/<release>`. */

@@ -13,7 +13,7 @@ export type LayerKind = (typeof layerKinds)[number]
 
 /** Something odd in the input that stops nothing. */
 export interface NodeWarning {
-  readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY'
+  readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY' | 'EMPTY_LAYER'
   readonly message: string
   readonly path: string
   /** What the user can do about it. */
@@ -66,10 +66,33 @@ export async function parseLayer({ text, file, kind }: LayerText): Promise<Layer
   const { keys, unsafe } = clean(value, file)
   const warnings = unsafe.map((path) => unsafeKey(path, locate))
   if (!isYaml) warnings.push(...duplicates(text, keys, file))
-  if (isObject(value)) return { kind, file, value, patch: null, warnings, locate }
-  throwProblems(checkOperations(value, locate), `${file} is no valid JSON Patch`)
+  return layerOf(value, { kind, file, warnings, locate })
+}
+
+/** A layer as a value at hand: an object of attributes, or the operations of a JSON Patch. */
+export interface Document {
+  /** As reports show it: the file it is from, or what else. */
+  readonly name: string
+  readonly kind: LayerKind
+  readonly value: JsonObject | readonly unknown[]
+  /** Where a key path stands; default: in what it is named for. */
+  readonly locate?: Layer['locate'] | undefined
+}
+
+/** @throws ConvergeError, InvalidInput with every problem of a patch */
+export async function documentLayer({ name, kind, value, locate = () => ({ file: name }) }: Document): Promise<Layer> {
+  const copy = JSON.parse(JSON.stringify(value)) as JsonObject | unknown[]
+  const { unsafe } = clean(copy, name)
+  return layerOf(copy, { kind, file: name, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate })
+}
+
+type LayerRest = Pick<Layer, 'kind' | 'file' | 'warnings' | 'locate'>
+
+async function layerOf(value: JsonObject | unknown[], rest: LayerRest): Promise<Layer> {
+  if (isObject(value)) return { ...rest, value, patch: null }
+  throwProblems(checkOperations(value, rest.locate), `${rest.file} is no valid JSON Patch`)
   const { default: library } = await import('fast-json-patch')
-  return { kind, file, value: null, patch: { operations: value as Operation[], library }, warnings, locate }
+  return { ...rest, value: null, patch: { operations: value as Operation[], library } }
 }
 
 /** A layer made of a value at hand, e.g. the attributes a role brings; `file` says what it is. */

@@ -140,7 +140,7 @@ export function sets(layers: readonly Layer[], states: readonly JsonObject[], in
 }
 
 /** Where a path is set; where nobody set it, the nearest part of it that somebody did. */
-function locateIn(
+export function locateIn(
   layers: readonly Layer[],
   states: readonly JsonObject[],
   path: KeyPath,

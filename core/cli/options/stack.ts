@@ -30,4 +30,15 @@ export const stackFamily: CommandFamily = {
     'A stack file says which hosts there are, what runs on each, and what is deployed there. The hosts need sshd and nothing else.',
 }
 
-export const stackCommands: readonly CommandSpec[] = []
+const group = stackFamily.group
+
+export const stackCommands: readonly CommandSpec[] = [
+  {
+    name: 'stack schema',
+    group,
+    describe: 'Print the JSON Schema of a stack file, for editors',
+    options: {},
+    examples: [['converge stack schema > stack.schema.json', 'completion in an editor']],
+    kind: 'stack',
+  },
+]

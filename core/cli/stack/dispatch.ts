@@ -18,7 +18,9 @@ export interface StackCall<N> {
 type Handler = <N>(call: StackCall<N>) => Promise<ExitStatus>
 
 /** By the second word. */
-const handlers: Readonly<Record<string, () => Promise<Handler>>> = {}
+const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
+  schema: async () => (await import('./schema.ts')).schema,
+}
 
 export async function stackCommand<N>({ name }: CommandSpec, call: StackCall<N>): Promise<ExitStatus> {
   const load = handlers[name.replace(/^\w+ /, '')]

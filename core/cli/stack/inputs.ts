@@ -1,0 +1,58 @@
+/** What every command of a stack starts from: the file, its roles, its secrets. */
+import { existsSync } from 'node:fs'
+import type { Role } from '../../compile/recipe.ts'
+import { loadStack, type Stack } from '../../fleet/stack/stack.ts'
+import type { UserRecipes } from '../../load/recipes.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import { bundleOptions, findRoles, userRecipes } from '../inputs.ts'
+import type { StackCall } from './dispatch.ts'
+
+export interface StackInputs<N> {
+  readonly stack: Stack
+  /** Roles of the stack's own recipes, and of --recipes. */
+  readonly user: UserRecipes<N>
+  /** Roles by name, of the program or the stack's own. */
+  readonly roles: (names: readonly string[]) => Promise<readonly Role<N>[]>
+}
+
+const names = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
+
+/**
+ * Loads the stack that --stack and --environment mean; its secrets are known from then on.
+ * @throws InvalidInput with all that is wrong with it
+ */
+export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>): Promise<StackInputs<N>> {
+  const file = args.stack ?? (await fileInWorkingDirectory())
+  let user: UserRecipes<N> = { roles: [], handlers: [] }
+  const stack = await loadStack(file, {
+    environment: args.environment,
+    loadModule: async (path) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue)),
+    roles: async (recipes) => {
+      user = await userRecipes({ ...args, recipes: [...(args.recipes ?? []), ...recipes] }, catalogue)
+      return [...Object.keys(catalogue.roles), ...user.roles.map(({ name }) => name)]
+    },
+  })
+  for (const secret of stack.secrets) secrets.add(secret)
+  return { stack, user, roles: (wanted) => findRoles(wanted, user, catalogue) }
+}
+
+/** A stack.ts is run, so it has to be the account's own, or root's. */
+async function fileInWorkingDirectory(): Promise<string> {
+  const [file, other] = names.filter((name) => existsSync(name))
+  const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
+  if (file === undefined)
+    throw refuse(
+      `there is no stack file in the working directory, ${process.cwd()}`,
+      `--stack FILE names one; by itself ${names.join(', ')} is found`,
+    )
+  if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `--stack ${file} names one of them`)
+  if (!file.endsWith('.ts')) return file
+  const { distrust } = await import('../../load/trusted.ts')
+  const own = process.getuid?.() ?? 0
+  const why = distrust(file, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
+  if (why === null) return file
+  throw refuse(
+    `${file} is not run without being named: ${why}`,
+    `if you trust it: --stack ./${file}; else work in another directory`,
+  )
+}

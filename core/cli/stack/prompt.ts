@@ -1,0 +1,67 @@
+/** Asks the operator for what must not be seen: passphrases, and the password for sudo. */
+import { closeSync, openSync } from 'node:fs'
+import * as tty from 'node:tty'
+import { ConvergeError } from '../../model/errors.ts'
+
+/** Asks one question after the other, also where several hosts want to know at the same time. */
+export class Prompter {
+  private last: Promise<unknown> = Promise.resolve()
+
+  /** @param around is called before and after: what is drawn on the terminal makes room meanwhile */
+  constructor(private readonly around: { pause(): void; resume(): void }) {}
+
+  /** @throws where there is no terminal to ask at, or the operator ends it */
+  readonly ask = (question: string): Promise<string> => {
+    const answer = this.last.then(async () => {
+      this.around.pause()
+      try {
+        return await hidden(question)
+      } finally {
+        this.around.resume()
+      }
+    })
+    this.last = answer.catch(() => undefined)
+    return answer
+  }
+}
+
+/** Whether there is somebody to ask; also where standard input is a pipe. */
+export function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r+'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+function hidden(question: string): Promise<string> {
+  const fd = openSync('/dev/tty', 'r+')
+  const input = new tty.ReadStream(fd)
+  const output = new tty.WriteStream(fd)
+  return new Promise<string>((resolve, reject) => {
+    let text = ''
+    const end = (settle: () => void) => {
+      input.setRawMode(false)
+      output.write('\n')
+      input.destroy()
+      settle()
+    }
+    input.setRawMode(true)
+    input.setEncoding('utf8')
+    output.write(question)
+    input.on('data', (data: string) => {
+      for (const letter of data) {
+        if (letter === '\r' || letter === '\n') return end(() => resolve(text))
+        if (letter === '\u0003' || letter === '\u0004') return end(() => reject(ended()))
+        if (letter === '\u007f' || letter === '\b') text = text.slice(0, -1)
+        else if (letter >= ' ') text += letter
+      }
+    })
+    input.on('error', (error) => end(() => reject(error)))
+  })
+}
+
+function ended(): ConvergeError {
+  return new ConvergeError('nothing was answered', { code: 'NO_ANSWER', usage: true })
+}

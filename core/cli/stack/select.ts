@@ -1,0 +1,63 @@
+/** Which hosts of a stack are meant, and what runs on them. */
+import { limited, type PlannedHost } from '../../fleet/rollout/plan.ts'
+import { rolesOf } from '../../fleet/stack/documents.ts'
+import type { Stack } from '../../fleet/stack/stack.ts'
+import { ConvergeError, throwProblems } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import type { Arguments } from '../options.ts'
+
+/** A host of the stack, with what a rollout has to know of it. */
+export interface Placed extends PlannedHost {
+  readonly roles: readonly string[]
+  readonly apps: readonly string[]
+}
+
+/** @param appsOf apps that the roles of a host deploy */
+export function placed(stack: Stack, appsOf: (host: string) => readonly string[]): Placed[] {
+  const order = stack.layers.map(({ name }) => name)
+  return stack.hosts
+    .filter(({ status }) => status === 'online')
+    .map(({ name, layers }) => ({
+      name,
+      stage: Math.min(...layers.map((layer) => order.indexOf(layer))),
+      roles: rolesOf(stack, name),
+      apps: appsOf(name),
+    }))
+}
+
+/**
+ * Names of the hosts that --layer, --host, --app and --limit mean; all, where none is given.
+ * @throws InvalidInput for names that the stack does not have; NO_HOSTS where no host is left
+ */
+export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments): ReadonlySet<string> {
+  const names = hosts.map(({ name }) => name)
+  const stopped = stack.hosts.filter(({ status }) => status !== 'online').map(({ name }) => name)
+  const known = (option: string, given: readonly string[] | undefined, all: readonly string[]) =>
+    (given ?? []).flatMap((one) => {
+      if (all.includes(one)) return []
+      const out = option === 'host' && stopped.includes(one)
+      return new ConvergeError(out ? `${one} is stopped, as the stack file says` : `the stack ${stack.name} has no ${option} ${one}`, {
+        code: 'USAGE',
+        hint: out ? 'take its status out of the stack file first' : (nearest(one, all) ?? `there are: ${all.join(', ') || 'none'}`),
+        usage: true,
+      })
+    })
+  throwProblems([
+    ...known('layer', args.layer, stack.layers.map(({ name }) => name)),
+    ...known('host', args.host, names),
+    ...known('app', args.app, stack.apps.map(({ name }) => name)),
+  ])
+  const layersOf = new Map(stack.hosts.map(({ name, layers }) => [name, layers]))
+  const meant = hosts
+    .filter(({ name }) => args.layer === undefined || args.layer.some((layer) => layersOf.get(name)?.includes(layer)))
+    .filter(({ name }) => args.host === undefined || args.host.includes(name))
+    .filter(({ apps }) => args.app === undefined || args.app.some((app) => apps.includes(app)))
+    .map(({ name }) => name)
+  const chosen = limited(meant, args.limit ?? [])
+  if (chosen.length > 0) return new Set(chosen)
+  throw new ConvergeError('no host is meant by that', {
+    code: 'NO_HOSTS',
+    hint: `the hosts of the stack: ${names.join(', ') || 'none'}`,
+    usage: true,
+  })
+}

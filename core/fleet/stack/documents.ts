@@ -1,0 +1,143 @@
+/** What a host of a stack is told: the node JSON as OpsWorks would have given it, then the custom JSON of all who have a say. */
+import type { SourceLocation } from '../../model/errors.ts'
+import type { Document } from '../../node/layers.ts'
+import type { JsonObject } from '../../node/merge.ts'
+import { formatPath, type KeyPath } from '../../node/path.ts'
+import { placeInApp } from './apps.ts'
+import type { Stack, StackHost, StackLayer } from './stack.ts'
+
+/** Role that every host of a stack has: packages and updates of its layers. */
+export const baseRole = 'base'
+
+export interface DocumentOptions {
+  /** Names of the hosts that are counted on; one whose status is `stopped` never is. */
+  readonly online: ReadonlySet<string>
+  /** Custom JSON of this deployment. */
+  readonly deployment?: JsonObject | undefined
+  /** What is being done, as `opsworks.activity`. */
+  readonly activity?: string | undefined
+}
+
+/** Roles of a host: `base`, then those of its layers in the order of the stack. */
+export function rolesOf(stack: Stack, host: string): readonly string[] {
+  return [...new Set([baseRole, ...layersOf(stack, hostNamed(stack, host)).flatMap(({ roles }) => roles)])]
+}
+
+/** @throws where the stack has no such host, which is for the caller to know */
+export function hostNamed(stack: Stack, name: string): StackHost {
+  const found = stack.hosts.find((host) => host.name === name)
+  if (found === undefined) throw new TypeError(`the stack ${stack.name} has no host ${name}`)
+  return found
+}
+
+function layersOf(stack: Stack, host: StackHost): readonly StackLayer[] {
+  return stack.layers.filter(({ name }) => host.layers.includes(name))
+}
+
+/**
+ * The documents a host's node is made of, lowest first: the stack as its recipes see it, the custom JSON of the stack, that
+ * of the layers in their order, that of the host, that of the deployment. A list of operations is a JSON Patch.
+ * @param name of a host of the stack
+ */
+export function nodeDocuments(stack: Stack, name: string, options: DocumentOptions): readonly Document[] {
+  const host = hostNamed(stack, name)
+  const { deployment } = options
+  const told = { name: stack.file, kind: 'stack', value: nodeJson(stack, host, options) } as const
+  return [
+    { ...told, locate: (path, what) => placeInStack(stack, host, path, what) },
+    ...stack.documents,
+    ...layersOf(stack, host).flatMap(({ documents }) => documents),
+    ...host.documents,
+    ...(deployment === undefined ? [] : [{ name: 'this deployment', kind: 'deployment', value: deployment } as const]),
+    ...prefixDocument(stack, host),
+  ]
+}
+
+/** As `--prefix` on the host itself would do. */
+function prefixDocument({ file, locate }: Stack, { name, prefix }: StackHost): Document[] {
+  if (prefix === undefined) return []
+  const path = ['hosts', name, 'prefix']
+  const value = { converge: { prefix } }
+  return [{ name: `${file}: ${formatPath(path)}`, kind: 'deployment', value, locate: () => locate(path) }]
+}
+
+function nodeJson(stack: Stack, host: StackHost, { online, activity }: DocumentOptions): JsonObject {
+  const layers = layersOf(stack, host)
+  const packages = [...new Set(layers.flatMap((layer) => layer.packages))]
+  const updates = layers.map((layer) => layer.automaticUpdates).filter((one) => one !== undefined)
+  const converge = {
+    ...(packages.length > 0 ? { packages } : {}),
+    ...(updates.length > 0 ? { automatic_updates: updates.includes(true) } : {}),
+  }
+  return {
+    opsworks: opsworksOf(stack, host, online, activity),
+    ...(host.cpus === undefined ? {} : { cpu: { total: host.cpus } }),
+    ...(Object.keys(converge).length > 0 ? { converge } : {}),
+    deploy: Object.fromEntries(stack.apps.map((app) => [app.name, app.deploy])),
+  }
+}
+
+function opsworksOf(
+  stack: Stack,
+  host: StackHost,
+  online: ReadonlySet<string>,
+  activity: string | undefined,
+): JsonObject {
+  const instances = (layer: string) =>
+    Object.fromEntries(
+      stack.hosts
+        .filter((one) => one.layers.includes(layer))
+        .map((one) => [one.name, instanceOf(one, online.has(one.name) && one.status === 'online')]),
+    )
+  return {
+    stack: { name: stack.name },
+    instance: {
+      ...instanceOf(host, true),
+      layers: host.layers,
+      ...(host.region === undefined ? {} : { region: host.region }),
+    },
+    layers: Object.fromEntries(
+      stack.layers.map(({ name, title }) => [name, { name: title, instances: instances(name) }]),
+    ),
+    applications: stack.apps.map(({ name, title, type }) => ({ name: title, slug_name: name, application_type: type })),
+    ...(activity === undefined ? {} : { activity }),
+  }
+}
+
+/** What is not known of it is left out, as the attributes have it. */
+function instanceOf(host: StackHost, online: boolean): JsonObject {
+  const { name, backends, zone, privateIp, privateDnsName, publicDnsName, ip } = host
+  const known = {
+    hostname: name,
+    private_ip: privateIp,
+    private_dns_name: privateDnsName,
+    public_dns_name: publicDnsName,
+    ip,
+    availability_zone: zone,
+    status: online ? 'online' : 'stopped',
+    backends,
+  }
+  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined))
+}
+
+const addressKeys: Readonly<Record<string, string>> = { availability_zone: 'zone' }
+
+/** Where the file says what stands at a path of the node JSON. */
+function placeInStack(stack: Stack, host: StackHost, path: KeyPath, what?: 'value' | 'key'): SourceLocation {
+  const [top, second, third, fourth, fifth, ...rest] = path
+  if (top === 'deploy' && second !== undefined)
+    return stack.locate(['apps', second, ...placeInApp(path.slice(2))], what)
+  if (top === 'cpu') return stack.locate(['hosts', host.name, 'cpus'], what)
+  if (top === 'converge') return stack.locate(['layers'])
+  if (second === 'stack') return stack.locate(['name'])
+  if (second === 'instance') return inHost(stack, host.name, third, what)
+  if (second === 'layers' && fourth === 'instances' && fifth !== undefined)
+    return inHost(stack, String(fifth), rest[0], what)
+  if (second === 'layers' && third !== undefined) return stack.locate(['layers', third], what)
+  return stack.locate(['apps'])
+}
+
+function inHost(stack: Stack, host: string, key: string | number | undefined, what?: 'value' | 'key'): SourceLocation {
+  const path = ['hosts', host, ...(key === undefined ? [] : [addressKeys[key] ?? key])]
+  return stack.locate(path, what)
+}

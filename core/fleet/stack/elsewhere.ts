@@ -1,0 +1,107 @@
+/** Values of a stack file that stand elsewhere, in a file or in a variable of the environment, as secrets do. */
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { isObject } from '../../node/merge.ts'
+import { formatPath, type KeyPath } from '../../node/path.ts'
+
+/** The text of a file, relative to the one it is named in; of a single line without the line's end. */
+export interface FromFile {
+  readonly $file: string
+}
+
+/** The text of an environment variable of whoever runs the command. */
+export interface FromEnvironment {
+  readonly $env: string
+}
+
+export type Elsewhere = FromFile | FromEnvironment
+
+/** What finding such values needs, and what it finds on the way. */
+export interface Search {
+  /** Directory that files are relative to. */
+  readonly directory: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
+  readonly problems: ConvergeError[]
+  /** All that was found: none of it is ever shown. */
+  readonly secrets: Set<string>
+  /** Paths of what was found. */
+  readonly hidden: Set<string>
+}
+
+/** The value with all that stands elsewhere in its place; what is not found is told as a problem, and left out. */
+export function fetched(value: unknown, path: KeyPath, search: Search): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => fetched(item, [...path, index], search))
+  if (!isObject(value)) return value
+  if (Object.hasOwn(value, '$file') || Object.hasOwn(value, '$env')) return textOf(value, path, search)
+  const result: Record<string, unknown> = {}
+  for (const [key, child] of Object.entries(value)) result[key] = fetched(child, [...path, key], search)
+  return result
+}
+
+function textOf(value: Readonly<Record<string, unknown>>, path: KeyPath, search: Search): string | undefined {
+  const refuse = (message: string, hint: string) => {
+    search.problems.push(problemAt(`${formatPath(path)}: ${message}`, search.locate(path), hint))
+    return undefined
+  }
+  const [kind = '', ...more] = Object.keys(value)
+  const name = value[kind]
+  if (more.length > 0 || typeof name !== 'string' || name === '')
+    return refuse(
+      'only {"$file": "PATH"} or {"$env": "NAME"} stands for a value from elsewhere',
+      'one key, and a text behind it',
+    )
+  if (kind === '$file') return fileText(name, path, search)
+  const text = search.environment[name]
+  if (text === undefined || text === '')
+    return refuse(
+      `the environment variable ${name} is ${text === '' ? 'empty' : 'not set'}`,
+      `export ${name}=..., or take the value from a file: {"$file": "PATH"}`,
+    )
+  return kept(text, path, search)
+}
+
+function kept(text: string, path: KeyPath, { secrets, hidden }: Search): string {
+  secrets.add(text)
+  hidden.add(formatPath(path))
+  return text
+}
+
+/** The text of a file that a key names; a problem where it cannot be read. */
+export function fileText(file: string, path: KeyPath, search: Search): string | undefined {
+  try {
+    const text = readFileSync(placeOf(file, search.directory), 'utf8')
+    const single = text.replace(/\r?\n$/, '')
+    return kept(single.includes('\n') ? text : single, path, search)
+  } catch (error) {
+    search.problems.push(unreadable(file, path, search, error))
+    return undefined
+  }
+}
+
+export function unreadable(
+  file: string,
+  path: KeyPath,
+  { directory, locate }: Pick<Search, 'directory' | 'locate'>,
+  error: unknown,
+): ConvergeError {
+  // The system's own words repeat the call and the path.
+  const reason = asConvergeError(error).message.replace(/^.*?: /, '')
+  const whole = placeOf(file, directory)
+  return problemAt(
+    `${formatPath(path)}: ${file} cannot be read: ${reason}`,
+    locate(path),
+    whole === file ? 'check the path, and whether this account may read it' : `it is looked for at ${whole}`,
+  )
+}
+
+/** An absolute path; `~` is the home directory of whoever runs the command. */
+export function placeOf(file: string, directory: string): string {
+  return resolve(directory, file.replace(/^~(?=\/|$)/, homedir()))
+}
+
+export function problemAt(message: string, source: SourceLocation, hint?: string): ConvergeError {
+  return new ConvergeError(message, { code: 'INVALID_STACK', source, hint, usage: true })
+}

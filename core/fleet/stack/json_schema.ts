@@ -1,0 +1,80 @@
+/** The stack file as JSON Schema (draft 2020-12), for editors and for the reference pages. */
+import { toJSONSchema, type ZodType } from 'zod'
+import { isObject } from '../../node/merge.ts'
+import { attributesJsonSchema, type JsonSchema } from '../../node/schema.ts'
+import { stackShape } from './schema.ts'
+
+const definition = (name: string) => ({ $ref: `#/$defs/${name}` })
+
+/** @param attributes schemas of the attributes, by top-level key */
+export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): JsonSchema {
+  const properties: JsonSchema = {}
+  const required: string[] = []
+  for (const [key, schema] of Object.entries(stackShape)) {
+    const json = toJSONSchema(schema as ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+    delete json.$schema
+    properties[key] = translated(json)
+    if (!schema.safeParse(undefined).success) required.push(key)
+  }
+  const overlay = { type: 'object', properties: optional(properties) }
+  properties.environments = {
+    description: stackShape.environments.description,
+    type: 'object',
+    additionalProperties: { anyOf: [definition('overlay'), definition('patch')] },
+  }
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'Stack of converge',
+    type: 'object',
+    properties,
+    required,
+    additionalProperties: false,
+    $defs: {
+      attributes: { ...attributesJsonSchema(attributes), $schema: undefined },
+      patch: {
+        type: 'array',
+        items: { type: 'object', required: ['op', 'path'] },
+        description: 'A JSON Patch (RFC 6902).',
+      },
+      customJson: { anyOf: [definition('attributes'), { type: 'string' }, { type: 'array' }] },
+      elsewhere: {
+        description: 'The text of a file, or of an environment variable.',
+        anyOf: ['$file', '$env'].map((key) => ({
+          type: 'object',
+          properties: { [key]: { type: 'string' } },
+          required: [key],
+          additionalProperties: false,
+        })),
+      },
+      overlay,
+    },
+  }
+}
+
+/** Notes become words of the schema; a text may stand elsewhere. */
+function translated(json: JsonSchema): JsonSchema {
+  const { sensitive, open, customJson, ...rest } = json
+  const { description, ...type } = rest
+  const told = description === undefined ? {} : { description }
+  if (customJson === true) return { ...told, ...definition('customJson') }
+  if (type.type === 'string' && type.enum === undefined)
+    return { ...told, ...(sensitive === true ? { 'x-sensitive': true } : {}), anyOf: [type, definition('elsewhere')] }
+  const result: JsonSchema = { ...rest }
+  if (isObject(rest.properties)) {
+    result.properties = Object.fromEntries(
+      Object.entries(rest.properties).map(([key, child]) => [key, translated(child as JsonSchema)]),
+    )
+    result.additionalProperties = open === true
+  } else if (isObject(rest.additionalProperties))
+    result.additionalProperties = translated({ ...rest.additionalProperties })
+  if (isObject(rest.items)) result.items = translated({ ...rest.items })
+  return result
+}
+
+/** An environment says only what is different. */
+function optional(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(optional)
+  if (!isObject(value)) return value
+  const entries = Object.entries(value).filter(([key, child]) => !(key === 'required' && Array.isArray(child)))
+  return Object.fromEntries(entries.map(([key, child]) => [key, optional(child)]))
+}

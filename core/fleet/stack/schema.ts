@@ -1,0 +1,198 @@
+/** What a stack file may say, key by key. */
+import * as z from 'zod'
+import type { Elsewhere } from './elsewhere.ts'
+
+/** Keys of one object. Unknown ones are told by whoever reads the file, with the nearest known name. */
+function keys<T extends z.ZodRawShape>(shape: T, description: string, notes: { readonly open?: boolean } = {}) {
+  const schema = z.looseObject(shape) as unknown as z.ZodObject<T>
+  return schema.meta({ description, ...notes })
+}
+
+const wholeNumber = (value: unknown): unknown => (Number.isSafeInteger(value) ? String(value) : value)
+
+/** A text, or one that stands elsewhere; whole numbers are taken for text. */
+function text(pattern: RegExp, what: string): z.ZodType<string, string | Elsewhere> {
+  const plain = z.preprocess(wholeNumber, z.string().regex(pattern, { error: what }))
+  return plain as unknown as z.ZodType<string, string | Elsewhere>
+}
+
+const line = () => text(/^[^\r\n\0]+$/, 'text on one line')
+const lines = () => text(/^[^\0]*$/, 'text without NUL characters')
+const count = (least: number) => z.int().min(least)
+const port = () => count(1).max(65_535)
+
+/** Names are keys and parts of paths; one of digits only would lose its place among the others. */
+const name = (what: string) =>
+  z.string().regex(/^(?!\d+$)[A-Za-z0-9][\w.-]*$/, {
+    error: `${what}: letters, digits, dots, dashes and underscores, and not digits alone`,
+  })
+
+const layerName = () => name("a layer's name")
+
+type CustomJson = Readonly<Record<string, unknown>> | readonly unknown[] | string
+
+/** An object, a JSON Patch, the path of a file with one of these, or a list of such documents. */
+const customJson = () => z.custom<CustomJson>().meta({ customJson: true })
+
+const sudo = () => z.union([z.boolean(), z.literal('password')], { error: "true, false or 'password'" })
+
+const connection = () => ({
+  user: line().optional().describe('Account to log in as; default: as ~/.ssh/config says, else the own one.'),
+  identity: line()
+    .optional()
+    .describe('File of the private key, relative to this file; default: ~/.ssh/config, the agent, the usual files.'),
+  jump: line()
+    .optional()
+    .describe('Host to go through, [user@]host[:port]; several with commas; none for none. Default: ~/.ssh/config.'),
+  port: port().optional().describe('Port of sshd; default: ~/.ssh/config, else 22.'),
+  sudo: sudo()
+    .optional()
+    .describe(
+      "Whether sudo is used to become root: true, false, or 'password' where it asks for one. Default: true, but for root, and for a host with a prefix.",
+    ),
+})
+
+const layer = () =>
+  keys(
+    {
+      name: line().optional().describe('Name shown to people; default: the short name.'),
+      roles: z.array(line()).optional().describe('Roles of its hosts, in this order: of the program, or your own.'),
+      attributes: customJson().optional().describe("Attributes of its hosts (the layer's custom JSON)."),
+      packages: z
+        .array(line())
+        .optional()
+        .describe('Packages of the distribution for its hosts, installed by the role base.'),
+      automatic_updates: z
+        .boolean()
+        .optional()
+        .describe('Whether its hosts install security updates by themselves; default: left as it is.'),
+    },
+    'A layer: hosts that do the same.',
+  )
+
+const host = () =>
+  keys(
+    {
+      address: line().describe('Where sshd answers: an IP address or a DNS name.'),
+      ...connection(),
+      layers: z.array(line()).describe('Short names of its layers.'),
+      cpus: count(1).optional().describe('CPUs it has, for others to know; the host itself counts its own.'),
+      backends: z
+        .number()
+        .min(0)
+        .optional()
+        .describe('Compute units, eight to a CPU; goes before cpus where clients are counted.'),
+      region: line().optional().describe('Region of the provider; default: that of the stack.'),
+      zone: line().optional().describe('Data centre it is in.'),
+      private_ip: line().optional().describe('Address inside the network; default: address, where that is an IP.'),
+      private_dns_name: line()
+        .optional()
+        .describe('Name inside the network, by which the others reach it; default: private_ip, else address.'),
+      public_dns_name: line().optional().describe('Public name; the others use it first, where it is given.'),
+      ip: line().optional().describe('Public address.'),
+      attributes: customJson().optional().describe('Attributes of this host alone.'),
+      prefix: text(/^\/[^\r\n\0]*$/, 'an absolute path')
+        .optional()
+        .describe('Directory all paths are placed below, for a host that is converged as an ordinary user.'),
+      status: z
+        .enum(['online', 'stopped'])
+        .optional()
+        .describe('stopped: it keeps its place here, and nothing is done with it. Default: online.'),
+    },
+    'A host.',
+  )
+
+const scm = () =>
+  keys(
+    {
+      type: line().optional().describe('git, svn, archive, s3, other or directory; default: git.'),
+      repository: line().optional().describe('Where the source is: a URL, an scp-like address, a path.'),
+      revision: line().optional().describe('Branch, tag or commit; default: the default branch.'),
+      ssh_key: lines()
+        .optional()
+        .describe('Private key that may read the repository: its text, or the path of its file.'),
+      known_hosts: lines().optional().describe("Lines of known_hosts(5) for the repository's server."),
+      user: line().optional().describe('Account for sources fetched through HTTP.'),
+      password: line().optional().meta({ description: 'Password of that account.', sensitive: true }),
+    },
+    'Where the source comes from.',
+    { open: true },
+  )
+
+const ssl = () =>
+  keys(
+    {
+      certificate: lines().optional().describe('Certificate: its PEM text, or the path of its file.'),
+      key: lines().optional().describe('Private key of the certificate: its PEM text, or the path of its file.'),
+      chain: lines().optional().describe('Certificates between: their PEM text, or the path of their file.'),
+    },
+    'TLS: certificate and key.',
+  )
+
+const scalar = () => z.union([z.string(), z.number(), z.boolean(), z.null()], { error: 'a text' })
+const variable = () =>
+  scalar() as z.ZodType<string | number | boolean | null, string | number | boolean | null | Elsewhere>
+
+const app = () =>
+  z
+    .looseObject({
+      name: line().optional().describe('Name shown to people; default: the short name.'),
+      type: line().optional().describe('Kind of application; default: other.'),
+      scm: scm().optional(),
+      environment: z.record(z.string(), variable()).optional().describe('Environment of its build and its programs.'),
+      database: z.record(z.string(), variable()).optional().describe('Its database, as deploy.<app>.database has it.'),
+      domains: z.array(line()).optional().describe('Host names it answers for.'),
+      ssl: ssl().optional(),
+      layers: z
+        .array(layerName())
+        .optional()
+        .describe('Layers it is deployed to; default: those whose roles deploy it.'),
+    })
+    .meta({ description: 'An application; beside these keys all of deploy.<app> may stand here.', open: true })
+
+const health = () =>
+  keys(
+    {
+      url: z
+        .union([line(), z.array(line())], { error: 'an address, or a list of them' })
+        .optional()
+        .describe('What is asked between two batches of a rollout, from where the command runs.'),
+      status: z
+        .union([z.int().min(100).max(599), keys({ min: count(100), max: count(100) }, 'A range.')], {
+          error: 'a status, or {min, max}',
+        })
+        .optional()
+        .describe('Status that is expected; default: {min: 200, max: 399}.'),
+      command: lines()
+        .optional()
+        .describe('Command that has to succeed, for /bin/sh, where converge stack runs, beside the stack file.'),
+      deadline_seconds: count(1).optional().describe('How long each is tried again, in seconds; default: 60.'),
+    },
+    'What tells that the site is well, between the batches of a rollout.',
+  )
+
+/** The file as a whole, by key. */
+export const stackShape = {
+  $schema: z.string().optional().describe('For your editor; not read.'),
+  name: line().describe('Name of the stack.'),
+  region: line().optional().describe('Region of the provider.'),
+  layers: z.record(layerName(), layer()).describe('The layers by short name, in the order they are brought up.'),
+  hosts: z.record(name("a host's name"), host()).describe('The hosts by name.'),
+  apps: z.record(name("an app's name"), app()).optional().describe('The applications by short name.'),
+  custom_json: customJson().optional().describe('Attributes of all hosts (the custom JSON of the stack).'),
+  recipes: z.array(line()).optional().describe('Directories (or files) of recipes of your own, relative to this file.'),
+  ssh: keys(connection(), 'What holds for each host that does not say otherwise.').optional(),
+  health: health().optional(),
+  environments: z
+    .record(name("an environment's name"), z.custom<Readonly<Record<string, unknown>> | readonly unknown[]>())
+    .optional()
+    .describe('What is different in an environment, merged over the rest of this file; or a JSON Patch to it.'),
+} as const
+
+type Shape = typeof stackShape
+
+/** What a stack file says: for `defineStack()` in a stack.ts. */
+export type StackFile = z.input<z.ZodObject<Shape>>
+
+/** The same, read and without its environments. */
+export type StackContent = z.output<z.ZodObject<Omit<Shape, 'environments' | '$schema'>>>
