@@ -1,22 +1,54 @@
 /** Keeps one service running, or stopped. */
 import * as z from 'zod'
-import { defineResource } from '../core/model/resource.ts'
+import type { Host } from '../core/host/types.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
+import { Draining } from './haproxy/draining.ts'
+import { drainProps, serverProp } from './haproxy/props.ts'
+import type { BalancerServer } from './haproxy/runtime.ts'
+import { leftOut, predictBack } from './haproxy/taken_out.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { Roll } from './services/roll.ts'
 import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
+
+const props = z.strictObject({
+  name: nameProp.describe('Name of the unit, init script or program'),
+  action: z
+    .enum(['running', 'stopped'])
+    .default('running')
+    .describe("What it is kept at: 'running' (default) or 'stopped'"),
+  enabled: z
+    .boolean()
+    .optional()
+    .describe('Whether it starts with the machine; for systemd only, elsewhere and for static units left as it is'),
+  provider: providerProp
+    .default({ kind: 'systemd' })
+    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
+  ready: readyProp
+    .optional()
+    .describe('How it shows that it is ready, waited for after a start; default: running is enough'),
+  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+  deadline: duration
+    .default(() => seconds(60))
+    .describe('How long it may take to start, and to be ready, or to stop; default 60 s'),
+  server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
+  ...drainProps,
+})
+type Props = z.output<typeof props>
 
 const state = z.strictObject({
   state: z.enum(serviceStates),
   /** Whether it starts with the machine; null where nobody asked, or it can't be said. */
   enabled: z.boolean().nullable(),
+  /** Balancers that an earlier run took it out of, and where something is left to be done. */
+  drained: z.array(z.string()),
 })
 type State = z.output<typeof state>
 
 export const service = defineResource(
   {
     type: 'service',
-    doc: 'Keeps a service running, or stopped; never restarts it.',
+    doc: 'Keeps a service running, or stopped; never restarts it. Behind a balancer it is drained before it stops.',
     mirrors: "Chef's service resource, systemctl(1), service(8)",
     examples: [
       { name: 'supervisor', enabled: true },
@@ -24,34 +56,20 @@ export const service = defineResource(
       { name: 'site-worker', provider: { kind: 'supervisor' as const } },
     ],
     key: ({ name }) => name,
-    props: z.strictObject({
-      name: nameProp.describe('Name of the unit, init script or program'),
-      action: z
-        .enum(['running', 'stopped'])
-        .default('running')
-        .describe("What it is kept at: 'running' (default) or 'stopped'"),
-      enabled: z
-        .boolean()
-        .optional()
-        .describe('Whether it starts with the machine; for systemd only, elsewhere and for static units left as it is'),
-      provider: providerProp
-        .default({ kind: 'systemd' })
-        .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
-      ready: readyProp
-        .optional()
-        .describe('How it shows that it is ready, waited for after a start; default: running is enough'),
-      log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
-      deadline: duration
-        .default(() => seconds(60))
-        .describe('How long it may take to start, and to be ready, or to stop; default 60 s'),
-    }),
+    props,
     state,
     readsAhead: true,
   },
   {
-    async read(host, { name, provider, enabled }): Promise<State> {
+    async read(host, { name, provider, enabled, action, server, balancers }, context): Promise<State> {
       const status = await readerOf(host, provider).status(name)
-      return { state: status.state, enabled: enabled === undefined ? null : status.enabled }
+      // One that is down stays out where no health check would keep visitors from it.
+      const left = (one: BalancerServer) => action === 'running' || (one.checked && status.state !== 'running')
+      return {
+        state: status.state,
+        enabled: enabled === undefined ? null : status.enabled,
+        drained: server === undefined ? [] : await leftOut(host, balancers, server, context, left),
+      }
     },
     desired({ action, enabled }, now): State {
       const down = now.state === 'absent' || now.state === 'failed'
@@ -59,19 +77,41 @@ export const service = defineResource(
         state: action === 'stopped' && down ? now.state : action,
         // Where it can't be set nothing is wanted; of a service yet to come it can't be known.
         enabled: now.enabled === null ? null : (enabled ?? null),
+        drained: [],
       }
     },
     async apply(host, given, { now, desired }, context) {
       const manager = managerOf(host, given.provider)
-      const { name, enabled, deadline, ready, log } = given
+      const { name, enabled } = given
       if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
         await manager.setEnabled(name, enabled)
-      if (now.state === desired.state) return
-      await manager.refresh()
-      const roll = new Roll(host, manager, deadline, context)
-      if (desired.state === 'running') await roll.restart({ name, ready, log })
-      else await roll.stop(name)
+      if (desired.state === 'running') await run(host, given, now, context)
+      else if (now.state !== desired.state || now.drained.length > 0) await stop(host, given, context)
     },
-    predict: () => undefined,
+    predict(host, { server, balancers }, { now }) {
+      if (server !== undefined && now.drained.length > 0) predictBack(host, balancers, server)
+    },
   },
 )
+
+async function run(host: Host, given: Props, now: State, context: Context): Promise<void> {
+  const { provider, deadline, server, balancers, drainDeadline } = given
+  if (now.state === 'running' && now.drained.length === 0) return
+  const manager = managerOf(host, provider)
+  const roll = new Roll(host, manager, deadline, context)
+  if (now.state === 'running') await roll.answers(given)
+  else {
+    await manager.refresh()
+    await roll.restart(given)
+  }
+  if (server !== undefined) await new Draining(host, balancers, drainDeadline, context).bringBack(server, deadline)
+}
+
+async function stop(host: Host, given: Props, context: Context): Promise<void> {
+  const { name, provider, deadline, server, balancers, drainDeadline } = given
+  const manager = managerOf(host, provider)
+  await manager.refresh()
+  const end = () => new Roll(host, manager, deadline, context).stop(name)
+  if (server === undefined) await end()
+  else await new Draining(host, balancers, drainDeadline, context, 'stop').before(server, end)
+}

@@ -5,8 +5,9 @@ import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf, sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
-import { Draining, leftOut, predictBack, takenOut } from './haproxy/draining.ts'
-import { balancerProp, serverProp } from './haproxy/props.ts'
+import { Draining } from './haproxy/draining.ts'
+import { drainProps, serverProp } from './haproxy/props.ts'
+import { leftOut, predictBack, takenOut } from './haproxy/taken_out.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
 import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
@@ -37,16 +38,12 @@ const props = z
     deadline: duration
       .default(() => seconds(120))
       .describe('How long each may take to stop, start and become ready; default 120 s'),
-    balancers: z
-      .array(balancerProp)
-      .default([])
+    ...drainProps,
+    drain: z
+      .boolean()
+      .default(true)
       .describe(
-        'Runtime sockets of the HAProxy processes that balance the services: `{ socket }`, or `{ host, port }` elsewhere. Each service with a `server` is drained there before it stops, and set ready when it answers again',
-      ),
-    drainDeadline: duration
-      .default(() => seconds(60))
-      .describe(
-        'How long to wait for the last session of one that is drained; then it is restarted all the same; default 60 s',
+        'Off, none is drained; what an earlier run has left drained is brought back all the same; default true',
       ),
     maxUnavailable: atOnceProp
       .default(1)
@@ -128,7 +125,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const [now, wanted] = [await read(host, given, context), desired(given, context)]
   const due = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
   const roll = new Roll(host, manager, given.deadline, context)
-  const draining = new Draining(host, given.balancers, given.drainDeadline, context)
+  const draining = new Draining(host, asked(host, given), given.drainDeadline, context)
   const done = new Set<string>()
   const failures = new Map<string, unknown>()
   const stopped = () => failures.size > 0
@@ -145,7 +142,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     if (stopped()) return false
     context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})`)
     const { server } = one
-    if (what === 'restart' && server !== undefined)
+    if (what === 'restart' && server !== undefined && given.drain)
       return draining.around(server, () => restart(one), given.deadline, stopped)
     if (what === 'bring back') await roll.answers(one)
     else await restart(one)
@@ -162,6 +159,12 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     }
   })
   if (stopped()) throw told(due, { done, failures, now, drained })
+}
+
+/** Without draining only those in which something was left drained. */
+function asked(host: HostReader, { balancers, drain, services }: Props): Props['balancers'] {
+  if (drain) return balancers
+  return balancers.filter((one) => services.some(({ server }) => server && takenOut(host, [one], server).length > 0))
 }
 
 async function wait(host: Host, given: Props, one: Service, context: Context): Promise<void> {

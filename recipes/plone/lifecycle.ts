@@ -8,13 +8,14 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { noJobs } from './jobs.ts'
 import { layout } from './layout.ts'
-import { cleanUp, currentPrograms, deployed, logOf, readiness, run } from './running.ts'
+import { balanced, cleanUp, currentPrograms, deployed, logOf, readiness, run } from './running.ts'
 import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
 /** Stops what runs and removes the app; what is below `shared` stays, unless --purge says otherwise. */
 export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
+  stop(r, node, role)
   cleanUp(r, at, [])
   noJobs(r, at)
   if (at.system) file(r, { path: `/etc/logrotate.d/converge-${at.app}`, absent: true })
@@ -35,18 +36,25 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
       ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
       log: logOf(at, one),
       deadline: seconds(node.converge.readiness.deadline_seconds),
+      ...balanced(node, at, one),
       onlyIf: deployed(at),
     })
 }
 
-/** Stops them, the last one first. */
+/** Stops them, the last one first, each without a visitor. */
 export function stop(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   // Longer than the minute that supervisor gives a program before it kills it.
   const deadline = seconds(90)
-  for (const { name } of [...currentPrograms(r, node, at)].reverse())
-    service(r, { name, action: 'stopped', provider, deadline })
+  for (const one of [...currentPrograms(r, node, at)].reverse())
+    service(r, {
+      name: one.name,
+      action: 'stopped',
+      provider,
+      deadline,
+      ...(node.converge.balancer.drain ? balanced(node, at, one) : {}),
+    })
 }
 
 /** Restarts every program, one after the other, whether something has changed or not. */

@@ -52,8 +52,8 @@ export function run(
   })
   const names = wanted.map(({ name }) => name)
   cleanUp(r, at, names, guard)
+  const { drain, max_unavailable } = node.converge.balancer
   const balancers = balancersFor(node, at.role)
-  const { drain_deadline_seconds, max_unavailable } = node.converge.balancer
   service_restart(r, {
     provider: { kind: 'supervisor', socket: supervisor.socket },
     services: declared.map(({ one, program }) => ({
@@ -62,11 +62,12 @@ export function run(
       log: logOf(at, one),
       delay: one.delay,
       ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
-      ...(one.port === undefined || balancers.length === 0 ? {} : { server: serverAt(node, one.port) }),
+      ...serverOf(node, one, balancers),
     })),
     deadline: seconds(node.converge.readiness.deadline_seconds),
     balancers,
-    drainDeadline: seconds(drain_deadline_seconds),
+    drain,
+    drainDeadline: drainDeadline(node),
     maxUnavailable: max_unavailable,
     ...(when ? { when } : {}),
     ...(force ? { force } : {}),
@@ -74,9 +75,23 @@ export function run(
   })
 }
 
-/** Where the clients are taken out before they restart; other programs have no balancer. */
+/** Where the clients are taken out before they restart or stop; other programs have no balancer. */
 function balancersFor(node: PloneNode, role: BuildoutRole) {
-  return role === 'zeo-client' && node.converge.balancer.drain ? balancersOf(node) : []
+  return role === 'zeo-client' ? balancersOf(node) : []
+}
+
+function serverOf(node: PloneNode, { port }: Program, balancers: readonly unknown[]) {
+  return port === undefined || balancers.length === 0 ? {} : { server: serverAt(node, port) }
+}
+
+function drainDeadline({ converge }: PloneNode) {
+  return seconds(converge.balancer.drain_deadline_seconds)
+}
+
+/** The same for `service`, which takes one out before it stops, and has it back in when it runs. */
+export function balanced(node: PloneNode, { role }: Layout, one: Program) {
+  const balancers = balancersFor(node, role)
+  return { ...serverOf(node, one, balancers), balancers, drainDeadline: drainDeadline(node) }
 }
 
 /** When a program that answers HTTP counts as up. */

@@ -1,66 +1,16 @@
-/**
- * Takes servers out of their balancers for the time of a restart, and brings them back.
- *
- * What is taken out is recorded before the balancer is told: whoever finds the record later knows that it was this program
- * and no operator, and that the server is still to be brought back.
- */
-import type { Host, HostReader } from '../../core/host/types.ts'
+/** Takes servers out of their balancers for the time of a restart, and brings them back; or before they stop. */
+import type { Host } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { Deadline } from '../services/roll.ts'
-import { type Balancer, BalancerClient, BalancerReader, type BalancerServer, nameOf } from './runtime.ts'
+import { type Balancer, BalancerClient, type BalancerServer } from './runtime.ts'
+import { isOurs, recordOf, unreachable } from './taken_out.ts'
 
 type Tell = Pick<Context, 'progress' | 'warn'>
 
-function recordOf(balancer: Balancer, server: string): string {
-  return `drained ${server} in ${nameOf(balancer)}`
-}
-
-/** Whether this program has taken the server out, and has not brought it back yet. */
-function isOurs(host: HostReader, balancer: Balancer, server: string): boolean {
-  return (host.recorded(recordOf(balancer, server)) ?? '') !== ''
-}
-
-/** Where this program has taken the server out, and not brought it back. */
-export function takenOut(host: HostReader, balancers: readonly Balancer[], server: string): string[] {
-  return balancers.filter((balancer) => isOurs(host, balancer, server)).map(nameOf)
-}
-
-/**
- * The balancers that a server has to be brought back in. Only those with a record are asked; one that does not answer
- * balances nobody: it is told of, and looked at again in the next run.
- */
-export async function leftOut(
-  host: HostReader,
-  balancers: readonly Balancer[],
-  server: string,
-  { warn }: Pick<Context, 'warn'>,
-): Promise<string[]> {
-  const found: string[] = []
-  for (const balancer of balancers) {
-    if (!isOurs(host, balancer, server)) continue
-    try {
-      await host.cached(`servers of ${nameOf(balancer)}`, () => new BalancerReader(host, balancer).servers())
-      found.push(nameOf(balancer))
-    } catch (error) {
-      warn(`${unreachable(error).message}; what was taken out there is brought back by the next run that can`)
-    }
-  }
-  return found
-}
-
-/** For a dry run: the server is back in all of them. */
-export function predictBack(host: Host, balancers: readonly Balancer[], server: string): void {
-  for (const balancer of balancers) if (isOurs(host, balancer, server)) host.record(recordOf(balancer, server), '')
-}
-
-/** The error where it says that nobody answers; anything else is thrown. */
-function unreachable(thrown: unknown): ConvergeError {
-  const error = asConvergeError(thrown)
-  if (error.code === 'BALANCER_UNREACHABLE') return error
-  throw thrown
-}
+/** What is done to a server, and what was. */
+const words = { restart: 'restarted', stop: 'stopped' } as const
 
 /** A server in one of its balancers. */
 interface Place {
@@ -84,6 +34,7 @@ export class Draining {
     balancers: readonly Balancer[],
     private readonly limit: Duration,
     private readonly tell: Tell,
+    private readonly verb: keyof typeof words = 'restart',
   ) {
     this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
   }
@@ -114,6 +65,30 @@ export class Draining {
       isBack()
     }
     return true
+  }
+
+  /**
+   * Ends a server without a visitor: out of each balancer, also where it is the only one, then `stop`. There it counts as down
+   * afterwards, and its own health check finds it when it is started, whoever does that. One that has no check stays out until
+   * it is brought back.
+   */
+  async before(server: string, stop: () => Promise<void>): Promise<void> {
+    const places: Place[] = []
+    for (const { client, now } of await this.lookEverywhere(server))
+      if (now.admin === 'ready' ? await this.drain(client, now) : isOurs(this.host, client.at, server))
+        places.push({ client, now, alone: false })
+    await this.waitUntilIdle(server, places)
+    await stop()
+    for (const { client, now } of places) if (now.checked) await this.leaveDown(client, server)
+  }
+
+  private async leaveDown(client: BalancerClient, server: string): Promise<void> {
+    try {
+      await client.readyAndDown(server)
+      this.host.record(recordOf(client.at, server), '')
+    } catch (error) {
+      this.lost(client, unreachable(error))
+    }
   }
 
   /** The places where it takes no visitors any more; null where it was not begun. */
@@ -162,7 +137,7 @@ export class Draining {
         throw thrown
       // It may have heard what it could not answer.
       if (error.code !== 'BALANCER_UNREACHABLE') this.host.record(record, '')
-      this.tell.warn(`${error.message}; what it balances is restarted without draining${hinted(error)}`)
+      this.tell.warn(`${error.message}; what it balances is ${words[this.verb]} without draining${hinted(error)}`)
       return false
     }
   }
@@ -180,7 +155,7 @@ export class Draining {
         if (idle === 2 || (await deadline.pause())) continue
         if (busy > 0)
           this.tell.warn(
-            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.where} after ${this.limit}: restarted all the same`,
+            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.where} after ${this.limit}: ${words[this.verb]} all the same`,
           )
         break
       }
@@ -275,7 +250,7 @@ export class Draining {
       const error = asConvergeError(thrown)
       if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
       this.silent.add(client.where)
-      this.tell.warn(`${error.message}; the restart goes on without it${hinted(error)}`)
+      this.tell.warn(`${error.message}; the ${this.verb} goes on without it${hinted(error)}`)
       return null
     }
   }

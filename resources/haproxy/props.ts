@@ -1,13 +1,13 @@
 /** How a recipe names a balancer, and a server in it. */
 import * as z from 'zod'
-import { absolutePath } from '../../core/model/units.ts'
+import { absolutePath, duration, seconds } from '../../core/model/units.ts'
 
 // What HAProxy takes in the name of a backend or a server; a space or a semicolon would begin another command.
 const name = '[A-Za-z0-9_.:-]+'
 
 export const serverProp = z.string().regex(new RegExp(`^${name}/${name}$`), { error: 'a server as backend/name' })
 
-export const balancerProp = z.union(
+const balancerProp = z.union(
   [
     z.strictObject({ socket: absolutePath.describe('Path of its runtime socket') }),
     z.strictObject({
@@ -17,3 +17,17 @@ export const balancerProp = z.union(
   ],
   { error: 'a balancer as { socket: "/path" } or { host, port }' },
 )
+
+export const drainProps = {
+  balancers: z
+    .array(balancerProp)
+    .default([])
+    .describe(
+      'Runtime sockets of the HAProxy processes that send it visitors: `{ socket }`, or `{ host, port }` elsewhere; with a `server` it is drained there before it stops',
+    ),
+  drainDeadline: duration
+    .default(() => seconds(60))
+    .describe(
+      'How long to wait for the last session of one that is drained; then it goes on all the same; default 60 s',
+    ),
+}

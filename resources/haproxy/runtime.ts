@@ -17,6 +17,8 @@ export interface BalancerServer {
   readonly admin: AdminState
   /** By its health checks; a server without checks is up. */
   readonly up: boolean
+  /** Whether it has health checks of its own. */
+  readonly checked: boolean
   /** Whether new visitors are sent to it. */
   readonly takesVisitors: boolean
   /** In HAProxy's words: `UP`, `DOWN`, `DRAIN`, `MAINT`, `no check`, `UP 1/3`. */
@@ -92,8 +94,17 @@ export class BalancerClient extends BalancerReader {
     return this.set(server, 'health up')
   }
 
-  private async set(server: string, what: string): Promise<void> {
-    const answer = await reach(this.where, () => this.host.tell(message(this.at, `set server ${server} ${what}`)))
+  /**
+   * Gets visitors again once a health check finds it up, and counts as down until then. At once: out of maintenance it would
+   * count as up until its first check.
+   */
+  readyAndDown(server: string): Promise<void> {
+    return this.set(server, 'health down', 'state ready', 'health down')
+  }
+
+  private async set(server: string, ...what: readonly string[]): Promise<void> {
+    const text = what.map((one) => `set server ${server} ${one}`).join('; ')
+    const answer = await reach(this.where, () => this.host.tell(message(this.at, text)))
     if (answer.trim() !== '') throw refused(this.where, answer, server)
   }
 }
@@ -173,6 +184,8 @@ function pairs(columns: readonly string[], cells: readonly string[]): Row {
 
 const maintenance = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
 const draining = 0x08 | 0x10
+/** CHECK_ST_CONFIGURED in HAProxy's check-t.h. */
+const configured = 0x02
 
 function serverOf(state: Row, figures: Row): BalancerServer {
   const number = (row: Row, column: string) => Number(row.get(column)) || 0
@@ -186,6 +199,7 @@ function serverOf(state: Row, figures: Row): BalancerServer {
     address: addressOf(state),
     admin,
     up: operation !== 0,
+    checked: (number(state, 'srv_check_state') & configured) !== 0,
     // 3: it asked by itself, in its answer to a health check, for no more visitors.
     takesVisitors: admin === 'ready' && (operation === 1 || operation === 2) && number(state, 'srv_uweight') > 0,
     status: figures.get('status') ?? '',

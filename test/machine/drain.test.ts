@@ -4,8 +4,10 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import type { Recipe } from '../../core/compile/recipe.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { RunReport } from '../../core/report/events.ts'
+import { service } from '../../resources/service.ts'
 import { failureOf, patchOf } from '../support/contract.ts'
 import { freePort, needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
@@ -151,6 +153,37 @@ t.test('behind a balancer', async (t) => {
     t.equal(await balancer.states(), 'ready ready drain')
     await balancer.tell('set server site/c3 state ready')
   })
+
+  for (const [backend, port] of [
+    ['site', balancer.port],
+    ['sticky', balancer.stickyPort],
+  ] as const)
+    await t.test(`stopped on purpose in ${backend}: nobody notices, and whoever starts it has it back`, async (t) => {
+      const kept = (action: 'running' | 'stopped') => (r: Recipe<unknown>) =>
+        service(r, {
+          name: 'c2',
+          action,
+          provider: { kind: 'supervisor', socket: site.socket },
+          ready: { port: site.ports[1] ?? 0 },
+          server: `${backend}/c2`,
+          balancers: [{ socket: balancer.socket }],
+        })
+      const seen = async () => (await balancer.servers()).find(({ name }) => name === `${backend}/c2`)
+      const stop = async () => {
+        const load = await underLoad(port, async () => {
+          t.strictSame(failureOf(await run(site, kept('stopped'))), undefined)
+        })
+        noneFailed(t, load, 'a stop')
+        t.match(await seen(), { admin: 'ready', up: false, checked: true })
+        t.equal((await run(site, kept('stopped'))).outcome, 'unchanged')
+      }
+      await stop()
+      await site.supervisor.startProcess('c2')
+      await until(async () => (await seen())?.takesVisitors === true, 'its health check has found it')
+      await stop()
+      t.strictSame(failureOf(await run(site, kept('running'))), undefined)
+      t.match(await seen(), { takesVisitors: true }, 'at once')
+    })
 
   await t.test('SIGKILL of the run between drain and ready: the next run brings the server back', async (t) => {
     await killedWhile(t, world, 'c1', async () => (await balancer.states()).startsWith('drain'))

@@ -9,10 +9,16 @@ const socket = '/tmp/haproxy.sock'
 const backends = { plone_instances: ['plone1-1', 'plone1-2', 'plone2-1'] }
 const inStack = { opsworks: { instance: { hostname: 'plone1', layers: ['plone_instances', 'lb'] } } }
 
+/** It asks the clients of this host whether they are up; the other host's always is. */
+const balancerOf = (host: FakeHost) => {
+  const healthy = (server: string) => server.includes('plone2') || host.page(8080 + Number(server.at(-1))) !== null
+  return new FakeHaproxy([{ at: socket, backends, busyFor: 1, healthy }])
+}
+
 async function balanced(): Promise<FakeHost> {
   const host = await deployed()
   host.attributes = { ...host.attributes, ...inStack }
-  host.balancers = new FakeHaproxy([{ at: socket, backends, busyFor: 1 }])
+  host.balancers = balancerOf(host)
   return host
 }
 
@@ -20,7 +26,10 @@ const states = ({ balancers, machine }: FakeHost) =>
   ['1', '2'].map((n) => balancers?.state(machine, socket, `plone_instances/plone1-${n}`))
 
 const told = ({ machine }: FakeHost, from = 0) =>
-  machine.changes.slice(from).flatMap((what) => /^tell .* set server (.*)/.exec(what)?.[1] ?? [])
+  machine.changes
+    .slice(from)
+    .flatMap((what) => (what.startsWith('tell ') ? [...what.matchAll(/set server (\S+ \w+ \w+)/g)] : []))
+    .map(([, command = '']) => command)
 
 t.test('a deploy drains one client after the other', async (t) => {
   const host = await balanced()
@@ -58,11 +67,11 @@ t.test('killed anywhere, the next run leaves no client drained', async (t) => {
   const base = await balanced()
   base.remote.push({ VERSION: '2\n' })
   const undisturbed = base.clone()
-  undisturbed.balancers = new FakeHaproxy([{ at: socket, backends, busyFor: 1 }])
+  undisturbed.balancers = balancerOf(undisturbed)
   succeeded(t, await undisturbed.run(['deploy']))
   for (let killAt = 1; killAt <= undisturbed.events; killAt++) {
     const host = base.clone()
-    host.balancers = new FakeHaproxy([{ at: socket, backends, busyFor: 1 }])
+    host.balancers = balancerOf(host)
     await host.run(['deploy'], { killAt })
     const drained = states(host).filter((state) => state !== 'ready').length
     if (drained > 1) t.fail(`killed before ${host.killedBefore}: ${drained} are drained`)
@@ -72,6 +81,63 @@ t.test('killed anywhere, the next run leaves no client drained', async (t) => {
     if ((await host.run(['deploy'])).outcome !== 'unchanged') t.fail(`killed before ${host.killedBefore}: never done`)
   }
   t.ok(undisturbed.events > 20)
+})
+
+t.test('a run switched off in between still brings back what it finds drained', async (t) => {
+  const base = await balanced()
+  base.remote.push({ VERSION: '2\n' })
+  let host = base
+  for (let killAt = 1; states(host)[0] !== 'drain'; killAt++) {
+    host = base.clone()
+    host.balancers = balancerOf(host)
+    await host.run(['deploy'], { killAt })
+  }
+  host.attributes = { ...host.attributes, converge: { balancer: { drain: false } } }
+  succeeded(t, await host.run(['deploy']))
+  t.strictSame(states(host), ['ready', 'ready'])
+  const calls = host.balancers?.calls
+  host.remote.push({ VERSION: '3\n' })
+  succeeded(t, await host.run(['deploy']))
+  t.equal(host.balancers?.calls, calls, 'and after that asks nobody')
+})
+
+t.test('stopped on purpose: drained first, then left to its health check; started, back at once', async (t) => {
+  for (const event of ['stop', 'shutdown', 'undeploy']) {
+    const host = await balanced()
+    succeeded(t, await host.run([event]))
+    const steps = ['state drain', 'health down', 'state ready', 'health down']
+    t.strictSame(
+      told(host),
+      ['plone1-2', 'plone1-1'].flatMap((name) => steps.map((what) => `plone_instances/${name} ${what}`)),
+      event,
+    )
+    t.strictSame(states(host), ['ready down', 'ready down'])
+    t.equal((await host.run([event])).outcome, 'unchanged')
+    if (event === 'undeploy') continue
+    succeeded(t, await host.run(['start']))
+    t.strictSame(states(host), ['ready', 'ready'])
+    t.equal((await host.run(['start'])).outcome, 'unchanged')
+  }
+  const host = await balanced()
+  host.attributes = { ...host.attributes, converge: { balancer: { drain: false } } }
+  succeeded(t, await host.run(['stop']))
+  t.strictSame(told(host), [], 'not where that is switched off')
+})
+
+t.test('a stop that was killed anywhere: a start brings all back', async (t) => {
+  const base = await balanced()
+  const undisturbed = base.clone()
+  undisturbed.balancers = balancerOf(undisturbed)
+  succeeded(t, await undisturbed.run(['stop']))
+  for (let killAt = 1; killAt <= undisturbed.events; killAt++) {
+    const host = base.clone()
+    host.balancers = balancerOf(host)
+    await host.run(['stop'], { killAt })
+    const next = await host.run([killAt % 2 ? 'start' : 'deploy'])
+    if (next.outcome === 'failed') t.fail(`killed before ${host.killedBefore}: the next run fails`)
+    if (states(host).join() !== 'ready,ready') t.fail(`killed before ${host.killedBefore}: ${states(host).join()}`)
+  }
+  t.ok(undisturbed.events > 10)
 })
 
 t.test('a program without a port is no server of the balancer', async (t) => {

@@ -126,7 +126,7 @@ export class FakeHaproxy {
       const name = `${backend}/${server}`
       const operation = this.isUp(host, balancer, name) ? 2 : 0
       const { admin } = this.server(host, balancer, name)
-      return `2 ${backend} ${n} ${server} 127.0.0.1 ${operation} ${admin} 1 1 60 8 2 0 6 0 0 0 - ${8080 + n} - 0 0 - - 0`
+      return `2 ${backend} ${n} ${server} 127.0.0.1 ${operation} ${admin} 1 1 60 8 2 0 ${balancer.tracking ? 0 : 6} 0 0 0 - ${8080 + n} - 0 0 - - 0`
     })
     return `1\n# ${stateColumns}\n${rows.join('\n')}\n`
   }
