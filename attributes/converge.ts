@@ -1,6 +1,6 @@
 /** What this engine does otherwise than the cookbook, or beyond it. */
 import * as z from 'zod'
-import { field, flag, group, integer, line, list, number, orNull, path, port } from './fields.ts'
+import { field, flag, group, integer, line, list, number, orNull, packages, path, port } from './fields.ts'
 import { statusRange, urlPath } from './http.ts'
 
 const readiness = () =>
@@ -96,6 +96,17 @@ export const converge = () =>
     'What the engine does otherwise than the cookbook, or beyond it.',
     {
       roles: field(list(line()), [], 'Roles of this host, where the command line names none.'),
+      packages: field(
+        packages(),
+        [],
+        'Packages of the distribution that the role base installs; as `os_packages` of an app.',
+      ),
+      automatic_updates: field(
+        orNull(flag()),
+        null,
+        'Whether the host installs security updates by itself, which the role base sees to; null leaves it as it is.',
+        { mirrors: 'apt.conf: APT::Periodic::Unattended-Upgrade' },
+      ),
       prefix: field(path(), '/', 'Directory that all absolute paths are placed below.'),
       python: field(line(), 'python3', 'Python that virtualenvs are made with: a command or an absolute path.'),
       supervisor: supervisor(),

@@ -1,10 +1,13 @@
 /** The distribution: which roles, resources and attributes the program has, each loaded when it is needed. */
+import { fileURLToPath } from 'node:url'
 import type { Catalogue } from '../core/cli/catalogue.ts'
 import { type PloneNode, recipeNode } from './node.ts'
 import { version } from './version.ts'
 
 export const catalogue: Catalogue<PloneNode> = {
   version,
+  engineDirectory: () =>
+    fileURLToPath(new URL(import.meta.url.endsWith('.cjs') ? '.' : '../dist/', import.meta.url)).replace(/\/$/, ''),
   roles: {
     'zeo-client': {
       doc: 'Zope clients, from a buildout in git',
@@ -34,6 +37,10 @@ export const catalogue: Catalogue<PloneNode> = {
     'jetty-app': {
       doc: 'A Java web application in Jetty, replaced without a gap',
       load: async () => (await import('./jetty_app/role.ts')).default,
+    },
+    base: {
+      doc: 'Packages and automatic updates, as the layers of a stack ask for them',
+      load: async () => (await import('./base/role.ts')).default,
     },
     'php-app': {
       doc: 'A PHP application in php-fpm behind nginx, updated hot or cold',

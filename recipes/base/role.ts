@@ -1,0 +1,69 @@
+/** What every host of a stack has: the packages of its layers, and updates that install themselves. */
+import { lifecycleEvents, type Recipe, role } from '../../core/compile/recipe.ts'
+import { file } from '../../resources/file.ts'
+import { package_ } from '../../resources/package.ts'
+import type { PloneNode } from '../node.ts'
+import { Values } from '../plone/values.ts'
+
+const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
+/** After 50unattended-upgrades, which belongs to the package. */
+const own = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
+
+function setup(r: Recipe<PloneNode>, node: PloneNode): void {
+  const { packages, automatic_updates, prefix } = node.converge
+  const asked = [
+    packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',
+    automatic_updates === null ? '' : 'automatic updates',
+  ].filter((one) => one !== '')
+  if (asked.length === 0) return
+  if (node.facts.uid !== 0 || prefix !== '/') {
+    r.warn(`${asked.join(' and ')} need root, and the system itself: they are left out here`)
+    return
+  }
+  const newest = packages.filter(({ version }) => version === null).map(({ name }) => name)
+  const fixed = packages.flatMap(({ name, version }) => (version === null ? [] : [[name, version] as const]))
+  if (newest.length > 0) package_(r, { names: newest })
+  if (fixed.length > 0) package_(r, { names: Object.fromEntries(fixed) })
+  if (automatic_updates !== null) updates(r, node, automatic_updates)
+}
+
+/** As `dpkg-reconfigure unattended-upgrades` does it: the package reads these files once a day. */
+function updates(r: Recipe<PloneNode>, node: PloneNode, enabled: boolean): void {
+  const { mail, package_blacklist } = node.apt.unattended_upgrades
+  const values = new Values()
+  const told = mail === null ? [] : [`Unattended-Upgrade::Mail "${quoted(values, 'mail', mail)}";`]
+  const kept = package_blacklist.map((name) => `  "${quoted(values, 'package_blacklist', name)}";`)
+  values.check()
+  if (enabled) package_(r, { names: ['unattended-upgrades'] })
+  if (enabled)
+    file(r, {
+      path: own,
+      content: `${note}${lines([...told, 'Unattended-Upgrade::Package-Blacklist {', ...kept, '};'])}`,
+      mode: '0644',
+    })
+  const daily = enabled ? '1' : '0'
+  const settings = ['Update-Package-Lists', 'Unattended-Upgrade'].map((name) => `APT::Periodic::${name} "${daily}";`)
+  file(r, { path: periodic, content: `${note}${lines(settings)}`, mode: '0644' })
+}
+
+const note = '// Written by converge, changes are overwritten.\n'
+
+function lines(all: readonly string[]): string {
+  return `${all.join('\n')}\n`
+}
+
+/** In apt.conf(5) a quote ends a text, and there is no way to write one. */
+function quoted(values: Values, key: string, text: string): string {
+  const path = `apt.unattended_upgrades.${key}`
+  if (/["\\]/.test(text)) values.refuse(path, 'cannot be written into apt.conf', 'leave quotes and backslashes out')
+  return values.line(path, text)
+}
+
+/** A host whose layers have no other role takes part in all that is done with the stack. */
+const nothing = () => undefined
+
+export default role<PloneNode>('base', {
+  doc: 'Packages and automatic updates, as the layers of a stack ask for them',
+  events: Object.fromEntries(lifecycleEvents.filter((event) => event !== 'setup').map((event) => [event, nothing])),
+  setup,
+})

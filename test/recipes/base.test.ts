@@ -1,0 +1,81 @@
+/** The role base: packages and automatic updates of a host, where it may see to them. */
+import t from 'tap'
+import { attributeSchemas } from '../../attributes/index.ts'
+import { compile, wholeWay } from '../../core/compile/compile.ts'
+import { lifecycleEvents } from '../../core/compile/recipe.ts'
+import { type Facts, neutralFacts } from '../../core/node/facts.ts'
+import { objectLayer } from '../../core/node/layers.ts'
+import { buildNode } from '../../core/node/node.ts'
+import base from '../../recipes/base/role.ts'
+import { recipeNode } from '../../recipes/node.ts'
+
+function plan(
+  attributes: Readonly<Record<string, unknown>>,
+  facts: Facts = neutralFacts,
+  events: readonly string[] = wholeWay,
+) {
+  const built = buildNode({ layers: [objectLayer(attributes, 'test', 'deployment')], facts, schemas: attributeSchemas })
+  const run = { id: 'run', events, options: {}, host: null, by: 'test' }
+  const { resources, warnings } = compile([base], events, recipeNode(built, run))
+  return { resources: resources.map(({ name, props }) => [name, props] as const), warnings }
+}
+
+t.test('nothing asked for is nothing done', async (t) => {
+  t.strictSame(plan({}), { resources: [], warnings: [] })
+})
+
+t.test('packages in any version, or a given one', async (t) => {
+  const { resources } = plan({ converge: { packages: ['zip', ['poppler-utils', '22.12*'], 'curl'] } })
+  t.strictSame(resources, [
+    ['package curl zip', { names: ['zip', 'curl'] }],
+    ['package poppler-utils', { names: { 'poppler-utils': '22.12*' } }],
+  ])
+})
+
+t.test('updates that install themselves', async (t) => {
+  const { resources } = plan({
+    converge: { automatic_updates: true },
+    apt: { unattended_upgrades: { mail: 'ops@example.com', package_blacklist: ['nginx', 'haproxy'] } },
+  })
+  t.match(resources, [
+    ['package unattended-upgrades', {}],
+    [
+      'file /etc/apt/apt.conf.d/52unattended-upgrades-converge',
+      {
+        content:
+          '// Written by converge, changes are overwritten.\nUnattended-Upgrade::Mail "ops@example.com";\nUnattended-Upgrade::Package-Blacklist {\n  "nginx";\n  "haproxy";\n};\n',
+        mode: '0644',
+      },
+    ],
+    [
+      'file /etc/apt/apt.conf.d/20auto-upgrades',
+      {
+        content:
+          '// Written by converge, changes are overwritten.\nAPT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n',
+      },
+    ],
+  ])
+  t.equal(resources.length, 3)
+})
+
+t.test('switched off, the package is left as it is', async (t) => {
+  const { resources } = plan({ converge: { automatic_updates: false } })
+  t.match(resources, [['file /etc/apt/apt.conf.d/20auto-upgrades', { content: /Unattended-Upgrade "0";\n$/ }]])
+  t.equal(resources.length, 1)
+})
+
+t.test('what apt would read as something else is refused', async (t) => {
+  const attributes = { converge: { automatic_updates: true }, apt: { unattended_upgrades: { mail: 'a"; x "' } } }
+  t.throws(() => plan(attributes), { message: /apt\.unattended_upgrades\.mail cannot be written into apt\.conf/ })
+})
+
+t.test('an ordinary user, or a prefix: a warning', async (t) => {
+  const converge = { packages: ['zip'], automatic_updates: true }
+  const told = [/^packages \(zip\) and automatic updates need root, and the system itself: they are left out here$/]
+  t.match(plan({ converge }, { ...neutralFacts, uid: 1000 }), { resources: [], warnings: told })
+  t.match(plan({ converge: { ...converge, prefix: '/home/me' } }), { resources: [], warnings: told })
+})
+
+t.test('it has a part in all that is done with a host', async (t) => {
+  for (const event of lifecycleEvents.slice(1)) t.strictSame(plan({}, neutralFacts, [event]).resources, [])
+})
