@@ -170,7 +170,7 @@ function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
   const command = systemd
     ? file(r, { path: `${directoryPath}/converge.conf`, content: varnishUnit(node) })
     : file(r, { path: '/etc/default/varnish', content: varnishDefaults(node) })
-  for (const name of parts) service(r, { name, ...(systemd ? { enabled: true } : {}) })
+  for (const name of parts) if (!r.has('service', name)) service(r, { name, ...(systemd ? { enabled: true } : {}) })
   return [{ name: 'varnish', configuration: command.digest }]
 }
 

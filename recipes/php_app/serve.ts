@@ -39,7 +39,7 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
       socket: at.supervisor.socket,
     })
   }
-  service(r, { name: fpm.reload.name, provider: fpm.reload.provider })
+  service(r, { name: fpm.reload.name, provider: fpm.reload.provider, ...(at.system ? { enabled: true } : {}) })
   return config
 }
 

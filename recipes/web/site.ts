@@ -3,6 +3,7 @@ import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { file } from '../../resources/file.ts'
+import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
@@ -87,19 +88,31 @@ export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<strin
   // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
   const enabled = file(r, { path: enabledPath(site), content, mode: '0644' })
   reload(r, site, [...(pem === null ? [] : [pem]), enabled], force)
+  startsWithHost(r, nginx)
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
+}
+
+const setUp = ({ config }: Nginx): Check => ({
+  description: 'nginx is set up',
+  check: (host) => host.stat(config) !== null,
+})
+
+/** The site would be gone after the next boot, if Debian's unit was disabled by somebody. */
+function startsWithHost(r: Recipe<PloneNode>, nginx: Nginx): void {
+  const { name, provider } = nginx.reload
+  if (provider.kind === 'supervisor' || r.has('service', name)) return
+  service(r, { name, provider, enabled: true, onlyIf: setUp(nginx) })
 }
 
 function reload(r: Recipe<PloneNode>, { at, nginx }: Site, when: readonly Handle[], force?: string): void {
   const { name, provider, check } = nginx.reload
-  const setUp: Check = { description: 'nginx is set up', check: (host) => host.stat(nginx.config) !== null }
   service_reload(r, {
     name,
     purpose: `the site of ${at.app}`,
     provider,
     check: [...check],
     when,
-    onlyIf: setUp,
+    onlyIf: setUp(nginx),
     ...(force === undefined ? {} : { force }),
   })
 }

@@ -1,0 +1,19 @@
+/** The built program on a test host. */
+import { cpSync, existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Ended, TestHost } from './hosts.ts'
+
+const project = fileURLToPath(new URL('../../..', import.meta.url))
+const there = '/opt/converge'
+
+/** Brings the program, with what it takes for recipes of one's own; the host has to have a Node. */
+export function installProgram(host: TestHost): void {
+  for (const path of ['dist', 'node_modules/esbuild', 'node_modules/@esbuild'])
+    if (existsSync(`${project}${path}`))
+      cpSync(`${project}${path}`, `${host.root}${there}/${path}`, { recursive: true, dereference: true })
+}
+
+/** Runs it there as somebody does who has logged in as root. */
+export function converge(host: TestHost, words: string): Promise<Ended> {
+  return host.ssh(`node ${there}/dist/start.cjs ${words}`)
+}

@@ -1,0 +1,266 @@
+/** The built program on a host with systemd: units, the web server and what it serves, supervisor, cron, and a reboot. */
+import { cpSync } from 'node:fs'
+import { get } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { type Ended, systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
+import { converge, installProgram } from './support/program_on_host.ts'
+
+const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
+
+/** A host with the program, and a Node for it. */
+async function hostFor(t: Test): Promise<TestHost> {
+  const network = await testNetwork(t)
+  const host = await network.systemdHost('web1', { node: 'own' })
+  installProgram(host)
+  return host
+}
+
+/** Runs a role of the test's own, whose setup is this text. */
+function setup(host: TestHost, body: string): Promise<Ended> {
+  host.write(
+    '/root/recipes/units.ts',
+    `import { cron, execute, file, role, seconds, service, service_reload, service_restart } from 'converge-engine'
+const unit = (r, name, text) => file(r, { path: '/etc/systemd/system/' + name + '.service', content: text })
+const used = [cron, execute, seconds, service, service_reload, service_restart]
+export default role('units', { setup(r) {
+${body}
+} })
+`,
+  )
+  return converge(host, 'setup --role units --recipes /root/recipes')
+}
+
+const property = async (host: TestHost, unit: string, name: string) =>
+  (await host.run(`systemctl show --value --property=${name} ${unit}`)).stdout.trim()
+
+/** Says on port 8300 what its file said when it read it: at its start, and when it is told. */
+const teller = `
+import http.server, os, signal
+def load(*_):
+    global said
+    said = open('/etc/teller').read()
+signal.signal(signal.SIGHUP, load)
+load()
+class Tell(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f'{said} {os.getpid()}'.encode())
+http.server.ThreadingHTTPServer(('', 8300), Tell).serve_forever()
+`
+const tellerUnit = `[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/teller.py
+ExecReload=/bin/kill -HUP $MAINPID
+[Install]
+WantedBy=multi-user.target
+`
+const tellerRole = (says: string, how: 'restart' | 'reload', text = tellerUnit) => `
+  const own = unit(r, 'teller', ${JSON.stringify(text)})
+  const said = file(r, { path: '/etc/teller', content: '${says}' })
+  service(r, { name: 'teller', enabled: true, ready: { port: 8300 } })
+  ${
+    how === 'restart'
+      ? "service_restart(r, { services: [{ name: 'teller', ready: { port: 8300 } }], when: [own, said] })"
+      : "service_reload(r, { name: 'teller', ready: { port: 8300 }, when: [said] })"
+  }
+`
+
+t.test('a unit of its own, started with the host, restarted and reloaded for what changed', async (t) => {
+  t.setTimeout(120_000)
+  if (!needs(t, [...systemdHostNeeds, 'python3'])) return
+  const host = await hostFor(t)
+  const tells = async () =>
+    (await host.run('curl -s --retry 30 --retry-delay 1 --retry-all-errors http://127.0.0.1:8300/')).stdout.split(' ')
+  host.write('/usr/local/lib/teller.py', teller)
+
+  const first = await setup(host, tellerRole('one', 'restart'))
+  t.match(first, { status: 0, stdout: /service teller enabled true, state running/ })
+  t.equal(await property(host, 'teller', 'UnitFileState'), 'enabled')
+  t.match(await setup(host, tellerRole('one', 'restart')), { status: 0, stdout: /nothing to do/ })
+  const [, pid] = await tells()
+
+  t.match(await setup(host, tellerRole('two', 'restart')), { status: 0, stdout: /restart teller/ })
+  const [two, pidTwo] = await tells()
+  t.equal(two, 'two')
+  t.not(pidTwo, pid, 'restarted')
+
+  const changed = tellerUnit.replace('[Service]', '[Service]\nEnvironment=MORE=yes')
+  t.match(await setup(host, tellerRole('two', 'restart', changed)), { status: 0, stdout: /restart teller/ })
+  const pidThree = await property(host, 'teller', 'MainPID')
+  t.match(
+    (await host.run(`tr '\\0' '\\n' < /proc/${pidThree}/environ`)).stdout,
+    /^MORE=yes$/m,
+    'systemd has read it anew',
+  )
+  t.equal(await property(host, 'teller', 'NeedDaemonReload'), 'no')
+
+  t.match((await setup(host, tellerRole('two', 'reload', changed))).status, 0)
+  t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /reload teller/ })
+  t.strictSame(await tells(), ['three', pidThree], 'the same process says something else')
+  t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /nothing to do/ })
+
+  await host.reboot()
+  t.equal((await tells())[0], 'three', 'it started with the host')
+  const stopped = "service(r, { name: 'teller', action: 'stopped', enabled: false })"
+  t.match(await setup(host, stopped), { status: 0, stdout: /service teller enabled false, state stopped/ })
+  t.match(await setup(host, stopped), { status: 0, stdout: /nothing to do/ })
+  await host.reboot()
+  t.equal(await property(host, 'teller', 'ActiveState'), 'inactive', 'it did not start with the host')
+})
+
+t.test('units that do not come up, and why', async (t) => {
+  t.setTimeout(120_000)
+  if (!needs(t, systemdHostNeeds)) return
+  const host = await hostFor(t)
+  const unitWith = (name: string, lines: string, more = '') =>
+    setup(
+      host,
+      `unit(r, '${name}', ${JSON.stringify(`[Service]\n${lines}\n`)}); service(r, { name: '${name}'${more} })`,
+    )
+
+  const late = await unitWith('late', 'ExecStart=/bin/sh -c "sleep 0.2; echo no database at all >&2; exit 3"')
+  t.match(late, { status: 1, stdout: /late did not come up: it ended right after its start \(exit-code\)/ })
+  t.match(late.stdout, /\| no database at all\n.*status=3/s, 'the end of its journal')
+  const none = await unitWith('nowhere', 'ExecStart=/nowhere/program')
+  t.match(none, { status: 1, stdout: /nowhere did not come up.*\/nowhere\/program: No such file or directory/s })
+
+  host.write('/root/loop', '#!/bin/sh\necho round and round\nexit 1\n', 0o755)
+  const looping = () => unitWith('loop', 'ExecStart=/root/loop\nRestart=always\nRestartSec=0')
+  t.match(await looping(), {
+    status: 1,
+    stdout: /loop did not come up: it ended right after its start.*round and round/s,
+  })
+  await until(async () => (await property(host, 'loop', 'SubState')) === 'failed', 'it was given up')
+  host.write('/root/loop', '#!/bin/sh\nexec sleep 1000\n', 0o755)
+  t.match(await looping(), { status: 0, stdout: /service loop state running/ }, 'as soon as it is mended')
+
+  const silent = 'Type=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sh -c "echo waiting for ever; sleep 1000"'
+  const slow = await unitWith('silent', silent, ', deadline: seconds(2)')
+  t.match(slow, { status: 1, stdout: /silent did not come up: it was not ready within 2 s.*waiting for ever/s })
+
+  t.match(await setup(host, "service(r, { name: 'missing' })"), {
+    status: 1,
+    stdout: /there is no service missing on this host/,
+  })
+  await host.run('ln -s /dev/null /etc/systemd/system/covered.service')
+  t.match(await setup(host, "service(r, { name: 'covered' })"), {
+    status: 1,
+    stdout: /Unit covered.service is masked.*systemctl unmask covered.service/s,
+  })
+})
+
+const site = {
+  port_app: {
+    app_name: 'shop',
+    command: '/usr/local/bin/node server.js --port %{port}',
+    health: { path: '/healthz' },
+    domains: ['shop.test'],
+  },
+  php_app: { app_name: 'wiki', domains: ['wiki.test'], health: { deadline_seconds: 20 } },
+  deploy: {
+    shop: { scm: { scm_type: 'directory', repository: '/srv/node-app' } },
+    wiki: { scm: { scm_type: 'directory', repository: '/srv/php-app' } },
+  },
+}
+
+/** Visitors of the site, one after the other, until they are told to stop. */
+function visitors(host: TestHost, name: string) {
+  const seen = { answered: 0, failed: [] as string[] }
+  let going = true
+  const visit = () =>
+    new Promise<void>((resolve) => {
+      const fail = (why: string) => {
+        seen.failed.push(why)
+        resolve()
+      }
+      const sent = get({ host: host.address, headers: { host: name }, timeout: 20_000, agent: false }, (answer) => {
+        answer.on('error', (error) => fail(error.message))
+        answer.on('end', () => {
+          if (answer.statusCode !== 200) return fail(`status ${answer.statusCode}`)
+          seen.answered += 1
+          resolve()
+        })
+        answer.resume()
+      })
+      sent.on('timeout', () => sent.destroy(new Error('no answer')))
+      sent.on('error', (error) => fail(error.message))
+    })
+  const all = (async () => {
+    while (going) await visit()
+  })()
+  return async () => {
+    going = false
+    await all
+    return seen
+  }
+}
+
+t.test('a web server with a server and a PHP app behind it', async (t) => {
+  t.setTimeout(180_000)
+  if (!needs(t, [...systemdHostNeeds, 'git', 'nginx', 'php-fpm', 'supervisord', 'crontab', 'apt'])) return
+  const host = await hostFor(t)
+  host.write('/root/site.json', JSON.stringify(site))
+  cpSync(example, `${host.root}/srv/node-app`, { recursive: true })
+  host.write('/srv/php-app/index.php', "<?php echo 'one ' . basename(dirname(__DIR__)) . PHP_EOL;")
+  const run = (event: string) => converge(host, `${event} --role port-app,php-app --json /root/site.json`)
+  const page = async (name: string) =>
+    (
+      await host.run(
+        `curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail -H 'Host: ${name}' http://127.0.0.1/`,
+      )
+    ).stdout
+  const php = (await host.run('ls /lib/systemd/system | grep php.*-fpm.service')).stdout.trim()
+  const units = ['supervisor', 'nginx', php]
+  const reloads = async (unit: string) =>
+    Number((await host.run(`journalctl -u ${unit} --output cat | grep -c ^Reloading || true`)).stdout)
+
+  t.match(await run('setup'), { status: 0, stdout: /service supervisor enabled true, state running/ })
+  t.match((await run('deploy')).status, 0)
+  t.match(await page('shop.test'), /^one /)
+  t.match(await page('wiki.test'), /^one /)
+  for (const unit of units)
+    t.strictSame(
+      [await property(host, unit, 'ActiveState'), await property(host, unit, 'UnitFileState')],
+      ['active', 'enabled'],
+      unit,
+    )
+  t.match(await run('setup'), { status: 0, stdout: /nothing to do/ })
+  t.match(await run('deploy'), { status: 0, stdout: /nothing to do/ })
+
+  const stop = [visitors(host, 'shop.test'), visitors(host, 'wiki.test')]
+  const before = await Promise.all(units.map((unit) => property(host, unit, 'MainPID')))
+  const reloaded = await reloads('nginx')
+  host.write('/srv/node-app/VERSION', 'two\n')
+  host.write('/srv/php-app/index.php', "<?php echo 'two ' . basename(dirname(__DIR__)) . PHP_EOL;")
+  t.match((await run('deploy')).status, 0)
+  t.match(await page('shop.test'), /^two /)
+  t.match(await page('wiki.test'), /^two /)
+  for (const seen of await Promise.all(stop.map((end) => end()))) {
+    t.strictSame(seen.failed, [], 'nobody met an error')
+    t.ok(seen.answered > 0)
+  }
+  t.equal((await reloads('nginx')) - reloaded, 1, 'nginx was reloaded once, for the new port')
+  t.strictSame(
+    await Promise.all(units.map((unit) => property(host, unit, 'MainPID'))),
+    before,
+    'none of them was restarted',
+  )
+
+  const job = "cron(r, { name: 'greeting', schedule: '@reboot', command: 'echo at 100% > /srv/greeting' })"
+  t.match(await setup(host, job), { status: 0, stdout: /cron greeting/ })
+  await host.shutDown()
+  await host.start()
+  t.match(await page('shop.test'), /^two /, 'all is there again after a reboot')
+  t.match(await page('wiki.test'), /^two /)
+  await until(
+    () => host.exists('/srv/greeting') && host.read('/srv/greeting') === 'at 100%\n',
+    'cron has run the job',
+    30,
+  )
+  t.match(await run('deploy'), { status: 0, stdout: /nothing to do/ })
+  t.match((await run('undeploy')).status, 0)
+  t.notMatch(await host.run("curl -s -H 'Host: shop.test' http://127.0.0.1/"), { stdout: /^two / })
+})
