@@ -117,5 +117,5 @@ function lastLine(report: RolloutReport, paint: Paint): string {
 function nextLines({ id, hosts }: RolloutReport, paint: Paint): string[] {
   const first = hosts.find(({ failure }) => failure)?.host
   if (id === null || first === undefined) return []
-  return [paint.dim(`converge stack log ${shortId(id)} ${oneLine(first)} shows all that the first of them has told`)]
+  return [paint.dim(`all that ${oneLine(first)} has told: converge stack log ${shortId(id)} ${oneLine(first)}`)]
 }

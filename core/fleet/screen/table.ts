@@ -49,7 +49,8 @@ export function table(tally: Tally, size: TableSize, now: number, frame: string,
   if (height < 5) return [...head.slice(0, height - 1), foot]
   const room = height - head.length - 1
   const { shown, hidden } = choose(tally.rows, room)
-  const rows = shown.map((row) => describeRow(row, layout(shown, width), now, paint))
+  const places = layout(shown, width, now)
+  const rows = shown.map((row) => describeRow(row, places, now, paint))
   return [...head, ...rows, ...(hidden === '' ? [] : [paint.dim(cut(`  ${hidden}`, width))]), foot]
 }
 
@@ -83,9 +84,10 @@ interface Layout {
   readonly host: number
   readonly state: number
   readonly phase: number
+  readonly time: number
 }
 
-function layout(rows: readonly HostRow[], width: number): Layout {
+function layout(rows: readonly HostRow[], width: number, now: number): Layout {
   const longest = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf))
   const host = Math.min(longest(rows.map(({ host }) => oneLine(host))), Math.max(8, Math.floor(width / 3)))
   return {
@@ -93,19 +95,24 @@ function layout(rows: readonly HostRow[], width: number): Layout {
     host,
     state: longest(rows.map(({ state }) => state)),
     phase: longest(rows.map(({ phase }) => phase ?? '')),
+    time: longest(rows.map((row) => timeOf(row, now))),
   }
 }
 
-function describeRow(row: HostRow, { width, host, state, phase }: Layout, now: number, paint: Paint): string {
-  const time = row.since === null ? (row.durationMs > 0 ? elapsed(row.durationMs) : '') : elapsed(now - row.since)
+function timeOf({ since, durationMs }: HostRow, now: number): string {
+  if (since !== null) return elapsed(now - since)
+  return durationMs > 0 ? elapsed(durationMs) : ''
+}
+
+function describeRow(row: HostRow, { width, host, state, phase, time }: Layout, now: number, paint: Paint): string {
   const name = `  ${fit(oneLine(row.host), host)}  `
   const word = fit(row.state, state)
-  const room = width - widthOf(name) - state - phase - widthOf(time) - 5
+  const room = width - widthOf(name) - state - phase - time - 6
   // On a narrow terminal: who, and how it is.
   if (room < 8) return painted(cut(`${name}${word}  ${row.phase ?? ''}`, width), name, word, row.state, paint)
   const long = row.stepSince !== null && row.since !== row.stepSince && now - row.stepSince >= 5000
   const step = long ? `${cut(row.step, room - 14)} (${elapsed(now - (row.stepSince ?? now))})` : row.step
-  const rest = `  ${fit(row.phase ?? '', phase)}  ${fit(step, room)} ${time}`
+  const rest = `  ${fit(row.phase ?? '', phase)}  ${fit(step, room)}  ${timeOf(row, now).padStart(time)}`
   return `${name}${colourOf(row.state, paint)(word)}${row.since === null && !bad.has(row.state) ? paint.dim(rest) : rest}`
 }
 

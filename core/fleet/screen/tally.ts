@@ -49,7 +49,7 @@ export class Tally {
       case 'done': {
         const { host, phase, outcome, durationMs } = event
         if (this.group?.phase === phase && this.group.hosts.has(host)) this.group.done.add(host)
-        this.set(host, { state: outcome, phase, step: endOf(event), since: null, stepSince: null, durationMs })
+        this.set(host, { state: outcome, phase, step: reasonOf(event), since: null, stepSince: null, durationMs })
         break
       }
       case 'connection':
@@ -57,7 +57,7 @@ export class Tally {
         break
       case 'end':
         for (const { host, outcome, phase, durationMs, ...more } of event.report.hosts)
-          this.set(host, { state: outcome, phase, step: endOf(more), since: null, stepSince: null, durationMs })
+          this.set(host, { state: outcome, phase, step: reasonOf(more), since: null, stepSince: null, durationMs })
     }
   }
 
@@ -129,14 +129,17 @@ function batchOf({ batch, batches }: FleetEvent & { event: 'phase' }): string {
   return `, batch ${batch}${batches === undefined ? '' : ` of ${batches}`}`
 }
 
-/** Why, where it did not go well. */
-export function endOf({
-  failure,
-  reason,
-}: {
-  failure?: FailureReport | undefined
-  reason?: string | undefined
-}): string {
+interface End {
+  readonly failure?: FailureReport | undefined
+  readonly reason?: string | undefined
+}
+
+function reasonOf({ failure, reason }: End): string {
+  return oneLine(failure?.message ?? reason ?? '')
+}
+
+/** Why, where it did not go well, with what it happened in. */
+export function endOf({ failure, reason }: End): string {
   if (!failure) return oneLine(reason ?? '')
   const { resource, message } = failure
   return oneLine(resource === undefined || message.includes(resource) ? message : `${resource}: ${message}`)

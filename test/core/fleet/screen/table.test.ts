@@ -1,0 +1,142 @@
+/** The table of the hosts: never higher nor wider than the terminal, nobody left out, and redrawn in place. */
+import fc from 'fast-check'
+import picocolors from 'picocolors'
+import t from 'tap'
+import { Block } from '../../../../core/fleet/screen/block.ts'
+import { counts, table } from '../../../../core/fleet/screen/table.ts'
+import { Tally } from '../../../../core/fleet/screen/tally.ts'
+import { widthOf } from '../../../../core/fleet/screen/text.ts'
+import type { FleetEvent } from '../../../../core/fleet/types.ts'
+import { anyEvents, TinyTerminal } from '../../../support/screen.ts'
+
+const paint = picocolors.createColors(false)
+const colourful = picocolors.createColors(true)
+const names = (count: number) => Array.from({ length: count }, (_, n) => `client${n + 1}`)
+
+function tally(hosts: readonly string[], events: readonly FleetEvent[] = []): Tally {
+  const made = new Tally()
+  made.apply({ event: 'start', id: '000012', stack: 'site', action: 'deploy', hosts, strategy: 'rolling' }, 0)
+  for (const event of events) made.apply(event, 1000)
+  return made
+}
+
+const size = fc.record({ columns: fc.integer({ min: 1, max: 160 }), rows: fc.integer({ min: 1, max: 60 }) })
+const hosts = fc.uniqueArray(
+  fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom(...names(120), '長い名前のホスト')),
+  {
+    minLength: 1,
+    maxLength: 100,
+  },
+)
+
+t.test('any table fits any terminal, and counts everybody', (t) => {
+  fc.assert(
+    fc.property(
+      hosts.chain((some) => fc.tuple(fc.constant(some), anyEvents(some))),
+      size,
+      fc.nat(1_000_000_000),
+      ([some, events], terminal, now) => {
+        const made = tally(some, events)
+        const rows = table(made, terminal, now, '⠋', paint)
+        if (rows.length > Math.max(1, terminal.rows - 1)) throw new Error(`${rows.length} rows`)
+        const widest = Math.max(...rows.map(widthOf))
+        if (widest > Math.max(1, terminal.columns - 1)) throw new Error(`${widest} columns`)
+        if (rows.some((row) => /[\x00-\x1f\x7f-\x9f]/.test(row))) throw new Error('a control character')
+        const total = [...counts(made.rows, 1000, paint).matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
+        if (total !== some.length) throw new Error(`${total} of ${some.length} counted`)
+        // Colours take no room.
+        const bare = table(made, terminal, now, '⠋', colourful).map((row) => row.replace(/\x1b\[\d+m/g, ''))
+        if (JSON.stringify(bare) !== JSON.stringify(rows)) throw new Error('colours change the text')
+      },
+    ),
+    { numRuns: 300 },
+  )
+  t.end()
+})
+
+t.test('what is on the terminal is the table, whatever was there before', (t) => {
+  const some = names(8)
+  fc.assert(
+    fc.property(
+      anyEvents(some),
+      fc.integer({ min: 2, max: 16 }),
+      fc.integer({ min: 10, max: 90 }),
+      (events, rows, columns) => {
+        const terminal = new TinyTerminal({ rows, columns })
+        const block = new Block(terminal.write)
+        const made = tally(some)
+        const said: string[] = []
+        for (const [n, event] of events.entries()) {
+          made.apply(event, n * 700)
+          if (event.event === 'health') {
+            said.push(`said ${n}`)
+            block.above(`said ${n}\n`)
+          }
+          block.draw(table(made, terminal.size, n * 700, '⠋', colourful), terminal.size)
+          const wanted = table(made, terminal.size, n * 700, '⠋', paint).map((row) => row.trimEnd())
+          const all = [...said, ...wanted]
+          if (JSON.stringify(terminal.text) !== JSON.stringify(all))
+            throw new Error(`${JSON.stringify(terminal.text)} instead of ${JSON.stringify(all)}`)
+        }
+        block.above('end\n')
+        return JSON.stringify(terminal.text) === JSON.stringify([...said, 'end', ''])
+      },
+    ),
+  )
+  t.end()
+})
+
+t.test('those that failed and those at work come first where there is no room', (t) => {
+  const some = names(100)
+  const events: FleetEvent[] = [
+    ...some.slice(0, 50).map((host): FleetEvent => ({ event: 'host', host, phase: 'build', step: 'file /etc/motd' })),
+    ...some.slice(40, 50).map(
+      (host): FleetEvent => ({
+        event: 'done',
+        host,
+        phase: 'build',
+        outcome: host === 'client45' ? 'failed' : 'changed',
+        durationMs: 3000,
+        failure: host === 'client45' ? { code: 'X', message: 'no space left\n\x1b[2Jon the device' } : undefined,
+      }),
+    ),
+    { event: 'connection', host: 'client2', state: 'lost' },
+  ]
+  t.strictSame(table(tally(some, events), { columns: 61, rows: 9 }, 8000, '⠋', paint), [
+    '⠋ deploy of site (deployment 12), rolling                8 s',
+    '  client45  failed   build  no space left on the device  3 s',
+    '  client1   at work  build  file /etc/motd               7 s',
+    '  client2   cut off  build  file /etc/motd               7 s',
+    '  client3   at work  build  file /etc/motd               7 s',
+    '  client4   at work  build  file /etc/motd               7 s',
+    '  … 36 more at work, 59 others',
+    '  1 failed, 1 cut off, 39 at work, 9 changed, 50 waiting',
+  ])
+  t.end()
+})
+
+t.test('where all fit, they stand as they were named; a step that takes long says how long', (t) => {
+  const made = tally(
+    ['web', 'db'],
+    [
+      { event: 'phase', phase: 'switch', hosts: ['web'], batch: 2, batches: 3 },
+      { event: 'host', host: 'db', phase: 'switch' },
+    ],
+  )
+  made.apply({ event: 'host', host: 'db', phase: 'switch', step: 'service zope1' }, 3000)
+  t.strictSame(table(made, { columns: 70, rows: 24 }, 20_000, '⠋', paint), [
+    '⠋ deploy of site (deployment 12), rolling                        20 s',
+    '  switch, batch 2 of 3: 0 of 1 done',
+    '  web  waiting                                                       ',
+    '  db   at work  switch  service zope1 (17 s)                     19 s',
+    '  1 at work, 1 waiting',
+  ])
+  made.apply({ event: 'done', host: 'db', phase: 'switch', outcome: 'changed', durationMs: 21_000 }, 22_000)
+  made.apply(
+    { event: 'done', host: 'web', phase: 'switch', outcome: 'skipped', durationMs: 0, reason: 'it is down' },
+    22_000,
+  )
+  t.match(made.stage, /1 of 1 done/)
+  t.match(table(made, { columns: 70, rows: 24 }, 22_000, '⠋', paint), [/./, /./, /web +skipped +switch +it is down/])
+  t.end()
+})
