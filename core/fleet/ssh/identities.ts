@@ -46,8 +46,8 @@ export class KeyRing {
    */
   async offersFor({ identities, identitiesOnly, agent }: SshTarget): Promise<Offers> {
     const notes: string[] = []
-    const named: Offer[] = []
-    const others: Offer[] = []
+    const named: KeyFile[] = []
+    const others: KeyFile[] = []
     for (const identity of identities) {
       try {
         const offer = await this.file(identity.file)
@@ -59,11 +59,18 @@ export class KeyRing {
       }
     }
     const ofAgent = agent === null ? [] : await this.agent(agent, notes)
-    const same = (key: ParsedKey) => (offer: Offer) => offer.key.getPublicSSH().equals(key.getPublicSSH())
-    const first = ofAgent.filter(({ key }) => [...named, ...others].some(same(key)))
+    const first = ofAgent.filter(({ key }) => [...named, ...others].some(({ key: other }) => same(key, other)))
     const rest = identitiesOnly ? [] : ofAgent.filter((offer) => !first.includes(offer))
-    const ownFile = ({ key }: Offer) => !ofAgent.some(same(key))
-    return { offers: [...first, ...named.filter(ownFile), ...rest, ...others.filter(ownFile)], notes }
+    const own = (files: readonly KeyFile[]) =>
+      files.filter((file) => {
+        if (ofAgent.some(({ key }) => same(key, file.key))) return false
+        if (file.open) return true
+        const failure = notReadable(file.name, 'this is a public key, and no agent has the private one')
+        if (named.includes(file)) throw failure
+        notes.push(failure.message)
+        return false
+      })
+    return { offers: [...first, ...own(named), ...rest, ...own(others)], notes }
   }
 
   private async agent(socket: string, notes: string[]): Promise<readonly Offer[]> {
@@ -85,13 +92,19 @@ export class KeyRing {
   }
 
   private async read(path: string): Promise<KeyFile> {
-    const text = readKey(path)
+    const { text, others } = readKey(path)
     const parse = (passphrase?: string) => parsed(this.ssh2.utils.parseKey(text, passphrase))
     const plain = parse()
+    // A public key tells which one of the agent is meant.
+    if (!(plain instanceof Error) && !plain.isPrivateKey()) return new KeyFile(path, plain, null)
+    if (others) throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
     if (!(plain instanceof Error)) return new KeyFile(path, plain, () => Promise.resolve(plain))
     if (!/no passphrase given/.test(plain.message)) throw notReadable(path, `is no private key (${plain.message})`)
     let opened: Promise<ParsedKey> | undefined
-    const open = () => (opened ??= this.inTurn(() => this.decrypt(path, parse)))
+    const open = () => {
+      opened ??= this.inTurn(() => this.decrypt(path, parse))
+      return opened
+    }
     const publicText = publicPart(text) ?? publicFile(path)
     const key = publicText === null ? await open() : parsed(this.ssh2.utils.parseKey(publicText))
     if (key instanceof Error) throw notReadable(`${path}.pub`, `is no public key (${key.message})`)
@@ -125,20 +138,23 @@ export class KeyRing {
 class KeyFile implements Offer {
   readonly name: string
   readonly key: ParsedKey
-  private readonly open: () => Promise<ParsedKey>
+  /** Gives the private key; null where there is only the public one. */
+  readonly open: (() => Promise<ParsedKey>) | null
 
-  constructor(path: string, key: ParsedKey, open: () => Promise<ParsedKey>) {
+  constructor(path: string, key: ParsedKey, open: (() => Promise<ParsedKey>) | null) {
     this.name = path
     this.key = key
     this.open = open
   }
 
   async sign(data: Buffer, hash?: string): Promise<Buffer> {
-    const signature: Buffer | Error = (await this.open()).sign(data, hash)
-    if (signature instanceof Error) throw signature
+    const signature: Buffer | Error | undefined = (await this.open?.())?.sign(data, hash)
+    if (!Buffer.isBuffer(signature)) throw signature ?? new Error('there is no private key')
     return signature
   }
 }
+
+const same = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(other.getPublicSSH())
 
 /** What ssh2 shows a host one after the other; a key whose passphrase is needed is opened once the host would take it. */
 export function asAgent(ssh2: Ssh2, offers: readonly Offer[], failed: (error: unknown) => void): BaseAgent<ParsedKey> {
@@ -154,7 +170,7 @@ export function asAgent(ssh2: Ssh2, offers: readonly Offer[], failed: (error: un
     sign(key: ParsedKey, data: Buffer, ...rest: unknown[]) {
       const answer = rest.pop() as (error: Error | null, signature?: Buffer) => void
       const { hash } = (rest[0] ?? {}) as { readonly hash?: 'sha1' | 'sha256' | 'sha512' }
-      const offer = offers.find((other) => other.key.getPublicSSH().equals(key.getPublicSSH()))
+      const offer = offers.find((other) => same(other.key, key))
       Promise.resolve(offer?.sign(data, hash)).then(
         (signature) => answer(null, signature),
         (thrown: Error) => {
@@ -192,15 +208,14 @@ function parsed(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Err
   return Array.isArray(key) ? (key[0] ?? new Error('it holds no key')) : key
 }
 
-function readKey(path: string): Buffer {
+/** `others`: somebody else may read it. As with ssh, the public key will do where only that one is there. */
+function readKey(path: string): { readonly text: Buffer; readonly others: boolean } {
+  const file = !existsSync(path) && existsSync(`${path}.pub`) ? `${path}.pub` : path
   try {
-    const { mode, uid } = statSync(path)
-    if ((mode & 0o077) !== 0 && uid === process.getuid?.())
-      throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
-    return readFileSync(path)
+    const { mode, uid } = statSync(file)
+    return { text: readFileSync(file), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
-    if (thrown instanceof ConvergeError) throw thrown
-    throw notReadable(path, asConvergeError(thrown).message)
+    throw notReadable(file, asConvergeError(thrown).message)
   }
 }
 

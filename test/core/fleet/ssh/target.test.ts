@@ -1,0 +1,192 @@
+/** Where a connection goes: what the stack says, and where it is silent what ssh_config says. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import t, { type Test } from 'tap'
+import { type HostAddress, resolveTarget } from '../../../../core/fleet/ssh/target.ts'
+import { readUserConfig } from '../../../../core/fleet/ssh/user_config.ts'
+
+/** A home with an ssh_config, and the files it includes. */
+function home(t: Test, config: string, files: Record<string, string> = {}) {
+  const at = mkdtempSync(join(tmpdir(), 'home-'))
+  t.teardown(() => rmSync(at, { recursive: true }))
+  for (const [name, text] of Object.entries({ '.ssh/config': config, system: '', ...files })) {
+    mkdirSync(dirname(join(at, name)), { recursive: true })
+    writeFileSync(join(at, name), text)
+  }
+  return at
+}
+
+async function resolver(t: Test, config: string, files?: Record<string, string>) {
+  const at = home(t, config, files)
+  const read = await readUserConfig({ home: at, user: 'ann', agent: '/agent', systemFile: join(at, 'system') })
+  const target = (host: Partial<HostAddress> = {}) => resolveTarget({ name: 'web1', address: 'web1', ...host }, read)
+  return { at, target, warnings: read.warnings }
+}
+
+t.test('without a configuration there are the defaults of ssh', async (t) => {
+  const { at, target } = await resolver(t, '')
+  t.same(target({ address: '10.0.0.1' }), {
+    name: 'web1',
+    address: '10.0.0.1',
+    port: 22,
+    user: 'ann',
+    knownAs: ['10.0.0.1'],
+    certifiedAs: '10.0.0.1',
+    identities: ['id_ed25519', 'id_ecdsa', 'id_rsa'].map((name) => ({ file: `${at}/.ssh/${name}`, from: 'default' })),
+    identitiesOnly: false,
+    agent: '/agent',
+    jump: null,
+    knownHosts: {
+      own: [`${at}/.ssh/known_hosts`, `${at}/.ssh/known_hosts2`],
+      system: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
+      hash: false,
+    },
+    connectTimeout: null,
+  })
+  const nowhere = await readUserConfig({ home: '/nonexistent', user: 'ann', agent: null, systemFile: '/nonexistent' })
+  t.match(resolveTarget({ name: 'a', address: 'a' }, nowhere), { port: 22, agent: null })
+})
+
+t.test('what the configuration says of a host is taken, the first word of each kind', async (t) => {
+  const { at, target } = await resolver(
+    t,
+    `Host web*
+      HostName %h.example.org
+      Port=2222
+      User deploy
+      IdentityFile ~/.ssh/%h-%r
+      IdentityFile "/keys/with blank"
+      IdentitiesOnly yes
+      UserKnownHostsFile ~/known /dev/null
+      ConnectTimeout 7
+    Host *
+      Port 99
+      identityfile %d/last
+      HashKnownHosts yes`,
+    { system: 'User nobody\nGlobalKnownHostsFile none\n' },
+  )
+  t.match(target(), {
+    address: 'web1.example.org',
+    port: 2222,
+    user: 'deploy',
+    knownAs: ['[web1.example.org]:2222', 'web1.example.org'],
+    certifiedAs: 'web1.example.org',
+    identities: [
+      { file: `${at}/.ssh/web1.example.org-deploy`, from: 'config' },
+      { file: '/keys/with blank', from: 'config' },
+      { file: `${at}/last`, from: 'config' },
+    ],
+    identitiesOnly: true,
+    knownHosts: { own: [`${at}/known`, '/dev/null'], system: [], hash: true },
+    connectTimeout: 7,
+  })
+  t.match(target({ address: 'db1' }), { address: 'db1', port: 99, user: 'nobody', identitiesOnly: false })
+})
+
+t.test('what the stack says comes first', async (t) => {
+  const { at, target } = await resolver(
+    t,
+    'Host *\n Port 99\n User deploy\n IdentityFile ~/.ssh/own\n ProxyJump bastion',
+  )
+  const found = target({ port: 2200, user: 'root', identity: '~/stack_key', jump: 'none' })
+  t.match(found, { port: 2200, user: 'root', jump: null })
+  t.same(found.identities, [
+    { file: `${at}/stack_key`, from: 'stack' },
+    { file: `${at}/.ssh/own`, from: 'config' },
+  ])
+  t.match(target({ port: 22, jump: 'none' }).knownAs, ['web1'])
+  t.match(target({ identity: '/k', jump: 'none' }).identities, [{ file: '/k' }, { file: `${at}/.ssh/own` }])
+})
+
+t.test('an own name of the key, and other agents', async (t) => {
+  process.env.OTHER_AGENT_OF_TEST = '/other'
+  t.teardown(() => delete process.env.OTHER_AGENT_OF_TEST)
+  const { at, target } = await resolver(
+    t,
+    `Host web1\n HostKeyAlias Cluster\n Port 2222\n IdentityAgent none
+     Host web2\n IdentityAgent ~/.agent/%u
+     Host web3\n IdentityAgent $OTHER_AGENT_OF_TEST
+     Host web4\n IdentityAgent SSH_AUTH_SOCK`,
+  )
+  t.match(target(), { knownAs: ['Cluster'], certifiedAs: 'Cluster', agent: null })
+  t.equal(target({ address: 'web2' }).agent, `${at}/.agent/ann`)
+  t.equal(target({ address: 'web3' }).agent, '/other')
+  t.equal(target({ address: 'web4' }).agent, '/agent')
+})
+
+t.test('the way through other hosts: each with a configuration of its own', async (t) => {
+  const { target } = await resolver(
+    t,
+    `Host inner\n ProxyJump gate
+     Host gate\n HostName gate.example.org\n User jumper\n ProxyJump outer,bob@[fd00::1]:2022
+     Host direct\n ProxyJump none
+     Host *\n Port 2200`,
+  )
+  const found = target({ address: 'inner' })
+  t.match(found.jump, { name: 'gate', address: 'gate.example.org', user: 'jumper', port: 2200 })
+  t.match(found.jump?.jump, { address: 'fd00::1', user: 'bob', port: 2022, knownAs: ['[fd00::1]:2022', 'fd00::1'] })
+  t.match(found.jump?.jump?.jump, { address: 'outer', user: 'ann', jump: null })
+  t.equal(target({ address: 'direct' }).jump, null)
+  t.match(target({ address: 'inner', jump: 'eve@outer:1' }).jump, {
+    address: 'outer',
+    user: 'eve',
+    port: 1,
+    jump: null,
+  })
+})
+
+t.test('sections of Match, and files that are included where the Include stands', async (t) => {
+  const { target, warnings } = await resolver(
+    t,
+    `Include conf.d/*.conf ~/absent
+     Host web*
+       HostName www.example.org
+       Include more
+     Match host www.example.org !user root
+       Port 1001
+     Match originalhost db1,db2 localuser ann
+       Port 1002
+     Match exec "true"
+       Port 1003
+     Match all
+       ConnectTimeout 5`,
+    {
+      '.ssh/conf.d/b.conf': 'Host web2\nUser second\n',
+      '.ssh/conf.d/a.conf': 'Host web2\nUser first\n',
+      '.ssh/conf.d/c.txt': 'User wrong\n',
+      '.ssh/more': 'IdentityFile /more\nHost web9\nPort 9\n',
+    },
+  )
+  t.match(target(), { port: 1001, user: 'ann', connectTimeout: 5, identities: [{ file: '/more' }] })
+  t.match(target({ user: 'root' }), { port: 22, user: 'root' })
+  t.match(target({ address: 'web2' }), { user: 'first' })
+  t.match(target({ address: 'web9' }), { port: 9 })
+  t.match(target({ address: 'db2' }), { port: 1002 })
+  t.match(target({ address: 'db3' }), { port: 22, identities: [{ from: 'default' }, {}, {}] })
+  t.match(warnings, [/config:9: Match exec is not looked at/])
+})
+
+t.test('a mistake is told with its file and line', async (t) => {
+  const fails = async (config: string, message: RegExp, line = 2, files?: Record<string, string>) => {
+    const { at, target } = await resolver(t, config, files).catch((error) => ({
+      at: '',
+      target: () => assertThrown(error),
+    }))
+    t.throws(target, { code: 'SSH_CONFIG_INVALID', usage: true, message, source: { line } }, config + at)
+  }
+  await fails('Host *\n Port many', /config:2: 'many' is no number from 1 to 65535/)
+  await fails('Host *\n Port', /config:2: port has no value/)
+  await fails('Host *\n IdentityFile "/a', /config:2: /)
+  await fails('Host *\n IdentityFile ~/%k', /%k is not known here/)
+  await fails('Host *\n ProxyJump a:b', /'a:b' is no list of hosts/)
+  await fails('\nMatch host', /Match|match/)
+  await fails('Host *\n ProxyJump gate', /gate goes through gate/)
+  await fails('Host *\n Include config', /more than 16 deep/)
+  const { target } = await resolver(t, '')
+  t.throws(() => target({ jump: 'a b@' }), { code: 'BAD_ADDRESS', message: /host web1: jump: 'a b@'/ })
+})
+
+function assertThrown(error: unknown): never {
+  throw error
+}

@@ -1,0 +1,326 @@
+/** Connections to real sshds: who gets in, what runs there, and how their end is noticed. */
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import t, { type Test } from 'tap'
+import type { Connection } from '../../core/fleet/ssh/connect.ts'
+import { runSimple } from '../../core/fleet/ssh/process.ts'
+import { freePort, needs, scratch } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { type OwnSshd, operator, ownSshd } from './support/own_sshd.ts'
+import { newKey } from './support/ssh_keys.ts'
+
+const can = needs(t, ['root', 'sshd'])
+const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { skip: !can }, run)
+
+/** An sshd that knows its operator, and an operator who knows it. */
+async function acquainted(t: Test, options: Parameters<typeof operator>[1] = {}, lines: readonly string[] = []) {
+  const person = await operator(t, options)
+  const sshd = await ownSshd(t, { authorized: [person.key], lines })
+  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  return { person, sshd }
+}
+
+const said = (connection: Connection, command: string, input?: string) => runSimple(connection, command, { input })
+
+test('commands run, each with its status, its two outputs and its input', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const connection = await person.connector().connect(await person.target(sshd))
+  t.same(await said(connection, 'cat; echo err >&2; exit 3', 'in'), { code: 3, stdout: 'in', stderr: 'err\n' })
+  const killed = await connection.exec('kill -TERM $$')
+  killed.stdout.resume()
+  t.same(await killed.ended, { code: null, signal: 'SIGTERM' })
+  const open = await connection.exec('read line; echo "got $line"')
+  let text = ''
+  open.stdout.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
+  })
+  open.stdin.write('later\n')
+  t.same(await open.ended, { code: 0, signal: null })
+  t.equal(text, 'got later\n')
+  const answers = await Promise.all(Array.from({ length: 5 }, (_, index) => said(connection, `echo ${index}`)))
+  t.same(
+    answers.map(({ stdout }) => stdout),
+    ['0\n', '1\n', '2\n', '3\n', '4\n'],
+  )
+  await t.rejects(runSimple(connection, 'yes', { limit: 5000 }), { code: 'OUTPUT_TOO_LONG' })
+  await connection.close()
+  t.equal(await connection.closed, null)
+  await t.rejects(connection.exec('true'), { code: 'CONNECTION_LOST', message: /it was closed here/ })
+})
+
+const block = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7919) % 251))
+
+/** Input of so many blocks, and how many of them were taken. */
+function blocks(count: number) {
+  const taken = { count: 0 }
+  const stream = Readable.from(
+    (function* () {
+      for (; taken.count < count; taken.count++) yield block
+    })(),
+  )
+  return { stream, taken }
+}
+
+test('what goes in arrives whole, however long, and waits for a command that does not read', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const connection = await person.connector().connect(await person.target(sshd))
+  const all = Buffer.concat(Array(800).fill(block))
+  const sum = `${createHash('sha256').update(all).digest('hex')}  -\n`
+  t.equal((await runSimple(connection, 'sha256sum', { input: all })).stdout, sum)
+
+  const gate = join(person.home, 'gate')
+  spawnSync('mkfifo', [gate])
+  const { stream, taken } = blocks(800)
+  const waiting = runSimple(connection, `read go < ${gate}; sha256sum`, { input: stream })
+  for (let round = 0; round < 5; round++) await said(connection, 'true')
+  t.ok(taken.count < 200, `${taken.count} blocks of 800 are under way`)
+  writeFileSync(gate, 'go\n')
+  t.equal((await waiting).stdout, sum)
+})
+
+test('a command that ends early keeps nobody who writes to it waiting', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const connection = await person.connector().connect(await person.target(sshd))
+  const { stream } = blocks(Number.POSITIVE_INFINITY)
+  t.match(await runSimple(connection, 'head -c 1', { input: stream }), { code: 0, stdout: '\0' })
+  t.ok(stream.destroyed, 'nobody takes the rest')
+  const early = await connection.exec('exec true')
+  early.stdout.resume()
+  await pipeline(blocks(800).stream, early.stdin)
+  t.match(await early.ended, { code: 0 })
+  const broken = Readable.from(
+    (function* () {
+      yield 'a'
+      throw new Error('the source is broken')
+    })(),
+  )
+  await t.rejects(runSimple(connection, 'cat', { input: broken }), { message: 'the source is broken' })
+})
+
+test('keys: named ones, those of ssh_config, and the usual ones', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const other = await newKey(join(person.home, 'other'))
+  const connect = async (host = {}) => person.connector().connect(await person.target(sshd, host))
+  t.ok(await connect(), 'the usual key')
+  t.ok(await connect({ identity: '~/.ssh/id_ed25519' }), 'the named one')
+  await t.rejects(connect({ identity: other.file }), {
+    code: 'AUTH_FAILED',
+    usage: true,
+    message: `web1 (127.0.0.1:${sshd.port}): root may not log in: it takes none of these keys: ${other.file}`,
+  })
+  person.config(`IdentityFile ~/absent\nIdentityFile ${person.key.file}`)
+  t.ok(await connect({ identity: other.file }), 'the next one')
+  person.config('IdentityFile ~/absent')
+  await t.rejects(connect(), { code: 'AUTH_FAILED', message: /nobody without a key.*besides: .*absent/ })
+})
+
+test('a key that cannot be read is an error before anything is sent', async (t) => {
+  const person = await operator(t)
+  const named = async (identity: string) => person.connector().connect(await person.target({ port: 1 }, { identity }))
+  await t.rejects(named('~/absent'), { code: 'KEY_NOT_READABLE', usage: true, message: /absent: no such file/ })
+  writeFileSync(join(person.home, 'text'), 'no key', { mode: 0o600 })
+  await t.rejects(named('~/text'), { code: 'KEY_NOT_READABLE', message: /text: is no private key/ })
+  chmodSync(person.key.file, 0o644)
+  const hint = `chmod 600 ${person.key.file}`
+  await t.rejects(named(person.key.file), { code: 'KEY_NOT_READABLE', message: /others may read/, hint })
+  await t.rejects(named(`${person.key.file}.pub`), { code: 'KEY_NOT_READABLE', message: /this is a public key/ })
+})
+
+/** A key with a passphrase that an sshd takes, in OpenSSH's own format or the older one. */
+async function locked(t: Test, format: 'OpenSSH' | 'PEM', answers?: readonly string[]) {
+  const person = await operator(t, answers ? { answers } : {})
+  const key = await newKey(join(person.home, 'locked'), { passphrase: 'two words', type: 'ecdsa' })
+  const rewrite = ['-q', '-p', '-m', 'PEM', '-P', 'two words', '-N', 'two words', '-f', key.file]
+  if (format === 'PEM') spawnSync('ssh-keygen', rewrite)
+  const sshd = await ownSshd(t, { authorized: [key] })
+  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  return { person, key, sshd, target: await person.target(sshd, { identity: key.file }) }
+}
+
+test('a passphrase is asked once for all connections, and only where the key would be taken', async (t) => {
+  for (const format of ['OpenSSH', 'PEM'] as const) {
+    const { person, key, target } = await locked(t, format, ['wrong', 'two words'])
+    const connector = person.connector()
+    const all = await Promise.all(Array.from({ length: 4 }, () => connector.connect(target)))
+    for (const connection of all) t.match(await said(connection, 'echo in'), { stdout: 'in\n' })
+    t.same(person.asked, [`Passphrase of ${key.file}: `, `Wrong. Passphrase of ${key.file}: `], format)
+  }
+  const { person, sshd } = await acquainted(t, { answers: [] })
+  await newKey(join(person.home, 'unknown'), { passphrase: 'two words' })
+  await person
+    .connector()
+    .connect(await person.target(sshd, { identity: '~/unknown' }))
+    .catch((error) => {
+      t.match(error, { code: 'AUTH_FAILED' })
+    })
+  t.same(person.asked, [], 'a key the host does not take needs no passphrase')
+})
+
+test('without the passphrase: who could have been asked, and no word of what was typed', async (t) => {
+  const nobody = await locked(t, 'OpenSSH')
+  await t.rejects(nobody.person.connector().connect(nobody.target), {
+    code: 'KEY_PASSPHRASE',
+    usage: true,
+    message: `${nobody.key.file}: the key has a passphrase, and there is no terminal to ask for it`,
+  })
+  const guessing = await locked(t, 'PEM', ['hunter1', 'hunter2', 'hunter3', 'hunter4'])
+  const error = await guessing.person
+    .connector()
+    .connect(guessing.target)
+    .catch((thrown) => thrown)
+  t.match(error, { code: 'KEY_PASSPHRASE', message: `${guessing.key.file}: the passphrase was wrong 3 times` })
+  t.notMatch(JSON.stringify(error), /hunter/)
+})
+
+test('an agent signs, and which of its keys are shown is told by ssh_config', async (t) => {
+  const socket = join(scratch(t), 'agent')
+  const agent = spawn('env', ['-u', 'NODE_OPTIONS', 'ssh-agent', '-D', '-a', socket], { stdio: 'ignore' })
+  t.teardown(() => agent.kill('SIGKILL'))
+  await until(() => existsSync(socket), 'the agent')
+  const person = await operator(t, { agent: socket })
+  const sshd = await ownSshd(t, { authorized: [person.key] })
+  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  const add = (file: string) => spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
+  for (let number = 0; number < 6; number++) add((await newKey(join(person.home, `many${number}`))).file)
+  add(person.key.file)
+  const connect = async (host = {}) => person.connector().connect(await person.target(sshd, host))
+
+  // sshd has enough after six: the key that a file names comes before the rest of the agent.
+  t.match(await said(await connect(), 'echo in'), { stdout: 'in\n' })
+  const elsewhere = join(person.home, 'elsewhere')
+  renameSync(person.key.file, elsewhere)
+  renameSync(`${person.key.file}.pub`, `${elsewhere}.pub`)
+  await t.rejects(connect(), { code: 'AUTH_FAILED', message: /Too many authentication failures/ })
+  t.ok(await connect({ identity: elsewhere }))
+  t.ok(await connect({ identity: `${elsewhere}.pub` }), 'a public key names one of the agent')
+  person.config('IdentitiesOnly yes')
+  await t.rejects(connect(), { code: 'AUTH_FAILED', message: /nobody without a key/ })
+  person.config('IdentityAgent ~/nobody-listens')
+  await t.rejects(connect(), { code: 'AUTH_FAILED', message: /the agent at .*nobody-listens does not answer/ })
+  person.config(`IdentityAgent none\nIdentityFile ${elsewhere}`)
+  t.ok(await connect())
+})
+
+test('one connection to a jump host serves all hosts behind it, each with its own key checked', async (t) => {
+  const { person, sshd: gate } = await acquainted(t)
+  const inner = await Promise.all([1, 2, 3].map(() => ownSshd(t, { authorized: [person.key] })))
+  const known = [gate, ...inner].map(({ name, hostKey }) => `${name} ${hostKey.line}`)
+  person.knows(...known)
+  const through = { jump: `root@127.0.0.1:${gate.port}` }
+  const connector = person.connector()
+  const connections = await Promise.all(
+    inner.map(async (sshd) => connector.connect(await person.target(sshd, through))),
+  )
+  for (const [index, connection] of connections.entries())
+    t.match(await said(connection, 'echo $SSH_CONNECTION'), {
+      stdout: new RegExp(` 127.0.0.1 ${inner[index]?.port}\n`),
+    })
+  t.equal(gate.log().match(/Accepted publickey/g)?.length, 1)
+  const sum = createHash('sha256').update(block).digest('hex')
+  t.match(await runSimple(connections[0] as Connection, 'sha256sum', { input: block }), { stdout: `${sum}  -\n` })
+
+  const closed = { port: await freePort() }
+  await t.rejects(connector.connect(await person.target(closed, through)), {
+    code: 'CONNECT_FAILED',
+    message: new RegExp(`web1 \\(127.0.0.1:${closed.port} through 127.0.0.1\\): cannot connect: `),
+  })
+  person.knows(...known.slice(0, 3))
+  await t.rejects(person.connector().connect(await person.target(inner[2] as OwnSshd, through)), {
+    code: 'HOST_KEY_UNKNOWN',
+  })
+  person.knows(...known.slice(1))
+  await t.rejects(person.connector().connect(await person.target(inner[2] as OwnSshd, through)), {
+    code: 'HOST_KEY_UNKNOWN',
+    message: new RegExp(`127.0.0.1:${gate.port}`.replace('127.0.0.1', '.127.0.0.1.')),
+  })
+})
+
+/** Ends the processes of connections on the host, or stops them. */
+function signal(sshd: OwnSshd, name: NodeJS.Signals): number[] {
+  const sessions = sshd.sessions()
+  for (const pid of sessions) process.kill(pid, name)
+  return sessions
+}
+
+test('a jump host whose connection is lost takes those behind it along, and is gone through again', async (t) => {
+  const { person, sshd: gate } = await acquainted(t)
+  const sshd = await ownSshd(t, { authorized: [person.key] })
+  person.knows(...[gate, sshd].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
+  const connector = person.connector()
+  const target = await person.target(sshd, { jump: `127.0.0.1:${gate.port}` })
+  const connection = await connector.connect(target)
+  const waiting = await connection.exec('sleep 60')
+  t.equal(signal(gate, 'SIGKILL').length, 1)
+  await t.rejects(waiting.ended, { code: 'CONNECTION_LOST' })
+  t.match(await connection.closed, { code: 'CONNECTION_LOST', message: /web1 \(.* through 127.0.0.1\)/ })
+  t.match(await said(await connector.connect(target), 'echo again'), { stdout: 'again\n' })
+})
+
+test('an sshd that is killed in the middle of a command', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const connection = await person.connector().connect(await person.target(sshd))
+  const running = await connection.exec('echo begun; sleep 60')
+  const writing = await connection.exec('sleep 60', blocks(Number.POSITIVE_INFINITY).stream)
+  await new Promise((resolve) => running.stdout.once('data', resolve))
+  signal(sshd, 'SIGKILL')
+  await t.rejects(running.ended, { code: 'CONNECTION_LOST', message: /web1 .*the connection is lost: / })
+  await t.rejects(writing.ended, { code: 'CONNECTION_LOST' })
+  t.match(await connection.closed, { code: 'CONNECTION_LOST' })
+  await t.rejects(connection.exec('true'), { code: 'CONNECTION_LOST' })
+  await connection.close()
+})
+
+test('an sshd that has stopped is noticed by its silence, one that works silently is not', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const connector = person.connector({ keepalive: { interval: 0.5, count: 4 } })
+  const connection = await connector.connect(await person.target(sshd))
+  t.match(await said(connection, 'sleep 4; echo done'), { stdout: 'done\n' })
+  const running = await connection.exec('sleep 60')
+  const sessions = signal(sshd, 'SIGSTOP')
+  t.teardown(() => {
+    for (const pid of sessions) process.kill(pid, 'SIGKILL')
+  })
+  await t.rejects(running.ended, { code: 'CONNECTION_LOST', message: /silent/ })
+  t.match(await connection.closed, { code: 'CONNECTION_LOST', hint: /goes on there/ })
+})
+
+test('nobody there: who was asked for, and why it may be', async (t) => {
+  const person = await operator(t)
+  const connect = async (port: number, host = {}) =>
+    person.connector({ connectTimeout: 1 }).connect(await person.target({ port }, host))
+  const refusing = await freePort()
+  await t.rejects(connect(refusing), {
+    code: 'CONNECT_FAILED',
+    message: `web1 (127.0.0.1:${refusing}): cannot connect: the connection is refused`,
+  })
+  await t.rejects(connect(22, { address: 'no-such-host.invalid' }), {
+    code: 'CONNECT_FAILED',
+    message: /web1 \(no-such-host.invalid:22\): cannot connect: (no such host name|the name cannot be looked up)/,
+  })
+  const greetings = { silent: '', 'a web server': 'HTTP/1.1 400 Bad Request\r\n\r\n', closing: null }
+  for (const [what, greeting] of Object.entries(greetings)) {
+    const server = createServer((socket) => (greeting === null ? socket.destroy() : socket.write(greeting)))
+    const port = await freePort()
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    t.teardown(() => server.close())
+    await t.rejects(connect(port), { code: 'CONNECT_FAILED', message: new RegExp(`127.0.0.1:${port}.: cannot`) }, what)
+  }
+})
+
+test('a host that allows no more sessions says so', async (t) => {
+  const { person, sshd } = await acquainted(t, {}, ['MaxSessions 1'])
+  const connection = await person.connector().connect(await person.target(sshd))
+  const first = await connection.exec('read line')
+  first.stdout.resume()
+  await t.rejects(connection.exec('true'), {
+    code: 'COMMAND_REFUSED',
+    message: /web1: the host does not run a command/,
+  })
+  first.stdin.end()
+  await first.ended
+})

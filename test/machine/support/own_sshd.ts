@@ -1,0 +1,123 @@
+/** An sshd of a test's own on a port of this machine, and operators with homes of their own who connect to it. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { type ConnectOptions, type Connector, connector } from '../../../core/fleet/ssh/connect.ts'
+import type { NewHost } from '../../../core/fleet/ssh/host_keys.ts'
+import { type HostAddress, resolveTarget, type SshTarget } from '../../../core/fleet/ssh/target.ts'
+import { readUserConfig } from '../../../core/fleet/ssh/user_config.ts'
+import { freePort, type Owner, scratch } from '../../support/machine.ts'
+import { until } from '../../support/waiting.ts'
+import { type Key, newKey } from './ssh_keys.ts'
+
+export interface OwnSshd {
+  readonly port: number
+  /** `[127.0.0.1]:PORT`, as known_hosts has it. */
+  readonly name: string
+  readonly hostKey: Key
+  readonly log: () => string
+  /** Its processes, one for each connection. */
+  readonly sessions: () => number[]
+  /** Nobody listens any more; connections that there are go on. */
+  readonly stop: () => void
+}
+
+export interface SshdOptions {
+  readonly hostKeys?: readonly Key[]
+  /** Public keys that may log in as root. */
+  readonly authorized: readonly Key[]
+  readonly lines?: readonly string[]
+}
+
+export async function ownSshd(t: Owner, { hostKeys, authorized, lines = [] }: SshdOptions): Promise<OwnSshd> {
+  const at = scratch(t)
+  const port = await freePort()
+  const keys = hostKeys ?? [await newKey(join(at, 'host_key'))]
+  const [hostKey] = keys
+  if (!hostKey) throw new Error('an sshd needs a key')
+  // It wants the directory to be there, though it uses it only for other accounts.
+  mkdirSync('/run/sshd', { recursive: true })
+  writeFileSync(join(at, 'authorized'), authorized.map(({ line }) => `${line}\n`).join(''))
+  const own = ['PidFile none', 'UsePAM no', 'StrictModes no', 'ListenAddress 127.0.0.1', `Port ${port}`]
+  const config = [...own, `AuthorizedKeysFile ${at}/authorized`, ...keys.map(({ file }) => `HostKey ${file}`), ...lines]
+  writeFileSync(join(at, 'config'), `${config.join('\n')}\n`)
+  const args = ['-u', 'NODE_OPTIONS', '/usr/sbin/sshd', '-D', '-f', join(at, 'config'), '-E', join(at, 'log')]
+  const sshd = spawn('env', args, { stdio: 'ignore' })
+  t.teardown(() => sshd.kill('SIGKILL'))
+  await until(() => answers(port), `an sshd on port ${port}`, 20)
+  const sessions = () =>
+    spawnSync('pgrep', ['-P', String(sshd.pid)])
+      .stdout.toString()
+      .split('\n')
+      .filter(Boolean)
+  return {
+    ...{ port, name: `[127.0.0.1]:${port}`, hostKey },
+    log: () => readFileSync(join(at, 'log'), 'utf8'),
+    sessions: () => sessions().map(Number),
+    stop: () => sshd.kill('SIGKILL'),
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('data', () => resolve(true))
+    socket.once('close', () => resolve(false))
+    socket.once('error', () => resolve(false))
+    socket.once('data', () => socket.destroy())
+  })
+}
+
+export interface Operator {
+  readonly home: string
+  /** A key at ~/.ssh/id_ed25519, which ssh tries by itself. */
+  readonly key: Key
+  readonly newHosts: NewHost[]
+  /** What was asked for, in order. */
+  readonly asked: string[]
+  /** Writes ~/.ssh/known_hosts anew. */
+  knows(...lines: readonly string[]): void
+  readonly knownHosts: string
+  config(text: string): void
+  target(sshd: Pick<OwnSshd, 'port'>, host?: Partial<HostAddress>): Promise<SshTarget>
+  /** Whatever it opened is closed at the end of the test. */
+  connector(options?: Partial<ConnectOptions>): Connector
+}
+
+/** @param answers what is typed when something is asked, in order; null: there is no terminal */
+export async function operator(
+  t: Owner,
+  { answers, agent = null }: { readonly answers?: readonly string[]; readonly agent?: string | null } = {},
+): Promise<Operator> {
+  const home = scratch(t)
+  mkdirSync(join(home, '.ssh'), { mode: 0o700 })
+  const key = await newKey(join(home, '.ssh/id_ed25519'))
+  const knownHosts = join(home, '.ssh/known_hosts')
+  const newHosts: NewHost[] = []
+  const asked: string[] = []
+  const left = [...(answers ?? [])]
+  const prompt = async (question: string) => {
+    asked.push(question)
+    return left.shift() ?? ''
+  }
+  return {
+    ...{ home, key, newHosts, asked, knownHosts },
+    knows: (...lines) => writeFileSync(knownHosts, lines.map((line) => `${line}\n`).join('')),
+    config: (text) => writeFileSync(join(home, '.ssh/config'), text),
+    async target({ port }, host = {}) {
+      const config = await readUserConfig({ home, user: 'root', agent, systemFile: join(home, 'none') })
+      return resolveTarget({ name: 'web1', address: '127.0.0.1', port, ...host }, config)
+    },
+    connector(options = {}) {
+      const made = connector({
+        hostKeys: 'strict',
+        onNewHost: (host) => newHosts.push(host),
+        prompt: answers ? prompt : null,
+        ...options,
+      })
+      t.teardown(() => made.close())
+      return made
+    },
+  }
+}
