@@ -67,7 +67,8 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
   // Read as the account it runs as: what is a link to a file that only root may read stays closed.
   const { stdout } = await host.query(['cat', path], { user: given.user, group: given.group })
   const input = await hookScript(stdout, path, { app, hook, release: directory, commit })
-  await host.run([process.execPath, '--enable-source-maps', '--input-type=commonjs', '-'], { ...options, input })
+  const flags = ['--enable-source-maps', '--disable-warning=ExperimentalWarning', '--input-type=commonjs']
+  await host.run([process.execPath, ...flags, '-'], { ...options, input })
 }
 
 export const deploy_hook = defineResource(

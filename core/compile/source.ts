@@ -1,11 +1,20 @@
 /** Turns a stack trace into the line of the recipe the user wrote, through source maps where the recipe was compiled. */
 import { readFileSync } from 'node:fs'
-import { SourceMap } from 'node:module'
+import { SourceMap, type SourceMapPayload } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 
-const maps = new Map<string, { map: SourceMap; root: string } | null>()
+/** Member of a map whose sources are names that are told as they are: they are at home on another machine. */
+export const namesOnly = 'x_converge_names'
+
+interface Known {
+  readonly map: SourceMap
+  /** What its sources are relative to; null where they are no paths of this machine. */
+  readonly root: string | null
+}
+
+const maps = new Map<string, Known | null>()
 
 /** The function returned by `defineResource` stands between the recipe and the scope; its frame is passed over. */
 const ownFrames = /core[\\/]model[\\/]resource\.ts|core[\\/]compile[\\/]recipe\.ts/
@@ -59,15 +68,20 @@ function original({ file, line, column }: Frame): SourceLocation {
   const entry = known.map.findEntry(line - 1, column - 1)
   if (!('originalSource' in entry)) return { file, line, column }
   const source = entry.originalSource.startsWith('file://') ? fileURLToPath(entry.originalSource) : entry.originalSource
-  return { file: resolve(known.root, source), line: entry.originalLine + 1, column: entry.originalColumn + 1 }
+  return {
+    file: known.root === null ? source : resolve(known.root, source),
+    line: entry.originalLine + 1,
+    column: entry.originalColumn + 1,
+  }
 }
 
-function mapOf(file: string): { map: SourceMap; root: string } | null {
+function mapOf(file: string): Known | null {
   const known = maps.get(file)
   if (known !== undefined) return known
-  let found: { map: SourceMap; root: string } | null = null
+  let found: Known | null = null
   try {
-    found = { map: new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8'))), root: dirname(file) }
+    const payload = JSON.parse(readFileSync(`${file}.map`, 'utf8')) as SourceMapPayload & { [namesOnly]?: boolean }
+    found = { map: new SourceMap(payload), root: payload[namesOnly] === true ? null : dirname(file) }
   } catch {
     // No map beside it: the file is what its author wrote.
   }

@@ -9,6 +9,7 @@ import vm from 'node:vm'
 import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
 import { recipeFault } from '../compile/source.ts'
 import { makeDirectories } from '../host/directories.ts'
+import { loadCompiler } from '../model/compiler.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 
 export interface BundleOptions {
@@ -85,10 +86,40 @@ interface Built {
 }
 
 async function build(entry: string, base: string): Promise<Built> {
-  const esbuild = await import('esbuild')
   const directory = dirname(entry)
+  const place = (path: string) => JSON.stringify(pathToFileURL(path).href)
+  const { outputFiles, metafile } = await compileModule(entry, { outfile: `${base}.cjs`, directory, place })
+  const inputs: Record<string, string> = {}
+  for (const input of Object.keys(metafile.inputs)) {
+    const path = resolve(directory, input.replace(/^[a-z]+:/, ''))
+    if (fs.existsSync(path)) inputs[path] = digestOfFile(path)
+  }
+  return { files: outputFiles, inputs }
+}
+
+export interface CompileOptions {
+  readonly outfile: string
+  /** What paths in the bundle are relative to. */
+  readonly directory: string
+  /** What stands for `import.meta.url` in the file with this path: an expression. */
+  readonly place: (path: string) => string
+}
+
+/**
+ * A module and all it imports, in one text, and its map; nothing is written.
+ * @throws InvalidInput with every error of the compiler
+ */
+export async function compileModule(entry: string, { outfile, directory, place }: CompileOptions) {
+  const esbuild = await loadCompiler()
+  if (esbuild === null)
+    throw new ConvergeError('recipes cannot be compiled here: esbuild is not installed', {
+      code: 'NO_COMPILER',
+      source: { file: entry },
+      hint: 'install converge with its dependencies (npm install), or let converge stack bring the recipes',
+      usage: true,
+    })
   try {
-    const result = await esbuild.build({
+    return await esbuild.build({
       entryPoints: [entry],
       bundle: true,
       platform: 'node',
@@ -98,19 +129,13 @@ async function build(entry: string, base: string): Promise<Built> {
       metafile: true,
       sourcemap: 'external',
       sourcesContent: false,
-      outfile: `${base}.cjs`,
+      outfile,
       absWorkingDir: directory,
       external: ['converge-engine'],
       loader: { '.hbs': 'text', '.cfg': 'text', '.conf': 'text', '.txt': 'text' },
       logLevel: 'silent',
-      plugins: [ownUrl],
+      plugins: [ownUrl(place)],
     })
-    const inputs: Record<string, string> = {}
-    for (const input of Object.keys(result.metafile.inputs)) {
-      const path = resolve(directory, input.replace(/^[a-z]+:/, ''))
-      if (fs.existsSync(path)) inputs[path] = digestOfFile(path)
-    }
-    return { files: result.outputFiles, inputs }
   } catch (error) {
     if (!isBuildFailure(error)) throw error
     const problems = error.errors.map((message) => compilerProblem(message, entry))
@@ -140,16 +165,18 @@ function compilerHint(text: string): string | undefined {
 }
 
 /** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */
-const ownUrl: Plugin = {
-  name: 'own-url',
-  setup(build) {
-    build.onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
-      const text = fs.readFileSync(path, 'utf8')
-      if (!text.includes('import.meta.url')) return undefined
-      const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
-      return { contents: text.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)), loader }
-    })
-  },
+function ownUrl(place: CompileOptions['place']): Plugin {
+  return {
+    name: 'own-url',
+    setup(build) {
+      build.onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
+        const text = fs.readFileSync(path, 'utf8')
+        if (!text.includes('import.meta.url')) return undefined
+        const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
+        return { contents: text.replaceAll('import.meta.url', () => place(path)), loader }
+      })
+    },
+  }
 }
 
 /** @returns false where the cache cannot be written; a run does without */
@@ -178,7 +205,12 @@ function replace(path: string, content: Uint8Array | string): void {
   fs.renameSync(temporary, path)
 }
 
-function evaluate(file: string, origin: string, api: object): Record<string, unknown> {
+/**
+ * Runs a bundle.
+ * @param origin where its requires are resolved from
+ * @param name of the module, for errors without a place of their own
+ */
+export function evaluate(file: string, origin: string, api: object, name = origin): Record<string, unknown> {
   const script = new vm.Script(
     `(function (exports, require, module, __filename, __dirname) {${fs.readFileSync(file, 'utf8')}\n})`,
     { filename: file },
@@ -190,7 +222,7 @@ function evaluate(file: string, origin: string, api: object): Record<string, unk
   try {
     run(module.exports, require, module, file, dirname(file))
   } catch (thrown) {
-    throw recipeFault(thrown, 'it cannot be loaded', { file: origin })
+    throw recipeFault(thrown, 'it cannot be loaded', { file: name })
   }
   return module.exports
 }

@@ -34,29 +34,62 @@ export async function loadUserRecipes<N>(
   config: string | null,
   options: () => Promise<BundleOptions>,
 ): Promise<UserRecipes<N>> {
-  const found = config ?? configInWorkingDirectory()
-  if (config !== null && !fs.existsSync(config)) throw missing(config, `--config ${config}`)
-  const all: Place[] = directories.map((path) => ({ path, named: `--recipes ${path}` }))
+  const { configuration, places } = await placesOf<N>(directories, config, options)
   const roles: Found<N>[] = []
   const handlers: Handlers[] = []
-  if (found !== undefined) {
-    const configuration = configOf<N>((await loadModule(found, await options())).default, found)
-    roles.push(...(configuration.roles ?? []).map((role) => ({ role, file: found })))
-    handlers.push(...(configuration.handlers ?? []))
-    for (const directory of [configuration.recipes ?? []].flat())
-      all.push({ path: resolve(found, '..', directory), named: `recipes in ${found}: ${directory}` })
+  const takeConfig = ({ value, file }: Configuration<N>) => {
+    roles.push(...(value.roles ?? []).map((role) => ({ role, file })))
+    handlers.push(...(value.handlers ?? []))
   }
+  if (configuration !== null) takeConfig(configuration)
   const problems: ConvergeError[] = []
-  for (const place of all) roles.push(...(await loadDirectory<N>(place, options, problems)))
+  for (const place of places) {
+    if (!isPacked(place.path)) {
+      roles.push(...(await loadDirectory<N>(place, options, problems)))
+      continue
+    }
+    const { loadPacked } = await import('./packed.ts')
+    for (const { kind, file, exports } of loadPacked(place.path, await options()))
+      if (kind === 'config') takeConfig({ value: configOf<N>(exports.default, file), file })
+      else roles.push(...rolesIn<N>(exports, file, problems))
+  }
   problems.push(...namedTwice(roles))
   throwProblems(problems, 'the recipes cannot be loaded')
   return { roles: roles.map(({ role }) => role), handlers }
 }
 
+/** What tells a packed directory from one with sources. */
+export const manifestName = 'converge-recipes.json'
+
+export function isPacked(path: string): boolean {
+  return fs.existsSync(join(path, manifestName))
+}
+
+interface Configuration<N> {
+  readonly value: ConvergeConfig<N>
+  readonly file: string
+}
+
 /** Where recipes are, and the words by which the user asked for them. */
-interface Place {
+export interface Place {
   readonly path: string
   readonly named: string
+}
+
+/** The configuration, and all places with recipes: those given, and those that it names. */
+export async function placesOf<N>(
+  directories: readonly string[],
+  config: string | null,
+  options: () => Promise<BundleOptions>,
+): Promise<{ readonly configuration: Configuration<N> | null; readonly places: readonly Place[] }> {
+  const file = config ?? configInWorkingDirectory()
+  if (config !== null && !fs.existsSync(config)) throw missing(config, `--config ${config}`)
+  const places = directories.map((path) => ({ path, named: `--recipes ${path}` }))
+  if (file === undefined) return { configuration: null, places }
+  const value = configOf<N>((await loadModule(file, await options())).default, file)
+  for (const directory of [value.recipes ?? []].flat())
+    places.push({ path: resolve(file, '..', directory), named: `recipes in ${file}: ${directory}` })
+  return { configuration: { value, file }, places }
 }
 
 interface Found<N> {
@@ -92,10 +125,7 @@ async function loadDirectory<N>(
       problems.push(...(error instanceof InvalidInput ? error.problems : [error]))
       return {}
     })
-    const { default: standard, ...others }: Record<string, unknown> = exported
-    const candidates = new Set([standard, ...Object.values(others)].flat().filter(isRole))
-    for (const role of candidates) roles.push({ role: role as Role<N>, file })
-    if (standard !== undefined && candidates.size === 0) problems.push(noRole(file, standard))
+    roles.push(...rolesIn<N>(exported, file, problems))
   }
   if (roles.length > 0 || problems.length > before) return roles
   throw new ConvergeError(`there is no role in ${path}`, {
@@ -105,7 +135,15 @@ async function loadDirectory<N>(
   })
 }
 
-function filesOf(path: string): string[] {
+function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): Found<N>[] {
+  const { default: standard, ...others } = exported
+  const candidates = new Set([standard, ...Object.values(others)].flat().filter(isRole))
+  if (standard !== undefined && candidates.size === 0) problems.push(noRole(file, standard))
+  return [...candidates].map((role) => ({ role: role as Role<N>, file }))
+}
+
+/** The recipes of a directory, or the one that is named itself. */
+export function filesOf(path: string): string[] {
   if (!fs.statSync(path).isDirectory()) return [path]
   return fs
     .readdirSync(path)

@@ -1,0 +1,188 @@
+/** Packs recipes for hosts that have neither a compiler nor any file of their author's. */
+import * as fs from 'node:fs'
+import { basename, dirname, join, posix, relative } from 'node:path'
+import { namesOnly } from '../compile/source.ts'
+import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { type BundleOptions, compileModule } from './bundle.ts'
+import { digestOf, type PackManifest } from './packed.ts'
+import { filesOf, isPacked, loadUserRecipes, manifestName, placesOf } from './recipes.ts'
+
+export interface PackedRecipes {
+  /** By path, relative to the directory they are to be in; the same sources give the same bytes. */
+  readonly files: ReadonlyMap<string, Uint8Array>
+}
+
+export interface PackOptions {
+  /** How many bytes the files beside the recipes may have together; default 20 MiB. */
+  readonly limit?: number
+}
+
+/** A directory that modules may read files of, which therefore travels with them. */
+interface Root {
+  /** Its real path. */
+  readonly path: string
+  /** Where it is in the pack. */
+  readonly packed: string
+}
+
+interface Entry {
+  readonly kind: 'recipe' | 'config'
+  readonly path: string
+  /** What names are relative to: recipes/web.ts is what its author calls it. */
+  readonly base: string
+}
+
+const usualLimit = 20 * 1024 * 1024
+
+/**
+ * What a host needs to run these recipes with the engine: each file with recipes and the configuration (its roles and
+ * handlers) as one bundle with a map, and, where a module asks for `import.meta.url`, all files of its directory of recipes
+ * but `node_modules` and `.git`. `--recipes` takes the directory these files are put into.
+ * @param directories given with --recipes
+ * @param config path of a configuration; null: the one in the working directory, if any
+ * @returns null where there are no recipes at all
+ * @throws InvalidInput with all that is wrong with the recipes; NOT_PACKABLE, PACK_TOO_LARGE
+ */
+export async function packRecipes(
+  directories: readonly string[],
+  config: string | null,
+  options: () => Promise<BundleOptions>,
+  { limit = usualLimit }: PackOptions = {},
+): Promise<PackedRecipes | null> {
+  // What is wrong with them is told here, and not by every host.
+  await loadUserRecipes(directories, config, options)
+  const { configuration, places } = await placesOf(directories, config, options)
+  const packedAlready = places.find(({ path }) => isPacked(path))
+  if (packedAlready) throw notPackable(`${packedAlready.named}: is packed already`, 'name the directory of its sources')
+  const base = configuration === null ? null : dirname(fs.realpathSync(configuration.file))
+  const entries: Entry[] = configuration === null ? [] : [entryOf('config', configuration.file, base)]
+  const roots: Root[] = []
+  for (const { path } of places) {
+    const real = fs.realpathSync(path)
+    const root = fs.statSync(real).isDirectory() ? real : dirname(real)
+    if (!roots.some((one) => one.path === root))
+      roots.push({ path: root, packed: `files/${roots.length}-${basename(root)}` })
+    for (const file of filesOf(real)) entries.push(entryOf('recipe', file, isBelow(base, root) ? base : dirname(root)))
+  }
+  if (entries.length === 0) return null
+  return assemble(entries, roots, (await options()).engineVersion, limit)
+}
+
+function entryOf(kind: Entry['kind'], path: string, base: string | null): Entry {
+  const real = fs.realpathSync(path)
+  return { kind, path: real, base: base ?? dirname(real) }
+}
+
+function isBelow(directory: string | null, path: string): directory is string {
+  return directory !== null && path.startsWith(`${directory}/`)
+}
+
+async function assemble(
+  entries: readonly Entry[],
+  roots: readonly Root[],
+  engine: string,
+  limit: number,
+): Promise<PackedRecipes> {
+  const files = new Map<string, Uint8Array>()
+  const read = new Set<Root>()
+  const problems: ConvergeError[] = []
+  const scripts: PackManifest['entries'] = []
+  for (const [index, { kind, path, base }] of entries.entries()) {
+    const script = `scripts/${index}.cjs`
+    const outfile = join(base, `${index}.cjs`)
+    const place = (of: string) => placeIn(of, roots, read, problems)
+    const { outputFiles } = await compileModule(path, { outfile, directory: base, place })
+    for (const { path: made, contents } of outputFiles)
+      if (made.endsWith('.map')) files.set(`${script}.map`, namedMap(contents))
+      else files.set(script, contents)
+    scripts.push({ kind, file: posixRelative(base, path), script })
+  }
+  throwProblems(problems, 'the recipes cannot be packed')
+  let left = limit
+  for (const root of roots) if (read.has(root)) left = addFiles(files, root, left, limit)
+  const digests = Object.fromEntries([...files].map(([path, content]) => [path, digestOf(content)]))
+  const manifest: PackManifest = { format: 1, engine, entries: scripts, files: digests }
+  files.set(manifestName, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))
+  return { files }
+}
+
+/** Names in the map are the author's own, and not paths of the machine it is read on. */
+function namedMap(contents: Uint8Array): Uint8Array {
+  const map = JSON.parse(Buffer.from(contents).toString('utf8')) as object
+  return Buffer.from(JSON.stringify({ ...map, [namesOnly]: true }))
+}
+
+/** The expression for a module's `import.meta.url`: its place in the pack, wherever that is by then. */
+function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems: ConvergeError[]): string {
+  // A package asks for it to find other modules; what it is made of is in the bundle.
+  if (path.includes('/node_modules/')) return 'require("node:url").pathToFileURL(__filename).href'
+  const root = roots.find((one) => isBelow(one.path, path))
+  if (root === undefined) {
+    problems.push(
+      notPackable(
+        'it asks for import.meta.url, and is in no directory of recipes: what it reads would be missing on other hosts',
+        'move it, with the files it reads, below the directory given with --recipes',
+        path,
+      ),
+    )
+    return '""'
+  }
+  read.add(root)
+  const inPack = JSON.stringify(`/../${root.packed}/${posixRelative(root.path, path)}`)
+  return `require("node:url").pathToFileURL(__dirname + ${inPack}).href`
+}
+
+const leftOut = ['node_modules', '.git']
+
+/** @returns how many bytes are left then */
+function addFiles(files: Map<string, Uint8Array>, root: Root, left: number, limit: number): number {
+  const sizes: [size: number, path: string][] = []
+  let rest = left
+  for (const path of filesBelow(root.path, new Set())) {
+    const { size } = fs.statSync(path)
+    sizes.push([size, posixRelative(root.path, path)])
+    rest -= size
+    if (rest < 0) throw tooLarge(root, limit, sizes)
+    files.set(`${root.packed}/${posixRelative(root.path, path)}`, fs.readFileSync(path))
+  }
+  return rest
+}
+
+/** Links are followed, once each: what they lead to would not be there on another host. */
+function* filesBelow(directory: string, seen: Set<string>): Generator<string> {
+  const real = fs.realpathSync(directory)
+  if (seen.has(real)) return
+  seen.add(real)
+  for (const name of fs.readdirSync(directory).sort()) {
+    if (leftOut.includes(name)) continue
+    const path = join(directory, name)
+    const stat = fs.statSync(path, { throwIfNoEntry: false })
+    if (stat?.isDirectory()) yield* filesBelow(path, seen)
+    else if (stat?.isFile()) yield path
+  }
+}
+
+function tooLarge(root: Root, limit: number, sizes: readonly (readonly [number, string])[]): ConvergeError {
+  const largest = [...sizes].sort(([a], [b]) => b - a).slice(0, 3)
+  const told = largest.map(([size, path]) => `${path} (${inMegabytes(size)})`).join(', ')
+  return new ConvergeError(
+    `the files in ${root.path} are too many to be brought to every host: over ${inMegabytes(limit)}`,
+    {
+      code: 'PACK_TOO_LARGE',
+      hint: `keep there only what the recipes read, and fetch the rest by remote_file; the largest of the first ${sizes.length}: ${told}`,
+      usage: true,
+    },
+  )
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`
+}
+
+function notPackable(message: string, hint: string, file?: string): ConvergeError {
+  return new ConvergeError(message, { code: 'NOT_PACKABLE', hint, usage: true, ...(file ? { source: { file } } : {}) })
+}
+
+function posixRelative(from: string, to: string): string {
+  return posix.normalize(relative(from, to))
+}
