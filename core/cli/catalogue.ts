@@ -2,12 +2,17 @@
 
 import type { ZodType } from 'zod'
 import type { Role } from '../compile/recipe.ts'
+import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
 import type { Node } from '../node/node.ts'
 
+export type { Concern, Service }
+
 export interface Catalogue<N> {
   readonly version: string
+  /** Directory of the program as it is built: what travels to other hosts. */
+  engineDirectory(): string
   readonly roles: Readonly<Record<string, { readonly doc: string; load(): Promise<Role<N>> }>>
   /** Schemas of the attributes, by top-level key. */
   schemas(): Promise<Readonly<Record<string, ZodType>>>
@@ -24,6 +29,12 @@ export interface Catalogue<N> {
     host: HostReader,
     context: Pick<Context, 'warn' | 'secret'>,
   ): Promise<readonly AppRevision[]>
+  /** What a role runs on a host that has these roles, and whom it asks; null for a role it does not know. */
+  services(node: N, role: string, roles: readonly string[]): Promise<readonly Service[] | null>
+  /** What does not fit together between the hosts of a stack. */
+  concerns(
+    members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
+  ): Promise<readonly Concern[]>
   /** What recipes of one's own import from `converge-engine`. */
   api(): Promise<object>
 }

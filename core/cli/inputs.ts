@@ -116,7 +116,7 @@ export async function bundleOptions<N>(catalogue: Catalogue<N>): Promise<BundleO
   return { cacheDirectory: cacheDirectory(), engineVersion: catalogue.version, api: await catalogue.api() }
 }
 
-function cacheDirectory(): string {
+export function cacheDirectory(): string {
   const own = process.env.XDG_CACHE_HOME
   if (own !== undefined && isAbsolute(own)) return `${own}/converge`
   return process.getuid?.() === 0 ? '/var/cache/converge' : `${process.env.HOME ?? '/tmp'}/.cache/converge`

@@ -3,6 +3,7 @@ import { convergeCommands } from './options/converge.ts'
 import { helpCommands } from './options/help.ts'
 import { lookCommands } from './options/look.ts'
 import { releaseCommands } from './options/releases.ts'
+import { rolloutCommands } from './options/rollouts.ts'
 import { serviceCommands } from './options/services.ts'
 import { stackCommands, stackFamily } from './options/stack.ts'
 import type { CommandFamily, CommandSpec, OptionSpec } from './options/types.ts'
@@ -15,6 +16,7 @@ export const commands: readonly CommandSpec[] = [
   ...serviceCommands,
   ...lookCommands,
   ...stackCommands,
+  ...rolloutCommands,
   ...helpCommands,
 ]
 

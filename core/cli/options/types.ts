@@ -50,6 +50,19 @@ export interface Arguments {
   readonly stack?: string | undefined
   readonly environment?: string | undefined
   readonly graph?: string | undefined
+  readonly layer?: readonly string[] | undefined
+  readonly host?: readonly string[] | undefined
+  readonly app?: readonly string[] | undefined
+  readonly limit?: readonly string[] | undefined
+  readonly strategy?: string | undefined
+  readonly batch?: string | undefined
+  readonly parallel?: string | undefined
+  readonly maxFailures?: string | undefined
+  readonly rollbackOnFailure?: boolean | undefined
+  readonly down?: string | undefined
+  readonly comment?: string | undefined
+  readonly acceptNew?: boolean | undefined
+  readonly reconnect?: number | undefined
   /** What stands after the command. */
   readonly name?: string | undefined
   /** What stands after that. */

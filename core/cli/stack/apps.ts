@@ -1,6 +1,59 @@
-/** Which apps the roles of a host deploy, as they say themselves when they are compiled. */
+/** What the roles of a host would do, compiled where the operator is: which apps they deploy, and what is wrong before anything is touched. */
+import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
-import type { Stack } from '../../fleet/stack/stack.ts'
-import { documentLayer } from '../../node/layers.ts'
+import { neutralFacts } from '../../node/facts.ts'
+import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
+import { buildNode } from '../../node/node.ts'
+import { valueAt } from '../../node/path.ts'
+import type { StackCall } from './dispatch.ts'
 import type { StackInputs } from './inputs.ts'
+
+export interface Deployed {
+  /** Short names of the apps of the stack that the host deploys. */
+  readonly apps: readonly string[]
+  /** Those that one of its roles has a part in. */
+  readonly events: ReadonlySet<string>
+  /** Whether one of them is to be migrated. */
+  readonly migrates: boolean
+}
+
+/**
+ * @param online hosts that count as there
+ * @throws InvalidInput with what is wrong with the attributes, or what a recipe refuses
+ */
+export async function deployedOn<N>(
+  { catalogue, secrets }: StackCall<N>,
+  { stack, roles }: StackInputs<N>,
+  host: string,
+  online: ReadonlySet<string>,
+): Promise<Deployed> {
+  const found = await roles(rolesOf(stack, host))
+  const layers: Layer[] = await Promise.all(nodeDocuments(stack, host, { online }).map(documentLayer))
+  for (const { attributes, name } of found)
+    if (Object.keys(attributes).length > 0) layers.push(objectLayer(attributes, `role ${name}`, 'role'))
+  const facts = { ...neutralFacts, hostname: host }
+  const built = buildNode({
+    layers,
+    facts,
+    schemas: await catalogue.schemas(),
+    foreignKeys: await catalogue.foreignKeys(),
+  })
+  for (const secret of built.secrets) secrets.add(secret)
+  const events = ['deploy']
+  const run = { id: randomUUID(), events, host: null, options: {}, by: '' }
+  const { resources } = compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text))
+  const prefix = stack.hosts.find(({ name }) => name === host)?.prefix ?? ''
+  const keys = resources.map(({ key }) => key)
+  const apps = stack.apps.filter(({ name }) => {
+    const place = `${prefix}${String(valueAt(built.attributes, ['deploy', name, 'deploy_to']) ?? `/srv/www/${name}`)}/releases`
+    return keys.some((key) => key === place || key.startsWith(`${place}/`))
+  })
+  const named = apps.map(({ name }) => name)
+  const known = new Set(found.flatMap((role) => [...role.events.keys()]))
+  return {
+    apps: named,
+    events: known,
+    migrates: named.some((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
+  }
+}

@@ -17,8 +17,13 @@ export interface StackCall<N> {
 
 type Handler = <N>(call: StackCall<N>) => Promise<ExitStatus>
 
+const actions = ['setup', 'configure', 'deploy', 'undeploy', 'shutdown', 'rollback', 'plan', 'status', 'run'] as const
+
 /** By the second word. */
 const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
+  ...Object.fromEntries(
+    actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
+  ),
   schema: async () => (await import('./schema.ts')).schema,
 }
 

@@ -13,6 +13,10 @@ export interface StackInputs<N> {
   readonly user: UserRecipes<N>
   /** Roles by name, of the program or the stack's own. */
   readonly roles: (names: readonly string[]) => Promise<readonly Role<N>[]>
+  /** Names of all of them. */
+  readonly roleNames: readonly string[]
+  /** The own recipes as hosts get them; null where there are none. */
+  readonly packed: () => Promise<ReadonlyMap<string, Uint8Array> | null>
 }
 
 const names = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
@@ -24,16 +28,28 @@ const names = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts
 export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>): Promise<StackInputs<N>> {
   const file = args.stack ?? (await fileInWorkingDirectory())
   let user: UserRecipes<N> = { roles: [], handlers: [] }
+  let own: readonly string[] = args.recipes ?? []
   const stack = await loadStack(file, {
     environment: args.environment,
     loadModule: async (path) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue)),
     roles: async (recipes) => {
-      user = await userRecipes({ ...args, recipes: [...(args.recipes ?? []), ...recipes] }, catalogue)
+      own = [...own, ...recipes]
+      user = await userRecipes({ ...args, recipes: own }, catalogue)
       return [...Object.keys(catalogue.roles), ...user.roles.map(({ name }) => name)]
     },
   })
   for (const secret of stack.secrets) secrets.add(secret)
-  return { stack, user, roles: (wanted) => findRoles(wanted, user, catalogue) }
+  return {
+    stack,
+    user,
+    roles: (wanted) => findRoles(wanted, user, catalogue),
+    roleNames: [...Object.keys(catalogue.roles), ...user.roles.map(({ name }) => name)],
+    packed: async () => {
+      if (user.roles.length === 0 && user.handlers.length === 0) return null
+      const { packRecipes } = await import('../../load/pack.ts')
+      return (await packRecipes(own, args.config ?? null, () => bundleOptions(catalogue)))?.files ?? null
+    },
+  }
 }
 
 /** A stack.ts is run, so it has to be the account's own, or root's. */

@@ -10,10 +10,12 @@ import type { Arguments } from '../options.ts'
 export interface Placed extends PlannedHost {
   readonly roles: readonly string[]
   readonly apps: readonly string[]
+  /** Those that one of its roles has a part in. */
+  readonly events: ReadonlySet<string>
 }
 
-/** @param appsOf apps that the roles of a host deploy */
-export function placed(stack: Stack, appsOf: (host: string) => readonly string[]): Placed[] {
+/** @param what the roles of a host do */
+export function placed(stack: Stack, what: (host: string) => Pick<Placed, 'apps' | 'events'>): Placed[] {
   const order = stack.layers.map(({ name }) => name)
   return stack.hosts
     .filter(({ status }) => status === 'online')
@@ -21,7 +23,7 @@ export function placed(stack: Stack, appsOf: (host: string) => readonly string[]
       name,
       stage: Math.min(...layers.map((layer) => order.indexOf(layer))),
       roles: rolesOf(stack, name),
-      apps: appsOf(name),
+      ...what(name),
     }))
 }
 
@@ -36,16 +38,29 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
     (given ?? []).flatMap((one) => {
       if (all.includes(one)) return []
       const out = option === 'host' && stopped.includes(one)
-      return new ConvergeError(out ? `${one} is stopped, as the stack file says` : `the stack ${stack.name} has no ${option} ${one}`, {
-        code: 'USAGE',
-        hint: out ? 'take its status out of the stack file first' : (nearest(one, all) ?? `there are: ${all.join(', ') || 'none'}`),
-        usage: true,
-      })
+      return new ConvergeError(
+        out ? `${one} is stopped, as the stack file says` : `the stack ${stack.name} has no ${option} ${one}`,
+        {
+          code: 'USAGE',
+          hint: out
+            ? 'take its status out of the stack file first'
+            : (nearest(one, all) ?? `there are: ${all.join(', ') || 'none'}`),
+          usage: true,
+        },
+      )
     })
   throwProblems([
-    ...known('layer', args.layer, stack.layers.map(({ name }) => name)),
+    ...known(
+      'layer',
+      args.layer,
+      stack.layers.map(({ name }) => name),
+    ),
     ...known('host', args.host, names),
-    ...known('app', args.app, stack.apps.map(({ name }) => name)),
+    ...known(
+      'app',
+      args.app,
+      stack.apps.map(({ name }) => name),
+    ),
   ])
   const layersOf = new Map(stack.hosts.map(({ name, layers }) => [name, layers]))
   const meant = hosts

@@ -8,7 +8,7 @@ export interface Revision {
   readonly commit: string | null
 }
 
-/** @param said by `converge revision` */
+/** @param said by `converge revisions` */
 export function revisionsIn(said: unknown): readonly Revision[] {
   return (Array.isArray(said) ? said : [said]) as Revision[]
 }

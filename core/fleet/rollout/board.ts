@@ -72,8 +72,19 @@ export class Board {
     const progress = this.of(host)
     const durationMs = this.clock() - begun
     progress.durationMs += durationMs
-    const { outcome, failure, reason } = progress
-    this.tell({ event: 'done', host, phase, outcome, durationMs, failure, reason, ...more })
+    const { failure, reason } = progress
+    // What this phase alone came to: the host as a whole may have changed before.
+    const outcome = (failure === undefined ? more.report?.outcome : undefined) ?? progress.outcome
+    this.tell({
+      event: 'done',
+      host,
+      phase,
+      outcome: outcome === 'interrupted' ? 'failed' : outcome,
+      durationMs,
+      failure,
+      reason,
+      ...more,
+    })
   }
 
   fail(host: string, phase: Phase, error: ConvergeError, begun = this.clock()): void {

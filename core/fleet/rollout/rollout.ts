@@ -12,6 +12,8 @@ export interface Member extends PlannedHost {
   readonly roles: readonly string[]
   /** Short names of the apps it runs. */
   readonly apps: readonly string[]
+  /** Events that one of its roles has a part in. */
+  readonly events: ReadonlySet<string>
   readonly address: string
   readonly host: FleetHost
 }
@@ -182,7 +184,7 @@ class Rollout {
     await this.look('before')
     await this.everywhere('build', this.wanting(), ['build'], {})
     if (this.isStopped()) return
-    await this.inBatches('switch', ['deploy'], { options: ['--built'], gate: true })
+    await this.inBatches('switch', ['deploy'], { options: [], gate: true })
     await this.takeBack()
     await this.look('after')
   }
@@ -263,7 +265,7 @@ class Rollout {
       if (own.length === 0) continue
       for (const app of own) asked.add(app)
       try {
-        const said = await this.ask(member, 'revision')
+        const said = await this.ask(member, 'revisions')
         for (const { app, revision, commit } of revisionsIn(said)) {
           if (commit === null || !own.includes(app)) continue
           this.commits[app] = { commit, revision }
@@ -296,7 +298,7 @@ class Rollout {
     return this.ports.documents(name, this.online, this.deployment())
   }
 
-  private ask(member: Member, command: 'revision' | 'releases' | 'status'): Promise<unknown> {
+  private ask(member: Member, command: 'revisions' | 'releases' | 'status'): Promise<unknown> {
     return member.host.ask([command], { roles: member.roles, documents: this.documents(member) })
   }
 
@@ -436,9 +438,16 @@ class Rollout {
   ): Promise<void> {
     const { name, host } = member
     const begun = this.board.begin(name, phase)
-    const roles = this.request.roles.length > 0 ? this.request.roles : member.roles
+    const own = this.request.roles.length > 0
+    const roles = own ? this.request.roles : member.roles
+    const has = own ? events : events.filter((event) => member.events.has(event))
+    // None of its roles has a part in that.
+    if (has.length === 0) {
+      this.board.ran(name, phase, null, null)
+      return this.board.done(name, phase, begun)
+    }
     try {
-      const request = { events, roles, documents: this.documents(member), dry, options }
+      const request = { events: has, roles, documents: this.documents(member), dry, options }
       const { status, report, failure } = await host.run(request, (event) => this.hear(name, phase, event))
       const failed = failure ?? (status === 0 ? null : { code: 'REMOTE_FAILED', message: `exit status ${status}` })
       this.board.ran(name, phase, report, failed)

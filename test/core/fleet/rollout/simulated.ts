@@ -112,7 +112,7 @@ export class Simulation {
         return { status: failure ? 1 : 0, report: reportOf(request, outcome), failure }
       },
       ask: async ([word]) => {
-        if (word === 'revision') return apps.map((app) => ({ app, revision: 'main', commit: 'c'.repeat(40) }))
+        if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: 'c'.repeat(40) }))
         return {
           apps: apps.map((app) => ({ name: app, releases: [{ id: `${release}`, commit: 'c', current: true }] })),
         }
@@ -122,6 +122,7 @@ export class Simulation {
       },
       close: () => this.closed.add(name),
     }
-    return { name, stage, roles: ['role'], apps, address: '192.0.2.1', host }
+    const all = 'setup build deploy configure rollback shutdown undeploy restart'
+    return { name, stage, roles: ['role'], apps, events: new Set(all.split(' ')), address: '192.0.2.1', host }
   }
 }

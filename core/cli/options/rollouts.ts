@@ -1,0 +1,214 @@
+/** The commands that act on the hosts of a stack over SSH. */
+
+import { how, migrate, outputOptions, revision, talk, what } from './shared.ts'
+import { stackOptions } from './stack.ts'
+import type { CommandSpec, Options } from './types.ts'
+
+const selection = {
+  layer: {
+    group: what,
+    type: 'string',
+    value: 'LAYER',
+    array: true,
+    commas: true,
+    describe: 'Only the hosts of this layer; several by commas or by repeating',
+  },
+  host: {
+    group: what,
+    type: 'string',
+    value: 'HOST',
+    array: true,
+    commas: true,
+    describe: 'Only this host; several alike',
+  },
+  app: {
+    group: what,
+    type: 'string',
+    value: 'APP',
+    array: true,
+    commas: true,
+    describe: 'Only the hosts that run this app; several alike',
+  },
+  limit: {
+    group: what,
+    type: 'string',
+    value: 'PATTERN',
+    array: true,
+    commas: true,
+    describe: "Of these hosts only those whose names fit, such as 'web*,!web3'",
+  },
+} as const satisfies Options
+
+const connecting = {
+  'accept-new': {
+    group: how,
+    type: 'boolean',
+    describe:
+      'Trust the key of a host that is not known yet, show its fingerprint and keep it; a changed key is refused all the same',
+  },
+  parallel: { group: how, type: 'string', value: 'N', default: '25', describe: 'How many hosts at once, at most' },
+  reconnect: {
+    group: how,
+    type: 'number',
+    value: 'SECONDS',
+    default: '120',
+    describe: 'How long a connection that was lost is tried to be made again; the run goes on meanwhile',
+  },
+} as const satisfies Options
+
+const rolling = {
+  strategy: {
+    group: how,
+    type: 'string',
+    value: 'HOW',
+    describe:
+      'parallel: all at once; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
+    default: 'rolling',
+  },
+  batch: {
+    group: how,
+    type: 'string',
+    value: 'N|N%',
+    default: '1',
+    describe: 'How many hosts of a layer at once, or how many go first',
+  },
+  'max-failures': {
+    group: how,
+    type: 'string',
+    value: 'N|N%',
+    default: '0',
+    describe: 'How many hosts may fail before no further one is begun',
+  },
+} as const satisfies Options
+
+const down = {
+  down: {
+    group: how,
+    type: 'string',
+    value: 'fail|skip',
+    default: 'fail',
+    describe:
+      'What to do where a host cannot be reached: begin nothing, or go on without it and bring it up to date another time',
+  },
+} as const satisfies Options
+
+const recorded = {
+  comment: { group: how, alias: 'm', type: 'string', value: 'TEXT', describe: 'For the record: why' },
+} as const satisfies Options
+
+const back = {
+  'rollback-on-failure': {
+    group: how,
+    type: 'boolean',
+    describe: 'Where it stops because of a failure, hosts that have switched go back to the release before',
+  },
+} as const satisfies Options
+
+const acting = { ...stackOptions, ...selection, ...down, ...connecting, ...recorded } as const
+
+function rolloutCommand(
+  name: string,
+  describe: string,
+  { options, ...more }: Partial<CommandSpec> & Pick<CommandSpec, 'examples' | 'options'>,
+): CommandSpec {
+  const own = { ...options, ...outputOptions }
+  return {
+    name: `stack ${name}`,
+    group: 'Many hosts over SSH',
+    kind: 'stack',
+    describe,
+    either: talk,
+    ...more,
+    options: own,
+  }
+}
+
+export const rolloutCommands: readonly CommandSpec[] = [
+  rolloutCommand('plan', 'What a run would change on each host; nothing is written', {
+    details:
+      'The same change on many hosts is shown once. --event narrows it down, to what a deploy would do for example.',
+    options: {
+      ...stackOptions,
+      ...selection,
+      ...down,
+      ...connecting,
+      event: {
+        group: what,
+        alias: 'e',
+        type: 'string',
+        value: 'EVENT',
+        array: true,
+        commas: true,
+        describe: 'Event to plan; default: the whole way',
+      },
+      ...revision,
+    },
+    examples: [
+      ['converge stack plan', 'diffs of all that would change anywhere'],
+      ['converge stack plan --layer frontend --event configure', 'what would the balancers learn?'],
+    ],
+  }),
+  rolloutCommand('setup', 'Bring hosts up: prepare, build, deploy, and tell all the others', {
+    details:
+      'All are prepared and built at once, then brought up layer by layer in the order of the stack file. A host counts as online afterwards, and the balancers of the others learn of it. For new hosts, and after attributes or packages have changed.',
+    options: { ...acting, ...rolling, ...revision, ...migrate, ...back },
+    examples: [
+      ['converge stack setup', 'from nothing to a site that answers'],
+      ['converge stack setup --host client4', 'a new host joins'],
+    ],
+  }),
+  rolloutCommand('deploy', 'New code or configuration on all hosts of an app: build everywhere, then switch', {
+    details:
+      'One commit is found out once, and every host gets that. Everywhere it is built aside; only where all builds have succeeded does anything go live, batch after batch, with a look at the site in between (health in the stack file). The first host migrates. All others are configured at the end.',
+    options: { ...acting, ...rolling, ...revision, ...migrate, ...back },
+    examples: [
+      ['converge stack deploy', 'the revisions of the stack file, host by host'],
+      ['converge stack deploy --app shop --revision v2.1 --strategy canary --rollback-on-failure', 'one host first'],
+      ["converge stack deploy --batch 25% --max-failures 1 -m 'new prices'", 'a quarter at a time'],
+    ],
+  }),
+  rolloutCommand('configure', 'Adapt all hosts to who is in the stack now; no new code', {
+    details: 'After hosts were added to or taken from the stack file. A host that missed a deployment gets it now.',
+    options: { ...acting },
+    examples: [['converge stack configure', 'a host was taken out of the file']],
+  }),
+  rolloutCommand('rollback', 'Go back to the release before, host by host', {
+    options: {
+      ...acting,
+      ...rolling,
+      to: {
+        group: what,
+        type: 'string',
+        value: 'ID',
+        describe: 'Id of the release (or its beginning); default: the one before the current one',
+      },
+    },
+    examples: [['converge stack rollback --app shop', 'what was live before']],
+  }),
+  rolloutCommand('undeploy', 'Stop and remove an app; shared data stays unless --purge', {
+    options: {
+      ...acting,
+      ...rolling,
+      purge: { group: how, type: 'boolean', describe: 'Remove shared data too: database, blobs, logs' },
+    },
+    examples: [['converge stack undeploy --host client4', 'before that host gets something else to do']],
+  }),
+  rolloutCommand('shutdown', 'Stop hosts for good: the others hear of it first, then services stop', {
+    details: 'The host counts as stopped until the next converge stack setup: balancers and clients forget it.',
+    options: { ...acting, ...rolling },
+    examples: [['converge stack shutdown --host client3', 'before that machine goes away']],
+  }),
+  rolloutCommand('run', 'An event or a role of its own, on many hosts', {
+    argument: { value: 'RECIPE', describe: 'An event (restart, start, stop, rebuild, …), a role, or role::event' },
+    options: { ...acting, ...rolling },
+    examples: [
+      ['converge stack run restart --layer clients', 'one host after the other'],
+      ['converge stack run audit --recipes ./recipes --strategy parallel', 'a role of your own, everywhere'],
+    ],
+  }),
+  rolloutCommand('status', 'Every host: release, services, last run, and what it missed', {
+    details: 'Exit status 1 where a host cannot be reached, or a service is down.',
+    options: { ...stackOptions, ...selection, ...connecting },
+    examples: [['converge stack status', 'is all well?']],
+  }),
+]

@@ -1,0 +1,43 @@
+/** `converge stack check`: all that can be known to be wrong with a stack before a host is touched. */
+import picocolors from 'picocolors'
+import { describeNames } from '../../fleet/screen/names.ts'
+import { many } from '../../fleet/screen/text.ts'
+import type { Concern } from '../../fleet/stack/services.ts'
+import type { Stack } from '../../fleet/stack/stack.ts'
+import { warningText } from '../inputs.ts'
+import { type ExitStatus, useColor } from '../main.ts'
+import { type CompiledStack, compileStack } from './compiled.ts'
+import type { StackCall } from './dispatch.ts'
+import { stackInputs } from './inputs.ts'
+
+export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args, secrets } = call
+  const inputs = await stackInputs(call)
+  const { concerns } = await compileStack(call, inputs)
+  const all = stackConcerns(inputs.stack, concerns)
+  if (args.jsonOutput) {
+    const { name, environment, hosts } = inputs.stack
+    const told = { stack: name, environment, hosts: hosts.map((host) => host.name), warnings: all }
+    process.stdout.write(`${secrets.mask(JSON.stringify(told, null, 2))}\n`)
+    return 0
+  }
+  const color = picocolors.createColors(args.color ?? useColor(process.stderr))
+  for (const { message, hosts, hint } of all) {
+    const where = hosts.length > 0 ? ` (${describeNames(hosts)})` : ''
+    const more = hint === undefined ? '' : `\n  hint: ${hint}`
+    process.stderr.write(secrets.mask(`${color.yellow('warning:')} ${message}${where}${more}\n`))
+  }
+  process.stdout.write(`${verdict(inputs.stack, all.length)}\n`)
+  return 0
+}
+
+/** What is odd about the file itself comes first. */
+function stackConcerns({ warnings }: Stack, concerns: CompiledStack['concerns']): readonly Concern[] {
+  return [...warnings.map((warning) => ({ message: warningText(warning), hosts: [] })), ...concerns]
+}
+
+function verdict({ name, environment, hosts, layers, apps }: Stack, warnings: number): string {
+  const sizes = `${many(hosts.length, 'host')}, ${many(layers.length, 'layer')}, ${many(apps.length, 'app')}`
+  const rest = warnings === 0 ? 'nothing wrong' : `nothing wrong, ${many(warnings, 'warning')}`
+  return `${name}${environment === null ? '' : ` (${environment})`}: ${sizes}: ${rest}`
+}

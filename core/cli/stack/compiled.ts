@@ -1,0 +1,154 @@
+/** What each host of a stack would be given and would declare, worked out where the operator is: no host is asked. */
+import { randomUUID } from 'node:crypto'
+import { compile, type Plan, wholeWay } from '../../compile/compile.ts'
+import type { Role } from '../../compile/recipe.ts'
+import { describeNames } from '../../fleet/screen/names.ts'
+import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
+import { problemsOf } from '../../fleet/stack/file.ts'
+import {
+  arrowsOf,
+  type Concern,
+  type HostServices,
+  missingAnswers,
+  portClashes,
+  type Service,
+} from '../../fleet/stack/services.ts'
+import type { StackHost } from '../../fleet/stack/stack.ts'
+import { ConvergeError, throwProblems } from '../../model/errors.ts'
+import { type Facts, neutralFacts } from '../../node/facts.ts'
+import { documentLayer, objectLayer } from '../../node/layers.ts'
+import { buildNode, type Node } from '../../node/node.ts'
+import { warningText } from '../inputs.ts'
+import { renderedFiles } from '../render.ts'
+import type { StackCall } from './dispatch.ts'
+import type { StackInputs } from './inputs.ts'
+
+interface CompiledHost<N> {
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly built: Node<unknown>
+  readonly node: N
+  readonly plan: Plan
+}
+
+export interface CompiledStack {
+  readonly services: readonly HostServices[]
+  /** What is odd, the same once for all its hosts. */
+  readonly concerns: readonly Concern[]
+}
+
+/**
+ * Compiles the whole way of every host, and looks whether the hosts fit together. Every host that is not stopped counts as
+ * online.
+ * @throws InvalidInput with what is wrong with any host, the same mistake once with the names of its hosts
+ */
+export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<CompiledStack> {
+  const { stack } = inputs
+  const compiled: CompiledHost<N>[] = []
+  const wrong: { host: string; error: ConvergeError }[] = []
+  for (const host of stack.hosts)
+    try {
+      compiled.push(await compileHost(call, inputs, host))
+    } catch (error) {
+      for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
+    }
+  throwProblems(together(wrong, stack.hosts.length), `the hosts of ${stack.name} cannot be compiled`)
+  const services = await Promise.all(compiled.map((host) => hostServices(call, host)))
+  const complete = new Set(services.filter(({ known }) => known).map(({ host }) => host))
+  const said = compiled.flatMap(({ name, built, plan }) =>
+    [...built.warnings.map(warningText), ...plan.warnings].map((message) => ({ host: name, message })),
+  )
+  return {
+    services,
+    concerns: [
+      ...merged(said),
+      ...(await call.catalogue.concerns(compiled)),
+      ...portClashes(services),
+      ...missingAnswers(arrowsOf(stack, services), complete),
+    ],
+  }
+}
+
+async function compileHost<N>(
+  { catalogue, secrets }: StackCall<N>,
+  { stack, roles }: StackInputs<N>,
+  host: StackHost,
+): Promise<CompiledHost<N>> {
+  const { name } = host
+  const online = new Set(stack.hosts.map((one) => one.name))
+  const found: readonly Role<N>[] = await roles(rolesOf(stack, name))
+  const layers = await Promise.all(nodeDocuments(stack, name, { online }).map(documentLayer))
+  for (const role of found)
+    if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
+  const [schemas, foreignKeys] = [await catalogue.schemas(), await catalogue.foreignKeys()]
+  const built = buildNode({ layers, facts: factsOf(host), schemas, foreignKeys })
+  for (const secret of built.secrets) secrets.add(secret)
+  const node = catalogue.node(built, { id: randomUUID(), events: wholeWay, host: null, options: {}, by: '' })
+  const plan = compile(found, wholeWay, node, (text) => secrets.mask(text))
+  await renderedFiles(plan)
+  return { name, roles: found.map((role) => role.name), built, node, plan }
+}
+
+/** Nothing is known of the host but what the stack says. */
+function factsOf({ name, cpus, prefix, sudo, user }: StackHost): Facts {
+  const root = prefix === undefined && (sudo !== false || user === 'root')
+  const account = root ? {} : { uid: 1000, gid: 1000, user: user ?? null, group: null }
+  return { ...neutralFacts, ...account, hostname: name, cpu: { total: cpus ?? neutralFacts.cpu.total } }
+}
+
+async function hostServices<N>(
+  { catalogue }: StackCall<N>,
+  { name, roles, node, plan }: CompiledHost<N>,
+): Promise<HostServices & { readonly known: boolean }> {
+  const all: Service[] = []
+  let known = true
+  for (const role of roles) {
+    const found = await catalogue.services(node, role, roles)
+    known &&= found !== null
+    for (const service of found ?? declared(plan, role)) {
+      const other = all.findIndex((one) => one.name === service.name)
+      // One nginx serves the sites of several roles.
+      if (other === -1) all.push(service)
+      else all[other] = joined(all[other] ?? service, service)
+    }
+  }
+  return { host: name, services: all, known }
+}
+
+function joined(one: Service, other: Service): Service {
+  const ports = [...new Set([...one.ports, ...other.ports])]
+  return { ...one, ports, asks: [...new Set([...one.asks, ...other.asks])], visited: one.visited || other.visited }
+}
+
+const running = ['service', 'supervisor_program', 'port_swap']
+
+/** What a role of somebody's own declares to run; nobody knows its ports. */
+function declared({ resources }: Plan, role: string): Service[] {
+  const found = resources.filter((resource) => resource.role === role && running.includes(resource.type))
+  const names = [...new Set(found.map(({ key }) => key))]
+  return names.map((name) => ({ name, role, ports: [], visited: false, asks: [] }))
+}
+
+/** The same mistake of forty hosts, once with their names. */
+function together(wrong: readonly { host: string; error: ConvergeError }[], hosts: number): ConvergeError[] {
+  const groups = new Map<string, { error: ConvergeError; hosts: string[] }>()
+  for (const { host, error } of wrong) {
+    const key = JSON.stringify(error.toJSON())
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { error, hosts: [host] })
+    else group.hosts.push(host)
+  }
+  return [...groups.values()].map(({ error, hosts: names }) => {
+    const { code, source, hint, resource, output, cause } = error
+    const where = names.length === hosts && hosts > 1 ? 'all hosts' : describeNames(names)
+    return new ConvergeError(`${error.message} (${where})`, { code, source, hint, resource, output, cause, usage: true })
+  })
+}
+
+function merged(said: readonly { host: string; message: string }[]): Concern[] {
+  const messages = [...new Set(said.map(({ message }) => message))]
+  return messages.map((message) => ({
+    message,
+    hosts: said.filter((one) => one.message === message).map(({ host }) => host),
+  }))
+}

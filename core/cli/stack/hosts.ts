@@ -1,0 +1,104 @@
+/** The hosts of a stack, ready to be connected to: keys, ways there, sudo, and what travels to each. */
+import { homedir } from 'node:os'
+import { engineFiles } from '../../fleet/remote/items.ts'
+import { RemoteHost } from '../../fleet/remote/remote_host.ts'
+import type { Sudo } from '../../fleet/remote/wire.ts'
+import type { Member } from '../../fleet/rollout/rollout.ts'
+import type { Screen } from '../../fleet/screen/screen.ts'
+import { connector } from '../../fleet/ssh/connect.ts'
+import { resolveTarget } from '../../fleet/ssh/target.ts'
+import { readUserConfig } from '../../fleet/ssh/user_config.ts'
+import { hostNamed } from '../../fleet/stack/documents.ts'
+import type { StackHost } from '../../fleet/stack/stack.ts'
+import type { Tell } from '../../fleet/types.ts'
+import { asConvergeError, ConvergeError, throwProblems } from '../../model/errors.ts'
+import { cacheDirectory } from '../inputs.ts'
+import type { StackCall } from './dispatch.ts'
+import type { StackInputs } from './inputs.ts'
+import { hasTerminal, Prompter } from './prompt.ts'
+import type { Placed } from './select.ts'
+
+export interface FleetOptions {
+  readonly hosts: readonly Placed[]
+  readonly tell: Tell
+  readonly screen: Pick<Screen, 'pause' | 'resume'>
+  /** Name of the rollout, and who is behind it. */
+  readonly rollout: string
+  readonly by: string
+}
+
+const passwordVariable = 'CONVERGE_SUDO_PASSWORD'
+
+/** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
+export async function fleetHosts<N>(
+  { args, catalogue, secrets }: StackCall<N>,
+  { stack, packed }: StackInputs<N>,
+  { hosts, tell, screen, rollout, by }: FleetOptions,
+): Promise<Member[]> {
+  const config = await readUserConfig()
+  for (const message of config.warnings) tell({ event: 'warning', message })
+  const prompt = hasTerminal() ? new Prompter(screen).ask : null
+  const connections = connector({
+    hostKeys: args.acceptNew ? 'accept-new' : 'strict',
+    onNewHost: ({ name, type, fingerprint }) =>
+      tell({
+        event: 'warning',
+        message: `${name} was not known; its ${type} key is trusted from now on: ${fingerprint}`,
+      }),
+    prompt,
+  })
+  const ask = sudoPassword(prompt, (password) => secrets.add(password))
+  const engine = engineFiles(catalogue.engineDirectory())
+  const own = await packed()
+  const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
+  const runtimes = { cacheDirectory: cacheDirectory(), given: {} }
+  const problems: ConvergeError[] = []
+  const members = hosts.flatMap(({ name, stage, roles, apps, events }): Member[] => {
+    const host = hostNamed(stack, name)
+    try {
+      const target = resolveTarget({ ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }, config)
+      const remote = new RemoteHost({
+        name,
+        open: () => connections.connect(target),
+        sudo: sudoOf(host, target.user, ask),
+        prefix: host.prefix ?? null,
+        ...{ engine, recipes, runtimes, rollout, by },
+        step: (step) => tell({ event: 'host', host: name, phase: 'bring', step }),
+        connection: (state, detail) =>
+          tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
+        patience: args.reconnect ?? 120,
+      })
+      return [{ name, stage, roles, apps, events, address: host.address, host: remote }]
+    } catch (thrown) {
+      problems.push(asConvergeError(thrown))
+      return []
+    }
+  })
+  throwProblems(problems)
+  return members
+}
+
+function sudoOf({ sudo }: StackHost, user: string, ask: () => Promise<string>): Sudo {
+  if (sudo === false || user === 'root') return 'none'
+  return sudo === 'password' ? { password: ask } : 'free'
+}
+
+/** Asked once for all hosts, when the first one wants it. */
+function sudoPassword(prompt: ((question: string) => Promise<string>) | null, known: (password: string) => void) {
+  let answer: Promise<string> | undefined
+  const get = async () => {
+    const given = process.env[passwordVariable]
+    if (given) return given
+    if (prompt) return prompt('Password for sudo on the hosts: ')
+    throw new ConvergeError('sudo wants a password, and there is nobody to ask', {
+      code: 'SUDO_REFUSED',
+      hint: `run it on a terminal, or set ${passwordVariable}`,
+    })
+  }
+  return async () => {
+    answer ??= get()
+    const password = await answer
+    known(password)
+    return password
+  }
+}

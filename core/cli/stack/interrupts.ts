@@ -1,0 +1,42 @@
+/** What Ctrl-C means while hosts are at work: first no further host, then finish the steps, then leave. */
+import type { Interruption } from '../../fleet/rollout/rollout.ts'
+
+const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+const steps: readonly (readonly [Interruption, string])[] = [
+  [
+    'no more hosts',
+    'no further host is begun; those at work are waited for. Once more to have them end after the step at hand',
+  ],
+  ['finish steps', 'the hosts end after the step at hand. Once more to leave them to themselves'],
+  ['leave', 'left: what is under way goes on there'],
+]
+
+export class Interrupts {
+  state: Interruption = 'none'
+  private count = 0
+  private readonly listeners = new Set<(state: Interruption) => void>()
+  private readonly heard = (signal: NodeJS.Signals) => this.hear(signal)
+
+  /** @param say tells the operator */
+  constructor(private readonly say: (text: string) => void) {
+    for (const signal of signals) process.on(signal, this.heard)
+  }
+
+  readonly on = (listener: (state: Interruption) => void): (() => void) => {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  close(): void {
+    for (const signal of signals) process.off(signal, this.heard)
+  }
+
+  private hear(signal: NodeJS.Signals): void {
+    const [state, text] = steps[Math.min(this.count, steps.length - 1)] ?? ['leave', '']
+    this.count++
+    this.state = state
+    this.say(`${signal}: ${text}`)
+    for (const listener of this.listeners) listener(state)
+  }
+}

@@ -1,0 +1,64 @@
+/** Whether the site is well, asked from where the operator is: pages through the balancer, and a command. */
+import { exec } from 'node:child_process'
+import { asConvergeError } from '../../model/errors.ts'
+
+export interface HealthCheck {
+  readonly urls: readonly string[]
+  readonly status: { readonly min: number; readonly max: number }
+  /** For /bin/sh. */
+  readonly command: string | undefined
+  /** Working directory of the command. */
+  readonly directory: string
+  /** How long each is tried again. */
+  readonly deadlineSeconds: number
+}
+
+export interface Health {
+  readonly ok: boolean
+  /** What was asked last: the one that failed, where one did. */
+  readonly what: string
+  readonly detail: string
+}
+
+/** How long one question may take, and how long to wait before the next. Milliseconds. */
+const patience = 10_000
+const pause = 1_000
+
+/** Asks one after the other; each has to succeed once before the deadline. */
+export async function askHealth({ urls, status, command, directory, deadlineSeconds }: HealthCheck): Promise<Health> {
+  const questions = [
+    ...urls.map((url) => ({ what: url, ask: () => page(url, status) })),
+    ...(command === undefined ? [] : [{ what: command, ask: () => succeeds(command, directory) }]),
+  ]
+  let last: Health = { ok: true, what: '', detail: '' }
+  for (const { what, ask } of questions) {
+    const until = Date.now() + deadlineSeconds * 1000
+    for (;;) {
+      last = { what, ...(await ask()) }
+      if (last.ok) break
+      if (Date.now() + pause >= until) return last
+      await new Promise((resolve) => setTimeout(resolve, pause))
+    }
+  }
+  return { ...last, what: questions.map(({ what }) => what).join(', ') }
+}
+
+async function page(url: string, { min, max }: HealthCheck['status']): Promise<Omit<Health, 'what'>> {
+  try {
+    const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) })
+    await answer.body?.cancel()
+    return { ok: answer.status >= min && answer.status <= max, detail: `status ${answer.status}` }
+  } catch (thrown) {
+    const { message, cause } = thrown as Error & { readonly cause?: unknown }
+    return { ok: false, detail: cause === undefined ? message : asConvergeError(cause).message }
+  }
+}
+
+function succeeds(command: string, cwd: string): Promise<Omit<Health, 'what'>> {
+  return new Promise((resolve) => {
+    exec(command, { cwd, timeout: patience * 6, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
+      const last = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? ''
+      resolve(error === null ? { ok: true, detail: 'it succeeded' } : { ok: false, detail: last || error.message })
+    })
+  })
+}

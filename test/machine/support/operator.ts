@@ -1,0 +1,114 @@
+/** The operator's end of a fleet: a directory with a stack file, an account with keys, and the program as it is built. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { FleetEvent, RolloutReport } from '../../../core/fleet/types.ts'
+import { soon } from '../../support/waiting.ts'
+import type { TestNetwork } from './hosts.ts'
+
+const program = fileURLToPath(new URL('../../../dist/start.cjs', import.meta.url))
+
+export interface Outcome {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** With --json-output: what was told. */
+  readonly events: readonly FleetEvent[]
+  readonly report: RolloutReport | undefined
+}
+
+/** A command of the operator's that is at work. */
+export class AtWork {
+  readonly ended: Promise<Outcome>
+  private output = ''
+
+  constructor(private readonly child: ChildProcess) {
+    let errors = ''
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.output += text
+    })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      errors += text
+    })
+    this.ended = new Promise((resolve) => {
+      child.on('close', (status) => {
+        const { events } = this
+        const report = events.findLast((event) => event.event === 'end')?.report
+        resolve({ status, stdout: this.output, stderr: errors, events, report })
+      })
+    })
+  }
+
+  get events(): readonly FleetEvent[] {
+    return this.output.split('\n').flatMap((line) => (line.startsWith('{') ? [parsed(line)].flat() : []))
+  }
+
+  /** Until something was told. */
+  async until(test: (event: FleetEvent) => boolean, what: string): Promise<void> {
+    await soon(() => this.events.some(test), what)
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+}
+
+/** A line that is still being written is none yet. */
+function parsed(line: string): FleetEvent | never[] {
+  try {
+    return JSON.parse(line) as FleetEvent
+  } catch {
+    return []
+  }
+}
+
+export class Operator {
+  readonly directory: string
+  readonly home: string
+
+  /** @param name another one of the same network has another home, and shares the stack's directory where it is told so */
+  constructor(network: TestNetwork, name = 'operator', directory = `${network.directory}/stack`) {
+    this.directory = directory
+    this.home = `${network.directory}/${name}-home`
+    mkdirSync(`${this.home}/.ssh`, { recursive: true, mode: 0o700 })
+    mkdirSync(directory, { recursive: true })
+    writeFileSync(
+      `${this.home}/.ssh/config`,
+      `Host *\n  IdentityFile ${network.operator.file}\n  UserKnownHostsFile ${network.knownHosts}\n`,
+    )
+  }
+
+  write(files: Readonly<Record<string, string | object>>): void {
+    for (const [name, content] of Object.entries(files)) {
+      const path = `${this.directory}/${name}`
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content, null, 2))
+    }
+  }
+
+  read(name: string): string | null {
+    const path = `${this.directory}/${name}`
+    return existsSync(path) ? readFileSync(path, 'utf8') : null
+  }
+
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): AtWork {
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, program, 'stack', ...args], {
+      cwd: this.directory,
+      // No terminal: what it would ask for, it cannot.
+      detached: true,
+      env: { PATH: process.env.PATH, HOME: this.home, LANG: 'C.UTF-8', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    return new AtWork(child)
+  }
+
+  /** As people see it in a pipe. */
+  run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+    return this.start(args, env).ended
+  }
+
+  json(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+    return this.run([...args, '--json-output'], env)
+  }
+}
