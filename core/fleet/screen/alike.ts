@@ -1,4 +1,4 @@
-/** Tells what is the same on many hosts, but for what is each host's own: its name, its address, times and numbers of processes. */
+/** Tells what is the same on many hosts, but for what is each host's own: its name, its address, and in messages times and the like. */
 
 export type Addresses = Readonly<Record<string, string>>
 
@@ -10,14 +10,19 @@ export interface Said {
 
 /**
  * Groups that lose none of what is given: what says the very same first, then what says the same of another host.
+ * @param leaveOut takes out of a text what may differ; default: nothing
  * @returns in the order of their first ones
  */
-export function alike<T extends Said>(given: readonly T[], addresses: Addresses): T[][] {
-  const same = [...grouped(given, ({ text }) => volatile(text)).values()]
+export function alike<T extends Said>(
+  given: readonly T[],
+  addresses: Addresses,
+  leaveOut: (text: string) => string = String,
+): T[][] {
+  const same = [...grouped(given, ({ text }) => leaveOut(text)).values()]
   const merged = grouped(same, ([first, ...more]) => {
     if (first === undefined) return ''
     // Said by several hosts alike, a name in it is not the speaker's own.
-    return volatile(new Set(more.map(({ host }) => host)).size > 0 ? first.text : ownLeftOut(first, addresses))
+    return leaveOut(more.some(({ host }) => host !== first.host) ? first.text : ownLeftOut(first, addresses))
   })
   return [...merged.values()].map((groups) => groups.flat())
 }
@@ -34,19 +39,24 @@ function grouped<T>(given: readonly T[], keyOf: (one: T) => string): Map<string,
 }
 
 function ownLeftOut({ host, text }: Said, addresses: Addresses): string {
-  const own = [host, addresses[host]].filter((name) => name !== undefined && name !== '')
-  return own.reduce<string>((rest, name) => rest.replace(whole(name as string), '<host>'), text)
+  const address = addresses[host]
+  const named = host === '' ? text : text.replace(whole(host), '<host>')
+  return address === undefined || address === '' ? named : named.replace(whole(address), '<address>')
 }
 
 function whole(name: string): RegExp {
   return new RegExp(`(?<![\\w-])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w-])`, 'g')
 }
 
-/** Times, releases named by a time, processes, durations, temporary names. */
-function volatile(text: string): string {
-  return text
+/** Each host counts its releases by itself. */
+export function withoutNumbers(text: string): string {
+  return text.replace(/\b\d{6,}-([0-9a-f]{8})\b/g, '<number>-$1')
+}
+
+/** What differs from one time to another: times, releases, processes, amounts, temporary names. */
+export function withoutTimes(text: string): string {
+  return withoutNumbers(text)
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?/g, '<time>')
-    .replace(/\b\d{8}[T-]?\d{6}\w*/g, '<time>')
     .replace(/\b(process|pid|PID) \d+/g, '$1 <number>')
     .replace(/\b\d+(?:\.\d+)? ?(?:ms|s|min|kB|MB|GB|bytes)\b/g, '<amount>')
     .replace(/\/tmp\/[\w.-]+/g, '/tmp/<name>')

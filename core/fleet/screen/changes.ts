@@ -1,7 +1,7 @@
 /** What a run or a dry run does to many hosts: the same change is shown once, under the names of all that it is made on. */
 import { describeChange, describeDiff, type Paint, removes } from '../../report/describe.ts'
 import type { ResourceReport, RunReport } from '../../report/events.ts'
-import { type Addresses, alike } from './alike.ts'
+import { type Addresses, alike, withoutNumbers } from './alike.ts'
 import { describeNames } from './names.ts'
 import { many } from './text.ts'
 
@@ -9,6 +9,8 @@ export interface ChangeGroup {
   readonly hosts: readonly string[]
   /** As the first of the hosts has told them. */
   readonly resources: readonly ResourceReport[]
+  /** The others have told them in words of their own. */
+  readonly varies: boolean
 }
 
 export interface HostRun {
@@ -21,17 +23,33 @@ export function groupChanges(runs: readonly HostRun[], addresses: Addresses = {}
   const said = runs.flatMap(({ host, report }) =>
     report.resources.filter(isChange).map((resource) => ({ host, resource, text: textOf(resource) })),
   )
-  const groups = new Map<string, { hosts: string[]; resources: ResourceReport[] }>()
-  for (const change of alike(said, addresses)) {
+  const groups = new Map<string, { hosts: string[]; resources: ResourceReport[]; varies: boolean }>()
+  for (const change of alike(said, addresses, withoutNumbers).flatMap(evenly)) {
+    const [first] = change
     const hosts = [...new Set(change.map(({ host }) => host))]
     const key = JSON.stringify([...hosts].sort())
-    const group = groups.get(key) ?? { hosts, resources: [] }
+    const group = groups.get(key) ?? { hosts, resources: [], varies: false }
     groups.set(key, group)
-    // Two resources of one host that do the same are two.
-    const [first] = change
     group.resources.push(...change.filter(({ host }) => host === first?.host).map(({ resource }) => resource))
+    group.varies ||= change.some(({ text }) => text !== first?.text)
   }
   return [...groups.values()]
+}
+
+interface SaidChange {
+  readonly host: string
+  readonly resource: ResourceReport
+  readonly text: string
+}
+
+/** Where one host has two that are alike and another has one, what is shown of the first would be wrong of the second. */
+function evenly(change: readonly SaidChange[]): SaidChange[][] {
+  const byCount = new Map<number, SaidChange[]>()
+  for (const host of new Set(change.map((one) => one.host))) {
+    const own = change.filter((one) => one.host === host)
+    byCount.set(own.length, [...(byCount.get(own.length) ?? []), ...own])
+  }
+  return [...byCount.values()]
 }
 
 function isChange({ outcome }: ResourceReport): boolean {
@@ -44,8 +62,9 @@ function textOf({ name, patch = [], words = '', reason = '', diff = [] }: Resour
 }
 
 export function describeChanges(groups: readonly ChangeGroup[], all: boolean, paint: Paint): string[] {
-  return groups.flatMap(({ hosts, resources }) => {
-    const count = hosts.length === 1 ? '' : paint.dim(` (${many(hosts.length, 'host')})`)
+  return groups.flatMap(({ hosts, resources, varies }) => {
+    const words = varies ? `, in the words of ${describeNames(hosts.slice(0, 1))}` : ''
+    const count = hosts.length === 1 ? '' : paint.dim(` (${many(hosts.length, 'host')}${words})`)
     return [
       `${paint.bold(describeNames(hosts))}${count}`,
       ...resources.flatMap((resource) => [

@@ -2,7 +2,7 @@
 import { describeFailure, type Paint, title } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import type { HostReport, Phase } from '../types.ts'
-import { type Addresses, alike } from './alike.ts'
+import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeNames } from './names.ts'
 import { many } from './text.ts'
 
@@ -33,7 +33,7 @@ export function groupFailures(given: readonly HostFailure[], addresses: Addresse
     const { code, message, resource = '' } = one.failure
     return { ...one, text: JSON.stringify([code, message, resource]) }
   })
-  return alike(said, addresses).flatMap((group) => {
+  return alike(said, addresses, withoutTimes).flatMap((group) => {
     const [first] = group
     if (first === undefined) return []
     return {

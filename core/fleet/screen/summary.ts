@@ -1,8 +1,7 @@
 /** What a rollout amounts to, at its end: counts, the same failure once, who is on what, and what to do next. */
 import { duration, type Paint } from '../../report/describe.ts'
 import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
-import type { Addresses } from './alike.ts'
-import { alike } from './alike.ts'
+import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
 import { describeNames } from './names.ts'
 import { shortId } from './tally.ts'
@@ -52,7 +51,7 @@ export function summary(report: RolloutReport, options: SummaryOptions): string[
 /** The same warning of forty hosts is one line. */
 export function warningLines({ warnings, addresses, paint }: Omit<SummaryOptions, 'verbose'>): string[] {
   const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
-  return alike(said, addresses).map((group) => {
+  return alike(said, addresses, withoutTimes).map((group) => {
     const names = describeNames(group.map(({ host }) => host))
     return `${paint.yellow('warning:')} ${names}: ${group[0]?.text ?? ''}`
   })
@@ -61,7 +60,7 @@ export function warningLines({ warnings, addresses, paint }: Omit<SummaryOptions
 function skippedLines(hosts: readonly HostReport[], { addresses, paint }: SummaryOptions): string[] {
   const skipped = hosts.filter(({ outcome }) => outcome === 'skipped')
   const said = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
-  return alike(said, addresses).map((group) => {
+  return alike(said, addresses, withoutTimes).map((group) => {
     const why = group[0]?.text ?? ''
     const names = describeNames(group.map(({ host }) => host))
     return `${paint.yellow('skipped:')} ${names}${why === '' ? '' : `: ${why}`}`
