@@ -1,20 +1,28 @@
 /** The hosts that other tests are made with do what those rely on. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
-import { hostNeeds, testNetwork } from './support/hosts.ts'
+import { hostNeeds, newKey, testNetwork } from './support/hosts.ts'
+
+/** Whose the network there is; another test may have taken the place meanwhile, which it can't while something is mounted. */
+function ownerOf(directory: string): string {
+  return existsSync(`${directory}/owner`) ? readFileSync(`${directory}/owner`, 'utf8') : ''
+}
 
 t.test('two hosts with files, accounts and processes of their own', async (t) => {
   if (!needs(t, [...hostNeeds, 'sudo', 'openssl'])) return
-  let directory = ''
+  let [directory, owner] = ['', '']
   await t.test('while they are there', async (t) => {
     const network = await testNetwork(t)
     directory = network.directory
+    owner = ownerOf(directory)
     const accounts = { deployer: { sudo: 'free' }, other: { sudo: 'password', password: 'geheim' }, none: {} } as const
+    const authority = await newKey(`${network.directory}/authority`)
     const [one, two] = await Promise.all([
       network.host('one', { accounts, without: ['/usr/bin/git'] }),
-      network.host('two', { port: 2222, node: 'own', disk: 32 }),
+      network.host('two', { port: 2222, node: 'own', disk: 32, hostAuthority: authority }),
     ])
     t.equal((await one.ssh('hostname')).stdout, 'one\n')
     t.equal((await two.ssh('hostname; node --version')).stdout, `two\n${process.version}\n`)
@@ -39,6 +47,9 @@ t.test('two hosts with files, accounts and processes of their own', async (t) =>
     t.equal((await two.ssh('echo more > /srv/file')).status, 0)
     t.equal(two.read('/srv/file'), 'more\n')
     t.notOk(one.exists('/srv/file'))
+    writeFileSync(`${network.directory}/authorities`, `@cert-authority * ${authority.line}\n`)
+    t.equal((await two.ssh('true', { knownHosts: `${network.directory}/authorities` })).status, 0)
+    t.equal((await one.ssh('true', { knownHosts: `${network.directory}/authorities` })).status, 255)
     const before = two.hostKey
     await two.newHostKey()
     t.not(two.hostKey, before)
@@ -55,13 +66,30 @@ t.test('two hosts with files, accounts and processes of their own', async (t) =>
     t.ok(performance.now() - began > 1000, 'some round trips of 200 ms')
     await one.slow(null)
   })
-  t.notOk(existsSync(directory))
-  const id = `cvt${directory.split('-').at(-1)}`
-  t.strictSame(
-    readdirSync('/sys/class/net').filter((name) => name === id || name.startsWith(`${id}-`)),
-    [],
-  )
-  t.notMatch(readFileSync('/proc/self/mounts', 'utf8'), `${directory}/`)
+  t.not(ownerOf(directory), owner, 'nothing is left')
+})
+
+t.test('a test that is killed', async (t) => {
+  if (!needs(t, hostNeeds)) return
+  const hosts = new URL('support/hosts.ts', import.meta.url)
+  const text = `import { testNetwork } from '${hosts}'
+const network = await testNetwork({ teardown() {} })
+const host = await network.host('left')
+await host.slow({ delayMs: 1 })
+await host.run('sleep 1000 >/dev/null 2>&1 &')
+console.log(network.directory)
+process.kill(process.pid, 'SIGKILL')`
+  const words = ['--import', 'tsx', '--input-type=module', '--eval', text]
+  const { stdout, stderr, signal } = spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 60_000 })
+  t.equal(signal, 'SIGKILL', stderr)
+  const directory = stdout.trim()
+  const owner = ownerOf(directory)
+  t.match(owner, /^\d+ \d+$/)
+  const id = `cvt${directory.split('-').at(-1)}-2`
+  const left = () => spawnSync('ip', ['netns', 'pids', id], { encoding: 'utf8' }).stdout
+  await until(() => left() === '', 'its processes have ended with it')
+  await testNetwork(t)
+  t.not(ownerOf(directory), owner, 'the next test has taken it away')
 })
 
 t.test('a host with systemd', async (t) => {

@@ -42,6 +42,16 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+export interface SshOptions {
+  /** Default: root. */
+  readonly account?: string
+  /** Default: that of the operator. */
+  readonly key?: Key
+  /** Default: that of the network. */
+  readonly knownHosts?: string
+  readonly input?: string
+}
+
 /** What the hosts of a network share. */
 interface Surroundings {
   readonly operator: Key
@@ -263,12 +273,9 @@ export class TestHost {
   }
 
   /** Runs a command there by the machine's own ssh. */
-  ssh(
-    command: string,
-    options: { readonly account?: string; readonly key?: Key; readonly input?: string } = {},
-  ): Promise<Ended> {
-    const { account = 'root', key = this.network.operator, input = '' } = options
-    const known = [`UserKnownHostsFile=${this.network.knownHosts}`, 'GlobalKnownHostsFile=none']
+  ssh(command: string, options: SshOptions = {}): Promise<Ended> {
+    const { account = 'root', key = this.network.operator, knownHosts = this.network.knownHosts, input = '' } = options
+    const known = [`UserKnownHostsFile=${knownHosts}`, 'GlobalKnownHostsFile=none']
     const strict = ['StrictHostKeyChecking=yes', 'BatchMode=yes', 'IdentitiesOnly=yes', 'ConnectTimeout=20']
     const settings = [...known, ...strict].flatMap((setting) => ['-o', setting])
     const words = [

@@ -1,6 +1,15 @@
 /** What a fresh host has in its files: those of this machine, without what a host of its own would not have. */
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { script } from './host_network.ts'
@@ -31,11 +40,15 @@ const gone = [
   '/etc/converge',
   '/usr/sbin/policy-rc.d',
   '/.dockerenv',
-  `/${project.split('/')[1]}`,
+  project.replace(/\/$/, ''),
   ...['node', 'nodejs', 'npm', 'npx'].flatMap((name) =>
     ['/usr/local/bin', '/usr/bin', '/bin'].map((path) => `${path}/${name}`),
   ),
 ]
+
+/** All that stands in / on any Debian; the rest is this machine's own. */
+const usual =
+  /^(bin|boot|dev|etc|home|lib\w*|lost\+found|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(\.\S+)?$/
 
 /** Units that have nothing to do on such a host, or take a machine of their own. */
 const masked = [
@@ -72,7 +85,8 @@ cd /`
 
 /** The layer between this machine's files and those that a host has of its own; made once for all hosts of a network. */
 export async function commonLayer(directory: string): Promise<string> {
-  const hidden = [...Object.keys(emptied), ...gone]
+  const own = readdirSync('/').flatMap((name) => (usual.test(name) ? [] : `/${name}`))
+  const hidden = [...Object.keys(emptied), ...gone, ...own]
   await script(
     `
 mkdir -p "$1/mounted" "$1/layer"

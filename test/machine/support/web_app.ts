@@ -102,6 +102,7 @@ export class WebApp {
     for (const [path, content] of Object.entries(files)) {
       fs.mkdirSync(join(this.repository, path, '..'), { recursive: true })
       fs.writeFileSync(join(this.repository, path), content)
+      if (path.startsWith('deploy/')) fs.chmodSync(join(this.repository, path), 0o755)
     }
     this.git('add', '--all')
     this.git('commit', '-q', '--allow-empty', '-m', 'change')
