@@ -80,6 +80,7 @@ function build(node: PloneNode): string {
 export default role<PloneNode>('jetty-app', {
   doc: 'A Java web application in Jetty, each release in a JVM of its own, replaced without a gap',
   ...serverEvents({
+    role: 'jetty-app',
     server,
     packages: ['jetty9', 'default-jre-headless'],
     programs: { java: 'default-jre-headless' },

@@ -9,14 +9,14 @@ import { release_complete } from '../../resources/release_complete.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
-import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
-import { checkout, environmentOf, type Source, sourceOf } from '../releases/checkout.ts'
+import { checkout, type Source, sourceOf } from '../releases/checkout.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
-import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.ts'
+import { hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
-import { accounts, releaseDirectories } from '../releases/setup.ts'
+import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
+import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
 import { removeSite, unserveSite } from '../web/site.ts'
@@ -65,7 +65,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   tellFirst(r, node, php)
   const config = pool(r, node, php)
   const release = builtRelease(r, node, at, source)
-  const app = deployedApp(node, php)
+  const app = deployedApp(node, php, 'php-app')
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
   release_complete(r, { release: release.path, ...at.owner })
@@ -79,11 +79,6 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
 }
 
-function deployedApp(node: PloneNode, { at, settings }: PhpLayout): DeployedApp {
-  const { layers } = node.opsworks.instance
-  return { at, environment: environmentOf(at), layers: layers ?? [], ports: [settings.http_port] }
-}
-
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
 function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
@@ -92,7 +87,7 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const config = pool(r, node, php)
   rollbackBegins(r, php.at, target)
   tryOut(r, php, target.path)
-  const app = deployedApp(node, php)
+  const app = deployedApp(node, php, 'php-app')
   const release = { path: target.path, commit: target.commit ?? '' }
   hook(r, node, app, 'before_restart', release)
   const current = switchTo(r, node, php, target.path, { config })
@@ -119,14 +114,12 @@ function stop(r: Recipe<PloneNode>, node: PloneNode): void {
   if (!at.system) service(r, { name: fpm.reload.name, provider: fpm.reload.provider, action: 'stopped' })
 }
 
-/** What is below `shared` stays, unless --purge says otherwise. */
 function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
   const { at } = php
   removeSite(r, php)
   removePool(r, php)
-  for (const link of [at.current, php.next]) symlink(r, { path: link, absent: true })
-  directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
+  removeReleases(r, node, at, [at.current, php.next])
 }
 
 function removePool(r: Recipe<PloneNode>, { at, fpm }: PhpLayout): void {

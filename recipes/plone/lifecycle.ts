@@ -1,11 +1,10 @@
 /** The events of a buildout app beside setup, deploy and rollback. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { seconds } from '../../core/model/units.ts'
-import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'
-import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
+import { removeReleases } from '../releases/setup.ts'
 import { noJobs } from './jobs.ts'
 import { layout } from './layout.ts'
 import { balanced, cleanUp, currentPrograms, deployed, logOf, readiness, run } from './running.ts'
@@ -19,8 +18,7 @@ export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
   cleanUp(r, at, [])
   noJobs(r, at)
   if (at.system) file(r, { path: `/etc/logrotate.d/converge-${at.app}`, absent: true })
-  symlink(r, { path: at.current, absent: true })
-  directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
+  removeReleases(r, node, at)
 }
 
 /** Starts every program of the app that is down. */

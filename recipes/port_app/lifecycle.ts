@@ -2,7 +2,6 @@
 import type { Recipe, RoleDefinition } from '../../core/compile/recipe.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
-import { directory } from '../../resources/directory.ts'
 import { package_ as packages } from '../../resources/package.ts'
 import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
@@ -10,12 +9,13 @@ import { listReleases } from '../../resources/releases.ts'
 import { service } from '../../resources/service.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
-import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
-import { checkout, environmentOf, type Source } from '../releases/checkout.ts'
+import { supervisorService } from '../plone/supervisor.ts'
+import { checkout, type Source } from '../releases/checkout.ts'
 import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
-import { type DeployedApp, hook, migrate, smokeTest } from '../releases/moments.ts'
+import { hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
-import { accounts, releaseDirectories } from '../releases/setup.ts'
+import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
+import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
 import { removeSite } from '../web/site.ts'
@@ -24,6 +24,8 @@ import { goLive, liveOf, type Running, removePrograms, runningOf, type Server, s
 
 /** One kind of such servers. */
 export interface Kind {
+  /** Name of its role. */
+  readonly role: string
   server(node: PloneNode): Server
   /** Packages of Debian it needs beside git, supervisor and nginx. */
   readonly packages: readonly string[]
@@ -48,8 +50,8 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     restart: (r, node) => stay(r, node, kind.server(node), { force: node.run.id }),
     start: (r, node) => stay(r, node, kind.server(node)),
     rollback: (r, node) => rollback(r, node, kind),
-    stop: (r, node) => stop(r, node, kind.server(node)),
-    shutdown: (r, node) => stop(r, node, kind.server(node)),
+    stop: (r, node) => stop(r, kind.server(node)),
+    shutdown: (r, node) => stop(r, kind.server(node)),
     undeploy: (r, node) => undeploy(r, node, kind),
     events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).at.app)),
     async inspect(node, host) {
@@ -107,7 +109,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   // Before anything is built: a site that nginx does not take is no site to deploy to.
   site(r, node, server)
   const release = builtRelease(r, node, kind, server, source)
-  const app = deployedApp(node, server)
+  const app = deployedApp(node, server, kind.role)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
   release_complete(r, { release: release.path, ...at.owner })
@@ -121,11 +123,6 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   smokeTest(r, node, app, release, { when: [current], goesBack: true })
   rollbackIsOver(r, at)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
-}
-
-function deployedApp(node: PloneNode, { at, settings }: Server): DeployedApp {
-  const { layers } = node.opsworks.instance
-  return { at, environment: environmentOf(at), layers: layers ?? [], ports: [settings.http_port] }
 }
 
 /** The link last: until the new process is live, the old release is what visitors get. */
@@ -155,7 +152,7 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const target = goal(node, server.at, onceLive(node, server.at))
   site(r, node, server)
   rollbackBegins(r, server.at, target)
-  const app = deployedApp(node, server)
+  const app = deployedApp(node, server, kind.role)
   const release = { path: target.path, commit: target.commit ?? '' }
   hook(r, node, app, 'before_restart', release)
   const current = makeLive(r, node, server, runningOf(r, server, target))
@@ -165,20 +162,21 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   rollbackIsOver(r, server.at)
 }
 
-function stop(r: Recipe<PloneNode>, node: PloneNode, { at, settings }: Server): void {
-  supervisorRuns(r, node, at)
+function stop(r: Recipe<PloneNode>, { at, settings }: Server): void {
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   for (const port of settings.ports)
     service(r, { name: `${at.app}-${port}`, action: 'stopped', provider, deadline: seconds(90) })
 }
 
-/** What is below `shared` stays, unless --purge says otherwise. */
 function undeploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const { at } = server
   removeSite(r, server)
   removePrograms(r, server)
-  for (const link of ['current', ...Object.keys(kind.links)])
-    symlink(r, { path: `${at.deployTo}/${link}`, absent: true })
-  directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
+  removeReleases(
+    r,
+    node,
+    at,
+    ['current', ...Object.keys(kind.links)].map((link) => `${at.deployTo}/${link}`),
+  )
 }

@@ -29,6 +29,7 @@ function server(node: PloneNode): Server {
 export default role<PloneNode>('port-app', {
   doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
   ...serverEvents({
+    role: 'port-app',
     server,
     packages: [],
     programs: {},

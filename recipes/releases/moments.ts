@@ -19,6 +19,8 @@ export interface DeployedApp {
   readonly layers: readonly string[]
   /** Ports that a request of the smoke test asks where it names none. */
   readonly ports: readonly number[]
+  /** Host name that such a request asks for, where others answer at these ports as well. */
+  readonly host?: string
 }
 
 /** The release all this is about: one that is there, or one that the run makes. */
@@ -93,7 +95,7 @@ export function smokeTest(
       path,
       statusMin: status.min,
       statusMax: status.max,
-      headers,
+      headers: port || app.host === undefined || names(headers, 'host') ? headers : { Host: app.host, ...headers },
       ...(contains ? { contains } : {}),
     })),
   )
@@ -108,6 +110,10 @@ export function smokeTest(
     ...(live ? { live: live.path } : {}),
     ...options,
   })
+}
+
+function names(headers: Readonly<Record<string, string>>, name: string): boolean {
+  return Object.keys(headers).some((one) => one.toLowerCase() === name)
 }
 
 function commandOf(node: PloneNode, { at, environment }: DeployedApp, { path }: DeployedRelease) {

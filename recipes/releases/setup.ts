@@ -3,6 +3,7 @@ import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/directory.ts'
 import { group } from '../../resources/group.ts'
+import { symlink } from '../../resources/symlink.ts'
 import { user } from '../../resources/user.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from './layout.ts'
@@ -30,4 +31,10 @@ export function releaseDirectories(r: Recipe<PloneNode>, at: AppLayout, guard: C
   ] as const
   for (const [path, mode] of modes)
     if (!r.has('directory', path)) directory(r, { path, parents: true, mode, ...at.owner, ...guard })
+}
+
+/** Takes the releases of an app away, and the links to them; what is below `shared` stays, unless --purge says otherwise. */
+export function removeReleases(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, links = [at.current]): void {
+  for (const path of links) symlink(r, { path, absent: true })
+  directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })
 }

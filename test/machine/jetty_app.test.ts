@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
+import { seesMoments } from './support/moments.ts'
 import { WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -93,6 +94,12 @@ t.test('a war from a server, and one that a build makes', async (t) => {
   await app.done(t, ['deploy'], { json })
   t.match(await app.page('/shop/'), { status: 200, body: 'built page' })
   t.equal((await app.run(['deploy'], { json })).report.outcome, 'unchanged')
+  await seesMoments(t, app, {
+    bring: (version, files) => app.commit({ 'index.html': `${version} page`, ...files }),
+    file: 'index.html',
+    path: '/shop/',
+    json,
+  })
   await t.rejects(app.run(['deploy'], from({ path: 'a.war', url })), /war has url and path/)
   await app.done(t, ['stop'])
   t.strictSame(await app.up(), ['nginx'])

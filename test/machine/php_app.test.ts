@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
+import { seesMoments } from './support/moments.ts'
 import { WebApp, type WebRun } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -56,6 +57,7 @@ const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>
   ['cold: the configuration names the release', coldUpdates],
   ['hot after cold reloads once, and says so', hotAfterCold],
   ['directives that nginx does not take', brokenSite],
+  ['hooks, a migration, and a smoke test that sends it back', moments],
   ['closed for a while, and deployed to meanwhile', closed],
   ['stop, start, restart, undeploy', operating],
 ]
@@ -69,6 +71,11 @@ async function first(t: Test, app: WebApp): Promise<void> {
   const again = await app.run(['deploy'])
   t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
   t.strictSame(again.report.warnings, [])
+}
+
+async function moments(t: Test, app: WebApp): Promise<void> {
+  const bring = (version: string, files: object) => app.commit({ ...release(version), ...files })
+  await seesMoments(t, app, { bring, file: 'public/hello.txt' })
 }
 
 async function closed(t: Test, app: WebApp): Promise<void> {

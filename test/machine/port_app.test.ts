@@ -1,9 +1,10 @@
 /** A node server deployed by port-app: nginx, supervisord, git and the processes are real; visitors ask all the time. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { failureOf, patchOf } from '../support/contract.ts'
+import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
+import { seesMoments } from './support/moments.ts'
 import { nodeSettings, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -43,23 +44,7 @@ async function first(t: Test, app: WebApp): Promise<void> {
 }
 
 async function moments(t: Test, app: WebApp): Promise<void> {
-  const note = (what: string) => `echo "${what} $(cat VERSION)" >> ${app.directory}/shared/moments`
-  const done = () => fs.readFileSync(`${app.directory}/shared/moments`, 'utf8').trim().split('\n')
-  app.commit({ VERSION: 'moments', 'deploy/before_restart': `#!/bin/sh\n${note('hook')}\n` })
-  fs.chmodSync(`${app.repository}/deploy/before_restart`, 0o755)
-  app.commit({})
-  const migration = { migrate: true, migrate_command: note('migration') }
-  const good = { smoke_test: { http: [{ path: '/', contains: 'moments' }], rollback_on_failure: true } }
-  await app.done(t, ['deploy'], { json: { deploy: { app: { ...migration, ...good } } } })
-  t.strictSame(done(), ['migration moments', 'hook moments'])
-  app.commit({ VERSION: 'worse' })
-  const json = { deploy: { app: { ...migration, smoke_test: { ...good.smoke_test, deadline_seconds: 1 } } } }
-  const failure = failureOf((await app.run(['deploy'], { json })).report)
-  t.match(failure, { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
-  await app.done(t, ['rollback'], { json })
-  t.match(await app.page(), { body: /^moments / })
-  t.strictSame(done(), ['migration moments', 'hook moments', 'migration worse', 'hook worse', 'hook moments'])
-  fs.rmSync(`${app.repository}/deploy`, { recursive: true })
+  await seesMoments(t, app, { bring: (VERSION, files) => app.commit({ VERSION, ...files }), file: 'VERSION' })
 }
 
 async function onlyChecked(t: Test, app: WebApp): Promise<void> {

@@ -160,6 +160,42 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
   await planned('frontend,php-app', { ...php, php_app: { app_name: 'app', domains: ['app.test'] } })
 })
 
+t.test('the smoke test asks the site of the app, not what nginx shows for any name', async (t) => {
+  const smoke_test = { http: [{ path: '/' }, { headers: { host: 'b.test' } }, { port: 9000 }] }
+  for (const [domains, host] of [
+    [['*.test', 'www.test'], 'www.test'],
+    [[], undefined],
+  ] as const) {
+    const json = { php_app: { app_name: 'app', domains }, ...app({ smoke_test }) }
+    const requests = (await planned('php-app', json)).resources.flatMap(({ type, key, props }) =>
+      type === 'smoke_test' && key === 'app' ? ((props as { requests?: { headers: object }[] }).requests ?? []) : [],
+    )
+    t.strictSame(
+      requests.map(({ headers }) => ({ ...headers })),
+      [host ? { Host: host } : {}, { host: 'b.test' }, {}],
+    )
+  }
+})
+
+t.test('the host that migrates is one that runs the app', async (t) => {
+  const hosts = (...names: string[]) => ({
+    instances: Object.fromEntries(names.map((name) => [name, { status: 'online' }])),
+  })
+  const migrates = async (layers: JsonObject) => {
+    const json = {
+      port_app: { app_name: 'app', command: '%{port}' },
+      ...app({ migrate: true, migrate_command: 'migrate' }),
+      opsworks: { instance: { hostname: 'web1', layers: ['web', 'watched'] }, layers },
+    }
+    return find((await planned('port-app', json)).resources, 'migration') !== undefined
+  }
+  const watched = hosts('db1', 'web1', 'web2')
+  t.equal(await migrates({ watched, app: hosts('web1', 'web2') }), true, 'a layer named as the app')
+  t.equal(await migrates({ watched, 'port-app': hosts('web1', 'web2') }), true, 'or as its role')
+  t.equal(await migrates({ watched, app: hosts('web0', 'web1') }), false, 'the first by name')
+  t.equal(await migrates({ watched, web: hosts('web1') }), false, 'else all layers of this host')
+})
+
 t.test('an ordinary user: all below the prefix, in his own supervisord', async (t) => {
   const json = { port_app: { app_name: 'app', command: 'serve %{port}' }, ...app() }
   const setup = (await planned('port-app', json, { event: 'setup', root: false })).resources

@@ -1,0 +1,24 @@
+/** A web app at the moments of its deploy. */
+import type { PloneNode } from '../node.ts'
+import { environmentOf } from '../releases/checkout.ts'
+import type { DeployedApp } from '../releases/moments.ts'
+import { domainsOf, type Site } from './site.ts'
+
+/**
+ * Its hosts are those of the layer that is named as the app, or as its role; where there is none, of the layers of this host.
+ * @param role name of the role
+ */
+export function deployedApp(node: PloneNode, site: Site, role: string): DeployedApp {
+  const { at, settings } = site
+  const { instance, layers } = node.opsworks
+  const layer = [at.app, role].find((name) => Object.hasOwn(layers, name))
+  // A name that stands for many is none to ask for.
+  const host = domainsOf(site).find((name) => /^[\w-][\w.-]*$/.test(name))
+  return {
+    at,
+    environment: environmentOf(at),
+    layers: layer === undefined ? (instance.layers ?? []) : [layer],
+    ports: [settings.http_port],
+    ...(host === undefined ? {} : { host }),
+  }
+}

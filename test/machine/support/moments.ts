@@ -1,0 +1,49 @@
+/** What every kind of web app has done around its deploys: hooks, a migration, a smoke test, the way back. */
+import { readFileSync, rmSync } from 'node:fs'
+import type { Test } from 'tap'
+import type { JsonObject } from '../../../core/node/merge.ts'
+import { failureOf } from '../../support/contract.ts'
+import type { WebApp } from './web_app.ts'
+
+const hooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart'] as const
+
+export interface Moments {
+  /** Commits a version that says so on its page, with further files. */
+  readonly bring: (version: string, files: Readonly<Record<string, string>>) => void
+  /** A file of the release that begins with the word that `bring` was given. */
+  readonly file: string
+  /** Where its page is; default: / */
+  readonly path?: string
+  readonly json?: JsonObject
+}
+
+export async function seesMoments(
+  t: Test,
+  app: WebApp,
+  { bring, file, path = '/', json = {} }: Moments,
+): Promise<void> {
+  const notes = `${app.directory}/shared/moments`
+  const note = (what: string) => `echo "${what} $(cut -d ' ' -f 1 ${file})" >> ${notes}`
+  const done = () => {
+    const all = readFileSync(notes, 'utf8').trim().split('\n')
+    rmSync(notes)
+    return all
+  }
+  const of = (version: string) => ['before_migrate', 'migration', ...hooks.slice(1)].map((what) => `${what} ${version}`)
+  const smoke_test = { http: [{ path, contains: 'moments' }], command: note('smoke'), rollback_on_failure: true }
+  const own = { migrate: true, migrate_command: note('migration'), smoke_test: { ...smoke_test, deadline_seconds: 20 } }
+  const given = { json: { ...json, deploy: { app: own } } }
+  bring('moments', Object.fromEntries(hooks.map((hook) => [`deploy/${hook}`, `#!/bin/sh\n${note(hook)}\n`])))
+  await app.done(t, ['deploy'], given)
+  t.strictSame(done(), [...of('moments'), 'smoke moments'])
+  t.equal((await app.run(['deploy'], given)).report.outcome, 'unchanged', 'all of it once')
+  bring('worse', {})
+  const soon = { json: { ...json, deploy: { app: { ...own, smoke_test: { ...smoke_test, deadline_seconds: 1 } } } } }
+  const failure = failureOf((await app.run(['deploy'], soon)).report)
+  t.match(failure, { code: 'SMOKE_TEST_FAILED', recovery: 'rollback' })
+  t.strictSame(done(), of('worse'))
+  await app.done(t, ['rollback'], soon)
+  t.match((await app.page(path)).body, /moments/)
+  t.strictSame(done(), ['before_restart moments', 'after_restart moments', 'smoke moments'], 'nothing is migrated back')
+  rmSync(`${app.repository}/deploy`, { recursive: true })
+}
