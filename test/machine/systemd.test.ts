@@ -10,14 +10,6 @@ import { converge, installProgram } from './support/program_on_host.ts'
 
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 
-/** A host with the program, and a Node for it. */
-async function hostFor(t: Test): Promise<TestHost> {
-  const network = await testNetwork(t)
-  const host = await network.systemdHost('web1', { node: 'own' })
-  installProgram(host)
-  return host
-}
-
 /** Runs a role of the test's own, whose setup is this text. */
 function setup(host: TestHost, body: string): Promise<Ended> {
   host.write(
@@ -68,10 +60,7 @@ const tellerRole = (says: string, how: 'restart' | 'reload', text = tellerUnit) 
   }
 `
 
-t.test('a unit of its own, started with the host, restarted and reloaded for what changed', async (t) => {
-  t.setTimeout(120_000)
-  if (!needs(t, [...systemdHostNeeds, 'python3'])) return
-  const host = await hostFor(t)
+async function ownUnit(t: Test, host: TestHost): Promise<void> {
   const tells = async () =>
     (await host.run('curl -s --retry 30 --retry-delay 1 --retry-all-errors http://127.0.0.1:8300/')).stdout.split(' ')
   host.write('/usr/local/lib/teller.py', teller)
@@ -109,12 +98,9 @@ t.test('a unit of its own, started with the host, restarted and reloaded for wha
   t.match(await setup(host, stopped), { status: 0, stdout: /nothing to do/ })
   await host.reboot()
   t.equal(await property(host, 'teller', 'ActiveState'), 'inactive', 'it did not start with the host')
-})
+}
 
-t.test('units that do not come up, and why', async (t) => {
-  t.setTimeout(120_000)
-  if (!needs(t, systemdHostNeeds)) return
-  const host = await hostFor(t)
+async function failing(t: Test, host: TestHost): Promise<void> {
   const unitWith = (name: string, lines: string, more = '') =>
     setup(
       host,
@@ -150,7 +136,7 @@ t.test('units that do not come up, and why', async (t) => {
     status: 1,
     stdout: /Unit covered.service is masked.*systemctl unmask covered.service/s,
   })
-})
+}
 
 const site = {
   port_app: {
@@ -198,10 +184,7 @@ function visitors(host: TestHost, name: string) {
   }
 }
 
-t.test('a web server with a server and a PHP app behind it', async (t) => {
-  t.setTimeout(180_000)
-  if (!needs(t, [...systemdHostNeeds, 'git', 'nginx', 'php-fpm', 'supervisord', 'crontab', 'apt'])) return
-  const host = await hostFor(t)
+async function webServer(t: Test, host: TestHost): Promise<void> {
   host.write('/root/site.json', JSON.stringify(site))
   cpSync(example, `${host.root}/srv/node-app`, { recursive: true })
   host.write('/srv/php-app/index.php', "<?php echo 'one ' . basename(dirname(__DIR__)) . PHP_EOL;")
@@ -263,4 +246,18 @@ t.test('a web server with a server and a PHP app behind it', async (t) => {
   t.match(await run('deploy'), { status: 0, stdout: /nothing to do/ })
   t.match((await run('undeploy')).status, 0)
   t.notMatch(await host.run("curl -s -H 'Host: shop.test' http://127.0.0.1/"), { stdout: /^two / })
+}
+
+t.test('a host with systemd', async (t) => {
+  t.setTimeout(300_000)
+  const programs = ['python3', 'git', 'nginx', 'php-fpm', 'supervisord', 'crontab', 'apt'] as const
+  if (!needs(t, [...systemdHostNeeds, ...programs])) return
+  const network = await testNetwork(t)
+  const host = await network.systemdHost('web1', { node: 'own' })
+  installProgram(host)
+  await t.test('a unit of its own, started with the host, restarted and reloaded for what changed', (t) =>
+    ownUnit(t, host),
+  )
+  await t.test('units that do not come up, and why', (t) => failing(t, host))
+  await t.test('a web server with a server and a PHP app behind it', (t) => webServer(t, host))
 })
