@@ -87,13 +87,16 @@ export class HostKeyCheck {
     return algorithmsFor((await this.certified()).flatMap(({ key }) => keyType(key) ?? []))
   }
 
+  /** Whether it is the key that was accepted before. */
+  isAccepted(key: Buffer): boolean {
+    return this.accepted?.equals(key) ?? false
+  }
+
   /**
    * Judges a key, which the host has still to prove.
    * @throws HOST_KEY_UNKNOWN, HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
    */
   async check(key: Buffer): Promise<void> {
-    // A connection that lasts exchanges keys again: it has to be the same host then.
-    if (this.accepted?.equals(key)) return
     const { lines, unreadable } = this.files.linesFor(this.target)
     const verdict = judge(lines, this.target.knownAs, key)
     if (verdict.is === 'revoked') throw this.revoked(verdict.line, key)

@@ -93,6 +93,9 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       username: target.user,
       algorithms: { serverHostKey: [...options.algorithms] as never },
       hostVerifier: (key: Buffer, verified: (good: boolean) => void) => {
+        // While a connection lasts, keys are exchanged again: what was accepted has to be answered at once, since ssh2
+        // would go on to send meanwhile.
+        if (check.isAccepted(key)) return verified(true)
         check.check(key).then(
           () => verified(true),
           (thrown) => {

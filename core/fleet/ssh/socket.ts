@@ -70,10 +70,10 @@ function keyscan(target: SshTarget, address: string, port: number, seconds: numb
     execFile('ssh-keyscan', args, { timeout: 2000 * seconds }, (error, stdout) => {
       // It fails as well where there is nothing to be found; only where it cannot be started there is nothing to go by.
       if (error && (typeof error.code === 'string' || error.killed)) return reject(scanFailure(target.address, error))
-      const found = stdout.split('\n').flatMap((row) => {
-        const base64 = row.startsWith('#') ? undefined : row.split(' ')[2]
-        return base64 === undefined ? [] : (parseCertificate(Buffer.from(base64, 'base64')) ?? [])
-      })
+      // Some versions write the host's name before the type, some don't.
+      const found = [...stdout.matchAll(/\S+-cert-v01@openssh\.com\s+(\S+)/g)].flatMap(
+        ([, base64 = '']) => parseCertificate(Buffer.from(base64, 'base64')) ?? [],
+      )
       resolve(found)
     })
   })
