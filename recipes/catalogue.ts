@@ -57,7 +57,7 @@ export const catalogue: Catalogue<PloneNode> = {
     return balancersOf(node).map((balancer) => new BalancerClient(host, balancer))
   },
   revisions: async (...given) => (await import('../resources/git/revisions.ts')).revisionsOf(...given),
-  services: async (node, role, roles) => (await import('./stack.ts')).servicesOf(node, role, roles),
+  services: async (node, role) => (await import('./stack.ts')).servicesOf(node, role),
   concerns: async (members) => (await import('./stack.ts')).concernsOf(members),
   api: async () => import('./api.ts'),
 }

@@ -29,8 +29,8 @@ export interface Catalogue<N> {
     host: HostReader,
     context: Pick<Context, 'warn' | 'secret'>,
   ): Promise<readonly AppRevision[]>
-  /** What a role runs on a host that has these roles, and whom it asks; null for a role it does not know. */
-  services(node: N, role: string, roles: readonly string[]): Promise<readonly Service[] | null>
+  /** What a role runs on a host, and whom it asks; null for a role that is not the program's own. */
+  services(node: N, role: string): Promise<readonly Service[] | null>
   /** What does not fit together between the hosts of a stack. */
   concerns(
     members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],

@@ -1,5 +1,5 @@
 /** The commands that drive the hosts of a stack. */
-import { inputOptions, what } from './shared.ts'
+import { inputOptions, lookOutput, what } from './shared.ts'
 import type { CommandFamily, CommandSpec, Options } from './types.ts'
 
 /** Which stack is meant. */
@@ -33,6 +33,19 @@ export const stackFamily: CommandFamily = {
 const group = stackFamily.group
 
 export const stackCommands: readonly CommandSpec[] = [
+  {
+    name: 'stack check',
+    group,
+    describe: 'Find what is wrong with a stack before any host is touched',
+    details:
+      'The stack file is read, and what each host would be given is compiled as a run would do it; no connection is made. The same mistake of many hosts is told once. Exit status 2 when something is wrong; what is only odd, such as clients that nobody drains, is a warning.',
+    options: { ...stackOptions, ...lookOutput },
+    examples: [
+      ['converge stack check', 'the stack file in the working directory'],
+      ['converge stack check --stack site/stack.yaml --environment staging', 'one of its environments'],
+    ],
+    kind: 'stack',
+  },
   {
     name: 'stack schema',
     group,

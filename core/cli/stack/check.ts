@@ -1,12 +1,11 @@
 /** `converge stack check`: all that can be known to be wrong with a stack before a host is touched. */
 import picocolors from 'picocolors'
-import { describeNames } from '../../fleet/screen/names.ts'
 import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { warningText } from '../inputs.ts'
 import { type ExitStatus, useColor } from '../main.ts'
-import { type CompiledStack, compileStack } from './compiled.ts'
+import { type CompiledStack, compileStack, whichHosts } from './compiled.ts'
 import type { StackCall } from './dispatch.ts'
 import { stackInputs } from './inputs.ts'
 
@@ -23,7 +22,7 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   }
   const color = picocolors.createColors(args.color ?? useColor(process.stderr))
   for (const { message, hosts, hint } of all) {
-    const where = hosts.length > 0 ? ` (${describeNames(hosts)})` : ''
+    const where = hosts.length === 0 ? '' : ` (${whichHosts(hosts, inputs.stack.hosts.length)})`
     const more = hint === undefined ? '' : `\n  hint: ${hint}`
     process.stderr.write(secrets.mask(`${color.yellow('warning:')} ${message}${where}${more}\n`))
   }

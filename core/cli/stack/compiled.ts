@@ -103,7 +103,7 @@ async function hostServices<N>(
   const all: Service[] = []
   let known = true
   for (const role of roles) {
-    const found = await catalogue.services(node, role, roles)
+    const found = await catalogue.services(node, role)
     known &&= found !== null
     for (const service of found ?? declared(plan, role)) {
       const other = all.findIndex((one) => one.name === service.name)
@@ -140,9 +140,21 @@ function together(wrong: readonly { host: string; error: ConvergeError }[], host
   }
   return [...groups.values()].map(({ error, hosts: names }) => {
     const { code, source, hint, resource, output, cause } = error
-    const where = names.length === hosts && hosts > 1 ? 'all hosts' : describeNames(names)
-    return new ConvergeError(`${error.message} (${where})`, { code, source, hint, resource, output, cause, usage: true })
+    return new ConvergeError(`${error.message} (${whichHosts(names, hosts)})`, {
+      code,
+      source,
+      hint,
+      resource,
+      output,
+      cause,
+      usage: true,
+    })
   })
+}
+
+/** @param of how many hosts there are */
+export function whichHosts(names: readonly string[], of: number): string {
+  return names.length === of && of > 1 ? 'all hosts' : describeNames(names)
 }
 
 function merged(said: readonly { host: string; message: string }[]): Concern[] {

@@ -24,6 +24,7 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   ...Object.fromEntries(
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
   ),
+  check: async () => (await import('./check.ts')).check,
   schema: async () => (await import('./schema.ts')).schema,
 }
 

@@ -115,7 +115,7 @@ t.test('environments are laid over it', async (t) => {
   t.match(staging.apps[0]?.deploy, { domains: ['staging.example.com'], scm: { revision: 'main' } })
   const next = await loadStack(fixture, { variables, environment: 'next' })
   t.match(next.apps[1]?.deploy, { scm: { revision: 'next' } })
-  t.match(next.locate(['apps', 'zeoserver', 'scm', 'revision']), { file: fixture, line: 86 })
+  t.match(next.locate(['apps', 'zeoserver', 'scm', 'revision']), { file: fixture, line: 88 })
   t.strictSame(await problems(fixture, { variables, environment: 'stagin' }), [
     ' the stack has no environment stagin [did you mean staging?]',
   ])

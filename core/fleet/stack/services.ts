@@ -1,0 +1,127 @@
+/** What runs on the hosts of a stack, and who asks whom. */
+import { isIP } from 'node:net'
+import type { Stack, StackHost } from './stack.ts'
+
+/** Something that runs on a host. */
+export interface Service {
+  readonly name: string
+  /** Role that brings it. */
+  readonly role: string
+  /** TCP ports it listens at, one for each of its processes; none where it listens at none, or nobody knows. */
+  readonly ports: readonly number[]
+  /** Whether visitors come to it. */
+  readonly visited: boolean
+  /** Whom it asks: `host:port`; `localhost` is its own host. */
+  readonly asks: readonly string[]
+}
+
+export interface HostServices {
+  readonly host: string
+  readonly services: readonly Service[]
+}
+
+/** Something odd about a stack that stops nothing. */
+export interface Concern {
+  readonly message: string
+  readonly hosts: readonly string[]
+  readonly hint?: string | undefined
+}
+
+/** One arrow: a service asks another, or something outside the stack. */
+export interface Arrow {
+  readonly from: { readonly host: string; readonly service: Service }
+  readonly to: { readonly host: string; readonly service: Service | null } | { readonly outside: string }
+}
+
+/** Who asks whom; what is outside the stack goes by the address it is asked at. */
+export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] {
+  const places = placesOf(stack.hosts)
+  const servicesAt = new Map(hosts.map(({ host, services }) => [host, services]))
+  const arrows = hosts.flatMap(({ host, services }) =>
+    services.flatMap((service) =>
+      service.asks.map((address): Arrow => {
+        const { name, port } = partsOf(address)
+        const there = name === 'localhost' || name === '127.0.0.1' ? host : places.get(name)
+        if (there === undefined) return { from: { host, service }, to: { outside: address } }
+        const found = servicesAt.get(there)?.find(({ ports }) => ports.includes(port)) ?? null
+        return { from: { host, service }, to: { host: there, service: found } }
+      }),
+    ),
+  )
+  const distinct = [...new Map(arrows.map((arrow) => [keyOf(arrow), arrow])).values()]
+  // A balancer that asks for one process too many still asks the same host.
+  return distinct.filter(
+    (arrow) => !isMiss(arrow) || !distinct.some((other) => !isMiss(other) && sameWay(arrow, other)),
+  )
+}
+
+function isMiss({ to }: Arrow): boolean {
+  return 'host' in to && to.service === null
+}
+
+function sameWay(one: Arrow, other: Arrow): boolean {
+  const sameStart = one.from.host === other.from.host && one.from.service === other.from.service
+  return sameStart && 'host' in one.to && 'host' in other.to && one.to.host === other.to.host
+}
+
+function keyOf({ from, to }: Arrow): string {
+  const there = 'outside' in to ? [to.outside] : [to.host, to.service?.role, to.service?.name]
+  return JSON.stringify([from.host, from.service.role, from.service.name, ...there])
+}
+
+function partsOf(address: string): { name: string; port: number } {
+  const at = address.lastIndexOf(':')
+  // A bare IPv6 address has no port.
+  if (at === -1 || isIP(address) === 6) return { name: address, port: 0 }
+  return { name: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) }
+}
+
+/** Every name and address of a host. */
+function placesOf(hosts: readonly StackHost[]): ReadonlyMap<string, string> {
+  const all = hosts.flatMap((host) =>
+    [host.name, host.address, host.ip, host.privateIp, host.publicDnsName, host.privateDnsName].flatMap((place) =>
+      place === undefined ? [] : [[place, host.name] as const],
+    ),
+  )
+  // Of two hosts that claim a name the first is taken.
+  return new Map(all.reverse())
+}
+
+/** Ports that two services of one host want; one program that several roles share is one service. */
+export function portClashes(hosts: readonly HostServices[]): Concern[] {
+  const found = hosts.flatMap(({ host, services }) => {
+    const owners = new Map<number, Service>()
+    return services.flatMap((service) =>
+      service.ports.flatMap((port) => {
+        const other = owners.get(port)
+        owners.set(port, other ?? service)
+        return other === undefined || other.name === service.name ? [] : [{ host, port, names: [other, service] }]
+      }),
+    )
+  })
+  const messages = found.map(({ host, port, names: [one, other] }) => ({
+    host,
+    message: `port ${port} is wanted by ${one?.name} (${one?.role}) and ${other?.name} (${other?.role})`,
+  }))
+  return gathered(messages, 'give one of them other ports, or other hosts')
+}
+
+/** Something that is asked where nothing of the stack answers. */
+export function missingAnswers(arrows: readonly Arrow[], complete: ReadonlySet<string>): Concern[] {
+  const found = arrows.flatMap(({ from, to }) =>
+    'outside' in to || to.service !== null || !complete.has(to.host)
+      ? []
+      : [{ host: from.host, message: `${from.service.name} asks ${to.host}, where nothing of the stack answers it` }],
+  )
+  return gathered(found)
+}
+
+/** The same message of several hosts, once. */
+export function gathered(found: readonly { host: string; message: string }[], hint?: string): Concern[] {
+  const messages = [...new Set(found.map(({ message }) => message))]
+  return messages.map((message) => ({
+    message,
+    hosts: [...new Set(found.filter((one) => one.message === message).map(({ host }) => host))],
+    hint,
+  }))
+}

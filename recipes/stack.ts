@@ -1,0 +1,232 @@
+/** A stack as its roles see it: what runs on each host, whom it asks, and what does not fit together. */
+import type { Concern, Service } from '../core/cli/catalogue.ts'
+import { balancedServers } from './frontend/haproxy.ts'
+import type { PloneNode } from './node.ts'
+import { clientLayer } from './plone/balancing.ts'
+import { programs } from './plone/programs.ts'
+import { appAttributes, appName, clientCount, onlineAddresses } from './plone/site.ts'
+import type { BuildoutRole } from './plone/types.ts'
+import { isSet } from './plone/values.ts'
+
+const zeoPort = 8001
+const solrPort = 8983
+const databasePorts: Readonly<Record<string, number>> = { postgres: 5432, postgresql: 5432, mysql: 3306, mysql2: 3306 }
+
+/** What the roles of the program run, by role. */
+const known: Readonly<Record<string, (node: PloneNode) => readonly Omit<Service, 'role'>[]>> = {
+  base: () => [],
+  'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
+  solr: (node) => buildout(node, 'solr', [solrPort], []),
+  'zeo-client': clients,
+  // They set attributes of the clients beside them.
+  celerybeat: clients,
+  'relstorage-pack': clients,
+  frontend: (node) => frontend(node),
+  'port-app': (node) => served(node, node.port_app.app_name, node.port_app),
+  'jetty-app': (node) => served(node, node.jetty_app.app_name, node.jetty_app),
+  'php-app': (node) => [
+    ...web(node, node.php_app.app_name, node.php_app, []),
+    { name: 'php-fpm', ports: [], visited: false, asks: databaseOf(node, node.php_app.app_name) },
+  ],
+}
+
+/** What a role runs on a host; null for a role of somebody's own. */
+export function servicesOf(node: PloneNode, role: string): readonly Service[] | null {
+  if (!Object.hasOwn(known, role)) return null
+  return known[role]?.(node).map((service) => ({ ...service, role })) ?? null
+}
+
+type Plain = Omit<Service, 'role'>
+
+function plain(name: string, ports: readonly number[], asks: readonly string[]): Plain {
+  return { name, ports, asks, visited: false }
+}
+
+/** The program that a buildout role is there for, and those that the app brings along. */
+function buildout(node: PloneNode, role: BuildoutRole, ports: readonly number[], asks: readonly string[]): Plain[] {
+  return programs(node, role).map(({ name }, index) => plain(name, index === 0 ? ports : [], index === 0 ? asks : []))
+}
+
+function clients(node: PloneNode): Plain[] {
+  const app = appName(node, 'zeo-client')
+  const all = programs(node, 'zeo-client')
+  const ports = all.flatMap(({ port }) => port ?? [])
+  const workers = all.filter(({ port }) => port === undefined)
+  const broker = workers.some(({ name }) => name.endsWith('celery')) ? brokerOf(node) : []
+  return [
+    plain(app, ports, [...storageOf(node, app), ...solrOf(node)]),
+    ...workers.map(({ name }) => plain(name, [], name.includes('celery') ? broker : [])),
+  ]
+}
+
+function storageOf(node: PloneNode, app: string): string[] {
+  const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
+  if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(first(node, zeo_layer), zeoPort)
+  const { host, name, type } = relstorage.db
+  const cache = relstorage.enable_cache ? onlineAddresses(node, 'memcached').map((address) => `${address}:11211`) : []
+  const own =
+    name !== null && isSet(host) ? [`${host}:${databasePorts[type ?? 'postgres'] ?? 0}`] : databaseOf(node, app)
+  return [...own, ...cache]
+}
+
+function databaseOf(node: PloneNode, app: string): string[] {
+  const { host, port, adapter, type } = appAttributes(node, app).database ?? {}
+  if (!isSet(host)) return []
+  const standard = databasePorts[String(adapter ?? type ?? 'postgres')]
+  const known = port ?? standard
+  return [known === undefined ? host : `${host}:${known}`]
+}
+
+function solrOf(node: PloneNode): string[] {
+  const { solr_enabled, solr_host, solr_layer } = node.plone_instances
+  if (!solr_enabled) return []
+  return withPort(isSet(solr_host) ? solr_host : first(node, solr_layer), solrPort)
+}
+
+function brokerOf(node: PloneNode): string[] {
+  const { broker, broker_layer } = node.plone_instances
+  return withPort(isSet(broker.host) ? broker.host : first(node, broker_layer), broker.port)
+}
+
+function first(node: PloneNode, layer: string): string | undefined {
+  return onlineAddresses(node, layer)[0]
+}
+
+function withPort(address: string | undefined, port: number): string[] {
+  return address === undefined ? [] : [`${address}:${port}`]
+}
+
+function frontend(node: PloneNode): Plain[] {
+  const { balancer_port } = node.converge.frontend
+  const { proxy_port } = node.nginx_plone
+  const app = appName(node, 'zeo-client')
+  return [
+    ...web(node, app, node.converge.frontend, [`localhost:${proxy_port}`]),
+    plain('varnish', [proxy_port], [`localhost:${balancer_port}`]),
+    plain(
+      'haproxy',
+      [balancer_port],
+      balancedServers(node).map(({ address }) => address),
+    ),
+  ]
+}
+
+interface Site {
+  readonly http_port: number
+  readonly https_port: number
+}
+
+/** nginx, which is one for all roles of a host. */
+function web(node: PloneNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
+  const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
+  return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
+}
+
+/** A server behind nginx that has two ports in turn. */
+function served(node: PloneNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
+  const { ports } = settings
+  return [...web(node, app, settings, [`localhost:${ports[0]}`]), plain(app, ports, databaseOf(node, app))]
+}
+
+/** A host of the stack with its roles. */
+interface Member {
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly node: PloneNode
+}
+
+/** What does not fit together between hosts, though each by itself is right. */
+export function concernsOf(members: readonly Member[]): Concern[] {
+  const having = (role: string) => members.filter(({ roles }) => roles.includes(role))
+  const [servers, clients, frontends] = [having('zeo-server'), having('zeo-client'), having('frontend')]
+  return [
+    ...serverConcerns(servers, clients),
+    ...(frontends.length > 0 ? drainConcerns(clients, frontends) : []),
+    ...(frontends.length > 0 ? countConcerns(clients, frontends) : []),
+    ...frontendConcerns(frontends),
+  ]
+}
+
+const namesOf = (members: readonly Member[]) => members.map(({ name }) => name)
+
+function serverConcerns(servers: readonly Member[], clients: readonly Member[]): Concern[] {
+  const lost = clients.filter(({ node, name }) => {
+    const { enable_relstorage, zeo } = node.plone_instances
+    return !enable_relstorage && !isSet(zeo.address) && storageOf(node, name).length === 0
+  })
+  const layers = [...new Set(lost.map(({ node }) => node.plone_instances.zeo_layer))]
+  return [
+    ...concern(
+      `there are ${servers.length} ZEO servers, and clients use the first of the layer only`,
+      servers.length > 1 ? servers : [],
+      'one host has the role zeo-server; a second database is a second stack',
+    ),
+    ...layers.map((layer) => ({
+      message: `clients have no ZEO server: no host is in the layer ${layer}`,
+      hosts: namesOf(lost.filter(({ node }) => node.plone_instances.zeo_layer === layer)),
+      hint: 'name the layer of the ZEO server so, or set plone_instances.zeo_layer, or plone_instances.zeo.address',
+    })),
+  ]
+}
+
+/** A client can only be drained where it reaches the balancer's runtime API. */
+function drainConcerns(clients: readonly Member[], frontends: readonly Member[]): Concern[] {
+  const drained = clients.filter(({ node }) => node.converge.balancer.drain)
+  const elsewhere = drained.filter(({ name }) => frontends.some((one) => one.name !== name))
+  const without = elsewhere.filter(
+    ({ node }) => node.converge.balancer.port === null && node.converge.balancer.sockets.length === 0,
+  )
+  const unknown = elsewhere.filter(({ node }) => {
+    const { layers, port } = node.converge.balancer
+    const known = (one: Member) => one.node.opsworks.instance.layers.some((layer) => layers.includes(layer))
+    return port !== null && !frontends.every(known)
+  })
+  const hint = 'custom_json: { converge: { balancer: { port: 8099 } } } opens the runtime API inside the network'
+  return [
+    ...concern('clients restart without being drained: converge.balancer.port is not set', without, hint),
+    ...concern(
+      'clients restart without being drained: frontends are in no layer of converge.balancer.layers',
+      unknown,
+      `name the frontends' layer there; it is ${JSON.stringify(unknown[0]?.node.converge.balancer.layers)}`,
+    ),
+  ]
+}
+
+/** The frontends count the clients of each host as well: by what the stack says of it, and by their own attributes. */
+function countConcerns(clients: readonly Member[], frontends: readonly Member[]): Concern[] {
+  const unsaid = clients.filter(({ node }) => {
+    const { instance_count } = node.plone_instances
+    return !isSet(instance_count) && !isSet(node.opsworks.instance.backends)
+  })
+  const counts = clients.flatMap((client) => {
+    const own = clientCount(client.node, client.node.opsworks.instance)
+    const others = frontends.filter(({ node }) => clientCount(node, client.node.opsworks.instance) !== own)
+    return others.length === 0 || unsaid.includes(client) ? [] : [client]
+  })
+  return [
+    ...concern(
+      'the frontends cannot know how many clients run here',
+      unsaid,
+      'give each host cpus, or set plone_instances.instance_count',
+    ),
+    ...concern(
+      'the frontends count other clients here than there are',
+      counts,
+      'plone_instances.per_cpu and instance_count are for all hosts: custom_json is the place for them, not a layer',
+    ),
+  ]
+}
+
+function concern(message: string, members: readonly Member[], hint: string): Concern[] {
+  return members.length === 0 ? [] : [{ message, hosts: namesOf(members), hint }]
+}
+
+function frontendConcerns(frontends: readonly Member[]): Concern[] {
+  const idle = frontends.filter(({ node }) => balancedServers(node).length === 0)
+  const layers = [...new Set(idle.map(({ node }) => clientLayer(node)))]
+  return layers.map((layer) => ({
+    message: `a frontend has no clients: no host is in the layer ${layer}`,
+    hosts: namesOf(idle.filter(({ node }) => clientLayer(node) === layer)),
+    hint: 'name the layer of the clients so, or as their app (plone_instances.app_name)',
+  }))
+}
