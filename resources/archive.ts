@@ -7,22 +7,16 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge.ts'
-import { sourceOf } from './source_url.ts'
+import { loginProps, requireSha256, sourceOf, sourceProps } from './source_url.ts'
 import { unpack, workerIn } from './unpack.ts'
 
 const props = z.strictObject({
   into: absolutePath.describe('Directory the content goes to; the one that holds it has to be there'),
-  url: z
-    .string()
-    .regex(/^(https?:\/\/[^\s/]+|file:\/\/\/|\/)\S*$/, { error: 'an http, https or file URL, or an absolute path' })
-    .describe('Where the archive is: tar, plain or compressed by gzip, bzip2 or xz, or zip; told by its content'),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, { error: '64 hexadecimal digits' })
-    .optional()
-    .describe('Digest the archive must have; default: not checked'),
-  user: z.string().optional().describe('Account at the server, for basic authentication'),
-  password: z.string().optional().describe('Its password; never shown'),
+  url: sourceProps.url.describe(
+    'Where the archive is: tar, plain or compressed by gzip, bzip2 or xz, or zip; told by its content',
+  ),
+  sha256: sourceProps.sha256.describe('Digest the archive must have; default: not checked'),
+  ...loginProps,
   strip: z.int().min(0).optional().describe('Leading parts of the path taken off each member; default 0'),
   purge: z
     .boolean()
@@ -199,13 +193,7 @@ async function fetch(host: Host, props: Props, to: string, context: Context): Pr
     return to
   }
   if (sha256 === undefined) return path
-  const { stdout } = await host.query(['sha256sum', '--', path])
-  const digest = /[0-9a-f]{64}/.exec(stdout)?.[0]
-  if (digest !== sha256)
-    throw new ConvergeError(`${path} has the sha256 ${digest}, not ${sha256}`, {
-      code: 'CHECKSUM_MISMATCH',
-      hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
-    })
+  await requireSha256(host, path, sha256)
   return path
 }
 

@@ -7,21 +7,15 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
-import { sourceOf } from './source_url.ts'
+import { loginProps, requireSha256, sha256Of, sourceOf, sourceProps } from './source_url.ts'
 
 const props = z.strictObject({
   path: absolutePath.describe('Where the file is; its directory has to be there'),
-  url: z
-    .string()
-    .regex(/^(https?:\/\/[^\s/]+|file:\/\/\/|\/)\S*$/, { error: 'an http, https or file URL, or an absolute path' })
-    .describe('Where it comes from'),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, { error: '64 hexadecimal digits' })
-    .optional()
-    .describe('Digest it must have; without it a file from a server is fetched once for each URL'),
-  user: z.string().optional().describe('Account at the server, for basic authentication'),
-  password: z.string().optional().meta({ sensitive: true }).describe('Its password; never shown'),
+  url: sourceProps.url.describe('Where it comes from'),
+  sha256: sourceProps.sha256.describe(
+    'Digest it must have; without it a file from a server is fetched once for each URL',
+  ),
+  ...loginProps,
   ...ownershipProps,
 })
 type Props = z.output<typeof props>
@@ -35,11 +29,6 @@ const state = z.strictObject({
   ...ownershipState,
 })
 type State = z.output<typeof state>
-
-async function sha256Of(host: HostReader, path: string): Promise<string> {
-  const { stdout } = await host.query(['sha256sum', '--', path])
-  return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
-}
 
 /** What it is to be: a digest where one is known, else where it comes from. */
 async function wantedContent(host: HostReader, props: Props): Promise<string> {
@@ -120,11 +109,7 @@ async function fetch(host: Host, given: Props, content: string, context: Context
     context.progress(`fetching ${url}`)
     return host.download(url, path, { mode, owner, group, user, password, sha256 })
   }
-  if ((await sha256Of(host, local)) !== content)
-    throw new ConvergeError(`${local} does not have the sha256 ${content}`, {
-      code: 'CHECKSUM_MISMATCH',
-      hint: 'it was changed, or cut short on its way: look where it comes from before you change the checksum',
-    })
+  await requireSha256(host, local, content)
   const bytes = host.readBytes(local)
   if (bytes !== null) host.writeFile(path, bytes, { mode, owner, group })
 }

@@ -1,5 +1,23 @@
 /** Where a file comes from: this host or a server, and with which login. */
 import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import type { HostReader } from '../core/host/types.ts'
+import { ConvergeError } from '../core/model/errors.ts'
+
+export const sourceProps = {
+  url: z
+    .string()
+    .regex(/^(https?:\/\/[^\s/]+|file:\/\/\/|\/)\S*$/, { error: 'an http, https or file URL, or an absolute path' }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, { error: '64 hexadecimal digits' })
+    .optional(),
+}
+
+export const loginProps = {
+  user: z.string().optional().describe('Account at the server, for basic authentication'),
+  password: z.string().optional().meta({ sensitive: true }).describe('Its password; never shown'),
+}
 
 interface Address {
   readonly url: string
@@ -34,4 +52,20 @@ function decoded(text: string): string {
     if (!(error instanceof URIError)) throw error
     return text
   }
+}
+
+/** Of a file on this host; a name with a backslash or a line break in it is told with a backslash before the digest. */
+export async function sha256Of(host: HostReader, path: string): Promise<string> {
+  const { stdout } = await host.query(['sha256sum', '--', path])
+  return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
+}
+
+/** @throws CHECKSUM_MISMATCH */
+export async function requireSha256(host: HostReader, path: string, wanted: string): Promise<void> {
+  const found = await sha256Of(host, path)
+  if (found === wanted) return
+  throw new ConvergeError(`${path} has the sha256 ${found}, not ${wanted}`, {
+    code: 'CHECKSUM_MISMATCH',
+    hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+  })
 }

@@ -5,7 +5,7 @@ import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { seesMoments } from './support/moments.ts'
-import { WebApp, type WebRun } from './support/web_app.ts'
+import { inOrder, type Step, WebApp, type WebRun } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
@@ -42,13 +42,10 @@ t.test('a PHP app', async (t) => {
     },
   })
   app.commit(release('one'))
-  for (const [name, step] of steps) {
-    await t.test(name, async (t) => step(t, app))
-    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
-  }
+  await inOrder(t, app, steps)
 })
 
-const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>])[] = [
+const steps: readonly Step[] = [
   ['the first deploy says that it is the first, and the second run does nothing', first],
   ['hot: a link is all that changes', hot],
   ['a request that spans an update has the files of one release only', spanning],

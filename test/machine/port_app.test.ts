@@ -5,7 +5,7 @@ import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { seesMoments } from './support/moments.ts'
-import { nodeSettings, WebApp } from './support/web_app.ts'
+import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
@@ -13,13 +13,10 @@ t.test('a node server', async (t) => {
   if (!needs(t, ['git', 'nginx', 'openssl', 'python3 venv', 'pip registry'])) return
   const app = await WebApp.make(t, 'port-app', nodeSettings)
   app.commit({ VERSION: 'one' }, 'example-node-app')
-  for (const [name, step] of steps) {
-    await t.test(name, async (t) => step(t, app))
-    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
-  }
+  await inOrder(t, app, steps)
 })
 
-const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>])[] = [
+const steps: readonly Step[] = [
   ['the first deploy, and nothing to do in the second run', first],
   ['a new release while visitors ask', release],
   ['a request of the old process is answered, however long it takes', slowRequest],

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
-import { nodeSettings, WebApp } from './support/web_app.ts'
+import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
@@ -13,13 +13,10 @@ t.test('a node server', async (t) => {
   const app = await WebApp.make(t, 'port-app', nodeSettings)
   app.commit({ VERSION: 'one' }, 'example-node-app')
   await app.done(t, ['setup', 'deploy'])
-  for (const [name, step] of steps) {
-    await t.test(name, async (t) => step(t, app))
-    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
-  }
+  await inOrder(t, app, steps)
 })
 
-const steps: readonly (readonly [string, (t: Test, app: WebApp) => Promise<void>])[] = [
+const steps: readonly Step[] = [
   ['killed between any two steps', killed],
   ['a port that somebody else has', taken],
   ['directives that nginx does not take', brokenSite],

@@ -210,6 +210,16 @@ export class WebApp {
   }
 }
 
+export type Step = readonly [name: string, step: (t: Test, app: WebApp) => Promise<void>]
+
+/** Each step builds on those before: after one that fails the rest is left out. */
+export async function inOrder(t: Test, app: WebApp, steps: readonly Step[]): Promise<void> {
+  for (const [name, step] of steps) {
+    await t.test(name, async (t) => step(t, app))
+    if (!t.passing()) return t.comment('each step builds on those before: the rest is left out')
+  }
+}
+
 /** Asks again as soon as there is an answer: half of them on a connection they keep, half on a new one each time. */
 export class Visitors {
   /** How often each answer was given, by its first words. */
