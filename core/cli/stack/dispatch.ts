@@ -25,6 +25,8 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
   ),
   check: async () => (await import('./check.ts')).check,
+  deployments: async () => (await import('./records.ts')).deployments,
+  log: async () => (await import('./records.ts')).log,
   schema: async () => (await import('./schema.ts')).schema,
 }
 

@@ -21,6 +21,7 @@ import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
 import { Interrupts } from './interrupts.ts'
 import { placed, selected } from './select.ts'
+import { stateDirectoryOf } from './state_directory.ts'
 
 /** What only looks leaves no record. */
 const unrecorded: readonly Action[] = ['plan', 'status']
@@ -111,11 +112,6 @@ export function rolloutOf(action: Action) {
 function healthCheck({ health, directory }: Stack) {
   if (health === null) throw new Error('the stack has no health')
   return { ...health, directory }
-}
-
-/** The records of a stack lie beside its file. */
-export function stateDirectoryOf({ directory, name, environment }: Stack): string {
-  return `${directory}/.converge/${name.replaceAll('/', '-')}${environment === null ? '' : `-${environment}`}`
 }
 
 function rolloutName(action: Action, id: string | undefined): string {

@@ -178,7 +178,7 @@ function logName(host: string): string {
 
 function startReport(id: string, start: DeploymentStart): Deployment {
   const hosts = start.hosts.map((host) => untouched(host))
-  return { ...start, id, durationMs: 0, outcome: 'died', hosts, warnings: [] }
+  return { id, ...start, durationMs: 0, outcome: 'died', hosts, warnings: [] }
 }
 
 function untouched(host: string): HostReport {
@@ -255,7 +255,7 @@ function find(top: string, wanted: string): string {
   const all = ids(top)
   const found = wanted === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(wanted) && Number(id) === Number(wanted))
   if (found !== undefined) return found
-  const kept = all.length === 0 ? 'there is none yet' : `there are ${all[0]} to ${all.at(-1)}`
+  const kept = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
   throw new ConvergeError(`no deployment ${wanted}: ${kept}`, {
     code: 'NO_SUCH_DEPLOYMENT',
     hint: 'converge stack deployments lists them; the last 100 are kept',

@@ -2,9 +2,10 @@
 import * as z from 'zod'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
+import { ago, type Cell, columns } from './columns.ts'
 import { describeNames } from './names.ts'
 import { shortId } from './tally.ts'
-import { cut, fit, many, oneLine, widthOf } from './text.ts'
+import { many, oneLine } from './text.ts'
 
 /** A host says of itself what it likes; what is not as it should be is told as such. */
 const seenSchema = z.object({
@@ -29,11 +30,6 @@ export interface HostStatus {
   readonly seen: unknown
   readonly behind?: string | undefined
   readonly failure?: FailureReport | undefined
-}
-
-interface Cell {
-  readonly text: string
-  readonly colour?: ((text: string) => string) | undefined
 }
 
 const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RUN', 'NOTE']
@@ -95,37 +91,12 @@ function lastRunOf(run: Seen['lastRun'], now: Date, paint: Paint): Cell {
   return { text, colour: bad ? paint.red : undefined }
 }
 
-/** How long it is ago; nothing for what is no time. */
-export function ago(time: string, now: Date): string {
-  const minutes = Math.floor((now.getTime() - Date.parse(time)) / 60_000)
-  if (Number.isNaN(minutes)) return ''
-  if (minutes < 1) return 'just now'
-  if (minutes < 120) return `${minutes} min ago`
-  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h ago` : `${Math.floor(minutes / 1440)} days ago`
-}
-
 function note(words: readonly string[], colour: (text: string) => string): Cell {
   return { text: words.join('; '), colour }
 }
 
 function blank(count: number): Cell[] {
   return Array.from({ length: count }, () => ({ text: '' }))
-}
-
-/** Each column as wide as it has to be; where that is too much for the terminal, the widest give way. */
-export function columns(rows: readonly (readonly Cell[])[], width: number): string[] {
-  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => widthOf(row[index]?.text ?? ''))))
-  const used = widths.map((one, index) => (rows.slice(1).some((row) => row[index]?.text) ? one : 0))
-  const total = () => used.reduce((sum, one) => sum + (one > 0 ? one + 2 : 0), 0)
-  while (total() > width && Math.max(...used) > 6) used[used.indexOf(Math.max(...used))]! -= 1
-  return rows.map((row) => {
-    const cells = row.flatMap(({ text, colour = String }, index) => {
-      const room = used[index] ?? 0
-      return room === 0 ? [] : colour(fit(text, room))
-    })
-    const line = cells.join('  ').replace(/ +$/, '')
-    return total() <= width ? line : cut(row.map(({ text }) => text).join('  '), width)
-  })
 }
 
 function totals(hosts: readonly (HostStatus & { parsed: Seen | null })[], paint: Paint): string[] {

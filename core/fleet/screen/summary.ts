@@ -23,7 +23,7 @@ export interface SummaryOptions {
 /** What became of hosts, worst first: in which words, and whether it is told who they are also where all went well. */
 const outcomes: readonly (readonly [HostOutcome, string, boolean])[] = [
   ['failed', 'failed', false],
-  ['lost', 'lost: what became of them is not known', true],
+  ['lost', 'lost', true],
   ['rolled back', 'rolled back', true],
   ['changed', 'changed', false],
   ['planned', 'would change', false],
@@ -74,7 +74,8 @@ function whoLines({ hosts, action }: RolloutReport, all: boolean, paint: Paint):
     const wanted = all || always || (action === 'plan' && outcome === 'unchanged')
     // The failed and the skipped have been named above.
     if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !wanted) return []
-    return `${paint.dim(`${words}:`)} ${describeNames(names)}`
+    const note = outcome === 'lost' ? ' (what became of them is not known)' : ''
+    return `${paint.dim(`${words}${note}:`)} ${describeNames(names)}`
   })
 }
 
@@ -102,7 +103,7 @@ function lastLine(report: RolloutReport, paint: Paint): string {
   const { action, stack, outcome, id, hosts } = report
   const parts = outcomes.flatMap(([one, words]) => {
     const count = hosts.filter((host) => host.outcome === one).length
-    return count === 0 ? [] : `${count} ${words.split(':')[0]}`
+    return count === 0 ? [] : `${count} ${words}`
   })
   const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${commit.slice(0, 12)}`)
   const what = `${action} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`

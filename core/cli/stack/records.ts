@@ -1,0 +1,95 @@
+/** `converge stack deployments` and `converge stack log`: what was done to a stack, by whom, and how it went. */
+import { dirname, resolve } from 'node:path'
+import picocolors from 'picocolors'
+import { namesIn } from '../../fleet/rollout/files.ts'
+import { type Deployment, listDeployments, readDeployment, readLog } from '../../fleet/rollout/record.ts'
+import { deploymentsTable, describeDeployment, describeLog } from '../../fleet/screen/history.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import { type ExitStatus, useColor } from '../main.ts'
+import type { Arguments } from '../options.ts'
+import type { StackCall } from './dispatch.ts'
+import { stackInputs } from './inputs.ts'
+import { stateDirectoryOf } from './state_directory.ts'
+
+export async function deployments<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args } = call
+  const count = limitOf(args)
+  const list = listDeployments(await directoryOf(call), count)
+  if (args.jsonOutput) return print(`${JSON.stringify(list, null, 2)}\n`)
+  const width = process.stdout.isTTY ? process.stdout.columns || 100 : Number.POSITIVE_INFINITY
+  return print(`${deploymentsTable(list, width, paintOf(args).paint).join('\n')}\n`)
+}
+
+function limitOf({ limit }: Arguments): number {
+  const given = limit?.at(-1)
+  if (given === undefined) return Number.POSITIVE_INFINITY
+  if (/^[1-9]\d*$/.test(given)) return Number(given)
+  throw new ConvergeError(`--limit is a number of deployments, and not ${given}`, {
+    code: 'USAGE',
+    hint: 'converge stack deployments --limit 10',
+    usage: true,
+  })
+}
+
+export async function log<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args } = call
+  const directory = await directoryOf(call)
+  const deployment = readDeployment(directory, args.name ?? 'last')
+  const { paint, color } = paintOf(args)
+  const verbose = args.verbose === true
+  if (args.target === undefined) {
+    if (args.jsonOutput) return print(`${JSON.stringify(deployment, null, 2)}\n`)
+    return print(`${describeDeployment(deployment, new Date(), verbose, paint).join('\n')}\n`)
+  }
+  const lines = readLog(directory, deployment.id, args.target)
+  if (lines === null) throw noLog(deployment, args.target)
+  if (args.jsonOutput) return print(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  return print(await describeLog(lines, { paint, color, verbose }))
+}
+
+function noLog({ id: padded, hosts }: Deployment, name: string): ConvergeError {
+  const id = Number(padded)
+  const host = hosts.find((one) => one.host === name)
+  const names = hosts.map((one) => one.host)
+  if (host === undefined)
+    return new ConvergeError(`deployment ${id} has no host ${name}`, {
+      code: 'NO_SUCH_HOST',
+      hint: nearest(name, names) ?? `its hosts: ${names.join(', ') || 'none'}`,
+      usage: true,
+    })
+  const why = host.failure?.message ?? host.reason
+  return new ConvergeError(`${name} has told nothing in deployment ${id}: ${host.outcome}`, {
+    code: 'NO_LOG',
+    hint: why === undefined ? `converge stack log ${id} shows what became of the others` : why,
+  })
+}
+
+/**
+ * Where a stack file is broken, its records are wanted all the more: they are found without it, if there is but one stack
+ * beside it.
+ */
+async function directoryOf<N>(call: StackCall<N>): Promise<string> {
+  try {
+    return stateDirectoryOf((await stackInputs(call)).stack)
+  } catch (thrown) {
+    const { stack, environment } = call.args
+    const top = resolve(stack === undefined ? '.' : dirname(stack), '.converge')
+    const names = namesIn(top).filter((name) => environment === undefined || name.endsWith(`-${environment}`))
+    const [only, ...others] = names
+    if (only === undefined || others.length > 0) throw thrown
+    const { message } = asConvergeError(thrown)
+    process.stderr.write(`warning: the stack cannot be read (${message}); these are the records in ${top}/${only}\n`)
+    return `${top}/${only}`
+  }
+}
+
+function paintOf(args: Arguments) {
+  const color = args.color ?? useColor(process.stdout)
+  return { color, paint: picocolors.createColors(color) }
+}
+
+function print(text: string): ExitStatus {
+  process.stdout.write(text)
+  return 0
+}

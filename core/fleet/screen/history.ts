@@ -1,0 +1,155 @@
+/** Deployments as they are looked at later: the list of them, one of them, and the log of a host. */
+import { describeFailure, duration, type Paint } from '../../report/describe.ts'
+import { isFailure, replay } from '../../report/replay.ts'
+import { Terminal } from '../../report/terminal.ts'
+import type { RolloutReport } from '../types.ts'
+import { ago, columns } from './columns.ts'
+import { summary } from './summary.ts'
+import { shortId } from './tally.ts'
+import { many, oneLine } from './text.ts'
+
+/** A report as the record has it. */
+export type Recorded = Omit<RolloutReport, 'id' | 'outcome'> & {
+  readonly id: string
+  readonly outcome: RolloutReport['outcome'] | 'died' | 'under way' | 'not readable'
+}
+
+const bad: ReadonlySet<Recorded['outcome']> = new Set(['failed', 'interrupted', 'died', 'not readable'])
+
+/** @param width columns; infinite in a pipe, where nothing is cut */
+export function deploymentsTable(list: readonly Recorded[], width: number, paint: Paint): string[] {
+  if (list.length === 0) return ['no deployments yet']
+  const heads = ['ID', 'WHEN', 'WHO', 'ACTION', 'COMMITS', 'OUTCOME', 'HOSTS', 'COMMENT']
+  const rows = list.map((one) => [
+    { text: shortId(one.id) },
+    { text: minute(one.started) },
+    { text: oneLine(one.by) },
+    { text: one.outcome === 'not readable' ? '' : one.action },
+    { text: commitsOf(one) },
+    { text: one.outcome, colour: bad.has(one.outcome) ? paint.red : one.outcome === 'changed' ? paint.green : String },
+    { text: hostsOf(one) },
+    { text: oneLine(one.comment) },
+  ])
+  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width)
+}
+
+/** In Greenwich, as in the logs of the hosts; seconds matter to nobody here. */
+function minute(time: string): string {
+  return oneLine(time.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$/, '$1 $2Z'))
+}
+
+function commitsOf({ commits }: Recorded): string {
+  return oneLine(
+    Object.entries(commits)
+      .map(([app, commit]) => `${app} ${commit.slice(0, 12)}`)
+      .join(', '),
+  )
+}
+
+function hostsOf({ hosts, outcome }: Recorded): string {
+  if (outcome === 'not readable') return ''
+  const ok = hosts.filter((host) => ['unchanged', 'changed', 'planned'].includes(host.outcome)).length
+  const count = (wanted: string) => hosts.filter((host) => host.outcome === wanted).length
+  const [failed, lost] = [count('failed'), count('lost')]
+  const rest = hosts.length - ok - failed - lost
+  const parts = [
+    [ok, 'ok'],
+    [failed, 'failed'],
+    [lost, 'lost'],
+    [rest, 'not done'],
+  ] as const
+  return parts.flatMap(([count, word]) => (count > 0 ? `${count} ${word}` : [])).join(', ') || many(0, 'host')
+}
+
+/** One deployment: who, when and why, then what its end looked like. */
+export function describeDeployment(one: Recorded, now: Date, verbose: boolean, paint: Paint): string[] {
+  const { id, action, stack, by, started, comment, strategy, outcome } = one
+  if (outcome === 'not readable')
+    return [paint.red(`the record of deployment ${shortId(id)} cannot be read; logs of its hosts may be there`)]
+  const when = [minute(started), ago(started, now)].filter((part) => part !== '').join(', ')
+  const head = [
+    paint.bold(oneLine(`deployment ${shortId(id)}: ${action} of ${stack}, ${strategy}`)),
+    `${paint.dim('by')} ${oneLine(by)}  ${paint.dim('at')} ${when}`,
+    ...(comment === '' ? [] : [`${paint.dim('comment')} ${oneLine(comment)}`]),
+    ...one.warnings.map((warning) => `${paint.yellow('warning:')} ${oneLine(warning)}`),
+  ]
+  const how = { paint, verbose, addresses: {}, warnings: [] }
+  if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome }, how)]
+  const shown = summary({ ...one, outcome: 'interrupted' }, { ...how, verbose: true })
+  return [
+    ...head,
+    outcome === 'died'
+      ? paint.red('died: its operator was killed before the end; below is what the hosts had told by then')
+      : paint.yellow('under way: below is what the hosts have told so far'),
+    ...shown.slice(0, -1),
+  ]
+}
+
+export interface LogOptions {
+  readonly paint: Paint
+  readonly color: boolean
+  readonly verbose: boolean
+}
+
+/** The log of a host, as its runs would have been shown on its own terminal. */
+export async function describeLog(lines: readonly unknown[], options: LogOptions): Promise<string> {
+  let text = ''
+  const write = (more: string) => {
+    text += more
+  }
+  const terminal = await new Terminal({
+    ...{ write, color: options.color, verbose: options.verbose },
+    ...{ live: false, width: 100, quiet: false },
+  }).prepare()
+  const around = new Around(options)
+  for (const line of lines) {
+    if (isObject(line) && line.event === 'resource' && line.outcome === 'failed') around.told = true
+    if (!replay(line, terminal) && isObject(line)) write(around.describe(line))
+  }
+  return text
+}
+
+/** What is told around the runs: phases, connections, what came that is no event. */
+class Around {
+  /** The failure of this phase has been shown, with the resource that it happened in. */
+  told = false
+
+  constructor(private readonly options: LogOptions) {}
+
+  describe(line: Readonly<Record<string, unknown>>): string {
+    const { paint, verbose } = this.options
+    const { event, phase, outcome, durationMs, state, detail, text, reason, time } = line
+    switch (event) {
+      case 'host':
+        this.told = false
+        return `${paint.bold(word(phase))} ${paint.dim(word(time))}\n`
+      case 'done': {
+        const took = typeof durationMs === 'number' ? ` in ${duration(durationMs)}` : ''
+        const why = word(reason) === '' ? '' : `: ${word(reason)}`
+        return `${paint.bold(word(phase))}: ${word(outcome)}${took}${why}\n${this.failure(line.failure)}`
+      }
+      case 'connection':
+        return paint.yellow(`  connection ${word(state)}${word(detail) === '' ? '' : ` (${word(detail)})`}\n`)
+      case 'output':
+        return paint.dim(`  | ${word(text)}\n`)
+      case 'error':
+        return this.failure(line)
+      default:
+        return verbose ? paint.dim(`  ${oneLine(JSON.stringify(line))}\n`) : ''
+    }
+  }
+
+  private failure(failure: unknown): string {
+    if (!isFailure(failure) || this.told) return ''
+    this.told = true
+    return `${describeFailure(failure, this.options.paint)}\n`
+  }
+}
+
+function word(value: unknown): string {
+  return typeof value === 'string' ? oneLine(value) : ''
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
