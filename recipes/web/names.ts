@@ -2,7 +2,10 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { PloneNode } from '../node.ts'
+import { appAttributes } from '../plone/site.ts'
+import type { AppAttributes } from '../plone/types.ts'
 import type { Nginx } from './nginx.ts'
+import { givenCertificate } from './tls.ts'
 
 export interface Claim {
   /** Files of the site among those that nginx serves. */
@@ -10,6 +13,24 @@ export interface Claim {
   readonly ports: readonly number[]
   /** None for every name that nobody else has. */
   readonly names: readonly string[]
+}
+
+/** What the attributes of a web app say of where it answers. */
+export interface Addresses {
+  readonly domains: readonly string[]
+  readonly http_port: number
+  readonly https_port: number
+}
+
+/** Its own names, else those of the app; none means any. */
+export function namesOf(own: AppAttributes, { domains }: Addresses): readonly string[] {
+  return domains.length > 0 ? domains : (own.domains ?? [])
+}
+
+export function claimOf(app: string, own: AppAttributes, asked: Addresses): Claim {
+  const { http_port, https_port } = asked
+  const ports = [http_port, ...(givenCertificate(own) === null ? [] : [https_port])]
+  return { files: [app], ports, names: namesOf(own, asked) }
 }
 
 /** What stands for every name that no other site has. */
@@ -33,11 +54,17 @@ export function claimNames(r: Recipe<PloneNode>, node: PloneNode, { enabled }: N
   const known = declared.map(({ file }) => file)
   const served = (host?.list(enabled) ?? []).filter((file) => isOther(file) && !known.includes(file))
   const textOf = (path: string) => (host?.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : '')
-  const there = served.map((file) => ({ file, names: namesIn(textOf(`${enabled}/${file}`)) }))
+  const there = served.map((file) => ({ file, names: asked(node, file) ?? namesIn(textOf(`${enabled}/${file}`)) }))
   for (const { file, names } of [...declared, ...there]) {
     const [taken] = own.filter((one) => names.includes(one))
     if (taken !== undefined) throw refused(claim, file, taken)
   }
+}
+
+/** Of an app that these attributes tell of it matters what they ask for: its site may be about to change. */
+function asked(node: PloneNode, file: string): string[] | null {
+  const one = [node.port_app, node.jetty_app, node.php_app].find(({ app_name }) => app_name === file)
+  return one === undefined ? null : spoken(claimOf(file, appAttributes(node, file), one))
 }
 
 function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {

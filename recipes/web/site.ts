@@ -8,14 +8,11 @@ import { service_reload } from '../../resources/service_reload.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from '../releases/layout.ts'
-import { anyName, claimNames } from './names.ts'
+import { type Addresses, anyName, claimNames, claimOf, namesOf } from './names.ts'
 import { checkInside, type Nginx } from './nginx.ts'
 import { certificateFile, givenCertificate, tlsDirectives } from './tls.ts'
 
-export interface SiteSettings {
-  readonly domains: readonly string[]
-  readonly http_port: number
-  readonly https_port: number
+export interface SiteSettings extends Addresses {
   readonly max_body_megabytes: number
   readonly additional_config: string
 }
@@ -39,8 +36,7 @@ export function siteFile(
   upstream?: string,
 ): Handle {
   const { at, nginx, settings } = site
-  const ports = [settings.http_port, ...(givenCertificate(at.own) === null ? [] : [settings.https_port])]
-  claimNames(r, node, nginx, { files: [at.app], ports, names: domainsOf(site) })
+  claimNames(r, node, nginx, claimOf(at.app, at.own, settings))
   certificate(r, site)
   const around = upstream === undefined ? '' : `upstream ${upstream} { server 127.0.0.1:1; }\n    `
   const verify = checkInside(nginx, `${around}include %{path};`)
@@ -130,7 +126,7 @@ export function removeSite(r: Recipe<PloneNode>, site: Site): void {
 
 /** Host names of the site: its own, else those of the app; none means any. */
 export function domainsOf({ at, settings }: Pick<Site, 'at' | 'settings'>): readonly string[] {
-  return settings.domains.length > 0 ? settings.domains : (at.own.domains ?? [])
+  return namesOf(at.own, settings)
 }
 
 /** A server block around what is served. */

@@ -156,6 +156,14 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
   await t.rejects(together({}), { code: 'SITE_TAKEN', message: /sites app and shop .* every name .* at port 80/ })
   await together({ php_app: { app_name: 'app', domains: ['app.test'] } })
   await together({ php_app: { app_name: 'app', http_port: 8080 } })
+  const moved = host(text).given(`${enabled}/shop`, text)
+  const swapped = {
+    php_app: { app_name: 'app', domains: ['shop.test'] },
+    port_app: { ...both.port_app, domains: ['x.test'] },
+  }
+  await t.rejects(planned('php-app', { ...php, ...swapped }, { host: moved }), { message: /sites app and other/ })
+  moved.remove(`${enabled}/other`)
+  await planned('php-app,port-app', { ...php, ...both, ...swapped }, { host: moved })
   await t.rejects(planned('frontend,php-app', php), { code: 'SITE_TAKEN', message: /sites app and instances/ })
   await planned('frontend,php-app', { ...php, php_app: { app_name: 'app', domains: ['app.test'] } })
 })
