@@ -1,0 +1,296 @@
+/** What the operator sees from the start to the end: in a pipe, on a terminal, as JSON; quiet and verbose. */
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import type { ScreenOptions } from '../../../../core/fleet/screen/screen.ts'
+import type { FleetEvent } from '../../../../core/fleet/types.ts'
+import {
+  anyEvents,
+  change,
+  hostReport,
+  rolloutReport,
+  runReport,
+  screenWith,
+  TinyTerminal,
+} from '../../../support/screen.ts'
+
+const hosts = ['client1', 'client2', 'client3', 'client4', 'db']
+const failure = {
+  code: 'COMMAND_FAILED',
+  message: 'make exited with status 2',
+  resource: 'execute make',
+  hint: 'look at it',
+}
+const start = (action: 'deploy' | 'plan' | 'status' = 'deploy'): FleetEvent => ({
+  event: 'start',
+  id: action === 'deploy' ? '000012' : null,
+  stack: 'site',
+  action,
+  hosts,
+  strategy: 'rolling',
+})
+
+/** A deploy that fails on two hosts, as it is told. */
+const deploy: readonly FleetEvent[] = [
+  start(),
+  { event: 'commit', app: 'site', revision: 'main', commit: 'c0ffeec0ffeec0ffee' },
+  { event: 'phase', phase: 'build', hosts },
+  { event: 'host', host: 'client1', phase: 'build' },
+  { event: 'host', host: 'client1', phase: 'build', step: 'git_release /srv/site' },
+  { event: 'done', host: 'client1', phase: 'build', outcome: 'changed', durationMs: 4000 },
+  { event: 'connection', host: 'client2', state: 'lost', detail: 'no answer for 15 s' },
+  { event: 'connection', host: 'client2', state: 'back' },
+  { event: 'warning', host: 'client1', message: 'the disk is nearly full' },
+  { event: 'warning', host: 'client2', message: 'the disk is nearly full' },
+  { event: 'done', host: 'client2', phase: 'build', outcome: 'unchanged', durationMs: 900 },
+  { event: 'done', host: 'client3', phase: 'build', outcome: 'failed', durationMs: 3000, failure },
+  { event: 'done', host: 'client4', phase: 'build', outcome: 'failed', durationMs: 3000, failure },
+  { event: 'phase', phase: 'switch', hosts: ['client1'], batch: 1, batches: 2 },
+  { event: 'health', what: 'http://site/', ok: false, detail: 'status 502' },
+  { event: 'warning', message: 'the stack has no balancer' },
+  {
+    event: 'end',
+    report: rolloutReport(
+      [
+        hostReport('client1', { live: [{ app: 'site', release: 'r2', commit: 'c0ffeec0ffee' }] }),
+        hostReport('client2', { outcome: 'untouched', live: [{ app: 'site', release: 'r1', commit: 'badbadbadbad' }] }),
+        hostReport('client3', { outcome: 'failed', phase: 'build', failure }),
+        hostReport('client4', { outcome: 'failed', phase: 'build', failure }),
+        hostReport('db', { outcome: 'skipped', phase: null, reason: 'it is down' }),
+      ],
+      { stopped: '2 hosts failed, and --max-failures is 0' },
+    ),
+  },
+]
+
+function told(events: readonly FleetEvent[], options: Partial<ScreenOptions> = {}): string {
+  const { shown, text } = screenWith(options)
+  for (const event of events) shown.tell(event)
+  shown.close()
+  return text()
+}
+
+const theEnd = `! client3, client4 failed in build (2 hosts)
+    execute make
+    make exited with status 2
+    hint: look at it
+skipped: db: it is down
+stopped: 2 hosts failed, and --max-failures is 0
+changed: client1
+not begun: client2
+site is on c0ffeec0ffee: client1
+site is on badbadbadbad: client2
+all that client3 has told: converge stack log 12 client3
+deploy of site (deployment 12) to site c0ffeec0ffee: 2 failed, 1 changed, 1 skipped, 1 not begun in 63 s
+`
+
+t.test('in a pipe: one line an event', (t) => {
+  t.equal(
+    told(deploy),
+    `deploy of site (deployment 12), rolling
+commit site: c0ffeec0ffee (main)
+build: client[1-4], db
+client1: build: changed (4.0 s)
+client2: connection lost; its run goes on (no answer for 15 s)
+client2: connection is back
+client1: warning: the disk is nearly full
+client2: warning: the disk is nearly full
+client3: build: failed: execute make: make exited with status 2 (3.0 s)
+client4: build: failed: execute make: make exited with status 2 (3.0 s)
+switch, batch 1 of 2: client1
+health not ok: http://site/ status 502
+warning: the stack has no balancer
+${theEnd}`,
+  )
+  const all = told(deploy, { verbose: true })
+  for (const line of ['client1: build: git_release /srv/site', 'client2: build: unchanged (0.90 s)'])
+    t.ok(all.includes(`${line}\n`), line)
+  t.end()
+})
+
+t.test('quiet: what went wrong, and nothing where nothing did', (t) => {
+  t.equal(
+    told(deploy, { quiet: true }),
+    `client3: build: failed: execute make: make exited with status 2 (3.0 s)
+client4: build: failed: execute make: make exited with status 2 (3.0 s)
+health not ok: http://site/ status 502
+warning: the stack has no balancer
+${theEnd.replace('skipped', 'warning: client1, client2: the disk is nearly full\nskipped')}`,
+  )
+  t.equal(told([start(), { event: 'end', report: rolloutReport([hostReport('db')]) }], { quiet: true }), '')
+  t.end()
+})
+
+t.test('on a terminal the table makes room for the end', (t) => {
+  const terminal = new TinyTerminal({ columns: 110, rows: 24 })
+  told(deploy, { live: true, color: true, write: terminal.write, size: () => terminal.size })
+  t.equal(
+    terminal.text.join('\n'),
+    `commit site: c0ffeec0ffee (main)
+health not ok: http://site/ status 502
+warning: the stack has no balancer
+${theEnd.replace('skipped', 'warning: client1, client2: the disk is nearly full\nskipped')}`,
+  )
+  t.end()
+})
+
+t.test('the table is drawn while they are at work, not while something is asked', async (t) => {
+  const terminal = new TinyTerminal({ columns: 60, rows: 12 })
+  const { shown } = screenWith({ live: true, write: terminal.write, size: () => terminal.size })
+  const wait = async (holds: () => boolean) => {
+    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  shown.tell(start())
+  await wait(() => terminal.text.some((line) => /deploy of site/.test(line)))
+  shown.pause()
+  t.strictSame(terminal.text, [''], 'there is room for a question')
+  shown.tell({ event: 'warning', message: 'told meanwhile' })
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  t.strictSame(terminal.text, [''])
+  shown.resume()
+  t.strictSame(terminal.text, ['warning: told meanwhile', ''])
+  await wait(() => terminal.text.some((line) => /5 waiting/.test(line)))
+  shown.close()
+  t.strictSame(terminal.text, ['warning: told meanwhile', ''])
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  t.strictSame(terminal.text, ['warning: told meanwhile', ''], 'nothing is drawn after the end')
+})
+
+t.test('JSON: every event on a line, the report last', (t) => {
+  const lines = told(deploy, { json: true }).trimEnd().split('\n')
+  t.strictSame(
+    lines.map((line) => JSON.parse(line) as unknown),
+    JSON.parse(JSON.stringify(deploy)),
+  )
+  t.match(JSON.parse(lines.at(-1) ?? ''), { event: 'end', report: { outcome: 'failed' } })
+  t.end()
+})
+
+t.test('a plan: the same change once, with those it is made on, and those with nothing to do', (t) => {
+  const planned = (host: string, more: Parameters<typeof runReport>[0]): FleetEvent => ({
+    event: 'done',
+    host,
+    phase: 'plan',
+    outcome: 'planned',
+    durationMs: 5,
+    report: runReport(more),
+  })
+  const motd = change('file /etc/motd', {
+    diff: ['-a', '+b'],
+    patch: [{ op: 'replace', path: '/content', value: 'b' }],
+  })
+  const events: FleetEvent[] = [
+    start('plan'),
+    ...['client1', 'client2', 'client3', 'client4'].map((host) => planned(host, [motd])),
+    { event: 'done', host: 'db', phase: 'plan', outcome: 'unchanged', durationMs: 5 },
+    {
+      event: 'end',
+      report: rolloutReport(
+        hosts.map((host) => hostReport(host, { outcome: host === 'db' ? 'unchanged' : 'planned' })),
+        { action: 'plan', id: null, outcome: 'planned', commits: {} },
+      ),
+    },
+  ]
+  t.match(
+    told(events, { live: true }),
+    `client[1-4] (4 hosts)
+  ~ file /etc/motd
+      -a
+      +b
+unchanged: db
+plan of site: 4 would change, 1 unchanged in 63 s
+`,
+  )
+  t.end()
+})
+
+t.test('status: a table of the hosts, whatever they say of themselves', (t) => {
+  const seen = {
+    roles: ['zeo-client'],
+    apps: [
+      {
+        name: 'site',
+        directory: '/srv/site',
+        current: { id: '000042-1a2b3c4d', commit: '1a2b3c4d5e6f7788', revision: 'main', created: '', by: '' },
+        services: [
+          { name: 'zope1', state: 'RUNNING', up: true, detail: '' },
+          { name: 'zope2', state: 'FATAL', up: false, detail: '' },
+        ],
+      },
+    ],
+    lastRun: { id: '1', started: 'then', outcome: 'failed', roles: [], events: ['deploy'], changed: 1 },
+    lock: { by: 'joe@desk', since: 'today', message: 'wait\x1b[2J' },
+  }
+  const other = structuredClone(seen)
+  Object.assign(other, { lock: null, lastRun: null })
+  other.apps[0]!.current.commit = '999999999999'
+  other.apps[0]!.services.pop()
+  const done = (host: string, status: unknown, behind?: string): FleetEvent => ({
+    ...{ event: 'done', host, phase: 'status', outcome: 'unchanged', durationMs: 5 },
+    ...{ status, behind },
+  })
+  const down = { code: 'CONNECT_FAILED', message: 'db: connection refused', hint: 'is it up?' }
+  const text = told([
+    start('status'),
+    done('client1', seen),
+    done('client2', other, '000011'),
+    done('client3', { roles: 'all of them' }),
+    done('client4', '\x1b]0;mine\x07'),
+    { event: 'done', host: 'db', phase: 'connect', outcome: 'failed', durationMs: 5, failure: down },
+    {
+      event: 'end',
+      report: rolloutReport(
+        [
+          ...['client1', 'client2', 'client3', 'client4'].map((host) => hostReport(host, { outcome: 'unchanged' })),
+          hostReport('db', { outcome: 'failed', phase: 'connect', failure: down }),
+        ],
+        { action: 'status', id: null, commits: {} },
+      ),
+    },
+  ])
+  t.equal(
+    text.slice(text.indexOf('HOST')),
+    `HOST     ROLES       APP   RELEASE          COMMIT        SERVICES             LAST RUN       NOTE
+client1  zeo-client  site  000042-1a2b3c4d  1a2b3c4d5e6f  1 up, 1 down: zope2  deploy failed  locked by joe@desk since today: wait
+client2  zeo-client  site  000042-1a2b3c4d  999999999999  1 up                 none           behind: missed 11
+client3                                                                                       what it says of itself cannot be read
+client4                                                                                       what it says of itself cannot be read
+db                                                                                            not reached: db: connection refused
+site is on 1a2b3c4d5e6f: client1
+site is on 999999999999: client2
+5 hosts: 2 reached, 3 not, 1 with services down, 1 behind
+`,
+  )
+  t.match(text, /! db failed in connect\n {4}db: connection refused\n {4}hint: is it up\?/)
+  t.end()
+})
+
+/** Whatever hosts say, in every way of showing it: only what a table is drawn with may steer the terminal. */
+function neverSteered(t: Test, name: string, options: Partial<ScreenOptions>): void {
+  const names = ['client1', 'evil\x1b[2J\r\n', 'db']
+  const report = rolloutReport(
+    names.map((host) =>
+      hostReport(host, { outcome: 'failed', failure: { code: 'X', message: '\x1b]0;a\x07\r\nb\x9b' } }),
+    ),
+    { stopped: 'a\x1b[A', commits: { 'x\x07': 'c\x08' } },
+  )
+  t.test(name, (t) => {
+    fc.assert(
+      fc.property(anyEvents(names), (events) => {
+        const terminal = new TinyTerminal({ columns: 80, rows: 24 })
+        const { shown } = screenWith({ ...options, write: terminal.write })
+        for (const event of [
+          { ...start(), hosts: names },
+          ...events,
+          { event: 'end' as const, report },
+        ] as FleetEvent[])
+          shown.tell(event)
+        shown.close()
+      }),
+      { numRuns: 200 },
+    )
+    t.end()
+  })
+}
+
+neverSteered(t, 'no host steers the terminal', { live: true, color: true })
+neverSteered(t, 'no host steers it through a pipe', { verbose: true })
