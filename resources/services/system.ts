@@ -159,7 +159,7 @@ function refused(name: string, stderr: string): ConvergeError {
 }
 
 function unitName(name: string): string {
-  return name.endsWith('.service') ? name : `${name}.service`
+  return /\.(service|socket|timer|path|mount|target)$/.test(name) ? name : `${name}.service`
 }
 
 function pair(line: string): [string, string] {

@@ -15,7 +15,7 @@ function setup(host: TestHost, body: string): Promise<Ended> {
   host.write(
     '/root/recipes/units.ts',
     `import { cron, execute, file, role, seconds, service, service_reload, service_restart } from 'converge-engine'
-const unit = (r, name, text) => file(r, { path: '/etc/systemd/system/' + name + '.service', content: text })
+const unit = (r, name, text) => file(r, { path: '/etc/systemd/system/' + (name.includes('.') ? name : name + '.service'), content: text })
 const used = [cron, execute, seconds, service, service_reload, service_restart]
 export default role('units', { setup(r) {
 ${body}
@@ -60,6 +60,12 @@ const tellerRole = (says: string, how: 'restart' | 'reload', text = tellerUnit) 
   }
 `
 
+const timer = `
+  unit(r, 'tick', ${JSON.stringify('[Service]\nType=oneshot\nExecStart=touch /srv/ticked\n')})
+  unit(r, 'tick.timer', ${JSON.stringify('[Timer]\nOnActiveSec=1s\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n')})
+  service(r, { name: 'tick.timer', enabled: true })
+`
+
 async function ownUnit(t: Test, host: TestHost): Promise<void> {
   const tells = async () =>
     (await host.run('curl -s --retry 30 --retry-delay 1 --retry-all-errors http://127.0.0.1:8300/')).stdout.split(' ')
@@ -91,9 +97,13 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
   t.strictSame(await tells(), ['three', pidThree], 'the same process says something else')
   t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /nothing to do/ })
 
+  t.match(await setup(host, timer), { status: 0, stdout: /service tick.timer enabled true, state running/ })
+  t.match(await setup(host, timer), { status: 0, stdout: /nothing to do/ })
+  await host.run('rm -f /srv/ticked')
   await host.reboot()
   t.equal((await tells())[0], 'three', 'it started with the host')
-  const stopped = "service(r, { name: 'teller', action: 'stopped', enabled: false })"
+  await until(() => host.exists('/srv/ticked'), 'so did the timer')
+  const stopped = "for (const name of ['teller', 'tick.timer']) service(r, { name, action: 'stopped', enabled: false })"
   t.match(await setup(host, stopped), { status: 0, stdout: /service teller enabled false, state stopped/ })
   t.match(await setup(host, stopped), { status: 0, stdout: /nothing to do/ })
   await host.reboot()

@@ -32,7 +32,8 @@ function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): 
     if (unit.since !== undefined && passed >= (unit.lasts ?? Number.POSITIVE_INFINITY)) unit.active = 'failed'
     const queued = unit.active === 'active' && passed < (unit.takes ?? 0)
     const load = world[name] === undefined ? 'not-found' : unit.masked ? 'masked' : 'loaded'
-    return `Id=${name}.service\nNames=${name}.service ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
+    const id = name.endsWith('.timer') ? name : `${name}.service`
+    return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
   }
   return ([program, verb = '', ...rest], _, host) => {
     if (program === 'journalctl') return { stdout: `journal of ${rest[0]}\n` }
@@ -72,6 +73,7 @@ const units = {
   slow: { active: 'inactive', enabled: 'enabled', takes: 20 },
   endless: { active: 'inactive', enabled: 'enabled', takes: 1e6 },
   masked: { active: 'inactive', enabled: 'masked', masked: true },
+  'nightly.timer': { active: 'inactive', enabled: 'disabled', loaded: false, type: '' },
   'until-boot': { active: 'active', enabled: 'enabled-runtime' },
 }
 const host = { commands: systemd(units) }
@@ -178,6 +180,13 @@ contract(t, service, [
     host,
     given: booted,
     fails: /endless did not come up: it was not ready within 9 s.*journal of/s,
+  },
+  {
+    name: 'systemd: a timer',
+    props: { name: 'nightly.timer', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /enabled = true', 'replace /state = "running"'],
   },
   {
     name: 'systemd: enabled until the next boot is not enabled',
