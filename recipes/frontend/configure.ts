@@ -111,7 +111,8 @@ function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
   ]
   if (tls === null) {
     for (const path of [enabledOf(at, nginx.tlsSite), nginx.tlsSite]) changed.push(file(r, { path, absent: true }))
-  } else if (tls.onlyIf === undefined) changed.push(...tlsSite(r, node, at, tls))
+  } else if (tls.onlyIf === undefined)
+    changed.push(tlsSite(r, node, at, tls), symlink(r, { path: enabledOf(at, nginx.tlsSite), target: nginx.tlsSite }))
   // Debian's own site would be in the way.
   if (at.system) changed.push(symlink(r, { path: `${nginx.enabled}/default`, absent: true }))
   return changed
@@ -127,20 +128,19 @@ function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout,
 }
 
 /** Checked together with the site, whose names it uses. */
-function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls: Tls): Handle[] {
+function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls: Tls): Handle {
   const { site, tlsSite: path } = at.nginx
-  const guard = tls.onlyIf === undefined ? {} : { onlyIf: tls.onlyIf }
-  return [
-    file(r, {
-      path,
-      content: renderTlsSite(node, at, tls.domains, tls.files),
-      mode: '0644',
-      verify: checkInside(at.nginx, `include ${site};\n    include %{path};`),
-      ...guard,
-    }),
-    symlink(r, { path: enabledOf(at, path), target: path, ...guard }),
-  ]
+  return file(r, {
+    path,
+    content: renderTlsSite(node, at, tls.domains, tls.files),
+    mode: '0644',
+    verify: checkInside(at.nginx, `include ${site};\n    include %{path};`),
+    ...(tls.onlyIf === undefined ? {} : { onlyIf: tls.onlyIf }),
+  })
 }
+
+/** Has nginx serve a site; the link is made in the same step, so that without it nginx was not told either. */
+const linkAndReload = 'ln -sfn -- "$1" "$2" && shift 2 && exec "$@"'
 
 /** A certificate from an authority comes when nginx answers already: TLS is switched on after that. */
 function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
@@ -148,10 +148,12 @@ function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
   if (tls?.onlyIf === undefined) return
   const reload = [programs.nginx, ...(at.system ? [] : ['-c', at.nginx.config]), '-s', 'reload']
   certbotCertificate(r, node, at, reload)
+  const [text, link] = [tlsSite(r, node, at, tls), enabledOf(at, at.nginx.tlsSite)]
   execute(r, {
     name: 'nginx takes in the certificate',
-    command: reload,
-    when: tlsSite(r, node, at, tls),
+    command: ['sh', '-c', linkAndReload, 'sh', at.nginx.tlsSite, link, ...reload],
+    creates: link,
+    when: [text],
     onlyIf: tls.onlyIf,
   })
 }

@@ -41,6 +41,9 @@ echo "== without"
 sed 's/"certbot_domains"/"other"/' /tmp/stack.json > /tmp/without.json
 converge /tmp/without.json
 ls /etc/nginx/sites-enabled
+echo "== again"
+converge /tmp/stack.json || exit 1
+page -k --resolve www.example.test:443:127.0.0.1 https://www.example.test/
 echo "== log"
 tail -n 40 /tmp/pebble.log
 `
@@ -92,5 +95,6 @@ t.test('from an authority, renewed, for one more name', async (t) => {
   t.match(part('fewer'), /DNS:www\.example\.test/)
   t.notMatch(part('fewer'), /DNS:more/)
   t.notMatch(part('without'), /^instances-ssl$/m)
+  t.match(part('again'), /^200$/m, 'with the certificate that is there')
   if (!t.passing()) t.comment(output)
 })
