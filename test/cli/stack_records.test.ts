@@ -1,0 +1,192 @@
+/** `converge stack deployments` and `stack log`: what was done to a stack is found again, also where its file is broken. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
+import { Secrets } from '../../core/model/secrets.ts'
+import { Sandbox } from '../support/program.ts'
+import { hostReport, rolloutReport } from '../support/screen.ts'
+
+const stack = {
+  name: 'site',
+  layers: { zeoserver: { roles: ['zeo-server'] } },
+  hosts: { client1: { address: '10.0.0.1', layers: ['zeoserver'] } },
+  apps: { zeoserver: { scm: { repository: '/srv/site.git' } } },
+}
+const failure = {
+  code: 'COMMAND_FAILED',
+  message: 'bin/buildout exited with status 1',
+  resource: 'execute bin/buildout',
+  output: 'Error: no distribution\x1b]0;mine\x07',
+  hint: 'look at buildout.cfg',
+}
+const start: DeploymentStart = {
+  stack: 'site',
+  action: 'deploy',
+  comment: 'the new theme',
+  by: 'jane@desk',
+  started: '2026-11-20T07:40:00.000Z',
+  strategy: 'rolling',
+  commits: { site: 'c0ffeec0ffeec0ffee' },
+  hosts: ['client1', 'client2'],
+}
+
+/** A stack with three deployments: one that failed, one that went well, one whose operator was killed. */
+function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnType<Sandbox['converge']> } {
+  const place = new Sandbox(t)
+  place.write({ 'stack.json': JSON.stringify(stack) })
+  const directory = place.at('.converge/site')
+  const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
+  const first = recorder.open(start)
+  first.tell({ event: 'host', host: 'client1', phase: 'build' })
+  const about = { type: '', key: '', role: '', roleEvent: '', durationMs: 4 }
+  const patch = [{ op: 'replace', path: '/content', value: 'b' }]
+  first.log('client1', {
+    event: 'resource',
+    name: 'file /etc/motd',
+    outcome: 'changed',
+    patch,
+    diff: ['-a', '+b'],
+    ...about,
+  })
+  first.log('client1', { event: 'resource', name: 'execute bin/buildout', outcome: 'failed', failure, ...about })
+  first.log('client1', 'sudo: \x1b[2Ja lecture')
+  first.tell({ event: 'connection', host: 'client1', state: 'lost', detail: 'no answer' })
+  first.tell({ event: 'done', host: 'client1', phase: 'build', outcome: 'failed', durationMs: 4000, failure })
+  const failed = hostReport('client1', { outcome: 'failed', phase: 'build', failure })
+  const skipped = hostReport('client2', { outcome: 'skipped', phase: null, reason: 'it is down' })
+  first.end(rolloutReport([failed, skipped], { ...start, hosts: [failed, skipped], warnings: ['it is late'] }))
+  const second = recorder.open({ ...start, action: 'configure', comment: '', commits: {} })
+  second.end(
+    rolloutReport([hostReport('client1')], {
+      ...start,
+      action: 'configure',
+      commits: {},
+      comment: '',
+      hosts: [hostReport('client1')],
+    }),
+  )
+  const third = recorder.open({ ...start, action: 'setup', comment: '' })
+  third.tell({ event: 'host', host: 'client1', phase: 'setup' })
+  // As if its operator had been killed: nobody holds it any more.
+  fs.rmSync(`${directory}/deployments/${third.id}/lock.d`, { recursive: true })
+  return { place, look: (...args) => place.converge(['stack', ...args], { bare: true }) }
+}
+
+t.test('the deployments', async (t) => {
+  const { look } = made(t)
+  const { status, stdout, stderr } = await look('deployments')
+  t.equal(stderr, '')
+  t.equal(status, 0)
+  t.equal(
+    stdout,
+    `ID  WHEN               WHO        ACTION     COMMITS            OUTCOME  HOSTS                 COMMENT
+3   2026-11-20 07:40Z  jane@desk  setup      site c0ffeec0ffee  died     1 lost, 1 not done
+2   2026-11-20 07:40Z  jane@desk  configure                     changed  1 ok
+1   2026-11-20 07:40Z  jane@desk  deploy     site c0ffeec0ffee  failed   1 failed, 1 not done  the new theme
+`,
+  )
+  t.equal((await look('deployments', '--limit', '1')).stdout.split('\n').length, 3)
+  const json = JSON.parse((await look('deployments', '--json-output')).stdout) as { id: string; outcome: string }[]
+  t.strictSame(
+    json.map(({ id, outcome }) => [id, outcome]),
+    [
+      ['000003', 'died'],
+      ['000002', 'changed'],
+      ['000001', 'failed'],
+    ],
+  )
+  for (const limit of ['0', 'x', '-1', '1.5']) {
+    const refused = await look('deployments', `--limit=${limit}`)
+    t.equal(refused.status, 2)
+    t.match(refused.stderr, `error: --limit is a number of deployments, and not ${limit}`)
+  }
+})
+
+t.test('one deployment', async (t) => {
+  const { look } = made(t)
+  const { stdout } = await look('log', '1')
+  t.match(
+    stdout,
+    /^deployment 1: deploy of site, rolling\nby jane@desk {2}at 2026-11-20 07:40Z, .* ago\ncomment the new theme\nwarning: it is late\n/,
+  )
+  t.ok(
+    stdout.endsWith(`! client1 failed in build
+    execute bin/buildout
+    bin/buildout exited with status 1
+    | Error: no distribution\\x1b]0;mine\\x07
+    hint: look at buildout.cfg
+skipped: client2: it is down
+all that client1 has told: converge stack log 1 client1
+deploy of site (deployment 1) to site c0ffeec0ffee: 1 failed, 1 skipped in 63 s
+`),
+    stdout,
+  )
+  const died = (await look('log')).stdout
+  t.match(died, /died: its operator was killed before the end/)
+  t.match(died, /lost \(what became of them is not known\): client1\nnot begun: client2\n$/)
+  t.match(JSON.parse((await look('log', '000001', '--json-output')).stdout), { id: '000001', comment: 'the new theme' })
+})
+
+t.test('the log of a host', async (t) => {
+  const { look } = made(t)
+  const { stdout } = await look('log', '1', 'client1')
+  t.match(stdout, /^build \d{4}-.*Z\n/)
+  t.equal(
+    stdout.slice(stdout.indexOf('\n') + 1),
+    `  ~ file /etc/motd
+      -a
+      +b
+  ! execute bin/buildout failed
+    bin/buildout exited with status 1
+    | Error: no distribution\\x1b]0;mine\\x07
+    hint: look at buildout.cfg
+  | sudo: a lecture
+  connection lost (no answer)
+build: failed in 4.0 s
+`,
+  )
+  const raw = (await look('log', '1', 'client1', '--json-output')).stdout.trimEnd().split('\n')
+  t.strictSame(
+    raw.map((line) => (JSON.parse(line) as { event: string }).event),
+    ['host', 'resource', 'resource', 'output', 'connection', 'done'],
+  )
+})
+
+t.test('what is not there', async (t) => {
+  const { look } = made(t)
+  for (const [args, status, told] of [
+    [['7'], 2, /no deployment 7: there are 1 to 3\n {2}hint: converge stack deployments/],
+    [['1', 'clint1'], 2, /deployment 1 has no host clint1\n {2}hint: did you mean client1\?/],
+    [['1', 'client2'], 1, /client2 has told nothing in deployment 1: skipped\n {2}hint: it is down/],
+  ] as const) {
+    const ended = await look('log', ...args)
+    t.match(ended.stderr, told)
+    t.equal(ended.status, status)
+    t.equal(ended.stdout, '')
+  }
+})
+
+t.test('records are found also where the stack file is broken, or gone', async (t) => {
+  const { place, look } = made(t)
+  place.write({ 'stack.json': '{"name": ' })
+  const broken = await look('log', '1')
+  t.match(broken.stdout, /deployment 1: deploy of site/)
+  t.match(broken.stderr, /^warning: the stack cannot be read \(.*\); these are the records in .*\/\.converge\/site\n$/)
+  fs.rmSync(place.at('stack.json'))
+  t.match((await look('deployments')).stdout, /jane@desk/)
+  fs.mkdirSync(place.at('.converge/other'))
+  const unclear = await look('deployments')
+  t.equal(unclear.status, 2)
+  t.match(unclear.stderr, /there is no stack file/)
+})
+
+t.test('before the first deployment', async (t) => {
+  const place = new Sandbox(t)
+  place.write({ 'stack.json': JSON.stringify(stack) })
+  const before = place.snapshot()
+  const none = await place.converge(['stack', 'deployments'], { bare: true })
+  t.equal(none.stdout, 'no deployments yet\n')
+  t.equal(none.status, 0)
+  t.match((await place.converge(['stack', 'log'], { bare: true })).stderr, /no deployment last: there is none yet/)
+  t.strictSame(place.snapshot(), before, 'looking makes nothing')
+})
