@@ -42,7 +42,11 @@ const share = () =>
 
 const balancer = () =>
   group("HAProxy's runtime API, by which clients are drained before they restart.", {
-    drain: field(flag(), true, 'Takes a client out of its balancers before it restarts; off, it is only restarted.'),
+    drain: field(
+      flag(),
+      true,
+      'Takes a client out of its balancers before it restarts or stops; off, it does only that.',
+    ),
     drain_deadline_seconds: field(
       number(0),
       60,

@@ -19,15 +19,18 @@ export interface Tls {
   readonly onlyIf?: Check
 }
 
+/** Where a given certificate is, with its key; null where the site has no name. */
+function pemPath(node: PloneNode, at: FrontendLayout): string | null {
+  const [first] = domainsOf(node, at)
+  return first === undefined ? null : `${at.nginx.certificates}/${first}.pem`
+}
+
 /** A given certificate goes before certbot's. */
 export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
   const { certbot_domains } = node
-  const domains = domainsOf(node, at)
-  const [first] = domains
-  if (givenCertificate(at.own) !== null && first !== undefined) {
-    const path = `${at.nginx.certificates}/${first}.pem`
-    return { domains, files: { chain: path, key: path } }
-  }
+  const path = pemPath(node, at)
+  if (givenCertificate(at.own) !== null && path !== null)
+    return { domains: domainsOf(node, at), files: { chain: path, key: path } }
   if (certbot_domains.length === 0) return null
   const chain = `${at.certbot.live}/fullchain.pem`
   return {
@@ -48,6 +51,12 @@ export function certificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendL
   if (content === null || tls === null) return []
   const { https_port: port } = node.converge.frontend
   return [certificateFile(r, at.nginx, { path: tls.files.chain, content, port })]
+}
+
+/** Takes it away with its key, once nginx needs it no more. */
+export function noCertificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+  const path = pemPath(node, at)
+  if (path !== null) file(r, { path, absent: true })
 }
 
 /**

@@ -17,7 +17,8 @@ import { isSet } from '../plone/values.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
 import { anyName, claimNames } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
-import { certbotCertificate, certificate, type Tls, tlsOf } from './certificates.ts'
+import { givenCertificate } from '../web/tls.ts'
+import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
 import { renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite } from './nginx.ts'
@@ -58,6 +59,7 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
     ready: { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 },
     when: nginx,
   })
+  if (givenCertificate(at.own) === null) noCertificate(r, node, at)
   certbotSite(r, node, at)
 }
 

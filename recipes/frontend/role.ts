@@ -11,6 +11,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
+import { noCertificate } from './certificates.ts'
 import { configure } from './configure.ts'
 import { inspect } from './inspect.ts'
 import { enabledOf, frontendLayout } from './layout.ts'
@@ -54,6 +55,7 @@ function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const isThere = { description: 'nginx is set up', check: (host: HostReader) => host.stat(at.nginx.config) !== null }
   const { name, provider, check } = reload
   service_reload(r, { name, provider, check: [...check], purpose: 'the front end', when: removed, onlyIf: isThere })
+  noCertificate(r, node, at)
   if (at.system)
     for (const name of ['varnish', 'haproxy'])
       service(r, { name, action: 'stopped', ...(node.facts.init === 'systemd' ? { enabled: false } : {}) })

@@ -16,6 +16,7 @@ const prefix = '/srv/own'
 const jane = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/bin/bash' }
 const socket = `${prefix}/var/run/supervisor.sock`
 const confDir = `${prefix}/etc/supervisor/conf.d`
+const pem = `${prefix}/etc/nginx/ssl/www.example.com.pem`
 const behaviours = { nginx: { port: 8000 } }
 
 const attributes = {
@@ -75,7 +76,7 @@ t.test('everything is there and runs; a second run has nothing to do', async (t)
   t.strictSame([failureOf(dry), ran], [undefined, []], 'a dry run checks nothing')
   t.strictSame(failureOf(await run(host)), undefined)
   t.match(host.lstat(`${prefix}/etc/haproxy/haproxy.cfg`), { mode: '0600' })
-  t.match(host.lstat(`${prefix}/etc/nginx/ssl/www.example.com.pem`), { mode: '0600' })
+  t.match(host.lstat(pem), { mode: '0600' })
   const files = host.list(`${prefix}/etc/nginx/sites-enabled`)
   t.strictSame(files, ['instances', 'instances-ssl'])
   t.strictSame(host.list(confDir), ['frontend-haproxy.conf', 'frontend-varnish.conf', 'nginx.conf'])
@@ -141,6 +142,11 @@ t.test('TLS for a while: nginx is told each time', async (t) => {
   const without = nodeWith({ deploy: { plone_instances: { ssl_support: false } } })
   for (const node of [without, undefined, without])
     t.ok(changed(await run(host, ['configure'], node)).includes('service_reload nginx for the front end'))
+  t.notOk(host.lstat(pem), 'no key is left')
+  await run(host)
+  t.ok(host.lstat(pem))
+  await run(host, ['undeploy'])
+  t.notOk(host.lstat(pem))
 })
 
 t.test('as root on the system itself: packages, units, and Debian’s own site out of the way', (t) => {
