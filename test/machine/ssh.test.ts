@@ -258,7 +258,13 @@ test('a jump host whose connection is lost takes those behind it along, and is g
   t.equal(signal(gate, 'SIGKILL').length, 1)
   await t.rejects(waiting.ended, { code: 'CONNECTION_LOST' })
   t.match(await connection.closed, { code: 'CONNECTION_LOST', message: /web1 \(.* through 127.0.0.1\)/ })
-  t.match(await said(await connector.connect(target), 'echo again'), { stdout: 'again\n' })
+  const again = await Promise.all([1, 2].map(() => connector.connect(target)))
+  for (const one of again) t.match(await said(one, 'echo again'), { stdout: 'again\n' })
+  await again[0]?.close()
+  t.match(await said(again[1] as Connection, 'echo still'), { stdout: 'still\n' })
+  t.equal(gate.sessions().length, 1)
+  await again[1]?.close()
+  await until(() => gate.sessions().length === 0, 'the end of the connection that nobody goes through any more')
 })
 
 test('an sshd that is killed in the middle of a command', async (t) => {

@@ -1,10 +1,11 @@
 /** Connections to hosts: one for each, one for each jump host, with all that is asked of the operator asked once. */
 import { ConvergeError } from '../../model/errors.ts'
+import { connectionLost } from './failures.ts'
 import { HostKeyCheck, type HostKeyPolicy, KnownHostFiles } from './host_keys.ts'
 import { KeyRing, type Prompt } from './identities.ts'
 import { type Input, type RemoteProcess, remoteProcess } from './process.ts'
 import { handshake, type Keepalive, type Session } from './session.ts'
-import { openSocket, type Stream, scanCertificates } from './socket.ts'
+import { openSocket, scanCertificates } from './socket.ts'
 import { loadSsh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 
@@ -36,14 +37,17 @@ export interface Connector {
    *   HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
    */
   connect(target: SshTarget): Promise<Connection>
-  /** Closes what is still open, jump hosts last. */
+  /** Closes what is still open. */
   close(): Promise<void>
 }
 
-/** What one run of the program connects with: keys, passphrases, known hosts and jump hosts are shared by all its connections. */
+/**
+ * What one run of the program connects with: keys, passphrases, known hosts and jump hosts are shared by all its connections.
+ * A jump host's connection ends with the last one that goes through it.
+ */
 export function connector(options: ConnectOptions): Connector {
   const files = new KnownHostFiles()
-  const jumps = new Map<string, Promise<Session>>()
+  const jumps = new Map<string, JumpHost>()
   const open = new Set<Session>()
   let ring: KeyRing | undefined
 
@@ -51,50 +55,67 @@ export function connector(options: ConnectOptions): Connector {
     const ssh2 = await loadSsh2()
     ring ??= new KeyRing(ssh2, options.prompt)
     const keys = ring
-    const via = target.jump ? await jumpHost(target.jump) : null
-    const seconds = options.connectTimeout ?? target.connectTimeout ?? 20
-    const check = new HostKeyCheck(target, files, options, () => scanCertificates(target, via, seconds))
-    const offers = await keys.offersFor(target)
-    const algorithms = await check.algorithms()
-    const stream: Stream = await openSocket(target, via, seconds)
-    const session = await handshake(ssh2, stream, {
-      target,
-      check,
-      offers,
-      algorithms,
-      seconds,
-      keepalive: options.keepalive,
-    })
-    open.add(session)
-    void session.closed.then(() => open.delete(session))
-    return session
+    const jump = target.jump ? jumpHost(target.jump) : null
+    try {
+      const via = jump ? await jump.session : null
+      const seconds = options.connectTimeout ?? target.connectTimeout ?? 20
+      const check = new HostKeyCheck(target, files, options, () => scanCertificates(target, via, seconds))
+      const offers = await keys.offersFor(target)
+      const algorithms = await check.algorithms()
+      const stream = await openSocket(target, via, seconds)
+      const { keepalive } = options
+      const session = await handshake(ssh2, stream, { target, check, offers, algorithms, seconds, keepalive })
+      open.add(session)
+      void session.closed.then(() => {
+        open.delete(session)
+        jump?.release()
+      })
+      return session
+    } catch (thrown) {
+      jump?.release()
+      throw thrown
+    }
   }
 
   /** The one connection to a jump host, made again where it was lost. */
-  function jumpHost(target: SshTarget): Promise<Session> {
+  function jumpHost(target: SshTarget): JumpHost {
     const key = JSON.stringify(target)
     const known = jumps.get(key)
-    if (known) return known
-    const made = connect(target)
-    jumps.set(key, made)
-    const forget = () => {
-      if (jumps.get(key) === made) jumps.delete(key)
-    }
-    made.then((session) => session.closed.then(forget), forget)
-    return made
+    const jump = known ?? new JumpHost(connect(target), () => jumps.get(key) === jump && jumps.delete(key))
+    jumps.set(key, jump)
+    jump.users++
+    return jump
   }
 
   return {
-    async connect(target) {
-      const session = await connect(target)
-      return asConnection(session)
-    },
+    connect: async (target) => asConnection(await connect(target)),
     async close() {
-      const ofJumps = await Promise.allSettled(jumps.values())
-      const last = new Set(ofJumps.flatMap((made) => (made.status === 'fulfilled' ? [made.value] : [])))
-      await Promise.all([...open].filter((session) => !last.has(session)).map((session) => session.close()))
-      await Promise.all([...last].map((session) => session.close()))
+      // The last one that goes through a jump host closes that one as well.
+      while (open.size > 0) await Promise.all([...open].map((session) => session.close()))
     },
+  }
+}
+
+class JumpHost {
+  users = 0
+  readonly session: Promise<Session>
+  private readonly gone: () => void
+
+  /** @param gone it is not to be gone through any more */
+  constructor(session: Promise<Session>, gone: () => void) {
+    this.session = session
+    this.gone = gone
+    session.then(({ closed }) => closed.then(gone), gone)
+  }
+
+  release(): void {
+    if (--this.users > 0) return
+    this.gone()
+    // Where it could not be made, those who wanted to go through it have heard of that.
+    this.session.then(
+      (session) => session.close(),
+      () => undefined,
+    )
   }
 }
 
@@ -104,11 +125,17 @@ function asConnection(session: Session): Connection {
     new Promise<RemoteProcess>((resolve, reject) => {
       const forget = onLost(reject)
       if (session.lost) return
-      client.exec(command, (error, channel) => {
+      try {
+        client.exec(command, (error, channel) => {
+          forget()
+          if (error) reject(refused(target, error))
+          else resolve(remoteProcess(channel, input, onLost))
+        })
+      } catch (thrown) {
+        // The other end has closed already, which is just being noticed.
         forget()
-        if (error) reject(refused(target, error))
-        else resolve(remoteProcess(channel, input, onLost))
-      })
+        reject(connectionLost(target, 'the host is closing it', thrown))
+      }
     })
   return { target, exec, closed, close: () => session.close() }
 }

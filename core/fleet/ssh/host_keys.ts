@@ -64,6 +64,7 @@ export class KnownHostFiles {
 export class HostKeyCheck {
   private accepted: Buffer | null = null
   private isNew = false
+  private about: readonly KnownHostLine[] | null = null
   private certificates: ReturnType<Scan> | null = null
   private readonly target: SshTarget
   private readonly files: KnownHostFiles
@@ -77,12 +78,19 @@ export class HostKeyCheck {
     this.scan = scan
   }
 
+  /** Lines about this host; found once, since comparing hashed names takes its time. */
+  private lines(): readonly KnownHostLine[] {
+    const { knownAs } = this.target
+    const { lines } = this.files.linesFor(this.target)
+    this.about ??= lines.filter((line) => knownAs.some((name) => isAbout(line, name)))
+    return this.about
+  }
+
   /** Algorithms to ask for: those first that show a key that can be known. */
   async algorithms(): Promise<string[]> {
-    const { lines } = this.files.linesFor(this.target)
-    const { knownAs } = this.target
-    const types = typesKnown(lines, knownAs)
-    const authority = lines.some((line) => line.marker === 'cert-authority' && knownAs.some((n) => isAbout(line, n)))
+    const lines = this.lines()
+    const types = typesKnown(lines, this.target.knownAs)
+    const authority = lines.some(({ marker }) => marker === 'cert-authority')
     if (types.length > 0 || !authority) return algorithmsFor(types)
     return algorithmsFor((await this.certified()).flatMap(({ key }) => keyType(key) ?? []))
   }
@@ -97,12 +105,12 @@ export class HostKeyCheck {
    * @throws HOST_KEY_UNKNOWN, HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
    */
   async check(key: Buffer): Promise<void> {
-    const { lines, unreadable } = this.files.linesFor(this.target)
+    const lines = this.lines()
     const verdict = judge(lines, this.target.knownAs, key)
     if (verdict.is === 'revoked') throw this.revoked(verdict.line, key)
     if (verdict.is === 'changed') throw this.changed(verdict.lines, key)
     if (verdict.is === 'certifiable') await this.checkCertificate(verdict, lines, key)
-    if (verdict.is === 'new') this.checkNew(key, unreadable)
+    if (verdict.is === 'new') this.checkNew(key)
     this.accepted = key
   }
 
@@ -116,8 +124,8 @@ export class HostKeyCheck {
     this.policy.onNewHost({ name, address, type, fingerprint: fingerprint(this.accepted), file })
   }
 
-  private checkNew(key: Buffer, unreadable: readonly SourceLocation[]): void {
-    if (this.policy.hostKeys !== 'accept-new') throw this.unknown(key, unreadable)
+  private checkNew(key: Buffer): void {
+    if (this.policy.hostKeys !== 'accept-new') throw this.unknown(key)
     this.isNew = true
   }
 
@@ -143,7 +151,7 @@ export class HostKeyCheck {
     if (plain.length > 0) throw this.changed(plain, key)
     const ofAuthority = reasons.filter((_, index) => keys.some((known) => all[index]?.authority.equals(known)))
     // As with ssh: who shows nothing that the authority has signed is a host like any other.
-    if (ofAuthority.length === 0 && this.policy.hostKeys === 'accept-new') return this.checkNew(key, [])
+    if (ofAuthority.length === 0 && this.policy.hostKeys === 'accept-new') return this.checkNew(key)
     throw this.certificateInvalid(authorities, ofAuthority[0] ?? reasons[0] ?? 'the host has none', key)
   }
 
@@ -156,16 +164,17 @@ export class HostKeyCheck {
     return `${keyType(key)} ${fingerprint(key)}`
   }
 
-  private unknown(key: Buffer, unreadable: readonly SourceLocation[]): ConvergeError {
+  private unknown(key: Buffer): ConvergeError {
     const { address, port, jump } = this.target
-    const spoilt = unreadable.map(describeLocation)
-    const at = jump ? `on ${jump.name}: ` : ''
+    const spoilt = this.files.linesFor(this.target).unreadable.map(describeLocation)
+    const at = jump ? `on ${jump.name} ` : ''
+    const kind = keyType(key)?.match(/ed25519|ecdsa|rsa/)?.[0] ?? '*'
     return new ConvergeError(`${this.host()}: nobody knows its host key, ${this.shown(key)}`, {
       code: 'HOST_KEY_UNKNOWN',
       usage: true,
       hint:
-        `look at the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); if it is this one, ` +
-        `--accept-new stores the key, and so does ${at}ssh-keyscan -p ${port} ${address}` +
+        `look at the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if it is this one, ` +
+        `--accept-new stores the key; or add to known_hosts what is printed ${at}by ssh-keyscan -p ${port} ${address}` +
         (spoilt.length > 0 ? `; lines that make no sense: ${spoilt.join(', ')}` : ''),
     })
   }

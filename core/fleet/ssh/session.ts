@@ -47,6 +47,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
     let phase = 'the host is silent'
     let passphrase: unknown = null
     let over = false
+    let proved = false
     const methods: string[] = []
     const deadline = new Deadline(seconds * 1000, () => fail(noAnswer(target, seconds, phase)))
     const finish = (act: () => void) => {
@@ -76,8 +77,9 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       const notes = error.level ? offers.notes : [...offers.notes, `the host says "${error.message}"`]
       fail(passphrase ?? authFailed(target, tried, notes, methods))
     })
-    client.once('close', () => fail(connectFailed(target, closedEarly)))
+    client.once('close', () => fail(connectFailed(target, proved ? closedAtLogin : closedEarly)))
     client.once('handshake', () => {
+      proved = true
       phase = 'the host answers, but lets nobody in'
     })
     client.once('ready', () => {
@@ -127,6 +129,7 @@ function patient(offers: readonly Offer[], deadline: Deadline): Offer[] {
   }))
 }
 
+const closedAtLogin = new Error('the host has closed the connection before the login was done')
 const closedEarly: NodeJS.ErrnoException = Object.assign(new Error('closed'), { code: 'ECONNRESET' })
 
 class OpenSession implements Session {
@@ -182,13 +185,14 @@ class OpenSession implements Session {
   }
 
   async close(): Promise<void> {
-    if (this.closing || this.lost) return
-    this.closing = true
-    this.client.end()
-    // A host that does not answer any more does not close either.
-    const timer = setTimeout(() => this.end('closed here'), 2000)
+    if (!this.closing && !this.lost) {
+      this.closing = true
+      this.client.end()
+      // A host that does not answer any more does not close either.
+      const timer = setTimeout(() => this.end('closed here'), 2000)
+      void this.closed.then(() => clearTimeout(timer))
+    }
     await this.closed
-    clearTimeout(timer)
   }
 
   private end(why: string, cause?: unknown): void {

@@ -91,7 +91,7 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
     identities: identitiesOf(host, settings, config, path),
     identitiesOnly: text('identitiesonly')?.toLowerCase() === 'yes',
     agent: agentOf(agent, path(first('identityagent')), config),
-    jump: jumpOf(host, first('proxyjump'), tokens, config, before),
+    jump: jumpOf(host, settings, tokens, config, before),
     knownHosts: {
       own: files('userknownhostsfile', [join(config.home, '.ssh/known_hosts'), join(config.home, '.ssh/known_hosts2')]),
       system: files('globalknownhostsfile', ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2']),
@@ -125,12 +125,19 @@ function agentOf(said: string | undefined, path: string | undefined, config: Use
 
 function jumpOf(
   host: HostAddress,
-  said: Said | undefined,
+  settings: HostSettings,
   tokens: Readonly<Record<string, string>>,
   config: UserConfig,
   before: readonly string[],
 ): SshTarget | null {
+  const said = settings.get('proxyjump')?.[0]
   const chain = host.jump ?? expandTokens(said, tokens)
+  const command = settings.get('proxycommand')?.[0]
+  if (chain === undefined && command && command.values[0]?.toLowerCase() !== 'none')
+    throw invalid(
+      command.source,
+      'ProxyCommand is not followed here: name the host to go through (ProxyJump, or `jump`)',
+    )
   if (chain === undefined || chain.toLowerCase() === 'none') return null
   const fail = (why: string) =>
     host.jump === undefined && said

@@ -1,5 +1,5 @@
 /** An sshd of a test's own on a port of this machine, and operators with homes of their own who connect to it. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -19,8 +19,6 @@ export interface OwnSshd {
   readonly log: () => string
   /** Its processes, one for each connection. */
   readonly sessions: () => number[]
-  /** Nobody listens any more; connections that there are go on. */
-  readonly stop: () => void
 }
 
 export interface SshdOptions {
@@ -46,16 +44,11 @@ export async function ownSshd(t: Owner, { hostKeys, authorized, lines = [] }: Ss
   const sshd = spawn('env', args, { stdio: 'ignore' })
   t.teardown(() => sshd.kill('SIGKILL'))
   await until(() => answers(port), `an sshd on port ${port}`, 20)
-  const sessions = () =>
-    spawnSync('pgrep', ['-P', String(sshd.pid)])
-      .stdout.toString()
-      .split('\n')
-      .filter(Boolean)
+  const sessions = () => readFileSync(`/proc/${sshd.pid}/task/${sshd.pid}/children`, 'utf8').split(' ').filter(Boolean)
   return {
     ...{ port, name: `[127.0.0.1]:${port}`, hostKey },
     log: () => readFileSync(join(at, 'log'), 'utf8'),
     sessions: () => sessions().map(Number),
-    stop: () => sshd.kill('SIGKILL'),
   }
 }
 

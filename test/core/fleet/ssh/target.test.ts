@@ -121,6 +121,7 @@ t.test('the way through other hosts: each with a configuration of its own', asyn
     `Host inner\n ProxyJump gate
      Host gate\n HostName gate.example.org\n User jumper\n ProxyJump outer,bob@[fd00::1]:2022
      Host direct\n ProxyJump none
+     Host plain\n ProxyCommand none
      Host *\n Port 2200`,
   )
   const found = target({ address: 'inner' })
@@ -128,6 +129,7 @@ t.test('the way through other hosts: each with a configuration of its own', asyn
   t.match(found.jump?.jump, { address: 'fd00::1', user: 'bob', port: 2022, knownAs: ['[fd00::1]:2022', 'fd00::1'] })
   t.match(found.jump?.jump?.jump, { address: 'outer', user: 'ann', jump: null })
   t.equal(target({ address: 'direct' }).jump, null)
+  t.equal(target({ address: 'plain' }).jump, null)
   t.match(target({ address: 'inner', jump: 'eve@outer:1' }).jump, {
     address: 'outer',
     user: 'eve',
@@ -182,6 +184,7 @@ t.test('a mistake is told with its file and line', async (t) => {
   await fails('Host *\n ProxyJump a:b', /'a:b' is no list of hosts/)
   await fails('\nMatch host', /Match|match/)
   await fails('Host *\n ProxyJump gate', /gate goes through gate/)
+  await fails('Host *\n ProxyCommand nc %h %p', /ProxyCommand is not followed here/)
   await fails('Host *\n Include config', /more than 16 deep/)
   const { target } = await resolver(t, '')
   t.throws(() => target({ jump: 'a b@' }), { code: 'BAD_ADDRESS', message: /host web1: jump: 'a b@'/ })
