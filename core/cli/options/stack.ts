@@ -47,6 +47,28 @@ export const stackCommands: readonly CommandSpec[] = [
     kind: 'stack',
   },
   {
+    name: 'stack show',
+    group,
+    describe: 'The hosts, layers, apps and services of a stack, and who talks to whom',
+    details:
+      'Worked out from the stack file alone, as converge stack check does it. The picture has a box for each layer and arrows from the visitors inwards.',
+    options: {
+      ...stackOptions,
+      graph: {
+        group: 'Output',
+        type: 'string',
+        value: 'FILE',
+        describe: 'Draw it as a picture into this file, as SVG (or - for standard output)',
+      },
+      ...lookOutput,
+    },
+    examples: [
+      ['converge stack show', 'what runs where?'],
+      ['converge stack show --environment staging --graph staging.svg', 'who talks to whom?'],
+    ],
+    kind: 'stack',
+  },
+  {
     name: 'stack schema',
     group,
     describe: 'Print the JSON Schema of a stack file, for editors',

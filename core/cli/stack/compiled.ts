@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { compile, type Plan, wholeWay } from '../../compile/compile.ts'
 import type { Role } from '../../compile/recipe.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
-import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
+import { baseRole, nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import { problemsOf } from '../../fleet/stack/file.ts'
 import {
   arrowsOf,
@@ -53,7 +53,9 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
       for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
     }
   throwProblems(together(wrong, stack.hosts.length), `the hosts of ${stack.name} cannot be compiled`)
-  const services = await Promise.all(compiled.map((host) => hostServices(call, host)))
+  const stopped = new Set(stack.hosts.filter(({ status }) => status === 'stopped').map(({ name }) => name))
+  const running = compiled.filter(({ name }) => !stopped.has(name))
+  const services = await Promise.all(running.map((host) => hostServices(call, host)))
   const complete = new Set(services.filter(({ known }) => known).map(({ host }) => host))
   const said = compiled.flatMap(({ name, built, plan }) =>
     [...built.warnings.map(warningText), ...plan.warnings].map((message) => ({ host: name, message })),
@@ -62,7 +64,7 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
     services,
     concerns: [
       ...merged(said),
-      ...(await call.catalogue.concerns(compiled)),
+      ...(await call.catalogue.concerns(running)),
       ...portClashes(services),
       ...missingAnswers(arrowsOf(stack, services), complete),
     ],
@@ -101,7 +103,8 @@ async function hostServices<N>(
   { name, roles, node, plan }: CompiledHost<N>,
 ): Promise<HostServices & { readonly known: boolean }> {
   const all: Service[] = []
-  let known = true
+  // What runs on a host without a role is not this program's doing.
+  let known = roles.some((role) => role !== baseRole)
   for (const role of roles) {
     const found = await catalogue.services(node, role)
     known &&= found !== null
@@ -120,11 +123,11 @@ function joined(one: Service, other: Service): Service {
   return { ...one, ports, asks: [...new Set([...one.asks, ...other.asks])], visited: one.visited || other.visited }
 }
 
-const running = ['service', 'supervisor_program', 'port_swap']
+const runners = ['service', 'supervisor_program', 'port_swap']
 
 /** What a role of somebody's own declares to run; nobody knows its ports. */
 function declared({ resources }: Plan, role: string): Service[] {
-  const found = resources.filter((resource) => resource.role === role && running.includes(resource.type))
+  const found = resources.filter((resource) => resource.role === role && runners.includes(resource.type))
   const names = [...new Set(found.map(({ key }) => key))]
   return names.map((name) => ({ name, role, ports: [], visited: false, asks: [] }))
 }

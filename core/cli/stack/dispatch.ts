@@ -28,6 +28,7 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   deployments: async () => (await import('./records.ts')).deployments,
   log: async () => (await import('./records.ts')).log,
   schema: async () => (await import('./schema.ts')).schema,
+  show: async () => (await import('./show.ts')).show,
 }
 
 export async function stackCommand<N>({ name }: CommandSpec, call: StackCall<N>): Promise<ExitStatus> {

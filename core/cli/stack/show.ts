@@ -1,0 +1,126 @@
+/** `converge stack show`: the hosts, layers and services of a stack as a table, as JSON, or as a picture. */
+import { writeFileSync } from 'node:fs'
+import picocolors from 'picocolors'
+import { describeNames } from '../../fleet/screen/names.ts'
+import { widthOf } from '../../fleet/screen/text.ts'
+import { rolesOf } from '../../fleet/stack/documents.ts'
+import { graphOf } from '../../fleet/stack/graph.ts'
+import { serviceText } from '../../fleet/stack/layout.ts'
+import { arrowsOf, type HostServices } from '../../fleet/stack/services.ts'
+import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { valueAt } from '../../node/path.ts'
+import { type ExitStatus, useColor } from '../main.ts'
+import { compileStack } from './compiled.ts'
+import type { StackCall } from './dispatch.ts'
+import { stackInputs } from './inputs.ts'
+
+export async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args, secrets } = call
+  const inputs = await stackInputs(call)
+  const { stack } = inputs
+  const { services } = await compileStack(call, inputs)
+  const print = (text: string) => process.stdout.write(secrets.mask(text))
+  if (args.graph !== undefined) {
+    const svg = secrets.mask(graphOf(stack, services))
+    if (args.graph === '-') print(svg)
+    else write(args.graph, svg)
+    if (args.graph === '-') return 0
+  }
+  if (args.jsonOutput) print(`${JSON.stringify(described(stack, services), null, 2)}\n`)
+  else print(tables(stack, services, picocolors.createColors(args.color ?? useColor(process.stdout))))
+  return 0
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (error) {
+    const reason = asConvergeError(error).message.replace(/^.*?: /, '')
+    throw new ConvergeError(`--graph ${file}: ${reason}`, { code: 'NO_FILE', usage: true, cause: error })
+  }
+}
+
+function tables(
+  stack: Stack,
+  services: readonly HostServices[],
+  paint: ReturnType<typeof picocolors.createColors>,
+): string {
+  const running = new Map(services.map((one) => [one.host, one.services]))
+  const inLayer = (name: string) => stack.hosts.filter(({ layers }) => layers.includes(name))
+  const title = `${paint.bold(stack.name)}${stack.environment === null ? '' : ` (${stack.environment})`}`
+  const layers = stack.layers.map(({ name, roles }) => [
+    name,
+    roles.join(' '),
+    describeNames(inLayer(name).map((host) => host.name)),
+  ])
+  const hosts = stack.hosts.map((host) => [
+    host.name,
+    placeOf(host),
+    host.layers.join(' '),
+    host.status === 'stopped' ? 'stopped' : (running.get(host.name) ?? []).map(serviceText).join(', '),
+  ])
+  const apps = stack.apps.map(({ name, deploy, layers: on }) => [
+    name,
+    String(valueAt(deploy, ['scm', 'repository']) ?? ''),
+    String(valueAt(deploy, ['scm', 'revision']) ?? ''),
+    (on ?? []).join(' '),
+  ])
+  const parts = [
+    table(['layer', 'roles', 'hosts'], layers, paint.dim),
+    table(['host', 'address', 'layers', 'services'], hosts, paint.dim),
+    ...(apps.length > 0 ? [table(['app', 'repository', 'revision', 'layers'], apps, paint.dim)] : []),
+  ]
+  return `${[title, ...parts].join('\n\n')}\n`
+}
+
+function placeOf({ address, port }: StackHost): string {
+  return port === undefined || port === 22 ? address : `${address} port ${port}`
+}
+
+/** Columns as wide as what is in them; the last one as long as it is. */
+function table(head: readonly string[], rows: readonly (readonly string[])[], dim: (text: string) => string): string {
+  const widths = head.map((name, column) => Math.max(...[name, ...rows.map((row) => row[column] ?? '')].map(widthOf)))
+  const lineOf = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - widthOf(cell)))
+      .join('  ')
+      .trimEnd()
+  return [dim(lineOf(head)), ...rows.map(lineOf)].join('\n')
+}
+
+function described(stack: Stack, services: readonly HostServices[]): object {
+  const running = new Map(services.map((one) => [one.host, one.services]))
+  return {
+    stack: stack.name,
+    environment: stack.environment,
+    layers: stack.layers.map(({ name, title, roles }) => ({
+      name,
+      title,
+      roles,
+      hosts: stack.hosts.filter(({ layers }) => layers.includes(name)).map((host) => host.name),
+    })),
+    hosts: stack.hosts.map((host) => ({
+      name: host.name,
+      address: host.address,
+      port: host.port ?? null,
+      user: host.user ?? null,
+      layers: host.layers,
+      roles: rolesOf(stack, host.name),
+      status: host.status,
+      services: running.get(host.name) ?? [],
+    })),
+    apps: stack.apps.map(({ name, title, layers, deploy }) => ({
+      name,
+      title,
+      layers,
+      repository: valueAt(deploy, ['scm', 'repository']),
+      revision: valueAt(deploy, ['scm', 'revision']) ?? null,
+      domains: deploy.domains ?? [],
+    })),
+    arrows: arrowsOf(stack, services).map(({ from, to }) => ({
+      from: { host: from.host, service: from.service.name },
+      to: 'outside' in to ? to : { host: to.host, service: to.service?.name ?? null },
+    })),
+  }
+}

@@ -1,0 +1,94 @@
+/** `converge stack show`: hosts, layers and services of a stack, as a table, as JSON and as a picture. */
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { Sandbox } from '../support/program.ts'
+
+const fixture = fileURLToPath(new URL('../../fixtures/stacks/plone/stack.yaml', import.meta.url))
+const env = { SHOP_TOKEN: 'open-sesame' }
+const show = (place: Sandbox, ...args: string[]) =>
+  place.converge(['stack', 'show', '-s', fixture, ...args], { bare: true, env })
+
+t.test('a table', async (t) => {
+  const { status, stdout, stderr } = await show(new Sandbox(t))
+  t.equal(stderr, '')
+  t.equal(status, 0)
+  t.equal(
+    stdout,
+    `shop
+
+layer            roles       hosts
+zeoserver        zeo-server  zeo1
+plone_instances  zeo-client  plone1, plone2, plone3
+frontend         frontend    web1, web2
+
+host    address     layers           services
+zeo1    10.0.0.5    zeoserver        zeoserver :8001
+plone1  10.0.0.11   plone_instances  plone_instances :8081-8082
+plone2  10.0.0.12   plone_instances  plone_instances :8081-8082
+plone3  10.0.0.13   plone_instances  plone_instances :8081-8084
+web1    192.0.2.21  frontend         nginx :80, varnish :6081, haproxy :8080
+web2    192.0.2.22  frontend         nginx :80, varnish :6081, haproxy :8080
+
+app              repository                             revision  layers
+plone_instances  git@git.example.com:shop/buildout.git  main
+zeoserver        git@git.example.com:shop/buildout.git  main
+`,
+  )
+})
+
+t.test('an environment', async (t) => {
+  const { stdout } = await show(new Sandbox(t), '--environment', 'staging')
+  t.match(stdout, /^shop-staging \(staging\)\n/)
+  t.match(stdout, /^plone1 +10\.1\.0\.11 +plone_instances +plone_instances :8081$/m)
+  t.notMatch(stdout, /plone2|web2/)
+})
+
+t.test('for machines', async (t) => {
+  const { stdout } = await show(new Sandbox(t), '--json-output')
+  const told = JSON.parse(stdout)
+  t.match(told, {
+    stack: 'shop',
+    environment: null,
+    layers: [{ name: 'zeoserver', title: 'ZEO server', roles: ['zeo-server'], hosts: ['zeo1'] }],
+    hosts: [
+      { name: 'zeo1', address: '10.0.0.5', user: 'admin', roles: ['base', 'zeo-server'], status: 'online' },
+      { name: 'plone1', services: [{ name: 'plone_instances', ports: [8081, 8082], asks: ['10.0.0.5:8001'] }] },
+    ],
+    apps: [{ name: 'plone_instances', title: 'Shop', revision: 'main', domains: ['shop.example.com'] }],
+  })
+  t.ok(
+    told.arrows.some(
+      ({ from, to }: { from: { host: string }; to: { host: string } }) => from.host === 'web2' && to.host === 'plone3',
+    ),
+  )
+  t.notMatch(stdout, /sesame/)
+})
+
+t.test('a picture, in a file or at standard output', async (t) => {
+  const place = new Sandbox(t)
+  const { status, stdout } = await show(place, '--graph', 'shop.svg')
+  t.equal(status, 0)
+  t.match(stdout, /^shop\n\nlayer/)
+  const svg = place.read('shop.svg')
+  t.match(svg, /^<svg [^>]*>\n {2}<title>shop: who talks to whom<\/title>/)
+  t.match(svg, '>shop.example.com</text>')
+  t.equal((await show(place, '--graph', '-')).stdout, svg)
+  const nowhere = await show(place, '--graph', 'no/shop.svg')
+  t.match(nowhere, { status: 2, stderr: /--graph no\/shop\.svg: no such file or directory/ })
+})
+
+t.test('a role of your own shows what it declares to run', async (t) => {
+  const place = new Sandbox(t)
+  place.write({
+    'stack.yaml': `name: own
+layers: { web: { roles: [status] } }
+hosts: { one: { address: 10.0.0.1, layers: [web] }, two: { address: 10.0.0.2, layers: [web], status: stopped } }
+recipes: [recipes]
+`,
+    'recipes/status.ts': `import { role, service } from 'converge-engine'
+export default role('status', { setup(r) { service(r, { name: 'statusd' }) } })`,
+  })
+  const { stdout, stderr } = await place.converge(['stack', 'show'], { bare: true })
+  t.match(stdout, /^one +10\.0\.0\.1 +web +statusd$/m, stderr)
+  t.match(stdout, /^two +10\.0\.0\.2 +web +stopped$/m)
+})

@@ -1,0 +1,158 @@
+/** Who asks whom in a stack, and the picture of it. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { graphOf } from '../../../../core/fleet/stack/graph.ts'
+import { pictureOf, portsText } from '../../../../core/fleet/stack/layout.ts'
+import {
+  arrowsOf,
+  type HostServices,
+  missingAnswers,
+  portClashes,
+  type Service,
+} from '../../../../core/fleet/stack/services.ts'
+import { loadStack } from '../../../../core/fleet/stack/stack.ts'
+import { scratch } from '../../../support/machine.ts'
+
+const service = (name: string, ports: number[], asks: string[] = [], visited = false): Service => ({
+  name,
+  role: `${name}-role`,
+  ports,
+  asks,
+  visited,
+})
+
+async function stackOf(t: Test, hosts: Readonly<Record<string, object>>) {
+  const path = join(scratch(t), 'stack.json')
+  const layers = { web: { name: 'Web & <more>' }, app: {}, db: {} }
+  const apps = { site: { scm: { repository: '/x' }, domains: ['a.test', 'b.test', 'c.test', 'd.test', 'e.test'] } }
+  writeFileSync(path, JSON.stringify({ name: 'pic', layers, hosts, apps }))
+  return loadStack(path)
+}
+
+const hosts = {
+  web1: { address: '10.0.0.1', layers: ['web'] },
+  app1: { address: 'app1.test', private_ip: '10.0.0.2', layers: ['app'] },
+  app2: { address: '10.0.0.3', private_dns_name: 'app2.internal', layers: ['app', 'db'] },
+  db1: { address: '10.0.0.4', layers: ['db'] },
+}
+
+const running: readonly HostServices[] = [
+  {
+    host: 'web1',
+    services: [
+      service('nginx', [80, 443], ['localhost:8080'], true),
+      service('haproxy', [8080], ['10.0.0.2:8081', '10.0.0.2:8082', 'app2.internal:8081']),
+    ],
+  },
+  { host: 'app1', services: [service('site', [8081, 8082], ['10.0.0.4:8001', 'cache.example.com:11211'])] },
+  { host: 'app2', services: [service('site', [8081], ['10.0.0.4:8001', '10.0.0.4:9', 'db1:6379'])] },
+  { host: 'db1', services: [service('zeo', [8001])] },
+]
+
+t.test('addresses lead to hosts by any of their names', async (t) => {
+  const arrows = arrowsOf(await stackOf(t, hosts), running)
+  t.strictSame(
+    arrows.map(
+      ({ from, to }) =>
+        `${from.host} ${from.service.name} > ${'outside' in to ? to.outside : `${to.host} ${to.service?.name}`}`,
+    ),
+    [
+      'web1 nginx > web1 haproxy',
+      'web1 haproxy > app1 site',
+      'web1 haproxy > app2 site',
+      'app1 site > db1 zeo',
+      'app1 site > cache.example.com:11211',
+      'app2 site > db1 zeo',
+    ],
+  )
+})
+
+t.test('what nobody answers, and ports that two want', async (t) => {
+  const stack = await stackOf(t, hosts)
+  const lost = running.map((one) => (one.host === 'db1' ? { host: 'db1', services: [] } : one))
+  const all = new Set(Object.keys(hosts))
+  const [concern, ...more] = missingAnswers(arrowsOf(stack, lost), all)
+  t.match(concern, { message: 'site asks db1, where nothing of the stack answers it', hosts: ['app1', 'app2'] })
+  t.strictSame(more, [])
+  t.strictSame(missingAnswers(arrowsOf(stack, lost), new Set(['web1'])), [], 'of others nobody knows')
+  const [clash] = portClashes([
+    { host: 'a', services: [service('one', [1, 2]), service('one', [2]), service('two', [2, 3])] },
+  ])
+  t.match(clash, { message: 'port 2 is wanted by one (one-role) and two (two-role)', hosts: ['a'] })
+})
+
+t.test('ports in few words', async (t) => {
+  t.strictSame([[], [80], [443, 80], [8081, 8082, 8083, 9000]].map(portsText), [
+    '',
+    ':80',
+    ':80 :443',
+    ':8081-8083 :9000',
+  ])
+})
+
+t.test('columns from the visitors inwards, boxes that do not overlap', async (t) => {
+  const picture = pictureOf(await stackOf(t, hosts), running)
+  const x = (title: string) => picture.layers.find((layer) => layer.title === title)?.x ?? Number.NaN
+  t.ok((picture.visitors?.x ?? Number.NaN) < x('Web & <more>'))
+  t.ok(x('Web & <more>') < x('app') && x('app') < x('db'))
+  t.ok((picture.outside[0]?.x ?? 0) > x('db'))
+  t.strictSame(picture.visitors?.lines, ['a.test', 'b.test', 'c.test', 'and 2 more'])
+  const inside = picture.layers.flatMap((layer) => layer.hosts)
+  t.strictSame(inside.map(({ title }) => title).sort(), ['app1', 'app2', 'db1', 'web1'])
+  t.equal(inside.find(({ title }) => title === 'app2')?.detail, '10.0.0.3 + db')
+  for (const boxes of [inside, [...picture.layers, ...picture.outside]])
+    for (const one of boxes)
+      for (const other of boxes) {
+        const apart =
+          one.x + one.width <= other.x ||
+          other.x + other.width <= one.x ||
+          one.y + one.height <= other.y ||
+          other.y + other.height <= one.y
+        t.ok(one === other || apart, `${one.title} and ${other.title}`)
+      }
+  for (const { x, y, width, height } of [...inside, ...picture.outside])
+    t.ok(x >= 0 && y >= 0 && x + width <= picture.width && y + height <= picture.height)
+})
+
+t.test('many hosts that run the same are drawn as one', async (t) => {
+  const many = Object.fromEntries(
+    Array.from({ length: 9 }, (_, n) => [
+      `app${n + 1}`,
+      { address: `10.0.1.${n + 1}`, layers: ['app'], ...(n === 8 ? { status: 'stopped' } : {}) },
+    ]),
+  )
+  const stack = await stackOf(t, { ...many, db1: hosts.db1 })
+  const services = Object.keys(many)
+    .slice(0, 8)
+    .map((host, n) => ({ host, services: [service('site', n === 7 ? [8081, 8082] : [8081], ['10.0.0.4:8001'])] }))
+  const [app] = pictureOf(stack, [...services, { host: 'db1', services: [service('zeo', [8001])] }]).layers.filter(
+    ({ title }) => title === 'app',
+  )
+  t.strictSame(
+    app?.hosts.map(({ title, detail }) => [title, detail]),
+    [
+      ['app[1-7]', '7 hosts'],
+      ['app8', '10.0.1.8'],
+      ['app9', '10.0.1.9 (stopped)'],
+    ],
+  )
+})
+
+t.test('an SVG of plain elements, whatever the names are', async (t) => {
+  const svg = graphOf(await stackOf(t, hosts), running)
+  t.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 [\d.]+ [\d.]+"/)
+  t.match(svg, '<title>pic: who talks to whom</title>')
+  t.match(svg, '>Web &amp; &lt;more&gt;</text>')
+  for (const text of [
+    'nginx :80 :443',
+    'haproxy :8080',
+    'site :8081-8082',
+    'zeo :8001',
+    'cache.example.com:11211',
+    'visitors',
+  ])
+    t.match(svg, `>${text}</text>`)
+  t.equal(svg.match(/marker-end/g)?.length, 6, 'an arrow for each that asks another host, and one for visitors')
+  t.notMatch(svg, /NaN|undefined|Infinity|<script|href/)
+})
