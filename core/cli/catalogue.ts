@@ -35,8 +35,38 @@ export interface Catalogue<N> {
   concerns(
     members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
   ): Promise<readonly Concern[]>
+  /** What has this host's scheduler call converge. */
+  hooks(options: HookOptions): Promise<Hooks<N>>
   /** What recipes of one's own import from `converge-engine`. */
   api(): Promise<object>
+}
+
+/** What the scheduler of a host calls, and how often. */
+export interface HookOptions {
+  /** Commands with their words, by what they are for. */
+  readonly commands: { readonly [K in 'setup' | 'configure' | 'shutdown']: readonly string[] }
+  /** Seconds between two configures. */
+  readonly interval: number
+  /** Seconds, at most, by which each of them is later. */
+  readonly jitter: number
+  /** File that says that the first boot is over. */
+  readonly stamp: string
+  /** Whether all is below a prefix, with a supervisord that a run starts. */
+  readonly prefixed: boolean
+}
+
+export interface Hooks<N> {
+  /** Events `hooks_install` and `hooks_remove`. */
+  readonly role: Role<N>
+  show(node: N, host: HostReader): Promise<readonly HookView[]>
+}
+
+export interface HookView {
+  /** Name of the unit, or of cron's job. */
+  readonly name: string
+  readonly installed: boolean
+  /** How it is, in a few words. */
+  readonly detail: string
 }
 
 /** What an app would be deployed from. */

@@ -65,6 +65,13 @@ async function dispatch<N>(
     }
     case 'revisions':
       return (await import('./revisions.ts')).revisions(args, catalogue, secrets)
+    case 'hooks':
+      return (await import('./hooks.ts')).hooksCommand(spec.name.replace('hooks ', ''), {
+        args,
+        catalogue,
+        secrets,
+        endProcess,
+      })
     case 'lock':
     case 'unlock': {
       const { lock, unlock } = await import('./lock.ts')

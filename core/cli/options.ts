@@ -1,6 +1,7 @@
 /** Commands and options of the command line, as data: parsing, help, completion and the reference pages are made from the same. */
 import { convergeCommands } from './options/converge.ts'
 import { helpCommands } from './options/help.ts'
+import { hookCommands, hooksFamily } from './options/hooks.ts'
 import { lookCommands } from './options/look.ts'
 import { recordCommands } from './options/records.ts'
 import { releaseCommands } from './options/releases.ts'
@@ -15,6 +16,7 @@ export const commands: readonly CommandSpec[] = [
   ...convergeCommands,
   ...releaseCommands,
   ...serviceCommands,
+  ...hookCommands,
   ...lookCommands,
   ...stackCommands,
   ...rolloutCommands,
@@ -23,7 +25,7 @@ export const commands: readonly CommandSpec[] = [
 ]
 
 /** First words of the commands that have two. */
-export const families: readonly CommandFamily[] = [stackFamily]
+export const families: readonly CommandFamily[] = [hooksFamily, stackFamily]
 
 /** Every option of any command, by name. */
 export const allOptions: ReadonlyMap<string, OptionSpec> = new Map(

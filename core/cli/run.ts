@@ -1,5 +1,6 @@
 /** `converge`, `plan`, and the commands named for an event. */
 import { compile, type Plan } from '../compile/compile.ts'
+import type { Role } from '../compile/recipe.ts'
 import { converge } from '../converge/engine.ts'
 import { journal } from '../converge/journal.ts'
 import { LocalHost } from '../host/local.ts'
@@ -38,6 +39,7 @@ interface Ready {
   readonly tellWarnings: () => void
 }
 
+/** @param instead a role of the program's own, that is run in the place of those asked for */
 export async function runCommand<N>(
   args: Arguments,
   given: readonly string[] | null,
@@ -45,9 +47,11 @@ export async function runCommand<N>(
   catalogue: Catalogue<N>,
   secrets: Secrets,
   endProcess: () => void,
+  instead?: Role<N>,
 ): Promise<ExitStatus> {
   const events = eventsOf(given)
-  const inputs = await gather(args, catalogue, secrets)
+  const inputs = await gather(args, catalogue, secrets, { needsRole: instead === undefined })
+  const all = instead === undefined ? inputs.roles : [instead]
   const host = new LocalHost(inputs.stateDirectory)
   const locked = () => respectLock(inputs.stateDirectory, events, dry, args.by)
   locked()
@@ -57,7 +61,7 @@ export async function runCommand<N>(
     host,
     output,
     compileNow: (recovery) => {
-      const roles = recovery ? inputs.roles.filter(({ name }) => name === recovery.role) : inputs.roles
+      const roles = recovery ? all.filter(({ name }) => name === recovery.role) : all
       const asked = recovery ? [recovery.event] : events
       return compile(roles, asked, inputs.node(asked, host), (text) => secrets.mask(text))
     },
@@ -75,7 +79,7 @@ export async function runCommand<N>(
     ? await dryRun(ready)
     : await run(ready, new StateDirectory(inputs.stateDirectory), {
         wait: args.wait ?? 0,
-        command: `converge ${inputs.roles.map(({ name }) => name).join(',')} ${events.join(',')}`,
+        command: `converge ${all.map(({ name }) => name).join(',')} ${events.join(',')}`,
       })
   if (report.stillRunning) endProcess()
   return statusOf(report, args)

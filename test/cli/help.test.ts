@@ -1,6 +1,6 @@
 /** What the program says of itself: help that teaches, completion in bash, its version. */
 import t, { type Test } from 'tap'
-import { allOptions, commands } from '../../core/cli/options.ts'
+import { allOptions, commands, families } from '../../core/cli/options.ts'
 import { needs } from '../support/machine.ts'
 import { onTerminal, Sandbox } from '../support/program.ts'
 
@@ -19,7 +19,8 @@ t.test('an overview of commands, roles, options and examples', async (t) => {
   t.equal(status, 0)
   t.equal(stderr, '')
   wellSet(t, stdout, 100)
-  for (const { name, describe } of commands)
+  const single = commands.filter(({ name }) => !name.includes(' '))
+  for (const { name, describe } of [...single, ...families])
     t.match(stdout, new RegExp(`^ {2}${name} +${describe.slice(0, 30).replace(/\W/g, '.')}`, 'm'))
   t.match(stdout, /^ {2}zeo-client {7}Zope clients, from a buildout in git$/m)
   t.match(stdout, /^ {2}converge --role zeo-server,zeo-client --json site\.json$/m)
@@ -30,7 +31,7 @@ t.test('an overview of commands, roles, options and examples', async (t) => {
 t.test('each command: what it does, examples, its own options', async (t) => {
   const place = new Sandbox(t)
   for (const { name, describe, options, argument, examples } of commands) {
-    const { status, stdout } = await place.converge([name, '--help'])
+    const { status, stdout } = await place.converge([...name.split(' '), '--help'])
     t.equal(status, 0)
     t.ok(stdout.startsWith(`${describe}.\n`))
     t.match(stdout, `\nUsage:\n  converge ${name}${argument ? ` [${argument.value}]` : ''}`)
@@ -41,6 +42,20 @@ t.test('each command: what it does, examples, its own options', async (t) => {
     }
     t.strictSame(flagsIn(stdout), new Set(Object.keys(options)), name)
     wellSet(t, stdout, 100)
+  }
+})
+
+t.test('commands of two words are listed where the first one is explained', async (t) => {
+  const place = new Sandbox(t)
+  for (const { name, details } of families) {
+    const { status, stdout } = await place.converge([name, '--help'])
+    t.equal(status, 0)
+    t.ok(stdout.startsWith(details.slice(0, 40)))
+    const own = commands.filter((spec) => spec.name.startsWith(`${name} `))
+    t.ok(own.length > 1)
+    for (const spec of own) t.match(stdout, `  ${spec.name} `)
+    wellSet(t, stdout, 100)
+    t.equal((await place.converge(['help', name])).stdout, stdout)
   }
 })
 
@@ -127,13 +142,11 @@ t.test('completion in bash', async (t) => {
 t.test('completion knows every option and command', async (t) => {
   const place = new Sandbox(t)
   const { stdout } = await place.converge(['--complete', ''])
-  t.strictSame(
-    stdout.trim().split('\n'),
-    commands.map(({ name }) => name),
-  )
+  t.strictSame(stdout.trim().split('\n'), [...new Set(commands.map(({ name }) => name.replace(/ .*/, '')))])
   const found = new Set<string>()
   for (const { name } of commands)
-    for (const word of (await place.converge(['--complete', name, '--'])).stdout.trim().split('\n')) found.add(word)
+    for (const word of (await place.converge(['--complete', ...name.split(' '), '--'])).stdout.trim().split('\n'))
+      found.add(word)
   t.strictSame(found, new Set([...allOptions.keys(), 'help'].map((name) => `--${name}`)))
 })
 

@@ -63,6 +63,9 @@ export interface Arguments {
   readonly comment?: string | undefined
   readonly acceptNew?: boolean | undefined
   readonly reconnect?: number | undefined
+  readonly interval?: string | undefined
+  readonly jitter?: string | undefined
+  readonly program?: string | undefined
   /** What stands after the command. */
   readonly name?: string | undefined
   /** What stands after that. */
@@ -128,6 +131,7 @@ export interface CommandSpec {
     | 'maintenance'
     | 'balancer'
     | 'stack'
+    | 'hooks'
   /** Options that contradict each other. */
   readonly either?: readonly (readonly [string, string])[]
 }

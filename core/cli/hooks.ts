@@ -1,0 +1,101 @@
+/** `converge hooks`: this host's own scheduler calls the lifecycle of its roles. */
+import * as fs from 'node:fs'
+import { resolve } from 'node:path'
+import { LocalHost } from '../host/local.ts'
+import { configNames } from '../load/recipes.ts'
+import { ConvergeError } from '../model/errors.ts'
+import type { Secrets } from '../model/secrets.ts'
+import type { Catalogue, HookOptions } from './catalogue.ts'
+import { gather, stateDirectory } from './inputs.ts'
+import type { ExitStatus } from './main.ts'
+import type { Arguments } from './options.ts'
+import { runCommand } from './run.ts'
+
+/** What the whole command has in common. */
+interface Call<N> {
+  readonly args: Arguments
+  readonly catalogue: Catalogue<N>
+  readonly secrets: Secrets
+  readonly endProcess: () => void
+}
+
+/** @param word what to do: install, remove or show */
+export async function hooksCommand<N>(word: string, call: Call<N>): Promise<ExitStatus> {
+  const { args, catalogue, secrets, endProcess } = call
+  const options = optionsOf(args)
+  const hooks = await catalogue.hooks(options)
+  if (word === 'show') return show(call, options)
+  // What is installed has to work: the roles and attributes are checked as a run would do it.
+  if (word === 'install') await gather(args, catalogue, secrets)
+  const dry = args.dryRun === true
+  return runCommand(args, [`hooks_${word}`], dry, catalogue, secrets, endProcess, hooks.role)
+}
+
+async function show<N>({ args, catalogue, secrets }: Call<N>, options: HookOptions): Promise<ExitStatus> {
+  const inputs = await gather(args, catalogue, secrets, { needsRole: false })
+  const host = new LocalHost(inputs.stateDirectory)
+  const { show: look } = await catalogue.hooks(options)
+  const found = await look(inputs.node([], host), host)
+  const text = found.map(
+    ({ name, installed, detail }) =>
+      `${installed ? 'installed' : 'absent   '}  ${name}${installed ? `  ${detail}` : ''}\n`,
+  )
+  process.stdout.write(args.jsonOutput ? `${JSON.stringify({ hooks: found }, null, 2)}\n` : text.join(''))
+  return found.every(({ installed }) => installed) ? 0 : 1
+}
+
+function optionsOf(args: Arguments): HookOptions {
+  const program = args.program === undefined ? [process.execPath, process.argv[1] ?? ''] : [resolve(args.program)]
+  const words = inputWords(args)
+  const wait = (seconds: number) => ['--wait', `${seconds}`]
+  return {
+    commands: {
+      setup: [...program, 'apply', '--quiet', ...wait(600), ...words],
+      configure: [...program, 'configure', '--quiet', ...wait(600), ...words],
+      shutdown: [...program, 'shutdown', '--quiet', ...wait(60), ...words],
+    },
+    interval: timeOf('interval', args.interval ?? '30m', 1),
+    jitter: timeOf('jitter', args.jitter ?? '10m', 0),
+    stamp: `${stateDirectory(args)}/first-boot-done`,
+    prefixed: args.prefix !== undefined,
+  }
+}
+
+/** The options of the run that is called, with whole paths: it has another working directory. */
+function inputWords(args: Arguments): string[] {
+  if (args.nodeJson === '-' || args.json?.includes('-'))
+    throw usage('nobody is at standard input when the scheduler calls', 'give files, such as /etc/converge/site.json')
+  const found = configNames.map((name) => resolve(name)).find((path) => fs.existsSync(path))
+  const config = args.config ?? found
+  const paths: readonly (readonly [string, readonly string[]])[] = [
+    ['--json', args.json ?? []],
+    ['--node-json', given(args.nodeJson)],
+    ['--config-dir', given(args.configDir)],
+    ['--prefix', given(args.prefix)],
+    ['--recipes', args.recipes ?? []],
+    ['--config', given(config)],
+    ['--state-dir', given(args.stateDir)],
+  ]
+  return [
+    ...(args.role === undefined ? [] : ['--role', args.role.join(',')]),
+    ...paths.flatMap(([option, values]) => values.flatMap((value) => [option, resolve(value)])),
+  ]
+}
+
+function given(value: string | undefined): readonly string[] {
+  return value === undefined ? [] : [value]
+}
+
+const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** Seconds of `90s`, `5m`, `1h`. */
+function timeOf(option: string, text: string, least: number): number {
+  const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
+  const seconds = Number(number) * (units[unit] ?? 0)
+  if (number !== undefined && seconds >= least) return seconds
+  throw usage(`--${option} takes a time such as 90s, 5m or 1h, and not ${text}`, `--${option} 5m`)
+}
+
+function usage(message: string, hint: string): ConvergeError {
+  return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
+}

@@ -1,0 +1,49 @@
+/** Jobs of cron that stand in for systemd's units, where none of those can be had. */
+import type { HookOptions } from '../../core/cli/catalogue.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { shellWords } from '../../core/model/shell.ts'
+
+export const setupJob = 'converge-setup'
+export const configureJob = 'converge-configure'
+
+/** cron knows no environment but its own. */
+export const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export function jobs(
+  options: HookOptions,
+): { readonly name: string; readonly schedule: string; readonly command: string }[] {
+  const { commands, stamp, interval, jitter } = options
+  const done = shellWords([stamp])
+  const pause = jitter < 1 ? '' : `sleep $(shuf -i 0-${Math.round(jitter)} -n 1); `
+  return [
+    {
+      name: setupJob,
+      schedule: '@reboot',
+      command: `[ -e ${done} ] || { ${shellWords(commands.setup)} && touch ${done}; }`,
+    },
+    {
+      name: configureJob,
+      schedule: scheduleOf(interval),
+      command: `${pause}${shellWords(commands.configure)}`,
+    },
+  ]
+}
+
+/**
+ * Minutes that an hour, or hours that a day can be divided by.
+ * @throws INVALID_INTERVAL
+ */
+function scheduleOf(seconds: number): string {
+  const minutes = seconds / 60
+  if (minutes === 1) return '* * * * *'
+  if (Number.isInteger(minutes) && minutes < 60 && 60 % minutes === 0) return `*/${minutes} * * * *`
+  const hours = minutes / 60
+  if (hours === 1) return '0 * * * *'
+  if (hours === 24) return '0 0 * * *'
+  if (Number.isInteger(hours) && hours < 24 && 24 % hours === 0) return `0 */${hours} * * *`
+  throw new ConvergeError(`cron knows no interval of ${seconds} s`, {
+    code: 'INVALID_INTERVAL',
+    hint: 'minutes that an hour, or hours that a day can be divided by: 1m, 5m, 10m, 15m, 30m, 1h, 2h, 6h, 24h',
+    usage: true,
+  })
+}

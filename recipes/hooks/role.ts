@@ -1,0 +1,86 @@
+/** What `converge hooks` brings about: the units of systemd or the jobs of cron that call converge on this host. */
+import type { HookOptions, Hooks } from '../../core/cli/catalogue.ts'
+import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { cron } from '../../resources/cron.ts'
+import { directory } from '../../resources/directory.ts'
+import { execute } from '../../resources/execute.ts'
+import { file } from '../../resources/file.ts'
+import { service } from '../../resources/service.ts'
+import { symlink } from '../../resources/symlink.ts'
+import type { PloneNode } from '../node.ts'
+import { configureJob, jobs, path, setupJob } from './jobs.ts'
+import { show } from './show.ts'
+import { configureTimer, shutdownUnit, unitDirectory, units } from './units.ts'
+
+export function hooks(options: HookOptions): Hooks<PloneNode> {
+  return {
+    role: role<PloneNode>('hooks', {
+      doc: 'The events of this host, called by its own scheduler',
+      events: {
+        hooks_install: (r, node) => (hasUnits(node) ? installUnits(r, options) : installJobs(r, node, options)),
+        hooks_remove: (r, node) => remove(r, node, options),
+      },
+    }),
+    show: (node, host) => show(host, { options, system: hasUnits(node) }),
+  }
+}
+
+/** Units of the system are root's to make; an ordinary user has cron. */
+function hasUnits({ facts }: PloneNode): boolean {
+  return facts.init === 'systemd' && facts.uid === 0
+}
+
+const reads = 'systemd reads the units of converge'
+
+function installUnits(r: Recipe<PloneNode>, options: HookOptions): void {
+  const made = units(options).map(({ name, text, wantedBy }) => {
+    const place = `${unitDirectory}/${name}`
+    const unit = file(r, { path: place, content: text, mode: '0644', owner: 'root', group: 'root' })
+    if (wantedBy !== undefined) {
+      directory(r, { path: wantsOf(wantedBy), mode: '0755' })
+      symlink(r, { path: linkOf(name, wantedBy), target: place })
+    }
+    return { name, unit }
+  })
+  execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: made.map(({ unit }) => unit) })
+  service(r, { name: configureTimer })
+  service(r, { name: shutdownUnit })
+  // A timer that runs goes by the interval it was started with.
+  const timers = made.filter(({ name }) => name === configureTimer).map(({ unit }) => unit)
+  execute(r, {
+    name: 'the timer of converge takes its interval',
+    command: ['systemctl', 'restart', configureTimer],
+    when: timers,
+  })
+}
+
+function linkOf(name: string, wantedBy: string): string {
+  return `${wantsOf(wantedBy)}/${name}`
+}
+
+function wantsOf(target: string): string {
+  return `${unitDirectory}/${target}.wants`
+}
+
+function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOptions): void {
+  const why = facts.init === 'systemd' ? 'units of the system are root’s to make' : 'no systemd runs on this host'
+  r.warn(`${why}: cron calls setup and configure, and nothing calls shutdown before the host goes down`)
+  for (const { name, schedule, command } of jobs(options))
+    cron(r, { name, schedule, command, environment: { PATH: path } })
+}
+
+/** All of both kinds: the host may have had another init system. */
+function remove(r: Recipe<PloneNode>, node: PloneNode, options: HookOptions): void {
+  const system = hasUnits(node)
+  if (system) for (const name of [configureTimer, shutdownUnit]) service(r, { name, action: 'stopped' })
+  if (node.facts.uid === 0) {
+    const gone = units(options).flatMap(({ name, wantedBy }) => {
+      if (wantedBy !== undefined) symlink(r, { path: linkOf(name, wantedBy), absent: true })
+      return file(r, { path: `${unitDirectory}/${name}`, absent: true })
+    })
+    if (system) execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: gone })
+    for (const name of [setupJob, configureJob]) file(r, { path: `/etc/cron.d/${name}`, absent: true })
+  } else if (node.run.host?.which('crontab'))
+    for (const name of [setupJob, configureJob]) cron(r, { name, absent: true })
+  file(r, { path: options.stamp, absent: true })
+}

@@ -1,0 +1,55 @@
+/** Which hooks a host has, and how they are. */
+import type { HookOptions, HookView } from '../../core/cli/catalogue.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { configureJob, setupJob } from './jobs.ts'
+import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory } from './units.ts'
+
+interface Where {
+  readonly options: Pick<HookOptions, 'stamp'>
+  /** Whether systemd's units are looked at, or cron's jobs. */
+  readonly system: boolean
+}
+
+export async function show(host: HostReader, { options, system }: Where): Promise<HookView[]> {
+  const done = host.stat(options.stamp) !== null
+  const first = done ? 'has been done' : 'is due at the next boot'
+  if (!system) {
+    const text = host.isRoot ? null : await crontab(host)
+    const installed = (name: string) =>
+      text === null ? host.stat(`/etc/cron.d/${name}`) !== null : text.includes(`# BEGIN converge ${name}\n`)
+    return [
+      { name: setupJob, installed: installed(setupJob), detail: first },
+      { name: configureJob, installed: installed(configureJob), detail: 'by cron' },
+    ]
+  }
+  const there = (name: string) => host.stat(`${unitDirectory}/${name}`) !== null
+  const state = await statesOf(host, [configureTimer, configureUnit, shutdownUnit])
+  const last = state(configureUnit, 'ExecMainExitTimestamp')
+  const outcome = last === '' ? 'has not run yet' : `last run ${last}: ${state(configureUnit, 'Result')}`
+  return [
+    { name: setupUnit, installed: there(setupUnit), detail: first },
+    {
+      name: configureTimer,
+      installed: there(configureTimer),
+      detail: `${state(configureTimer, 'ActiveState')}, ${outcome}`,
+    },
+    { name: shutdownUnit, installed: there(shutdownUnit), detail: state(shutdownUnit, 'ActiveState') },
+  ]
+}
+
+async function crontab(host: HostReader): Promise<string> {
+  if (host.which('crontab') === null) return ''
+  return (await host.query(['crontab', '-l'], { accept: 'any' })).stdout
+}
+
+async function statesOf(host: HostReader, names: readonly string[]) {
+  const properties = 'Id,ActiveState,Result,ExecMainExitTimestamp'
+  const { stdout } = await host.query(['systemctl', 'show', `--property=${properties}`, '--', ...names])
+  const blocks = stdout.split(/\n{2,}/).map((block) => new Map(block.split('\n').map(pair)))
+  return (name: string, property: string) => blocks.find((one) => one.get('Id') === name)?.get(property) ?? ''
+}
+
+function pair(line: string): [string, string] {
+  const at = line.indexOf('=')
+  return [line.slice(0, at), line.slice(at + 1)]
+}

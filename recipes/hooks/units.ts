@@ -1,0 +1,122 @@
+/** Units of systemd by which a host runs its lifecycle by itself. */
+import type { HookOptions } from '../../core/cli/catalogue.ts'
+import { shellWords } from '../../core/model/shell.ts'
+
+export const unitDirectory = '/etc/systemd/system'
+export const setupUnit = 'converge-setup.service'
+export const configureUnit = 'converge-configure.service'
+export const configureTimer = 'converge-configure.timer'
+export const shutdownUnit = 'converge-shutdown.service'
+
+/** Each unit with its text, and the target that starts it with the machine; the timer starts `configure`. */
+export function units(
+  options: HookOptions,
+): { readonly name: string; readonly text: string; readonly wantedBy?: string }[] {
+  return [
+    { name: setupUnit, text: setup(options), wantedBy: 'multi-user.target' },
+    { name: configureUnit, text: configure(options) },
+    { name: configureTimer, text: timer(options), wantedBy: 'timers.target' },
+    { name: shutdownUnit, text: shutdown(options), wantedBy: 'multi-user.target' },
+  ]
+}
+
+/** What a run talks to, and what the roles of a host may have in the system's own services. */
+const network = 'network-online.target nss-lookup.target supervisor.service'
+const services = `${network} nginx.service varnish.service haproxy.service`
+
+/** A stop is told to converge alone, which finishes the step at hand; its own supervisord must outlive the run that starts it. */
+const ending = ({ prefixed }: HookOptions) => `KillMode=${prefixed ? 'process' : 'mixed'}
+TimeoutStartSec=2h
+TimeoutStopSec=5min`
+
+const head = '# Written by converge hooks install, which overwrites changes.'
+
+/** Once, and again at the next boot where it failed; the machine counts as up when it is over. */
+function setup(options: HookOptions): string {
+  const { commands, stamp } = options
+  return `${head}
+[Unit]
+Description=Bring this host to the state its roles declare, at its first boot
+Wants=network-online.target
+After=${services}
+Before=multi-user.target
+ConditionPathExists=!${stamp.replaceAll('%', '%%')}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=${unitWords(commands.setup)}
+ExecStartPost=${unitWords(['/usr/bin/touch', stamp])}
+Restart=on-failure
+RestartSec=1min
+# Wrong usage or attributes: it would fail again.
+RestartPreventExitStatus=2
+${ending(options)}
+
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+function configure(options: HookOptions): string {
+  return `${head}
+[Unit]
+Description=Adapt this host to its stack
+Wants=network-online.target
+After=${services} ${setupUnit}
+
+[Service]
+Type=oneshot
+ExecStart=${unitWords(options.commands.configure)}
+${ending(options)}
+`
+}
+
+function timer({ interval, jitter }: HookOptions): string {
+  return `${head}
+[Unit]
+Description=Adapt this host to its stack, every ${interval} s
+
+[Timer]
+OnActiveSec=${interval}s
+OnUnitInactiveSec=${interval}s
+# Not all hosts at once.
+RandomizedDelaySec=${jitter}s
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+`
+}
+
+/**
+ * Started at boot, when it does nothing. It is stopped before what it was started after, so that the network and supervisor
+ * are still there, and after runs under way. Not after nginx and its kin: a role stops them by systemd, which would have
+ * them wait for this very unit. Only where the machine goes down it does something: a stop by hand stops no site.
+ */
+function shutdown({ commands }: HookOptions): string {
+  const script = `[ "$(systemctl is-system-running)" = stopping ] || exit 0; exec ${shellWords(commands.shutdown)}`
+  return `${head}
+[Unit]
+Description=Stop the services of this host's roles before it goes down
+Wants=network-online.target
+After=${network}
+Before=${setupUnit} ${configureUnit}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+ExecStop=${unitWords(['/bin/sh', '-c', script])}
+TimeoutStopSec=5min
+
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+/** A command line of systemd.service(5): neither quotes nor `%` and `$` mean anything in it. */
+function unitWords(argv: readonly string[]): string {
+  const escaped = (word: string) => word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')
+  return argv.map((word) => (/^[\w@+=:,./-]+$/.test(word) ? word : `"${escaped(word)}"`)).join(' ')
+}

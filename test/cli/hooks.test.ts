@@ -1,0 +1,73 @@
+/** `hooks` on the command line: what the scheduler is told to call, and what it cannot be told. */
+import { existsSync } from 'node:fs'
+import t from 'tap'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+
+const recipe = `import { role } from 'converge-engine'\nexport default role('web', { setup() {} })\n`
+const systemd = existsSync('/run/systemd/system')
+
+t.test('the same roles and files, by their whole paths', async (t) => {
+  if (!needs(t, ['crontab'])) return
+  const place = new Sandbox(t)
+  place.write({ 'own/web.ts': recipe, 'site.json': '{}', 'converge.config.ts': 'export default {}\n' })
+  const words = [
+    '--role',
+    'web',
+    '--recipes',
+    'own',
+    '--json',
+    'site.json',
+    '--config',
+    'converge.config.ts',
+    '--interval',
+    '15m',
+    '--jitter',
+    '30s',
+  ]
+  const { status, stdout, stderr } = await place.converge(['hooks', 'install', '--dry-run', '--verbose', ...words])
+  t.equal(status, 0, stderr)
+  const called = `--quiet --wait 600 --role web --json ${place.at('site.json')} --config-dir ${place.at('etc')}`
+  t.match(
+    stdout,
+    `dist/start.cjs configure ${called} --recipes ${place.at('own')} --config ${place.at('converge.config.ts')}`,
+  )
+  t.match(stdout, `dist/start.cjs apply ${called}`)
+  t.match(stdout, `${place.state}/first-boot-done`)
+  t.match(stdout, systemd ? 'OnUnitInactiveSec=900s' : '*/15 * * * * ')
+  const other = await place.converge(['hooks', 'install', '--dry-run', '--program', '/usr/bin/other', ...words])
+  t.match(other.stdout, '/usr/bin/other configure --quiet')
+})
+
+t.test('what would fail at every call is refused at once', async (t) => {
+  const place = new Sandbox(t)
+  place.write({ 'own/web.ts': recipe, 'site.json': '{"deploy": 1}' })
+  const refused: [words: string[], says: RegExp][] = [
+    [[], /no role is given/],
+    [['--role', 'wbe', '--recipes', 'own'], /there is no role wbe/],
+    [['--role', 'web', '--recipes', 'nowhere'], /no such file or directory/],
+    [['--role', 'web', '--recipes', 'own', '--json', 'site.json'], /site\.json/],
+    [['--role', 'web', '--recipes', 'own', '--json', '-'], /nobody is at standard input/],
+    [
+      ['--role', 'web', '--recipes', 'own', '--interval', '5'],
+      /--interval takes a time such as 90s, 5m or 1h, and not 5/,
+    ],
+    [['--role', 'web', '--recipes', 'own', '--interval', '0s'], /and not 0s/],
+    [['--role', 'web', '--recipes', 'own', '--jitter', 'some'], /--jitter takes a time/],
+  ]
+  for (const [words, says] of refused) {
+    const { status, stderr } = await place.converge(['hooks', 'install', '--dry-run', ...words])
+    t.equal(status, 2, words.join(' '))
+    t.match(stderr, says, words.join(' '))
+  }
+  t.match((await place.converge(['hooks'])).stderr, /hooks install|install, remove/)
+})
+
+t.test('none installed', async (t) => {
+  const place = new Sandbox(t)
+  const { status, stdout } = await place.converge(['hooks', 'show', '--json-output'])
+  t.equal(status, 1)
+  const { hooks } = JSON.parse(stdout) as { hooks: { name: string; installed: boolean }[] }
+  t.ok(hooks.length >= 2)
+  t.ok(hooks.every(({ name, installed }) => name.startsWith('converge-') && !installed))
+})
