@@ -54,7 +54,13 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
   first.tell({ event: 'done', host: 'client1', phase: 'build', outcome: 'failed', durationMs: 4000, failure })
   const failed = hostReport('client1', { outcome: 'failed', phase: 'build', failure })
   const skipped = hostReport('client2', { outcome: 'skipped', phase: null, reason: 'it is down' })
-  first.end(rolloutReport([failed, skipped], { ...start, hosts: [failed, skipped], warnings: ['it is late'] }))
+  first.end(
+    rolloutReport([failed, skipped], {
+      ...start,
+      hosts: [failed, skipped],
+      warnings: ['it is late', 'client1: no room', 'client2: no room'],
+    }),
+  )
   const second = recorder.open({ ...start, action: 'configure', comment: '', commits: {} })
   second.end(
     rolloutReport([hostReport('client1')], {
@@ -115,6 +121,7 @@ t.test('one deployment', async (t) => {
     bin/buildout exited with status 1
     | Error: no distribution\\x1b]0;mine\\x07
     hint: look at buildout.cfg
+warning: client1, client2: no room
 skipped: client2: it is down
 all that client1 has told: converge stack log 1 client1
 deploy of site (deployment 1) to site c0ffeec0ffee: 1 failed, 1 skipped in 63 s

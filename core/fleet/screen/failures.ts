@@ -1,6 +1,7 @@
 /** Failures of many hosts: the same one is told once, with the names of all that it happened to. */
 import { describeFailure, type Paint, title } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
+import { isFailure } from '../../report/replay.ts'
 import type { HostReport, Phase } from '../types.ts'
 import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeNames } from './names.ts'
@@ -24,6 +25,13 @@ export interface FailureGroup {
 /** Output of which only the end is shown. */
 const longestOutput = 30
 
+/** A host says what it likes of its failure: what cannot be read is one all the same. */
+export function sound(failure: FailureReport | undefined): FailureReport | undefined {
+  if (failure === undefined || isFailure(failure)) return failure
+  return { code: 'NOT_READABLE', message: 'what it says of its failure cannot be read' }
+}
+
+/** Those of hosts that failed or are lost. */
 export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
   return hosts.flatMap(({ host, phase, failure }) => (failure ? [{ host, phase, failure }] : []))
 }

@@ -4,6 +4,7 @@ import { isFailure, replay } from '../../report/replay.ts'
 import { Terminal } from '../../report/terminal.ts'
 import type { RolloutReport } from '../types.ts'
 import { ago, columns } from './columns.ts'
+import { sound } from './failures.ts'
 import { summary } from './summary.ts'
 import { shortId } from './tally.ts'
 import { many, oneLine } from './text.ts'
@@ -67,15 +68,20 @@ export function describeDeployment(one: Recorded, now: Date, verbose: boolean, p
   if (outcome === 'not readable')
     return [paint.red(`the record of deployment ${shortId(id)} cannot be read; logs of its hosts may be there`)]
   const when = [minute(started), ago(started, now)].filter((part) => part !== '').join(', ')
+  const warnings = one.warnings.map((warning) => ofHost(warning, one.hosts))
   const head = [
     paint.bold(oneLine(`deployment ${shortId(id)}: ${action} of ${stack}, ${strategy}`)),
     `${paint.dim('by')} ${oneLine(by)}  ${paint.dim('at')} ${when}`,
     ...(comment === '' ? [] : [`${paint.dim('comment')} ${oneLine(comment)}`]),
-    ...one.warnings.map((warning) => `${paint.yellow('warning:')} ${oneLine(warning)}`),
+    ...warnings.flatMap(({ host, message }) =>
+      host === null ? `${paint.yellow('warning:')} ${oneLine(message)}` : [],
+    ),
   ]
-  const how = { paint, verbose, addresses: {}, warnings: [] }
-  if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome }, how)]
-  const shown = summary({ ...one, outcome: 'interrupted' }, { ...how, verbose: true })
+  const ofHosts = warnings.flatMap(({ host, message }) => (host === null ? [] : { host, message }))
+  const how = { paint, verbose, addresses: {}, warnings: ofHosts }
+  const hosts = one.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
+  if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
+  const shown = summary({ ...one, outcome: 'interrupted', hosts }, { ...how, verbose: true })
   return [
     ...head,
     outcome === 'died'
@@ -83,6 +89,12 @@ export function describeDeployment(one: Recorded, now: Date, verbose: boolean, p
       : paint.yellow('under way: below is what the hosts have told so far'),
     ...shown.slice(0, -1),
   ]
+}
+
+/** In the report a warning of a host begins with its name. */
+function ofHost(warning: string, hosts: Recorded['hosts']): { host: string | null; message: string } {
+  const host = hosts.find((one) => warning.startsWith(`${one.host}: `))?.host ?? null
+  return { host, message: host === null ? warning : warning.slice(host.length + 2) }
 }
 
 export interface LogOptions {

@@ -6,6 +6,7 @@ import type { FleetEvent, RolloutReport, Tell } from '../types.ts'
 import type { Addresses } from './alike.ts'
 import { Block } from './block.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
+import { sound } from './failures.ts'
 import { type HostStatus, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
@@ -67,7 +68,8 @@ class TextScreen implements Screen {
     this.block = new Block(options.write)
   }
 
-  readonly tell = (event: FleetEvent): void => {
+  readonly tell = (given: FleetEvent): void => {
+    const event = asTyped(given)
     this.tally.apply(event, performance.now())
     switch (event.event) {
       case 'start':
@@ -219,5 +221,23 @@ class TextScreen implements Screen {
   private always(text: string): void {
     if (this.paused) this.held.push(text)
     else this.block.above(`${text}\n`)
+  }
+}
+
+/** What goes into an event as a host has said it is made what its type says: no host ends the screen of all. */
+function asTyped(event: FleetEvent): FleetEvent {
+  switch (event.event) {
+    case 'host':
+      return typeof event.step === 'string' ? event : { ...event, step: undefined }
+    case 'warning':
+      return typeof event.message === 'string' ? event : { ...event, message: JSON.stringify(event.message) }
+    case 'done':
+      return { ...event, failure: sound(event.failure) }
+    case 'end': {
+      const hosts = event.report.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
+      return { ...event, report: { ...event.report, hosts } }
+    }
+    default:
+      return event
   }
 }

@@ -264,6 +264,29 @@ site is on 999999999999: client2
   t.end()
 })
 
+t.test('what is not as its type says ends nothing', (t) => {
+  const odd = (value: unknown) => value as never
+  const failure = odd({ code: 7, message: { a: 1 } })
+  const text = told([
+    start(),
+    { event: 'host', host: 'client1', phase: 'build', step: odd(7) },
+    { event: 'warning', host: 'client1', message: odd(['x']) },
+    {
+      event: 'done',
+      host: 'client1',
+      phase: 'build',
+      outcome: 'failed',
+      durationMs: 5,
+      failure,
+      report: odd({ resources: 7 }),
+    },
+    { event: 'end', report: rolloutReport([hostReport('client1', { outcome: 'failed', failure })]) },
+  ])
+  t.match(text, /client1: build: failed: what it says of its failure cannot be read/)
+  t.match(text, /! client1 failed in switch\n {4}what it says of its failure cannot be read/)
+  t.end()
+})
+
 /** Whatever hosts say, in every way of showing it: only what a table is drawn with may steer the terminal. */
 function neverSteered(t: Test, name: string, options: Partial<ScreenOptions>): void {
   const names = ['client1', 'evil\x1b[2J\r\n', 'db']
