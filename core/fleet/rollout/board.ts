@@ -14,6 +14,8 @@ export interface Progress {
   before: readonly LiveRelease[]
   /** Something of the deploy went live. */
   switched: boolean
+  /** It has the whole of the deploy. */
+  deployed: boolean
   failure: FailureReport | undefined
   reason: string | undefined
   connected: boolean
@@ -40,7 +42,7 @@ export class Board {
     if (this.hosts.has(name)) return
     this.hosts.set(name, {
       ...{ outcome: 'untouched', phase: null, durationMs: 0, counts: none, live: [], before: [] },
-      ...{ switched: false, failure: undefined, reason: undefined, connected },
+      ...{ switched: false, deployed: false, failure: undefined, reason: undefined, connected },
     })
   }
 
@@ -104,6 +106,7 @@ export class Board {
       // Also a deploy that failed may have gone live before.
       if (phase === 'switch' && report.counts.changed > 0) progress.switched = true
     }
+    if (phase === 'switch' && failure === null) progress.deployed = true
     if (failure !== null) {
       progress.failure ??= failure
       progress.outcome = 'failed'

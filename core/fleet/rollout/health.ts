@@ -1,5 +1,6 @@
 /** Whether the site is well, asked from where the operator is: pages through the balancer, and a command. */
 import { exec } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { asConvergeError } from '../../model/errors.ts'
 
 export interface HealthCheck {
@@ -43,15 +44,29 @@ export async function askHealth({ urls, status, command, directory, deadlineSeco
   return { ...last, what: questions.map(({ what }) => what).join(', ') }
 }
 
+/** A page out of a cache tells how the site was: it is asked for once more by a name that no cache knows. */
 async function page(url: string, { min, max }: HealthCheck['status']): Promise<Omit<Health, 'what'>> {
   try {
-    const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) })
-    await answer.body?.cancel()
+    let answer = await get(url)
+    if (Number(answer.headers.get('age')) > 0) answer = await get(unknownToCaches(url))
     return { ok: answer.status >= min && answer.status <= max, detail: `status ${answer.status}` }
   } catch (thrown) {
     const { message, cause } = thrown as Error & { readonly cause?: unknown }
     return { ok: false, detail: cause === undefined ? message : asConvergeError(cause).message }
   }
+}
+
+async function get(url: string): Promise<Response> {
+  const signal = AbortSignal.timeout(patience)
+  const answer = await fetch(url, { redirect: 'manual', signal, headers: { 'Cache-Control': 'no-cache' } })
+  await answer.body?.cancel()
+  return answer
+}
+
+function unknownToCaches(url: string): string {
+  const other = new URL(url)
+  other.searchParams.set('converge', randomUUID())
+  return other.href
 }
 
 function succeeds(command: string, cwd: string): Promise<Omit<Health, 'what'>> {

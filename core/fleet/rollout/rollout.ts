@@ -5,6 +5,7 @@ import type { Action, Phase, RolloutReport, Tell } from '../types.ts'
 import { liveIn, revisionsIn } from './answers.ts'
 import { Board, outcomeOf } from './board.ts'
 import { type FleetHost, type HostDocument, isDown, type RunEvent } from './fleet_host.ts'
+import type { Health } from './health.ts'
 import { type Amount, amountOf, batchesOf, type PlannedHost, type Strategy } from './plan.ts'
 
 /** A host as the stack file has it. */
@@ -65,8 +66,8 @@ export interface Ports {
   readonly tell: Tell
   /** A line of the events of a run. */
   readonly log: (host: string, event: RunEvent) => void
-  /** Asks whether the site answers; null where nothing says how. */
-  readonly health: (() => Promise<{ readonly ok: boolean; readonly what: string; readonly detail: string }>) | null
+  /** Asks whether the site answers; null where nothing says how. @param mostSeconds how long it is tried again, at most */
+  readonly health: ((mostSeconds?: number) => Promise<Health>) | null
   readonly interrupted: () => Interruption
   /** Called with each change of the interruption. @returns what takes the listener away */
   readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
@@ -89,6 +90,8 @@ export interface Aftermath {
 const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
 const switching: readonly Action[] = ['setup', 'deploy']
 const wholeWay = ['setup', 'deploy', 'configure']
+/** Seconds: whether the site answers now, and not whether it will. */
+const aMoment = 3
 
 export async function rollout(
   request: RolloutRequest,
@@ -182,7 +185,8 @@ class Rollout {
     await this.resolve()
     if (this.isStopped()) return
     await this.look('before')
-    await this.everywhere('build', this.wanting(), ['build'], {})
+    const building = this.wanting().filter(({ events }) => events.has('build'))
+    await this.everywhere('build', building, ['build'], {})
     if (this.isStopped()) return
     await this.inBatches('switch', ['deploy'], { options: [], gate: true })
     await this.takeBack()
@@ -403,7 +407,10 @@ class Rollout {
     await Promise.all(members.map((member) => this.limit(() => one(member))))
   }
 
-  /** Batch after batch; with a gate, the site is asked in between whether it still answers. */
+  /**
+   * Batch after batch; with a gate, the site is asked in between whether it still answers. Where it did not before, because it is new or broken, it
+   * is asked at the end: nothing else would ever bring it up.
+   */
   private async inBatches(phase: Phase, events: readonly string[], more: BatchMore = {}): Promise<void> {
     const { reverse = false, gate = false, options = this.request.options } = more
     const { strategy, batch: size, action, migrates } = this.request
@@ -411,6 +418,7 @@ class Rollout {
     const deploys = switching.includes(action)
     const migrating = migrates && deploys ? members.find(({ apps }) => apps.some((app) => this.means(app))) : undefined
     const batches = batchesOf(members, { strategy, size, first: migrating?.name ?? null, reverse })
+    const answers = gate && batches.length > 1 && (await this.answers())
     const run = (member: Member) => {
       const migrate = deploys ? [member === migrating ? '--migrate' : '--no-migrate'] : []
       return this.run(member, phase, events, { options: [...options, ...migrate] })
@@ -419,8 +427,23 @@ class Rollout {
       if (this.isStopped()) return
       await this.together(phase, batch, run, { batch: at + 1, batches: batches.length })
       this.countFailures()
-      if (gate && !this.isStopped() && batch.some(({ apps }) => apps.length > 0)) await this.gate()
+      const last = at === batches.length - 1
+      const asked = last || (answers && batch.some(({ apps }) => apps.length > 0))
+      if (gate && asked && !this.isStopped()) await this.gate()
     }
+  }
+
+  /** Whether the site answers before anything is switched. */
+  private async answers(): Promise<boolean> {
+    const { health, known } = this.ports
+    if (health === null) return false
+    const { ok, what, detail } = await health(aMoment)
+    // A site that was never there is not missed.
+    if (!ok && this.taking.some(({ name }) => known.online.has(name)))
+      this.board.say(
+        `the site did not answer before this: ${what}: ${detail}; it is asked again when all hosts are done`,
+      )
+    return ok
   }
 
   private async gate(): Promise<void> {
@@ -507,7 +530,9 @@ class Rollout {
   private aftermath(): Aftermath {
     const { action } = this.request
     const deploys = switching.includes(action)
-    const did = namesOf(this.taking.filter(({ name }) => this.board.succeeded(name)))
+    // Who was only prepared when it stopped is not on it.
+    const isOver = (name: string) => this.board.succeeded(name) && (!deploys || this.board.of(name).deployed)
+    const did = namesOf(this.taking.filter(({ name }) => isOver(name)))
     const whole = did.length > 0 && !this.isStopped()
     const skipped = namesOf(this.taking).filter((name) => this.board.of(name).outcome === 'skipped')
     return {

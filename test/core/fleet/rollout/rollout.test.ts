@@ -5,6 +5,15 @@ import { type Behaviour, Simulation } from './simulated.ts'
 
 const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
 
+/** A site that answers, or does not, each time it is asked; then as the last time. */
+function answering(...answers: readonly boolean[]) {
+  let at = 0
+  return async () => {
+    const ok = answers[Math.min(at++, answers.length - 1)] === true
+    return { ok, what: 'http://site/', detail: ok ? 'status 200' : 'status 500' }
+  }
+}
+
 t.test('everything is built before anything is switched, one commit for all', async (t) => {
   const fleet = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, b: { stage: 1 }, web: { stage: 2, apps: [] } })
   const { report, aftermath } = await fleet.go({}, { only: ['zeo', 'a', 'b'] })
@@ -61,7 +70,7 @@ t.test('a canary that fails is the only one that was touched, and goes back', as
   )
   t.equal(report.outcome, 'failed')
   const gate = new Simulation(five)
-  const health = async () => ({ ok: false, what: 'http://site/', detail: 'status 500' })
+  const health = answering(true, false)
   const second = await gate.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
   t.strictSame(
     gate.begun.filter((text) => !text.endsWith('build')),
@@ -69,6 +78,34 @@ t.test('a canary that fails is the only one that was touched, and goes back', as
   )
   t.match(second.report, { outcome: 'failed', stopped: /http:\/\/site\/: status 500/ })
   t.match(second.report.hosts[0], { host: 'a', outcome: 'rolled back', live: [{ app: 'site', release: '1' }] })
+})
+
+t.test('a site that did not answer before is asked when all is done', async (t) => {
+  const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
+  const fresh = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
+  const known = { online: new Set<string>(), behind: new Map<string, string>(), apps: {} }
+  const first = await fresh.go({ action: 'setup' }, { known, health: answering(false, true) })
+  t.match(first.report, { outcome: 'changed', warnings: [] })
+  t.strictSame(healths(fresh), [true], 'nobody asks for what cannot be there yet')
+  const broken = new Simulation(five)
+  const second = await broken.go({ action: 'rollback' }, { health: answering(false, true) })
+  t.match(second.report, {
+    outcome: 'changed',
+    warnings: [/^the site did not answer before this: http:..site.: status 500/],
+  })
+  t.strictSame(healths(broken), [true], 'what would mend it goes on')
+  const still = new Simulation(five)
+  const third = await still.go({}, { health: answering(false) })
+  t.match(third.report, { outcome: 'failed', stopped: /http:\/\/site\/: status 500/ })
+  t.equal(still.begun.filter((text) => text.endsWith('deploy')).length, 5)
+})
+
+t.test('who was only prepared when it stopped is neither there nor up to date', async (t) => {
+  const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } } })
+  const known = { online: new Set(['a', 'b']), behind: new Map([['c', '000007']]), apps: {} }
+  const { aftermath } = await fleet.go({ action: 'setup' }, { known })
+  t.strictSame(aftermath.online, ['a'])
+  t.strictSame(aftermath.upToDate, ['a'])
 })
 
 t.test('failures up to the limit are gone on from', async (t) => {
