@@ -93,7 +93,7 @@ export function rolloutOf(action: Action) {
         id: recording?.id ?? null,
         tell,
         log: (host, event) => recording?.log(host, event),
-        health: stack.health === null ? null : () => askHealth(healthCheck(stack)),
+        health: stack.health === null ? null : (most) => askHealth(healthCheck(stack, most)),
         interrupted: () => interrupts.state,
         onInterrupt: interrupts.on,
         clock: () => Date.now(),
@@ -109,9 +109,9 @@ export function rolloutOf(action: Action) {
   }
 }
 
-function healthCheck({ health, directory }: Stack) {
+function healthCheck({ health, directory }: Stack, most = Number.POSITIVE_INFINITY) {
   if (health === null) throw new Error('the stack has no health')
-  return { ...health, directory }
+  return { ...health, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most) }
 }
 
 function rolloutName(action: Action, id: string | undefined): string {
