@@ -7,7 +7,7 @@ import { ago, columns } from './columns.ts'
 import { sound } from './failures.ts'
 import { summary } from './summary.ts'
 import { shortId } from './tally.ts'
-import { many, oneLine } from './text.ts'
+import { many, oneLine, shortCommit } from './text.ts'
 
 /** A report as the record has it. */
 export type Recorded = Omit<RolloutReport, 'id' | 'outcome'> & {
@@ -42,7 +42,7 @@ function minute(time: string): string {
 function commitsOf({ commits }: Recorded): string {
   return oneLine(
     Object.entries(commits)
-      .map(([app, commit]) => `${app} ${commit.slice(0, 12)}`)
+      .map(([app, commit]) => `${app} ${shortCommit(commit)}`)
       .join(', '),
   )
 }

@@ -11,7 +11,7 @@ import { type HostStatus, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
 import { describeGroup, describeStart, endOf, Tally } from './tally.ts'
-import { oneLine } from './text.ts'
+import { oneLine, shortCommit } from './text.ts'
 
 export interface ScreenOptions {
   readonly write: (text: string) => void
@@ -79,7 +79,7 @@ class TextScreen implements Screen {
         break
       case 'commit':
         this.line(
-          `${this.paint.cyan('commit')} ${oneLine(event.app)}: ${oneLine(event.commit.slice(0, 12))} ${this.paint.dim(`(${oneLine(event.revision)})`)}`,
+          `${this.paint.cyan('commit')} ${oneLine(event.app)}: ${shortCommit(event.commit)} ${this.paint.dim(`(${oneLine(event.revision)})`)}`,
         )
         break
       case 'phase':

@@ -5,7 +5,7 @@ import type { FailureReport } from '../../report/events.ts'
 import { ago, type Cell, columns } from './columns.ts'
 import { describeNames } from './names.ts'
 import { shortId } from './tally.ts'
-import { many, oneLine } from './text.ts'
+import { many, oneLine, shortCommit } from './text.ts'
 
 /** A host says of itself what it likes; what is not as it should be is told as such. */
 const seenSchema = z.object({
@@ -63,7 +63,7 @@ function rowsOf(status: HostStatus, seen: Seen | null, now: Date, paint: Paint):
       { text: first ? oneLine(seen.roles.join(', ')) : '' },
       { text: oneLine(app?.name ?? '') },
       { text: app === undefined || app.unreleased ? '' : oneLine(app.current?.id ?? 'none') },
-      { text: oneLine(app?.current?.commit.slice(0, 12) ?? '') },
+      { text: shortCommit(app?.current?.commit ?? '') },
       app === undefined ? { text: '' } : servicesOf(app.services, paint),
       first ? lastRunOf(seen.lastRun, now, paint) : { text: '' },
       first ? note([...behind, ...locked], paint.yellow) : { text: '' },
@@ -122,8 +122,7 @@ function totals(hosts: readonly (HostStatus & { parsed: Seen | null })[], paint:
   return [
     ...differing.flatMap(([app, on]) =>
       [...on].map(
-        ([commit, names]) =>
-          `${paint.yellow(`${oneLine(app)} is on`)} ${oneLine(commit.slice(0, 12))}: ${describeNames(names)}`,
+        ([commit, names]) => `${paint.yellow(`${oneLine(app)} is on`)} ${shortCommit(commit)}: ${describeNames(names)}`,
       ),
     ),
     parts.join(', '),

@@ -5,7 +5,7 @@ import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
 import { describeNames } from './names.ts'
 import { shortId } from './tally.ts'
-import { many, oneLine } from './text.ts'
+import { many, oneLine, shortCommit } from './text.ts'
 
 export interface HostWarning {
   readonly host: string
@@ -95,7 +95,7 @@ function liveLines(hosts: readonly HostReport[], paint: Paint): string[] {
 }
 
 function describeLive({ commit, release }: LiveRelease): string {
-  if (commit !== null) return oneLine(commit.slice(0, 12))
+  if (commit !== null) return shortCommit(commit)
   return release === null ? 'none' : `release ${oneLine(release)}`
 }
 
@@ -105,7 +105,7 @@ function lastLine(report: RolloutReport, paint: Paint): string {
     const count = hosts.filter((host) => host.outcome === one).length
     return count === 0 ? [] : `${count} ${words}`
   })
-  const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${commit.slice(0, 12)}`)
+  const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${shortCommit(commit)}`)
   const what = `${action} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
   const which = commits.length === 0 ? '' : ` to ${oneLine(commits.join(', '))}`
   const text = `${what}${which}: ${parts.length === 0 ? many(0, 'host') : parts.join(', ')} in ${duration(report.durationMs)}`
