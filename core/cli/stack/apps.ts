@@ -1,7 +1,7 @@
 /** What the roles of a host would do, compiled where the operator is: which apps they deploy, and what is wrong before anything is touched. */
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
-import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
+import { hostNamed, nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import { neutralFacts } from '../../node/facts.ts'
 import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
 import { buildNode } from '../../node/node.ts'
@@ -43,9 +43,11 @@ export async function deployedOn<N>(
   const events = ['deploy']
   const run = { id: randomUUID(), events, host: null, options: {}, by: '' }
   const { resources } = compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text))
-  const prefix = stack.hosts.find(({ name }) => name === host)?.prefix ?? ''
+  const { prefix = '', layers: own } = hostNamed(stack, host)
   const keys = resources.map(({ key }) => key)
-  const apps = stack.apps.filter(({ name }) => {
+  const apps = stack.apps.filter(({ name, layers }) => {
+    // A recipe of somebody's own may deploy an app anywhere: then the stack file says where.
+    if (layers !== null) return layers.some((layer) => own.includes(layer))
     const place = `${prefix}${String(valueAt(built.attributes, ['deploy', name, 'deploy_to']) ?? `/srv/www/${name}`)}/releases`
     return keys.some((key) => key === place || key.startsWith(`${place}/`))
   })
