@@ -15,7 +15,7 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { isSet } from '../plone/values.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
-import { anyName, claimNames } from '../web/names.ts'
+import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
 import { givenCertificate } from '../web/tls.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
@@ -123,7 +123,7 @@ function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
 /** Its first virtual host shows every name that no other site has. */
 function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout, tls: Tls | null): void {
   const { http_port, https_port } = node.converge.frontend
-  const files = [nginx.site, nginx.tlsSite].map((path) => path.slice(path.lastIndexOf('/') + 1))
+  const files = frontendFiles
   const names = (own: readonly string[]) => [anyName, ...own]
   claimNames(r, node, nginx, { files, ports: [http_port], names: names(Object.keys(node.plone_instances.subsites)) })
   if (tls !== null) claimNames(r, node, nginx, { files, ports: [https_port], names: names(tls.domains) })

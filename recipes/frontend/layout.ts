@@ -2,6 +2,7 @@
 import { type PloneNode, placed } from '../node.ts'
 import { appName } from '../plone/site.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
+import { frontendFiles } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
 /** That of the clients' app, whose files nginx may send, and of the three programs in front of it. */
@@ -24,8 +25,6 @@ export interface FrontendLayout extends AppLayout {
   readonly certbot: { readonly webroot: string; readonly directory: string; readonly live: string }
 }
 
-/** What the cookbook calls the files of the site. */
-const siteName = 'instances'
 /** Name that the certificate of all `certbot_domains` has. */
 const certificateName = 'converge'
 
@@ -49,8 +48,8 @@ export function frontendLayout(node: PloneNode): FrontendLayout {
     varnish: { config: at('/etc/varnish/default.vcl'), directory: app.system ? null : at('/var/lib/varnish/frontend') },
     nginx: {
       ...nginx,
-      site: `${nginx.available}/${siteName}`,
-      tlsSite: `${nginx.available}/${siteName}-ssl`,
+      site: `${nginx.available}/${frontendFiles[0]}`,
+      tlsSite: `${nginx.available}/${frontendFiles[1]}`,
     },
     certbot: {
       webroot: at('/var/www/certbot'),

@@ -33,6 +33,9 @@ export function claimOf(app: string, own: AppAttributes, asked: Addresses): Clai
   return { files: [app], ports, names: namesOf(own, asked) }
 }
 
+/** What the cookbook calls the files of the frontend's site, without TLS and with it. */
+export const frontendFiles = ['instances', 'instances-ssl'] as const
+
 /** What stands for every name that no other site has. */
 export const anyName = '_'
 /** Those of this run, which are not on the host yet. */
@@ -70,9 +73,12 @@ function asked(node: PloneNode, file: string): string[] | null {
 function refused({ files: [file = ''] }: Claim, other: string, taken: string): ConvergeError {
   const [port = '', name = ''] = taken.split(' ')
   const what = name === anyName ? 'for every name that no other site has' : `for ${name}`
-  return new ConvergeError(`the sites ${file} and ${other} both answer ${what} at port ${port}`, {
+  const [one, another] = [file, other].map((name) =>
+    frontendFiles.some((own) => own === name) ? 'the frontend' : name,
+  )
+  return new ConvergeError(`the sites of ${one} and of ${another} both answer ${what} at port ${port}`, {
     code: 'SITE_TAKEN',
-    hint: `nginx would show one of them only: give ${file} domains or a port of its own, or undeploy ${other}`,
+    hint: `nginx would show one of them only: give ${one} domains or a port of its own, or undeploy ${another}`,
     usage: true,
   })
 }

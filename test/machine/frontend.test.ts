@@ -221,7 +221,7 @@ t.test('the front end', async (t) => {
     await until(async () => /^one /.test((await get('shop.test')).body), 'the app answers')
     t.match((await get('www.example.com')).body, /^b\d /)
     t.strictSame(patchOf(await site.converge(shop, ['deploy'], 'run', both)), [], 'they agree on their nginx')
-    await t.rejects(site.converge(beside({}), ['deploy'], 'run', [portApp]), { message: /shop and instances/ })
+    await t.rejects(site.converge(beside({}), ['deploy'], 'run', [portApp]), { message: /shop and of the frontend/ })
     t.strictSame(failureOf(await site.converge(shop, ['undeploy'], 'run', [portApp])), undefined)
     t.match((await get('www.example.com')).body, /^b\d /)
   })

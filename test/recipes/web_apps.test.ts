@@ -141,7 +141,10 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
     '# Written by converge, changes are overwritten.\nserver {\n    listen 80;\n    server_name shop.test;\n}\n'
   const host = (of: string) => new VirtualHost().given(`${enabled}/other`, of)
   const refused = (json: JsonObject, of: string) =>
-    t.rejects(planned('php-app', json, { host: host(of) }), { code: 'SITE_TAKEN', message: /sites app and other/ })
+    t.rejects(planned('php-app', json, { host: host(of) }), {
+      code: 'SITE_TAKEN',
+      message: /sites of app and of other/,
+    })
   await refused({ ...php, php_app: { app_name: 'app', domains: ['a.test', 'shop.test'] } }, text)
   await refused(php, text.replace('shop.test', '_'))
   await refused(php, text.replace('80', '80 default_server'))
@@ -153,7 +156,7 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
 
   const both = { port_app: { app_name: 'shop', command: '%{port}' }, deploy: { app: { scm }, shop: { scm } } }
   const together = (more: JsonObject) => planned('port-app,php-app', { ...php, ...both, ...more })
-  await t.rejects(together({}), { code: 'SITE_TAKEN', message: /sites app and shop .* every name .* at port 80/ })
+  await t.rejects(together({}), { code: 'SITE_TAKEN', message: /sites of app and of shop .* every name .* at port 80/ })
   await together({ php_app: { app_name: 'app', domains: ['app.test'] } })
   await together({ php_app: { app_name: 'app', http_port: 8080 } })
   const moved = host(text).given(`${enabled}/shop`, text)
@@ -161,10 +164,10 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
     php_app: { app_name: 'app', domains: ['shop.test'] },
     port_app: { ...both.port_app, domains: ['x.test'] },
   }
-  await t.rejects(planned('php-app', { ...php, ...swapped }, { host: moved }), { message: /sites app and other/ })
+  await t.rejects(planned('php-app', { ...php, ...swapped }, { host: moved }), { message: /sites of app and of other/ })
   moved.remove(`${enabled}/other`)
   await planned('php-app,port-app', { ...php, ...both, ...swapped }, { host: moved })
-  await t.rejects(planned('frontend,php-app', php), { code: 'SITE_TAKEN', message: /sites app and instances/ })
+  await t.rejects(planned('frontend,php-app', php), { code: 'SITE_TAKEN', message: /sites of app and of the frontend/ })
   await planned('frontend,php-app', { ...php, php_app: { app_name: 'app', domains: ['app.test'] } })
 })
 
