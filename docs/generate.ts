@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { ZodType } from 'zod'
 import { attributeSchemas } from '../attributes/index.ts'
 import { type CommandSpec, commands } from '../core/cli/options.ts'
+import { stackJsonSchema } from '../core/fleet/stack/json_schema.ts'
 import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
 import { describeResource } from '../core/report/reference.ts'
 import { definitions } from '../resources/index.ts'
@@ -71,12 +72,37 @@ function mirrored(mirrors: unknown, path: readonly string[]): string {
   return typeof mirrors !== 'string' || mirrors.endsWith(`node${sameName}`) ? '' : ` Mirrors ${mirrors}.`
 }
 
+/** Kinds of values that the schema of a stack file names. */
+const named: Readonly<Record<string, string>> = {
+  '#/$defs/customJson': 'attributes, a JSON Patch, the path of a file, or a list of these',
+  '#/$defs/overlay': 'an object',
+  '#/$defs/patch': 'a JSON Patch',
+}
+
 function typeOf(schema: JsonSchema): string {
+  if (typeof schema.$ref === 'string') return named[schema.$ref] ?? 'any'
+  // That a text may stand elsewhere is told above the table.
+  if (Array.isArray(schema.anyOf) && schema.anyOf.some((one: JsonSchema) => one.$ref === '#/$defs/elsewhere'))
+    return typeOf({ ...schema, anyOf: schema.anyOf.filter((one: JsonSchema) => one.$ref !== '#/$defs/elsewhere') })
+  if (schema.const !== undefined) return JSON.stringify(schema.const)
   if (Array.isArray(schema.enum)) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')
   if (Array.isArray(schema.anyOf)) return [...new Set((schema.anyOf as JsonSchema[]).map(typeOf))].join(' or ')
   if (Array.isArray(schema.type)) return schema.type.join(' or ')
   if (schema.type === 'array') return `list${schema.items ? ` of ${typeOf(schema.items as JsonSchema)}` : ''}`
   return typeof schema.type === 'string' ? schema.type : 'any'
+}
+
+function stackPage(): string {
+  const rows: string[] = []
+  walk(stackJsonSchema({}), [], rows)
+  return `# Stack file\n${note}
+What a stack file may say, by key; \`*\` stands for a name of your own. [How to write one](../stack.md). A text may stand elsewhere:
+\`{"$file": "PATH"}\`, \`{"$env": "NAME"}\`. \`converge stack schema\` prints this as JSON Schema for your editor.
+
+| key | type | |
+|---|---|---|
+${rows.map((one) => one.replace(/^(\|[^|]*\|(?:\\\||[^|])*\|) {2}\|/, '$1')).join('\n')}
+`
 }
 
 function commandsPage(): string {
@@ -119,6 +145,7 @@ const pages: Readonly<Record<string, () => string>> = {
   'resources.md': resourcesPage,
   'attributes.md': attributesPage,
   'commands.md': commandsPage,
+  'stack.md': stackPage,
 }
 
 function current(path: string): string | null {

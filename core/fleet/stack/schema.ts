@@ -76,7 +76,9 @@ const host = () =>
       address: line().describe('Where sshd answers: an IP address or a DNS name.'),
       ...connection(),
       layers: z.array(line()).describe('Short names of its layers.'),
-      cpus: count(1).optional().describe('CPUs it has, for others to know; the host itself counts its own.'),
+      cpus: count(1)
+        .optional()
+        .describe('CPUs it has; without it the host counts its own, and the others cannot know.'),
       backends: z
         .number()
         .min(0)
@@ -178,7 +180,10 @@ export const stackShape = {
   region: line().optional().describe('Region of the provider.'),
   layers: z.record(layerName(), layer()).describe('The layers by short name, in the order they are brought up.'),
   hosts: z.record(name("a host's name"), host()).describe('The hosts by name.'),
-  apps: z.record(name("an app's name"), app()).optional().describe('The applications by short name.'),
+  apps: z
+    .record(name("an app's name"), app())
+    .optional()
+    .describe('The applications by short name; beside these keys all of deploy.<app> may stand there.'),
   custom_json: customJson().optional().describe('Attributes of all hosts (the custom JSON of the stack).'),
   recipes: z.array(line()).optional().describe('Directories (or files) of recipes of your own, relative to this file.'),
   ssh: keys(connection(), 'What holds for each host that does not say otherwise.').optional(),
