@@ -5,6 +5,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { archive } from '../../resources/archive.ts'
 import { directory } from '../../resources/directory.ts'
+import { execute } from '../../resources/execute.ts'
 import { file } from '../../resources/file.ts'
 import { package_ as packages } from '../../resources/package.ts'
 import { symlink } from '../../resources/symlink.ts'
@@ -91,8 +92,22 @@ function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): voi
   if (runsZeo) linkTo('var/filestorage', node.plone_zeoserver.filestorage_dir, '0700')
   if (at.role === 'zeo-server' || (at.role === 'zeo-client' && node.plone_instances.shared_blobs))
     linkTo('var/blobstorage', node.plone_blobs.blob_dir, '0700')
+  if (runsZeo && node.plone_blobs.blob_dir) emptyDatabase(r, node, at)
   if (at.role === 'zeo-client' && node.tmpdir.global_tmp)
     symlink(r, { path: `${at.shared}/var/tmp`, target: '/tmp', ...at.owner })
+}
+
+/**
+ * Where there is no Data.fs, ZODB removes the directory of the blobs and makes it anew, which it may not where that is a mount, or below one of
+ * root's directories. An empty file is a database for it, and leaves the blobs alone.
+ */
+function emptyDatabase(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  const elsewhere = node.plone_zeoserver.filestorage_dir
+  const path = elsewhere ? placed(node, elsewhere) : `${at.shared}/var/filestorage`
+  if (!r.has('directory', path)) directory(r, { path, parents: true, mode: '0700', ...at.owner })
+  const { user, group } = at.account
+  const account = user === undefined ? {} : { user, ...(group === undefined ? {} : { group }) }
+  execute(r, { command: ['touch', `${path}/Data.fs`], creates: `${path}/Data.fs`, ...account })
 }
 
 /** @throws PROTECTED_PATH */

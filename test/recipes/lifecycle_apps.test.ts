@@ -206,6 +206,8 @@ t.test('where the database, the blobs and temporary files are', async (t) => {
       t.equal(link('site/shared/var/blobstorage'), `${root}/data/blobs`)
       t.equal(link('site/shared/var/tmp'), '/tmp')
       t.equal(machine.stat(`${root}/data/zodb`)?.mode, '0700')
+      const account = machine.account(user === 'root' ? 'deploy' : 'jane')?.uid
+      t.match(machine.stat(`${root}/data/zodb/Data.fs`), { size: 0, uid: account }, 'ZODB leaves the blobs alone')
       for (const app of ['zeo', 'site'])
         t.match(
           machine.readText(`${host.live(app)?.path}/deploy.cfg`),

@@ -68,6 +68,10 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     for (const path of (input ?? '').split('\0')) host.remove(path)
     return {}
   },
+  touch([path = ''], { host, owner }) {
+    if (host.lstat(path) === null) host.given(path, '', '0644', owner)
+    return {}
+  },
   flock: () => ({}),
 }
 
