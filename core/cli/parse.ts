@@ -208,7 +208,8 @@ function unknownOption(name: string, spec: CommandSpec): ConvergeError {
       `${spec.name} does not take ${written}`,
       `${written} is for ${anyOf(owners)}: converge ${owners[0]} --help`,
     )
-  const near = name === 'version' ? undefined : nearestName(name, Object.keys(spec.options))
+  // One letter is near to every short name.
+  const near = name === 'version' || name.length === 1 ? undefined : nearestName(name, Object.keys(spec.options))
   return usage(
     name === 'version' ? `--version stands alone: it prints the program's own` : `there is no option ${written}`,
     near === undefined ? seeHelp(spec) : `did you mean --${near}?`,

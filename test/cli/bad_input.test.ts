@@ -98,7 +98,7 @@ table('commands', {
 })
 
 table('roles and events', {
-  '': { says: ['no role is given', '--role NAME, of: celerybeat'] },
+  '': { says: ['no role is given', '--role NAME, of: base, celerybeat'] },
   '--role zeoclient': { says: ['there is no role zeoclient', 'did you mean zeo-client?'] },
   '--role one,two': { says: ['there is no role one', 'there is no role two'] },
   [`${solr} --event deplyo`]: { says: ['there is no event deplyo in solr', 'did you mean deploy?'] },
