@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -293,6 +293,34 @@ test('an sshd that has stopped is noticed by its silence, one that works silentl
   })
   await t.rejects(running.ended, { code: 'CONNECTION_LOST', message: /silent/ })
   t.match(await connection.closed, { code: 'CONNECTION_LOST', hint: /goes on there/ })
+})
+
+/** A port whose connections lead to another one, at so many bytes a second upwards. */
+async function slowWay(t: Test, to: number, rate: number): Promise<{ readonly port: number }> {
+  const server = createServer((socket) => {
+    const onward = connect(to, '127.0.0.1')
+    onward.pipe(socket)
+    socket.on('error', () => onward.destroy()).on('close', () => onward.destroy())
+    onward.on('error', () => socket.destroy()).on('close', () => socket.destroy())
+    socket.on('data', (chunk) => {
+      onward.write(chunk)
+      socket.pause()
+      setTimeout(() => socket.resume(), (chunk.length / rate) * 1000)
+    })
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return { port }
+}
+
+test('a host on a slow link is not taken for a silent one, though its answers wait behind much else', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  const slow = await slowWay(t, sshd.port, 150_000)
+  person.knows(`[127.0.0.1]:${slow.port} ${sshd.hostKey.line}`)
+  const connector = person.connector({ keepalive: { interval: 0.5, count: 4 } })
+  const connection = await connector.connect(await person.target(slow))
+  t.match(await said(connection, 'wc -c', 'x'.repeat(1_000_000)), { stdout: '1000000\n' })
 })
 
 test('nobody there: who was asked for, and why it may be', async (t) => {
