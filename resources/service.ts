@@ -54,6 +54,13 @@ export const service = defineResource(
       { name: 'supervisor', enabled: true },
       { name: 'apache2', action: 'stopped' as const, enabled: false },
       { name: 'site-worker', provider: { kind: 'supervisor' as const } },
+      {
+        name: 'site-client1',
+        action: 'stopped' as const,
+        provider: { kind: 'supervisor' as const },
+        server: 'plone_instances/plone1-1',
+        balancers: [{ socket: '/run/haproxy/admin.sock' }],
+      },
     ],
     key: ({ name }) => name,
     props,
