@@ -1,4 +1,4 @@
-/** Tables for people: columns as wide as they have to be. */
+/** Tables for people: columns as wide as they have to be, or as the terminal lets them. */
 import { cut, fit, widthOf } from './text.ts'
 
 export interface Cell {
@@ -6,20 +6,41 @@ export interface Cell {
   readonly colour?: ((text: string) => string) | undefined
 }
 
-/** Each column as wide as it has to be; where that is too much for the terminal, the widest give way. */
-export function columns(rows: readonly (readonly Cell[])[], width: number): string[] {
-  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => widthOf(row[index]?.text ?? ''))))
-  const used = widths.map((one, index) => (rows.slice(1).some((row) => row[index]?.text) ? one : 0))
-  const total = () => used.reduce((sum, one) => sum + (one > 0 ? one + 2 : 0), 0)
-  while (total() > width && Math.max(...used) > 6) used[used.indexOf(Math.max(...used))]! -= 1
+/** No column is made narrower than that before one is left out. */
+const narrow = 11
+const gap = 2
+
+/**
+ * @param rows the heads come first; a column without anything else is left out
+ * @param width columns of the terminal; infinite in a pipe, where nothing is cut
+ * @param spare columns that may be left out where there is no room, in that order
+ */
+export function columns(rows: readonly (readonly Cell[])[], width: number, spare: readonly string[]): string[] {
+  const heads = rows[0] ?? []
+  const needed = heads.map((_, index) => {
+    const texts = rows.slice(1).map((row) => widthOf(row[index]?.text ?? ''))
+    return Math.max(...texts) > 0 ? Math.max(widthOf(heads[index]?.text ?? ''), ...texts) : 0
+  })
+  const least = () => sum(needed.map((one) => Math.min(one, narrow)))
+  for (const name of spare) if (least() > width) needed[heads.findIndex(({ text }) => text === name)] = 0
+  while (sum(needed) > width && Math.max(...needed) > 1) needed[needed.indexOf(Math.max(...needed))]! -= 1
+  // Where not even one sign of each finds room, there is no table.
+  if (sum(needed) > width) return rows.map((row) => cut(row[0]?.text ?? '', width))
   return rows.map((row) => {
     const cells = row.flatMap(({ text, colour = String }, index) => {
-      const room = used[index] ?? 0
-      return room === 0 ? [] : colour(fit(text, room))
+      const room = needed[index] ?? 0
+      return room === 0 ? [] : { text: fit(text, room), colour }
     })
-    const line = cells.join('  ').replace(/ +$/, '')
-    return total() <= width ? line : cut(row.map(({ text }) => text).join('  '), width)
+    // Blanks at the end of a line are no part of it.
+    const last = cells.findLastIndex(({ text }) => text.trim() !== '')
+    const shown = cells.slice(0, last + 1)
+    return shown.map(({ text, colour }, index) => colour(index === last ? text.trimEnd() : text)).join(' '.repeat(gap))
   })
+}
+
+function sum(widths: readonly number[]): number {
+  const used = widths.filter((one) => one > 0)
+  return used.reduce((all, one) => all + one + gap, -gap)
 }
 
 /** How long it is ago; nothing for what is no time. */

@@ -31,7 +31,7 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
     { text: hostsOf(one) },
     { text: oneLine(one.comment) },
   ])
-  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width)
+  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, ['COMMITS', 'WHO'])
 }
 
 /** In Greenwich, as in the logs of the hosts; seconds matter to nobody here. */

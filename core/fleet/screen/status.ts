@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
+import { alike, withoutTimes } from './alike.ts'
 import { ago, type Cell, columns } from './columns.ts'
 import { describeNames } from './names.ts'
 import { shortId } from './tally.ts'
@@ -32,14 +33,20 @@ export interface HostStatus {
   readonly failure?: FailureReport | undefined
 }
 
-const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RUN', 'NOTE']
+type Read = HostStatus & { readonly parsed: Seen | null }
 
-/** @param width columns; infinite in a pipe, where nothing is cut */
+const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RUN']
+const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
+
+/**
+ * A row for each host and app, then what has to be looked at: the same of forty hosts once, with their names.
+ * @param width columns; infinite in a pipe, where nothing is cut
+ */
 export function statusTable(hosts: readonly HostStatus[], width: number, now: Date, paint: Paint): string[] {
   const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.seen) }))
-  const rows = read.flatMap(({ parsed, ...status }) => rowsOf(status, parsed, now, paint))
-  const table = columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width)
-  return [...table, ...totals(read, paint)]
+  const rows = read.flatMap((status) => rowsOf(status, now, paint))
+  const table = columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
+  return [...table, ...notes(read, paint), ...differing(read, paint), totals(read, paint)]
 }
 
 function parse(seen: unknown): Seen | null {
@@ -47,28 +54,45 @@ function parse(seen: unknown): Seen | null {
   return result.success ? result.data : null
 }
 
-function rowsOf(status: HostStatus, seen: Seen | null, now: Date, paint: Paint): Cell[][] {
-  const behind = status.behind === undefined ? [] : [`behind: missed ${shortId(oneLine(status.behind))}`]
-  if (seen === null) {
-    const why = status.failure ? oneLine(status.failure.message) : 'what it says of itself cannot be read'
-    const words = status.failure ? `not reached: ${why}` : why
-    return [[{ text: oneLine(status.host), colour: paint.red }, ...blank(6), note([words, ...behind], paint.red)]]
+function rowsOf({ host, failure, parsed }: Read, now: Date, paint: Paint): Cell[][] {
+  if (parsed === null) {
+    const words = failure ? 'not reached' : 'not readable'
+    return [[{ text: oneLine(host), colour: paint.red }, ...blank(4), { text: words, colour: paint.red }, ...blank(1)]]
   }
-  const locked = seen.lock === null ? [] : [`locked by ${oneLine(describeLock(seen.lock))}`]
-  const apps = seen.apps.length === 0 ? [undefined] : seen.apps
-  return apps.map((app, index) => {
-    const first = index === 0
-    return [
-      { text: first ? oneLine(status.host) : '' },
-      { text: first ? oneLine(seen.roles.join(', ')) : '' },
-      { text: oneLine(app?.name ?? '') },
-      { text: app === undefined || app.unreleased ? '' : oneLine(app.current?.id ?? 'none') },
-      { text: shortCommit(app?.current?.commit ?? '') },
-      app === undefined ? { text: '' } : servicesOf(app.services, paint),
-      first ? lastRunOf(seen.lastRun, now, paint) : { text: '' },
-      first ? note([...behind, ...locked], paint.yellow) : { text: '' },
+  const apps = parsed.apps.length === 0 ? [undefined] : parsed.apps
+  return apps.map((app, index) => [
+    { text: index === 0 ? oneLine(host) : '' },
+    { text: index === 0 ? oneLine(parsed.roles.join(', ')) : '' },
+    { text: oneLine(app?.name ?? '') },
+    { text: app === undefined || app.unreleased ? '' : numberOf(app.current?.id) },
+    { text: shortCommit(app?.current?.commit ?? '') },
+    servicesOf(app?.services ?? [], paint),
+    index === 0 ? lastRunOf(parsed.lastRun, now, paint) : { text: '' },
+  ])
+}
+
+/** Of `000042-1a2b3c4d`, since the commit has a column of its own. */
+function numberOf(id: string | undefined): string {
+  return oneLine(id ?? 'none').replace(/^0*(\d+)-[0-9a-f]{8}$/, '$1')
+}
+
+function notes(hosts: readonly Read[], paint: Paint): string[] {
+  const said = hosts.flatMap(({ host, failure, parsed, behind }) => {
+    const down = (parsed?.apps ?? []).flatMap(({ services }) =>
+      services.filter(({ up }) => !up).map(({ name }) => name),
+    )
+    const texts = [
+      // Why it was not reached stands with the failures.
+      parsed === null && !failure ? paint.red('what it says of itself cannot be read') : '',
+      down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
+      behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
+      parsed?.lock ? paint.yellow(`locked by ${oneLine(describeLock(parsed.lock))}`) : '',
     ]
+    return texts.flatMap((text) => (text === '' ? [] : { host, text }))
   })
+  return alike(said, {}, withoutTimes).map(
+    (group) => `${describeNames(group.map(({ host }) => host))}: ${group[0]?.text ?? ''}`,
+  )
 }
 
 function describeLock({ by, since, message }: NonNullable<Seen['lock']>): string {
@@ -77,54 +101,51 @@ function describeLock({ by, since, message }: NonNullable<Seen['lock']>): string
 
 function servicesOf(services: Seen['apps'][number]['services'], paint: Paint): Cell {
   if (services.length === 0) return { text: '' }
-  const down = services.filter(({ up }) => !up).map(({ name }) => name)
-  const up = services.length - down.length
-  if (down.length === 0) return { text: `${up} up`, colour: paint.green }
-  return { text: `${up} up, ${down.length} down: ${describeNames(down)}`, colour: paint.red }
+  const down = services.filter(({ up }) => !up).length
+  const up = services.length - down
+  if (down === 0) return { text: `${up} up`, colour: paint.green }
+  return { text: `${up} up, ${down} down`, colour: paint.red }
 }
 
 function lastRunOf(run: Seen['lastRun'], now: Date, paint: Paint): Cell {
   if (run === null) return { text: 'none' }
   const bad = run.outcome === 'failed' || run.outcome === 'died'
-  const when = ago(run.started, now)
-  const text = oneLine(`${run.events.join(', ')} ${run.outcome}${when === '' ? '' : `, ${when}`}`)
-  return { text, colour: bad ? paint.red : undefined }
-}
-
-function note(words: readonly string[], colour: (text: string) => string): Cell {
-  return { text: words.join('; '), colour }
+  const what = bad ? `${run.events.join(', ')} ` : ''
+  return { text: oneLine(`${what}${run.outcome} ${ago(run.started, now)}`), colour: bad ? paint.red : undefined }
 }
 
 function blank(count: number): Cell[] {
   return Array.from({ length: count }, () => ({ text: '' }))
 }
 
-function totals(hosts: readonly (HostStatus & { parsed: Seen | null })[], paint: Paint): string[] {
-  const reached = hosts.filter(({ parsed }) => parsed !== null)
-  const down = reached.filter(({ parsed }) => parsed?.apps.some(({ services }) => services.some(({ up }) => !up)))
-  const behind = hosts.filter((host) => host.behind !== undefined)
+/** That all are on the same commit is what one expects. */
+function differing(hosts: readonly Read[], paint: Paint): string[] {
   const commits = new Map<string, Map<string, string[]>>()
-  for (const { host, parsed } of reached)
+  for (const { host, parsed } of hosts)
     for (const { name, current } of parsed?.apps ?? []) {
       if (current === null) continue
       const on = commits.get(name) ?? new Map<string, string[]>()
       commits.set(name, on)
       on.set(current.commit, [...(on.get(current.commit) ?? []), host])
     }
-  // That all are on the same is what one expects.
-  const differing = [...commits].filter(([, on]) => on.size > 1)
-  const parts = [
-    `${many(hosts.length, 'host')}: ${reached.length} reached`,
-    ...(reached.length < hosts.length ? [paint.red(`${hosts.length - reached.length} not`)] : []),
-    ...(down.length > 0 ? [paint.red(`${down.length} with services down`)] : []),
-    ...(behind.length > 0 ? [paint.yellow(`${behind.length} behind`)] : []),
-  ]
+  return [...commits].flatMap(([app, on]) =>
+    on.size < 2
+      ? []
+      : [...on].map(
+          ([commit, names]) =>
+            `${paint.yellow(`${oneLine(app)} is on`)} ${shortCommit(commit)}: ${describeNames(names)}`,
+        ),
+  )
+}
+
+function totals(hosts: readonly Read[], paint: Paint): string {
+  const reached = hosts.filter(({ failure }) => failure === undefined).length
+  const down = hosts.filter(({ parsed }) => parsed?.apps.some(({ services }) => services.some(({ up }) => !up))).length
+  const behind = hosts.filter((host) => host.behind !== undefined).length
   return [
-    ...differing.flatMap(([app, on]) =>
-      [...on].map(
-        ([commit, names]) => `${paint.yellow(`${oneLine(app)} is on`)} ${shortCommit(commit)}: ${describeNames(names)}`,
-      ),
-    ),
-    parts.join(', '),
-  ]
+    `${many(hosts.length, 'host')}: ${reached} reached`,
+    ...(reached < hosts.length ? [paint.red(`${hosts.length - reached} not`)] : []),
+    ...(down > 0 ? [paint.red(`${down} with services down`)] : []),
+    ...(behind > 0 ? [paint.yellow(`${behind} behind`)] : []),
+  ].join(', ')
 }

@@ -249,15 +249,19 @@ t.test('status: a table of the hosts, whatever they say of themselves', (t) => {
   ])
   t.equal(
     text.slice(text.indexOf('HOST')),
-    `HOST     ROLES       APP   RELEASE          COMMIT        SERVICES             LAST RUN       NOTE
-client1  zeo-client  site  000042-1a2b3c4d  1a2b3c4d5e6f  1 up, 1 down: zope2  deploy failed  locked by joe@desk since today: wait
-client2  zeo-client  site  000042-1a2b3c4d  999999999999  1 up                 none           behind: missed 11
-client3                                                                                       what it says of itself cannot be read
-client4                                                                                       what it says of itself cannot be read
-db                                                                                            not reached: db: connection refused
+    `HOST     ROLES       APP   RELEASE  COMMIT        SERVICES      LAST RUN
+client1  zeo-client  site  42       1a2b3c4d5e6f  1 up, 1 down  deploy failed
+client2  zeo-client  site  42       999999999999  1 up          none
+client3                                           not readable
+client4                                           not readable
+db                                                not reached
+client1: down: zope2
+client1: locked by joe@desk since today: wait
+client2: behind: missed deployment 11
+client3, client4: what it says of itself cannot be read
 site is on 1a2b3c4d5e6f: client1
 site is on 999999999999: client2
-5 hosts: 2 reached, 3 not, 1 with services down, 1 behind
+5 hosts: 4 reached, 1 not, 1 with services down, 1 behind
 `,
   )
   t.match(text, /! db failed in connect\n {4}db: connection refused\n {4}hint: is it up\?/)
