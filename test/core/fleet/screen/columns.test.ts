@@ -1,0 +1,55 @@
+/** Tables as wide as they have to be, and never wider than the terminal. */
+import fc from 'fast-check'
+import t from 'tap'
+import { ago, columns } from '../../../../core/fleet/screen/columns.ts'
+import { widthOf } from '../../../../core/fleet/screen/text.ts'
+
+const cells = (...texts: string[]) => texts.map((text) => ({ text }))
+
+t.test('a column without anything in it is left out; so are spare ones where there is no room', (t) => {
+  const rows = [
+    cells('HOST', 'ROLES', 'NOTE', 'STATE'),
+    cells('client1', 'zeo-client, base', '', 'up'),
+    cells('db', '', '', ''),
+  ]
+  t.strictSame(columns(rows, Number.POSITIVE_INFINITY, []), [
+    'HOST     ROLES             STATE',
+    'client1  zeo-client, base  up',
+    'db',
+  ])
+  t.strictSame(columns(rows, 28, []), ['HOST     ROLES         STATE', 'client1  zeo-client,…  up', 'db'])
+  t.strictSame(columns(rows, 18, ['ROLES']), ['HOST     STATE', 'client1  up', 'db'])
+  t.end()
+})
+
+t.test('no line is wider than the terminal, and each row has one', (t) => {
+  const cell = fc.record({ text: fc.string({ unit: 'grapheme', maxLength: 30 }) })
+  const table = fc
+    .integer({ min: 1, max: 7 })
+    .chain((count) => fc.array(fc.array(cell, { minLength: count, maxLength: count }), { minLength: 2, maxLength: 8 }))
+  fc.assert(
+    fc.property(table, fc.integer({ min: 1, max: 120 }), fc.boolean(), (rows, width, some) => {
+      const lines = columns(rows, width, some ? [rows[0]?.[0]?.text ?? ''] : [])
+      if (lines.length !== rows.length) throw new Error('a row is missing')
+      const widest = Math.max(...lines.map(widthOf))
+      if (widest > width) throw new Error(`${widest} columns`)
+    }),
+    { numRuns: 500 },
+  )
+  t.end()
+})
+
+t.test('how long ago', (t) => {
+  const now = new Date('2026-11-21T12:00:00Z')
+  const before = (minutes: number) => ago(new Date(now.getTime() - minutes * 60_000).toISOString(), now)
+  t.strictSame([0, 1, 119, 120, 2879, 2880].map(before), [
+    'just now',
+    '1 min ago',
+    '119 min ago',
+    '2 h ago',
+    '47 h ago',
+    '2 days ago',
+  ])
+  t.equal(ago('whenever', now), '')
+  t.end()
+})
