@@ -44,27 +44,29 @@ export interface CompiledStack {
  */
 export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<CompiledStack> {
   const { stack } = inputs
-  const compiled: CompiledHost<N>[] = []
   const wrong: { host: string; error: ConvergeError }[] = []
+  const said: { host: string; message: string }[] = []
+  const members: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
+  const services: (HostServices & { readonly known: boolean })[] = []
   for (const host of stack.hosts)
     try {
-      compiled.push(await compileHost(call, inputs, host))
+      const compiled = await compileHost(call, inputs, host)
+      const { name, roles, node, built, plan } = compiled
+      for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
+      if (host.status === 'stopped') continue
+      // The plan and the layers of a thousand hosts would take much memory: nobody needs them any more.
+      members.push({ name, roles, node })
+      services.push(await hostServices(call, compiled))
     } catch (error) {
       for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
     }
   throwProblems(together(wrong, stack.hosts.length), `the hosts of ${stack.name} cannot be compiled`)
-  const stopped = new Set(stack.hosts.filter(({ status }) => status === 'stopped').map(({ name }) => name))
-  const running = compiled.filter(({ name }) => !stopped.has(name))
-  const services = await Promise.all(running.map((host) => hostServices(call, host)))
   const complete = new Set(services.filter(({ known }) => known).map(({ host }) => host))
-  const said = compiled.flatMap(({ name, built, plan }) =>
-    [...built.warnings.map(warningText), ...plan.warnings].map((message) => ({ host: name, message })),
-  )
   return {
     services,
     concerns: [
       ...merged(said),
-      ...(await call.catalogue.concerns(running)),
+      ...(await call.catalogue.concerns(members)),
       ...portClashes(services),
       ...missingAnswers(arrowsOf(stack, services), complete),
     ],
