@@ -57,6 +57,7 @@ class TextScreen implements Screen {
   private readonly statuses = new Map<string, HostStatus>()
   private readonly warnings: HostWarning[] = []
   private addresses: Addresses = {}
+  private showsChanges = false
   private timer: NodeJS.Timeout | undefined
   private frame = 0
   private paused = false
@@ -74,6 +75,7 @@ class TextScreen implements Screen {
     switch (event.event) {
       case 'start':
         this.addresses = event.addresses ?? {}
+        this.showsChanges = !this.options.quiet && (event.action === 'plan' || this.options.verbose)
         if (!this.options.live) this.line(describeStart(event))
         this.begin()
         break
@@ -156,7 +158,8 @@ class TextScreen implements Screen {
 
   private done(event: FleetEvent & { event: 'done' }): void {
     const { host, phase, outcome, durationMs, report, status, behind, failure } = event
-    if (isRunReport(report)) this.runs.push({ host, report })
+    // Of a hundred hosts they are many megabytes.
+    if (this.showsChanges && isRunReport(report)) this.runs.push({ host, report })
     if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
     if (this.options.live) return
     const failed = outcome === 'failed' || outcome === 'lost'
@@ -193,8 +196,7 @@ class TextScreen implements Screen {
     const { quiet, verbose, live } = this.options
     const { paint, addresses } = this
     const shown: string[] = []
-    if (!quiet && (report.action === 'plan' || verbose))
-      shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
+    shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
     // In a pipe they have been told as they came.
     const warnings = live || quiet ? this.warnings : []
     const all = summary(report, { paint, verbose, addresses, warnings })

@@ -44,6 +44,12 @@ t.test('any table fits any terminal, and counts everybody', (t) => {
         if (rows.some((row) => /[\x00-\x1f\x7f-\x9f]/.test(row))) throw new Error('a control character')
         const total = [...counts(made.rows, 1000, paint).matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
         if (total !== some.length) throw new Error(`${total} of ${some.length} counted`)
+        const hidden = rows.at(-2)?.startsWith('  … ') ? rows.at(-2) : undefined
+        if (hidden !== undefined && terminal.columns > 60) {
+          const left = [...hidden.matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
+          const shown = rows.length - 3 - (made.stage === '' ? 0 : 1)
+          if (left + shown !== some.length) throw new Error(`${shown} shown, ${left} told, of ${some.length}`)
+        }
         // Colours take no room.
         const bare = table(made, terminal, now, '⠋', colourful).map((row) => row.replace(/\x1b\[\d+m/g, ''))
         if (JSON.stringify(bare) !== JSON.stringify(rows)) throw new Error('colours change the text')
