@@ -31,8 +31,9 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   const bag: Record<string, unknown> = {}
   if (spec.argument && rest[0] !== undefined) bag.name = rest[0]
   if (spec.target && rest[1] !== undefined) bag.target = rest[1]
-  for (const [name, given] of Object.entries(words)) {
-    if (name === '_') continue
+  for (const [written, given] of Object.entries(words)) {
+    if (written === '_') continue
+    const name = Object.keys(spec.options).find((one) => spec.options[one]?.alias === written) ?? written
     const option = spec.options[name]
     const value = option === undefined ? undefined : checkedValue(name, option, given)
     if (option === undefined) problems.push(unknownOption(name, spec))
@@ -103,9 +104,14 @@ function commandOf(words: readonly string[], roles: readonly string[]): { spec: 
 function parseWords(argv: readonly string[]): Words {
   const named = (test: (option: OptionSpec) => boolean) =>
     [...allOptions].flatMap(([name, option]) => (test(option) ? [name] : []))
-  const aliases = [...allOptions].flatMap(([name, { alias }]) => (alias === undefined ? [] : [[name, alias]]))
+  // A letter may stand for one option here and for another one there: which of them, the command says.
+  const lettered = [...allOptions].flatMap(([name, { alias }]) => (alias === undefined ? [] : [{ name, alias }]))
+  const shared = lettered.flatMap(({ alias }, at) =>
+    lettered.some((one, i) => i < at && one.alias === alias) ? alias : [],
+  )
+  const aliases = lettered.filter(({ alias }) => !shared.includes(alias)).map(({ name, alias }) => [name, alias])
   return Parser(withDashes(argv), {
-    string: named(({ type }) => type !== 'boolean'),
+    string: [...named(({ type }) => type !== 'boolean'), ...shared],
     boolean: named(({ type }) => type === 'boolean'),
     array: named(({ array }) => array === true),
     alias: Object.fromEntries(aliases) as Record<string, string>,
