@@ -224,6 +224,11 @@ test('one connection to a jump host serves all hosts behind it, each with its ow
   const sum = createHash('sha256').update(block).digest('hex')
   t.match(await runSimple(connections[0] as Connection, 'sha256sum', { input: block }), { stdout: `${sum}  -\n` })
 
+  const twice = { jump: `127.0.0.1:${inner[0]?.port},127.0.0.1:${gate.port}` }
+  const far = await person.connector().connect(await person.target(inner[1] as OwnSshd, twice))
+  t.match(await said(far, 'echo far'), { stdout: 'far\n' })
+  t.equal(inner[0]?.log().match(/Accepted publickey/g)?.length, 2, 'the nearest one is gone through first')
+
   const closed = { port: await freePort() }
   await t.rejects(connector.connect(await person.target(closed, through)), {
     code: 'CONNECT_FAILED',

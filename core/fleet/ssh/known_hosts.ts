@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { fitsAny } from './patterns.ts'
 import { keyType } from './wire.ts'
 
@@ -53,7 +53,7 @@ export function parseKnownHosts(text: string, file: string): KnownHosts {
   return { lines, unreadable }
 }
 
-/** Files that are not there know nobody. */
+/** Files that are not there know nobody. @throws KNOWN_HOSTS_UNUSABLE */
 export function readKnownHosts(files: readonly string[]): KnownHosts {
   const all = files.map((file) => {
     try {
@@ -61,7 +61,7 @@ export function readKnownHosts(files: readonly string[]): KnownHosts {
     } catch (thrown) {
       const { code } = thrown as NodeJS.ErrnoException
       if (code === 'ENOENT' || code === 'ENOTDIR') return { lines: [], unreadable: [] }
-      throw asConvergeError(thrown)
+      throw unusable(file, 'it cannot be read', thrown)
     }
   })
   return { lines: all.flatMap(({ lines }) => lines), unreadable: all.flatMap(({ unreadable }) => unreadable) }
@@ -130,6 +130,7 @@ export function typesKnown(known: readonly KnownHostLine[], names: readonly stri
 /**
  * Adds a line, in one write at the end of the file, so that several at once all are kept. The file is made where it is
  * missing, for its owner alone.
+ * @throws KNOWN_HOSTS_UNUSABLE
  */
 export function appendKnownHost(file: string, name: string, key: Buffer, options: { readonly hash: boolean }): void {
   const salt = randomBytes(20)
@@ -144,9 +145,17 @@ export function appendKnownHost(file: string, name: string, key: Buffer, options
       closeSync(descriptor)
     }
   } catch (thrown) {
-    throw asConvergeError(thrown)
+    throw unusable(file, 'the key of a new host cannot be stored', thrown)
   }
 }
+
+const unusable = (file: string, what: string, thrown: unknown) =>
+  new ConvergeError(`${file}: ${what}: ${asConvergeError(thrown).message}`, {
+    code: 'KNOWN_HOSTS_UNUSABLE',
+    usage: true,
+    hint: 'it has to be a file of yours; UserKnownHostsFile in ~/.ssh/config names another one',
+    cause: thrown,
+  })
 
 function endsInTheMiddle(descriptor: number): boolean {
   const { size } = fstatSync(descriptor)

@@ -170,7 +170,9 @@ class OpenSession implements Session {
   forward(target: SshTarget, seconds: number): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       const forget = this.onLost(reject)
+      let late = false
       const timer = setTimeout(() => {
+        late = true
         forget()
         reject(noAnswer(target, seconds, 'there is no answer'))
       }, seconds * 1000)
@@ -179,6 +181,7 @@ class OpenSession implements Session {
         clearTimeout(timer)
         forget()
         if (error) reject(connectFailed(target, error))
+        else if (late) channel.destroy()
         else resolve(channel)
       })
     })

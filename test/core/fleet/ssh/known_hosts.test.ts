@@ -145,6 +145,10 @@ t.test('a file that cannot be read is an error, one that is missing is not', asy
   const directory = mkdtempSync(join(tmpdir(), 'known-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   t.same(readKnownHosts([join(directory, 'none')]).lines, [])
-  t.throws(() => readKnownHosts([directory]), { code: 'EISDIR' })
-  t.throws(() => appendKnownHost(directory, 'a', one, { hash: false }), { code: 'EISDIR' })
+  t.throws(() => readKnownHosts([directory]), {
+    code: 'KNOWN_HOSTS_UNUSABLE',
+    message: /it cannot be read: .*directory/,
+  })
+  const stored = { code: 'KNOWN_HOSTS_UNUSABLE', message: /cannot be stored: .*directory/ }
+  t.throws(() => appendKnownHost(directory, 'a', one, { hash: false }), stored)
 })
