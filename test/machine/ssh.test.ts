@@ -206,6 +206,24 @@ test('an agent signs, and which of its keys are shown is told by ssh_config', as
   t.ok(await connect())
 })
 
+test('keys of all types, from a file and from an agent', async (t) => {
+  const socket = join(scratch(t), 'agent')
+  const agent = spawn('env', ['-u', 'NODE_OPTIONS', 'ssh-agent', '-D', '-a', socket], { stdio: 'ignore' })
+  t.teardown(() => agent.kill('SIGKILL'))
+  await until(() => existsSync(socket), 'the agent')
+  const person = await operator(t, { agent: socket })
+  const types = ['rsa', 'ecdsa', 'ed25519'] as const
+  const keys = await Promise.all(types.map((type) => newKey(join(person.home, type), { type })))
+  for (const { file, line } of keys) {
+    const sshd = await ownSshd(t, { authorized: [{ file, line }] })
+    person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+    const connect = async (identity: string) => person.connector().connect(await person.target(sshd, { identity }))
+    t.match(await said(await connect(file), 'echo in'), { stdout: 'in\n' }, `${file}, by itself`)
+    spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
+    t.match(await said(await connect(`${file}.pub`), 'echo in'), { stdout: 'in\n' }, `${file}, by the agent`)
+  }
+})
+
 test('one connection to a jump host serves all hosts behind it, each with its own key checked', async (t) => {
   const { person, sshd: gate } = await acquainted(t)
   const inner = await Promise.all([1, 2, 3].map(() => ownSshd(t, { authorized: [person.key] })))
