@@ -176,7 +176,7 @@ const health = () =>
 /** The file as a whole, by key. */
 export const stackShape = {
   $schema: z.string().optional().describe('For your editor; not read.'),
-  name: line().describe('Name of the stack.'),
+  name: text(/^(?!\.{1,2}$)[^/\r\n\0]+$/, 'text without slashes').describe('Name of the stack.'),
   region: line().optional().describe('Region of the provider.'),
   layers: z.record(layerName(), layer()).describe('The layers by short name, in the order they are brought up.'),
   hosts: z.record(name("a host's name"), host()).describe('The hosts by name.'),

@@ -114,8 +114,10 @@ export interface StackOptions extends FileOptions {
  */
 export async function loadStack(file: string, options: StackOptions = {}): Promise<Stack> {
   const { value, search, environments, warnings } = await readStackFile(file, options)
-  for (const one of shapeProblems(value, search)) search.secrets.add(one)
-  throwAll(file, search)
+  const sound = isSound(value, search)
+  for (const one of unknownKeys(value, search)) search.secrets.add(one)
+  // With values of the wrong kind nothing more can be said; with a key too many it can.
+  if (!sound) throwAll(file, search)
   const content = value as unknown as StackContent
   const recipes = recipeProblems(content, search)
   const known = await roleNames(recipes, options, search)
@@ -154,23 +156,30 @@ async function roleNames(
   }
 }
 
-/**
- * What the schema says against the file: kinds of values, and keys that nobody knows.
- * @returns values that must not be shown
- */
-function shapeProblems(value: JsonObject, search: Search): readonly string[] {
-  const failed = search.problems.length > 0
+/** Tells what the schema says against the kinds of values. */
+function isSound(value: JsonObject, search: Search): boolean {
+  const fetchedAll = search.problems.length === 0
+  let sound = true
   for (const [key, schema] of Object.entries(stackShape)) {
     const result = schema.safeParse(value[key], { jitless: true })
+    sound &&= result.success
     for (const issue of result.error?.issues ?? []) {
       const { path, message, hint, what } = problemOf(issue, key, value, stackShape)
       // What could not be fetched is missing, which has been told.
-      if (failed && message.endsWith('there is none')) continue
+      if (!fetchedAll && message.endsWith('there is none')) continue
       const plain = !search.hidden.has(formatPath(path))
       const text = plain ? message : message.replace(/, got .*$/s, ', got a text that is not shown')
       search.problems.push(problemAt(text, search.locate(path, what), plain ? hint : undefined))
     }
   }
+  return sound
+}
+
+/**
+ * Tells of keys that nobody knows.
+ * @returns values that must not be shown
+ */
+function unknownKeys(value: JsonObject, search: Search): readonly string[] {
   const { unknown, secrets } = inspect(value, stackShape, new Set())
   for (const { path, near } of unknown) {
     // What an app says beside is told of with the attributes.

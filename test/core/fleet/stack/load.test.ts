@@ -168,7 +168,7 @@ hosts:
   one: { address: 10.0.0.1, layers: [ap] }
   two: { address: 10.0.0.1, layers: [app], identity: nokey }
   three: { address: admin@10.0.0.300, layers: [] }
-  four: { address: 10.0.0.4:2222, layers: [app], private_ip: inner }
+  four: { address: 10.0.0.4:2222, layers: [app], private_ip: inner, usr: ann }
 apps:
   site: { domains: [a.example.com] }
   shop: { scm: { repository: /srv/shop.git }, ssl: { key: nokey }, layers: [spar] }
@@ -190,7 +190,17 @@ recipes: [norecipes]
     `8:47 hosts.three is in no layer [layers: [app, spare], those that it belongs to]`,
     `9:20 hosts.four.address: "10.0.0.4:2222" is no address of a host [the port goes into port: 2222]`,
     `9:62 hosts.four.private_ip: inner is no IP address [a name goes into private_dns_name]`,
+    `9:69 hosts.four.usr: there is no such key [did you mean hosts.four.user?]`,
   ])
+})
+
+t.test('the name of a stack is one of a directory too', async (t) => {
+  for (const name of ['a/b', '..', '']) {
+    const path = written(t, { 'stack.json': JSON.stringify({ ...small, name }) })
+    t.match(await problems(path), [/^1:9 name: expected text without slashes, got/], name)
+  }
+  const path = written(t, { 'stack.json': JSON.stringify({ ...small, name: 'Our shop (new)' }) })
+  t.equal((await loadStack(path)).name, 'Our shop (new)')
 })
 
 t.test('roles are looked for among those there are', async (t) => {
