@@ -45,7 +45,7 @@ t.test('install, timer, reboot, shutdown, remove', async (t) => {
   const enable = await host.run('systemctl daemon-reload && systemctl enable --now site supervisor')
   t.equal(enable.status, 0, enable.stderr)
   const words = '--role site --recipes recipes'
-  const install = (more: string) => converge(host, `hooks install ${words} ${more}`)
+  const install = (more: string) => converge(host, `hooks install ${words} --wait 60 ${more}`)
 
   const first = await install('--interval 1h --jitter 5m')
   t.equal(first.status, 0, first.stderr + first.stdout)
