@@ -29,7 +29,7 @@ plone3  10.0.0.13   plone_instances  plone_instances :8081-8084
 web1    192.0.2.21  frontend         nginx :80, varnish :6081, haproxy :8080
 web2    192.0.2.22  frontend         nginx :80, varnish :6081, haproxy :8080
 
-app              repository                             revision  layers
+app              repository                             revision
 plone_instances  git@git.example.com:shop/buildout.git  main
 zeoserver        git@git.example.com:shop/buildout.git  main
 `,
@@ -84,11 +84,13 @@ t.test('a role of your own shows what it declares to run', async (t) => {
 layers: { web: { roles: [status] } }
 hosts: { one: { address: 10.0.0.1, layers: [web] }, two: { address: 10.0.0.2, layers: [web], status: stopped } }
 recipes: [recipes]
+apps: { site: { scm: { repository: /srv/site.git }, layers: [web] } }
 `,
     'recipes/status.ts': `import { role, service } from 'converge-engine'
 export default role('status', { setup(r) { service(r, { name: 'statusd' }) } })`,
   })
   const { stdout, stderr } = await place.converge(['stack', 'show'], { bare: true })
   t.match(stdout, /^one +10\.0\.0\.1 +web +statusd$/m, stderr)
+  t.match(stdout, /^app {3}repository +revision +layers\nsite {2}\/srv\/site\.git +web$/m)
   t.match(stdout, /^two +10\.0\.0\.2 +web +stopped$/m)
 })

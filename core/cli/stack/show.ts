@@ -78,12 +78,14 @@ function placeOf({ address, port }: StackHost): string {
   return port === undefined || port === 22 ? address : `${address} port ${port}`
 }
 
-/** Columns as wide as what is in them; the last one as long as it is. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], dim: (text: string) => string): string {
+/** Columns as wide as what is in them; a last one with nothing in it is left out. */
+function table(all: readonly string[], rows: readonly (readonly string[])[], dim: (text: string) => string): string {
+  const used = rows.some((row) => (row[all.length - 1] ?? '') !== '')
+  const head = used ? all : all.slice(0, -1)
   const widths = head.map((name, column) => Math.max(...[name, ...rows.map((row) => row[column] ?? '')].map(widthOf)))
   const lineOf = (row: readonly string[]) =>
-    row
-      .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - widthOf(cell)))
+    widths
+      .map((width, column) => (row[column] ?? '') + ' '.repeat(width - widthOf(row[column] ?? '')))
       .join('  ')
       .trimEnd()
   return [dim(lineOf(head)), ...rows.map(lineOf)].join('\n')

@@ -46,7 +46,9 @@ export async function readStackFile(file: string, options: FileOptions): Promise
     hidden: new Set(),
   }
   // Custom JSON may be in files, which are read and fetched when the rest is known to be right.
-  const value = fetched(states.at(-1), [], search) as JsonObject
+  const all = fetched(states.at(-1), [], search)
+  // It is no object where the file as a whole is to stand elsewhere, which has been told.
+  const value = isObject(all) ? all : {}
   return { value, search, environments: Object.keys(environments), warnings: layer.warnings }
 }
 
