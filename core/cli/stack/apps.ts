@@ -14,8 +14,8 @@ export interface Deployed {
   readonly apps: readonly string[]
   /** Those that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
-  /** Whether one of them is to be migrated. */
-  readonly migrates: boolean
+  /** Of these, those that are to be migrated. */
+  readonly migrating: readonly string[]
 }
 
 /**
@@ -56,6 +56,6 @@ export async function deployedOn<N>(
   return {
     apps: named,
     events: known,
-    migrates: named.some((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
+    migrating: named.filter((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
   }
 }

@@ -53,7 +53,8 @@ export async function fleetHosts<N>(
   const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
   const runtimes = { cacheDirectory: cacheDirectory(), given: {} }
   const problems: ConvergeError[] = []
-  const members = hosts.flatMap(({ name, stage, roles, apps, events }): Member[] => {
+  const members = hosts.flatMap((placed): Member[] => {
+    const { name } = placed
     const host = hostNamed(stack, name)
     try {
       const target = resolveTarget({ ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }, config)
@@ -68,7 +69,7 @@ export async function fleetHosts<N>(
           tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
         patience: args.reconnect ?? 120,
       })
-      return [{ name, stage, roles, apps, events, address: host.address, host: remote }]
+      return [{ ...placed, address: host.address, host: remote }]
     } catch (thrown) {
       problems.push(asConvergeError(thrown))
       return []

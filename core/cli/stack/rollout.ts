@@ -25,7 +25,7 @@ import { stateDirectoryOf } from './state_directory.ts'
 
 /** What only looks leaves no record. */
 const unrecorded: readonly Action[] = ['plan', 'status']
-const nothing: Deployed = { apps: [], events: new Set(), migrates: false }
+const nothing: Deployed = { apps: [], events: new Set(), migrating: [] }
 
 export function rolloutOf(action: Action) {
   return async <N>(call: StackCall<N>): Promise<ExitStatus> => {
@@ -43,7 +43,7 @@ export function rolloutOf(action: Action) {
       isUp(name, state, action, args),
     )
     const names = withApps(action, args, hosts, selected(stack, hosts, args))
-    const migrates = args.migrate ?? [...names].some((name) => apps.get(name)?.migrates === true)
+    const migrates = args.migrate ?? 'new'
     const events = new Set([...apps.values()].flatMap(({ events }) => [...events]))
     const request = requestOf(action, args, {
       stack,
@@ -156,7 +156,11 @@ interface Known {
 function requestOf(
   action: Action,
   args: Arguments,
-  { stack, migrates, known }: { readonly stack: Stack; readonly migrates: boolean; readonly known: Known },
+  {
+    stack,
+    migrates,
+    known,
+  }: { readonly stack: Stack; readonly migrates: RolloutRequest['migrates']; readonly known: Known },
 ): RolloutRequest {
   const strategies: readonly Strategy[] = ['parallel', 'rolling', 'canary']
   const strategy = oneOf('strategy', args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'), strategies)

@@ -10,12 +10,14 @@ import type { Arguments } from '../options.ts'
 export interface Placed extends PlannedHost {
   readonly roles: readonly string[]
   readonly apps: readonly string[]
+  /** Of these, those that are to be migrated. */
+  readonly migrating: readonly string[]
   /** Those that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
 }
 
 /** @param what the roles of a host do */
-export function placed(stack: Stack, what: (host: string) => Pick<Placed, 'apps' | 'events'>): Placed[] {
+export function placed(stack: Stack, what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'events'>): Placed[] {
   const order = stack.layers.map(({ name }) => name)
   return stack.hosts
     .filter(({ status }) => status === 'online')

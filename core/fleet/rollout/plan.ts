@@ -36,8 +36,8 @@ export interface BatchOptions {
   readonly strategy: Strategy
   /** How many at once (rolling), or how many go first (canary). */
   readonly size: Amount
-  /** A host that goes before all others and alone, since what it does has to be done once and first; null for none. */
-  readonly first: string | null
+  /** Hosts that go before all others and alone, since what they do has to be done once and first. */
+  readonly first: ReadonlySet<string>
   /** The last layer first: what others depend on goes down after them. */
   readonly reverse: boolean
 }
@@ -51,10 +51,10 @@ export function batchesOf<H extends PlannedHost>(
   for (const host of hosts) stages.set(host.stage, [...(stages.get(host.stage) ?? []), host])
   const ordered = [...stages].sort(([a], [b]) => (reverse ? b - a : a - b)).map(([, members]) => members)
   return ordered.flatMap((members) => {
-    const alone = members.filter(({ name }) => name === first)
-    const rest = members.filter(({ name }) => name !== first)
+    const alone = members.filter(({ name }) => first.has(name))
+    const rest = members.filter(({ name }) => !first.has(name))
     const batches = inBatches(rest, strategy, size, members.length)
-    return alone.length > 0 ? [alone, ...batches] : batches
+    return [...alone.map((host) => [host]), ...batches]
   })
 }
 

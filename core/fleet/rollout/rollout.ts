@@ -13,6 +13,8 @@ export interface Member extends PlannedHost {
   readonly roles: readonly string[]
   /** Short names of the apps it runs. */
   readonly apps: readonly string[]
+  /** Of these, those that are to be migrated. */
+  readonly migrating: readonly string[]
   /** Events that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
   readonly address: string
@@ -36,8 +38,8 @@ export interface RolloutRequest {
   readonly rollbackOnFailure: boolean
   /** What hosts do to a rollout that cannot be reached when it begins. */
   readonly down: 'fail' | 'skip'
-  /** Whether what is deployed is migrated by one host before the others go. */
-  readonly migrates: boolean
+  /** Whether each app that is to be migrated is, by one host before the others go; `new` leaves out commits that the stack is on already. */
+  readonly migrates: boolean | 'new'
   /** Apps to deploy; empty for all. */
   readonly apps: readonly string[]
   /** Deploy this instead of what the stack file says; of one app. */
@@ -277,7 +279,7 @@ class Rollout {
         }
       } catch (thrown) {
         this.board.fail(member.name, 'look', asConvergeError(thrown))
-        return this.stop('which commit to deploy could not be told; nothing was begun')
+        return this.stop('which commit to deploy could not be told; nothing was deployed')
       }
     }
   }
@@ -416,11 +418,11 @@ class Rollout {
     const { strategy, batch: size, action, migrates } = this.request
     const members = this.wanting()
     const deploys = switching.includes(action)
-    const migrating = migrates && deploys ? members.find(({ apps }) => apps.some((app) => this.means(app))) : undefined
-    const batches = batchesOf(members, { strategy, size, first: migrating?.name ?? null, reverse })
+    const first = new Set(migrates !== false && deploys ? this.migrating(members) : [])
+    const batches = batchesOf(members, { strategy, size, first, reverse })
     const answers = gate && batches.length > 1 && (await this.answers())
     const run = (member: Member) => {
-      const migrate = deploys ? [member === migrating ? '--migrate' : '--no-migrate'] : []
+      const migrate = deploys ? [first.has(member.name) ? '--migrate' : '--no-migrate'] : []
       return this.run(member, phase, events, { options: [...options, ...migrate] })
     }
     for (const [at, batch] of batches.entries()) {
@@ -431,6 +433,24 @@ class Rollout {
       const asked = last || (answers && batch.some(({ apps }) => apps.length > 0))
       if (gate && asked && !this.isStopped()) await this.gate()
     }
+  }
+
+  /** For each app that is to be migrated the first host that has it; if it can be, one that does not migrate another app a second time. */
+  private migrating(members: readonly Member[]): string[] {
+    const chosen = new Map<string, Member>()
+    const all = new Set(members.flatMap(({ migrating }) => migrating))
+    for (const app of [...all].filter((one) => this.means(one) && !this.isMigrated(one))) {
+      const having = members.filter(({ migrating }) => migrating.includes(app))
+      const member = having.find(({ migrating }) => !migrating.some((other) => chosen.has(other))) ?? having[0]
+      for (const one of member?.migrating ?? []) if (member && !chosen.has(one)) chosen.set(one, member)
+    }
+    return [...chosen.values()].map(({ name }) => name)
+  }
+
+  /** A host that is new changes nothing about the data. */
+  private isMigrated(app: string): boolean {
+    const before = this.ports.known.apps[app]?.commit
+    return this.request.migrates === 'new' && before !== undefined && before === this.commits[app]?.commit
   }
 
   /** Whether the site answers before anything is switched. */

@@ -128,6 +128,25 @@ t.test('migrating is done once, by the first, alone and before all others', asyn
   t.equal(fleet.begun.filter((text) => text.endsWith('deploy'))[0], 'b deploy')
 })
 
+t.test(
+  'who migrates is one that has an app to be migrated, and only for a commit that is new to the stack',
+  async (t) => {
+    const both = { apps: ['site', 'shop'] }
+    const fleet = new Simulation({ zeo: { migrating: [] }, a: {}, b: both, c: { apps: ['shop'] } })
+    const migrating = () =>
+      fleet.requests.splice(0).flatMap(({ host, options }) => (options.includes('--migrate') ? host : []))
+    await fleet.go({ migrates: 'new', strategy: 'parallel' })
+    t.strictSame(migrating(), ['a', 'c'], 'the one that has both does not do the first app again')
+    const commit = 'c'.repeat(40)
+    const apps = { site: { commit, revision: 'main' }, shop: { commit: 'd'.repeat(40), revision: 'main' } }
+    const known = { online: new Set<string>(), behind: new Map<string, string>(), apps }
+    await fleet.go({ migrates: 'new', action: 'setup' }, { known })
+    t.strictSame(migrating(), ['b'], 'the stack is on this commit of the site already')
+    await fleet.go({ migrates: true }, { known })
+    t.strictSame(migrating(), ['a', 'c'], 'unless it is asked for')
+  },
+)
+
 t.test('hosts that are down', async (t) => {
   const hosts = { ...five, c: { connects: 'refused' } as const }
   const refused = new Simulation(hosts)

@@ -16,6 +16,8 @@ export interface Behaviour {
   readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'lost'>>
   readonly connects?: 'refused' | 'wrong key' | 'held'
   readonly apps?: readonly string[]
+  /** Of these; default: all. */
+  readonly migrating?: readonly string[]
   readonly stage?: number
 }
 
@@ -84,7 +86,10 @@ export class Simulation {
     )
   }
 
-  private member(name: string, { apps = ['site'], stage = 0, does = {}, connects }: Behaviour): Member {
+  private member(
+    name: string,
+    { apps = ['site'], migrating = apps, stage = 0, does = {}, connects }: Behaviour,
+  ): Member {
     let release = 1
     const host: FleetHost = {
       name,
@@ -123,6 +128,15 @@ export class Simulation {
       close: () => this.closed.add(name),
     }
     const all = 'setup build deploy configure rollback shutdown undeploy restart'
-    return { name, stage, roles: ['role'], apps, events: new Set(all.split(' ')), address: '192.0.2.1', host }
+    return {
+      name,
+      stage,
+      roles: ['role'],
+      apps,
+      migrating,
+      events: new Set(all.split(' ')),
+      address: '192.0.2.1',
+      host,
+    }
   }
 }
