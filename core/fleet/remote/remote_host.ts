@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
+import { isFailure, isRunReport } from '../../report/replay.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
 import type { Files, Item } from './items.ts'
 import { itemOf } from './items.ts'
@@ -133,6 +134,8 @@ export class RemoteHost implements FleetHost {
       lines.push(output)
       const value = answerOf(output)
       if (value !== undefined) return value
+      // JSON lines, and none to tell.
+      if (code === 0 && output === '') return []
       throw (
         this.refusal(code, errors()) ??
         new ConvergeError(`converge ${words.join(' ')} gave no answer on the host`, {
@@ -244,7 +247,7 @@ export class RemoteHost implements FleetHost {
 
   private async bringItem({ directory, what, secret, archive }: Item): Promise<void> {
     const content = await archive()
-    if (content.length > 100_000) this.options.step(`brings ${what} (${(content.length / 1e6).toFixed(1)} MB)`)
+    if (content.length > 100_000) this.options.step(`${what} (${(content.length / 1e6).toFixed(1)} MB)`)
     await this.output(bringScript, [directory, secret ? '077' : '022'], content)
   }
 
@@ -428,8 +431,8 @@ class Heard {
     if (event === null || typeof event.event !== 'string') return undefined
     if (event.event === 'exit') this.status = Number(event.status)
     else {
-      if (event.event === 'end') this.report = (event.report ?? null) as RunResult['report']
-      if (event.event === 'error') this.error = event as unknown as FailureReport
+      if (event.event === 'end') this.report = isRunReport(event.report) ? event.report : null
+      if (event.event === 'error') this.error = isFailure(event) ? event : null
       this.hear(event as unknown as RunEvent)
     }
     return undefined

@@ -121,13 +121,14 @@ umask 077
 mkdir -p "$1" || exit 1
 lock=$1/held
 take() { mkdir "$lock" 2>/dev/null && printf '%s\\n%s\\n%s\\n' "$$" "$2" "$3" >"$lock/owner"; }
+busy() { printf 'busy\\n%s\\n' "\${who:-somebody}"; exit 0; }
 take "$@" || {
   { read -r pid; read -r rollout; read -r who; } 2>/dev/null <"$lock/owner" || true
   # A holder that has not been heard of for a minute has lost its operator; one of the same rollout is our own, of a connection that was lost.
-  if [ "\${rollout:-}" = "$2" ] || ! kill -0 "\${pid:-0}" 2>/dev/null || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ]; then
-    [ "\${pid:-0}" -gt 1 ] 2>/dev/null && kill "$pid" 2>/dev/null
-    rm -rf "$lock"; take "$@"
-  fi || { printf 'busy\\n%s\\n' "\${who:-somebody}"; exit 0; }
+  [ "\${rollout:-}" = "$2" ] || ! kill -0 "\${pid:-0}" 2>/dev/null || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || busy
+  [ "\${pid:-0}" -gt 1 ] 2>/dev/null && kill "$pid" 2>/dev/null
+  rm -rf "$lock"
+  take "$@" || busy
 }
 trap '[ "$(head -n 1 "$lock/owner" 2>/dev/null)" = "$$" ] && rm -rf "$lock"' EXIT
 trap 'exit 0' HUP TERM PIPE

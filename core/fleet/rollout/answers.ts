@@ -1,29 +1,53 @@
 /** What the commands that only look print on a host, as far as a rollout reads it. */
+import * as z from 'zod'
+import { ConvergeError } from '../../model/errors.ts'
 import type { LiveRelease } from '../types.ts'
 
-export interface Revision {
-  readonly app: string
-  readonly revision: string
-  /** Null where there is none to be told, as for a directory. */
-  readonly commit: string | null
-}
+const revisions = z.array(
+  z.object({
+    app: z.string(),
+    revision: z.string(),
+    /** Null where there is none to be told, as for a directory. */
+    commit: z.string().nullable(),
+  }),
+)
+export type Revision = z.output<typeof revisions>[number]
 
-/** @param said by `converge revisions` */
+const releases = z.object({
+  apps: z.array(
+    z.object({
+      name: z.string(),
+      releases: z.array(z.object({ id: z.string(), commit: z.string(), current: z.boolean() })),
+    }),
+  ),
+})
+
+/**
+ * @param said by `converge revisions`: one document, or one a line
+ * @throws REMOTE_FAILED
+ */
 export function revisionsIn(said: unknown): readonly Revision[] {
-  return (Array.isArray(said) ? said : [said]) as Revision[]
+  return checked(revisions, Array.isArray(said) ? said : [said], 'revisions')
 }
 
-interface ReleasesSaid {
-  readonly apps: readonly {
-    readonly name: string
-    readonly releases: readonly { readonly id: string; readonly commit: string; readonly current: boolean }[]
-  }[]
-}
-
-/** @param said by `converge releases` */
+/**
+ * @param said by `converge releases`
+ * @throws REMOTE_FAILED
+ */
 export function liveIn(said: unknown): readonly LiveRelease[] {
-  return (said as ReleasesSaid).apps.map(({ name, releases }) => {
+  return checked(releases, said, 'releases').apps.map(({ name, releases }) => {
     const current = releases.find((release) => release.current)
     return { app: name, release: current?.id ?? null, commit: current?.commit ?? null }
+  })
+}
+
+/** A host is not to be believed in everything: what it says may go into a command line of the others. */
+function checked<S extends z.ZodType>(schema: S, said: unknown, command: string): z.output<S> {
+  const result = schema.safeParse(said)
+  if (result.success) return result.data
+  throw new ConvergeError(`converge ${command} said on the host what nobody understands`, {
+    code: 'REMOTE_FAILED',
+    output: JSON.stringify(said).slice(0, 400),
+    hint: 'something there writes to standard output: look at the files its shell reads (~/.bashrc)',
   })
 }

@@ -1,13 +1,13 @@
 /** The operator's end of a fleet: a directory with a stack file, an account with keys, and the program as it is built. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FleetEvent, RolloutReport } from '../../../core/fleet/types.ts'
 import { soon } from '../../support/waiting.ts'
 import type { TestNetwork } from './hosts.ts'
 
-const program = fileURLToPath(new URL('../../../dist/start.cjs', import.meta.url))
+const project = fileURLToPath(new URL('../../..', import.meta.url))
 
 export interface Outcome {
   readonly status: number | null
@@ -63,9 +63,20 @@ function parsed(line: string): FleetEvent | never[] {
   }
 }
 
+/** A copy of the program: what is built meanwhile is not brought to half of the hosts. */
+function programIn(directory: string): string {
+  const place = `${directory}/program`
+  if (!existsSync(place)) {
+    cpSync(`${project}/dist`, `${place}/dist`, { recursive: true, filter: (path) => !path.endsWith('/types') })
+    symlinkSync(`${project}/node_modules`, `${place}/node_modules`)
+  }
+  return `${place}/dist/start.cjs`
+}
+
 export class Operator {
   readonly directory: string
   readonly home: string
+  private readonly program: string
 
   /** @param name another one of the same network has another home, and shares the stack's directory where it is told so */
   constructor(network: TestNetwork, name = 'operator', directory = `${network.directory}/stack`) {
@@ -73,9 +84,10 @@ export class Operator {
     this.home = `${network.directory}/${name}-home`
     mkdirSync(`${this.home}/.ssh`, { recursive: true, mode: 0o700 })
     mkdirSync(directory, { recursive: true })
+    this.program = programIn(network.directory)
     writeFileSync(
       `${this.home}/.ssh/config`,
-      `Host *\n  IdentityFile ${network.operator.file}\n  UserKnownHostsFile ${network.knownHosts}\n`,
+      `Host *\n  IdentityFile ${network.operator.file}\n  UserKnownHostsFile ${network.knownHosts}\n  ConnectTimeout 5\n`,
     )
   }
 
@@ -93,7 +105,7 @@ export class Operator {
   }
 
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): AtWork {
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, program, 'stack', ...args], {
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.program, 'stack', ...args], {
       cwd: this.directory,
       // No terminal: what it would ask for, it cannot.
       detached: true,

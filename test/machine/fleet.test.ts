@@ -1,0 +1,279 @@
+/** Hosts of a stack over SSH, with all that may go wrong between them and the operator. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { hostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
+import { Operator, type Outcome } from './support/operator.ts'
+
+/** A role that does as the files of its host say: waits for one, fails where another one is. */
+const recipe = `import { role, directory, execute, file } from 'converge-engine'
+const all = (node) => Object.entries(node.opsworks.layers.all.instances)
+export default role('probe', {
+  setup(r) { directory(r, { path: '/srv/probe' }) },
+  configure(r, node) {
+    const online = all(node).filter(([, { status }]) => status === 'online').map(([name]) => name)
+    file(r, { path: '/srv/probe/online', content: online.join(' ') + '\\n' })
+  },
+  events: {
+    slow(r) {
+      execute(r, { command: 'touch /srv/probe/began; until [ -e /srv/probe/go ]; do sleep 0.05; done' })
+      file(r, { path: '/srv/probe/done', content: 'yes\\n' })
+    },
+    fragile(r) { execute(r, { command: 'test ! -e /srv/probe/broken && touch /srv/probe/passed' }) },
+    secret(r, node) { file(r, { path: '/srv/probe/secret', content: node.deploy.shop.scm.password, mode: '0600', sensitive: true }) },
+  },
+})
+`
+
+const secret = 'correct horse battery staple'
+
+interface Fleet {
+  readonly network: TestNetwork
+  readonly operator: Operator
+  readonly hosts: readonly TestHost[]
+}
+
+function stackOf(hosts: readonly TestHost[], more: object = {}): object {
+  return {
+    name: 'probe',
+    layers: { all: { roles: ['probe'] } },
+    recipes: ['recipes'],
+    ssh: { user: 'root' },
+    apps: {
+      shop: {
+        layers: ['all'],
+        scm: { repository: 'https://git.example.com/shop.git', user: 'shop', password: secret },
+      },
+    },
+    hosts: Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
+    ...more,
+  }
+}
+
+async function fleetOf(t: Test, count: number): Promise<Fleet> {
+  const network = await testNetwork(t)
+  const hosts = await network.many('h', count)
+  const operator = new Operator(network)
+  operator.write({ 'recipes/probe.ts': recipe, 'stack.json': stackOf(hosts) })
+  return { network, operator, hosts }
+}
+
+function failures({ report }: Pick<Outcome, 'report'>) {
+  return Object.fromEntries(
+    (report?.hosts ?? []).flatMap(({ host, failure }) => (failure ? [[host, failure.code]] : [])),
+  )
+}
+
+t.test('the hosts of a stack', async (t) => {
+  if (!needs(t, hostNeeds)) return
+  const { network, operator, hosts } = await fleetOf(t, 3)
+  const [one, two, three] = hosts as [TestHost, TestHost, TestHost]
+  const release = (host: TestHost) => host.write('/srv/probe/go', '')
+  const again = async (host: TestHost) => {
+    await host.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/done')
+  }
+
+  await t.test('from nothing, and again', async (t) => {
+    const plan = await operator.run(['plan'])
+    if (plan.status !== 0) t.comment(`${plan.stdout}${plan.stderr}`)
+    t.match(plan, { status: 0, stdout: /3 would change/ })
+    t.notOk(
+      hosts.some((host) => host.exists('/srv/probe')),
+      'a plan changes nothing',
+    )
+    const setup = await operator.json(['setup', '-m', 'first'])
+    if (setup.status !== 0) t.comment(`${setup.stdout}${setup.stderr}`)
+    t.match(setup, {
+      status: 0,
+      report: { id: '000001', comment: 'first', outcome: 'changed' },
+    })
+    for (const host of hosts) t.equal(host.read('/srv/probe/online'), 'h1 h2 h3\n')
+    t.match(await operator.json(['setup']), { status: 0, report: { outcome: 'unchanged' } })
+    t.match(await operator.run(['configure']), { status: 0, stdout: /^nothing to do: /m })
+    t.match(await operator.run(['status']), { status: 0, stdout: /3 hosts: 3 reached/ })
+  })
+
+  // Nothing else could be.
+  if (!t.passing()) return
+
+  await t.test('what is secret stays so', async (t) => {
+    const all = one.run(
+      'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; done 2>/dev/null | tr "\\0" " " > /tmp/processes & sleep 5; kill %1',
+    )
+    const seen = await operator.run(['run', 'secret', '--verbose', '--json-output'])
+    await all
+    t.equal(seen.status, 0)
+    t.equal(one.read('/srv/probe/secret'), secret)
+    t.notOk(`${seen.stdout}${seen.stderr}`.includes(secret), 'not shown')
+    t.notOk(one.read('/tmp/processes').includes(secret), 'in no process list')
+    const open = await one.run(
+      `grep -rl '${secret}' /etc /root /home /run /srv /tmp /usr/local /var 2>/dev/null | xargs ls -ld --`,
+    )
+    t.ok(
+      open.stdout
+        .trim()
+        .split('\n')
+        .every((line) => /^-rw-------/.test(line)),
+      open.stdout,
+    )
+    const closed = (await one.run('stat -c %a /var/lib/converge /var/lib/converge/fleet')).stdout
+    t.equal(closed, '700\n700\n')
+    const records = `${operator.directory}/.converge/probe`
+    t.equal(statSync(records).mode & 0o777, 0o700)
+    for (const entry of readdirSync(records, { recursive: true, withFileTypes: true }))
+      if (entry.isFile())
+        t.notOk(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8').includes(secret), entry.name)
+  })
+
+  await t.test('a host that is cut off in the middle goes on, and tells the rest afterwards', async (t) => {
+    const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output'])
+    await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
+    await one.linkDown()
+    for (const host of hosts) release(host)
+    await until(() => one.exists('/srv/probe/done'), 'it has gone on without us')
+    await run.until((event) => event.event === 'connection' && event.state === 'lost', 'the connection is lost')
+    await one.linkUp()
+    const { status, report, events } = await run.ended
+    t.match({ status, report }, { status: 0, report: { outcome: 'changed' } })
+    t.ok(events.some((event) => event.event === 'connection' && event.state === 'back'))
+    t.ok(
+      events.some((event) => event.event === 'host' && event.host === 'h1' && /file/.test(event.step ?? '')),
+      'what came meanwhile',
+    )
+    for (const host of hosts) await again(host)
+  })
+
+  await t.test('a host that is killed in the middle', async (t) => {
+    const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output', '--reconnect', '3'])
+    await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
+    await two.stop()
+    release(one)
+    release(three)
+    const { status, report } = await run.ended
+    t.equal(status, 1)
+    t.strictSame(failures({ report }), { h2: 'HOST_LOST' })
+    t.ok(one.exists('/srv/probe/done') && three.exists('/srv/probe/done'), 'the others were not held up')
+    t.match(await operator.json(['run', 'slow', '--host', 'h2']), { status: 1, report: { outcome: 'failed' } })
+    t.match(await operator.run(['status']), { status: 1, stdout: /h2 .*unreachable|h2 /, stderr: '' })
+    const skipped = await operator.json(['configure', '--down', 'skip'])
+    t.match(skipped, {
+      status: 0,
+      report: { hosts: [{ host: 'h1' }, { host: 'h2', outcome: 'skipped' }, { host: 'h3' }] },
+    })
+    await two.start()
+    const late = await operator.run(['configure'])
+    t.match(late, { status: 0, stdout: /it missed deployment/ })
+    release(two)
+    t.match(await operator.json(['run', 'slow', '--host', 'h2']), { status: 0 })
+    t.match(await operator.run(['configure']), { status: 0, stdout: /nothing to do/ })
+    for (const host of hosts) await again(host)
+  })
+
+  await t.test('the operator is killed: the hosts go on, and nobody is kept out', async (t) => {
+    const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output'])
+    await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
+    run.kill('SIGKILL')
+    await run.ended
+    for (const host of hosts) release(host)
+    await until(() => hosts.every((host) => host.exists('/srv/probe/done')), 'they have gone on')
+    t.match(await operator.json(['configure']), { status: 0, report: { outcome: 'unchanged' } })
+    for (const host of hosts) await again(host)
+  })
+
+  await t.test(
+    'Ctrl-C: who is at work is waited for, nobody else is begun; twice: they end after the step at hand',
+    async (t) => {
+      const run = operator.start(['run', 'slow', '--batch', '1', '--json-output'])
+      await until(() => one.exists('/srv/probe/began'), 'the first one is at work')
+      run.kill('SIGINT')
+      await run.until((event) => event.event === 'warning' && /no further host/.test(event.message), 'it is told')
+      release(one)
+      const { status, report } = await run.ended
+      t.match({ status, outcome: report?.outcome }, { status: 1, outcome: 'interrupted' })
+      t.strictSame(
+        report?.hosts.map(({ outcome }) => outcome),
+        ['changed', 'untouched', 'untouched'],
+      )
+      await again(one)
+      const twice = operator.start(['run', 'slow', '--host', 'h1', '--json-output'])
+      await until(() => one.exists('/srv/probe/began'), 'it is at work')
+      twice.kill('SIGINT')
+      await twice.until((event) => event.event === 'warning', 'it is told')
+      twice.kill('SIGINT')
+      await twice.until((event) => event.event === 'warning' && /after the step/.test(event.message), 'and again')
+      await until(
+        async () => (await one.run("grep -c 'SIGINT' /var/lib/converge/fleet/runs/*/errors")).stdout.includes(':1'),
+        'the host has heard',
+      )
+      release(one)
+      t.match(await twice.ended, { status: 1 })
+      t.notOk(one.exists('/srv/probe/done'), 'the next step was not begun')
+      await again(one)
+    },
+  )
+
+  await t.test('two operators at once', async (t) => {
+    const run = operator.start(['run', 'slow', '--json-output', '--host', 'h1'])
+    await until(() => one.exists('/srv/probe/began'), 'the first one is at work')
+    const other = new Operator(network, 'other', operator.directory)
+    const refused = await other.json(['configure'])
+    t.match(refused, { status: 1, report: { stopped: /h1 cannot be used; nothing was begun/ } })
+    t.strictSame(failures(refused), { h1: 'HOST_HELD' })
+    t.match(await other.run(['status']), { status: 0 }, 'looking is always possible')
+    release(one)
+    t.match(await run.ended, { status: 0 })
+    t.match(await other.json(['configure']), { status: 0 })
+    await again(one)
+  })
+
+  await t.test('failures: as many as allowed; the others stay untouched', async (t) => {
+    one.write('/srv/probe/broken', '')
+    const stopped = await operator.json(['run', 'fragile'])
+    t.match(stopped, {
+      status: 1,
+      report: {
+        stopped: /one host failed/,
+        hosts: [{ outcome: 'failed' }, { outcome: 'untouched' }, { outcome: 'untouched' }],
+      },
+    })
+    t.notOk(two.exists('/srv/probe/passed'))
+    t.match(await operator.json(['run', 'fragile', '--max-failures', '1']), {
+      status: 1,
+      report: { hosts: [{ outcome: 'failed' }, { outcome: 'changed' }, { outcome: 'changed' }] },
+    })
+    two.write('/srv/probe/broken', '')
+    three.write('/srv/probe/broken', '')
+    const all = await operator.run(['run', 'fragile', '--strategy', 'parallel', '--max-failures', '100%'])
+    t.equal(
+      all.stdout.match(/COMMAND_FAILED|exit status|failed in run/g)?.length,
+      1,
+      'one failure of three hosts is one paragraph',
+    )
+    for (const host of hosts) await host.run('rm /srv/probe/broken')
+  })
+
+  await t.test('a full disk', async (t) => {
+    await three.fillDisk()
+    const full = await operator.json(['run', 'configure', '--host', 'h3'])
+    t.match(full, { status: 1 })
+    t.match(JSON.stringify(full.report?.hosts), /[Nn]o space left/)
+    await three.freeDisk()
+    t.match(await operator.json(['configure']), { status: 0 })
+  })
+
+  await t.test('a slow link', async (t) => {
+    await one.slow({ delayMs: 100, lossPercent: 1 })
+    t.match(await operator.json(['configure']), { status: 0, report: { outcome: 'unchanged' } })
+    await one.slow(null)
+  })
+
+  await t.test('a host that is not the one it was', async (t) => {
+    await two.newHostKey()
+    const wrong = await operator.json(['configure'])
+    t.match(wrong, { status: 1, report: { stopped: /h2 cannot be used; nothing was begun/ } })
+    t.strictSame(failures(wrong), { h2: 'HOST_KEY_CHANGED' })
+    const skip = await operator.json(['configure', '--down', 'skip', '--accept-new'])
+    t.strictSame(failures(skip), { h2: 'HOST_KEY_CHANGED' }, 'that is no host that is merely down')
+  })
+})
