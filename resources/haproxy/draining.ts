@@ -85,10 +85,14 @@ export class Draining {
   private async leaveDown(client: BalancerClient, server: string): Promise<void> {
     try {
       await client.readyAndDown(server)
-      this.host.record(recordOf(client.at, server), '')
-    } catch (error) {
-      this.lost(client, unreachable(error))
+    } catch (thrown) {
+      const error = asConvergeError(thrown)
+      if (['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code))
+        return this.lost(client, error)
+      // What it does not know any more cannot be out.
+      if (error.code !== 'NO_SERVER') throw thrown
     }
+    this.host.record(recordOf(client.at, server), '')
   }
 
   /** The places where it takes no visitors any more; null where it was not begun. */

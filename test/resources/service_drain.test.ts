@@ -75,6 +75,31 @@ t.test('its last visitor is waited for, up to the deadline', async (t) => {
   }
 })
 
+t.test('a balancer that forgets the server, or goes away, meanwhile: it is stopped all the same', async (t) => {
+  for (const [change, warnings, recorded] of [
+    ['forgets', [], ''],
+    ['goes', [/cannot be asked: .*; what was taken out there is brought back by the next run that can/], 'taken out'],
+  ] as const) {
+    let stopped = false
+    const { options } = machine({ listening: () => !(stopped && change === 'goes') })
+    const { exchanges, requests } = options
+    const host = new VirtualHost({
+      exchanges: (asked, on) =>
+        stopped && change === 'forgets' && asked.text.startsWith('set ') ? 'No such server.\n' : exchanges(asked, on),
+      requests: (asked, on) => {
+        stopped ||= asked.body?.includes('stopProcess') === true
+        return requests(asked, on)
+      },
+    })
+    conf(host)
+    const report = await run(plan(stopping), host)
+    t.strictSame(failureOf(report), undefined)
+    t.match(report.warnings, warnings)
+    t.equal(report.warnings.length, warnings.length)
+    t.equal(host.recorded(`drained site/c1 in ${socket}`), recorded)
+  }
+})
+
 t.test(
   'whatever a start finds drained by a stop it brings back, and nothing that an operator has drained',
   async (t) => {
