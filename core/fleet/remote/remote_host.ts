@@ -341,7 +341,12 @@ export class RemoteHost implements FleetHost {
       if (this.wire === wire) this.wire = null
       this.letGo()
     })
-    if (this.wantsHold) await this.hold(wire)
+    try {
+      if (this.wantsHold) await this.hold(wire)
+    } catch (error) {
+      wire.close()
+      throw error
+    }
     this.wire = wire
     return wire
   }
