@@ -32,31 +32,36 @@ export function digestOfFiles(files: Files): string {
   return hash.digest('hex').slice(0, 24)
 }
 
-/** @param level of compression: 1 is quick, 9 is small */
-export async function archiveOf(files: Files, level = 6): Promise<Uint8Array> {
+async function archiveOf(files: Files): Promise<Uint8Array> {
   const tar = pack()
   for (const [name, { content, mode = 0o644 }] of files)
     tar.entry({ name, mode, mtime: new Date(0) }, Buffer.from(content.buffer, content.byteOffset, content.byteLength))
   tar.finalize()
   const chunks: Buffer[] = []
   for await (const chunk of tar) chunks.push(chunk as Buffer)
-  return gzipSync(Buffer.concat(chunks), { level })
+  return gzipSync(Buffer.concat(chunks))
 }
 
-/** An item whose archive is made when the first host asks for it, and once for all of them. */
+/** What has been worked out of files that many hosts get: it is done once, and forgotten with the files. */
+const digests = new WeakMap<Files, string>()
+const archives = new WeakMap<Files, Promise<Uint8Array>>()
+
+/** An item whose archive is made when the first host asks for it, and once for all that are given the same files. */
 export function itemOf(
   parent: string,
   kind: string,
   files: Files,
   { what, secret }: Pick<Item, 'what' | 'secret'>,
 ): Item {
-  let made: Promise<Uint8Array> | undefined
+  const digest = digests.get(files) ?? digestOfFiles(files)
+  digests.set(files, digest)
   return {
-    directory: `${parent}/${kind}-${digestOfFiles(files)}`,
+    directory: `${parent}/${kind}-${digest}`,
     what,
     secret,
     archive: () => {
-      made ??= archiveOf(files)
+      const made = archives.get(files) ?? archiveOf(files)
+      archives.set(files, made)
       return made
     },
   }

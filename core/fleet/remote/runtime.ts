@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   closeSync,
+  createReadStream,
+  createWriteStream,
   existsSync,
   mkdtempSync,
   openSync,
@@ -13,13 +15,15 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { gunzipSync } from 'node:zlib'
-import { extract } from 'tar-stream'
+import { createGzip, gunzipSync } from 'node:zlib'
+import { extract, pack } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
-import { archiveOf, type Item } from './items.ts'
+import type { Item } from './items.ts'
 
 /** What a host told of itself. */
 export interface HostFacts {
@@ -74,15 +78,22 @@ export interface Runtimes {
   readonly given: Readonly<Record<string, string>>
 }
 
+/** A Node program as it travels. */
+interface Packed {
+  readonly identity: string
+  archive(): Promise<Uint8Array>
+}
+
+/** Of one rollout, by where a Node comes from: it is fetched, packed and held in memory once for all hosts. */
+const packed = new WeakMap<Runtimes, Map<string, Promise<Packed>>>()
+
 /**
  * @param library directory of the engine's own files on the host
+ * @param runtimes the same object for all hosts of a rollout: then they share the archive
  * @throws HOST_UNSUPPORTED, NO_RUNTIME
  */
-export async function runtimeFor(
-  facts: HostFacts,
-  library: string,
-  { cacheDirectory, given }: Runtimes,
-): Promise<Item> {
+export async function runtimeFor(facts: HostFacts, library: string, runtimes: Runtimes): Promise<Item> {
+  const { cacheDirectory, given } = runtimes
   const arch = architectures[facts.machine]
   if (facts.kernel !== 'Linux' || arch === undefined)
     throw new ConvergeError(`${facts.kernel || 'this system'} on ${facts.machine || 'this machine'} is not supported`, {
@@ -90,13 +101,18 @@ export async function runtimeFor(
       hint: `Linux on ${Object.keys(architectures).join(', ')} is; elsewhere install Node ${oldest.join('.')} or later on the host`,
     })
   const own = given[arch] ?? (portable(arch, facts.libc) ? process.execPath : undefined)
-  if (own !== undefined) return runtimeItem(own, library, cacheDirectory)
-  if (facts.libc === 'musl')
+  if (own === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
       hint: `install Node ${oldest.join('.')} or later there (apk add nodejs)`,
     })
-  return runtimeItem(await fetched(arch, cacheDirectory), library, cacheDirectory)
+  const all = packed.get(runtimes) ?? new Map<string, Promise<Packed>>()
+  packed.set(runtimes, all)
+  const key = own ?? `fetched for ${arch}`
+  const known = all.get(key) ?? packedProgram(own ?? fetched(arch, cacheDirectory), cacheDirectory)
+  all.set(key, known)
+  const { identity, archive } = await known
+  return { directory: `${library}/runtime-${identity}`, what: 'Node', secret: false, archive }
 }
 
 /** Whether the Node that runs here would run there: same kind of machine, nothing of the distribution linked in. */
@@ -118,28 +134,37 @@ function portable(arch: string, libc: HostFacts['libc']): boolean {
   )
 }
 
-/** Reading and packing 100 MB takes seconds: the archive is kept, by the size and the first and last bytes of the program. */
-function runtimeItem(program: string, library: string, cacheDirectory: string): Item {
+/** Packing 100 MB takes seconds: the archive is kept, by the size and some parts of the program. */
+async function packedProgram(from: string | Promise<string>, cacheDirectory: string): Promise<Packed> {
+  const program = await from
   const identity = identityOf(program)
-  let made: Promise<Uint8Array> | undefined
+  const kept = `${cacheDirectory}/runtime-${identity}.tar.gz`
   const archive = async () => {
-    const kept = `${cacheDirectory}/runtime-${identity}.tar.gz`
-    if (existsSync(kept)) return readFileSync(kept)
-    const packed = await archiveOf(new Map([['node', { content: readFileSync(program), mode: 0o755 }]]), 4)
-    makeDirectories(cacheDirectory, 0o700)
-    writeFileSync(`${kept}.${process.pid}`, packed)
-    renameSync(`${kept}.${process.pid}`, kept)
-    return packed
+    if (!existsSync(kept)) {
+      makeDirectories(cacheDirectory, 0o700)
+      await packProgram(program, `${kept}.${process.pid}`)
+      renameSync(`${kept}.${process.pid}`, kept)
+    }
+    return readFile(kept)
   }
+  let made: Promise<Uint8Array> | undefined
   return {
-    directory: `${library}/runtime-${identity}`,
-    what: 'Node',
-    secret: false,
+    identity,
     archive: () => {
       made ??= archive()
       return made
     },
   }
+}
+
+/** Piece by piece: the connections to the hosts are kept alive meanwhile, and memory stays small. */
+async function packProgram(program: string, to: string): Promise<void> {
+  const tar = pack()
+  const entry = tar.entry({ name: 'node', mode: 0o755, mtime: new Date(0), size: statSync(program).size })
+  const written = pipeline(tar, createGzip({ level: 4 }), createWriteStream(to, { mode: 0o600 }))
+  await pipeline(createReadStream(program), entry)
+  tar.finalize()
+  await written
 }
 
 function identityOf(program: string): string {

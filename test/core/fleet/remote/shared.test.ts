@@ -1,0 +1,67 @@
+/** What travels to many hosts is worked out, packed and held once for all of them. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { itemOf, type PackedFile } from '../../../../core/fleet/remote/items.ts'
+import { hostFacts, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
+
+const what = { what: 'the engine', secret: false }
+const facts = (machine: string) => hostFacts(`kernel=Linux\nmachine=${machine}\nlibc=glibc\n`)
+
+t.test('the same files', async (t) => {
+  let read = 0
+  const file: PackedFile = {
+    get content() {
+      read++
+      return Buffer.from('the engine\n')
+    },
+  }
+  const files = new Map([['start.cjs', file]])
+  const hosts = Array.from({ length: 100 }, (_, host) => itemOf(host % 2 ? '/home/ann' : '', 'engine', files, what))
+  const once = read
+  const archives = await Promise.all(hosts.map((item) => item.archive()))
+  t.equal(new Set(archives).size, 1, 'one archive')
+  t.ok(once <= 2 && read <= 2 * once, `looked at once, however many hosts: ${once}, ${read}`)
+  t.strictSame(
+    [...new Set(hosts.map(({ directory }) => directory.replace(/[^-/]*$/, '')))],
+    ['/engine-', '/home/ann/engine-'],
+  )
+
+  const other = itemOf('', 'engine', new Map([['start.cjs', { content: Buffer.from('another\n') }]]), what)
+  t.not(other.directory, hosts[0]?.directory)
+  t.not(await other.archive(), archives[0])
+})
+
+t.test('a runtime', async (t) => {
+  const place = t.testdir({ cache: {} })
+  const program = `${place}/program`
+  // More than one piece of whatever reads it, and of no even size.
+  const content = randomBytes(1_234_567)
+  writeFileSync(program, content)
+  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program, arm64: program } }
+  const items = await Promise.all(['/a', '/b'].map((library) => runtimeFor(facts('x86_64'), library, runtimes)))
+  const archives = await Promise.all(items.map((item) => item.archive()))
+  t.equal(archives[0], archives[1], 'one archive in memory for all hosts')
+  t.match(items[0]?.directory, /^\/a\/runtime-[0-9a-f]{24}$/)
+  t.equal(items[0]?.directory.slice(2), items[1]?.directory.slice(2))
+
+  const listed = execFileSync('tar', ['-tvzf', '-'], { input: archives[0] ?? '' }).toString()
+  t.match(listed, /^-rwxr-xr-x .* 1234567 .* node\n$/)
+  const inside = execFileSync('tar', ['-xzOf', '-', 'node'], { input: archives[0] ?? '', maxBuffer: 2e6 })
+  t.ok(inside.equals(content), 'the whole program')
+
+  const [kept, ...rest] = readdirSync(`${place}/cache`)
+  t.strictSame(rest, [])
+  writeFileSync(`${place}/cache/${kept}`, 'packed before')
+  const again = await runtimeFor(facts('aarch64'), '/a', { ...runtimes })
+  t.equal(Buffer.from(await again.archive()).toString(), 'packed before', 'of the next rollout it is there already')
+  t.equal(readFileSync(program).length, content.length)
+})
+
+t.test('a runtime that cannot be had is nobody’s', async (t) => {
+  const place = t.testdir({ cache: {} })
+  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: `${place}/missing` } }
+  for (const library of ['/a', '/b'])
+    await t.rejects(runtimeFor(facts('x86_64'), library, runtimes), { code: 'ENOENT' })
+})
