@@ -120,13 +120,18 @@ export const holdScript = `
 umask 077
 mkdir -p "$1" || exit 1
 lock=$1/held
-take() { mkdir "$lock" 2>/dev/null && printf '%s\\n%s\\n%s\\n' "$$" "$2" "$3" >"$lock/owner"; }
+# env: the printf of coreutils says why it cannot write.
+# With its owner in it from the first moment: a directory that is not empty cannot be replaced.
+take() {
+  mkdir "$lock.$$" && env printf '%s\\n%s\\n%s\\n' "$$" "$2" "$3" >"$lock.$$/owner" || { rm -rf "$lock.$$"; exit 1; }
+  mv -T "$lock.$$" "$lock" 2>/dev/null || { rm -rf "$lock.$$"; false; }
+}
 busy() { printf 'busy\\n%s\\n' "\${who:-somebody}"; exit 0; }
 take "$@" || {
   { read -r pid; read -r rollout; read -r who; } 2>/dev/null <"$lock/owner" || true
   # A holder that has not been heard of for a minute has lost its operator; one of the same rollout is our own, of a connection that was lost.
-  [ "\${rollout:-}" = "$2" ] || ! kill -0 "\${pid:-0}" 2>/dev/null || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || busy
-  [ "\${pid:-0}" -gt 1 ] 2>/dev/null && kill "$pid" 2>/dev/null
+  [ "\${rollout:-}" = "$2" ] || ! { [ "\${pid:-0}" -gt 1 ] && kill -0 "$pid"; } 2>/dev/null || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || busy
+  [ "\${pid:-0}" -gt 1 ] && kill "$pid" 2>/dev/null
   rm -rf "$lock"
   take "$@" || busy
 }
