@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { deployedOn } from '../../core/cli/stack/apps.ts'
+import { deployedOnAll } from '../../core/cli/stack/apps.ts'
 import { stackInputs } from '../../core/cli/stack/inputs.ts'
 import { Secrets } from '../../core/model/secrets.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
@@ -30,8 +30,7 @@ t.test('by roles, and by layers where they are named', async (t) => {
   writeFileSync(stack, JSON.stringify(content))
   const call = { args: { stack }, catalogue, secrets: new Secrets(), endProcess: () => undefined }
   const inputs = await stackInputs(call)
-  const online = new Set(Object.keys(content.hosts))
-  const found = await Promise.all([...online].map((host) => deployedOn(call, inputs, host, online)))
+  const found = [...(await deployedOnAll(call, inputs, [])).values()]
   t.strictSame(
     found.map(({ apps, migrating }) => [apps, migrating]),
     [
@@ -40,4 +39,18 @@ t.test('by roles, and by layers where they are named', async (t) => {
       [['pages'], []],
     ],
   )
+})
+
+t.test('what a recipe refuses is told before any host is asked, once for all of them', async (t) => {
+  const directory = scratch(t)
+  const stack = join(directory, 'stack.json')
+  const recipe = `import { execute, role } from 'converge-engine'
+    export default role('odd', { restart(r) { execute(r, { command: 'true', always: true }) } })`
+  writeFileSync(join(directory, 'odd.ts'), recipe)
+  const hosts = Object.fromEntries([1, 2, 3].map((n) => [`h${n}`, { address: `10.0.0.${n}`, layers: ['all'] }]))
+  writeFileSync(stack, JSON.stringify({ name: 'odd', layers: { all: { roles: ['odd'] } }, hosts, recipes: ['odd.ts'] }))
+  const call = { args: { stack }, catalogue, secrets: new Secrets(), endProcess: () => undefined }
+  const inputs = await stackInputs(call)
+  t.equal((await deployedOnAll(call, inputs, ['deploy'])).size, 3)
+  await t.rejects(deployedOnAll(call, inputs, ['restart']), { usage: true, message: /no prop always .*all hosts/ })
 })

@@ -2,10 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
 import { hostNamed, nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
+import { problemsOf } from '../../fleet/stack/file.ts'
+import { type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { neutralFacts } from '../../node/facts.ts'
 import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
 import { buildNode } from '../../node/node.ts'
 import { valueAt } from '../../node/path.ts'
+import { together } from './compiled.ts'
 import type { StackCall } from './dispatch.ts'
 import type { StackInputs } from './inputs.ts'
 
@@ -19,14 +22,44 @@ export interface Deployed {
 }
 
 /**
- * @param online hosts that count as there
- * @throws InvalidInput with what is wrong with the attributes, or what a recipe refuses
+ * What each host of the stack that is not stopped would do.
+ * @param asked events that are to be run, so that what recipes refuse is told here, and not by each host
+ * @throws InvalidInput with what is wrong with the attributes, or what a recipe refuses; the same once for all its hosts
  */
-export async function deployedOn<N>(
+export async function deployedOnAll<N>(
+  call: StackCall<N>,
+  inputs: StackInputs<N>,
+  asked: readonly string[],
+): Promise<ReadonlyMap<string, Deployed>> {
+  const { stack } = inputs
+  const everybody = new Set(stack.hosts.map(({ name }) => name))
+  const all = new Map<string, Deployed>()
+  const wrong: { host: string; error: ConvergeError }[] = []
+  for (const { name, status } of stack.hosts) {
+    if (status !== 'online') continue
+    try {
+      all.set(name, await deployedOn(call, inputs, { host: name, online: everybody, asked }))
+    } catch (error) {
+      for (const one of problemsOf(error)) wrong.push({ host: name, error: one })
+    }
+  }
+  throwProblems(
+    together(wrong, stack.hosts.length),
+    `the hosts of ${stack.name} cannot be converged; nothing was begun`,
+  )
+  return all
+}
+
+interface Question {
+  readonly host: string
+  readonly online: ReadonlySet<string>
+  readonly asked: readonly string[]
+}
+
+async function deployedOn<N>(
   { catalogue, secrets }: StackCall<N>,
   { stack, roles }: StackInputs<N>,
-  host: string,
-  online: ReadonlySet<string>,
+  { host, online, asked }: Question,
 ): Promise<Deployed> {
   const found = await roles(rolesOf(stack, host))
   const layers: Layer[] = await Promise.all(nodeDocuments(stack, host, { online }).map(documentLayer))
@@ -40,7 +73,8 @@ export async function deployedOn<N>(
     foreignKeys: await catalogue.foreignKeys(),
   })
   for (const secret of built.secrets) secrets.add(secret)
-  const events = ['deploy']
+  const known = new Set(found.flatMap((role) => [...role.events.keys()]))
+  const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
   const run = { id: randomUUID(), events, host: null, options: {}, by: '' }
   const { resources } = compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text))
   const { prefix = '', layers: own } = hostNamed(stack, host)
@@ -52,7 +86,6 @@ export async function deployedOn<N>(
     return keys.some((key) => key === place || key.startsWith(`${place}/`))
   })
   const named = apps.map(({ name }) => name)
-  const known = new Set(found.flatMap((role) => [...role.events.keys()]))
   return {
     apps: named,
     events: known,

@@ -135,7 +135,7 @@ function declared({ resources }: Plan, role: string): Service[] {
 }
 
 /** The same mistake of forty hosts, once with their names. */
-function together(wrong: readonly { host: string; error: ConvergeError }[], hosts: number): ConvergeError[] {
+export function together(wrong: readonly { host: string; error: ConvergeError }[], hosts: number): ConvergeError[] {
   const groups = new Map<string, { error: ConvergeError; hosts: string[] }>()
   for (const { host, error } of wrong) {
     const key = JSON.stringify(error.toJSON())

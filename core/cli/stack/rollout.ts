@@ -15,7 +15,7 @@ import type { JsonObject } from '../../node/merge.ts'
 import { author } from '../inputs.ts'
 import { type ExitStatus, useColor } from '../main.ts'
 import type { Arguments } from '../options.ts'
-import { type Deployed, deployedOn } from './apps.ts'
+import { type Deployed, deployedOnAll } from './apps.ts'
 import type { StackCall } from './dispatch.ts'
 import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
@@ -35,10 +35,11 @@ export function rolloutOf(action: Action) {
     const directory = stateDirectoryOf(stack)
     const state = loadState(directory)
     const online = onlineIn(stack, state)
-    const everybody = new Set(stack.hosts.map(({ name }) => name))
-    const apps = new Map<string, Deployed>()
-    for (const { name, status } of stack.hosts)
-      if (status === 'online') apps.set(name, await deployedOn(call, inputs, name, everybody))
+    const apps = await deployedOnAll(
+      call,
+      inputs,
+      action === 'run' ? (args.name?.split('::').slice(-1) ?? []) : wholeWay,
+    )
     const hosts = placed(stack, (host) => apps.get(host) ?? nothing).filter(({ name }) =>
       isUp(name, state, action, args),
     )
