@@ -106,6 +106,9 @@ function desired(given: Props, context: Context): State {
   )
 }
 
+/** Stands for a restart whose end is not known. */
+const begun = 'begun'
+
 function recordDone(host: Host, given: Props, one: Service, context: Context): void {
   host.record(recordKey(given, one.name, context), dueFor(given, one, context))
 }
@@ -130,15 +133,17 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const failures = new Map<string, unknown>()
   const stopped = () => failures.size > 0
   const drained = ({ server }: Service) => (server === undefined ? [] : takenOut(host, given.balancers, server))
-  let begun = 0
+  let restarts = 0
 
   const restart = async (one: Service) => {
+    // What runs from here on is not what it was last restarted for, also where this fails and somebody goes back to that.
+    host.record(recordKey(given, one.name, context), begun)
     await roll.restart(one)
     recordDone(host, given, one, context)
   }
   const work = async (one: Service, index: number): Promise<boolean> => {
     const what = workOn(now[one.name], wanted[one.name])
-    if (what === 'restart' && begun++ > 0) await wait(host, given, one, context)
+    if (what === 'restart' && restarts++ > 0) await wait(host, given, one, context)
     if (stopped()) return false
     context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})`)
     const { server } = one

@@ -248,6 +248,23 @@ t.test('a run goes on where the last one stopped', async (t) => {
   t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
 })
 
+t.test('who goes back after a restart that failed restarts what runs since', async (t) => {
+  const [good, bad] = [fakeOf(), fakeOf({ c1: { dies: { after: 2, as: 'again' }, readyAfter: 1e6 } })]
+  let fake = good
+  const { host, told, roll } = harness(good, { requests: (...asked) => fake.requests(...asked) })
+  await roll({}, 'one')
+  fake = bad
+  t.match(failureOf(await roll({}, 'two')), { message: /^c1 did not come up.* and was started again/ })
+  fake = good
+  t.equal(good.states(host).c1, 'RUNNING', 'supervisord has started it again')
+  const mark = started(host).length
+  told.length = 0
+  t.match(failureOf(await roll({}, 'one')), undefined)
+  t.strictSame(started(host).slice(mark), ['c1'], 'the others were never on it')
+  t.match(told, ['restarting c1 (1 of 1)'])
+  t.equal((await roll({}, 'one')).outcome, 'unchanged')
+})
+
 t.test('a changed configuration of one restarts that one, with its new group', async (t) => {
   const fake = fakeOf()
   const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
@@ -267,6 +284,7 @@ t.test('a changed configuration of one restarts that one, with its new group', a
   t.strictSame(host.changes.slice(mark).map(short), [
     'write /etc/supervisor/conf.d/c2.conf',
     'reloadConfig',
+    `record restart c2 (supervisor /var/run/supervisor.sock) for ${digestOf([]).slice(0, 16)}`,
     'stopProcess c2',
     'removeProcessGroup c2',
     'addProcessGroup c2',

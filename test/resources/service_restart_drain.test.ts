@@ -156,6 +156,7 @@ t.test('in this order, for each', async (t) => {
   const steps = (name: string) => [
     `record drained site/${name} in ${socket}`,
     `tell ${socket} ${name} state drain`,
+    `record restart ${name}`,
     `stopProcess ${name}`,
     `startProcess ${name}`,
     `record restart ${name}`,
