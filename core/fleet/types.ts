@@ -44,6 +44,8 @@ export interface HostReport {
   readonly counts: Counts
   readonly live: readonly LiveRelease[]
   readonly failure?: FailureReport | undefined
+  /** The phase it failed in: it may have gone back since. */
+  readonly failedIn?: Phase | undefined
   /** Why it was skipped. */
   readonly reason?: string | undefined
 }

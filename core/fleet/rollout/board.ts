@@ -16,7 +16,11 @@ export interface Progress {
   switched: boolean
   /** It has the whole of the deploy. */
   deployed: boolean
+  /** What went wrong first, and in which phase. */
   failure: FailureReport | undefined
+  failedIn: Phase | undefined
+  /** What went wrong last. */
+  last: { readonly phase: Phase; readonly failure: FailureReport } | undefined
   reason: string | undefined
   connected: boolean
 }
@@ -42,7 +46,8 @@ export class Board {
     if (this.hosts.has(name)) return
     this.hosts.set(name, {
       ...{ outcome: 'untouched', phase: null, durationMs: 0, counts: none, live: [], before: [] },
-      ...{ switched: false, deployed: false, failure: undefined, reason: undefined, connected },
+      ...{ switched: false, deployed: false, failure: undefined, failedIn: undefined, last: undefined },
+      ...{ reason: undefined, connected },
     })
   }
 
@@ -74,9 +79,11 @@ export class Board {
     const progress = this.of(host)
     const durationMs = this.clock() - begun
     progress.durationMs += durationMs
-    const { failure, reason } = progress
+    const { reason, last } = progress
+    // Who goes back after a failure has not failed in that.
+    const failure = last?.phase === phase ? last.failure : undefined
     // What this phase alone came to: the host as a whole may have changed before.
-    const outcome = (failure === undefined ? more.report?.outcome : undefined) ?? progress.outcome
+    const outcome = (progress.failure === undefined ? more.report?.outcome : undefined) ?? progress.outcome
     this.tell({
       event: 'done',
       host,
@@ -91,7 +98,8 @@ export class Board {
 
   fail(host: string, phase: Phase, error: ConvergeError, begun = this.clock()): void {
     const progress = this.of(host)
-    progress.failure = failureOf(error)
+    const failure = failureOf(error)
+    Object.assign(progress, { failure, failedIn: phase, last: { phase, failure } })
     progress.outcome = error.code === 'HOST_LOST' ? 'lost' : 'failed'
     this.done(host, phase, begun)
   }
@@ -108,7 +116,9 @@ export class Board {
     }
     if (phase === 'switch' && failure === null) progress.deployed = true
     if (failure !== null) {
+      progress.failedIn ??= phase
       progress.failure ??= failure
+      progress.last = { phase, failure }
       progress.outcome = 'failed'
     } else if (phase === 'rollback' && progress.switched) progress.outcome = 'rolled back'
     else if (progress.failure === undefined) progress.outcome = outcomeAfter(progress.outcome, report)
@@ -124,8 +134,8 @@ export class Board {
   }
 
   reports(): HostReport[] {
-    return [...this.hosts].map(([host, { outcome, phase, durationMs, counts, live, failure, reason }]) => {
-      return { host, outcome, phase, durationMs, counts, live, failure, reason }
+    return [...this.hosts].map(([host, { outcome, phase, durationMs, counts, live, failure, failedIn, reason }]) => {
+      return { host, outcome, phase, durationMs, counts, live, failure, failedIn, reason }
     })
   }
 }

@@ -33,7 +33,9 @@ export function sound(failure: FailureReport | undefined): FailureReport | undef
 
 /** Those of hosts that failed or are lost. */
 export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
-  return hosts.flatMap(({ host, phase, failure }) => (failure ? [{ host, phase, failure }] : []))
+  return hosts.flatMap(({ host, phase, failedIn = phase, failure }) =>
+    failure ? [{ host, phase: failedIn, failure }] : [],
+  )
 }
 
 export function groupFailures(given: readonly HostFailure[], addresses: Addresses = {}): FailureGroup[] {

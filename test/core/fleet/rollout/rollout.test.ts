@@ -77,6 +77,17 @@ t.test('a canary that fails is the only one that was touched, and goes back', as
     ['a deploy', 'a rollback'],
   )
   t.match(second.report, { outcome: 'failed', stopped: /http:\/\/site\/: status 500/ })
+  const sick = new Simulation({ ...five, a: { does: { deploy: 'breaks' } } })
+  const third = await sick.go({ strategy: 'canary', rollbackOnFailure: true })
+  t.match(third.report.hosts[0], { outcome: 'rolled back', phase: 'rollback', failedIn: 'switch' })
+  const ends = sick.told.flatMap((event) => (event.event === 'done' && event.host === 'a' ? [event] : []))
+  t.match(
+    ends.filter(({ phase }) => phase === 'switch' || phase === 'rollback'),
+    [
+      { phase: 'switch', outcome: 'failed', failure: { code: 'BROKEN' } },
+      { phase: 'rollback', outcome: 'rolled back', failure: undefined },
+    ],
+  )
   t.match(second.report.hosts[0], { host: 'a', outcome: 'rolled back', live: [{ app: 'site', release: '1' }] })
 })
 
@@ -247,4 +258,19 @@ t.test('whatever fails: no more than a batch at once, none after the limit, none
       },
     ),
   )
+})
+
+t.test('what a host goes by later is what a rollout of all its roles has told it', async (t) => {
+  const kept = async (request: object) => {
+    const simulation = new Simulation({ one: { apps: ['site'] } })
+    await simulation.go(request)
+    return simulation.requests.map(({ events, keeps }) => `${events} ${keeps ?? '-'}`)
+  }
+  t.strictSame(await kept({ action: 'deploy' }), ['build -', 'deploy online'])
+  t.strictSame(await kept({ action: 'rollback' }), ['rollback same'])
+  t.strictSame(await kept({ action: 'shutdown' }), ['shutdown stopped'])
+  t.strictSame(await kept({ action: 'run', events: ['restart'] }), ['restart -'])
+  t.strictSame(await kept({ action: 'hooks', events: ['hooks_install'], options: ['--interval', '5m'] }), [
+    'hooks_install first',
+  ])
 })

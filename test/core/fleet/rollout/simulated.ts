@@ -12,8 +12,8 @@ import { ConvergeError } from '../../../../core/model/errors.ts'
 import type { RunReport } from '../../../../core/report/events.ts'
 
 export interface Behaviour {
-  /** What each of its events comes to; default: changed. */
-  readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'lost'>>
+  /** What each of its events comes to; default: changed. `breaks`: it has changed something, and failed then. */
+  readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'breaks' | 'lost'>>
   readonly connects?: 'refused' | 'wrong key' | 'held'
   readonly apps?: readonly string[]
   /** Of these; default: all. */
@@ -23,11 +23,11 @@ export interface Behaviour {
 
 const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
 
-function reportOf(request: RunRequest, outcome: 'changed' | 'unchanged' | 'failed' | 'planned'): RunReport {
+function reportOf(request: RunRequest, outcome: RunReport['outcome'], changes: boolean): RunReport {
   const id = '000001'
   return {
     ...{ id, mode: request.dry ? 'plan' : 'run', roles: request.roles, events: request.events, started: '' },
-    ...{ durationMs: 1, outcome, counts: { ...counts, changed: outcome === 'changed' ? 1 : 0 } },
+    ...{ durationMs: 1, outcome, counts: { ...counts, changed: changes && outcome !== 'planned' ? 1 : 0 } },
     ...{ resources: [], warnings: [] },
   }
 }
@@ -112,9 +112,14 @@ export class Simulation {
         hear({ event: 'applying', name: 'file /x' })
         if (event === 'deploy' && what !== 'unchanged') release++
         if (event === 'rollback') release--
-        const outcome = request.dry ? 'planned' : what === 'fails' ? 'failed' : (what ?? 'changed')
-        const failure = what === 'fails' ? { code: 'BROKEN', message: `${event} broke` } : null
-        return { status: failure ? 1 : 0, report: reportOf(request, outcome), failure }
+        const fails = what === 'fails' || what === 'breaks'
+        const outcome = request.dry ? 'planned' : fails ? 'failed' : what === 'unchanged' ? what : 'changed'
+        const failure = fails ? { code: 'BROKEN', message: `${event} broke` } : null
+        return {
+          status: failure ? 1 : 0,
+          report: reportOf(request, outcome, what !== 'unchanged' && what !== 'fails'),
+          failure,
+        }
       },
       ask: async ([word]) => {
         if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: 'c'.repeat(40) }))
