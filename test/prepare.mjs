@@ -33,6 +33,7 @@ const wanted = {
   sudo: 'sudo',
   init: 'systemd-sysv',
   'dbus-daemon': 'dbus',
+  'cloud-init': 'cloud-init',
 }
 const there = (program) =>
   (process.env.PATH ?? '')

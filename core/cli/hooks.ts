@@ -46,7 +46,7 @@ async function show<N>({ args, catalogue, secrets }: Call<N>, options: HookOptio
 
 function optionsOf(args: Arguments): HookOptions {
   const program = args.program === undefined ? [process.execPath, process.argv[1] ?? ''] : [resolve(args.program)]
-  const words = inputWords(args)
+  const words = args.bare ? [] : inputWords(args)
   const wait = (seconds: number) => ['--wait', `${seconds}`]
   return {
     commands: {
@@ -88,8 +88,8 @@ function given(value: string | undefined): readonly string[] {
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
-/** Seconds of `90s`, `5m`, `1h`. */
-function timeOf(option: string, text: string, least: number): number {
+/** Seconds of `90s`, `5m`, `1h`. @throws USAGE */
+export function timeOf(option: string, text: string, least: number): number {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
   const seconds = Number(number) * (units[unit] ?? 0)
   if (number !== undefined && seconds >= least) return seconds

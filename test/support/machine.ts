@@ -65,6 +65,7 @@ const probes = {
   },
   sudo: program('sudo'),
   wrk: program('wrk'),
+  'cloud-init': program('cloud-init'),
   sshd: program('sshd', 'openssh-server'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),

@@ -12,7 +12,8 @@ export const hooksFamily: CommandFamily = {
 
 const { group } = hooksFamily
 
-const hookOptions = {
+/** How often configure is called. */
+export const rhythm = {
   interval: {
     group: what,
     type: 'string',
@@ -27,11 +28,20 @@ const hookOptions = {
     default: '10m',
     describe: 'Each of them is later by up to this long, so that not all hosts do it at once',
   },
+} as const satisfies Options
+
+const hookOptions = {
+  ...rhythm,
   program: {
     group: what,
     type: 'string',
     value: 'PATH',
     describe: 'The program that is called; default: this one, by the Node that runs it now',
+  },
+  bare: {
+    group: what,
+    type: 'boolean',
+    describe: 'Call the program without roles, attributes and recipes: it knows them itself',
   },
 } as const satisfies Options
 

@@ -1,5 +1,6 @@
 /** The commands that act on the hosts of a stack over SSH. */
 
+import { rhythm } from './hooks.ts'
 import { how, migrate, outputOptions, revision, talk, what } from './shared.ts'
 import { stackOptions } from './stack.ts'
 import type { CommandSpec, Options } from './types.ts'
@@ -204,6 +205,17 @@ export const rolloutCommands: readonly CommandSpec[] = [
     examples: [
       ['converge stack run restart --layer clients', 'one host after the other'],
       ['converge stack run audit --recipes ./recipes --strategy parallel', 'a role of your own, everywhere'],
+    ],
+  }),
+  rolloutCommand('hooks', "Have each host's own scheduler call setup, configure and shutdown", {
+    argument: { value: 'WORD', describe: 'install, remove or show', words: ['install', 'remove', 'show'] },
+    details:
+      'As converge hooks does it on one host: a host then configures itself now and then, sets itself up at its first boot, and ends its services in order before it goes down. It goes by the roles, attributes and recipes of the last setup, deploy, configure or rollback that went well on it. While a rollout holds it, and after converge stack shutdown, it leaves itself alone. show: which of them each host has; exit status 1 when one is missing.',
+    options: { ...acting, ...rhythm },
+    examples: [
+      ['converge stack hooks install --interval 15m', 'each host looks after itself'],
+      ['converge stack hooks show', 'do they?'],
+      ['converge stack hooks remove --host client4', 'before that host leaves the stack'],
     ],
   }),
   rolloutCommand('status', 'Every host: release, services, last run, and what it missed', {

@@ -69,6 +69,40 @@ export const stackCommands: readonly CommandSpec[] = [
     kind: 'stack',
   },
   {
+    name: 'stack userdata',
+    group,
+    describe: 'Print the cloud-init user data by which a new host of the stack comes into being',
+    details:
+      'It makes the account that the stack file logs in with, lets your key in, gives it sudo as the stack file says, and names the host. There is no secret of the stack in it. Then converge stack setup --host HOST brings the host up.',
+    argument: { value: 'HOST', describe: 'Name of the host in the stack file' },
+    options: {
+      ...stackOptions,
+      'authorized-key': {
+        group: what,
+        type: 'string',
+        value: 'FILE',
+        describe: 'Public keys that may log in; default: that of the identity which the host is connected to with',
+      },
+      'host-key': {
+        group: what,
+        type: 'boolean',
+        describe:
+          'Make the key of the host here, and note it in your known_hosts at once: the first contact needs no trust. The user data then has its private half',
+      },
+      output: {
+        group: 'Output',
+        type: 'string',
+        value: 'FILE',
+        describe: 'Write it into this file, readable for you alone; default: standard output',
+      },
+    },
+    examples: [
+      ['converge stack userdata client4 > client4.yaml', 'then: stack setup --host client4 --accept-new'],
+      ['converge stack userdata client4 --host-key --output client4.yaml', 'then: stack setup --host client4'],
+    ],
+    kind: 'stack',
+  },
+  {
     name: 'stack schema',
     group,
     describe: 'Print the JSON Schema of a stack file, for editors',

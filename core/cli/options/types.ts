@@ -66,6 +66,10 @@ export interface Arguments {
   readonly interval?: string | undefined
   readonly jitter?: string | undefined
   readonly program?: string | undefined
+  readonly bare?: boolean | undefined
+  readonly authorizedKey?: string | undefined
+  readonly hostKey?: boolean | undefined
+  readonly output?: string | undefined
   /** What stands after the command. */
   readonly name?: string | undefined
   /** What stands after that. */

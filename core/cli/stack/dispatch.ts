@@ -26,9 +26,11 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   ),
   check: async () => (await import('./check.ts')).check,
   deployments: async () => (await import('./records.ts')).deployments,
+  hooks: async () => (await import('./hooks.ts')).hooks,
   log: async () => (await import('./records.ts')).log,
   schema: async () => (await import('./schema.ts')).schema,
   show: async () => (await import('./show.ts')).show,
+  userdata: async () => (await import('./userdata.ts')).userdata,
 }
 
 export async function stackCommand<N>({ name }: CommandSpec, call: StackCall<N>): Promise<ExitStatus> {

@@ -1,4 +1,4 @@
-/** The commands that act on hosts: `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run`. */
+/** The commands that act on hosts: `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
 import { wholeWay } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
 import { parseAmount, type Strategy } from '../../fleet/rollout/plan.ts'
@@ -119,7 +119,7 @@ function rolloutName(action: Action, id: string | undefined): string {
   return `${id ?? 'look'}-${action}-${process.pid}-${Date.now().toString(36)}`
 }
 
-function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<string> {
+export function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<string> {
   return new Set(
     stack.hosts
       .filter(({ name, status }) => status === 'online' && hosts[name]?.status === 'online')
@@ -188,12 +188,18 @@ function requestOf(
     migrates,
     apps,
     revision,
-    options: [...(args.to === undefined ? [] : ['--to', args.to]), ...(args.purge ? ['--purge'] : [])],
+    options: [
+      ...(args.to === undefined ? [] : ['--to', args.to]),
+      ...(args.purge ? ['--purge'] : []),
+      ...(args.interval === undefined ? [] : ['--interval', args.interval]),
+      ...(args.jitter === undefined ? [] : ['--jitter', args.jitter]),
+    ],
   }
 }
 
 /** `restart`, `audit`, `zeo-client::restart`: an event, a role, or both. */
 function recipe(action: Action, { name, event }: Arguments, known: Known) {
+  if (action === 'hooks') return { events: [`hooks_${name}`], roles: [] }
   if (action !== 'run') return { events: event ?? [], roles: [] }
   if (name === undefined)
     throw new ConvergeError('what is to be run?', {

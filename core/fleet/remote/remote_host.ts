@@ -4,6 +4,7 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { isFailure, isRunReport } from '../../report/replay.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
+import { type Kept, keptWords, ownCommand } from './by_itself.ts'
 import type { Files, Item } from './items.ts'
 import { itemOf } from './items.ts'
 import { hostFacts, type Runtimes, recentEnough, runtimeFor } from './runtime.ts'
@@ -91,8 +92,10 @@ export class RemoteHost implements FleetHost {
     const heard = new Heard(hear)
     const call = [
       ...this.command(commandOf(request), request, inputs),
-      ...(request.dry ? [] : ['--wait', '60', '--by', this.options.by]),
+      // The host's own scheduler may be at work: what it has begun may take its time.
+      ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by]),
       ...['--json-output', ...request.options],
+      ...(request.events.includes('hooks_install') ? ['--program', ownCommand(this.library), '--bare'] : []),
     ]
     for (let brought = false; ; brought = true) {
       const { process, errors } = await this.script(startScript, [
@@ -100,6 +103,7 @@ export class RemoteHost implements FleetHost {
         `${this.state}/runs`,
         run,
         needs.map(({ directory }) => directory).join('\n'),
+        ...keptWords(this.kept(request, inputs, needs)),
         ...call,
       ])
       const missing = await this.listen(process, heard, run)
@@ -275,11 +279,23 @@ export class RemoteHost implements FleetHost {
     { roles, documents }: Pick<RunRequest, 'roles' | 'documents'>,
     inputs: Item,
   ): string[] {
+    return [...this.program(), ...words, ...this.inputWords({ roles, documents }, inputs)]
+  }
+
+  private kept(request: RunRequest, inputs: Item, needs: readonly Item[]): Kept | null {
+    const { keeps, dry } = request
+    if (keeps === undefined || dry) return null
+    const [program, words] = [this.program(), this.inputWords(request, inputs)]
+    return { keeps, engine: this.engine, needs, program, inputs: words }
+  }
+
+  private program(): string[] {
+    return [`${this.library}/node`, `${this.engine.directory}/start.cjs`]
+  }
+
+  private inputWords({ roles, documents }: Pick<RunRequest, 'roles' | 'documents'>, inputs: Item): string[] {
     const { prefix } = this.options
     return [
-      `${this.library}/node`,
-      `${this.engine.directory}/start.cjs`,
-      ...words,
       ...(roles.length > 0 ? ['--role', roles.join(',')] : []),
       ...['--node-json', `${inputs.directory}/node.json`],
       ...(documents.length > 1 ? ['--config-dir', `${inputs.directory}/custom`] : []),
@@ -384,6 +400,7 @@ const commands = 'setup configure build deploy undeploy shutdown rollback rebuil
 
 function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {
   const [only] = events
+  if (only?.startsWith('hooks_')) return only.split('_')
   if (!dry && events.length === 1 && only !== undefined && commands.includes(only)) return [only]
   return [dry ? 'plan' : 'apply', '--event', events.join(',')]
 }

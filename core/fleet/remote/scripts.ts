@@ -31,8 +31,6 @@ trap 'rm -rf "$new"' EXIT
 tar -xzf - -C "$new" --no-same-owner
 [ "$2" = 077 ] || chmod 755 "$new"
 mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
-# What has not been used for a month has been replaced by something else.
-find "$parent" -mindepth 1 -maxdepth 1 -mtime +30 ! -name current -exec rm -rf {} + 2>/dev/null || true
 `
 
 /** Which Node is used from now on. $1 the engine's own files, $2 the program */
@@ -69,11 +67,12 @@ ${needsPart}exec "$@"
 /**
  * Starts a run that does not end with this connection, and follows what it tells. Prints, as its first line, `{"missing": [...]}` and ends where
  * something has to be brought first, else `{"started": "<run>"}`.
- * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 directories that have to be there, by lines; then the command
+ * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 directories that have to be there, by lines, $5 keepScript for a run that
+ * went well, or nothing, $6 to $8 its last arguments; then the command
  */
 export const startScript = `
 umask 077
-lib=$1 runs=$2 run=$3 needs=$4; shift 4
+lib=$1 runs=$2 run=$3 needs=$4 keep=$5 keeps=$6 engine=$7 told=$8; shift 8
 ${needsPart}mkdir -p "$runs" || exit 1
 [ -d "$runs/$run" ] || {
   mkdir "$runs/$run" && : >"$runs/$run/events" || exit 1
@@ -81,9 +80,11 @@ ${needsPart}mkdir -p "$runs" || exit 1
 $needs
 END
   setsid sh -c '
-    at=$1; shift
-    "$@" >>"$at/events" 2>>"$at/errors" </dev/null
-    echo "{\\"event\\":\\"exit\\",\\"status\\":$?}" >>"$at/events"' sh "$runs/$run" "$@" </dev/null >/dev/null 2>&1 &
+    at=$1 keep=$2 lib=$3 state=$4 keeps=$5 engine=$6 told=$7; shift 7
+    { "$@" && { [ -z "$keep" ] || sh -c "$keep" sh "$lib" "$state" "$keeps" "$engine" "$told"; }; } \\
+      >>"$at/events" 2>>"$at/errors" </dev/null
+    echo "{\\"event\\":\\"exit\\",\\"status\\":$?}" >>"$at/events"' \\
+    sh "$runs/$run" "$keep" "$lib" "$(dirname "$runs")" "$keeps" "$engine" "$told" "$@" </dev/null >/dev/null 2>&1 &
   echo $! >"$runs/$run/pid"
   ls -1t "$runs" | tail -n +31 | while IFS= read -r old; do rm -rf "$runs/$old"; done
 }

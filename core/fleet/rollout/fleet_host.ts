@@ -9,6 +9,12 @@ export interface HostDocument {
   readonly value: unknown
 }
 
+/**
+ * What a host keeps of a run that went well, for its own scheduler: `same` the documents of the run; `online` also that it is in service; `stopped` only
+ * that it is not any more; `first` the documents where it has none yet.
+ */
+export type Keeps = 'online' | 'same' | 'stopped' | 'first'
+
 export interface RunRequest {
   readonly events: readonly string[]
   /** Empty for those that the documents name. */
@@ -17,6 +23,8 @@ export interface RunRequest {
   readonly dry: boolean
   /** Further words of the command line: `--migrate`, `--to ID`. */
   readonly options: readonly string[]
+  /** Without it the run leaves nothing behind but what it does. */
+  readonly keeps?: Keeps | undefined
 }
 
 /** A line of the events of a run, as `converge --json-output` writes it. */

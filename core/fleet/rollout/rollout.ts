@@ -4,7 +4,7 @@ import { asConvergeError } from '../../model/errors.ts'
 import type { Action, Phase, RolloutReport, Tell } from '../types.ts'
 import { liveIn, revisionsIn } from './answers.ts'
 import { Board, outcomeOf } from './board.ts'
-import { type FleetHost, type HostDocument, isDown, type RunEvent } from './fleet_host.ts'
+import { type FleetHost, type HostDocument, isDown, type Keeps, type RunEvent } from './fleet_host.ts'
 import type { Health } from './health.ts'
 import { type Amount, amountOf, batchesOf, type PlannedHost, type Strategy } from './plan.ts'
 
@@ -91,6 +91,15 @@ export interface Aftermath {
 /** What changes code brings the others news. */
 const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
 const switching: readonly Action[] = ['setup', 'deploy']
+/** What its own scheduler goes by afterwards; a run of something else, or a build, changes nothing about that. */
+const keeps: Partial<Readonly<Record<Phase, Keeps>>> = {
+  setup: 'online',
+  switch: 'online',
+  configure: 'same',
+  rollback: 'same',
+  shutdown: 'stopped',
+  hooks: 'first',
+}
 const wholeWay = ['setup', 'deploy', 'configure']
 /** Seconds: whether the site answers now, and not whether it will. */
 const aMoment = 3
@@ -162,7 +171,7 @@ class Rollout {
       case 'configure':
         return this.configure()
       case 'hooks':
-        return this.everywhere('hooks', this.wanting(), events, {})
+        return this.everywhere('hooks', this.wanting(), events, { options: this.request.options })
       case 'run':
         return this.inBatches('run', events)
       case 'rollback':
@@ -483,14 +492,14 @@ class Rollout {
     const begun = this.board.begin(name, phase)
     const own = this.request.roles.length > 0
     const roles = own ? this.request.roles : member.roles
-    const has = own ? events : events.filter((event) => member.events.has(event))
+    const has = own || phase === 'hooks' ? events : events.filter((event) => member.events.has(event))
     // None of its roles has a part in that.
     if (has.length === 0) {
       this.board.ran(name, phase, null, null)
       return this.board.done(name, phase, begun)
     }
     try {
-      const request = { events: has, roles, documents: this.documents(member), dry, options }
+      const request = { events: has, roles, documents: this.documents(member), dry, options, keeps: keeps[phase] }
       const { status, report, failure } = await host.run(request, (event) => this.hear(name, phase, event))
       const failed = failure ?? (status === 0 ? null : { code: 'REMOTE_FAILED', message: `exit status ${status}` })
       this.board.ran(name, phase, report, failed)

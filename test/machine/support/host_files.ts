@@ -70,6 +70,7 @@ const masked = [
   'systemd-udev-trigger.service',
   'console-getty.service',
   'getty.target',
+  'cloud-init.target',
 ]
 
 /** What is in /dev of a container. */

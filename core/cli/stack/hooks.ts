@@ -1,0 +1,97 @@
+/** `converge stack hooks install|remove|show`: the schedulers of the hosts call their lifecycle. */
+import pLimit from 'p-limit'
+import { loadState } from '../../fleet/rollout/state.ts'
+import { oneLine } from '../../fleet/screen/text.ts'
+import { nodeDocuments } from '../../fleet/stack/documents.ts'
+import type { FleetEvent } from '../../fleet/types.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import type { HookView } from '../catalogue.ts'
+import { timeOf } from '../hooks.ts'
+import { author } from '../inputs.ts'
+import type { ExitStatus } from '../main.ts'
+import type { StackCall } from './dispatch.ts'
+import { fleetHosts } from './hosts.ts'
+import { stackInputs } from './inputs.ts'
+import { onlineIn, rolloutOf } from './rollout.ts'
+import { placed, selected } from './select.ts'
+import { stateDirectoryOf } from './state_directory.ts'
+
+const words = ['install', 'remove', 'show']
+
+export async function hooks<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { name = '', interval, jitter } = call.args
+  if (!words.includes(name))
+    throw new ConvergeError(name === '' ? 'what about the hooks?' : `nothing about hooks is called ${name}`, {
+      code: 'USAGE',
+      hint: nearest(name, words) ?? 'converge stack hooks install, remove or show',
+      usage: true,
+    })
+  if (interval !== undefined) timeOf('interval', interval, 1)
+  if (jitter !== undefined) timeOf('jitter', jitter, 0)
+  return name === 'show' ? show(call) : rolloutOf('hooks')(call)
+}
+
+interface Seen {
+  readonly host: string
+  readonly hooks?: readonly HookView[]
+  readonly error?: ConvergeError
+}
+
+/** Only looks: no host is held, and nothing is recorded. */
+async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args, secrets } = call
+  const inputs = await stackInputs(call)
+  const { stack } = inputs
+  const online = onlineIn(stack, loadState(stateDirectoryOf(stack)))
+  const hosts = placed(stack, () => ({ apps: [], events: new Set<string>(), migrating: [] }))
+  const names = selected(stack, hosts, args)
+  const members = await fleetHosts(call, inputs, {
+    hosts: hosts.filter(({ name }) => names.has(name)),
+    tell: (event) => warn(secrets.maskDeep(event)),
+    screen: { pause: () => undefined, resume: () => undefined },
+    rollout: `look-hooks-${process.pid}-${Date.now().toString(36)}`,
+    by: author(),
+  })
+  const limit = pLimit(25)
+  const seen = await limit.map(members, async ({ name, roles, host }): Promise<Seen> => {
+    try {
+      await host.connect(false)
+      const said = await host.ask(['hooks', 'show'], { roles, documents: nodeDocuments(stack, name, { online }) })
+      return { host: name, hooks: hooksIn(said) }
+    } catch (thrown) {
+      return { host: name, error: asConvergeError(thrown) }
+    } finally {
+      host.close()
+    }
+  })
+  const shown = secrets.maskDeep(seen.map(({ host, hooks, error }) => ({ host, hooks, error: error?.toJSON() })))
+  process.stdout.write(
+    args.jsonOutput ? `${JSON.stringify(shown, null, 2)}\n` : secrets.mask(seen.flatMap(lines).join('')),
+  )
+  return seen.every(({ hooks }) => hooks?.every(({ installed }) => installed)) ? 0 : 1
+}
+
+/** @throws REMOTE_FAILED where the host says something else */
+function hooksIn(said: unknown): readonly HookView[] {
+  const hooks = (said as { readonly hooks?: unknown } | null)?.hooks
+  const isHook = (one: unknown) => {
+    const { name, installed, detail } = (one ?? {}) as Partial<Record<keyof HookView, unknown>>
+    return typeof name === 'string' && typeof installed === 'boolean' && typeof detail === 'string'
+  }
+  if (Array.isArray(hooks) && hooks.every(isHook)) return hooks as readonly HookView[]
+  throw new ConvergeError('converge hooks show gave another answer than expected', { code: 'REMOTE_FAILED' })
+}
+
+function lines({ host, hooks = [], error }: Seen): string[] {
+  if (error)
+    return [`${host}  failed     ${oneLine(error.message)}${error.hint ? `\n  hint: ${oneLine(error.hint)}` : ''}\n`]
+  return hooks.map(
+    ({ name, installed, detail }) =>
+      `${host}  ${installed ? 'installed' : 'absent   '}  ${oneLine(name)}${installed ? `  ${oneLine(detail)}` : ''}\n`,
+  )
+}
+
+function warn(event: FleetEvent): void {
+  if (event.event === 'warning') process.stderr.write(`warning: ${oneLine(event.message)}\n`)
+}

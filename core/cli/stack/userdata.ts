@@ -1,0 +1,71 @@
+/** `converge stack userdata HOST`: by what a new host of the stack comes into being. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { newHostKey, noteHostKey, publicKeysFor, publicKeysIn, refuseKnown } from '../../fleet/ssh/new_host.ts'
+import { resolveTarget } from '../../fleet/ssh/target.ts'
+import { readUserConfig } from '../../fleet/ssh/user_config.ts'
+import { hostNamed } from '../../fleet/stack/documents.ts'
+import { userData } from '../../fleet/stack/user_data.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import { shellWords } from '../../model/shell.ts'
+import type { ExitStatus } from '../main.ts'
+import type { StackCall } from './dispatch.ts'
+import { stackInputs } from './inputs.ts'
+
+export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args } = call
+  const { stack } = await stackInputs(call)
+  const names = stack.hosts.map(({ name }) => name)
+  const { name } = args
+  if (name === undefined || !names.includes(name))
+    throw new ConvergeError(name === undefined ? 'for which host?' : `the stack ${stack.name} has no host ${name}`, {
+      code: 'USAGE',
+      hint: (name === undefined ? undefined : nearest(name, names)) ?? `there are: ${names.join(', ') || 'none'}`,
+      usage: true,
+    })
+  const host = hostNamed(stack, name)
+  const config = await readUserConfig()
+  for (const message of config.warnings) say(`warning: ${message}`)
+  const target = resolveTarget({ ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }, config)
+  const authorized = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
+  if (args.hostKey) refuseKnown(target)
+  const hostKey = args.hostKey ? await newHostKey(name) : null
+  const sudo = host.sudo === false || target.user === 'root' ? 'none' : host.sudo === 'password' ? 'password' : 'free'
+  const where = stack.environment === null ? [] : ['--environment', stack.environment]
+  const trust = hostKey === null ? ['--accept-new'] : []
+  const text = userData({
+    stack: stack.name,
+    next: `converge ${shellWords(['stack', 'setup', ...where, '--host', name, ...trust])}`,
+    ...{ name, authorized, hostKey, sudo },
+    ...{ user: target.user, port: target.port },
+  })
+  if (args.output === undefined) process.stdout.write(text)
+  else write(args.output, text)
+  if (hostKey !== null) say(`${name} is known by its new key from now on, in ${noteHostKey(target, hostKey)}`)
+  if (sudo === 'password')
+    say(
+      `warning: sudo asks ${target.user} for a password, and the account has none yet: add passwd (mkpasswd -m sha-512 prints it) to the account there`,
+    )
+  return 0
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+/** Whole, and never readable for others, also where there was such a file. */
+function write(file: string, text: string): void {
+  const aside = `${file}.${process.pid}`
+  try {
+    writeFileSync(aside, text, { mode: 0o600, flag: 'wx' })
+    renameSync(aside, file)
+  } catch (thrown) {
+    rmSync(aside, { force: true })
+    throw new ConvergeError(`${file} cannot be written: ${asConvergeError(thrown).message}`, {
+      code: 'NOT_WRITABLE',
+      hint: '--output names a file of yours, in a directory that is there',
+      usage: true,
+    })
+  }
+}

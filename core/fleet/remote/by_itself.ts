@@ -1,0 +1,101 @@
+/** What a host keeps of the runs that it is given, so that it can run by itself: the command for people, the one for its scheduler, and how it stands. */
+import { shellWords } from '../../model/shell.ts'
+import type { Keeps } from '../rollout/fleet_host.ts'
+import type { Item } from './items.ts'
+
+/** The program as an operator who logs in finds it: the engine that was here last, and nothing else. */
+const program = `#!/bin/sh
+# Written by converge stack: the engine that this host was given last.
+lib=$(dirname "$(readlink -f "$0")")
+exec "$lib/node" "$lib/current/start.cjs" "$@"`
+
+/**
+ * What the host's own scheduler calls. A rollout that holds the host knows better than its timer what is to be done when; a host that was shut down
+ * stays so until it is set up again; and what is live is the business of rollouts, so that the first boot brings back no commit that was rolled back.
+ */
+const thisHost = `#!/bin/sh
+# Written by converge stack: runs the engine with the roles, attributes and recipes that this host was given last.
+lib=$(dirname "$(readlink -f "$0")")
+state=\${lib%/usr/local/lib/converge}/var/lib/converge/fleet
+held() {
+  { read -r pid; read -r _; read -r who; } 2>/dev/null <"$state/held/owner" || return 1
+  kill -0 "$pid" 2>/dev/null && [ -z "$(find "$state/held" -maxdepth 0 -mmin +1 2>/dev/null)" ]
+}
+# Cron would send a mail each time.
+leave() {
+  if [ -t 1 ] || [ -n "\${JOURNAL_STREAM:-}" ]; then echo "this host is left alone: $1"; fi
+  exit 0
+}
+[ "\${1:-}" != apply ] || while held; do sleep 5; done
+standing=$(cat "$state/standing" 2>/dev/null)
+case "\${1:-}" in
+  apply | configure)
+    [ "$standing" != stopped ] || leave 'it was shut down by converge stack shutdown; converge stack setup brings it back' ;;
+esac
+case "\${1:-}" in
+  configure)
+    ! held || leave "a rollout is at work on it: $who" ;;
+  apply)
+    [ "$standing" != online ] || { shift; set -- apply --event setup,configure "$@"; } ;;
+esac
+[ -r "$state/told" ] || { echo "converge stack has not set this host up yet, or you may not read $state" >&2; exit 1; }
+. "$state/told"`
+
+/**
+ * Notes what a host goes by itself from now on, and removes what nothing has used for a month. Each file is whole at any time.
+ * $1 the engine's own files, $2 state directory of the fleet, $3 what is kept: see Keeps, $4 the engine, $5 text of a script: how the host calls it
+ */
+export const keepScript = `set -e
+umask 022
+lib=$1 state=$2 keeps=$3 engine=$4 told=$5
+put() {
+  [ "$(cat "$1" 2>/dev/null)" != "$2" ] || return 0
+  printf '%s\\n' "$2" >"$1.$$"
+  chmod "$3" "$1.$$"
+  mv -T "$1.$$" "$1"
+}
+put "$lib/converge" '${quoted(program)}' 755
+put "$lib/this-host" '${quoted(thisHost)}' 755
+# Whoever logs in finds the command, if there is no other one. It is a convenience: that directory may be read-only.
+bin=\${lib%/lib/converge}/bin
+[ -e "$bin/converge" ] || [ -L "$bin/converge" ] || { mkdir -p "$bin" && ln -s "$lib/converge" "$bin/converge"; } 2>/dev/null || true
+umask 077
+case "$keeps" in online | stopped) put "$state/standing" "$keeps" 600 ;; esac
+[ "$keeps" != stopped ] || exit 0
+if [ "$keeps" = first ] && [ -e "$state/told" ]; then exit 0; fi
+put "$state/told" "$told" 600
+ln -sfn "$engine" "$lib/.current.$$"
+mv -T "$lib/.current.$$" "$lib/current"
+node=$(readlink "$lib/node")
+case "$node" in "$lib"/*) touch -c "$(dirname "$node")" ;; esac
+find "$lib" "$state/inputs" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf {} +`
+
+/** Within single quotes of a shell. */
+function quoted(text: string): string {
+  return text.replaceAll("'", `'\\''`)
+}
+
+export interface Kept {
+  readonly keeps: Keeps
+  readonly engine: Item
+  /** What the command needs; it counts as used with each run. */
+  readonly needs: readonly Item[]
+  /** Node and the engine. */
+  readonly program: readonly string[]
+  /** Roles, attributes, recipes. */
+  readonly inputs: readonly string[]
+}
+
+/** @returns the arguments of the start script that have a run kept; null: it leaves no trace */
+export function keptWords(kept: Kept | null): string[] {
+  if (kept === null) return ['', '', '', '']
+  const { keeps, engine, needs, program, inputs } = kept
+  const touch = `touch -c ${shellWords(needs.map(({ directory }) => directory))}`
+  const told = `${touch}\nexec ${shellWords(program)} "$@" ${shellWords(inputs)}`
+  return [keepScript, keeps, engine.directory, told]
+}
+
+/** The command that the host's own scheduler calls. @param library the engine's own files */
+export function ownCommand(library: string): string {
+  return `${library}/this-host`
+}

@@ -1,0 +1,99 @@
+/** Keys for a host that does not exist yet: whose key lets the operator in, and what the host proves itself by. */
+import { readFileSync } from 'node:fs'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { KeyRing } from './identities.ts'
+import { appendKnownHost, isAbout, readKnownHosts } from './known_hosts.ts'
+import { loadSsh2 } from './ssh2.ts'
+import type { SshTarget } from './target.ts'
+
+export interface HostKeyPair {
+  /** In OpenSSH's own format. */
+  readonly private: string
+  /** Type and key, as in known_hosts. */
+  readonly public: string
+}
+
+/**
+ * The public half of the key that the host would be shown first.
+ * @returns lines of authorized_keys(5)
+ * @throws NO_PUBLIC_KEY, KEY_NOT_READABLE, KEY_PASSPHRASE
+ */
+export async function publicKeysFor(target: SshTarget): Promise<string[]> {
+  const { offers } = await new KeyRing(await loadSsh2(), null).offersFor(target)
+  const [offer] = offers
+  if (offer !== undefined) return [`${offer.key.type} ${offer.key.getPublicSSH().toString('base64')}`]
+  throw new ConvergeError(`there is no key to log in to ${target.name} with`, {
+    code: 'NO_PUBLIC_KEY',
+    hint: '--authorized-key FILE names a public one; or set "identity" for the host in the stack file',
+    usage: true,
+  })
+}
+
+/**
+ * @returns the lines of a file as in authorized_keys(5), without what is none
+ * @throws NO_PUBLIC_KEY
+ */
+export async function publicKeysIn(file: string): Promise<string[]> {
+  const refuse = (why: string) =>
+    new ConvergeError(`${file}: ${why}`, {
+      code: 'NO_PUBLIC_KEY',
+      hint: 'give the file that ends in .pub, or one like ~/.ssh/authorized_keys',
+      usage: true,
+    })
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (thrown) {
+    throw refuse(asConvergeError(thrown).message)
+  }
+  if (/PRIVATE KEY/.test(text)) throw refuse('this is a private key, which nobody else should get')
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'))
+  const { utils } = await loadSsh2()
+  for (const [at, line] of lines.entries()) {
+    // Options may stand before the key.
+    const key = /(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+)/.exec(line)?.[1]
+    if (key === undefined || utils.parseKey(key) instanceof Error) throw refuse(`key ${at + 1} is no public key`)
+  }
+  if (lines.length === 0) throw refuse('there is no public key in it')
+  return lines
+}
+
+/** @throws HOST_KEY_KNOWN where a key of such a host is known: it would be refused as a changed one */
+export function refuseKnown(target: SshTarget): void {
+  const { own, system } = target.knownHosts
+  const known = readKnownHosts([...own, ...system]).lines.find(
+    (line) => line.marker === null && target.knownAs.some((name) => isAbout(line, name)),
+  )
+  if (known === undefined) return
+  const [name] = target.knownAs
+  throw new ConvergeError(`${target.name} has a key already that your known_hosts knows, as ${name}`, {
+    code: 'HOST_KEY_KNOWN',
+    hint: `if another machine has had that address, take its key out first: ssh-keygen -R '${name}'`,
+    usage: true,
+  })
+}
+
+/** A new Ed25519 key. @param comment stands behind the public half on the host */
+export async function newHostKey(comment: string): Promise<HostKeyPair> {
+  const { utils } = await loadSsh2()
+  const pair = utils.generateKeyPairSync('ed25519', { comment })
+  return { private: pair.private.endsWith('\n') ? pair.private : `${pair.private}\n`, public: pair.public }
+}
+
+/**
+ * From now on the host is known by that key.
+ * @returns the file it was stored in
+ * @throws KNOWN_HOSTS_UNUSABLE
+ */
+export function noteHostKey(target: SshTarget, key: HostKeyPair): string {
+  const [file] = target.knownHosts.own
+  if (file === undefined)
+    throw new ConvergeError('there is no file of known hosts', {
+      code: 'KNOWN_HOSTS_UNUSABLE',
+      hint: 'UserKnownHostsFile in ~/.ssh/config names one',
+      usage: true,
+    })
+  const blob = Buffer.from(key.public.split(' ')[1] ?? '', 'base64')
+  appendKnownHost(file, target.knownAs[0], blob, { hash: target.knownHosts.hash })
+  return file
+}

@@ -1,0 +1,146 @@
+/** A host of a stack with a real systemd: reached by accounts of all kinds, it then looks after itself by its own scheduler. */
+import t from 'tap'
+import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
+import { Operator, type Outcome } from './support/operator.ts'
+
+/** Notes each event with the Node that runs it, and the layers that the host was told of. */
+const recipe = `import { role, execute } from 'converge-engine'
+const note = (r, event, node) => execute(r, {
+  name: event,
+  command: 'echo ' + event + ' $(readlink /proc/$PPID/exe) ' + node.probe.word + ' >> ' + '/srv/events',
+})
+export default role('probe', {
+  attributes: { probe: { word: 'none' } },
+  setup(r, node) { note(r, 'setup', node) },
+  deploy(r, node) { note(r, 'deploy', node) },
+  configure(r, node) { note(r, 'configure', node) },
+  shutdown(r, node) { note(r, 'shutdown', node) },
+  events: { slow(r) { execute(r, { command: 'touch /srv/began; until [ -e /srv/go ]; do sleep 0.05; done' }) } },
+})
+`
+
+const password = 'open sesame, please'
+
+const events = (host: TestHost) => (host.exists('/srv/events') ? host.read('/srv/events').trim().split('\n') : [])
+const count = (host: TestHost, event: string) => events(host).filter((line) => line.startsWith(`${event} `)).length
+
+function failureOf({ report }: Outcome) {
+  const failure = report?.hosts[0]?.failure
+  return { code: failure?.code, message: failure?.message, hint: failure?.hint }
+}
+
+t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
+  if (!needs(t, [...systemdHostNeeds, 'sudo'])) return
+  const network = await testNetwork(t)
+  const host = await network.systemdHost('self', {
+    disk: 1024,
+    accounts: { free: { sudo: 'free' }, asked: { sudo: 'password', password }, plain: {} },
+  })
+  const operator = new Operator(network)
+  const stackOf = (user: string, word: string, more: object = {}) => ({
+    name: user,
+    layers: { all: { roles: ['probe'], attributes: { probe: { word } } } },
+    recipes: ['recipes'],
+    hosts: { self: { address: host.address, layers: ['all'], user, ...more } },
+  })
+  operator.write({
+    'recipes/probe.ts': recipe,
+    'free.json': stackOf('free', 'first'),
+    'asked.json': stackOf('asked', 'first', { sudo: 'password' }),
+    'unasked.json': stackOf('asked', 'first'),
+    'plain.json': stackOf('plain', 'first'),
+    'own.json': stackOf('plain', 'first', { prefix: '/home/plain/site' }),
+  })
+  const as = (stack: string, words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    operator.json([...words, '--stack', `${stack}.json`], env)
+
+  await t.test('who may not become root is told why', async (t) => {
+    t.match(failureOf(await as('plain', ['setup'])), {
+      code: 'SUDO_REFUSED',
+      message: /^sudo was refused: /,
+      hint: /"sudo"/,
+    })
+    const unasked = failureOf(await as('unasked', ['setup']))
+    t.match(unasked, { code: 'SUDO_REFUSED', message: /password is required/, hint: /set "sudo": "password"/ })
+    const nobody = failureOf(await as('asked', ['setup']))
+    t.match(nobody, { code: 'SUDO_REFUSED', hint: /CONVERGE_SUDO_PASSWORD/ })
+    const wrong = failureOf(await as('asked', ['setup'], { CONVERGE_SUDO_PASSWORD: 'open, please' }))
+    t.match(wrong, { code: 'SUDO_REFUSED', message: /the password is wrong/ })
+    t.strictSame(events(host), [])
+    t.notOk(host.exists('/usr/local/lib/converge'))
+  })
+
+  await t.test('with the password of sudo, and as an ordinary user below a prefix', async (t) => {
+    const asked = await as('asked', ['run', 'setup'], { CONVERGE_SUDO_PASSWORD: password })
+    t.match(asked, { status: 0, report: { outcome: 'changed' } })
+    t.notOk(`${asked.stdout}${asked.stderr}`.includes(password))
+    t.equal(count(host, 'setup'), 1)
+    // What is there is not brought again.
+    const own = '/home/plain/site/usr/local/lib'
+    await host.run(`mkdir -p ${own}; cp -a /usr/local/lib/converge ${own}; chown -R plain /home/plain /srv`)
+    t.match(await as('own', ['run', 'setup']), { status: 0, report: { outcome: 'changed' } })
+    t.equal(count(host, 'setup'), 2)
+    t.ok(host.exists('/home/plain/site/var/lib/converge/fleet/runs'))
+    await host.run('rm /srv/events; chown root /srv')
+  })
+
+  if (!t.passing()) return
+
+  await t.test('hooks: what the last good rollout has told, by the Node of the stack', async (t) => {
+    const absent = await operator.run(['hooks', 'show', '--stack', 'free.json'])
+    t.match(absent, { status: 1, stdout: /^self {2}absent {5}converge-setup.service$/m }, absent.stderr)
+    const setup = await as('free', ['setup'])
+    t.match(setup, { status: 0 })
+    const { stdout } = await host.run('converge --version')
+    t.match(stdout, /^\d+\.\d+\.\d+/, 'whoever logs in finds the command')
+    const install = await as('free', ['hooks', 'install', '--interval', '1s', '--jitter', '0s'])
+    t.match(install, { status: 0, report: { outcome: 'changed' } })
+    const before = count(host, 'configure')
+    await until(() => count(host, 'configure') >= before + 2, 'the timer calls configure, again and again')
+    t.match(events(host).at(-1), /^configure \/usr\/local\/lib\/converge\/runtime-\w+\/node first$/)
+    const show = await operator.run(['hooks', 'show', '--stack', 'free.json'])
+    t.match(show, { status: 0, stdout: /^self {2}installed {2}converge-configure.timer {2}active, /m }, show.stderr)
+    const slower = await as('free', ['hooks', 'install', '--interval', '1h'])
+    t.match(slower, { status: 0, report: { outcome: 'changed' } })
+    t.match(await as('free', ['hooks', 'install', '--interval', '1h']), { status: 0, report: { outcome: 'unchanged' } })
+  })
+
+  const configure = () => host.run('systemctl start converge-configure; journalctl -u converge-configure -o cat -n 5')
+
+  await t.test('a rollout is left alone, and what it did not finish is not taken up', async (t) => {
+    operator.write({ 'free.json': stackOf('free', 'second') })
+    const run = operator.start(['run', 'slow', '--stack', 'free.json', '--json-output'])
+    await until(() => host.exists('/srv/began'), 'the rollout is at work')
+    const before = count(host, 'configure')
+    t.match(await configure(), { stdout: /left alone: a rollout is at work on it: / })
+    t.equal(count(host, 'configure'), before)
+    host.write('/srv/go', '')
+    t.match(await run.ended, { status: 0 })
+    await configure()
+    t.match(events(host).at(-1), /^configure .* first$/, 'an event of its own tells it nothing new')
+    t.match(await as('free', ['configure']), { status: 0 })
+    await configure()
+    t.match(events(host).at(-1), /^configure .* second$/)
+  })
+
+  await t.test('a boot, and the end', async (t) => {
+    const before = { setup: count(host, 'setup'), deploy: count(host, 'deploy') }
+    await host.shutDown()
+    t.match(events(host).at(-1), /^shutdown .* second$/, 'in order')
+    await host.start()
+    t.equal(count(host, 'setup'), before.setup + 1, 'it sets itself up')
+    t.equal(count(host, 'deploy'), before.deploy, 'and deploys nothing')
+    t.match(await as('free', ['shutdown', '--host', 'self']), { status: 0 })
+    const then = events(host).length
+    t.match(await configure(), { stdout: /left alone: it was shut down by converge stack shutdown/ })
+    t.equal(events(host).length, then)
+    t.match(await as('free', ['setup']), { status: 0 })
+    const back = count(host, 'configure')
+    await configure()
+    t.equal(count(host, 'configure'), back + 1)
+    t.match(await as('free', ['hooks', 'remove']), { status: 0, report: { outcome: 'changed' } })
+    t.equal((await host.run('systemctl list-units --all --plain --no-legend "converge*"')).stdout, '')
+  })
+})
