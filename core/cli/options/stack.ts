@@ -69,6 +69,14 @@ export const stackCommands: readonly CommandSpec[] = [
     kind: 'stack',
   },
   {
+    name: 'stack schema',
+    group,
+    describe: 'Print the JSON Schema of a stack file, for editors',
+    options: {},
+    examples: [['converge stack schema > stack.schema.json', 'completion in an editor']],
+    kind: 'stack',
+  },
+  {
     name: 'stack userdata',
     group,
     describe: 'Print the cloud-init user data by which a new host of the stack comes into being',
@@ -100,14 +108,6 @@ export const stackCommands: readonly CommandSpec[] = [
       ['converge stack userdata client4 > client4.yaml', 'then: stack setup --host client4 --accept-new'],
       ['converge stack userdata client4 --host-key --output client4.yaml', 'then: stack setup --host client4'],
     ],
-    kind: 'stack',
-  },
-  {
-    name: 'stack schema',
-    group,
-    describe: 'Print the JSON Schema of a stack file, for editors',
-    options: {},
-    examples: [['converge stack schema > stack.schema.json', 'completion in an editor']],
     kind: 'stack',
   },
 ]
