@@ -1,0 +1,108 @@
+/** `converge stack userdata`: a host comes into being with the operator's key, its own, and nothing secret of the stack. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { parse } from 'yaml'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+
+const secret = 'correct horse battery staple'
+
+function made(t: Test) {
+  const place = new Sandbox(t)
+  const host = { address: '10.0.0.21', layers: ['all'] }
+  const key = (name: string) => {
+    const pair = place.at(name)
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', pair])
+    return readFileSync(`${pair}.pub`, 'utf8').trim()
+  }
+  const keys = { own: key('own'), other: key('other') }
+  place.write({
+    'stack.json': JSON.stringify({
+      name: 'shop',
+      layers: { all: { roles: [] } },
+      custom_json: { site: { password: secret } },
+      apps: { shop: { scm: { repository: 'https://git.example.com/shop.git', password: secret } } },
+      ssh: { identity: place.at('own'), user: 'admin' },
+      hosts: {
+        web1: { ...host, port: 2222 },
+        web2: { ...host, address: '10.0.0.22', user: 'root' },
+        web3: { ...host, address: '10.0.0.23', sudo: 'password' },
+        web4: { ...host, address: '10.0.0.24', prefix: '/home/admin/site' },
+      },
+    }),
+    'home/.ssh/config': `UserKnownHostsFile ${place.at('known_hosts')}\nHashKnownHosts no\n`,
+  })
+  const run = (...words: string[]) =>
+    place.converge(['stack', 'userdata', ...words], { bare: true, env: { HOME: place.at('home') } })
+  return { place, keys, run }
+}
+
+const body = (key: string) => key.split(' ').slice(0, 2).join(' ')
+
+t.test('the account that the stack file logs in with, and what it may', async (t) => {
+  const { place, keys, run } = made(t)
+  const account = async (name: string, ...more: string[]) => {
+    const { status, stdout, stderr } = await run(name, ...more)
+    t.equal(status, 0, stderr)
+    t.match(stdout, /^#cloud-config\n/)
+    t.notOk(stdout.includes(secret))
+    t.match(stdout, `converge stack setup --host ${name} --accept-new`)
+    const data = parse(stdout)
+    t.match(data, { hostname: name, ssh_pwauth: false })
+    t.notOk('ssh_keys' in data)
+    return { data, stderr, user: data.users[0] }
+  }
+  const first = await account('web1')
+  t.match(first.user, { name: 'admin', sudo: 'ALL=(ALL:ALL) NOPASSWD: ALL', ssh_authorized_keys: [body(keys.own)] })
+  t.match(first.data.write_files, [{ content: 'Port 2222\n' }])
+  t.match(await account('web2'), { data: { disable_root: false }, user: { name: 'root' } })
+  const asked = await account('web3')
+  t.match(asked.user, { sudo: 'ALL=(ALL:ALL) ALL', lock_passwd: false })
+  t.match(asked.stderr, /the account has none yet/)
+  t.notOk('sudo' in (await account('web4')).user)
+  const other = await account('web1', '--authorized-key', place.at('other.pub'))
+  t.strictSame(other.user.ssh_authorized_keys, [keys.other])
+})
+
+t.test('a key of the host that is known before the host is there', async (t) => {
+  const { place, run } = made(t)
+  const { status, stdout, stderr } = await run('web1', '--host-key', '--output', place.at('web1.yaml'))
+  t.match({ status, stdout }, { status: 0, stdout: '' }, stderr)
+  t.equal(statSync(place.at('web1.yaml')).mode & 0o777, 0o600)
+  const text = readFileSync(place.at('web1.yaml'), 'utf8')
+  t.notMatch(text, '--accept-new')
+  const { ssh_keys: keys } = parse(text)
+  writeFileSync(place.at('key'), keys.ed25519_private, { mode: 0o600 })
+  const derived = execFileSync('ssh-keygen', ['-y', '-f', place.at('key')], { encoding: 'utf8' })
+  t.equal(body(derived.trim()), body(keys.ed25519_public))
+  t.equal(readFileSync(place.at('known_hosts'), 'utf8'), `[10.0.0.21]:2222 ${body(keys.ed25519_public)}\n`)
+  const again = await run('web1', '--host-key', '--output', place.at('again.yaml'))
+  t.match(again, { status: 2, stderr: /knows, as \[10\.0\.0\.21\]:2222\n.*ssh-keygen -R/ })
+  t.notOk(existsSync(place.at('again.yaml')))
+})
+
+t.test('what cloud-init itself says of it', async (t) => {
+  if (!needs(t, ['cloud-init'])) return
+  const { place, run } = made(t)
+  for (const name of ['web1', 'web2', 'web3', 'web4']) {
+    const file = place.at(`${name}.yaml`)
+    t.equal((await run(name, '--host-key', '--output', file)).status, 0)
+    t.match(execFileSync('cloud-init', ['schema', '--config-file', file], { encoding: 'utf8' }), /^Valid /)
+  }
+})
+
+t.test('what it cannot do', async (t) => {
+  const { place, run } = made(t)
+  place.write({ empty: '# nothing\n' })
+  const refused: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /for which host\?/],
+    [['wbe1'], /has no host wbe1\n.*did you mean web1/],
+    [['web1', '--authorized-key', place.at('own')], /this is a private key/],
+    [['web1', '--authorized-key', place.at('empty')], /there is no public key in it/],
+    [['web1', '--authorized-key', place.at('stack.json')], /key 1 is no public key/],
+    [['web1', '--authorized-key', place.at('nowhere')], /no such file or directory/],
+    [['web1', '--output', place.at('nowhere/file')], /cannot be written/],
+  ]
+  for (const [words, says] of refused) t.match(await run(...words), { status: 2, stderr: says }, words.join(' '))
+})
