@@ -24,15 +24,19 @@ done = function(summary, latency)
 end
 `
 
+/** Several at once have a script each: one may be read while the next is written. */
+let made = 0
+
 export interface Visitors {
   /** Ends them, and gives what they met. */
   end(): Promise<Figures>
 }
 
-/** @param place a directory for its script */
-export function visitors(url: string, place: string, { connections = 12, headers = {} } = {}): Visitors {
-  const file = `${place}/figures.lua`
-  writeFileSync(file, script)
+/** @param place a directory for its script
+ *  @param pauseMs how long each visitor reads before the next request; without it they take all that the machine has */
+export function visitors(url: string, place: string, { connections = 12, headers = {}, pauseMs = 0 } = {}): Visitors {
+  const file = `${place}/figures-${++made}.lua`
+  writeFileSync(file, pauseMs === 0 ? script : `${script}function delay() return ${pauseMs} end\n`)
   const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const how = ['--threads', '1', '--connections', `${connections}`, '--duration', '30m', '--timeout', '60s']
   const child = spawn('wrk', [...how, ...sent, '--script', file, url], { stdio: ['ignore', 'pipe', 'inherit'] })

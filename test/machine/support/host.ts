@@ -25,6 +25,8 @@ export interface HostOptions {
   readonly node?: 'none' | 'own'
   /** Paths of the machine that this host doesn't have, such as /usr/bin/git. */
   readonly without?: readonly string[]
+  /** Directories that are shared with other hosts, as a mount would do it: path on the host → directory of the machine. */
+  readonly mounts?: Readonly<Record<string, string>>
   /** Room for all that is written there, /tmp as well, in MB; default 4096. Memory is taken as it is filled. */
   readonly disk?: number
   /** With systemd: units that start with the host; sshd does anyway. Default: cron. */
@@ -98,8 +100,10 @@ export class TestHost {
 
   /** Its files; once. */
   async make(): Promise<void> {
-    const { accounts = {}, authorized, disk = usualDisk, without = [], enabled = ['cron'] } = this.options
+    const { accounts = {}, authorized, disk = usualDisk, without = [], enabled = ['cron'], mounts = {} } = this.options
     await script(makeFiles, this.directory, ...real(without), this.place.lower, `${disk}`)
+    for (const [path, directory] of Object.entries(mounts))
+      await script('mkdir -p "$1"; mount --bind "$2" "$1"', `${this.root}${path}`, directory)
     writeIdentity(this.root, { name: this.name, address: this.address, machineId: randomUUID().replaceAll('-', '') })
     writeAccounts(this.root, accounts, this.network.operator.line, authorized)
     await this.newHostKey()

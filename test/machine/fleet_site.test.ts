@@ -1,0 +1,185 @@
+/** A real site on many hosts, from nothing: what its operator does with it, and what its visitors meet meanwhile. */
+import t, { type Test } from 'tap'
+import type { HostOutcome } from '../../core/fleet/types.ts'
+import { needs } from '../support/machine.ts'
+import { FleetSite, type Visits } from './support/fleet_site.ts'
+import { hostNeeds } from './support/hosts.ts'
+import type { Outcome } from './support/operator.ts'
+
+const clients = ['plone1', 'plone2', 'plone3']
+const zcml = 'src/example_site/configure.zcml'
+
+function outcomes({ report }: Outcome): Readonly<Record<string, HostOutcome>> {
+  return Object.fromEntries((report?.hosts ?? []).map(({ host, outcome }) => [host, outcome]))
+}
+
+/** Hosts in the order in which they began a phase; those of one batch together. */
+function batches({ events }: Outcome, phase: string): string[] {
+  return events.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
+}
+
+t.test('a ZEO server, three clients, two frontends', async (t) => {
+  t.setTimeout(15 * 60_000)
+  const programs = [
+    'git',
+    'python3 venv',
+    'pip registry',
+    'supervisord',
+    'haproxy',
+    'varnishd',
+    'nginx',
+    'wrk',
+  ] as const
+  if (!needs(t, [...hostNeeds, ...programs])) return
+  const site = await FleetSite.make(t)
+  const stack = async (t: Test, status: number, ...args: readonly string[]): Promise<Outcome> => {
+    const began = performance.now()
+    const outcome = await site.operator.json(args)
+    t.equal(outcome.status, status, `converge stack ${args.join(' ')}`)
+    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    t.comment(`converge stack ${args.join(' ')}: ${seconds} s`)
+    if (outcome.status !== status) t.comment(`${outcome.stderr}\n${JSON.stringify(outcome.report, null, 1)}`)
+    return outcome
+  }
+  const nobodyNotices = (t: Test, { requests, failed, kinds, longestMs, seconds }: Visits) => {
+    const found = `${requests} requests in ${seconds.toFixed(0)} s, ${failed} failed, longest ${longestMs.toFixed(0)} ms`
+    t.comment(found)
+    t.ok(requests > 50, found)
+    t.equal(failed, 0, JSON.stringify(kinds))
+  }
+  /** Each begins with the site as the one before has left it. */
+  const scene = async (name: string, play: (t: Test) => Promise<void>) => {
+    if (t.passing()) await t.test(name, { timeout: 5 * 60_000 }, play)
+  }
+
+  await scene('from nothing', async (t) => {
+    await site.add('zeo', ...clients, 'lb1', 'lb2')
+    t.match(await site.operator.run(['check']), {
+      status: 0,
+      stdout: /^example: 6 hosts, 3 layers, 2 apps: nothing wrong$/m,
+    })
+    await site.haveEggs(async () => {
+      await stack(t, 0, 'run', 'setup', '--host', 'plone1')
+      await stack(t, 0, 'run', 'build', '--host', 'plone1')
+    }, 'plone1')
+    const first = await stack(t, 0, 'setup')
+    t.strictSame(new Set(Object.values(outcomes(first))), new Set(['changed']))
+    t.strictSame(batches(first, 'switch'), ['zeo', 'plone1', 'plone2 plone3', 'lb1 lb2'])
+    t.match(
+      first.events.filter(({ event }) => event === 'health'),
+      [{ ok: true }],
+    )
+    await site.served(clients)
+    t.strictSame(
+      clients.map((name) => site.migrated(name)),
+      [['1 on plone1'], [], []],
+    )
+    t.equal(await site.page('lb1', '@@put?key=a&value=kept&blob=1'), 'ok\n')
+    for (const client of clients)
+      await t.resolveMatch(site.host(client).run('curl -s http://localhost:8081/@@get?key=a'), { stdout: 'kept\n' })
+  })
+
+  await scene('once more', async (t) => {
+    const second = await stack(t, 0, 'setup')
+    t.equal(second.report?.outcome, 'unchanged')
+    t.strictSame(new Set(Object.values(outcomes(second))), new Set(['unchanged']))
+    t.match(await site.operator.run(['setup']), {
+      status: 0,
+      stdout: /^nothing to do: setup of example .*: 6 unchanged in /m,
+    })
+  })
+
+  await scene('a new revision, one client after the other', async (t) => {
+    const commit = await site.commit()
+    let deployed: Outcome | undefined
+    nobodyNotices(
+      t,
+      await site.visited(async () => {
+        deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
+      }),
+    )
+    if (deployed === undefined) return
+    t.strictSame(deployed.report?.commits, { plone_instances: commit })
+    t.strictSame(batches(deployed, 'switch'), clients)
+    t.match(
+      deployed.events.filter(({ event }) => event === 'health'),
+      clients.map(() => ({ ok: true })),
+    )
+    await site.served(clients)
+    t.strictSame(
+      clients.map((name) => site.migrated(name)),
+      [['1 on plone1', '2 on plone1'], [], []],
+    )
+  })
+
+  await scene('a revision that cannot be built', async (t) => {
+    const good = site.read('cfg/base.cfg')
+    await site.commit({ 'cfg/base.cfg': good.replace('versions.cfg', 'missing.cfg') })
+    const visits = await site.visited(async () => {
+      const failed = await stack(t, 1, 'deploy', '--strategy', 'canary')
+      t.strictSame(batches(failed, 'switch'), [])
+      t.match(failed.report?.hosts[1]?.failure?.output, /missing\.cfg/)
+    })
+    nobodyNotices(t, visits)
+    await site.served(clients, '2')
+    await site.commit({ 'cfg/base.cfg': good })
+  })
+
+  await scene('a revision that does not come up', async (t) => {
+    const good = site.read(zcml)
+    await site.commit({ [zcml]: good.replace('.views.Status', '.views.Missing') })
+    const args = ['deploy', '--app', 'plone_instances', '--strategy', 'canary'] as const
+    const visits = await site.visited(async () => {
+      const stopped = await stack(t, 1, ...args)
+      t.strictSame(batches(stopped, 'switch'), ['plone1'])
+      t.match(outcomes(stopped), { plone1: 'failed', plone2: 'changed', plone3: 'changed' })
+      await site.served(['plone2', 'plone3'], '2')
+      await stack(t, 0, 'rollback', '--host', 'plone1')
+      await site.served(clients, '2')
+      const { status, stdout } = await site.operator.run([...args, '--rollback-on-failure'])
+      t.equal(status, 1)
+      t.match(stdout, /^! plone1 failed in switch$/m)
+      t.match(stdout, /^stopped: one host failed, and --max-failures is 0$/m)
+      t.match(stdout, /^rolled back: plone1$/m)
+      await site.served(clients, '2')
+    })
+    nobodyNotices(t, visits)
+    await site.commit({ [zcml]: good })
+  })
+
+  await scene('all at once', async (t) => {
+    const commit = await site.commit()
+    const deployed = await stack(t, 0, 'deploy', '--strategy', 'parallel')
+    t.strictSame(deployed.report?.commits, { zeoserver: commit, plone_instances: commit })
+    t.strictSame(batches(deployed, 'switch'), ['zeo', 'plone1', 'plone2 plone3'])
+    await site.served(clients)
+  })
+
+  await scene('a client more', async (t) => {
+    await site.add('plone4')
+    nobodyNotices(t, await site.visited(() => stack(t, 0, 'setup', '--host', 'plone4')))
+    await site.served([...clients, 'plone4'])
+    t.strictSame(site.migrated('plone4'), [])
+  })
+
+  await scene('a client less', async (t) => {
+    nobodyNotices(t, await site.visited(() => stack(t, 0, 'shutdown', '--host', 'plone4')))
+    site.forget('plone4')
+    await stack(t, 0, 'configure')
+    await site.served(clients)
+  })
+
+  await scene('a canary that is well, and all back to the release before', async (t) => {
+    const before = site.latest
+    await site.commit()
+    const app = ['--app', 'plone_instances'] as const
+    const visits = await site.visited(async () => {
+      const deployed = await stack(t, 0, 'deploy', ...app, '--strategy', 'canary')
+      t.strictSame(batches(deployed, 'switch'), ['plone1', 'plone2 plone3'])
+      await site.served(clients)
+      await stack(t, 0, 'rollback', ...app)
+    })
+    nobodyNotices(t, visits)
+    await site.served(clients, before)
+  })
+})

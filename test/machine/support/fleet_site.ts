@@ -1,0 +1,282 @@
+/**
+ * A whole site on hosts of its own, as its operator has it: a ZEO server, clients and frontends in one stack file, blobs in a
+ * directory that all mount, the repository and the way to PyPI at the operator's end.
+ */
+import { spawn } from 'node:child_process'
+import { cpSync, createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import type { Owner } from '../../support/machine.ts'
+import { soon, until } from '../../support/waiting.ts'
+import { type Figures, visitors } from '../../support/wrk.ts'
+import { script } from './host_network.ts'
+import { type TestHost, type TestNetwork, testNetwork } from './hosts.ts'
+import { Operator } from './operator.ts'
+import { webProxy } from './web_proxy.ts'
+
+const fixture = fileURLToPath(new URL('../../../fixtures/example-buildout', import.meta.url))
+
+/** Short name of its layer, by the first letters of a host's name. */
+const layers: Readonly<Record<string, string>> = { zeo: 'zeoserver', plone: 'plone_instances', lb: 'lb' }
+
+/** What the status page tells. */
+export interface Answer {
+  readonly host: string
+  readonly version: string
+  readonly release: string
+}
+
+/** What the visitors of all frontends met. */
+export interface Visits extends Pick<Figures, 'requests' | 'failed' | 'longestMs' | 'seconds'> {
+  readonly kinds: readonly Figures['kinds'][]
+}
+
+export class FleetSite {
+  readonly hosts = new Map<string, TestHost>()
+  readonly operator: Operator
+  /** Whether hosts get the eggs that another one has built. */
+  private eggs = false
+  private version = 1
+
+  private constructor(
+    readonly network: TestNetwork,
+    private readonly variables: Readonly<Record<string, string>>,
+    private readonly files: string,
+  ) {
+    this.operator = new Operator(network)
+  }
+
+  static async make(t: Owner): Promise<FleetSite> {
+    const network = await testNetwork(t)
+    for (const name of ['blobs', 'site', 'cache']) mkdirSync(`${network.directory}/${name}`)
+    const variables = await webProxy(t, network.gateway)
+    const site = new FleetSite(network, variables, await fileServer(t, network))
+    cpSync(fixture, site.repository, { recursive: true })
+    site.replace('cfg/base.cfg', 'shared-blob = off', 'shared-blob = on')
+    site.replace('cfg/base.cfg', '127.0.0.1:8001', '0.0.0.0:8001')
+    await site.git('init', '-q', '-b', 'main')
+    await site.git('add', '.')
+    await site.git('commit', '-q', '-m', 'version 1')
+    await serveGit(t, network)
+    return site
+  }
+
+  // --- the repository
+
+  private get repository(): string {
+    return `${this.network.directory}/site`
+  }
+
+  git(...args: readonly string[]): Promise<string> {
+    const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org']
+    return script('git -C "$@"', this.repository, ...identity, ...args).then((text) => text.trim())
+  }
+
+  /** Commits a further version, with files of these contents, and gives the commit. */
+  async commit(files: Readonly<Record<string, string>> = {}): Promise<string> {
+    this.version++
+    for (const [name, content] of Object.entries({ VERSION: `${this.version}\n`, ...files }))
+      writeFileSync(`${this.repository}/${name}`, content)
+    await this.git('add', '-A')
+    await this.git('commit', '-q', '-m', `version ${this.version}`)
+    return this.git('rev-parse', 'HEAD')
+  }
+
+  /** A file of the repository. */
+  read(name: string): string {
+    return readFileSync(`${this.repository}/${name}`, 'utf8')
+  }
+
+  private replace(name: string, part: string, by: string): void {
+    writeFileSync(`${this.repository}/${name}`, this.read(name).replace(part, by))
+  }
+
+  /** Of the last commit. */
+  get latest(): string {
+    return `${this.version}`
+  }
+
+  // --- the hosts
+
+  /** Hosts that are installed, and know nothing of the site. */
+  async add(...names: readonly string[]): Promise<void> {
+    const words = Object.entries(this.variables).map(([name, value]) => `"${name}=${value}"`)
+    const options = { sshd: [`SetEnv ${words.join(' ')}`], node: 'own' as const }
+    const mounts = { '/srv/blobs': `${this.network.directory}/blobs` }
+    const made = await Promise.all(
+      names.map((name) => this.network.host(name, layerOf(name) === 'lb' ? options : { ...options, mounts })),
+    )
+    for (const host of made) this.hosts.set(host.name, host)
+    this.writeStack()
+  }
+
+  /** Takes one out of the stack file. */
+  forget(name: string): void {
+    this.hosts.delete(name)
+    this.writeStack()
+  }
+
+  host(name: string): TestHost {
+    const found = this.hosts.get(name)
+    if (found === undefined) throw new Error(`there is no host ${name}`)
+    return found
+  }
+
+  /** Has one host build the eggs, for the others to begin with. */
+  async haveEggs(build: () => Promise<void>, name: string): Promise<void> {
+    // For whoever runs this again and again: a file that keeps them.
+    const kept = process.env.CONVERGE_TEST_EGGS
+    if (kept && existsSync(kept)) cpSync(kept, this.eggArchive)
+    else {
+      await build()
+      const { root } = this.host(name)
+      await script('tar -czf "$1" -C "$2" eggs', this.eggArchive, `${root}/srv/www/plone_instances/shared`)
+      if (kept) cpSync(this.eggArchive, kept)
+    }
+    this.eggs = true
+    this.writeStack()
+  }
+
+  private get eggArchive(): string {
+    return `${this.network.directory}/cache/eggs.tar.gz`
+  }
+
+  /** URL of a frontend. */
+  url(frontend: string): string {
+    return `http://${this.host(frontend).address}/`
+  }
+
+  private get frontends(): string[] {
+    return [...this.hosts.keys()].filter((name) => layerOf(name) === 'lb')
+  }
+
+  private writeStack(): void {
+    const hosts = [...this.hosts.values()].map(
+      ({ name, address }) => `  ${name}: { address: ${address}, layers: [${layerOf(name)}] }`,
+    )
+    const scm = `{ repository: "git://${this.network.gateway}/site", revision: main }`
+    const eggs = `deploy_buildout: { cache_archives: [{ url: "${this.files}/eggs.tar.gz", path: shared }] }`
+    const urls = this.frontends.map((name) => this.url(name))
+    this.operator.write({
+      'stack.yaml': `name: example
+layers:
+  zeoserver:
+    roles: [zeo-server]
+    attributes: { plone_blobs: { blob_dir: /srv/blobs } }
+  plone_instances:
+    roles: [zeo-client]
+    attributes: { plone_blobs: { blob_dir: /srv/blobs }, plone_instances: { shared_blobs: true } }
+  lb:
+    roles: [frontend]
+hosts:
+${hosts.join('\n')}
+apps:
+  zeoserver:
+    scm: ${scm}
+  plone_instances:
+    scm: ${scm}
+    migrate: true
+    migrate_command: 'echo "$(cat VERSION) on $(hostname)" >> ../../shared/var/migrated'
+custom_json:
+  plone_instances: { instance_count: 1, site_id: "" }
+  haproxy: { check_interval: 1000 }
+  converge:
+    balancer: { port: 8099 }
+    frontend: { slow_start_seconds: 2, cache_size: 16m }
+  ${this.eggs ? eggs : ''}
+ssh: { user: root }
+${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 30 }` : ''}
+`,
+    })
+  }
+
+  // --- what visitors see
+
+  /** Null where it does not answer as it should. */
+  async ask(frontend: string, path = ''): Promise<Answer | null> {
+    const text = await this.page(frontend, path)
+    if (text === null) return null
+    const told = new Map(text.split('\n').map((line) => line.split(': ') as [string, string]))
+    const get = (key: string) => told.get(key) ?? ''
+    return { host: get('host'), version: get('version'), release: get('release') }
+  }
+
+  /** As somebody who is logged in: no page comes out of the cache. Null where the status is another one than 200. */
+  page(frontend: string, path = ''): Promise<string | null> {
+    const headers = { Cookie: '__ac=visitor', Authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}` }
+    return fetch(`${this.url(frontend)}${path}`, { headers, signal: AbortSignal.timeout(20_000) }).then(
+      (answer) => (answer.status === 200 ? answer.text() : null),
+      () => null,
+    )
+  }
+
+  /** Until each frontend has had answers of all these hosts, of this version, and of no other one. */
+  async served(hosts: readonly string[], version = this.latest): Promise<void> {
+    const wanted = hosts.map((host) => `${host} ${version}`).join()
+    for (const frontend of this.frontends)
+      await until(async () => {
+        const answers = await Promise.all(Array.from({ length: hosts.length * 4 }, () => this.ask(frontend)))
+        const seen = new Set(answers.map((answer) => (answer ? `${answer.host} ${answer.version}` : 'nothing')))
+        return [...seen].sort().join() === wanted
+      }, `${frontend} has answers of ${wanted}`)
+  }
+
+  /** What visitors of all frontends meet while something is done. */
+  async visited(work: () => Promise<unknown>): Promise<Visits> {
+    const crowds = this.frontends.map((name) => {
+      const place = `${this.network.directory}/cache`
+      return visitors(this.url(name), place, { connections: 4, headers: { Cookie: '__ac=visitor' }, pauseMs: 20 })
+    })
+    const ends = () => Promise.all(crowds.map((crowd) => crowd.end()))
+    const failed = await work().then(
+      () => null,
+      (error: unknown) => ({ error }),
+    )
+    const figures = await ends()
+    if (failed !== null) throw failed.error
+    const sum = (key: 'requests' | 'failed') => figures.reduce((total, one) => total + one[key], 0)
+    const most = (key: 'longestMs' | 'seconds') => Math.max(...figures.map((one) => one[key]))
+    return {
+      requests: sum('requests'),
+      failed: sum('failed'),
+      longestMs: most('longestMs'),
+      seconds: most('seconds'),
+      kinds: figures.map(({ kinds }) => kinds),
+    }
+  }
+
+  /** What a host noted of its migrations. */
+  migrated(name: string): readonly string[] {
+    const path = '/srv/www/plone_instances/shared/var/migrated'
+    const host = this.host(name)
+    return host.exists(path) ? host.read(path).trim().split('\n') : []
+  }
+}
+
+function layerOf(name: string): string {
+  return layers[name.replace(/\d+$/, '')] ?? ''
+}
+
+async function serveGit(t: Owner, { directory, gateway }: TestNetwork): Promise<void> {
+  const where = [`--listen=${gateway}`, `--base-path=${directory}`, `${directory}/site`]
+  const daemon = spawn('git', ['daemon', '--export-all', '--reuseaddr', ...where], { stdio: 'ignore', detached: true })
+  t.teardown(() => void (daemon.pid && process.kill(-daemon.pid, 'SIGKILL')))
+  const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/site`)
+  await soon(() => asked().then(Boolean, () => false), 'the git server is up')
+}
+
+/** @returns where files of the directory `cache` are had from */
+async function fileServer(t: Owner, { directory, gateway }: TestNetwork): Promise<string> {
+  const server = createServer(({ url = '' }, answer) => {
+    const path = `${directory}/cache${url}`
+    if (!existsSync(path)) return void answer.writeHead(404).end()
+    createReadStream(path).pipe(answer)
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, gateway, resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const at = server.address()
+  return `http://${gateway}:${typeof at === 'object' ? at?.port : ''}`
+}
