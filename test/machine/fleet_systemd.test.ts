@@ -83,6 +83,14 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.match(await as('own', ['run', 'setup']), { status: 0, report: { outcome: 'changed' } })
     t.equal(count(host, 'setup'), 2)
     t.ok(host.exists('/home/plain/site/var/lib/converge/fleet/runs'))
+    t.match(await as('own', ['hooks', 'install', '--interval', '30m']), { status: 0 })
+    const called = '/home/plain/site/usr/local/lib/converge/this-host configure --quiet --wait 600\n'
+    t.match((await host.run('crontab -u plain -l')).stdout, called)
+    t.match(await host.run('su - plain -c "/home/plain/site/usr/local/lib/converge/this-host status 2>&1"'), {
+      stdout: /probe/,
+    })
+    t.match(await as('own', ['hooks', 'remove']), { status: 0 })
+    t.equal((await host.run('crontab -u plain -l')).stdout.trim(), '')
     await host.run('rm /srv/events; chown root /srv')
   })
 
@@ -107,7 +115,8 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.match(await as('free', ['hooks', 'install', '--interval', '1h']), { status: 0, report: { outcome: 'unchanged' } })
   })
 
-  const configure = () => host.run('systemctl start converge-configure; journalctl -u converge-configure -o cat -n 5')
+  const configure = () =>
+    host.run('systemctl start converge-configure; journalctl --sync; journalctl -u converge-configure -o cat -n 5')
 
   await t.test('a rollout is left alone, and what it did not finish is not taken up', async (t) => {
     operator.write({ 'free.json': stackOf('free', 'second') })
