@@ -30,6 +30,8 @@ new=$(mktemp -d "$parent/.new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 tar -xzf - -C "$new" --no-same-owner
 [ "$2" = 077 ] || chmod 755 "$new"
+# A host that is switched off now must not come back with empty files under a name that says they are whole.
+find "$new" -type f -exec sync {} +
 mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
 `
 
@@ -75,40 +77,51 @@ umask 077
 lib=$1 runs=$2 run=$3 needs=$4 keep=$5 keeps=$6 engine=$7 told=$8; shift 8
 ${needsPart}mkdir -p "$runs" || exit 1
 [ -d "$runs/$run" ] || {
-  mkdir "$runs/$run" && : >"$runs/$run/events" || exit 1
+  # The place that the number of the process takes is kept free: on a full disk nothing is started.
+  mkdir "$runs/$run" && : >"$runs/$run/events" && env printf '%20s\\n' '' >"$runs/$run/pid" || { rm -rf "$runs/$run"; exit 1; }
   while IFS= read -r need; do [ -z "$need" ] || touch -c "$need" 2>/dev/null; done <<END
 $needs
 END
-  setsid sh -c '
+  # A shell of its own begins it and ends: a run that was killed has a parent who takes notice, so that tail does.
+  ( setsid sh -c '
     at=$1 keep=$2 lib=$3 state=$4 keeps=$5 engine=$6 told=$7; shift 7
     { "$@" && { [ -z "$keep" ] || sh -c "$keep" sh "$lib" "$state" "$keeps" "$engine" "$told"; }; } \\
       >>"$at/events" 2>>"$at/errors" </dev/null
     echo "{\\"event\\":\\"exit\\",\\"status\\":$?}" >>"$at/events"' \\
     sh "$runs/$run" "$keep" "$lib" "$(dirname "$runs")" "$keeps" "$engine" "$told" "$@" </dev/null >/dev/null 2>&1 &
-  echo $! >"$runs/$run/pid"
+    echo $! 1<>"$runs/$run/pid" )
   ls -1t "$runs" | tail -n +31 | while IFS= read -r old; do rm -rf "$runs/$old"; done
 }
 echo "{\\"started\\":\\"$run\\"}"
-exec tail -s 0.05 -f -c +1 --pid="$(cat "$runs/$run/pid")" "$runs/$run/events" 2>/dev/null
+read -r pid <"$runs/$run/pid"
+exec tail -s 0.05 -f -c +1 --pid="$pid" "$runs/$run/events" 2>/dev/null
+`
+
+/** Whether $pid is still the process that has $1 among its arguments: numbers are used again, after a restart of the host all of them. */
+const isStillPart = `
+isStill() { [ "\${pid:-0}" -gt 1 ] && tr '\\0' '\\n' <"/proc/$pid/cmdline" | grep -qxF -e "$1"; } 2>/dev/null
 `
 
 /**
  * Goes on reading what a run tells. $1 directory of runs, $2 name of the run, $3 bytes that are known already.
  * Exit status 4: there is no such run.
  */
-export const followScript = `
+export const followScript = `${isStillPart}
 at=$1/$2
 [ -d "$at" ] || exit 4
 echo "{\\"started\\":\\"$2\\"}"
-exec tail -s 0.05 -f -c "+$(($3 + 1))" --pid="$(cat "$at/pid")" "$at/events" 2>/dev/null
+{ read -r pid; } 2>/dev/null <"$at/pid" || true
+if isStill "$at"; then exec tail -s 0.05 -f -c "+$(($3 + 1))" --pid="$pid" "$at/events" 2>/dev/null; fi
+exec tail -c "+$(($3 + 1))" "$at/events"
 `
 
 /** The end of what a run said beside its events. $1 directory of runs, $2 name of the run */
 export const errorsScript = `tail -c 4000 "$1/$2/errors" 2>/dev/null || true`
 
 /** Asks a run to finish the step at hand. $1 directory of runs, $2 name of the run */
-export const interruptScript = `
-pid=$(cat "$1/$2/pid") || exit 0
+export const interruptScript = `${isStillPart}
+{ read -r pid; } 2>/dev/null <"$1/$2/pid" || exit 0
+isStill "$1/$2" || exit 0
 # The run is the child of the shell that notes its exit status.
 for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -INT "$child"; done
 `
@@ -117,10 +130,12 @@ for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -INT "$
  * Holds the host for one rollout as long as standard input stays open and is heard of. Prints `held\`, or \`busy\` and who holds it.
  * $1 state directory of the fleet, $2 name of the rollout, $3 who, for others to read
  */
-export const holdScript = `
+export const holdScript = `${isStillPart}
 umask 077
 mkdir -p "$1" || exit 1
 lock=$1/held
+# One after the other: of two that find the same dead holder, the second must not remove what the first has taken.
+exec 9>"$1/taking" && flock -w 30 9 || exit 1
 # env: the printf of coreutils says why it cannot write.
 # With its owner in it from the first moment: a directory that is not empty cannot be replaced.
 take() {
@@ -131,13 +146,14 @@ busy() { printf 'busy\\n%s\\n' "\${who:-somebody}"; exit 0; }
 take "$@" || {
   { read -r pid; read -r rollout; read -r who; } 2>/dev/null <"$lock/owner" || true
   # A holder that has not been heard of for a minute has lost its operator; one of the same rollout is our own, of a connection that was lost.
-  [ "\${rollout:-}" = "$2" ] || ! { [ "\${pid:-0}" -gt 1 ] && kill -0 "$pid"; } 2>/dev/null || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || busy
-  [ "\${pid:-0}" -gt 1 ] && kill "$pid" 2>/dev/null
+  [ "\${rollout:-}" = "$2" ] || ! isStill "\${rollout:-}" || [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || busy
+  if isStill "\${rollout:-}"; then kill "$pid" 2>/dev/null; fi
   rm -rf "$lock"
   take "$@" || busy
 }
 trap '[ "$(head -n 1 "$lock/owner" 2>/dev/null)" = "$$" ] && rm -rf "$lock"' EXIT
 trap 'exit 0' HUP TERM PIPE
+exec 9>&-
 echo held
 while IFS= read -r _; do touch "$lock"; done
 `

@@ -1,0 +1,80 @@
+/** The scripts for hosts, run by a shell: what a host that was switched off, or filled up, has left behind misleads nobody. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { followScript, holdScript, startScript } from '../../../../core/fleet/remote/scripts.ts'
+
+const sh = (script: string, args: readonly string[], input?: string) =>
+  spawnSync('sh', ['-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 20_000, ...(input ? { input } : {}) })
+
+/** A process that has the number of one that is gone. */
+function stranger(t: Test): ChildProcess {
+  const child = spawn('sleep', ['300'])
+  t.teardown(() => child.kill('SIGKILL'))
+  return child
+}
+
+t.test('a hold that a restart of the host has left: whoever has its number now is let live', async (t) => {
+  const state = t.testdir({ "it's here": { held: {} } })
+  const at = `${state}/it's here`
+  const other = stranger(t)
+  writeFileSync(`${at}/held/owner`, `${other.pid}\ndeploy-1\nann\n`)
+  utimesSync(`${at}/held`, 0, 0)
+  t.match(sh(holdScript, [at, 'deploy-2', 'bob'], '\n'), { status: 0, stdout: 'held\n' })
+  t.match(readFileSync(`/proc/${other.pid}/stat`, 'utf8'), /\) [SR] /)
+})
+
+t.test('of several that find a dead hold, one gets it', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const at = t.testdir({ held: { owner: '4194304\nold\nann\n' } })
+    utimesSync(`${at}/held`, 0, 0)
+    const takers = Array.from({ length: 6 }, (_, one) =>
+      spawn('sh', ['-c', holdScript, 'sh', at, `rollout-${one}`, `operator ${one}`]),
+    )
+    const said = await Promise.all(
+      takers.map(
+        (taker) => new Promise<string>((resolve) => taker.stdout.once('data', (data) => resolve(String(data)))),
+      ),
+    )
+    for (const taker of takers) taker.stdin.end()
+    t.equal(said.filter((text) => text.startsWith('held')).length, 1, said.join('').replaceAll('\n', ' '))
+    await Promise.all(takers.map((taker) => taker.exitCode ?? new Promise((resolve) => taker.once('exit', resolve))))
+  }
+})
+
+t.test('what a run has told is followed to its end', async (t) => {
+  const runs = t.testdir({ cut: { events: '{"event":"x"}\n', pid: '' }, again: { events: '{"event":"x"}\n' } })
+  writeFileSync(`${runs}/again/pid`, `${stranger(t).pid}\n`)
+  for (const run of ['cut', 'again'])
+    t.match(sh(followScript, [runs, run, '0']), { status: 0, signal: null, stdout: /\n\{"event":"x"\}\n$/ }, run)
+  t.equal(sh(followScript, [runs, 'none', '0']).status, 4)
+})
+
+t.test('a run that is killed with the shell around it ends for who follows it', async (t) => {
+  const place = t.testdir({ lib: {}, engine: {} })
+  mkdirSync(`${place}/runs`)
+  spawnSync('ln', ['-s', process.execPath, `${place}/lib/node`])
+  const keeps = ['', '', '', '']
+  const words = [
+    `${place}/lib`,
+    `${place}/runs`,
+    'run',
+    `${place}/engine`,
+    ...keeps,
+    'sh',
+    '-c',
+    'echo at work; exec sleep 300',
+  ]
+  const following = spawn('sh', ['-c', startScript, 'sh', ...words])
+  let said = ''
+  await new Promise<void>((resolve) =>
+    following.stdout.on('data', (data) => {
+      said += data
+      if (said.includes('at work')) resolve()
+    }),
+  )
+  const pid = Number(readFileSync(`${place}/runs/run/pid`, 'utf8').split('\n')[0])
+  const ended = new Promise((resolve) => following.once('exit', resolve))
+  process.kill(-pid, 'SIGKILL')
+  t.equal(await ended, 0)
+})
