@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { DeploySite } from '../test/support/deploy_site.ts'
 import { played, scenes, wholeSite } from '../test/support/downtime.ts'
-import type { Owner } from '../test/support/machine.ts'
 import type { Figures } from '../test/support/wrk.ts'
+import { clearing } from './clearing.ts'
 import { apps } from './downtime_apps.ts'
 import { describeMachine } from './machine.ts'
 import { table } from './table.ts'
@@ -35,16 +35,6 @@ async function tabled<S extends { readonly name: string }>(
     rows.push(row(scene.name, figures, rest))
   }
   return table(head, rows)
-}
-
-/** Whatever happens, all that was started is ended. */
-async function clearing<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
-  const clear: (() => unknown)[] = []
-  try {
-    return await work({ teardown: (what) => void clear.unshift(what) })
-  } finally {
-    for (const what of clear) await what()
-  }
 }
 
 const site = () =>

@@ -76,7 +76,8 @@ function programIn(directory: string): string {
 export class Operator {
   readonly directory: string
   readonly home: string
-  private readonly program: string
+  /** The copy that is run. */
+  readonly program: string
 
   /** @param name another one of the same network has another home, and shares the stack's directory where it is told so */
   constructor(network: TestNetwork, name = 'operator', directory = `${network.directory}/stack`) {

@@ -1,0 +1,17 @@
+/** Whatever is started is ended: at the end, after an error, and when the benchmark is told to end. */
+import type { Owner } from '../test/support/machine.ts'
+
+export async function clearing<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
+  const clear: (() => unknown)[] = []
+  const clean = async () => {
+    for (const what of clear.splice(0)) await what()
+  }
+  const leave = () => void clean().finally(() => process.exit(1))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave)
+  try {
+    return await work({ teardown: (what) => void clear.unshift(what) })
+  } finally {
+    await clean()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, leave)
+  }
+}

@@ -1,0 +1,276 @@
+/** `npm run bench:fleet`: one converged state on ten hosts by converge, ansible-core and pyinfra; then converge on up to a hundred. */
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type TestHost, type TestNetwork, testNetwork } from '../test/machine/support/hosts.ts'
+import { Operator } from '../test/machine/support/operator.ts'
+import { clearing } from './clearing.ts'
+import { compiling, firstContact, growth, measured, type Place, partsTable } from './fleet_parts.ts'
+import {
+  ansibleTools,
+  convergeTools,
+  count,
+  damage,
+  endAnsible,
+  type FleetTool,
+  pyinfraTool,
+  pythonTools,
+  pythonVersions,
+  seen,
+  stackCommand,
+  verifyFiles,
+  writeStack,
+} from './fleet_tools.ts'
+import { describeMachine } from './machine.ts'
+import { killAll } from './measure.ts'
+import { figureNames, Results } from './results.ts'
+import { table, times } from './table.ts'
+
+const usage = `npm run bench:fleet -- [options]
+  --reps N        repetitions; of what takes more than a minute there is one   default: 5
+  --hosts N       hosts of the largest stack                                   default: 100
+  --slow          also the forms of ansible-core that take minutes
+  --limit N       seconds after which a run is ended                           default: 600
+  --output FILE   where the table goes                                         default: bench/fleet.md`
+
+/** Seconds after which a tool is not run again. */
+const enough = 60
+const few = 10
+/** As many as are worked on at once, unless --parallel says otherwise. */
+const atOnce = 25
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      reps: { type: 'string' },
+      hosts: { type: 'string' },
+      slow: { type: 'boolean' },
+      limit: { type: 'string' },
+      output: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  })
+  const repetitions = Number(values.reps ?? 5)
+  const most = Number(values.hosts ?? 100)
+  const limit = Number(values.limit ?? 600)
+  if (!(repetitions > 0 && most >= few && limit > 0)) throw new Error(usage)
+  const output = values.output ?? fileURLToPath(new URL('fleet.md', import.meta.url))
+  return { repetitions, most, limit, output, slow: values.slow === true, help: values.help === true }
+}
+
+const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? ''
+
+/** Each tool looks at the files in turn; none of them may have anything to write. */
+async function compare(place: Place, tools: readonly FleetTool[], hosts: readonly TestHost[]) {
+  const { repetitions, tell } = place
+  const results = new Results()
+  const loads = new Map<string, string[]>()
+  const [first] = hosts
+  if (first === undefined) throw new Error('there are no hosts')
+  for (const { name, form, command, only } of tools) {
+    if (only === null) continue
+    tell(`${name}, ${form}: whether it mends`)
+    damage(first)
+    await measured(place, { ...command, argv: [...command.argv, ...only(first)] })
+    verifyFiles(hosts)
+  }
+  const before = seen(hosts)
+  const spent = new Map<FleetTool, number>()
+  for (let repetition = 0; repetition < repetitions; repetition++)
+    for (const tool of tools) {
+      const { name, form, command } = tool
+      if ((spent.get(tool) ?? 0) > enough) continue
+      tell(`nothing to do, ${repetition + 1} of ${repetitions}: ${name}, ${form}, load ${load()}`)
+      loads.set(form, [...(loads.get(form) ?? []), load()])
+      const outcome = await measured(place, command)
+      spent.set(tool, (spent.get(tool) ?? 0) + (outcome === 'too slow' ? enough + 1 : outcome.wall))
+      results.add([name, form], outcome)
+      if (seen(hosts) !== before) throw new Error(`${name}, ${form}: it has written, though there was nothing to do`)
+    }
+  return { tools, results, rows: results.rows().map((row) => [...row, (loads.get(row[1] ?? '') ?? []).join(', ')]) }
+}
+
+/** What was measured so far. */
+interface Findings {
+  readonly sizes: readonly number[]
+  compared?: Awaited<ReturnType<typeof compare>>
+  parts?: string
+  grown?: Results
+  compiled?: Results
+  contact?: Results
+}
+
+type Target = readonly [target: string, measured: string, met: boolean]
+
+/** The slowest way of ours, the fastest of theirs. */
+function comparedTargets({ tools, results }: NonNullable<Findings['compared']>): Target[] {
+  const walls = (name: string) =>
+    tools
+      .filter((tool) => tool.name === name && !tool.part)
+      .flatMap(({ form }) => results.median('wall', name, form) ?? [])
+  const own = Math.max(...walls('converge'))
+  return ['ansible-core', 'pyinfra'].map((name) => {
+    const target = `nothing to do, ${few} hosts, ${count} files each: at least 10 times faster than ${name}`
+    const theirs = walls(name)
+    if (theirs.length === 0)
+      return [target, `${name} was ended before it was done, converge took ${own.toFixed(2)} s`, true]
+    const other = Math.min(...theirs)
+    return [target, `${times(other, own)} (${own.toFixed(2)} s, ${name} ${other.toFixed(2)} s)`, other >= 10 * own]
+  })
+}
+
+function growthTargets(grown: Results, sizes: readonly number[]): Target[] {
+  const [least = 0, most = 0] = [sizes[0], sizes.at(-1)]
+  const of = (what: 'wall' | 'peak', size: number) => grown.median(what, `${size}`) ?? Number.NaN
+  const [longer, hosts, peak] = [of('wall', most) / of('wall', least), most / least, of('peak', most)]
+  return [
+    [`at most ${hosts} times as long for ${most} hosts as for ${least}`, `${longer.toFixed(1)} times`, longer <= hosts],
+    [`peak memory of the operator's program, ${most} hosts: below 300 MiB`, `${peak.toFixed(0)} MiB`, peak < 300],
+  ]
+}
+
+function targets({ compared, grown, compiled, sizes }: Findings): string {
+  const most = sizes.at(-1)
+  const check = compiled?.median('wall', `${most}`)
+  const all: Target[] = [
+    ...(compared ? comparedTargets(compared) : []),
+    ...(grown ? growthTargets(grown, sizes) : []),
+    ...(check
+      ? [
+          [
+            `a stack file of ${most} hosts is checked in less than a second`,
+            `${check.toFixed(2)} s`,
+            check < 1,
+          ] as const,
+        ]
+      : []),
+  ]
+  const rows = all.map(([target, measured, met]) => [target, measured, met ? 'yes' : '**no**'])
+  return table(['target', 'measured', 'met'], rows)
+}
+
+function describe(found: Findings, facts: readonly string[]): string {
+  const { compared, parts, grown, compiled, contact } = found
+  const sections = [
+    '# Many hosts',
+    about,
+    [...facts, new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
+    '## Targets',
+    targets(found),
+    ...(compared
+      ? [
+          '## Nothing to do, ten hosts',
+          aboutTools,
+          table(['tool', 'form', ...figureNames, 'load before'], compared.rows),
+        ]
+      : []),
+    ...(parts ? ['## What a run costs', aboutParts, parts] : []),
+    ...(grown ? ['## More hosts', aboutGrowth, table(['hosts', ...figureNames], grown.rows())] : []),
+    ...(compiled ? ['## A large stack file', aboutCheck, table(['hosts', ...figureNames], compiled.rows())] : []),
+    ...(contact
+      ? ['## First contact', aboutContact, table(['hosts', 'what they have', ...figureNames], contact.rows())]
+      : []),
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+const about = `Written by \`npm run bench:fleet\`. The hosts are on this machine, each with a network namespace, files and an sshd of its own: what they do, and
+what the operator's program does, shares its cores. Medians, with the range in brackets; wall time, CPU of the operator's programs (what runs on
+the hosts is not in it) and the peak memory of the largest of them come from wait4(2).`
+const aboutTools = `A directory and ${count} files of 1 KB with mode 0640, as declared already; nobody may write anything. ansible-core with 10 forks and pipelining; its
+connections stay open between runs (ControlPersist, as by default), those of the others are made anew each time. \`a loop\` is one task of
+ansible.builtin.copy; what is left out without facts is what \`facts alone\` takes; a task for each file takes longer (\`--slow\`). pyinfra with its own
+defaults. What takes more than a minute is run once.`
+const aboutParts =
+  '`converge stack configure` with nothing to do. Of ten hosts each takes longer than one alone, since all of them share the cores.'
+const aboutGrowth = '`converge stack configure` with nothing to do, 25 hosts at once as by default.'
+const aboutCheck =
+  '`converge stack check`: one ZEO server, two frontends, the rest clients; the file is read, and the whole way of each host compiled.'
+const aboutContact =
+  'The engine and the recipes are brought, and a Node where the host has none (40 MB packed, unpacked by each host); all of it stays there.'
+
+async function main(): Promise<void> {
+  const { repetitions, most, limit, slow, output, help } = options()
+  if (help) return console.log(usage)
+  const directory = realpathSync(mkdtempSync(`${tmpdir()}/converge-bench-`))
+  const machine = describeMachine(directory)
+  const tell = (text: string) => process.stderr.write(`${text}\n`)
+  await clearing(async (owner) => {
+    owner.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    owner.teardown(() => endAnsible(directory))
+    tell('ansible-core and pyinfra from PyPI')
+    const bin = pythonTools(`${process.env.XDG_CACHE_HOME ?? `${homedir()}/.cache`}/converge-bench`)
+    const network = await testNetwork(owner)
+    tell('hosts')
+    // Some hosts have no Node, as most have none; a hundred would take 10 GB of memory here.
+    const bare = await network.many('bare', Math.min(most, atOnce))
+    const own = await network.many('own', most, { node: 'own' })
+    // Before the hosts end: what works on them ends first.
+    owner.teardown(killAll)
+    const place: Place = { operator: new Operator(network), directory, repetitions, limit, tell }
+    const versions = Object.entries({ converge: ownVersion(), ...pythonVersions(bin) }).map((one) => one.join(' '))
+    const tools = toolsOf(place, network, bin, bare.slice(0, few)).filter((tool) => slow || !tool.slow)
+    await measureAll(place, { bare, own, tools }, (found) => {
+      // What is measured is kept, whatever happens to the rest.
+      writeFileSync(output, describe(found, [...machine, versions.join(', '), `load ${load()} at the end`]))
+    })
+  })
+  process.stdout.write(readFileSync(output, 'utf8'))
+}
+
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}
+
+function toolsOf(
+  { operator, directory }: Place,
+  network: TestNetwork,
+  bin: string,
+  hosts: readonly TestHost[],
+): FleetTool[] {
+  return [
+    ...convergeTools(operator),
+    pyinfraTool(`${directory}/pyinfra`, bin, network, hosts),
+    ...ansibleTools(`${directory}/ansible`, bin, network, hosts),
+  ]
+}
+
+interface Measured {
+  readonly bare: readonly TestHost[]
+  readonly own: readonly TestHost[]
+  readonly tools: readonly FleetTool[]
+}
+
+async function measureAll(
+  place: Place,
+  { bare, own, tools }: Measured,
+  keep: (found: Findings) => void,
+): Promise<void> {
+  const { operator } = place
+  const hosts = bare.slice(0, few)
+  const found: Findings = { sizes: [10, 25, 50, 100].filter((size) => size <= own.length) }
+  writeStack(operator, hosts)
+  await measured(place, stackCommand(operator, 'run', 'setup', '--strategy', 'parallel'))
+  found.compared = await compare(place, tools, hosts)
+  keep(found)
+  writeStack(operator, own)
+  await measured(place, stackCommand(operator, 'configure'))
+  found.parts = await partsTable(place, own, [1, few])
+  found.grown = await growth(place, own, found.sizes)
+  found.compiled = await compiling(place, found.sizes)
+  keep(found)
+  found.contact = await firstContact(place, [
+    { what: 'a Node of their own', hosts: own.slice(0, few) },
+    { what: 'no Node there', hosts },
+    { what: 'no Node there, and none packed yet', hosts, packs: true },
+    { what: 'a Node of their own', hosts: own },
+    { what: 'no Node there', hosts: bare },
+  ])
+  keep(found)
+}
+
+await main()

@@ -1,0 +1,176 @@
+/** What a rollout costs by its parts, what the first contact costs, and how both grow with the number of hosts. */
+import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import type { FleetEvent } from '../core/fleet/types.ts'
+import type { TestHost } from '../test/machine/support/hosts.ts'
+import type { Operator } from '../test/machine/support/operator.ts'
+import { stackCommand, writeStack } from './fleet_tools.ts'
+import { baseEnvironment, type Command, measure } from './measure.ts'
+import { Results } from './results.ts'
+import { median, spread, table } from './table.ts'
+
+export interface Place {
+  readonly operator: Operator
+  /** Of the benchmark's own, for logs. */
+  readonly directory: string
+  readonly repetitions: number
+  /** Seconds after which a run is ended. */
+  readonly limit: number
+  readonly tell: (text: string) => void
+}
+
+/** Seconds after which a first contact is not made again. */
+const enough = 30
+const configure = (operator: Operator) => stackCommand(operator, 'configure')
+
+export async function measured({ directory, limit, tell }: Place, command: Command) {
+  const outcome = await measure(command, directory, `${directory}/log`, limit)
+  tell(
+    outcome === 'too slow'
+      ? `  more than ${limit} s`
+      : `  ${outcome.wall.toFixed(2)} s, ${outcome.peak.toFixed(0)} MiB`,
+  )
+  return outcome
+}
+
+/** As hosts are before anybody has converged them. */
+async function forget(hosts: readonly TestHost[]): Promise<void> {
+  await Promise.all(hosts.map((host) => host.run('rm -rf /usr/local/lib/converge /var/lib/converge')))
+}
+
+export interface Newcomers {
+  readonly what: string
+  readonly hosts: readonly TestHost[]
+  /** Whether the operator has packed no Node yet. */
+  readonly packs?: boolean
+}
+
+/** Engine, recipes, node and, where there is none, a Node are brought; then it is as in any other run with nothing to do. */
+export async function firstContact(place: Place, all: readonly Newcomers[]): Promise<Results> {
+  const { operator, repetitions, tell } = place
+  const results = new Results()
+  for (let repetition = 0; repetition < repetitions; repetition++)
+    for (const { what, hosts, packs } of all) {
+      if (results.get(`${hosts.length}`, what).reduce((sum, { wall }) => sum + wall, 0) > enough) continue
+      tell(`first contact, ${repetition + 1} of ${repetitions}: ${hosts.length} hosts, ${what}`)
+      writeStack(operator, hosts)
+      await forget(hosts)
+      if (packs) rmSync(`${operator.home}/.cache`, { recursive: true, force: true })
+      results.add([`${hosts.length}`, what], await measured(place, configure(operator)))
+    }
+  return results
+}
+
+/** The same run on ever more hosts. */
+export async function growth(place: Place, hosts: readonly TestHost[], sizes: readonly number[]): Promise<Results> {
+  const { operator, repetitions, tell } = place
+  const results = new Results()
+  for (let repetition = 0; repetition < repetitions; repetition++)
+    for (const size of sizes) {
+      tell(`nothing to do, ${repetition + 1} of ${repetitions}: ${size} hosts`)
+      writeStack(operator, hosts.slice(0, size))
+      results.add([`${size}`], await measured(place, configure(operator)))
+    }
+  return results
+}
+
+/** Milliseconds since the program was started, and what was told then. */
+type Told = readonly [number, FleetEvent]
+
+async function told({ argv, cwd, environment }: Command, home: string): Promise<{ all: Told[]; whole: number }> {
+  const begun = performance.now()
+  const child = spawn(argv[0] ?? '', argv.slice(1), {
+    cwd,
+    env: { ...baseEnvironment(home), ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const all: Told[] = []
+  let rest = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = `${rest}${text}`.split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) all.push([performance.now() - begun, JSON.parse(line) as FleetEvent])
+  })
+  const status = await new Promise((resolve) => child.on('close', resolve))
+  if (status !== 0) throw new Error(`${argv.join(' ')}: exit status ${status}`)
+  return { all, whole: performance.now() - begun }
+}
+
+const partNames = {
+  start: "the operator's start: Node, stack file, recipes packed, each host's roles compiled",
+  connect: 'a host is connected to and held, median of the hosts',
+  look: "a host's run, without the engine's own time: exec, a shell, Node's start, the way back",
+  engine: "the engine's own time on a host: node, plan, 100 files looked at",
+  rest: 'from the last host to the end of the program',
+} as const
+
+type Parts = Record<keyof typeof partNames | 'whole', number>
+
+function partsOf({ all, whole }: Awaited<ReturnType<typeof told>>): Parts {
+  const at = (name: FleetEvent['event']) => all.findLast(([, event]) => event.event === name)?.[0] ?? Number.NaN
+  const done = all.flatMap(([, event]) => (event.event === 'done' ? [event] : []))
+  const connected = done.filter(({ phase }) => phase === 'connect')
+  const runs = done.filter(({ phase }) => phase === 'configure')
+  const engine = runs.map(({ report }) => report?.durationMs ?? Number.NaN)
+  const begun = all.flatMap(([time, event]) => (event.event === 'phase' ? [time] : []))
+  return {
+    start: at('start'),
+    connect:
+      connected.length > 0 ? median(connected.map(({ durationMs }) => durationMs)) : (begun[1] ?? 0) - (begun[0] ?? 0),
+    look: median(runs.map(({ durationMs }, index) => durationMs - (engine[index] ?? Number.NaN))),
+    engine: median(engine),
+    rest: whole - at('done'),
+    whole,
+  }
+}
+
+/** @param sizes numbers of hosts; by column of the table */
+export async function partsTable(place: Place, hosts: readonly TestHost[], sizes: readonly number[]): Promise<string> {
+  const { operator, directory, repetitions, tell } = place
+  const columns: Parts[][] = []
+  for (const size of sizes) {
+    tell(`parts of a run: ${size} hosts`)
+    writeStack(operator, hosts.slice(0, size))
+    const samples: Parts[] = []
+    for (let repetition = 0; repetition < repetitions; repetition++)
+      samples.push(partsOf(await told(stackCommand(operator, 'configure', '--json-output'), directory)))
+    columns.push(samples)
+  }
+  const row = (name: string, part: keyof Parts) => [
+    name,
+    ...columns.map((samples) =>
+      spread(
+        samples.map((one) => one[part]),
+        0,
+      ),
+    ),
+  ]
+  const parts = Object.keys(partNames) as (keyof typeof partNames)[]
+  const rows = [...parts.map((part) => row(partNames[part], part)), row('all of it', 'whole')]
+  return table(['ms', ...sizes.map((size) => (size === 1 ? '1 host' : `${size} hosts`))], rows)
+}
+
+/** A stack file of many hosts whose roles are those of a site: what loading and compiling it takes before any host is touched. */
+export async function compiling(place: Place, sizes: readonly number[]): Promise<Results> {
+  const { operator, repetitions } = place
+  const results = new Results()
+  const layers = {
+    zeo: { roles: ['zeo-server'] },
+    plone_instances: { roles: ['zeo-client'] },
+    web: { roles: ['frontend'] },
+  }
+  const layerOf = (index: number) => (index === 0 ? 'zeo' : index < 3 ? 'web' : 'plone_instances')
+  const host = (_: unknown, index: number) => [
+    `h${index}`,
+    { address: `10.1.1.${index + 1}`, layers: [layerOf(index)], cpus: 2 },
+  ]
+  const scm = { repository: 'https://git.example.com/site.git' }
+  for (let repetition = 0; repetition < repetitions; repetition++)
+    for (const size of sizes) {
+      const hosts = Object.fromEntries(Array.from({ length: size }, host))
+      const apps = { plone_instances: { scm, domains: ['example.com'] } }
+      operator.write({ 'site.json': { name: 'site', layers, apps, hosts, ssh: { user: 'root' } } })
+      results.add([`${size}`], await measured(place, stackCommand(operator, 'check', '--stack', 'site.json')))
+    }
+  return results
+}
