@@ -1,0 +1,123 @@
+/** What comes back from a host: the events of a run, and the answers of commands. */
+import { ConvergeError } from '../../model/errors.ts'
+import type { FailureReport } from '../../report/events.ts'
+import { isFailure, isRunReport } from '../../report/replay.ts'
+import type { RunEvent, RunResult } from '../rollout/fleet_host.ts'
+import type { RemoteProcess } from './wire.ts'
+
+/** No line of ours is that long, and no answer: what else is there is not taken into memory. Bytes. */
+const longestLine = 32 << 20
+
+/** What a run has told: its events, and how far its file has been read. */
+export class Heard {
+  started = false
+  bytes = 0
+  status: number | undefined
+  report: RunResult['report'] = null
+  error: FailureReport | null = null
+  private rest: Buffer = Buffer.alloc(0)
+  private header = true
+
+  constructor(private readonly hear: (event: RunEvent) => void) {}
+
+  /** Another stream begins: with a line of its own, and with what is not known yet. */
+  follow(): void {
+    this.header = true
+    this.rest = Buffer.alloc(0)
+  }
+
+  /** @returns what is missing, where the run was not started; undefined at the end */
+  async listen(process: RemoteProcess): Promise<string[] | undefined> {
+    for await (const chunk of process.stdout) {
+      this.rest = Buffer.concat([this.rest, Buffer.from(chunk as Uint8Array)])
+      if (this.rest.length > longestLine) throw tooLong(process)
+      for (let end = this.rest.indexOf(10); end >= 0; end = this.rest.indexOf(10)) {
+        const line = this.rest.subarray(0, end).toString('utf8')
+        this.rest = this.rest.subarray(end + 1)
+        const missing = this.line(line, end + 1)
+        if (missing !== undefined) return missing
+        if (this.status !== undefined) {
+          process.close()
+          return undefined
+        }
+      }
+    }
+    return undefined
+  }
+
+  private line(line: string, bytes: number): string[] | undefined {
+    const event = parsed(line)
+    if (this.header) {
+      if (Array.isArray(event?.missing)) return event.missing as string[]
+      this.started ||= event?.started !== undefined
+      this.header = event?.started === undefined
+      return undefined
+    }
+    this.bytes += bytes
+    if (event === null || typeof event.event !== 'string') return undefined
+    if (event.event === 'exit') this.status = Number(event.status)
+    else {
+      if (event.event === 'end') this.report = isRunReport(event.report) ? event.report : null
+      if (event.event === 'error') this.error = isFailure(event) ? event : null
+      this.hear(event as unknown as RunEvent)
+    }
+    return undefined
+  }
+}
+
+export function parsed(line: string): Record<string, unknown> | null {
+  try {
+    const value = JSON.parse(line) as unknown
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
+  } catch {
+    // A line that was cut short by a crash, or what a login shell says of its own.
+    return null
+  }
+}
+
+/** What a command that looks has printed: one JSON document, or JSON lines. */
+export function answerOf(output: string): unknown {
+  try {
+    return JSON.parse(output) as unknown
+  } catch {
+    const lines = output.split('\n').filter((line) => line !== '')
+    const values = lines.map(parsed)
+    return lines.length > 0 && values.every((value) => value !== null) ? values : undefined
+  }
+}
+
+/** @throws REMOTE_FAILED where it is more than anybody asked for */
+export async function textOf(process: RemoteProcess): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of process.stdout) {
+    chunks.push(Buffer.from(chunk as Uint8Array))
+    size += (chunk as Uint8Array).length
+    if (size > longestLine) throw tooLong(process)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Reads until it is enough, and leaves the rest of the stream alone. */
+export function firstLines({ stdout }: RemoteProcess, enough: (text: string) => boolean): Promise<string> {
+  return new Promise((resolve) => {
+    let text = ''
+    stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8')
+      if (enough(text)) resolve(text)
+    })
+    stdout.on('close', () => resolve(text))
+  })
+}
+
+export function tail(text: string): string {
+  return text.trim().split('\n').slice(-20).join('\n')
+}
+
+function tooLong(process: RemoteProcess): ConvergeError {
+  process.close()
+  return new ConvergeError('the host says more than anybody asked for', {
+    code: 'REMOTE_FAILED',
+    hint: 'something there writes to standard output: look at the files its shell reads (~/.bashrc)',
+  })
+}

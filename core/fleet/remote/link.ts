@@ -1,0 +1,159 @@
+/** The way to one host: a connection that is made again where it was lost, scripts over it, and the hold of a rollout. */
+import { ConvergeError } from '../../model/errors.ts'
+import { firstLines, tail, textOf } from './heard.ts'
+import { holdScript } from './scripts.ts'
+import { lastLine, type RemoteProcess, type Started, type Sudo, startScriptOn, sudoRefusal, type Wire } from './wire.ts'
+
+export interface LinkOptions {
+  open(): Promise<Wire>
+  readonly sudo: Sudo
+  /** Name of the rollout, and who is behind it. */
+  readonly rollout: string
+  readonly by: string
+}
+
+/** How often the host hears that its operator is still there. Milliseconds. */
+const heartbeat = 10_000
+
+interface Hold {
+  readonly wire: Wire
+  readonly process: RemoteProcess
+  readonly timer: NodeJS.Timeout
+}
+
+export class Link {
+  private wire: Wire | null = null
+  private connecting: Promise<Wire> | null = null
+  private held: Hold | null = null
+  private wantsHold = false
+  private over = false
+
+  /** @param state directory of the fleet's own files on the host */
+  constructor(
+    private readonly options: LinkOptions,
+    private readonly state: string,
+  ) {}
+
+  /** @throws CONNECT_FAILED and the like; HOST_HELD */
+  async connect(hold: boolean): Promise<void> {
+    this.wantsHold = hold
+    await this.connected()
+  }
+
+  /** Whether it was closed by us. */
+  get closed(): boolean {
+    return this.over
+  }
+
+  get connectedNow(): boolean {
+    return this.wire !== null
+  }
+
+  close(): void {
+    this.over = true
+    if (this.held) this.letGo(this.held.wire)
+    this.wire?.close()
+    this.wire = null
+  }
+
+  async script(script: string, args: readonly string[]): Promise<Started> {
+    return startScriptOn(await this.connected(), script, args, this.options.sudo)
+  }
+
+  /** One command's standard output. @throws where it fails */
+  async output(script: string, args: readonly string[], input?: Uint8Array): Promise<string> {
+    const { process, errors } = await this.script(script, args)
+    // What ended early no longer reads; why is in its exit status.
+    process.stdin.on('error', () => undefined)
+    process.stdin.end(input)
+    const output = await textOf(process)
+    const { code } = await process.ended
+    if (code === 0) return output
+    throw this.refusal(code, errors()) ?? scriptFailure(code, errors())
+  }
+
+  /** What a script that ended without a word died of. */
+  async failed(process: RemoteProcess, errors: string, what: string): Promise<ConvergeError> {
+    const { code } = await process.ended
+    return (
+      this.refusal(code, errors) ??
+      new ConvergeError(`${what}: ${lastLine(errors) || `exit status ${code}`}`, {
+        code: 'REMOTE_FAILED',
+        hint: spaceHint(errors),
+      })
+    )
+  }
+
+  /** What sudo says where it lets nobody in; null where the failure is another one. */
+  refusal(code: number | null, errors: string): ConvergeError | null {
+    return sudoRefusal(this.options.sudo, code, errors)
+  }
+
+  private connected(): Promise<Wire> {
+    if (this.wire !== null) return Promise.resolve(this.wire)
+    this.connecting ??= this.opened().finally(() => {
+      this.connecting = null
+    })
+    return this.connecting
+  }
+
+  private async opened(): Promise<Wire> {
+    const wire = await this.options.open()
+    if (this.over) {
+      wire.close()
+      throw new ConvergeError('the connection was not wanted any more', { code: 'CONNECTION_LOST' })
+    }
+    void wire.closed.then(() => {
+      if (this.wire === wire) this.wire = null
+      this.letGo(wire)
+    })
+    try {
+      if (this.wantsHold) await this.hold(wire)
+    } catch (error) {
+      wire.close()
+      throw error
+    }
+    this.wire = wire
+    return wire
+  }
+
+  /** @throws HOST_HELD */
+  private async hold(wire: Wire): Promise<void> {
+    const { rollout, by, sudo } = this.options
+    const who = `${by} since ${new Date().toISOString()}, converge stack ${rollout}`
+    const { process, errors } = await startScriptOn(wire, holdScript, [this.state, rollout, who], sudo)
+    process.stdin.on('error', () => undefined)
+    const said = await firstLines(process, (text) => text.startsWith('held\n') || /^busy\n.*\n/.test(text))
+    if (said.startsWith('held')) {
+      const timer = setInterval(() => process.stdin.write('\n'), heartbeat)
+      this.held = { wire, process, timer }
+      return
+    }
+    if (!said.startsWith('busy')) throw await this.failed(process, errors(), 'the host could not be held')
+    process.close()
+    throw new ConvergeError(`another rollout is at work on it: ${said.split('\n')[1]}`, {
+      code: 'HOST_HELD',
+      hint: 'wait for it to end; a rollout whose operator is gone lets go within a minute',
+    })
+  }
+
+  /** Of a connection that is gone, not of one that was made since. */
+  private letGo(wire: Wire): void {
+    if (this.held?.wire !== wire) return
+    clearInterval(this.held.timer)
+    this.held.process.stdin.end()
+    this.held = null
+  }
+}
+
+function scriptFailure(code: number | null, errors: string): ConvergeError {
+  return new ConvergeError(`the host could not be prepared: ${lastLine(errors) || `exit status ${code}`}`, {
+    code: /No space left/.test(errors) ? 'ENOSPC' : 'REMOTE_FAILED',
+    output: tail(errors),
+    hint: spaceHint(errors),
+  })
+}
+
+function spaceHint(errors: string): string | undefined {
+  return /No space left/.test(errors) ? 'free some space on the host (df -h shows where), then run again' : undefined
+}
