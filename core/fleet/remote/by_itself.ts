@@ -45,7 +45,7 @@ esac
  * Notes what a host goes by itself from now on, and removes what nothing has used for a month. Each file is whole at any time.
  * $1 the engine's own files, $2 state directory of the fleet, $3 what is kept: see Keeps, $4 the engine, $5 text of a script: how the host calls it
  */
-export const keepScript = `set -e
+const keepScript = `set -e
 umask 022
 lib=$1 state=$2 keeps=$3 engine=$4 told=$5
 put() {
