@@ -3,8 +3,13 @@ import type { Owner } from '../test/support/machine.ts'
 
 export async function clearing<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
   const clear: (() => unknown)[] = []
-  const clean = async () => {
-    for (const what of clear.splice(0)) await what()
+  let cleaning: Promise<void> | undefined
+  const all = async () => {
+    for (const what of clear) await what()
+  }
+  const clean = () => {
+    cleaning ??= all()
+    return cleaning
   }
   const leave = () => void clean().finally(() => process.exit(1))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave)
