@@ -1,5 +1,5 @@
 /** What Ctrl-C means while hosts are at work: first no further host, then finish the steps, then leave. */
-import type { Interruption } from '../../fleet/rollout/rollout.ts'
+import type { Interruption } from '../../fleet/rollout/request.ts'
 
 const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 

@@ -2,7 +2,7 @@
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
 import type { FleetEvent, HostOutcome, HostReport, LiveRelease, Phase, RolloutReport, Tell } from '../types.ts'
-import type { Interruption } from './rollout.ts'
+import type { Interruption } from './request.ts'
 
 export interface Progress {
   outcome: HostOutcome

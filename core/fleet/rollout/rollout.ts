@@ -1,92 +1,12 @@
 /** Drives hosts through what was asked for: everything is built first, then switched batch by batch, then the others hear of it. */
 import pLimit from 'p-limit'
 import { asConvergeError } from '../../model/errors.ts'
-import type { Action, Phase, RolloutReport, Tell } from '../types.ts'
+import type { Action, Phase, RolloutReport } from '../types.ts'
 import { liveIn, revisionsIn } from './answers.ts'
 import { Board, outcomeOf } from './board.ts'
-import { type FleetHost, type HostDocument, isDown, type Keeps, type RunEvent } from './fleet_host.ts'
-import type { Health } from './health.ts'
-import { type Amount, amountOf, batchesOf, type PlannedHost, type Strategy } from './plan.ts'
-
-/** A host as the stack file has it. */
-export interface Member extends PlannedHost {
-  readonly roles: readonly string[]
-  /** Short names of the apps it runs. */
-  readonly apps: readonly string[]
-  /** Of these, those that are to be migrated. */
-  readonly migrating: readonly string[]
-  /** Events that one of its roles has a part in. */
-  readonly events: ReadonlySet<string>
-  readonly address: string
-  readonly host: FleetHost
-}
-
-export interface RolloutRequest {
-  readonly action: Action
-  /** Events of `run`; of other actions the action says them. */
-  readonly events: readonly string[]
-  /** Roles of `run`; empty for those of each host. */
-  readonly roles: readonly string[]
-  readonly stack: string
-  readonly comment: string
-  readonly by: string
-  readonly strategy: Strategy
-  readonly batch: Amount
-  /** How many hosts at once, at most. */
-  readonly parallel: number
-  readonly maxFailures: Amount
-  readonly rollbackOnFailure: boolean
-  /** What hosts do to a rollout that cannot be reached when it begins. */
-  readonly down: 'fail' | 'skip'
-  /** Whether each app that is to be migrated is, by one host before the others go; `new` leaves out commits that the stack is on already. */
-  readonly migrates: boolean | 'new'
-  /** Apps to deploy; empty for all. */
-  readonly apps: readonly string[]
-  /** Deploy this instead of what the stack file says; of one app. */
-  readonly revision: string | null
-  /** Further words for the hosts: `--to`, `--purge`. */
-  readonly options: readonly string[]
-}
-
-export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
-
-export interface Ports {
-  /** All hosts of the stack that are not shut down, in the order of the stack file. */
-  readonly members: readonly Member[]
-  /** Names of those that take part. */
-  readonly selected: ReadonlySet<string>
-  /** What a host is given. @param online the hosts that are there for the others */
-  readonly documents: (host: string, online: ReadonlySet<string>, deployment: object) => readonly HostDocument[]
-  /** What is known of before. */
-  readonly known: {
-    readonly online: ReadonlySet<string>
-    readonly behind: ReadonlyMap<string, string>
-    /** What the last deployments brought. */
-    readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
-  }
-  readonly id: string | null
-  readonly tell: Tell
-  /** A line of the events of a run. */
-  readonly log: (host: string, event: RunEvent) => void
-  /** Asks whether the site answers; null where nothing says how. @param mostSeconds how long it is tried again, at most */
-  readonly health: ((mostSeconds?: number) => Promise<Health>) | null
-  readonly interrupted: () => Interruption
-  /** Called with each change of the interruption. @returns what takes the listener away */
-  readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
-  readonly clock: () => number
-}
-
-/** What a rollout has changed about the stack, to be kept. */
-export interface Aftermath {
-  readonly online: readonly string[]
-  readonly stopped: readonly string[]
-  /** Hosts that missed it. */
-  readonly behind: readonly string[]
-  /** Hosts that are up to date again. */
-  readonly upToDate: readonly string[]
-  /** Commits that went live as the stack's own. */
-  readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
-}
+import { type HostDocument, isDown, type Keeps, type RunEvent } from './fleet_host.ts'
+import { amountOf, batchesOf } from './plan.ts'
+import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
 
 /** What changes code brings the others news. */
 const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']

@@ -1,12 +1,7 @@
 /** Hosts that a rollout drives in a test: each does as it is told to, and notes what was asked of it. */
 import type { FleetHost, RunRequest, RunResult } from '../../../../core/fleet/rollout/fleet_host.ts'
-import {
-  type Interruption,
-  type Member,
-  type Ports,
-  type RolloutRequest,
-  rollout,
-} from '../../../../core/fleet/rollout/rollout.ts'
+import type { Interruption, Member, Ports, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import { rollout } from '../../../../core/fleet/rollout/rollout.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import type { RunReport } from '../../../../core/report/events.ts'
