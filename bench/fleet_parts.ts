@@ -98,9 +98,9 @@ async function told({ argv, cwd, environment }: Command, home: string): Promise<
 
 const partNames = {
   start: "the operator's start: Node, stack file, recipes packed, each host's roles compiled",
-  connect: 'a host is connected to and held, median of the hosts',
-  look: "a host's run, without the engine's own time: exec, a shell, Node's start, the way back",
-  engine: "the engine's own time on a host: node, plan, 100 files looked at",
+  connect: 'all hosts are connected to, and held for this rollout',
+  look: "a host's run but for its resources: exec, a shell, Node's start, the node and the roles, the way back",
+  engine: 'its resources: 100 files looked at',
   rest: 'from the last host to the end of the program',
 } as const
 
@@ -109,14 +109,12 @@ type Parts = Record<keyof typeof partNames | 'whole', number>
 function partsOf({ all, whole }: Awaited<ReturnType<typeof told>>): Parts {
   const at = (name: FleetEvent['event']) => all.findLast(([, event]) => event.event === name)?.[0] ?? Number.NaN
   const done = all.flatMap(([, event]) => (event.event === 'done' ? [event] : []))
-  const connected = done.filter(({ phase }) => phase === 'connect')
   const runs = done.filter(({ phase }) => phase === 'configure')
   const engine = runs.map(({ report }) => report?.durationMs ?? Number.NaN)
   const begun = all.flatMap(([time, event]) => (event.event === 'phase' ? [time] : []))
   return {
     start: at('start'),
-    connect:
-      connected.length > 0 ? median(connected.map(({ durationMs }) => durationMs)) : (begun[1] ?? 0) - (begun[0] ?? 0),
+    connect: (begun[1] ?? Number.NaN) - (begun[0] ?? Number.NaN),
     look: median(runs.map(({ durationMs }, index) => durationMs - (engine[index] ?? Number.NaN))),
     engine: median(engine),
     rest: whole - at('done'),
