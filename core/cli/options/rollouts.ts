@@ -181,7 +181,8 @@ export const rolloutCommands: readonly CommandSpec[] = [
         group: what,
         type: 'string',
         value: 'ID',
-        describe: 'Id of the release (or its beginning); default: the one before the current one',
+        describe:
+          'Commit (or its beginning) that all go back to, or the id of a release; default: what most of them were on before',
       },
     },
     examples: [['converge stack rollback --app shop', 'what was live before']],

@@ -189,8 +189,8 @@ function requestOf(
     migrates,
     apps,
     revision,
+    to: args.to ?? null,
     options: [
-      ...(args.to === undefined ? [] : ['--to', args.to]),
       ...(args.purge ? ['--purge'] : []),
       ...(args.interval === undefined ? [] : ['--interval', args.interval]),
       ...(args.jitter === undefined ? [] : ['--jitter', args.jitter]),

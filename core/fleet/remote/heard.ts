@@ -11,6 +11,8 @@ const longestLine = 32 << 20
 /** What a run has told: its events, and how far its file has been read. */
 export class Heard {
   started = false
+  /** Whether anything was said at all. */
+  told = false
   bytes = 0
   status: number | undefined
   report: RunResult['report'] = null
@@ -54,6 +56,7 @@ export class Heard {
       return undefined
     }
     this.bytes += bytes
+    this.told ||= event?.event !== 'exit'
     if (event === null || typeof event.event !== 'string') return undefined
     if (event.event === 'exit') this.status = Number(event.status)
     else {
@@ -103,6 +106,8 @@ export function firstLines({ stdout }: RemoteProcess, enough: (text: string) => 
   return new Promise((resolve) => {
     let text = ''
     stdout.on('data', (chunk: Buffer) => {
+      // Once it is enough, the rest is read away.
+      if (text.length > 100_000 || enough(text)) return
       text += chunk.toString('utf8')
       if (enough(text)) resolve(text)
     })

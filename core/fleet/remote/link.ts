@@ -24,6 +24,8 @@ interface Hold {
 export class Link {
   private wire: Wire | null = null
   private connecting: Promise<Wire> | null = null
+  /** Connected, and not held yet: what hangs there ends with it. */
+  private opening: Wire | null = null
   private held: Hold | null = null
   private wantsHold = false
   private over = false
@@ -52,6 +54,7 @@ export class Link {
   close(): void {
     this.over = true
     if (this.held) this.letGo(this.held.wire)
+    this.opening?.close()
     this.wire?.close()
     this.wire = null
   }
@@ -90,6 +93,7 @@ export class Link {
   }
 
   private connected(): Promise<Wire> {
+    if (this.over) return Promise.reject(left())
     if (this.wire !== null) return Promise.resolve(this.wire)
     this.connecting ??= this.opened().finally(() => {
       this.connecting = null
@@ -99,19 +103,19 @@ export class Link {
 
   private async opened(): Promise<Wire> {
     const wire = await this.options.open()
-    if (this.over) {
-      wire.close()
-      throw new ConvergeError('the connection was not wanted any more', { code: 'CONNECTION_LOST' })
-    }
+    this.opening = wire
     void wire.closed.then(() => {
       if (this.wire === wire) this.wire = null
       this.letGo(wire)
     })
     try {
+      if (this.over) throw left()
       if (this.wantsHold) await this.hold(wire)
     } catch (error) {
       wire.close()
       throw error
+    } finally {
+      this.opening = null
     }
     this.wire = wire
     return wire
@@ -127,6 +131,11 @@ export class Link {
     if (said.startsWith('held')) {
       const timer = setInterval(() => process.stdin.write('\n'), heartbeat)
       this.held = { wire, process, timer }
+      // Another operator has taken the host (this machine slept), or it was ended there: nothing more is done without a new hold.
+      const lost = () => {
+        if (this.held?.process === process) wire.close()
+      }
+      process.ended.then(lost, lost)
       return
     }
     if (!said.startsWith('busy')) throw await this.failed(process, errors(), 'the host could not be held')
@@ -145,6 +154,8 @@ export class Link {
     this.held = null
   }
 }
+
+const left = () => new ConvergeError('the connection was closed here', { code: 'CONNECTION_LOST' })
 
 function scriptFailure(code: number | null, errors: string): ConvergeError {
   return new ConvergeError(`the host could not be prepared: ${lastLine(errors) || `exit status ${code}`}`, {

@@ -157,7 +157,9 @@ export class RemoteHost implements FleetHost {
         // The end of the stream without the exit status: the run died, or the connection did.
         const { code } = await following.ended
         if (code === 0 || code === 4) return null
-        throw new ConvergeError('what follows the run was ended', { code: 'CONNECTION_LOST' })
+        // A signal ended what follows, which may be tried again; what fails by itself would do so for ever.
+        const cause = code === null ? 'CONNECTION_LOST' : 'HOST_LOST'
+        throw new ConvergeError('what follows the run on the host has failed', { code: cause })
       } catch (thrown) {
         const error = asConvergeError(thrown)
         if (!heard.started || error.code !== 'CONNECTION_LOST') throw error
@@ -200,8 +202,9 @@ export class RemoteHost implements FleetHost {
       }
       return { status: null, report: null, failure }
     }
+    if (status === 0 && !heard.told) return { status, report, failure: silent }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
-    const failure = failed ?? error ?? (status === 0 || report !== null ? null : await this.unexplained(run, status))
+    const failure = failed ?? error ?? (status === 0 || isFailed(report) ? null : await this.unexplained(run, status))
     return { status, report, failure }
   }
 
@@ -285,6 +288,17 @@ export class RemoteHost implements FleetHost {
       ...(prefix === null ? [] : ['--prefix', prefix]),
     ]
   }
+}
+
+const silent: FailureReport = {
+  code: 'REMOTE_FAILED',
+  message: 'converge ended there without a word, so nothing was done',
+  hint: 'its files may be damaged: remove /usr/local/lib/converge on the host (below its prefix, if it has one), and run again',
+}
+
+/** A report that says itself why the exit status is not 0. */
+function isFailed(report: RunResult['report']): boolean {
+  return report?.outcome === 'failed' || report?.outcome === 'interrupted'
 }
 
 /** Events that a command is named for; it takes options that the others do not. */

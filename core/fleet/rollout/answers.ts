@@ -13,14 +13,22 @@ const revisions = z.array(
 )
 export type Revision = z.output<typeof revisions>[number]
 
+/** It goes into the command line of a rollback. */
+const releaseId = z.string().regex(/^[\w.-]+$/)
+
 const releases = z.object({
   apps: z.array(
     z.object({
       name: z.string(),
-      releases: z.array(z.object({ id: z.string(), commit: z.string(), current: z.boolean() })),
+      /** In the order of their numbers. */
+      releases: z.array(
+        z.object({ id: releaseId, commit: z.string(), current: z.boolean(), complete: z.boolean().default(true) }),
+      ),
     }),
   ),
 })
+
+export type AppReleases = z.output<typeof releases>['apps'][number]
 
 /**
  * @param said by `converge revisions`: one document, or one a line
@@ -34,8 +42,14 @@ export function revisionsIn(said: unknown): readonly Revision[] {
  * @param said by `converge releases`
  * @throws REMOTE_FAILED
  */
-export function liveIn(said: unknown): readonly LiveRelease[] {
+export function releasesIn(said: unknown): readonly AppReleases[] {
   return checked(releases, said, 'releases').apps.map(({ name, releases }) => {
+    return { name, releases: releases.toSorted((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10)) }
+  })
+}
+
+export function liveOf(apps: readonly AppReleases[]): readonly LiveRelease[] {
+  return apps.map(({ name, releases }) => {
     const current = releases.find((release) => release.current)
     return { app: name, release: current?.id ?? null, commit: current?.commit ?? null }
   })

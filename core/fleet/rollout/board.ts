@@ -2,6 +2,7 @@
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
 import type { FleetEvent, HostOutcome, HostReport, LiveRelease, Phase, RolloutReport, Tell } from '../types.ts'
+import type { AppReleases } from './answers.ts'
 import type { Interruption } from './request.ts'
 
 export interface Progress {
@@ -10,8 +11,8 @@ export interface Progress {
   durationMs: number
   counts: Counts
   live: readonly LiveRelease[]
-  /** What was live when the rollout came to it. */
-  before: readonly LiveRelease[]
+  /** Its releases, and with them what was live, when the rollout came to it. */
+  before: readonly AppReleases[]
   /** Something of the deploy went live. */
   switched: boolean
   /** It has the whole of the deploy. */

@@ -40,7 +40,9 @@ export interface RolloutRequest {
   readonly apps: readonly string[]
   /** Deploy this instead of what the stack file says; of one app. */
   readonly revision: string | null
-  /** Further words for the hosts: `--to`, `--purge`. */
+  /** Of a rollback: a commit, or the id of a release; null for what was before. */
+  readonly to: string | null
+  /** Further words for the hosts: `--purge`. */
   readonly options: readonly string[]
 }
 

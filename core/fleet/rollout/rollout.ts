@@ -1,8 +1,9 @@
 /** Drives hosts through what was asked for: everything is built first, then switched batch by batch, then the others hear of it. */
 import pLimit from 'p-limit'
-import { asConvergeError } from '../../model/errors.ts'
-import type { Action, Phase, RolloutReport } from '../types.ts'
-import { liveIn, revisionsIn } from './answers.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import type { Action, HostOutcome, Phase, RolloutReport } from '../types.ts'
+import { type AppReleases, liveOf, releasesIn, revisionsIn } from './answers.ts'
+import { commitBefore, onlyApp, releaseOf } from './back.ts'
 import { Board, outcomeOf } from './board.ts'
 import { type HostDocument, isDown, type Keeps, type RunEvent } from './fleet_host.ts'
 import { amountOf, batchesOf } from './plan.ts'
@@ -96,7 +97,7 @@ class Rollout {
         return this.inBatches('run', events)
       case 'rollback':
         await this.look('before')
-        await this.inBatches('rollback', ['rollback'], { gate: true })
+        await this.goBack()
         return this.look('after')
       case 'shutdown':
         await this.tellOthers()
@@ -127,12 +128,40 @@ class Rollout {
   /** Where it was stopped, those that have switched go back to what they were on, if that was asked for. */
   private async takeBack(): Promise<void> {
     if (this.stopped === undefined || !this.request.rollbackOnFailure) return
-    const back = this.taking.filter(({ name }) => {
-      const { switched, before } = this.board.of(name)
-      return switched && before.some(({ release }) => release !== null)
+    const was = (name: string) => {
+      const live = liveOf(this.board.of(name).before).filter(({ app, release }) => this.means(app) && release !== null)
+      return live.map(({ release }) => release)
+    }
+    const back = this.taking.filter(({ name }) => this.board.of(name).switched && was(name).length > 0)
+    await this.together('rollback', back, (member) => {
+      const [release, ...more] = was(member.name)
+      const options = typeof release === 'string' && more.length === 0 ? ['--to', release] : []
+      return this.run(member, 'rollback', ['rollback'], { options })
     })
-    const events = ['rollback']
-    await this.together('rollback', back, (member) => this.run(member, 'rollback', events, { options: [] }))
+  }
+
+  /** All to one commit: the one that is named, or what most of them were on before. */
+  private async goBack(): Promise<void> {
+    const { to } = this.request
+    const own = new Map<string, AppReleases>()
+    for (const { name } of this.wanting()) {
+      const app = onlyApp(this.board.of(name).before, (app) => this.means(app))
+      if (app) own.set(name, app)
+    }
+    const of = (app: string) => [...own.values()].filter(({ name }) => name === app)
+    const targets = new Map<string, string>()
+    for (const [host, app] of own) {
+      const wanted = to ?? commitBefore(of(app.name))
+      const release = wanted === null ? null : releaseOf(app, wanted)
+      if (release !== null) targets.set(host, release)
+      else if (wanted !== null) this.board.fail(host, 'look', noSuchRelease(wanted))
+    }
+    this.countFailures()
+    const optionsFor = ({ name }: Member) => {
+      const release = targets.get(name) ?? to
+      return release === null || release === undefined ? [] : ['--to', release]
+    }
+    await this.inBatches('rollback', ['rollback'], { gate: true, optionsFor })
   }
 
   private async connect(): Promise<void> {
@@ -199,10 +228,12 @@ class Rollout {
       const own = member.apps.filter((app) => this.means(app) && !asked.has(app))
       if (own.length === 0) continue
       for (const app of own) asked.add(app)
+      const unknown = own.filter((app) => !this.asTheOthers(app))
+      if (unknown.length === 0) continue
       try {
         const said = await this.ask(member, 'revisions')
         for (const { app, revision, commit } of revisionsIn(said)) {
-          if (commit === null || !own.includes(app)) continue
+          if (commit === null || !unknown.includes(app)) continue
           this.commits[app] = { commit, revision }
           this.ports.tell({ event: 'commit', app, revision, commit })
         }
@@ -211,6 +242,17 @@ class Rollout {
         return this.stop('which commit to deploy could not be told; nothing was deployed')
       }
     }
+  }
+
+  /** A host that joins gets what the others are on, and not what the branch has come to since. */
+  private asTheOthers(app: string): boolean {
+    const { action, revision } = this.request
+    const known = this.ports.known.apps[app]
+    if (action !== 'setup' || revision !== null || known === undefined) return false
+    if (!this.others.some(({ apps }) => apps.includes(app))) return false
+    this.commits[app] = { commit: known.commit, revision: known.revision }
+    this.ports.tell({ event: 'commit', app, revision: known.revision, commit: known.commit })
+    return true
   }
 
   private means(app: string): boolean {
@@ -247,8 +289,9 @@ class Rollout {
     const look = async (member: Member) => {
       const progress = this.board.of(member.name)
       try {
-        progress.live = liveIn(await this.ask(member, 'releases'))
-        if (when === 'before') progress.before = progress.live
+        const releases = releasesIn(await this.ask(member, 'releases'))
+        progress.live = liveOf(releases)
+        if (when === 'before') progress.before = releases
       } catch (thrown) {
         // A host that has failed already is not worse off for that.
         if (when === 'before') this.board.fail(member.name, 'look', asConvergeError(thrown))
@@ -343,7 +386,7 @@ class Rollout {
    * is asked at the end: nothing else would ever bring it up.
    */
   private async inBatches(phase: Phase, events: readonly string[], more: BatchMore = {}): Promise<void> {
-    const { reverse = false, gate = false, options = this.request.options } = more
+    const { reverse = false, gate = false, options = this.request.options, optionsFor = () => options } = more
     const { strategy, batch: size, action, migrates } = this.request
     const members = this.wanting()
     const deploys = switching.includes(action)
@@ -352,7 +395,7 @@ class Rollout {
     const answers = gate && batches.length > 1 && (await this.answers())
     const run = (member: Member) => {
       const migrate = deploys ? [first.has(member.name) ? '--migrate' : '--no-migrate'] : []
-      return this.run(member, phase, events, { options: [...options, ...migrate] })
+      return this.run(member, phase, events, { options: [...optionsFor(member), ...migrate] })
     }
     for (const [at, batch] of batches.entries()) {
       if (this.isStopped()) return
@@ -483,14 +526,40 @@ class Rollout {
     const isOver = (name: string) => this.board.succeeded(name) && (!deploys || this.board.of(name).deployed)
     const did = namesOf(this.taking.filter(({ name }) => isOver(name)))
     const whole = did.length > 0 && !this.isStopped()
-    const skipped = namesOf(this.taking).filter((name) => this.board.of(name).outcome === 'skipped')
+    const apps = !whole ? {} : deploys ? this.commits : action === 'rollback' ? this.wentBackTo() : {}
+    const changesCode = deploys || Object.keys(apps).length > 0
+    // What failed where some may fail has it as little as what was down.
+    const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
+    const missing = namesOf(this.taking).filter((name) => without.includes(this.board.of(name).outcome))
+    const complete = namesOf(
+      this.taking.filter(({ name, apps }) => did.includes(name) && apps.every((app) => this.means(app))),
+    )
     return {
       online: deploys ? did : [],
       stopped: action === 'shutdown' ? did : [],
-      behind: whole && (deploys || action === 'configure') ? [...skipped, ...this.missed] : [],
-      upToDate: [...(deploys ? did : []), ...this.caughtUp],
-      apps: deploys && whole ? this.commits : {},
+      behind: whole && (changesCode || action === 'configure') ? [...missing, ...this.missed] : [],
+      upToDate: [...(deploys ? complete : []), ...this.caughtUp],
+      apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !this.isElsewhere(app))),
     }
+  }
+
+  /** What some of its hosts were given alone says nothing of what the stack is on. */
+  private isElsewhere(app: string): boolean {
+    return this.others.some(({ apps }) => apps.includes(app))
+  }
+
+  /** The commit that all hosts are on now: who catches up later gets that, and not what was gone back from. */
+  private wentBackTo(): Aftermath['apps'] {
+    const took = this.taking.filter(({ name }) => this.board.succeeded(name))
+    const apps = new Set(took.flatMap(({ apps }) => apps).filter((app) => this.means(app)))
+    return Object.fromEntries(
+      [...apps].flatMap((app) => {
+        const live = took.flatMap(({ name }) => this.board.of(name).live.filter((one) => one.app === app))
+        const [commit, ...more] = new Set(live.map(({ commit }) => commit))
+        const known = typeof commit === 'string' && /^[0-9a-f]+$/.test(commit) && more.length === 0
+        return known ? [[app, { commit, revision: commit }] as const] : []
+      }),
+    )
   }
 }
 
@@ -503,6 +572,14 @@ interface BatchMore {
   readonly reverse?: boolean
   readonly gate?: boolean
   readonly options?: readonly string[]
+  readonly optionsFor?: (member: Member) => readonly string[]
+}
+
+function noSuchRelease(wanted: string): ConvergeError {
+  return new ConvergeError(`it has no release of ${wanted.slice(0, 12)} to go back to`, {
+    code: 'NO_SUCH_RELEASE',
+    hint: 'converge stack rollback --to takes a commit, or the id of a release; converge stack log says what each host was on',
+  })
 }
 
 function namesOf(members: readonly Member[]): string[] {

@@ -182,6 +182,61 @@ t.test('hosts that are down', async (t) => {
   t.strictSame(third.aftermath.upToDate, ['c'])
 })
 
+t.test('who failed where some may fail is behind as well', async (t) => {
+  const fleet = new Simulation({ ...five, b: { does: { deploy: 'fails' } }, c: { does: { deploy: 'lost' } } })
+  const { aftermath } = await fleet.go({ maxFailures: { count: 2 } })
+  t.strictSame(aftermath.behind, ['b', 'c'])
+})
+
+const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
+
+t.test('a rollback brings all to one commit, also a host that had a release of its own in between', async (t) => {
+  const history = [old, good]
+  const fleet = new Simulation({ a: { history: [old, bad, good] }, b: { history }, c: { history } })
+  const { report } = await fleet.go({ action: 'rollback' })
+  t.strictSame(
+    report.hosts.map(({ live }) => live[0]?.commit),
+    [old, old, old],
+  )
+  const named = new Simulation({ a: { history: [old, bad, good] }, b: { history } })
+  const refused = await named.go({ action: 'rollback', to: bad.slice(0, 8) })
+  t.match(refused.report, { stopped: /one host failed/, hosts: [{}, { failure: { code: 'NO_SUCH_RELEASE' } }] })
+  t.notOk(named.begun.includes('a rollback'), 'not even where there is one')
+  const back = await new Simulation({ a: { history } }).go({ action: 'rollback', to: old.slice(0, 8) })
+  t.equal(back.report.hosts[0]?.live[0]?.commit, old)
+})
+
+t.test('after a rollback, who was down gets what the others went back to', async (t) => {
+  const history = [old, good]
+  const hosts = { a: { history }, b: { connects: 'refused' } as const, c: { history } }
+  const apps = { site: { commit: good, revision: 'main' } }
+  const known = { online: new Set(['a', 'b', 'c']), behind: new Map<string, string>(), apps }
+  const { aftermath } = await new Simulation(hosts).go({ action: 'rollback', down: 'skip' }, { known })
+  t.strictSame(aftermath.behind, ['b'])
+  t.strictSame(aftermath.apps, { site: { commit: old, revision: old } })
+  const part = await new Simulation({ a: { history }, c: { history } }).go(
+    { action: 'rollback' },
+    { known, only: ['a'] },
+  )
+  t.strictSame(part.aftermath.apps, {}, 'one host by itself says nothing of the stack')
+})
+
+t.test('one of two apps brings nobody up to date', async (t) => {
+  const fleet = new Simulation({ a: { apps: ['site', 'shop'] }, b: {} })
+  const { aftermath } = await fleet.go({ apps: ['site'] })
+  t.strictSame(aftermath.upToDate, ['b'])
+})
+
+t.test('a host that joins gets what the others are on', async (t) => {
+  const fleet = new Simulation({ a: {}, b: {}, new: {} })
+  const apps = { site: { commit: good, revision: 'main' } }
+  const known = { online: new Set(['a', 'b']), behind: new Map<string, string>(), apps }
+  const { report } = await fleet.go({ action: 'setup' }, { known, only: ['new'] })
+  t.strictSame(report.commits, { site: good })
+  const all = await new Simulation({ a: {}, b: {} }).go({ action: 'setup' }, { known: { ...known, online: new Set() } })
+  t.strictSame(all.report.commits, { site: 'c'.repeat(40) }, 'a stack that is set up anew gets the newest')
+})
+
 t.test('others that cannot be told are behind', async (t) => {
   const fleet = new Simulation({ a: {}, web: { apps: [], connects: 'refused' } })
   const { report, aftermath } = await fleet.go({}, { only: ['a'] })

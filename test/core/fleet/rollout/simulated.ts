@@ -14,6 +14,8 @@ export interface Behaviour {
   /** Of these; default: all. */
   readonly migrating?: readonly string[]
   readonly stage?: number
+  /** Commits of its releases, oldest first; the last one is live. Default: one release. */
+  readonly history?: readonly string[]
 }
 
 const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -55,7 +57,7 @@ export class Simulation {
       {
         ...{ action: 'deploy', events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'rolling' },
         ...{ batch: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
-        ...{ migrates: false, apps: [], revision: null, options: [] },
+        ...{ migrates: false, apps: [], revision: null, to: null, options: [] },
         ...request,
       },
       {
@@ -83,9 +85,10 @@ export class Simulation {
 
   private member(
     name: string,
-    { apps = ['site'], migrating = apps, stage = 0, does = {}, connects }: Behaviour,
+    { apps = ['site'], migrating = apps, stage = 0, does = {}, connects, history = ['a'.repeat(40)] }: Behaviour,
   ): Member {
-    let release = 1
+    const releases = [...history]
+    let live = releases.length - 1
     const host: FleetHost = {
       name,
       connect: async () => {
@@ -105,8 +108,9 @@ export class Simulation {
         const what = does[event]
         if (what === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
         hear({ event: 'applying', name: 'file /x' })
-        if (event === 'deploy' && what !== 'unchanged') release++
-        if (event === 'rollback') release--
+        if (event === 'deploy' && what !== 'unchanged') live = releases.push('c'.repeat(40)) - 1
+        const to = request.options.indexOf('--to')
+        if (event === 'rollback') live = to < 0 ? live - 1 : Number(request.options[to + 1]) - 1
         const fails = what === 'fails' || what === 'breaks'
         const outcome = request.dry ? 'planned' : fails ? 'failed' : what === 'unchanged' ? what : 'changed'
         const failure = fails ? { code: 'BROKEN', message: `${event} broke` } : null
@@ -119,7 +123,10 @@ export class Simulation {
       ask: async ([word]) => {
         if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: 'c'.repeat(40) }))
         return {
-          apps: apps.map((app) => ({ name: app, releases: [{ id: `${release}`, commit: 'c', current: true }] })),
+          apps: apps.map((app) => ({
+            name: app,
+            releases: releases.map((commit, at) => ({ id: `${at + 1}`, commit, current: at === live, complete: true })),
+          })),
         }
       },
       interrupt: async () => {
