@@ -34,11 +34,13 @@ export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>)
     loadModule: async (path) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue)),
     roles: async (recipes) => {
       own = [...own, ...recipes]
+      if (args.stack === undefined) await trustCode(file, recipes)
       user = await userRecipes({ ...args, recipes: own }, catalogue)
       return [...Object.keys(catalogue.roles), ...user.roles.map(({ name }) => name)]
     },
   })
   for (const secret of stack.secrets) secrets.add(secret)
+  if (args.stack === undefined && stack.health?.command !== undefined) await trustCode(file, [file])
   return {
     stack,
     user,
@@ -52,7 +54,7 @@ export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>)
   }
 }
 
-/** A stack.ts is run, so it has to be the account's own, or root's. */
+/** @throws where there is none, or several */
 async function fileInWorkingDirectory(): Promise<string> {
   const [file, other] = names.filter((name) => existsSync(name))
   const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
@@ -62,13 +64,25 @@ async function fileInWorkingDirectory(): Promise<string> {
       `--stack FILE names one; by itself ${names.join(', ')} is found`,
     )
   if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `--stack ${file} names one of them`)
-  if (!file.endsWith('.ts')) return file
+  if (file.endsWith('.ts')) await trustCode(file, [file])
+  return file
+}
+
+/**
+ * Code that a file has run which nobody named has to be the account's own, or root's; so has the file.
+ * @param code files and directories
+ */
+async function trustCode(file: string, code: readonly string[]): Promise<void> {
+  if (code.length === 0) return
   const { distrust } = await import('../../load/trusted.ts')
   const own = process.getuid?.() ?? 0
-  const why = distrust(file, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
-  if (why === null) return file
-  throw refuse(
-    `${file} is not run without being named: ${why}`,
-    `if you trust it: --stack ./${file}; else work in another directory`,
-  )
+  for (const one of [file, ...code]) {
+    const why = distrust(one, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
+    if (why === null) continue
+    throw new ConvergeError(`${file} has code run, and is not taken without being named: ${why}`, {
+      code: 'NO_FILE',
+      hint: `if you trust it: --stack ./${file}; else work in another directory`,
+      usage: true,
+    })
+  }
 }

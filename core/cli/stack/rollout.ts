@@ -2,7 +2,7 @@
 import { wholeWay } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
 import { parseAmount, type Strategy } from '../../fleet/rollout/plan.ts'
-import { Recorder } from '../../fleet/rollout/record.ts'
+import { Recorder, type Recording } from '../../fleet/rollout/record.ts'
 import type { Aftermath, Ports, RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
 import { loadState, type StackState, updateState } from '../../fleet/rollout/state.ts'
@@ -54,14 +54,8 @@ export function rolloutOf(action: Action) {
     })
     const out = output(args)
     const interrupts = new Interrupts((text) => out.tell({ event: 'warning', message: text }))
-    const recording = unrecorded.includes(action)
-      ? null
-      : new Recorder({ directory, secrets, warn: (message) => out.tell({ event: 'warning', message }) }).open({
-          ...request,
-          started: new Date().toISOString(),
-          commits: {},
-          hosts: [...names],
-        })
+    const recorder = new Recorder({ directory, secrets, warn: (message) => out.tell({ event: 'warning', message }) })
+    let recording: Recording | null = null
     const tell = (event: FleetEvent) => {
       const shown = secrets.maskDeep(event)
       recording?.tell(shown)
@@ -73,9 +67,12 @@ export function rolloutOf(action: Action) {
         hosts,
         tell,
         screen: out,
-        rollout: rolloutName(action, recording?.id),
+        rollout: rolloutName(action),
         by: request.by,
       })
+      // From here on something may happen that is worth a record.
+      if (!unrecorded.includes(action))
+        recording = recorder.open({ ...request, started: new Date().toISOString(), commits: {}, hosts: [...names] })
       const { report, aftermath } = await rollout(request, {
         members,
         selected: names,
@@ -116,8 +113,8 @@ function healthCheck({ health, directory }: Stack, most = Number.POSITIVE_INFINI
   return { ...health, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most) }
 }
 
-function rolloutName(action: Action, id: string | undefined): string {
-  return `${id ?? 'look'}-${action}-${process.pid}-${Date.now().toString(36)}`
+function rolloutName(action: Action): string {
+  return `${action}-${process.pid}-${Date.now().toString(36)}`
 }
 
 export function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<string> {
