@@ -64,22 +64,23 @@ async function fileInWorkingDirectory(): Promise<string> {
       `--stack FILE names one; by itself ${names.join(', ')} is found`,
     )
   if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `--stack ${file} names one of them`)
-  if (file.endsWith('.ts')) await trustCode(file, [file])
+  if (file.endsWith('.ts')) await trustCode(file, [file], true)
   return file
 }
 
 /**
  * Code that a file has run which nobody named has to be the account's own, or root's; so has the file.
  * @param code files and directories
+ * @param alone for root: nobody else may be able to write to it, or to any directory above
  */
-async function trustCode(file: string, code: readonly string[]): Promise<void> {
+async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
   if (code.length === 0) return
   const { distrust } = await import('../../load/trusted.ts')
   const own = process.getuid?.() ?? 0
   for (const one of [file, ...code]) {
-    const why = distrust(one, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
+    const why = distrust(one, [0, own, Number(process.env.SUDO_UID ?? 0)], alone && own === 0)
     if (why === null) continue
-    throw new ConvergeError(`${file} has code run, and is not taken without being named: ${why}`, {
+    throw new ConvergeError(`${file} is not run without being named: ${why}`, {
       code: 'NO_FILE',
       hint: `if you trust it: --stack ./${file}; else work in another directory`,
       usage: true,
