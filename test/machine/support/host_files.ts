@@ -136,11 +136,12 @@ export function whiteouts(layer: string): string {
 done`
 }
 
-/** Those of the paths that are there, by their real directories: a link to a directory is not to become one. */
+/** Those of the paths that are there, by their real directories: a link to a directory is not to become one. What lies below another one goes with it. */
 export function real(paths: readonly string[]): string[] {
   const there = paths.filter((path) => existsSync(dirname(path)))
   const resolved = there.map((path) => `${realpathSync(dirname(path)).replace(/\/$/, '')}/${basename(path)}`)
-  return [...new Set(resolved)].filter((path) => existsSync(path))
+  const below = (path: string) => resolved.some((other) => path.startsWith(`${other}/`))
+  return [...new Set(resolved)].filter((path) => existsSync(path) && !below(path))
 }
 
 export interface Account {
