@@ -52,7 +52,9 @@ function join(one: Duplex, other: Duplex): void {
     [other, one],
   ] as const) {
     end.pipe(its)
-    end.on('error', () => its.destroy()).on('close', () => its.destroy())
+    end.on('error', () => its.destroy())
+    // What has been said to its end is still on its way to the other one.
+    end.on('close', () => void (end.readableEnded || its.destroy()))
   }
 }
 
