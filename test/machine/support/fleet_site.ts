@@ -260,7 +260,14 @@ function layerOf(name: string): string {
 async function serveGit(t: Owner, { directory, gateway }: TestNetwork): Promise<void> {
   const where = [`--listen=${gateway}`, `--base-path=${directory}`, `${directory}/site`]
   const daemon = spawn('git', ['daemon', '--export-all', '--reuseaddr', ...where], { stdio: 'ignore', detached: true })
-  t.teardown(() => void (daemon.pid && process.kill(-daemon.pid, 'SIGKILL')))
+  t.teardown(() => {
+    try {
+      if (daemon.pid) process.kill(-daemon.pid, 'SIGKILL')
+    } catch (error) {
+      // It has ended by itself.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  })
   const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/site`)
   await soon(() => asked().then(Boolean, () => false), 'the git server is up')
 }
