@@ -1,7 +1,7 @@
 /** The commands that act on the hosts of a stack over SSH. */
 
 import { rhythm } from './hooks.ts'
-import { how, migrate, outputOptions, revision, talk, what } from './shared.ts'
+import { event, how, migrate, outputOptions, revision, talk, what } from './shared.ts'
 import { stackOptions } from './stack.ts'
 import type { CommandSpec, Options } from './types.ts'
 
@@ -133,15 +133,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
       ...selection,
       ...down,
       ...connecting,
-      event: {
-        group: what,
-        alias: 'e',
-        type: 'string',
-        value: 'EVENT',
-        array: true,
-        commas: true,
-        describe: 'Event to plan; default: the whole way',
-      },
+      event: { ...event.event, describe: 'Event to plan; default: the whole way' },
       ...revision,
     },
     examples: [

@@ -1,7 +1,8 @@
 /** Drives hosts through what was asked for: everything is built first, then switched batch by batch, then the others hear of it. */
 import pLimit from 'p-limit'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
-import type { Action, HostOutcome, Phase, RolloutReport } from '../types.ts'
+import type { Action, Phase, RolloutReport } from '../types.ts'
+import { aftermathOf, means, namesOf, switching } from './aftermath.ts'
 import { type AppReleases, liveOf, releasesIn, revisionsIn } from './answers.ts'
 import { commitBefore, onlyApp, releaseOf } from './back.ts'
 import { Board, outcomeOf } from './board.ts'
@@ -11,7 +12,6 @@ import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './r
 
 /** What changes code brings the others news. */
 const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
-const switching: readonly Action[] = ['setup', 'deploy']
 /** What its own scheduler goes by afterwards; a run of something else, or a build, changes nothing about that. */
 const keeps: Partial<Readonly<Record<Phase, Keeps>>> = {
   setup: 'online',
@@ -76,7 +76,9 @@ class Rollout {
     }
     const report = this.report()
     tell({ event: 'end', report })
-    return { report, aftermath: this.aftermath() }
+    const { request, board, taking, others, missed, caughtUp, commits } = this
+    const ended = { request, board, taking, others, missed, caughtUp, commits, isStopped: this.isStopped() }
+    return { report, aftermath: aftermathOf(ended) }
   }
 
   private async work(): Promise<void> {
@@ -256,7 +258,7 @@ class Rollout {
   }
 
   private means(app: string): boolean {
-    return this.request.apps.length === 0 || this.request.apps.includes(app)
+    return means(this.request, app)
   }
 
   /** The JSON of this deployment, which goes before all else: one commit for everybody. Who catches up gets what the others have. */
@@ -518,49 +520,6 @@ class Rollout {
       ...(stopped === undefined ? {} : { stopped }),
     }
   }
-
-  private aftermath(): Aftermath {
-    const { action } = this.request
-    const deploys = switching.includes(action)
-    // Who was only prepared when it stopped is not on it.
-    const isOver = (name: string) => this.board.succeeded(name) && (!deploys || this.board.of(name).deployed)
-    const did = namesOf(this.taking.filter(({ name }) => isOver(name)))
-    const whole = did.length > 0 && !this.isStopped()
-    const apps = !whole ? {} : deploys ? this.commits : action === 'rollback' ? this.wentBackTo() : {}
-    const changesCode = deploys || Object.keys(apps).length > 0
-    // What failed where some may fail has it as little as what was down.
-    const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
-    const missing = namesOf(this.taking).filter((name) => without.includes(this.board.of(name).outcome))
-    const complete = namesOf(
-      this.taking.filter(({ name, apps }) => did.includes(name) && apps.every((app) => this.means(app))),
-    )
-    return {
-      online: deploys ? did : [],
-      stopped: action === 'shutdown' ? did : [],
-      behind: whole && (changesCode || action === 'configure') ? [...missing, ...this.missed] : [],
-      upToDate: [...(deploys ? complete : []), ...this.caughtUp],
-      apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !this.isElsewhere(app))),
-    }
-  }
-
-  /** What some of its hosts were given alone says nothing of what the stack is on. */
-  private isElsewhere(app: string): boolean {
-    return this.others.some(({ apps }) => apps.includes(app))
-  }
-
-  /** The commit that all hosts are on now: who catches up later gets that, and not what was gone back from. */
-  private wentBackTo(): Aftermath['apps'] {
-    const took = this.taking.filter(({ name }) => this.board.succeeded(name))
-    const apps = new Set(took.flatMap(({ apps }) => apps).filter((app) => this.means(app)))
-    return Object.fromEntries(
-      [...apps].flatMap((app) => {
-        const live = took.flatMap(({ name }) => this.board.of(name).live.filter((one) => one.app === app))
-        const [commit, ...more] = new Set(live.map(({ commit }) => commit))
-        const known = typeof commit === 'string' && /^[0-9a-f]+$/.test(commit) && more.length === 0
-        return known ? [[app, { commit, revision: commit }] as const] : []
-      }),
-    )
-  }
 }
 
 interface RunMore {
@@ -580,8 +539,4 @@ function noSuchRelease(wanted: string): ConvergeError {
     code: 'NO_SUCH_RELEASE',
     hint: 'converge stack rollback --to takes a commit, or the id of a release; converge stack log says what each host was on',
   })
-}
-
-function namesOf(members: readonly Member[]): string[] {
-  return members.map(({ name }) => name)
 }
