@@ -1,4 +1,7 @@
-/** Nobody who visits the site notices a deploy: a whole site at full load, each request counted. */
+/**
+ * Nobody who visits the site notices a deploy: a whole site at full load, each request counted. It shares its ports with
+ * deploy.test.ts, and stands far from that in the order of names, so that neither waits for the other.
+ */
 import t from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
 import { played, scenes, wholeSite } from '../support/downtime.ts'
