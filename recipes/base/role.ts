@@ -59,11 +59,14 @@ function quoted(values: Values, key: string, text: string): string {
   return values.line(path, text)
 }
 
-/** A host whose layers have no other role takes part in all that is done with the stack. */
+/** A host whose layers have no other role takes part in all that is done with the stack; it has nothing to build for that. */
 const nothing = () => undefined
+const unlike: readonly string[] = ['setup', 'build']
 
 export default role<PloneNode>('base', {
   doc: 'Packages and automatic updates, as the layers of a stack ask for them',
-  events: Object.fromEntries(lifecycleEvents.filter((event) => event !== 'setup').map((event) => [event, nothing])),
+  events: Object.fromEntries(
+    lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),
+  ),
   setup,
 })

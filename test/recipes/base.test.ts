@@ -78,4 +78,5 @@ t.test('an ordinary user, or a prefix: a warning', async (t) => {
 
 t.test('it has a part in all that is done with a host', async (t) => {
   for (const event of lifecycleEvents.slice(1)) t.strictSame(plan({}, neutralFacts, [event]).resources, [])
+  t.notOk(base.events.has('build'), 'but nothing to build: no host is asked for that which has no other role that does')
 })
