@@ -83,6 +83,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
 function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
   const target = goal(node, php.at, onceLive(node, php.at))
+  if (target === null) return
   tellFirst(r, node, php)
   const config = pool(r, node, php)
   rollbackBegins(r, php.at, target)

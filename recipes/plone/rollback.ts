@@ -19,6 +19,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
   const at = layout(node, role)
   const left = releasesOf(node, at).find((release) => release.current)
   const target = goal(node, at)
+  if (target === null) return
   if (!target.current) {
     const held = heldFrom(node, at)
     const back = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)

@@ -150,6 +150,7 @@ function stay(
 function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const target = goal(node, server.at, onceLive(node, server.at))
+  if (target === null) return
   site(r, node, server)
   rollbackBegins(r, server.at, target)
   const app = deployedApp(node, server, kind.role)

@@ -1,7 +1,7 @@
 /** Going back to an earlier release and forward again: with its code, its configuration and its programs. */
 import t, { type Test } from 'tap'
 import { failureOf } from '../support/contract.ts'
-import { deployed, type FakeHost, set } from '../support/fake_host.ts'
+import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/lifecycle.ts'
 
 const live = (host: FakeHost) => host.live()?.id.slice(0, 6)
@@ -194,4 +194,23 @@ t.test('the ZEO server', async (t) => {
   succeeded(t, await host.run(['deploy']))
   succeeded(t, await host.run(['rollback']))
   settled(t, host, { app: 'zeo', programs: ['zeoserver'], commit: first })
+})
+
+t.test('of two apps on a host each to a release of its own, and what is not named stays', async (t) => {
+  const host = new FakeHost({ roles: ['zeo-server', 'zeo-client'] })
+  succeeded(t, await host.run())
+  for (const version of [2, 3]) {
+    host.remote.push({ VERSION: `${version}\n` })
+    succeeded(t, await host.run(['deploy']))
+  }
+  const current = () => ['site', 'zeo'].map((app) => host.machine.readLink(`/srv/www/${app}/current`)?.slice(-15, -9))
+  t.strictSame(current(), ['000003', '000003'])
+  succeeded(t, await host.run(['rollback'], { to: 'site=000002' }))
+  t.strictSame(current(), ['000002', '000003'], 'the server is not asked for')
+  succeeded(t, await host.run(['rollback'], { to: 'site=000001,zeo=000002' }))
+  t.strictSame(current(), ['000001', '000002'])
+  await t.rejects(host.run(['rollback'], { to: 'site=000009' }), { code: 'NO_SUCH_RELEASE' })
+  for (const to of ['stie=000001', 'site=', 'site=000002,', 'site=000002,000001'])
+    await t.rejects(host.run(['rollback'], { to }), { code: 'NO_SUCH_APP', usage: true }, to)
+  t.strictSame(current(), ['000001', '000002'])
 })

@@ -12,7 +12,8 @@ export const releaseCommands: readonly CommandSpec[] = [
         group: what,
         type: 'string',
         value: 'ID',
-        describe: 'Id of the release (or its beginning), older or newer; converge releases lists them',
+        describe:
+          'Id of the release (or its beginning), older or newer; converge releases lists them. Of several apps APP=ID, by commas: those that are not named stay',
       },
     },
     examples: [
