@@ -7,14 +7,14 @@
 import * as fs from 'node:fs'
 import { makeDirectories } from '../../host/directories.ts'
 import { lockHolder, tryLock } from '../../host/lock.ts'
-import { ConvergeError } from '../../model/errors.ts'
+import { asConvergeError } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import type { FleetEvent, HostReport, RolloutReport } from '../types.ts'
-import { contentOf, namesIn, replaceFile, syncDirectory, unusable } from './files.ts'
+import { namesIn, replaceFile, syncDirectory, unusable } from './files.ts'
 
 const kept = 100
-/** Held in reserve, so that the report finds room when the logs have filled the disk. */
-const reserve = 64 * 1024
+/** Held in reserve, so that the report finds room when the logs have filled the disk. Bytes, and for each host. */
+const reserve = { least: 64 * 1024, host: 2 * 1024 }
 
 export type DeploymentStart = Pick<
   RolloutReport,
@@ -62,7 +62,7 @@ export class Recorder {
       const top = `${directory}/deployments`
       makeDirectories(top, 0o700)
       const id = this.make(top, start)
-      prune(top)
+      this.prune(top)
       return new OpenRecord(`${top}/${id}`, id, this.options)
     } catch (error) {
       throw unusable(directory, error, true)
@@ -72,7 +72,8 @@ export class Recorder {
   private make(top: string, start: DeploymentStart): string {
     const beside = fs.mkdtempSync(`${top}/.new-`)
     try {
-      fs.writeFileSync(`${beside}/reserve`, Buffer.alloc(reserve), { mode: 0o600 })
+      const size = reserve.least + reserve.host * start.hosts.length
+      fs.writeFileSync(`${beside}/reserve`, Buffer.alloc(size), { mode: 0o600 })
       const attempt = tryLock(`${beside}/lock`, `converge stack ${start.action}`)
       if ('holder' in attempt) throw new Error(`${beside} is new, and locked`)
       for (;;) {
@@ -85,6 +86,21 @@ export class Recorder {
     } catch (error) {
       fs.rmSync(beside, { recursive: true, force: true })
       throw error
+    }
+  }
+
+  /**
+   * Clears away what is too old, also what operators have left behind who were killed while they made a record; those under way
+   * stay. What cannot be removed is no reason to begin nothing.
+   */
+  private prune(top: string): void {
+    try {
+      const left = namesIn(top).filter((name) => name.startsWith('.new-') && olderThanAnHour(`${top}/${name}`))
+      const old = idsIn(top).slice(0, -kept)
+      for (const name of [...left, ...old])
+        if (lockHolder(`${top}/${name}/lock`) === null) fs.rmSync(`${top}/${name}`, { recursive: true, force: true })
+    } catch (error) {
+      this.options.warn(`an old record cannot be removed: ${asConvergeError(error).message}`)
     }
   }
 
@@ -116,7 +132,7 @@ class OpenRecord implements Recording {
 
   log(host: string, line: string | object): void {
     if (this.broken) return
-    const value = typeof line === 'string' ? parsed(line) : line
+    const value = typeof line === 'string' ? parsedLine(line) : line
     try {
       fs.writeFileSync(this.file(host), `${JSON.stringify(this.options.secrets.maskDeep(value))}\n`)
     } catch (error) {
@@ -127,6 +143,8 @@ class OpenRecord implements Recording {
   }
 
   tell(event: FleetEvent): void {
+    // All is logged; what is kept of the stack is written next, and finds room as well.
+    if (event.event === 'end') this.makeRoom()
     if (event.event === 'done') {
       // The report has been logged already, by the host itself.
       const { report: _, ...rest } = event
@@ -136,11 +154,10 @@ class OpenRecord implements Recording {
   }
 
   end(report: RolloutReport): void {
-    for (const file of this.files.values()) fs.closeSync(file)
-    this.files.clear()
     this.broken = true
     try {
-      fs.rmSync(`${this.path}/reserve`, { force: true })
+      this.closeLogs()
+      this.makeRoom()
       const { secrets } = this.options
       replaceFile(
         `${this.path}/report.json`,
@@ -152,6 +169,23 @@ class OpenRecord implements Recording {
     }
   }
 
+  private makeRoom(): void {
+    fs.rmSync(`${this.path}/reserve`, { force: true })
+  }
+
+  /** A full disk may tell only now that something is missing in a log. */
+  private closeLogs(): void {
+    let lost: unknown
+    for (const file of this.files.values())
+      try {
+        fs.closeSync(file)
+      } catch (error) {
+        lost ??= error
+      }
+    this.files.clear()
+    if (lost !== undefined) this.options.warn(unusable(this.path, lost, false).message)
+  }
+
   private file(host: string): number {
     const open = this.files.get(host)
     if (open !== undefined) return open
@@ -161,7 +195,7 @@ class OpenRecord implements Recording {
   }
 }
 
-function parsed(line: string): object {
+export function parsedLine(line: string): object {
   try {
     const value: unknown = JSON.parse(line)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
@@ -172,11 +206,11 @@ function parsed(line: string): object {
 }
 
 /** A name of a host is that of a file, whatever is in it. */
-function logName(host: string): string {
+export function logName(host: string): string {
   return `${encodeURIComponent(host).replace(/^\./, '%2E')}.jsonl`
 }
 
-function startReport(id: string, start: DeploymentStart): Deployment {
+export function startReport(id: string, start: DeploymentStart): Deployment {
   const hosts = start.hosts.map((host) => untouched(host))
   return { id, ...start, durationMs: 0, outcome: 'died', hosts, warnings: [] }
 }
@@ -186,117 +220,18 @@ function untouched(host: string): HostReport {
   return { host, outcome: 'untouched', phase: null, durationMs: 0, counts, live: [] }
 }
 
-function ids(top: string): string[] {
+/** Numbers of the records, oldest first. */
+export function idsIn(top: string): string[] {
   return namesIn(top)
     .filter((name) => /^\d{6,}$/.test(name))
     .sort((a, b) => Number(a) - Number(b))
 }
 
 function nextId(top: string): string {
-  return String(Number(ids(top).at(-1) ?? 0) + 1).padStart(6, '0')
-}
-
-/** Also what operators have left behind who were killed while they made a record; those under way stay. */
-function prune(top: string): void {
-  const left = namesIn(top).filter((name) => name.startsWith('.new-') && olderThanAnHour(`${top}/${name}`))
-  const old = ids(top).slice(0, -kept)
-  for (const name of [...left, ...old])
-    if (lockHolder(`${top}/${name}/lock`) === null) fs.rmSync(`${top}/${name}`, { recursive: true, force: true })
+  return String(Number(idsIn(top).at(-1) ?? 0) + 1).padStart(6, '0')
 }
 
 function olderThanAnHour(path: string): boolean {
   const made = fs.statSync(path, { throwIfNoEntry: false })
   return made !== undefined && Date.now() - made.mtimeMs > 3_600_000
-}
-
-/**
- * The deployments that are kept, newest first; a record that is broken is among them.
- * @param limit default: all
- */
-export function listDeployments(directory: string, limit = Number.POSITIVE_INFINITY): Deployment[] {
-  const top = `${directory}/deployments`
-  return ids(top)
-    .reverse()
-    .slice(0, limit)
-    .map((id) => read(top, id))
-}
-
-/**
- * @param wanted the number, with or without its zeros, or `last`
- * @throws NO_SUCH_DEPLOYMENT
- */
-export function readDeployment(directory: string, wanted: string): Deployment {
-  const top = `${directory}/deployments`
-  return read(top, find(top, wanted))
-}
-
-/**
- * The log of a host: its lines, parsed; a last one that was cut short by a crash is left out. Null where it has none.
- * @throws NO_SUCH_DEPLOYMENT
- */
-export function readLog(directory: string, wanted: string, host: string): object[] | null {
-  const top = `${directory}/deployments`
-  return logLines(`${top}/${find(top, wanted)}`, host)
-}
-
-function logLines(record: string, host: string): object[] | null {
-  const text = contentOf(`${record}/${logName(host)}`)
-  if (text === null) return null
-  const lines = text.split('\n')
-  const last = lines.pop() ?? ''
-  return [...lines.map(parsed), ...(isJson(last) ? [parsed(last)] : [])]
-}
-
-function isJson(text: string): boolean {
-  return text.startsWith('{') && !('text' in parsed(text))
-}
-
-function find(top: string, wanted: string): string {
-  const all = ids(top)
-  const found = wanted === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(wanted) && Number(id) === Number(wanted))
-  if (found !== undefined) return found
-  const kept = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
-  throw new ConvergeError(`no deployment ${wanted}: ${kept}`, {
-    code: 'NO_SUCH_DEPLOYMENT',
-    hint: 'converge stack deployments lists them; the last 100 are kept',
-    usage: true,
-  })
-}
-
-function read(top: string, id: string): Deployment {
-  const record = `${top}/${id}`
-  const text = contentOf(`${record}/report.json`)
-  let report: Deployment
-  try {
-    report = JSON.parse(text ?? '') as Deployment
-    if (typeof report.started !== 'string' || !Array.isArray(report.hosts)) throw new SyntaxError('no report')
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return { ...startReport(id, broken), outcome: 'not readable' }
-  }
-  if (report.outcome !== 'died') return { ...report, id }
-  const outcome = lockHolder(`${record}/lock`) === null ? 'died' : 'under way'
-  return { ...report, id, outcome, hosts: report.hosts.map((host) => asFarAsLogged(record, host)) }
-}
-
-const broken: DeploymentStart = {
-  stack: '',
-  action: 'status',
-  comment: '',
-  by: '',
-  started: '',
-  strategy: '',
-  commits: {},
-  hosts: [],
-}
-
-/** Where nobody has written how it ended, the logs say how far each host came. */
-function asFarAsLogged(record: string, report: HostReport): HostReport {
-  const lines = (logLines(record, report.host) ?? []) as { event?: string; phase?: HostReport['phase'] }[]
-  const last = lines.findLast(({ event }) => event === 'done' || event === 'host')
-  if (last === undefined) return report
-  const phase = last.phase ?? null
-  if (last.event === 'host') return { ...report, outcome: 'lost', phase }
-  const { outcome, durationMs, failure, reason } = last as unknown as HostReport
-  return { ...report, outcome, phase, durationMs, failure, reason }
 }

@@ -4,13 +4,9 @@ import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import t from 'tap'
-import {
-  type DeploymentStart,
-  listDeployments,
-  Recorder,
-  readDeployment,
-  readLog,
-} from '../../../../core/fleet/rollout/record.ts'
+import { listDeployments, readDeployment, readLog } from '../../../../core/fleet/rollout/history.ts'
+import { type DeploymentStart, Recorder } from '../../../../core/fleet/rollout/record.ts'
+import { loadState, updateState } from '../../../../core/fleet/rollout/state.ts'
 import type { HostReport, RolloutReport } from '../../../../core/fleet/types.ts'
 import { Secrets } from '../../../../core/model/secrets.ts'
 import { needs, scratch } from '../../../support/machine.ts'
@@ -150,6 +146,78 @@ t.test('the last hundred are kept, and those under way', (t) => {
   t.end()
 })
 
+t.test('an old record that cannot be removed is no reason to begin nothing', (t) => {
+  if (!needs(t, ['root', 'tmpfs'])) return t.end()
+  const directory = scratch(t)
+  recorder(directory).recorder.open(start).end(report)
+  const oldest = `${directory}/deployments/000001`
+  fs.renameSync(oldest, `${directory}/kept`)
+  fs.mkdirSync(oldest)
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', oldest])
+  t.teardown(() => execFileSync('umount', ['--lazy', oldest]))
+  for (let n = 2; n <= 101; n++) recorder(directory).recorder.open(start).end(report)
+  const { recorder: one, warnings } = recorder(directory)
+  const record = one.open(start)
+  t.match(warnings, [/^an old record cannot be removed: /])
+  t.equal(record.id, '000102')
+  record.end(report)
+  t.end()
+})
+
+t.test('what is no report hides no other one', (t) => {
+  const directory = scratch(t)
+  recorder(directory).recorder.open(start).end(report)
+  const top = `${directory}/deployments`
+  const broken: Readonly<Record<string, unknown>> = {
+    list: [],
+    hosts: { ...report, hosts: [null] },
+    names: { ...report, hosts: [{ outcome: 'changed' }] },
+    warnings: { ...report, warnings: 'none' },
+    commits: { ...report, commits: null },
+  }
+  const contents = Object.values(broken)
+  for (const [at, content] of contents.entries()) {
+    fs.mkdirSync(`${top}/00000${at + 2}`)
+    fs.writeFileSync(`${top}/00000${at + 2}/report.json`, JSON.stringify(content))
+  }
+  fs.writeFileSync(`${top}/000007`, 'a file')
+  fs.mkdirSync(`${top}/000008/report.json`, { recursive: true })
+  fs.cpSync(`${top}/000001`, `${top}/000009`, { recursive: true })
+  const died = { ...report, outcome: 'died' }
+  fs.writeFileSync(`${top}/000009/report.json`, JSON.stringify(died))
+  fs.mkdirSync(`${top}/000009/client1.jsonl`)
+  t.strictSame(
+    listDeployments(directory).map(({ outcome }) => outcome),
+    ['died', ...Array.from({ length: 7 }, () => 'not readable'), 'changed'],
+  )
+  t.end()
+})
+
+t.test('the report of many hosts finds room as well', (t) => {
+  if (!needs(t, ['root', 'tmpfs'])) return t.end()
+  const directory = scratch(t)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
+  t.teardown(() => execFileSync('umount', ['--lazy', directory]))
+  const names = Array.from({ length: 300 }, (_, at) => `client${at}`)
+  const record = recorder(directory).recorder.open({ ...start, hosts: names })
+  const file = fs.openSync(`${directory}/filler`, 'w')
+  try {
+    for (;;) fs.writeSync(file, Buffer.alloc(4096))
+  } catch (error) {
+    t.equal((error as NodeJS.ErrnoException).code, 'ENOSPC')
+  } finally {
+    fs.closeSync(file)
+  }
+  const failure = { code: 'BROKEN', message: 'it broke', output: 'x'.repeat(900) }
+  record.end({
+    ...report,
+    outcome: 'failed',
+    hosts: names.map((name) => ({ ...done(name), outcome: 'failed', failure })),
+  })
+  t.equal(readDeployment(directory, 'last').outcome, 'failed')
+  t.end()
+})
+
 t.test('two operators at once never get the same number', async (t) => {
   const directory = scratch(t)
   const both = [operator(directory, '40'), operator(directory, '40')]
@@ -225,8 +293,8 @@ t.test('a place that cannot be written is told before any host is touched', (t) 
   t.end()
 })
 
-t.test('a disk without room', (t) => {
-  if (!needs(t, ['root', 'tmpfs'])) return t.end()
+t.test('a disk without room', async (t) => {
+  if (!needs(t, ['root', 'tmpfs'])) return
   const directory = scratch(t)
   const mount = (...args: string[]) => execFileSync('mount', [...args, directory])
   mount('-t', 'tmpfs', '-o', 'size=192k', 'tmpfs')
@@ -247,6 +315,14 @@ t.test('a disk without room', (t) => {
   fill()
   for (let n = 0; n < 200; n++) record.log('client1', { event: 'progress', line: 'x'.repeat(100) })
   t.equal(warnings.length, 1, 'told once, and the rollout goes on')
+  const online = { ...loadState(directory), hosts: { client1: { status: 'online' as const } } }
+  await t.rejects(
+    updateState(directory, () => online),
+    { code: 'NO_STACK_STATE' },
+  )
+  record.tell({ event: 'end', report })
+  await updateState(directory, () => online)
+  t.strictSame(loadState(directory), online, 'there was room in reserve for what is kept of the stack')
   t.match(warnings[0], /no space left/)
   record.end(report)
   t.equal(readDeployment(directory, 'last').outcome, 'changed', 'there was room in reserve for the report')
@@ -256,5 +332,4 @@ t.test('a disk without room', (t) => {
   mount('-o', 'remount,ro')
   t.throws(() => one.open(start), { code: 'NO_STACK_STATE', message: /read-only/, usage: true })
   t.equal(listDeployments(directory).length, 1, 'what is there can be read')
-  t.end()
 })

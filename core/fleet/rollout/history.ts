@@ -1,0 +1,127 @@
+/** What is kept of the deployments of a stack, as it is read again: the reports, and the logs of hosts. */
+import * as z from 'zod'
+import { lockHolder } from '../../host/lock.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import type { HostReport } from '../types.ts'
+import { contentOf } from './files.ts'
+import { type Deployment, type DeploymentStart, idsIn, logName, parsedLine, startReport } from './record.ts'
+
+/** As far as it is shown; what a later version writes beside it does not matter. */
+const schema = z.looseObject({
+  started: z.string(),
+  outcome: z.string(),
+  commits: z.record(z.string(), z.string()),
+  warnings: z.array(z.string()),
+  hosts: z.array(
+    z.looseObject({
+      host: z.string(),
+      outcome: z.string(),
+      durationMs: z.number(),
+      live: z.array(z.looseObject({ app: z.string() })),
+    }),
+  ),
+})
+
+/**
+ * The deployments that are kept, newest first; a record that is broken is among them.
+ * @param limit default: all
+ */
+export function listDeployments(directory: string, limit = Number.POSITIVE_INFINITY): Deployment[] {
+  const top = `${directory}/deployments`
+  return idsIn(top)
+    .reverse()
+    .slice(0, limit)
+    .map((id) => read(top, id))
+}
+
+/**
+ * @param wanted the number, with or without its zeros, or `last`
+ * @throws NO_SUCH_DEPLOYMENT
+ */
+export function readDeployment(directory: string, wanted: string): Deployment {
+  const top = `${directory}/deployments`
+  return read(top, find(top, wanted))
+}
+
+/**
+ * The log of a host: its lines, parsed; a last one that was cut short by a crash is left out. Null where it has none.
+ * @throws NO_SUCH_DEPLOYMENT
+ */
+export function readLog(directory: string, wanted: string, host: string): object[] | null {
+  const top = `${directory}/deployments`
+  return logLines(`${top}/${find(top, wanted)}`, host)
+}
+
+function logLines(record: string, host: string): object[] | null {
+  const text = contentOf(`${record}/${logName(host)}`)
+  if (text === null) return null
+  const lines = text.split('\n')
+  const last = lines.pop() ?? ''
+  return [...lines.map(parsedLine), ...(isJson(last) ? [parsedLine(last)] : [])]
+}
+
+function isJson(text: string): boolean {
+  return text.startsWith('{') && !('text' in parsedLine(text))
+}
+
+function find(top: string, wanted: string): string {
+  const all = idsIn(top)
+  const found = wanted === 'last' ? all.at(-1) : all.find((id) => /^\d+$/.test(wanted) && Number(id) === Number(wanted))
+  if (found !== undefined) return found
+  const kept = all.length === 0 ? 'there is none yet' : `there are ${Number(all[0])} to ${Number(all.at(-1))}`
+  throw new ConvergeError(`no deployment ${wanted}: ${kept}`, {
+    code: 'NO_SUCH_DEPLOYMENT',
+    hint: 'converge stack deployments lists them; the last 100 are kept',
+    usage: true,
+  })
+}
+
+function read(top: string, id: string): Deployment {
+  const record = `${top}/${id}`
+  const report = reportIn(`${record}/report.json`)
+  if (report === null) return { ...startReport(id, broken), outcome: 'not readable' }
+  if (report.outcome !== 'died') return { ...report, id }
+  const outcome = lockHolder(`${record}/lock`) === null ? 'died' : 'under way'
+  return { ...report, id, outcome, hosts: report.hosts.map((host) => asFarAsLogged(record, host)) }
+}
+
+/** Null where it cannot be read, whatever it is that keeps it from being: one record must not hide all the others. */
+function reportIn(path: string): Deployment | null {
+  try {
+    const value: unknown = JSON.parse(contentOf(path) ?? '')
+    return schema.safeParse(value).success ? (value as Deployment) : null
+  } catch {
+    return null
+  }
+}
+
+const broken: DeploymentStart = {
+  stack: '',
+  action: 'status',
+  comment: '',
+  by: '',
+  started: '',
+  strategy: '',
+  commits: {},
+  hosts: [],
+}
+
+/** Where nobody has written how it ended, the logs say how far each host came. */
+function asFarAsLogged(record: string, report: HostReport): HostReport {
+  const lines = (readableLines(record, report.host) ?? []) as { event?: string; phase?: HostReport['phase'] }[]
+  const last = lines.findLast(({ event }) => event === 'done' || event === 'host')
+  if (last === undefined) return report
+  const phase = last.phase ?? null
+  if (last.event === 'host') return { ...report, outcome: 'lost', phase }
+  const { outcome, durationMs, failure, reason } = last as unknown as HostReport
+  return { ...report, outcome, phase, durationMs, failure, reason }
+}
+
+function readableLines(record: string, host: string): object[] | null {
+  try {
+    return logLines(record, host)
+  } catch {
+    // Nothing is known of how far it came.
+    return null
+  }
+}
