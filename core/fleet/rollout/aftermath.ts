@@ -43,13 +43,14 @@ export function aftermathOf(ended: Ended): Aftermath {
   // What failed where some may fail has it as little as what was down.
   const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
   const missing = namesOf(taking).filter((name) => without.includes(board.of(name).outcome))
+  const unheard = namesOf(others).filter((name) => board.hasFailed(name))
   const complete = taking.filter(({ name, apps }) => did.includes(name) && apps.every((app) => means(request, app)))
   // What some of its hosts were given alone says nothing of what the stack is on.
   const isElsewhere = (app: string) => others.some(({ apps }) => apps.includes(app))
   return {
     online: deploys ? did : [],
     stopped: action === 'shutdown' ? did : [],
-    behind: whole && (changesCode || action === 'configure') ? [...missing, ...missed] : [],
+    behind: whole && (changesCode || action === 'configure') ? [...missing, ...missed, ...unheard] : [],
     upToDate: [...(deploys ? namesOf(complete) : []), ...caughtUp],
     apps: Object.fromEntries(Object.entries(apps).filter(([app]) => !isElsewhere(app))),
   }
@@ -61,7 +62,9 @@ function wentBackTo({ request, board, taking }: Ended): Aftermath['apps'] {
   const apps = new Set(took.flatMap(({ apps }) => apps).filter((app) => means(request, app)))
   return Object.fromEntries(
     [...apps].flatMap((app) => {
-      const live = took.flatMap(({ name }) => board.of(name).live.filter((one) => one.app === app))
+      const live = took.flatMap(({ name }) =>
+        board.of(name).live.filter((one) => one.app === app && one.commit !== null),
+      )
       const [commit, ...more] = new Set(live.map(({ commit }) => commit))
       const known = typeof commit === 'string' && /^[0-9a-f]+$/.test(commit) && more.length === 0
       return known ? [[app, { commit, revision: commit }] as const] : []

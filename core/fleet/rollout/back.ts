@@ -1,40 +1,166 @@
-/** What a rollback means for hosts whose releases have numbers of their own: one commit for all, as with a deploy. */
+/** What a rollback means for hosts whose releases have numbers of their own: one commit of each app for all, as with a deploy. */
+import { ConvergeError } from '../../model/errors.ts'
 import type { AppReleases } from './answers.ts'
 
-/** The app whose release is meant, where a host has but one of those that are asked for; a host has one --to for all its apps. */
-export function onlyApp(apps: readonly AppReleases[], means: (app: string) => boolean): AppReleases | null {
-  const meant = apps.filter(({ name, releases }) => means(name) && releases.some(({ current }) => current))
-  return meant.length === 1 ? (meant[0] ?? null) : null
+/** A host that is to go back, with what it says of its releases. */
+export interface Returning {
+  readonly name: string
+  readonly releases: readonly AppReleases[]
+}
+
+/** What a host is to do: run with these options, be left as it is, or fail. */
+export type Way =
+  | { readonly options: readonly string[] }
+  | { readonly skipped: string }
+  | { readonly unchanged: string }
+  | { readonly error: ConvergeError }
+
+/**
+ * The way back of each host.
+ * @param means whether an app is one of those that are to go back
+ * @param to a commit or the id of a release, or the beginning of one of them; null for what an app was on before its last change
+ */
+export function waysBack(
+  hosts: readonly Returning[],
+  means: (app: string) => boolean,
+  to: string | null,
+): ReadonlyMap<string, Way> {
+  const goals = new Map<string, Goal>()
+  for (const app of new Set(hosts.flatMap(({ releases }) => releases.map(({ name }) => name))))
+    goals.set(app, beforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))))
+  return new Map(hosts.map((host) => [host.name, wayOf(host, means, to, goals)]))
+}
+
+function wayOf(
+  { releases }: Returning,
+  means: (app: string) => boolean,
+  to: string | null,
+  goals: ReadonlyMap<string, Goal>,
+): Way {
+  const meant = releases.filter(({ name }) => means(name))
+  // Nothing is told of it: its recipe knows where it goes back to, and what is told of stays.
+  if (meant.length === 0)
+    return { options: releases.length > 0 ? optionsForNow(releases, () => true) : to === null ? [] : ['--to', to] }
+  const live = meant.filter((app) => currentOf(app) !== undefined)
+  if (live.length === 0) return { unchanged: 'nothing is live there that could go back' }
+  const targets = new Map<string, string>()
+  const left: string[] = []
+  for (const app of live) {
+    const goal = goals.get(app.name)
+    const wanted = to ?? goal?.commit ?? null
+    const stays = to === null && goal !== undefined && !goal.changed.has(app)
+    const release = wanted === null ? releaseBefore(app)?.id : stays ? stayingOf(app, wanted) : releaseOf(app, wanted)
+    if (release !== undefined) targets.set(app.name, release)
+    else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
+    // It says so itself, with what there is.
+    else if (wanted === null && releases.length === 1) return { options: [] }
+    else return { error: noSuchRelease(app.name, wanted) }
+  }
+  return targets.size === 0 ? { skipped: left.join('; ') } : { options: optionsFor(releases, targets) }
 }
 
 /**
- * The commit that most hosts were on before the one they are on; of several the one of the first host. A host that had a release
- * of its own in between, such as one that was tried there alone, goes to where the others go.
+ * Words for the command line of a host.
+ * @param targets id of a release, by app; the other apps of the host stay as they are
+ */
+function optionsFor(releases: readonly AppReleases[], targets: ReadonlyMap<string, string>): string[] {
+  const [only] = targets.values()
+  if (only === undefined) return []
+  if (releases.length === 1) return ['--to', only]
+  return ['--to', [...targets].map(([app, release]) => `${app}=${release}`).join(',')]
+}
+
+/** Back to what is live now, once something newer is; what was not there stays. */
+export function optionsForNow(releases: readonly AppReleases[], means: (app: string) => boolean): string[] {
+  const live = releases.flatMap((app) => {
+    const id = currentOf(app)?.id
+    return id !== undefined && means(app.name) ? [[app.name, id] as const] : []
+  })
+  return optionsFor(releases, new Map(live))
+}
+
+interface Goal {
+  readonly commit: string | null
+  /** Those that had a part in the last change; the others are on what was before it, or on something still older. */
+  readonly changed: ReadonlySet<AppReleases>
+}
+
+/**
+ * The commit that most hosts were on before the last change of an app; of several the one that most of them have, then that of the
+ * first host. A host that had a release of its own in between, such as one that was tried there alone, goes to where the
+ * others go; where the last change was tried on one host alone, that one goes to where the others are.
  * @param hosts each the releases of one app, oldest first
  */
-export function commitBefore(hosts: readonly AppReleases[]): string | null {
-  const counts = new Map<string, number>()
-  for (const { releases } of hosts) {
-    const before = releases.slice(0, currentOf(releases)).findLast(({ complete }) => complete)
-    if (before) counts.set(before.commit, (counts.get(before.commit) ?? 0) + 1)
+export function beforeLastChange(hosts: readonly AppReleases[]): Goal {
+  const newest = newestOf(hosts)
+  const changed = new Set(hosts.filter((host) => newest.has(currentOf(host)?.commit ?? '')))
+  const votes = hosts.flatMap((host) => {
+    const commit = (changed.has(host) ? releaseBefore(host) : currentOf(host))?.commit
+    return commit !== undefined && isCommit(commit) ? [commit] : []
+  })
+  const having = (commit: string) =>
+    hosts.filter(({ releases }) => releases.some((one) => one.commit === commit && one.complete)).length
+  const weight = (commit: string) => votes.filter((one) => one === commit).length * (hosts.length + 1) + having(commit)
+  const [commit = null] = [...new Set(votes)].sort((a, b) => weight(b) - weight(a))
+  return { commit, changed }
+}
+
+/** Of the commits that are live somewhere those that no host had before another one of them. */
+function newestOf(hosts: readonly AppReleases[]): ReadonlySet<string> {
+  const all = new Set(hosts.flatMap((host) => currentOf(host)?.commit ?? []))
+  const older = new Set<string>()
+  for (const host of hosts) {
+    const live = currentOf(host)
+    if (live === undefined) continue
+    const at = host.releases.indexOf(live)
+    for (const [index, { commit, complete }] of host.releases.entries())
+      if (complete && commit !== live.commit && all.has(commit)) older.add(index < at ? commit : live.commit)
   }
-  const most = Math.max(0, ...counts.values())
-  return [...counts].find(([, count]) => count === most)?.[0] ?? null
+  const newest = [...all].filter((commit) => !older.has(commit))
+  // Gone back and forth, each is older than another one.
+  return newest.length === 0 ? all : new Set(newest)
 }
 
 /**
  * The release of a host that is meant, by its id or its commit, or the beginning of one of them; of several of one commit the newest
- * before the one that is live, else the newest.
- * @returns null where the host has none
+ * before the one that is live, else the newest; the one that is live where there is no other.
  */
-export function releaseOf({ releases }: AppReleases, wanted: string): string | null {
+function releaseOf(app: AppReleases, wanted: string): string | undefined {
+  const { releases } = app
   const fits = releases.filter(
-    ({ id, commit, complete, current }) => complete && !current && (id.startsWith(wanted) || commit.startsWith(wanted)),
+    ({ id, commit, complete, current }) =>
+      (complete || current) && (id.startsWith(wanted) || commit.startsWith(wanted)),
   )
-  const live = currentOf(releases)
-  return (fits.findLast((one) => releases.indexOf(one) < live) ?? fits.at(-1))?.id ?? null
+  const others = fits.filter(({ current }) => !current)
+  const live = currentOf(app)
+  const before = live === undefined ? [] : others.filter((one) => releases.indexOf(one) < releases.indexOf(live))
+  return (before.at(-1) ?? others.at(-1) ?? fits.at(-1))?.id
 }
 
-function currentOf(releases: AppReleases['releases']): number {
-  return releases.findIndex(({ current }) => current)
+/** One that had no part in the last change is on it already, or goes there as well. */
+function stayingOf(app: AppReleases, wanted: string): string | undefined {
+  const live = currentOf(app)
+  return live?.commit === wanted ? live.id : releaseOf(app, wanted)
+}
+
+function currentOf({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
+  return releases.find(({ current }) => current)
+}
+
+function releaseBefore({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
+  const at = releases.findIndex(({ current }) => current)
+  return releases.slice(0, Math.max(0, at)).findLast(({ complete }) => complete)
+}
+
+/** What is no commit, as of a release that another tool has made, says nothing of other hosts. */
+function isCommit(text: string): boolean {
+  return /^[0-9a-f]{7,}$/i.test(text)
+}
+
+function noSuchRelease(app: string, wanted: string | null): ConvergeError {
+  const which = wanted === null ? 'before the one that is live' : `of ${wanted.slice(0, 12)}`
+  return new ConvergeError(`${app} has no release ${which} to go back to`, {
+    code: 'NO_SUCH_RELEASE',
+    hint: `converge stack rollback --to takes a commit, or the id of a release; --app and --limit '!HOST' leave out what is to stay; converge stack log says what each host was on`,
+  })
 }

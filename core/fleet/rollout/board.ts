@@ -13,7 +13,7 @@ export interface Progress {
   live: readonly LiveRelease[]
   /** Its releases, and with them what was live, when the rollout came to it. */
   before: readonly AppReleases[]
-  /** Something of the deploy went live. */
+  /** Something of the deploy went live, or may have, as nobody can tell. */
   switched: boolean
   /** It has the whole of the deploy. */
   deployed: boolean
@@ -58,6 +58,15 @@ export class Board {
     return found
   }
 
+  /** What a host was last known to be on; nothing of one that does not take part. */
+  live(name: string): readonly LiveRelease[] {
+    return this.hosts.get(name)?.live ?? []
+  }
+
+  hasFailed(name: string): boolean {
+    return this.hosts.get(name)?.failure !== undefined
+  }
+
   /** It could be reached, and nothing has gone wrong with it so far. */
   well(name: string): boolean {
     const { connected, failure } = this.of(name)
@@ -98,11 +107,23 @@ export class Board {
   }
 
   fail(host: string, phase: Phase, error: ConvergeError, begun = this.clock()): void {
-    const progress = this.of(host)
-    const failure = failureOf(error)
-    Object.assign(progress, { failure, failedIn: phase, last: { phase, failure } })
-    progress.outcome = error.code === 'HOST_LOST' ? 'lost' : 'failed'
+    const lost = error.code === 'HOST_LOST'
+    if (lost && phase === 'switch') this.of(host).switched = true
+    this.failed(host, phase, failureOf(error), lost ? 'lost' : 'failed')
     this.done(host, phase, begun)
+  }
+
+  /** It is left as it is, and brought up to date by the next run. */
+  skip(host: string, phase: Phase, reason: string, begun = this.clock()): void {
+    Object.assign(this.of(host), { outcome: 'skipped', reason })
+    this.done(host, phase, begun)
+  }
+
+  private failed(host: string, phase: Phase, failure: FailureReport, outcome: 'failed' | 'lost'): void {
+    const progress = this.of(host)
+    progress.failedIn ??= phase
+    progress.failure ??= failure
+    Object.assign(progress, { last: { phase, failure }, outcome })
   }
 
   /** Adds what a run has done to what those before it did. */
@@ -112,16 +133,12 @@ export class Board {
       const counts = { ...progress.counts }
       for (const key of Object.keys(none) as (keyof Counts)[]) counts[key] += report.counts[key]
       progress.counts = counts
-      // Also a deploy that failed may have gone live before.
-      if (phase === 'switch' && report.counts.changed > 0) progress.switched = true
     }
+    // Also a deploy that failed may have gone live before.
+    if (phase === 'switch' && (report === null ? failure !== null : report.counts.changed > 0)) progress.switched = true
     if (phase === 'switch' && failure === null) progress.deployed = true
-    if (failure !== null) {
-      progress.failedIn ??= phase
-      progress.failure ??= failure
-      progress.last = { phase, failure }
-      progress.outcome = 'failed'
-    } else if (phase === 'rollback' && progress.switched) progress.outcome = 'rolled back'
+    if (failure !== null) this.failed(host, phase, failure, 'failed')
+    else if (phase === 'rollback' && progress.switched) progress.outcome = 'rolled back'
     else if (progress.failure === undefined) progress.outcome = outcomeAfter(progress.outcome, report)
   }
 

@@ -12,6 +12,8 @@ export interface HealthCheck {
   readonly directory: string
   /** How long each is tried again. */
   readonly deadlineSeconds: number
+  /** Nobody waits for the answer any more; default: never. */
+  readonly given?: AbortSignal | undefined
 }
 
 export interface Health {
@@ -26,22 +28,36 @@ const patience = 10_000
 const pause = 1_000
 
 /** Asks one after the other; each has to succeed once before the deadline. */
-export async function askHealth({ urls, status, command, directory, deadlineSeconds }: HealthCheck): Promise<Health> {
+export async function askHealth(check: HealthCheck): Promise<Health> {
+  const { urls, status, command, directory, deadlineSeconds, given } = check
   const questions = [
     ...urls.map((url) => ({ what: url, ask: () => page(url, status) })),
     ...(command === undefined ? [] : [{ what: command, ask: () => succeeds(command, directory) }]),
   ]
   let last: Health = { ok: true, what: '', detail: '' }
   for (const { what, ask } of questions) {
-    const until = Date.now() + deadlineSeconds * 1000
+    // Whatever becomes of the clock.
+    const until = performance.now() + deadlineSeconds * 1000
     for (;;) {
       last = { what, ...(await ask()) }
       if (last.ok) break
-      if (Date.now() + pause >= until) return last
-      await new Promise((resolve) => setTimeout(resolve, pause))
+      if (given?.aborted || performance.now() + pause >= until) return last
+      await paused(given)
     }
   }
   return { ...last, what: questions.map(({ what }) => what).join(', ') }
+}
+
+function paused(given: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer)
+      given?.removeEventListener('abort', over)
+      resolve()
+    }
+    const timer = setTimeout(over, pause)
+    given?.addEventListener('abort', over)
+  })
 }
 
 /** A page out of a cache tells how the site was: it is asked for once more by a name that no cache knows. */

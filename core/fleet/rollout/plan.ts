@@ -36,13 +36,16 @@ export interface BatchOptions {
   readonly strategy: Strategy
   /** How many at once (rolling), or how many go first (canary). */
   readonly size: Amount
-  /** Hosts that go before all others and alone, since what they do has to be done once and first. */
+  /** Hosts that go before all others of their stage, since what they do has to be done once and first. */
   readonly first: ReadonlySet<string>
   /** The last layer first: what others depend on goes down after them. */
   readonly reverse: boolean
 }
 
-/** Every host is in exactly one batch; no batch holds hosts of two stages. */
+/**
+ * Every host is in exactly one batch; no batch holds hosts of two stages. Who goes first is among the first batch of its stage;
+ * where all go at once, it is a batch of its own.
+ */
 export function batchesOf<H extends PlannedHost>(
   hosts: readonly H[],
   { strategy, size, first, reverse }: BatchOptions,
@@ -50,22 +53,48 @@ export function batchesOf<H extends PlannedHost>(
   const stages = new Map<number, H[]>()
   for (const host of hosts) stages.set(host.stage, [...(stages.get(host.stage) ?? []), host])
   const ordered = [...stages].sort(([a], [b]) => (reverse ? b - a : a - b)).map(([, members]) => members)
-  return ordered.flatMap((members) => {
-    const alone = members.filter(({ name }) => first.has(name))
-    const rest = members.filter(({ name }) => !first.has(name))
-    const batches = inBatches(rest, strategy, size, members.length)
-    return [...alone.map((host) => [host]), ...batches]
-  })
+  return ordered.flatMap((members) =>
+    strategy === 'parallel' ? turnsOf(members, first) : inBatches(turnsOf(members, first).flat(), strategy, size),
+  )
 }
 
-function inBatches<H>(hosts: readonly H[], strategy: Strategy, size: Amount, total: number): H[][] {
-  if (hosts.length === 0) return []
-  if (strategy === 'parallel') return [[...hosts]]
-  const step = amountOf(size, total, 1)
+/** Within a batch: who goes first goes alone, then all others at once. */
+export function turnsOf<H extends PlannedHost>(batch: readonly H[], first: ReadonlySet<string>): H[][] {
+  const ahead = batch.filter(({ name }) => first.has(name))
+  const rest = batch.filter(({ name }) => !first.has(name))
+  return [...ahead.map((host) => [host]), rest].filter((turn) => turn.length > 0)
+}
+
+function inBatches<H>(hosts: readonly H[], strategy: Strategy, size: Amount): H[][] {
+  const step = amountOf(size, hosts.length, 1)
   if (strategy === 'canary') return [hosts.slice(0, step), hosts.slice(step)].filter((batch) => batch.length > 0)
   const batches: H[][] = []
   for (let at = 0; at < hosts.length; at += step) batches.push(hosts.slice(at, at + step))
   return batches
+}
+
+/** A host that has apps, of which some are to be migrated. */
+interface Migrating extends PlannedHost {
+  readonly migrating: readonly string[]
+}
+
+/**
+ * For each app one host that migrates it: of those that are there first, and, if it can be, one that does not migrate another app a
+ * second time.
+ * @param wanted which apps are to be migrated
+ */
+export function migratorsOf<H extends Migrating>(hosts: readonly H[], wanted: (app: string) => boolean): Set<string> {
+  const having = (app: string) => hosts.filter(({ migrating }) => migrating.includes(app))
+  const firstStage = (app: string) => Math.min(...having(app).map(({ stage }) => stage))
+  const apps = [...new Set(hosts.flatMap(({ migrating }) => migrating))].filter(wanted)
+  const chosen = new Map<string, H>()
+  for (const app of apps.toSorted((a, b) => firstStage(a) - firstStage(b))) {
+    if (chosen.has(app)) continue
+    const able = having(app).filter(({ stage }) => stage === firstStage(app))
+    const member = able.find(({ migrating }) => !migrating.some((other) => chosen.has(other))) ?? able[0]
+    for (const one of member?.migrating ?? []) if (member && !chosen.has(one)) chosen.set(one, member)
+  }
+  return new Set([...chosen.values()].map(({ name }) => name))
 }
 
 /**

@@ -66,11 +66,16 @@ export interface Ports {
   readonly tell: Tell
   /** A line of the events of a run. */
   readonly log: (host: string, event: RunEvent) => void
-  /** Asks whether the site answers; null where nothing says how. @param mostSeconds how long it is tried again, at most */
-  readonly health: ((mostSeconds?: number) => Promise<Health>) | null
+  /**
+   * Asks whether the site answers; null where nothing says how.
+   * @param mostSeconds how long it is tried again, at most
+   * @param given the answer is not waited for any more
+   */
+  readonly health: ((mostSeconds?: number, given?: AbortSignal) => Promise<Health>) | null
   readonly interrupted: () => Interruption
   /** Called with each change of the interruption. @returns what takes the listener away */
   readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
+  /** Milliseconds since 1970, as Date.now; it may be set back meanwhile. */
   readonly clock: () => number
 }
 

@@ -33,3 +33,15 @@ t.test('commands are asked as well', async (t) => {
   t.match(await askHealth({ ...check, command: 'test "$PWD" = /usr' }), { ok: true })
   t.match(await askHealth({ ...check, command: 'echo no shop >&2; exit 3' }), { ok: false, detail: 'no shop' })
 })
+
+t.test('nobody is asked again once the answer is not waited for', async (t) => {
+  const given = new AbortController()
+  const check = { urls: [], status: range, directory: '/', deadlineSeconds: 3600, given: given.signal }
+  const asking = askHealth({ ...check, command: 'false' })
+  given.abort()
+  t.match(await asking, { ok: false })
+  const late = new AbortController()
+  const waiting = askHealth({ ...check, given: late.signal, command: 'false' })
+  setTimeout(() => late.abort(), 50)
+  t.match(await waiting, { ok: false })
+})

@@ -1,6 +1,14 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { amountOf, batchesOf, limited, parseAmount, type Strategy } from '../../../../core/fleet/rollout/plan.ts'
+import {
+  amountOf,
+  batchesOf,
+  limited,
+  migratorsOf,
+  parseAmount,
+  type Strategy,
+  turnsOf,
+} from '../../../../core/fleet/rollout/plan.ts'
 
 const hosts = fc
   .array(fc.nat(3), { maxLength: 30 })
@@ -30,15 +38,70 @@ t.test('every host goes once, with its own stage, in the order of the stages', a
   )
 })
 
-t.test('no batch is larger than asked for; who goes first goes alone', async () => {
+t.test('no batch is larger than asked for', async () => {
+  fc.assert(
+    fc.property(hosts, options, (hosts, options) => {
+      if (options.strategy === 'parallel') return true
+      const begun = new Set<number | undefined>()
+      return batchesOf(hosts, options).every((batch) => {
+        const stage = hosts.filter((host) => host.stage === batch[0]?.stage)
+        const isSecond = options.strategy === 'canary' && begun.has(batch[0]?.stage)
+        begun.add(batch[0]?.stage)
+        return isSecond || batch.length <= amountOf(options.size, stage.length, 1)
+      })
+    }),
+  )
+})
+
+t.test('who goes first goes alone, and before all others of its stage', async () => {
   fc.assert(
     fc.property(hosts, options, (hosts, options) => {
       const batches = batchesOf(hosts, options)
-      if (batches.some((batch) => batch.length > 1 && batch.some(({ name }) => options.first.has(name)))) return false
-      if (options.strategy !== 'rolling') return true
-      return batches.every((batch) => {
-        const stage = hosts.filter((host) => host.stage === batch[0]?.stage)
-        return batch.length <= amountOf(options.size, stage.length, 1)
+      const turns = batches.flatMap((batch) => turnsOf(batch, options.first))
+      if (turns.flat().length !== hosts.length) return false
+      const others = new Set<number>()
+      return turns.every((turn) => {
+        const isFirst = turn.some(({ name }) => options.first.has(name))
+        if (!isFirst) for (const { stage } of turn) others.add(stage)
+        return !isFirst || (turn.length === 1 && !others.has(turn[0]?.stage ?? -1))
+      })
+    }),
+  )
+})
+
+t.test('who migrates is the canary, and one of the first batch', async (t) => {
+  const names = ['a', 'b', 'c', 'd', 'e']
+  const hosts = names.map((name) => ({ name, stage: 0 }))
+  const plan = (strategy: Strategy, count: number) =>
+    batchesOf(hosts, { strategy, size: { count }, first: new Set(['c']), reverse: false }).map((batch) =>
+      batch.map(({ name }) => name).join(' '),
+    )
+  t.strictSame(plan('canary', 1), ['c', 'a b d e'])
+  t.strictSame(plan('canary', 2), ['c a', 'b d e'])
+  t.strictSame(plan('rolling', 1), ['c', 'a', 'b', 'd', 'e'])
+  t.strictSame(plan('rolling', 2), ['c a', 'b d', 'e'])
+  t.strictSame(plan('parallel', 2), ['c', 'a b d e'], 'where all go at once, it goes before them')
+  t.strictSame(
+    turnsOf(hosts, new Set(['c'])).map((turn) => turn.map(({ name }) => name)),
+    [['c'], ['a', 'b', 'd', 'e']],
+    'nobody has the new code before that',
+  )
+})
+
+t.test('each app is migrated by one that is there first', async () => {
+  const some = fc
+    .array(fc.record({ stage: fc.nat(2), migrating: fc.subarray(['site', 'shop', 'mail']) }), { maxLength: 12 })
+    .map((all) => all.map((one, at) => ({ name: `h${at}`, ...one })))
+  fc.assert(
+    fc.property(some, fc.subarray(['site', 'shop', 'mail']), options, (hosts, wanted, { strategy, size }) => {
+      const first = migratorsOf(hosts, (app) => wanted.includes(app))
+      const order = batchesOf(hosts, { strategy, size, first, reverse: false }).flatMap((batch) =>
+        turnsOf(batch, first),
+      )
+      return wanted.every((app) => {
+        const turns = order.map((turn) => turn.filter(({ migrating }) => migrating.includes(app)))
+        const opening = turns.find((turn) => turn.length > 0)
+        return opening === undefined || (opening.length === 1 && opening.every(({ name }) => first.has(name)))
       })
     }),
   )

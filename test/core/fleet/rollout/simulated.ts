@@ -7,15 +7,32 @@ import { ConvergeError } from '../../../../core/model/errors.ts'
 import type { RunReport } from '../../../../core/report/events.ts'
 
 export interface Behaviour {
-  /** What each of its events comes to; default: changed. `breaks`: it has changed something, and failed then. */
-  readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'breaks' | 'lost'>>
+  /**
+   * What each of its events comes to; default: changed. `breaks`: it has changed something, and failed then; `dies`: so that
+   * nothing is told of it; `ends`: it was interrupted.
+   */
+  readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'breaks' | 'dies' | 'lost' | 'ends'>>
   readonly connects?: 'refused' | 'wrong key' | 'held'
   readonly apps?: readonly string[]
   /** Of these; default: all. */
   readonly migrating?: readonly string[]
   readonly stage?: number
-  /** Commits of its releases, oldest first; the last one is live. Default: one release. */
-  readonly history?: readonly string[]
+  /** Commits of its releases, oldest first; the last one is live. Default: one release. By app, where they differ. */
+  readonly history?: readonly string[] | Readonly<Record<string, readonly string[]>>
+  /** Which release is live, from 0; default: the last one. */
+  readonly live?: number
+  /** Those that its roles have no part in. */
+  readonly without?: readonly string[]
+  /** Questions that it has no answer to, each from the nth time on. */
+  readonly silent?: Readonly<Record<string, number>>
+  /** Until then it does not come to what it is at; by event, `connect` among them. */
+  readonly waits?: Readonly<Record<string, Promise<unknown>>>
+}
+
+/** The releases of one app of a host. */
+interface Releases {
+  readonly commits: string[]
+  live: number
 }
 
 const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -32,6 +49,8 @@ function reportOf(request: RunRequest, outcome: RunReport['outcome'], changes: b
 export class Simulation {
   /** `host event`, as they began. */
   readonly begun: string[] = []
+  readonly ended: string[] = []
+  readonly connected: string[] = []
   readonly told: FleetEvent[] = []
   readonly requests: (RunRequest & { readonly host: string })[] = []
   /** Names of the hosts at work at the same time, at most, by event. */
@@ -83,15 +102,30 @@ export class Simulation {
     )
   }
 
-  private member(
-    name: string,
-    { apps = ['site'], migrating = apps, stage = 0, does = {}, connects, history = ['a'.repeat(40)] }: Behaviour,
-  ): Member {
-    const releases = [...history]
-    let live = releases.length - 1
-    const host: FleetHost = {
+  private member(name: string, behaviour: Behaviour): Member {
+    const { apps = ['site'], migrating = apps, stage = 0, without = [] } = behaviour
+    const all = 'setup build deploy configure rollback shutdown undeploy restart'.split(' ')
+    return {
+      ...{ name, stage, apps, migrating, roles: ['role'], address: '192.0.2.1' },
+      events: new Set(all.filter((event) => !without.includes(event))),
+      host: this.host(name, apps, behaviour),
+    }
+  }
+
+  private host(name: string, apps: readonly string[], behaviour: Behaviour): FleetHost {
+    const { does = {}, connects, history = ['a'.repeat(40)], silent = {}, waits = {}, live } = behaviour
+    const releases = new Map(
+      apps.map((app): [string, Releases] => {
+        const commits = [...('length' in history ? (history as readonly string[]) : (history[app] ?? []))]
+        return [app, { commits, live: live ?? commits.length - 1 }]
+      }),
+    )
+    const asked = new Map<string, number>()
+    return {
       name,
       connect: async () => {
+        this.connected.push(name)
+        await waits.connect
         const codes = { refused: 'CONNECT_FAILED', 'wrong key': 'HOST_KEY_CHANGED', held: 'HOST_HELD' }
         if (connects !== undefined) throw new ConvergeError(`${name}: ${connects}`, { code: codes[connects] })
       },
@@ -104,28 +138,36 @@ export class Simulation {
         this.working.set(event, now)
         this.atOnce.set(event, Math.max(now, this.atOnce.get(event) ?? 0))
         await new Promise((resolve) => setImmediate(resolve))
+        await waits[event]
         this.working.set(event, (this.working.get(event) ?? 1) - 1)
+        this.ended.push(`${name} ${event}`)
         const what = does[event]
         if (what === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
         hear({ event: 'applying', name: 'file /x' })
-        if (event === 'deploy' && what !== 'unchanged') live = releases.push('c'.repeat(40)) - 1
-        const to = request.options.indexOf('--to')
-        if (event === 'rollback') live = to < 0 ? live - 1 : Number(request.options[to + 1]) - 1
-        const fails = what === 'fails' || what === 'breaks'
+        if (what === 'ends') return { status: 1, report: reportOf(request, 'interrupted', false), failure: null }
+        if (event === 'deploy' && what !== 'unchanged') deploy(releases, request)
+        if (what === 'dies')
+          return { status: null, report: null, failure: { code: 'RUN_DIED', message: 'it was killed' } }
+        const missing = event === 'rollback' && !goBack(releases, request.options)
+        const fails = what === 'fails' || what === 'breaks' || missing
         const outcome = request.dry ? 'planned' : fails ? 'failed' : what === 'unchanged' ? what : 'changed'
-        const failure = fails ? { code: 'BROKEN', message: `${event} broke` } : null
+        const failure = fails ? { code: missing ? 'NO_SUCH_RELEASE' : 'BROKEN', message: `${event} broke` } : null
         return {
           status: failure ? 1 : 0,
           report: reportOf(request, outcome, what !== 'unchanged' && what !== 'fails'),
           failure,
         }
       },
-      ask: async ([word]) => {
-        if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: 'c'.repeat(40) }))
+      ask: async ([word = '']) => {
+        const times = asked.get(word) ?? 0
+        asked.set(word, times + 1)
+        if (times >= (silent[word] ?? Number.POSITIVE_INFINITY))
+          throw new ConvergeError(`${name} says nothing`, { code: 'REMOTE_FAILED' })
+        if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: tip }))
         return {
-          apps: apps.map((app) => ({
+          apps: [...releases].map(([app, { commits, live }]) => ({
             name: app,
-            releases: releases.map((commit, at) => ({ id: `${at + 1}`, commit, current: at === live, complete: true })),
+            releases: commits.map((commit, at) => ({ id: `${at + 1}`, commit, current: at === live, complete: true })),
           })),
         }
       },
@@ -134,16 +176,32 @@ export class Simulation {
       },
       close: () => this.closed.add(name),
     }
-    const all = 'setup build deploy configure rollback shutdown undeploy restart'
-    return {
-      name,
-      stage,
-      roles: ['role'],
-      apps,
-      migrating,
-      events: new Set(all.split(' ')),
-      address: '192.0.2.1',
-      host,
-    }
   }
+}
+
+/** What the branch of every app has come to. */
+const tip = 'c'.repeat(40)
+
+/** All apps, as the roles of a host do it: to the commit they are told, else to what the branch has come to. */
+function deploy(releases: ReadonlyMap<string, Releases>, { documents }: RunRequest): void {
+  const told = documents[0]?.value as { deploy?: Record<string, { scm?: { commit?: string } }> } | undefined
+  for (const [app, one] of releases) {
+    const commit = told?.deploy?.[app]?.scm?.commit ?? tip
+    if (one.commits[one.live] !== commit) one.live = one.commits.push(commit) - 1
+  }
+}
+
+/** @returns whether each app that is named, or all where one release is, has such a release */
+function goBack(releases: ReadonlyMap<string, Releases>, options: readonly string[]): boolean {
+  const to = options[options.indexOf('--to') + 1]
+  const named = options.includes('--to') ? (to ?? '').split(',').map((part) => part.split('=')) : []
+  for (const [app, one] of releases) {
+    const own = named.find(([name, id]) => id !== undefined && name === app)
+    if (own === undefined && named.some(([, id]) => id !== undefined)) continue
+    const id = own?.[1] ?? named[0]?.[0]
+    const goal = id === undefined ? Math.max(0, one.live - 1) : Number(id) - 1
+    if (one.commits[goal] === undefined) return false
+    one.live = goal
+  }
+  return true
 }

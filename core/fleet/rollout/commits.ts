@@ -1,0 +1,101 @@
+/** Which commit of each app a deployment is of, and what a host is told of it. */
+import type { LiveRelease, Tell } from '../types.ts'
+import { means, switching } from './aftermath.ts'
+import { revisionsIn } from './answers.ts'
+import type { Aftermath, Member, Ports, RolloutRequest } from './request.ts'
+
+/** As git names it: whatever else a host says of what it is on is nothing to hold others to. */
+const whole = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
+
+interface Pin {
+  readonly commit: string
+  /** Default: as the stack file says. */
+  readonly revision?: string
+}
+
+export class Commits {
+  /** What this deployment brings. */
+  readonly found: Record<string, Aftermath['apps'][string]> = {}
+
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly known: Ports['known']['apps'],
+    private readonly others: readonly Member[],
+    private readonly tell: Tell,
+  ) {}
+
+  /** Who is to be asked for the commits, each for the apps that it is the first one to deploy. */
+  questions(members: readonly Member[]): ReadonlyMap<Member, readonly string[]> {
+    const questions = new Map<Member, string[]>()
+    const asked = new Set<string>()
+    for (const member of members)
+      for (const app of member.apps) {
+        if (!means(this.request, app) || asked.has(app)) continue
+        asked.add(app)
+        if (!this.isOnOthers(app)) questions.set(member, [...(questions.get(member) ?? []), app])
+      }
+    return questions
+  }
+
+  /**
+   * @param said by `converge revisions`
+   * @throws REMOTE_FAILED
+   */
+  learn(said: unknown, apps: readonly string[]): void {
+    for (const { app, revision, commit } of revisionsIn(said))
+      if (commit !== null && apps.includes(app)) this.find(app, { commit, revision })
+  }
+
+  /** A host that joins gets what the others are on, and not what the branch has come to since. */
+  private isOnOthers(app: string): boolean {
+    const { action, revision } = this.request
+    const known = this.known[app]
+    if (action !== 'setup' || revision !== null || known === undefined) return false
+    if (!this.others.some(({ apps }) => apps.includes(app))) return false
+    this.find(app, known)
+    return true
+  }
+
+  private find(app: string, { commit, revision }: Aftermath['apps'][string]): void {
+    this.found[app] = { commit, revision }
+    this.tell({ event: 'commit', app, revision, commit })
+  }
+
+  /** Whether the stack is on the commit of this deployment already. */
+  isKnown(app: string): boolean {
+    const before = this.known[app]?.commit
+    return before !== undefined && before === this.found[app]?.commit
+  }
+
+  /**
+   * The JSON of this deployment for one host, which goes before all else: one commit for everybody. Who catches up gets what the
+   * stack is on, and an app that is not asked for stays on what it is on.
+   */
+  toldTo(member: Member, live: readonly LiveRelease[]): object {
+    const { apps, revision, action } = this.request
+    const isOther = this.others.some(({ name }) => name === member.name)
+    const brings = !isOther && (switching.includes(action) || action === 'plan')
+    const asked = revision === null || isOther ? [] : apps.map((app) => [app, { revision }] as const)
+    const pins = brings ? { ...this.unasked(member, live), ...this.found } : { ...this.found, ...this.known }
+    const scm = { ...Object.fromEntries(asked), ...pins }
+    if (Object.keys(scm).length === 0) return {}
+    return { deploy: Object.fromEntries(Object.entries(scm).map(([app, one]) => [app, { scm: pinned(one) }])) }
+  }
+
+  private unasked(member: Member, live: readonly LiveRelease[]): Readonly<Record<string, Pin>> {
+    const others = member.apps.filter((app) => !means(this.request, app))
+    return Object.fromEntries(
+      others.flatMap((app) => {
+        const commit = live.find((one) => one.app === app)?.commit
+        if (typeof commit === 'string' && whole.test(commit)) return [[app, { commit }] as const]
+        const known = this.known[app]
+        return known === undefined ? [] : [[app, known] as const]
+      }),
+    )
+  }
+}
+
+/** What else is kept of it is nothing that a host is told. */
+function pinned({ revision, commit }: Partial<Pin>): Partial<Pin> {
+  return { ...(revision === undefined ? {} : { revision }), ...(commit === undefined ? {} : { commit }) }
+}

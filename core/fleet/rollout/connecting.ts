@@ -1,0 +1,73 @@
+/** Who can be reached: those that take part, and those that are to hear of it. */
+import { asConvergeError } from '../../model/errors.ts'
+import type { Action, Tell } from '../types.ts'
+import { namesOf } from './aftermath.ts'
+import type { Board } from './board.ts'
+import type { Brake } from './brake.ts'
+import type { Crew } from './crew.ts'
+import { isDown } from './fleet_host.ts'
+import type { Member, RolloutRequest } from './request.ts'
+
+/** What changes who is there, or code, brings the others news. */
+const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
+/** They hold no host: another rollout may be at work on it. */
+const looking: readonly Action[] = ['plan', 'status']
+
+export class Connecting {
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly board: Board,
+    private readonly brake: Brake,
+    private readonly crew: Crew,
+    private readonly tell: Tell,
+  ) {}
+
+  /** @returns names of the others that could not be reached */
+  async connect(taking: readonly Member[], others: readonly Member[]): Promise<ReadonlySet<string>> {
+    const { action } = this.request
+    const missed = new Set<string>()
+    const news = withNews.includes(action) ? others : []
+    const isOver = () => this.brake.isInterrupted
+    this.tell({ event: 'phase', phase: 'connect', hosts: namesOf(taking) })
+    await Promise.all([
+      this.crew.each(taking, (member) => this.one(member), isOver),
+      this.crew.each(news, (member) => this.other(member, missed), isOver),
+    ])
+    if (action !== 'status' && !this.brake.isInterrupted) this.whoIsMissing(taking)
+    return missed
+  }
+
+  private async one({ name, host }: Member): Promise<void> {
+    const { action, down } = this.request
+    const begun = this.board.begin(name, 'connect')
+    try {
+      await host.connect(!looking.includes(action))
+      this.board.of(name).connected = true
+    } catch (thrown) {
+      const error = asConvergeError(thrown)
+      const looks = action === 'status'
+      if (!isDown(error) || (down === 'fail' && !looks)) return this.board.fail(name, 'connect', error, begun)
+      this.board.skip(name, 'connect', error.message, begun)
+      if (!looks) this.board.warn(error, name, 'it is skipped, and brought up to date by the next run')
+    }
+  }
+
+  private async other({ name, host }: Member, missed: Set<string>): Promise<void> {
+    try {
+      await host.connect(true)
+    } catch (thrown) {
+      missed.add(name)
+      this.board.warn(asConvergeError(thrown), name, 'it does not hear of this, and is told by the next run')
+    }
+  }
+
+  private whoIsMissing(taking: readonly Member[]): void {
+    const { board, brake } = this
+    if (taking.every(({ name }) => !board.of(name).connected)) return brake.stop('no host can be used')
+    const failed = taking.filter(({ name }) => board.hasFailed(name))
+    if (failed.length === 0) return
+    const down = failed.every(({ name }) => board.of(name).failure?.code === 'CONNECT_FAILED')
+    const hint = down ? ' (--down skip goes on without)' : ''
+    brake.stop(`${namesOf(failed).join(', ')} cannot be used; nothing was begun${hint}`)
+  }
+}

@@ -1,0 +1,149 @@
+/** Hosts at work: so many at once, each with what it is given, until the rollout stops. */
+import pLimit from 'p-limit'
+import { asConvergeError } from '../../model/errors.ts'
+import type { FailureReport } from '../../report/events.ts'
+import type { Phase } from '../types.ts'
+import { namesOf } from './aftermath.ts'
+import type { Board } from './board.ts'
+import type { Brake } from './brake.ts'
+import type { Commits } from './commits.ts'
+import type { HostDocument, Keeps, RunEvent, RunResult } from './fleet_host.ts'
+import { turnsOf } from './plan.ts'
+import type { Member, Ports, RolloutRequest } from './request.ts'
+
+/** What its own scheduler goes by afterwards; a run of something else, or a build, changes nothing about that. */
+const keeps: Partial<Readonly<Record<Phase, Keeps>>> = {
+  setup: 'online',
+  switch: 'online',
+  configure: 'same',
+  rollback: 'same',
+  shutdown: 'stopped',
+  hooks: 'first',
+}
+
+export interface RunMore {
+  readonly dry?: boolean
+  readonly options?: readonly string[]
+}
+
+interface TogetherMore {
+  readonly batch?: number
+  readonly batches?: number
+  /** Of them, those that migrate: each goes alone, and before the others. */
+  readonly first?: ReadonlySet<string>
+  /** Whether no further one is begun; default: as the brake has it. */
+  readonly isOver?: () => boolean
+}
+
+const nobody: ReadonlySet<string> = new Set()
+
+export class Crew {
+  /** Who counts as there, for whoever is told of the stack. */
+  online: ReadonlySet<string>
+  private readonly limit
+
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly ports: Ports,
+    private readonly board: Board,
+    private readonly brake: Brake,
+    private readonly commits: Commits,
+  ) {
+    this.online = ports.known.online
+    this.limit = pLimit(Math.max(1, request.parallel))
+  }
+
+  /** All of them are waited for, also where something has gone wrong with one. */
+  async each(
+    members: readonly Member[],
+    work: (member: Member) => Promise<void>,
+    isOver: () => boolean = () => this.brake.isOn,
+  ): Promise<void> {
+    const one = async (member: Member) => {
+      if (!isOver()) await work(member)
+    }
+    const ends = await Promise.allSettled(members.map((member) => this.limit(() => one(member))))
+    const broken = ends.find((end) => end.status === 'rejected')
+    if (broken) throw broken.reason
+  }
+
+  /** Announces a phase, and takes its hosts through it. */
+  async together(
+    phase: Phase,
+    members: readonly Member[],
+    work: (member: Member) => Promise<void>,
+    { first = nobody, isOver, ...batch }: TogetherMore = {},
+  ): Promise<void> {
+    if (members.length === 0) return
+    this.ports.tell({ event: 'phase', phase, hosts: namesOf(members), ...batch })
+    const counted = async (member: Member) => {
+      await work(member)
+      // What failed elsewhere meanwhile may have been too much.
+      this.brake.countFailures()
+    }
+    for (const turn of turnsOf(members, first)) {
+      await this.each(turn, counted, isOver)
+      const failed = turn.find(({ name }) => first.has(name) && !this.board.succeeded(name))
+      // Nobody's new code meets data that is not migrated.
+      if (failed && !this.brake.isOn) this.brake.stop(`${failed.name} was to migrate before all others, and has failed`)
+    }
+  }
+
+  async run(
+    member: Member,
+    phase: Phase,
+    events: readonly string[],
+    { dry = false, options = [] }: RunMore = {},
+  ): Promise<void> {
+    const { name, host } = member
+    const begun = this.board.begin(name, phase)
+    const own = this.request.roles.length > 0
+    const roles = own ? this.request.roles : member.roles
+    const has = own ? events : events.filter((event) => isHook(event) || member.events.has(event))
+    // None of its roles has a part in that.
+    if (has.length === 0) {
+      this.board.ran(name, phase, null, null)
+      return this.board.done(name, phase, begun)
+    }
+    try {
+      const request = { events: has, roles, documents: this.documents(member), dry, options, keeps: keeps[phase] }
+      const result = await host.run(request, (event) => this.hear(name, phase, event))
+      this.board.ran(name, phase, result.report, failureIn(result))
+      this.board.done(name, phase, begun, result.report === null ? {} : { report: result.report })
+    } catch (thrown) {
+      this.board.fail(name, phase, asConvergeError(thrown), begun)
+    }
+  }
+
+  ask(member: Member, command: 'revisions' | 'releases' | 'status'): Promise<unknown> {
+    return member.host.ask([command], { roles: member.roles, documents: this.documents(member) })
+  }
+
+  private documents(member: Member): readonly HostDocument[] {
+    return this.ports.documents(member.name, this.online, this.commits.toldTo(member, this.board.live(member.name)))
+  }
+
+  private hear(host: string, phase: Phase, event: RunEvent): void {
+    this.ports.log(host, event)
+    if (event.event === 'applying') this.ports.tell({ event: 'host', host, phase, step: event.name })
+    else if (event.event === 'warning') this.ports.tell({ event: 'warning', host, message: String(event.message) })
+  }
+}
+
+/** No role's own: each host can be called by its scheduler. */
+function isHook(event: string): boolean {
+  return event.startsWith('hooks_')
+}
+
+const interrupted: FailureReport = {
+  code: 'INTERRUPTED',
+  message: 'the run was told to end, and has ended after the step at hand',
+  hint: 'run it again to finish',
+}
+
+function failureIn({ status, report, failure }: RunResult): FailureReport | null {
+  if (failure !== null || status === 0) return failure
+  return report?.outcome === 'interrupted'
+    ? interrupted
+    : { code: 'REMOTE_FAILED', message: `exit status ${status ?? 'none: it was killed'}` }
+}

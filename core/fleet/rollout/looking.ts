@@ -1,0 +1,64 @@
+/** What hosts say of themselves: which releases are live, and their status. */
+import { asConvergeError } from '../../model/errors.ts'
+import { liveOf, releasesIn } from './answers.ts'
+import type { Board } from './board.ts'
+import type { Brake } from './brake.ts'
+import type { Crew } from './crew.ts'
+import type { Member } from './request.ts'
+
+export class Looking {
+  constructor(
+    private readonly board: Board,
+    private readonly brake: Brake,
+    private readonly crew: Crew,
+  ) {}
+
+  /** Which releases there are before anything is switched; who cannot tell has failed. */
+  async before(members: readonly Member[]): Promise<void> {
+    await this.crew.each(deploying(members), async (member) => {
+      try {
+        const releases = releasesIn(await this.crew.ask(member, 'releases'))
+        Object.assign(this.board.of(member.name), { before: releases, live: liveOf(releases) })
+      } catch (thrown) {
+        this.board.fail(member.name, 'look', asConvergeError(thrown))
+      }
+    })
+    this.brake.countFailures()
+  }
+
+  /** What is live now; only those are asked with which something may have happened. */
+  async after(members: readonly Member[]): Promise<void> {
+    const touched = deploying(members).filter(({ name }) => {
+      const { connected, phase } = this.board.of(name)
+      return connected && (phase === 'switch' || phase === 'rollback')
+    })
+    // What it was on before is not what it is on.
+    for (const { name } of touched) this.board.of(name).live = []
+    const look = async (member: Member) => {
+      try {
+        this.board.of(member.name).live = liveOf(releasesIn(await this.crew.ask(member, 'releases')))
+      } catch (thrown) {
+        // A host that has failed already is not worse off for that.
+        this.board.warn(asConvergeError(thrown), member.name)
+      }
+    }
+    await this.crew.each(touched, look, () => this.brake.isLeft)
+  }
+
+  async status(members: readonly Member[], behind: ReadonlyMap<string, string>): Promise<void> {
+    await this.crew.each(members, async (member) => {
+      const begun = this.board.begin(member.name, 'status')
+      try {
+        const status = await this.crew.ask(member, 'status')
+        this.board.of(member.name).outcome = 'unchanged'
+        this.board.done(member.name, 'status', begun, { status, behind: behind.get(member.name) })
+      } catch (thrown) {
+        this.board.fail(member.name, 'status', asConvergeError(thrown), begun)
+      }
+    })
+  }
+}
+
+function deploying(members: readonly Member[]): Member[] {
+  return members.filter(({ apps }) => apps.length > 0)
+}

@@ -1,0 +1,161 @@
+/** Ctrl-C in every phase: no further host is begun, who is at work is waited for, and nobody waits for what does not matter any more. */
+import * as fc from 'fast-check'
+import t from 'tap'
+import type { Interruption, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
+import { type Behaviour, Simulation } from './simulated.ts'
+
+const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
+const history = ['1', '2'].map((n) => n.repeat(40))
+const never = new Promise<never>(() => undefined)
+
+t.test('while connecting', async (t) => {
+  let go: () => void = () => undefined
+  const waiting = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  const fleet = new Simulation({ ...five, a: { waits: { connect: waiting } } })
+  const rollout = fleet.go({ parallel: 1 })
+  while (fleet.connected.length === 0) await new Promise(setImmediate)
+  fleet.interrupt('no more hosts')
+  go()
+  const { report } = await rollout
+  t.strictSame(fleet.connected, ['a'], 'the others are not even connected to')
+  t.match(report, { outcome: 'interrupted', stopped: undefined })
+  t.strictSame(fleet.begun, [])
+})
+
+t.test('before it has begun', async (t) => {
+  const fleet = new Simulation(five)
+  fleet.interrupt('no more hosts')
+  const { report } = await fleet.go({})
+  t.strictSame([fleet.connected, fleet.begun], [[], []])
+  t.match(report, { outcome: 'interrupted', stopped: undefined })
+})
+
+t.test('while the site is asked whether it is well', async (t) => {
+  for (const state of ['no more hosts', 'finish steps', 'leave'] as const) {
+    const fleet = new Simulation(five)
+    let asked = 0
+    let given: AbortSignal | undefined
+    const { report } = await fleet.go(
+      { strategy: 'canary' },
+      {
+        health: (_, signal) => {
+          if (++asked === 1) return Promise.resolve({ ok: true, what: 'x', detail: '' })
+          given = signal
+          setImmediate(() => fleet.interrupt(state))
+          return never
+        },
+      },
+    )
+    t.equal(report.outcome, 'interrupted')
+    t.equal(given?.aborted, true, 'nobody waits for its answer')
+    t.notOk(fleet.begun.includes('b deploy'))
+  }
+})
+
+t.test('a rollback of many at once', async (t) => {
+  const hosts = Object.fromEntries(Object.keys(five).map((name): [string, Behaviour] => [name, { history }]))
+  const fleet = new Simulation(hosts)
+  fleet.onRun = (host) => {
+    if (host === 'b') fleet.interrupt('no more hosts')
+  }
+  const { report } = await fleet.go({ action: 'rollback', strategy: 'parallel', parallel: 2 })
+  t.strictSame(fleet.begun, ['a rollback', 'b rollback'])
+  t.equal(report.outcome, 'interrupted')
+  const failing = new Simulation({ ...hosts, a: { history, does: { rollback: 'fails' } } })
+  await failing.go({ action: 'rollback', strategy: 'parallel', parallel: 2 })
+  t.ok(failing.begun.length <= 3, 'nor where too many have failed')
+})
+
+t.test('while hosts go back after a failure', async (t) => {
+  const fleet = new Simulation({ ...five, c: { does: { deploy: 'breaks' } } })
+  fleet.onRun = (_, event) => {
+    if (event === 'rollback') fleet.interrupt('no more hosts')
+  }
+  const { report } = await fleet.go({ rollbackOnFailure: true, parallel: 1 })
+  t.equal(fleet.begun.filter((text) => text.endsWith(' rollback')).length, 1)
+  t.equal(report.outcome, 'interrupted')
+})
+
+t.test('who ends after the step at hand has not failed by itself, and nobody goes back for that', async (t) => {
+  const fleet = new Simulation({ ...five, b: { does: { deploy: 'ends' } } })
+  fleet.onRun = (host, event) => {
+    if (host === 'b' && event === 'deploy') fleet.interrupt('finish steps')
+  }
+  const { report } = await fleet.go({ rollbackOnFailure: true })
+  t.match(report, { outcome: 'interrupted', stopped: undefined })
+  t.match(report.hosts[1]?.failure, { code: 'INTERRUPTED', message: /ended after the step at hand/ })
+  t.notOk(fleet.begun.some((text) => text.endsWith(' rollback')))
+})
+
+t.test('nobody is asked any more once all are left', async (t) => {
+  const fleet = new Simulation(five)
+  fleet.onRun = (host, event) => {
+    if (host === 'b' && event === 'deploy') fleet.interrupt('leave')
+  }
+  const { report } = await fleet.go({})
+  t.strictSame(report.warnings, [])
+  t.strictSame(report.hosts[1]?.live, [], 'what it is on is not known')
+})
+
+t.test('a look at the status', async (t) => {
+  const fleet = new Simulation({ ...five, a: {} })
+  const rollout = fleet.go(
+    { action: 'status', parallel: 1 },
+    {
+      tell: (event) => {
+        if (event.event === 'done' && event.phase === 'status') fleet.interrupt('no more hosts')
+      },
+    },
+  )
+  const { report } = await rollout
+  t.strictSame(
+    report.hosts.map(({ outcome }) => outcome),
+    ['unchanged', 'untouched', 'untouched', 'untouched', 'untouched'],
+  )
+})
+
+t.test(
+  'whenever it comes: nothing begins after it, all that began is waited for, and it is told as what it is',
+  async () => {
+    const actions = ['setup', 'deploy', 'rollback', 'configure', 'shutdown', 'undeploy', 'run', 'plan'] as const
+    const doings = fc.constantFrom('changed', 'unchanged', 'fails', 'breaks', 'lost')
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          action: fc.constantFrom(...actions),
+          strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
+          parallel: fc.integer({ min: 1, max: 4 }),
+          rollbackOnFailure: fc.boolean(),
+          migrates: fc.boolean(),
+        }),
+        fc.constantFrom<Interruption>('no more hosts', 'finish steps', 'leave'),
+        fc.nat(25),
+        fc.array(fc.record({ deploy: doings, rollback: doings, stage: fc.nat(1) }), { minLength: 1, maxLength: 6 }),
+        async (request, state, when, all) => {
+          const hosts = all.map(({ stage, ...does }, at): [string, Behaviour] => {
+            const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
+            return [`h${at}`, { stage, history, does: odd as Behaviour['does'] & object }]
+          })
+          const fleet = new Simulation(Object.fromEntries(hosts))
+          let events = 0
+          let begunBy: number | null = null
+          const { report } = await fleet.go({ events: ['restart'], ...request } as Partial<RolloutRequest>, {
+            tell: () => {
+              if (events++ !== when) return
+              fleet.interrupt(state)
+              // The host that this very event is about.
+              begunBy = fleet.begun.filter((text) => !text.endsWith(' interrupted')).length + 1
+            },
+          })
+          const runs = fleet.begun.filter((text) => !text.endsWith(' interrupted'))
+          if (begunBy !== null && runs.length > begunBy) throw new Error(`${runs.length - begunBy} more were begun`)
+          if (runs.length !== fleet.ended.length) throw new Error('not all were waited for')
+          if (begunBy !== null && report.outcome !== 'interrupted' && events - 1 > when) throw new Error(report.outcome)
+          if (fleet.closed.size !== all.length) throw new Error('a connection is left open')
+        },
+      ),
+    )
+  },
+)

@@ -1,0 +1,232 @@
+/** A rollout that is begun is seen through: what fails beside the hosts, what fails twice, and what is left for the next one. */
+import t from 'tap'
+import type { Ports } from '../../../../core/fleet/rollout/request.ts'
+import { type Behaviour, Simulation } from './simulated.ts'
+
+const three = { a: {}, b: {}, c: {} }
+const deploys = ({ begun }: Simulation) => begun.filter((text) => text.endsWith(' deploy'))
+const [old, good] = ['0'.repeat(40), 'd'.repeat(40)]
+
+function known(apps: Readonly<Record<string, string>>, more: Partial<Ports['known']> = {}): Ports['known'] {
+  const pins = Object.entries(apps).map(([app, commit]) => [app, { commit, revision: 'main' }])
+  return { online: new Set(['a', 'b', 'c']), behind: new Map(), apps: Object.fromEntries(pins), ...more }
+}
+
+/** What each run was told of commits: `host event: app commit, …`. */
+function told({ requests }: Simulation): string[] {
+  return requests.map(({ host, events, documents }) => {
+    const { deploy = {} } = (documents[0]?.value ?? {}) as { deploy?: Record<string, { scm: { commit?: string } }> }
+    const commits = Object.entries(deploy).map(([app, { scm }]) => `${app} ${scm.commit?.[0] ?? '-'}`)
+    return `${host} ${events.join('+')}: ${commits.sort().join(', ')}`
+  })
+}
+
+t.test('a screen or a log that breaks ends nothing', async (t) => {
+  for (const port of ['tell', 'log'] as const) {
+    const fleet = new Simulation(three)
+    const broken = () => {
+      throw new Error('it broke')
+    }
+    const { report, aftermath } = await fleet.go({}, { [port]: broken })
+    t.strictSame(deploys(fleet), ['a deploy', 'b deploy', 'c deploy'])
+    t.equal(report.outcome, 'changed')
+    t.match(report.warnings, [/: it broke$/])
+    t.equal(report.warnings.length, 1, 'told once')
+    t.strictSame(aftermath.online, ['a', 'b', 'c'])
+  }
+})
+
+t.test('a clock that is set back', async (t) => {
+  let now = 1_000_000
+  const fleet = new Simulation(three)
+  const { report } = await fleet.go({}, { clock: () => (now -= 1000) })
+  t.ok(report.durationMs >= 0)
+  t.ok(report.hosts.every(({ durationMs }) => durationMs >= 0))
+  for (const event of fleet.told) if (event.event === 'done') t.ok(event.durationMs >= 0)
+})
+
+t.test('what failed first is what is told, also where going back fails as well', async (t) => {
+  const fleet = new Simulation({ ...three, a: { does: { deploy: 'breaks', rollback: 'lost' } } })
+  const { report } = await fleet.go({ rollbackOnFailure: true })
+  t.match(report.hosts[0], { outcome: 'lost', phase: 'rollback', failedIn: 'switch', failure: { code: 'BROKEN' } })
+  const end = fleet.told.findLast((event) => event.event === 'done' && event.host === 'a')
+  t.match(end, { phase: 'rollback', failure: { code: 'HOST_LOST' } })
+})
+
+t.test('what is live is not known of a host that does not say', async (t) => {
+  const history = [old, good]
+  const hosts = { a: { history }, b: { history, silent: { releases: 1 } }, c: { history } }
+  const { report, aftermath } = await new Simulation(hosts).go({ action: 'rollback' }, { known: known({ site: good }) })
+  t.strictSame(
+    report.hosts.map(({ live }) => live.map(({ commit }) => commit)),
+    [[old], [], [old]],
+    'not what it was on before',
+  )
+  t.strictSame(
+    aftermath.apps,
+    { site: { commit: old, revision: old } },
+    'who catches up does not get what was gone back from',
+  )
+  t.match(report.warnings, [/^b: b says nothing/])
+})
+
+t.test('others that failed to hear of it are behind', async (t) => {
+  const fleet = new Simulation({ a: {}, web: { apps: [], does: { configure: 'fails' } } })
+  const { report, aftermath } = await fleet.go({}, { only: ['a'] })
+  t.equal(report.outcome, 'failed')
+  t.strictSame(aftermath.behind, ['web'])
+})
+
+t.test('nobody goes on where migrating has failed, however many may fail', async (t) => {
+  const fleet = new Simulation({ ...three, a: { does: { deploy: 'fails' } } })
+  const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batch: { count: 3 } })
+  t.strictSame(deploys(fleet), ['a deploy'])
+  t.match(report, { outcome: 'failed', stopped: 'a was to migrate before all others, and has failed' })
+})
+
+t.test('who migrates is among the first batch, and done before the rest of it begins', async (t) => {
+  const order: string[] = []
+  const fleet = new Simulation({ ...three, b: {}, a: { migrating: [] } })
+  fleet.onRun = (host, event) => {
+    if (event === 'deploy') order.push(`${host} after ${fleet.ended.filter((text) => text.endsWith(' deploy')).length}`)
+  }
+  await fleet.go({ migrates: true, strategy: 'canary', batch: { count: 2 } })
+  t.strictSame(order, ['b after 0', 'a after 1', 'c after 2'])
+  const phases = fleet.told.flatMap((event) => (event.event === 'phase' && event.phase === 'switch' ? [event] : []))
+  t.match(phases, [
+    { hosts: ['b', 'a'], batch: 1, batches: 2 },
+    { hosts: ['c'], batch: 2, batches: 2 },
+  ])
+})
+
+t.test('an app of two layers is migrated by the layer that goes first', async (t) => {
+  const fleet = new Simulation({ web: { stage: 1 }, worker: { stage: 0 } })
+  await fleet.go({ migrates: true })
+  t.strictSame(
+    fleet.requests.flatMap(({ host, options }) => (options.includes('--migrate') ? host : [])),
+    ['worker'],
+  )
+})
+
+t.test('only those build that have something to build', async (t) => {
+  const hosts: Readonly<Record<string, Behaviour>> = { a: {}, lb: { stage: 1, apps: [], without: ['build'] } }
+  const fleet = new Simulation(hosts)
+  await fleet.go({ action: 'setup' })
+  const phases = fleet.told.flatMap((event) =>
+    event.event === 'phase' && event.phase === 'build' ? [event.hosts] : [],
+  )
+  t.strictSame(phases, [['a']])
+  t.notOk(fleet.begun.includes('lb build'))
+})
+
+const two = { apps: ['site', 'shop'], history: { site: ['a'.repeat(40)], shop: ['b'.repeat(40)] } }
+
+t.test('an app that is not asked for stays on its commit', async (t) => {
+  const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
+  const { report } = await fleet.go({ apps: ['site'] })
+  t.match(report.hosts[0]?.live, [
+    { app: 'site', commit: 'c'.repeat(40) },
+    { app: 'shop', commit: 'b'.repeat(40) },
+  ])
+  t.strictSame(told(fleet), [
+    'a build: shop b, site c',
+    'b build: site c',
+    'a deploy: shop b, site c',
+    'b deploy: site c',
+  ])
+})
+
+t.test('undeploy of one of two apps is refused before anything is touched', async (t) => {
+  const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
+  const { report } = await fleet.go({ action: 'undeploy', apps: ['site'] })
+  t.strictSame(fleet.begun, [])
+  t.match(report.hosts[0]?.failure, { code: 'USAGE', message: /it runs shop as well/ })
+})
+
+t.test('a rollback where a host runs two apps', async (t) => {
+  const history = { site: ['1', '2', '3'].map((n) => n.repeat(40)), shop: ['7', '8'].map((n) => n.repeat(40)) }
+  const live = ({ hosts }: { hosts: readonly { live: readonly { commit: string | null }[] }[] }) =>
+    hosts.map(({ live }) => live.map(({ commit }) => commit?.[0]).join(' '))
+  const hosts = { a: { ...two, history }, b: { ...two, history }, c: { history: history.site } }
+  const all = await new Simulation(hosts).go({ action: 'rollback' })
+  t.strictSame(live(all.report), ['2 7', '2 7', '2'])
+  t.match(all.aftermath.apps, { site: { commit: /^2/ }, shop: { commit: /^7/ } })
+  const one = await new Simulation(hosts).go({ action: 'rollback', apps: ['shop'] }, { only: ['a', 'b'] })
+  t.strictSame(live(one.report), ['3 7', '3 7'], 'the other one is left alone')
+  t.match(one.aftermath.apps, { shop: { commit: /^7/ } })
+})
+
+t.test('what has switched goes back to what it was on, app by app', async (t) => {
+  const history = { site: ['1', '2'].map((n) => n.repeat(40)), shop: ['7', 'c'].map((n) => n.repeat(40)) }
+  const fleet = new Simulation({ a: { ...two, history }, b: { ...two, history, does: { deploy: 'breaks' } } })
+  const { report } = await fleet.go({ rollbackOnFailure: true })
+  t.match(
+    report.hosts.map(({ live }) => live.map(({ commit }) => commit?.[0]).join(' ')),
+    ['2 c', '2 c'],
+    'there was nothing new of the shop, and it stays',
+  )
+})
+
+t.test('a host whose deploy was killed may have switched, and goes back as well', async (t) => {
+  for (const end of ['dies', 'lost'] as const) {
+    const fleet = new Simulation({ ...three, b: { does: { deploy: end } } })
+    const { report } = await fleet.go({ rollbackOnFailure: true })
+    t.strictSame(
+      report.hosts.map(({ outcome, phase }) => `${outcome}, ${phase}`),
+      ['rolled back, rollback', 'rolled back, rollback', 'changed, build'],
+      end,
+    )
+    t.equal(report.hosts[1]?.live[0]?.commit, 'a'.repeat(40))
+  }
+})
+
+t.test('a plan is of what the branch is on now, or of what was asked for', async (t) => {
+  const fleet = new Simulation({ a: {} })
+  await fleet.go({ action: 'plan' }, { known: known({ site: good }) })
+  await fleet.go({ action: 'plan', apps: ['site'], revision: 'v2' }, { known: known({ site: good }) })
+  t.strictSame(
+    fleet.requests.map(({ documents }) => documents[0]?.value),
+    [{}, { deploy: { site: { scm: { revision: 'v2' } } } }],
+  )
+})
+
+t.test('another host that catches up gets what the stack is on, and not what is tried on some', async (t) => {
+  const fleet = new Simulation(three)
+  await fleet.go({}, { only: ['a'], known: known({ site: good }, { behind: new Map([['b', '000007']]) }) })
+  t.strictSame(told(fleet).slice(-2), ['b setup+deploy+configure: site d', 'c configure: site d'])
+})
+
+t.test('a host that has nothing live, or is far behind, keeps nobody from going back', async (t) => {
+  const history = ['9', '1', '2'].map((n) => n.repeat(40))
+  const fleet = new Simulation({ a: { history }, b: { history }, c: { history: ['9'.repeat(40)] }, d: { history: [] } })
+  const { report, aftermath } = await fleet.go({ action: 'rollback' })
+  t.match(report.hosts, [
+    { outcome: 'changed', live: [{ commit: /^1/ }] },
+    { outcome: 'changed', live: [{ commit: /^1/ }] },
+    { outcome: 'skipped', reason: /no release of 1{12}/ },
+    { outcome: 'unchanged' },
+  ])
+  t.strictSame(aftermath.behind, ['c'])
+  t.match(aftermath.apps, { site: { commit: /^1/ } })
+})
+
+t.test('all of a batch are waited for, whatever goes wrong with one', async (t) => {
+  const slow = new Promise((resolve) => setTimeout(resolve, 30))
+  const fleet = new Simulation({ ...three, a: { waits: { deploy: slow } } })
+  let calls = 0
+  const { report } = await fleet.go(
+    { strategy: 'parallel', parallel: 2 },
+    {
+      clock: () => {
+        // As the one after it begins.
+        if (fleet.ended.includes('b deploy') && ++calls === 2) throw new Error('no clock')
+        return 0
+      },
+    },
+  )
+  t.strictSame(
+    fleet.begun.filter((text) => !fleet.ended.includes(text)),
+    [],
+  )
+  t.match(report, { outcome: 'failed', stopped: 'no clock' })
+})
