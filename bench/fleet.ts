@@ -187,7 +187,7 @@ what the operator's program does, shares its cores. Medians, with the range in b
 the hosts is not in it) and the peak memory of the largest of them come from wait4(2).`
 const aboutTools = `A directory and ${count} files of 1 KB with mode 0640, as declared already; nobody may write anything. ansible-core with 10 forks and pipelining; its
 connections stay open between runs (ControlPersist, as by default), those of the others are made anew each time. \`a loop\` is one task of
-ansible.builtin.copy; what is left out without facts is what \`facts alone\` takes; a task for each file takes longer (\`--slow\`). pyinfra with its own
+ansible.builtin.copy; what is left out without facts is what \`facts alone\` takes; the forms that take minutes are run with \`--slow\`. pyinfra with its own
 defaults. What takes more than a minute is run once.`
 const aboutParts =
   '`converge stack configure` with nothing to do. Of ten hosts each takes longer than one alone, since all of them share the cores.'

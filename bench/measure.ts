@@ -1,6 +1,6 @@
 /** Runs a program and measures it: wall time, CPU of the whole process tree, peak memory of its largest process. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export interface Command {
@@ -27,12 +27,40 @@ const running = new Set<ChildProcess>()
 
 /** Ends all that is still measured, with everything it started. */
 export function killAll(): void {
-  for (const { pid } of running) if (pid !== undefined) killGroup(pid)
+  for (const { pid } of running) if (pid !== undefined) killTree(pid)
 }
 
-export function killGroup(pid: number): void {
+/** With what has a session of its own, as ansible's workers have. */
+function killTree(root: number): void {
+  const tree = new Set([root])
+  // Twice: what was started while the first look was taken.
+  for (let look = 0; look < 2; look++) {
+    const parents = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => [Number(name), parentOf(name)] as const)
+    for (let size = 0; size < tree.size; ) {
+      size = tree.size
+      for (const [pid, parent] of parents) if (parent !== null && tree.has(parent)) tree.add(pid)
+    }
+    for (const pid of tree) kill(pid, look === 0 ? 'SIGSTOP' : 'SIGKILL')
+  }
+  // Its group, too: there are those whose parent has ended.
+  kill(-root, 'SIGKILL')
+}
+
+/** Null for a process that has ended. */
+function parentOf(pid: string): number | null {
   try {
-    process.kill(-pid, 'SIGKILL')
+    return Number(/^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
+    throw error
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
@@ -64,7 +92,7 @@ export async function measure(command: Command, home: string, log: string, limit
   })
   const timer = setTimeout(() => {
     late = true
-    if (child.pid !== undefined) killGroup(child.pid)
+    if (child.pid !== undefined) killTree(child.pid)
   }, limit * 1000)
   try {
     await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))
