@@ -6,7 +6,6 @@
  */
 import { createHash } from 'node:crypto'
 import { ConvergeError } from '../model/errors.ts'
-import { NotYetKnown } from '../model/reference.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { remember } from './answers.ts'
@@ -17,7 +16,6 @@ import type {
   CommandResult,
   DownloadOptions,
   ExchangeOptions,
-  FileKind,
   FileStat,
   Group,
   Host,
@@ -26,16 +24,8 @@ import type {
   Response,
   WriteOptions,
 } from './types.ts'
-import { join, normalise, split, systemError } from './virtual_paths.ts'
-
-interface Entry {
-  readonly kind: FileKind
-  mode: string
-  uid: number
-  gid: number
-  readonly content: Buffer | string
-  readonly target: string
-}
+import { systemError } from './virtual_paths.ts'
+import { VirtualTree } from './virtual_tree.ts'
 
 /** Answers a command of the tests' host; null: no such program. */
 export type CommandHandler = (
@@ -62,10 +52,6 @@ export interface VirtualOptions {
 }
 
 const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bin/bash' }
-const maxLinks = 40
-/** Where packages put their files. */
-const systemPath = /^\/(etc|usr|var|opt|run|lib\w*|s?bin)\//
-
 export class VirtualHost implements Host {
   readonly self: Account
   readonly isRoot: boolean
@@ -73,16 +59,11 @@ export class VirtualHost implements Host {
   readonly changes: string[] = []
   /** Seconds since 1970. */
   clock = 1_700_000_000
-  private readonly entries = new Map<string, Entry | null>()
-  private readonly children = new Map<string, Set<string>>()
+  private readonly overlay: VirtualTree
   private readonly records = new Map<string, string>()
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly base: HostReader | undefined
-  /** Paths whose content a dry run can't know, with the resource that decides it. */
-  private readonly unknowns = new Map<string, string>()
-  /** The resource after which there may be more on the system than there is. */
-  private later: string | undefined
   private parsed: { text: string; accounts: Account[] } | undefined
   private parsedGroups: { text: string; groups: Group[] } | undefined
 
@@ -90,35 +71,34 @@ export class VirtualHost implements Host {
     this.base = options.base
     this.self = options.self ?? options.base?.self ?? root
     this.isRoot = this.self.uid === 0
+    this.overlay = new VirtualTree(this.base, this.self)
     if (this.base) return
     for (const path of ['/', '/etc', '/var', '/var/lib', '/tmp', '/usr', '/usr/bin', '/srv', '/root', '/home', '/run'])
-      this.put(path, 'directory', '0755')
-    this.put('/var/lib/dpkg', 'directory', '0755')
-    this.put('/var/lib/dpkg/status', 'file', '0644')
-    this.put('/etc/passwd', 'file', '0644', 'root:x:0:0:root:/root:/bin/bash\n')
-    this.put('/etc/group', 'file', '0644', 'root:x:0:\n')
+      this.overlay.put(path, 'directory', '0755')
+    this.overlay.put('/var/lib/dpkg', 'directory', '0755')
+    this.overlay.put('/var/lib/dpkg/status', 'file', '0644')
+    this.overlay.put('/etc/passwd', 'file', '0644', 'root:x:0:0:root:/root:/bin/bash\n')
+    this.overlay.put('/etc/group', 'file', '0644', 'root:x:0:\n')
   }
 
   /** Sets up a file (text), directory (null) or link for a test; its directories are made. Not counted as a change. */
   given(path: string, content: string | { readonly link: string } | null, mode?: string, owner?: string): this {
     for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1))
-      if (this.entry(path.slice(0, at)) === null) this.put(path.slice(0, at), 'directory', '0755')
+      if (this.overlay.describe(path.slice(0, at)) === null) this.overlay.put(path.slice(0, at), 'directory', '0755')
     const account = owner === undefined ? this.self : (this.account(owner) ?? this.self)
     const ids = [account.uid, account.gid] as const
-    if (content === null) this.put(path, 'directory', mode ?? '0755', '', '', ...ids)
-    else if (typeof content === 'string') this.put(path, 'file', mode ?? '0644', content, '', ...ids)
-    else this.put(path, 'link', '0777', '', content.link, ...ids)
+    if (content === null) this.overlay.put(path, 'directory', mode ?? '0755', '', '', ...ids)
+    else if (typeof content === 'string') this.overlay.put(path, 'file', mode ?? '0644', content, '', ...ids)
+    else this.overlay.put(path, 'link', '0777', '', content.link, ...ids)
     return this
   }
 
   lstat(path: string): FileStat | null {
-    const real = this.resolveParent(path)
-    return real === null ? null : this.describe(real)
+    return this.overlay.lstat(path)
   }
 
   stat(path: string): FileStat | null {
-    const real = this.resolve(path)
-    return real === null ? null : this.describe(real)
+    return this.overlay.stat(path)
   }
 
   readText(path: string): string | null {
@@ -127,52 +107,25 @@ export class VirtualHost implements Host {
   }
 
   readBytes(path: string): Buffer | null {
-    const real = this.resolve(path)
-    if (real === null) return null
-    const own = this.entries.get(real)
-    if (own === undefined) return this.base?.readBytes(real) ?? null
-    if (own === null) return null
-    if (own.kind === 'directory') throw systemError('EISDIR', 'read', path)
-    return Buffer.from(own.content)
+    return this.overlay.readBytes(path)
   }
 
   readLink(path: string): string | null {
-    const real = this.resolveParent(path)
-    if (real === null) return null
-    const own = this.entries.get(real)
-    if (own === undefined) return this.base?.lstat(real)?.kind === 'link' ? (this.base.readLink(real) ?? null) : null
-    if (own === null) return null
-    if (own.kind !== 'link') throw systemError('EINVAL', 'readlink', path)
-    return own.target
+    return this.overlay.readLink(path)
   }
 
   list(path: string): string[] {
-    const real = this.resolve(path)
-    if (real === null || this.describe(real)?.kind !== 'directory') return []
-    // What was removed has an entry of its own that says so: whatever else the base has there is still there.
-    const names = new Set(this.base?.list(real))
-    for (const [path, after] of this.unknowns) {
-      const [parent, name] = split(path)
-      if (parent === real && !names.has(name)) throw new NotYetKnown(after)
-    }
-    for (const name of this.children.get(real) ?? []) {
-      if (this.entries.get(join(real, name)) === null) names.delete(name)
-      else names.add(name)
-    }
-    return [...names].sort()
+    return this.overlay.list(path)
   }
 
   writable(path: string): boolean {
-    const real = this.resolve(path)
-    if (real === null) return false
-    if (this.entries.get(real) !== undefined || !this.base) return true
-    return this.base.writable(real)
+    return this.overlay.writable(path)
   }
 
   account(name: string): Account | null {
     const below = this.below('/etc/passwd')
     const found = below ? below.account(name) : this.accounts().find((account) => account.name === name)
-    return found ?? this.notThere()
+    return found ?? this.overlay.notThere()
   }
 
   accountById(uid: number): Account | null {
@@ -183,7 +136,7 @@ export class VirtualHost implements Host {
   groupNamed(name: string): Group | null {
     const below = this.below('/etc/group')
     const found = below ? below.groupNamed(name) : this.groups().find((group) => group.name === name)
-    return found ?? this.notThere()
+    return found ?? this.overlay.notThere()
   }
 
   groupById(gid: number): Group | null {
@@ -196,7 +149,7 @@ export class VirtualHost implements Host {
       ? [program]
       : ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin'].map((d) => `${d}/${program}`)
     for (const path of candidates) if (this.stat(path)?.kind === 'file') return path
-    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.notThere()
+    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.overlay.notThere()
   }
 
   async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -204,7 +157,7 @@ export class VirtualHost implements Host {
     try {
       return await this.base.query(argv, options)
     } catch (error) {
-      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.notThere()
+      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.overlay.notThere()
       throw error
     }
   }
@@ -244,60 +197,59 @@ export class VirtualHost implements Host {
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    const real = this.target(path, 'open')
-    const before = this.describe(real)
+    const real = this.overlay.target(path, 'open')
+    const before = this.overlay.describe(real)
     if (before?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
     const [uid, gid] = this.ids(options)
     this.change(`write ${path}`)
     const kept = before?.kind === 'file' ? before : { mode: '0644', uid, gid }
     const owner = uid === -1 && this.isRoot ? kept.uid : uid
     const group = gid === -1 && this.isRoot ? kept.gid : gid
-    this.put(real, 'file', options.mode ?? kept.mode, content, '', owner, group)
+    this.overlay.put(real, 'file', options.mode ?? kept.mode, content, '', owner, group)
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
-    const real = this.target(path, 'mkdir')
-    if (this.describe(real) !== null) throw systemError('EEXIST', 'mkdir', path)
+    const real = this.overlay.target(path, 'mkdir')
+    if (this.overlay.describe(real) !== null) throw systemError('EEXIST', 'mkdir', path)
     const [uid, gid] = this.ids(options)
     this.change(`mkdir ${path}`)
-    this.put(real, 'directory', options.mode ?? '0755', '', '', uid, gid)
+    this.overlay.put(real, 'directory', options.mode ?? '0755', '', '', uid, gid)
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
-    const real = this.target(path, 'symlink')
-    if (this.describe(real)?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
+    const real = this.overlay.target(path, 'symlink')
+    if (this.overlay.describe(real)?.kind === 'directory') throw systemError('EISDIR', 'rename', path)
     const [uid, gid] = this.ids(options)
     this.change(`link ${path} -> ${target}`)
-    this.put(real, 'link', '0777', '', target, uid, gid)
+    this.overlay.put(real, 'link', '0777', '', target, uid, gid)
   }
 
   rename(from: string, to: string): void {
-    const [source, target] = [this.target(from, 'rename'), this.target(to, 'rename')]
-    const [moved, there] = [this.describe(source), this.describe(target)]
+    const [source, target] = [this.overlay.target(from, 'rename'), this.overlay.target(to, 'rename')]
+    const [moved, there] = [this.overlay.describe(source), this.overlay.describe(target)]
     if (moved === null) throw systemError('ENOENT', 'rename', from)
     if (there?.kind === 'directory' && moved.kind !== 'directory') throw systemError('EISDIR', 'rename', to)
     if (there && there.kind !== 'directory' && moved.kind === 'directory') throw systemError('ENOTDIR', 'rename', to)
     if (there?.kind === 'directory' && this.list(target).length > 0) throw systemError('ENOTEMPTY', 'rename', to)
     this.change(`rename ${from} -> ${to}`)
-    this.move(source, target)
+    this.overlay.move(source, target)
   }
 
   remove(path: string): void {
-    const real = this.resolveParent(path)
-    if (real === null || this.describe(real) === null) return
+    const real = this.overlay.resolveParent(path)
+    if (real === null || this.overlay.describe(real) === null) return
     this.change(`remove ${path}`)
-    for (const unknown of [...this.unknowns.keys()]) if (unknown.startsWith(`${real}/`)) this.unknowns.delete(unknown)
-    this.forget(real)
+    this.overlay.remove(real)
   }
 
   setMode(path: string, mode: string): void {
-    const entry = this.own(this.resolve(path), path)
+    const entry = this.overlay.own(this.overlay.resolve(path), path)
     this.change(`chmod ${mode} ${path}`)
     entry.mode = mode
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
-    const entry = this.own(this.resolveParent(path), path)
+    const entry = this.overlay.own(this.overlay.resolveParent(path), path)
     const [uid, gid] = this.ids({ owner, group })
     this.change(`chown ${owner ?? ''}:${group ?? ''} ${path}`)
     if (owner !== undefined) entry.uid = uid
@@ -348,33 +300,11 @@ export class VirtualHost implements Host {
   }
 
   unknown(path: string, after: string): void {
-    let real: string | null
-    try {
-      real = this.resolveParent(path)
-    } catch (error) {
-      if (error instanceof NotYetKnown) return
-      throw error
-    }
-    // Whoever makes it makes the directories it needs.
-    if (real === null) return this.unknown(split(path)[0], after)
-    for (const known of [...this.entries.keys()])
-      if (known === real || known.startsWith(`${real}/`)) this.entries.delete(known)
-    this.unknowns.set(real, after)
+    this.overlay.unknown(path, after)
   }
 
   mayBring(after: string, paths: readonly string[]): void {
-    this.later = undefined
-    for (const path of paths) if (this.isMissing(path)) this.unknown(path, after)
-    this.later = after
-  }
-
-  private isMissing(path: string): boolean {
-    try {
-      return this.lstat(path) === null
-    } catch (error) {
-      if (error instanceof NotYetKnown) return false
-      throw error
-    }
+    this.overlay.mayBring(after, paths)
   }
 
   private change(what: string): void {
@@ -408,138 +338,9 @@ export class VirtualHost implements Host {
     return answer
   }
 
-  private put(
-    path: string,
-    kind: FileKind,
-    mode: string,
-    content: Buffer | string = '',
-    target = '',
-    uid = this.self.uid,
-    gid = this.self.gid,
-  ): void {
-    this.entries.set(path, {
-      kind,
-      mode,
-      uid: uid === -1 ? this.self.uid : uid,
-      gid: gid === -1 ? this.self.gid : gid,
-      content,
-      target,
-    })
-    this.listed(path)
-  }
-
-  private listed(path: string): void {
-    if (path === '/') return
-    const [parent, name] = split(path)
-    const names = this.children.get(parent)
-    if (names) names.add(name)
-    else this.children.set(parent, new Set([name]))
-  }
-
-  private forget(path: string): void {
-    // A link is only a name: what it points to stays.
-    if (this.describe(path)?.kind === 'directory') for (const name of this.list(path)) this.forget(join(path, name))
-    this.entries.set(path, null)
-    this.listed(path)
-  }
-
-  private move(from: string, to: string): void {
-    const entry = this.own(from, from)
-    const names = entry.kind === 'directory' ? this.list(from) : []
-    this.entries.set(to, { ...entry })
-    this.listed(to)
-    for (const name of names) this.move(join(from, name), join(to, name))
-    this.entries.set(from, null)
-    this.listed(from)
-  }
-
-  /** The entry to change, brought up from the base if it is still there. */
-  private own(real: string | null, path: string): Entry {
-    const entry = real === null ? null : this.entries.get(real)
-    if (entry) return entry
-    const stat = real === null || entry === null ? null : (this.base?.lstat(real) ?? null)
-    if (real === null || stat === null) throw systemError('ENOENT', 'open', path)
-    const made: Entry = {
-      kind: stat.kind,
-      mode: stat.mode,
-      uid: stat.uid,
-      gid: stat.gid,
-      content: stat.kind === 'file' ? (this.base?.readBytes(real) ?? '') : '',
-      target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
-    }
-    this.entries.set(real, made)
-    this.listed(real)
-    return made
-  }
-
-  private describe(real: string): FileStat | null {
-    const entry = this.entries.get(real)
-    if (entry === undefined) {
-      if (this.unknowns.size > 0) this.refuseUnknown(real)
-      return this.base?.lstat(real) ?? null
-    }
-    if (entry === null) return null
-    const { kind, mode, uid, gid, content } = entry
-    return { kind, mode, uid, gid, size: Buffer.byteLength(content) }
-  }
-
-  private entry(real: string): FileStat | null {
-    return this.describe(real)
-  }
-
-  private refuseUnknown(real: string): void {
-    for (let at = real; at !== '/'; at = split(at)[0]) {
-      const after = this.unknowns.get(at)
-      if (after !== undefined) throw new NotYetKnown(after)
-    }
-  }
-
-  /** What is not there for certain; where packages are still to come, nobody can tell. */
-  private notThere(): null {
-    if (this.later !== undefined) throw new NotYetKnown(this.later)
-    return null
-  }
-
-  /** The path with links in its directories followed, or null where a directory is missing. */
-  private resolveParent(path: string, depth = 0): string | null {
-    if (path === '/') return '/'
-    const [parent, name] = split(path)
-    const real = this.resolve(parent, depth)
-    if (name === '.') return real
-    if (real === null) return systemPath.test(parent) ? this.notThere() : null
-    return join(real, name)
-  }
-
-  private resolve(path: string, depth = 0): string | null {
-    if (depth > maxLinks) throw systemError('ELOOP', 'open', path)
-    const real = this.resolveParent(path, depth)
-    if (real === null) return null
-    const stat = this.describe(real)
-    if (stat === null) return null
-    if (stat.kind !== 'link') return real
-    const entry = this.entries.get(real)
-    const target = entry ? entry.target : (this.base?.readLink(real) ?? '')
-    return this.resolve(normalise(target.startsWith('/') ? target : join(split(real)[0], target)), depth + 1)
-  }
-
-  private target(path: string, call: string): string {
-    const real = this.resolveParent(path)
-    const parent = real === null ? null : this.describe(split(real)[0])
-    if (real === null || parent === null) throw systemError('ENOENT', call, path)
-    if (parent.kind !== 'directory') throw systemError('ENOTDIR', call, path)
-    if (
-      this.base &&
-      !this.isRoot &&
-      this.entries.get(split(real)[0]) === undefined &&
-      !this.base.writable(split(real)[0])
-    )
-      throw systemError('EACCES', call, path)
-    return real
-  }
-
   /** The host below, where it is still the one that knows the file. */
   private below(path: string): HostReader | undefined {
-    return this.entries.get(path) === undefined ? this.base : undefined
+    return this.overlay.touched(path) ? undefined : this.base
   }
 
   private accounts(): Account[] {

@@ -1,0 +1,205 @@
+/** Files, directories and links of this machine as they are made and changed: whole or not at all, and nowhere else than meant. */
+import * as fs from 'node:fs'
+import type { LocalAccounts } from './local_accounts.ts'
+import { describe, orUndefined, quietly, refuseHardLink, renamed, unlessGone } from './local_files.ts'
+import { type Spot, unsafe } from './place.ts'
+import { fetchInto } from './request.ts'
+import { Spots } from './spots.ts'
+import type { DownloadOptions, FileStat, WriteOptions } from './types.ts'
+
+export class LocalTree {
+  private readonly spots: Spots
+  private readonly isRoot: boolean
+  /** Files written and not yet flushed to the disk, see `flush`. */
+  private unflushed: string[] = []
+
+  /** @param uid of this process */
+  constructor(
+    private readonly uid: number,
+    private readonly gid: number,
+    private readonly accounts: LocalAccounts,
+  ) {
+    this.isRoot = uid === 0
+    this.spots = new Spots(this.isRoot, accounts)
+  }
+
+  /** Somebody may have changed who has a hand in which directory. */
+  trustNothing(): void {
+    this.spots.trustNothing()
+  }
+
+  writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
+    this.spots.at(path, (spot) =>
+      this.spots.beside(spot, (temporary) => {
+        const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
+        try {
+          fs.writeFileSync(file, content)
+          const found = describe(quietly(() => fs.lstatSync(spot.path, orUndefined)))
+          const before = found?.kind === 'file' ? found : null
+          // Where others can put a file first, that file says no more than who may read and write the new one.
+          const kept = Number.parseInt(before?.mode ?? '0644', 8) & (spot.pinned === null ? 0o7777 : 0o777)
+          const [uid, gid] = this.accounts.ids(options.owner, options.group)
+          if (before) this.keepOwner(file, before, uid, gid)
+          if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
+          // After chown, which takes away setuid and setgid.
+          fs.fchmodSync(file, options.mode === undefined ? kept : Number.parseInt(options.mode, 8))
+        } finally {
+          fs.closeSync(file)
+        }
+        spot.act(() => fs.renameSync(temporary, spot.path))
+      }),
+    )
+    this.unflushed.push(path)
+  }
+
+  /** What nobody asks to change stays as it was; an ordinary user can only keep what he could give. */
+  private keepOwner(file: number, before: FileStat, uid: number, gid: number): void {
+    const made = fs.fstatSync(file)
+    const keepUid = uid === -1 && before.uid !== made.uid ? before.uid : -1
+    const keepGid = gid === -1 && before.gid !== made.gid ? before.gid : -1
+    if (keepUid === -1 && keepGid === -1) return
+    try {
+      fs.fchownSync(file, keepUid, keepGid)
+    } catch (error) {
+      if (this.isRoot || (error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+    }
+  }
+
+  makeDirectory(path: string, options: WriteOptions = {}): void {
+    const [uid, gid] = this.accounts.ids(options.owner, options.group)
+    const mode = Number.parseInt(options.mode ?? '0755', 8)
+    this.spots.at(path, (spot) => {
+      // What is there already is mkdir's to refuse.
+      if (quietly(() => fs.lstatSync(spot.path, orUndefined)) !== undefined) fs.mkdirSync(spot.path)
+      this.spots.beside(spot, (temporary) => {
+        if (spot.pinned !== null) this.makeAmongOthers(spot, temporary, mode, uid, gid)
+        else {
+          fs.mkdirSync(temporary, { mode: 0o700 })
+          if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
+          fs.chmodSync(temporary, mode)
+        }
+        spot.act(() => fs.renameSync(temporary, spot.path))
+      })
+    })
+  }
+
+  /** The owner of the directory makes it: what he puts in its place meanwhile is his own as well, or refused. */
+  private makeAmongOthers(spot: Spot, temporary: string, mode: number, uid: number, gid: number): void {
+    const parent = spot.pinned?.stat
+    const maker = spot.rights ?? (parent === undefined || parent.uid === 0 ? null : this.accounts.rightsOf(parent.uid))
+    spot.act(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
+    const made = fs.openSync(temporary, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW)
+    try {
+      if (fs.fstatSync(made).uid !== (maker?.uid ?? this.uid))
+        throw unsafe(spot.named, 'another directory has taken its place while it was made')
+      // Without a word about it it belongs to the account of the run, but for a group that the parent hands on.
+      const handedOn = ((parent?.mode ?? 0) & 0o2000) !== 0
+      fs.fchownSync(made, uid === -1 ? this.uid : uid, gid === -1 && !handedOn ? this.gid : gid)
+      fs.fchmodSync(made, mode)
+    } finally {
+      fs.closeSync(made)
+    }
+  }
+
+  replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
+    const [uid, gid] = this.accounts.ids(options.owner, options.group)
+    this.spots.at(path, (spot) =>
+      this.spots.beside(spot, (temporary) => {
+        spot.act(() => fs.symlinkSync(target, temporary))
+        if (uid !== -1 || gid !== -1)
+          if (spot.pinned === null) fs.lchownSync(temporary, uid, gid)
+          else
+            spot.grasped(({ at, stat }) => {
+              if (!stat.isSymbolicLink()) throw unsafe(path, 'something else has taken its place while it was made')
+              fs.chownSync(at, uid, gid)
+            }, temporary)
+        spot.act(() => fs.renameSync(temporary, spot.path))
+      }),
+    )
+  }
+
+  rename(from: string, to: string): void {
+    this.spots.at(from, (one) =>
+      this.spots.at(to, (other) => {
+        const rights = one.rights ?? other.rights
+        if (rights !== null && other.rights !== null && rights.uid !== other.rights.uid)
+          throw unsafe(to, 'one account decides where it is, another one where it comes from')
+        one.act(() => fs.renameSync(one.path, other.path), rights)
+      }),
+    )
+  }
+
+  remove(path: string): void {
+    quietly(() => this.spots.at(path, (spot) => this.spots.clear(spot, spot.path)))
+  }
+
+  setMode(path: string, mode: string): void {
+    const bits = Number.parseInt(mode, 8)
+    this.spots.at(path, (spot) => {
+      if (spot.pinned === null) return fs.chmodSync(path, bits)
+      spot.grasped(({ at, stat }) => {
+        if (stat.isSymbolicLink()) throw unsafe(path, 'it is a link')
+        // What others may have brought there by a hard link is theirs to change, or nobody's.
+        if (stat.uid === 0 && spot.rights === null) refuseHardLink(path, stat)
+        const owner = stat.uid === 0 ? null : this.accounts.rightsOf(stat.uid, stat.gid)
+        spot.act(() => fs.chmodSync(at, bits), spot.rights ?? owner)
+      })
+    })
+  }
+
+  setOwner(path: string, owner: string | undefined, group: string | undefined): void {
+    const [uid, gid] = this.accounts.ids(owner, group)
+    this.spots.at(path, (spot) => {
+      if (spot.pinned === null) {
+        const mode = fs.lstatSync(path).mode
+        fs.lchownSync(path, uid, gid)
+        // chown takes setuid and setgid away; what was set before stays.
+        if ((mode & 0o6000) !== 0) fs.chmodSync(path, mode & 0o7777)
+        return
+      }
+      spot.grasped(({ at, stat }) => {
+        if (stat.uid !== spot.pinned?.stat.uid) refuseHardLink(path, stat)
+        spot.act(() => fs.chownSync(at, uid, gid))
+        // A program that another account has put there does not become one that runs as its new owner.
+        if (stat.isDirectory() && (stat.mode & 0o6000) !== 0) spot.act(() => fs.chmodSync(at, stat.mode & 0o7777))
+      })
+    })
+  }
+
+  async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
+    const spot = this.spots.of(path)
+    const temporary = this.spots.temporaryName(spot)
+    try {
+      const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
+      try {
+        await fetchInto(url, file, options)
+        const [uid, gid] = this.accounts.ids(options.owner, options.group)
+        if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
+        fs.fchmodSync(file, Number.parseInt(options.mode ?? '0644', 8))
+      } finally {
+        fs.closeSync(file)
+      }
+      spot.act(() => fs.renameSync(temporary, spot.path))
+    } catch (error) {
+      quietly(() => this.spots.clear(spot, temporary))
+      throw spot.explained(renamed(error, temporary, spot.path))
+    } finally {
+      spot.close()
+    }
+  }
+
+  /** Waits until what this run has written is on the disk. Called before anything is recorded as done, not for each file. */
+  flush(): void {
+    const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+    for (const path of this.unflushed) {
+      const file = unlessGone(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+      if (file === undefined) continue
+      try {
+        if (fs.fstatSync(file).isFile()) fs.fsyncSync(file)
+      } finally {
+        fs.closeSync(file)
+      }
+    }
+    this.unflushed = []
+  }
+}

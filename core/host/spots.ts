@@ -1,0 +1,119 @@
+/** Where changes are made: the spots of paths, temporary names beside them, and what killed runs have left there. */
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { ConvergeError } from '../model/errors.ts'
+import type { LocalAccounts } from './local_accounts.ts'
+import { alive, orUndefined, quietly, renamed, temporaryStem } from './local_files.ts'
+import { pin, rootsOwn, Spot } from './place.ts'
+import { securePath } from './process.ts'
+
+export class Spots {
+  private temporary = 0
+  /** The directory that was last found to be root's alone, and when: looked at for each file it would cost a tenth of it. */
+  private trusted: { readonly directory: string; readonly since: number } | null = null
+
+  /** What killed runs have left, by directory; each is looked at once. */
+  private readonly leftovers = new Map<string, string[]>()
+
+  constructor(
+    private readonly isRoot: boolean,
+    private readonly accounts: LocalAccounts,
+  ) {}
+
+  /** Somebody may have changed who has a hand in which directory. */
+  trustNothing(): void {
+    this.trusted = null
+  }
+
+  /** Works at the spot of a path; what is thrown speaks of the path. */
+  at<T>(path: string, work: (spot: Spot) => T): T {
+    const spot = this.of(path)
+    try {
+      return work(spot)
+    } catch (error) {
+      throw spot.explained(error)
+    } finally {
+      spot.close()
+    }
+  }
+
+  /** The caller closes it. */
+  of(path: string): Spot {
+    if (!this.isRoot) return new Spot(path)
+    const directory = path.slice(0, path.lastIndexOf('/')) || '/'
+    const now = performance.now()
+    if (this.trusted?.directory !== directory || now - this.trusted.since > 50)
+      this.trusted = rootsOwn(directory) ? { directory, since: now } : null
+    if (this.trusted !== null) return new Spot(path)
+    const pinned = pin(directory)
+    return new Spot(path, pinned, pinned.by === null ? null : this.accounts.rightsOf(pinned.by))
+  }
+
+  temporaryName({ path }: Spot): string {
+    this.temporary += 1
+    return `${temporaryStem(path)}${process.pid}-${this.temporary}`
+  }
+
+  /** Makes something under a temporary name first; nothing of it is left where that fails. */
+  beside(spot: Spot, work: (temporary: string) => void): void {
+    this.sweep(spot)
+    const temporary = this.temporaryName(spot)
+    const removeTemporary = () => quietly(() => this.clear(spot, temporary))
+    try {
+      try {
+        work(temporary)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+        // A killed run with the same process id left it.
+        removeTemporary()
+        work(temporary)
+      }
+    } catch (error) {
+      removeTemporary()
+      throw renamed(error, temporary, spot.path)
+    }
+  }
+
+  private sweep(spot: Spot): void {
+    const directory = spot.named.slice(0, spot.named.lastIndexOf('/'))
+    let left = this.leftovers.get(directory)
+    if (left === undefined) {
+      const names = quietly(() => fs.readdirSync(spot.directory)) ?? []
+      left = names.filter((name) => {
+        const pid = /^\..*\.converge-(\d+)-\d+$/s.exec(name)?.[1]
+        return pid !== undefined && !alive(Number(pid))
+      })
+      this.leftovers.set(directory, left)
+    }
+    if (left.length === 0) return
+    const stem = temporaryStem(spot.path)
+    for (const name of left)
+      if (`${spot.directory}/${name}`.startsWith(stem)) this.clear(spot, `${spot.directory}/${name}`)
+  }
+
+  /** Removes what is at the path in the spot's directory; nothing there is fine. */
+  clear(spot: Spot, path: string): void {
+    if (!this.isRoot) return fs.rmSync(path, { recursive: true, force: true })
+    const stat = fs.lstatSync(path, orUndefined)
+    if (stat === undefined) return
+    if (!stat.isDirectory()) return spot.act(() => fs.unlinkSync(path))
+    // rm goes by descriptors and never through a link; by names, as Node does, root could be led elsewhere half way.
+    const { status, stderr, error } = spawnSync(
+      'rm',
+      ['--recursive', '--force', '--one-file-system', '--', `./${path.slice(path.lastIndexOf('/') + 1)}`],
+      {
+        cwd: spot.directory,
+        encoding: 'utf8',
+        env: { PATH: securePath, LANG: 'C.UTF-8' },
+        ...(spot.rights && { uid: spot.rights.uid, gid: spot.rights.gid }),
+      },
+    )
+    if (error) throw error
+    if (status !== 0)
+      throw new ConvergeError(`${spot.named} cannot be removed`, {
+        code: 'COMMAND_FAILED',
+        output: stderr.trim().split('\n').slice(-10).join('\n'),
+        hint: 'what is mounted below it stays: umount it, or move it away',
+      })
+  }
+}

@@ -1,0 +1,252 @@
+/** The files of a host in memory, over nothing or over those of another host. */
+import { NotYetKnown } from '../model/reference.ts'
+import type { Account, FileKind, FileStat, HostReader } from './types.ts'
+import { join, normalise, split, systemError } from './virtual_paths.ts'
+
+interface Entry {
+  readonly kind: FileKind
+  mode: string
+  uid: number
+  gid: number
+  readonly content: Buffer | string
+  readonly target: string
+}
+
+const maxLinks = 40
+/** Where packages put their files. */
+const systemPath = /^\/(etc|usr|var|opt|run|lib\w*|s?bin)\//
+
+/** A real path is one in whose directories no link is left to follow. */
+export class VirtualTree {
+  private readonly entries = new Map<string, Entry | null>()
+  private readonly children = new Map<string, Set<string>>()
+  /** Paths whose content a dry run can't know, with the resource that decides it. */
+  private readonly unknowns = new Map<string, string>()
+  /** The resource after which there may be more on the system than there is. */
+  private later: string | undefined
+
+  /** @param self owns what is made without a word about its owner */
+  constructor(
+    private readonly base: HostReader | undefined,
+    private readonly self: Account,
+  ) {}
+
+  lstat(path: string): FileStat | null {
+    const real = this.resolveParent(path)
+    return real === null ? null : this.describe(real)
+  }
+
+  stat(path: string): FileStat | null {
+    const real = this.resolve(path)
+    return real === null ? null : this.describe(real)
+  }
+
+  readBytes(path: string): Buffer | null {
+    const real = this.resolve(path)
+    if (real === null) return null
+    const own = this.entries.get(real)
+    if (own === undefined) return this.base?.readBytes(real) ?? null
+    if (own === null) return null
+    if (own.kind === 'directory') throw systemError('EISDIR', 'read', path)
+    return Buffer.from(own.content)
+  }
+
+  readLink(path: string): string | null {
+    const real = this.resolveParent(path)
+    if (real === null) return null
+    const own = this.entries.get(real)
+    if (own === undefined) return this.base?.lstat(real)?.kind === 'link' ? (this.base.readLink(real) ?? null) : null
+    if (own === null) return null
+    if (own.kind !== 'link') throw systemError('EINVAL', 'readlink', path)
+    return own.target
+  }
+
+  list(path: string): string[] {
+    const real = this.resolve(path)
+    if (real === null || this.describe(real)?.kind !== 'directory') return []
+    // What was removed has an entry of its own that says so: whatever else the base has there is still there.
+    const names = new Set(this.base?.list(real))
+    for (const [path, after] of this.unknowns) {
+      const [parent, name] = split(path)
+      if (parent === real && !names.has(name)) throw new NotYetKnown(after)
+    }
+    for (const name of this.children.get(real) ?? []) {
+      if (this.entries.get(join(real, name)) === null) names.delete(name)
+      else names.add(name)
+    }
+    return [...names].sort()
+  }
+
+  writable(path: string): boolean {
+    const real = this.resolve(path)
+    if (real === null) return false
+    if (this.entries.get(real) !== undefined || !this.base) return true
+    return this.base.writable(real)
+  }
+
+  unknown(path: string, after: string): void {
+    let real: string | null
+    try {
+      real = this.resolveParent(path)
+    } catch (error) {
+      if (error instanceof NotYetKnown) return
+      throw error
+    }
+    // Whoever makes it makes the directories it needs.
+    if (real === null) return this.unknown(split(path)[0], after)
+    for (const known of [...this.entries.keys()])
+      if (known === real || known.startsWith(`${real}/`)) this.entries.delete(known)
+    this.unknowns.set(real, after)
+  }
+
+  mayBring(after: string, paths: readonly string[]): void {
+    this.later = undefined
+    for (const path of paths) if (this.isMissing(path)) this.unknown(path, after)
+    this.later = after
+  }
+
+  private isMissing(path: string): boolean {
+    try {
+      return this.lstat(path) === null
+    } catch (error) {
+      if (error instanceof NotYetKnown) return false
+      throw error
+    }
+  }
+
+  put(
+    path: string,
+    kind: FileKind,
+    mode: string,
+    content: Buffer | string = '',
+    target = '',
+    uid = this.self.uid,
+    gid = this.self.gid,
+  ): void {
+    this.entries.set(path, {
+      kind,
+      mode,
+      uid: uid === -1 ? this.self.uid : uid,
+      gid: gid === -1 ? this.self.gid : gid,
+      content,
+      target,
+    })
+    this.listed(path)
+  }
+
+  private listed(path: string): void {
+    if (path === '/') return
+    const [parent, name] = split(path)
+    const names = this.children.get(parent)
+    if (names) names.add(name)
+    else this.children.set(parent, new Set([name]))
+  }
+
+  private forget(path: string): void {
+    // A link is only a name: what it points to stays.
+    if (this.describe(path)?.kind === 'directory') for (const name of this.list(path)) this.forget(join(path, name))
+    this.entries.set(path, null)
+    this.listed(path)
+  }
+
+  move(from: string, to: string): void {
+    const entry = this.own(from, from)
+    const names = entry.kind === 'directory' ? this.list(from) : []
+    this.entries.set(to, { ...entry })
+    this.listed(to)
+    for (const name of names) this.move(join(from, name), join(to, name))
+    this.entries.set(from, null)
+    this.listed(from)
+  }
+
+  /** The entry to change, brought up from the base if it is still there. */
+  own(real: string | null, path: string): Entry {
+    const entry = real === null ? null : this.entries.get(real)
+    if (entry) return entry
+    const stat = real === null || entry === null ? null : (this.base?.lstat(real) ?? null)
+    if (real === null || stat === null) throw systemError('ENOENT', 'open', path)
+    const made: Entry = {
+      kind: stat.kind,
+      mode: stat.mode,
+      uid: stat.uid,
+      gid: stat.gid,
+      content: stat.kind === 'file' ? (this.base?.readBytes(real) ?? '') : '',
+      target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
+    }
+    this.entries.set(real, made)
+    this.listed(real)
+    return made
+  }
+
+  describe(real: string): FileStat | null {
+    const entry = this.entries.get(real)
+    if (entry === undefined) {
+      if (this.unknowns.size > 0) this.refuseUnknown(real)
+      return this.base?.lstat(real) ?? null
+    }
+    if (entry === null) return null
+    const { kind, mode, uid, gid, content } = entry
+    return { kind, mode, uid, gid, size: Buffer.byteLength(content) }
+  }
+
+  private refuseUnknown(real: string): void {
+    for (let at = real; at !== '/'; at = split(at)[0]) {
+      const after = this.unknowns.get(at)
+      if (after !== undefined) throw new NotYetKnown(after)
+    }
+  }
+
+  /** What is not there for certain; where packages are still to come, nobody can tell. */
+  notThere(): null {
+    if (this.later !== undefined) throw new NotYetKnown(this.later)
+    return null
+  }
+
+  /** The path with links in its directories followed, or null where a directory is missing. */
+  resolveParent(path: string, depth = 0): string | null {
+    if (path === '/') return '/'
+    const [parent, name] = split(path)
+    const real = this.resolve(parent, depth)
+    if (name === '.') return real
+    if (real === null) return systemPath.test(parent) ? this.notThere() : null
+    return join(real, name)
+  }
+
+  resolve(path: string, depth = 0): string | null {
+    if (depth > maxLinks) throw systemError('ELOOP', 'open', path)
+    const real = this.resolveParent(path, depth)
+    if (real === null) return null
+    const stat = this.describe(real)
+    if (stat === null) return null
+    if (stat.kind !== 'link') return real
+    const entry = this.entries.get(real)
+    const target = entry ? entry.target : (this.base?.readLink(real) ?? '')
+    return this.resolve(normalise(target.startsWith('/') ? target : join(split(real)[0], target)), depth + 1)
+  }
+
+  target(path: string, call: string): string {
+    const real = this.resolveParent(path)
+    const parent = real === null ? null : this.describe(split(real)[0])
+    if (real === null || parent === null) throw systemError('ENOENT', call, path)
+    if (parent.kind !== 'directory') throw systemError('ENOTDIR', call, path)
+    if (
+      this.base &&
+      this.self.uid !== 0 &&
+      this.entries.get(split(real)[0]) === undefined &&
+      !this.base.writable(split(real)[0])
+    )
+      throw systemError('EACCES', call, path)
+    return real
+  }
+
+  /** Whether something was made, changed or removed at the real path. */
+  touched(real: string): boolean {
+    return this.entries.get(real) !== undefined
+  }
+
+  /** Removes what is at the real path, and what is not known below it. */
+  remove(real: string): void {
+    for (const unknown of [...this.unknowns.keys()]) if (unknown.startsWith(`${real}/`)) this.unknowns.delete(unknown)
+    this.forget(real)
+  }
+}
