@@ -1,6 +1,7 @@
 /** A rollout that is begun is seen through: what fails beside the hosts, what fails twice, and what is left for the next one. */
+import * as fc from 'fast-check'
 import t from 'tap'
-import type { Ports } from '../../../../core/fleet/rollout/request.ts'
+import type { Ports, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const three = { a: {}, b: {}, c: {} }
@@ -229,4 +230,69 @@ t.test('all of a batch are waited for, whatever goes wrong with one', async (t) 
     [],
   )
   t.match(report, { outcome: 'failed', stopped: 'no clock' })
+})
+
+t.test('whatever becomes of any host: nobody is ahead of who migrates, and it is known who is on what', async () => {
+  const apps = fc.subarray(['site', 'shop'])
+  const what = fc.constantFrom('changed', 'changed', 'changed', 'unchanged', 'fails', 'breaks', 'dies', 'lost')
+  const one = fc.record({
+    ...{ apps, migrating: apps, stage: fc.nat(2) },
+    does: fc.record({ build: what, deploy: what, rollback: fc.constantFrom('changed', 'changed', 'lost') }),
+    silent: fc.constantFrom({}, {}, {}, {}, { releases: 0 }, { releases: 1 }),
+  })
+  const asked = fc.record({
+    action: fc.constantFrom('deploy', 'setup'),
+    strategy: fc.constantFrom('parallel', 'rolling', 'canary'),
+    batch: fc.record({ count: fc.integer({ min: 1, max: 3 }) }),
+    maxFailures: fc.record({ count: fc.nat(4) }),
+    apps: fc.constantFrom([], ['site']),
+    ...{ parallel: fc.integer({ min: 1, max: 5 }), rollbackOnFailure: fc.boolean(), migrates: fc.boolean() },
+  })
+  const [site, shop, tip] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string]
+  await fc.assert(
+    fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 7 }), asked, async (all, request) => {
+      const hosts = all.map(({ does, apps, migrating, ...more }, at) => {
+        const odd = Object.fromEntries(Object.entries(does).filter(([, what]) => what !== 'changed'))
+        const own = migrating.filter((app) => apps.includes(app))
+        const history = { site: [site], shop: [shop] }
+        const host: Behaviour = { ...more, apps, history, migrating: own, does: odd as Behaviour['does'] & object }
+        return [`h${at}`, host] as const
+      })
+      const fleet = new Simulation(Object.fromEntries(hosts))
+      const of = new Map<string, Behaviour>(hosts)
+      const means = (app: string) => request.apps.length === 0 || app === 'site'
+      const migrated = new Set<string>()
+      fleet.onRun = (host, event) => {
+        if (event !== 'deploy' || !request.migrates) return
+        for (const ended of fleet.ended) {
+          const [name = '', before] = ended.split(' ')
+          const isFirst = fleet.requests.some(({ host, options }) => host === name && options.includes('--migrate'))
+          const { does, migrating } = of.get(name) ?? {}
+          if (before !== 'deploy' || !isFirst || !['unchanged', undefined].includes(does?.deploy)) continue
+          for (const app of migrating ?? []) migrated.add(app)
+        }
+        if (fleet.requests.at(-1)?.options.includes('--migrate')) return
+        for (const app of of.get(host)?.migrating ?? [])
+          if (means(app) && !migrated.has(app)) throw new Error(`${host} is ahead of who migrates ${app}`)
+      }
+      const { report, aftermath } = await fleet.go(request as Partial<RolloutRequest>)
+      const runs = fleet.begun.filter((text) => /deploy|rollback/.test(text))
+      if (new Set(runs).size !== runs.length) throw new Error('a host went twice')
+      for (const { host, live, failure } of report.hosts) {
+        // What is thrown as a host is run would be its failure.
+        if (failure?.code === 'INTERNAL') throw new Error(failure.message)
+        const { apps = [], does } = of.get(host) ?? {}
+        if (!means('shop') && apps.includes('shop') && fleet.live(host, 'shop') !== shop) throw new Error('shop moved')
+        for (const { app, commit } of live)
+          if (commit !== fleet.live(host, app)) throw new Error(`${host} is not on ${commit}`)
+        const goesBack = request.rollbackOnFailure && report.stopped !== undefined && does?.rollback !== 'lost'
+        const isOn = (app: string) => fleet.live(host, app) === tip
+        if (goesBack && apps.some((app) => means(app) && isOn(app))) throw new Error(`${host} has not gone back`)
+        for (const [app, { commit }] of Object.entries(aftermath.apps))
+          if (apps.includes(app) && fleet.live(host, app) !== commit && !aftermath.behind.includes(host))
+            if (does?.deploy !== 'unchanged') throw new Error(`${host} is not on ${app} ${commit}, and nobody knows`)
+      }
+    }),
+    { numRuns: 400 },
+  )
 })

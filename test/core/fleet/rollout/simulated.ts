@@ -58,12 +58,19 @@ export class Simulation {
   private readonly working = new Map<string, number>()
   readonly online: ReadonlySet<string>[] = []
   readonly closed = new Set<string>()
+  private readonly releases = new Map<string, ReadonlyMap<string, Releases>>()
   private interruption: Interruption = 'none'
   private readonly listeners = new Set<(state: Interruption) => void>()
   /** Called as each run begins. */
   onRun: (host: string, event: string) => void = () => undefined
 
   constructor(private readonly hosts: Readonly<Record<string, Behaviour>>) {}
+
+  /** The commit of an app that is live on a host, whatever it says. */
+  live(host: string, app: string): string | undefined {
+    const one = this.releases.get(host)?.get(app)
+    return one?.commits[one.live]
+  }
 
   interrupt(state: Interruption): void {
     this.interruption = state
@@ -120,6 +127,7 @@ export class Simulation {
         return [app, { commits, live: live ?? commits.length - 1 }]
       }),
     )
+    this.releases.set(name, releases)
     const asked = new Map<string, number>()
     return {
       name,
@@ -145,7 +153,7 @@ export class Simulation {
         if (what === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
         hear({ event: 'applying', name: 'file /x' })
         if (what === 'ends') return { status: 1, report: reportOf(request, 'interrupted', false), failure: null }
-        if (event === 'deploy' && what !== 'unchanged') deploy(releases, request)
+        if (event === 'deploy' && what !== 'unchanged' && what !== 'fails') deploy(releases, request)
         if (what === 'dies')
           return { status: null, report: null, failure: { code: 'RUN_DIED', message: 'it was killed' } }
         const missing = event === 'rollback' && !goBack(releases, request.options)
