@@ -9,10 +9,11 @@ import { pipeline } from 'node:stream/promises'
 import t, { type Test } from 'tap'
 import type { Connection } from '../../core/fleet/ssh/connect.ts'
 import { runSimple } from '../../core/fleet/ssh/process.ts'
+import { wireString } from '../../core/fleet/ssh/wire.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { type OwnSshd, operator, ownSshd } from './support/own_sshd.ts'
-import { newKey } from './support/ssh_keys.ts'
+import { certify, newKey } from './support/ssh_keys.ts'
 
 const can = needs(t, ['root', 'sshd'])
 const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { skip: !can }, run)
@@ -204,6 +205,81 @@ test('an agent signs, and which of its keys are shown is told by ssh_config', as
   await t.rejects(connect(), { code: 'AUTH_FAILED', message: /the agent at .*nobody-listens does not answer/ })
   person.config(`IdentityAgent none\nIdentityFile ${elsewhere}`)
   t.ok(await connect())
+})
+
+test('an agent that is gone by the time it is to sign', async (t) => {
+  const socket = join(scratch(t), 'agent')
+  const agent = spawn('env', ['-u', 'NODE_OPTIONS', 'ssh-agent', '-D', '-a', socket], { stdio: 'ignore' })
+  t.teardown(() => agent.kill('SIGKILL'))
+  await until(() => existsSync(socket), 'the agent')
+  const person = await operator(t, { agent: socket })
+  const other = await newKey(join(person.home, 'other'))
+  const [one, two] = await Promise.all([person.key, other].map((key) => ownSshd(t, { authorized: [key] })))
+  if (!one || !two) throw new Error('there are two')
+  person.knows(...[one, two].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
+  for (const { file } of [person.key, other])
+    spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
+  const connector = person.connector()
+  t.ok(await connector.connect(await person.target(one)))
+  t.ok(await connector.connect(await person.target(two)))
+  agent.kill('SIGKILL')
+  await until(() => agent.signalCode !== null, 'its end')
+  t.match(await said(await connector.connect(await person.target(one)), 'echo in'), { stdout: 'in\n' }, 'by the file')
+  await t.rejects(connector.connect(await person.target(two)), {
+    code: 'AUTH_FAILED',
+    message: /takes none of these keys: .*besides: .* of the agent did not sign \(Failed to connect to agent\)/,
+  })
+})
+
+test('who lets nobody in by a key alone says so, and what to do', async (t) => {
+  const person = await operator(t)
+  const connect = async (...lines: string[]) => {
+    const sshd = await ownSshd(t, { authorized: [person.key], lines })
+    person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+    return person.connector().connect(await person.target(sshd))
+  }
+  await t.rejects(connect('PubkeyAuthentication no'), {
+    code: 'AUTH_FAILED',
+    usage: true,
+    message: /root may not log in: it takes no keys, only password/,
+    hint: /nothing but a key can be given here: let keys in \(PubkeyAuthentication yes/,
+  })
+  await t.rejects(connect('AuthenticationMethods publickey,password', 'PermitRootLogin yes'), {
+    code: 'AUTH_FAILED',
+    message: new RegExp(`it takes ${person.key.file}, but asks for more besides: password$`),
+    hint: /AuthenticationMethods publickey, after Match User root/,
+  })
+})
+
+test('keys that cannot be shown', async (t) => {
+  const person = await operator(t)
+  const sshd = await ownSshd(t, { authorized: [] })
+  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  await certify(person.key, `${person.key.file}.pub`, { of: 'account', principals: ['root'] })
+  const publicKey = Buffer.concat(
+    ['sk-ssh-ed25519@openssh.com', Buffer.alloc(32), 'ssh:'].map((part) => wireString(part)),
+  )
+  const parts = [
+    wireString('none'),
+    wireString('none'),
+    wireString(''),
+    Buffer.from([0, 0, 0, 1]),
+    wireString(publicKey),
+  ]
+  const token = Buffer.concat([Buffer.from('openssh-key-v1\0'), ...parts, wireString(Buffer.alloc(64))]).toString(
+    'base64',
+  )
+  const file = join(person.home, '.ssh/id_ed25519_sk')
+  const begin = '-----BEGIN OPENSSH PRIVATE KEY-----'
+  writeFileSync(file, `${begin}\n${token}\n${begin.replace('BEGIN', 'END')}\n`, { mode: 0o600 })
+  const connect = async (identity?: string) =>
+    person.connector().connect(await person.target(sshd, identity === undefined ? {} : { identity }))
+  const onToken = `${file}: the key is on a security key (sk-ssh-ed25519@openssh.com), which is not supported here`
+  await t.rejects(connect(file), { code: 'KEY_NOT_READABLE', message: onToken, hint: /name a key that is in a file/ })
+  const error = await connect().catch((thrown) => thrown)
+  t.match(error, { code: 'AUTH_FAILED' })
+  t.match(error.message, 'id_ed25519-cert.pub is not shown: certificates of accounts are not supported here')
+  t.match(error.message, onToken)
 })
 
 test('keys of all types, from a file and from an agent', async (t) => {

@@ -37,24 +37,45 @@ export const noAnswer = (target: SshTarget, seconds: number, phase: string): Con
     hint: reasons.ETIMEDOUT?.[1],
   })
 
-/** @param tried names of the keys that were shown; @param notes why others were not */
-export function authFailed(
-  target: SshTarget,
-  tried: readonly string[],
-  notes: readonly string[],
-  methods: readonly string[],
-): ConvergeError {
-  const keys = tried.length > 0 ? `none of these keys: ${tried.join(', ')}` : 'nobody without a key, and there is none'
-  const accepted = methods.length > 0 && !methods.includes('publickey') ? `; it accepts only ${methods.join(', ')}` : ''
-  const missing = notes.length > 0 ? `; besides: ${notes.join('; ')}` : ''
-  return new ConvergeError(
-    `${describeTarget(target)}: ${target.user} may not log in: it takes ${keys}${accepted}${missing}`,
-    {
-      code: 'AUTH_FAILED',
-      usage: true,
-      hint: `add the public key to ~${target.user}/.ssh/authorized_keys on the host (ssh-copy-id), or name another user or key (\`user\`, \`identity\` in the stack file)`,
-    },
-  )
+/** How a login went that came to nothing. */
+export interface Refusal {
+  /** Names of the keys that were shown. */
+  readonly tried: readonly string[]
+  /** Of these, those that the host has taken. */
+  readonly taken: readonly string[]
+  /** Why others were not shown, and what else was said. */
+  readonly notes: readonly string[]
+  /** What the host would let in by; empty: it did not say. */
+  readonly methods: readonly string[]
+}
+
+export function authFailed(target: SshTarget, { tried, taken, notes, methods }: Refusal): ConvergeError {
+  const { user } = target
+  const noKeys = methods.length > 0 && !methods.includes('publickey')
+  const others = methods.join(', ')
+  const [why, hint] =
+    noKeys && taken.length > 0
+      ? [
+          `it takes ${taken[0]}, but asks for more besides: ${others}`,
+          `nothing but a key can be given here: let this account in by its key alone (AuthenticationMethods publickey, after Match User ${user}, in its sshd_config)`,
+        ]
+      : noKeys
+        ? [
+            `it takes no keys, only ${others}`,
+            `nothing but a key can be given here: let keys in (PubkeyAuthentication yes in its sshd_config), and add yours to ~${user}/.ssh/authorized_keys (ssh-copy-id)`,
+          ]
+        : [
+            tried.length > 0
+              ? `it takes none of these keys: ${tried.join(', ')}`
+              : 'it takes nobody without a key, and there is none',
+            `add the public key to ~${user}/.ssh/authorized_keys on the host (ssh-copy-id), or name another user or key (\`user\`, \`identity\` in the stack file)`,
+          ]
+  const besides = notes.length > 0 ? `; besides: ${notes.join('; ')}` : ''
+  return new ConvergeError(`${describeTarget(target)}: ${user} may not log in: ${why}${besides}`, {
+    code: 'AUTH_FAILED',
+    usage: true,
+    hint,
+  })
 }
 
 export const connectionLost = (target: SshTarget, why: string, cause?: unknown): ConvergeError =>

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
 import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 import { WireReader } from './wire.ts'
@@ -29,7 +30,7 @@ const tries = 3
 /** The keys of one run, whichever hosts they are for: each file is read once, each passphrase asked once. */
 export class KeyRing {
   private readonly files = new Map<string, Promise<KeyFile>>()
-  private readonly agents = new Map<string, Promise<readonly Offer[]>>()
+  private readonly agents = new Map<string, Promise<AgentKeys>>()
   /** One question at a time is on the screen. */
   private asking: Promise<unknown> = Promise.resolve()
   private readonly ssh2: Ssh2
@@ -57,10 +58,14 @@ export class KeyRing {
         // Of the files that are looked for anyway, most are not there.
         if (identity.from === 'config' || existsSync(identity.file)) notes.push(thrown.message)
       }
+      const certificate = `${identity.file}-cert.pub`
+      if (existsSync(certificate))
+        notes.push(`${certificate} is not shown: certificates of accounts are not supported here`)
     }
     const ofAgent = agent === null ? [] : await this.agent(agent, notes)
-    const first = ofAgent.filter(({ key }) => [...named, ...others].some(({ key: other }) => same(key, other)))
-    const rest = identitiesOnly ? [] : ofAgent.filter((offer) => !first.includes(offer))
+    const fileOf = ({ key }: Offer) => [...named, ...others].find(({ key: other }) => same(key, other))
+    const first = ofAgent.flatMap((offer) => orByFile(offer, fileOf(offer)) ?? [])
+    const rest = identitiesOnly ? [] : ofAgent.filter((offer) => fileOf(offer) === undefined)
     const own = (files: readonly KeyFile[]) =>
       files.filter((file) => {
         if (ofAgent.some(({ key }) => same(key, file.key))) return false
@@ -74,10 +79,12 @@ export class KeyRing {
   }
 
   private async agent(socket: string, notes: string[]): Promise<readonly Offer[]> {
-    const known = this.agents.get(socket) ?? askAgent(new this.ssh2.OpenSSHAgent(socket))
+    const known = this.agents.get(socket) ?? agentKeys(this.ssh2, socket)
     this.agents.set(socket, known)
     try {
-      return await known
+      const { offers, notes: own } = await known
+      notes.push(...own)
+      return offers
     } catch (thrown) {
       this.agents.delete(socket)
       notes.push(`the agent at ${socket} does not answer (${(thrown as Error).message})`)
@@ -93,6 +100,8 @@ export class KeyRing {
 
   private async read(path: string): Promise<KeyFile> {
     const { text, others } = readKey(path)
+    const kind = typeOf(text)
+    if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${whatKind(kind)}`, onToken)
     const parse = (passphrase?: string) => parsed(this.ssh2.utils.parseKey(text, passphrase))
     const plain = parse()
     // A public key tells which one of the agent is meant.
@@ -154,10 +163,20 @@ class KeyFile implements Offer {
   }
 }
 
+/** An agent may be gone by the time it is to sign. Null: no file has that key. */
+function orByFile(offer: Offer, file: KeyFile | undefined): Offer | null {
+  if (!file?.open) return file ? offer : null
+  return { ...offer, sign: (data, hash) => offer.sign(data, hash).catch(() => file.sign(data, hash)) }
+}
+
 const same = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(other.getPublicSSH())
 
 /** What ssh2 shows a host one after the other; a key whose passphrase is needed is opened once the host would take it. */
-export function asAgent(ssh2: Ssh2, offers: readonly Offer[], failed: (error: unknown) => void): BaseAgent<ParsedKey> {
+export function asAgent(
+  ssh2: Ssh2,
+  offers: readonly Offer[],
+  hear: { readonly signed: (name: string) => void; readonly failed: (error: unknown) => void },
+): BaseAgent<ParsedKey> {
   const { BaseAgent } = ssh2
   class Offering extends BaseAgent<ParsedKey> {
     getIdentities(answer: (error: null, keys: ParsedKey[]) => void) {
@@ -172,35 +191,18 @@ export function asAgent(ssh2: Ssh2, offers: readonly Offer[], failed: (error: un
       const { hash } = (rest[0] ?? {}) as { readonly hash?: 'sha1' | 'sha256' | 'sha512' }
       const offer = offers.find((other) => same(other.key, key))
       Promise.resolve(offer?.sign(data, hash)).then(
-        (signature) => answer(null, signature),
+        (signature) => {
+          if (offer) hear.signed(offer.name)
+          answer(null, signature)
+        },
         (thrown: Error) => {
-          failed(thrown)
+          hear.failed(thrown)
           answer(thrown)
         },
       )
     }
   }
   return new Offering()
-}
-
-function askAgent(agent: InstanceType<Ssh2['OpenSSHAgent']>): Promise<readonly Offer[]> {
-  return new Promise((resolve, reject) => {
-    agent.getIdentities((error, keys) => {
-      if (error || !keys) return reject(error ?? new Error('it has no answer'))
-      const offers = keys.flatMap((listed) => {
-        const key = 'pubKey' in listed ? listed.pubKey : listed
-        if (typeof key === 'string' || Buffer.isBuffer(key) || !('getPublicSSH' in key)) return []
-        const sign: Offer['sign'] = (data, hash) =>
-          new Promise((signed, refused) => {
-            agent.sign(key, data, hash ? { hash } : {}, (failure, signature) =>
-              signature ? signed(signature) : refused(failure ?? new Error('the agent did not sign')),
-            )
-          })
-        return { key, name: `${key.comment || key.type} of the agent`, sign }
-      })
-      resolve(offers)
-    })
-  })
 }
 
 /** What ssh2 gives for a file of OpenSSH's own format is a list of one. */
@@ -222,6 +224,13 @@ function readKey(path: string): { readonly text: Buffer; readonly others: boolea
 const notReadable = (path: string, why: string, hint = 'name a private key that you may read') =>
   new ConvergeError(why.includes(path) ? why : `${path}: ${why}`, { code: 'KEY_NOT_READABLE', usage: true, hint })
 
+const onToken = 'name a key that is in a file or an agent; one in a PIV token signs through ssh-agent (ssh-add -s)'
+
+/** The type of a private key of OpenSSH's own format, or of a public one. */
+function typeOf(text: Buffer): string | undefined {
+  return (publicPart(text) ?? text.toString('utf8', 0, 200).trim()).split(/\s/)[0]
+}
+
 /** The public key that stands unencrypted before an encrypted one, as in an authorized_keys file. */
 function publicPart(text: Buffer): string | null {
   const [, body] = text.toString().match(/^-----BEGIN OPENSSH PRIVATE KEY-----\s+([^-]+)/m) ?? []
@@ -229,12 +238,18 @@ function publicPart(text: Buffer): string | null {
   const magic = 'openssh-key-v1\0'
   const data = Buffer.from(body, 'base64')
   if (data.toString('latin1', 0, magic.length) !== magic) return null
-  const reader = new WireReader(data.subarray(magic.length))
-  // Cipher, derivation of its key, and that one's options.
-  for (let skipped = 0; skipped < 3; skipped++) reader.string()
-  if (reader.uint32() < 1) return null
-  const key = reader.string()
-  return `${new WireReader(key).text()} ${key.toString('base64')}`
+  try {
+    const reader = new WireReader(data.subarray(magic.length))
+    // Cipher, derivation of its key, and that one's options.
+    for (let skipped = 0; skipped < 3; skipped++) reader.string()
+    if (reader.uint32() < 1) return null
+    const key = reader.string()
+    return `${new WireReader(key).text()} ${key.toString('base64')}`
+  } catch (thrown) {
+    // A part of a key, which is told when it is read as a whole.
+    if (thrown instanceof RangeError) return null
+    throw thrown
+  }
 }
 
 function publicFile(path: string): string | null {

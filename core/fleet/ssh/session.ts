@@ -49,6 +49,8 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
     let over = false
     let proved = false
     const methods: string[] = []
+    const taken: string[] = []
+    const unsigned: string[] = []
     const deadline = new Deadline(seconds * 1000, () => fail(noAnswer(target, seconds, phase)))
     const finish = (act: () => void) => {
       if (over) return
@@ -62,20 +64,27 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
         stream.destroy()
       })
     const tried = offers.offers.map(({ name }) => name)
-    const agent = asAgent(ssh2, patient(offers.offers, deadline), (error) => {
-      if (error instanceof ConvergeError) passphrase ??= error
+    const agent = asAgent(ssh2, patient(offers.offers, deadline), {
+      // Asked to sign is only who holds a key that the host knows.
+      signed: (name) => taken.push(name),
+      failed: (error) => {
+        if (error instanceof ConvergeError) passphrase ??= error
+        else unsigned.push((error as Error).message)
+      },
     })
     const { user } = target
     const ways: AnyAuthMethod[] = [
-      tried.length > 0 ? { type: 'agent', username: user, agent } : { type: 'none', username: user },
+      ...(tried.length > 0 ? [{ type: 'agent', username: user, agent } as const] : []),
+      // Nobody gets in that way: the host then says what it would let in by, which ssh2 passes over where it comes after a key.
+      { type: 'none', username: user },
     ]
     client.on('error', (error: Error & { level?: string }) => {
       // A key that could not sign: the next one is tried.
       if (error.level === 'agent') return
       const denied = error.level === 'client-authentication' || /authentication/i.test(error.message)
       if (!denied) return fail(connectFailed(target, error))
-      const notes = error.level ? offers.notes : [...offers.notes, `the host says "${error.message}"`]
-      fail(passphrase ?? authFailed(target, tried, notes, methods))
+      const said = error.level ? [] : [`the host says "${error.message}"`]
+      fail(passphrase ?? authFailed(target, { tried, taken, methods, notes: [...unsigned, ...offers.notes, ...said] }))
     })
     client.once('close', () => fail(connectFailed(target, proved ? closedAtLogin : closedEarly)))
     client.once('handshake', () => {

@@ -1,4 +1,5 @@
 /** Where a connection goes, and what it is made with: from the stack file, and where that is silent from ssh_config(5). */
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ConvergeError } from '../../model/errors.ts'
 import { type HostSettings, invalid, type Said, type UserConfig } from './user_config.ts'
@@ -50,8 +51,8 @@ export interface SshTarget {
   readonly connectTimeout: number | null
 }
 
-/** What ssh(1) tries when it is told of no key. */
-const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa']
+/** What ssh(1) tries when it is told of no key; the last two cannot be shown here, and who has only these is told so. */
+const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk']
 
 /**
  * StrictHostKeyChecking is not looked at: whether an unknown host is taken is told by the command line, for all hosts alike,
@@ -69,17 +70,25 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   const address = expandTokens(first('hostname'), { h: host.address }) ?? host.address
   const port = host.port ?? number(first('port'), 1, 65_535) ?? 22
   const user = host.user ?? text('user') ?? config.user
-  const tokens = { h: address, n: host.address, p: String(port), r: user, u: config.user, d: config.home }
+  const alias = text('hostkeyalias')
+  const tokens = {
+    ...{ h: address, n: host.address, p: String(port), r: user, u: config.user, d: config.home },
+    ...{
+      k: alias ?? host.address,
+      i: String(process.getuid?.() ?? 0),
+      l: hostname(),
+      L: hostname().split('.')[0] ?? '',
+    },
+  }
   const path = (said: Said | undefined, value?: string) => {
     const expanded = expandTokens(said, tokens, value)
-    return expanded === undefined ? undefined : atHome(expanded, config.home)
+    return said === undefined || expanded === undefined ? undefined : atHome(withVariables(expanded, said), config.home)
   }
   const files = (keyword: string, usual: readonly string[]) => {
     const said = first(keyword)
     const named = said?.values.flatMap((value) => value.split(/\s+/)).map((value) => path(said, value) ?? value)
     return (named ?? usual).filter((file) => file !== 'none')
   }
-  const alias = text('hostkeyalias')
   const plain = address.toLowerCase()
   const withPort = port === 22 ? [] : [`[${plain}]:${port}`]
   const agent = text('identityagent')
@@ -90,7 +99,7 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
     certifiedAs: alias ?? plain,
     identities: identitiesOf(host, settings, config, path),
     identitiesOnly: text('identitiesonly')?.toLowerCase() === 'yes',
-    agent: agentOf(agent, path(first('identityagent')), config),
+    agent: agentOf(agent, () => path(first('identityagent')), config),
     jump: jumpOf(host, settings, tokens, config, before),
     knownHosts: {
       own: files('userknownhostsfile', [join(config.home, '.ssh/known_hosts'), join(config.home, '.ssh/known_hosts2')]),
@@ -116,11 +125,11 @@ function identitiesOf(
 }
 
 /** `none`, SSH_AUTH_SOCK, the name of another variable with `$` before it, or a path. */
-function agentOf(said: string | undefined, path: string | undefined, config: UserConfig): string | null {
+function agentOf(said: string | undefined, path: () => string | undefined, config: UserConfig): string | null {
   if (said === 'none') return null
   if (said === undefined || said === 'SSH_AUTH_SOCK') return config.agent
-  if (said.startsWith('$')) return process.env[said.slice(1).replace(/^\{(.*)\}$/, '$1')] ?? null
-  return path ?? null
+  const [, name] = /^\$\{?(\w+)\}?$/.exec(said) ?? []
+  return (name === undefined ? path() : process.env[name]) ?? null
 }
 
 function jumpOf(
@@ -178,8 +187,18 @@ function expandTokens(
   if (!said || value === undefined) return undefined
   return value.replace(/%(.?)/g, (_all, letter: string) => {
     const put = letter === '%' ? '%' : tokens[letter]
-    if (put === undefined) throw invalid(said.source, `%${letter} is not known here (%h %n %p %r %u %d are)`)
+    const known = Object.keys(tokens).map((one) => `%${one}`)
+    if (put === undefined) throw invalid(said.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
     return put
+  })
+}
+
+/** `${NAME}` in the name of a file. */
+function withVariables(path: string, { source }: Said): string {
+  return path.replace(/\$\{(\w+)\}/g, (_all, name: string) => {
+    const value = process.env[name]
+    if (value === undefined) throw invalid(source, `the environment variable ${name} is not set`)
+    return value
   })
 }
 

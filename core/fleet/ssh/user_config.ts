@@ -53,7 +53,17 @@ interface Context {
 interface Block {
   readonly when: (context: Context) => boolean
   readonly lines: (Line | readonly Block[])[]
+  /** Why it never counts; told once something stands in it that would. */
+  unheeded?: string | undefined
 }
+
+/** What is made use of here, and in `targetOf()`. */
+const heeded = new Set(
+  (
+    'hostname port user identityfile identitiesonly identityagent hostkeyalias userknownhostsfile globalknownhostsfile ' +
+    'hashknownhosts connecttimeout proxyjump proxycommand include'
+  ).split(' '),
+)
 
 type ParseLine = (text: string) => { keyword: string; values: string[] } | null
 
@@ -112,8 +122,12 @@ class ConfigReader {
       const { keyword, values } = this.parseAt(text, source) ?? {}
       if (keyword === undefined || values === undefined) continue
       const current = blocks.at(-1)
+      if (current?.unheeded !== undefined && heeded.has(keyword)) {
+        this.warnings.push(current.unheeded)
+        current.unheeded = undefined
+      }
       if (keyword === 'host') blocks.push({ when: ({ original }) => fitsAny(values, original), lines: [] })
-      else if (keyword === 'match') blocks.push({ when: this.condition(values, source), lines: [] })
+      else if (keyword === 'match') blocks.push({ ...this.condition(values, source), lines: [] })
       else if (keyword === 'include') current?.lines.push(...this.included(values, base, depth, source))
       else current?.lines.push({ keyword, values, source })
     }
@@ -137,7 +151,7 @@ class ConfigReader {
       .map((file) => this.read(file, base, depth + 1))
   }
 
-  private condition(values: readonly string[], source: SourceLocation): Block['when'] {
+  private condition(values: readonly string[], source: SourceLocation): Pick<Block, 'when' | 'unheeded'> {
     const conditions: Block['when'][] = []
     for (let index = 0; index < values.length; index++) {
       const [, not, word = ''] = values[index]?.match(/^(!?)(.*)$/) ?? []
@@ -145,14 +159,14 @@ class ConfigReader {
       if (criterion === 'all') continue
       const subject = subjects[criterion]
       if (!subject) {
-        this.warnings.push(`${source.file}:${source.line}: Match ${word} is not looked at: its section does not count`)
-        return () => false
+        const unheeded = `${source.file}:${source.line}: Match ${word} is not looked at: its section does not count`
+        return { when: () => false, unheeded }
       }
       const patterns = values[++index]?.split(',')
       if (!patterns) throw invalid(source, `Match ${word} has no value`)
       conditions.push((context) => fitsAny(patterns, subject(context, this.user)) !== (not === '!'))
     }
-    return (context) => conditions.every((holds) => holds(context))
+    return { when: (context) => conditions.every((holds) => holds(context)) }
   }
 }
 

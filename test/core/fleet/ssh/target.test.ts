@@ -1,6 +1,6 @@
 /** Where a connection goes: what the stack says, and where it is silent what ssh_config says. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type HostAddress, resolveTarget } from '../../../../core/fleet/ssh/target.ts'
@@ -33,7 +33,10 @@ t.test('without a configuration there are the defaults of ssh', async (t) => {
     user: 'ann',
     knownAs: ['10.0.0.1'],
     certifiedAs: '10.0.0.1',
-    identities: ['id_ed25519', 'id_ecdsa', 'id_rsa'].map((name) => ({ file: `${at}/.ssh/${name}`, from: 'default' })),
+    identities: ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk'].map((name) => ({
+      file: `${at}/.ssh/${name}`,
+      from: 'default',
+    })),
     identitiesOnly: false,
     agent: '/agent',
     jump: null,
@@ -115,6 +118,27 @@ t.test('an own name of the key, and other agents', async (t) => {
   t.equal(target({ address: 'web4' }).agent, '/agent')
 })
 
+t.test('names of files: of the host as it was given, of this machine, of the environment', async (t) => {
+  process.env.KEYS_OF_TEST = '/run/keys'
+  t.teardown(() => delete process.env.KEYS_OF_TEST)
+  const { at, target } = await resolver(
+    t,
+    `Host web1\n HostName 10.0.0.1
+     Host web2\n HostKeyAlias cluster
+     Host *
+       UserKnownHostsFile ~/.ssh/known.d/%k ~/.ssh/known_hosts
+       IdentityFile \${KEYS_OF_TEST}/%i-%L
+       IdentityAgent \${KEYS_OF_TEST}/agent`,
+  )
+  const [short = ''] = hostname().split('.')
+  t.match(target(), {
+    knownHosts: { own: [`${at}/.ssh/known.d/web1`, `${at}/.ssh/known_hosts`] },
+    identities: [{ file: `/run/keys/${process.getuid?.()}-${short}` }],
+    agent: '/run/keys/agent',
+  })
+  t.match(target({ address: 'web2' }).knownHosts.own, [`${at}/.ssh/known.d/cluster`])
+})
+
 t.test('the way through other hosts: each with a configuration of its own', async (t) => {
   const { target } = await resolver(
     t,
@@ -151,6 +175,9 @@ t.test('sections of Match, and files that are included where the Include stands'
        Port 1002
      Match exec "true"
        Port 1003
+       User other
+     Match final all
+       GSSAPIAuthentication yes
      Match all
        ConnectTimeout 5`,
     {
@@ -165,8 +192,9 @@ t.test('sections of Match, and files that are included where the Include stands'
   t.match(target({ address: 'web2' }), { user: 'first' })
   t.match(target({ address: 'web9' }), { port: 9 })
   t.match(target({ address: 'db2' }), { port: 1002 })
-  t.match(target({ address: 'db3' }), { port: 22, identities: [{ from: 'default' }, {}, {}] })
+  t.match(target({ address: 'db3' }), { port: 22, identities: [{ from: 'default' }, {}, {}, {}, {}] })
   t.match(warnings, [/config:9: Match exec is not looked at/])
+  t.equal(warnings.length, 1, 'of what nobody here looks at nothing is said')
 })
 
 t.test('a mistake is told with its file and line', async (t) => {
@@ -180,7 +208,12 @@ t.test('a mistake is told with its file and line', async (t) => {
   await fails('Host *\n Port many', /config:2: 'many' is no number from 1 to 65535/)
   await fails('Host *\n Port', /config:2: port has no value/)
   await fails('Host *\n IdentityFile "/a', /config:2: /)
-  await fails('Host *\n IdentityFile ~/%k', /%k is not known here/)
+  await fails('Host *\n IdentityFile ~/%x', /%x is not known here, only %% %h %n /)
+  await fails('Host *\n HostName %n', /%n is not known here, only %% %h$/)
+  await fails(
+    `Host *\n IdentityFile \${NO_SUCH_VARIABLE_OF_TEST}/key`,
+    /the environment variable NO_SUCH_VARIABLE_OF_TEST is not set/,
+  )
   await fails('Host *\n ProxyJump a:b', /'a:b' is no list of hosts/)
   await fails('\nMatch host', /Match|match/)
   await fails('Host *\n ProxyJump gate', /gate goes through gate/)
