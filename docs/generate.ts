@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ZodType } from 'zod'
 import { attributeSchemas } from '../attributes/index.ts'
+import { synopsisOf } from '../core/cli/help.ts'
 import { type CommandSpec, commands } from '../core/cli/options.ts'
 import { stackJsonSchema } from '../core/fleet/stack/json_schema.ts'
 import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
@@ -121,11 +122,9 @@ invalid input, 3 something changed (with \`--detailed-exit-code\`).
   return parts.join('\n')
 }
 
-function commandSection({ name, argument, target, describe, details, options, examples }: CommandSpec): string {
-  const title =
-    name === 'apply'
-      ? 'apply (or no command at all)'
-      : [name, ...[argument, target].flatMap((place) => (place ? `[${place.value}]` : []))].join(' ')
+function commandSection(spec: CommandSpec): string {
+  const { name, describe, details, options, examples } = spec
+  const title = name === 'apply' ? 'apply (or no command at all)' : synopsisOf(spec)
   const rows = Object.entries(options).map(([option, { describe: text, alias, value, default: standard }]) => {
     const short = alias === undefined ? '' : `, \`-${alias}\``
     const shown = `\`--${option}${value === undefined ? '' : ` ${value}`}\`${short}`

@@ -68,7 +68,7 @@ async function values<N>(option: string, current: string, catalogue: Catalogue<N
   if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${given}${name}`)
   if (option === 'event') return lifecycleEvents.map((name) => `${given}${name}`)
   if (option === 'explain') return Object.keys(await catalogue.schemas())
-  return []
+  return allOptions.get(option)?.choices ?? []
 }
 
 async function positionals<N>(

@@ -2,6 +2,9 @@
 import { type CommandFamily, type CommandSpec, commands, type OptionSpec } from './options.ts'
 import { commandsOf, familyNamed, firstWords } from './parse.ts'
 
+const exitStatuses =
+  'Exit status: 0 nothing to do or all done, 1 something failed, 2 wrong usage or invalid input, 3 something changed (with --detailed-exit-code).'
+
 /** @param roles by name, with what each is in a few words */
 export function overview(roles: ReadonlyMap<string, string>, width: number): string {
   const listed = firstWords().flatMap((name) => familyNamed(name) ?? commands.find((spec) => spec.name === name) ?? [])
@@ -30,21 +33,21 @@ export function overview(roles: ReadonlyMap<string, string>, width: number): str
 
 /** What there is to say of the first word of several commands. */
 export function familyHelp(family: CommandFamily, width: number): string {
-  const { name, details } = family
+  const { name, details, examples: lines } = family
   const rows = commandsOf(family).map((spec): Row => [spec.name, spec.describe])
   return page([
     wrap(details, width),
     section('Usage', `  converge ${name} COMMAND [OPTION ...]`),
     section('Commands', table(rows, width)),
-    wrap(`converge ${name} COMMAND --help says more of a command.`, width),
+    section('Examples', examples(lines, width)),
+    wrap(`converge ${name} COMMAND --help says more of a command. ${exitStatuses}`, width),
   ])
 }
 
 export function commandHelp(spec: CommandSpec, width: number): string {
-  const { name, describe, details, options } = spec
+  const { describe, details, options } = spec
   const places = [spec.argument, spec.target].flatMap((place) => place ?? [])
-  const words = places.map(({ value }) => ` [${value}]`).join('')
-  const synopsis = `converge ${name}${words}${Object.keys(options).length > 0 ? ' [OPTION ...]' : ''}`
+  const synopsis = `converge ${synopsisOf(spec)}${Object.keys(options).length > 0 ? ' [OPTION ...]' : ''}`
   return page([
     wrap(`${describe}.`, width),
     details === undefined ? '' : wrap(details, width),
@@ -59,6 +62,12 @@ export function commandHelp(spec: CommandSpec, width: number): string {
     section('Examples', examples(spec.examples, width)),
     ...optionSections(options, width),
   ])
+}
+
+/** The name of a command, with the words it takes; those in brackets may be left out. */
+export function synopsisOf({ name, argument, target }: CommandSpec): string {
+  const words = [argument, target].flatMap((place) => place ?? [])
+  return [name, ...words.map(({ value, required }) => (required ? value : `[${value}]`))].join(' ')
 }
 
 function page(parts: readonly string[]): string {

@@ -146,12 +146,33 @@ function checkedValue(name: string, option: OptionSpec, given: unknown): unknown
     return usage(`--${name} needs a value`, `--${name} ${option.value ?? 'VALUE'}: ${option.describe}`)
   const texts = all.map(String)
   if (option.type === 'number') return secondsOf(name, texts.at(-1) ?? '')
-  if (!option.array) return texts.at(-1)
+  if (!option.array) return unfit(name, option, texts.at(-1) ?? '') ?? texts.at(-1)
   if (!option.commas) return texts
   const parts = texts.flatMap((text) => text.split(',')).map((text) => text.trim())
   return parts.includes('')
     ? usage(`--${name}: there is an empty name in ${JSON.stringify(texts.join(' '))}`, 'write a,b without a gap')
     : parts
+}
+
+/** What is wrong with one that has to be a certain word, or a number of hosts. */
+function unfit(name: string, { choices, hosts }: OptionSpec, text: string): ConvergeError | undefined {
+  if (choices && !choices.includes(text)) {
+    const all = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
+    return usage(
+      `--${name} is ${all}, and not ${text}`,
+      nearest(text, choices) ?? `for example --${name} ${choices[0]}`,
+    )
+  }
+  if (hosts === undefined) return undefined
+  const [, digits = '', percent] = /^(\d{1,6})(%?)$/.exec(text) ?? []
+  const isShare = percent === '%'
+  const fits = digits !== '' && Number(digits) >= hosts.least && (!isShare || (hosts.share && Number(digits) <= 100))
+  if (fits) return undefined
+  const share = hosts.share ? ', or a share of them' : ''
+  return usage(
+    `--${name} takes a number of hosts from ${hosts.least} up${share}, not ${text}`,
+    `for example --${name} ${hosts.share ? `2 or --${name} 25%` : '10'}`,
+  )
 }
 
 function secondsOf(name: string, text: string): number | ConvergeError {
@@ -176,13 +197,17 @@ function positionalProblems(spec: CommandSpec, rest: readonly string[]): Converg
   const extra = rest.slice(places.length)
   const [word] = extra
   if (word === undefined) return []
-  const command = commandNamed(word)
+  const family = familyOf(spec)
+  const command = (family && commandNamed(`${family.name} ${word}`)) ?? commandNamed(word)
   const takes = ['no word', `one word (${places[0]})`, `two words (${places.join(' ')})`][places.length]
   const message = `${spec.name} takes ${takes} after it: ${extra.join(' ')}`
-  if (command === undefined) return [usage(message, seeHelp(spec))]
-  if (command.events && 'event' in spec.options)
-    return [usage(message, `did you mean converge ${spec.kind === 'plan' ? 'plan ' : ''}--event ${word}?`)]
-  return [usage(message, `one command at a time: converge ${word} ...`)]
+  if (command === undefined) {
+    const given = `--host ${extra.join(',')}`
+    return [usage(message, 'host' in spec.options ? `hosts are chosen by ${given}, --layer or --app` : seeHelp(spec))]
+  }
+  if ('event' in spec.options && commandNamed(word)?.events)
+    return [usage(message, `did you mean converge ${spec.name === 'apply' ? '' : `${spec.name} `}--event ${word}?`)]
+  return [usage(message, `one command at a time: converge ${command.name} ...`)]
 }
 
 function unknownCommand(word: string, roles: readonly string[]): ConvergeError {
@@ -198,28 +223,45 @@ function unknownCommand(word: string, roles: readonly string[]): ConvergeError {
 
 function unknownSecondWord(family: CommandFamily, word: string | undefined): ConvergeError {
   const names = commandsOf(family).map(({ name }) => name.slice(family.name.length + 1))
+  const all = `there are: ${names.join(', ')}`
+  if (word === undefined) return usage(`converge ${family.name} takes a command after it`, all)
+  // What one host has a command for, such as restart, many hosts do as a run.
+  const runs = names.includes('run') && commandNamed(word)?.events !== undefined
   return usage(
-    word === undefined
-      ? `converge ${family.name} takes a command after it`
-      : `there is no command ${family.name} ${word}`,
-    (word === undefined ? undefined : nearest(word, names)) ?? `there are: ${names.join(', ')}`,
+    `there is no command ${family.name} ${word}`,
+    runs ? `did you mean converge ${family.name} run ${word}?` : (nearest(word, names) ?? all),
   )
+}
+
+function familyOf({ name }: CommandSpec): CommandFamily | undefined {
+  return families.find((family) => name.startsWith(`${family.name} `))
 }
 
 function unknownOption(name: string, spec: CommandSpec): ConvergeError {
   const written = name.length === 1 ? `-${name}` : `--${name}`
-  const owners = commands.filter(({ options }) => name in options).map((command) => command.name)
-  if (owners.length > 0)
-    return usage(
-      `${spec.name} does not take ${written}`,
-      `${written} is for ${anyOf(owners)}: converge ${owners[0]} --help`,
-    )
+  const message = `${spec.name} does not take ${written}`
+  const instead = spec.instead?.[name] ?? sameLetter(name, spec)
+  if (instead !== undefined) return usage(allOptions.has(name) ? message : `there is no option ${written}`, instead)
+  const family = familyOf(spec)
+  const owners = commands.filter(({ options }) => name in options)
+  const kin = owners.filter((command) => familyOf(command) === family)
+  const [first, ...more] = (kin.length > 0 ? kin : owners).map((command) => command.name)
+  if (first !== undefined)
+    return usage(message, `${written} is for ${anyOf([first, ...more])}: converge ${first} --help`)
   // One letter is near to every short name.
   const near = name === 'version' || name.length === 1 ? undefined : nearestName(name, Object.keys(spec.options))
   return usage(
     name === 'version' ? `--version stands alone: it prints the program's own` : `there is no option ${written}`,
     near === undefined ? seeHelp(spec) : `did you mean --${near}?`,
   )
+}
+
+/** `--message`, where `-m` is `--comment`. */
+function sameLetter(name: string, { options }: CommandSpec): string | undefined {
+  const letter = allOptions.get(name)?.alias
+  if (letter === undefined) return undefined
+  const twin = Object.keys(options).find((one) => options[one]?.alias === letter)
+  return twin === undefined ? undefined : `did you mean --${twin}?`
 }
 
 function anyOf(names: readonly string[]): string {

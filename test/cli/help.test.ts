@@ -34,7 +34,8 @@ t.test('each command: what it does, examples, its own options', async (t) => {
     const { status, stdout } = await place.converge([...name.split(' '), '--help'])
     t.equal(status, 0)
     t.ok(stdout.startsWith(`${describe}.\n`))
-    t.match(stdout, `\nUsage:\n  converge ${name}${argument ? ` [${argument.value}]` : ''}`)
+    const word = argument?.required ? argument.value : `[${argument?.value}]`
+    t.match(stdout, `\nUsage:\n  converge ${name}${argument ? ` ${word}` : ''}`)
     t.ok(examples.length > 0, `${name} teaches by example`)
     for (const [line, text] of examples) {
       t.ok(stdout.includes(`  # ${text}\n  ${line}\n`))
@@ -45,15 +46,29 @@ t.test('each command: what it does, examples, its own options', async (t) => {
   }
 })
 
+t.test('a default is the one that holds for that command', async (t) => {
+  const place = new Sandbox(t)
+  const helpOf = async (name: string) => (await place.converge(['stack', name, '--help'])).stdout.replace(/\s+/g, ' ')
+  const strategy = (text: string) => /--strategy HOW .*?default: (\w+)/.exec(text)?.[1]
+  t.equal(strategy(await helpOf('setup')), 'parallel')
+  const deploy = await helpOf('deploy')
+  t.equal(strategy(deploy), 'rolling')
+  t.match(deploy, /--parallel N .*?default: 25.*--reconnect SECONDS .*?default: 120/)
+  t.notMatch(deploy, /on this host|attributes ask/, 'of many hosts it speaks as of many')
+  t.match(await helpOf('plan'), /--detailed-exit-code/)
+})
+
 t.test('commands of two words are listed where the first one is explained', async (t) => {
   const place = new Sandbox(t)
-  for (const { name, details } of families) {
+  for (const { name, details, examples } of families) {
     const { status, stdout } = await place.converge([name, '--help'])
     t.equal(status, 0)
     t.ok(stdout.startsWith(details.slice(0, 40)))
     const own = commands.filter((spec) => spec.name.startsWith(`${name} `))
     t.ok(own.length > 1)
     for (const spec of own) t.match(stdout, `  ${spec.name} `)
+    for (const [line, text] of examples) t.ok(stdout.includes(`  # ${text}\n  ${line}\n`), line)
+    t.match(stdout.replace(/\s+/g, ' '), /Exit status: 0 nothing to do or all done, 1 something failed, 2 wrong usage/)
     wellSet(t, stdout, 100)
     t.equal((await place.converge(['help', name])).stdout, stdout)
   }

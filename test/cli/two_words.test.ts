@@ -22,11 +22,62 @@ t.test('help and mistakes', async (t) => {
       /^error: stack schema does not take --graph\n {2}hint: --graph is for stack show/,
     ],
     [['help', 'stack', 'chek'], /^error: there is no command stack chek/],
+    [
+      ['stack', 'restart'],
+      /^error: there is no command stack restart\n {2}hint: did you mean converge stack run restart\?/,
+    ],
+    [['stack', 'stop'], /hint: did you mean converge stack run stop\?/],
+    [
+      ['stack', 'deploy', 'client1', 'client2'],
+      /^error: stack deploy takes no word after it: client1 client2\n {2}hint: hosts are chosen by --host client1,client2, --layer/,
+    ],
+    [['stack', 'run', 'restart', 'client1'], /hint: hosts are chosen by --host client1,/],
+    [['stack', 'deploy', 'status'], /hint: one command at a time: converge stack status \.\.\./],
+    [['stack', 'plan', 'deploy'], /hint: did you mean converge stack plan --event deploy\?/],
+    [
+      ['stack', 'deploy', '-n'],
+      /^error: stack deploy does not take --dry-run\n {2}hint: converge stack plan --event deploy says what would change/,
+    ],
+    [
+      ['stack', 'setup', '--check'],
+      /^error: there is no option --check\n {2}hint: converge stack plan says what would change/,
+    ],
+    [['stack', 'deploy', '--message', 'x'], /does not take --message\n {2}hint: did you mean --comment\?/],
+    [['stack', 'deploy', '--role', 'web'], /hint: the stack file says who has which roles; --layer/],
+    [
+      ['stack', 'configure', '--revision', 'x'],
+      /hint: --revision is for stack plan, stack setup, stack deploy: converge stack plan --help/,
+    ],
   ] as const) {
     const { status, stderr } = await place.converge(args, { bare: true })
     t.equal(status, 2)
     t.match(stderr, told)
   }
+})
+
+t.test('all that is wrong with the options of a rollout, at once', async (t) => {
+  const words =
+    'stack deploy --strategy roling --batch 0 --parallel 1e2 --max-failures 101% --down ignore --reconnect soon --batchs 2'
+  const { status, stderr } = await new Sandbox(t).converge(words.split(' '), { bare: true })
+  t.equal(status, 2)
+  t.equal(
+    stderr,
+    `error: --strategy is parallel, rolling or canary, and not roling
+  hint: did you mean rolling?
+error: --batch takes a number of hosts from 1 up, or a share of them, not 0
+  hint: for example --batch 2 or --batch 25%
+error: --parallel takes a number of hosts from 1 up, not 1e2
+  hint: for example --parallel 10
+error: --max-failures takes a number of hosts from 0 up, or a share of them, not 101%
+  hint: for example --max-failures 2 or --max-failures 25%
+error: --down is fail or skip, and not ignore
+  hint: for example --down fail
+error: --reconnect takes a number of seconds from 0 up, not soon
+  hint: for example --reconnect 60
+error: there is no option --batchs
+  hint: did you mean --batch?
+`,
+  )
 })
 
 t.test('completion', async (t) => {
@@ -39,4 +90,5 @@ t.test('completion', async (t) => {
   t.ok((await complete('stack', 'show', '--')).includes('--graph'))
   t.notOk((await complete('stack', 'check', '--')).includes('--graph'))
   t.strictSame(await complete('stack', 'show', ''), [], 'nothing but options comes after it')
+  t.strictSame(await complete('stack', 'deploy', '--strategy', ''), ['parallel', 'rolling', 'canary'])
 })

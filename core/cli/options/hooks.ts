@@ -8,6 +8,10 @@ export const hooksFamily: CommandFamily = {
   describe: "Have this host's scheduler call setup, configure and shutdown",
   details:
     'systemd, or cron where none runs, calls the lifecycle of the roles: setup at the first boot, configure now and then, shutdown before the machine goes down.',
+  examples: [
+    ['converge hooks install --role zeo-client', 'attributes in /etc/converge'],
+    ['converge hooks show', 'does it run by itself?'],
+  ],
 }
 
 const { group } = hooksFamily

@@ -1,7 +1,7 @@
 /** The commands that act on the hosts of a stack over SSH. */
 
 import { rhythm } from './hooks.ts'
-import { event, how, migrate, outputOptions, revision, talk, what } from './shared.ts'
+import { changedExit, event, how, outputOptions, talk, what } from './shared.ts'
 import { stackOptions } from './stack.ts'
 import type { CommandSpec, Options } from './types.ts'
 
@@ -47,7 +47,14 @@ const connecting = {
     describe:
       'Trust the key of a host that is not known yet, show its fingerprint and keep it; a changed key is refused all the same',
   },
-  parallel: { group: how, type: 'string', value: 'N', default: '25', describe: 'How many hosts at once, at most' },
+  parallel: {
+    group: how,
+    type: 'string',
+    value: 'N',
+    hosts: { least: 1, share: false },
+    default: '25',
+    describe: 'How many hosts at once, at most',
+  },
   reconnect: {
     group: how,
     type: 'number',
@@ -62,6 +69,7 @@ const rolling = {
     group: how,
     type: 'string',
     value: 'HOW',
+    choices: ['parallel', 'rolling', 'canary'],
     describe:
       'parallel: all at once; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
     default: 'rolling',
@@ -70,15 +78,33 @@ const rolling = {
     group: how,
     type: 'string',
     value: 'N|N%',
+    hosts: { least: 1, share: true },
     default: '1',
-    describe: 'How many hosts of a layer at once, or how many go first',
+    describe: 'How many hosts of a layer at once (rolling), or how many go first (canary)',
   },
   'max-failures': {
     group: how,
     type: 'string',
     value: 'N|N%',
+    hosts: { least: 0, share: true },
     default: '0',
     describe: 'How many hosts may fail before no further one is begun',
+  },
+} as const satisfies Options
+
+/** What deploys brings along. */
+const deploying = {
+  revision: {
+    group: what,
+    type: 'string',
+    value: 'REV',
+    describe: 'Branch, tag or commit of one app (--app, where there are several), instead of the one in the stack file',
+  },
+  migrate: {
+    group: what,
+    type: 'boolean',
+    describe:
+      'Migrate also at a commit that the stack is on already (--no-migrate: not at all); default: each new commit once, by one host, for apps with migrate',
   },
 } as const satisfies Options
 
@@ -87,6 +113,7 @@ const down = {
     group: how,
     type: 'string',
     value: 'fail|skip',
+    choices: ['fail', 'skip'],
     default: 'fail',
     describe:
       'What to do where a host cannot be reached: begin nothing, or go on without it and bring it up to date another time',
@@ -105,7 +132,20 @@ const back = {
   },
 } as const satisfies Options
 
-const acting = { ...stackOptions, ...selection, ...down, ...connecting, ...recorded } as const
+const acting = { ...stackOptions, ...selection, ...down, ...connecting, ...recorded, ...changedExit } as const
+
+/** What there is in the place of a dry run. */
+const plans: Readonly<Record<string, string>> = {
+  plan: 'a plan changes nothing: leave it out',
+  setup: 'converge stack plan says what would change',
+  ...Object.fromEntries(
+    ['deploy', 'configure', 'undeploy', 'shutdown'].map((event) => [
+      event,
+      `converge stack plan --event ${event} says what would change`,
+    ]),
+  ),
+  run: 'converge stack plan --event EVENT says what would change',
+}
 
 function rolloutCommand(
   name: string,
@@ -113,12 +153,17 @@ function rolloutCommand(
   { options, ...more }: Partial<CommandSpec> & Pick<CommandSpec, 'examples' | 'options'>,
 ): CommandSpec {
   const own = { ...options, ...outputOptions }
+  const plan = plans[name]
   return {
     name: `stack ${name}`,
     group: 'Many hosts over SSH',
     kind: 'stack',
     describe,
     either: talk,
+    instead: {
+      role: 'the stack file says who has which roles; --layer, --host and --app choose hosts',
+      ...(plan === undefined ? {} : { 'dry-run': plan, check: plan }),
+    },
     ...more,
     options: own,
   }
@@ -127,33 +172,41 @@ function rolloutCommand(
 export const rolloutCommands: readonly CommandSpec[] = [
   rolloutCommand('plan', 'What a run would change on each host; nothing is written', {
     details:
-      'The same change on many hosts is shown once. --event narrows it down, to what a deploy would do for example.',
+      'The same change on many hosts is shown once. --event narrows it down, to what a deploy would do for example. No host is held for it, and no record is kept.',
     options: {
       ...stackOptions,
       ...selection,
+      event: { ...event.event, describe: 'Event to plan, several by commas; default: setup, deploy, configure' },
+      revision: deploying.revision,
       ...down,
       ...connecting,
-      event: { ...event.event, describe: 'Event to plan; default: the whole way' },
-      ...revision,
+      ...changedExit,
     },
     examples: [
       ['converge stack plan', 'diffs of all that would change anywhere'],
       ['converge stack plan --layer frontend --event configure', 'what would the balancers learn?'],
+      ['converge stack plan --quiet --detailed-exit-code', 'exit status 3: a host is not as it should be'],
     ],
   }),
   rolloutCommand('setup', 'Bring hosts up: prepare, build, deploy, and tell all the others', {
     details:
       'All are prepared and built at once, then brought up layer by layer in the order of the stack file. A host counts as online afterwards, and the balancers of the others learn of it. For new hosts, and after attributes or packages have changed.',
-    options: { ...acting, ...rolling, ...revision, ...migrate, ...back },
+    options: {
+      ...acting,
+      ...rolling,
+      strategy: { ...rolling.strategy, default: 'parallel' },
+      ...deploying,
+      ...back,
+    },
     examples: [
-      ['converge stack setup', 'from nothing to a site that answers'],
+      ['converge stack setup --accept-new', 'from nothing to a site that answers; their keys are taken on trust'],
       ['converge stack setup --host client4', 'a new host joins'],
     ],
   }),
   rolloutCommand('deploy', 'New code or configuration on all hosts of an app: build everywhere, then switch', {
     details:
       'One commit is found out once, and every host gets that. Everywhere it is built aside; only where all builds have succeeded does anything go live, batch after batch, with a look at the site in between (health in the stack file). The first host migrates. All others are configured at the end.',
-    options: { ...acting, ...rolling, ...revision, ...migrate, ...back },
+    options: { ...acting, ...rolling, ...deploying, ...back },
     examples: [
       ['converge stack deploy', 'the revisions of the stack file, host by host'],
       ['converge stack deploy --app shop --revision v2.1 --strategy canary --rollback-on-failure', 'one host first'],
@@ -166,6 +219,8 @@ export const rolloutCommands: readonly CommandSpec[] = [
     examples: [['converge stack configure', 'a host was taken out of the file']],
   }),
   rolloutCommand('rollback', 'Go back to the release before, host by host', {
+    details:
+      'All hosts go to one commit: the one that most of them were on before the current one, or that of --to. Nothing is built, so that it takes seconds; the site is looked at after each batch, as in a deploy. A host that has no release of it fails, and stays as it is.',
     options: {
       ...acting,
       ...rolling,
@@ -177,7 +232,10 @@ export const rolloutCommands: readonly CommandSpec[] = [
           'Commit (or its beginning) that all go back to, or the id of a release; default: what most of them were on before',
       },
     },
-    examples: [['converge stack rollback --app shop', 'what was live before']],
+    examples: [
+      ['converge stack rollback --app shop', 'what was live before'],
+      ['converge stack rollback --to c0ffee12 --strategy parallel', 'a certain commit, on all hosts at once'],
+    ],
   }),
   rolloutCommand('undeploy', 'Stop and remove an app; shared data stays unless --purge', {
     options: {
@@ -193,7 +251,13 @@ export const rolloutCommands: readonly CommandSpec[] = [
     examples: [['converge stack shutdown --host client3', 'before that machine goes away']],
   }),
   rolloutCommand('run', 'An event or a role of its own, on many hosts', {
-    argument: { value: 'RECIPE', describe: 'An event (restart, start, stop, rebuild, …), a role, or role::event' },
+    argument: {
+      value: 'RECIPE',
+      describe: 'An event (restart, start, stop, rebuild, …), a role, or role::event',
+      required: true,
+    },
+    details:
+      'An event runs on the hosts one of whose roles has a part in it. A role runs its setup, deploy and configure, also on hosts that do not have it otherwise.',
     options: { ...acting, ...rolling },
     examples: [
       ['converge stack run restart --layer clients', 'one host after the other'],
@@ -201,7 +265,12 @@ export const rolloutCommands: readonly CommandSpec[] = [
     ],
   }),
   rolloutCommand('hooks', "Have each host's own scheduler call setup, configure and shutdown", {
-    argument: { value: 'WORD', describe: 'install, remove or show', words: ['install', 'remove', 'show'] },
+    argument: {
+      value: 'install|remove|show',
+      describe: 'What to do',
+      words: ['install', 'remove', 'show'],
+      required: true,
+    },
     details:
       'As converge hooks does it on one host: a host then configures itself now and then, sets itself up at its first boot, and ends its services in order before it goes down. It goes by the roles, attributes and recipes of the last setup, deploy, configure or rollback that went well on it. While a rollout holds it, and after converge stack shutdown, it leaves itself alone. show: which of them each host has; exit status 1 when one is missing.',
     options: { ...acting, ...rhythm },
@@ -212,8 +281,12 @@ export const rolloutCommands: readonly CommandSpec[] = [
     ],
   }),
   rolloutCommand('status', 'Every host: release, services, last run, and what it missed', {
-    details: 'Exit status 1 where a host cannot be reached, or a service is down.',
+    details:
+      'Exit status 1 where a host cannot be reached, or a service is down. Hosts that are shut down are not asked.',
     options: { ...stackOptions, ...selection, ...connecting },
-    examples: [['converge stack status', 'is all well?']],
+    examples: [
+      ['converge stack status', 'is all well?'],
+      ['converge stack status --quiet', 'for cron: nothing is printed while all is well'],
+    ],
   }),
 ]

@@ -9,7 +9,7 @@ export const serviceCommands: readonly CommandSpec[] = [
     describe: 'Show visitors a page instead of the site, or the site again',
     details:
       'For what cannot be done while the site is used. The web server answers every request with status 503 and the page; nothing is reloaded, and nothing else is stopped. It stays on until it is switched off.',
-    argument: { value: 'on|off', describe: 'Which of the two', words: ['on', 'off'] },
+    argument: { value: 'on|off', describe: 'Which of the two', words: ['on', 'off'], required: true },
     options: {
       ...inputOptions,
       message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'What the page says' },

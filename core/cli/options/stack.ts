@@ -28,6 +28,14 @@ export const stackFamily: CommandFamily = {
   describe: 'All hosts of a stack at once; converge stack --help lists its commands',
   details:
     'A stack file says which hosts there are, what runs on each, and what is deployed there. The hosts need sshd and nothing else.',
+  examples: [
+    ['converge stack check', 'what is wrong with the stack file, before any host is touched'],
+    ['converge stack setup --accept-new', 'from nothing to a site that answers'],
+    ['converge stack plan --event deploy', 'what would a deploy change?'],
+    ['converge stack deploy', 'a new revision: built everywhere, then switched to, host by host'],
+    ['converge stack status', 'is all well?'],
+    ['converge stack log last', 'what happened, and why did it fail?'],
+  ],
 }
 
 const group = stackFamily.group
@@ -82,7 +90,7 @@ export const stackCommands: readonly CommandSpec[] = [
     describe: 'Print the cloud-init user data by which a new host of the stack comes into being',
     details:
       'It makes the account that the stack file logs in with, lets your key in, gives it sudo as the stack file says, and names the host. There is no secret of the stack in it. Then converge stack setup --host HOST brings the host up.',
-    argument: { value: 'HOST', describe: 'Name of the host in the stack file' },
+    argument: { value: 'HOST', describe: 'Name of the host in the stack file', required: true },
     options: {
       ...stackOptions,
       'authorized-key': {

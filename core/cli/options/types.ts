@@ -10,6 +10,10 @@ export interface OptionSpec {
   readonly commas?: boolean
   /** What stands for its value in `--help`. */
   readonly value?: string
+  /** The only values there are. */
+  readonly choices?: readonly string[]
+  /** A number of hosts from `least` up; with `share` also a percentage. */
+  readonly hosts?: { readonly least: number; readonly share: boolean }
   readonly describe: string
   /** What holds where it isn't given. */
   readonly default?: string
@@ -54,12 +58,12 @@ export interface Arguments {
   readonly host?: readonly string[] | undefined
   readonly app?: readonly string[] | undefined
   readonly limit?: readonly string[] | undefined
-  readonly strategy?: string | undefined
+  readonly strategy?: 'parallel' | 'rolling' | 'canary' | undefined
   readonly batch?: string | undefined
   readonly parallel?: string | undefined
   readonly maxFailures?: string | undefined
   readonly rollbackOnFailure?: boolean | undefined
-  readonly down?: string | undefined
+  readonly down?: 'fail' | 'skip' | undefined
   readonly comment?: string | undefined
   readonly acceptNew?: boolean | undefined
   readonly reconnect?: number | undefined
@@ -79,6 +83,8 @@ export interface Arguments {
 interface Argument {
   readonly value: string
   readonly describe: string
+  /** Nothing can be done without it. */
+  readonly required?: boolean
   /** What it may be, for completion. */
   readonly words?: readonly string[]
 }
@@ -99,6 +105,8 @@ export interface CommandFamily {
   readonly describe: string
   /** A paragraph for `--help` of the first word alone. */
   readonly details: string
+  /** Where to start: command lines, and what each is good for. */
+  readonly examples: readonly (readonly [string, string])[]
 }
 
 export interface CommandSpec {
@@ -136,6 +144,8 @@ export interface CommandSpec {
     | 'balancer'
     | 'stack'
     | 'hooks'
+  /** Options of other commands, and what to do here instead. */
+  readonly instead?: Readonly<Record<string, string>>
   /** Options that contradict each other. */
   readonly either?: readonly (readonly [string, string])[]
 }
