@@ -22,9 +22,9 @@ export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, se
   if (args.explain === undefined) {
     const all = shownAttributes(built) as Record<string, unknown>
     if (args.defaults) for (const key of factKeys) delete all[key]
-    return print(all)
+    return print(secrets.maskDeep(all))
   }
-  const explanations = explain(built, args.explain)
+  const explanations = secrets.maskDeep(explain(built, args.explain))
   if (args.jsonOutput) return print({ attributes: explanations })
   const paint = picocolors.createColors(args.color ?? useColor(process.stdout))
   for (const explanation of explanations) process.stdout.write(`${text(explanation, paint)}\n`)

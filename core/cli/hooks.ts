@@ -63,13 +63,13 @@ function optionsOf(args: Arguments): HookOptions {
 
 /** The options of the run that is called, with whole paths: it has another working directory. */
 function inputWords(args: Arguments): string[] {
-  if (args.nodeJson === '-' || args.json?.includes('-'))
+  if (args.nodeJson?.includes('-') || args.json?.includes('-'))
     throw usage('nobody is at standard input when the scheduler calls', 'give files, such as /etc/converge/site.json')
   const found = configNames.map((name) => resolve(name)).find((path) => fs.existsSync(path))
   const config = args.config ?? found
   const paths: readonly (readonly [string, readonly string[]])[] = [
     ['--json', args.json ?? []],
-    ['--node-json', given(args.nodeJson)],
+    ['--node-json', args.nodeJson ?? []],
     ['--config-dir', given(args.configDir)],
     ['--prefix', given(args.prefix)],
     ['--recipes', args.recipes ?? []],
@@ -99,3 +99,4 @@ export function timeOf(option: string, text: string, least: number): number {
 function usage(message: string, hint: string): ConvergeError {
   return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
 }
+    ['--secrets', given(args.secrets)],

@@ -13,6 +13,7 @@ import { nearest } from '../model/nearest.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
+import { parseJson } from '../node/json_text.ts'
 import { type Layer, type NodeWarning, objectLayer, parseLayer } from '../node/layers.ts'
 import { buildNode, type Node } from '../node/node.ts'
 import { valueAt } from '../node/path.ts'
@@ -46,6 +47,8 @@ export async function gather<N>(
   { facts = gatherFacts(), needsRole = true }: GatherOptions = {},
 ): Promise<Inputs<N>> {
   if (args.prefix !== undefined) checkPrefix(args.prefix)
+  // Before anything is read that has them: what is wrong there must not show them either.
+  if (args.secrets !== undefined) for (const one of secretTexts(args.secrets)) secrets.add(one)
   const user = await userRecipes(args, catalogue)
   const layers = await readLayers(args)
   const schemas = await catalogue.schemas()
@@ -135,7 +138,7 @@ async function readLayers(args: Arguments): Promise<Layer[]> {
       problems.push(...('problems' in problem ? (problem.problems as ConvergeError[]) : [problem]))
     }
   }
-  if (args.nodeJson !== undefined) await add(args.nodeJson, 'stack', '--node-json')
+  for (const file of args.nodeJson ?? []) await add(file, 'stack', '--node-json')
   for (const file of hostFiles(args.configDir)) await add(file, 'host', '--config-dir')
   for (const file of args.json ?? []) await add(file, 'deployment', '--json')
   throwProblems(problems)
@@ -144,6 +147,17 @@ async function readLayers(args: Arguments): Promise<Layer[]> {
   if (args.prefix !== undefined)
     layers.push(objectLayer({ converge: { prefix: resolve(args.prefix) } }, '--prefix', 'deployment'))
   return layers
+}
+
+/** @throws NO_FILE, INVALID_SECRETS */
+function secretTexts(file: string): readonly string[] {
+  const { value, problems } = parseJson(readInput(file, '--secrets'))
+  if (problems.length === 0 && Array.isArray(value) && value.every((one) => typeof one === 'string')) return value
+  throw new ConvergeError(`--secrets ${file}: is no JSON list of texts`, {
+    code: 'INVALID_SECRETS',
+    hint: '["the first one", "the second one"]',
+    usage: true,
+  })
 }
 
 function readInput(file: string, flag: string): string {

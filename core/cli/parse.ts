@@ -43,7 +43,7 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   for (const [one, other] of spec.either ?? [])
     if (bag[camelCase(one)] && bag[camelCase(other)])
       problems.push(usage(`--${one} and --${other} contradict each other`, 'give one of them'))
-  const fromInput = [...((bag.json ?? []) as string[]), bag.nodeJson].filter((file) => file === '-')
+  const fromInput = [bag.json, bag.nodeJson].flat().filter((file) => file === '-')
   if (fromInput.length > 1)
     problems.push(usage('standard input can be read once only', 'give - to one of --json and --node-json'))
   throwProblems(problems, 'wrong usage')

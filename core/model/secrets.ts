@@ -31,9 +31,13 @@ export class Secrets {
   }
 }
 
-/** As it stands in a URL, in JSON, and in a command. */
+/** As it stands in a URL, in JSON, in a command, and in XML. */
 function formsOf(value: string): string[] {
-  return [value, encoded(value), JSON.stringify(value).slice(1, -1), shellQuoted(value)]
+  return [value, encoded(value), JSON.stringify(value).slice(1, -1), shellQuoted(value), inXml(value)]
+}
+
+function inXml(value: string): string {
+  return value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }
 
 /** A lone surrogate has no form in a URL. */

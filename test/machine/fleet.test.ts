@@ -21,12 +21,19 @@ export default role('probe', {
       file(r, { path: '/srv/probe/done', content: 'yes\\n' })
     },
     fragile(r) { execute(r, { command: 'test ! -e /srv/probe/broken && touch /srv/probe/passed' }) },
-    secret(r, node) { file(r, { path: '/srv/probe/secret', content: node.deploy.shop.scm.password, mode: '0600', sensitive: true }) },
+    secret(r, node) {
+      const { environment, scm } = node.deploy.shop
+      file(r, { path: '/srv/probe/secret', content: scm.password, mode: '0600', sensitive: true })
+      file(r, { path: '/srv/probe/greeting', content: environment.GREETING, mode: '0600' })
+      execute(r, { command: 'cat /srv/probe/greeting' })
+    },
   },
 })
 `
 
 const secret = 'correct horse battery staple'
+/** Under a name that gives nothing away; that it comes from a file tells it. */
+const greeting = 'good morning to all of you'
 
 interface Fleet {
   readonly network: TestNetwork
@@ -43,6 +50,7 @@ function stackOf(hosts: readonly TestHost[], more: object = {}): object {
     apps: {
       shop: {
         layers: ['all'],
+        environment: { GREETING: { $file: 'greeting' } },
         scm: { repository: 'https://git.example.com/shop.git', user: 'shop', password: secret },
       },
     },
@@ -55,7 +63,7 @@ async function fleetOf(t: Test, count: number): Promise<Fleet> {
   const network = await testNetwork(t)
   const hosts = await network.many('h', count)
   const operator = new Operator(network)
-  operator.write({ 'recipes/probe.ts': recipe, 'stack.json': stackOf(hosts) })
+  operator.write({ 'recipes/probe.ts': recipe, 'stack.json': stackOf(hosts), greeting: `${greeting}\n` })
   return { network, operator, hosts }
 }
 
@@ -73,6 +81,9 @@ t.test('the hosts of a stack', async (t) => {
   const again = async (host: TestHost) => {
     await host.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/done')
   }
+
+  // As accounts have it whose files say something to everybody.
+  two.write('/root/.bashrc', 'echo welcome\nprintf "a title without an end"\n')
 
   await t.test('from nothing, and again', async (t) => {
     const plan = await operator.run(['plan'])
@@ -105,8 +116,13 @@ t.test('the hosts of a stack', async (t) => {
     await all
     t.equal(seen.status, 0)
     t.equal(one.read('/srv/probe/secret'), secret)
-    t.notOk(`${seen.stdout}${seen.stderr}`.includes(secret), 'not shown')
-    t.notOk(one.read('/tmp/processes').includes(secret), 'in no process list')
+    t.equal(one.read('/srv/probe/greeting'), greeting)
+    for (const text of [secret, greeting]) {
+      t.notOk(`${seen.stdout}${seen.stderr}`.includes(text), 'not shown')
+      t.notOk(one.read('/tmp/processes').includes(text), 'in no process list')
+      const kept = await one.run(`grep -rl '${text}' /var/lib/converge | grep -v /fleet/inputs/`)
+      t.equal(kept.stdout, '', 'in no report or journal of the host')
+    }
     const open = await one.run(
       `grep -rl '${secret}' /etc /root /home /run /srv /tmp /usr/local /var 2>/dev/null | xargs ls -ld --`,
     )
@@ -123,7 +139,8 @@ t.test('the hosts of a stack', async (t) => {
     t.equal(statSync(records).mode & 0o777, 0o700)
     for (const entry of readdirSync(records, { recursive: true, withFileTypes: true }))
       if (entry.isFile())
-        t.notOk(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8').includes(secret), entry.name)
+        for (const text of [secret, greeting])
+          t.notOk(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8').includes(text), entry.name)
   })
 
   await t.test('a host that is cut off in the middle goes on, and tells the rest afterwards', async (t) => {

@@ -25,7 +25,9 @@ export const inputOptions = {
     group: what,
     type: 'string',
     value: 'FILE',
-    describe: 'Node JSON of the stack, as OpsWorks gave it (or - for standard input)',
+    array: true,
+    describe:
+      'Node JSON of the stack, as OpsWorks gave it (or - for standard input); repeatable, for custom JSON of the stack',
   },
   'config-dir': {
     group: what,
@@ -33,6 +35,12 @@ export const inputOptions = {
     value: 'DIR',
     default: '/etc/converge',
     describe: "Directory of this host's own JSON and YAML files",
+  },
+  secrets: {
+    group: what,
+    type: 'string',
+    value: 'FILE',
+    describe: 'JSON list of texts that are shown nowhere, beside what is secret by its name',
   },
   prefix: {
     group: what,

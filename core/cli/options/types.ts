@@ -26,8 +26,9 @@ export type Options = Readonly<Record<string, OptionSpec>>
 export interface Arguments {
   readonly role?: readonly string[] | undefined
   readonly json?: readonly string[] | undefined
-  readonly nodeJson?: string | undefined
+  readonly nodeJson?: readonly string[] | undefined
   readonly configDir?: string | undefined
+  readonly secrets?: string | undefined
   readonly prefix?: string | undefined
   readonly revision?: string | undefined
   readonly recipes?: readonly string[] | undefined

@@ -63,7 +63,7 @@ export async function fleetHosts<N>(
         open: () => connections.connect(target),
         sudo: sudoOf(host, target.user, ask),
         prefix: host.prefix ?? null,
-        ...{ engine, recipes, runtimes, rollout, by },
+        ...{ engine, recipes, runtimes, rollout, by, secrets: stack.secrets },
         step: (step) => tell({ event: 'host', host: name, phase: 'bring', step }),
         connection: (state, detail) =>
           tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),

@@ -78,6 +78,21 @@ export function parsed(line: string): Record<string, unknown> | null {
   }
 }
 
+/**
+ * What the ask script has printed: what is missing, or what the command said. The shell of the account may have had something
+ * to say before.
+ */
+export function askedOf(output: string): { readonly missing: readonly string[] } | { readonly said: string } {
+  let at = 0
+  for (const line of output.split('\n')) {
+    at += line.length + 1
+    const event = parsed(line)
+    if (Array.isArray(event?.missing)) return { missing: event.missing as string[] }
+    if (event?.asked === true) return { said: output.slice(at) }
+  }
+  return { said: output }
+}
+
 /** What a command that looks has printed: one JSON document, or JSON lines. */
 export function answerOf(output: string): unknown {
   try {
@@ -109,7 +124,7 @@ export function firstLines({ stdout }: RemoteProcess, enough: (text: string) => 
       // Once it is enough, the rest is read away.
       if (text.length > 100_000 || enough(text)) return
       text += chunk.toString('utf8')
-      if (enough(text)) resolve(text)
+      if (text.length > 100_000 || enough(text)) resolve(text)
     })
     stdout.on('close', () => resolve(text))
   })

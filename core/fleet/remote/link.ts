@@ -5,6 +5,8 @@ import { holdScript } from './scripts.ts'
 import { lastLine, type RemoteProcess, type Started, type Sudo, startScriptOn, sudoRefusal, type Wire } from './wire.ts'
 
 export interface LinkOptions {
+  /** Of the host, as the stack file has it. */
+  readonly name: string
   open(): Promise<Wire>
   readonly sudo: Sudo
   /** Name of the rollout, and who is behind it. */
@@ -14,6 +16,11 @@ export interface LinkOptions {
 
 /** How often the host hears that its operator is still there. Milliseconds. */
 const heartbeat = 10_000
+
+const begins = 'converge: begins'
+
+/** What the hold script says. */
+const answered = /^(?:held|busy\n(?<holder>.*))\n/m
 
 interface Hold {
   readonly wire: Wire
@@ -65,13 +72,14 @@ export class Link {
 
   /** One command's standard output. @throws where it fails */
   async output(script: string, args: readonly string[], input?: Uint8Array): Promise<string> {
-    const { process, errors } = await this.script(script, args)
+    const { process, errors } = await this.script(`printf '\\n%s\\n' '${begins}'\n${script}`, args)
     // What ended early no longer reads; why is in its exit status.
     process.stdin.on('error', () => undefined)
     process.stdin.end(input)
     const output = await textOf(process)
     const { code } = await process.ended
-    if (code === 0) return output
+    // What the shell of the account has to say comes before.
+    if (code === 0) return output.slice(output.indexOf(`${begins}\n`) + begins.length + 1)
     throw this.refusal(code, errors()) ?? scriptFailure(code, errors())
   }
 
@@ -123,12 +131,17 @@ export class Link {
 
   /** @throws HOST_HELD */
   private async hold(wire: Wire): Promise<void> {
-    const { rollout, by, sudo } = this.options
-    const who = `${by} since ${new Date().toISOString()}, converge stack ${rollout}`
-    const { process, errors } = await startScriptOn(wire, holdScript, [this.state, rollout, who], sudo)
+    const { name, rollout, by, sudo } = this.options
+    const what = `converge stack ${rollout}`
+    const who = `${by} since ${new Date().toISOString()}, ${what}`
+    // Of this host alone: where two entries of the stack file lead to one machine, the second does not take it from the first.
+    const { process, errors } = await startScriptOn(wire, holdScript, [this.state, `${rollout}/${name}`, who], sudo)
     process.stdin.on('error', () => undefined)
-    const said = await firstLines(process, (text) => text.startsWith('held\n') || /^busy\n.*\n/.test(text))
-    if (said.startsWith('held')) {
+    // What the shell of the account has to say may come before.
+    const said = await firstLines(process, (text) => answered.test(text))
+    const answer = answered.exec(said)
+    const holder = answer?.groups?.holder
+    if (answer !== null && holder === undefined) {
       const timer = setInterval(() => process.stdin.write('\n'), heartbeat)
       this.held = { wire, process, timer }
       // Another operator has taken the host (this machine slept), or it was ended there: nothing more is done without a new hold.
@@ -138,9 +151,10 @@ export class Link {
       process.ended.then(lost, lost)
       return
     }
-    if (!said.startsWith('busy')) throw await this.failed(process, errors(), 'the host could not be held')
     process.close()
-    throw new ConvergeError(`another rollout is at work on it: ${said.split('\n')[1]}`, {
+    if (answer === null) throw await this.failed(process, errors(), 'the host could not be held')
+    if (holder?.endsWith(`, ${what}`)) throw sameHost()
+    throw new ConvergeError(`another rollout is at work on it: ${holder}`, {
       code: 'HOST_HELD',
       hint: 'wait for it to end; a rollout whose operator is gone lets go within a minute',
     })
@@ -154,6 +168,12 @@ export class Link {
     this.held = null
   }
 }
+
+const sameHost = () =>
+  new ConvergeError('another entry of the stack file leads to the same machine', {
+    code: 'SAME_HOST',
+    hint: 'compare the addresses of the stack file, and HostName and Port in ~/.ssh/config; one host that does both is one entry',
+  })
 
 const left = () => new ConvergeError('the connection was closed here', { code: 'CONNECTION_LOST' })
 

@@ -4,7 +4,8 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
 import { type Kept, keptWords, ownCommand } from './by_itself.ts'
-import { answerOf, Heard, parsed, tail, textOf } from './heard.ts'
+import { answerOf, askedOf, Heard, tail, textOf } from './heard.ts'
+import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
 import { hostFacts, type Runtimes, recentEnough, runtimeFor } from './runtime.ts'
@@ -28,6 +29,8 @@ export interface RemoteHostOptions extends LinkOptions {
   /** The user's recipes as they travel; null without. */
   readonly recipes: Files | null
   readonly runtimes: Runtimes
+  /** Texts that are shown nowhere, whatever stands there: the host is told of those that its documents have. */
+  readonly secrets: readonly string[]
   /** What takes a while, for people. */
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
@@ -116,21 +119,22 @@ export class RemoteHost implements FleetHost {
       ])
       const output = await textOf(process)
       const { code } = await process.ended
-      const first = parsed(output.split('\n', 1)[0] ?? '')
-      if (Array.isArray(first?.missing)) {
-        if (brought) throw this.stillMissing(first.missing as string[])
-        await this.bring(first.missing as string[], needs)
+      const asked = askedOf(output)
+      if ('missing' in asked) {
+        if (brought) throw this.stillMissing(asked.missing)
+        await this.bring(asked.missing, needs)
         continue
       }
-      const value = answerOf(output)
+      const { said } = asked
+      const value = answerOf(said)
       if (value !== undefined) return value
       // JSON lines, and none to tell.
-      if (code === 0 && output === '') return []
+      if (code === 0 && said === '') return []
       throw (
         this.link.refusal(code, errors()) ??
         new ConvergeError(`converge ${words.join(' ')} gave no answer on the host`, {
           code: 'REMOTE_FAILED',
-          output: tail(errors() || output),
+          output: tail(errors() || said),
         })
       )
     }
@@ -248,11 +252,8 @@ export class RemoteHost implements FleetHost {
   }
 
   private inputsOf({ documents }: Pick<RunRequest, 'documents'>): Item {
-    const files = documents.map(({ name, value }, at) => {
-      const path = at === 0 ? 'node.json' : `custom/${String(at).padStart(2, '0')}-${slug(name)}.json`
-      return [path, { content: Buffer.from(`${JSON.stringify(value, null, 1)}\n`), mode: 0o600 }] as const
-    })
-    return itemOf(`${this.state}/inputs`, this.name, new Map(files), { what: 'its node', secret: true })
+    const files = inputFiles(documents, this.options.secrets)
+    return itemOf(`${this.state}/inputs`, this.name, files, { what: 'its node', secret: true })
   }
 
   private needs(inputs: Item): Item[] {
@@ -282,8 +283,7 @@ export class RemoteHost implements FleetHost {
     const { prefix } = this.options
     return [
       ...(roles.length > 0 ? ['--role', roles.join(',')] : []),
-      ...['--node-json', `${inputs.directory}/node.json`],
-      ...(documents.length > 1 ? ['--config-dir', `${inputs.directory}/custom`] : []),
+      ...inputFileWords(documents, inputs.directory),
       ...(this.recipes ? ['--recipes', this.recipes.directory] : []),
       ...(prefix === null ? [] : ['--prefix', prefix]),
     ]
@@ -309,14 +309,4 @@ function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[
   if (only?.startsWith('hooks_')) return only.split('_')
   if (!dry && events.length === 1 && only !== undefined && commands.includes(only)) return [only]
   return [dry ? 'plan' : 'apply', '--event', events.join(',')]
-}
-
-function slug(name: string): string {
-  return (
-    name
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '-')
-      .replace(/^-|-$/g, '')
-      .slice(0, 40) || 'document'
-  )
 }

@@ -1,4 +1,7 @@
-/** The shell scripts that a host is asked to run: for any POSIX shell with coreutils, tar, gzip and util-linux, which every Debian has. */
+/**
+ * The shell scripts that a host is asked to run: for any POSIX shell with coreutils, tar, gzip and util-linux, which every Debian has. Those that are
+ * listened to begin with an empty line: the shell of the account may have said something before that has no end of its own.
+ */
 
 /**
  * What a host is, told without changing anything. One `key=value` a line.
@@ -54,16 +57,17 @@ while IFS= read -r need; do
 done <<END
 $needs
 END
-[ -z "$missing" ] || { echo "{\\"missing\\":[$missing]}"; exit 0; }
+[ -z "$missing" ] || { printf '\\n{"missing":[%s]}\\n' "$missing"; exit 0; }
 `
 
 /**
- * Runs a command that only looks. Prints `{"missing": [...]}` instead where something has to be brought first.
+ * Runs a command that only looks. Prints `{"missing": [...]}` where something has to be brought first, else `{"asked": true}` before what the command says.
  * $1 the engine's own files, $2 directories that have to be there, by lines; then the command
  */
 export const askScript = `
 lib=$1 needs=$2; shift 2
-${needsPart}exec "$@"
+${needsPart}printf '\\n{"asked":true}\\n'
+exec "$@"
 `
 
 /**
@@ -92,7 +96,7 @@ END
     echo $! 1<>"$runs/$run/pid" )
   ls -1t "$runs" | tail -n +31 | while IFS= read -r old; do rm -rf "$runs/$old"; done
 }
-echo "{\\"started\\":\\"$run\\"}"
+printf '\\n{"started":"%s"}\\n' "$run"
 read -r pid <"$runs/$run/pid"
 exec tail -s 0.05 -f -c +1 --pid="$pid" "$runs/$run/events" 2>/dev/null
 `
@@ -109,7 +113,7 @@ isStill() { [ "\${pid:-0}" -gt 1 ] && tr '\\0' '\\n' <"/proc/$pid/cmdline" | gre
 export const followScript = `${isStillPart}
 at=$1/$2
 [ -d "$at" ] || exit 4
-echo "{\\"started\\":\\"$2\\"}"
+printf '\\n{"started":"%s"}\\n' "$2"
 { read -r pid; } 2>/dev/null <"$at/pid" || true
 if isStill "$at"; then exec tail -s 0.05 -f -c "+$(($3 + 1))" --pid="$pid" "$at/events" 2>/dev/null; fi
 exec tail -c "+$(($3 + 1))" "$at/events"
@@ -142,7 +146,7 @@ take() {
   mkdir "$lock.$$" && env printf '%s\\n%s\\n%s\\n' "$$" "$2" "$3" >"$lock.$$/owner" || { rm -rf "$lock.$$"; exit 1; }
   mv -T "$lock.$$" "$lock" 2>/dev/null || { rm -rf "$lock.$$"; false; }
 }
-busy() { printf 'busy\\n%s\\n' "\${who:-somebody}"; exit 0; }
+busy() { printf '\\nbusy\\n%s\\n' "\${who:-somebody}"; exit 0; }
 take "$@" || {
   { read -r pid; read -r rollout; read -r who; } 2>/dev/null <"$lock/owner" || true
   # A holder that has not been heard of for a minute has lost its operator; one of the same rollout is our own, of a connection that was lost.
@@ -154,6 +158,6 @@ take "$@" || {
 trap '[ "$(head -n 1 "$lock/owner" 2>/dev/null)" = "$$" ] && rm -rf "$lock"' EXIT
 trap 'exit 0' HUP TERM PIPE
 exec 9>&-
-echo held
+printf '\\nheld\\n'
 while IFS= read -r _; do touch "$lock"; done
 `

@@ -37,8 +37,8 @@ const limit = 20_000
  */
 export async function startScriptOn(wire: Wire, script: string, args: readonly string[], sudo: Sudo): Promise<Started> {
   if (sudo === 'none' || sudo === 'free') {
-    const prefix = sudo === 'free' ? ['sudo', '-n', '--'] : []
-    const process = await wire.exec(shellWords([...prefix, 'sh', '-c', script, 'sh', ...args]))
+    const command = sudo === 'free' ? bySudo(['-n'], script, args) : shellWords(['sh', '-c', script, 'sh', ...args])
+    const process = await wire.exec(command)
     let errors = ''
     process.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors = (errors + text).slice(-limit)
@@ -46,6 +46,12 @@ export async function startScriptOn(wire: Wire, script: string, args: readonly s
     return { process, errors: () => errors }
   }
   return withPassword(wire, script, args, sudo)
+}
+
+/** What sudo says is looked at, so that it has to be in English; that is not for what it runs. */
+function bySudo(options: readonly string[], script: string, args: readonly string[]): string {
+  const words = ['env', 'LANGUAGE=en', 'sudo', ...options, '--', 'sh', '-c', `unset LANGUAGE\n${script}`, 'sh', ...args]
+  return shellWords(words)
 }
 
 const ask = 'converge: password for sudo'
@@ -58,8 +64,7 @@ async function withPassword(
   args: readonly string[],
   sudo: { password(): Promise<string> },
 ): Promise<Started> {
-  const words = ['sudo', '-k', '-S', '-p', `${ask}\n`, '--', 'sh', '-c', `echo '${go}' >&2\n${script}`, 'sh', ...args]
-  const process = await wire.exec(shellWords(words))
+  const process = await wire.exec(bySudo(['-k', '-S', '-p', `${ask}\n`], `echo '${go}' >&2\n${script}`, args))
   let errors = ''
   let asked = 0
   return new Promise((resolve, reject) => {
@@ -97,7 +102,9 @@ function refused(why: string): ConvergeError {
     code: 'SUDO_REFUSED',
     hint: /password is required|terminal is required/.test(why)
       ? 'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
-      : 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
+      : /must have a tty/.test(why)
+        ? 'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d'
+        : 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
   })
 }
 

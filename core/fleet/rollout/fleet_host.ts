@@ -6,6 +6,8 @@ import type { FailureReport, RunReport } from '../../report/events.ts'
 export interface HostDocument {
   /** For people: file and place as the operator wrote it. */
   readonly name: string
+  /** Layer of the attributes it belongs to: `stack`, or else `host`. */
+  readonly kind?: string
   readonly value: unknown
 }
 

@@ -1,0 +1,58 @@
+/** What a host is told, as files that travel: the documents of its node, and which of their texts are shown nowhere. */
+import type { HostDocument } from '../rollout/fleet_host.ts'
+import type { Files, PackedFile } from './items.ts'
+
+/** Where a document goes: the stack's own to those that `--node-json` names, the rest to `--config-dir`. */
+function pathOf({ kind, name }: HostDocument, at: number): string {
+  if (at === 0) return 'node.json'
+  return `${kind === 'stack' ? 'stack' : 'custom'}/${String(at).padStart(3, '0')}-${slug(name)}.json`
+}
+
+/** @param secrets texts that are shown nowhere; those that stand in the documents travel with them */
+export function inputFiles(documents: readonly HostDocument[], secrets: readonly string[]): Files {
+  const files: [string, PackedFile][] = documents.map((document, at) => [pathOf(document, at), json(document.value)])
+  const hidden = textsIn(
+    documents.map(({ value }) => value),
+    new Set(secrets),
+  )
+  // The directory is there in any case: files of the host's own, in /etc/converge, would count where none is named.
+  return new Map([
+    ...files,
+    ['custom/.stack', { content: Buffer.alloc(0), mode: 0o600 }],
+    ['secrets.json', json(hidden)],
+  ])
+}
+
+/** The options by which the host reads these files. @param directory where they are on the host */
+export function inputFileWords(documents: readonly HostDocument[], directory: string): string[] {
+  const paths = documents.map(pathOf).filter((path) => !path.startsWith('custom/'))
+  return [
+    ...paths.flatMap((path) => ['--node-json', `${directory}/${path}`]),
+    ...['--config-dir', `${directory}/custom`, '--secrets', `${directory}/secrets.json`],
+  ]
+}
+
+function json(value: unknown): PackedFile {
+  return { content: Buffer.from(`${JSON.stringify(value, null, 1)}\n`), mode: 0o600 }
+}
+
+/** Which of the texts stand anywhere in a value, in the order in which they are found. */
+function textsIn(value: unknown, texts: ReadonlySet<string>): string[] {
+  const found = new Set<string>()
+  const visit = (at: unknown): void => {
+    if (typeof at === 'string' && texts.has(at)) found.add(at)
+    else if (typeof at === 'object' && at !== null) for (const child of Object.values(at)) visit(child)
+  }
+  visit(value)
+  return [...found]
+}
+
+function slug(name: string): string {
+  return (
+    name
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '')
+      .slice(0, 40) || 'document'
+  )
+}

@@ -1,0 +1,67 @@
+/** `--secrets`: texts that are shown nowhere, whatever the attributes call them. And whose word counts, the stack's or the role's. */
+import { readdirSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { Sandbox } from '../support/program.ts'
+
+const recipe = `import { role, execute, file } from 'converge-engine'
+export default role('greeter', {
+  attributes: { greeter: { from: 'the role' } },
+  configure(r, node) {
+    const { greeting, from } = node.greeter
+    file(r, { path: node.greeter.place, content: [from, greeting, ''].join('\\n') })
+    execute(r, { command: ['cat', node.greeter.place] })
+    execute(r, { command: 'cat ' + node.greeter.place + ' >&2; exit 3' })
+  },
+})
+`
+
+t.test('a run', async (t) => {
+  const place = new Sandbox(t)
+  const greeting = "good morning & <welcome>\nto this 'site' of ours"
+  place.write({
+    'recipes/greeter.ts': recipe,
+    'node.json': JSON.stringify({ greeter: { greeting, place: place.at('greeting') } }),
+    'stack.json': JSON.stringify({ greeter: { from: 'the stack', other: 1 } }),
+    'secrets.json': JSON.stringify([greeting]),
+  })
+  const words = ['--role', 'greeter', '--recipes', 'recipes', '--node-json', 'node.json', '--node-json', 'stack.json']
+  const hidden = ['--secrets', 'secrets.json']
+  const attributes = await place.converge(['attributes', ...words.slice(4), ...hidden])
+  t.match(JSON.parse(attributes.stdout), { greeter: { from: 'the stack', other: 1 } }, attributes.stderr)
+  for (const command of ['plan', 'configure']) {
+    const { status, stdout, stderr } = await place.converge([
+      command,
+      ...words,
+      ...hidden,
+      '--verbose',
+      '--json-output',
+    ])
+    t.equal(status, command === 'plan' ? 0 : 1, stderr)
+    t.notMatch(`${stdout}${stderr}`, /good morning|site' of ours/)
+    t.match(stdout, '********')
+  }
+  t.match(place.read('greeting'), /^the role\ngood morning/, 'what a role sets counts before the stack')
+  for (const entry of readdirSync(place.state, { recursive: true, withFileTypes: true }))
+    if (entry.isFile())
+      t.notMatch(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8'), /good morning/, entry.name)
+  t.notMatch(attributes.stdout, /good morning/)
+  const explained = await place.converge(['attributes', ...words.slice(4), ...hidden, '--explain', 'greeter'])
+  t.match(explained.stdout, /^greeter\.greeting = "\*{8}"$/m)
+  t.notMatch(explained.stdout, /good morning/)
+  t.match((await place.converge(['attributes', ...words.slice(4)])).stdout, /good morning/, 'nobody else would know')
+})
+
+t.test('a list that is none', async (t) => {
+  const place = new Sandbox(t)
+  place.write({ 'secrets.json': '{"password": "open-sesame"}', 'broken.json': '["open-sesame"' })
+  for (const name of ['secrets.json', 'broken.json']) {
+    const { status, stderr } = await place.converge(['attributes', '--secrets', name])
+    t.equal(status, 2)
+    t.match(stderr, `--secrets ${name}: is no JSON list of texts`)
+    t.notMatch(stderr, /sesame/)
+  }
+  t.match(await place.converge(['attributes', '--secrets', 'none.json']), {
+    status: 2,
+    stderr: /--secrets none\.json: no such file/,
+  })
+})

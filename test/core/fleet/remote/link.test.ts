@@ -1,0 +1,94 @@
+/** The way to a host, with shells of this machine for a host: what an account's shell says of its own disturbs nobody. */
+import { spawn } from 'node:child_process'
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { askedOf, Heard, textOf } from '../../../../core/fleet/remote/heard.ts'
+import { Link } from '../../../../core/fleet/remote/link.ts'
+import { askScript, startScript } from '../../../../core/fleet/remote/scripts.ts'
+import type { Wire } from '../../../../core/fleet/remote/wire.ts'
+import { scratch } from '../../../support/machine.ts'
+
+/** A host whose shell begins with words of its own. */
+function wireTo(t: Test, greeting: string): Wire {
+  return {
+    async exec(command) {
+      const child = spawn('sh', ['-c', `${greeting}\n${command}`])
+      t.teardown(() => child.kill('SIGKILL'))
+      const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+        child.once('close', (code, signal) => resolve({ code, signal })),
+      )
+      return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close: () => child.kill() }
+    },
+    closed: new Promise(() => undefined),
+    close: () => undefined,
+  }
+}
+
+const greetings = ['', 'echo welcome', 'printf "a title without an end"', 'echo held up; echo "{}"', 'seq 1 200000']
+
+function linkTo(t: Test, state: string, greeting: string, name = 'web1'): Link {
+  const open = async () => wireTo(t, greeting)
+  const link = new Link({ name, open, sudo: 'none', rollout: 'deploy-1', by: 'ann' }, state)
+  t.teardown(() => link.close())
+  return link
+}
+
+t.test('a host is held, whatever its shell says before', async (t) => {
+  for (const greeting of greetings.slice(0, 4)) {
+    const state = scratch(t)
+    const link = linkTo(t, state, greeting)
+    await link.connect(true)
+    const other = new Link(
+      { name: 'web1', open: async () => wireTo(t, greeting), sudo: 'none', rollout: 'deploy-2', by: 'bob' },
+      state,
+    )
+    await t.rejects(
+      other.connect(true),
+      { code: 'HOST_HELD', message: /^another rollout is at work on it: ann since .*, converge stack deploy-1$/ },
+      greeting,
+    )
+    link.close()
+  }
+})
+
+t.test('a shell that never comes to an end is no host', { timeout: 60_000 }, async (t) => {
+  await t.rejects(linkTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
+    code: 'REMOTE_FAILED',
+    message: /the host could not be held/,
+  })
+})
+
+t.test('two entries of a stack file that lead to one machine', async (t) => {
+  const state = scratch(t)
+  await linkTo(t, state, '').connect(true)
+  await t.rejects(linkTo(t, state, '', 'web2').connect(true), {
+    code: 'SAME_HOST',
+    message: 'another entry of the stack file leads to the same machine',
+  })
+  // Of a connection that was lost, the host does not know yet: it is the same one that comes again.
+  await linkTo(t, state, '').connect(true)
+})
+
+t.test('what a host is asked, and what a run tells', async (t) => {
+  const at = scratch(t)
+  for (const name of ['lib', 'runs', 'there']) mkdirSync(`${at}/${name}`)
+  for (const greeting of greetings) {
+    const link = linkTo(t, at, greeting)
+    t.equal(await link.output('cat; printf "%s" "$1"', ['two'], Buffer.from('one ')), 'one two', greeting)
+    const ask = async (needs: string, ...command: string[]) => {
+      const asked = await link.script(askScript, [`${at}/lib`, needs, ...command])
+      return askedOf(await textOf(asked.process))
+    }
+    t.strictSame(await ask(`${at}/none`, 'true'), { missing: ['node', `${at}/none`] }, greeting)
+    symlinkSync(process.execPath, `${at}/lib/node`)
+    t.strictSame(await ask(`${at}/there`, 'echo', '{"a":1}'), { said: '{"a":1}\n' }, greeting)
+    const told: unknown[] = []
+    const heard = new Heard((event) => told.push(event))
+    const words = [`${at}/lib`, `${at}/runs`, `run-${greetings.indexOf(greeting)}`, `${at}/there`, '', '', '', '']
+    const run = await link.script(startScript, [...words, 'echo', '{"event":"begin"}'])
+    t.equal(await heard.listen(run.process), undefined)
+    t.match(heard, { started: true, status: 0 }, greeting)
+    t.match(told, [{ event: 'begin' }])
+    rmSync(`${at}/lib/node`)
+  }
+})
