@@ -12,6 +12,7 @@ import { Crew, type RunMore } from './crew.ts'
 import { Gate } from './gate.ts'
 import { Looking } from './looking.ts'
 import { batchesOf, migratorsOf } from './plan.ts'
+import { whoIsThere, whoWillBeThere } from './presence.ts'
 import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
 
 const wholeWay = ['setup', 'deploy', 'configure']
@@ -84,7 +85,7 @@ class Rollout {
     const connecting = new Connecting(this.request, this.board, this.brake, this.crew, this.ports.tell)
     this.missed = await connecting.connect(this.taking, this.others)
     if (this.brake.isOn) return
-    this.anticipate()
+    this.crew.online = whoWillBeThere(action, this.crew.online, this.taking, this.board)
     switch (action) {
       case 'plan':
         return this.everywhere('plan', this.wanting(), events.length > 0 ? events : wholeWay, { dry: true, options })
@@ -182,17 +183,6 @@ class Rollout {
     await this.tellOthers()
   }
 
-  /** Whoever is being set up or deployed to counts as there: what is built for its neighbours is built once. */
-  private anticipate(): void {
-    const { action } = this.request
-    if (action === 'status') return
-    const online = new Set(this.crew.online)
-    for (const { name } of this.taking)
-      if (action === 'shutdown') online.delete(name)
-      else if (this.board.well(name)) online.add(name)
-    this.crew.online = online
-  }
-
   /** One that missed a deployment gets that first. */
   private async configure(member: Member): Promise<void> {
     const late = this.ports.known.behind.get(member.name)
@@ -209,16 +199,10 @@ class Rollout {
     const also = action === 'setup' ? this.taking.filter(({ name }) => this.board.succeeded(name)) : []
     const hear = this.others.filter(({ name }) => !this.missed.has(name))
     for (const { name } of hear) this.board.add(name, true)
-    this.crew.online = new Set([...this.crew.online].filter((name) => this.isThere(name)))
+    this.crew.online = whoIsThere(this.crew.online, this.ports.known.online, this.taking, this.board)
     await this.crew.together('configure', [...also, ...hear], (member) =>
       also.includes(member) ? this.crew.run(member, 'configure', ['configure']) : this.configure(member),
     )
-  }
-
-  /** One that was new and has failed is not there yet. */
-  private isThere(name: string): boolean {
-    const takes = this.taking.some((member) => member.name === name)
-    return !takes || this.ports.known.online.has(name) || this.board.succeeded(name)
   }
 
   private wanting(): Member[] {
