@@ -71,6 +71,7 @@ function inputWords(args: Arguments): string[] {
     ['--json', args.json ?? []],
     ['--node-json', args.nodeJson ?? []],
     ['--config-dir', given(args.configDir)],
+    ['--secrets', given(args.secrets)],
     ['--prefix', given(args.prefix)],
     ['--recipes', args.recipes ?? []],
     ['--config', given(config)],
@@ -99,4 +100,3 @@ export function timeOf(option: string, text: string, least: number): number {
 function usage(message: string, hint: string): ConvergeError {
   return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
 }
-    ['--secrets', given(args.secrets)],
