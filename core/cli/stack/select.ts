@@ -1,5 +1,6 @@
 /** Which hosts of a stack are meant, and what runs on them. */
 import { limited, type PlannedHost } from '../../fleet/rollout/plan.ts'
+import { describeNames } from '../../fleet/screen/names.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
@@ -52,6 +53,7 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
       )
     })
   throwProblems([
+    ...unfitting(stack, args.limit ?? []),
     ...known(
       'layer',
       args.layer,
@@ -72,9 +74,26 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
     .map(({ name }) => name)
   const chosen = limited(meant, args.limit ?? [])
   if (chosen.length > 0) return new Set(chosen)
+  const out = stack.hosts.filter(({ name }) => !names.includes(name)).map(({ name }) => name)
   throw new ConvergeError('no host is meant by that', {
     code: 'NO_HOSTS',
-    hint: `the hosts of the stack: ${names.join(', ') || 'none'}`,
+    hint:
+      `the hosts of the stack: ${describeNames(names) || 'none'}` +
+      (out.length > 0 ? `; stopped, or shut down until setup or --host names them: ${describeNames(out)}` : ''),
     usage: true,
+  })
+}
+
+/** Patterns that fit no host of the stack, whether it is up or not: a slip would leave a host out without a word. */
+function unfitting({ name: stack, hosts }: Stack, patterns: readonly string[]): ConvergeError[] {
+  const names = hosts.map(({ name }) => name)
+  return patterns.flatMap((pattern) => {
+    const plain = pattern.replace(/^!/, '')
+    if (limited(names, [plain]).length > 0) return []
+    return new ConvergeError(`--limit ${pattern}: the stack ${stack} has no such host`, {
+      code: 'USAGE',
+      hint: nearest(plain, names) ?? `there are: ${describeNames(names)}`,
+      usage: true,
+    })
   })
 }
