@@ -217,5 +217,8 @@ t.test('the JSON Schema of the file', async (t) => {
   t.match(schema.properties.hosts.additionalProperties.properties.identity, { description: /private key/ })
   t.match(schema.properties.custom_json, { $ref: '#/$defs/customJson' })
   t.match(schema.$defs.attributes.properties.plone_instances.properties.per_cpu, { default: 2 })
+  const elsewhere = { $ref: '#/$defs/elsewhere' }
+  const { site_id, app_name } = schema.$defs.attributes.properties.plone_instances.properties
+  for (const text of [site_id, app_name]) t.match(text, { description: /./, anyOf: [{ type: [] }, elsewhere] })
   t.notOk(schema.$defs.overlay.properties.hosts.additionalProperties.required, 'an environment says what is different')
 })

@@ -134,8 +134,14 @@ function text(kind: string, x: number, y: number, content: string): string {
   return content === '' ? '' : `<text${named} x="${round(x)}" y="${round(y)}">${escaped(content)}</text>`
 }
 
+/** XML has no control characters, in whatever spelling. */
 function escaped(content: string): string {
-  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+  return content
+    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
 }
 
 function round(number: number): number {

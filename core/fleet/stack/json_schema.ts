@@ -30,7 +30,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
     required,
     additionalProperties: false,
     $defs: {
-      attributes: { ...attributesJsonSchema(attributes), $schema: undefined },
+      attributes: { ...(orElsewhere(attributesJsonSchema(attributes)) as JsonSchema), $schema: undefined },
       patch: {
         type: 'array',
         items: { type: 'object', required: ['op', 'path'] },
@@ -69,6 +69,20 @@ function translated(json: JsonSchema): JsonSchema {
     result.additionalProperties = translated({ ...rest.additionalProperties })
   if (isObject(rest.items)) result.items = translated({ ...rest.items })
   return result
+}
+
+/** In custom JSON as well a text may stand elsewhere. */
+function orElsewhere(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(orElsewhere)
+  if (!isObject(value)) return value
+  const inner = Object.fromEntries(Object.entries(value).map(([key, child]) => [key, orElsewhere(child)]))
+  if (![value.type].flat().includes('string')) return inner
+  const { description, default: standard, ...type } = inner
+  const told = {
+    ...(description === undefined ? {} : { description }),
+    ...(standard === undefined ? {} : { default: standard }),
+  }
+  return { ...told, anyOf: [type, definition('elsewhere')] }
 }
 
 /** An environment says only what is different. */

@@ -1,5 +1,6 @@
 /** Where everything is in the picture of a stack: a column for each step from the visitors inwards, a box for each layer. */
 import { describeNames } from '../screen/names.ts'
+import { widthOf } from '../screen/text.ts'
 import { type Arrow, arrowsOf, type HostServices, type Service } from './services.ts'
 import type { Stack } from './stack.ts'
 
@@ -54,9 +55,9 @@ const channel = 90
 /** A layer of more hosts than this shows those that run the same as one. */
 const most = 6
 
-/** Text is not measured: a letter takes this at most, in the sizes that are used. */
+/** Text is not measured: a letter takes this at most, in the sizes that are used; a sign of a wide script takes two. */
 const letter = 7.2
-const wide = (texts: readonly string[]) => Math.max(0, ...texts.map((text) => [...text].length)) * letter
+const wide = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf)) * letter
 
 /** Ports in few words: `:80 :443`, `:8081-8084`. */
 export function portsText(ports: readonly number[]): string {

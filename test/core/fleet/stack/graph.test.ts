@@ -156,3 +156,29 @@ t.test('an SVG of plain elements, whatever the names are', async (t) => {
   t.equal(svg.match(/marker-end/g)?.length, 6, 'an arrow for each that asks another host, and one for visitors')
   t.notMatch(svg, /NaN|undefined|Infinity|<script|href/)
 })
+
+t.test('names in other scripts have room, and what XML does not know is not in it', async (t) => {
+  const stack = await stackOf(t, hosts)
+  const layers = stack.layers.map((layer, index) => (index === 0 ? { ...layer, title: '前端服务器集群' } : layer))
+  const title = '\u001b[31mbell\u0007 \ud800 😀'
+  const svg = graphOf({ ...stack, layers, name: title }, running)
+  t.match(svg, '<title>\ufffd[31mbell\ufffd \ufffd 😀: who talks to whom</title>')
+  // The widest of its letters is as wide as two.
+  const box = pictureOf({ ...stack, layers }, []).layers.find((layer) => layer.title === '前端服务器集群')
+  t.ok((box?.width ?? 0) >= 7 * 12, `${box?.width}`)
+})
+
+t.test('a hundred hosts that differ in name only are one box, and quickly drawn', async (t) => {
+  const many = Object.fromEntries(
+    Array.from({ length: 100 }, (_, n) => [`app${n + 1}`, { address: `10.0.2.${n + 1}`, layers: ['app'] }]),
+  )
+  const stack = await stackOf(t, { ...many, web1: hosts.web1 })
+  const asks = Array.from({ length: 100 }, (_, n) => `10.0.2.${n + 1}:8081`)
+  const services = [
+    { host: 'web1', services: [service('haproxy', [80], asks, true)] },
+    ...Object.keys(many).map((host) => ({ host, services: [service('site', [8081])] })),
+  ]
+  const picture = pictureOf(stack, services)
+  t.ok(picture.height < 400 && picture.width < 900, `${picture.width} × ${picture.height}`)
+  t.equal(graphOf(stack, services).match(/marker-end/g)?.length, 2)
+})
