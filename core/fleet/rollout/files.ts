@@ -3,9 +3,12 @@ import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
-/** Replaces a file in one step; what was there stays until the new content is safe. */
+/**
+ * Replaces a file in one step; what was there stays until the new content is safe. Whoever may write it is alone: what a killed one has
+ * left is written over by the next.
+ */
 export function replaceFile(path: string, content: string): void {
-  const beside = `${path}.${process.pid}.new`
+  const beside = `${path}.new`
   try {
     const file = fs.openSync(beside, 'w', 0o600)
     try {

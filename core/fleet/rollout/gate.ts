@@ -1,4 +1,5 @@
 /** Whether the site is well, asked before anything is switched, and after each batch. */
+import { asConvergeError } from '../../model/errors.ts'
 import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Health } from './health.ts'
@@ -49,6 +50,9 @@ export class Gate {
     })
     try {
       return await Promise.race([health(mostSeconds, given.signal), up])
+    } catch (thrown) {
+      // Whatever keeps it from being asked: nobody can say that the site is well.
+      return { ok: false, what: 'it cannot be asked', detail: asConvergeError(thrown).message }
     } finally {
       leave()
     }

@@ -181,6 +181,21 @@ t.test('a host whose deploy was killed may have switched, and goes back as well'
   }
 })
 
+t.test('a site that cannot even be asked is not well', async (t) => {
+  let asked = 0
+  const fleet = new Simulation(three)
+  const health = async () => {
+    if (++asked === 1) return { ok: true, what: 'x', detail: '' }
+    throw new Error('it cannot be asked')
+  }
+  const { report } = await fleet.go({ strategy: 'canary', rollbackOnFailure: true }, { health })
+  t.match(report, { outcome: 'failed', stopped: /the site does not answer as it should: .*it cannot be asked/ })
+  t.strictSame(
+    fleet.begun.filter((text) => !text.endsWith(' build')),
+    ['a deploy', 'a rollback'],
+  )
+})
+
 t.test('a plan is of what the branch is on now, or of what was asked for', async (t) => {
   const fleet = new Simulation({ a: {} })
   await fleet.go({ action: 'plan' }, { known: known({ site: good }) })
