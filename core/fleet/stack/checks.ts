@@ -1,10 +1,10 @@
 /** What has to fit together in a stack file beyond the kinds of its values. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
-import { isIP } from 'node:net'
 import type { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { NodeWarning } from '../../node/layers.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
+import { addressProblems, twins } from './addresses.ts'
 import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
 import type { StackContent } from './schema.ts'
 
@@ -23,19 +23,25 @@ export function recipeProblems({ recipes = [] }: StackContent, search: Search): 
   })
 }
 
+/** Names that stand in the file, those of wrong entries included; null: there is nothing that could have names. */
+export interface GivenNames {
+  readonly layers: readonly string[] | null
+  readonly hosts: readonly string[] | null
+}
+
 /** @param roles names there are; null: they are not checked */
 export function layerProblems(
   { layers, apps = {} }: StackContent,
   roles: readonly string[] | null,
+  given: GivenNames,
   where: Where,
 ): ConvergeError[] {
   const problems: ConvergeError[] = []
   for (const [name, layer] of Object.entries(layers))
     if (roles !== null)
       problems.push(...unknownNames(layer.roles ?? [], ['layers', name, 'roles'], 'role', roles, where))
-  const known = Object.keys(layers)
   for (const [name, app] of Object.entries(apps)) {
-    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', known, where))
+    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', given.layers, where))
     problems.push(...appProblems(name, app, where))
   }
   return problems
@@ -45,9 +51,10 @@ function unknownNames(
   names: readonly string[],
   path: KeyPath,
   what: string,
-  known: readonly string[],
+  known: readonly string[] | null,
   { locate }: Where,
 ): ConvergeError[] {
+  if (known === null) return []
   return names.flatMap((name, index) => {
     const at = [...path, index]
     if (known.includes(name)) return []
@@ -59,7 +66,8 @@ function unknownNames(
 function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps']>[string], { locate }: Where) {
   const problems: ConvergeError[] = []
   const path = ['apps', name]
-  if (scm?.repository === undefined)
+  // What could not be fetched has been told: the key is there, without a value.
+  if (scm === undefined || !('repository' in scm))
     problems.push(
       problemAt(
         `${formatPath(path)} has no repository`,
@@ -67,40 +75,32 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
         'scm: { repository: … } says where its source is',
       ),
     )
-  const given = [ssl?.certificate, ssl?.key].filter((one) => one !== undefined).length
-  if (ssl !== undefined && given < 2)
+  if (ssl !== undefined && !('certificate' in ssl && 'key' in ssl))
     problems.push(
       problemAt(`${formatPath([...path, 'ssl'])} needs a certificate and its key`, locate([...path, 'ssl'], 'key')),
     )
   return problems
 }
 
-export function hostProblems(content: StackContent, where: Where): ConvergeError[] {
-  const { hosts, layers, ssh } = content
-  const known = Object.keys(layers)
+/** @param given names that stand in the file */
+export function hostProblems(content: StackContent, given: GivenNames, where: Where): ConvergeError[] {
+  const { hosts, ssh } = content
+  const known = given.layers
   const problems: ConvergeError[] = []
-  if (Object.keys(hosts).length === 0)
+  if (given.hosts?.length === 0)
     problems.push(problemAt('there is no host', where.locate(['hosts'], 'key'), 'hosts: { web1: { address: … } }'))
-  if (known.length === 0)
+  if (known?.length === 0)
     problems.push(problemAt('there is no layer', where.locate(['layers'], 'key'), 'layers: { app: { roles: […] } }'))
   for (const [name, host] of Object.entries(hosts)) {
     const path = ['hosts', name]
-    problems.push(...addressProblems(host.address, [...path, 'address'], where))
+    problems.push(...addressProblems(host, path, where))
     problems.push(...unknownNames(host.layers, [...path, 'layers'], 'layer', known, where))
     if (host.layers.length === 0)
       problems.push(
         problemAt(
           `${formatPath(path)} is in no layer`,
           where.locate([...path, 'layers']),
-          `layers: [${known.join(', ')}], those that it belongs to`,
-        ),
-      )
-    if (host.private_ip !== undefined && isIP(host.private_ip) === 0)
-      problems.push(
-        problemAt(
-          `${formatPath([...path, 'private_ip'])}: ${host.private_ip} is no IP address`,
-          where.locate([...path, 'private_ip']),
-          'a name goes into private_dns_name',
+          `layers: [${(known ?? []).join(', ')}], those that it belongs to`,
         ),
       )
     if (host.identity !== undefined) problems.push(...keyProblems(host.identity, [...path, 'identity'], where))
@@ -110,49 +110,36 @@ export function hostProblems(content: StackContent, where: Where): ConvergeError
   return problems
 }
 
-const dnsName =
-  /^(?=.{1,253}\.?$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/
-
-function addressProblems(address: string, path: KeyPath, { locate }: Where): ConvergeError[] {
-  const numbers = /^[\d.]+$/.test(address)
-  if (isIP(address) > 0 || (dnsName.test(address) && !numbers)) return []
-  const hint = address.includes('@')
-    ? `the account goes into user: ${address.split('@')[0]}`
-    : /^[^:]+:\d+$/.test(address)
-      ? `the port goes into port: ${address.split(':')[1]}`
-      : 'an IPv4 or IPv6 address, or a DNS name'
-  return [problemAt(`${formatPath(path)}: ${JSON.stringify(address)} is no address of a host`, locate(path), hint)]
-}
-
 /** A key that cannot be read fails at the first host, long after the command was given. */
 function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeError[] {
   const place = placeOf(identity, where.directory)
+  // The public one will do where an agent has the private one.
+  const file = existsSync(place) || !existsSync(`${place}.pub`) ? place : `${place}.pub`
   try {
-    accessSync(place, constants.R_OK)
-    if (statSync(place).isFile()) return []
+    accessSync(file, constants.R_OK)
+    if (statSync(file).isFile()) return []
     return [problemAt(`${formatPath(path)}: ${identity} is no file`, where.locate(path), 'the file of a private key')]
   } catch (error) {
     return [unreadable(identity, path, where, error)]
   }
 }
 
-/** Two hosts at one address and port are one host under two names; behind different jump hosts they are not. */
-function twins({ hosts, ssh }: StackContent, { locate }: Where): ConvergeError[] {
-  const seen = new Map<string, string>()
-  return Object.entries(hosts).flatMap(([name, host]) => {
-    const port = host.port ?? ssh?.port ?? 22
-    const key = `${host.address.toLowerCase()} ${port} ${host.jump ?? ssh?.jump ?? ''}`
-    const other = seen.get(key)
-    seen.set(key, other ?? name)
-    if (other === undefined) return []
-    return [
-      problemAt(
-        `hosts.${name} and hosts.${other} have one address, ${host.address} port ${port}`,
-        locate(['hosts', name, 'address']),
-        'give each its own; one host that does both is one entry, with the layers of both',
-      ),
-    ]
+/** What would be found out in the middle of a rollout. */
+export function healthProblems({ health }: StackContent, { locate }: Where): ConvergeError[] {
+  if (health === undefined) return []
+  const { url = [], status } = health
+  const many = Array.isArray(url)
+  const wrong = [url].flat().flatMap((one, index) => {
+    if (URL.canParse(one) && /^https?:$/.test(new URL(one).protocol)) return []
+    const path = ['health', 'url', ...(many ? [index] : [])]
+    return [problemAt(`${formatPath(path)}: this is no address of a page`, locate(path), 'https://shop.example.com/')]
   })
+  if (typeof status === 'object' && status.min > status.max) {
+    const path = ['health', 'status']
+    const message = `${formatPath(path)}: no status is from ${status.min} up to ${status.max}`
+    wrong.push(problemAt(message, locate(path), '{ min: 200, max: 399 }'))
+  }
+  return wrong
 }
 
 /** Odd, and no mistake for certain. */

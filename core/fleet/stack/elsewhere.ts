@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
+import type { NodeWarning } from '../../node/layers.ts'
 import { isObject } from '../../node/merge.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 
@@ -24,7 +25,10 @@ export interface Search {
   readonly directory: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
+  /** What is written at a path, up to the next blank or bracket; undefined where that is not known. */
+  readonly written: (path: KeyPath) => string | undefined
   readonly problems: ConvergeError[]
+  readonly warnings: NodeWarning[]
   /** All that was found: none of it is ever shown. */
   readonly secrets: Set<string>
   /** Paths of what was found. */
@@ -72,12 +76,27 @@ function kept(text: string, path: KeyPath, { secrets, hidden }: Search): string 
 /** The text of a file that a key names; a problem where it cannot be read. */
 export function fileText(file: string, path: KeyPath, search: Search): string | undefined {
   try {
-    const text = readFileSync(placeOf(file, search.directory), 'utf8')
+    const text = decoded(readFileSync(placeOf(file, search.directory)))
+    if (text === null) {
+      const hint = 'a key or certificate in binary form (DER) has to be converted to PEM: openssl x509, openssl pkey'
+      search.problems.push(problemAt(`${formatPath(path)}: ${file} is no text`, search.locate(path), hint))
+      return undefined
+    }
     const single = text.replace(/\r?\n$/, '')
     return kept(single.includes('\n') ? text : single, path, search)
   } catch (error) {
     search.problems.push(unreadable(file, path, search, error))
     return undefined
+  }
+}
+
+/** Null: it is something else than UTF-8. */
+function decoded(content: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(content)
+  } catch (error) {
+    if (error instanceof TypeError) return null
+    throw error
   }
 }
 

@@ -21,45 +21,91 @@ export interface FileOptions {
 
 /** What a stack file amounts to, unchecked. */
 export interface ReadFile {
+  /** The environments as they stand there, the rest with the one that is meant laid over it. */
   readonly value: JsonObject
   readonly search: Search
   readonly environments: readonly string[]
-  readonly warnings: readonly NodeWarning[]
 }
 
 /** @throws ConvergeError, InvalidInput where the file cannot be read, or knows no such environment */
 export async function readStackFile(file: string, options: FileOptions): Promise<ReadFile> {
-  const layer = await fileLayer(file, options)
-  if (layer.value === null)
-    throw problemAt('a stack is an object, not a list', { file }, 'write { "name": …, "layers": …, "hosts": … }')
+  const { layer, written } = await fileLayer(file, options)
+  if (layer.value === null) throw noStack({ file })
   const { environments: given, ...rest } = layer.value
   const environments = isObject(given) ? given : {}
   const layers = [{ ...layer, value: withoutNulls(rest) }, ...(await overlays(environments, layer, options))]
   const states = [layers[0]?.value ?? {}]
   for (const overlay of layers.slice(1)) states.push(withoutNulls(laidOver(states.at(-1) ?? {}, overlay)))
+  const locate: Search['locate'] = (path, what) =>
+    path[0] === 'environments' ? layer.locate(path, what) : (locateIn(layers, states, path, what) ?? { file })
   const search: Search = {
     directory: dirname(resolve(file)),
     environment: options.variables ?? process.env,
-    locate: (path, what) => locateIn(layers, states, path, what) ?? { file },
-    problems: [],
+    locate,
+    written: (path) => written(locate(path)),
+    problems: layer.warnings.map(lostKey),
+    warnings: [],
     secrets: new Set(),
     hidden: new Set(),
   }
   // Custom JSON may be in files, which are read and fetched when the rest is known to be right.
-  const all = fetched(states.at(-1), [], search)
-  // It is no object where the file as a whole is to stand elsewhere, which has been told.
-  const value = isObject(all) ? all : {}
-  return { value, search, environments: Object.keys(environments), warnings: layer.warnings }
+  const { environments: _, ...all } = states.at(-1) ?? {}
+  const value = fetched(all, [], search)
+  return {
+    // It is no object where the file as a whole is to stand elsewhere, which has been told.
+    value: { ...(isObject(value) ? value : {}), ...(given === undefined ? {} : { environments: given }) },
+    search,
+    environments: Object.keys(environments),
+  }
 }
 
-async function fileLayer(file: string, { loadModule }: FileOptions): Promise<Layer> {
-  if (!/\.[cm]?[jt]s$/.test(file)) return parseLayer({ text: textOf(file), file, kind: 'stack' })
+/** A host that is lost because another has its name, or because of its name, is no small matter. */
+function lostKey({ code, path, source, message }: NodeWarning): ConvergeError {
+  if (code !== 'DUPLICATE_KEY') return problemAt(`${path}: no key can have this name`, source ?? { file: '' })
+  return problemAt(message.replace(/: the last one counts$/, ''), source ?? { file: '' }, 'keep one of them')
+}
+
+const noStack = (source: SourceLocation) =>
+  problemAt('a stack is an object', source, 'write { "name": …, "layers": …, "hosts": … }')
+
+interface FileLayer {
+  readonly layer: Layer
+  readonly written: (at: SourceLocation) => string | undefined
+}
+
+async function fileLayer(file: string, options: FileOptions): Promise<FileLayer> {
+  if (/\.[cm]?[jt]s$/.test(file)) return { layer: await moduleLayer(file, options), written: () => undefined }
+  const text = textOf(file)
+  const lines = text.replace(/^\uFEFF/, '').split('\n')
+  try {
+    return {
+      layer: await parseLayer({ text, file, kind: 'stack' }),
+      // An anchor may stand before it.
+      written: ({ line = 0, column = 1 }) =>
+        /^(?:&\S+\s+)?([^\s,\]}#]+)/.exec(lines[line - 1]?.slice(column - 1) ?? '')?.[1],
+    }
+  } catch (error) {
+    // Its words are those for attributes: for an object of them, or a patch to them.
+    const [first] = problemsOf(error)
+    if (first?.code === 'INVALID_PATCH') throw noStack({ file })
+    if (first?.code === 'INVALID_LAYER' && first.source?.line !== undefined) throw noStack(first.source)
+    throw error
+  }
+}
+
+async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<Layer> {
   if (loadModule === undefined) throw problemAt('only JSON and YAML are read here', { file })
   textOf(file)
   const { default: value } = await loadModule(file)
-  if (!isObject(value))
-    throw problemAt('it exports no stack', { file }, 'export default defineStack({ name: …, layers: …, hosts: … })')
-  return documentLayer({ name: file, kind: 'stack', value })
+  const hint = 'export default defineStack({ name: …, layers: …, hosts: … })'
+  if (!isObject(value) || value instanceof Promise) throw problemAt('it exports no stack', { file }, hint)
+  try {
+    return await documentLayer({ name: file, kind: 'stack', value })
+  } catch (error) {
+    // What has no form in JSON: a number that is too big, a value that contains itself.
+    if (!(error instanceof TypeError)) throw error
+    throw problemAt(`it exports more than plain data: ${error.message.split('\n')[0]}`, { file }, hint)
+  }
 }
 
 function textOf(file: string): string {
@@ -97,6 +143,8 @@ function laidOver(below: JsonObject, overlay: Layer): JsonObject {
 }
 
 const maps = ['layers', 'hosts', 'apps']
+/** Objects of an app that say nothing but settings of its own. */
+const settings = ['scm', 'ssl']
 
 /** A null means "not set" here: an environment takes a host away by it. Attributes keep theirs. */
 function withoutNulls(value: JsonObject): JsonObject {
@@ -106,9 +154,16 @@ function withoutNulls(value: JsonObject): JsonObject {
     if (key === 'ssh' || key === 'health') return [[key, pruned(child)]]
     if (!maps.includes(key)) return [[key, child]]
     const entries = Object.entries(pruned(child))
-    return [[key, Object.fromEntries(entries.map(([name, one]) => [name, isObject(one) ? pruned(one) : one]))]]
+    return [[key, Object.fromEntries(entries.map(([name, one]) => [name, isObject(one) ? prunedEntry(one) : one]))]]
   })
   return Object.fromEntries(kept)
+}
+
+function prunedEntry(object: JsonObject): JsonObject {
+  const entries = Object.entries(pruned(object))
+  return Object.fromEntries(
+    entries.map(([key, one]) => [key, settings.includes(key) && isObject(one) ? pruned(one) : one]),
+  )
 }
 
 function pruned(object: JsonObject): JsonObject {
@@ -155,6 +210,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   }
   try {
     const layer = await parseLayer({ text, file: name, kind })
+    search.warnings.push(...layer.warnings)
     const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
     const value = fetched(given, [], { ...search, directory: dirname(whole), locate: layer.locate })
     return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, search)

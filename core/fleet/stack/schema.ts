@@ -23,8 +23,8 @@ const port = () => count(1).max(65_535)
 
 /** Names are keys and parts of paths; one of digits only would lose its place among the others. */
 const name = (what: string) =>
-  z.string().regex(/^(?!\d+$)[A-Za-z0-9][\w.-]*$/, {
-    error: `${what}: letters, digits, dots, dashes and underscores, and not digits alone`,
+  z.string().regex(/^(?!\d+$)[A-Za-z0-9][\w.-]{0,99}$/, {
+    error: `${what}: letters, digits, dots, dashes and underscores, 100 at most, and not digits alone`,
   })
 
 const layerName = () => name("a layer's name")
@@ -93,7 +93,10 @@ const host = () =>
       public_dns_name: line().optional().describe('Public name; the others use it first, where it is given.'),
       ip: line().optional().describe('Public address.'),
       attributes: customJson().optional().describe('Attributes of this host alone.'),
-      prefix: text(/^\/[^\r\n\0]*$/, 'an absolute path')
+      prefix: text(
+        /^(?!.*\/\.{1,2}(\/|$))\/+[^/\r\n\0][^\r\n\0]*$/,
+        "an absolute path below /, without '.' or '..' parts",
+      )
         .optional()
         .describe('Directory all paths are placed below, for a host that is converged as an ordinary user.'),
       status: z
@@ -176,7 +179,9 @@ const health = () =>
 /** The file as a whole, by key. */
 export const stackShape = {
   $schema: z.string().optional().describe('For your editor; not read.'),
-  name: text(/^(?!\.{1,2}$)[^/\r\n\0]+$/, 'text without slashes').describe('Name of the stack.'),
+  name: text(/^(?!\.{1,2}$)[^/\r\n\0]{1,100}$/, 'text without slashes, 100 letters at most').describe(
+    'Name of the stack.',
+  ),
   region: line().optional().describe('Region of the provider.'),
   layers: z.record(layerName(), layer()).describe('The layers by short name, in the order they are brought up.'),
   hosts: z.record(name("a host's name"), host()).describe('The hosts by name.'),

@@ -1,17 +1,28 @@
 /** A stack as its file says it: loaded, checked as a whole, with its defaults. */
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import type * as z from 'zod'
 import type { SourceLocation } from '../../model/errors.ts'
 import { throwProblems } from '../../model/errors.ts'
 import { Secrets } from '../../model/secrets.ts'
 import { inspect } from '../../node/inspect.ts'
 import type { Document, NodeWarning } from '../../node/layers.ts'
-import type { JsonObject } from '../../node/merge.ts'
-import { formatPath, type KeyPath } from '../../node/path.ts'
+import { isObject, type JsonObject } from '../../node/merge.ts'
+import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
+import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
-import { hostProblems, layerProblems, layerWarnings, recipeProblems } from './checks.ts'
+import {
+  type GivenNames,
+  healthProblems,
+  hostProblems,
+  layerProblems,
+  layerWarnings,
+  recipeProblems,
+} from './checks.ts'
 import { placeOf, problemAt, type Search } from './elsewhere.ts'
 import { customDocuments, type FileOptions, problemsOf, readStackFile } from './file.ts'
+import { inQuotes, numberProblems } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
 export type Sudo = boolean | 'password'
@@ -113,15 +124,13 @@ export interface StackOptions extends FileOptions {
  * @throws ConvergeError, InvalidInput with all problems at once, each with file, key path and line
  */
 export async function loadStack(file: string, options: StackOptions = {}): Promise<Stack> {
-  const { value, search, environments, warnings } = await readStackFile(file, options)
-  const sound = isSound(value, search)
+  const { value, search, environments } = await readStackFile(file, options)
+  const { content, given } = contentOf(value, search)
   for (const one of unknownKeys(value, search)) search.secrets.add(one)
-  // With values of the wrong kind nothing more can be said; with a key too many it can.
-  if (!sound) throwAll(file, search)
-  const content = value as unknown as StackContent
   const recipes = recipeProblems(content, search)
   const known = await roleNames(recipes, options, search)
-  search.problems.push(...layerProblems(content, known, search), ...hostProblems(content, search))
+  search.problems.push(...layerProblems(content, known, given, search), ...hostProblems(content, given, search))
+  search.problems.push(...healthProblems(content, search))
   const stack = await stackOf(content, file, search)
   throwAll(file, search)
   return {
@@ -130,7 +139,7 @@ export async function loadStack(file: string, options: StackOptions = {}): Promi
     environments,
     recipes,
     secrets: [...search.secrets],
-    warnings: [...warnings, ...layerWarnings(content, search)],
+    warnings: [...search.warnings, ...layerWarnings(content, search), ...addressWarnings(stack, search)],
     locate: search.locate,
   }
 }
@@ -156,23 +165,46 @@ async function roleNames(
   }
 }
 
-/** Tells what the schema says against the kinds of values. */
-function isSound(value: JsonObject, search: Search): boolean {
-  const fetchedAll = search.problems.length === 0
-  let sound = true
+/**
+ * Tells what the schema says against the kinds of values.
+ * @returns the file as it is meant, without what is wrong, so that the rest can be looked at as well; and the names that stand there
+ */
+function contentOf(value: JsonObject, search: Search): { readonly content: StackContent; readonly given: GivenNames } {
+  const content: Record<string, unknown> = {}
   for (const [key, schema] of Object.entries(stackShape)) {
     const result = schema.safeParse(value[key], { jitless: true })
-    sound &&= result.success
-    for (const issue of result.error?.issues ?? []) {
-      const { path, message, hint, what } = problemOf(issue, key, value, stackShape)
-      // What could not be fetched is missing, which has been told.
-      if (!fetchedAll && message.endsWith('there is none')) continue
-      const plain = !search.hidden.has(formatPath(path))
-      const text = plain ? message : message.replace(/, got .*$/s, ', got a text that is not shown')
-      search.problems.push(problemAt(text, search.locate(path, what), plain ? hint : undefined))
-    }
+    for (const issue of result.error?.issues ?? []) tellIssue(issue, key, value, search)
+    const sound = result.success ? result.data : soundPart(schema, value[key], result.error.issues)
+    if (sound !== undefined) content[key] = sound
+    search.problems.push(...numberProblems(value[key], sound, [key], search))
   }
-  return sound
+  const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)
+  // What is not there at all has been told.
+  const whole = { layers: {}, hosts: {}, ...content } as unknown as StackContent
+  return { content: whole, given: { layers: names('layers'), hosts: names('hosts') } }
+}
+
+function tellIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
+  const { path, message, hint, what } = problemOf(issue, key, value, stackShape)
+  const found = valueAt(value, path)
+  // What could not be fetched is missing, which has been told.
+  if (found === undefined && hasPath(value, path)) return
+  if (search.hidden.has(formatPath(path))) {
+    const text = message.replace(/, got .*$/s, ', got a text that is not shown')
+    search.problems.push(problemAt(text, search.locate(path, what)))
+    return
+  }
+  const written = typeof found === 'number' ? search.written(path) : undefined
+  const quoted = written !== undefined && hint?.startsWith('put it in quotes') ? inQuotes(written) : hint
+  search.problems.push(problemAt(message, search.locate(path, what), quoted))
+}
+
+/** Of an object what is left without the entries that are wrong. */
+function soundPart(schema: z.ZodType, value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  if (!isObject(value)) return undefined
+  const wrong = new Set(issues.map(({ path }) => path[0]))
+  const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !wrong.has(key)))
+  return schema.safeParse(rest, { jitless: true }).data
 }
 
 /**
@@ -240,14 +272,15 @@ function hostOf(name: string, host: GivenHost, content: StackContent, directory:
     sudo: host.sudo ?? (prefix !== undefined || user === 'root' ? false : (ssh?.sudo ?? true)),
     layers: Object.keys(layers).filter((layer) => host.layers.includes(layer)),
     cpus: host.cpus,
-    backends: host.backends ?? (host.cpus === undefined ? undefined : host.cpus * 8),
+    // None at all says as much as nothing, and the others count by it.
+    backends: host.backends || (host.cpus === undefined ? host.backends : host.cpus * 8),
     region: host.region ?? region,
     zone: host.zone,
     privateIp,
     privateDnsName: host.private_dns_name ?? privateIp ?? address,
     publicDnsName: host.public_dns_name,
     ip: host.ip,
-    prefix,
+    prefix: prefix === undefined ? undefined : resolve(prefix),
     status: host.status ?? 'online',
   }
 }

@@ -195,9 +195,9 @@ recipes: [norecipes]
 })
 
 t.test('the name of a stack is one of a directory too', async (t) => {
-  for (const name of ['a/b', '..', '']) {
+  for (const name of ['a/b', '..', '', 'x'.repeat(101)]) {
     const path = written(t, { 'stack.json': JSON.stringify({ ...small, name }) })
-    t.match(await problems(path), [/^1:9 name: expected text without slashes, got/], name)
+    t.match(await problems(path), [/^1:9 name: expected text without slashes, 100 letters at most, got/], name)
   }
   const path = written(t, { 'stack.json': JSON.stringify({ ...small, name: 'Our shop (new)' }) })
   t.equal((await loadStack(path)).name, 'Our shop (new)')
@@ -235,12 +235,13 @@ t.test('unknown keys and wrong kinds', async (t) => {
     / apps\.site\.ssl\.certificat: there is no such key \[did you mean apps\.site\.ssl\.certificate\?\]/,
     / ssh\.sudo: expected true, false or 'password', got "yes"/,
     / helth: there is no such key \[did you mean health\?\]/,
+    / apps\.site\.ssl needs a certificate and its key/,
   ])
     t.ok(
       found.some((one) => expected.test(one)),
       `${expected} among ${found.join('\n')}`,
     )
-  t.equal(found.length, 11, found.join('\n'))
+  t.equal(found.length, 12, found.join('\n'))
 })
 
 t.test('what stands elsewhere and is missing is told by its name, without a value', async (t) => {
@@ -284,8 +285,11 @@ t.test('a secret in the wrong place is not shown either', async (t) => {
     word: 'open sesame',
   })
   const wrong = await problems(path, { variables: { SECRET: 'abracadabra '.repeat(9) } })
-  t.match(wrong, [/hosts\.one\.port: expected a number, got a text that is not shown$/])
-  t.equal(wrong.length, 1)
+  t.match(wrong, [
+    /hosts\.one\.port: expected a number, got a text that is not shown$/,
+    /hosts\.two\.layers\[0\]: there is no layer \*{8} \[there are: app\]$/,
+  ])
+  t.equal(wrong.length, 2)
   const right = JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')) }).replace('"port":{"$env":"SECRET"},', '')
   writeFileSync(path, right)
   const found = (await problems(path, { variables: { SECRET: 'abra cadabra' } })).join('\n')
@@ -297,7 +301,10 @@ t.test('a secret in the wrong place is not shown either', async (t) => {
 
 t.test('files that are no stacks', async (t) => {
   const list = written(t, { 'stack.json': '[]' })
-  t.match(await problems(list), [/^ a stack is an object, not a list/])
+  t.strictSame(await problems(list), [' a stack is an object [write { "name": …, "layers": …, "hosts": … }]'])
+  t.match(await problems(written(t, { 'stack.yaml': '- name: small\n' })), [/^ a stack is an object \[/])
+  for (const text of ['', '# nothing yet\n', '---\n', 'small\n', '7'])
+    t.match(await problems(written(t, { 'stack.yaml': text })), [/^1:1 a stack is an object \[/], text)
   t.match(await problems('/nonexistent/stack.yaml'), [
     /the stack file \/nonexistent\/stack\.yaml cannot be read: no such file/,
   ])
@@ -309,6 +316,223 @@ t.test('files that are no stacks', async (t) => {
     /it exports no stack \[export default defineStack/,
   ])
   t.equal((await loadStack(script, { loadModule: async () => ({ default: small }) })).name, 'small')
+  const own: Record<string, unknown> = { ...small }
+  own.layers = own
+  for (const value of [own, { ...small, region: 1n }])
+    t.match(await problems(script, { loadModule: async () => ({ default: value }) }), [
+      /it exports more than plain data: /,
+    ])
+  t.match(await problems(script, { loadModule: async () => ({ default: Promise.resolve(small) }) }), [
+    /exports no stack/,
+  ])
+})
+
+t.test('numbers where a text is meant', async (t) => {
+  const path = written(t, {
+    'stack.yaml': `name: 2024
+layers: { app: {} }
+hosts:
+  one: { address: a.test, layers: [app], user: 1000, zone: 1 }
+apps:
+  site:
+    scm: { repository: /srv/site.git, revision: 20240501 }
+    environment: { PORT: 8080, RATIO: 0.5, DEBUG: true }
+`,
+  })
+  const stack = await loadStack(path)
+  t.match(stack, { name: '2024', hosts: [{ user: '1000', zone: '1' }] })
+  t.match(stack.apps[0]?.deploy, {
+    scm: { revision: '20240501' },
+    environment: { PORT: 8080, RATIO: 0.5, DEBUG: true },
+  })
+  const other = written(t, {
+    'stack.yaml': `name: small
+layers: { app: {} }
+hosts:
+  one: { address: 12, layers: [app], identity: 7, jump: 8 }
+apps:
+  site:
+    scm: { repository: /srv/site.git, revision: 2.0 }
+    environment: { A: 1.10, B: 0755, C: 1e3, D: &d 3.0, E: *d, F: 12345678901234567890 }
+    database: { password: 0123 }
+  shop: { scm: { repository: /srv/shop.git, revision: 3.10 } }
+custom_json: { plone_instances: { per_cpu: 2.0 } }
+`,
+  })
+  t.strictSame((await problems(other)).sort(), [
+    `10:55 apps.shop.scm.revision: expected text, got 3.1 [put it in quotes: "3.10"]`,
+    '4:19 hosts.one.address: "12" is no address of a host [an IPv4 or IPv6 address, or a DNS name]',
+    `4:48 hosts.one.identity: 7 cannot be read: no such file or directory [it is looked for at ${join(other, '../7')}]`,
+    '7:49 apps.site.scm.revision: 2.0 without quotes is the number 2 [put it in quotes: "2.0"]',
+    '8:23 apps.site.environment.A: 1.10 without quotes is the number 1.1 [put it in quotes: "1.10"]',
+    '8:32 apps.site.environment.B: 0755 without quotes is the number 755 [put it in quotes: "0755"]',
+    '8:41 apps.site.environment.C: 1e3 without quotes is the number 1000 [put it in quotes: "1e3"]',
+    '8:52 apps.site.environment.D: 3.0 without quotes is the number 3 [put it in quotes: "3.0"]',
+    '8:67 apps.site.environment.F: 12345678901234567890 without quotes is the number 12345678901234567000 [put it in quotes: "12345678901234567890"]',
+    '9:27 apps.site.database.password: 0123 without quotes is the number 123 [put it in quotes: "0123"]',
+  ])
+})
+
+t.test('what is of the wrong kind, or missing, keeps nobody from hearing of the rest', async (t) => {
+  const path = written(t, {
+    'stack.yaml': `layers:
+  app: { roles: [none], packages: zip }
+  web: { roles: [none] }
+hosts:
+  one: { address: 10.0.0.1, layers: [app, ap], port: many }
+  two: { address: 10.0.0.2, layers: [app, ap] }
+  three: { address: { $env: NONE }, layers: [ap] }
+apps:
+  site: { layers: [spare], scm: {} }
+ssh: { sudo: yes, identity: nokey }
+recipes: norecipes
+custom_json: nofile.json
+`,
+  })
+  const told = (await problems(path, { roles: async () => ['zeo-client'], variables: {} })).map((one) =>
+    one.replace(/ \[.*/s, ''),
+  )
+  t.strictSame(told.sort(), [
+    ' name: expected text, there is none',
+    '10:14 ssh.sudo: expected true, false or \'password\', got "yes"',
+    '10:29 ssh.identity: nokey cannot be read: no such file or directory',
+    '11:10 recipes: expected a list, got "norecipes"',
+    '12:14 custom_json: nofile.json cannot be read: no such file or directory',
+    '2:35 layers.app.packages: expected a list, got "zip"',
+    '3:18 layers.web.roles[0]: there is no role none',
+    '5:54 hosts.one.port: expected a number, got "many"',
+    '6:43 hosts.two.layers[1]: there is no layer ap',
+    '7:21 hosts.three.address: the environment variable NONE is not set',
+    '9:20 apps.site.layers[0]: there is no layer spare',
+    '9:33 apps.site has no repository',
+  ])
+})
+
+t.test('keys that stand twice, and a name that no key can have', async (t) => {
+  const path = written(t, {
+    'stack.json': `{"name": "small", "layers": {"app": {}}, "hosts": {
+"one": {"address": "10.0.0.1", "layers": ["app"]},
+"__proto__": {"address": "10.0.0.2", "layers": ["app"]},
+"one": {"address": "10.0.0.3", "layers": ["app"]}}, "custom_json": "more.json"}`,
+    'more.json': '{"a": 1, "a": 2}',
+  })
+  t.strictSame(await problems(path), [
+    '3:1 hosts.__proto__: no key can have this name',
+    '4 hosts.one stands 2 times, in lines 2, 4 [keep one of them]',
+  ])
+  writeFileSync(path, JSON.stringify({ ...small, custom_json: 'more.json' }))
+  t.match((await loadStack(path)).warnings, [{ code: 'DUPLICATE_KEY', path: 'a', source: { file: 'more.json' } }])
+  const names = { constructor: {}, 'plone1.eu.example.com': {}, 'A-b_c.1': {} }
+  const hosts = Object.keys(names).map((name, index) => [name, { address: `10.0.0.${index}`, layers: ['app'] }])
+  writeFileSync(path, JSON.stringify({ ...small, hosts: Object.fromEntries(hosts) }))
+  const stack = await loadStack(path)
+  t.strictSame(
+    stack.hosts.map(({ name }) => name),
+    Object.keys(names),
+  )
+  for (const name of ['web 1', '-web', 'web*', 'wéb', '12', '.', 'a/b', 'x'.repeat(101), '']) {
+    writeFileSync(path, JSON.stringify({ ...small, hosts: { [name]: small.hosts.one } }))
+    t.match(
+      await problems(path),
+      [/: "[^"]*" is not a host's name: letters, digits, dots, dashes and underscores, 100 at/],
+      name,
+    )
+  }
+})
+
+t.test('environments are looked at as well, and take settings away', async (t) => {
+  const path = written(t, {
+    'stack.yaml': `name: small
+layers: { app: {} }
+hosts: { one: { address: 10.0.0.1, layers: [app] } }
+apps: { site: { scm: { repository: /srv/site.git, revision: main }, ssl: { certificate: crt, key: key, chain: none } } }
+health: { url: http://a.test/ }
+environments:
+  live: { apps: { site: { scm: { revision: null }, ssl: { chain: null } } }, health: { url: null } }
+`,
+    crt: '-----BEGIN CERTIFICATE-----\n',
+    key: '-----BEGIN KEY-----\n',
+  })
+  const { apps } = await loadStack(path, { environment: 'live' })
+  t.strictSame(apps[0]?.deploy.scm, { scm_type: 'git', repository: '/srv/site.git' })
+  t.notOk('ssl_certificate_ca' in (apps[0]?.deploy ?? {}))
+  const other = written(t, { 'stack.json': JSON.stringify({ ...small, environments: { 'a/b': {}, 'x.1': {} } }) })
+  t.match(await problems(other), [/^1:\d+ environments\["a\/b"\]: "a\/b" is not an environment's name/])
+  writeFileSync(other, JSON.stringify({ ...small, environments: ['staging'] }))
+  t.match(await problems(other), [/^1:\d+ environments: expected an object, got a list/])
+})
+
+t.test('addresses and names by which hosts are reached', async (t) => {
+  const path = written(t, {
+    'stack.yaml': `name: small
+layers: { app: {} }
+hosts:
+  a: { address: "fd00:0::1", layers: [app] }
+  b: { address: "fd00::1", layers: [app] }
+  c.d: { address: Web.example.com., layers: [app] }
+  e: { address: web.example.com, layers: [app] }
+  f: { address: "[fd00::2]:2222", layers: [app] }
+  g: { address: müller.example, layers: [app] }
+  h: { address: h.test, layers: [app], ip: h, private_dns_name: h i, public_dns_name: "fd00::3" }
+  i: { address: ann@corp@gate.test, layers: [app], private_dns_name: "a; b" }
+  j: { address: "fe80::1%eth0", layers: [app], prefix: /srv/../etc }
+`,
+  })
+  t.strictSame((await problems(path)).map((one) => one.replace(/\[give each.*/, '')).sort(), [
+    '10:44 hosts.h.ip: h is no IP address [a name goes into public_dns_name]',
+    '10:65 hosts.h.private_dns_name: "h i" is no name of a host [an IPv4 or IPv6 address, or a DNS name]',
+    '11:17 hosts.i.address: "ann@corp@gate.test" is no address of a host [the account goes into user: ann@corp]',
+    '11:70 hosts.i.private_dns_name: "a; b" is no name of a host [an IPv4 or IPv6 address, or a DNS name]',
+    `12:56 hosts.j.prefix: expected an absolute path below /, without '.' or '..' parts, got "/srv/../etc" [Directory all paths are placed below, for a host that is converged as an ordinary user]`,
+    '5:17 hosts.b and hosts.a have one address, fd00::1 port 22 ',
+    '7:17 hosts.e and hosts["c.d"] have one address, web.example.com port 22 ',
+    '8:17 hosts.f.address: "[fd00::2]:2222" is no address of a host [without the brackets: fd00::2; the port goes into port: 2222]',
+    '9:17 hosts.g.address: "müller.example" is no address of a host [write it as xn--mller-kva.example]',
+  ])
+  const hosts = {
+    one: { address: '10.0.0.1', layers: ['app'], prefix: '/home/ann//site/' },
+    two: { address: 'gate.test', port: 2201, private_ip: '10.0.0.1', layers: ['app'], backends: 0, cpus: 3 },
+  }
+  writeFileSync(path.replace('yaml', 'json'), JSON.stringify({ ...small, hosts }))
+  const stack = await loadStack(path.replace('yaml', 'json'))
+  t.match(stack.warnings, [
+    {
+      code: 'SHARED_ADDRESS',
+      message: 'hosts.two and hosts.one have one address for the other hosts, 10.0.0.1',
+      source: { line: 1 },
+    },
+  ])
+  t.match(stack.hosts, [{ prefix: '/home/ann/site' }, { backends: 24 }])
+})
+
+t.test('what tells the health of a site is known to be askable', async (t) => {
+  const path = written(t, {
+    'stack.json': JSON.stringify({
+      ...small,
+      health: { url: ['https://a.test/', 'a.test', 'ftp://a.test/'], status: { min: 400, max: 200 } },
+    }),
+  })
+  t.match(await problems(path), [
+    / health\.url\[1\]: this is no address of a page/,
+    / health\.url\[2\]: this is no address of a page/,
+    / health\.status: no status is from 400 up to 200/,
+  ])
+})
+
+t.test('keys: the public one will do, binary ones will not', async (t) => {
+  const path = written(t, {
+    'stack.json': JSON.stringify({
+      ...small,
+      hosts: { one: { ...small.hosts.one, identity: 'token' } },
+      apps: { site: { scm: { repository: '/srv/x' }, ssl: { certificate: 'der', key: { $file: 'der' } } } },
+    }),
+    'token.pub': 'ssh-ed25519 AAAA\n',
+  })
+  writeFileSync(join(path, '../der'), Buffer.from([0x30, 0x82, 0xff, 0xfe]))
+  t.match(await problems(path), [
+    /apps\.site\.ssl\.key: der is no text \[a key or certificate in binary form/,
+    /apps\.site\.ssl\.certificate: der is no text/,
+  ])
 })
 
 t.test('a layer without a host is a warning', async (t) => {

@@ -1,0 +1,96 @@
+/** Addresses and names of the hosts of a stack: whether they are any, and whether two hosts have the same. */
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+import type { ConvergeError } from '../../model/errors.ts'
+import type { NodeWarning } from '../../node/layers.ts'
+import { formatPath, type KeyPath } from '../../node/path.ts'
+import { problemAt, type Search } from './elsewhere.ts'
+import type { StackContent } from './schema.ts'
+import type { Stack } from './stack.ts'
+
+type Where = Pick<Search, 'locate'>
+type GivenHost = StackContent['hosts'][string]
+
+const dnsName =
+  /^(?=.{1,253}\.?$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/
+
+const isPlace = (text: string) => isIP(text) > 0 || (dnsName.test(text) && !/^[\d.]+$/.test(text))
+
+/** These end up in the configuration of balancers, caches and clients. */
+export function addressProblems(host: GivenHost, path: KeyPath, { locate }: Where): ConvergeError[] {
+  const { address } = host
+  const refuse = (key: string, why: string, hint: string) =>
+    problemAt(`${formatPath([...path, key])}: ${why}`, locate([...path, key]), hint)
+  const problems: ConvergeError[] = []
+  if (!isPlace(address))
+    problems.push(refuse('address', `${JSON.stringify(address)} is no address of a host`, hintFor(address)))
+  for (const key of ['private_ip', 'ip'] as const) {
+    const given = host[key]
+    if (given !== undefined && isIP(given) === 0)
+      problems.push(refuse(key, `${given} is no IP address`, `a name goes into ${names[key]}`))
+  }
+  for (const key of ['private_dns_name', 'public_dns_name'] as const) {
+    const given = host[key]
+    if (given !== undefined && !isPlace(given))
+      problems.push(refuse(key, `${JSON.stringify(given)} is no name of a host`, hintFor(given)))
+  }
+  return problems
+}
+
+const names = { private_ip: 'private_dns_name', ip: 'public_dns_name' } as const
+
+function hintFor(address: string): string {
+  const inside = /^\[([^\]]+)\](?::(\d+))?$/.exec(address)
+  if (inside?.[1] !== undefined && isIP(inside[1]) === 6)
+    return `without the brackets: ${inside[1]}${inside[2] === undefined ? '' : `; the port goes into port: ${inside[2]}`}`
+  if (address.includes('@')) return `the account goes into user: ${address.slice(0, address.lastIndexOf('@'))}`
+  if (/^[^:]+:\d+$/.test(address)) return `the port goes into port: ${address.split(':')[1]}`
+  const ascii = /[^ -~]/.test(address) ? domainToASCII(address) : ''
+  if (ascii !== '' && isPlace(ascii)) return `write it as ${ascii}`
+  return 'an IPv4 or IPv6 address, or a DNS name'
+}
+
+/** One spelling for all that mean the same. */
+function spelled(address: string): string {
+  if (isIP(address) !== 6) return address.toLowerCase().replace(/\.$/, '')
+  const [plain = '', zone] = address.split('%')
+  return `${new URL(`http://[${plain}]`).hostname}${zone === undefined ? '' : `%${zone}`}`
+}
+
+/** Two hosts at one address and port are one host under two names; behind different jump hosts they are not. */
+export function twins({ hosts, ssh }: StackContent, { locate }: Where): ConvergeError[] {
+  const seen = new Map<string, string>()
+  return Object.entries(hosts).flatMap(([name, host]) => {
+    const port = host.port ?? ssh?.port ?? 22
+    const key = JSON.stringify([spelled(host.address), port, host.jump ?? ssh?.jump])
+    const other = seen.get(key)
+    seen.set(key, other ?? name)
+    if (other === undefined) return []
+    return [
+      problemAt(
+        `${formatPath(['hosts', name])} and ${formatPath(['hosts', other])} have one address, ${host.address} port ${port}`,
+        locate(['hosts', name, 'address']),
+        'give each its own; one host that does both is one entry, with the layers of both',
+      ),
+    ]
+  })
+}
+
+/** Hosts that the others reach at one place, though they are connected to at several. */
+export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Where): NodeWarning[] {
+  const seen = new Map<string, string>()
+  return hosts.flatMap(({ name, publicDnsName, privateDnsName }) => {
+    const place = publicDnsName ?? privateDnsName
+    const other = seen.get(spelled(place))
+    seen.set(spelled(place), other ?? name)
+    if (other === undefined) return []
+    const path = ['hosts', name]
+    return {
+      code: 'SHARED_ADDRESS' as const,
+      message: `${formatPath(path)} and ${formatPath(['hosts', other])} have one address for the other hosts, ${place}`,
+      path: formatPath(path),
+      hint: 'private_ip, or private_dns_name, says where each is reached inside the network',
+      source: locate([...path, 'address']),
+    }
+  })
+}
