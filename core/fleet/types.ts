@@ -64,6 +64,8 @@ export interface RolloutReport {
   /** By app: what was deployed. */
   readonly commits: Readonly<Record<string, string>>
   readonly strategy: string
+  /** Of `run` which event or role, of `hooks` what was done with them. */
+  readonly recipe?: string | undefined
   readonly hosts: readonly HostReport[]
   readonly warnings: readonly string[]
   /** Why it stopped before all hosts were done. */
@@ -79,6 +81,8 @@ export type FleetEvent =
       readonly action: Action
       readonly hosts: readonly string[]
       readonly strategy: string
+      /** Of `run` which event or role, of `hooks` what is done with them. */
+      readonly recipe?: string | undefined
       /** Of hosts, by name: what in a message is the host's own, and tells no two failures apart. */
       readonly addresses?: Readonly<Record<string, string>>
     }

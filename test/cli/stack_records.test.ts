@@ -3,6 +3,7 @@ import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
 import { Secrets } from '../../core/model/secrets.ts'
+import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 import { hostReport, rolloutReport } from '../support/screen.ts'
 
@@ -170,6 +171,66 @@ t.test('what is not there', async (t) => {
     t.match(ended.stderr, told)
     t.equal(ended.status, status)
     t.equal(ended.stdout, '')
+  }
+})
+
+t.test('a host in the place of the number', async (t) => {
+  const { look } = made(t)
+  const ended = await look('log', 'client1', '--stack', './stack.json')
+  t.equal(ended.status, 2)
+  t.equal(
+    ended.stderr,
+    `error: which deployment? client1 is a host\n  hint: converge stack log last client1 --stack ./stack.json\n`,
+  )
+})
+
+t.test(
+  'records that are damaged, older, or of a later version are no reason to tell nothing of the others',
+  async (t) => {
+    const { place, look } = made(t)
+    const report = (id: number) => place.at(`.converge/site/deployments/00000${id}/report.json`)
+    const change = (id: number, more: object) => {
+      const text = fs.readFileSync(report(id), 'utf8')
+      fs.writeFileSync(report(id), JSON.stringify({ ...(JSON.parse(text) as object), ...more }))
+    }
+    change(1, {
+      outcome: 'postponed',
+      action: 'rejoice',
+      hosts: [{ host: 'client1', outcome: 'pondered', durationMs: 1, live: [] }],
+    })
+    change(2, { hosts: [7], commits: null })
+    fs.writeFileSync(report(3), '{"id": "0000')
+    const list = await look('deployments')
+    t.equal(list.status, 0, list.stderr)
+    const [, third, second, first] = list.stdout.split('\n')
+    t.match(third, /^3 +not readable$/)
+    t.match(second, /^2 +not readable$/)
+    t.match(first, /^1 .* rejoice .* postponed +1 not done/)
+    const later = await look('log', '1')
+    t.equal(later.status, 0, later.stderr)
+    t.match(later.stdout, /^deployment 1: rejoice of site, rolling\n/)
+    t.match((await look('log', '1', 'client1')).stdout, /buildout exited with status 1/, 'its logs are found')
+    for (const id of ['2', '3']) {
+      const broken = await look('log', id)
+      t.match(broken.stdout, `the record of deployment ${id} is damaged, or of a later version: it cannot be read\n`)
+      t.equal(broken.status, 1)
+    }
+    const none = await look('log', '2', 'client1')
+    t.match(none.stderr, /^error: there is no log of client1 in deployment 2, and its record cannot be read\n/)
+    t.equal(none.status, 1)
+  },
+)
+
+t.test('records of another account', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const { place } = made(t)
+  for (const args of [['deployments'], ['log'], ['configure']]) {
+    const ended = await place.converge(['stack', ...args], { bare: true, account: 'nobody' })
+    t.equal(ended.status, 2)
+    t.match(
+      ended.stderr,
+      /^error: this account may not read the records of the stack in .*\n {2}hint: .* work as that one/,
+    )
   }
 })
 

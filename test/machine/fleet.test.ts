@@ -9,7 +9,13 @@ import { Operator, type Outcome } from './support/operator.ts'
 /** A role that does as the files of its host say: waits for one, fails where another one is. */
 const recipe = `import { role, directory, execute, file } from 'converge-engine'
 const all = (node) => Object.entries(node.opsworks.layers.all.instances)
+const inspect = async (_, host) => {
+  const up = host.lstat('/srv/probe/down') === null
+  const services = [{ name: 'probed', state: up ? 'UP' : 'DOWN', up, detail: '' }]
+  return { apps: [{ name: 'probe', directory: '/srv/probe', releases: [], services }], needs: [] }
+}
 export default role('probe', {
+  inspect,
   setup(r) { directory(r, { path: '/srv/probe' }) },
   configure(r, node) {
     const online = all(node).filter(([, { status }]) => status === 'online').map(([name]) => name)
@@ -103,6 +109,15 @@ t.test('the hosts of a stack', async (t) => {
     t.match(await operator.json(['setup']), { status: 0, report: { outcome: 'unchanged' } })
     t.match(await operator.run(['configure']), { status: 0, stdout: /^nothing to do: /m })
     t.match(await operator.run(['status']), { status: 0, stdout: /3 hosts: 3 reached/ })
+    t.match(await operator.run(['status', '--quiet']), { status: 0, stdout: '' })
+    two.write('/srv/probe/down', '')
+    t.match(await operator.run(['status', '--quiet']), { status: 1, stdout: /^h2: down: probed$/m })
+    t.match(await operator.json(['status']), { status: 1 })
+    await two.run('rm /srv/probe/down')
+    t.match(await operator.run(['plan', '--quiet', '--detailed-exit-code']), { status: 0, stdout: '' })
+    await two.run('rm /srv/probe/online')
+    t.match(await operator.run(['plan', '--quiet', '--detailed-exit-code']), { status: 3, stdout: '' })
+    t.match(await operator.run(['configure']), { status: 0, stdout: /1 changed, 2 unchanged/ })
   })
 
   // Nothing else could be.

@@ -1,5 +1,6 @@
 /** What Ctrl-C means while hosts are at work: first no further host, then finish the steps, then leave. */
 import type { Interruption } from '../../fleet/rollout/request.ts'
+import { ConvergeError } from '../../model/errors.ts'
 
 const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
@@ -11,6 +12,29 @@ const steps: readonly (readonly [Interruption, string])[] = [
   ['finish steps', 'the hosts end after the step at hand. Once more to leave them to themselves'],
   ['leave', 'left: what is under way goes on there'],
 ]
+
+/**
+ * Of what only looks there is nothing to be seen through: the first signal ends it, whoever has not answered yet.
+ * @param endProcess called then: a connection that is being made would keep the process going
+ * @throws INTERRUPTED
+ */
+export async function untilInterrupted<T>(look: Promise<T>, endProcess: () => void): Promise<T> {
+  let heard: (signal: NodeJS.Signals) => void = () => undefined
+  const interrupted = new Promise<never>((_, reject) => {
+    heard = (signal) => {
+      endProcess()
+      reject(
+        new ConvergeError(`${signal}: ended before all have answered; nothing was changed`, { code: 'INTERRUPTED' }),
+      )
+    }
+  })
+  for (const signal of signals) process.on(signal, heard)
+  try {
+    return await Promise.race([look, interrupted])
+  } finally {
+    for (const signal of signals) process.off(signal, heard)
+  }
+}
 
 export class Interrupts {
   state: Interruption = 'none'

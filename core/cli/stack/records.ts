@@ -4,19 +4,23 @@ import picocolors from 'picocolors'
 import { namesIn } from '../../fleet/rollout/files.ts'
 import { listDeployments, readDeployment, readLog } from '../../fleet/rollout/history.ts'
 import type { Deployment } from '../../fleet/rollout/record.ts'
+import { sound } from '../../fleet/screen/failures.ts'
 import { deploymentsTable, describeDeployment, describeLog } from '../../fleet/screen/history.ts'
+import { describeNames } from '../../fleet/screen/names.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { type ExitStatus, useColor } from '../main.ts'
 import type { Arguments } from '../options.ts'
 import type { StackCall } from './dispatch.ts'
 import { stackInputs } from './inputs.ts'
-import { stateDirectoryOf } from './state_directory.ts'
+import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
 
 export async function deployments<N>(call: StackCall<N>): Promise<ExitStatus> {
-  const { args } = call
+  const { args, secrets } = call
   const count = limitOf(args)
-  const list = listDeployments(await directoryOf(call), count)
+  const directory = await directoryOf(call)
+  // What was no secret when it was recorded may be one by now.
+  const list = secrets.maskDeep(reading(directory, () => listDeployments(directory, count)))
   if (args.jsonOutput) return print(`${JSON.stringify(list, null, 2)}\n`)
   const width = process.stdout.isTTY ? process.stdout.columns || 100 : Number.POSITIVE_INFINITY
   return print(`${deploymentsTable(list, width, paintOf(args).paint).join('\n')}\n`)
@@ -34,35 +38,61 @@ function limitOf({ limit }: Arguments): number {
 }
 
 export async function log<N>(call: StackCall<N>): Promise<ExitStatus> {
-  const { args } = call
+  const { args, secrets } = call
   const directory = await directoryOf(call)
-  const deployment = readDeployment(directory, args.name ?? 'last')
+  const deployment = secrets.maskDeep(reading(directory, () => wanted(directory, args)))
   const { paint, color } = paintOf(args)
   const verbose = args.verbose === true
   if (args.target === undefined) {
-    if (args.jsonOutput) return print(`${JSON.stringify(deployment, null, 2)}\n`)
-    return print(`${describeDeployment(deployment, new Date(), verbose, paint).join('\n')}\n`)
+    if (args.jsonOutput) print(`${JSON.stringify(deployment, null, 2)}\n`)
+    else {
+      const how = { now: new Date(), verbose, paint, same: sameStack(args) }
+      print(`${describeDeployment(deployment, how).join('\n')}\n`)
+    }
+    return deployment.outcome === 'not readable' ? 1 : 0
   }
-  const lines = readLog(directory, deployment.id, args.target)
-  if (lines === null) throw noLog(deployment, args.target)
+  const { id } = deployment
+  const { target } = args
+  const lines = secrets.maskDeep(reading(directory, () => readLog(directory, id, target)))
+  if (lines === null) throw noLog(deployment, args)
   if (args.jsonOutput) return print(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
   return print(await describeLog(lines, { paint, color, verbose }))
 }
 
-function noLog({ id: padded, hosts }: Deployment, name: string): ConvergeError {
+/** @throws NO_SUCH_DEPLOYMENT, also where a host stands in the place of its number */
+function wanted(directory: string, args: Arguments): Deployment {
+  const { name = 'last' } = args
+  if (name !== 'last' && !/^\d+$/.test(name)) {
+    const last = listDeployments(directory, 1)[0]
+    if (last?.hosts.some(({ host }) => host === name))
+      throw new ConvergeError(`which deployment? ${name} is a host`, {
+        code: 'USAGE',
+        hint: `converge stack log last ${name}${sameStack(args)}`,
+        usage: true,
+      })
+  }
+  return readDeployment(directory, name)
+}
+
+function noLog({ id: padded, hosts, outcome }: Deployment, { target: name = '', ...args }: Arguments): ConvergeError {
   const id = Number(padded)
   const host = hosts.find((one) => one.host === name)
   const names = hosts.map((one) => one.host)
+  if (outcome === 'not readable')
+    return new ConvergeError(`there is no log of ${name} in deployment ${id}, and its record cannot be read`, {
+      code: 'NO_LOG',
+      hint: 'look for a slip in the name; what hosts have told lies beside the record, as HOST.jsonl',
+    })
   if (host === undefined)
     return new ConvergeError(`deployment ${id} has no host ${name}`, {
       code: 'NO_SUCH_HOST',
-      hint: nearest(name, names) ?? `its hosts: ${names.join(', ') || 'none'}`,
+      hint: nearest(name, names) ?? `its hosts: ${describeNames(names) || 'none'}`,
       usage: true,
     })
-  const why = host.failure?.message ?? host.reason
+  const why = sound(host.failure)?.message ?? host.reason
   return new ConvergeError(`${name} has told nothing in deployment ${id}: ${host.outcome}`, {
     code: 'NO_LOG',
-    hint: why === undefined ? `converge stack log ${id} shows what became of the others` : why,
+    hint: why ?? `converge stack log ${id}${sameStack(args)} shows what became of the others`,
   })
 }
 
@@ -76,10 +106,12 @@ async function directoryOf<N>(call: StackCall<N>): Promise<string> {
   } catch (thrown) {
     const { stack, environment } = call.args
     const top = resolve(stack === undefined ? '.' : dirname(stack), '.converge')
-    const names = namesIn(top).filter((name) => environment === undefined || name.endsWith(`-${environment}`))
+    const names = reading(top, () => namesIn(top)).filter(
+      (name) => environment === undefined || name.endsWith(`-${environment}`),
+    )
     const [only, ...others] = names
     if (only === undefined || others.length > 0) throw thrown
-    const { message } = asConvergeError(thrown)
+    const message = call.secrets.mask(asConvergeError(thrown).message)
     process.stderr.write(`warning: the stack cannot be read (${message}); these are the records in ${top}/${only}\n`)
     return `${top}/${only}`
   }

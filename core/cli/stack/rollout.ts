@@ -1,16 +1,18 @@
 /** The commands that act on hosts: `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
 import { wholeWay } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
-import { parseAmount, type Strategy } from '../../fleet/rollout/plan.ts'
+import { parseAmount } from '../../fleet/rollout/plan.ts'
 import { Recorder, type Recording } from '../../fleet/rollout/record.ts'
 import type { Aftermath, Ports, RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
 import { loadState, type StackState, updateState } from '../../fleet/rollout/state.ts'
+import { describeNames } from '../../fleet/screen/names.ts'
 import { screen } from '../../fleet/screen/screen.ts'
+import { isWell } from '../../fleet/screen/status.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action, FleetEvent, RolloutReport } from '../../fleet/types.ts'
-import { ConvergeError } from '../../model/errors.ts'
+import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import { author } from '../inputs.ts'
@@ -20,9 +22,9 @@ import { type Deployed, deployedOnAll } from './apps.ts'
 import type { StackCall } from './dispatch.ts'
 import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
-import { Interrupts } from './interrupts.ts'
-import { placed, selected } from './select.ts'
-import { stateDirectoryOf } from './state_directory.ts'
+import { Interrupts, untilInterrupted } from './interrupts.ts'
+import { chosenByPlace, placed, selected, wrongNames } from './select.ts'
+import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
 
 /** What only looks leaves no record. */
 const unrecorded: readonly Action[] = ['plan', 'status']
@@ -33,8 +35,9 @@ export function rolloutOf(action: Action) {
     const { args, secrets } = call
     const inputs = await stackInputs(call)
     const { stack } = inputs
+    throwProblems(wrongNames(stack, args))
     const directory = stateDirectoryOf(stack)
-    const state = loadState(directory)
+    const state = reading(directory, () => loadState(directory))
     const online = onlineIn(stack, state)
     const apps = await deployedOnAll(
       call,
@@ -53,14 +56,21 @@ export function rolloutOf(action: Action) {
       known: { roles: inputs.roleNames, events: [...events] },
     })
     const out = output(args)
-    const interrupts = new Interrupts((text) => out.tell({ event: 'warning', message: text }))
+    const looks = unrecorded.includes(action)
+    const interrupts = looks ? null : new Interrupts((text) => out.tell({ event: 'warning', message: text }))
     const recorder = new Recorder({ directory, secrets, warn: (message) => out.tell({ event: 'warning', message }) })
     let recording: Recording | null = null
+    const recipe = action === 'run' || action === 'hooks' ? args.name : undefined
+    let isUnwell = false
     const tell = (event: FleetEvent) => {
-      const shown = secrets.maskDeep(event)
+      const shown = secrets.maskDeep(named(event, recipe))
+      if (event.event === 'done' && event.phase === 'status') isUnwell ||= !isWell(event.status)
       recording?.tell(shown)
       out.tell(shown)
     }
+    const left = action === 'status' ? notAsked(stack, state, args) : []
+    if (left.length > 0 && !args.quiet)
+      tell({ event: 'warning', message: `not asked, since shut down: ${describeNames(left)}` })
     let ended: RolloutReport | undefined
     try {
       const members = await fleetHosts(call, inputs, {
@@ -71,9 +81,12 @@ export function rolloutOf(action: Action) {
         by: request.by,
       })
       // From here on something may happen that is worth a record.
-      if (!unrecorded.includes(action))
-        recording = recorder.open({ ...request, started: new Date().toISOString(), commits: {}, hosts: [...names] })
-      const { report, aftermath } = await rollout(request, {
+      if (!looks)
+        recording = recorder.open({
+          ...{ ...request, recipe },
+          ...{ started: new Date().toISOString(), commits: {}, hosts: [...names] },
+        })
+      const going = rollout(request, {
         members,
         selected: names,
         documents: (host, online, deployment) =>
@@ -93,19 +106,27 @@ export function rolloutOf(action: Action) {
         tell,
         log: (host, event) => recording?.log(host, event),
         health: stack.health === null ? null : (most) => askHealth(healthCheck(stack, most)),
-        interrupted: () => interrupts.state,
-        onInterrupt: interrupts.on,
+        interrupted: () => interrupts?.state ?? 'none',
+        onInterrupt: (listener) => interrupts?.on(listener) ?? (() => undefined),
         clock: () => Date.now(),
       } satisfies Ports)
-      ended = report
+      const { report, aftermath } = await (looks ? untilInterrupted(going, call.endProcess) : going)
+      ended = { ...report, recipe }
       if (recording) await keep(directory, recording.id, aftermath)
-      return statusOf(report, args)
+      return isUnwell ? 1 : statusOf(report, args)
     } finally {
       if (ended) recording?.end(ended)
-      interrupts.close()
+      interrupts?.close()
       out.close()
     }
   }
+}
+
+/** What is run is in the record as well as on the screen. */
+function named(event: FleetEvent, recipe: string | undefined): FleetEvent {
+  if (recipe === undefined) return event
+  if (event.event === 'start') return { ...event, recipe }
+  return event.event === 'end' ? { ...event, report: { ...event.report, recipe } } : event
 }
 
 function healthCheck({ health, directory }: Stack, most = Number.POSITIVE_INFINITY) {
@@ -128,6 +149,14 @@ export function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<strin
 /** One that was shut down is left alone until it is set up again, or named. */
 function isUp(name: string, { hosts }: StackState, action: Action, { host }: Arguments): boolean {
   return hosts[name]?.status !== 'stopped' || action === 'setup' || host?.includes(name) === true
+}
+
+/** Those that would have been looked at, had they not been shut down. */
+function notAsked(stack: Stack, state: StackState, args: Arguments): string[] {
+  const chosen = chosenByPlace(stack, args)
+  const shutDown = ({ name, status }: Stack['hosts'][number]) =>
+    status === 'online' && chosen.has(name) && !isUp(name, state, 'status', args)
+  return stack.hosts.filter(shutDown).map(({ name }) => name)
 }
 
 /** Of a deploy or rollback only those take part that have something to deploy; the others hear of it. */
@@ -161,31 +190,21 @@ function requestOf(
     known,
   }: { readonly stack: Stack; readonly migrates: RolloutRequest['migrates']; readonly known: Known },
 ): RolloutRequest {
-  const strategies: readonly Strategy[] = ['parallel', 'rolling', 'canary']
-  const strategy = oneOf('strategy', args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'), strategies)
-  const apps = args.app ?? stack.apps.map(({ name }) => name)
-  const { revision = null } = args
-  if (revision !== null && apps.length !== 1)
-    throw new ConvergeError('--revision is that of one app, and there are several', {
-      code: 'USAGE',
-      hint: `--app NAME says of which: ${apps.join(', ')}`,
-      usage: true,
-    })
   return {
     action,
     ...recipe(action, args, known),
     stack: stack.environment === null ? stack.name : `${stack.name} (${stack.environment})`,
     comment: args.comment ?? '',
     by: author(),
-    strategy,
+    strategy: args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'),
     batch: parseAmount(args.batch ?? '1', 'batch', 1),
     parallel: amount(args.parallel ?? '25'),
     maxFailures: parseAmount(args.maxFailures ?? '0', 'max-failures', 0),
     rollbackOnFailure: args.rollbackOnFailure === true,
-    down: oneOf('down', args.down ?? 'fail', ['fail', 'skip'] as const),
+    down: args.down ?? 'fail',
     migrates,
-    apps,
-    revision,
+    apps: args.app ?? stack.apps.map(({ name }) => name),
+    revision: args.revision ?? null,
     to: args.to ?? null,
     options: [
       ...(args.purge ? ['--purge'] : []),
@@ -220,16 +239,6 @@ function checkKnown(what: string, name: string, known: readonly string[]): void 
   throw new ConvergeError(`there is no ${what} ${name}`, {
     code: 'USAGE',
     hint: nearest(name, known) ?? `there are: ${known.join(', ')}`,
-    usage: true,
-  })
-}
-
-function oneOf<T extends string>(option: string, given: string, all: readonly T[]): T {
-  const found = all.find((one) => one === given)
-  if (found !== undefined) return found
-  throw new ConvergeError(`--${option} is ${all.slice(0, -1).join(', ')} or ${all.at(-1)}, and not ${given}`, {
-    code: 'USAGE',
-    hint: nearest(given, all),
     usage: true,
   })
 }
@@ -274,6 +283,7 @@ function output(args: Arguments) {
     json: args.jsonOutput === true,
     quiet: args.quiet === true,
     verbose: args.verbose === true,
+    same: sameStack(args),
   })
 }
 

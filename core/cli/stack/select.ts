@@ -31,50 +31,58 @@ export function placed(stack: Stack, what: (host: string) => Pick<Placed, 'apps'
 }
 
 /**
+ * What is wrong with the names after --layer, --host, --app and --limit, and with --revision: all that can be said before
+ * anything is compiled.
+ */
+export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: Arguments): ConvergeError[] {
+  const hosts = namesOf(stack.hosts)
+  const stopped = namesOf(stack.hosts.filter(({ status }) => status !== 'online'))
+  const unknown = (option: string, given: readonly string[] = [], all: readonly string[]) =>
+    given
+      .filter((one) => !all.includes(one))
+      .map((one) => usage(`the stack ${stack.name} has no ${option} ${one}`, nearest(one, all) ?? thereAre(all)))
+  const apps = namesOf(stack.apps)
+  return [
+    ...unknown('layer', layer, namesOf(stack.layers)),
+    ...unknown('host', host, hosts),
+    ...(host ?? [])
+      .filter((one) => stopped.includes(one))
+      .map((one) => usage(`${one} is stopped, as the stack file says`, 'take its status out of the stack file first')),
+    ...unknown('app', app, apps),
+    // One that is misspelt behind a ! would leave in just the host that was to be left out.
+    ...(limit ?? []).flatMap((pattern) => {
+      const bare = pattern.replace(/^!/, '')
+      if (limited(hosts, [bare]).length > 0) return []
+      return usage(
+        `--limit ${pattern}: the stack ${stack.name} has no such host`,
+        nearest(bare, hosts) ?? thereAre(hosts),
+      )
+    }),
+    ...(revision === undefined || (app ?? apps).length === 1
+      ? []
+      : [
+          usage(
+            '--revision is that of one app',
+            `--app NAME says of which: ${(app ?? apps).join(', ') || 'there is none'}`,
+          ),
+        ]),
+  ]
+}
+
+/**
  * Names of the hosts that --layer, --host, --app and --limit mean; all, where none is given.
+ * @param hosts those that may take part: not the ones that are shut down
  * @throws InvalidInput for names that the stack does not have; NO_HOSTS where no host is left
  */
 export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments): ReadonlySet<string> {
-  const names = hosts.map(({ name }) => name)
-  const stopped = stack.hosts.filter(({ status }) => status !== 'online').map(({ name }) => name)
-  const known = (option: string, given: readonly string[] | undefined, all: readonly string[]) =>
-    (given ?? []).flatMap((one) => {
-      if (all.includes(one)) return []
-      const out = option === 'host' && stopped.includes(one)
-      return new ConvergeError(
-        out ? `${one} is stopped, as the stack file says` : `the stack ${stack.name} has no ${option} ${one}`,
-        {
-          code: 'USAGE',
-          hint: out
-            ? 'take its status out of the stack file first'
-            : (nearest(one, all) ?? `there are: ${all.join(', ') || 'none'}`),
-          usage: true,
-        },
-      )
-    })
-  throwProblems([
-    ...unfitting(stack, args.limit ?? []),
-    ...known(
-      'layer',
-      args.layer,
-      stack.layers.map(({ name }) => name),
-    ),
-    ...known('host', args.host, names),
-    ...known(
-      'app',
-      args.app,
-      stack.apps.map(({ name }) => name),
-    ),
-  ])
-  const layersOf = new Map(stack.hosts.map(({ name, layers }) => [name, layers]))
-  const meant = hosts
-    .filter(({ name }) => args.layer === undefined || args.layer.some((layer) => layersOf.get(name)?.includes(layer)))
-    .filter(({ name }) => args.host === undefined || args.host.includes(name))
-    .filter(({ apps }) => args.app === undefined || args.app.some((app) => apps.includes(app)))
+  throwProblems(wrongNames(stack, args))
+  const inLayers = chosenByPlace(stack, args)
+  const chosen = hosts
+    .filter(({ name, apps }) => inLayers.has(name) && (args.app?.some((app) => apps.includes(app)) ?? true))
     .map(({ name }) => name)
-  const chosen = limited(meant, args.limit ?? [])
   if (chosen.length > 0) return new Set(chosen)
-  const out = stack.hosts.filter(({ name }) => !names.includes(name)).map(({ name }) => name)
+  const names = hosts.map(({ name }) => name)
+  const out = namesOf(stack.hosts.filter(({ name }) => !names.includes(name)))
   throw new ConvergeError('no host is meant by that', {
     code: 'NO_HOSTS',
     hint:
@@ -84,16 +92,22 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
   })
 }
 
-/** Patterns that fit no host of the stack, whether it is up or not: a slip would leave a host out without a word. */
-function unfitting({ name: stack, hosts }: Stack, patterns: readonly string[]): ConvergeError[] {
-  const names = hosts.map(({ name }) => name)
-  return patterns.flatMap((pattern) => {
-    const plain = pattern.replace(/^!/, '')
-    if (limited(names, [plain]).length > 0) return []
-    return new ConvergeError(`--limit ${pattern}: the stack ${stack} has no such host`, {
-      code: 'USAGE',
-      hint: nearest(plain, names) ?? `there are: ${describeNames(names)}`,
-      usage: true,
-    })
-  })
+/** Names of the hosts that --layer, --host and --limit mean, whatever they run. */
+export function chosenByPlace(stack: Stack, { layer, host, limit }: Arguments): ReadonlySet<string> {
+  const meant = stack.hosts
+    .filter(({ layers }) => layer?.some((one) => layers.includes(one)) ?? true)
+    .filter(({ name }) => host?.includes(name) ?? true)
+  return new Set(limited(namesOf(meant), limit ?? []))
+}
+
+function namesOf(all: readonly { readonly name: string }[]): string[] {
+  return all.map(({ name }) => name)
+}
+
+function thereAre(names: readonly string[]): string {
+  return `there are: ${describeNames(names) || 'none'}`
+}
+
+function usage(message: string, hint: string): ConvergeError {
+  return new ConvergeError(message, { code: 'USAGE', hint, usage: true })
 }

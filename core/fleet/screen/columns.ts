@@ -1,5 +1,5 @@
 /** Tables for people: columns as wide as they have to be, or as the terminal lets them. */
-import { cut, fit, widthOf } from './text.ts'
+import { cut, fit, shortNames, widthOf } from './text.ts'
 
 export interface Cell {
   readonly text: string
@@ -11,7 +11,7 @@ const narrow = 11
 const gap = 2
 
 /**
- * @param rows the heads come first; a column without anything else is left out
+ * @param rows the heads come first; a column without anything else is left out. The first column has the names of things
  * @param width columns of the terminal; infinite in a pipe, where nothing is cut
  * @param spare columns that may be left out where there is no room, in that order
  */
@@ -26,10 +26,13 @@ export function columns(rows: readonly (readonly Cell[])[], width: number, spare
   while (sum(needed) > width && Math.max(...needed) > 1) needed[needed.indexOf(Math.max(...needed))]! -= 1
   // Where not even one sign of each finds room, there is no table.
   if (sum(needed) > width) return rows.map((row) => cut(row[0]?.text ?? '', width))
-  return rows.map((row) => {
+  const names = rows.slice(1).flatMap((row) => row[0]?.text || [])
+  const shortened = shortNames(names, needed[0] ?? 0)
+  return rows.map((row, at) => {
     const cells = row.flatMap(({ text, colour = String }, index) => {
       const room = needed[index] ?? 0
-      return room === 0 ? [] : { text: fit(text, room), colour }
+      const shown = index === 0 && at > 0 ? shortened(text) : text
+      return room === 0 ? [] : { text: fit(shown, room), colour }
     })
     // Blanks at the end of a line are no part of it.
     const last = cells.findLastIndex(({ text }) => text.trim() !== '')

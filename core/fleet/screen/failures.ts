@@ -5,7 +5,7 @@ import { isFailure } from '../../report/replay.ts'
 import type { HostReport, Phase } from '../types.ts'
 import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeNames } from './names.ts'
-import { many } from './text.ts'
+import { fit, many, oneLine, widthOf } from './text.ts'
 
 export interface HostFailure {
   readonly host: string
@@ -20,7 +20,12 @@ export interface FailureGroup {
   readonly failure: FailureReport
   /** The others have told it in words of their own. */
   readonly varies: boolean
+  /** Where each shows a key that nobody knows: which. Not one of them may be taken unseen. */
+  readonly keys: readonly { readonly host: string; readonly fingerprint: string }[]
 }
+
+const unknownKey = 'HOST_KEY_UNKNOWN'
+const fingerprint = /SHA256:[\w+/=]+/
 
 /** Output of which only the end is shown. */
 const longestOutput = 30
@@ -40,7 +45,8 @@ export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
 
 export function groupFailures(given: readonly HostFailure[], addresses: Addresses = {}): FailureGroup[] {
   const said = given.map((one) => {
-    const { code, message, resource = '' } = one.failure
+    const { code, resource = '' } = one.failure
+    const message = code === unknownKey ? one.failure.message.replace(fingerprint, '<key>') : one.failure.message
     return { ...one, text: JSON.stringify([code, message, resource]) }
   })
   return alike(said, addresses, withoutTimes).flatMap((group) => {
@@ -51,18 +57,27 @@ export function groupFailures(given: readonly HostFailure[], addresses: Addresse
       phases: [...new Set(group.flatMap(({ phase }) => phase ?? []))],
       failure: first.failure,
       varies: group.some(({ text }) => text !== first.text),
+      keys: group.length === 1 ? [] : group.flatMap(keyOf),
     }
   })
 }
 
+function keyOf({ host, failure: { code, message } }: HostFailure) {
+  const [found] = (code === unknownKey && fingerprint.exec(message)) || []
+  return found === undefined ? [] : [{ host, fingerprint: found }]
+}
+
 /** One paragraph: who and where, then as for one host. */
-export function describeFailureGroup({ hosts, phases, failure, varies }: FailureGroup, paint: Paint): string {
+export function describeFailureGroup(group: FailureGroup, paint: Paint): string {
+  const { hosts, phases, failure, varies, keys } = group
   const where = phases.length === 0 ? '' : ` in ${phases.join(', ')}`
   const count = hosts.length === 1 ? '' : paint.dim(` (${many(hosts.length, 'host')})`)
   const lines = [`${paint.red('!')} ${paint.bold(describeNames(hosts))} ${paint.red(`failed${where}`)}${count}`]
   if (failure.resource !== undefined) lines.push(`    ${title(failure.resource)}`)
   lines.push(describeFailure(endOnly(failure), paint))
   if (varies) lines.push(paint.dim(`    (in the words of ${describeNames(hosts.slice(0, 1))}; each names itself)`))
+  const width = Math.max(0, ...keys.map(({ host }) => widthOf(oneLine(host))))
+  for (const { host, fingerprint } of keys) lines.push(`      ${fit(oneLine(host), width)}  ${fingerprint}`)
   return lines.join('\n')
 }
 

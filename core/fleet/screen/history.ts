@@ -6,7 +6,7 @@ import type { RolloutReport } from '../types.ts'
 import { ago, columns } from './columns.ts'
 import { sound } from './failures.ts'
 import { summary } from './summary.ts'
-import { shortId } from './tally.ts'
+import { actionOf, inWhichWay, shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 /** A report as the record has it. */
@@ -25,9 +25,12 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
     { text: shortId(one.id) },
     { text: minute(one.started) },
     { text: oneLine(one.by) },
-    { text: one.outcome === 'not readable' ? '' : one.action },
+    { text: one.outcome === 'not readable' ? '' : actionOf(one) },
     { text: commitsOf(one) },
-    { text: one.outcome, colour: bad.has(one.outcome) ? paint.red : one.outcome === 'changed' ? paint.green : String },
+    {
+      text: oneLine(one.outcome),
+      colour: bad.has(one.outcome) ? paint.red : one.outcome === 'changed' ? paint.green : String,
+    },
     { text: hostsOf(one) },
     { text: oneLine(one.comment) },
   ])
@@ -62,15 +65,23 @@ function hostsOf({ hosts, outcome }: Recorded): string {
   return parts.flatMap(([count, word]) => (count > 0 ? `${count} ${word}` : [])).join(', ') || many(0, 'host')
 }
 
+export interface DeploymentOptions {
+  readonly now: Date
+  readonly verbose: boolean
+  readonly paint: Paint
+  /** Options by which another command means the same stack, with a blank before them. */
+  readonly same: string
+}
+
 /** One deployment: who, when and why, then what its end looked like. */
-export function describeDeployment(one: Recorded, now: Date, verbose: boolean, paint: Paint): string[] {
+export function describeDeployment(one: Recorded, { now, verbose, paint, same }: DeploymentOptions): string[] {
   const { id, action, stack, by, started, comment, strategy, outcome } = one
   if (outcome === 'not readable')
-    return [paint.red(`the record of deployment ${shortId(id)} cannot be read; logs of its hosts may be there`)]
+    return [paint.red(`the record of deployment ${shortId(id)} is damaged, or of a later version: it cannot be read`)]
   const when = [minute(started), ago(started, now)].filter((part) => part !== '').join(', ')
   const warnings = one.warnings.map((warning) => ofHost(warning, one.hosts))
   const head = [
-    paint.bold(oneLine(`deployment ${shortId(id)}: ${action} of ${stack}, ${strategy}`)),
+    paint.bold(oneLine(`deployment ${shortId(id)}: ${actionOf(one)} of ${stack}${inWhichWay(action, strategy)}`)),
     `${paint.dim('by')} ${oneLine(by)}  ${paint.dim('at')} ${when}`,
     ...(comment === '' ? [] : [`${paint.dim('comment')} ${oneLine(comment)}`]),
     ...warnings.flatMap(({ host, message }) =>
@@ -78,7 +89,7 @@ export function describeDeployment(one: Recorded, now: Date, verbose: boolean, p
     ),
   ]
   const ofHosts = warnings.flatMap(({ host, message }) => (host === null ? [] : { host, message }))
-  const how = { paint, verbose, addresses: {}, warnings: ofHosts }
+  const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, same }
   const hosts = one.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
   if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
   const shown = summary({ ...one, outcome: 'interrupted', hosts }, { ...how, verbose: true })

@@ -7,7 +7,7 @@ import type { Addresses } from './alike.ts'
 import { Block } from './block.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
 import { sound } from './failures.ts'
-import { type HostStatus, statusTable } from './status.ts'
+import { type HostStatus, isUnremarkable, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
 import { describeGroup, describeStart, endOf, Tally } from './tally.ts'
@@ -23,6 +23,8 @@ export interface ScreenOptions {
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
+  /** Options by which another command means the same stack, with a blank before them. */
+  readonly same: string
 }
 
 export interface Screen {
@@ -58,6 +60,8 @@ class TextScreen implements Screen {
   private readonly warnings: HostWarning[] = []
   private addresses: Addresses = {}
   private showsChanges = false
+  /** Of a look only what was seen is of interest. */
+  private onlyLooks = false
   private timer: NodeJS.Timeout | undefined
   private frame = 0
   private paused = false
@@ -76,7 +80,8 @@ class TextScreen implements Screen {
       case 'start':
         this.addresses = event.addresses ?? {}
         this.showsChanges = !this.options.quiet && (event.action === 'plan' || this.options.verbose)
-        if (!this.options.live) this.line(describeStart(event))
+        this.onlyLooks = event.action === 'status' && !this.options.verbose
+        if (!this.options.live && !this.onlyLooks) this.line(describeStart(event))
         this.begin()
         break
       case 'commit':
@@ -85,7 +90,7 @@ class TextScreen implements Screen {
         )
         break
       case 'phase':
-        if (!this.options.live) this.line(describeGroup(event))
+        if (!this.options.live && !this.onlyLooks) this.line(describeGroup(event))
         break
       case 'host':
         if (!this.options.live && this.options.verbose) this.host(event)
@@ -161,7 +166,7 @@ class TextScreen implements Screen {
     // Of a hundred hosts they are many megabytes.
     if (this.showsChanges && isRunReport(report)) this.runs.push({ host, report })
     if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
-    if (this.options.live) return
+    if (this.options.live || this.onlyLooks) return
     const failed = outcome === 'failed' || outcome === 'lost'
     const unremarkable = outcome === 'unchanged' && !this.options.verbose
     if (unremarkable) return
@@ -193,26 +198,28 @@ class TextScreen implements Screen {
 
   private end(report: RolloutReport): void {
     this.close()
-    const { quiet, verbose, live } = this.options
+    const { quiet, verbose, live, same } = this.options
     const { paint, addresses } = this
     const shown: string[] = []
     shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
     // In a pipe they have been told as they came.
     const warnings = live || quiet ? this.warnings : []
-    const all = summary(report, { paint, verbose, addresses, warnings })
+    const all = summary(report, { paint, verbose, quiet, addresses, warnings, same })
     const well = ['unchanged', 'changed', 'planned'].includes(report.outcome)
-    if (report.action === 'status') shown.push(...all.slice(0, -1), ...this.statusOf(report))
-    else shown.push(...(quiet && well ? all.slice(0, -1) : all))
+    if (report.action === 'status') {
+      const hosts = this.statusesOf(report)
+      const width = live ? this.options.size().columns : Number.POSITIVE_INFINITY
+      const silent = quiet && well && hosts.every(isUnremarkable)
+      shown.push(...all.slice(0, -1), ...(silent ? [] : statusTable(hosts, width, new Date(), paint)))
+    } else shown.push(...(quiet && well ? all.slice(0, -1) : all))
     if (shown.length > 0) this.options.write(`${shown.join('\n')}\n`)
   }
 
-  private statusOf({ hosts }: RolloutReport): string[] {
-    const rows = hosts.map(({ host, failure, reason }): HostStatus => {
-      const why = reason === undefined ? undefined : { code: 'SKIPPED', message: reason }
+  private statusesOf({ hosts }: RolloutReport): HostStatus[] {
+    return hosts.map(({ host, failure, reason = 'not asked' }) => {
+      const why = { code: 'SKIPPED', message: reason }
       return this.statuses.get(host) ?? { host, seen: null, failure: failure ?? why }
     })
-    const width = this.options.live ? this.options.size().columns : Number.POSITIVE_INFINITY
-    return statusTable(rows, width, new Date(), this.paint)
   }
 
   /** Nothing that has to be seen: left out with --quiet. */

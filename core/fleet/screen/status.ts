@@ -49,6 +49,16 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
   return [...table, ...notes(read, paint), ...differing(read, paint), totals(read, paint)]
 }
 
+/** Whether what a host has printed can be read, and all its services are up. */
+export function isWell(seen: unknown): boolean {
+  return parse(seen)?.apps.every(({ services }) => services.every(({ up }) => up)) === true
+}
+
+/** Whether there is nothing about it that somebody has to look at. */
+export function isUnremarkable({ seen, behind, failure }: HostStatus): boolean {
+  return failure === undefined && behind === undefined && isWell(seen) && parse(seen)?.lock === null
+}
+
 function parse(seen: unknown): Seen | null {
   const result = seenSchema.safeParse(seen)
   return result.success ? result.data : null

@@ -1,10 +1,10 @@
 /** What a rollout amounts to, at its end: counts, the same failure once, who is on what, and what to do next. */
-import { duration, type Paint } from '../../report/describe.ts'
+import { duration, type Paint, plain } from '../../report/describe.ts'
 import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
 import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
 import { describeNames } from './names.ts'
-import { shortId } from './tally.ts'
+import { actionOf, shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
 export interface HostWarning {
@@ -16,8 +16,12 @@ export interface SummaryOptions {
   readonly paint: Paint
   /** Also the names of those with which all is well. */
   readonly verbose: boolean
+  /** Not a word of those with which all is well. */
+  readonly quiet: boolean
   readonly addresses: Addresses
   readonly warnings: readonly HostWarning[]
+  /** Options by which another command means the same stack, with a blank before them. */
+  readonly same: string
 }
 
 /** What became of hosts, worst first: in which words, and whether it is told who they are also where all went well. */
@@ -41,15 +45,19 @@ export function summary(report: RolloutReport, options: SummaryOptions): string[
     ...warningLines(options),
     ...skippedLines(report.hosts, options),
     ...(report.stopped === undefined ? [] : [`${paint.red('stopped:')} ${oneLine(report.stopped)}`]),
-    ...whoLines(report, wrong || options.verbose, paint),
+    ...whoLines(report, wrong || options.verbose, options),
     ...(wrong || options.verbose ? liveLines(report.hosts, paint) : []),
-    ...(failures.length > 0 ? nextLines(report, paint) : []),
+    ...(failures.length > 0 ? nextLines(report, options) : []),
     lastLine(report, paint),
   ]
 }
 
 /** The same warning of forty hosts is one line. */
-export function warningLines({ warnings, addresses, paint }: Omit<SummaryOptions, 'verbose'>): string[] {
+export function warningLines({
+  warnings,
+  addresses,
+  paint,
+}: Pick<SummaryOptions, 'warnings' | 'addresses' | 'paint'>): string[] {
   const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
   return alike(said, addresses, withoutTimes).map((group) => {
     const names = describeNames(group.map(({ host }) => host))
@@ -57,8 +65,10 @@ export function warningLines({ warnings, addresses, paint }: Omit<SummaryOptions
   })
 }
 
-function skippedLines(hosts: readonly HostReport[], { addresses, paint }: SummaryOptions): string[] {
-  const skipped = hosts.filter(({ outcome }) => outcome === 'skipped')
+function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings }: SummaryOptions): string[] {
+  const isTold = ({ host, reason }: HostReport) =>
+    reason !== undefined && warnings.some((one) => one.host === host && one.message.startsWith(reason))
+  const skipped = hosts.filter((host) => host.outcome === 'skipped' && !isTold(host))
   const said = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
   return alike(said, addresses, withoutTimes).map((group) => {
     const why = group[0]?.text ?? ''
@@ -67,11 +77,11 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint }: Summar
   })
 }
 
-function whoLines({ hosts, action }: RolloutReport, all: boolean, paint: Paint): string[] {
+function whoLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet }: SummaryOptions): string[] {
   return outcomes.flatMap(([outcome, words, always]) => {
     const names = hosts.filter((host) => host.outcome === outcome).map(({ host }) => host)
     // A plan says what is changed where, and so it has to say where there is nothing to do.
-    const wanted = all || always || (action === 'plan' && outcome === 'unchanged')
+    const wanted = all || always || (action === 'plan' && outcome === 'unchanged' && !quiet)
     // The failed and the skipped have been named above.
     if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !wanted) return []
     const note = outcome === 'lost' ? ' (what became of them is not known)' : ''
@@ -100,22 +110,25 @@ function describeLive({ commit, release }: LiveRelease): string {
 }
 
 function lastLine(report: RolloutReport, paint: Paint): string {
-  const { action, stack, outcome, id, hosts } = report
+  const { stack, outcome, id, hosts } = report
   const parts = outcomes.flatMap(([one, words]) => {
     const count = hosts.filter((host) => host.outcome === one).length
     return count === 0 ? [] : `${count} ${words}`
   })
   const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${shortCommit(commit)}`)
-  const what = `${action} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
+  const what = `${actionOf(report)} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
   const which = commits.length === 0 ? '' : ` to ${oneLine(commits.join(', '))}`
   const text = `${what}${which}: ${parts.length === 0 ? many(0, 'host') : parts.join(', ')} in ${duration(report.durationMs)}`
   if (outcome === 'failed') return paint.red(text)
   if (outcome === 'interrupted') return paint.yellow(`interrupted: ${text}; run it again to finish`)
-  return outcome === 'unchanged' ? `${paint.green('nothing to do')}: ${text}` : text
+  const isDone = outcome === 'unchanged' && hosts.every((host) => host.outcome === 'unchanged')
+  return isDone ? `${paint.green('nothing to do')}: ${text}` : text
 }
 
-function nextLines({ id, hosts }: RolloutReport, paint: Paint): string[] {
-  const first = hosts.find(({ failure }) => failure)?.host
+function nextLines({ id, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {
+  // Who could not be reached has told nothing.
+  const first = hosts.find(({ failure, phase, failedIn = phase }) => failure && failedIn !== 'connect')?.host
   if (id === null || first === undefined) return []
-  return [paint.dim(`all that ${oneLine(first)} has told: converge stack log ${shortId(id)} ${oneLine(first)}`)]
+  const name = oneLine(first)
+  return [paint.dim(`all that ${name} has told: converge stack log ${shortId(id)} ${name}${plain(same)}`)]
 }

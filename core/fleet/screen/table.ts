@@ -1,7 +1,7 @@
 /** The table of the hosts while they are at work: never higher nor wider than the terminal. */
 import type { Paint } from '../../report/describe.ts'
 import type { HostRow, HostState, Tally } from './tally.ts'
-import { cut, elapsed, fit, many, oneLine, widthOf } from './text.ts'
+import { cut, elapsed, fit, many, oneLine, shortNames, widthOf } from './text.ts'
 
 export interface TableSize {
   readonly columns: number
@@ -49,7 +49,7 @@ export function table(tally: Tally, size: TableSize, now: number, frame: string,
   if (height < 5) return [...head.slice(0, height - 1), foot]
   const room = height - head.length - 1
   const { shown, hidden } = choose(tally.rows, room)
-  const places = layout(shown, width, now)
+  const places = layout(tally.rows, shown, width, now)
   const rows = shown.map((row) => describeRow(row, places, now, paint))
   return [...head, ...rows, ...(hidden === '' ? [] : [paint.dim(cut(`  ${hidden}`, width))]), foot]
 }
@@ -82,17 +82,23 @@ function choose(rows: readonly HostRow[], room: number): { shown: readonly HostR
 interface Layout {
   readonly width: number
   readonly host: number
+  readonly shortened: (name: string) => string
   readonly state: number
   readonly phase: number
   readonly time: number
 }
 
-function layout(rows: readonly HostRow[], width: number, now: number): Layout {
+function layout(all: readonly HostRow[], rows: readonly HostRow[], width: number, now: number): Layout {
   const longest = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf))
-  const host = Math.min(longest(rows.map(({ host }) => oneLine(host))), Math.max(8, Math.floor(width / 3)))
+  const room = Math.max(8, Math.floor(width / 3))
+  const shortened = shortNames(
+    all.map((row) => oneLine(row.host)),
+    room,
+  )
   return {
     width,
-    host,
+    host: longest(rows.map(({ host }) => shortened(oneLine(host)))),
+    shortened,
     state: longest(rows.map(({ state }) => state)),
     phase: longest(rows.map(({ phase }) => phase ?? '')),
     time: longest(rows.map((row) => timeOf(row, now))),
@@ -104,8 +110,9 @@ function timeOf({ since, durationMs }: HostRow, now: number): string {
   return durationMs > 0 ? elapsed(durationMs) : ''
 }
 
-function describeRow(row: HostRow, { width, host, state, phase, time }: Layout, now: number, paint: Paint): string {
-  const name = `  ${fit(oneLine(row.host), host)}  `
+function describeRow(row: HostRow, layout: Layout, now: number, paint: Paint): string {
+  const { width, host, shortened, state, phase, time } = layout
+  const name = `  ${fit(shortened(oneLine(row.host)), host)}  `
   const word = fit(row.state, state)
   const room = width - widthOf(name) - state - phase - time - 6
   // On a narrow terminal: who, and how it is.

@@ -1,6 +1,6 @@
 /** Where each host of a rollout is, from what is told of it. */
 import type { FailureReport } from '../../report/events.ts'
-import type { FleetEvent, HostOutcome, Phase } from '../types.ts'
+import type { Action, FleetEvent, HostOutcome, Phase } from '../types.ts'
 import { describeNames } from './names.ts'
 import { oneLine } from './text.ts'
 
@@ -49,7 +49,14 @@ export class Tally {
       case 'done': {
         const { host, phase, outcome, durationMs } = event
         if (this.group?.phase === phase && this.group.hosts.has(host)) this.group.done.add(host)
-        this.set(host, { state: outcome, phase, step: reasonOf(event), since: null, stepSince: null, durationMs })
+        this.set(host, {
+          state: outcome,
+          phase,
+          step: withoutName(reasonOf(event), host),
+          since: null,
+          stepSince: null,
+          durationMs,
+        })
         break
       }
       case 'connection':
@@ -57,7 +64,14 @@ export class Tally {
         break
       case 'end':
         for (const { host, outcome, phase, durationMs, ...more } of event.report.hosts)
-          this.set(host, { state: outcome, phase, step: reasonOf(more), since: null, stepSince: null, durationMs })
+          this.set(host, {
+            state: outcome,
+            phase,
+            step: withoutName(reasonOf(more), host),
+            since: null,
+            stepSince: null,
+            durationMs,
+          })
     }
   }
 
@@ -110,9 +124,22 @@ export class Tally {
   }
 }
 
-export function describeStart({ action, stack, id, strategy }: FleetEvent & { event: 'start' }): string {
+export function describeStart(event: FleetEvent & { event: 'start' }): string {
+  const { action, stack, id, strategy } = event
   const number = id === null ? '' : ` (deployment ${shortId(id)})`
-  return oneLine(`${action} of ${stack}${number}, ${strategy}`)
+  return oneLine(`${actionOf(event)} of ${stack}${number}${inWhichWay(action, strategy)}`)
+}
+
+/** `deploy`, `run restart` */
+export function actionOf({ action, recipe }: { readonly action: string; readonly recipe?: unknown }): string {
+  return oneLine(recipe === undefined ? action : `${action} ${String(recipe)}`)
+}
+
+/** These go everywhere at once, whatever the strategy. */
+const withoutBatches: readonly Action[] = ['plan', 'status', 'configure', 'hooks']
+
+export function inWhichWay(action: Action, strategy: string): string {
+  return withoutBatches.includes(action) || strategy === '' ? '' : `, ${strategy}`
 }
 
 /** Without the zeros that make it sort. */
@@ -139,8 +166,16 @@ function reasonOf({ failure, reason }: End): string {
 }
 
 /** Why, where it did not go well, with what it happened in. */
-export function endOf({ failure, reason }: End): string {
-  if (!failure) return oneLine(reason ?? '')
+export function endOf({ failure, reason, host }: End & { readonly host: string }): string {
+  if (!failure) return withoutName(oneLine(reason ?? ''), host)
   const { resource, message } = failure
-  return oneLine(resource === undefined || message.includes(resource) ? message : `${resource}: ${message}`)
+  const text = oneLine(resource === undefined || message.includes(resource) ? message : `${resource}: ${message}`)
+  return withoutName(text, host)
+}
+
+/** Beside its name a host need not be named again, with or without its address. */
+function withoutName(text: string, host: string): string {
+  const name = oneLine(host)
+  const [, rest] = (text.startsWith(name) && /^(?: \([^()]*\))?: (.+)/.exec(text.slice(name.length))) || []
+  return rest ?? text
 }

@@ -21,10 +21,14 @@ export function widthOf(text: string): number {
   return width
 }
 
+/** Clocks and the like, wide among signs that are not. */
+const wideSigns = /[\u231a\u231b\u2329\u232a\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe]/
+
 function signWidth(sign: string): number {
   const code = sign.codePointAt(0) ?? 0
   // Arrows, dots and blocks, as we use them ourselves, take one.
-  return code >= 0x1100 && !(code >= 0x2000 && code < 0x2600) && !(code >= 0x2800 && code < 0x2900) ? 2 : 1
+  const isNarrow = code < 0x1100 || (code >= 0x2000 && code < 0x2600) || (code >= 0x2800 && code < 0x2900)
+  return isNarrow && !wideSigns.test(sign) ? 1 : 2
 }
 
 /** At most so many columns of a text; what is missing is shown by a sign. */
@@ -39,6 +43,31 @@ export function cut(text: string, width: number): string {
     shown += sign
   }
   return `${shown}…`
+}
+
+/**
+ * How names are shown that may be too wide: what all of them have alike goes first, at the end (a domain), then at the
+ * beginning, since that tells nobody from another.
+ */
+export function shortNames(names: readonly string[], width: number): (name: string) => string {
+  const different = [...new Set(names)].map((name) => [...name])
+  const backwards = different.map((signs) => [...signs].reverse())
+  const [start, end] = different.length > 1 ? [alikeAtStart(different), alikeAtStart(backwards)] : [0, 0]
+  return (name) => {
+    let shorter = name
+    const fits = () => widthOf(shorter) <= width
+    const signs = [...name]
+    for (let left = 2; left <= end && !fits(); left++) shorter = `${signs.slice(0, -left).join('')}…`
+    const rest = [...shorter]
+    for (let left = 2; left <= start && !fits(); left++) shorter = `…${rest.slice(left).join('')}`
+    return cut(shorter, width)
+  }
+}
+
+function alikeAtStart(all: readonly (readonly string[])[]): number {
+  const [first = []] = all
+  const at = first.findIndex((sign, index) => all.some((other) => other[index] !== sign))
+  return at < 0 ? first.length : at
 }
 
 /** Exactly so many columns. */

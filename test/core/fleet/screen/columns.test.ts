@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { ago, columns } from '../../../../core/fleet/screen/columns.ts'
-import { widthOf } from '../../../../core/fleet/screen/text.ts'
+import { cut, shortNames, widthOf } from '../../../../core/fleet/screen/text.ts'
 
 const cells = (...texts: string[]) => texts.map((text) => ({ text }))
 
@@ -19,6 +19,39 @@ t.test('a column without anything in it is left out; so are spare ones where the
   ])
   t.strictSame(columns(rows, 28, []), ['HOST     ROLES         STATE', 'client1  zeo-client,…  up', 'db'])
   t.strictSame(columns(rows, 18, ['ROLES']), ['HOST     STATE', 'client1  up', 'db'])
+  t.end()
+})
+
+t.test('names that are too wide are told from each other all the same', (t) => {
+  const short = (width: number, ...names: string[]) => names.map(shortNames(names, width))
+  t.strictSame(short(12, 'web-01.shop.example.org', 'web-02.shop.example.org', 'db'), [
+    'web-01.shop…',
+    'web-02.shop…',
+    'db',
+  ])
+  t.strictSame(short(10, 'web-01.shop.example.org', 'web-02.shop.example.org'), ['web-01.sh…', 'web-02.sh…'])
+  t.strictSame(short(8, 'shop-production-web1', 'shop-production-web2', 'shop-production-db'), [
+    '…on-web1',
+    '…on-web2',
+    '…tion-db',
+  ])
+  t.strictSame(short(8, 'shop-production-web1'), ['shop-pr…'])
+  t.strictSame(short(6, '長い名前のホスト1', '長い名前のホスト2'), ['…スト1', '…スト2'])
+  const name = fc.string({ unit: 'grapheme', maxLength: 30 })
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 8 }), fc.integer({ min: 1, max: 20 }), (names, width) => {
+      for (const shown of names.map(shortNames(names, width))) if (widthOf(shown) > width) throw new Error(shown)
+    }),
+  )
+  const rows = [cells('HOST', 'STATE'), cells('shop-production-web1', 'up'), cells('shop-production-web2', 'down')]
+  t.strictSame(columns(rows, 12, []), ['HOST   STATE', '…web1  up', '…web2  down'])
+  t.end()
+})
+
+t.test('signs that a terminal draws wide', (t) => {
+  for (const sign of ['⏩', '⌚', '◽', '長', '✅']) t.equal(widthOf(sign), 2, sign)
+  for (const sign of ['…', '→', '⠋', '█', 'é']) t.equal(widthOf(sign), 1, sign)
+  t.equal(cut('⏩⏩⏩', 5), '⏩⏩…')
   t.end()
 })
 

@@ -46,6 +46,28 @@ t.test('the same failure on forty hosts is one paragraph with forty names', (t) 
   t.end()
 })
 
+t.test('keys that nobody knows: one paragraph, and each of the keys', (t) => {
+  const unknown = (host: string, key: string) =>
+    on(host, {
+      code: 'HOST_KEY_UNKNOWN',
+      message: `${host}: nobody knows its host key, ssh-ed25519 SHA256:${key}`,
+      hint: 'look',
+    })
+  const [group, ...more] = groupFailures([unknown('web1', 'aB+/1'), unknown('web10', 'cD2')])
+  t.strictSame(more, [])
+  t.equal(
+    describeFailureGroup(group!, paint),
+    `! web1, web10 failed in build (2 hosts)
+    web1: nobody knows its host key, ssh-ed25519 SHA256:aB+/1
+    hint: look
+    (in the words of web1; each names itself)
+      web1   SHA256:aB+/1
+      web10  SHA256:cD2`,
+  )
+  t.notMatch(describeFailureGroup(groupFailures([unknown('web1', 'a')])[0]!, paint), /web1 +SHA256/)
+  t.end()
+})
+
 t.test('what is not the same stays apart', (t) => {
   const apart = (...given: HostFailure[]) => hostsOf(groupFailures(given))
   t.strictSame(apart(on('a', failure('x')), on('b', failure('y')), on('c', failure('x'))), [['a', 'c'], ['b']])

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { ScreenOptions } from '../../../../core/fleet/screen/screen.ts'
+import { isWell } from '../../../../core/fleet/screen/status.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'
 import {
   anyEvents,
@@ -117,6 +118,57 @@ warning: the stack has no balancer
 ${theEnd.replace('skipped', 'warning: client1, client2: the disk is nearly full\nskipped')}`,
   )
   t.equal(told([start(), { event: 'end', report: rolloutReport([hostReport('db')]) }], { quiet: true }), '')
+  t.end()
+})
+
+t.test('what to look at next is of the same stack', (t) => {
+  const lines = told(deploy, { same: ' --environment staging' }).split('\n')
+  t.equal(lines.at(-3), 'all that client3 has told: converge stack log 12 client3 --environment staging')
+  t.end()
+})
+
+t.test('a host that is skipped is told once, and who is asked at once goes by no strategy', (t) => {
+  const reason = 'db (192.0.2.1:22): cannot connect: there is no answer'
+  const events: FleetEvent[] = [
+    { ...start(), action: 'configure', hosts: ['db'] } as FleetEvent,
+    { event: 'warning', host: 'db', message: `${reason}; it is skipped, and brought up to date by the next run` },
+    {
+      event: 'end',
+      report: rolloutReport([hostReport('db', { outcome: 'skipped', phase: null, reason })], {
+        ...{ action: 'configure', outcome: 'unchanged', commits: {} },
+      }),
+    },
+  ]
+  t.match(told(events), /\nconfigure of site \(deployment 12\): 1 skipped in/, 'that is not the same as nothing to do')
+  t.match(told(events), /^configure of site \(deployment 12\)\n/)
+  t.equal(told(events, { live: true }).match(/there is no answer/g)?.length, 1)
+  t.equal(told(events).match(/^skipped: db: .*there is no answer$/gm)?.length, 1)
+  t.end()
+})
+
+t.test('a host is not named twice on its line', (t) => {
+  const line = (host: string, message: string) =>
+    told([
+      start(),
+      { event: 'done', host, phase: 'connect', outcome: 'failed', durationMs: 5, failure: { code: 'X', message } },
+    ]).split('\n')[1]
+  t.equal(line('db', 'db (192.0.2.1:22): cannot connect'), 'db: connect: failed: cannot connect (0.01 s)')
+  t.equal(line('db', 'db: gone'), 'db: connect: failed: gone (0.01 s)')
+  t.equal(line('db', 'db2 is gone'), 'db: connect: failed: db2 is gone (0.01 s)')
+  t.equal(line('db', 'db'), 'db: connect: failed: db (0.01 s)')
+  t.end()
+})
+
+t.test('what was run is told', (t) => {
+  const report = rolloutReport([hostReport('db')], { action: 'run', recipe: 'restart', commits: {} })
+  const text = told([
+    { ...start(), action: 'run', recipe: 'restart', hosts: ['db'] } as FleetEvent,
+    { event: 'end', report },
+  ])
+  t.equal(
+    text,
+    'run restart of site (deployment 12), rolling\nrun restart of site (deployment 12): 1 changed in 63 s\n',
+  )
   t.end()
 })
 
@@ -247,6 +299,7 @@ t.test('status: a table of the hosts, whatever they say of themselves', (t) => {
       ),
     },
   ])
+  t.match(text, /^! db failed in connect\n/, 'nothing but what was seen')
   t.equal(
     text.slice(text.indexOf('HOST')),
     `HOST     ROLES       APP   RELEASE  COMMIT        SERVICES      LAST RUN
@@ -265,6 +318,36 @@ site is on 999999999999: client2
 `,
   )
   t.match(text, /! db failed in connect\n {4}db: connection refused\n {4}hint: is it up\?/)
+  t.end()
+})
+
+t.test('status, quiet: nothing while all is well', (t) => {
+  const service = { name: 'zope1', state: 'RUNNING', up: true, detail: '' }
+  const seen = (up: boolean, lock: object | null = null) => ({
+    roles: ['zeo-client'],
+    apps: [{ name: 'site', directory: '/srv', current: null, services: [{ ...service, up }] }],
+    lastRun: null,
+    lock,
+  })
+  const shown = (status: unknown, behind?: string) =>
+    told(
+      [
+        start('status'),
+        { event: 'done', host: 'db', phase: 'status', outcome: 'unchanged', durationMs: 5, status, behind },
+        {
+          event: 'end',
+          report: rolloutReport([hostReport('db', { outcome: 'unchanged' })], {
+            ...{ action: 'status', id: null, commits: {}, outcome: 'unchanged' },
+          }),
+        },
+      ],
+      { quiet: true },
+    )
+  t.equal(shown(seen(true)), '')
+  t.match(shown(seen(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
+  t.match(shown(seen(true), '000011'), /behind: missed deployment 11/)
+  t.match(shown(seen(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
+  t.strictSame([seen(true), seen(false), 'what?', undefined].map(isWell), [true, false, false, false])
   t.end()
 })
 

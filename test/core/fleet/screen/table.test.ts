@@ -121,6 +121,16 @@ t.test('those that failed and those at work come first where there is no room', 
   t.end()
 })
 
+t.test('long names of hosts are told from each other on a narrow terminal', (t) => {
+  const some = ['shop-production-eu-web1', 'shop-production-eu-web2', 'shop-production-eu-db']
+  const rows = table(tally(some), { columns: 46, rows: 24 }, 0, '⠋', paint)
+  t.strictSame(
+    rows.slice(1, 4).map((row) => row.trim().split(' ')[0]),
+    ['…uction-eu-web1', '…uction-eu-web2', '…oduction-eu-db'],
+  )
+  t.end()
+})
+
 t.test('where all fit, they stand as they were named; a step that takes long says how long', (t) => {
   const made = tally(
     ['web', 'db'],
