@@ -245,7 +245,8 @@ export class LocalHost implements Host {
     this.flush()
     const path = this.recordPath(key)
     makePrivate(this.stateDirectory, 'records')
-    this.writeFile(path, `${JSON.stringify({ key, value })}\n`, { mode: '0600' })
+    // Without the key, which may be a command with all its words: the file is found by its digest.
+    this.writeFile(path, `${JSON.stringify({ value })}\n`, { mode: '0600' })
     this.flush()
   }
 

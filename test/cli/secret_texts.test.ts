@@ -10,6 +10,7 @@ export default role('greeter', {
     const { greeting, from } = node.greeter
     file(r, { path: node.greeter.place, content: [from, greeting, ''].join('\\n') })
     execute(r, { command: ['cat', node.greeter.place] })
+    execute(r, { command: ['echo', greeting] })
     execute(r, { command: 'cat ' + node.greeter.place + ' >&2; exit 3' })
   },
 })
