@@ -175,8 +175,9 @@ function quoted(variable: string, value: string): string {
 /** Debian's cron drops jobs with longer commands. */
 const longestCommand = 998
 
+/** Before a percent sign and before another backslash, cron takes a backslash off. */
 function checkedCommand(command: string): string {
-  const escaped = command.replaceAll('%', '\\%')
+  const escaped = command.replace(/\\(?=[\\%])|%/g, '\\$&')
   if (Buffer.byteLength(escaped) <= longestCommand) return escaped
   throw new ConvergeError(`cron takes commands of up to ${longestCommand} bytes, and this one has more`, {
     code: 'INVALID_PROP',

@@ -49,6 +49,18 @@ contract(t, cron, [
     },
   },
   {
+    name: 'root: backslashes, which cron takes off before percent signs and before each other',
+    props: { ...job, command: String.raw`echo 'a\%b c\\d e\f' \\\%` },
+    given: withCron,
+    host: root,
+    then: (t, host) => {
+      const [, line = ''] = /root (.*)\n$/.exec(host.readText('/etc/cron.d/tidy') ?? '') ?? []
+      t.equal(line, String.raw`echo 'a\\\%b c\\\d e\f' \\\\\\\%`)
+      // As cron does it.
+      t.equal(line.replace(/\\([\\%])/g, '$1'), String.raw`echo 'a\%b c\\d e\f' \\\%`)
+    },
+  },
+  {
     name: 'root: mode and content are put right',
     props: job,
     given: (host) => {
