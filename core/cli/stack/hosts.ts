@@ -51,7 +51,7 @@ export async function fleetHosts<N>(
   const engine = engineFiles(catalogue.engineDirectory())
   const own = await packed()
   const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
-  const runtimes = { cacheDirectory: cacheDirectory(), given: {} }
+  const runtimes = { cacheDirectory: cacheDirectory(), given: stack.runtimes }
   const problems: ConvergeError[] = []
   const members = hosts.flatMap((placed): Member[] => {
     const { name } = placed

@@ -8,7 +8,7 @@ import { answerOf, askedOf, Heard, tail, textOf } from './heard.ts'
 import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
-import { hostFacts, type Runtimes, recentEnough, runtimeFor } from './runtime.ts'
+import { checkBrought, hostFacts, type Runtimes, recentEnough, runtimeFor } from './runtime.ts'
 import {
   askScript,
   bringScript,
@@ -18,6 +18,7 @@ import {
   nodeScript,
   probeScript,
   startScript,
+  versionScript,
 } from './scripts.ts'
 import type { RemoteProcess } from './wire.ts'
 
@@ -235,7 +236,9 @@ export class RemoteHost implements FleetHost {
     }
     const runtime = await runtimeFor(facts, this.library, this.options.runtimes)
     await this.bringItem(runtime)
-    await this.link.output(nodeScript, [this.library, `${runtime.directory}/node`])
+    const program = `${runtime.directory}/node`
+    checkBrought(await this.link.output(versionScript, [program]))
+    await this.link.output(nodeScript, [this.library, program])
   }
 
   private async bringItem({ directory, what, secret, archive }: Item): Promise<void> {
@@ -306,7 +309,7 @@ const commands = 'setup configure build deploy undeploy shutdown rollback rebuil
 
 function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {
   const [only] = events
-  if (only?.startsWith('hooks_')) return only.split('_')
+  if (only?.startsWith('hooks_')) return [...only.split('_'), ...(dry ? ['--dry-run'] : [])]
   if (!dry && events.length === 1 && only !== undefined && commands.includes(only)) return [only]
   return [dry ? 'plan' : 'apply', '--event', events.join(',')]
 }

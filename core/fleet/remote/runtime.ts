@@ -8,21 +8,20 @@ import {
   existsSync,
   mkdtempSync,
   openSync,
-  readFileSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { createGzip, gunzipSync } from 'node:zlib'
+import { createGunzip, createGzip } from 'node:zlib'
 import { extract, pack } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { type Architecture, architectures, type Libc, misfit } from '../machines.ts'
 import type { Item } from './items.ts'
 
 /** What a host told of itself. */
@@ -30,7 +29,7 @@ export interface HostFacts {
   readonly kernel: string
   /** As uname(1) says it. */
   readonly machine: string
-  readonly libc: 'glibc' | 'musl'
+  readonly libc: Libc
   /** Its own Node, or null. */
   readonly node: { readonly path: string; readonly version: string } | null
   /** Programs it needs and does not have. */
@@ -38,15 +37,9 @@ export interface HostFacts {
 }
 
 const oldest = [20, 11] as const
-/** What is brought where the operator's own Node does not fit. */
-const broughtVersion = '^22'
-
-const architectures: Readonly<Record<string, string>> = {
-  x86_64: 'x64',
-  aarch64: 'arm64',
-  armv7l: 'armv7l',
-  ppc64le: 'ppc64le',
-}
+export const leastVersion = oldest.join('.')
+/** What is brought where the operator's own Node does not fit; the registry has no later one for the rarer machines. */
+const broughtVersion = `^22 || ^${leastVersion}`
 
 /** @param output of the probe script */
 export function hostFacts(output: string): HostFacts {
@@ -74,8 +67,8 @@ export function recentEnough(version: string): boolean {
 export interface Runtimes {
   /** Where archives are kept between runs. */
   readonly cacheDirectory: string
-  /** Node programs of the operator's choice, by architecture as Node names it (`x64`, `arm64`). */
-  readonly given: Readonly<Record<string, string>>
+  /** Node programs of the operator's choice: absolute paths. */
+  readonly given: Readonly<Partial<Record<Architecture, string>>>
 }
 
 /** A Node program as it travels. */
@@ -94,18 +87,19 @@ const packed = new WeakMap<Runtimes, Map<string, Promise<Packed>>>()
  */
 export async function runtimeFor(facts: HostFacts, library: string, runtimes: Runtimes): Promise<Item> {
   const { cacheDirectory, given } = runtimes
-  const arch = architectures[facts.machine]
+  const arch = (architectures as Readonly<Record<string, Architecture>>)[facts.machine]
   if (facts.kernel !== 'Linux' || arch === undefined)
     throw new ConvergeError(`${facts.kernel || 'this system'} on ${facts.machine || 'this machine'} is not supported`, {
       code: 'HOST_UNSUPPORTED',
-      hint: `Linux on ${Object.keys(architectures).join(', ')} is; elsewhere install Node ${oldest.join('.')} or later on the host`,
+      hint: `Linux on ${Object.keys(architectures).join(', ')} is; elsewhere install Node ${leastVersion} or later on the host`,
     })
   const own = given[arch] ?? (portable(arch, facts.libc) ? process.execPath : undefined)
   if (own === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
-      hint: `install Node ${oldest.join('.')} or later there (apk add nodejs)`,
+      hint: `install Node ${leastVersion} or later there (apk add nodejs)`,
     })
+  if (given[arch] !== undefined) checkGiven(given[arch], arch, facts.libc)
   const all = packed.get(runtimes) ?? new Map<string, Promise<Packed>>()
   packed.set(runtimes, all)
   const key = own ?? `fetched for ${arch}`
@@ -181,47 +175,74 @@ function identityOf(program: string): string {
   return hash.digest('hex').slice(0, 24)
 }
 
+/** It may have been fine for another host: those of one architecture may differ in their libc. */
+function checkGiven(program: string, arch: Architecture, libc: Libc): void {
+  const why = misfit(program, arch, libc)
+  if (why !== null) throw unfit(`${program} (runtime.${arch} of the stack file) ${why}`)
+}
+
+/** @throws NO_RUNTIME where what was brought says of itself that it is no Node, or an old one */
+export function checkBrought(said: string): void {
+  const [, version] = /^v(\d+\.\d+\.\d+\S*)$/.exec(said.trim()) ?? []
+  if (version === undefined) throw unfit('the program that was brought as Node is none')
+  if (!recentEnough(version)) throw unfit(`the Node that was brought is ${version}, which is too old`)
+}
+
+function unfit(message: string): ConvergeError {
+  return new ConvergeError(message, {
+    code: 'NO_RUNTIME',
+    hint: `runtime in the stack file names a Node ${leastVersion} or later; one that is installed on the host goes before it`,
+  })
+}
+
 /** The npm registry has Node for each kind of machine; npm knows which registry, and checks what it gets. */
-async function fetched(arch: string, cacheDirectory: string): Promise<string> {
-  const kept = `${cacheDirectory}/node-linux-${arch}-${broughtVersion.slice(1)}`
+async function fetched(arch: Architecture, cacheDirectory: string): Promise<string> {
+  const kept = `${cacheDirectory}/node-linux-${arch}-22`
   if (existsSync(kept)) return kept
   const place = mkdtempSync(`${tmpdir()}/converge-node-`)
+  const aside = `${kept}.${process.pid}`
   try {
-    const { stdout } = await promisify(execFile)('npm', ['pack', '--silent', `node-linux-${arch}@${broughtVersion}`], {
-      cwd: place,
-    })
-    // Of a range npm packs the newest; its name comes last.
-    const name = stdout.trim().split('\n').at(-1) ?? ''
-    const program = await memberOf(gunzipSync(readFileSync(`${place}/${name}`)), 'package/bin/node')
+    const wanted = `node-linux-${arch}@${broughtVersion}`
+    const { stdout } = await promisify(execFile)('npm', ['pack', '--json', '--loglevel=error', wanted], { cwd: place })
+    const [packed] = JSON.parse(stdout) as readonly { readonly filename: string }[]
     makeDirectories(cacheDirectory, 0o700)
-    writeFileSync(`${kept}.${process.pid}`, program, { mode: 0o755 })
-    renameSync(`${kept}.${process.pid}`, kept)
+    await unpackMember(`${place}/${packed?.filename}`, 'package/bin/node', aside)
+    const why = misfit(aside, arch)
+    if (why !== null) throw new Error(`what the package has ${why}`)
+    renameSync(aside, kept)
     return kept
   } catch (error) {
-    throw new ConvergeError(
-      `Node for Linux on ${arch} could not be fetched by npm: ${asConvergeError(error).message.split('\n')[0]}`,
-      {
-        code: 'NO_RUNTIME',
-        hint: `install Node ${oldest.join('.')} or later on the host, or name a program to bring: "runtime": {"${arch}": "/path/to/node"} in the stack file`,
-        cause: error,
-      },
-    )
+    throw new ConvergeError(`Node for Linux on ${arch} could not be fetched by npm: ${npmReason(error)}`, {
+      code: 'NO_RUNTIME',
+      hint: `install Node ${leastVersion} or later on the host, or name a program to bring: "runtime": {"${arch}": "/path/to/node"} in the stack file`,
+      cause: error,
+    })
   } finally {
     rmSync(place, { recursive: true, force: true })
+    rmSync(aside, { force: true })
   }
 }
 
-async function memberOf(tar: Uint8Array, wanted: string): Promise<Buffer> {
-  const parser = extract()
-  parser.end(Buffer.from(tar.buffer, tar.byteOffset, tar.byteLength))
-  for await (const entry of parser) {
-    if (entry.header.name !== wanted) {
-      entry.resume()
-      continue
+/** npm says in many lines what happened; that it failed is the least of it. */
+function npmReason(error: unknown): string {
+  const { code, stderr = '' } = error as { readonly code?: unknown; readonly stderr?: string }
+  if (code === 'ENOENT' && (error as NodeJS.ErrnoException).syscall?.startsWith('spawn')) return 'there is no npm here'
+  const line = /^npm (?:error|ERR!) (?!code )(?:(?:notarget|network|404) )?(.+)/
+  const lines = stderr.split('\n').flatMap((text) => line.exec(text)?.[1] ?? [])
+  return lines[0] ?? asConvergeError(error).message.split('\n')[0] ?? ''
+}
+
+/** Piece by piece, as it is packed. */
+async function unpackMember(archive: string, wanted: string, to: string): Promise<void> {
+  const members = extract()
+  const find = async () => {
+    let found = false
+    for await (const member of members) {
+      if (member.header.name === wanted) await pipeline(member, createWriteStream(to, { mode: 0o755 }))
+      else member.resume()
+      found ||= member.header.name === wanted
     }
-    const chunks: Buffer[] = []
-    for await (const chunk of entry) chunks.push(chunk as Buffer)
-    return Buffer.concat(chunks)
+    if (!found) throw new Error(`${wanted} is not in the package`)
   }
-  throw new Error(`${wanted} is not in the package`)
+  await Promise.all([pipeline(createReadStream(archive), createGunzip(), members), find()])
 }

@@ -38,6 +38,9 @@ find "$new" -type f -exec sync {} +
 mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
 `
 
+/** What a program says of itself. $1 the program */
+export const versionScript = '"$1" --version'
+
 /** Which Node is used from now on. $1 the engine's own files, $2 the program */
 export const nodeScript = `
 set -e
@@ -45,7 +48,6 @@ umask 022
 mkdir -p "$1"
 ln -sfn "$2" "$1/.node.$$"
 mv -T "$1/.node.$$" "$1/node"
-"$1/node" --version
 `
 
 /** Ends with `{"missing": [...]}` where the Node or one of the directories in $needs is not there. */

@@ -151,7 +151,7 @@ function withoutNulls(value: JsonObject): JsonObject {
   const kept = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
     if (child === null) return []
     if (!isObject(child)) return [[key, child]]
-    if (key === 'ssh' || key === 'health') return [[key, pruned(child)]]
+    if (key === 'ssh' || key === 'health' || key === 'runtime') return [[key, pruned(child)]]
     if (!maps.includes(key)) return [[key, child]]
     const entries = Object.entries(pruned(child))
     return [[key, Object.fromEntries(entries.map(([name, one]) => [name, isObject(one) ? prunedEntry(one) : one]))]]

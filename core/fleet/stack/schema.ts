@@ -1,5 +1,6 @@
 /** What a stack file may say, key by key. */
 import * as z from 'zod'
+import { type Architecture, architectures } from '../machines.ts'
 import type { Elsewhere } from './elsewhere.ts'
 
 /** Keys of one object. Unknown ones are told by whoever reads the file, with the nearest known name. */
@@ -176,6 +177,16 @@ const health = () =>
     'What tells that the site is well, between the batches of a rollout.',
   )
 
+const programs = Object.fromEntries(
+  Object.values(architectures).map((name) => [name, line().optional().describe(`Node program for hosts of ${name}.`)]),
+) as Record<Architecture, z.ZodOptional<ReturnType<typeof line>>>
+
+const runtime = () =>
+  keys(
+    programs,
+    'Node programs to bring to hosts that have none of their own, relative to this file; default: that of whoever runs the command, where it fits, else one from the npm registry.',
+  )
+
 /** The file as a whole, by key. */
 export const stackShape = {
   $schema: z.string().optional().describe('For your editor; not read.'),
@@ -193,6 +204,7 @@ export const stackShape = {
   recipes: z.array(line()).optional().describe('Directories (or files) of recipes of your own, relative to this file.'),
   ssh: keys(connection(), 'What holds for each host that does not say otherwise.').optional(),
   health: health().optional(),
+  runtime: runtime().optional(),
   environments: z
     .record(name("an environment's name"), z.custom<Readonly<Record<string, unknown>> | readonly unknown[]>())
     .optional()

@@ -10,6 +10,7 @@ import type { Document, NodeWarning } from '../../node/layers.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
+import type { Architecture } from '../machines.ts'
 import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
 import {
@@ -23,6 +24,7 @@ import {
 import { placeOf, problemAt, type Search } from './elsewhere.ts'
 import { customDocuments, type FileOptions, problemsOf, readStackFile } from './file.ts'
 import { inQuotes, numberProblems } from './numbers.ts'
+import { runtimeProblems } from './runtimes.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
 export type Sudo = boolean | 'password'
@@ -106,6 +108,8 @@ export interface Stack {
   /** Directories and files of recipes, absolute. */
   readonly recipes: readonly string[]
   readonly health: StackHealth | null
+  /** Node programs to bring, absolute. */
+  readonly runtimes: Readonly<Partial<Record<Architecture, string>>>
   /** What must not be shown. */
   readonly secrets: readonly string[]
   readonly warnings: readonly NodeWarning[]
@@ -128,6 +132,7 @@ export async function loadStack(file: string, options: StackOptions = {}): Promi
   const { content, given } = contentOf(value, search)
   for (const one of unknownKeys(value, search)) search.secrets.add(one)
   const recipes = recipeProblems(content, search)
+  const runtimes = runtimeProblems(content, search)
   const known = await roleNames(recipes, options, search)
   search.problems.push(...layerProblems(content, known, given, search), ...hostProblems(content, given, search))
   search.problems.push(...healthProblems(content, search))
@@ -138,6 +143,7 @@ export async function loadStack(file: string, options: StackOptions = {}): Promi
     environment: options.environment ?? null,
     environments,
     recipes,
+    runtimes,
     secrets: [...search.secrets],
     warnings: [...search.warnings, ...layerWarnings(content, search), ...addressWarnings(stack, search)],
     locate: search.locate,
@@ -222,7 +228,7 @@ function unknownKeys(value: JsonObject, search: Search): readonly string[] {
   return secrets
 }
 
-type Loaded = Omit<Stack, 'environment' | 'environments' | 'recipes' | 'secrets' | 'warnings' | 'locate'>
+type Loaded = Omit<Stack, 'environment' | 'environments' | 'recipes' | 'runtimes' | 'secrets' | 'warnings' | 'locate'>
 
 async function stackOf(content: StackContent, file: string, search: Search): Promise<Loaded> {
   const custom = (value: unknown, path: KeyPath, kind: Document['kind']) =>

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { itemOf, type PackedFile } from '../../../../core/fleet/remote/items.ts'
-import { hostFacts, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
+import { checkBrought, hostFacts, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
+import { elf } from '../../../support/elf.ts'
 
 const what = { what: 'the engine', secret: false }
 const facts = (machine: string) => hostFacts(`kernel=Linux\nmachine=${machine}\nlibc=glibc\n`)
@@ -37,9 +38,10 @@ t.test('a runtime', async (t) => {
   const place = t.testdir({ cache: {} })
   const program = `${place}/program`
   // More than one piece of whatever reads it, and of no even size.
-  const content = randomBytes(1_234_567)
+  const head = elf({ machine: 62 })
+  const content = Buffer.concat([head, randomBytes(1_234_567 - head.length)])
   writeFileSync(program, content)
-  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program, arm64: program } }
+  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program } }
   const items = await Promise.all(['/a', '/b'].map((library) => runtimeFor(facts('x86_64'), library, runtimes)))
   const archives = await Promise.all(items.map((item) => item.archive()))
   t.equal(archives[0], archives[1], 'one archive in memory for all hosts')
@@ -54,7 +56,7 @@ t.test('a runtime', async (t) => {
   const [kept, ...rest] = readdirSync(`${place}/cache`)
   t.strictSame(rest, [])
   writeFileSync(`${place}/cache/${kept}`, 'packed before')
-  const again = await runtimeFor(facts('aarch64'), '/a', { ...runtimes })
+  const again = await runtimeFor(facts('x86_64'), '/a', { ...runtimes })
   t.equal(Buffer.from(await again.archive()).toString(), 'packed before', 'of the next rollout it is there already')
   t.equal(readFileSync(program).length, content.length)
 })
@@ -64,4 +66,34 @@ t.test('a runtime that cannot be had is nobody’s', async (t) => {
   const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: `${place}/missing` } }
   for (const library of ['/a', '/b'])
     await t.rejects(runtimeFor(facts('x86_64'), library, runtimes), { code: 'ENOENT' })
+})
+
+t.test('a runtime that does not fit its host', async (t) => {
+  const place = t.testdir({ cache: {} })
+  const program = `${place}/node`
+  writeFileSync(program, elf({ machine: 183, loader: '/lib/ld-linux-aarch64.so.1' }))
+  const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program, arm64: program } }
+  const refused = (machine: string, libc: string) =>
+    runtimeFor(hostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes)
+  const hint = /^runtime in the stack file names a Node 20\.11 or later/
+  await t.rejects(refused('x86_64', 'glibc'), {
+    ...{ code: 'NO_RUNTIME', hint },
+    message: `${program} (runtime.x64 of the stack file) is a program for arm64, not for x64`,
+  })
+  await t.rejects(refused('aarch64', 'musl'), {
+    code: 'NO_RUNTIME',
+    message: /is a program for glibc, and the host has musl$/,
+  })
+  t.match((await refused('aarch64', 'glibc')).directory, /^\/a\/runtime-/)
+  t.strictSame(readdirSync(`${place}/cache`), [])
+
+  // What the host says of it when it is there.
+  checkBrought('v20.11.0\n')
+  checkBrought('v27.0.0-nightly20261101\n')
+  t.throws(() => checkBrought('v18.20.4\n'), {
+    code: 'NO_RUNTIME',
+    message: 'the Node that was brought is 18.20.4, which is too old',
+    hint,
+  })
+  t.throws(() => checkBrought('true (GNU coreutils) 9.1\n'), { code: 'NO_RUNTIME', message: /is none$/ })
 })

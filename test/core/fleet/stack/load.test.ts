@@ -1,10 +1,11 @@
 /** Stack files: what they amount to, and everything wrong with one told at once. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { loadStack, type StackOptions } from '../../../../core/fleet/stack/stack.ts'
 import { describeLocation, InvalidInput } from '../../../../core/model/errors.ts'
+import { elf } from '../../../support/elf.ts'
 import { scratch } from '../../../support/machine.ts'
 
 const fixture = fileURLToPath(new URL('../../../../fixtures/stacks/plone/stack.yaml', import.meta.url))
@@ -191,6 +192,57 @@ recipes: [norecipes]
     `9:20 hosts.four.address: "10.0.0.4:2222" is no address of a host [the port goes into port: 2222]`,
     `9:62 hosts.four.private_ip: inner is no IP address [a name goes into private_dns_name]`,
     `9:69 hosts.four.usr: there is no such key [did you mean hosts.four.user?]`,
+  ])
+})
+
+t.test('Node programs to bring: beside the file, of an environment, and those that cannot be one', async (t) => {
+  const path = written(t, {
+    'stack.yaml': `name: small
+layers: { app: {} }
+hosts: { one: { address: 10.0.0.1, layers: [app] } }
+runtime: { arm64: bin/node, x64: ~/node }
+environments:
+  staging: { runtime: { x64: null, arm64: other } }
+`,
+  })
+  const place = join(path, '..')
+  mkdirSync(join(place, 'bin'))
+  const program = (name: string, content: Uint8Array, mode = 0o755) => {
+    writeFileSync(join(place, name), content)
+    chmodSync(join(place, name), mode)
+  }
+  program('bin/node', elf({ machine: 183 }))
+  program('other', elf({ machine: 183 }))
+  program('node', elf({ machine: 62 }))
+  const before = process.env.HOME
+  t.teardown(() => {
+    process.env.HOME = before
+  })
+  process.env.HOME = place
+  t.strictSame((await loadStack(path)).runtimes, { x64: join(place, 'node'), arm64: join(place, 'bin/node') })
+  t.strictSame((await loadStack(path, { environment: 'staging' })).runtimes, { arm64: join(place, 'other') })
+  const none = written(t, { 'stack.json': JSON.stringify(small) })
+  t.strictSame((await loadStack(none)).runtimes, {})
+
+  program('node', elf({ machine: 183 }))
+  t.strictSame(await problems(path), [
+    '4:34 runtime.x64: ~/node is a program for arm64, not for x64 [the program bin/node of a download for linux-x64]',
+  ])
+  program('node', Buffer.from('#!/bin/sh\n'))
+  t.match(await problems(path), [/runtime\.x64: ~\/node is no program for Linux \(ELF\)/])
+  program('node', elf({ machine: 62 }), 0o644)
+  rmSync(join(place, 'bin/node'))
+  t.strictSame((await problems(path)).sort(), [
+    `4:19 runtime.arm64: bin/node cannot be read: no such file or directory [it is looked for at ${join(place, 'bin/node')}]`,
+    `4:34 runtime.x64: ~/node is not executable [if it is a Node: chmod +x ${join(place, 'node')}]`,
+  ])
+  const odd = written(t, {
+    'stack.json': JSON.stringify({ ...small, runtime: { amd64: 'node', arm64: '.', x64: 22 } }),
+  })
+  t.match((await problems(odd)).sort(), [
+    /runtime\.amd64: there is no such key/,
+    /runtime\.arm64: \. is no file/,
+    /runtime\.x64: 22 cannot be read/,
   ])
 })
 

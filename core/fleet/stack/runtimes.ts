@@ -1,0 +1,39 @@
+/** The Node programs that a stack file names, for hosts that have none of their own. */
+import { accessSync, constants, statSync } from 'node:fs'
+import type { ConvergeError } from '../../model/errors.ts'
+import { formatPath } from '../../node/path.ts'
+import { type Architecture, architectures, misfit } from '../machines.ts'
+import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import type { StackContent } from './schema.ts'
+import type { Stack } from './stack.ts'
+
+/** They as absolute paths; what cannot be one is told, and left out. */
+export function runtimeProblems({ runtime = {} }: StackContent, search: Search): Stack['runtimes'] {
+  const found: Partial<Record<Architecture, string>> = {}
+  for (const name of Object.values(architectures)) {
+    const program = runtime[name]
+    if (program === undefined) continue
+    const problem = programProblem(program, name, search)
+    if (problem === null) found[name] = placeOf(program, search.directory)
+    else search.problems.push(problem)
+  }
+  return found
+}
+
+function programProblem(program: string, name: Architecture, where: Search): ConvergeError | null {
+  const path = ['runtime', name]
+  const place = placeOf(program, where.directory)
+  const refuse = (why: string, hint: string) =>
+    problemAt(`${formatPath(path)}: ${program} ${why}`, where.locate(path), hint)
+  try {
+    accessSync(place, constants.R_OK)
+    const stats = statSync(place)
+    if (!stats.isFile()) return refuse('is no file', 'name the program itself, such as bin/node')
+    // It is made executable on the host; one that is not so here is seldom the one that was meant.
+    if ((stats.mode & 0o111) === 0) return refuse('is not executable', `if it is a Node: chmod +x ${place}`)
+    const why = misfit(place, name)
+    return why === null ? null : refuse(why, `the program bin/node of a download for linux-${name}`)
+  } catch (error) {
+    return unreadable(program, path, where, error)
+  }
+}
