@@ -273,9 +273,19 @@ export const rolloutCommands: readonly CommandSpec[] = [
     },
     details:
       'As converge hooks does it on one host: a host then configures itself now and then, sets itself up at its first boot, and ends its services in order before it goes down. It goes by the roles, attributes and recipes of the last setup, deploy, configure or rollback that went well on it. While a rollout holds it, and after converge stack shutdown, it leaves itself alone. show: which of them each host has; exit status 1 when one is missing.',
-    options: { ...acting, ...rhythm },
+    options: {
+      ...acting,
+      ...rhythm,
+      'dry-run': {
+        group: how,
+        alias: 'n',
+        type: 'boolean',
+        describe: 'Say what install or remove would change on each host, and change nothing',
+      },
+    },
     examples: [
       ['converge stack hooks install --interval 15m', 'each host looks after itself'],
+      ['converge stack hooks install --interval 15m --dry-run', 'what would be written where?'],
       ['converge stack hooks show', 'do they?'],
       ['converge stack hooks remove --host client4', 'before that host leaves the stack'],
     ],

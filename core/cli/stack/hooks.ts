@@ -10,26 +10,42 @@ import type { HookView } from '../catalogue.ts'
 import { timeOf } from '../hooks.ts'
 import { author } from '../inputs.ts'
 import type { ExitStatus } from '../main.ts'
+import type { Arguments } from '../options.ts'
 import type { StackCall } from './dispatch.ts'
 import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
-import { onlineIn, rolloutOf } from './rollout.ts'
+import { howMany, onlineIn, rolloutOf } from './rollout.ts'
 import { placed, selected } from './select.ts'
 import { stateDirectoryOf } from './state_directory.ts'
 
 const words = ['install', 'remove', 'show']
 
 export async function hooks<N>(call: StackCall<N>): Promise<ExitStatus> {
-  const { name = '', interval, jitter } = call.args
+  const { args } = call
+  const { name = '', interval, jitter } = args
   if (!words.includes(name))
     throw new ConvergeError(name === '' ? 'what about the hooks?' : `nothing about hooks is called ${name}`, {
       code: 'USAGE',
       hint: nearest(name, words) ?? 'converge stack hooks install, remove or show',
       usage: true,
     })
-  if (interval !== undefined) timeOf('interval', interval, 1)
-  if (jitter !== undefined) timeOf('jitter', jitter, 0)
-  return name === 'show' ? show(call) : rolloutOf('hooks')(call)
+  checkRhythm(name, { interval, jitter })
+  if (name === 'show') return show(call)
+  if (args.dryRun) return rolloutOf('plan')({ ...call, args: { ...args, event: [`hooks_${name}`] } })
+  return rolloutOf('hooks')(call)
+}
+
+function checkRhythm(word: string, times: Pick<Arguments, 'interval' | 'jitter'>): void {
+  for (const [option, text] of Object.entries(times)) {
+    if (text === undefined) continue
+    if (word !== 'install')
+      throw new ConvergeError(`--${option} says nothing about hooks ${word}`, {
+        code: 'USAGE',
+        hint: `converge stack hooks install --${option} ${text}`,
+        usage: true,
+      })
+    timeOf(option, text, option === 'interval' ? 1 : 0)
+  }
 }
 
 interface Seen {
@@ -53,7 +69,7 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
     rollout: `look-hooks-${process.pid}-${Date.now().toString(36)}`,
     by: author(),
   })
-  const limit = pLimit(25)
+  const limit = pLimit(howMany(args.parallel))
   const seen = await limit.map(members, async ({ name, roles, host }): Promise<Seen> => {
     try {
       await host.connect(false)

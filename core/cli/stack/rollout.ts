@@ -198,7 +198,7 @@ function requestOf(
     by: author(),
     strategy: args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'),
     batch: parseAmount(args.batch ?? '1', 'batch', 1),
-    parallel: amount(args.parallel ?? '25'),
+    parallel: howMany(args.parallel),
     maxFailures: parseAmount(args.maxFailures ?? '0', 'max-failures', 0),
     rollbackOnFailure: args.rollbackOnFailure === true,
     down: args.down ?? 'fail',
@@ -243,7 +243,8 @@ function checkKnown(what: string, name: string, known: readonly string[]): void 
   })
 }
 
-function amount(text: string): number {
+/** Hosts at once. @param text of --parallel */
+export function howMany(text = '25'): number {
   const number = Number(text)
   if (Number.isInteger(number) && number >= 1) return number
   throw new ConvergeError(`--parallel takes a number of hosts from 1 up, not ${text}`, {

@@ -330,3 +330,14 @@ t.test('what a host goes by later is what a rollout of all its roles has told it
     'hooks_install first',
   ])
 })
+
+t.test('a look at what hooks would change is a plan of each host, with what they are asked for', async (t) => {
+  const simulation = new Simulation({ one: {}, two: {} })
+  const words = ['--interval', '5m']
+  const { report } = await simulation.go({ action: 'plan', events: ['hooks_install'], options: words })
+  t.equal(report.outcome, 'planned')
+  t.strictSame(
+    simulation.requests.map(({ events, dry, options, keeps }) => [...events, dry, ...options, keeps]),
+    [1, 2].map(() => ['hooks_install', true, ...words, undefined]),
+  )
+})

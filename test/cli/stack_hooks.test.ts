@@ -1,0 +1,27 @@
+/** `converge stack hooks` refuses, before any host is asked, what would mean nothing there. */
+import t from 'tap'
+import { Sandbox } from '../support/program.ts'
+
+t.test('what it cannot do', async (t) => {
+  const place = new Sandbox(t)
+  place.write({
+    'stack.json': JSON.stringify({
+      name: 'shop',
+      layers: { all: {} },
+      hosts: { web1: { address: '127.0.0.1', port: 9, layers: ['all'] } },
+    }),
+  })
+  const refused: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /what about the hooks\?/],
+    [['instal'], /nothing about hooks is called instal\n.*did you mean install/],
+    [['install', '--interval', '0s'], /--interval takes a time/],
+    [['remove', '--interval', '5m'], /--interval says nothing about hooks remove\n.*hooks install --interval 5m/],
+    [['show', '--jitter', '5m'], /--jitter says nothing about hooks show/],
+    [['show', '--parallel', 'all'], /--parallel takes a number of hosts/],
+  ]
+  for (const [words, says] of refused) {
+    const { status, stderr } = await place.converge(['stack', 'hooks', ...words], { bare: true })
+    t.equal(status, 2, words.join(' '))
+    t.match(stderr, says, words.join(' '))
+  }
+})
