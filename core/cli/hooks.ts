@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import { resolve } from 'node:path'
 import { LocalHost } from '../host/local.ts'
 import { configNames } from '../load/recipes.ts'
-import { ConvergeError } from '../model/errors.ts'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
 import type { Catalogue, HookOptions } from './catalogue.ts'
 import { gather, stateDirectory } from './inputs.ts'
@@ -26,7 +26,10 @@ export async function hooksCommand<N>(word: string, call: Call<N>): Promise<Exit
   const hooks = await catalogue.hooks(options)
   if (word === 'show') return show(call, options)
   // What is installed has to work: the roles and attributes are checked as a run would do it.
-  if (word === 'install') await gather(args, catalogue, secrets)
+  if (word === 'install') {
+    checkWords(args, options)
+    await gather(args, catalogue, secrets)
+  }
   const dry = args.dryRun === true
   return runCommand(args, [`hooks_${word}`], dry, catalogue, secrets, endProcess, hooks.role)
 }
@@ -45,6 +48,7 @@ async function show<N>({ args, catalogue, secrets }: Call<N>, options: HookOptio
 }
 
 function optionsOf(args: Arguments): HookOptions {
+  const interval = timeOf('interval', args.interval ?? '30m', 1)
   const program = args.program === undefined ? [process.execPath, process.argv[1] ?? ''] : [resolve(args.program)]
   const words = args.bare ? [] : inputWords(args)
   const wait = (seconds: number) => ['--wait', `${seconds}`]
@@ -54,11 +58,36 @@ function optionsOf(args: Arguments): HookOptions {
       configure: [...program, 'configure', '--quiet', ...wait(600), ...words],
       shutdown: [...program, 'shutdown', '--quiet', ...wait(60), ...words],
     },
-    interval: timeOf('interval', args.interval ?? '30m', 1),
-    jitter: timeOf('jitter', args.jitter ?? '10m', 0),
+    interval,
+    jitter: args.jitter === undefined ? Math.min(600, Math.floor(interval / 3)) : timeOf('jitter', args.jitter, 0),
     stamp: `${stateDirectory(args)}/first-boot-done`,
     prefixed: args.prefix !== undefined,
   }
+}
+
+/** A program that is not there, or a name that no unit and no job can hold, would fail at each call. */
+function checkWords({ program, bare }: Arguments, { commands, stamp }: HookOptions): void {
+  // One that knows its roles itself may be brought after this.
+  if (program !== undefined && !bare) checkProgram(resolve(program))
+  const odd = [...commands.configure, stamp].find((word) => /\p{Cc}/u.test(word))
+  if (odd !== undefined)
+    throw usage(
+      `no scheduler can be told of ${JSON.stringify(odd)}`,
+      'names with line ends or other control characters in them cannot stand in a unit or a crontab',
+    )
+}
+
+function checkProgram(path: string): void {
+  try {
+    fs.accessSync(path, fs.constants.X_OK)
+    if (fs.statSync(path).isFile()) return
+  } catch (error) {
+    throw usage(
+      `--program ${path}: ${asConvergeError(error).message.replace(/^.*?: /, '')}`,
+      'name a program that is there; leave it out for this one',
+    )
+  }
+  throw usage(`--program ${path}: is no file`, 'name a program that is there; leave it out for this one')
 }
 
 /** The options of the run that is called, with whole paths: it has another working directory. */
@@ -89,12 +118,18 @@ function given(value: string | undefined): readonly string[] {
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
+/** A year; systemd ignores what it cannot count. */
+const mostDays = 366
+
 /** Seconds of `90s`, `5m`, `1h`. @throws USAGE */
 export function timeOf(option: string, text: string, least: number): number {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
   const seconds = Number(number) * (units[unit] ?? 0)
-  if (number !== undefined && seconds >= least) return seconds
-  throw usage(`--${option} takes a time such as 90s, 5m or 1h, and not ${text}`, `--${option} 5m`)
+  if (number === undefined || seconds < least)
+    throw usage(`--${option} takes a time such as 90s, 5m or 1h, and not ${text}`, `--${option} 5m`)
+  if (seconds > mostDays * (units.d ?? 0))
+    throw usage(`--${option} takes a year at most, and not ${text}`, `--${option} 1d`)
+  return seconds
 }
 
 function usage(message: string, hint: string): ConvergeError {

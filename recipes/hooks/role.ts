@@ -10,7 +10,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { configureJob, jobs, path, setupJob } from './jobs.ts'
 import { show } from './show.ts'
-import { configureTimer, shutdownUnit, unitDirectory, units } from './units.ts'
+import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory, units } from './units.ts'
 
 export function hooks(options: HookOptions): Hooks<PloneNode> {
   return {
@@ -33,6 +33,8 @@ function hasUnits({ facts }: PloneNode): boolean {
 const reads = 'systemd reads the units of converge'
 
 function installUnits(r: Recipe<PloneNode>, options: HookOptions): void {
+  // The host may have had cron before: one of both calls.
+  removeCronFiles(r)
   const made = units(options).map(({ name, text, wantedBy }) => {
     const place = `${unitDirectory}/${name}`
     const unit = file(r, { path: place, content: text, mode: '0644', owner: 'root', group: 'root' })
@@ -64,6 +66,7 @@ function wantsOf(target: string): string {
 
 function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOptions): void {
   const why = facts.init === 'systemd' ? 'units of the system are root’s to make' : 'no systemd runs on this host'
+  if (facts.uid === 0) removeUnits(r, options)
   r.warn(`${why}: cron calls setup and configure, and nothing calls shutdown before the host goes down`)
   for (const { name, schedule, command } of jobs(options))
     cron(r, { name, schedule, command, environment: { PATH: path } })
@@ -72,15 +75,32 @@ function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOp
 /** All of both kinds: the host may have had another init system. */
 function remove(r: Recipe<PloneNode>, node: PloneNode, options: HookOptions): void {
   const system = hasUnits(node)
-  if (system) for (const name of [configureTimer, shutdownUnit]) service(r, { name, action: 'stopped' })
+  // What waits for this very run to end, or for its next try, must not begin after it. A run that is at work has ended: it held the lock.
+  if (system)
+    for (const name of [configureTimer, setupUnit, configureUnit, shutdownUnit]) service(r, { name, action: 'stopped' })
   if (node.facts.uid === 0) {
-    const gone = units(options).flatMap(({ name, wantedBy }) => {
-      if (wantedBy !== undefined) symlink(r, { path: linkOf(name, wantedBy), absent: true })
-      return file(r, { path: `${unitDirectory}/${name}`, absent: true })
-    })
-    if (system) execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: gone })
-    for (const name of [setupJob, configureJob]) file(r, { path: `/etc/cron.d/${name}`, absent: true })
+    const gone = removeUnits(r, options)
+    if (system) {
+      execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: gone })
+      // One that has failed would be listed as such until the next boot, though there is no such unit.
+      // By patterns: a name that is not known any more would be refused.
+      const patterns = [setupUnit, configureUnit, shutdownUnit].map((name) => name.replace(/service$/, '*'))
+      const command = ['systemctl', 'reset-failed', ...patterns]
+      execute(r, { name: 'systemd forgets the units of converge', command, when: gone })
+    }
+    removeCronFiles(r)
   } else if (node.run.host?.which('crontab'))
     for (const name of [setupJob, configureJob]) cron(r, { name, absent: true })
   file(r, { path: options.stamp, absent: true })
+}
+
+function removeUnits(r: Recipe<PloneNode>, options: HookOptions) {
+  return units(options).flatMap(({ name, wantedBy }) => {
+    if (wantedBy !== undefined) symlink(r, { path: linkOf(name, wantedBy), absent: true })
+    return file(r, { path: `${unitDirectory}/${name}`, absent: true })
+  })
+}
+
+function removeCronFiles(r: Recipe<PloneNode>): void {
+  for (const name of [setupJob, configureJob]) file(r, { path: `/etc/cron.d/${name}`, absent: true })
 }

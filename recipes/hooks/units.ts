@@ -115,8 +115,12 @@ WantedBy=multi-user.target
 `
 }
 
-/** A command line of systemd.service(5): neither quotes nor `%` and `$` mean anything in it. */
+/** A command line of systemd.service(5): neither quotes nor `%` and `$` mean anything in it. A program with an odd path is none for systemd. */
 function unitWords(argv: readonly string[]): string {
+  const [program = ''] = argv
+  const words = plain.test(program) ? argv : ['/bin/sh', '-c', 'exec "$0" "$@"', ...argv]
   const escaped = (word: string) => word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')
-  return argv.map((word) => (/^[\w@+=:,./-]+$/.test(word) ? word : `"${escaped(word)}"`)).join(' ')
+  return words.map((word) => (plain.test(word) ? word : `"${escaped(word)}"`)).join(' ')
 }
+
+const plain = /^[\w@+=:,./-]+$/

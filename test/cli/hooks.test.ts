@@ -35,8 +35,25 @@ t.test('the same roles and files, by their whole paths', async (t) => {
   t.match(stdout, `dist/start.cjs apply ${called}`)
   t.match(stdout, `${place.state}/first-boot-done`)
   t.match(stdout, systemd ? 'OnUnitInactiveSec=900s' : '*/15 * * * * ')
-  const other = await place.converge(['hooks', 'install', '--dry-run', '--program', '/usr/bin/other', ...words])
-  t.match(other.stdout, '/usr/bin/other configure --quiet')
+  const other = await place.converge(['hooks', 'install', '--dry-run', '--program', '/bin/true', ...words])
+  t.match(other.stdout, '/bin/true configure --quiet')
+  const bare = ['hooks', 'install', '--dry-run', '--bare', '--program', place.at('to come')]
+  t.match((await place.converge([...bare, ...words])).stdout, `${place.at('to come')}' configure --quiet --wait 600`)
+})
+
+t.test('the jitter is less than the interval, where nobody says otherwise', async (t) => {
+  if (!needs(t, ['crontab'])) return
+  const place = new Sandbox(t)
+  place.write({ 'own/web.ts': recipe })
+  const jitter = async (...words: string[]) => {
+    const all = ['hooks', 'install', '--dry-run', '--verbose', '--role', 'web', '--recipes', 'own', ...words]
+    const { stdout } = await place.converge(all)
+    return /RandomizedDelaySec=(\d+)|shuf -i 0-(\d+)/.exec(stdout)?.slice(1).join('') ?? '0'
+  }
+  t.equal(await jitter(), '600')
+  t.equal(await jitter('--interval', '6h'), '600')
+  t.equal(await jitter('--interval', '1m'), '20')
+  t.equal(await jitter('--interval', '1m', '--jitter', '5m'), '300')
 })
 
 t.test('what would fail at every call is refused at once', async (t) => {
@@ -54,6 +71,14 @@ t.test('what would fail at every call is refused at once', async (t) => {
     ],
     [['--role', 'web', '--recipes', 'own', '--interval', '0s'], /and not 0s/],
     [['--role', 'web', '--recipes', 'own', '--jitter', 'some'], /--jitter takes a time/],
+    [['--role', 'web', '--recipes', 'own', '--interval', '367d'], /--interval takes a year at most, and not 367d/],
+    [['--role', 'web', '--recipes', 'own', '--jitter', `${'9'.repeat(30)}d`], /--jitter takes a year at most/],
+    [['--role', 'web', '--recipes', 'own', '--program', 'nowhere'], /--program \S+nowhere: no such file or directory/],
+    [['--role', 'web', '--recipes', 'own', '--program', 'own'], /--program \S+own: is no file/],
+    [
+      ['--role', 'web', '--recipes', 'own', '--json', 'two\nlines.json'],
+      /no scheduler can be told of "\S+two\\nlines.json"/,
+    ],
   ]
   for (const [words, says] of refused) {
     const { status, stderr } = await place.converge(['hooks', 'install', '--dry-run', ...words])

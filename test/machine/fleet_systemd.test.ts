@@ -72,6 +72,16 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.notOk(host.exists('/usr/local/lib/converge'))
   })
 
+  await t.test('what the stack file brings as Node has to be one', async (t) => {
+    operator.write({ 'other.json': { ...stackOf('free', 'first'), runtime: { [process.arch]: '/bin/true' } } })
+    t.match(failureOf(await as('other', ['setup'])), {
+      code: 'NO_RUNTIME',
+      message: 'the program that was brought as Node is none',
+      hint: /^runtime in the stack file names/,
+    })
+    t.notOk(host.exists('/usr/local/lib/converge/node'))
+  })
+
   await t.test('with the password of sudo, and as an ordinary user below a prefix', async (t) => {
     const asked = await as('asked', ['run', 'setup'], { CONVERGE_SUDO_PASSWORD: password })
     t.match(asked, { status: 0, report: { outcome: 'changed' } })
@@ -103,6 +113,9 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.match(setup, { status: 0 })
     const { stdout } = await host.run('converge --version')
     t.match(stdout, /^\d+\.\d+\.\d+/, 'whoever logs in finds the command')
+    const look = await operator.run(['hooks', 'install', '--interval', '7s', '--dry-run', '--stack', 'free.json'])
+    t.match(look, { status: 0, stdout: /OnUnitInactiveSec=7s/ }, look.stderr)
+    t.equal((await operator.run(['hooks', 'show', '--stack', 'free.json'])).status, 1, 'it only looks')
     const install = await as('free', ['hooks', 'install', '--interval', '1s', '--jitter', '0s'])
     t.match(install, { status: 0, report: { outcome: 'changed' } })
     const before = count(host, 'configure')
@@ -149,6 +162,17 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     const back = count(host, 'configure')
     await configure()
     t.equal(count(host, 'configure'), back + 1)
+    t.match(await as('free', ['hooks', 'remove', '--dry-run']), { status: 0, report: { outcome: 'planned' } })
+    t.equal((await host.run('systemctl is-active converge-configure.timer')).stdout, 'active\n')
+    // One that has failed, and one that is to be tried again.
+    host.write('/etc/systemd/system/converge-setup.service.d/broken.conf', '[Service]\nExecStartPre=/bin/false\n')
+    host.write('/etc/systemd/system/converge-configure.service.d/broken.conf', '[Service]\nExecStartPre=/bin/false\n')
+    const stamp = '/var/lib/converge/first-boot-done'
+    await host.run(
+      `rm ${stamp}; systemctl daemon-reload; systemctl start converge-configure; systemctl start --no-block converge-setup`,
+    )
+    t.equal((await host.run('systemctl is-failed converge-configure')).stdout, 'failed\n')
+    await host.run('rm -r /etc/systemd/system/converge-*.d')
     t.match(await as('free', ['hooks', 'remove']), { status: 0, report: { outcome: 'changed' } })
     t.equal((await host.run('systemctl list-units --all --plain --no-legend "converge*"')).stdout, '')
   })

@@ -32,7 +32,7 @@ class Machine {
   readonly host: VirtualHost
 
   constructor(
-    readonly init: 'systemd' | 'other',
+    public init: 'systemd' | 'other',
     readonly uid = 0,
   ) {
     const self = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/bin/sh' }
@@ -141,6 +141,27 @@ t.test('what a unit calls, whatever is in the words', async (t) => {
   t.match(machine.unit('converge-configure.service'), 'KillMode=process', 'a supervisord that a run starts outlives it')
 })
 
+t.test('the program that a unit calls may have an odd path, of which systemd takes no program', async (t) => {
+  const machine = new Machine('systemd')
+  const program = ['/opt/a $b%c"d/run', '$HOME', '']
+  await machine.done(t, 'hooks_install', { commands: { setup: program, configure: program, shutdown: program } })
+  const words = '"/opt/a $$b%%c\\"d/run" "$$HOME" ""'
+  t.match(machine.unit('converge-configure.service'), `ExecStart=/bin/sh -c "exec \\"$$0\\" \\"$$@\\"" ${words}\n`)
+})
+
+t.test('a host that had the other scheduler before is not called twice', async (t) => {
+  const machine = new Machine('other')
+  await machine.done(t, 'hooks_install')
+  machine.init = 'systemd'
+  machine.host.given('/run/systemd/system', null)
+  await machine.done(t, 'hooks_install')
+  t.strictSame(machine.host.list('/etc/cron.d'), [])
+  machine.init = 'other'
+  await machine.done(t, 'hooks_install')
+  t.equal(machine.unit('converge-configure.timer'), '')
+  t.equal(machine.host.list('/etc/cron.d').length, 2)
+})
+
 t.test('taken away again, and nothing is stopped that visitors see', async (t) => {
   const machine = new Machine('systemd')
   const directories = ['', '/multi-user.target.wants', '/timers.target.wants'].map((one) => `/etc/systemd/system${one}`)
@@ -148,10 +169,14 @@ t.test('taken away again, and nothing is stopped that visitors see', async (t) =
   await machine.done(t, 'hooks_install')
   t.equal(own().length, 7)
   machine.host.given(options.stamp, '')
+  machine.active.add('converge-setup.service')
   await machine.done(t, 'hooks_remove')
   t.strictSame(own(), [])
-  t.strictSame([...machine.active], [])
-  t.equal(machine.said.at(-1), 'daemon-reload')
+  t.strictSame([...machine.active], [], 'also what waits for its next try')
+  t.strictSame(machine.said.slice(-2), [
+    'daemon-reload',
+    'reset-failed converge-setup.* converge-configure.* converge-shutdown.*',
+  ])
   t.equal(machine.host.stat(options.stamp), null)
   t.strictSame((await machine.done(t, 'hooks_remove')).changes, [])
   const { seen } = await machine.run('show')

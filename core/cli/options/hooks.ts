@@ -29,7 +29,7 @@ export const rhythm = {
     group: what,
     type: 'string',
     value: 'TIME',
-    default: '10m',
+    default: 'a third of the interval, 10m at most',
     describe: 'Each of them is later by up to this long, so that not all hosts do it at once',
   },
 } as const satisfies Options
