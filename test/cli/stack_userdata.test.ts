@@ -29,7 +29,12 @@ function made(t: Test) {
         web2: { ...host, address: '10.0.0.22', user: 'root' },
         web3: { ...host, address: '10.0.0.23', sudo: 'password' },
         web4: { ...host, address: '10.0.0.24', prefix: '/home/admin/site' },
+        // All of them something else than text for YAML 1.1, which cloud-init reads.
+        no: { ...host, address: '10.0.0.25', user: 'on' },
+        '2026-11-21': { ...host, address: '10.0.0.26', user: '0o17' },
+        web_5: { ...host, address: '10.0.0.27' },
       },
+      environments: { other: { name: 'two\u2028lines: true' } },
     }),
     'home/.ssh/config': `UserKnownHostsFile ${place.at('known_hosts')}\nHashKnownHosts no\n`,
   })
@@ -49,20 +54,33 @@ t.test('the account that the stack file logs in with, and what it may', async (t
     t.notOk(stdout.includes(secret))
     t.match(stdout, `converge stack setup --host ${name} --accept-new`)
     const data = parse(stdout)
-    t.match(data, { hostname: name, ssh_pwauth: false })
+    t.equal(data.hostname, name)
     t.notOk('ssh_keys' in data)
     return { data, stderr, user: data.users[0] }
   }
   const first = await account('web1')
   t.match(first.user, { name: 'admin', sudo: 'ALL=(ALL:ALL) NOPASSWD: ALL', ssh_authorized_keys: [body(keys.own)] })
-  t.match(first.data.write_files, [{ content: 'Port 2222\n' }])
-  t.match(await account('web2'), { data: { disable_root: false }, user: { name: 'root' } })
+  t.match(first.data.write_files, [{ content: 'PasswordAuthentication no\nPort 2222\n' }])
+  t.match(await account('web2'), {
+    data: { disable_root: false, write_files: [{ content: 'PasswordAuthentication no\n' }] },
+    user: { name: 'root' },
+  })
   const asked = await account('web3')
   t.match(asked.user, { sudo: 'ALL=(ALL:ALL) ALL', lock_passwd: false })
   t.match(asked.stderr, /the account has none yet/)
   t.notOk('sudo' in (await account('web4')).user)
   const other = await account('web1', '--authorized-key', place.at('other.pub'))
   t.strictSame(other.user.ssh_authorized_keys, [keys.other])
+})
+
+t.test('what goes on from there, and names that no machine has', async (t) => {
+  const { place, run } = made(t)
+  const all = await run('web1', '--stack', place.at('stack.json'), '--environment', 'other')
+  const next = `converge stack setup --stack ${place.at('stack.json')} --environment other --host web1 --accept-new`
+  t.equal(all.stdout.split('\n')[1], `# web1 of the stack two lines: true. When it is up: ${next}`)
+  const odd = await run('web_5')
+  t.match(odd, { status: 0, stderr: /no machine can be named web_5 \(letters, digits and dashes\)/ })
+  t.notMatch(parse(odd.stdout), { hostname: /./ })
 })
 
 t.test('a key of the host that is known before the host is there', async (t) => {
@@ -77,6 +95,14 @@ t.test('a key of the host that is known before the host is there', async (t) => 
   const derived = execFileSync('ssh-keygen', ['-y', '-f', place.at('key')], { encoding: 'utf8' })
   t.equal(body(derived.trim()), body(keys.ed25519_public))
   t.equal(readFileSync(place.at('known_hosts'), 'utf8'), `[10.0.0.21]:2222 ${body(keys.ed25519_public)}\n`)
+  t.match(stderr, /^web1 is known by its new key from now on/)
+  const shell = `umask 022; "$@" > ${place.at('open.yaml')}`
+  const through = { bare: true, env: { HOME: place.at('home') }, through: ['sh', '-c', shell, 'sh'] }
+  const open = await place.converge(['stack', 'userdata', 'web2', '--host-key'], through)
+  t.match(open, {
+    status: 0,
+    stderr: /^warning: the private key of the host is in a file that others may read: chmod 600/,
+  })
   const again = await run('web1', '--host-key', '--output', place.at('again.yaml'))
   t.match(again, { status: 2, stderr: /knows, as \[10\.0\.0\.21\]:2222\n.*ssh-keygen -R/ })
   t.notOk(existsSync(place.at('again.yaml')))
@@ -85,10 +111,11 @@ t.test('a key of the host that is known before the host is there', async (t) => 
 t.test('what cloud-init itself says of it', async (t) => {
   if (!needs(t, ['cloud-init'])) return
   const { place, run } = made(t)
-  for (const name of ['web1', 'web2', 'web3', 'web4']) {
+  const names = ['web1', 'web2', 'web3', 'web4', 'no', '2026-11-21', 'web_5']
+  for (const name of names) {
     const file = place.at(`${name}.yaml`)
     t.equal((await run(name, '--host-key', '--output', file)).status, 0)
-    t.match(execFileSync('cloud-init', ['schema', '--config-file', file], { encoding: 'utf8' }), /^Valid /)
+    t.match(execFileSync('cloud-init', ['schema', '--config-file', file], { encoding: 'utf8' }), /^Valid /, name)
   }
 })
 

@@ -1,11 +1,11 @@
 /** `converge stack userdata HOST`: by what a new host of the stack comes into being. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { fstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { newHostKey, noteHostKey, publicKeysFor, publicKeysIn, refuseKnown } from '../../fleet/ssh/new_host.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
-import { userData } from '../../fleet/stack/user_data.ts'
+import { isHostName, userData } from '../../fleet/stack/user_data.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../model/shell.ts'
@@ -32,7 +32,8 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
   if (args.hostKey) refuseKnown(target)
   const hostKey = args.hostKey ? await newHostKey(name) : null
   const sudo = host.sudo === false || target.user === 'root' ? 'none' : host.sudo === 'password' ? 'password' : 'free'
-  const where = stack.environment === null ? [] : ['--environment', stack.environment]
+  const file = args.stack === undefined ? [] : ['--stack', args.stack]
+  const where = [...file, ...(stack.environment === null ? [] : ['--environment', stack.environment])]
   const trust = hostKey === null ? ['--accept-new'] : []
   const text = userData({
     stack: stack.name,
@@ -42,6 +43,10 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
   })
   if (args.output === undefined) process.stdout.write(text)
   else write(args.output, text)
+  if (hostKey !== null && args.output === undefined && isReadByOthers(1))
+    say('warning: the private key of the host is in a file that others may read: chmod 600 it, or use --output')
+  if (!isHostName(name))
+    say(`warning: no machine can be named ${name} (letters, digits and dashes): it keeps the name of its image`)
   if (hostKey !== null) say(`${name} is known by its new key from now on, in ${noteHostKey(target, hostKey)}`)
   if (sudo === 'password')
     say(
@@ -52,6 +57,11 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`)
+}
+
+function isReadByOthers(descriptor: number): boolean {
+  const stats = fstatSync(descriptor)
+  return stats.isFile() && (stats.mode & 0o077) !== 0
 }
 
 /** Whole, and never readable for others, also where there was such a file. */

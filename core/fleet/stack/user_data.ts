@@ -18,20 +18,24 @@ export interface NewHostData {
 
 /** Where a Debian image that is as small as can be lacks them: the way in, the way to become root, and certificates to fetch by. */
 const packages = ['ca-certificates', 'openssh-server']
-const portFile = '/etc/ssh/sshd_config.d/converge.conf'
+/** Before those that an image may bring: the first word of a setting counts. */
+const sshdFile = '/etc/ssh/sshd_config.d/10-converge.conf'
+
+/** Whether a machine can have that name; the stack file knows more of them. */
+export function isHostName(name: string): boolean {
+  return name.split('.').every((label) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(label))
+}
 
 /** @returns the text, which begins with `#cloud-config` */
 export function userData(host: NewHostData): string {
   const { stack, next, name, user, port, sudo, hostKey } = host
   const data = {
-    hostname: name,
     // sudo looks up the name of its host.
-    manage_etc_hosts: 'localhost',
+    ...(isHostName(name) ? { hostname: name, manage_etc_hosts: 'localhost' } : {}),
     package_update: true,
     packages: [...packages, ...(sudo === 'none' ? [] : ['sudo'])],
     ...(user === 'root' ? { disable_root: false } : {}),
     users: [accountOf(host)],
-    ssh_pwauth: false,
     ...(hostKey === null
       ? {}
       : {
@@ -39,14 +43,12 @@ export function userData(host: NewHostData): string {
           ssh_deletekeys: true,
           ssh_keys: { ed25519_private: hostKey.private, ed25519_public: hostKey.public },
         }),
-    ...(port === 22
-      ? {}
-      : {
-          write_files: [{ path: portFile, permissions: '0644', content: `Port ${port}\n` }],
-          runcmd: [['systemctl', 'restart', 'ssh']],
-        }),
+    // Not by ssh_pwauth: where sshd is installed only then, its configuration would be that one line.
+    write_files: [{ path: sshdFile, permissions: '0644', content: `${sshdLines(port).join('\n')}\n` }],
+    runcmd: [['systemctl', 'restart', 'ssh']],
   }
-  const document = new Document(data)
+  // cloud-init reads YAML 1.1, where more words than true and false are no text.
+  const document = new Document(data, { compat: 'yaml-1.1' })
   visit(document, {
     Scalar(_, node) {
       if (isScalar(node) && typeof node.value === 'string' && node.value.includes('\n'))
@@ -56,7 +58,11 @@ export function userData(host: NewHostData): string {
   const words = [`${name} of the stack ${stack}. When it is up: ${next}`]
   if (hostKey !== null)
     words.push('It has the private key of the host: whoever reads this can pass for the host. Remove it afterwards.')
-  return `#cloud-config\n${words.map((line) => `# ${line.replace(/[\r\n]/g, ' ')}\n`).join('')}${document.toString({ lineWidth: 0 })}`
+  return `#cloud-config\n${words.map((line) => `# ${line.replace(/[\r\n\u0085\u2028\u2029]/g, ' ')}\n`).join('')}${document.toString({ lineWidth: 0 })}`
+}
+
+function sshdLines(port: number): string[] {
+  return ['PasswordAuthentication no', ...(port === 22 ? [] : [`Port ${port}`])]
 }
 
 function accountOf({ user, sudo, authorized }: NewHostData) {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { soon, until } from '../../support/waiting.ts'
+import { imageName, makeCloudImage } from './cloud_image.ts'
 import { type Account, put, real, writeAccounts, writeIdentity } from './host_files.ts'
 import { type Ground, hasEnded, script } from './host_network.ts'
 import { boot, hostPath, makeFiles, plugIn } from './host_scripts.ts'
@@ -31,6 +32,10 @@ export interface HostOptions {
   readonly disk?: number
   /** With systemd: units that start with the host; sshd does anyway. Default: cron. */
   readonly enabled?: readonly string[]
+  /** Default: the next one of the network. */
+  readonly address?: string
+  /** With systemd: it comes from a cloud's image, with this user data; who may log in, and at which port, is said there. */
+  readonly userData?: string
 }
 
 export interface Ended {
@@ -101,16 +106,24 @@ export class TestHost {
   /** Its files; once. */
   async make(): Promise<void> {
     const { accounts = {}, authorized, disk = usualDisk, without = [], enabled = ['cron'], mounts = {} } = this.options
+    const { userData } = this.options
     await script(makeFiles, this.directory, ...real(without), this.place.lower, `${disk}`)
     for (const [path, directory] of Object.entries(mounts))
       await script('mkdir -p "$1"; mount --bind "$2" "$1"', `${this.root}${path}`, directory)
-    writeIdentity(this.root, { name: this.name, address: this.address, machineId: randomUUID().replaceAll('-', '') })
-    writeAccounts(this.root, accounts, this.network.operator.line, authorized)
-    await this.newHostKey()
-    put(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
+    writeIdentity(this.root, { name: this.born, address: this.address, machineId: randomUUID().replaceAll('-', '') })
+    writeAccounts(this.root, accounts, this.network.operator.line, userData === undefined ? authorized : [])
+    if (userData === undefined) {
+      await this.newHostKey()
+      put(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
+    } else await makeCloudImage(this.root, userData)
     if (!this.place.systemd) return
     const wanted = ['ssh', ...enabled].map((unit) => (unit.includes('.') ? unit : `${unit}.service`))
     await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...wanted)
+  }
+
+  /** The name it has before cloud-init gives it one. */
+  private get born(): string {
+    return this.options.userData === undefined ? this.name : imageName
   }
 
   private get wants(): string {
@@ -164,7 +177,7 @@ export class TestHost {
     await script(plugIn, id, prefix, `${this.address}/24`, `${subnet}.1`, hardware.join(':'))
     const log = openSync(this.consolePath, 'a')
     const node = this.options.node === 'own' ? process.execPath : ''
-    const words = [boot, 'bash', this.directory, id, this.name, systemd ? 'systemd' : 'sshd', node]
+    const words = [boot, 'bash', this.directory, id, this.born, systemd ? 'systemd' : 'sshd', node]
     // What is left of a killed test runs no longer than that.
     const machine = spawn('setpriv', ['--pdeathsig', 'KILL', 'bash', '-c', ...words], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },

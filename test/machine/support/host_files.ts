@@ -30,6 +30,7 @@ const emptied: Readonly<Record<string, number>> = {
   '/var/tmp': 0o1777,
   '/var/log/journal': 0o755,
   '/var/spool/cron/crontabs': 0o1730,
+  '/var/lib/cloud': 0o755,
   '/etc/ssh': 0o755,
   '/etc/sudoers.d': 0o750,
   '/etc/systemd/system': 0o755,

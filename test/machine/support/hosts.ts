@@ -81,7 +81,7 @@ export class TestNetwork {
   }
 
   private async made(name: string, options: HostOptions, systemd: boolean): Promise<TestHost> {
-    const address = this.freeAddress()
+    const address = options.address ?? this.freeAddress()
     const id = `${this.ground.prefix}-${address.split('.')[3]}`
     const host = new TestHost(this, this.ground, { id, name, address, systemd, lower: this.lower }, options)
     this.hosts.push(host)
