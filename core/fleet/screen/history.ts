@@ -34,7 +34,7 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
     { text: hostsOf(one) },
     { text: oneLine(one.comment) },
   ])
-  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, ['COMMITS', 'WHO'])
+  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, ['COMMITS', 'WHO', 'COMMENT', 'HOSTS'])
 }
 
 /** In Greenwich, as in the logs of the hosts; seconds matter to nobody here. */

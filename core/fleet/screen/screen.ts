@@ -168,8 +168,9 @@ class TextScreen implements Screen {
     if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
     if (this.options.live || this.onlyLooks) return
     const failed = outcome === 'failed' || outcome === 'lost'
-    const unremarkable = outcome === 'unchanged' && !this.options.verbose
-    if (unremarkable) return
+    // Why one is skipped comes as a warning as well.
+    const isUnremarkable = outcome === 'unchanged' || outcome === 'skipped'
+    if (isUnremarkable && !this.options.verbose) return
     const why = endOf(event)
     const colour = failed ? this.paint.red : String
     const text = `${oneLine(host)}: ${phase}: ${colour(outcome)}${why === '' ? '' : `: ${why}`} ${this.paint.dim(`(${duration(durationMs)})`)}`

@@ -88,6 +88,8 @@ export class Tally {
   get stage(): string {
     if (!this.group) return ''
     const { phase, batch, hosts, done } = this.group
+    // Only those that could not be reached are told one by one.
+    if (phase === 'connect') return phase
     return `${phase}${batch}: ${done.size} of ${hosts.size} done`
   }
 

@@ -141,6 +141,8 @@ t.test('a host that is skipped is told once, and who is asked at once goes by no
   ]
   t.match(told(events), /\nconfigure of site \(deployment 12\): 1 skipped in/, 'that is not the same as nothing to do')
   t.match(told(events), /^configure of site \(deployment 12\)\n/)
+  const done: FleetEvent = { event: 'done', host: 'db', phase: 'connect', outcome: 'skipped', durationMs: 5, reason }
+  t.equal(told([...events.slice(0, 1), done, ...events.slice(1)]), told(events))
   t.equal(told(events, { live: true }).match(/there is no answer/g)?.length, 1)
   t.equal(told(events).match(/^skipped: db: .*there is no answer$/gm)?.length, 1)
   t.end()

@@ -153,6 +153,8 @@ t.test('where all fit, they stand as they were named; a step that takes long say
     22_000,
   )
   t.match(made.stage, /1 of 1 done/)
+  made.apply({ event: 'phase', phase: 'connect', hosts: ['web', 'db'] }, 22_000)
+  t.equal(made.stage, 'connect', 'nobody tells who is connected')
   t.match(table(made, { columns: 70, rows: 24 }, 22_000, '⠋', paint), [/./, /./, /web +skipped +switch +it is down/])
   t.end()
 })
