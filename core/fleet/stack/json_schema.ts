@@ -28,6 +28,8 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
     type: 'object',
     properties,
     required,
+    // A place for anchors.
+    patternProperties: { '^x-': true },
     additionalProperties: false,
     $defs: {
       attributes: { ...(orElsewhere(attributesJsonSchema(attributes)) as JsonSchema), $schema: undefined },

@@ -1,31 +1,20 @@
 /** A stack as its file says it: loaded, checked as a whole, with its defaults. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import type * as z from 'zod'
-import type { SourceLocation } from '../../model/errors.ts'
-import { throwProblems } from '../../model/errors.ts'
+import { type ConvergeError, type SourceLocation, throwProblems } from '../../model/errors.ts'
 import { Secrets } from '../../model/secrets.ts'
-import { inspect } from '../../node/inspect.ts'
 import type { Document, NodeWarning } from '../../node/layers.ts'
-import { isObject, type JsonObject } from '../../node/merge.ts'
-import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
-import { problemOf } from '../../node/problems.ts'
+import type { JsonObject } from '../../node/merge.ts'
+import type { KeyPath } from '../../node/path.ts'
 import type { Architecture } from '../machines.ts'
 import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
-import {
-  type GivenNames,
-  healthProblems,
-  hostProblems,
-  layerProblems,
-  layerWarnings,
-  recipeProblems,
-} from './checks.ts'
-import { placeOf, problemAt, type Search } from './elsewhere.ts'
+import { healthProblems, hostProblems, layerProblems, layerWarnings, recipeProblems } from './checks.ts'
+import { contentOf, unknownKeys } from './content.ts'
+import { placeOf, type Search } from './elsewhere.ts'
 import { customDocuments, type FileOptions, problemsOf, readStackFile } from './file.ts'
-import { inQuotes, numberProblems } from './numbers.ts'
 import { runtimeProblems } from './runtimes.ts'
-import { type StackContent, stackShape } from './schema.ts'
+import type { StackContent } from './schema.ts'
 
 export type Sudo = boolean | 'password'
 
@@ -154,7 +143,17 @@ function throwAll(file: string, { problems, secrets }: Search): void {
   const masks = new Secrets()
   for (const one of secrets) masks.add(one)
   const told = problems.map((problem) => problem.masked((text) => masks.mask(text)))
-  throwProblems(told, `${file} is no valid stack`)
+  throwProblems(byPlace(told), `${file} is no valid stack`)
+}
+
+/** File after file, each from top to bottom, as they are mended. */
+function byPlace(problems: readonly ConvergeError[]): ConvergeError[] {
+  const files = [...new Set(problems.map(({ source }) => source?.file))]
+  const place = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
+  return problems.toSorted((a, b) => {
+    const [one, other] = [place(a), place(b)]
+    return one.map((part, index) => part - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0
+  })
 }
 
 async function roleNames(
@@ -169,63 +168,6 @@ async function roleNames(
     search.problems.push(...problemsOf(error))
     return null
   }
-}
-
-/**
- * Tells what the schema says against the kinds of values.
- * @returns the file as it is meant, without what is wrong, so that the rest can be looked at as well; and the names that stand there
- */
-function contentOf(value: JsonObject, search: Search): { readonly content: StackContent; readonly given: GivenNames } {
-  const content: Record<string, unknown> = {}
-  for (const [key, schema] of Object.entries(stackShape)) {
-    const result = schema.safeParse(value[key], { jitless: true })
-    for (const issue of result.error?.issues ?? []) tellIssue(issue, key, value, search)
-    const sound = result.success ? result.data : soundPart(schema, value[key], result.error.issues)
-    if (sound !== undefined) content[key] = sound
-    search.problems.push(...numberProblems(value[key], sound, [key], search))
-  }
-  const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)
-  // What is not there at all has been told.
-  const whole = { layers: {}, hosts: {}, ...content } as unknown as StackContent
-  return { content: whole, given: { layers: names('layers'), hosts: names('hosts') } }
-}
-
-function tellIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
-  const { path, message, hint, what } = problemOf(issue, key, value, stackShape)
-  const found = valueAt(value, path)
-  // What could not be fetched is missing, which has been told.
-  if (found === undefined && hasPath(value, path)) return
-  if (search.hidden.has(formatPath(path))) {
-    const text = message.replace(/, got .*$/s, ', got a text that is not shown')
-    search.problems.push(problemAt(text, search.locate(path, what)))
-    return
-  }
-  const written = typeof found === 'number' ? search.written(path) : undefined
-  const quoted = written !== undefined && hint?.startsWith('put it in quotes') ? inQuotes(written) : hint
-  search.problems.push(problemAt(message, search.locate(path, what), quoted))
-}
-
-/** Of an object what is left without the entries that are wrong. */
-function soundPart(schema: z.ZodType, value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
-  if (!isObject(value)) return undefined
-  const wrong = new Set(issues.map(({ path }) => path[0]))
-  const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !wrong.has(key)))
-  return schema.safeParse(rest, { jitless: true }).data
-}
-
-/**
- * Tells of keys that nobody knows.
- * @returns values that must not be shown
- */
-function unknownKeys(value: JsonObject, search: Search): readonly string[] {
-  const { unknown, secrets } = inspect(value, stackShape, new Set())
-  for (const { path, near } of unknown) {
-    // What an app says beside is told of with the attributes.
-    if (path[0] === 'apps' && path.length === 3) continue
-    const hint = near === undefined ? undefined : `did you mean ${formatPath([...path.slice(0, -1), near])}?`
-    search.problems.push(problemAt(`${formatPath(path)}: there is no such key`, search.locate(path, 'key'), hint))
-  }
-  return secrets
 }
 
 type Loaded = Omit<Stack, 'environment' | 'environments' | 'recipes' | 'runtimes' | 'secrets' | 'warnings' | 'locate'>

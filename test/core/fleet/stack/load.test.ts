@@ -425,6 +425,34 @@ custom_json: { plone_instances: { per_cpu: 2.0 } }
   ])
 })
 
+t.test('words of YAML, anchors and merge keys, line ends of other systems', async (t) => {
+  const path = written(t, {
+    'stack.yaml': [
+      '\ufeffname: small',
+      'x-common: &common { layers: [app], user: ann, sudo: false }',
+      'layers: { app: { automatic_updates: Yes } }',
+      'hosts:',
+      '  one: { <<: *common, address: 10.0.0.1, zone: 2024-01-02 }',
+      '  two: { <<: *common, address: 10.0.0.2, sudo: no }',
+      'ssh: { sudo: maybe }',
+      '',
+    ].join('\r\n'),
+  })
+  t.strictSame(await problems(path), [
+    '3:37 layers.app.automatic_updates: expected true or false, got "Yes" [Yes is a text: write true]',
+    '6:48 hosts.two.sudo: expected true, false or \'password\', got "no" [no is a text: write false]',
+    `7:14 ssh.sudo: expected true, false or 'password', got "maybe" [Whether sudo is used to become root: true, false, or 'password' where it asks for one. Default: true, but for root, and for a host with a prefix]`,
+  ])
+  const text = readFileSync(path, 'utf8')
+    .replace(/Yes|maybe/g, 'true')
+    .replace('sudo: no', 'sudo: password')
+  writeFileSync(path, text)
+  t.match((await loadStack(path)).hosts, [
+    { user: 'ann', sudo: false, zone: '2024-01-02' },
+    { user: 'ann', sudo: 'password' },
+  ])
+})
+
 t.test('what is of the wrong kind, or missing, keeps nobody from hearing of the rest', async (t) => {
   const path = written(t, {
     'stack.yaml': `layers:
@@ -582,8 +610,8 @@ t.test('keys: the public one will do, binary ones will not', async (t) => {
   })
   writeFileSync(join(path, '../der'), Buffer.from([0x30, 0x82, 0xff, 0xfe]))
   t.match(await problems(path), [
-    /apps\.site\.ssl\.key: der is no text \[a key or certificate in binary form/,
     /apps\.site\.ssl\.certificate: der is no text/,
+    /apps\.site\.ssl\.key: der is no text \[a key or certificate in binary form/,
   ])
 })
 
