@@ -110,19 +110,15 @@ export async function runtimeFor(facts: HostFacts, library: string, runtimes: Ru
 }
 
 /** Whether the Node that runs here would run there: same kind of machine, nothing of the distribution linked in. */
-function portable(arch: string, libc: HostFacts['libc']): boolean {
+function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
   const variables = process.config.variables as {
     readonly node_shared?: boolean
     readonly node_shared_openssl?: boolean
   }
-  const report = process.report?.getReport() as
-    | { readonly header?: { readonly glibcVersionRuntime?: string } }
-    | undefined
-  const here = report?.header?.glibcVersionRuntime === undefined ? 'musl' : 'glibc'
+  // Not by process.report: it looks up the name of each connection's far end, and all waits for a resolver that is silent.
   return (
     process.platform === 'linux' &&
-    process.arch === arch &&
-    here === libc &&
+    misfit(process.execPath, arch, libc) === null &&
     variables.node_shared !== true &&
     variables.node_shared_openssl !== true
   )
