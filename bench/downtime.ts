@@ -41,7 +41,7 @@ const site = () =>
   clearing(async (owner) => {
     const made = await DeploySite.make(owner)
     tell('building the site')
-    const port = await wholeSite(made)
+    const port = await wholeSite(owner, made)
     return tabled(scenes, (scene) => played(scene, made, port))
   })
 

@@ -7,6 +7,10 @@ import { hostNeeds } from './support/hosts.ts'
 import type { Outcome } from './support/operator.ts'
 
 const clients = ['plone1', 'plone2', 'plone3']
+/** lb2 is one with systemd. */
+const frontends = ['lb1', 'lb2']
+const shops = ['shop1', 'shop2']
+const others = ['files', 'jobs', 'mail']
 const zcml = 'src/example_site/configure.zcml'
 
 function outcomes({ report }: Outcome): Readonly<Record<string, HostOutcome>> {
@@ -18,7 +22,7 @@ function batches({ events }: Outcome, phase: string): string[] {
   return events.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
 }
 
-t.test('a ZEO server, three clients, two frontends', async (t) => {
+t.test('a ZEO server, three clients, two frontends, and five hosts beside them', async (t) => {
   t.setTimeout(15 * 60_000)
   const programs = [
     'git',
@@ -49,28 +53,43 @@ t.test('a ZEO server, three clients, two frontends', async (t) => {
   }
   /** Each begins with the site as the one before has left it. */
   const scene = async (name: string, play: (t: Test) => Promise<void>) => {
-    if (t.passing()) await t.test(name, { timeout: 5 * 60_000 }, play)
+    if (t.passing()) await t.test(name, { timeout: 10 * 60_000 }, play)
   }
 
   await scene('from nothing', async (t) => {
-    await site.add('zeo', ...clients, 'lb1', 'lb2')
+    await site.add('zeo', ...clients, ...frontends, ...shops, ...others)
     t.match(await site.operator.run(['check']), {
       status: 0,
-      stdout: /^example: 6 hosts, 3 layers, 2 apps: nothing wrong$/m,
+      stdout: /^example: 11 hosts, 5 layers, 3 apps: nothing wrong$/m,
     })
     await site.haveEggs(async () => {
       await stack(t, 0, 'run', 'setup', '--host', 'plone1')
       await stack(t, 0, 'run', 'build', '--host', 'plone1')
     }, 'plone1')
     const first = await stack(t, 0, 'setup')
-    t.strictSame(new Set(Object.values(outcomes(first))), new Set(['changed']))
+    // The packages that the last ones are to have are those of the machine.
+    const unchanged = Object.entries(outcomes(first)).flatMap(([name, what]) =>
+      what === 'changed' ? [] : `${name} ${what}`,
+    )
+    t.strictSame(
+      unchanged,
+      others.map((name) => `${name} unchanged`),
+    )
     t.notMatch(batches(first, 'build').join(' '), /lb/, 'who has nothing to build is not asked to')
-    t.strictSame(batches(first, 'switch'), ['zeo', 'plone1', 'plone2 plone3', 'lb1 lb2'])
+    t.strictSame(batches(first, 'switch'), [
+      'zeo',
+      'plone1',
+      'plone2 plone3',
+      'lb1 lb2',
+      'shop1 shop2',
+      'files jobs mail',
+    ])
     t.match(
       first.events.filter(({ event }) => event === 'health'),
       [{ ok: true }],
     )
     await site.served(clients)
+    for (const shop of shops) t.match(await site.page(shop), /^one /, `${shop} answers`)
     t.strictSame(
       clients.map((name) => site.migrated(name)),
       [['1 on plone1'], [], []],
@@ -86,7 +105,7 @@ t.test('a ZEO server, three clients, two frontends', async (t) => {
     t.strictSame(new Set(Object.values(outcomes(second))), new Set(['unchanged']))
     t.match(await site.operator.run(['setup']), {
       status: 0,
-      stdout: /^nothing to do: setup of example .*: 6 unchanged in /m,
+      stdout: /^nothing to do: setup of example .*: 11 unchanged in /m,
     })
   })
 
@@ -149,11 +168,29 @@ t.test('a ZEO server, three clients, two frontends', async (t) => {
   })
 
   await scene('all at once', async (t) => {
-    const commit = await site.commit()
+    const [commit, shop] = [await site.commit(), await site.commitOfShop('two')]
     const deployed = await stack(t, 0, 'deploy', '--strategy', 'parallel')
-    t.strictSame(deployed.report?.commits, { zeoserver: commit, plone_instances: commit })
-    t.strictSame(batches(deployed, 'switch'), ['zeo', 'plone1', 'plone2 plone3'])
+    t.strictSame(deployed.report?.commits, { zeoserver: commit, plone_instances: commit, shop })
+    t.strictSame(batches(deployed, 'switch'), ['zeo', 'plone1', 'plone2 plone3', 'shop1 shop2'])
     await site.served(clients)
+    for (const shop of shops) t.match(await site.page(shop), /^two /, `${shop} is on the new one`)
+  })
+
+  await scene('a frontend that is off meanwhile, and boots', async (t) => {
+    await site.switchOff('lb2')
+    const { events } = await stack(t, 1, 'setup')
+    const phases = events.flatMap((event) => (event.event === 'phase' ? event.phase : []))
+    t.strictSame(phases, ['connect'], 'where it is one of those that are meant, nothing is begun')
+    await site.commit()
+    const visits = await site.visited(async () => {
+      const deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
+      t.match(deployed.report?.warnings, [/^lb2.* is told by the next run$/])
+    })
+    nobodyNotices(t, visits)
+    await site.served(clients)
+    await site.switchOn('lb2')
+    await site.served(clients)
+    t.match(outcomes(await stack(t, 0, 'configure')), { lb2: 'unchanged' })
   })
 
   await scene('a client more', async (t) => {

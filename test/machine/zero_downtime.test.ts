@@ -13,7 +13,7 @@ t.test('a site of three clients', async (t) => {
   if (!needs(t, ['git', 'python3 venv', 'pip registry', 'haproxy', 'varnishd', 'nginx', 'wrk'])) return
   await reservePorts(t)
   const site = await DeploySite.make(t)
-  const port = await wholeSite(site)
+  const port = await wholeSite(t, site)
   for (const scene of scenes)
     await t.test(scene.name, { timeout: 5 * 60_000 }, async (t) => {
       const { requests, failed, kinds, p99Ms, longestMs } = await played(scene, site, port)

@@ -1,7 +1,8 @@
 /** A whole site on one host, nginx, Varnish and HAProxy before three ZEO clients, and what is done to it while visitors ask. */
 import { pageOf } from './deploy_pages.ts'
 import type { DeploySite, Ended } from './deploy_site.ts'
-import { freePort } from './machine.ts'
+import { keepEggs, offeredEggs } from './eggs.ts'
+import { freePort, type Owner } from './machine.ts'
 import { until } from './waiting.ts'
 import { type Figures, visitors } from './wrk.ts'
 
@@ -16,8 +17,8 @@ const clients = 3
 const here = { hostname: 'here', status: 'online', private_ip: '127.0.0.1', private_dns_name: 'localhost' }
 const all = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
 
-/** Brings it up from nothing; gives the port visitors come in at. */
-export async function wholeSite(site: DeploySite): Promise<number> {
+/** Brings it up from nothing but its eggs; gives the port visitors come in at. */
+export async function wholeSite(t: Owner, site: DeploySite): Promise<number> {
   const [http, https, balancer, cache] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const hosts = { instances: { here } }
   site.json = {
@@ -28,8 +29,10 @@ export async function wholeSite(site: DeploySite): Promise<number> {
     plone_instances: { instance_count: clients, site_id: '' },
     nginx_plone: { proxy_port: cache },
     converge: { frontend: { http_port: http, https_port: https, balancer_port: balancer, slow_start_seconds: 2 } },
+    ...(await offeredEggs(t)),
   }
   succeeded(await site.converge([], all))
+  keepEggs(`${site.directory()}/shared`)
   await until(async () => (await site.pages(clients)).every((page) => page !== null), 'every client answers')
   const answers = () =>
     fetch(`http://127.0.0.1:${http}/`).then(

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { get, put, Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
+import { keepEggs } from '../../support/eggs.ts'
 import { directoryOf, needs } from '../../support/machine.ts'
 import { isTaken } from '../../support/waiting.ts'
 import { client, fails, kept, pids, shows, touched } from './steps.ts'
@@ -21,6 +22,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   const plan = await site.done(t, ['plan', '--json-output'])
   const run = await site.done(t, ['--json-output'])
   t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
+  keepEggs(`${site.directory()}/shared`)
   t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
   await shows(t, site, '1')
   t.equal((await site.releases()).length, 1)

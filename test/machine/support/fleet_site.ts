@@ -1,11 +1,13 @@
 /**
- * A whole site on hosts of its own, as its operator has it: a ZEO server, clients and frontends in one stack file, blobs in a
- * directory that all mount, the repository and the way to PyPI at the operator's end.
+ * A whole site on hosts of its own, as its operator has it: a ZEO server, clients, frontends, a shop beside them and hosts with
+ * nothing but packages in one stack file, blobs in a directory that all mount, the repositories and the way to PyPI at the
+ * operator's end.
  */
 import { spawn } from 'node:child_process'
-import { cpSync, createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { JsonObject } from '../../../core/node/merge.ts'
+import { haveEggs, keepEggs, offeredEggs } from '../../support/eggs.ts'
 import type { Owner } from '../../support/machine.ts'
 import { soon, until } from '../../support/waiting.ts'
 import { type Figures, visitors } from '../../support/wrk.ts'
@@ -14,10 +16,21 @@ import { type TestHost, type TestNetwork, testNetwork } from './hosts.ts'
 import { Operator } from './operator.ts'
 import { webProxy } from './web_proxy.ts'
 
-const fixture = fileURLToPath(new URL('../../../fixtures/example-buildout', import.meta.url))
+const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/${name}`, import.meta.url))
 
 /** Short name of its layer, by the first letters of a host's name. */
-const layers: Readonly<Record<string, string>> = { zeo: 'zeoserver', plone: 'plone_instances', lb: 'lb' }
+const layers: Readonly<Record<string, string>> = {
+  zeo: 'zeoserver',
+  plone: 'plone_instances',
+  lb: 'lb',
+  shop: 'shop',
+  files: 'common',
+  jobs: 'common',
+  mail: 'common',
+}
+
+/** Those with a systemd; what the others run is kept up by its own daemons. */
+const booted: readonly string[] = ['lb2']
 
 /** What the status page tells. */
 export interface Answer {
@@ -34,30 +47,31 @@ export interface Visits extends Pick<Figures, 'requests' | 'failed' | 'longestMs
 export class FleetSite {
   readonly hosts = new Map<string, TestHost>()
   readonly operator: Operator
-  /** Whether hosts get the eggs that another one has built. */
-  private eggs = false
+  /** Attributes with which hosts get the eggs that another one has built. */
+  private eggs: JsonObject = {}
   private version = 1
+  private readonly off = new Set<string>()
 
   private constructor(
+    private readonly t: Owner,
     readonly network: TestNetwork,
     private readonly variables: Readonly<Record<string, string>>,
-    private readonly files: string,
   ) {
     this.operator = new Operator(network)
   }
 
   static async make(t: Owner): Promise<FleetSite> {
     const network = await testNetwork(t)
-    for (const name of ['blobs', 'site', 'cache']) mkdirSync(`${network.directory}/${name}`)
+    for (const name of ['blobs', 'site', 'visits']) mkdirSync(`${network.directory}/${name}`)
     const variables = await webProxy(t, network.gateway)
-    const site = new FleetSite(network, variables, await fileServer(t, network))
-    cpSync(fixture, site.repository, { recursive: true })
+    const site = new FleetSite(t, network, variables)
+    cpSync(fixture('example-buildout'), site.repository, { recursive: true })
     site.replace('cfg/base.cfg', 'shared-blob = off', 'shared-blob = on')
     site.replace('cfg/base.cfg', '127.0.0.1:8001', '0.0.0.0:8001')
-    await site.git('init', '-q', '-b', 'main')
-    await site.git('add', '.')
-    await site.git('commit', '-q', '-m', 'version 1')
-    await serveGit(t, network)
+    await newRepository(site.repository)
+    cpSync(fixture('example-node-app'), `${network.directory}/shop`, { recursive: true })
+    await newRepository(`${network.directory}/shop`)
+    await serveGit(t, network, 'site', 'shop')
     return site
   }
 
@@ -68,8 +82,7 @@ export class FleetSite {
   }
 
   git(...args: readonly string[]): Promise<string> {
-    const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org']
-    return script('git -C "$@"', this.repository, ...identity, ...args).then((text) => text.trim())
+    return git(this.repository, ...args)
   }
 
   /** Commits a further version, with files of these contents, and gives the commit. */
@@ -80,6 +93,14 @@ export class FleetSite {
     await this.git('add', '-A')
     await this.git('commit', '-q', '-m', `version ${this.version}`)
     return this.git('rev-parse', 'HEAD')
+  }
+
+  /** Commits a version of the shop, and gives the commit. */
+  async commitOfShop(version: string): Promise<string> {
+    const repository = `${this.network.directory}/shop`
+    writeFileSync(`${repository}/VERSION`, `${version}\n`)
+    await git(repository, 'commit', '-q', '-a', '-m', `version ${version}`)
+    return git(repository, 'rev-parse', 'HEAD')
   }
 
   /** A file of the repository. */
@@ -104,7 +125,10 @@ export class FleetSite {
     const options = { sshd: [`SetEnv ${words.join(' ')}`], node: 'own' as const }
     const mounts = { '/srv/blobs': `${this.network.directory}/blobs` }
     const made = await Promise.all(
-      names.map((name) => this.network.host(name, layerOf(name) === 'lb' ? options : { ...options, mounts })),
+      names.map((name) => {
+        const all = layerOf(name) === 'lb' ? options : { ...options, mounts }
+        return booted.includes(name) ? this.network.systemdHost(name, all) : this.network.host(name, all)
+      }),
     )
     for (const host of made) this.hosts.set(host.name, host)
     this.writeStack()
@@ -116,38 +140,43 @@ export class FleetSite {
     this.writeStack()
   }
 
+  /** In order. Nobody visits it then, and the operator takes its page out of those that are looked at. */
+  async switchOff(name: string): Promise<void> {
+    await this.host(name).shutDown()
+    this.off.add(name)
+    this.writeStack()
+  }
+
+  /** It has booted when this is done. */
+  async switchOn(name: string): Promise<void> {
+    await this.host(name).start()
+    this.off.delete(name)
+    this.writeStack()
+  }
+
   host(name: string): TestHost {
     const found = this.hosts.get(name)
     if (found === undefined) throw new Error(`there is no host ${name}`)
     return found
   }
 
-  /** Has one host build the eggs, for the others to begin with. */
+  /** Has one host build the eggs where nobody has yet, for the others to begin with. */
   async haveEggs(build: () => Promise<void>, name: string): Promise<void> {
-    // For whoever runs this again and again: a file that keeps them.
-    const kept = process.env.CONVERGE_TEST_EGGS
-    if (kept && existsSync(kept)) cpSync(kept, this.eggArchive)
-    else {
+    if (!haveEggs()) {
       await build()
-      const { root } = this.host(name)
-      await script('tar -czf "$1" -C "$2" eggs', this.eggArchive, `${root}/srv/www/plone_instances/shared`)
-      if (kept) cpSync(this.eggArchive, kept)
+      keepEggs(`${this.host(name).root}/srv/www/plone_instances/shared`)
     }
-    this.eggs = true
+    this.eggs = await offeredEggs(this.t, this.network.gateway)
     this.writeStack()
   }
 
-  private get eggArchive(): string {
-    return `${this.network.directory}/cache/eggs.tar.gz`
+  private url(name: string): string {
+    return `http://${this.host(name).address}/`
   }
 
-  /** URL of a frontend. */
-  url(frontend: string): string {
-    return `http://${this.host(frontend).address}/`
-  }
-
+  /** Those that are on. */
   private get frontends(): string[] {
-    return [...this.hosts.keys()].filter((name) => layerOf(name) === 'lb')
+    return [...this.hosts.keys()].filter((name) => layerOf(name) === 'lb' && !this.off.has(name))
   }
 
   private writeStack(): void {
@@ -155,7 +184,7 @@ export class FleetSite {
       ({ name, address }) => `  ${name}: { address: ${address}, layers: [${layerOf(name)}] }`,
     )
     const scm = `{ repository: "git://${this.network.gateway}/site", revision: main }`
-    const eggs = `deploy_buildout: { cache_archives: [{ url: "${this.files}/eggs.tar.gz", path: shared }] }`
+    const eggs = Object.entries(this.eggs).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
     const urls = this.frontends.map((name) => this.url(name))
     this.operator.write({
       'stack.yaml': `name: example
@@ -168,6 +197,12 @@ layers:
     attributes: { plone_blobs: { blob_dir: /srv/blobs }, plone_instances: { shared_blobs: true } }
   lb:
     roles: [frontend]
+  shop:
+    roles: [port-app]
+    attributes: { port_app: { app_name: shop, command: "node server.js --port %{port}" } }
+  common:
+    roles: [base]
+    packages: [git, openssl]
 hosts:
 ${hosts.join('\n')}
 apps:
@@ -177,13 +212,15 @@ apps:
     scm: ${scm}
     migrate: true
     migrate_command: 'echo "$(cat VERSION) on $(hostname)" >> ../../shared/var/migrated'
+  shop:
+    scm: { repository: "git://${this.network.gateway}/shop", revision: main }
 custom_json:
   plone_instances: { instance_count: 1, site_id: "" }
   haproxy: { check_interval: 1000 }
   converge:
     balancer: { port: 8099 }
     frontend: { slow_start_seconds: 2, cache_size: 16m }
-  ${this.eggs ? eggs : ''}
+  ${eggs.join('')}
 ssh: { user: root }
 ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 30 }` : ''}
 `,
@@ -202,9 +239,9 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   }
 
   /** As somebody who is logged in: no page comes out of the cache. Null where the status is another one than 200. */
-  page(frontend: string, path = ''): Promise<string | null> {
+  page(host: string, path = ''): Promise<string | null> {
     const headers = { Cookie: '__ac=visitor', Authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}` }
-    return fetch(`${this.url(frontend)}${path}`, { headers, signal: AbortSignal.timeout(20_000) }).then(
+    return fetch(`${this.url(host)}${path}`, { headers, signal: AbortSignal.timeout(20_000) }).then(
       (answer) => (answer.status === 200 ? answer.text() : null),
       () => null,
     )
@@ -224,7 +261,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   /** What visitors of all frontends meet while something is done. */
   async visited(work: () => Promise<unknown>): Promise<Visits> {
     const crowds = this.frontends.map((name) => {
-      const place = `${this.network.directory}/cache`
+      const place = `${this.network.directory}/visits`
       return visitors(this.url(name), place, { connections: 4, headers: { Cookie: '__ac=visitor' }, pauseMs: 20 })
     })
     const ends = () => Promise.all(crowds.map((crowd) => crowd.end()))
@@ -257,8 +294,19 @@ function layerOf(name: string): string {
   return layers[name.replace(/\d+$/, '')] ?? ''
 }
 
-async function serveGit(t: Owner, { directory, gateway }: TestNetwork): Promise<void> {
-  const where = [`--listen=${gateway}`, `--base-path=${directory}`, `${directory}/site`]
+function git(repository: string, ...args: readonly string[]): Promise<string> {
+  const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org']
+  return script('git -C "$@"', repository, ...identity, ...args).then((text) => text.trim())
+}
+
+async function newRepository(directory: string): Promise<void> {
+  await git(directory, 'init', '-q', '-b', 'main')
+  await git(directory, 'add', '.')
+  await git(directory, 'commit', '-q', '-m', 'version 1')
+}
+
+async function serveGit(t: Owner, { directory, gateway }: TestNetwork, ...names: readonly string[]): Promise<void> {
+  const where = [`--listen=${gateway}`, `--base-path=${directory}`, ...names.map((name) => `${directory}/${name}`)]
   const daemon = spawn('git', ['daemon', '--export-all', '--reuseaddr', ...where], { stdio: 'ignore', detached: true })
   t.teardown(() => {
     try {
@@ -268,22 +316,6 @@ async function serveGit(t: Owner, { directory, gateway }: TestNetwork): Promise<
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   })
-  const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/site`)
+  const asked = () => script('git ls-remote --exit-code "$1"', `git://${gateway}/${names[0]}`)
   await soon(() => asked().then(Boolean, () => false), 'the git server is up')
-}
-
-/** @returns where files of the directory `cache` are had from */
-async function fileServer(t: Owner, { directory, gateway }: TestNetwork): Promise<string> {
-  const server = createServer(({ url = '' }, answer) => {
-    const path = `${directory}/cache${url}`
-    if (!existsSync(path)) return void answer.writeHead(404).end()
-    createReadStream(path).pipe(answer)
-  })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, gateway, resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const at = server.address()
-  return `http://${gateway}:${typeof at === 'object' ? at?.port : ''}`
 }

@@ -1,0 +1,62 @@
+/**
+ * The eggs of the example site, which take minutes from PyPI: whichever test builds them first keeps them, and those that are
+ * about something else begin with them, as sites do with deploy_buildout.cache_archives.
+ */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { JsonObject } from '../../core/node/merge.ts'
+import type { Owner } from './machine.ts'
+
+const fixture = fileURLToPath(new URL('../../fixtures/example-buildout/cfg/', import.meta.url))
+
+/** Of these versions, for this Python and account; it may not be there yet. */
+function archive(): string {
+  const python = execFileSync('/usr/bin/python3', ['-VV'], { encoding: 'utf8' })
+  const hash = createHash('sha256').update(`${process.arch} ${python}`)
+  for (const name of ['base.cfg', 'versions.cfg']) hash.update(readFileSync(`${fixture}${name}`))
+  return `${directory()}/${hash.digest('hex').slice(0, 16)}.tar.gz`
+}
+
+/** @throws Error where somebody else has made it */
+function directory(): string {
+  const uid = process.getuid?.() ?? 0
+  const path = `${tmpdir()}/converge-test-eggs-${uid}`
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (statSync(path).uid !== uid) throw new Error(`${path} belongs to another account`)
+  return path
+}
+
+/** @param shared directory with the eggs of a site that was built */
+export function keepEggs(shared: string): void {
+  const path = archive()
+  if (existsSync(path)) return
+  execFileSync('tar', ['-czf', `${path}.${process.pid}`, '-C', shared, 'eggs'])
+  renameSync(`${path}.${process.pid}`, path)
+}
+
+export function haveEggs(): boolean {
+  return existsSync(archive())
+}
+
+/**
+ * Serves them until the end of the test.
+ * @param address where the sites reach this machine
+ * @returns attributes with which a site begins with the eggs; none where nobody has built them yet
+ */
+export async function offeredEggs(t: Owner, address = '127.0.0.1'): Promise<JsonObject> {
+  const path = archive()
+  if (!existsSync(path)) return {}
+  const server = createServer((_, answer) => void createReadStream(path).pipe(answer))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const at = server.address()
+  const port = typeof at === 'object' ? at?.port : undefined
+  return { deploy_buildout: { cache_archives: [{ url: `http://${address}:${port}/eggs.tar.gz`, path: 'shared' }] } }
+}
