@@ -442,7 +442,28 @@ test('nobody there: who was asked for, and why it may be', async (t) => {
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     t.teardown(() => server.close())
     await t.rejects(connect(port), { code: 'CONNECT_FAILED', message: new RegExp(`127.0.0.1:${port}.: cannot`) }, what)
+    if (greeting === null) await t.rejects(connect(port), { message: /closed at once/, hint: /MaxStartups/ }, what)
   }
+})
+
+test('an sshd that turns some away at first, as it does with too many, is asked again', async (t) => {
+  const { person, sshd } = await acquainted(t)
+  let away = 0
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    if (away++ < 3) return socket.destroy()
+    const onward = connect(sshd.port, '127.0.0.1')
+    onward.on('error', () => socket.destroy())
+    socket.pipe(onward).pipe(socket)
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  person.knows(`[127.0.0.1]:${port} ${sshd.hostKey.line}`)
+  const connection = await person.connector().connect(await person.target({ port }))
+  t.match(await said(connection, 'echo in'), { stdout: 'in\n' })
+  t.equal(away, 4)
+  await connection.close()
 })
 
 test('a host that allows no more sessions says so', async (t) => {

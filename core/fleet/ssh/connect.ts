@@ -1,6 +1,6 @@
 /** Connections to hosts: one for each, one for each jump host, with all that is asked of the operator asked once. */
 import { ConvergeError } from '../../model/errors.ts'
-import { connectionLost } from './failures.ts'
+import { connectionLost, isTurnedAway } from './failures.ts'
 import { HostKeyCheck, type HostKeyPolicy, KnownHostFiles } from './host_keys.ts'
 import { KeyRing, type Prompt } from './identities.ts'
 import { type Input, type RemoteProcess, remoteProcess } from './process.ts'
@@ -62,9 +62,11 @@ export function connector(options: ConnectOptions): Connector {
       const check = new HostKeyCheck(target, files, options, () => scanCertificates(target, via, seconds))
       const offers = await keys.offersFor(target)
       const algorithms = await check.algorithms()
-      const stream = await openSocket(target, via, seconds)
       const { keepalive } = options
-      const session = await handshake(ssh2, stream, { target, check, offers, algorithms, seconds, keepalive })
+      const session = await letIn(async () => {
+        const stream = await openSocket(target, via, seconds)
+        return handshake(ssh2, stream, { target, check, offers, algorithms, seconds, keepalive })
+      })
       open.add(session)
       void session.closed.then(() => {
         open.delete(session)
@@ -94,6 +96,20 @@ export function connector(options: ConnectOptions): Connector {
       while (open.size > 0) await Promise.all([...open].map((session) => session.close()))
     },
   }
+}
+
+/** How often an sshd may turn a connection away before it has said anything, as it does with too many strangers (MaxStartups). */
+const attempts = 4
+
+async function letIn(connect: () => Promise<Session>): Promise<Session> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await connect()
+    } catch (thrown) {
+      if (attempt === attempts || !isTurnedAway(thrown)) throw thrown
+      // Others who were turned away do not come back at the same moment.
+      await new Promise((resolve) => setTimeout(resolve, 200 * attempt * (1 + Math.random())))
+    }
 }
 
 class JumpHost {

@@ -31,6 +31,11 @@ export function connectFailed(target: SshTarget, thrown: unknown): ConvergeError
   })
 }
 
+/** Whether the other end has closed the connection at once. */
+export function isTurnedAway(thrown: unknown): boolean {
+  return thrown instanceof ConvergeError && (thrown.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET'
+}
+
 export const noAnswer = (target: SshTarget, seconds: number, phase: string): ConvergeError =>
   new ConvergeError(`${describeTarget(target)}: cannot connect: ${phase} within ${seconds} s`, {
     code: 'CONNECT_FAILED',

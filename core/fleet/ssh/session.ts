@@ -82,6 +82,8 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       // A key that could not sign: the next one is tried.
       if (error.level === 'agent') return
       const denied = error.level === 'client-authentication' || /authentication/i.test(error.message)
+      // As ssh2 says that the other end has closed.
+      if (error.message === 'Connection lost before handshake') return fail(connectFailed(target, closedEarly))
       if (!denied) return fail(connectFailed(target, error))
       const said = error.level ? [] : [`the host says "${error.message}"`]
       fail(passphrase ?? authFailed(target, { tried, taken, methods, notes: [...unsigned, ...offers.notes, ...said] }))
