@@ -1,7 +1,8 @@
-/** Ctrl-C while hosts are only looked at: it ends at once, whoever has not answered yet. */
+/** Ctrl-C: what it means each time, which signals are none of their own, and that a look ends at once. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { Interrupts } from '../../core/cli/stack/interrupts.ts'
 import { Sandbox } from '../support/program.ts'
 
 for (const action of ['status', 'plan'])
@@ -27,3 +28,33 @@ for (const action of ['status', 'plan'])
     t.equal(stderr, 'error: SIGINT: ended before all have answered; nothing was changed\n')
     t.match(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''), { event: 'error', code: 'INTERRUPTED' })
   })
+
+t.test('each Ctrl-C means more; what is sent twice means no more than once', (t) => {
+  let now = 0
+  const said: string[] = []
+  const interrupts = new Interrupts(
+    (text) => said.push(text),
+    () => now,
+  )
+  const heard: string[] = []
+  const off = interrupts.on((state) => heard.push(state))
+  const hear = (at: number, signal: NodeJS.Signals) => {
+    now = at
+    interrupts.hear(signal)
+    return interrupts.state
+  }
+  t.equal(interrupts.state, 'none')
+  t.equal(hear(0, 'SIGHUP'), 'no more hosts')
+  t.equal(hear(10, 'SIGHUP'), 'no more hosts', 'the terminal and its shell')
+  t.equal(hear(60_000, 'SIGHUP'), 'no more hosts')
+  t.equal(hear(61_000, 'SIGINT'), 'finish steps')
+  t.equal(hear(61_050, 'SIGINT'), 'finish steps', 'passed on by what it was started by')
+  t.equal(hear(61_500, 'SIGINT'), 'leave')
+  t.equal(hear(62_000, 'SIGTERM'), 'leave')
+  t.strictSame(heard, ['no more hosts', 'finish steps', 'leave', 'leave'])
+  t.match(said[0], /^SIGHUP: no further host is begun/)
+  off()
+  interrupts.close()
+  t.equal(process.listeners('SIGHUP').includes(interrupts.hear), false)
+  t.end()
+})

@@ -13,6 +13,9 @@ const steps: readonly (readonly [Interruption, string])[] = [
   ['leave', 'left: what is under way goes on there'],
 ]
 
+/** The same signal within this time is no second thought of a person. Milliseconds. */
+const echo = 300
+
 /**
  * Of what only looks there is nothing to be seen through: the first signal ends it, whoever has not answered yet.
  * @param endProcess called then: a connection that is being made would keep the process going
@@ -40,11 +43,17 @@ export class Interrupts {
   state: Interruption = 'none'
   private count = 0
   private readonly listeners = new Set<(state: Interruption) => void>()
-  private readonly heard = (signal: NodeJS.Signals) => this.hear(signal)
+  private readonly last = new Map<NodeJS.Signals, number>()
 
-  /** @param say tells the operator */
-  constructor(private readonly say: (text: string) => void) {
-    for (const signal of signals) process.on(signal, this.heard)
+  /**
+   * @param say tells the operator
+   * @param now in milliseconds, from any clock that does not go back
+   */
+  constructor(
+    private readonly say: (text: string) => void,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    for (const signal of signals) process.on(signal, this.hear)
   }
 
   readonly on = (listener: (state: Interruption) => void): (() => void) => {
@@ -53,14 +62,23 @@ export class Interrupts {
   }
 
   close(): void {
-    for (const signal of signals) process.off(signal, this.heard)
+    for (const signal of signals) process.off(signal, this.hear)
   }
 
-  private hear(signal: NodeJS.Signals): void {
+  readonly hear = (signal: NodeJS.Signals): void => {
+    if (this.isEcho(signal)) return
     const [state, text] = steps[Math.min(this.count, steps.length - 1)] ?? ['leave', '']
     this.count++
     this.state = state
     this.say(`${signal}: ${text}`)
     for (const listener of this.listeners) listener(state)
+  }
+
+  /** One Ctrl-C comes twice where npm or make passes it on as well; a terminal that goes away does so once, and both it and its shell tell. */
+  private isEcho(signal: NodeJS.Signals): boolean {
+    const before = this.last.get(signal)
+    const now = this.now()
+    this.last.set(signal, now)
+    return before !== undefined && (signal === 'SIGHUP' || now - before < echo)
   }
 }
