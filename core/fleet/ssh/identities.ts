@@ -217,12 +217,13 @@ function readKey(path: string): { readonly text: Buffer; readonly others: boolea
     const { mode, uid } = statSync(file)
     return { text: readFileSync(file), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
-    throw notReadable(file, asConvergeError(thrown).message)
+    // The system's own words repeat the call and the path.
+    throw notReadable(file, asConvergeError(thrown).message.replace(/^.*?: /, ''))
   }
 }
 
 const notReadable = (path: string, why: string, hint = 'name a private key that you may read') =>
-  new ConvergeError(why.includes(path) ? why : `${path}: ${why}`, { code: 'KEY_NOT_READABLE', usage: true, hint })
+  new ConvergeError(`${path}: ${why}`, { code: 'KEY_NOT_READABLE', usage: true, hint })
 
 const onToken = 'name a key that is in a file or an agent; one in a PIV token signs through ssh-agent (ssh-add -s)'
 

@@ -150,7 +150,8 @@ export function appendKnownHost(file: string, name: string, key: Buffer, options
 }
 
 const unusable = (file: string, what: string, thrown: unknown) =>
-  new ConvergeError(`${file}: ${what}: ${asConvergeError(thrown).message}`, {
+  // The system's own words repeat the call and the path.
+  new ConvergeError(`${file}: ${what}: ${asConvergeError(thrown).message.replace(/^.*?: /, '')}`, {
     code: 'KNOWN_HOSTS_UNUSABLE',
     usage: true,
     hint: 'it has to be a file of yours; UserKnownHostsFile in ~/.ssh/config names another one',

@@ -223,7 +223,7 @@ function namesIn(directory: string): string[] {
 
 /** What is wrong on a line of the operator's configuration. */
 export const invalid = (source: SourceLocation, why: string): ConvergeError =>
-  new ConvergeError(`${source.file}:${source.line}: ${why}`, {
+  new ConvergeError(why, {
     code: 'SSH_CONFIG_INVALID',
     usage: true,
     source,
