@@ -17,6 +17,9 @@ export type Recorded = Omit<RolloutReport, 'id' | 'outcome'> & {
 
 const bad: ReadonlySet<Recorded['outcome']> = new Set(['failed', 'interrupted', 'died', 'not readable'])
 
+/** Left out where there is no room, in that order. */
+const spare = ['COMMITS', 'WHO', 'COMMENT', 'HOSTS']
+
 /** @param width columns; infinite in a pipe, where nothing is cut */
 export function deploymentsTable(list: readonly Recorded[], width: number, paint: Paint): string[] {
   if (list.length === 0) return ['no deployments yet']
@@ -34,7 +37,7 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
     { text: hostsOf(one) },
     { text: oneLine(one.comment) },
   ])
-  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, ['COMMITS', 'WHO', 'COMMENT', 'HOSTS'])
+  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
 }
 
 /** In Greenwich, as in the logs of the hosts; seconds matter to nobody here. */
