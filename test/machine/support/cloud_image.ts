@@ -14,9 +14,10 @@ PrintMotd no
 Subsystem sftp /usr/lib/openssh/sftp-server
 `
 
-/** The user data lie in the image; no metadata server is asked, and the network is left as it is. */
+/** The user data lie in the image; no metadata server is asked, and the network is left as it is. One key of each host is enough. */
 const cloudConfig = `datasource_list: [NoCloud]
 network: {config: disabled}
+ssh_genkeytypes: [ed25519]
 `
 
 const seed = '/var/lib/cloud/seed/nocloud'
