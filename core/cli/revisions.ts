@@ -21,7 +21,7 @@ export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, sec
   const resources = new Map(plans.flatMap((plan) => plan.resources.map((one) => [one.name, one])))
   const context = { warn, secret: (value: string) => secrets.add(value) }
   const found = await catalogue.revisions([...resources.values()], host, context)
-  if (args.jsonOutput) process.stdout.write(found.map((one) => `${secrets.mask(JSON.stringify(one))}\n`).join(''))
+  if (args.jsonOutput) process.stdout.write(found.map((one) => `${JSON.stringify(secrets.maskDeep(one))}\n`).join(''))
   else if (found.length === 0) process.stdout.write('none of these roles has releases\n')
   else
     for (const { app, revision, commit } of found)

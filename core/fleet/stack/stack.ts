@@ -5,7 +5,7 @@ import { type ConvergeError, type SourceLocation, throwProblems } from '../../mo
 import { Secrets } from '../../model/secrets.ts'
 import type { Document, NodeWarning } from '../../node/layers.ts'
 import type { JsonObject } from '../../node/merge.ts'
-import type { KeyPath } from '../../node/path.ts'
+import { type KeyPath, valueAt } from '../../node/path.ts'
 import type { Architecture } from '../machines.ts'
 import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
@@ -99,7 +99,7 @@ export interface Stack {
   readonly health: StackHealth | null
   /** Node programs to bring, absolute. */
   readonly runtimes: Readonly<Partial<Record<Architecture, string>>>
-  /** What must not be shown. */
+  /** What must not be shown: what is secret by its name, and what came from elsewhere but for names, addresses and revisions. */
   readonly secrets: readonly string[]
   readonly warnings: readonly NodeWarning[]
   /** Where a key path of the file stands: in the environment's part, where that says it. */
@@ -133,10 +133,24 @@ export async function loadStack(file: string, options: StackOptions = {}): Promi
     environments,
     recipes,
     runtimes,
-    secrets: [...search.secrets],
+    secrets: [...search.secrets].filter((text) => !isSpoken(text, stack)),
     warnings: [...search.warnings, ...layerWarnings(content, search), ...addressWarnings(stack, search)],
     locate: search.locate,
   }
+}
+
+/**
+ * Whether a text is part of what everything goes by, and is told all the time: it may come from elsewhere as well, such as the commit
+ * that a CI has built. Without it no host could say which app is on what.
+ */
+function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean {
+  const words = [
+    name,
+    ...layers.flatMap((layer) => [layer.name, ...layer.roles]),
+    ...hosts.flatMap((host) => [host.name, host.address, host.privateDnsName, host.publicDnsName ?? '']),
+    ...apps.flatMap((app) => [app.name, String(valueAt(app.deploy, ['scm', 'revision']) ?? '')]),
+  ]
+  return words.some((word) => word.includes(text))
 }
 
 function throwAll(file: string, { problems, secrets }: Search): void {

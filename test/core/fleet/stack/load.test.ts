@@ -351,6 +351,34 @@ t.test('a secret in the wrong place is not shown either', async (t) => {
   t.notMatch(found, /abra|sesame/)
 })
 
+t.test('what everything goes by is no secret, wherever it comes from', async (t) => {
+  const path = written(t, {
+    'stack.json': JSON.stringify({
+      name: { $env: 'NAME' },
+      layers: small.layers,
+      hosts: { one: { address: { $env: 'HOST' }, layers: ['app'] } },
+      apps: {
+        production: {
+          scm: { repository: { $env: 'URL' }, revision: { $env: 'COMMIT' }, password: { $env: 'WORD' } },
+          environment: { COMMIT: { $env: 'COMMIT' }, STAGE: { $env: 'STAGE' }, GREETING: { $env: 'GREETING' } },
+        },
+      },
+    }),
+  })
+  const variables = {
+    ...{
+      NAME: 'shop',
+      HOST: 'one.test',
+      URL: 'https://git.test/shop.git',
+      COMMIT: 'a'.repeat(40),
+      WORD: 'open-sesame',
+    },
+    ...{ STAGE: 'production', GREETING: 'good morning' },
+  }
+  const { secrets } = await loadStack(path, { variables })
+  t.strictSame([...secrets].sort(), ['good morning', 'https://git.test/shop.git', 'open-sesame'])
+})
+
 t.test('files that are no stacks', async (t) => {
   const list = written(t, { 'stack.json': '[]' })
   t.strictSame(await problems(list), [' a stack is an object [write { "name": …, "layers": …, "hosts": … }]'])
