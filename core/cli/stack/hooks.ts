@@ -14,9 +14,11 @@ import type { Arguments } from '../options.ts'
 import type { StackCall } from './dispatch.ts'
 import { fleetHosts } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
-import { howMany, onlineIn, rolloutOf } from './rollout.ts'
+import { howMany } from './request.ts'
+import { rolloutOf } from './rollout.ts'
 import { placed, selected } from './select.ts'
 import { stateDirectoryOf } from './state_directory.ts'
+import { onlineIn } from './taking_part.ts'
 
 const words = ['install', 'remove', 'show']
 

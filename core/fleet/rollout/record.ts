@@ -18,7 +18,7 @@ const reserve = { least: 64 * 1024, host: 2 * 1024 }
 
 export type DeploymentStart = Pick<
   RolloutReport,
-  'stack' | 'action' | 'comment' | 'by' | 'started' | 'strategy' | 'commits'
+  'stack' | 'action' | 'recipe' | 'comment' | 'by' | 'started' | 'strategy' | 'commits'
 > & { readonly hosts: readonly string[] }
 
 /** A deployment as it is kept; `died` where its operator was killed, `not readable` where the record is broken. */

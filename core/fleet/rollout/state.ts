@@ -5,6 +5,7 @@ import { acquireLock } from '../../host/lock.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { seconds } from '../../model/units.ts'
 import { contentOf, replaceFile, unusable } from './files.ts'
+import type { Aftermath } from './request.ts'
 
 /** Keys that a later version writes are kept. */
 const schema = z.looseObject({
@@ -78,6 +79,30 @@ export async function updateState(directory: string, change: (state: StackState)
   } finally {
     lock.release()
   }
+}
+
+/**
+ * Keeps what a rollout has changed about the stack.
+ * @param id of the deployment
+ * @throws as updateState
+ */
+export async function keepAftermath(directory: string, id: string, aftermath: Aftermath): Promise<void> {
+  const { online, stopped, behind, upToDate, apps } = aftermath
+  await updateState(directory, (state) => {
+    const hosts = { ...state.hosts }
+    const set = (names: readonly string[], change: Partial<StackState['hosts'][string]>) => {
+      for (const name of names) hosts[name] = { status: 'new', ...hosts[name], ...change }
+    }
+    set(online, { status: 'online', lastDeployment: id })
+    set(stopped, { status: 'stopped' })
+    set(behind, { behind: id })
+    for (const name of upToDate) {
+      const { behind: _, ...rest } = hosts[name] ?? { status: 'new' as const }
+      hosts[name] = rest
+    }
+    const deployed = Object.entries(apps).map(([app, one]) => [app, { ...one, deployment: id }])
+    return { ...state, hosts, apps: { ...state.apps, ...Object.fromEntries(deployed) } }
+  })
 }
 
 async function locked(directory: string) {

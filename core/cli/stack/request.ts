@@ -1,0 +1,81 @@
+/** What is asked of a rollout, from the words of its command line. */
+import { wholeWay } from '../../compile/compile.ts'
+import { parseAmount } from '../../fleet/rollout/plan.ts'
+import type { RolloutRequest } from '../../fleet/rollout/request.ts'
+import type { Stack } from '../../fleet/stack/stack.ts'
+import type { Action } from '../../fleet/types.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import { author } from '../inputs.ts'
+import type { Arguments } from '../options.ts'
+
+/** Roles and events that there are. */
+interface Known {
+  readonly roles: readonly string[]
+  readonly events: readonly string[]
+}
+
+export function requestOf(action: Action, args: Arguments, stack: Stack, known: Known): RolloutRequest {
+  return {
+    action,
+    ...recipe(action, args, known),
+    stack: stack.environment === null ? stack.name : `${stack.name} (${stack.environment})`,
+    comment: args.comment ?? '',
+    by: author(),
+    strategy: args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'),
+    batch: parseAmount(args.batch ?? '1', 'batch', 1),
+    parallel: howMany(args.parallel),
+    maxFailures: parseAmount(args.maxFailures ?? '0', 'max-failures', 0),
+    rollbackOnFailure: args.rollbackOnFailure === true,
+    down: args.down ?? 'fail',
+    migrates: args.migrate ?? 'new',
+    apps: args.app ?? stack.apps.map(({ name }) => name),
+    revision: args.revision ?? null,
+    to: args.to ?? null,
+    options: [
+      ...(args.purge ? ['--purge'] : []),
+      ...(args.interval === undefined ? [] : ['--interval', args.interval]),
+      ...(args.jitter === undefined ? [] : ['--jitter', args.jitter]),
+    ],
+  }
+}
+
+/** `restart`, `audit`, `zeo-client::restart`: an event, a role, or both. */
+function recipe(action: Action, { name, event }: Arguments, known: Known) {
+  if (action === 'hooks') return { events: [`hooks_${name}`], roles: [] }
+  if (action !== 'run') return { events: event ?? [], roles: [] }
+  if (name === undefined)
+    throw new ConvergeError('what is to be run?', {
+      code: 'USAGE',
+      hint: 'converge stack run restart; or the name of a role, or role::event',
+      usage: true,
+    })
+  const [first = '', second] = name.split('::')
+  if (second !== undefined || known.roles.includes(first)) {
+    checkKnown('role', first, known.roles)
+    if (second !== undefined) checkKnown('event', second, known.events)
+    return { roles: [first], events: second === undefined ? wholeWay : [second] }
+  }
+  checkKnown('event or role', first, [...known.events, ...known.roles])
+  return { roles: [], events: [first] }
+}
+
+function checkKnown(what: string, name: string, known: readonly string[]): void {
+  if (known.includes(name)) return
+  throw new ConvergeError(`there is no ${what} ${name}`, {
+    code: 'USAGE',
+    hint: nearest(name, known) ?? `there are: ${known.join(', ')}`,
+    usage: true,
+  })
+}
+
+/** Hosts at once. @param text of --parallel */
+export function howMany(text = '25'): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= 1) return number
+  throw new ConvergeError(`--parallel takes a number of hosts from 1 up, not ${text}`, {
+    code: 'USAGE',
+    hint: 'for example --parallel 10',
+    usage: true,
+  })
+}

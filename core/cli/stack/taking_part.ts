@@ -1,0 +1,45 @@
+/** Which hosts of a stack take part in a rollout, by what is asked for and what is known of them. */
+import type { StackState } from '../../fleet/rollout/state.ts'
+import type { Stack } from '../../fleet/stack/stack.ts'
+import type { Action } from '../../fleet/types.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import type { Arguments } from '../options.ts'
+import { chosenByPlace, type placed } from './select.ts'
+
+export function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<string> {
+  return new Set(
+    stack.hosts
+      .filter(({ name, status }) => status === 'online' && hosts[name]?.status === 'online')
+      .map(({ name }) => name),
+  )
+}
+
+/** One that was shut down is left alone until it is set up again, or named. */
+export function isUp(name: string, { hosts }: StackState, action: Action, { host }: Arguments): boolean {
+  return hosts[name]?.status !== 'stopped' || action === 'setup' || host?.includes(name) === true
+}
+
+/** Those that would have been looked at, had they not been shut down. */
+export function notAsked(stack: Stack, state: StackState, args: Arguments): string[] {
+  const chosen = chosenByPlace(stack, args)
+  const shutDown = ({ name, status }: Stack['hosts'][number]) =>
+    status === 'online' && chosen.has(name) && !isUp(name, state, 'status', args)
+  return stack.hosts.filter(shutDown).map(({ name }) => name)
+}
+
+/** Of a deploy or rollback only those take part that have something to deploy; the others hear of it. */
+export function withApps(
+  action: Action,
+  { app }: Arguments,
+  hosts: ReturnType<typeof placed>,
+  names: ReadonlySet<string>,
+): ReadonlySet<string> {
+  if (action !== 'deploy' && action !== 'rollback' && action !== 'undeploy') return names
+  const wanted = hosts.filter(({ name, apps }) => names.has(name) && apps.some((one) => app?.includes(one) ?? true))
+  if (wanted.length > 0) return new Set(wanted.map(({ name }) => name))
+  throw new ConvergeError('none of these hosts has an app', {
+    code: 'NO_HOSTS',
+    hint: 'a role of one of its layers has to deploy an app of the stack file; converge stack check says what is missing',
+    usage: true,
+  })
+}
