@@ -29,9 +29,9 @@ export interface RemoteHostOptions extends LinkOptions {
   readonly engine: Files
   /** The user's recipes as they travel; null without. */
   readonly recipes: Files | null
-  readonly runtimes: Runtimes
   /** Texts that are shown nowhere, whatever stands there: the host is told of those that its documents have. */
   readonly secrets: readonly string[]
+  readonly runtimes: Runtimes
   /** What takes a while, for people. */
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
