@@ -44,7 +44,7 @@ export async function complete<N>(words: readonly string[], catalogue: Catalogue
   const before = known.slice(0, -1)
   const spec = before.flatMap((word, at) => commandNamed(word) ?? commandNamed(`${word} ${before[at + 1]}`) ?? [])[0]
   const option = optionNamed(before.at(-1))
-  if (option !== undefined) return values(option, current, catalogue)
+  if (option !== undefined) return values(option, { current, before }, catalogue)
   if (current.startsWith('-'))
     return [...Object.keys((spec ?? commands[0])?.options ?? {}), 'help'].map((name) => `--${name}`)
   if (spec !== undefined) return positionals(spec, before, catalogue)
@@ -62,13 +62,22 @@ function optionNamed(word = ''): string | undefined {
   return found?.[1].type === 'boolean' ? undefined : found?.[0]
 }
 
-async function values<N>(option: string, current: string, catalogue: Catalogue<N>): Promise<readonly string[]> {
+interface Words {
+  /** At the cursor. */
+  readonly current: string
+  readonly before: readonly string[]
+}
+
+async function values<N>(option: string, { current, before }: Words, catalogue: Catalogue<N>) {
   // `zeo-server,zeo-c`: what stands before the comma belongs to each candidate.
   const given = current.slice(0, current.lastIndexOf(',') + 1)
   if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${given}${name}`)
   if (option === 'event') return lifecycleEvents.map((name) => `${given}${name}`)
   if (option === 'explain') return Object.keys(await catalogue.schemas())
-  return allOptions.get(option)?.choices ?? []
+  const choices = allOptions.get(option)?.choices
+  if (choices !== undefined || !before.includes('stack')) return choices ?? []
+  const { stackNames } = await import('./stack/complete.ts')
+  return (await stackNames(option, before)).map((name) => `${given}${name}`)
 }
 
 async function positionals<N>(

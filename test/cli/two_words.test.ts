@@ -91,4 +91,21 @@ t.test('completion', async (t) => {
   t.notOk((await complete('stack', 'check', '--')).includes('--graph'))
   t.strictSame(await complete('stack', 'show', ''), [], 'nothing but options comes after it')
   t.strictSame(await complete('stack', 'deploy', '--strategy', ''), ['parallel', 'rolling', 'canary'])
+
+  t.strictSame(await complete('stack', 'deploy', '--host', ''), [], 'there is no stack')
+  const hosts = { web1: {}, db1: {} }
+  const stack = { name: 'site', layers: { web: {} }, hosts, environments: { staging: { hosts: { web9: {} } } } }
+  place.write({
+    'stack.json': JSON.stringify(stack),
+    'other.yaml': 'hosts: { there1: { address: { $file: nowhere } } }\napps: { shop: {} }\n',
+    'broken.yaml': 'hosts: [',
+    'stack.ts': "throw new Error('completion runs nothing')",
+  })
+  t.strictSame(await complete('stack', 'deploy', '--host', 'web1,'), ['web1,web1', 'web1,db1', 'web1,web9'])
+  t.strictSame(await complete('stack', 'status', '--layer', ''), ['web'])
+  t.strictSame(await complete('stack', 'status', '-E', ''), ['staging'])
+  t.strictSame(await complete('stack', 'plan', '--stack', 'other.yaml', '--limit', ''), ['there1'])
+  t.strictSame(await complete('stack', 'plan', '-s', 'other.yaml', '--app', ''), ['shop'])
+  for (const file of ['broken.yaml', 'gone.yaml', 'stack.ts'])
+    t.strictSame(await complete('stack', 'plan', '--stack', file, '--host', ''), [], file)
 })

@@ -5,6 +5,7 @@ import { loadStack, type Stack } from '../../fleet/stack/stack.ts'
 import type { UserRecipes } from '../../load/recipes.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { bundleOptions, findRoles, userRecipes } from '../inputs.ts'
+import { fileNames } from './complete.ts'
 import type { StackCall } from './dispatch.ts'
 
 export interface StackInputs<N> {
@@ -18,8 +19,6 @@ export interface StackInputs<N> {
   /** The own recipes as hosts get them; null where there are none. */
   readonly packed: () => Promise<ReadonlyMap<string, Uint8Array> | null>
 }
-
-const names = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
 
 /**
  * Loads the stack that --stack and --environment mean; its secrets are known from then on.
@@ -56,12 +55,12 @@ export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>)
 
 /** @throws where there is none, or several */
 async function fileInWorkingDirectory(): Promise<string> {
-  const [file, other] = names.filter((name) => existsSync(name))
+  const [file, other] = fileNames.filter((name) => existsSync(name))
   const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
   if (file === undefined)
     throw refuse(
       `there is no stack file in the working directory, ${process.cwd()}`,
-      `--stack FILE names one; by itself ${names.join(', ')} is found`,
+      `--stack FILE names one; by itself ${fileNames.join(', ')} is found`,
     )
   if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `--stack ${file} names one of them`)
   if (file.endsWith('.ts')) await trustCode(file, [file], true)

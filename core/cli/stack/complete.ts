@@ -1,0 +1,47 @@
+/** Names of a stack for completion in a shell: its file is read for its keys, nothing in it is fetched or run. */
+import { readFile } from 'node:fs/promises'
+import { parseLayer } from '../../node/layers.ts'
+import { isObject, type JsonObject } from '../../node/merge.ts'
+
+/** What a stack file may be called that is found by itself. */
+export const fileNames = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
+
+const parts: Readonly<Record<string, string>> = {
+  host: 'hosts',
+  limit: 'hosts',
+  layer: 'layers',
+  app: 'apps',
+  environment: 'environments',
+}
+
+/**
+ * @param option without its dashes
+ * @param words of the command line, up to the cursor
+ * @returns what may stand after the option; nothing where no stack can be read, or where it is a program
+ */
+export async function stackNames(option: string, words: readonly string[]): Promise<readonly string[]> {
+  const part = parts[option]
+  if (part === undefined) return []
+  const at = words.findLastIndex((word) => word === '--stack' || word === '-s')
+  const given = words.find((word) => word.startsWith('--stack='))?.slice('--stack='.length)
+  const named = given ?? (at < 0 ? undefined : words[at + 1])
+  for (const file of (named === undefined ? fileNames : [named]).filter((name) => !name.endsWith('.ts'))) {
+    const stack = await keysIn(file)
+    if (stack === null) continue
+    const { environments } = stack
+    const overlays = isObject(environments) ? Object.values(environments).filter(isObject) : []
+    return [
+      ...new Set([stack, ...overlays].flatMap(({ [part]: value }) => (isObject(value) ? Object.keys(value) : []))),
+    ]
+  }
+  return []
+}
+
+/** Null where there is no such file, or none that can be read: a shell that completes a word is no place to say so. */
+async function keysIn(file: string): Promise<JsonObject | null> {
+  try {
+    return (await parseLayer({ text: await readFile(file, 'utf8'), file, kind: 'stack' })).value
+  } catch {
+    return null
+  }
+}
