@@ -39,7 +39,7 @@ export interface Screen {
 export function screen(options: ScreenOptions): Screen {
   if (options.json)
     return {
-      tell: (event) => options.write(`${JSON.stringify(event)}\n`),
+      tell: (event) => options.write(`${JSON.stringify({ ...event, time: new Date().toISOString() })}\n`),
       pause: () => undefined,
       resume: () => undefined,
       close: () => undefined,

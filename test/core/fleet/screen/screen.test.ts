@@ -211,10 +211,12 @@ t.test('the table is drawn while they are at work, not while something is asked'
 
 t.test('JSON: every event on a line, the report last', (t) => {
   const lines = told(deploy, { json: true }).trimEnd().split('\n')
+  const events = lines.map((line) => JSON.parse(line) as { readonly time: string })
   t.strictSame(
-    lines.map((line) => JSON.parse(line) as unknown),
+    events.map(({ time: _, ...event }) => event),
     JSON.parse(JSON.stringify(deploy)),
   )
+  for (const { time } of events) t.equal(new Date(time).toISOString(), time)
   t.match(JSON.parse(lines.at(-1) ?? ''), { event: 'end', report: { outcome: 'failed' } })
   t.end()
 })
