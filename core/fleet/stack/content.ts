@@ -2,6 +2,7 @@
 import type * as z from 'zod'
 import { inspect } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
+import { isSensitive } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
 import type { GivenNames } from './checks.ts'
@@ -46,8 +47,8 @@ function tellIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, sear
 
 /** For what YAML makes of a word or a number. */
 function betterHint(found: unknown, message: string, path: KeyPath, { written }: Search): string | undefined {
-  const said = typeof found === 'number' ? written(path) : undefined
-  if (said !== undefined && message.includes('expected text')) return inQuotes(said)
+  const said = typeof found === 'number' && message.includes('expected text') ? written(path) : undefined
+  if (said !== undefined) return isSensitive(stackShape, path) ? 'put it in quotes' : inQuotes(said)
   const word = typeof found === 'string' && message.includes('true') ? words.get(found.toLowerCase()) : undefined
   return word === undefined ? undefined : `${found} is a text: write ${word}`
 }

@@ -1,8 +1,10 @@
 /** Numbers where a text is meant: YAML makes 2 of `2.0` and 123 of `0123`, and a branch or a version is another one then. */
 import type { ConvergeError } from '../../model/errors.ts'
 import { isObject } from '../../node/merge.ts'
+import { isSensitive } from '../../node/notes.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { problemAt, type Search } from './elsewhere.ts'
+import { stackShape } from './schema.ts'
 
 /** Whose values become text later on. */
 const variables = ['environment', 'database']
@@ -23,8 +25,11 @@ export function numberProblems(
     const written = isText ? search.written(path) : undefined
     // An alias, or a text of several lines, tells nothing.
     if (written === undefined || written === String(value) || !/^[-+.]?\d/.test(written)) return []
-    const message = `${formatPath(path)}: ${written} without quotes is the number ${value}`
-    return [problemAt(message, search.locate(path), inQuotes(written))]
+    const place = formatPath(path)
+    const [message, hint] = isSensitive(stackShape, path)
+      ? [`${place}: without quotes this is a number, and another text`, 'put it in quotes']
+      : [`${place}: ${written} without quotes is the number ${value}`, inQuotes(written)]
+    return [problemAt(message, search.locate(path), hint)]
   }
   const inside = (key: string) => (isObject(taken) ? taken[key] : undefined)
   if (Array.isArray(value))

@@ -449,8 +449,18 @@ custom_json: { plone_instances: { per_cpu: 2.0 } }
     '8:41 apps.site.environment.C: 1e3 without quotes is the number 1000 [put it in quotes: "1e3"]',
     '8:52 apps.site.environment.D: 3.0 without quotes is the number 3 [put it in quotes: "3.0"]',
     '8:67 apps.site.environment.F: 12345678901234567890 without quotes is the number 12345678901234567000 [put it in quotes: "12345678901234567890"]',
-    '9:27 apps.site.database.password: 0123 without quotes is the number 123 [put it in quotes: "0123"]',
+    '9:27 apps.site.database.password: without quotes this is a number, and another text [put it in quotes]',
   ])
+  const secret = written(t, {
+    'stack.yaml': readFileSync(other, 'utf8')
+      .replace('revision: 2.0', 'password: 017653.10, revision: main')
+      .replace('A: 1.10', 'API_TOKEN: 017653.20')
+      .replace('password: 0123 }', 'password: 017653 }'),
+  })
+  const told = (await problems(secret)).join('\n')
+  t.match(told, /apps\.site\.scm\.password: expected text, got a number that is not shown \[put it in quotes\]/)
+  t.match(told, /API_TOKEN: without quotes this is a number/)
+  t.notMatch(told, /17653/)
 })
 
 t.test('words of YAML, anchors and merge keys, line ends of other systems', async (t) => {
