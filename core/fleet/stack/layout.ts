@@ -1,6 +1,6 @@
 /** Where everything is in the picture of a stack: a column for each step from the visitors inwards, a box for each layer. */
 import { describeNames } from '../screen/names.ts'
-import { widthOf } from '../screen/text.ts'
+import { cut, widthOf } from '../screen/text.ts'
 import { type Arrow, arrowsOf, type HostServices, type Service } from './services.ts'
 import type { Stack } from './stack.ts'
 
@@ -54,6 +54,8 @@ const gap = 24
 const channel = 90
 /** A layer of more hosts than this shows those that run the same as one. */
 const most = 6
+/** Names of many hosts take as many columns at most: how many there are stands below. */
+const longest = 48
 
 /** Text is not measured: a letter takes this at most, in the sizes that are used; a sign of a wide script takes two. */
 const letter = 7.2
@@ -162,7 +164,7 @@ function alike(members: readonly Member[]): Member[] {
     const [first, ...more] = same
     if (first !== undefined && more.length === 0) return first
     const hosts = same.flatMap((member) => member.hosts)
-    const title = describeNames(hosts)
+    const title = cut(describeNames(hosts), longest)
     const stopped = first?.stopped ?? false
     const detail = `${hosts.length} hosts${stopped ? ' (stopped)' : ''}`
     return { hosts, title, detail, stopped, services: first?.services ?? [] }

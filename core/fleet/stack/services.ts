@@ -40,7 +40,7 @@ export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] 
   const arrows = hosts.flatMap(({ host, services }) =>
     services.flatMap((service) =>
       service.asks.map((address): Arrow => {
-        const { name, port } = partsOf(address)
+        const { name, port } = partsOf(address, places)
         const there = name === 'localhost' || name === '127.0.0.1' ? host : places.get(name)
         if (there === undefined) return { from: { host, service }, to: { outside: address } }
         const found = servicesAt.get(there)?.find(({ ports }) => ports.includes(port)) ?? null
@@ -69,10 +69,12 @@ function keyOf({ from, to }: Arrow): string {
   return JSON.stringify([from.host, from.service.role, from.service.name, ...there])
 }
 
-function partsOf(address: string): { name: string; port: number } {
+/** @param places names and addresses that are known */
+function partsOf(address: string, places: ReadonlyMap<string, string>): { name: string; port: number } {
   const at = address.lastIndexOf(':')
-  // A bare IPv6 address has no port.
-  if (at === -1 || isIP(address) === 6) return { name: address, port: 0 }
+  // A bare IPv6 address may have a port behind it, or none: the one that is known tells.
+  const bare = isIP(address) === 6 && (places.has(address) || !places.has(address.slice(0, at)))
+  if (at === -1 || bare) return { name: address, port: 0 }
   return { name: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) }
 }
 

@@ -68,6 +68,22 @@ t.test('addresses lead to hosts by any of their names', async (t) => {
   )
 })
 
+t.test('IPv6 addresses, with brackets and without, and other machines', async (t) => {
+  const stack = await stackOf(t, {
+    app: { address: 'fd00::1', layers: ['app'] },
+    db: { address: 'fd00::5', layers: ['db'] },
+  })
+  const asks = ['[fd00::5]:8001', 'fd00::5:8002', 'fd00::9:8001', '[fd00::9]:1']
+  const arrows = arrowsOf(stack, [
+    { host: 'app', services: [service('site', [8081], asks)] },
+    { host: 'db', services: [service('zeo', [8001]), service('redis', [8002])] },
+  ])
+  t.strictSame(
+    arrows.map(({ to }) => ('outside' in to ? to.outside : `${to.host} ${to.service?.name}`)),
+    ['db zeo', 'db redis', 'fd00::9:8001', '[fd00::9]:1'],
+  )
+})
+
 t.test('what nobody answers, and ports that two want', async (t) => {
   const stack = await stackOf(t, hosts)
   const lost = running.map((one) => (one.host === 'db1' ? { host: 'db1', services: [] } : one))
@@ -181,4 +197,11 @@ t.test('a hundred hosts that differ in name only are one box, and quickly drawn'
   const picture = pictureOf(stack, services)
   t.ok(picture.height < 400 && picture.width < 900, `${picture.width} × ${picture.height}`)
   t.equal(graphOf(stack, services).match(/marker-end/g)?.length, 2)
+
+  const mixed = services.map((one, index) =>
+    index % 2 ? one : { ...one, services: [service('site', [8081, 8082], one.services[0]?.asks)] },
+  )
+  const [app] = pictureOf(stack, mixed).layers.filter(({ title }) => title === 'app')
+  t.match(app?.hosts[0], { title: /^app\[1,3,5,.*…$/, detail: '50 hosts' })
+  t.ok((app?.width ?? 0) < 500, `names of many hosts are cut: ${app?.width}`)
 })
