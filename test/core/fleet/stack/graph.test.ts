@@ -14,7 +14,7 @@ import {
 import { loadStack } from '../../../../core/fleet/stack/stack.ts'
 import { scratch } from '../../../support/machine.ts'
 
-const service = (name: string, ports: number[], asks: string[] = [], visited = false): Service => ({
+const service = (name: string, ports: number[], asks: readonly string[] = [], visited = false): Service => ({
   name,
   role: `${name}-role`,
   ports,
