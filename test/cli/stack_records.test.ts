@@ -174,6 +174,18 @@ t.test('what is not there', async (t) => {
   }
 })
 
+t.test('one that is under way', async (t) => {
+  const { place, look } = made(t)
+  const directory = place.at('.converge/site')
+  const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })
+  const fourth = recorder.open({ ...start, action: 'setup', comment: '' })
+  fourth.tell({ event: 'host', host: 'client1', phase: 'setup' })
+  t.match((await look('deployments', '--limit', '1')).stdout, /^4 .* under way +1 at work, 1 not done$/m)
+  const { stdout } = await look('log')
+  t.match(stdout, /\nunder way: below is what the hosts have told so far\nnot begun: client2\nat work: client1\n$/)
+  fourth.end(rolloutReport([hostReport('client1')]))
+})
+
 t.test('a host in the place of the number', async (t) => {
   const { look } = made(t)
   const ended = await look('log', 'client1', '--stack', './stack.json')

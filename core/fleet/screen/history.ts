@@ -5,6 +5,7 @@ import { Terminal } from '../../report/terminal.ts'
 import type { RolloutReport } from '../types.ts'
 import { ago, columns } from './columns.ts'
 import { sound } from './failures.ts'
+import { describeNames } from './names.ts'
 import { summary } from './summary.ts'
 import { actionOf, inWhichWay, shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
@@ -53,16 +54,23 @@ function commitsOf({ commits }: Recorded): string {
   )
 }
 
+/** What is at work has not told how it ended, and is not lost. */
+function isAtWork({ outcome, failure }: Recorded['hosts'][number], whole: Recorded['outcome']): boolean {
+  return whole === 'under way' && outcome === 'lost' && failure === undefined
+}
+
 function hostsOf({ hosts, outcome }: Recorded): string {
   if (outcome === 'not readable') return ''
+  const working = hosts.filter((host) => isAtWork(host, outcome)).length
   const ok = hosts.filter((host) => ['unchanged', 'changed', 'planned'].includes(host.outcome)).length
   const count = (wanted: string) => hosts.filter((host) => host.outcome === wanted).length
-  const [failed, lost] = [count('failed'), count('lost')]
-  const rest = hosts.length - ok - failed - lost
+  const [failed, lost] = [count('failed'), count('lost') - working]
+  const rest = hosts.length - ok - failed - lost - working
   const parts = [
     [ok, 'ok'],
     [failed, 'failed'],
     [lost, 'lost'],
+    [working, 'at work'],
     [rest, 'not done'],
   ] as const
   return parts.flatMap(([count, word]) => (count > 0 ? `${count} ${word}` : [])).join(', ') || many(0, 'host')
@@ -95,13 +103,17 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
   const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, same }
   const hosts = one.hosts.map((host) => ({ ...host, failure: sound(host.failure) }))
   if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
-  const shown = summary({ ...one, outcome: 'interrupted', hosts }, { ...how, verbose: true })
+  const working = hosts.filter((host) => isAtWork(host, outcome))
+  const ended = hosts.filter((host) => !working.includes(host))
+  const shown = summary({ ...one, outcome: 'interrupted', hosts: ended }, { ...how, verbose: true })
+  const names = describeNames(working.map(({ host }) => host))
   return [
     ...head,
     outcome === 'died'
       ? paint.red('died: its operator was killed before the end; below is what the hosts had told by then')
       : paint.yellow('under way: below is what the hosts have told so far'),
     ...shown.slice(0, -1),
+    ...(names === '' ? [] : [`${paint.dim('at work:')} ${names}`]),
   ]
 }
 

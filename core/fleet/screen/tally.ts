@@ -41,6 +41,7 @@ export class Tally {
         for (const host of event.hosts) this.set(host, {})
         break
       case 'phase':
+        if (event.phase !== 'connect') this.allConnected()
         this.group = { phase: event.phase, batch: batchOf(event), hosts: new Set(event.hosts), done: new Set() }
         break
       case 'host':
@@ -104,6 +105,13 @@ export class Tally {
       since: same ? before.since : now,
       stepSince: same && before.step === text ? before.stepSince : now,
     })
+  }
+
+  /** That a host is connected is not told: whoever goes on has waited for all of them. */
+  private allConnected(): void {
+    for (const { host, state, phase } of this.rows)
+      if (state === 'at work' && phase === 'connect')
+        this.set(host, { state: 'waiting', phase: null, since: null, stepSince: null })
   }
 
   private connection(host: string, state: 'lost' | 'back'): void {
