@@ -1,6 +1,6 @@
 /** The way to a host, with shells of this machine for a host: what an account's shell says of its own disturbs nobody. */
 import { spawn } from 'node:child_process'
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { askedOf, Heard, textOf } from '../../../../core/fleet/remote/heard.ts'
 import { Link } from '../../../../core/fleet/remote/link.ts'
@@ -91,4 +91,36 @@ t.test('what a host is asked, and what a run tells', async (t) => {
     t.match(told, [{ event: 'begin' }])
     rmSync(`${at}/lib/node`)
   }
+})
+
+t.test('sudo is asked in English, and what it says when it lets nobody in is told with what to do', async (t) => {
+  const at = scratch(t)
+  const link = (sudo: string) => {
+    writeFileSync(`${at}/sudo`, `#!/bin/sh\n${sudo}\n`, { mode: 0o755 })
+    const open = async () => wireTo(t, `PATH=${at}:$PATH LANGUAGE=de; export PATH LANGUAGE`)
+    return new Link({ name: 'web1', open, sudo: 'free', rollout: 'deploy-1', by: 'ann' }, at)
+  }
+  const through = 'echo "$LANGUAGE $1" >&2; shift 2; exec "$@"'
+  t.equal(await link(through).output('echo "$(printenv LANGUAGE || echo none) $1"', ["it's"]), "none it's\n")
+  const { process, errors } = await link(through).script('true', [])
+  await textOf(process)
+  t.equal(errors(), 'en -n\n')
+  for (const [said, message, hint] of [
+    ['a password is required', 'sudo was refused: a password is required', /set "sudo": "password" for the host/],
+    [
+      'sorry, you must have a tty to run sudo',
+      'sudo was refused: sorry, you must have a tty to run sudo',
+      /!requiretty/,
+    ],
+    [
+      'ann is not in the sudoers file.',
+      'sudo was refused: ann is not in the sudoers file.',
+      /let the account use sudo/,
+    ],
+  ] as const)
+    await t.rejects(link(`echo "sudo: ${said}" >&2; exit 1`).output('true', []), {
+      code: 'SUDO_REFUSED',
+      message,
+      hint,
+    })
 })
