@@ -3,23 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
+import { Bringing, stillMissing } from './bringing.ts'
 import { type Kept, keptWords, ownCommand } from './by_itself.ts'
 import { answerOf, askedOf, Heard, tail, textOf } from './heard.ts'
 import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
-import { checkBrought, hostFacts, type Runtimes, recentEnough, runtimeFor } from './runtime.ts'
-import {
-  askScript,
-  bringScript,
-  errorsScript,
-  followScript,
-  interruptScript,
-  nodeScript,
-  probeScript,
-  startScript,
-  versionScript,
-} from './scripts.ts'
+import type { Runtimes } from './runtime.ts'
+import { askScript, errorsScript, followScript, interruptScript, startScript } from './scripts.ts'
 import type { RemoteProcess } from './wire.ts'
 
 export interface RemoteHostOptions extends LinkOptions {
@@ -44,7 +35,8 @@ const retryAfter = 1_000
 
 export class RemoteHost implements FleetHost {
   private readonly link: Link
-  private running: string | null = null
+  private readonly bringing: Bringing
+  private running: Running | null = null
   private readonly library: string
   private readonly state: string
   private readonly engine: Item
@@ -55,6 +47,8 @@ export class RemoteHost implements FleetHost {
     this.library = `${prefix}/usr/local/lib/converge`
     this.state = `${prefix}/var/lib/converge/fleet`
     this.link = new Link(options, this.state)
+    const { runtimes, step } = options
+    this.bringing = new Bringing(this.link, { library: this.library, state: this.state, runtimes, step })
     this.engine = itemOf(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
     this.recipes =
       options.recipes && itemOf(this.library, 'recipes', options.recipes, { what: 'your recipes', secret: false })
@@ -70,16 +64,22 @@ export class RemoteHost implements FleetHost {
 
   async run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
     const run = `${this.options.rollout}-${randomBytes(4).toString('hex')}`
-    this.running = run
+    const running = new Running(run)
+    this.running = running
     try {
-      return await this.runNamed(run, request, hear)
+      return await this.runNamed(running, request, (event) => {
+        if (event.event === 'start') running.begins()
+        hear(event)
+      })
     } finally {
       this.running = null
+      running.begins()
     }
   }
 
   /** Until the run has started, losing the connection is a failure; afterwards it is followed again from where it was. */
-  private async runNamed(run: string, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
+  private async runNamed(running: Running, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
+    const { run } = running
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
     const heard = new Heard(hear)
@@ -91,6 +91,7 @@ export class RemoteHost implements FleetHost {
       ...(request.events.includes('hooks_install') ? ['--program', ownCommand(this.library), '--bare'] : []),
     ]
     for (let brought = false; ; brought = true) {
+      if (running.isOver) throw notBegun()
       const { process, errors } = await this.link.script(startScript, [
         this.library,
         `${this.state}/runs`,
@@ -102,8 +103,8 @@ export class RemoteHost implements FleetHost {
       const missing = await this.listen(process, heard, run)
       if (missing === null) break
       if (missing === 'silent') throw await this.link.failed(process, errors(), 'the run could not be started')
-      if (brought) throw this.stillMissing(missing)
-      await this.bring(missing, needs)
+      if (brought) throw stillMissing(missing)
+      await this.bringing.bring(missing, needs, () => running.isOver)
     }
     return this.resultOf(run, heard)
   }
@@ -122,8 +123,8 @@ export class RemoteHost implements FleetHost {
       const { code } = await process.ended
       const asked = askedOf(output)
       if ('missing' in asked) {
-        if (brought) throw this.stillMissing(asked.missing)
-        await this.bring(asked.missing, needs)
+        if (brought) throw stillMissing(asked.missing)
+        await this.bringing.bring(asked.missing, needs)
         continue
       }
       const { said } = asked
@@ -142,9 +143,17 @@ export class RemoteHost implements FleetHost {
   }
 
   async interrupt(): Promise<void> {
-    if (this.running === null || !this.link.connectedNow) return
-    const { process } = await this.link.script(interruptScript, [`${this.state}/runs`, this.running])
-    await process.ended
+    const { running } = this
+    if (running === null) return
+    running.isOver = true
+    if (!this.link.connectedNow || (await this.hasHeard(running.run))) return
+    // It is being started just now: then it hears of it at its beginning.
+    await running.begun
+    if (this.running === running) await this.hasHeard(running.run)
+  }
+
+  private async hasHeard(run: string): Promise<boolean> {
+    return (await this.link.output(interruptScript, [`${this.state}/runs`, run])) !== ''
   }
 
   close(): void {
@@ -218,42 +227,6 @@ export class RemoteHost implements FleetHost {
     return { code: 'REMOTE_FAILED', message: `converge ended with exit status ${status}`, output: tail(said) }
   }
 
-  private async bring(missing: readonly string[], needs: readonly Item[]): Promise<void> {
-    if (missing.includes('node')) await this.bringNode()
-    for (const item of needs) if (missing.includes(item.directory)) await this.bringItem(item)
-  }
-
-  private async bringNode(): Promise<void> {
-    const facts = hostFacts(await this.link.output(probeScript, [this.library, this.state]))
-    if (facts.lacks.length > 0)
-      throw new ConvergeError(`the host lacks ${facts.lacks.join(', ')}`, {
-        code: 'HOST_UNSUPPORTED',
-        hint: 'install coreutils, tar, gzip and util-linux there',
-      })
-    if (facts.node !== null && recentEnough(facts.node.version)) {
-      await this.link.output(nodeScript, [this.library, facts.node.path])
-      return
-    }
-    const runtime = await runtimeFor(facts, this.library, this.options.runtimes)
-    await this.bringItem(runtime)
-    const program = `${runtime.directory}/node`
-    checkBrought(await this.link.output(versionScript, [program]))
-    await this.link.output(nodeScript, [this.library, program])
-  }
-
-  private async bringItem({ directory, what, secret, archive }: Item): Promise<void> {
-    const content = await archive()
-    if (content.length > 100_000) this.options.step(`${what} (${(content.length / 1e6).toFixed(1)} MB)`)
-    await this.link.output(bringScript, [directory, secret ? '077' : '022'], content)
-  }
-
-  private stillMissing(missing: readonly string[]): ConvergeError {
-    return new ConvergeError(`what was brought is gone again: ${missing.join(', ')}`, {
-      code: 'REMOTE_FAILED',
-      hint: 'something else removes files there, or the disk is full',
-    })
-  }
-
   private inputsOf({ documents }: Pick<RunRequest, 'documents'>): Item {
     const files = inputFiles(documents, this.options.secrets)
     return itemOf(`${this.state}/inputs`, this.name, files, { what: 'its node', secret: true })
@@ -292,6 +265,27 @@ export class RemoteHost implements FleetHost {
     ]
   }
 }
+
+/** A run on the host, from the first thing that is brought for it. */
+class Running {
+  /** Whether it was told to end. */
+  isOver = false
+  /** Resolved when its engine has begun, or will not. */
+  readonly begun: Promise<void>
+  begins: () => void = () => undefined
+
+  constructor(readonly run: string) {
+    this.begun = new Promise((resolve) => {
+      this.begins = resolve
+    })
+  }
+}
+
+const notBegun = () =>
+  new ConvergeError('ended before anything was begun on the host', {
+    code: 'INTERRUPTED',
+    hint: 'run it again to finish',
+  })
 
 const silent: FailureReport = {
   code: 'REMOTE_FAILED',

@@ -124,12 +124,13 @@ exec tail -c "+$(($3 + 1))" "$at/events"
 /** The end of what a run said beside its events. $1 directory of runs, $2 name of the run */
 export const errorsScript = `tail -c 4000 "$1/$2/errors" 2>/dev/null || true`
 
-/** Asks a run to finish the step at hand. $1 directory of runs, $2 name of the run */
+/** Asks a run to finish the step at hand. Prints who was asked, or nothing. $1 directory of runs, $2 name of the run */
 export const interruptScript = `${isStillPart}
 { read -r pid; } 2>/dev/null <"$1/$2/pid" || exit 0
 isStill "$1/$2" || exit 0
 # The run is the child of the shell that notes its exit status.
-for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -INT "$child"; done
+for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -INT "$child" && echo "$child"; done
+true
 `
 
 /**

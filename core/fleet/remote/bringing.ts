@@ -1,0 +1,65 @@
+/** What a host lacks is brought to it: a Node to run the engine with, and things that are known by their content. */
+import { ConvergeError } from '../../model/errors.ts'
+import type { Item } from './items.ts'
+import type { Link } from './link.ts'
+import { checkBrought, hostFacts, type Runtimes, recentEnough, runtimeFor } from './runtime.ts'
+import { bringScript, nodeScript, probeScript, versionScript } from './scripts.ts'
+
+interface BringingOptions {
+  /** Directory of the engine's own files on the host. */
+  readonly library: string
+  /** Directory of the fleet's own files there. */
+  readonly state: string
+  readonly runtimes: Runtimes
+  /** What takes a while, for people. */
+  readonly step: (text: string) => void
+}
+
+export class Bringing {
+  constructor(
+    private readonly link: Link,
+    private readonly options: BringingOptions,
+  ) {}
+
+  /**
+   * @param missing `node`, and directories of items
+   * @param isOver looked at before each: once true, nothing more is brought
+   * @throws HOST_UNSUPPORTED, NO_RUNTIME, ENOSPC, REMOTE_FAILED
+   */
+  async bring(missing: readonly string[], needs: readonly Item[], isOver = () => false): Promise<void> {
+    if (missing.includes('node')) await this.node()
+    for (const item of needs) if (missing.includes(item.directory) && !isOver()) await this.item(item)
+  }
+
+  private async node(): Promise<void> {
+    const facts = hostFacts(await this.link.output(probeScript, [this.options.library, this.options.state]))
+    if (facts.lacks.length > 0)
+      throw new ConvergeError(`the host lacks ${facts.lacks.join(', ')}`, {
+        code: 'HOST_UNSUPPORTED',
+        hint: 'install coreutils, tar, gzip and util-linux there',
+      })
+    if (facts.node !== null && recentEnough(facts.node.version)) {
+      await this.link.output(nodeScript, [this.options.library, facts.node.path])
+      return
+    }
+    const runtime = await runtimeFor(facts, this.options.library, this.options.runtimes)
+    await this.item(runtime)
+    const program = `${runtime.directory}/node`
+    checkBrought(await this.link.output(versionScript, [program]))
+    await this.link.output(nodeScript, [this.options.library, program])
+  }
+
+  private async item({ directory, what, secret, archive }: Item): Promise<void> {
+    const content = await archive()
+    if (content.length > 100_000) this.options.step(`${what} (${(content.length / 1e6).toFixed(1)} MB)`)
+    await this.link.output(bringScript, [directory, secret ? '077' : '022'], content)
+  }
+}
+
+/** What the host says that it lacks although it was brought. */
+export function stillMissing(missing: readonly string[]): ConvergeError {
+  return new ConvergeError(`what was brought is gone again: ${missing.join(', ')}`, {
+    code: 'REMOTE_FAILED',
+    hint: 'something else removes files there, or the disk is full',
+  })
+}

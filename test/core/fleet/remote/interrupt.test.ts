@@ -1,0 +1,90 @@
+/** A run that is told to end while it is being brought, or just begins; by scripts in a shell of this machine. */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import type { PackedFile } from '../../../../core/fleet/remote/items.ts'
+import { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
+import type { RemoteProcess, Wire } from '../../../../core/fleet/remote/wire.ts'
+
+/** Tells of its beginning, and ends when it is asked to. */
+const engine = `
+process.on('SIGINT', () => {
+  console.log(JSON.stringify({ event: 'end', report: { outcome: 'interrupted' } }))
+  process.exit(1)
+})
+console.log(JSON.stringify({ event: 'start' }))
+setInterval(() => {}, 1000)
+`
+
+/** @param before called with each command before it is run */
+function localWire(before: (command: string) => Promise<void>): Wire {
+  return {
+    closed: new Promise(() => undefined),
+    close: () => undefined,
+    exec: async (command): Promise<RemoteProcess> => {
+      await before(command)
+      const child = spawn('env', ['-u', 'NODE_OPTIONS', 'sh', '-c', command])
+      const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+        child.on('close', (code, signal) => resolve({ code, signal })),
+      )
+      return { ...{ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended }, close: () => child.kill() }
+    },
+  }
+}
+
+function hostOf(prefix: string, before: (command: string) => Promise<void>): RemoteHost {
+  const file: PackedFile = { content: Buffer.from(engine) }
+  return new RemoteHost({
+    ...{ name: 'here', prefix, rollout: 'test', by: 'somebody', sudo: 'none', recipes: null, secrets: [], patience: 1 },
+    open: async () => localWire(before),
+    engine: new Map([['start.cjs', file]]),
+    runtimes: { cacheDirectory: `${prefix}/cache`, given: {} },
+    step: () => undefined,
+    connection: () => undefined,
+  })
+}
+
+const request = {
+  events: ['setup'],
+  roles: [],
+  documents: [{ name: 'n', kind: 'stack', value: {} }],
+  dry: false,
+  options: [],
+} as const
+
+const runsIn = (prefix: string) => {
+  const runs = `${prefix}/var/lib/converge/fleet/runs`
+  return existsSync(runs) ? readdirSync(runs) : []
+}
+
+t.test('while something is brought: nothing is begun', async (t: Test) => {
+  const prefix = t.testdir()
+  let interrupted: Promise<void> | undefined
+  const host = hostOf(prefix, async (command) => {
+    if (command.includes('mktemp -d')) interrupted ??= host.interrupt()
+  })
+  await t.rejects(
+    host.run(request, () => undefined),
+    { code: 'INTERRUPTED', message: 'ended before anything was begun on the host' },
+  )
+  await interrupted
+  t.ok(interrupted)
+  t.strictSame(runsIn(prefix), [])
+})
+
+t.test('before its process is known: it hears of it when it begins', async (t: Test) => {
+  const prefix = t.testdir()
+  let interrupted: Promise<void> | undefined
+  const host = hostOf(prefix, async (command) => {
+    // All is there: the start that follows is the one that begins it.
+    if (!command.includes('"started') || !existsSync(`${prefix}/usr/local/lib/converge/node`)) return
+    interrupted ??= host.interrupt()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  })
+  const heard: string[] = []
+  const { status } = await host.run(request, ({ event }) => void heard.push(event))
+  await interrupted
+  t.equal(status, 1)
+  t.strictSame(heard, ['start', 'end'])
+  t.equal(runsIn(prefix).length, 1)
+})
