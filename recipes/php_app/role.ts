@@ -11,7 +11,7 @@ import { service_reload } from '../../resources/service_reload.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
-import { checkout, type Source, sourceOf } from '../releases/checkout.ts'
+import { checkout, isDeployed, type Source, sourceOf } from '../releases/checkout.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
 import { hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
@@ -100,6 +100,7 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
 /** The live release, with the configuration of now. */
 function stay(r: Recipe<PloneNode>, node: PloneNode, { force }: { readonly force?: string } = {}): void {
   const php = phpLayout(node)
+  if (force === undefined && isDeployed(r, php.at)) return
   const live = releasesOf(node, php.at).find((release) => release.current)
   if (live === undefined) return
   tellFirst(r, node, php)

@@ -10,7 +10,7 @@ import { service } from '../../resources/service.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
-import { checkout, type Source } from '../releases/checkout.ts'
+import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
 import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
 import { hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
@@ -139,6 +139,7 @@ function stay(
   server: Server,
   { force }: { readonly force?: string } = {},
 ): void {
+  if (force === undefined && isDeployed(r, server.at)) return
   const live = liveOf(r, node, server)
   if (live === null) return
   site(r, node, server)

@@ -112,3 +112,8 @@ export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, o
     })
   return release
 }
+
+/** Whether a deploy stands before this in the same run: it has decided what is live, and a configure has nothing to add. */
+export function isDeployed(r: Recipe<PloneNode>, at: AppLayout): boolean {
+  return r.has('release_cleanup', at.releases)
+}

@@ -307,3 +307,23 @@ t.test('a build makes a release, and touches nothing else', async (t) => {
     t.strictSame(both.resources.map(({ name }) => name).sort(), deploy.map(({ name }) => name).sort())
   }
 })
+
+t.test('the whole way on a host that has a live release: configure has nothing to add to the deploy', async (t) => {
+  const own: Record<string, JsonObject> = {
+    'port-app': { port_app: { app_name: 'app', command: '%{port}' } },
+    'jetty-app': { jetty_app: { app_name: 'app', war: { file: '/srv/a.war' } } },
+    'php-app': { php_app: { app_name: 'app' } },
+  }
+  const release = '/srv/www/app/releases/000001-1a2b3c4d'
+  const host = new VirtualHost()
+    .given(`${release}/.converge/complete`, '')
+    .given('/srv/www/app/current', { link: release })
+    .given('/srv/www/app/active', { link: release })
+    .given('/etc/nginx/sites-available/app', 'server {\n    root /srv/www/app/active;\n}\n')
+  for (const [role, json] of Object.entries(own)) {
+    const names = async (event: string) =>
+      (await planned(role, { ...json, ...app() }, { event, host })).resources.map(({ name }) => name)
+    t.ok((await names('configure')).length > 0, `${role}: there is a live release`)
+    t.strictSame(await names('setup,deploy,configure'), await names('setup,deploy'), role)
+  }
+})
