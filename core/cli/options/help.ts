@@ -19,7 +19,8 @@ export const helpCommands: readonly CommandSpec[] = [
     name: 'completion',
     group: 'Help',
     describe: 'Print the completion script for bash or zsh',
-    details: 'It completes commands, options, roles, events, resource types and files; hosts, layers, apps and environments of the stack file in the working directory, or of --stack.',
+    details:
+      'It completes commands, options, roles, events, resource types and files; hosts, layers, apps and environments of the stack file in the working directory, or of --stack.',
     argument: { value: 'SHELL', describe: 'bash or zsh; default: that of $SHELL' },
     options: {},
     examples: [

@@ -1,5 +1,4 @@
 /** The commands that act on the hosts of a stack over SSH. */
-
 import { rhythm } from './hooks.ts'
 import { changedExit, event, how, outputOptions, talk, what } from './shared.ts'
 import { stackOptions } from './stack.ts'
@@ -138,13 +137,12 @@ const acting = { ...stackOptions, ...selection, ...down, ...connecting, ...recor
 const plans: Readonly<Record<string, string>> = {
   plan: 'a plan changes nothing: leave it out',
   setup: 'converge stack plan says what would change',
-  ...Object.fromEntries(
-    ['deploy', 'configure', 'undeploy', 'shutdown'].map((event) => [
-      event,
-      `converge stack plan --event ${event} says what would change`,
-    ]),
-  ),
-  run: 'converge stack plan --event EVENT says what would change',
+  ...Object.fromEntries(['deploy', 'configure', 'undeploy', 'shutdown'].map((event) => [event, planOf(event)])),
+  run: planOf('EVENT'),
+}
+
+function planOf(event: string): string {
+  return `converge stack plan --event ${event} says what would change`
 }
 
 function rolloutCommand(
