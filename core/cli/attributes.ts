@@ -6,8 +6,8 @@ import { factKeys, neutralFacts } from '../node/facts.ts'
 import { buildNode, type Node } from '../node/node.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
-import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
+import { type ExitStatus, useColor } from './process.ts'
 
 export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   if (args.schema) {

@@ -7,8 +7,8 @@ import type { Secrets } from '../model/secrets.ts'
 import { milliseconds } from '../model/units.ts'
 import type { BalancedServer, BalancerDesk, Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
-import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
+import { type ExitStatus, useColor } from './process.ts'
 
 export const balancerActions = ['list', 'drain', 'ready'] as const
 type Action = (typeof balancerActions)[number]

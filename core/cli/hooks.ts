@@ -7,8 +7,8 @@ import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
 import type { Catalogue, HookOptions } from './catalogue.ts'
 import { gather, stateDirectory } from './inputs.ts'
-import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
+import type { ExitStatus } from './process.ts'
 import { runCommand } from './run.ts'
 
 /** What the whole command has in common. */

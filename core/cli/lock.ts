@@ -9,8 +9,8 @@ import {
 } from '../host/deploy_lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
 import { author, stateDirectory } from './inputs.ts'
-import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
+import type { ExitStatus } from './process.ts'
 
 /** What brings other code or takes it away, or begins to; the rest only keeps up what is there. */
 const stopped: readonly string[] = ['build', 'deploy', 'rollback', 'rebuild', 'undeploy']

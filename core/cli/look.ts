@@ -10,8 +10,8 @@ import type { RunReport } from '../report/events.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
 import { visibleLock } from './lock.ts'
-import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
+import { type ExitStatus, useColor } from './process.ts'
 
 type Paint = ReturnType<typeof picocolors.createColors>
 

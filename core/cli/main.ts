@@ -3,9 +3,7 @@ import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { HelpWanted, Parsed } from './parse.ts'
-
-/** Exit statuses: 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code). */
-export type ExitStatus = 0 | 1 | 2 | 3
+import { type ExitStatus, useColor } from './process.ts'
 
 /**
  * @param argv without node and the script
@@ -116,11 +114,4 @@ async function help<N>(wanted: HelpWanted, catalogue: Catalogue<N>): Promise<Exi
 function say(text: string): ExitStatus {
   process.stdout.write(text)
   return 0
-}
-
-export function useColor(stream: NodeJS.WriteStream): boolean {
-  if (process.env.NO_COLOR) return false
-  return process.env.FORCE_COLOR
-    ? process.env.FORCE_COLOR !== '0'
-    : stream.isTTY === true && process.env.TERM !== 'dumb'
 }

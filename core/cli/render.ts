@@ -10,8 +10,8 @@ import type { Secrets } from '../model/secrets.ts'
 import { neutralFacts } from '../node/facts.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
-import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
+import type { ExitStatus } from './process.ts'
 
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts })

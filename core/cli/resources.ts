@@ -5,8 +5,8 @@ import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { describeResource } from '../report/reference.ts'
 import type { Catalogue } from './catalogue.ts'
-import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
+import { type ExitStatus, useColor } from './process.ts'
 
 export async function resources<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
   const all = await catalogue.resources()

@@ -4,8 +4,8 @@ import { LocalHost } from '../host/local.ts'
 import type { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
-import type { ExitStatus } from './main.ts'
 import type { Arguments } from './options.ts'
+import type { ExitStatus } from './process.ts'
 
 export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const warn = (text: string) => process.stderr.write(`warning: ${secrets.mask(text)}\n`)

@@ -18,8 +18,8 @@ import { Terminal } from '../report/terminal.ts'
 import type { Catalogue } from './catalogue.ts'
 import { eventsOf, gather, warningText } from './inputs.ts'
 import { respectLock } from './lock.ts'
-import { type ExitStatus, useColor } from './main.ts'
 import type { Arguments } from './options.ts'
+import { type ExitStatus, useColor } from './process.ts'
 
 /** What makes a failure good again: an event of one role. */
 interface Recovery {

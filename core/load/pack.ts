@@ -4,8 +4,9 @@ import { basename, dirname, join, posix, relative } from 'node:path'
 import { namesOnly } from '../compile/source.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { type BundleOptions, compileModule } from './bundle.ts'
+import { isPacked, manifestName } from './manifest.ts'
 import { digestOf, type PackManifest } from './packed.ts'
-import { filesOf, isPacked, loadUserRecipes, manifestName, placesOf } from './recipes.ts'
+import { filesOf, loadUserRecipes, placesOf } from './recipes.ts'
 
 export interface PackedRecipes {
   /** By path, relative to the directory they are to be in; the same sources give the same bytes. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { ConvergeError } from '../model/errors.ts'
 import { type BundleOptions, evaluate } from './bundle.ts'
-import { manifestName } from './recipes.ts'
+import { manifestName } from './manifest.ts'
 
 const manifestFile = z.object({
   format: z.literal(1),

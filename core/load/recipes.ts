@@ -6,6 +6,7 @@ import { ConvergeError, InvalidInput, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
 import { type BundleOptions, loadModule } from './bundle.ts'
+import { isPacked } from './manifest.ts'
 import { distrust } from './trusted.ts'
 
 export interface UserRecipes<N> {
@@ -56,13 +57,6 @@ export async function loadUserRecipes<N>(
   problems.push(...namedTwice(roles))
   throwProblems(problems, 'the recipes cannot be loaded')
   return { roles: roles.map(({ role }) => role), handlers }
-}
-
-/** What tells a packed directory from one with sources. */
-export const manifestName = 'converge-recipes.json'
-
-export function isPacked(path: string): boolean {
-  return fs.existsSync(join(path, manifestName))
 }
 
 interface Configuration<N> {

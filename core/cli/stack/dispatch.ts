@@ -2,8 +2,8 @@
 import { ConvergeError } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
 import type { Catalogue } from '../catalogue.ts'
-import type { ExitStatus } from '../main.ts'
 import type { Arguments, CommandSpec } from '../options.ts'
+import type { ExitStatus } from '../process.ts'
 
 /** What a command of the stack is given. */
 export interface StackCall<N> {

@@ -1,6 +1,6 @@
 /** `converge stack schema`: what a stack file may say, for editors. */
 import { stackJsonSchema } from '../../fleet/stack/json_schema.ts'
-import type { ExitStatus } from '../main.ts'
+import type { ExitStatus } from '../process.ts'
 import type { StackCall } from './dispatch.ts'
 
 export async function schema<N>({ catalogue }: StackCall<N>): Promise<ExitStatus> {

@@ -9,7 +9,7 @@ import { isHostName, userData } from '../../fleet/stack/user_data.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../model/shell.ts'
-import type { ExitStatus } from '../main.ts'
+import type { ExitStatus } from '../process.ts'
 import type { StackCall } from './dispatch.ts'
 import { stackInputs } from './inputs.ts'
 

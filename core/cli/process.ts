@@ -1,0 +1,11 @@
+/** What a command has of its process: colours where it writes, and the status it ends with. */
+
+/** Exit statuses: 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code). */
+export type ExitStatus = 0 | 1 | 2 | 3
+
+export function useColor(stream: NodeJS.WriteStream): boolean {
+  if (process.env.NO_COLOR) return false
+  return process.env.FORCE_COLOR
+    ? process.env.FORCE_COLOR !== '0'
+    : stream.isTTY === true && process.env.TERM !== 'dumb'
+}
