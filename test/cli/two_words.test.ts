@@ -42,6 +42,7 @@ t.test('help and mistakes', async (t) => {
       ['stack', 'setup', '--check'],
       /^error: there is no option --check\n {2}hint: converge stack plan says what would change/,
     ],
+    [['stack', 'rollback', '-n'], /hint: converge stack deployments says what was live before/],
     [['stack', 'deploy', '--message', 'x'], /does not take --message\n {2}hint: did you mean --comment\?/],
     [['stack', 'deploy', '--role', 'web'], /hint: the stack file says who has which roles; --layer/],
     [

@@ -139,6 +139,7 @@ const plans: Readonly<Record<string, string>> = {
   setup: 'converge stack plan says what would change',
   ...Object.fromEntries(['deploy', 'configure', 'undeploy', 'shutdown'].map((event) => [event, planOf(event)])),
   run: planOf('EVENT'),
+  rollback: 'converge stack deployments says what was live before; what goes back can go forward again',
 }
 
 function planOf(event: string): string {
