@@ -8,8 +8,8 @@ import { neutralFacts } from '../../node/facts.ts'
 import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
 import { buildNode } from '../../node/node.ts'
 import { valueAt } from '../../node/path.ts'
+import type { StackCall } from './call.ts'
 import { together } from './compiled.ts'
-import type { StackCall } from './dispatch.ts'
 import type { StackInputs } from './inputs.ts'
 
 export interface Deployed {

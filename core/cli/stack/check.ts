@@ -5,8 +5,8 @@ import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { warningText } from '../inputs.ts'
 import { type ExitStatus, useColor } from '../process.ts'
+import type { StackCall } from './call.ts'
 import { type CompiledStack, compileStack, whichHosts } from './compiled.ts'
-import type { StackCall } from './dispatch.ts'
 import { stackInputs } from './inputs.ts'
 
 export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {

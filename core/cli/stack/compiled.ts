@@ -20,7 +20,7 @@ import { documentLayer, objectLayer } from '../../node/layers.ts'
 import { buildNode, type Node } from '../../node/node.ts'
 import { warningText } from '../inputs.ts'
 import { renderedFiles } from '../render.ts'
-import type { StackCall } from './dispatch.ts'
+import type { StackCall } from './call.ts'
 import type { StackInputs } from './inputs.ts'
 
 interface CompiledHost<N> {

@@ -1,19 +1,8 @@
 /** Which function does what `converge stack …` asks for, each loaded when it is called. */
 import { ConvergeError } from '../../model/errors.ts'
-import type { Secrets } from '../../model/secrets.ts'
-import type { Catalogue } from '../catalogue.ts'
-import type { Arguments, CommandSpec } from '../options.ts'
+import type { CommandSpec } from '../options.ts'
 import type { ExitStatus } from '../process.ts'
-
-/** What a command of the stack is given. */
-export interface StackCall<N> {
-  readonly args: Arguments
-  readonly catalogue: Catalogue<N>
-  /** Gets what must not be shown. */
-  readonly secrets: Secrets
-  /** Called where something that could not be ended would keep the process going. */
-  readonly endProcess: () => void
-}
+import type { StackCall } from './call.ts'
 
 type Handler = <N>(call: StackCall<N>) => Promise<ExitStatus>
 

@@ -5,8 +5,8 @@ import { loadStack, type Stack } from '../../fleet/stack/stack.ts'
 import type { UserRecipes } from '../../load/recipes.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { bundleOptions, findRoles, userRecipes } from '../inputs.ts'
+import type { StackCall } from './call.ts'
 import { fileNames } from './complete.ts'
-import type { StackCall } from './dispatch.ts'
 
 export interface StackInputs<N> {
   readonly stack: Stack

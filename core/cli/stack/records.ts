@@ -11,7 +11,7 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { Arguments } from '../options.ts'
 import { type ExitStatus, useColor } from '../process.ts'
-import type { StackCall } from './dispatch.ts'
+import type { StackCall } from './call.ts'
 import { stackInputs } from './inputs.ts'
 import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
 

@@ -11,8 +11,8 @@ import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { valueAt } from '../../node/path.ts'
 import { type ExitStatus, useColor } from '../process.ts'
+import type { StackCall } from './call.ts'
 import { compileStack } from './compiled.ts'
-import type { StackCall } from './dispatch.ts'
 import { stackInputs } from './inputs.ts'
 
 export async function show<N>(call: StackCall<N>): Promise<ExitStatus> {

@@ -10,7 +10,7 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../model/shell.ts'
 import type { ExitStatus } from '../process.ts'
-import type { StackCall } from './dispatch.ts'
+import type { StackCall } from './call.ts'
 import { stackInputs } from './inputs.ts'
 
 export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
