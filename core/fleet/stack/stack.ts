@@ -147,10 +147,17 @@ function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean 
   const words = [
     name,
     ...layers.flatMap((layer) => [layer.name, ...layer.roles]),
-    ...hosts.flatMap((host) => [host.name, host.address, host.privateDnsName, host.publicDnsName ?? '']),
-    ...apps.flatMap((app) => [app.name, String(valueAt(app.deploy, ['scm', 'revision']) ?? '')]),
+    ...hosts.flatMap((host) => [
+      host.name,
+      host.address,
+      host.privateDnsName,
+      host.publicDnsName,
+      host.user,
+      host.jump,
+    ]),
+    ...apps.flatMap(({ deploy, ...app }) => [app.name, valueAt(deploy, ['scm', 'revision']), deploy.domains].flat()),
   ]
-  return words.some((word) => word.includes(text))
+  return words.some((word) => typeof word === 'string' && word.includes(text))
 }
 
 function throwAll(file: string, { problems, secrets }: Search): void {

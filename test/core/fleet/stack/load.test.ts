@@ -357,8 +357,10 @@ t.test('what everything goes by is no secret, wherever it comes from', async (t)
       name: { $env: 'NAME' },
       layers: small.layers,
       hosts: { one: { address: { $env: 'HOST' }, layers: ['app'] } },
+      ssh: { user: { $env: 'ACCOUNT' } },
       apps: {
         production: {
+          domains: [{ $env: 'DOMAIN' }],
           scm: { repository: { $env: 'URL' }, revision: { $env: 'COMMIT' }, password: { $env: 'WORD' } },
           environment: { COMMIT: { $env: 'COMMIT' }, STAGE: { $env: 'STAGE' }, GREETING: { $env: 'GREETING' } },
         },
@@ -373,7 +375,7 @@ t.test('what everything goes by is no secret, wherever it comes from', async (t)
       COMMIT: 'a'.repeat(40),
       WORD: 'open-sesame',
     },
-    ...{ STAGE: 'production', GREETING: 'good morning' },
+    ...{ STAGE: 'production', GREETING: 'good morning', ACCOUNT: 'deployer', DOMAIN: 'shop.test' },
   }
   const { secrets } = await loadStack(path, { variables })
   t.strictSame([...secrets].sort(), ['good morning', 'https://git.test/shop.git', 'open-sesame'])
