@@ -85,11 +85,17 @@ export function summary(report: RunReport, paint: Paint): string {
 
 /** What failed, where, the end of its output, and what to do; indented below a line that names it. */
 export function describeFailure(failure: FailureReport, paint: Paint): string {
+  const problems = failure.problems?.map((one) => problemLines(one, paint).map((line) => `  ${line}`)) ?? []
+  const [head = '', ...rest] = problemLines(failure, paint)
+  return [head, ...problems.flat(), ...rest].join('\n')
+}
+
+function problemLines(failure: Omit<FailureReport, 'problems'>, paint: Paint): string[] {
   const where = failure.source ? ` (${plain(describeLocation(failure.source))})` : ''
   const lines = [`    ${indented(failure.message)}${where}`]
   for (const line of linesOf(failure.output)) lines.push(paint.dim(`    | ${line}`))
   if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indented(failure.hint)}`)
-  return lines.join('\n')
+  return lines
 }
 
 /** More lines of it are not to be taken for lines of ours. */

@@ -15,6 +15,8 @@ export interface FailureReport {
   readonly output?: string | undefined
   /** Event of the role that makes it good again, and that is run next. */
   readonly recovery?: string | undefined
+  /** Where several things are wrong at once: each of them. */
+  readonly problems?: readonly Omit<FailureReport, 'problems'>[] | undefined
 }
 
 export interface ResourceReport {

@@ -1,5 +1,5 @@
 /** Reads the JSON lines of a run back into what they were made from; the run may have been on another host. */
-import type { Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
+import type { FailureReport, Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
 
 /**
  * Gives one line to whoever would have heard of it in the run.
@@ -61,7 +61,13 @@ function isResourceReport(value: unknown): value is ResourceReport {
   )
 }
 
-export function isFailure(value: unknown): value is NonNullable<ResourceReport['failure']> {
+export function isFailure(value: unknown): value is FailureReport {
+  // One level: how deep it goes is for whoever wrote it to say, and we read what others have written.
+  const problems = isProblem(value) ? (value as FailureReport).problems : null
+  return problems === undefined || (Array.isArray(problems) && problems.every(isProblem))
+}
+
+function isProblem(value: unknown): value is Omit<FailureReport, 'problems'> {
   return (
     isObject(value) &&
     typeof value.code === 'string' &&

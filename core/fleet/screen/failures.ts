@@ -45,9 +45,9 @@ export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
 
 export function groupFailures(given: readonly HostFailure[], addresses: Addresses = {}): FailureGroup[] {
   const said = given.map((one) => {
-    const { code, resource = '' } = one.failure
+    const { code, resource = '', problems = [] } = one.failure
     const message = code === unknownKey ? one.failure.message.replace(fingerprint, '<key>') : one.failure.message
-    return { ...one, text: JSON.stringify([code, message, resource]) }
+    return { ...one, text: JSON.stringify([code, message, resource, ...problems.map((problem) => problem.message)]) }
   })
   return alike(said, addresses, withoutTimes).flatMap((group) => {
     const [first] = group

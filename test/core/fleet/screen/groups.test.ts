@@ -5,6 +5,7 @@ import t from 'tap'
 import { describeChanges, groupChanges } from '../../../../core/fleet/screen/changes.ts'
 import { describeFailureGroup, groupFailures, type HostFailure } from '../../../../core/fleet/screen/failures.ts'
 import type { FailureReport } from '../../../../core/report/events.ts'
+import { isFailure } from '../../../../core/report/replay.ts'
 import { change, runReport } from '../../../support/screen.ts'
 
 const paint = picocolors.createColors(false)
@@ -81,6 +82,34 @@ t.test('what is not the same stays apart', (t) => {
     'a host may have the name of something else',
   )
   t.strictSame(apart(on('a', failure('port 80 is taken')), on('b', failure('port 81 is taken'))), [['a'], ['b']])
+  t.end()
+})
+
+t.test('where several things are wrong at once, each is told', (t) => {
+  const of = (...problems: readonly string[]) =>
+    failure(`${problems.length} problems: the recipes cannot be compiled`, {
+      problems: problems.map((message) =>
+        failure(message, { hint: `no\x9b ${message}`, source: { file: '/r.ts', line: 3 } }),
+      ),
+    })
+  t.ok(isFailure(of('one', 'two')))
+  t.notOk(isFailure({ ...failure('x'), problems: 'none' }))
+  t.notOk(isFailure({ ...failure('x'), problems: [{ message: 'no code' }] }))
+  const [group, ...more] = groupFailures([
+    on('web1', of('one', 'two')),
+    on('web2', of('one', 'two')),
+    on('web3', of('one', 'three')),
+  ])
+  t.strictSame(hostsOf(more), [['web3']], 'other problems are another failure')
+  t.equal(
+    describeFailureGroup(group!, paint),
+    `! web1, web2 failed in build (2 hosts)
+    2 problems: the recipes cannot be compiled
+      one (/r.ts:3)
+      hint: no\\x9b one
+      two (/r.ts:3)
+      hint: no\\x9b two`,
+  )
   t.end()
 })
 
