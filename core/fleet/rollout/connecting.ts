@@ -12,6 +12,7 @@ import type { Member, RolloutRequest } from './request.ts'
 const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
 /** They hold no host: another rollout may be at work on it. */
 const looking: readonly Action[] = ['plan', 'status']
+const few = 5
 
 export class Connecting {
   constructor(
@@ -68,6 +69,8 @@ export class Connecting {
     if (failed.length === 0) return
     const down = failed.every(({ name }) => board.of(name).failure?.code === 'CONNECT_FAILED')
     const hint = down ? ' (--down skip goes on without)' : ''
-    brake.stop(`${namesOf(failed).join(', ')} cannot be used; nothing was begun${hint}`)
+    // Of more, the summary names each beside why.
+    const who = failed.length > few ? `${failed.length} hosts` : namesOf(failed).join(', ')
+    brake.stop(`${who} cannot be used; nothing was begun${hint}`)
   }
 }
