@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Arguments } from '../../core/cli/options.ts'
 import { placed, selected } from '../../core/cli/stack/select.ts'
-import { loadStack } from '../../core/fleet/stack/stack.ts'
+import { loadStack } from '../../core/fleet/stack/load.ts'
 import { scratch } from '../support/machine.ts'
 
 const host = (number: number, ...layers: string[]) => ({ address: `10.0.0.${number}`, layers })

@@ -1,7 +1,8 @@
 /** What every command of a stack starts from: the file, its roles, its secrets. */
 import { existsSync } from 'node:fs'
 import type { Role } from '../../compile/recipe.ts'
-import { loadStack, type Stack } from '../../fleet/stack/stack.ts'
+import { loadStack } from '../../fleet/stack/load.ts'
+import type { Stack } from '../../fleet/stack/stack.ts'
 import type { UserRecipes } from '../../load/recipes.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { bundleOptions, findRoles, userRecipes } from '../inputs.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { nodeDocuments } from '../../../../core/fleet/stack/documents.ts'
-import { loadStack } from '../../../../core/fleet/stack/stack.ts'
+import { loadStack } from '../../../../core/fleet/stack/load.ts'
 import { ConvergeError } from '../../../../core/model/errors.ts'
 import { scratch } from '../../../support/machine.ts'
 

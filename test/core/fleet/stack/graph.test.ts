@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { graphOf } from '../../../../core/fleet/stack/graph.ts'
 import { pictureOf, portsText } from '../../../../core/fleet/stack/layout.ts'
+import { loadStack } from '../../../../core/fleet/stack/load.ts'
 import {
   arrowsOf,
   type HostServices,
@@ -11,7 +12,6 @@ import {
   portClashes,
   type Service,
 } from '../../../../core/fleet/stack/services.ts'
-import { loadStack } from '../../../../core/fleet/stack/stack.ts'
 import { scratch } from '../../../support/machine.ts'
 
 const service = (name: string, ports: number[], asks: readonly string[] = [], visited = false): Service => ({

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { loadStack, type StackOptions } from '../../../../core/fleet/stack/stack.ts'
+import { loadStack, type StackOptions } from '../../../../core/fleet/stack/load.ts'
 import { describeLocation, InvalidInput } from '../../../../core/model/errors.ts'
 import { elf } from '../../../support/elf.ts'
 import { scratch } from '../../../support/machine.ts'

@@ -1,0 +1,175 @@
+/** A stack file is loaded, checked as a whole, and its defaults filled in. */
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { type ConvergeError, throwProblems } from '../../model/errors.ts'
+import { Secrets } from '../../model/secrets.ts'
+import type { Document } from '../../node/layers.ts'
+import { type KeyPath, valueAt } from '../../node/path.ts'
+import { addressWarnings } from './addresses.ts'
+import { appOf } from './apps.ts'
+import { healthProblems, hostProblems, layerProblems, layerWarnings, recipeProblems } from './checks.ts'
+import { contentOf, unknownKeys } from './content.ts'
+import { placeOf, type Search } from './elsewhere.ts'
+import { customDocuments, type FileOptions, problemsOf, readStackFile } from './file.ts'
+import { runtimeProblems } from './runtimes.ts'
+import type { StackContent } from './schema.ts'
+import type { Stack, StackHealth, StackHost, StackLayer } from './stack.ts'
+
+export interface StackOptions extends FileOptions {
+  /** Names of the roles there are, those of the stack's own recipes included; without it roles are not checked. */
+  readonly roles?: ((recipes: readonly string[]) => Promise<readonly string[]>) | undefined
+}
+
+/**
+ * Reads and checks a stack file. Nothing but files is looked at, and no connection is made.
+ * @param file path of a .json, .jsonc, .yaml, .yml or .ts file; as it is given, errors show it
+ * @throws ConvergeError, InvalidInput with all problems at once, each with file, key path and line
+ */
+export async function loadStack(file: string, options: StackOptions = {}): Promise<Stack> {
+  const { value, search, environments } = await readStackFile(file, options)
+  const { content, given } = contentOf(value, search)
+  for (const one of unknownKeys(value, search)) search.secrets.add(one)
+  const recipes = recipeProblems(content, search)
+  const runtimes = runtimeProblems(content, search)
+  const known = await roleNames(recipes, options, search)
+  search.problems.push(...layerProblems(content, known, given, search), ...hostProblems(content, given, search))
+  search.problems.push(...healthProblems(content, search))
+  const stack = await stackOf(content, file, search)
+  throwAll(file, search)
+  return {
+    ...stack,
+    environment: options.environment ?? null,
+    environments,
+    recipes,
+    runtimes,
+    secrets: [...search.secrets].filter((text) => !isSpoken(text, stack)),
+    warnings: [...search.warnings, ...layerWarnings(content, search), ...addressWarnings(stack, search)],
+    locate: search.locate,
+  }
+}
+
+/**
+ * Whether a text is part of what everything goes by, and is told all the time: it may come from elsewhere as well, such as the commit
+ * that a CI has built. Without it no host could say which app is on what.
+ */
+function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean {
+  const words = [
+    name,
+    ...layers.flatMap((layer) => [layer.name, ...layer.roles]),
+    ...hosts.flatMap((host) => [
+      host.name,
+      host.address,
+      host.privateDnsName,
+      host.publicDnsName,
+      host.user,
+      host.jump,
+    ]),
+    ...apps.flatMap(({ deploy, ...app }) => [app.name, valueAt(deploy, ['scm', 'revision']), deploy.domains].flat()),
+  ]
+  return words.some((word) => typeof word === 'string' && word.includes(text))
+}
+
+function throwAll(file: string, { problems, secrets }: Search): void {
+  const masks = new Secrets()
+  for (const one of secrets) masks.add(one)
+  const told = problems.map((problem) => problem.masked((text) => masks.mask(text)))
+  throwProblems(byPlace(told), `${file} is no valid stack`)
+}
+
+/** File after file, each from top to bottom, as they are mended. */
+function byPlace(problems: readonly ConvergeError[]): ConvergeError[] {
+  const files = [...new Set(problems.map(({ source }) => source?.file))]
+  const place = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
+  return problems.toSorted((a, b) => {
+    const [one, other] = [place(a), place(b)]
+    return one.map((part, index) => part - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0
+  })
+}
+
+async function roleNames(
+  recipes: readonly string[],
+  { roles }: StackOptions,
+  search: Search,
+): Promise<readonly string[] | null> {
+  if (roles === undefined) return null
+  try {
+    return await roles(recipes)
+  } catch (error) {
+    search.problems.push(...problemsOf(error))
+    return null
+  }
+}
+
+type Loaded = Omit<Stack, 'environment' | 'environments' | 'recipes' | 'runtimes' | 'secrets' | 'warnings' | 'locate'>
+
+async function stackOf(content: StackContent, file: string, search: Search): Promise<Loaded> {
+  const custom = (value: unknown, path: KeyPath, kind: Document['kind']) =>
+    customDocuments(value, path, kind, file, search)
+  const layers: StackLayer[] = []
+  for (const [name, layer] of Object.entries(content.layers))
+    layers.push({
+      name,
+      title: layer.name ?? name,
+      roles: layer.roles ?? [],
+      documents: await custom(layer.attributes, ['layers', name, 'attributes'], 'host'),
+      packages: layer.packages ?? [],
+      automaticUpdates: layer.automatic_updates,
+    })
+  const hosts: StackHost[] = []
+  for (const [name, host] of Object.entries(content.hosts)) {
+    const documents = await custom(host.attributes, ['hosts', name, 'attributes'], 'host')
+    hosts.push({ ...hostOf(name, host, content, search.directory), documents })
+  }
+  return {
+    file,
+    directory: search.directory,
+    name: content.name,
+    layers,
+    hosts,
+    apps: Object.entries(content.apps ?? {}).map(([name, app]) => appOf(name, app, search)),
+    documents: await custom(content.custom_json, ['custom_json'], 'stack'),
+    health: healthOf(content.health),
+  }
+}
+
+type GivenHost = StackContent['hosts'][string]
+
+function hostOf(name: string, host: GivenHost, content: StackContent, directory: string): Omit<StackHost, 'documents'> {
+  const { ssh, region, layers } = content
+  const { address, prefix } = host
+  const identity = host.identity ?? ssh?.identity
+  const user = host.user ?? ssh?.user
+  const privateIp = host.private_ip ?? (isIP(address) > 0 ? address : undefined)
+  return {
+    name,
+    address,
+    port: host.port ?? ssh?.port,
+    user,
+    identity: identity === undefined ? undefined : placeOf(identity, directory),
+    jump: host.jump ?? ssh?.jump,
+    sudo: host.sudo ?? (prefix !== undefined || user === 'root' ? false : (ssh?.sudo ?? true)),
+    layers: Object.keys(layers).filter((layer) => host.layers.includes(layer)),
+    cpus: host.cpus,
+    // None at all says as much as nothing, and the others count by it.
+    backends: host.backends || (host.cpus === undefined ? host.backends : host.cpus * 8),
+    region: host.region ?? region,
+    zone: host.zone,
+    privateIp,
+    privateDnsName: host.private_dns_name ?? privateIp ?? address,
+    publicDnsName: host.public_dns_name,
+    ip: host.ip,
+    prefix: prefix === undefined ? undefined : resolve(prefix),
+    status: host.status ?? 'online',
+  }
+}
+
+function healthOf(health: StackContent['health']): StackHealth | null {
+  if (health === undefined) return null
+  const { url = [], status = { min: 200, max: 399 }, command, deadline_seconds = 60 } = health
+  return {
+    urls: [url].flat(),
+    status: typeof status === 'number' ? { min: status, max: status } : status,
+    command,
+    deadlineSeconds: deadline_seconds,
+  }
+}
