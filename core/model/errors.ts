@@ -141,6 +141,12 @@ export function asConvergeError(thrown: unknown): ConvergeError {
       cause: thrown,
     })
   }
+  if (system.syscall === 'uv_cwd')
+    return new ConvergeError('the working directory is not there any more', {
+      code: system.code,
+      hint: 'cd to another one, and try again',
+      cause: thrown,
+    })
   const hint = systemHints[system.code]
   const path = system.path === undefined ? '' : ` ${system.path}`
   return new ConvergeError(`${system.syscall}${path}: ${systemMessages[system.code] ?? system.code}`, {

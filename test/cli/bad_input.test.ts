@@ -423,3 +423,9 @@ t.test('a configuration that somebody else has left there is not run', async (t)
     says: ['belongs to another account', '--config @/converge.config.ts'],
   })
 })
+
+t.test('a working directory that somebody has removed meanwhile', async (t) => {
+  const script = 'mkdir gone; cd gone; rmdir ../gone; converge stack check'
+  const { stderr } = await new Sandbox(t).shell(script, { bare: true })
+  t.match(stderr, 'error: the working directory is not there any more\n  hint: cd to another one')
+})
