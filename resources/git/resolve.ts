@@ -20,6 +20,11 @@ import { gitFailure, type Remote, remoteGit } from './remote.ts'
 const fullCommit = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
 const shortCommit = /^[0-9a-f]{7,39}$/i
 
+/** Whether a revision is something that may be another commit tomorrow, such as a branch. */
+export function isName(revision: string): boolean {
+  return !fullCommit.test(revision) && !shortCommit.test(revision)
+}
+
 export interface Resolution {
   /** Null: a short commit that only a fetch can tell. */
   readonly commit: string | null

@@ -7,7 +7,7 @@ import { directoryDigest } from './directory.ts'
 import { type Mirror, notedCommit } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { remoteOf } from './remote.ts'
-import { resolveRevision } from './resolve.ts'
+import { isName, resolveRevision } from './resolve.ts'
 
 /** The release to be there; null throughout where only a fetch can tell which. */
 export interface Wanted {
@@ -45,9 +45,12 @@ export async function wantedCommit(
   const unasked = { asked: false, noted: null }
   if (props.pin === 'current') return { ...unasked, commit: liveCommit(releases, props.current) }
   if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }
-  if (props.commit !== undefined) return { ...unasked, commit: props.commit.toLowerCase() }
   const mirror = mirrorOf(host, props, context)
-  const { commit, asked } = await resolveRevision(host, mirror, props.revision, releases, context)
+  const { commit, asked } =
+    props.commit === undefined
+      ? await resolveRevision(host, mirror, props.revision, releases, context)
+      : // Who gave the commit has asked the remote for all hosts.
+        { commit: props.commit.toLowerCase(), asked: isName(props.revision) }
   return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null }
 }
 

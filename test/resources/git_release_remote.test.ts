@@ -258,3 +258,16 @@ t.test('what git says becomes a hint', async (t) => {
   t.match(gitFailure(new ConvergeError('x', { code: 'NO_PROGRAM' }), 'x'), { message: 'git is not installed' })
   t.match(gitFailure(new ConvergeError('x', { code: 'COMMAND_TIMEOUT' }), 'x'), { hint: /^the network/ })
 })
+
+t.test('the commit that a branch is taken to be is noted, as if the remote had been asked', async (t) => {
+  const site = new GitSite(t)
+  const commit = site.commit({ 'a.txt': '1' })
+  t.equal((await site.deploy({ commit })).report.outcome, 'changed')
+  t.equal((await site.deploy({ commit })).report.outcome, 'unchanged')
+  t.equal((await site.deploy({})).report.outcome, 'unchanged', 'whoever asks the remote itself finds nothing new')
+  t.equal(
+    (await site.deploy({ commit, revision: commit.slice(0, 8) })).report.outcome,
+    'unchanged',
+    'a commit is no name',
+  )
+})

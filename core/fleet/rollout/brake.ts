@@ -5,6 +5,8 @@ import type { Interruption, Member, RolloutRequest } from './request.ts'
 
 export class Brake {
   private reason: string | undefined
+  /** Whether the reason is the number of failures, which may grow while others are waited for. */
+  private counts = false
 
   constructor(
     private readonly request: Pick<RolloutRequest, 'action' | 'maxFailures'>,
@@ -41,7 +43,8 @@ export class Brake {
     if (action === 'plan' || action === 'status' || this.isInterrupted) return
     const failed = this.taking.filter(({ name }) => this.board.hasFailed(name)).length
     const most = amountOf(maxFailures, this.taking.length, 0)
-    if (failed > most)
-      this.stop(`${failed === 1 ? 'one host' : `${failed} hosts`} failed, and --max-failures is ${most}`)
+    if (failed <= most || (this.reason !== undefined && !this.counts)) return
+    this.counts = true
+    this.reason = `${failed === 1 ? 'one host' : `${failed} hosts`} failed, and --max-failures is ${most}`
   }
 }

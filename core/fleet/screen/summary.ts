@@ -24,8 +24,11 @@ export interface SummaryOptions {
   readonly same: string
 }
 
+/** A host on which the release is ready, and that a rollout did not come to any more, has not got what others have. */
+type Fate = HostOutcome | 'built'
+
 /** What became of hosts, worst first: in which words, and whether it is told who they are also where all went well. */
-const outcomes: readonly (readonly [HostOutcome, string, boolean])[] = [
+const fates: readonly (readonly [Fate, string, boolean])[] = [
   ['failed', 'failed', false],
   ['lost', 'lost', true],
   ['rolled back', 'rolled back', true],
@@ -33,8 +36,13 @@ const outcomes: readonly (readonly [HostOutcome, string, boolean])[] = [
   ['planned', 'would change', false],
   ['unchanged', 'unchanged', false],
   ['skipped', 'skipped', false],
+  ['built', 'built only', true],
   ['untouched', 'not begun', true],
 ]
+
+function fateOf({ outcome, phase }: HostReport): Fate {
+  return phase === 'build' && (outcome === 'changed' || outcome === 'unchanged') ? 'built' : outcome
+}
 
 export function summary(report: RolloutReport, options: SummaryOptions): string[] {
   const { paint } = options
@@ -78,8 +86,8 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
 }
 
 function whoLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet }: SummaryOptions): string[] {
-  return outcomes.flatMap(([outcome, words, always]) => {
-    const names = hosts.filter((host) => host.outcome === outcome).map(({ host }) => host)
+  return fates.flatMap(([outcome, words, always]) => {
+    const names = hosts.filter((host) => fateOf(host) === outcome).map(({ host }) => host)
     // A plan says what is changed where, and so it has to say where there is nothing to do.
     const wanted = all || always || (action === 'plan' && outcome === 'unchanged' && !quiet)
     // The failed and the skipped have been named above.
@@ -111,8 +119,8 @@ function describeLive({ commit, release }: LiveRelease): string {
 
 function lastLine(report: RolloutReport, paint: Paint): string {
   const { stack, outcome, id, hosts } = report
-  const parts = outcomes.flatMap(([one, words]) => {
-    const count = hosts.filter((host) => host.outcome === one).length
+  const parts = fates.flatMap(([one, words]) => {
+    const count = hosts.filter((host) => fateOf(host) === one).length
     return count === 0 ? [] : `${count} ${words}`
   })
   const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${shortCommit(commit)}`)

@@ -127,6 +127,12 @@ t.test('failures up to the limit are gone on from', async (t) => {
   t.notOk(fleet.begun.includes('e deploy'))
 })
 
+t.test('those that fail after the one that was too much are counted as well', async (t) => {
+  const fails = { does: { deploy: 'fails' } } as const
+  const { report } = await new Simulation({ ...five, b: fails, d: fails }).go({ strategy: 'parallel' })
+  t.match(report, { outcome: 'failed', stopped: '2 hosts failed, and --max-failures is 0' })
+})
+
 t.test('migrating is done once, by the first, alone and before all others', async (t) => {
   const fleet = new Simulation({ ...five, a: { apps: [] } })
   await fleet.go({ migrates: true, strategy: 'parallel' })

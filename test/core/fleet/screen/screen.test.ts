@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { ScreenOptions } from '../../../../core/fleet/screen/screen.ts'
 import { isWell } from '../../../../core/fleet/screen/status.ts'
-import type { FleetEvent } from '../../../../core/fleet/types.ts'
+import type { FleetEvent, HostReport } from '../../../../core/fleet/types.ts'
 import {
   anyEvents,
   change,
@@ -158,6 +158,24 @@ t.test('a host is not named twice on its line', (t) => {
   t.equal(line('db', 'db: gone'), 'db: connect: failed: gone (0.01 s)')
   t.equal(line('db', 'db2 is gone'), 'db: connect: failed: db2 is gone (0.01 s)')
   t.equal(line('db', 'db'), 'db: connect: failed: db (0.01 s)')
+  t.end()
+})
+
+t.test('who has the release ready, and was not switched to it, has not changed', (t) => {
+  const of = (name: string, outcome: HostReport['outcome'], phase: HostReport['phase']) =>
+    hostReport(name, { outcome, phase, ...(outcome === 'failed' ? { failure } : {}) })
+  const report = rolloutReport(
+    [of('a', 'failed', 'switch'), of('b', 'changed', 'build'), of('c', 'unchanged', 'build')],
+    {
+      stopped: 'one host failed, and --max-failures is 0',
+    },
+  )
+  const lines = told([start(), { event: 'end', report }])
+    .trimEnd()
+    .split('\n')
+  t.ok(lines.includes('built only: b, c'), lines.join('\n'))
+  t.match(lines.at(-1), /: 1 failed, 2 built only in /)
+  t.notOk(lines.some((line) => line.startsWith('changed:')))
   t.end()
 })
 
