@@ -20,7 +20,8 @@ export function purgers(attributes: SiteAttributes): Network[] {
     const { private_ip, ip, public_ip } = instance as typeof instance & { readonly public_ip?: unknown }
     return [private_ip, public_ip, ip].filter((one) => ipv4.safeParse(one).success)
   })
-  return [['127.0.0.1', 32], ['127.0.0.0', 24], ...[...new Set(addresses as string[])].map((one): Network => [one, 32])]
+  const hosts = new Set(['127.0.0.1', ...(addresses as string[])])
+  return [['127.0.0.0', 24], ...[...hosts].map((one): Network => [one, 32])]
 }
 
 /** The cookies that a page may differ by; of Plone, Zope, its sessions and its authentication. */
@@ -109,13 +110,13 @@ sub vcl_backend_response {
   if (bereq.is_bgfetch && beresp.status >= 500) {
     return (abandon);
   }
-${sticky ? stickyPart : ''}  if (bereq.uncacheable || beresp.ttl <= 0s || beresp.http.Set-Cookie || beresp.status >= 500
+${sticky ? stickyPart : ''}  # An error is never kept, whatever it says itself: the page may be there for the next visitor.
+  if (bereq.uncacheable || beresp.ttl <= 0s || beresp.http.Set-Cookie || beresp.status >= 400
       || (beresp.http.Cache-Control ~ "(?i)(private|no-cache|no-store)"
         && beresp.http.Cache-Control !~ "(?i)s-maxage=0*[1-9]")) {
     call not_kept;
   } elsif (!beresp.http.Cache-Control && !beresp.http.Expires) {
-    if (beresp.status == 200 || beresp.status == 203 || beresp.status == 301 || beresp.status == 404
-        || beresp.status == 410) {
+    if (beresp.status == 200 || beresp.status == 203 || beresp.status == 301) {
       set beresp.ttl = ${varnish_plone.default_ttl}s;
     } else {
       call not_kept;
@@ -128,8 +129,17 @@ ${sticky ? stickyPart : ''}  if (bereq.uncacheable || beresp.ttl <= 0s || beresp
   return (deliver);
 }
 
+# With requests waiting for it, Varnish would keep its own error page for six seconds.
+sub vcl_backend_error {
+  set beresp.ttl = 1s;
+  set beresp.grace = 0s;
+  set beresp.keep = 0s;
+  set beresp.uncacheable = true;
+}
+
 sub not_kept {
   set beresp.grace = 0s;
+  set beresp.keep = 0s;
   # How long requests for it need not wait for each other.
   set beresp.ttl = 120s;
   set beresp.uncacheable = true;

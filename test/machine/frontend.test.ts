@@ -3,10 +3,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { converge } from '../../core/converge/engine.ts'
 import frontend from '../../recipes/frontend/role.ts'
 import portApp from '../../recipes/port_app/role.ts'
 import { BalancerClient } from '../../resources/haproxy/runtime.ts'
-import { failureOf, patchOf } from '../support/contract.ts'
+import { service } from '../../resources/service.ts'
+import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
 import { reservePorts, until } from '../support/waiting.ts'
 import { ask } from './support/ask.ts'
@@ -76,6 +78,43 @@ t.test('the front end', async (t) => {
     for (const control of ['private', 'no-store', 'max-age=0'])
       for (let times = 0; times < 2; times++) await ask(http, `/own?control=${control}`)
     t.equal(seen('/own'), 6)
+  })
+
+  await t.test('an error is never cached: the page is there for the next request', async (t) => {
+    for (const status of [302, 400, 403, 404, 410, 429, 500, 502, 503])
+      for (const query of ['', '?control=max-age%3D600', '?control=s-maxage%3D600']) {
+        // A redirect may be cached for as long as the site says.
+        if (status === 302 && query !== '') continue
+        const path = `/made-${status}`
+        site.statuses.set(path, status)
+        const answers = await Promise.all([1, 2, 3, 4].map(() => ask(http, `${path}${query}`)))
+        t.ok(
+          answers.every((one) => one.status === status && one.headers['x-cache'] !== 'hit'),
+          `${status} ${query}`,
+        )
+        site.statuses.delete(path)
+        t.equal((await ask(http, `${path}${query}`)).status, 200, `after ${status} ${query}`)
+      }
+    t.equal((await ask(http, '/made-404')).headers['x-cache'], 'hit', 'and the page is cached')
+  })
+
+  await t.test('the error page of the cache itself is not cached either', async (t) => {
+    const provider = { kind: 'supervisor' as const, socket: `${site.prefix}/var/run/supervisor.sock` }
+    const switched = (action: 'running' | 'stopped') =>
+      converge(
+        planOf((r) => service(r, { name: 'frontend-haproxy', provider, action })),
+        site.host,
+        { id: 'test', mode: 'run' },
+      )
+    await switched('stopped')
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask(http, '/down')))
+    t.ok(
+      answers.every(({ status }) => status === 503),
+      'no balancer',
+    )
+    await switched('running')
+    await until(async () => (await ask(balancer, '/')).status === 200, 'the balancer is back')
+    t.equal((await ask(http, '/down')).status, 200)
   })
 
   await t.test('who may have a page thrown away', async (t) => {

@@ -30,15 +30,19 @@ export interface Backend {
   readonly server: Server
 }
 
-async function backend(t: Test, name: string, address: string): Promise<Backend> {
+/** What the backends answer with instead of 200, by path of the visitor. */
+type Statuses = Map<string, number>
+
+async function backend(t: Test, name: string, address: string, statuses: Statuses): Promise<Backend> {
   const seen: string[] = []
   const server = createServer((asked, answer) => {
     if (asked.method !== 'OPTIONS') seen.push(`${asked.method} ${asked.url}`)
-    const query = new URL(asked.url ?? '/', 'http://x').searchParams
+    const { searchParams: query, pathname } = new URL(asked.url ?? '/', 'http://x')
+    const status = statuses.get(pathname.replace(/^.*\/VirtualHostRoot/, '')) ?? Number(query.get('status') ?? 200)
     const own: Record<string, string> = { 'Content-Type': 'text/html', 'X-Served-By': name }
     const control = query.get('control')
     if (control !== null) own['Cache-Control'] = control
-    answer.writeHead(asked.method === 'OPTIONS' ? 200 : Number(query.get('status') ?? 200), own)
+    answer.writeHead(asked.method === 'OPTIONS' ? 200 : status, own)
     answer.end(`${name} ${asked.url} ${asked.headers['x-forwarded-for'] ?? ''}`)
   })
   await new Promise<void>((resolve, reject) => {
@@ -56,6 +60,7 @@ export interface FrontendSite {
   readonly prefix: string
   readonly ports: { readonly http: number; readonly https: number; readonly cache: number; readonly balancer: number }
   readonly backends: readonly Backend[]
+  readonly statuses: Statuses
   readonly socket: string
   readonly host: LocalHost
   /** All that a run has told, reports included. */
@@ -71,7 +76,10 @@ export interface FrontendSite {
 export async function frontendSite(t: Test): Promise<FrontendSite> {
   const prefix = scratch(t)
   chmodSync(prefix, 0o755)
-  const backends = await Promise.all(['b1', 'b2', 'b3'].map((name, index) => backend(t, name, `127.0.0.${index + 2}`)))
+  const statuses: Statuses = new Map()
+  const backends = await Promise.all(
+    ['b1', 'b2', 'b3'].map((name, index) => backend(t, name, `127.0.0.${index + 2}`, statuses)),
+  )
   const [http, https, cache, balancer] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const host = new LocalHost(`${prefix}/state`)
   const supervisor = ownSupervisor(prefix)
@@ -105,6 +113,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     prefix,
     ports: { http, https, cache, balancer },
     backends,
+    statuses,
     socket: `${prefix}/var/run/haproxy.sock`,
     host,
     told,

@@ -117,6 +117,21 @@ t.test('as many servers as clients, on the hosts that are online', async (t) => 
   })
 })
 
+t.test('each address that may purge is listed once', (t) => {
+  const instances = {
+    here: { status: 'online', private_ip: '127.0.0.1', ip: '127.0.0.1' },
+    p1: { status: 'online', private_ip: '10.0.0.5', ip: '10.0.0.5' },
+    p2: { status: 'online', private_ip: '10.0.0.5', ip: '127.0.0.1' },
+  }
+  const vcl = rendered(withSettings({ opsworks: { layers: { plone_instances: { instances } } } }), '.vcl')
+  const listed = lines(vcl.slice(vcl.indexOf('acl purge'), vcl.indexOf('sub vcl_recv'))).filter((line) =>
+    line.startsWith('"'),
+  )
+  t.strictSame(listed, [...new Set(listed)])
+  t.ok(['"127.0.0.1";', '"127.0.0.0"/24;', '"10.0.0.5";'].every((line) => listed.includes(line)))
+  t.end()
+})
+
 t.test('sticky sessions: a cookie of its own for each server', async (t) => {
   const text = rendered(withSettings(two, { plone_instances: { sticky_sessions: true } }), '/haproxy.cfg')
   const cookies = [...text.matchAll(/^ +server (\S+) .* cookie (\S+) check/gm)].map(([, name, cookie]) => [
