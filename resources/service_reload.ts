@@ -5,10 +5,18 @@ import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
+import {
+  addressesOf,
+  type ConfiguredServer,
+  configuredServerProp,
+  outdatedServers,
+  stateCommand,
+  statesToKeep,
+} from './haproxy/server_addresses.ts'
 import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { reloadProps, wordsProp } from './services/reload.ts'
-import { Roll } from './services/roll.ts'
+import { Deadline, Roll } from './services/roll.ts'
 import { lastLines, nameProp, readyProp, serviceStates } from './services/types.ts'
 
 const logLines = 25
@@ -39,6 +47,16 @@ const props = z.strictObject({
     .describe(
       'What it would forget in a reload, such as the states of servers: asked before, and read by what comes next',
     ),
+  balances: z
+    .strictObject({
+      socket: absolutePath.describe('Its runtime socket'),
+      file: absolutePath.describe('The `server-state-file` of its configuration'),
+      servers: z.array(configuredServerProp).describe('Its servers as the configuration has them'),
+    })
+    .optional()
+    .describe(
+      'For HAProxy: it is also reloaded when it runs with another address of a server than the configuration means. A reload keeps the states of servers whose address stays the same, such as drain',
+    ),
   ready: readyProp
     .optional()
     .describe('How it shows that it is ready, waited for afterwards; default: running is enough'),
@@ -60,6 +78,8 @@ const state = z.strictObject({
   reloadedFor: z.string().nullable(),
   /** The last command that it was reloaded for regardless of changes; null where there is none now. */
   forced: z.string().nullable(),
+  /** Servers of a running balancer that it lacks or has at another address than configured. */
+  outdated: z.array(z.string()),
 })
 type State = z.output<typeof state>
 
@@ -88,8 +108,39 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
     state,
     reloadedFor: host.recorded(recordKey(given, context)),
     forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
+    outdated: state === 'running' ? await outdated(host, given, (key, ask) => host.cached(key, ask)) : [],
   }
 }
+
+/**
+ * One that cannot be asked says nothing of its servers: that is no reason to reload it.
+ * @param asking asks anew each time, or takes an answer that is known
+ */
+async function outdated(
+  host: HostReader,
+  { balances }: Props,
+  asking: HostReader['cached'] = (_, ask) => ask(),
+): Promise<string[]> {
+  if (balances === undefined || balances.servers.length === 0) return []
+  const { socket, servers } = balances
+  try {
+    const answer = await asking(`server states at ${socket}`, () => askStates(host, socket))
+    return outdatedServers(answer, servers, await addressesFor(host, servers))
+  } catch (error) {
+    if (asConvergeError(error).code === 'INTERNAL') throw error
+    return []
+  }
+}
+
+function askStates(host: HostReader, socketPath: string): Promise<string> {
+  return host.ask({ socketPath, text: `${stateCommand}\n` })
+}
+
+const addressesFor = (host: HostReader, servers: readonly ConfiguredServer[]) =>
+  addressesOf(
+    host,
+    servers.map((one) => one.host),
+  )
 
 async function apply(host: Host, given: Props, context: Context): Promise<void> {
   const { name, provider, signal, command, deadline } = given
@@ -105,8 +156,10 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
       if (command === undefined) await manager.reload(name, signal)
       else await host.run(command, { timeout: deadline })
     })
+    await usesNewAddresses(host, given)
     // Some day, after a crash, it would not be true any more.
     if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
+    if (given.balances !== undefined) host.writeFile(given.balances.file, noStates)
   } else {
     context.progress(`starting ${name}`)
     await roll.restart(given)
@@ -114,14 +167,30 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
   recordDone(host, given, context)
 }
 
+/** A state file of HAProxy with no server in it: the version of its format alone. */
+const noStates = '1\n'
+
+/** The process that a reload replaces may answer at the socket for a moment longer. */
+async function usesNewAddresses(host: Host, given: Props): Promise<void> {
+  const deadline = new Deadline(host, given.deadline)
+  while ((await outdated(host, given)).length > 0) if (!(await deadline.pause())) return
+}
+
 /** Where it cannot be asked there is nothing to be kept: the reload goes on. */
-async function remember(host: Host, { name, keep }: Props, { warn }: Context): Promise<void> {
-  if (keep === undefined) return
+async function remember(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
   try {
-    host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
+    if (keep !== undefined)
+      host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
+    if (balances !== undefined) {
+      const { socket, file, servers } = balances
+      const answer = await askStates(host, socket)
+      host.writeFile(file, statesToKeep(answer, servers, await addressesFor(host, servers)))
+    }
   } catch (error) {
     const { code, message } = asConvergeError(error)
     if (code === 'INTERNAL') throw error
+    // Left there by a run that was interrupted, it would bring back addresses of some earlier time.
+    if (balances !== undefined) host.writeFile(balances.file, noStates)
     warn(`${name} is reloaded without what it was told at run time: ${message}`)
   }
 }
@@ -160,6 +229,7 @@ export const service_reload = defineResource(
       state: 'running',
       reloadedFor: dueFor(context),
       forced: force,
+      outdated: [],
     }),
     apply: (host, given, _, context) => apply(host, given, context),
     words: ({ name }, { now }) => `${now.state === 'running' ? 'reload' : 'start'} ${name}`,

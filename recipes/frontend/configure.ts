@@ -19,7 +19,7 @@ import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
 import { givenCertificate } from '../web/tls.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
-import { renderHaproxy } from './haproxy.ts'
+import { configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite } from './nginx.ts'
 import { loadVcl, nameOf, parts, programs, providerOf, supervised, varnishDefaults, varnishUnit } from './programs.ts'
@@ -47,7 +47,7 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
     name: nameOf(at, 'haproxy'),
     provider,
     signal: 'USR2',
-    keep: { socket: at.haproxy.socket, ask: 'show servers state', file: at.haproxy.state, blank: '1\n' },
+    balances: { socket: at.haproxy.socket, file: at.haproxy.state, servers: configuredServers(node) },
     when: haproxy,
   })
   service_reload(r, { name: nameOf(at, 'varnish'), provider, command: loadVcl(at, vcl), when: varnish })

@@ -1,5 +1,6 @@
 /** haproxy.cfg: requests spread over the ZEO clients of all hosts of the stack. */
 
+import type { ConfiguredServer } from '../../resources/haproxy/server_addresses.ts'
 import type { PloneNode } from '../node.ts'
 import { backendName, clientHosts, serverName } from '../plone/balancing.ts'
 import { clientCount, clientPort, hostAddress, type NamedInstance } from '../plone/site.ts'
@@ -22,6 +23,18 @@ export function balancedServers(attributes: SiteAttributes): BalancedServer[] {
       address: `${innerAddress({ name, instance })}:${clientPort(index + 1)}`,
     })),
   )
+}
+
+/** The servers with the names that the runtime API has for them. */
+export function configuredServers(attributes: SiteAttributes): ConfiguredServer[] {
+  return balancedServers(attributes).map(({ name, address }) => {
+    const colon = address.lastIndexOf(':')
+    return {
+      name: `${backendName(attributes)}/${name}`,
+      host: address.slice(0, colon),
+      port: Number(address.slice(colon + 1)),
+    }
+  })
 }
 
 /** The balancer is inside the network: the public name of a host may lead elsewhere there. */

@@ -4,7 +4,8 @@ import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 
-const inside = `converge() { node --import tsx recipes/converge.ts "$@" --role frontend --node-json /tmp/stack.json; }
+const inside = `echo '127.0.0.3 plone2.test' >> /etc/hosts
+converge() { node --import tsx recipes/converge.ts "$@" --role frontend --node-json /tmp/stack.json; }
 page() { curl -s -o /dev/null -w '%{http_code}\\n' --retry 20 --retry-delay 1 --retry-all-errors --fail "$@"; }
 node /tmp/clients.mjs &
 echo "== first"
@@ -22,6 +23,28 @@ echo "== changed"
 sed -i 's/"retries": 3/"retries": 4/' /tmp/stack.json
 converge configure
 page http://127.0.0.1/other
+# Each is drained first: the drain state of a host that is replaced must not count for its successor.
+sessions() { for i in 1 2 3 4 5 6; do curl -s "http://127.0.0.1:8080/$1$i"; echo; done | sort | uniq -c | tr -s ' ' | tr '\\n' ';'; echo; }
+echo "== renamed"
+converge balancer drain plone1-1 --wait 0
+converge balancer drain plone2-1 --wait 0
+sed -i 's/^127.0.0.3 /127.0.0.4 /' /etc/hosts
+converge plan --event configure
+converge configure || exit 1
+sessions renamed
+converge balancer list
+echo "== renamed again"
+converge configure
+echo "== replaced"
+sed -i 's/127.0.0.2/127.0.0.5/' /tmp/stack.json
+converge configure || exit 1
+sessions replaced
+converge configure
+echo "== restarted"
+service haproxy restart
+sleep 1
+sessions restarted
+converge configure
 echo "== undeployed"
 converge undeploy
 ls /etc/nginx/sites-enabled
@@ -29,7 +52,7 @@ pgrep -l 'haproxy|varnishd|nginx' | sort -u -k 2
 `
 
 const clients = `import { createServer } from 'node:http'
-for (const name of ['127.0.0.2', '127.0.0.3'])
+for (const name of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'])
   createServer((_, answer) => answer.end(name)).listen(8081, name)
 `
 
@@ -40,7 +63,7 @@ const stack = {
       plone_instances: {
         instances: {
           plone1: { private_ip: '127.0.0.2', status: 'online' },
-          plone2: { private_ip: '127.0.0.3', status: 'online' },
+          plone2: { private_ip: '127.0.0.3', private_dns_name: 'plone2.test', status: 'online' },
         },
       },
     },
@@ -66,6 +89,15 @@ t.test('services of the machine', async (t) => {
   t.match(part('seen'), /up +haproxy.*\n.*up +varnish.*\n.*up +nginx/)
   t.match(part('changed'), /service_reload haproxy reload haproxy\n2 changed/)
   t.match(part('changed'), /^200$/m)
+  t.match(part('renamed'), /service_reload haproxy reload haproxy.*\n.*would change/, 'a dry run names the reload')
+  t.match(part('renamed'), /service_reload haproxy reload haproxy\n1 changed/)
+  t.match(part('renamed'), /^ 6 127\.0\.0\.4;$/m, 'visitors reach the new host, and it is not drained')
+  t.match(part('renamed'), /plone1-1 +127\.0\.0\.2:8081 +drain/, 'the other stays drained')
+  t.match(part('renamed again'), /nothing to do/)
+  t.match(part('replaced'), /^ 3 127\.0\.0\.4; 3 127\.0\.0\.5;$/m)
+  t.match(part('replaced'), /nothing to do/)
+  t.match(part('restarted'), /^ 3 127\.0\.0\.4; 3 127\.0\.0\.5;$/m)
+  t.match(part('restarted'), /nothing to do/)
   t.notMatch(part('undeployed'), /^instances$|haproxy$|varnishd$/m)
   t.match(part('undeployed'), /nginx$/m)
   if (!t.passing()) t.comment(output)

@@ -41,6 +41,14 @@ function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane'
   return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as PloneNode
 }
 
+/** What a HAProxy prints that runs with this configuration. */
+function statesOf(config: string): string {
+  const backend = /^backend (\S+)/m.exec(config)?.[1] ?? ''
+  const servers = [...config.matchAll(/^ +server (\S+) (\S+):(\d+) /gm)]
+  const rows = servers.map(([, name, address, port]) => `3 ${backend} 1 ${name} ${address} 2 0 - ${port}`)
+  return `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_fqdn srv_port\n${rows.join('\n')}\n`
+}
+
 /** A machine of Jane's with the three programs and a supervisord. */
 function machine(beforeChange?: (count: number, what: string) => void): { host: VirtualHost; ran: string[] } {
   const ran: string[] = []
@@ -52,7 +60,7 @@ function machine(beforeChange?: (count: number, what: string) => void): { host: 
       ran.push(argv.join(' '))
       return {}
     },
-    exchanges: () => '1\n# be_id\n',
+    exchanges: (_, machine) => statesOf(machine.readText(`${prefix}/etc/haproxy/haproxy.cfg`) ?? ''),
     requests: supervisor.requests,
   })
   for (const program of ['haproxy', 'varnishd', 'nginx']) host.given(`/usr/sbin/${program}`, '', '0755')

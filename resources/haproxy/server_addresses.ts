@@ -1,0 +1,118 @@
+/** Compares the servers that a running HAProxy has with those of its configuration, by their addresses. */
+import { isIP } from 'node:net'
+import * as z from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { asConvergeError } from '../../core/model/errors.ts'
+import { seconds } from '../../core/model/units.ts'
+import { serverProp } from './props.ts'
+
+export const configuredServerProp = z.strictObject({
+  name: serverProp.describe('The server as backend/name'),
+  host: z.string().min(1).describe('Its host name or IP address'),
+  port: z.int().min(1).max(65_535).describe('Its port'),
+})
+export type ConfiguredServer = z.output<typeof configuredServerProp>
+
+/** What the runtime API prints for `show servers state`. */
+export const stateCommand = 'show servers state'
+
+/** All addresses of each host name; null for one that cannot be looked up at the moment. */
+export type Addresses = ReadonlyMap<string, readonly string[] | null>
+
+/**
+ * Looks host names up as HAProxy does when it starts: through the C library, /etc/hosts included.
+ * IP addresses stand for themselves.
+ */
+export async function addressesOf(host: HostReader, names: readonly string[]): Promise<Addresses> {
+  const known = new Map<string, readonly string[] | null>()
+  const add = async (name: string) => {
+    const isAddress = isIP(name) !== 0
+    known.set(name, isAddress ? [name] : await host.cached(`addresses of ${name}`, () => lookUp(host, name)))
+  }
+  await Promise.all([...new Set(names)].map(add))
+  return known
+}
+
+async function lookUp(host: HostReader, name: string): Promise<string[] | null> {
+  try {
+    const { status, stdout } = await host.query(['getent', 'ahosts', name], { accept: 'any', timeout: seconds(5) })
+    const found = stdout.split('\n').flatMap((line) => /^\S+/.exec(line)?.[0] ?? [])
+    return status === 0 && found.length > 0 ? [...new Set(found)] : null
+  } catch (thrown) {
+    // A name server that does not answer, or no such program.
+    if (asConvergeError(thrown).code === 'INTERNAL') throw thrown
+    return null
+  }
+}
+
+/** One line of `show servers state`, with what is needed of it. */
+interface Row {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly cells: readonly string[]
+}
+
+interface StateTable {
+  readonly columns: readonly string[]
+  /** Everything before the rows, to be written back as it is. */
+  readonly head: readonly string[]
+  readonly rows: readonly Row[]
+}
+
+function parse(answer: string): StateTable | null {
+  const lines = answer.split('\n')
+  const at = lines.findIndex((line) => line.startsWith('# be_id'))
+  if (at === -1) return null
+  const columns = (lines[at] ?? '').slice(2).split(' ')
+  const rows = lines.slice(at + 1).flatMap((line): Row[] => {
+    if (line.trim() === '') return []
+    const cells = line.split(' ')
+    const cell = (column: string) => cells[columns.indexOf(column)] ?? ''
+    const name = `${cell('be_name')}/${cell('srv_name')}`
+    return [{ name, address: cell('srv_addr'), port: Number(cell('srv_port')), cells }]
+  })
+  return { columns, head: lines.slice(0, at + 1), rows }
+}
+
+/** Where a name cannot be looked up, whatever address is in use may still be its own. */
+function isAt({ host, port }: ConfiguredServer, row: Row, addresses: Addresses): boolean {
+  if (row.port !== port) return false
+  const known = addresses.get(host)
+  return known === null || known === undefined || known.includes(row.address)
+}
+
+/**
+ * @param answer of `show servers state`
+ * @returns names of the configured servers that HAProxy lacks or has at another address; none where the answer is no table
+ */
+export function outdatedServers(
+  answer: string,
+  configured: readonly ConfiguredServer[],
+  addresses: Addresses,
+): string[] {
+  const table = parse(answer)
+  if (table === null) return []
+  return configured.flatMap((server) => {
+    const row = table.rows.find(({ name }) => name === server.name)
+    return row !== undefined && isAt(server, row, addresses) ? [] : [server.name]
+  })
+}
+
+/**
+ * The states to start a new process with: those of servers whose address stays the same. What was said of another host,
+ * such as `drain`, and its address are left out.
+ */
+export function statesToKeep(answer: string, configured: readonly ConfiguredServer[], addresses: Addresses): string {
+  const table = parse(answer)
+  if (table === null) return answer
+  const fqdn = table.columns.indexOf('srv_fqdn')
+  const kept = table.rows.flatMap((row) => {
+    const server = configured.find(({ name }) => name === row.name)
+    if (server === undefined || !isAt(server, row, addresses)) return []
+    // A name in the state file would replace the one in the configuration.
+    const written = isIP(server.host) === 0 ? server.host : '-'
+    return [row.cells.map((cell, column) => (column === fqdn ? written : cell)).join(' ')]
+  })
+  return `${[...table.head, ...kept].join('\n')}\n`
+}
