@@ -114,7 +114,7 @@ converge [--role ROLE[,ROLE]] [--event EVENT] [options]
 converge COMMAND [options]
 \`\`\`
 
-Exit status: 0 nothing to do or all done, 1 failed (for \`status\` a service is down, for \`doctor\` something is missing), 2 wrong usage or
+Exit status: 0 nothing to do or all done, 1 failed (for \`status\` a service is down, for \`doctor\` something is missing or unknown), 2 wrong usage or
 invalid input, 3 something changed (with \`--detailed-exit-code\`).
 `,
   ]

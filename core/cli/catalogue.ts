@@ -1,9 +1,11 @@
 /** What the command line is given to work with: the roles, resources and attributes of a distribution. */
 
 import type { ZodType } from 'zod'
+import type { HostCheck } from '../compile/inspection.ts'
 import type { Role } from '../compile/recipe.ts'
 import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
+import type { SourceLocation } from '../model/errors.ts'
 import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
 import type { Node } from '../node/node.ts'
 
@@ -35,6 +37,8 @@ export interface Catalogue<N> {
   concerns(
     members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
   ): Promise<readonly Concern[]>
+  /** What `doctor` checks whatever the roles are: disk, clock, ports, the servers that the roles ask. */
+  checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>
   /** What has this host's scheduler call converge. */
   hooks(options: HookOptions): Promise<Hooks<N>>
   /** What recipes of one's own import from `converge-engine`. */
@@ -121,4 +125,6 @@ export interface RunFacts {
   readonly host: HostReader | null
   /** Who asked for the run. */
   readonly by: string
+  /** Where an attribute is set, by its key path such as `deploy.site.user`; undefined for one that no file sets. */
+  readonly locate?: (path: string) => SourceLocation | undefined
 }

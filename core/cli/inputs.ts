@@ -15,8 +15,8 @@ import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
 import { parseJson } from '../node/json_text.ts'
 import { type Layer, type NodeWarning, objectLayer, parseLayer } from '../node/layers.ts'
-import { buildNode, type Node } from '../node/node.ts'
-import { valueAt } from '../node/path.ts'
+import { buildNode, locateIn, type Node } from '../node/node.ts'
+import { parsePath, valueAt } from '../node/path.ts'
 import type { Catalogue, RunFacts } from './catalogue.ts'
 import type { Arguments } from './options.ts'
 
@@ -73,6 +73,7 @@ export async function gather<N>(
       page,
     },
     by: args.by ?? author(facts),
+    locate: (path) => locateIn(built.layers, built.states, parsePath(path)),
   })
   return {
     roles,

@@ -1,6 +1,6 @@
-/** `status`, `releases`, `doctor`: what is there, without changing it. */
+/** `status` and `releases`: what is there, without changing it. */
 import picocolors from 'picocolors'
-import type { AppView, Inspection, ReleaseView } from '../compile/inspection.ts'
+import type { AppView, ReleaseView } from '../compile/inspection.ts'
 import { describeDeployLock } from '../host/deploy_lock.ts'
 import { LocalHost } from '../host/local.ts'
 import { lockHolder } from '../host/lock.ts'
@@ -18,7 +18,6 @@ type Paint = ReturnType<typeof picocolors.createColors>
 interface Seen {
   readonly roles: readonly string[]
   readonly apps: readonly AppView[]
-  readonly needs: Inspection['needs']
   readonly stateDirectory: string
   readonly paint: Paint
 }
@@ -37,16 +36,13 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
   const host = new LocalHost(inputs.stateDirectory)
   const node = inputs.node([], host)
   const apps = new Map<string, AppView>()
-  const needs = new Map<string, Inspection['needs'][number]>()
   for (const { inspect } of inputs.roles) {
     const seen = await inspect?.(node, host)
     for (const app of seen?.apps ?? []) apps.set(app.name, app)
-    for (const need of seen?.needs ?? []) needs.set(need.what, need)
   }
   return {
     roles: inputs.roles.map(({ name }) => name),
     apps: [...apps.values()],
-    needs: [...needs.values()],
     stateDirectory: inputs.stateDirectory,
     paint: picocolors.createColors(args.color ?? useColor(process.stdout)),
   }
@@ -142,20 +138,6 @@ export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secr
 
 function describeRelease({ id, revision, commit, created, by }: ReleaseView): string {
   return `${id}  ${revision === commit ? '' : `${revision} `}${commit.slice(0, 12)}  ${created}  ${by}`
-}
-
-export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const { needs, paint } = await see(args, catalogue, secrets)
-  const missing = needs.some(({ met }) => !met)
-  if (args.jsonOutput) return print({ needs }, secrets, missing)
-  for (const { what, met, detail, remedy } of needs) {
-    process.stdout.write(
-      `${met ? paint.green('ok      ') : paint.red('missing ')} ${what}${detail ? `: ${detail}` : ''}\n`,
-    )
-    if (!met && remedy) process.stdout.write(`         ${paint.cyan('mend:')} ${remedy}\n`)
-  }
-  if (!missing) process.stdout.write('this host has what its roles need\n')
-  return missing ? 1 : 0
 }
 
 function print(value: unknown, secrets: Secrets, bad = false): ExitStatus {

@@ -52,11 +52,12 @@ async function dispatch<N>(
       return runCommand(args, events, spec.kind === 'plan' || args.dryRun === true, catalogue, secrets, endProcess)
     }
     case 'releases':
-    case 'status':
-    case 'doctor': {
-      const { doctor, releases, status } = await import('./look.ts')
-      return { doctor, releases, status }[spec.kind](args, catalogue, secrets)
+    case 'status': {
+      const { releases, status } = await import('./look.ts')
+      return { releases, status }[spec.kind](args, catalogue, secrets)
     }
+    case 'doctor':
+      return (await import('./doctor.ts')).doctor(args, catalogue, secrets)
     case 'maintenance': {
       const { runCommand } = await import('./run.ts')
       return runCommand(args, [maintenanceEvent(args.name)], args.dryRun === true, catalogue, secrets, endProcess)

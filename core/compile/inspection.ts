@@ -1,7 +1,8 @@
 /** What `status`, `releases` and `doctor` show of a role. */
 export interface Inspection {
   readonly apps: readonly AppView[]
-  readonly needs: readonly Need[]
+  /** For roles without `checks`. */
+  readonly needs?: readonly Need[]
 }
 
 export interface AppView {
@@ -35,6 +36,22 @@ export interface Need {
   readonly what: string
   readonly met: boolean
   readonly detail: string
-  /** The command that mends it. */
+  /** The command that fixes it. */
+  readonly remedy?: string | undefined
+}
+
+/** One thing that `doctor` checks. */
+export interface HostCheck {
+  /** Names what is checked; several roles that check the same thing report it once. */
+  readonly what: string
+  /** Reads only. Null: nothing to report. What it throws is reported as `unknown`, and the other checks still run. */
+  run(): Finding | null | Promise<Finding | null>
+}
+
+export interface Finding {
+  /** `missing` fails the doctor; a `warning` does not. */
+  readonly status: 'ok' | 'missing' | 'warning'
+  readonly detail: string
+  /** The command or the attribute that fixes it. */
   readonly remedy?: string | undefined
 }

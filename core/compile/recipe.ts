@@ -6,7 +6,7 @@ import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
 import { isPlainObject, isReference, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
-import type { Inspection } from './inspection.ts'
+import type { HostCheck, Inspection } from './inspection.ts'
 import { optionProblems } from './options.ts'
 import { locateFrame, recipeFault } from './source.ts'
 
@@ -20,11 +20,16 @@ export interface RoleOptions<N> {
   readonly attributes?: Readonly<Record<string, unknown>>
   /** The role whose events stand in for those this one does not define itself. */
   readonly extends?: Role<N>
-  /** What `status`, `releases` and `doctor` show of it. */
+  /** What `status` and `releases` show of it. */
   readonly inspect?: Inspect<N>
+  /** What `doctor` checks for it. */
+  readonly checks?: Checks<N>
 }
 
 export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
+
+/** @param roles the names of all roles of this host */
+export type Checks<N> = (node: N, host: HostReader, roles: readonly string[]) => readonly HostCheck[]
 
 export interface Role<N = never> {
   readonly name: string
@@ -32,6 +37,7 @@ export interface Role<N = never> {
   readonly attributes: Readonly<Record<string, unknown>>
   readonly events: ReadonlyMap<string, RecipeFunction<N>>
   readonly inspect: Inspect<N> | undefined
+  readonly checks: Checks<N> | undefined
 }
 
 /** The events that commands are named for. */
@@ -73,10 +79,11 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     attributes: { ...definition.extends?.attributes, ...definition.attributes },
     events,
     inspect: definition.inspect ?? definition.extends?.inspect,
+    checks: definition.checks ?? definition.extends?.checks,
   }
 }
 
-const roleKeys: readonly string[] = [...lifecycleEvents, 'doc', 'attributes', 'extends', 'inspect', 'events']
+const roleKeys: readonly string[] = [...lifecycleEvents, 'doc', 'attributes', 'extends', 'inspect', 'checks', 'events']
 
 /** A misspelt event would be no event at all, without a word. */
 function definitionProblems(name: unknown, definition: object): ConvergeError[] {

@@ -1,7 +1,11 @@
 /** What every host of a stack has: the packages of its layers, and updates that install themselves. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
 import { lifecycleEvents, type Recipe, role } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import { file } from '../../resources/file.ts'
 import { package_ } from '../../resources/package.ts'
+import { programCheck } from '../checks/programs.ts'
+import { rightsCheck } from '../checks/rights.ts'
 import type { PloneNode } from '../node.ts'
 import { Values } from '../plone/values.ts'
 
@@ -59,6 +63,12 @@ function quoted(values: Values, key: string, text: string): string {
   return values.line(path, text)
 }
 
+function checks(node: PloneNode, host: HostReader): HostCheck[] {
+  const { packages, automatic_updates, prefix } = node.converge
+  if (packages.length === 0 && automatic_updates === null) return []
+  return [rightsCheck(node, host, prefix), programCheck(host, 'apt-get', 'apt')]
+}
+
 /** A host whose layers have no other role takes part in all that is done with the stack; it has nothing to build for that. */
 const nothing = () => undefined
 const unlike: readonly string[] = ['setup', 'build']
@@ -69,4 +79,5 @@ export default role<PloneNode>('base', {
     lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),
   ),
   setup,
+  checks,
 })

@@ -1,19 +1,14 @@
-/** What status and doctor show of the front end. */
-import type { Inspection, Need, ServiceView } from '../../core/compile/inspection.ts'
+/** What status shows of the front end. */
+import type { Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { readerOf } from '../../resources/services/manager.ts'
 import type { PloneNode } from '../node.ts'
 import { type FrontendLayout, frontendLayout } from './layout.ts'
-import { nameOf, parts, programs, providerOf } from './programs.ts'
+import { nameOf, parts, providerOf } from './programs.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
   const at = frontendLayout(node)
   const services = await Promise.all(parts.map((part) => viewOf(host, at, nameOf(at, part))))
-  const needs = Object.entries(programs).map(([name, path]): Need => {
-    const met = host.which(path) !== null
-    const remedy = `${host.isRoot ? '' : 'sudo '}apt-get install ${name.replace(/d$/, '')}`
-    return { what: name, met, detail: met ? path : `${path} is not there`, remedy }
-  })
   return {
     apps: [
       {
@@ -24,7 +19,6 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
         services,
       },
     ],
-    needs,
   }
 }
 

@@ -12,6 +12,7 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { noCertificate } from './certificates.ts'
+import { checks } from './checks.ts'
 import { configure } from './configure.ts'
 import { inspect } from './inspect.ts'
 import { enabledOf, frontendLayout } from './layout.ts'
@@ -91,5 +92,6 @@ export default role<PloneNode>('frontend', {
   restart,
   undeploy,
   inspect,
+  checks,
   events: { ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).app)) },
 })

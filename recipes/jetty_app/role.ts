@@ -1,9 +1,13 @@
 /** The role jetty-app: a Java web application, each release in a JVM of its own. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/model/shell.ts'
 import { directory } from '../../resources/directory.ts'
 import { remote_file } from '../../resources/remote_file.ts'
+import { missing, ok } from '../checks/findings.ts'
+import { fileCheck } from '../checks/programs.ts'
 import type { PloneNode } from '../node.ts'
 import { serverEvents } from '../port_app/lifecycle.ts'
 import type { Server } from '../port_app/server.ts'
@@ -77,6 +81,24 @@ function build(node: PloneNode): string {
   ].join('\n')
 }
 
+function checks({ jetty_app }: PloneNode, host: HostReader): HostCheck[] {
+  const { jetty_home, war } = jetty_app
+  const file = war.file
+  const given =
+    file === null
+      ? []
+      : [
+          {
+            what: file,
+            run: () =>
+              host.stat(file) === null
+                ? missing('does not exist', 'put the war there, or correct jetty_app.war.file')
+                : ok('exists'),
+          },
+        ]
+  return [fileCheck(host, `${jetty_home}/start.jar`, 'jetty9'), ...given]
+}
+
 export default role<PloneNode>('jetty-app', {
   doc: 'A Java web application in Jetty, each release in a JVM of its own, replaced without a gap',
   ...serverEvents({
@@ -88,5 +110,6 @@ export default role<PloneNode>('jetty-app', {
     build,
     nothing: 'jetty_app.war says neither file nor url nor path: jetty-app has nothing to deploy',
     links: { webapps: 'webapps', run: 'run' },
+    checks,
   }),
 })

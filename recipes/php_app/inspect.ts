@@ -1,10 +1,10 @@
-/** What status, releases and doctor show of a PHP app. */
+/** What status and releases show of a PHP app. */
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
 import { readerOf } from '../../resources/services/manager.ts'
 import type { PloneNode } from '../node.ts'
-import { programNeed, repositoryNeed, rights, viewOf } from '../releases/inspect.ts'
+import { viewOf } from '../releases/inspect.ts'
 import { phpLayout } from './layout.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
@@ -21,13 +21,6 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
         releases: listReleases(host, at.releases, at.current).map(viewOf),
         services: await Promise.all(services),
       },
-    ],
-    needs: [
-      rights(node, at, host),
-      programNeed(host, 'git', 'git'),
-      programNeed(host, '/usr/sbin/nginx', 'nginx'),
-      programNeed(host, fpm.program, `php${fpm.version}-fpm`),
-      repositoryNeed(at),
     ],
   }
 }

@@ -20,6 +20,7 @@ import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
 import { removeSite, unserveSite } from '../web/site.ts'
+import { checks } from './checks.ts'
 import { inspect } from './inspect.ts'
 import { type PhpLayout, phpLayout } from './layout.ts'
 import { pool, switchTo, tellFirst, tryOut } from './serve.ts'
@@ -146,4 +147,5 @@ export default role<PloneNode>('php-app', {
   undeploy,
   events: maintenanceEvents((node) => maintenancePage(node, phpLayout(node).at.app)),
   inspect,
+  checks,
 })

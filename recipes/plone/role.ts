@@ -1,6 +1,7 @@
 /** A role that runs a buildout app: which event does what. */
 import { type Role, role } from '../../core/compile/recipe.ts'
 import type { PloneNode } from '../node.ts'
+import { checks } from './checks.ts'
 import { build, deploy } from './deploy.ts'
 import { inspect } from './inspect.ts'
 import { restart, start, stop, undeploy } from './lifecycle.ts'
@@ -24,5 +25,6 @@ export function buildoutRole(name: BuildoutRole, doc: string): Role<PloneNode> {
     shutdown: (r, node) => stop(r, node, name),
     restart: (r, node) => restart(r, node, name),
     inspect: (node, host) => inspect(node, name, host),
+    checks: (node, host, roles) => checks(node, name, host, roles),
   })
 }

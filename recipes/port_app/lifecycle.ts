@@ -1,5 +1,7 @@
 /** The events of every role that runs a server on two ports in turn. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe, RoleDefinition } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { package_ as packages } from '../../resources/package.ts'
@@ -11,7 +13,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
-import { programNeed, rights, servicesOf, viewOf } from '../releases/inspect.ts'
+import { servicesOf, viewOf } from '../releases/inspect.ts'
 import { hook, migrate, smokeTest } from '../releases/moments.ts'
 import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
@@ -19,6 +21,7 @@ import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
 import { removeSite } from '../web/site.ts'
+import { serverChecks } from './checks.ts'
 import { kept } from './program.ts'
 import { goLive, liveOf, type Running, removePrograms, runningOf, type Server, site, swap } from './server.ts'
 
@@ -31,6 +34,8 @@ export interface Kind {
   readonly packages: readonly string[]
   /** Programs that have to be on the PATH, with the package they come in. */
   readonly programs: Readonly<Record<string, string>>
+  /** What else `doctor` checks. */
+  checks?(node: PloneNode, host: HostReader): readonly HostCheck[]
   /** Brings the source about, and says where it is; null where the attributes name none. */
   source(r: Recipe<PloneNode>, node: PloneNode, server: Server): Source | null
   /** Script that builds a release; null for none. */
@@ -54,6 +59,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     shutdown: (r, node) => stop(r, kind.server(node)),
     undeploy: (r, node) => undeploy(r, node, kind),
     events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).at.app)),
+    checks: (node, host) => serverChecks(node, host, kind),
     async inspect(node, host) {
       const { at, settings } = kind.server(node)
       const releases = listReleases(host, at.releases, at.current)
@@ -61,14 +67,8 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
       const services = await servicesOf(host, at.supervisor.socket, names)
       // One of the two is idle, as it should be.
       const shown = services.some(({ up }) => up) ? services.filter(({ up }) => up) : services.slice(0, 1)
-      const wanted = {
-        git: 'git',
-        ...kind.programs,
-        ...(at.system ? { supervisord: 'supervisor', '/usr/sbin/nginx': 'nginx' } : {}),
-      }
       return {
         apps: [{ name: at.app, directory: at.deployTo, releases: releases.map(viewOf), services: shown }],
-        needs: [rights(node, at, host), ...Object.entries(wanted).map(([one, from]) => programNeed(host, one, from))],
       }
     },
   }

@@ -1,4 +1,4 @@
-/** `doctor`, `status`, `releases` on a host where nothing is yet, and `resources`: what they say, and how they exit. */
+/** `status`, `releases` on a host where nothing is yet, and `resources`: what they say, and how they exit. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { definitions } from '../../resources/index.ts'
@@ -26,59 +26,6 @@ function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<vo
     if (needs(t, ['root', 'nobody'])) await test(t, { account: 'nobody' })
   })
 }
-
-asEach('doctor: all there', async (t, options) => {
-  if (!needs(t, ['git', 'python3 venv', 'crontab'])) return
-  const place = made(t)
-  const before = place.snapshot()
-  const { status, stdout, stderr } = await place.converge(['doctor', ...both], options)
-  t.equal(status, 0, stderr)
-  t.equal(stderr, '')
-  for (const what of ['rights', 'git', 'python3', 'python venv', 'crontab', 'deploy.zeoserver.scm.repository'])
-    t.match(stdout, new RegExp(`^ok {7}${what.replaceAll('.', '\\.')}: `, 'm'))
-  t.notMatch(stdout, /missing|mend/)
-  t.match(stdout, /\nthis host has what its roles need\n$/)
-  t.strictSame(place.snapshot(), before, 'it only looks')
-})
-
-asEach('doctor: what is missing, and what mends it', async (t, options) => {
-  const place = made(t, '{"converge": {"python": "python9.9"}}')
-  const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
-  const { status, stdout } = await place.converge(args, options)
-  t.equal(status, 1)
-  t.match(stdout, /^missing {2}python9\.9: not on the PATH\n {9}mend: (sudo )?apt-get install python3\n/m)
-  t.match(stdout, /^missing {2}python venv: .*\n {9}mend: (sudo )?apt-get install python3-venv\n/m)
-  t.match(
-    stdout,
-    /^missing {2}deploy\.plone_instances\.scm\.repository: is not set: there is nothing to deploy\n {9}mend: \{"deploy": .* in a file given with --json\n/m,
-  )
-  t.notMatch(stdout, /has what its roles need/)
-  const machine = await place.converge([...args, '--json-output'], options)
-  t.equal(machine.status, 1)
-  const { needs: told } = JSON.parse(machine.stdout) as { needs: { what: string; met: boolean; remedy?: string }[] }
-  t.strictSame(
-    told.filter(({ met }) => !met).map(({ what }) => what),
-    ['python9.9', 'python venv', 'deploy.plone_instances.scm.repository'],
-  )
-})
-
-t.test('doctor: an ordinary user without the rights', async (t) => {
-  if (!needs(t, ['root', 'nobody'])) return
-  const place = made(t)
-  const system = await place.converge(['doctor', '--role', 'zeo-client', '--json', 'site.json'], { account: 'nobody' })
-  t.equal(system.status, 1)
-  t.match(
-    system.stdout,
-    /^missing {2}rights: nobody may not change the system\n {9}mend: run as root \(sudo converge \.\.\.\), or give --prefix DIR\n/,
-  )
-  fs.chmodSync(place.directory, 0o755)
-  const below = await place.converge(['doctor', ...both], { account: 'nobody' })
-  t.equal(below.status, 1)
-  t.match(
-    below.stdout,
-    `missing  rights: ${place.directory} is not writable for nobody\n         mend: mkdir -p ${place.at('site')} && chown nobody ${place.at('site')}\n`,
-  )
-})
 
 asEach('status: nothing is there yet', async (t, options) => {
   const place = made(t)

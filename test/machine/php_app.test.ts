@@ -179,10 +179,7 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
 async function operating(t: Test, app: WebApp): Promise<void> {
   const seen = await app.inspect()
   t.match(seen.apps, [{ name: 'app', services: [{ up: true }, { up: true }] }])
-  t.strictSame(
-    seen.needs.filter(({ met }) => !met),
-    [],
-  )
+  t.strictSame(await app.missing(), [])
   t.strictSame(reloads(await app.done(t, ['restart'])), ['app-php-fpm', 'nginx'])
   await app.done(t, ['stop'])
   t.strictSame(await app.up(), ['nginx'])

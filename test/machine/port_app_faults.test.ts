@@ -80,10 +80,7 @@ async function operating(t: Test, app: WebApp): Promise<void> {
   const seen = await app.inspect()
   t.match(seen.apps, [{ name: 'app', services: [{ up: true }] }])
   t.equal(seen.apps[0]?.services.length, 1, 'the idle program is none that should be up')
-  t.strictSame(
-    seen.needs.filter(({ met }) => !met),
-    [],
-  )
+  t.strictSame(await app.missing(), [])
   await app.done(t, ['undeploy'])
   t.strictSame(await app.up(), ['nginx'])
   t.notOk(fs.existsSync(`${app.directory}/current`))

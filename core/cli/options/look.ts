@@ -18,8 +18,9 @@ export const lookCommands: readonly CommandSpec[] = [
   {
     name: 'doctor',
     group: 'Look, and change nothing',
-    describe: 'What this host lacks for its roles, with the command that mends it',
-    details: 'Exit status 1 when something is missing. It only looks.',
+    describe: 'What this host lacks for its roles, with the command that fixes it',
+    details:
+      'It changes nothing, and never ends at the first problem: a check that cannot be done is reported as unknown. Exit status 1 when something is missing or unknown; warnings do not count.',
     options: { ...inputOptions, ...lookOutput },
     examples: [['converge doctor --role zeo-client --json site.json', 'before the first run']],
     kind: 'doctor',

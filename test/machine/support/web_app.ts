@@ -127,11 +127,18 @@ export class WebApp {
     return { report, progress }
   }
 
-  /** What status, releases and doctor show. */
+  /** What status and releases show. */
   async inspect(): Promise<Inspection> {
     const shown = await (await this.loaded()).inspect?.(this.node([], {}, {}), this.host)
     if (shown === undefined) throw new Error(`${this.role} shows nothing`)
     return shown
+  }
+
+  /** What doctor finds missing. */
+  async missing(): Promise<string[]> {
+    const checks = (await this.loaded()).checks?.(this.node([], {}, {}), this.host, [this.role]) ?? []
+    const found = await Promise.all(checks.map(async ({ what, run }) => [what, (await run())?.status] as const))
+    return found.flatMap(([what, status]) => (status === 'missing' ? [what] : []))
   }
 
   private async loaded(): Promise<Role<PloneNode>> {

@@ -1,0 +1,172 @@
+/** `doctor`: checks what this host needs for its roles. It changes nothing, and reports every problem it finds. */
+import pLimit from 'p-limit'
+import picocolors from 'picocolors'
+import { compile, wholeWay } from '../compile/compile.ts'
+import type { Finding, HostCheck } from '../compile/inspection.ts'
+import type { Role } from '../compile/recipe.ts'
+import { LocalHost } from '../host/local.ts'
+import { asConvergeError, type ConvergeError, describeLocation, InvalidInput } from '../model/errors.ts'
+import type { Secrets } from '../model/secrets.ts'
+import type { Catalogue } from './catalogue.ts'
+import { gather, type Inputs } from './inputs.ts'
+import type { Arguments } from './options.ts'
+import { type ExitStatus, useColor } from './process.ts'
+
+type Status = Finding['status'] | 'unknown'
+
+interface Result {
+  readonly what: string
+  readonly status: Status
+  readonly detail: string
+  readonly remedy?: string | undefined
+}
+
+/** Checks that run at once: most of them wait for a program or a server. */
+const parallel = 8
+/** ms. Commands have limits of their own below this. */
+const checkLimit = 30_000
+
+export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
+  const inputs = await gather(args, catalogue, secrets)
+  const host = new LocalHost(inputs.stateDirectory)
+  const node = inputs.node([...wholeWay], host)
+  const limit = pLimit(parallel)
+  const checks = await checksOf(inputs, node, host, catalogue)
+  const found = await Promise.all(checks.map((check) => limit(() => resultOf(check))))
+  const results = [...found.flat(), ...attributeResults(inputs.roles, node)]
+  return print(distinct(results), args, secrets)
+}
+
+async function checksOf<N>(
+  { roles }: Inputs<N>,
+  node: N,
+  host: LocalHost,
+  catalogue: Catalogue<N>,
+): Promise<readonly HostCheck[]> {
+  const names = roles.map(({ name }) => name)
+  const own = await Promise.all(
+    roles.map((role) => guarded(`checks of ${role.name}`, () => roleChecks(role, node, host, names))),
+  )
+  const common = await guarded('checks of the host', () => catalogue.checks(node, host, names))
+  return [...own.flat(), ...common]
+}
+
+/** A check that cannot even be set up, say for an attribute that makes no sense, is a check that fails. */
+async function guarded(
+  what: string,
+  make: () => readonly HostCheck[] | Promise<readonly HostCheck[]>,
+): Promise<readonly HostCheck[]> {
+  try {
+    return await make()
+  } catch (error) {
+    const run = () => {
+      throw error
+    }
+    return [{ what, run }]
+  }
+}
+
+async function roleChecks<N>(
+  { inspect, checks }: Role<N>,
+  node: N,
+  host: LocalHost,
+  names: readonly string[],
+): Promise<readonly HostCheck[]> {
+  if (checks !== undefined) return checks(node, host, names)
+  const seen = await inspect?.(node, host)
+  return (seen?.needs ?? []).map(({ what, met, detail, remedy }) => ({
+    what,
+    run: () => ({ status: met ? 'ok' : 'missing', detail, remedy }),
+  }))
+}
+
+async function resultOf({ what, run }: HostCheck): Promise<Result[]> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${checkLimit / 1000} s`)), checkLimit)
+  })
+  try {
+    const finding = await Promise.race([(async () => run())(), late])
+    return finding === null ? [] : [{ what, ...finding }]
+  } catch (error) {
+    const { message, hint } = readable(error)
+    return [{ what, status: 'unknown', detail: `could not be checked: ${message}`, remedy: hint }]
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A refusal of attributes is known at compile time, with file and line; so are the warnings of a run. */
+function attributeResults<N>(roles: readonly Role<N>[], node: N): Result[] {
+  const each = roles.map((role) => compiled([role], `attributes of ${role.name}`, node))
+  // Two roles may contradict each other though each is right: only then does all of them together add something.
+  const together =
+    roles.length > 1 && each.flat().every(({ status }) => status !== 'missing')
+      ? compiled(roles, 'attributes', node).filter(({ status }) => status === 'missing')
+      : []
+  return [...each.flat(), ...together]
+}
+
+function compiled<N>(roles: readonly Role<N>[], what: string, node: N): Result[] {
+  try {
+    const { warnings } = compile(roles, wholeWay, node)
+    return warnings.map((detail) => ({ what, status: 'warning', detail }))
+  } catch (error) {
+    const one = asConvergeError(error)
+    const problems = one instanceof InvalidInput ? one.problems : [one]
+    return problems.map((problem) => {
+      const { message, hint } = readable(problem)
+      return { what, status: 'missing', detail: message, remedy: hint }
+    })
+  }
+}
+
+function readable(error: unknown): { readonly message: string; readonly hint: string | undefined } {
+  if (error instanceof Error && !('code' in error)) return { message: error.message, hint: undefined }
+  const { message, hint, source }: ConvergeError = asConvergeError(error)
+  return { message: source === undefined ? message : `${describeLocation(source)}: ${message}`, hint }
+}
+
+/** What several roles report alike counts once, and a warning says nothing new of what is reported as missing. */
+function distinct(results: readonly Result[]): Result[] {
+  const missing = results.filter(({ status }) => status === 'missing')
+  const seen = new Set<string>()
+  return results.filter(({ what, status, detail }) => {
+    if (status === 'warning' && missing.some((one) => detail.startsWith(`${one.what} `))) return false
+    const key = `${what}\0${detail}`
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}
+
+function print(results: readonly Result[], args: Arguments, secrets: Secrets): ExitStatus {
+  const failed = results.some(({ status }) => status === 'missing' || status === 'unknown')
+  if (args.jsonOutput) {
+    const needs = results.map((result) => ({ ...result, met: result.status === 'ok' || result.status === 'warning' }))
+    process.stdout.write(`${JSON.stringify(secrets.maskDeep({ needs }), null, 2)}\n`)
+    return failed ? 1 : 0
+  }
+  const paint = picocolors.createColors(args.color ?? useColor(process.stdout))
+  const color = { ok: paint.green, missing: paint.red, warning: paint.yellow, unknown: paint.red }
+  const lines = results.flatMap(({ what, status, detail, remedy }) => [
+    `${color[status](status.padEnd(8))} ${what}${detail ? `: ${detail.replaceAll('\n', '\n         ')}` : ''}`,
+    ...(status !== 'ok' && remedy ? [`         ${paint.cyan('fix:')} ${remedy}`] : []),
+  ])
+  process.stdout.write(secrets.mask(`${[...lines, ...summary(results)].join('\n')}\n`))
+  return failed ? 1 : 0
+}
+
+function summary(results: readonly Result[]): string[] {
+  const count = (status: Status) => results.filter((one) => one.status === status).length
+  const [missing, unknown, warnings] = [count('missing'), count('unknown'), count('warning')]
+  if (missing + unknown > 0)
+    return [
+      [
+        ...(missing > 0 ? [`${missing} missing`] : []),
+        ...(unknown > 0 ? [`${unknown} could not be checked`] : []),
+        ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`] : []),
+      ].join(', '),
+    ]
+  return ['this host has what its roles need']
+}

@@ -1,0 +1,67 @@
+/** Free space and inodes of the file systems that a run writes to. */
+import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { missing, nearestExisting, ok, warning } from './findings.ts'
+
+/** MiB: below the first a build cannot succeed, below the second the next deploys may fail. */
+const least = { fails: 100, warns: 1024 }
+const leastInodes = 10_000
+
+interface FileSystem {
+  readonly target: string
+  /** MiB */
+  readonly free: number
+  readonly freeInodes: number
+  /** 0 where the file system makes inodes as it needs them. */
+  readonly inodes: number
+}
+
+/** The worst of the file systems counts. */
+export function diskCheck(host: HostReader, paths: readonly string[]): HostCheck {
+  return {
+    what: 'disk space',
+    async run() {
+      const existing = [...new Set(paths.map((path) => nearestExisting(host, path)))]
+      const columns = '--output=avail,iavail,itotal,target'
+      const { stdout } = await host.query(['df', '-k', columns, '--', ...existing], { environment: { LC_ALL: 'C' } })
+      const found = fileSystems(stdout)
+      if (found.length === 0) throw new Error(`df printed ${JSON.stringify(stdout)}`)
+      const findings = found.map((one) => readOnly(host, one) ?? inodes(one) ?? space(one))
+      const bad = findings.find(({ status }) => status === 'missing') ?? findings.find(({ status }) => status !== 'ok')
+      return bad ?? ok(findings.map(({ detail }) => detail).join(', '))
+    },
+  }
+}
+
+function fileSystems(output: string): FileSystem[] {
+  const found = [...output.matchAll(/^\s*(\d+)\s+(\d+|-)\s+(\d+|-)\s+(\/.*)$/gm)].map(
+    ([, avail, iavail, itotal, target = '']): FileSystem => ({
+      target,
+      free: Math.floor(Number(avail) / 1024),
+      freeInodes: Number(iavail),
+      inodes: Number(itotal) || 0,
+    }),
+  )
+  return [...new Map(found.map((one) => [one.target, one])).values()]
+}
+
+function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
+  const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
+  // The last mount at a place covers those before it.
+  const options = lines.findLast(([, at]) => at === target)?.[3]
+  if (!options?.split(',').includes('ro')) return null
+  return missing(`${target} is a read-only file system`, `mount -o remount,rw ${target}`)
+}
+
+function inodes({ target, freeInodes, inodes }: FileSystem): Finding | null {
+  if (inodes === 0 || freeInodes >= leastInodes) return null
+  const remedy = `remove small files; du --inodes -x ${target} | sort -n | tail shows where they are`
+  return missing(`${target} has ${freeInodes} free inodes`, remedy)
+}
+
+function space({ target, free }: FileSystem): Finding {
+  const detail = `${target} has ${free >= 1024 ? `${(free / 1024).toFixed(1)} GiB` : `${free} MiB`} free`
+  const remedy = `free some space; du -xm ${target} | sort -n | tail shows what is large`
+  if (free < least.fails) return missing(detail, remedy)
+  return free < least.warns ? warning(detail, remedy) : ok(detail)
+}

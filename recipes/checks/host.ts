@@ -1,0 +1,70 @@
+/** What `doctor` checks whatever the roles are. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { show } from '../hooks/show.ts'
+import { configureTimer } from '../hooks/units.ts'
+import { type PloneNode, placed } from '../node.ts'
+import { diskCheck } from './disk.ts'
+import { ok, warning } from './findings.ts'
+import { portChecks } from './ports.ts'
+import { serverChecks } from './servers.ts'
+
+export async function hostChecks(
+  node: PloneNode,
+  host: HostReader,
+  roles: readonly string[],
+): Promise<readonly HostCheck[]> {
+  return [
+    diskCheck(
+      host,
+      ['/srv/www', '/var', '/tmp'].map((path) => placed(node, path)),
+    ),
+    clockCheck(host),
+    ...portChecks(node, host, roles),
+    ...serverChecks(node, host, roles),
+    hookCheck(node, host),
+  ]
+}
+
+/** A wrong clock breaks TLS, and release names sort wrongly. */
+function clockCheck(host: HostReader): HostCheck {
+  return {
+    what: 'clock',
+    async run() {
+      const now = new Date(host.now() * 1000)
+      const shown = now.toISOString().replace(/\.\d+Z$/, 'Z')
+      const remedy = 'synchronize it: timedatectl set-ntp true, or date --set'
+      if (now.getUTCFullYear() < firstYear) return { status: 'missing', detail: `says ${shown}`, remedy }
+      if (host.which('timedatectl') === null || host.stat('/run/systemd/system') === null) return ok(shown)
+      const { status, stdout } = await host.query(['timedatectl', 'show', '--property=NTPSynchronized', '--value'], {
+        accept: 'any',
+      })
+      return status === 0 && stdout.trim() === 'no' ? warning(`${shown}, and not synchronized`, remedy) : ok(shown)
+    },
+  }
+}
+
+/** No host that runs this program can be older. */
+const firstYear = 2025
+
+/** Hooks are optional: nothing is reported of a host without them. */
+function hookCheck(node: PloneNode, host: HostReader): HostCheck {
+  return {
+    what: 'lifecycle hooks',
+    async run() {
+      const system = node.facts.init === 'systemd' && node.facts.uid === 0
+      const all = await show(host, { options: { stamp: '' }, system })
+      const installed = all.filter((one) => one.installed)
+      if (installed.length === 0) return null
+      const absent = all.filter((one) => !one.installed).map(({ name }) => name)
+      const remedy = 'converge hooks install'
+      if (absent.length > 0) return warning(`${absent.join(', ')}: not installed, though the others are`, remedy)
+      const timer = installed.find(({ name }) => name === configureTimer)
+      if (timer !== undefined && !timer.detail.startsWith('active'))
+        return warning(`${timer.name}: ${timer.detail}`, remedy)
+      if (timer !== undefined && /: (?!success)\S+$/.test(timer.detail))
+        return warning(`${timer.name}: ${timer.detail}`, 'converge status shows the last run')
+      return ok('installed')
+    },
+  }
+}

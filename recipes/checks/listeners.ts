@@ -1,0 +1,72 @@
+/** Which process listens at a TCP port of this host, by what /proc says. */
+import type { HostReader } from '../../core/host/types.ts'
+
+export interface Listener {
+  /** Null where this account may not see whose socket it is. */
+  readonly pid: number | null
+  /** Of the process; empty where it cannot be seen. */
+  readonly name: string
+  readonly account: string
+  /** Its working directory; empty where it cannot be seen. */
+  readonly directory: string
+  readonly command: string
+}
+
+const listening = '0A'
+
+export function listenersAt(host: HostReader, port: number): Listener[] {
+  const sockets = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => socketsIn(host.readText(file) ?? '', port))
+  if (sockets.length === 0) return []
+  const owners = ownersOf(host, new Set(sockets.map(({ inode }) => inode)))
+  return sockets.map(({ inode, uid }) => {
+    const account = host.accountById(uid)?.name ?? String(uid)
+    const pid = owners.get(inode)
+    if (pid === undefined) return { pid: null, name: '', account, directory: '', command: '' }
+    return {
+      pid,
+      name: host.readText(`/proc/${pid}/comm`)?.trim() ?? '',
+      account,
+      directory: host.readLink(`/proc/${pid}/cwd`) ?? '',
+      command: (host.readText(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim(),
+    }
+  })
+}
+
+/** Lines of /proc/net/tcp: number, local address, remote address, state, queues, timer, retransmits, uid, timeout, inode. */
+function socketsIn(text: string, port: number): { readonly inode: string; readonly uid: number }[] {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  return text.split('\n').flatMap((line) => {
+    const [, local, , state, , , , uid, , inode] = line.trim().split(/\s+/)
+    if (state !== listening || !local?.endsWith(`:${hex}`) || inode === undefined) return []
+    return [{ inode, uid: Number(uid) }]
+  })
+}
+
+/** The lowest process id of each socket: the one that opened it, and no worker of it. */
+function ownersOf(host: HostReader, inodes: ReadonlySet<string>): Map<string, number> {
+  const owners = new Map<string, number>()
+  const pids = host.list('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []))
+  for (const pid of pids.sort((a, b) => a - b))
+    for (const descriptor of descriptorsOf(host, pid)) {
+      const inode = /^socket:\[(\d+)\]$/.exec(descriptor)?.[1]
+      if (inode !== undefined && inodes.has(inode) && !owners.has(inode)) owners.set(inode, pid)
+    }
+  return owners
+}
+
+/** Empty for a process that has ended meanwhile, or belongs to another account. */
+function descriptorsOf(host: HostReader, pid: number): string[] {
+  try {
+    return host.list(`/proc/${pid}/fd`).map((name) => linkOf(host, `/proc/${pid}/fd/${name}`))
+  } catch {
+    return []
+  }
+}
+
+function linkOf(host: HostReader, path: string): string {
+  try {
+    return host.readLink(path) ?? ''
+  } catch {
+    return ''
+  }
+}

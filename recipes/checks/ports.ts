@@ -1,0 +1,100 @@
+/** Whether the ports that the roles listen at are free, or taken by the roles' own programs. */
+import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { type PloneNode, placed } from '../node.ts'
+import { appName, deployDirectory } from '../plone/site.ts'
+import { servicesOf } from '../stack.ts'
+import { asRoot, missing, ok, warning } from './findings.ts'
+import { type Listener, listenersAt } from './listeners.ts'
+
+interface Wanted {
+  readonly port: number
+  /** Who wants it, for messages. */
+  readonly service: string
+  /** Names of the processes that may have it; those of an app are known by their directory instead. */
+  readonly processes: readonly string[]
+  readonly directory: string | null
+}
+
+/** Programs that are one for all roles, by the names that their processes have. */
+const processNames: Readonly<Record<string, readonly string[]>> = {
+  nginx: ['nginx'],
+  haproxy: ['haproxy'],
+  // A worker of Varnish is named for its thread.
+  varnish: ['varnishd', 'cache-main', 'vcache'],
+}
+
+export function portChecks(node: PloneNode, host: HostReader, roles: readonly string[]): HostCheck[] {
+  const byPort = new Map<number, Wanted[]>()
+  for (const one of roles.flatMap((role) => wantedBy(node, role)))
+    byPort.set(one.port, [...(byPort.get(one.port) ?? []), one])
+  return [...byPort].map(([port, wanted]) => ({
+    what: `port ${port}`,
+    run: () => clash(port, wanted) ?? taken(host, port, wanted),
+  }))
+}
+
+function wantedBy(node: PloneNode, role: string): Wanted[] {
+  const services = servicesOf(node, role) ?? []
+  const app = appOf(node, role)
+  const directory = app === null ? null : placed(node, deployDirectory(node, app))
+  return services.flatMap(({ name, ports }) =>
+    ports.map((port) => {
+      const processes = processNames[name] ?? []
+      return { port, service: name, processes, directory: processes.length > 0 ? null : directory }
+    }),
+  )
+}
+
+function appOf(node: PloneNode, role: string): string | null {
+  switch (role) {
+    case 'zeo-server':
+    case 'solr':
+      return appName(node, role)
+    case 'zeo-client':
+    case 'celerybeat':
+    case 'relstorage-pack':
+      return appName(node, 'zeo-client')
+    case 'port-app':
+      return node.port_app.app_name
+    case 'jetty-app':
+      return node.jetty_app.app_name
+    default:
+      return null
+  }
+}
+
+/** Two services of this host that want the same port. */
+function clash(port: number, wanted: readonly Wanted[]): Finding | null {
+  const names = [...new Set(wanted.map(({ service }) => service))]
+  if (names.length < 2) return null
+  return missing(
+    `${names.join(' and ')} both listen at port ${port}`,
+    'give one of them another port in the attributes',
+  )
+}
+
+function taken(host: HostReader, port: number, wanted: readonly Wanted[]): Finding {
+  const [first] = wanted
+  const service = first?.service ?? ''
+  const listeners = listenersAt(host, port)
+  if (listeners.length === 0) return ok(`free for ${service}`)
+  const foreign = listeners.find((one) => !wanted.some((want) => isOwn(one, want)))
+  if (foreign === undefined) return ok(`${service} listens there`)
+  if (foreign.pid === null) {
+    const who = `a process of ${foreign.account}`
+    return warning(
+      `taken by ${who}, which this account cannot look at`,
+      asRoot(host, ['ss', '-ltnp', `sport = :${port}`]),
+    )
+  }
+  return missing(
+    `taken by ${foreign.name} (process ${foreign.pid} of ${foreign.account}), and ${service} needs it`,
+    `stop that program (kill ${foreign.pid}), or give ${service} another port in the attributes`,
+  )
+}
+
+function isOwn({ name, directory, command }: Listener, wanted: Wanted): boolean {
+  if (wanted.directory === null) return wanted.processes.includes(name)
+  return directory.startsWith(`${wanted.directory}/`) || command.includes(`${wanted.directory}/`)
+}

@@ -1,0 +1,25 @@
+/** Programs that a role needs, with the packages that they come in. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { install, missing, ok } from './findings.ts'
+
+/** @param program a name on the PATH, or a full path */
+export function programCheck(host: HostReader, program: string, packageName: string): HostCheck {
+  return {
+    what: program,
+    run() {
+      const path = host.which(program)
+      if (path !== null) return ok(path)
+      const where = program.includes('/') ? 'does not exist or cannot be run' : 'not on the PATH'
+      return missing(where, install(host, packageName))
+    },
+  }
+}
+
+/** Files that a role needs without running them itself. */
+export function fileCheck(host: HostReader, path: string, packageName: string): HostCheck {
+  return {
+    what: path,
+    run: () => (host.stat(path) === null ? missing('does not exist', install(host, packageName)) : ok('exists')),
+  }
+}

@@ -1,0 +1,24 @@
+/** Whether the account of the run may change what the roles change. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { PloneNode } from '../node.ts'
+import { asRoot, missing, nearestExisting, ok } from './findings.ts'
+
+export function rightsCheck(node: PloneNode, host: HostReader, directory: string): HostCheck {
+  const { prefix } = node.converge
+  return {
+    what: 'rights',
+    run() {
+      if (host.isRoot) return ok('root')
+      const { name } = host.self
+      if (prefix === '/') {
+        const remedy = host.which('sudo') === null ? 'run as root' : 'run as root (sudo converge ...)'
+        return missing(`${name} may not change the system`, `${remedy}, or give --prefix DIR`)
+      }
+      const existing = nearestExisting(host, directory)
+      if (host.writable(existing)) return ok(`below ${prefix}`)
+      const remedy = asRoot(host, ['mkdir', '-p', prefix], ['chown', name, prefix])
+      return missing(`${existing} is not writable for ${name}`, remedy)
+    },
+  }
+}

@@ -1,0 +1,68 @@
+/** Whether the servers that the roles ask (ZEO, databases, memcached, Solr) have names that resolve, and answer. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { PloneNode } from '../node.ts'
+import { servicesOf } from '../stack.ts'
+import { missing, ok, warning } from './findings.ts'
+
+export function serverChecks(node: PloneNode, host: HostReader, roles: readonly string[]): HostCheck[] {
+  const services = roles.flatMap((role) => servicesOf(node, role) ?? [])
+  const own = new Set(services.flatMap(({ ports }) => ports))
+  const asked = new Map<string, string>()
+  // Balanced clients have health checks of their own, and come and go.
+  for (const { name, asks } of services)
+    if (name !== 'haproxy') for (const address of asks) if (!asked.has(address)) asked.set(address, name)
+  return [...asked].flatMap(([address, service]) => {
+    const [name, port] = split(address)
+    if (name === null || (isOwnName(node, name) && own.has(port))) return []
+    return [{ what: `server ${address}`, run: () => reach(host, { name, port, service }) }]
+  })
+}
+
+interface Address {
+  readonly name: string
+  readonly port: number
+  readonly service: string
+}
+
+async function reach(host: HostReader, { name, port, service }: Address) {
+  if (!isNumeric(name)) {
+    const { status } = await host.query(['getent', 'ahosts', name], { accept: 'any' })
+    if (status !== 0)
+      return missing(
+        `${service} asks ${name}, and no address is known for that name`,
+        `correct the name in the attributes, or add it to DNS or /etc/hosts`,
+      )
+  }
+  if (port === 0) return ok(`resolves, for ${service}`)
+  if (await host.listening(port, name)) return ok(`answers, for ${service}`)
+  // It may be set up after this host: that alone keeps no deploy from starting.
+  return warning(
+    `no connection to ${name}:${port}, which ${service} needs`,
+    'start the server there, and let its firewall accept this host',
+  )
+}
+
+function split(address: string): [name: string | null, port: number] {
+  const [, name, port] = /^\[?([^\]]*?)\]?(?::(\d+))?$/.exec(address) ?? []
+  return address.startsWith('/') ? [null, 0] : [name ?? null, Number(port ?? 0)]
+}
+
+function isNumeric(name: string): boolean {
+  return /^[\d.]+$/.test(name) || name.includes(':')
+}
+
+function isOwnName({ opsworks, facts }: PloneNode, name: string): boolean {
+  const { hostname, private_dns_name, private_ip, public_dns_name, ip } = opsworks.instance
+  return [
+    'localhost',
+    '127.0.0.1',
+    '::1',
+    facts.hostname,
+    hostname,
+    private_dns_name,
+    private_ip,
+    public_dns_name,
+    ip,
+  ].includes(name)
+}

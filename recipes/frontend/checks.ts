@@ -1,0 +1,41 @@
+/** What `doctor` checks for the front end. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { missing, ok } from '../checks/findings.ts'
+import { programCheck } from '../checks/programs.ts'
+import { rightsCheck } from '../checks/rights.ts'
+import { supervisorCheck } from '../checks/supervisor.ts'
+import type { PloneNode } from '../node.ts'
+import { clientLayer } from '../plone/balancing.ts'
+import { balancedServers } from './haproxy.ts'
+import { frontendLayout } from './layout.ts'
+import { programs } from './programs.ts'
+
+const packageOf = { haproxy: 'haproxy', varnishd: 'varnish', nginx: 'nginx' } as const
+
+export function checks(node: PloneNode, host: HostReader): HostCheck[] {
+  const at = frontendLayout(node)
+  return [
+    rightsCheck(node, host, at.nginx.config),
+    ...(['haproxy', 'varnishd', 'nginx'] as const).map((name) => programCheck(host, programs[name], packageOf[name])),
+    ...(node.certbot_domains.length > 0 ? [programCheck(host, 'certbot', 'certbot')] : []),
+    ...(at.system ? [] : [supervisorCheck(host, at)]),
+    backendCheck(node),
+  ]
+}
+
+/** Without a backend the balancer answers every request with 503. */
+function backendCheck(node: PloneNode): HostCheck {
+  return {
+    what: 'servers of the balancer',
+    run() {
+      const servers = balancedServers(node)
+      if (servers.length > 0) return ok(servers.map(({ address }) => address).join(', '))
+      const layer = clientLayer(node)
+      return missing(
+        `none: no host of the layer ${layer} is online, so visitors get HTTP 503`,
+        `describe the hosts of the clients in opsworks.layers.${layer}.instances, each with "status": "online"`,
+      )
+    },
+  }
+}

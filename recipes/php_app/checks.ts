@@ -1,0 +1,20 @@
+/** What `doctor` checks for a PHP app. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { programCheck } from '../checks/programs.ts'
+import { supervisorCheck } from '../checks/supervisor.ts'
+import type { PloneNode } from '../node.ts'
+import { appChecks } from '../releases/checks.ts'
+import { nginxProgram } from '../web/nginx.ts'
+import { phpLayout } from './layout.ts'
+
+export function checks(node: PloneNode, host: HostReader): HostCheck[] {
+  const { at, fpm } = phpLayout(node)
+  return [
+    ...appChecks(node, host, at),
+    programCheck(host, nginxProgram, 'nginx'),
+    programCheck(host, fpm.program, `php${fpm.version}-fpm`),
+    // The system's php-fpm is a service of its own.
+    ...(at.system ? [] : [supervisorCheck(host, at)]),
+  ]
+}

@@ -1,0 +1,28 @@
+/** What `doctor` checks for an app that is built by buildout. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { programCheck } from '../checks/programs.ts'
+import { supervisorCheck } from '../checks/supervisor.ts'
+import type { PloneNode } from '../node.ts'
+import { appChecks } from '../releases/checks.ts'
+import { compilerChecks } from './compiler_check.ts'
+import { layout } from './layout.ts'
+import { pythonChecks } from './python_check.ts'
+import type { BuildoutRole } from './types.ts'
+
+export function checks(
+  node: PloneNode,
+  role: BuildoutRole,
+  host: HostReader,
+  _roles: readonly string[],
+): readonly HostCheck[] {
+  const at = layout(node, role)
+  return [
+    ...appChecks(node, host, at),
+    ...pythonChecks(node, host, at),
+    ...compilerChecks(host, at),
+    ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),
+    ...(at.role === 'zeo-server' ? [programCheck(host, 'crontab', 'cron')] : []),
+    supervisorCheck(host, at),
+  ]
+}

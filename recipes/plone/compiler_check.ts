@@ -1,0 +1,52 @@
+/** Whether eggs with C code can be compiled: only a warning, since many sites are built of wheels alone. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { findProgram } from '../../resources/python/program.ts'
+import { install, ok, warning } from '../checks/findings.ts'
+import type { Layout } from './layout.ts'
+
+/** Headers that the C code of Plone's packages includes, with the packages of Debian that bring them. */
+const libraries = [
+  ['/usr/include/libxml2/libxml/xmlversion.h', 'libxml2-dev'],
+  ['/usr/include/libxslt/xslt.h', 'libxslt1-dev'],
+  ['/usr/include/jpeglib.h', 'libjpeg-dev'],
+  ['/usr/include/zlib.h', 'zlib1g-dev'],
+] as const
+
+export function compilerChecks(host: HostReader, { build, account }: Layout): HostCheck[] {
+  const { python } = build
+  return [
+    {
+      what: 'compiler',
+      run() {
+        const path = host.which('cc') ?? host.which('gcc')
+        if (path !== null) return ok(path)
+        return warning('none: eggs that are no wheels cannot be built', install(host, 'build-essential'))
+      },
+    },
+    {
+      what: 'Python.h',
+      async run() {
+        const program = findProgram(host, python, account.user)
+        if (program === null) return null
+        const script = 'import sysconfig, sys; sys.stdout.write(sysconfig.get_paths()["include"])'
+        const { status, stdout } = await host.query([program, '-c', script], { accept: 'any' })
+        if (status !== 0) return null
+        if (host.stat(`${stdout}/Python.h`) !== null) return ok(stdout)
+        const name = /(python\d+\.\d+)[a-z]*$/.exec(stdout)?.[1] ?? 'python3'
+        return warning(
+          `${stdout}/Python.h does not exist: eggs with C code cannot be built`,
+          install(host, `${name}-dev`),
+        )
+      },
+    },
+    {
+      what: 'libraries for building eggs',
+      run() {
+        const absent = libraries.flatMap(([path, name]) => (host.stat(path) === null ? [name] : []))
+        if (absent.length === 0) return ok(libraries.map(([, name]) => name).join(', '))
+        return warning(`lxml or Pillow cannot be compiled without ${absent.join(', ')}`, install(host, ...absent))
+      },
+    },
+  ]
+}

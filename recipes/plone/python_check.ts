@@ -1,0 +1,76 @@
+/** Whether the Python of an app is installed, and can make environments. */
+import { basename } from 'node:path'
+import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { describeLocation } from '../../core/model/errors.ts'
+import { findProgram } from '../../resources/python/program.ts'
+import { install, missing, ok } from '../checks/findings.ts'
+import type { PloneNode } from '../node.ts'
+import type { Layout } from './layout.ts'
+
+/** Runs the virtualenv program for a Python 2, which cannot make environments itself. */
+const bootstrapPython = 'python3'
+
+export function pythonChecks(node: PloneNode, host: HostReader, at: Layout): HostCheck[] {
+  const { python } = at.build
+  return [
+    { what: python, run: () => installed(node, host, at) },
+    { what: 'python venv', run: () => environment(host, at) },
+  ]
+}
+
+async function installed(node: PloneNode, host: HostReader, at: Layout): Promise<Finding> {
+  const { python } = at.build
+  const path = findProgram(host, python, at.account.user)
+  if (path !== null) {
+    const version = await versionOf(host, path)
+    return version === null ? missing(`${path} does not run`, `try ${path} --version`) : ok(`${path}, ${version}`)
+  }
+  const name = packageOf(python)
+  if (name !== null && (await isAvailable(host, name)))
+    return missing('not on the PATH', install(host, name, `${name}-venv`))
+  const { key, where } = settingOf(node, at)
+  return missing(
+    `not on the PATH, and this distribution has no package of that name; ${key} asks for it${where}`,
+    `install it by other means and give its full path in converge.python, or set ${key} to a Python of this host`,
+  )
+}
+
+/** The attribute that names the Python, and where it is set. */
+export function settingOf(node: PloneNode, { app, own }: Layout): { readonly key: string; readonly where: string } {
+  const key = own.python_major_version ? `deploy.${app}.python_major_version` : 'converge.python'
+  const source = node.run.locate?.(key)
+  return { key, where: source === undefined ? '' : ` (${describeLocation(source)})` }
+}
+
+async function environment(host: HostReader, { build: { python }, account }: Layout): Promise<Finding> {
+  const path = findProgram(host, python, account.user)
+  if (path === null) return missing(`requires ${python}`, `install ${python}, then run this again`)
+  const version = await versionOf(host, path)
+  if (version === null) return missing(`${path} does not run`, `try ${path} --version`)
+  const maker = version.startsWith('2.') ? bootstrapPython : path
+  const { status } = await host.query([maker, '-c', 'import venv, ensurepip'], { accept: 'any' })
+  if (status === 0) return ok(maker === path ? 'can be made' : `can be made, by virtualenv on ${maker}`)
+  const name = packageOf(maker) ?? 'python3'
+  return missing(`${maker} lacks the modules venv and ensurepip`, install(host, `${name}-venv`))
+}
+
+async function versionOf(host: HostReader, path: string): Promise<string | null> {
+  const script = 'import sys; sys.stdout.write("%d.%d.%d" % sys.version_info[:3])'
+  const { status, stdout } = await host.query([path, '-c', script], { accept: 'any' })
+  return status === 0 ? stdout : null
+}
+
+/** The package of Debian's that brings a Python; null for a path, which no package is known for. */
+function packageOf(python: string): string | null {
+  const name = basename(python)
+  return /^python3(\.\d+)?$|^python2\.7$/.test(name) && (!python.includes('/') || python.startsWith('/usr/bin/'))
+    ? name
+    : null
+}
+
+async function isAvailable(host: HostReader, name: string): Promise<boolean> {
+  if (host.which('apt-cache') === null) return false
+  const { stdout } = await host.query(['apt-cache', 'policy', name], { accept: 'any', environment: { LC_ALL: 'C' } })
+  return /^ {2}Candidate: (?!\(none\))/m.test(stdout)
+}

@@ -1,0 +1,25 @@
+/** What `doctor` checks for a server that runs on two ports in turn. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { programCheck } from '../checks/programs.ts'
+import { supervisorCheck } from '../checks/supervisor.ts'
+import type { PloneNode } from '../node.ts'
+import { appChecks } from '../releases/checks.ts'
+import { nginxProgram } from '../web/nginx.ts'
+import type { Kind } from './lifecycle.ts'
+
+export function serverChecks(node: PloneNode, host: HostReader, kind: Kind): HostCheck[] {
+  const { at } = kind.server(node)
+  const programs = {
+    ...kind.programs,
+    ...(at.system ? { supervisord: 'supervisor' } : {}),
+    [nginxProgram]: 'nginx',
+  }
+  return [
+    // A war from elsewhere needs no repository.
+    ...appChecks(node, host, at, kind.role !== 'jetty-app'),
+    ...Object.entries(programs).map(([name, packageName]) => programCheck(host, name, packageName)),
+    supervisorCheck(host, at),
+    ...(kind.checks?.(node, host) ?? []),
+  ]
+}

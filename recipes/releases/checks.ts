@@ -1,0 +1,44 @@
+/** What `doctor` checks for every app that is deployed in releases. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { asConvergeError } from '../../core/model/errors.ts'
+import { missing, ok } from '../checks/findings.ts'
+import { programCheck } from '../checks/programs.ts'
+import { rightsCheck } from '../checks/rights.ts'
+import type { PloneNode } from '../node.ts'
+import { sourceOf } from './checkout.ts'
+import { committed } from './committed.ts'
+import type { AppLayout } from './layout.ts'
+
+/** @param repository false for an app whose code may come from elsewhere */
+export function appChecks(node: PloneNode, host: HostReader, at: AppLayout, repository = true): HostCheck[] {
+  return [
+    rightsCheck(node, host, at.deployTo),
+    programCheck(host, 'git', 'git'),
+    ...(repository || at.own.scm?.repository ? [repositoryCheck(node, host, at)] : []),
+  ]
+}
+
+/** Whether the repository can be reached with the key or the login of the app, and has the revision. */
+function repositoryCheck(node: PloneNode, host: HostReader, at: AppLayout): HostCheck {
+  const what = `deploy.${at.app}.scm.repository`
+  return {
+    what,
+    async run() {
+      if (sourceOf(at) === null)
+        return missing(
+          'is not set: there is nothing to deploy',
+          `{"deploy": {"${at.app}": {"scm": {"scm_type": "git", "repository": "..."}}}} in a file given with --json`,
+        )
+      if (host.which('git') === null) throw new Error('git is not installed')
+      try {
+        const { description } = await committed(node, host, at)
+        return ok(description)
+      } catch (error) {
+        const { message, output, hint } = asConvergeError(error)
+        const reason = output?.split('\n').find((line) => /^(fatal|ssh|error)/.test(line))
+        return missing(reason === undefined ? message : `${message}: ${reason}`, hint)
+      }
+    },
+  }
+}

@@ -1,0 +1,93 @@
+/** Reads files of a repository at the commit that a deploy would take, without a checkout. */
+import type { HostReader } from '../../core/host/types.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { seconds } from '../../core/model/units.ts'
+import { listReleases } from '../releases.ts'
+import { hasCommit, type Mirror } from './mirror.ts'
+import type { GitReleaseProps } from './props.ts'
+import { localGit, remoteGit } from './remote.ts'
+import { mirrorOf, sourceDirectory, wantedCommit } from './source.ts'
+
+export interface Contents {
+  /** What is read: a revision with its commit, or a directory. */
+  readonly description: string
+  /** Null where the repository has no such file. */
+  file(path: string): Promise<string | null>
+}
+
+/** @throws as git_release does where the repository cannot be reached, or has no such revision */
+export async function contentsOf(host: HostReader, given: GitReleaseProps): Promise<Contents> {
+  // Before setup the account does not exist yet: then the account of the run asks.
+  const absent = given.user !== undefined && host.account(given.user) === null
+  const props = absent ? { ...given, user: undefined, group: undefined } : given
+  if (props.scmType === 'directory') return directoryContents(host, sourceDirectory(props))
+  const warnings: string[] = []
+  const context: Context = {
+    ...{ cause: null, causes: [], sensitive: false, name: '', progress: () => undefined, secret: () => undefined },
+    warn: (text) => void warnings.push(text),
+  }
+  const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
+  const shown = commit === null ? props.revision : `${props.revision} is ${commit.slice(0, 12)}`
+  const mirror = mirrorOf(host, props, context)
+  const reader = commit === null ? null : await readerOf(host, mirror, commit)
+  return {
+    description: [shown, ...warnings].join('; '),
+    file: (path) => {
+      if (reader === null) throw new Error(`${mirror.remote.url} has to be fetched first, which a deploy does`)
+      return reader(path)
+    },
+  }
+}
+
+function directoryContents(host: HostReader, directory: string): Contents {
+  if (host.stat(directory)?.kind !== 'directory') throw new Error(`there is no directory ${directory}`)
+  return {
+    description: `directory ${directory}`,
+    file: (path) => Promise.resolve(host.readText(`${directory}/${path}`)),
+  }
+}
+
+type Reader = (path: string) => Promise<string | null>
+
+/** From the mirror, from a repository on this host, or else from a copy of that one commit that is removed again. */
+async function readerOf(host: HostReader, mirror: Mirror, commit: string): Promise<Reader | null> {
+  const { remote } = mirror
+  const inside =
+    (directory: string): Reader =>
+    async (path) => {
+      const { argv, options } = localGit(remote, [
+        ...['-c', 'safe.directory=*', `--git-dir=${directory}`, 'cat-file', 'blob', `${commit}:${path}`],
+      ])
+      const { status, stdout } = await host.query(argv, { ...options, accept: 'any' })
+      return status === 0 ? stdout : null
+    }
+  if (await hasCommit(host, mirror, commit)) return inside(mirror.path)
+  if (remote.local !== null) {
+    const directory = [`${remote.local}/.git`, remote.local, `${remote.local}.git`].find(
+      (path) => host.stat(`${path}/HEAD`) !== null,
+    )
+    return directory === undefined ? null : inside(directory)
+  }
+  return (path) => fetchedFile(host, mirror, commit, path)
+}
+
+/** Only this commit, and of its files only the one that is asked for. */
+async function fetchedFile(host: HostReader, { remote }: Mirror, commit: string, path: string): Promise<string | null> {
+  const fetch = remoteGit(host, remote, [
+    ...['fetch', '--quiet', '--depth=1', '--no-tags', '--filter=blob:limit=200k', '--', remote.url, commit],
+  ])
+  const { status, stdout, stderr } = await host.query(
+    [
+      'sh',
+      '-c',
+      'at=$(mktemp -d) && trap \'rm -rf "$at"\' EXIT && cd "$at" && git init --quiet --bare . && name=$1 && shift && "$@" && { git cat-file blob "$name" || exit 3; }',
+      'sh',
+      `${commit}:${path}`,
+      ...fetch.argv,
+    ],
+    { ...fetch.options, accept: 'any', timeout: seconds(20) },
+  )
+  if (status === 0) return stdout
+  if (status === 3) return null
+  throw new Error(`${remote.url} cannot be read: ${stderr.trim().split('\n').at(-1) ?? ''}`)
+}

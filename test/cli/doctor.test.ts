@@ -1,0 +1,211 @@
+/** `doctor`: what it finds missing, that it reports all of it, and that what it says to do about it helps. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import t, { type Test } from 'tap'
+import { freePort, needs } from '../support/machine.ts'
+import { type RunOptions, Sandbox } from '../support/program.ts'
+
+const both = ['--role', 'zeo-server,zeo-client', '--json', 'site.json', '--prefix', 'site']
+
+function made(t: Test, json?: object): Sandbox {
+  const place = new Sandbox(t)
+  const repository = gitRepository(place)
+  const scm = { scm_type: 'git', repository }
+  const complete = { plone_instances: { instance_count: 1 }, deploy: { zeoserver: { scm }, plone_instances: { scm } } }
+  place.write({ 'site.json': JSON.stringify(json ?? complete) })
+  fs.chmodSync(place.directory, 0o777)
+  return place
+}
+
+/** A repository with one commit, for every account to read. */
+function gitRepository(place: Sandbox): string {
+  const at = place.at('site.git')
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-C', at, ...args], { stdio: 'ignore' })
+  place.write({ 'site.git/cfg/base.cfg': '[buildout]\nparts =\n' })
+  git('init', '--quiet', '--initial-branch=main')
+  git('add', '.')
+  git('commit', '--quiet', '-m', 'first')
+  return at
+}
+
+interface Told {
+  readonly what: string
+  readonly status: string
+  readonly met: boolean
+  readonly detail: string
+  readonly remedy?: string
+}
+
+async function told(place: Sandbox, args: readonly string[], options: RunOptions = {}): Promise<Told[]> {
+  const { stdout, stderr } = await place.converge([...args, '--json-output'], options)
+  if (!stdout.startsWith('{')) throw new Error(`${stdout}${stderr}`)
+  return (JSON.parse(stdout) as { needs: Told[] }).needs
+}
+
+const bad = (all: readonly Told[]) => all.filter(({ met }) => !met).map(({ what }) => what)
+
+/** As whoever runs the tests, and, where that is root, as an ordinary user too. */
+function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<void>): void {
+  t.test(name, (t) => test(t, {}))
+  t.test(`${name}, as an ordinary user`, async (t) => {
+    if (needs(t, ['root', 'nobody'])) await test(t, { account: 'nobody' })
+  })
+}
+
+asEach('all there', async (t, options) => {
+  if (!needs(t, ['git', 'python3 venv', 'crontab'])) return
+  const place = made(t)
+  const before = place.snapshot()
+  const { status, stdout, stderr } = await place.converge(['doctor', ...both], options)
+  t.equal(status, 0, stderr)
+  t.equal(stderr, '')
+  for (const what of ['rights', 'git', 'python3', 'python venv', 'crontab', 'deploy.zeoserver.scm.repository'])
+    t.match(stdout, new RegExp(`^ok {7}${what.replaceAll('.', '\\.')}: `, 'm'))
+  t.notMatch(stdout, /^missing|^unknown/m)
+  t.match(stdout, /\nthis host has what its roles need\n$/)
+  t.strictSame(place.snapshot(), before, 'it only looks')
+})
+
+asEach('what is missing, and what fixes it', async (t, options) => {
+  const place = made(t, { converge: { python: 'python9.9' } })
+  const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
+  const { status, stdout } = await place.converge(args, options)
+  t.equal(status, 1)
+  t.match(
+    stdout,
+    /^missing {2}python9\.9: not on the PATH, and this distribution has no package of that name; converge\.python asks for it \(site\.json:1:\d+\)\n {9}fix: install it by other means and give its full path in converge\.python/m,
+  )
+  t.match(stdout, /^missing {2}python venv: requires python9\.9\n/m)
+  t.match(
+    stdout,
+    /^missing {2}deploy\.plone_instances\.scm\.repository: is not set: there is nothing to deploy\n {9}fix: \{"deploy": .* in a file given with --json\n/m,
+  )
+  t.notMatch(stdout, /has what its roles need/)
+  const machine = await place.converge([...args, '--json-output'], options)
+  t.equal(machine.status, 1)
+  t.strictSame(bad(await told(place, args, options)), [
+    'deploy.plone_instances.scm.repository',
+    'python9.9',
+    'python venv',
+  ])
+})
+
+t.test('an ordinary user without the rights', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const place = made(t)
+  const system = await place.converge(['doctor', '--role', 'zeo-client', '--json', 'site.json'], { account: 'nobody' })
+  t.equal(system.status, 1)
+  t.match(
+    system.stdout,
+    /^missing {2}rights: nobody may not change the system\n {9}fix: run as root \(sudo converge \.\.\.\), or give --prefix DIR\n/,
+  )
+  fs.chmodSync(place.directory, 0o755)
+  const below = await place.converge(['doctor', ...both], { account: 'nobody' })
+  t.equal(below.status, 1)
+  const sudo = spawnSync('which', ['sudo']).status === 0
+  const commands = [`mkdir -p ${place.at('site')}`, `chown nobody ${place.at('site')}`]
+  const remedy = sudo ? commands.map((one) => `sudo ${one}`).join(' && ') : `as root: ${commands.join(' && ')}`
+  t.ok(
+    below.stdout.startsWith(
+      `missing  rights: ${place.directory} is not writable for nobody\n         fix: ${remedy}\n`,
+    ),
+    below.stdout,
+  )
+  for (const command of commands) spawnSync('sh', ['-c', command])
+  t.equal((await place.converge(['doctor', ...both], { account: 'nobody' })).status, 0, 'the remedy helps')
+})
+
+t.test('an ordinary user where root runs supervisord: all but that is reported', async (t) => {
+  if (!needs(t, ['root', 'nobody', 'git', 'python3 venv'])) return
+  const place = made(t)
+  fs.mkdirSync(place.at('site/var/run'), { recursive: true })
+  const socket = place.at('site/var/run/supervisor.sock')
+  await listen(t, (server) => server.listen(socket))
+  fs.chmodSync(socket, 0o700)
+  fs.chmodSync(place.at('site'), 0o777)
+  const found = await told(place, ['doctor', ...both], { account: 'nobody' })
+  t.strictSame(bad(found), ['running supervisord'])
+  t.match(
+    found.find(({ what }) => what === 'running supervisord'),
+    { status: 'unknown', detail: /^could not be checked: this account may not talk to supervisord at / },
+  )
+  const { status, stdout } = await place.converge(['doctor', ...both], { account: 'nobody' })
+  t.equal(status, 1)
+  t.match(stdout, /^ok {7}git: /m)
+  t.match(stdout, /^unknown {2}running supervisord: could not be checked: /m)
+  t.match(stdout, /\n1 could not be checked\n$/)
+})
+
+t.test('attributes that are refused for one role: the other roles are checked too', async (t) => {
+  const place = made(t, { jetty_app: { war: { file: '/nowhere/a.war', path: 'b.war' } } })
+  const args = ['doctor', '--role', 'jetty-app,zeo-client', '--json', 'site.json', '--prefix', 'site']
+  const found = await told(place, args)
+  t.match(
+    found.find(({ what }) => what === 'attributes of jetty-app'),
+    { status: 'missing', detail: 'jetty_app.war has file and path', remedy: 'the war comes from one of them' },
+  )
+  t.ok(bad(found).includes('/nowhere/a.war'))
+  t.ok(found.some(({ what }) => what === 'python3'))
+})
+
+t.test('a port that another program has, and two roles that want the same one', async (t) => {
+  if (!needs(t, ['proc'])) return
+  const port = await freePort()
+  await listen(t, (server) => server.listen(port, '127.0.0.1'))
+  const place = made(t, { port_app: { ports: [port, 9091] }, jetty_app: { ports: [9092, 9091] } })
+  const args = ['doctor', '--role', 'port-app,jetty-app', '--json', 'site.json', '--prefix', 'site']
+  const found = await told(place, args)
+  t.match(
+    found.find(({ what }) => what === `port ${port}`),
+    {
+      status: 'missing',
+      detail: new RegExp(`^taken by \\S+ \\(process ${process.pid} of \\S+\\), and port_app needs it$`),
+      remedy: new RegExp(`^stop that program \\(kill ${process.pid}\\), or give port_app another port`),
+    },
+  )
+  t.match(
+    found.find(({ what }) => what === 'port 9091'),
+    { status: 'missing', detail: 'port_app and jetty_app both listen at port 9091' },
+  )
+})
+
+t.test('a balancer without backends, a ZEO server whose name does not resolve', async (t) => {
+  const zeo = { address: 'zeo.nowhere.invalid:8001' }
+  const place = made(t, { plone_instances: { instance_count: 1, zeo } })
+  const args = ['doctor', '--role', 'zeo-client,frontend', '--json', 'site.json', '--prefix', 'site']
+  const found = await told(place, args)
+  t.match(
+    found.find(({ what }) => what === 'server zeo.nowhere.invalid:8001'),
+    { status: 'missing', detail: /no address is known for that name/ },
+  )
+})
+
+t.test('every role is checked, and in little time', async (t) => {
+  const place = made(t)
+  const all = 'base,zeo-server,zeo-client,solr,celerybeat,relstorage-pack,frontend,port-app,jetty-app,php-app'
+  const start = process.hrtime.bigint()
+  const found = await told(place, ['doctor', '--role', all, '--json', 'site.json', '--prefix', 'site'])
+  t.comment(`${(process.hrtime.bigint() - start) / 1_000_000n} ms`)
+  for (const what of [
+    'git',
+    'python3',
+    '/usr/sbin/nginx',
+    '/usr/sbin/haproxy',
+    'crontab',
+    'disk space',
+    'clock',
+    'rights',
+  ])
+    t.equal(found.filter((one) => one.what === what).length, 1, what)
+})
+
+async function listen(t: Test, start: (server: Server) => void): Promise<void> {
+  const server = createServer((socket) => socket.destroy())
+  t.teardown(() => server.close())
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve).once('error', reject)
+    start(server)
+  })
+}
