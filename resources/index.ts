@@ -15,6 +15,8 @@ import { port_swap } from './port_swap.ts'
 import { random_secret } from './random_secret.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
+import { release_history } from './release_history.ts'
+import { release_trial } from './release_trial.ts'
 import { remote_file } from './remote_file.ts'
 import { service } from './service.ts'
 import { service_reload } from './service_reload.ts'
@@ -44,6 +46,8 @@ export {
   random_secret,
   release_cleanup,
   release_complete,
+  release_history,
+  release_trial,
   remote_file,
   service,
   service_reload,
@@ -74,6 +78,8 @@ const all = [
   random_secret,
   release_cleanup,
   release_complete,
+  release_history,
+  release_trial,
   remote_file,
   service,
   service_reload,

@@ -5,6 +5,8 @@ import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { nearest } from '../core/model/nearest.ts'
 import type { Json } from '../core/model/resource.ts'
+import { failureOf } from './releases/failure.ts'
+import { before, readHistory } from './releases/history.ts'
 
 /** A directory under `releases/`. */
 export interface Release {
@@ -24,6 +26,12 @@ export interface Release {
   /** Whether all steps of its build are done. */
   readonly complete: boolean
   readonly current: boolean
+  /** Whether a rollback goes to it: the one that was current before. */
+  readonly previous: boolean
+  /** Whether it has been current; recorded for servers only, and by the history for all. */
+  readonly wasCurrent: boolean
+  /** Why it failed its smoke test; null where it did not. */
+  readonly failed: string | null
   /** False: another tool's, `current` points to it, nothing more is known; it is never touched. */
   readonly known: boolean
   /** What the recipe stored beside it. */
@@ -67,12 +75,50 @@ export function listReleases(host: HostReader, into: string, current: string): R
     // Another tool's, or somebody's copy: it keeps its name from being given again, and is nobody's business else.
     if (host.lstat(`${path}/${metadataDirectory}`)?.kind !== 'directory') continue
     const complete = host.lstat(`${path}/${metadataDirectory}/complete`) !== null
-    found.push({ ...readReleaseFile(host, path), id, path, complete, current: id === live, known: true })
+    const marks = { wasCurrent: wasCurrent(host, path), failed: failureOf(host, path)?.reason ?? null }
+    const current = id === live
+    found.push({ ...readReleaseFile(host, path), ...marks, id, path, complete, current, known: true, previous: false })
   }
   found.sort((a, b) => (a.id < b.id ? -1 : 1))
-  if (target === null || live === null || found.some((release) => release.current)) return found
-  const foreign = { ...nothingKnown, id: live, path: target, complete: true, current: true, known: false }
-  return host.stat(target)?.kind === 'directory' ? [foreign, ...found] : found
+  if (target !== null && live !== null && !found.some((release) => release.current)) {
+    const marks = { complete: true, current: true, known: false, previous: false, wasCurrent: true, failed: null }
+    if (host.stat(target)?.kind === 'directory') found.unshift({ ...nothingKnown, ...marks, id: live, path: target })
+  }
+  const previous = previousOf(found, readHistory(host, into))
+  return found.map((release) => (release === previous ? { ...release, previous: true } : release))
+}
+
+/** Marks a release that has been current. */
+export function wasCurrentMark(release: string): string {
+  return `${release}/${metadataDirectory}/was-live`
+}
+
+function wasCurrent(host: HostReader, release: string): boolean {
+  return host.lstat(wasCurrentMark(release)) !== null
+}
+
+/**
+ * The complete release that was current before the current one.
+ * @param history null where none is recorded, as by an earlier version: the numbers decide
+ */
+export function previousOf(releases: readonly Release[], history: readonly string[] | null): Release | undefined {
+  const current = releases.find((release) => release.current)
+  if (current === undefined) return undefined
+  if (history === null) return wereCurrent(releases).at(-1)
+  const usable = new Map(releases.flatMap((one) => (one.known && one.complete ? [[one.id, one]] : [])))
+  return usable.get(before(history, current.id).findLast((id) => usable.has(id)) ?? '')
+}
+
+/**
+ * The releases older than the current one that were current before it, as far as their marks and numbers tell. Servers
+ * have marks: what failed on its way is nothing to go back to.
+ */
+export function wereCurrent(releases: readonly Release[]): readonly Release[] {
+  const at = releases.findIndex((release) => release.current)
+  const marked = releases[at]?.known === true && releases[at].wasCurrent
+  return releases
+    .slice(0, Math.max(at, 0))
+    .filter((release) => release.known && release.complete && (release.wasCurrent || !marked))
 }
 
 function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof nothingKnown {
@@ -140,7 +186,7 @@ export function releaseFor(
 
 /**
  * Names in `into` that may go: complete releases beyond the newest `keep`, unfinished ones older than the newest complete
- * one, and what killed runs left. Never the live one, the complete one before it, or the newest complete one.
+ * one, and what killed runs left. Never the live one, the one a rollback goes to, or the newest complete one.
  */
 export function surplusOf(host: HostReader, into: string, releases: readonly Release[], keep: number): string[] {
   const known = releases.filter((release) => release.known)
@@ -158,15 +204,14 @@ export function leftovers(host: HostReader, into: string): string[] {
   return host.list(into).filter((name) => hiddenPattern.test(name))
 }
 
-/** The newest complete release older than the live one: what a rollback goes to. */
+/** What a rollback goes to. */
 export function releaseBefore(releases: readonly Release[]): Release | undefined {
-  const at = releases.findIndex((release) => release.current)
-  return releases.slice(0, Math.max(at, 0)).findLast((release) => release.known && release.complete)
+  return releases.find((release) => release.previous)
 }
 
 /**
  * The release a rollback goes to.
- * @param to an id, or the start of one or of its commit, which may be newer than the live one; default: the complete one before the live one
+ * @param to an id, or the start of one or of its commit, which may be newer than the live one; default: the one that was current before
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
 export function rollbackTarget(releases: readonly Release[], to?: string): Release {
@@ -175,11 +220,11 @@ export function rollbackTarget(releases: readonly Release[], to?: string): Relea
   if (to === undefined) {
     const before = releaseBefore(releases)
     if (before) return before
-    const live = releases.find((release) => release.current)
-    throw new ConvergeError(live ? `there is no complete release before ${live.id}` : 'no release is live', {
-      code: 'NO_SUCH_RELEASE',
-      hint: there,
-    })
+    const current = releases.find((release) => release.current)
+    throw new ConvergeError(
+      current ? `there is no complete release before ${current.id}` : 'there is no current release',
+      { code: 'NO_SUCH_RELEASE', hint: there },
+    )
   }
   const known = releases.filter((release) => release.known)
   const exact = known.filter((release) => release.id === to)

@@ -6,6 +6,7 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, Duration, duration, seconds } from '../core/model/units.ts'
 import { appCommandProps, commandProp, refuseRoot, runOf } from './app/command.ts'
+import { markFailed, removeFailedMark } from './releases/failure.ts'
 import { Deadline } from './services/roll.ts'
 import { readyProp } from './services/types.ts'
 
@@ -15,13 +16,23 @@ const request = readyProp.omit({ warmPaths: true }).extend({
 })
 type Request = z.output<typeof request>
 
-const { timeout: _, ...appProps } = appCommandProps
-const props = z.strictObject({
+/** What a release has to pass. */
+export const trialProps = {
   commands: z.array(commandProp).default([]).describe('Commands that have to succeed, one after the other'),
   requests: z.array(request).default([]).describe('Requests that have to be answered as said'),
   deadline: duration
     .default(() => seconds(60))
     .describe('How long the requests are tried again, and each command may take; default 60 s'),
+}
+
+/** Tells one test from another: what failed one may pass the next. */
+export function trialDigest({ commands, requests, deadline }: z.output<z.ZodObject<typeof trialProps>>): string {
+  return digestOf([requests, commands, deadline.ms])
+}
+
+const { timeout: _, ...appProps } = appCommandProps
+const props = z.strictObject({
+  ...trialProps,
   rollback: z.boolean().default(false).describe('Where it fails, go back to the release before at once; default false'),
   live: absolutePath
     .optional()
@@ -73,7 +84,7 @@ function failed({ app, rollback }: Props, error: ConvergeError, fresh: boolean):
   return new ConvergeError(`${app} did not pass its smoke test: ${error.message}`, {
     code: 'SMOKE_TEST_FAILED',
     output: error.output,
-    hint: error.hint ?? (goesBack ? undefined : 'mend it and deploy again, or go back with converge rollback'),
+    hint: error.hint ?? (goesBack ? undefined : 'repair it and deploy again, or go back with converge rollback'),
     ...(goesBack ? { recovery: 'rollback' } : {}),
     cause: error,
   })
@@ -108,8 +119,12 @@ export const smoke_test = defineResource(
         if (given.commands.length > 0) refuseRoot(host, given, 'the smoke test')
         await tryOut(host, given, context)
       } catch (thrown) {
-        throw failed(given, asConvergeError(thrown), fresh)
+        const error = asConvergeError(thrown)
+        const { directory, user: owner, group } = given
+        markFailed(host, directory, { test: trialDigest(given), reason: error.message }, { owner, group })
+        throw failed(given, error, fresh)
       }
+      removeFailedMark(host, given.directory)
       host.record(recordKey(given), desired.passedFor ?? '')
     },
     words: () => 'try it out',

@@ -69,6 +69,7 @@ export async function gather<N>(
       purge: args.purge,
       revision: args.revision,
       migrate: args.migrate,
+      retryFailed: args.retryFailed,
       message: args.message,
       page,
     },

@@ -128,12 +128,19 @@ export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secr
   for (const { name, directory, releases } of apps) {
     process.stdout.write(`${paint.bold(name)}  ${directory}\n`)
     if (releases.length === 0) process.stdout.write('  none\n')
-    for (const release of releases)
-      process.stdout.write(
-        `  ${release.current ? paint.green('*') : ' '} ${describeRelease(release)}${release.complete ? '' : paint.yellow('  not complete')}\n`,
-      )
+    for (const release of releases) process.stdout.write(`${releaseLine(release, paint)}\n`)
   }
   return 0
+}
+
+function releaseLine(release: ReleaseView, paint: Paint): string {
+  const { current, previous, complete, failed } = release
+  const notes = [
+    ...(previous ? ['a rollback goes here'] : []),
+    ...(complete ? [] : [paint.yellow('not complete')]),
+    ...(failed === null ? [] : [paint.yellow('failed its smoke test')]),
+  ]
+  return [`  ${current ? paint.green('*') : ' '} ${describeRelease(release)}`, ...notes].join('  ')
 }
 
 function describeRelease({ id, revision, commit, created, by }: ReleaseView): string {

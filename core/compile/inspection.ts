@@ -23,6 +23,10 @@ export interface ReleaseView {
   readonly by: string
   readonly complete: boolean
   readonly current: boolean
+  /** Whether a rollback goes to it. */
+  readonly previous: boolean
+  /** Why it failed its smoke test; null where it did not. */
+  readonly failed: string | null
 }
 
 export interface ServiceView {

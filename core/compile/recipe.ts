@@ -116,6 +116,8 @@ export class Recipe<N> implements Scope {
   private readonly problems: ConvergeError[] = []
   private readonly declared: Declared[] = []
   private readonly warned: string[] = []
+  private readonly leftOut = new Map<string, ConvergeError[]>()
+  private readonly taken = new Set<string>()
 
   /** @param mask takes secrets out of what is shown of props, before it is quoted or cut */
   constructor(
@@ -181,6 +183,16 @@ export class Recipe<N> implements Scope {
   /** Tells the user something that is no failure. */
   warn(message: string): void {
     if (!this.warned.includes(message)) this.warned.push(message)
+  }
+
+  /** Notes that something has a part in what at least one role has to do, such as a rollback. */
+  takePart(purpose: string): void {
+    this.taken.add(purpose)
+  }
+
+  /** Notes that something has no part in it, and why: a warning, or an error where nothing has a part. */
+  leaveOut(purpose: string, reason: ConvergeError): void {
+    this.leftOut.set(purpose, [...(this.leftOut.get(purpose) ?? []), reason])
   }
 
   declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string } {
@@ -274,11 +286,21 @@ export class Recipe<N> implements Scope {
   /** What was declared, or all problems at once. */
   finish(): { resources: readonly PlannedResource[]; warnings: readonly string[] } {
     throwProblems(this.problems, 'the recipes cannot be compiled')
+    for (const [purpose, reasons] of this.leftOut)
+      if (this.taken.has(purpose)) for (const { message } of reasons) this.warn(message)
+      else throw together(reasons)
     return { resources: Object.freeze(this.declared), warnings: this.warned }
   }
 }
 
 type Declared = PlannedResource
+
+/** Not a list of problems: nothing is wrong with the input. */
+function together(reasons: readonly ConvergeError[]): ConvergeError {
+  const { code, hint } = reasons[0] as ConvergeError
+  const message = [...new Set(reasons.map((reason) => reason.message))].join('; ')
+  return new ConvergeError(message, { code, hint })
+}
 
 /** Names of the resources that have to come before it; most have none, which is told at once. */
 function neededBy({ props, hasReferences, options }: Declared): readonly string[] {

@@ -13,8 +13,8 @@ import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source, sourceOf } from '../releases/checkout.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
-import { hook, migrate, smokeTest } from '../releases/moments.ts'
-import { goal, onceLive, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
+import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
+import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -67,6 +67,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const config = pool(r, node, php)
   const release = builtRelease(r, node, at, source)
   const app = deployedApp(node, php, 'php-app')
+  refuseFailed(r, node, app, release)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
   release_complete(r, { release: release.path, ...at.owner })
@@ -83,11 +84,11 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
 function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
-  const target = goal(node, php.at, onceLive(node, php.at))
+  const target = rollbackGoal(r, node, php.at)
   if (target === null) return
   tellFirst(r, node, php)
   const config = pool(r, node, php)
-  rollbackBegins(r, php.at, target)
+  rollbackBegins(r, node, php.at, target)
   tryOut(r, php, target.path)
   const app = deployedApp(node, php, 'php-app')
   const release = { path: target.path, commit: target.commit ?? '' }

@@ -13,6 +13,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { wasLive } from '../releases/rollback.ts'
+import { switchCurrent } from '../releases/switch.ts'
 import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
 import { hotRoot, poolText, rootIn, siteText } from './config.ts'
 import type { PhpLayout } from './layout.ts'
@@ -109,7 +110,7 @@ export function switchTo(
   const content = siteText(php, settings.update_mode === 'hot' ? null : path)
   const text = siteFile(r, node, php, content)
   wasLive(r, at, path)
-  const active = symlink(r, { path: at.current, target: path, ...at.owner })
+  const active = switchCurrent(r, node, at, path)
   const { name, provider, signal, check } = fpm.reload
   service_reload(r, {
     name,

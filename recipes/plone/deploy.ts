@@ -11,11 +11,11 @@ import { file } from '../../resources/file.ts'
 import { git_release } from '../../resources/git_release.ts'
 import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
-import { symlink } from '../../resources/symlink.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { releaseProps, sourceOf } from '../releases/checkout.ts'
-import { hook, migrate } from '../releases/moments.ts'
+import { hook, migrate, refuseFailed } from '../releases/moments.ts'
 import { rollbackIsOver } from '../releases/rollback.ts'
+import { switchCurrent } from '../releases/switch.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks } from './layout.ts'
@@ -44,11 +44,12 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const guard = options.pinned ? { onlyIf: deployed(at) } : {}
   const release = builtRelease(r, node, at, { ...options, programs: wanted, guard })
   const app = deployedApp(node, at, wanted)
+  refuseFailed(r, node, app, release, guard)
   hook(r, node, app, 'before_migrate', release, guard)
   migrate(r, node, app, release, guard)
   release_complete(r, { release: release.path, ...at.owner, ...guard })
   hook(r, node, app, 'before_symlink', release, guard)
-  const current = symlink(r, { path: at.current, target: release.path, ...at.owner, ...guard })
+  const current = switchCurrent(r, node, at, release.path, guard)
   if (!byItself) hold(r, at, null)
   goLive(r, node, at, wanted, release, { when: [current], goesBack: true, ...guard })
   rollbackIsOver(r, at)

@@ -2,23 +2,23 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { file } from '../../resources/file.ts'
 import type { Release } from '../../resources/releases.ts'
-import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
-import { goal, rollbackBegins, rollbackIsOver } from '../releases/rollback.ts'
+import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
+import { switchCurrent } from '../releases/switch.ts'
 import { type Layout, layout } from './layout.ts'
 import { goLive } from './moments.ts'
 import { programsOf, releasesOf } from './running.ts'
 import type { BuildoutRole } from './types.ts'
 
 /**
- * Makes another complete release current: the one before, or the one named, older or newer. One that was interrupted is
+ * Makes another complete release current: the one that was current before, or the one named, older or newer. One that was interrupted is
  * finished, and does not go back further.
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
 export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   const left = releasesOf(node, at).find((release) => release.current)
-  const target = goal(node, at)
+  const target = rollbackGoal(r, node, at)
   if (target === null) return
   if (!target.current) {
     const held = heldFrom(node, at)
@@ -27,14 +27,14 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
     // As far forward again, nothing is to be kept from coming back.
     else if (held !== null && target.id >= held) hold(r, at, null)
   }
-  rollbackBegins(r, at, target)
+  rollbackBegins(r, node, at, target)
   stay(r, node, at, target)
   rollbackIsOver(r, at)
 }
 
 /** Makes a release live with the programs it had, or keeps it so. */
 export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
-  const current = symlink(r, { path: at.current, target: release.path, ...at.owner })
+  const current = switchCurrent(r, node, at, release.path)
   const { path, commit } = release
   goLive(
     r,

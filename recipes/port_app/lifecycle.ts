@@ -14,9 +14,10 @@ import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
 import { servicesOf, viewOf } from '../releases/inspect.ts'
-import { hook, migrate, smokeTest } from '../releases/moments.ts'
-import { goal, onceLive, rollbackBegins, rollbackIsOver, wasLive } from '../releases/rollback.ts'
+import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
+import { rollbackBegins, rollbackGoal, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
+import { switchCurrent } from '../releases/switch.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
@@ -110,6 +111,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   site(r, node, server)
   const release = builtRelease(r, node, kind, server, source)
   const app = deployedApp(node, server, kind.role)
+  refuseFailed(r, node, app, release)
   hook(r, node, app, 'before_migrate', release)
   migrate(r, node, app, release)
   release_complete(r, { release: release.path, ...at.owner })
@@ -129,7 +131,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
 function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): Handle {
   swap(r, node, server, running, force === undefined ? {} : { force })
   wasLive(r, server.at, running.path)
-  return symlink(r, { path: server.at.current, target: running.path, ...server.at.owner })
+  return switchCurrent(r, node, server.at, running.path)
 }
 
 /** The live release, with the configuration of now. */
@@ -150,10 +152,10 @@ function stay(
 /** @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE */
 function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
-  const target = goal(node, server.at, onceLive(node, server.at))
+  const target = rollbackGoal(r, node, server.at)
   if (target === null) return
   site(r, node, server)
-  rollbackBegins(r, server.at, target)
+  rollbackBegins(r, node, server.at, target)
   const app = deployedApp(node, server, kind.role)
   const release = { path: target.path, commit: target.commit ?? '' }
   hook(r, node, app, 'before_restart', release)

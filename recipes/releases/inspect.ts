@@ -5,7 +5,8 @@ import type { Release } from '../../resources/releases.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
 
 /** Field by field: what is recorded with a release holds the environment of its programs, and with it secrets. */
-export function viewOf({ id, commit, revision, created, by, complete, current }: Release): ReleaseView {
+export function viewOf(release: Release): ReleaseView {
+  const { id, commit, revision, created, by, complete, current, previous, failed } = release
   return {
     id,
     commit: commit ?? 'unknown',
@@ -14,6 +15,8 @@ export function viewOf({ id, commit, revision, created, by, complete, current }:
     by: by ?? '',
     complete,
     current,
+    previous,
+    failed,
   }
 }
 

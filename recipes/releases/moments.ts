@@ -6,6 +6,7 @@ import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { deploy_hook } from '../../resources/deploy_hook.ts'
 import { migration } from '../../resources/migration.ts'
+import { release_trial } from '../../resources/release_trial.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
 import type { PloneNode } from '../node.ts'
 import { isSet } from '../plone/values.ts'
@@ -86,8 +87,37 @@ export function smokeTest(
   release: DeployedRelease,
   { goesBack, ...options }: CommonOptions & { readonly goesBack: boolean; readonly when: readonly Handle[] },
 ): void {
+  const trial = trialOf(app)
+  if (trial === null) return
+  const live = releasesOf(node, app.at).find(({ current }) => current)
+  const { timeout: _, ...account } = commandOf(node, app, release)
+  smoke_test(r, {
+    ...account,
+    ...trial,
+    rollback: goesBack && app.at.own.smoke_test?.rollback_on_failure === true,
+    ...(live ? { live: live.path } : {}),
+    ...options,
+  })
+}
+
+/** A release that has failed this test gets no visitors a second time, unless the operator says so. */
+export function refuseFailed(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  app: DeployedApp,
+  release: DeployedRelease,
+  guard: CommonOptions = {},
+): void {
+  const trial = trialOf(app)
+  if (trial === null || node.run.options.retryFailed === true) return
+  const { app: name, current } = app.at
+  release_trial(r, { app: name, release: release.path, current, ...trial, ...guard })
+}
+
+/** What `deploy.<app>.smoke_test` asks for; null without one. */
+function trialOf(app: DeployedApp) {
   const test = app.at.own.smoke_test
-  if (test === undefined) return
+  if (test === undefined) return null
   const requests = test.http.flatMap(({ port, host, path, status, contains, headers }) =>
     (port ? [port] : app.ports).map((one) => ({
       port: one,
@@ -99,17 +129,11 @@ export function smokeTest(
       ...(contains ? { contains } : {}),
     })),
   )
-  const live = releasesOf(node, app.at).find(({ current }) => current)
-  const { timeout: _, ...account } = commandOf(node, app, release)
-  smoke_test(r, {
-    ...account,
+  return {
     requests,
     commands: isSet(test.command) ? [test.command] : [],
     deadline: seconds(test.deadline_seconds),
-    rollback: goesBack && test.rollback_on_failure,
-    ...(live ? { live: live.path } : {}),
-    ...options,
-  })
+  }
 }
 
 function names(headers: Readonly<Record<string, string>>, name: string): boolean {

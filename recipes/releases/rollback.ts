@@ -2,42 +2,50 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { nearest } from '../../core/model/nearest.ts'
-import { type Input, under } from '../../core/model/reference.ts'
+import { derived, type Input } from '../../core/model/reference.ts'
 import { file } from '../../resources/file.ts'
-import { type Release, rollbackTarget } from '../../resources/releases.ts'
+import { type Release, releaseBefore, rollbackTarget, wasCurrentMark } from '../../resources/releases.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { type AppLayout, releasesOf } from './layout.ts'
+import { forgetLater } from './switch.ts'
 
-/** Marks a release as one that has been live: only to such a one a rollback goes by itself. */
+/** Marks a release as one that has been current, for versions that keep no history. */
 export function wasLive(r: Recipe<PloneNode>, at: AppLayout, path: Input<string>): void {
-  file(r, { path: under(path as string, liveMark), content: '', mode: '0644', ...at.owner })
+  const mark = derived(path as string, wasCurrentMark)
+  file(r, { path: mark, content: '', mode: '0644', ...at.owner })
 }
 
-const liveMark = '.converge/was-live'
-
 /**
- * The complete release before the live one, or the one named, older or newer; that of a rollback that was interrupted,
- * which then does not go back further. Null where only other apps of the host are named.
- * @param candidates those to go back to where none is named; default: all
+ * The release that was current before, or the one named, older or newer. After an interrupted rollback it is the release
+ * which that rollback went to. Null where the app stays: only others are named, or it has no earlier release.
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE, NO_SUCH_APP
  */
-export function goal(node: PloneNode, at: AppLayout, candidates = releasesOf(node, at)): Release | null {
+export function rollbackGoal(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): Release | null {
+  const releases = releasesOf(node, at)
   const to = named(node)
   if (to !== null && typeof to === 'object') {
     const own = to.get(at.app)
-    return own === undefined ? null : rollbackTarget(releasesOf(node, at), own)
+    return own === undefined ? null : rollbackTarget(releases, own)
   }
-  if (to !== null) return rollbackTarget(releasesOf(node, at), to)
-  const left = candidates.find((release) => release.current)
-  const begun = left !== undefined && node.run.host?.readLink(begunPath(at)) === left.id
-  return begun ? rollbackTarget(candidates, left.id) : rollbackTarget(candidates)
+  if (to !== null) return rollbackTarget(releases, to)
+  const current = releases.find((release) => release.current)
+  const begun = current !== undefined && node.run.host?.readLink(begunPath(at)) === current.id
+  const target = begun ? current : releaseBefore(releases)
+  if (target === undefined) r.leaveOut('rollback', staying(at, current))
+  else r.takePart('rollback')
+  return target ?? null
 }
 
-/** The live release, and those that were live before: what failed on its way there is nothing to go back to. */
-export function onceLive(node: PloneNode, at: AppLayout): readonly Release[] {
-  const wasOnce = ({ path }: Release) => node.run.host?.lstat(`${path}/${liveMark}`) !== null
-  return releasesOf(node, at).filter((release) => release.current || wasOnce(release))
+/** Why an app stays as it is. */
+function staying({ app }: AppLayout, current: Release | undefined): ConvergeError {
+  const message = current
+    ? `${app} stays on ${current.id}: there is no complete release before ${current.id}`
+    : `${app} stays as it is: there is no current release`
+  return new ConvergeError(message, {
+    code: 'NO_SUCH_RELEASE',
+    hint: 'converge releases lists what there is; --to names a release',
+  })
 }
 
 /** What --to names: one release, or one of each app (`site=000007,shop=000003`). Null without it. */
@@ -62,8 +70,10 @@ function begunPath(at: AppLayout): string {
   return `${at.releases}/.rolling-back`
 }
 
-export function rollbackBegins(r: Recipe<PloneNode>, at: AppLayout, target: Release): void {
-  if (!target.current) symlink(r, { path: begunPath(at), target: target.id, ...at.owner })
+export function rollbackBegins(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, target: Release): void {
+  if (target.current) return
+  symlink(r, { path: begunPath(at), target: target.id, ...at.owner })
+  forgetLater(r, node, at, target.path)
 }
 
 export function rollbackIsOver(r: Recipe<PloneNode>, at: AppLayout): void {

@@ -67,7 +67,7 @@ t.test('the commit that was rolled back from stays away, until the next deploy',
   servedBy(t, host, 2, { commit: second })
   t.equal(live(host), '000004', 'the state of the stack may change all the same')
   succeeded(t, await host.run(['rollback']))
-  t.equal(live(host), '000003')
+  t.equal(live(host), '000002', 'to what was current before, not to what was rolled back from')
   succeeded(t, await host.run(['deploy']))
   servedBy(t, host)
   await nothingToDo(t, host)

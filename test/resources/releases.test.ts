@@ -4,6 +4,7 @@ import { VirtualHost } from '../../core/host/virtual.ts'
 import {
   listReleases,
   nextId,
+  previousOf,
   type Release,
   releaseBefore,
   releaseFor,
@@ -27,6 +28,9 @@ function release(n: number, more: Partial<Release> = {}): Release {
     complete: true,
     current: false,
     known: true,
+    previous: false,
+    wasCurrent: false,
+    failed: null,
     record: null,
     boot: 'b',
     ...more,
@@ -65,6 +69,9 @@ t.test('listed as they are', async (t) => {
     complete: true,
     current: true,
     known: true,
+    previous: false,
+    wasCurrent: false,
+    failed: null,
   })
   t.strictSame(
     others.map(({ id, complete, identity }) => [id.slice(0, 6), complete, identity]),
@@ -129,7 +136,8 @@ t.test('the rollback target', async (t) => {
     release(4),
     release(5, { complete: false, commit: 'feedbeef' }),
   ]
-  const target = (to?: string) => rollbackTarget(all, to).id.slice(0, 6)
+  const marked = all.map((one) => ({ ...one, previous: one === previousOf(all, null) }))
+  const target = (to?: string) => rollbackTarget(marked, to).id.slice(0, 6)
   t.equal(target(), '000001', 'the complete one before')
   t.equal(target('000004'), '000004', 'also forward')
   t.equal(target('000004-1a2b3c4d'), '000004')
@@ -139,29 +147,37 @@ t.test('the rollback target', async (t) => {
   t.throws(() => target('1a2b'), { code: 'AMBIGUOUS_RELEASE' })
   t.throws(() => target('000004-1a2b3c4e'), { code: 'NO_SUCH_RELEASE', hint: /did you mean 000004-1a2b3c4d/ })
   t.throws(() => rollbackTarget([release(1, { current: true })]), { message: /no complete release before 000001/ })
-  t.throws(() => rollbackTarget([]), { message: 'no release is live', hint: 'there is no complete release' })
+  t.throws(() => rollbackTarget([]), { message: 'there is no current release', hint: 'there is no complete release' })
   const foreign = { ...release(0), id: '20240501', known: false, current: true }
-  t.equal(releaseBefore([foreign, release(1)]), undefined, 'what is older than another tool’s nobody knows')
+  t.equal(previousOf([foreign, release(1)], null), undefined, 'what is older than another tool’s nobody knows')
 })
 
 t.test('cleanup never takes what is needed', async () => {
   const host = new VirtualHost()
   const one = fc.record({ complete: fc.boolean(), current: fc.boolean() })
   fc.assert(
-    fc.property(fc.array(one, { maxLength: 12 }), fc.integer({ min: 2, max: 6 }), (flags, keep) => {
-      const live = flags.findIndex((flag) => flag.current)
-      const all = flags.map(({ complete }, n) => release(n + 1, { complete, current: n === live }))
-      const gone = new Set(surplusOf(host, into, all, keep))
-      const kept = all.filter(({ id }) => !gone.has(id))
-      const complete = all.filter((release) => release.complete)
-      const needed = [all[live], releaseBefore(all), ...complete.slice(-keep)]
-      const newest = complete.at(-1)
-      return (
-        needed.every((release) => release === undefined || kept.includes(release)) &&
-        kept.filter((release) => release.complete).length <= keep + 2 &&
-        kept.every((release) => release.complete || release.current || newest === undefined || release.id > newest.id)
-      )
-    }),
+    fc.property(
+      fc.array(one, { maxLength: 12 }),
+      fc.integer({ min: 2, max: 6 }),
+      fc.array(fc.nat(20)),
+      (flags, keep, path) => {
+        const live = flags.findIndex((flag) => flag.current)
+        const plain = flags.map(({ complete }, n) => release(n + 1, { complete, current: n === live }))
+        const history = path.map((n) => plain[n % Math.max(1, plain.length)]?.id ?? '')
+        const previous = previousOf(plain, history.length === 0 ? null : history)
+        const all = plain.map((one) => ({ ...one, previous: one === previous }))
+        const gone = new Set(surplusOf(host, into, all, keep))
+        const kept = all.filter(({ id }) => !gone.has(id))
+        const complete = all.filter((release) => release.complete)
+        const needed = [all[live], releaseBefore(all), ...complete.slice(-keep)]
+        const newest = complete.at(-1)
+        return (
+          needed.every((release) => release === undefined || kept.includes(release)) &&
+          kept.filter((release) => release.complete).length <= keep + 2 &&
+          kept.every((release) => release.complete || release.current || newest === undefined || release.id > newest.id)
+        )
+      },
+    ),
   )
 })
 
@@ -186,4 +202,19 @@ t.test('which release fits', async (t) => {
   t.equal(fits([release(1, { current: true })], true), null)
   t.equal(fits([release(1, { current: true }), release(2, { complete: false })], true), '000002')
   t.equal(fits([release(1, { complete: false }), release(2, { identity: 'y' })], true), null)
+})
+
+t.test('which release was current before', async (t) => {
+  const all = [1, 2, 3, 4].map((n) => release(n, { current: n === 4, complete: n !== 3 }))
+  const before = (history: readonly number[] | null) =>
+    previousOf(all, history?.map((n) => release(n).id) ?? null)?.id.slice(0, 6) ?? null
+  t.equal(before(null), '000002', 'an earlier version recorded nothing: the numbers decide')
+  t.equal(before([1, 4]), '000001', 'release 2 was rolled back from')
+  t.equal(before([1]), '000001', 'a run was killed between the switch and its record')
+  t.equal(before([1, 4, 2]), '000001', 'somebody has set the link by hand')
+  t.equal(before([1, 3, 4]), '000001', 'what is not complete is passed over')
+  t.equal(before([9, 4]), null, 'what was removed is nothing to go back to')
+  t.equal(before([4]), null)
+  const marked = all.map((one) => ({ ...one, wasCurrent: one.current || one.id.startsWith('000001') }))
+  t.equal(previousOf(marked, null)?.id.slice(0, 6), '000001', 'a server has marks')
 })

@@ -48,6 +48,7 @@ export interface RunOptions {
   readonly purge?: boolean
   readonly revision?: string
   readonly migrate?: boolean
+  readonly retryFailed?: boolean
   /** The run is killed right before this change or half effect, from 1. */
   readonly killAt?: number
 }
@@ -149,9 +150,9 @@ export class FakeHost {
     const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
-    const { to, purge, revision, migrate } = options
+    const { to, purge, revision, migrate, retryFailed } = options
     const run = { id: `run ${this.machine.runs}`, events, host: this.machine, by: 'tester@plone1' }
-    return [recipeNode(built, { ...run, options: { to, purge, revision, migrate } }), secrets]
+    return [recipeNode(built, { ...run, options: { to, purge, revision, migrate, retryFailed } }), secrets]
   }
 
   /** The same host once more, with all that is on it and runs on it; what happens to one does not happen to the other. */

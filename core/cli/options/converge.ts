@@ -7,6 +7,7 @@ import {
   inputOptions,
   migrate,
   outputOptions,
+  retryFailed,
   revision,
   runOptions,
   talk,
@@ -20,7 +21,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     describe: 'Bring this host to the state its roles declare; what converge does without a command',
     details:
       'Without --event it goes the whole way: setup, deploy, configure. Run again, it finds nothing to do. Interrupted by Ctrl-C it finishes the step at hand; a second Ctrl-C ends it at once, and the next run finishes the work.',
-    options: { ...inputOptions, ...event, ...revision, ...migrate, ...runOptions, ...outputOptions },
+    options: { ...inputOptions, ...event, ...revision, ...migrate, ...retryFailed, ...runOptions, ...outputOptions },
     examples: [
       ['converge --role zeo-client --json site.json', 'the whole way'],
       ['converge --role zeo-server,zeo-client --json site.json', 'two roles on one host'],
@@ -37,7 +38,7 @@ export const convergeCommands: readonly CommandSpec[] = [
     describe: 'Say what a run would change; nothing is written',
     details:
       'Later resources see what earlier ones would do; what can only be known in the run is shown as such. The commands below take --dry-run for the same.',
-    options: { ...inputOptions, ...event, ...revision, ...migrate, ...changedExit, ...outputOptions },
+    options: { ...inputOptions, ...event, ...revision, ...migrate, ...retryFailed, ...changedExit, ...outputOptions },
     examples: [
       ['converge plan --role zeo-client --json site.json', 'diffs of all that would change'],
       ['converge plan --role zeo-client --event deploy --revision v2.1', 'what would deploying v2.1 change?'],
@@ -70,7 +71,7 @@ export const convergeCommands: readonly CommandSpec[] = [
   eventCommand('deploy', 'New code or configuration: build it, switch to it, restart', {
     details:
       'The release is checked out and built aside; only a complete one becomes current, by one atomic step. With nothing new it does nothing.',
-    options: { ...revision, ...migrate },
+    options: { ...revision, ...migrate, ...retryFailed },
     examples: [
       ['converge deploy --role zeo-client --json site.json', 'the revision named in the attributes'],
       ['converge deploy --role zeo-client --json site.json --revision v2.1', 'another one'],

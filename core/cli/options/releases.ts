@@ -3,10 +3,10 @@ import { eventCommand, inputOptions, lookOutput, revision, stateOptions, what } 
 import type { CommandSpec } from './types.ts'
 
 export const releaseCommands: readonly CommandSpec[] = [
-  eventCommand('rollback', 'Go back to the release before the current one, or to the one named', {
+  eventCommand('rollback', 'Go back to the release that was current before, or to the one named', {
     group: 'Releases',
     details:
-      'Code and configuration go back together; nothing is built, and nothing is removed, so that going forward again is possible.',
+      'Code and configuration go back together. Nothing is built or removed, so a later rollback --to can go forward again. An app without an earlier release stays.',
     options: {
       to: {
         group: what,
@@ -17,7 +17,7 @@ export const releaseCommands: readonly CommandSpec[] = [
       },
     },
     examples: [
-      ['converge rollback --role zeo-client --json site.json', 'to the release before'],
+      ['converge rollback --role zeo-client --json site.json', 'to the one that was current before'],
       ['converge rollback --role zeo-client --json site.json --to 000007', 'to a given one, back or forward'],
     ],
   }),
@@ -28,7 +28,7 @@ export const releaseCommands: readonly CommandSpec[] = [
   {
     name: 'releases',
     group: 'Releases',
-    describe: 'List the releases: id, commit, when, by whom, which is current',
+    describe: 'List the releases: id, commit, when, by whom, which is current, where a rollback goes',
     options: { ...inputOptions, ...lookOutput },
     examples: [['converge releases --role zeo-client --json site.json', 'what can be rolled back to']],
     kind: 'releases',

@@ -1,6 +1,6 @@
 /** The commands that act on the hosts of a stack over SSH. */
 import { rhythm } from './hooks.ts'
-import { changedExit, event, how, outputOptions, talk, what } from './shared.ts'
+import { changedExit, event, how, outputOptions, retryFailed, talk, what } from './shared.ts'
 import { stackOptions } from './stack.ts'
 import type { CommandSpec, Options } from './types.ts'
 
@@ -105,6 +105,7 @@ const deploying = {
     describe:
       'Migrate also at a commit that the stack is on already (--no-migrate: not at all); default: each new commit once, by one host, for apps with migrate',
   },
+  ...retryFailed,
 } as const satisfies Options
 
 const down = {

@@ -93,6 +93,14 @@ export const migrate = {
   },
 } as const satisfies Options
 
+export const retryFailed = {
+  'retry-failed': {
+    group: what,
+    type: 'boolean',
+    describe: 'Switch even to a release that failed its smoke test before',
+  },
+} as const satisfies Options
+
 export const event = {
   event: {
     group: what,

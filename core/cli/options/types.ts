@@ -47,6 +47,7 @@ export interface Arguments {
   readonly purge?: boolean | undefined
   readonly message?: string | undefined
   readonly migrate?: boolean | undefined
+  readonly retryFailed?: boolean | undefined
   readonly page?: string | undefined
   readonly path?: string | undefined
   readonly explain?: string | undefined

@@ -29,6 +29,7 @@ export function requestOf(action: Action, args: Arguments, stack: Stack, known: 
     rollbackOnFailure: args.rollbackOnFailure === true,
     down: args.down ?? 'fail',
     migrates: args.migrate ?? 'new',
+    retryFailed: args.retryFailed === true,
     apps: args.app ?? stack.apps.map(({ name }) => name),
     revision: args.revision ?? null,
     to: args.to ?? null,

@@ -22,7 +22,14 @@ const releases = z.object({
       name: z.string(),
       /** In the order of their numbers. */
       releases: z.array(
-        z.object({ id: releaseId, commit: z.string(), current: z.boolean(), complete: z.boolean().default(true) }),
+        z.object({
+          id: releaseId,
+          commit: z.string(),
+          current: z.boolean(),
+          complete: z.boolean().default(true),
+          /** Whether a rollback goes to it; an earlier version does not say. */
+          previous: z.boolean().optional(),
+        }),
       ),
     }),
   ),

@@ -28,14 +28,28 @@ export function waysBack(
   const goals = new Map<string, Goal>()
   for (const app of new Set(hosts.flatMap(({ releases }) => releases.map(({ name }) => name))))
     goals.set(app, beforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))))
-  return new Map(hosts.map((host) => [host.name, wayOf(host, means, to, goals)]))
+  // One app without an earlier release does not keep the others from going back.
+  const othersGo = hosts.some(({ releases }) =>
+    releases.some((app) => means(app.name) && currentOf(app) !== undefined && hasEarlier(app, goals)),
+  )
+  return new Map(hosts.map((host) => [host.name, wayOf(host, means, to, { goals, othersGo })]))
+}
+
+function hasEarlier(app: AppReleases, goals: ReadonlyMap<string, Goal>): boolean {
+  return (goals.get(app.name)?.commit ?? null) !== null || releaseBefore(app) !== undefined
+}
+
+interface Known {
+  readonly goals: ReadonlyMap<string, Goal>
+  /** Whether at least one app has an earlier release. */
+  readonly othersGo: boolean
 }
 
 function wayOf(
   { releases }: Returning,
   means: (app: string) => boolean,
   to: string | null,
-  goals: ReadonlyMap<string, Goal>,
+  { goals, othersGo }: Known,
 ): Way {
   const meant = releases.filter(({ name }) => means(name))
   // Nothing is told of it: its recipe knows where it goes back to, and what is told of stays.
@@ -45,6 +59,7 @@ function wayOf(
   if (live.length === 0) return { unchanged: 'nothing is live there that could go back' }
   const targets = new Map<string, string>()
   const left: string[] = []
+  const staying: string[] = []
   for (const app of live) {
     const goal = goals.get(app.name)
     const wanted = to ?? goal?.commit ?? null
@@ -52,11 +67,13 @@ function wayOf(
     const release = wanted === null ? releaseBefore(app)?.id : stays ? stayingOf(app, wanted) : releaseOf(app, wanted)
     if (release !== undefined) targets.set(app.name, release)
     else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
+    else if (wanted === null && othersGo) staying.push(`${app.name} stays: it has no earlier release`)
     // It says so itself, with what there is.
     else if (wanted === null && releases.length === 1) return { options: [] }
     else return { error: noSuchRelease(app.name, wanted) }
   }
-  return targets.size === 0 ? { skipped: left.join('; ') } : { options: optionsFor(releases, targets) }
+  if (targets.size > 0) return { options: optionsFor(releases, targets) }
+  return left.length === 0 ? { unchanged: staying.join('; ') } : { skipped: [...left, ...staying].join('; ') }
 }
 
 /**
@@ -148,6 +165,8 @@ function currentOf({ releases }: AppReleases): AppReleases['releases'][number] |
 }
 
 function releaseBefore({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
+  // By number only where the host does not say which one was current before.
+  if (releases.some(({ previous }) => previous !== undefined)) return releases.find(({ previous }) => previous)
   const at = releases.findIndex(({ current }) => current)
   return releases.slice(0, Math.max(0, at)).findLast(({ complete }) => complete)
 }

@@ -36,6 +36,8 @@ export interface RolloutRequest {
   readonly down: 'fail' | 'skip'
   /** Whether each app that is to be migrated is, by one host before the others go; `new` leaves out commits that the stack is on already. */
   readonly migrates: boolean | 'new'
+  /** Whether hosts switch even to a release that failed its smoke test before. */
+  readonly retryFailed: boolean
   /** Apps to deploy; empty for all. */
   readonly apps: readonly string[]
   /** Deploy this instead of what the stack file says; of one app. */

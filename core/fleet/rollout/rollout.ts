@@ -237,7 +237,8 @@ class Rollout {
     const answers = gate && batches.length > 1 && (await this.gate.answersBefore(wasThere))
     const run = (member: Member) => {
       const migrate = deploys ? [first.has(member.name) ? '--migrate' : '--no-migrate'] : []
-      return this.crew.run(member, phase, events, { options: [...optionsFor(member), ...migrate] })
+      const retry = deploys && this.request.retryFailed ? ['--retry-failed'] : []
+      return this.crew.run(member, phase, events, { options: [...optionsFor(member), ...migrate, ...retry] })
     }
     for (const [at, batch] of batches.entries()) {
       if (this.brake.isOn) return

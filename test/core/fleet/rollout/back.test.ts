@@ -85,9 +85,7 @@ t.test('a host with several apps: each to what it was on before', async (t) => {
   t.strictSame(ways(both), ['--to site=1,shop=2', '--to site=1,shop=1'])
   t.strictSame(ways(both, null, ['shop']), ['--to shop=2', '--to shop=1'], 'the other one stays')
   t.strictSame(ways(hosts({ site: 'aB', shop: 'x' })), ['--to site=1'], 'of what is not live there nothing goes back')
-  t.strictSame(ways(hosts({ site: 'aB', shop: 'X' })), [
-    'shop has no release before the one that is live to go back to',
-  ])
+  t.strictSame(ways(hosts({ site: 'aB', shop: 'X' })), ['--to site=1'], 'what has no earlier release stays')
   t.strictSame(ways(hosts({ site: 'aB', shop: 'xY' }, { site: 'aB' }, { shop: 'xY' })), [
     '--to site=1,shop=1',
     '--to 1',
@@ -114,4 +112,20 @@ t.test('whatever was deployed where: all that go are on one commit, which each o
       return goals.size <= 1
     }),
   )
+})
+
+t.test('an app without an earlier release stays, and the others go', async (t) => {
+  t.strictSame(ways(hosts({ site: 'aB', zeo: 'A' }, { zeo: 'A' }, 'aB')), [
+    '--to site=1',
+    'zeo stays: it has no earlier release',
+    '--to 1',
+  ])
+  t.strictSame(ways(hosts({ site: 'A', zeo: 'A' })), ['site has no release before the one that is live to go back to'])
+  t.strictSame(ways(hosts('A')), [''], 'the host says so itself')
+})
+
+t.test('a host that says which release was current before', async (t) => {
+  const { name, releases } = app('abC')
+  const site = { name, releases: releases.map((one, at) => ({ ...one, previous: at === 0 })) }
+  t.strictSame(ways([{ name: 'h0', releases: [site] }]), ['--to 1'], 'b was rolled back from')
 })

@@ -83,7 +83,7 @@ export class Simulation {
       {
         ...{ action: 'deploy', events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'rolling' },
         ...{ batch: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
-        ...{ migrates: false, apps: [], revision: null, to: null, options: [] },
+        ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, options: [] },
         ...request,
       },
       {

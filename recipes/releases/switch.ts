@@ -1,0 +1,42 @@
+/** The switch to another release, and the record of it. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Input } from '../../core/model/reference.ts'
+import type { CommonOptions, Handle } from '../../core/model/resource.ts'
+import { release_history } from '../../resources/release_history.ts'
+import { symlink } from '../../resources/symlink.ts'
+import type { PloneNode } from '../node.ts'
+import { type AppLayout, releasesOf } from './layout.ts'
+
+/** Makes a release current. */
+export function switchCurrent(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: AppLayout,
+  path: Input<string>,
+  guard: CommonOptions = {},
+): Handle {
+  const isFirst = !releasesOf(node, at).some((release) => release.current)
+  // Without a record of the first one, a host whose first run was killed would look like one of an earlier version.
+  if (isFirst) recordSwitch(r, node, at, path, 'after', guard)
+  const current = symlink(r, { path: at.current, target: path, ...at.owner, ...guard })
+  if (!isFirst) recordSwitch(r, node, at, path, 'after', guard)
+  return current
+}
+
+/** Before the switch of a rollback: a run that is killed in between does not go back further. */
+export function forgetLater(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, path: string): void {
+  recordSwitch(r, node, at, path, 'before')
+}
+
+function recordSwitch(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: AppLayout,
+  release: Input<string>,
+  step: 'before' | 'after',
+  guard: CommonOptions = {},
+): void {
+  const from = releasesOf(node, at).find(({ current }) => current)?.id
+  const { releases: into, current } = at
+  release_history(r, { into, current, release, step, ...(from ? { from } : {}), ...at.owner, ...guard })
+}

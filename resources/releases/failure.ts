@@ -1,0 +1,44 @@
+/** The mark of a release that failed its smoke test. */
+import * as z from 'zod'
+import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+
+const mark = z.object({
+  /** Digest of the test that it failed. */
+  test: z.string(),
+  /** ISO 8601. */
+  time: z.string(),
+  reason: z.string(),
+})
+export type SmokeTestFailure = z.output<typeof mark>
+
+function markOf(release: string): string {
+  return `${release}/.converge/smoke-test-failed.json`
+}
+
+/** Null for a release that has not failed, or whose mark a crash has damaged. */
+export function failureOf(host: HostReader, release: string): SmokeTestFailure | null {
+  const path = markOf(release)
+  const text = host.lstat(path)?.kind === 'file' ? host.readText(path) : null
+  if (text === null) return null
+  try {
+    return mark.safeParse(JSON.parse(text)).data ?? null
+  } catch {
+    return null
+  }
+}
+
+export function markFailed(
+  host: Host,
+  release: string,
+  failure: Omit<SmokeTestFailure, 'time'>,
+  owner: Pick<WriteOptions, 'owner' | 'group'>,
+): void {
+  // A test of something that is no release has nowhere to be marked.
+  if (host.lstat(`${release}/.converge`)?.kind !== 'directory') return
+  const time = new Date(host.now() * 1000).toISOString()
+  host.writeFile(markOf(release), `${JSON.stringify({ ...failure, time })}\n`, { mode: '0644', ...owner })
+}
+
+export function removeFailedMark(host: Host, release: string): void {
+  if (host.lstat(markOf(release)) !== null) host.remove(markOf(release))
+}
