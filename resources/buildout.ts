@@ -6,14 +6,7 @@ import { canonicalJson, digestOf } from '../core/model/json.ts'
 import { under } from '../core/model/reference.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../core/model/units.ts'
-import {
-  type BuildArea,
-  beginBuild,
-  discardFailed,
-  endBuild,
-  guardedCommand,
-  recoverBuild,
-} from './python/build_area.ts'
+import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './python/build_area.ts'
 import { accountOf } from './python/program.ts'
 import { shellSplit } from './python/words.ts'
 import { metadataDirectory } from './releases.ts'
@@ -131,12 +124,11 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
       code: 'NO_PROGRAM',
       hint: "declare a virtualenv with the package 'zc.buildout' first, and take its bin/buildout",
     })
-  if (await recoverBuild(host, area, patience))
-    context.progress('an earlier build was killed: what it had added was removed')
+  if (await recoverBuild(host, area)) context.progress('an earlier build was killed: what it had added was removed')
   await beginBuild(host, area)
   const lines: string[] = []
   const run = (...args: readonly string[]) =>
-    host.run(guardedCommand(area, patience, [given.buildout, '-c', given.config, ...args]), {
+    host.run([given.buildout, '-c', given.config, ...args], {
       cwd: given.directory,
       user: given.user,
       group: given.group,

@@ -59,7 +59,7 @@ export const group = defineResource(
     desired: ({ gid, members, absent }): State =>
       absent ? none : { exists: true, gid: gid ?? null, members: members === undefined ? null : sorted(members) },
     async apply(host, props, { now }) {
-      for (const command of checked(host, props, now)) await host.run(command)
+      for (const command of checked(host, props, now)) await host.run(command, { outlivesRun: true })
     },
     predict(host, props, { now }) {
       checked(host, props, now)

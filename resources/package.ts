@@ -139,6 +139,7 @@ function runAptGet(
   return host.run([program, ...politely.flatMap((option) => ['-o', option]), ...rest], {
     environment: { DEBIAN_FRONTEND: 'noninteractive' },
     timeout: minutes(30),
+    outlivesRun: true,
     accept,
     onLine: context.progress,
   })
@@ -166,6 +167,7 @@ async function mend(host: Host, context: Context): Promise<void> {
     host.run(['dpkg', '--force-confdef', '--force-confold', '--configure', '-a'], {
       environment: { DEBIAN_FRONTEND: 'noninteractive' },
       timeout: minutes(30),
+      outlivesRun: true,
       accept: 'any',
       onLine: context.progress,
     }),

@@ -154,7 +154,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
     await remember(host, given, context)
     await roll.reload(given, async () => {
       if (command === undefined) await manager.reload(name, signal)
-      else await host.run(command, { timeout: deadline })
+      else await host.run(command, { timeout: deadline, outlivesRun: true })
     })
     await usesNewAddresses(host, given)
     // Some day, after a crash, it would not be true any more.

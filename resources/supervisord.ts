@@ -121,7 +121,7 @@ export const supervisord = defineResource(
       if (pidFile !== undefined) await refuseSecond(host, socket, pidFile)
       // Before it runs: afterwards a killed run might leave the record of an earlier start.
       host.record(recordKey(given), configurationOf(host, given))
-      await host.run([program, '-c', config], { timeout: deadline })
+      await host.run([program, '-c', config], { timeout: deadline, outlivesRun: true })
       await wait('RUNNING')
     },
     words: ({ action }) => (action === 'running' ? 'started' : 'stopped'),

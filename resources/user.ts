@@ -94,7 +94,7 @@ export const user = defineResource(
       return { exists: true, uid, group, gid, groups, home, homeDirectory, shell }
     },
     async apply(host, props, { now }) {
-      for (const command of checked(host, props, now)) await host.run(command)
+      for (const command of checked(host, props, now)) await host.run(command, { outlivesRun: true })
       if (!props.absent) makeHome(host, props)
     },
     predict(host, props, { now }) {

@@ -3,6 +3,7 @@ import { compile, type Plan } from '../compile/compile.ts'
 import type { Role } from '../compile/recipe.ts'
 import { converge } from '../converge/engine.ts'
 import { journal } from '../converge/journal.ts'
+import { awaitCommandsOf } from '../host/command_guard.ts'
 import { LocalHost } from '../host/local.ts'
 import { acquireLock, lockHolder } from '../host/lock.ts'
 import { killRunning } from '../host/process.ts'
@@ -20,6 +21,9 @@ import { eventsOf, gather, warningText } from './inputs.ts'
 import { respectLock } from './lock.ts'
 import type { Arguments } from './options.ts'
 import { type ExitStatus, useColor } from './process.ts'
+
+/** How long a run waits at least for a command of a killed run to end, in seconds. */
+const commandWait = 30
 
 /** What makes a failure good again: an event of one role. */
 interface Recovery {
@@ -114,8 +118,12 @@ async function run(
   )
   let stillRunning = false
   try {
+    const last = state.runs().at(-1) ?? 'none'
+    const waited = await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWait)), (message) =>
+      warn(`${message}; waiting for it`),
+    )
     // A run in between may have changed it all the same, e.g. which release is current.
-    const plan = early !== null && early.last === state.runs().at(-1) ? early.plan : compileNow()
+    const plan = early !== null && !waited && early.last === state.runs().at(-1) ? early.plan : compileNow()
     tellWarnings()
     const go = async (one: Plan) => {
       const id = state.nextRun()
@@ -144,6 +152,7 @@ async function run(
     // While something goes on, only the end of this process may let the next run begin.
     if (stillRunning) killRunning('SIGKILL')
     else lock.release()
+    await host.close()
   }
 }
 

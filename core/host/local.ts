@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 import { remember } from './answers.ts'
+import { CommandGuard } from './command_guard.ts'
 import { exchange } from './exchange.ts'
 import { LocalAccounts } from './local_accounts.ts'
 import { describe, orUndefined, quietly } from './local_files.ts'
@@ -35,6 +36,7 @@ export class LocalHost implements Host {
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly tree: LocalTree
+  private readonly guard: CommandGuard
 
   constructor(readonly stateDirectory: string) {
     const uid = process.getuid?.() ?? 0
@@ -47,6 +49,7 @@ export class LocalHost implements Host {
       shell: '/bin/sh',
     }
     this.tree = new LocalTree(uid, this.self.gid, this.accounts)
+    this.guard = new CommandGuard(stateDirectory)
   }
 
   lstat(path: string): FileStat | null {
@@ -196,14 +199,27 @@ export class LocalHost implements Host {
   }
 
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const identity = this.identity(options)
     this.changing()
+    const guarded = this.guard.begin(options.outlivesRun === true)
     try {
-      return await runCommand(argv, this.identity(options), options)
+      const result = await runCommand(argv, identity, options, guarded)
+      guarded?.ended()
+      return result
+    } catch (error) {
+      // One that could not be killed stays registered: the next run has to wait for it.
+      if (!(error instanceof ConvergeError && error.code === 'STILL_RUNNING')) guarded?.ended()
+      throw error
     } finally {
       this.changing()
       // It may have made an account.
       this.accounts.mayHaveChanged()
     }
+  }
+
+  /** Ends what this object keeps running beside the process. */
+  close(): Promise<void> {
+    return this.guard.close()
   }
 
   async send(options: RequestOptions): Promise<Response> {

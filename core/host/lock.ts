@@ -21,6 +21,7 @@ import { hostname, userInfo } from 'node:os'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
 import { makeDirectories } from './directories.ts'
+import { bootId, startTicks } from './proc.ts'
 
 export interface Holder {
   readonly pid: number
@@ -202,21 +203,10 @@ function describeSelf(command: string): Holder {
   }
 }
 
-/** When a process was started, or null where there is none. The command's name may hold spaces and parentheses. */
+/** When a process was started, or null where there is none. */
 function startTime(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? null : `${bootId()} ${fields[19]}`
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
-    throw error
-  }
-}
-
-/** Ticks begin anew with each boot, and so do the pids. */
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const ticks = startTicks(pid)
+  return ticks === null ? null : `${bootId()} ${ticks}`
 }
 
 /** machine-id(5); empty where there is none. */

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { ConvergeError } from '../model/errors.ts'
 import { shellWords } from '../model/shell.ts'
 import { minutes } from '../model/units.ts'
+import type { GuardedCommand } from './command_guard.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
 export const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -57,19 +58,21 @@ export async function runCommand(
   argv: readonly string[],
   identity: Identity,
   options: CommandOptions,
+  guarded: GuardedCommand | null = null,
 ): Promise<CommandResult> {
   const [program, ...args] = argv
   if (program === undefined) throw new ConvergeError('a command needs at least a program', { code: 'INTERNAL' })
   const limit = options.timeout ?? minutes(10)
   const child = spawn(program, args, {
     cwd: options.cwd ?? '/',
-    env: commandEnvironment(identity, options.environment ?? {}),
+    env: commandEnvironment(identity, { ...options.environment, ...guarded?.environment }),
     // A process group of its own: Ctrl-C at the terminal is ours to handle, and a deadline ends the children too.
     detached: true,
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     ...(identity.uid === undefined ? {} : { uid: identity.uid }),
     ...(identity.gid === undefined ? {} : { gid: identity.gid }),
   })
+  if (child.pid !== undefined) guarded?.started(child.pid)
   running.add(child)
   const stdout = collect(child.stdout, options.onLine)
   const stderr = collect(child.stderr, options.onLine)
@@ -84,12 +87,16 @@ export async function runCommand(
     stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, result(null), 'STILL_RUNNING'))
   })
   const result = (status: number | null) => ({ status: status ?? 128, stdout: stdout.text(), stderr: stderr.text() })
+  const signalAll = (signal: NodeJS.Signals) => {
+    guarded?.signal(signal)
+    signalGroup(child, signal)
+  }
   let killer: NodeJS.Timeout | undefined
   const timer = setTimeout(() => {
     timedOut = true
-    signalGroup(child, 'SIGTERM')
+    signalAll('SIGTERM')
     killer = setTimeout(() => {
-      signalGroup(child, 'SIGKILL')
+      signalAll('SIGKILL')
       killer = setTimeout(() => stuck?.(), killGrace)
     }, killGrace)
   }, limit.ms)
@@ -97,6 +104,8 @@ export async function runCommand(
     const { status, signal } = await Promise.race([ended(child, program, options), given])
     for (const output of [stdout, stderr]) output.end()
     const done = result(status)
+    // What it has started elsewhere may have ignored the first signal.
+    if (timedOut) guarded?.signal('SIGKILL')
     if (timedOut) throw failed(argv, `did not end within ${limit}`, done, 'COMMAND_TIMEOUT')
     if (signal !== null) throw failed(argv, `was ended by ${signal}`, done)
     const accepted = options.accept ?? [0]

@@ -39,6 +39,11 @@ export interface CommandOptions {
   readonly timeout?: Duration | undefined
   /** Exit statuses that are no failure; default: only 0. `'any'` never throws for the status. */
   readonly accept?: readonly number[] | 'any' | undefined
+  /**
+   * Lets a changing command finish when the run is killed; the next run waits for it. For commands that start daemons,
+   * and for those that leave the system broken when they are cut short (dpkg). Default: it ends with the run.
+   */
+  readonly outlivesRun?: boolean | undefined
   /** Called with each line of output as it comes (stdout and stderr together). */
   readonly onLine?: ((line: string) => void) | undefined
 }

@@ -168,7 +168,7 @@ function query(host: HostReader, { remote }: Mirror, directory: string, args: re
 }
 
 async function runGit(host: Host, { remote }: Mirror, args: readonly string[], message: string, input?: string) {
-  const { argv, options } = writing(host, localGit(remote, args))
+  const { argv, options } = writing(localGit(remote, args))
   try {
     await host.run(argv, { ...options, input })
   } catch (error) {

@@ -114,7 +114,7 @@ export async function ensureMirror(host: Host, mirror: Mirror): Promise<void> {
       code: 'IN_THE_WAY',
       hint: `look what it is, then move it away: mv ${path} ${path}.old`,
     })
-  const { argv, options } = writing(host, localGit(remote, ['init', '--quiet', '--bare', '--template=', fresh]))
+  const { argv, options } = writing(localGit(remote, ['init', '--quiet', '--bare', '--template=', fresh]))
   try {
     await host.run(argv, options)
   } catch (error) {
@@ -178,7 +178,7 @@ async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: rea
   const { path, remote } = mirror
   const [flags, specs] = [refs.filter((ref) => ref.startsWith('--')), refs.filter((ref) => !ref.startsWith('--'))]
   const args = ['fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...flags, '--', remote.url, ...specs]
-  const { argv, options } = writing(host, remoteGit(host, remote, [`--git-dir=${path}`, ...args]))
+  const { argv, options } = writing(remoteGit(host, remote, [`--git-dir=${path}`, ...args]))
   if (host.lstat(`${path}/${underWay}`) !== null) repair(host, path)
   host.writeFile(`${path}/${underWay}`, '', { mode: '0644', ...mirror.owner })
   context.progress(`fetching ${remote.url}`)
@@ -211,7 +211,7 @@ async function packTogether(host: Host, { path, remote }: Mirror, context: Conte
   const packs = host.list(`${path}/objects/pack`).filter((name) => name.endsWith('.pack'))
   if (packs.length < manyPacks) return
   const args = [`--git-dir=${path}`, '-c', 'repack.writeBitmaps=false', 'repack', '-a', '-d', '-k', '-q']
-  const { argv, options } = writing(host, localGit(remote, args))
+  const { argv, options } = writing(localGit(remote, args))
   const { status, stderr } = await host.run(argv, { ...options, accept: 'any' })
   if (status !== 0) context.warn(`${path} could not be packed together: ${stderr.trim().split('\n').at(-1) ?? ''}`)
 }

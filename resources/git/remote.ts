@@ -157,13 +157,9 @@ export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly 
   }
 }
 
-/**
- * The same command where it writes. It ends with the run, even if that is killed: the next one must not meet it. Files get
- * the modes of the repository, whatever umask the run was started with.
- */
-export function writing(host: HostReader, { argv, options }: Command): Command {
-  const bound = host.which('setpriv') === null ? [] : ['setpriv', '--pdeathsig', 'TERM']
-  return { argv: [...bound, 'sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
+/** The same command where it writes: files get the modes of the repository, whatever umask the run was started with. */
+export function writing({ argv, options }: Command): Command {
+  return { argv: ['sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
 }
 
 /** A git command that talks to the remote; secrets go through its environment, never through its arguments. */

@@ -8,7 +8,7 @@
  */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { type Duration, minutes, seconds } from '../../core/model/units.ts'
+import { seconds } from '../../core/model/units.ts'
 
 export interface BuildArea {
   /** Where eggs, downloads and extends are. */
@@ -59,23 +59,12 @@ export async function discardFailed(host: Host, area: BuildArea, interrupted: bo
  * Before a build: removes all that one added whose run was killed before it could clean up.
  * @returns whether there was such a build
  */
-export async function recoverBuild(host: Host, area: BuildArea, wait: Duration): Promise<boolean> {
+export async function recoverBuild(host: Host, area: BuildArea): Promise<boolean> {
   if (host.lstat(noteOf(area)) === null) return false
-  // It may still be at work, though nobody watches it any more.
-  await host.run(['flock', '--timeout', `${Math.ceil(wait.ms / 1000)}`, area.shared, 'true'], {
-    ...account(area),
-    timeout: minutes(wait.ms / 60_000 + 1),
-  })
   const begun = noted(host, area) !== null
   await discard(host, area, () => true)
   host.remove(noteOf(area))
   return begun
-}
-
-/** The command that runs a build: it ends with the run that started it, and holds a lock that outlives that run. */
-export function guardedCommand({ shared }: BuildArea, wait: Duration, command: readonly string[]): string[] {
-  const lock = ['flock', '--no-fork', '--timeout', `${Math.ceil(wait.ms / 1000)}`, shared]
-  return ['setpriv', '--pdeathsig', 'KILL', '--', ...lock, ...command]
 }
 
 interface Found {

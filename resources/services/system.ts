@@ -1,5 +1,5 @@
 /** Services of the machine itself: systemd's units, or the init scripts where no systemd runs. */
-import type { Host, HostReader } from '../../core/host/types.ts'
+import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Duration, milliseconds, minutes } from '../../core/model/units.ts'
 import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
@@ -10,6 +10,8 @@ export function runsSystemd(host: HostReader): boolean {
 }
 
 const limit: Duration = minutes(5)
+/** A daemon that an init script starts is not to end with the run. */
+const options: CommandOptions = { timeout: limit, outlivesRun: true }
 const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,Result,Type,Job'
 
 const unitStates: Readonly<Record<string, ServiceStatus['state']>> = {
@@ -59,30 +61,30 @@ export class Systemd extends SystemdReader implements ServiceManager {
   }
 
   async refresh(): Promise<void> {
-    await this.host.run(['systemctl', 'daemon-reload'], { timeout: limit })
+    await this.host.run(['systemctl', 'daemon-reload'], options)
   }
 
   async start(name: string): Promise<void> {
     const { state } = await this.look(name)
     if (state === 'absent') throw noService(name)
     // One that failed too often is refused for a while, whatever was mended since.
-    if (state === 'failed') await this.host.run(['systemctl', 'reset-failed', unitName(name)], { timeout: limit })
+    if (state === 'failed') await this.host.run(['systemctl', 'reset-failed', unitName(name)], options)
     // How long it may take is for who asks to say, and not for the unit.
     const command = ['systemctl', 'start', '--no-block', unitName(name)]
-    const { status, stderr } = await this.host.run(command, { timeout: limit, accept: 'any' })
+    const { status, stderr } = await this.host.run(command, { ...options, accept: 'any' })
     if (status !== 0) throw refused(name, stderr)
   }
 
   async stop(name: string): Promise<void> {
-    await this.host.run(['systemctl', 'stop', unitName(name)], { timeout: limit })
+    await this.host.run(['systemctl', 'stop', unitName(name)], options)
   }
 
   async reload(name: string): Promise<void> {
-    await this.host.run(['systemctl', 'reload', unitName(name)], { timeout: limit })
+    await this.host.run(['systemctl', 'reload', unitName(name)], options)
   }
 
   async setEnabled(name: string, enabled: boolean): Promise<void> {
-    await this.host.run(['systemctl', enabled ? 'enable' : 'disable', unitName(name)], { timeout: limit })
+    await this.host.run(['systemctl', enabled ? 'enable' : 'disable', unitName(name)], options)
   }
 }
 
@@ -118,18 +120,18 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
 
   async start(name: string): Promise<void> {
     if (this.host.stat(`/etc/init.d/${name}`) === null) throw noService(name)
-    await this.host.run(['service', name, 'start'], { timeout: limit })
+    await this.host.run(['service', name, 'start'], options)
     // Many scripts return before their daemon has written the pid that `status` goes by.
     for (let tries = 0; tries < 25 && (await this.look(name)).state !== 'running'; tries++)
       await this.host.sleep(milliseconds(200))
   }
 
   async stop(name: string): Promise<void> {
-    await this.host.run(['service', name, 'stop'], { timeout: limit })
+    await this.host.run(['service', name, 'stop'], options)
   }
 
   async reload(name: string): Promise<void> {
-    await this.host.run(['service', name, 'reload'], { timeout: limit })
+    await this.host.run(['service', name, 'reload'], options)
   }
 
   async setEnabled(name: string): Promise<void> {

@@ -45,7 +45,7 @@ export class WebServer {
     const master = await this.master()
     const before = childrenOf(this.host, master)
     if (command === undefined) await this.manager.reload(name, signal)
-    else await this.host.run(command, { timeout: reloadLimit })
+    else await this.host.run(command, { timeout: reloadLimit, outlivesRun: true })
     const limit = new Deadline(this.host, settleLimit)
     while (before.some((pid) => stillServes(this.host, master, pid))) if (!(await limit.pause())) return
   }

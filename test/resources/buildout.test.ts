@@ -38,13 +38,13 @@ type Build = (
 function commands(build: Build = () => undefined): CommandHandler {
   return (argv, options, host) => {
     const [name] = argv
-    if (name === 'sync' || name === 'flock') return {}
+    if (name === 'sync') return {}
     if (name === 'xargs') {
       for (const path of (options.input ?? '').split('\0')) host.remove(path)
       return options.user === 'deploy' ? {} : { status: 1 }
     }
-    if (name !== 'setpriv') return null
-    const args = argv.slice(argv.indexOf(program))
+    if (name !== program) return null
+    const args = argv
     const { status = 0, lines = [] } = build(host, args) ?? {}
     for (const line of lines) options.onLine?.(line)
     if (status === 0) host.given(`${eggs}/new-1.egg/x`, '').given(`${directory}/bin/client1`, '')
@@ -53,7 +53,7 @@ function commands(build: Build = () => undefined): CommandHandler {
 }
 
 const built = (host: VirtualHost) =>
-  host.changes.filter((what) => what.startsWith('run setpriv')).map((what) => what.slice(what.indexOf(program)))
+  host.changes.filter((what) => what.startsWith(`run ${program}`)).map((what) => what.slice('run '.length))
 
 contract(t, buildout, [
   {
@@ -251,7 +251,7 @@ t.test('after a failure whole eggs stay, half ones and downloads go, and the nex
 t.test('after a timeout its parts go as well', async (t) => {
   const timedOut = new VirtualHost({
     commands: (argv, options, host) => {
-      if (argv[0] === 'setpriv') {
+      if (argv[0] === program) {
         leaveHalf(host)
         throw new ConvergeError('buildout did not end within 2 min', { code: 'COMMAND_TIMEOUT' })
       }

@@ -1,5 +1,7 @@
 import * as fs from 'node:fs'
 import t from 'tap'
+import { awaitCommandsOf } from '../../core/host/command_guard.ts'
+import { seconds } from '../../core/model/units.ts'
 import { GitSite } from '../support/git_site.ts'
 
 t.test('what killed runs leave is no release and does no harm', async (t) => {
@@ -54,8 +56,7 @@ t.test('killed at each call of git, the live release stays whole, and the next r
     killed++
     const live = site.releases().find((release) => release.current)
     if (live) t.ok(live.complete, `killed at call ${call}, a complete release is live`)
-    // Enough for what was left behind to end, if it does.
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await awaitCommandsOf('killed', `${site.root}/state`, seconds(30), () => undefined)
     const { failure, releases } = await site.deploy()
     t.equal(failure, undefined, `killed at call ${call}`)
     t.strictSame(content(), [`${call - 1}`, `${call - 1}`], 'finished')

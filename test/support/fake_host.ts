@@ -87,11 +87,7 @@ export class FakeHost {
     })
     this.machine = new Machine(this.virtualOptions())
     this.machine.alive = () => this.stillAlive()
-    this.machine
-      .given('/usr/bin/setpriv', '')
-      .given('/usr/bin/flock', '')
-      .given('/var/run', null)
-      .given('/etc/logrotate.d', null)
+    this.machine.given('/var/run', null).given('/etc/logrotate.d', null)
     if (init === 'systemd') this.machine.given('/run/systemd/system', null)
     if (root === '') return
     // Whoever changes nothing of the system finds there what it takes.
@@ -283,10 +279,7 @@ export class FakeHost {
 /** A command without what only binds it to the run, and git without its settings. */
 function unwrapped(argv: readonly string[]): string[] {
   let rest = [...argv]
-  if (rest[0] === 'setpriv') rest = rest.slice(rest[3] === '--' ? 4 : 3)
   if (rest[0] === 'sh') rest = rest.slice(4)
-  if (rest[0] === 'flock') rest = rest.slice(rest.indexOf('--timeout') + 3)
-  if (rest.length === 1 && rest[0] === 'true') rest = ['flock']
   return rest[0] === 'git' ? rest.filter((word, at) => word !== '-c' && rest[at - 1] !== '-c') : rest
 }
 

@@ -72,7 +72,6 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     if (host.lstat(path) === null) host.given(path, '', '0644', owner)
     return {}
   },
-  flock: () => ({}),
 }
 
 function plain(set: Readonly<Record<string, (...args: Parameters<typeof done>) => Answer>>): Record<string, Command> {

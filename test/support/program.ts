@@ -25,7 +25,7 @@ export interface RunOptions {
   /** Leaves the words as they are, without a state directory and one for the host's files. */
   readonly bare?: boolean
   /** An account to run as; only root can say so. */
-  readonly account?: string
+  readonly account?: string | undefined
   /** A command that runs the program, such as strace. */
   readonly through?: readonly string[]
 }

@@ -1,0 +1,137 @@
+/** SIGKILL of a run while a command of it is running: the command ends too, and the next run never runs beside it. */
+import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+import { until } from '../support/waiting.ts'
+
+/** Appends `start` and `end` to a log with its process number; ends once a file `go` exists. */
+const work = `#!/bin/sh
+trap 'echo end $$ term >>log; exit 1' TERM
+echo start $$ >>log
+until [ -e go ]; do sleep 0.05; done
+echo end $$ done >>log
+`
+
+/** How a command can be under way: in itself, in descendants of several kinds. */
+const commands = {
+  'a program': 'exec ./work',
+  'a child of a shell': './work; true',
+  'a child in a session of its own': 'setsid ./work & wait; true',
+  'a child whose parents have ended': '(setsid ./work >/dev/null 2>&1 &); until [ -e go ]; do sleep 0.05; done',
+  'a child without the environment': 'env -i PATH="$PATH" ./work & wait; true',
+  'a child that ignores SIGTERM': `setsid sh -c 'trap "" TERM; echo start $$ >>log; until [ -e go ]; do sleep 0.05; done; echo end >>log' & wait`,
+}
+
+const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
+
+/** Compiled as the account of the test: another one has no compiler. */
+const cacheIn = (place: Sandbox) => ({ XDG_CACHE_HOME: place.at('cache') })
+
+async function site(t: Test, command: string, user?: string): Promise<Sandbox> {
+  const place = new Sandbox(t)
+  const account = user === undefined ? '' : `user: '${user}', `
+  place.write({
+    'recipes/site.ts': `
+      import { execute, role } from 'converge-engine'
+      export default role('site', {
+        deploy(r) {
+          execute(r, { name: 'migrate', command: ${JSON.stringify(command)}, cwd: process.cwd(), ${account}})
+        },
+      })`,
+    work,
+  })
+  fs.chmodSync(place.at('work'), 0o755)
+  await place.converge(['plan', ...args.slice(1), '--event', 'deploy'], { env: cacheIn(place) })
+  return place
+}
+
+/** Whole lines only. */
+const log = (place: Sandbox) => (fs.existsSync(place.at('log')) ? place.read('log').split('\n').slice(0, -1) : [])
+const pidOf = (line = '') => Number(line.split(' ')[1])
+
+function lives(pid: number): boolean {
+  return fs.existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))
+}
+
+const start = (place: Sandbox, account?: string) => place.start(args, { env: cacheIn(place), account })
+
+/** Kills a run once its command is at work; gives the process of that command. */
+async function killed(t: Test, place: Sandbox, account?: string): Promise<number> {
+  const before = log(place).length
+  const run = start(place, account)
+  await until(() => log(place).length > before, 'the command is at work')
+  const pid = pidOf(log(place).at(-1))
+  t.ok(lives(pid))
+  process.kill(run.pid, 'SIGKILL')
+  await run.finished
+  return pid
+}
+
+const variants: readonly { name: string; user?: string; account?: string; root?: boolean }[] = [
+  { name: 'as the account of the run' },
+  { name: 'as another account', user: 'nobody', root: true },
+  { name: 'by an ordinary user', account: 'nobody', root: true },
+]
+
+for (const { name, user, account, root } of variants)
+  t.test(name, async (t) => {
+    if (root && !needs(t, ['root', 'nobody'])) return
+    const usual = Object.entries(commands).filter(([what]) => !root || /program|environment/.test(what))
+    for (const [what, command] of usual)
+      await t.test(what, async (t) => {
+        const place = await site(t, command, user)
+        if (root) execFileSync('chown', ['--recursive', 'nobody', place.directory])
+        const pid = await killed(t, place, account)
+        const next = start(place, account)
+        await until(() => log(place).filter((line) => line.startsWith('start')).length === 2, 'the next run is at work')
+        t.notOk(lives(pid), 'the command of the killed run has ended before')
+        place.write({ go: '' })
+        t.equal((await next.finished).status, 0)
+        t.strictSame(fs.readdirSync(`${place.state}/commands`), [], 'nothing stays registered')
+      })
+  })
+
+t.test('a command that cannot be ended is waited for, and reported', async (t) => {
+  const place = await site(t, './work; true')
+  const run = start(place)
+  await until(() => log(place).length === 1, 'the command is at work')
+  const pid = pidOf(log(place)[0])
+  // The helper is killed as well.
+  const helpers = fs.readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name) || !fs.existsSync(`/proc/${name}/cmdline`)) return false
+    return fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`guard\0${place.state}/commands\0`)
+  })
+  t.equal(helpers.length, 1)
+  for (const helper of helpers) process.kill(Number(helper), 'SIGKILL')
+  process.kill(run.pid, 'SIGKILL')
+  await run.finished
+  t.ok(lives(pid))
+  const next = start(place)
+  await until(() => /is still running/.test(next.stdout), 'it says what it waits for')
+  t.match(next.stdout, /a command of the interrupted run 000001 is still running: pid \d+ \(.*work.*\)/)
+  t.equal(log(place).length, 1, 'no second one is started')
+  process.kill(pid, 'SIGKILL')
+  await until(() => log(place).length === 2, 'the next run begins when it has ended')
+  place.write({ go: '' })
+  t.equal((await next.finished).status, 0)
+})
+
+t.test('files of commands that hold anything else stand for nothing', async (t) => {
+  const place = await site(t, 'echo x >>log')
+  fs.mkdirSync(place.at('state/commands'), { recursive: true })
+  const texts = [
+    '',
+    '\n\n',
+    '{}',
+    'end\n',
+    'end -\n1 0 x\n',
+    'finish -\n99999999999999999999 1 1\n',
+    'end .*\n-1 x y\n',
+  ]
+  for (const [index, text] of texts.entries()) place.write({ [`state/commands/1-${index}`]: text })
+  fs.mkdirSync(place.at('state/commands/directory'))
+  t.equal((await start(place).finished).status, 0)
+  t.strictSame(fs.readdirSync(`${place.state}/commands`), [])
+})
