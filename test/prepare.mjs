@@ -8,6 +8,7 @@ execFileSync(process.execPath, ['build.mjs'], { stdio: 'inherit' })
 
 const wanted = {
   git: 'git',
+  jq: 'jq',
   python3: 'python3',
   supervisord: 'supervisor',
   crontab: 'cron',

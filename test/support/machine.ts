@@ -25,6 +25,8 @@ const probes = {
   root: () => (process.getuid?.() === 0 ? null : 'only root can do this'),
   supervisord: program('supervisord', 'supervisor'),
   git: program('git'),
+  jq: program('jq'),
+  'ssh-keygen': program('ssh-keygen', 'openssh-client'),
   nginx: program('nginx'),
   java: program('java', 'default-jre-headless'),
   zip: program('zip'),

@@ -1,0 +1,129 @@
+/**
+ * The table of examples: how each fenced block of the documentation is proved. `test/docs/kinds.ts` has the ways. A block that
+ * the table does not name is proved by its language; one whose language has no way of its own has to be named here.
+ */
+import type { Block } from './blocks.ts'
+import { attributes, cannotRun, commands, compared, elsewhere, type Proof, typescript, wrapped } from './kinds.ts'
+import {
+  cloudConfig,
+  completion,
+  cronOfHost,
+  cronOfStack,
+  defaultPorts,
+  explained,
+  haproxyGlobal,
+  journalOfFailure,
+  merged,
+  pathsOfClient,
+  problems,
+  recipeDirectory,
+  revisionLine,
+  stackPart,
+  stackProblems,
+  systemdUnit,
+  unitLinesOfStack,
+  unknownInPlan,
+  userData,
+} from './outputs.ts'
+
+const zeo = ['zeo-server', 'zeo-client']
+const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', repository: '/srv/site.git' } } } })
+
+const byLanguage: Readonly<Record<string, Proof>> = { json: attributes(), sh: commands, ts: typescript() }
+
+/** The generated page of commands gives its examples without a language. */
+export function proofOf({ key, page, language }: Block): Proof | undefined {
+  return examples[key] ?? byLanguage[page === 'docs/reference/commands.md' ? 'sh' : language]
+}
+
+export const examples: Readonly<Record<string, Proof>> = {
+  'README.md > Your own site > 2': attributes(zeo),
+
+  'docs/attributes.md > Merging': compared(merged),
+  'docs/attributes.md > Patches': attributes([], {
+    plone_instances: { zserver_threads: 4 },
+    deploy: { plone_instances: { domains: ['www.example.com'] } },
+  }),
+  'docs/attributes.md > Where does a value come from?': compared(explained),
+  'docs/attributes.md > Where does a value come from? > 3': cannotRun('settings of an editor'),
+  'docs/attributes.md > Checks': compared(problems),
+
+  'docs/deploys.md > Building ahead': commands,
+  'docs/deploys.md > One commit for several hosts': compared(revisionLine),
+  'docs/deploys.md > Migrations': attributes([], app('plone_instances')),
+  'docs/deploys.md > Smoke tests': attributes([], app('plone_instances')),
+  'docs/deploys.md > Closing the site': commands,
+  'docs/deploys.md > Stopping deploys': commands,
+
+  'docs/fleet.md > What you see': cannotRun(
+    'a picture of a rollout; test/core/fleet/screen/screen.test.ts has each of its lines',
+  ),
+  'docs/fleet.md > What you see > 2': cannotRun(
+    'the end of a rollout on 12 hosts; test/core/fleet/screen/screen.test.ts has each of its lines',
+  ),
+
+  'docs/frontend.md > The front end': compared(defaultPorts),
+  'docs/frontend.md > As an ordinary user': attributes(['frontend'], app('plone_instances')),
+
+  'docs/getting-started.md > 1. Say what the host is': attributes(zeo),
+  'docs/getting-started.md > 1. Say what the host is > 2': attributes(['zeo-client']),
+  'docs/getting-started.md > As root > 2': compared(pathsOfClient),
+
+  'docs/how-a-run-works.md > References, and what is known only later': compared(unknownInPlan),
+
+  'docs/lifecycle-hooks.md > Lifecycle hooks': attributes(['zeo-client']),
+  'docs/lifecycle-hooks.md > systemd': compared(systemdUnit('converge-setup.service')),
+  'docs/lifecycle-hooks.md > systemd > 2': compared(systemdUnit('converge-configure.service')),
+  'docs/lifecycle-hooks.md > systemd > 3': compared(systemdUnit('converge-configure.timer')),
+  'docs/lifecycle-hooks.md > systemd > 4': compared(systemdUnit('converge-shutdown.service')),
+  'docs/lifecycle-hooks.md > cron': compared(cronOfHost('converge-setup')),
+  'docs/lifecycle-hooks.md > cron > 2': compared(cronOfHost('converge-configure')),
+  'docs/lifecycle-hooks.md > Hosts of a stack': compared(systemdUnit('converge-configure.service', 'stack')),
+  'docs/lifecycle-hooks.md > Hosts of a stack > 2': compared(systemdUnit('converge-configure.timer', 'stack')),
+  'docs/lifecycle-hooks.md > Hosts of a stack > 3': compared(unitLinesOfStack),
+  'docs/lifecycle-hooks.md > Hosts of a stack > 4': compared(cronOfStack('converge-setup')),
+  'docs/lifecycle-hooks.md > Hosts of a stack > 5': compared(cronOfStack('converge-configure')),
+  'docs/lifecycle-hooks.md > A host of a stack': compared(userData),
+  'docs/lifecycle-hooks.md > A host by itself': compared(cloudConfig),
+
+  'docs/php.md > PHP, hot and cold': attributes(['php-app']),
+
+  'docs/port-swap.md > port-app': attributes(['port-app']),
+  'docs/port-swap.md > port-app > 3': attributes(['port-app'], app('blog')),
+  'docs/port-swap.md > port-app > 4': attributes(),
+  'docs/port-swap.md > jetty-app': attributes(['jetty-app']),
+  'docs/port-swap.md > In a recipe of your own': typescript('declare const release: ReturnType<typeof git_release>'),
+
+  'docs/writing-recipes.md > Configuration that is checked before it is used': typescript('declare const site: string'),
+
+  'docs/reference/commands.md > completion [SHELL]': compared(completion),
+
+  'docs/rolling-restarts.md > In a recipe of your own': typescript('declare const current: Handle'),
+  'docs/rolling-restarts.md > In a recipe of your own > 2': compared(haproxyGlobal),
+
+  'docs/ssh.md > Host keys': cannotRun('a line of known_hosts whose key is left out'),
+
+  'docs/troubleshooting.md > Troubleshooting': compared(journalOfFailure),
+
+  'docs/stack.md > A whole one': elsewhere('test/cli/stack_docs.test.ts'),
+  'docs/stack.md > Node for the hosts': compared(stackPart),
+  'docs/stack.md > Environments': compared(stackPart),
+  'docs/stack.md > In TypeScript': elsewhere('test/cli/stack_docs.test.ts'),
+  'docs/stack.md > What is checked': compared(stackProblems),
+
+  'docs/writing-recipes.md > Writing recipes': compared(recipeDirectory),
+  'docs/writing-recipes.md > A resource of your own > 2': wrapped(methods),
+  'docs/writing-recipes.md > Types in your editor': cannotRun(
+    'test/types.test.ts compiles a recipe with these options',
+  ),
+}
+
+/** Two functions of a resource, as part of one. */
+function methods(text: string): string {
+  return `import { defineResource, z } from 'converge-engine'
+export const example = defineResource(
+  { type: 'example', doc: '', examples: [], key: ({ into }) => into, props: z.strictObject({ url: z.string(), into: z.string() }), state: z.strictObject({}) },
+  { read: () => ({}), desired: () => ({}), ${text} },
+)
+`
+}
