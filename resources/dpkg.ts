@@ -4,6 +4,7 @@
  * Measured with 783 packages: 2 ms to read and parse the file, 13 to 18 ms for a dpkg-query, and no process; `deb(5)` and
  * `dpkg(1)` keep the format stable. What an interrupted dpkg has not merged yet lies in `updates/`, and is looked for.
  */
+import { createHash } from 'node:crypto'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 
@@ -84,6 +85,16 @@ export function providerOf(
 export async function wasInterrupted(host: HostReader): Promise<boolean> {
   if (host.list('/var/lib/dpkg/updates').some((name) => /^\d+$/.test(name))) return true
   return [...(await installedPackages(host)).values()].some(isHalfDone)
+}
+
+/** Whether a file is as its package has installed it, and so holds nothing of anybody's own. */
+export function isPackagedFile(host: HostReader, path: string): boolean {
+  const status = host.readBytes(statusFile)?.toString('latin1') ?? ''
+  const line = status.indexOf(`\n ${path} `)
+  const content = host.readBytes(path)
+  if (line === -1 || content === null) return false
+  const digest = status.slice(line + path.length + 3, line + path.length + 35)
+  return createHash('md5').update(content).digest('hex') === digest
 }
 
 /** Writes into the status file of a dry run what apt-get would make of it. */

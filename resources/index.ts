@@ -10,6 +10,7 @@ import { file } from './file.ts'
 import { git_release } from './git_release.ts'
 import { group } from './group.ts'
 import { migration } from './migration.ts'
+import { nginx_default_sites } from './nginx_default_sites.ts'
 import { package_ } from './package.ts'
 import { port_swap } from './port_swap.ts'
 import { random_secret } from './random_secret.ts'
@@ -41,6 +42,7 @@ export {
   git_release,
   group,
   migration,
+  nginx_default_sites,
   package_ as package,
   port_swap,
   random_secret,
@@ -73,6 +75,7 @@ const all = [
   git_release,
   group,
   migration,
+  nginx_default_sites,
   package_,
   port_swap,
   random_secret,

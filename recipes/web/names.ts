@@ -1,6 +1,8 @@
 /** Who answers for which host name: of two sites with one name at one port nginx shows the first, and says nothing. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { isOwnFile, serverBlocks } from '../../resources/nginx/servers.ts'
 import type { PloneNode } from '../node.ts'
 import { appAttributes } from '../plone/site.ts'
 import type { AppAttributes } from '../plone/types.ts'
@@ -45,7 +47,8 @@ const claims = new WeakMap<Recipe<PloneNode>, Claim[]>()
  * Makes sure that no other site of this host has one of the names at one of the ports: in this run, or in nginx already.
  * @throws SITE_TAKEN
  */
-export function claimNames(r: Recipe<PloneNode>, node: PloneNode, { enabled }: Nginx, claim: Claim): void {
+export function claimNames(r: Recipe<PloneNode>, node: PloneNode, nginx: Nginx, claim: Claim): void {
+  const { enabled } = nginx
   const own = spoken(claim)
   const isOther = (file: string) => !claim.files.includes(file)
   const { host } = node.run
@@ -58,9 +61,30 @@ export function claimNames(r: Recipe<PloneNode>, node: PloneNode, { enabled }: N
   const served = (host?.list(enabled) ?? []).filter((file) => isOther(file) && !known.includes(file))
   const textOf = (path: string) => (host?.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : '')
   const there = served.map((file) => ({ file, names: asked(node, file) ?? namesIn(textOf(`${enabled}/${file}`)) }))
+  if (host !== null && own.some((one) => one.endsWith(` ${anyName}`))) refuseOtherDefault(host, nginx, claim)
   for (const { file, names } of [...declared, ...there]) {
     const [taken] = own.filter((one) => names.includes(one))
     if (taken !== undefined) throw refused(claim, file, taken)
+  }
+}
+
+/** nginx refuses two default servers at one port; Debian's own, whose link is removed, is none in the way. */
+function refuseOtherDefault(host: HostReader, { enabled, confDir }: Nginx, { files, ports }: Claim): void {
+  const paths = [
+    ...host.list(enabled).flatMap((name) => (name === 'default' ? [] : [`${enabled}/${name}`])),
+    ...host.list(confDir).flatMap((name) => (name.endsWith('.conf') ? [`${confDir}/${name}`] : [])),
+  ]
+  for (const path of paths) {
+    const text = host.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : ''
+    if (isOwnFile(text)) continue
+    const port = serverBlocks(text).flatMap(({ defaultAt }) => defaultAt.filter((one) => ports.includes(one)))[0]
+    if (port === undefined) continue
+    const site = frontendFiles.some((own) => files.includes(own)) ? 'the frontend' : files[0]
+    throw new ConvergeError(`${path} is the default server of nginx at port ${port}, and ${site} has to be`, {
+      code: 'SITE_TAKEN',
+      hint: `remove default_server from ${path}, or give ${site} ${site === 'the frontend' ? '' : 'domains or '}another port`,
+      usage: true,
+    })
   }
 }
 

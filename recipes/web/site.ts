@@ -3,6 +3,7 @@ import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { file } from '../../resources/file.ts'
+import { nginx_default_sites } from '../../resources/nginx_default_sites.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { symlink } from '../../resources/symlink.ts'
@@ -83,9 +84,15 @@ export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<strin
   const pem = certificate(r, site)
   // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
   const enabled = file(r, { path: enabledPath(site), content, mode: '0644' })
-  reload(r, site, [...(pem === null ? [] : [pem]), enabled], force)
+  reload(r, site, [...(pem === null ? [] : [pem]), enabled, unknownNames(r, site)], force)
   startsWithHost(r, nginx)
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
+}
+
+/** Other host names than those of the sites get 404. */
+function unknownNames(r: Recipe<PloneNode>, { at, nginx: { available, enabled, confDir } }: Site): Handle {
+  const distribution = at.system ? { link: `${enabled}/default`, file: `${available}/default` } : undefined
+  return nginx_default_sites(r, { app: at.app, enabled, confDir, ...(distribution && { distribution }) })
 }
 
 const setUp = ({ config }: Nginx): Check => ({
@@ -115,7 +122,7 @@ function reload(r: Recipe<PloneNode>, { at, nginx }: Site, when: readonly Handle
 
 /** Has nginx no longer serve the site; the text that was checked stays. */
 export function unserveSite(r: Recipe<PloneNode>, site: Site): void {
-  reload(r, site, [file(r, { path: enabledPath(site), absent: true })])
+  reload(r, site, [file(r, { path: enabledPath(site), absent: true }), unknownNames(r, site)])
 }
 
 /** Has nginx forget the site. */
@@ -134,9 +141,11 @@ export function serverBlock(site: Site, body: string): string {
   const names = domainsOf(site)
   const { http_port, https_port, max_body_megabytes, additional_config } = site.settings
   const [chain, key] = [certificatePath(site), certificatePath(site)]
-  const tls = [`listen ${https_port} ssl http2;`, ...tlsDirectives({ chain, key })].join('\n')
+  // Without names it answers for all that no other site has; otherwise the first file would.
+  const byDefault = names.length === 0 ? ' default_server' : ''
+  const tls = [`listen ${https_port} ssl http2${byDefault};`, ...tlsDirectives({ chain, key })].join('\n')
   return `server {
-    listen ${http_port};
+    listen ${http_port}${byDefault};
     server_name ${names.length === 0 ? anyName : names.join(' ')};
     client_max_body_size ${max_body_megabytes}m;
 ${givenCertificate(site.at.own) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}

@@ -1,5 +1,4 @@
 /** Compares the servers that a running HAProxy has with those of its configuration, by their addresses. */
-import { isIP } from 'node:net'
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
@@ -12,6 +11,9 @@ export const configuredServerProp = z.strictObject({
   port: z.int().min(1).max(65_535).describe('Its port'),
 })
 export type ConfiguredServer = z.output<typeof configuredServerProp>
+
+const ipAddress = z.union([z.ipv4(), z.ipv6()])
+const isAddress = (host: string) => ipAddress.safeParse(host).success
 
 /** What the runtime API prints for `show servers state`. */
 export const stateCommand = 'show servers state'
@@ -26,8 +28,7 @@ export type Addresses = ReadonlyMap<string, readonly string[] | null>
 export async function addressesOf(host: HostReader, names: readonly string[]): Promise<Addresses> {
   const known = new Map<string, readonly string[] | null>()
   const add = async (name: string) => {
-    const isAddress = isIP(name) !== 0
-    known.set(name, isAddress ? [name] : await host.cached(`addresses of ${name}`, () => lookUp(host, name)))
+    known.set(name, isAddress(name) ? [name] : await host.cached(`addresses of ${name}`, () => lookUp(host, name)))
   }
   await Promise.all([...new Set(names)].map(add))
   return known
@@ -111,7 +112,7 @@ export function statesToKeep(answer: string, configured: readonly ConfiguredServ
     const server = configured.find(({ name }) => name === row.name)
     if (server === undefined || !isAt(server, row, addresses)) return []
     // A name in the state file would replace the one in the configuration.
-    const written = isIP(server.host) === 0 ? server.host : '-'
+    const written = isAddress(server.host) ? '-' : server.host
     return [row.cells.map((cell, column) => (column === fqdn ? written : cell)).join(' ')]
   })
   return `${[...table.head, ...kept].join('\n')}\n`

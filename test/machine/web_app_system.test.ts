@@ -12,6 +12,7 @@ rm -f /usr/sbin/policy-rc.d
 converge() { node --import tsx recipes/converge.ts "$@" --role port-app,php-app --json /tmp/site.json; }
 page() { curl -s --retry 20 --retry-delay 1 --retry-all-errors --fail -H "Host: $1" "http://127.0.0.1$2"; }
 pages() { page shop.test / | cut -d ' ' -f 1; page wiki.test /; }
+unknown() { for name in nobody.test 127.0.0.1 ''; do curl -s -o /dev/null -w '%{http_code} ' -H "Host: $name" http://127.0.0.1/; done; echo; }
 echo "== first"
 converge setup || exit 1
 converge deploy || exit 1
@@ -20,6 +21,7 @@ converge setup
 converge deploy
 echo "== seen"
 pages
+unknown
 ps -eo user:20,args | grep -E 'server.js|php-fpm: pool wiki' | grep -v grep | cut -d ' ' -f 1 | sort -u | tr '\\n' ' '
 ls /etc/nginx/sites-enabled | tr '\\n' ' '
 converge status
@@ -34,7 +36,7 @@ pages
 echo "== undeployed"
 converge undeploy
 echo "== left"
-ls /etc/nginx/sites-enabled /etc/php/*/fpm/pool.d /etc/supervisor/conf.d
+ls /etc/nginx/sites-enabled /etc/nginx/conf.d /etc/php/*/fpm/pool.d /etc/supervisor/conf.d
 pgrep -f server.js
 exit 0
 `
@@ -71,11 +73,13 @@ t.test('a server and a PHP app on one host', async (t) => {
   t.notMatch(first, /failed/)
   t.match(second, /nothing to do.*nothing to do/s)
   t.match(seen, /^one\none releases$/m)
+  t.match(seen, /^404 404 400 $/m, 'an unknown host name gets 404, and a request without one is refused')
+  t.notMatch(seen, /\bdefault\b/, "Debian's own site is not served")
   t.match(seen, /^deploy/m, 'both run as the account of the app')
   t.match(seen, /\bshop wiki\b/)
   t.match(seen, /up .*shop-9090/)
   t.match(changed, /^two\ntwo releases$/m)
   t.match(back, /^one\none releases$/m)
   t.match(left, /www\.conf/, 'what others have there stays')
-  t.notMatch(left, /shop|wiki|^\d+$/m, 'nothing of the apps is left')
+  t.notMatch(left, /shop|wiki|converge|^\d+$/m, 'nothing of the apps is left')
 })

@@ -118,10 +118,10 @@ t.test('TLS with the certificate of the app', async (t) => {
     t.match(find(resources, 'file', pem), { content: 'K\nC\nA\n', mode: '0600' }, role)
     t.match(find(resources, 'directory', '/etc/nginx/ssl'), { mode: '0700' })
     const site = String(find(resources, 'file', '/etc/nginx/sites-available/app')?.content)
-    t.match(site, `listen 80;\n    server_name _;`)
+    t.match(site, `listen 80 default_server;\n    server_name _;`)
     t.match(
       site,
-      `listen 8443 ssl http2;\n    ssl_certificate ${pem};\n    ssl_certificate_key ${pem};\n    ssl_protocols`,
+      `listen 8443 ssl http2 default_server;\n    ssl_certificate ${pem};\n    ssl_certificate_key ${pem};\n    ssl_protocols`,
     )
     t.equal(site.split('ssl http2').length, 2, 'what is tried out is for this host alone')
     const keys = resources.map(({ key }) => key)
