@@ -9,6 +9,7 @@ import { execute } from './execute.ts'
 import { file } from './file.ts'
 import { git_release } from './git_release.ts'
 import { group } from './group.ts'
+import { link_sources } from './link_sources.ts'
 import { migration } from './migration.ts'
 import { nginx_default_sites } from './nginx_default_sites.ts'
 import { package_ } from './package.ts'
@@ -41,6 +42,7 @@ export {
   file,
   git_release,
   group,
+  link_sources,
   migration,
   nginx_default_sites,
   package_ as package,
@@ -74,6 +76,7 @@ const all = [
   file,
   git_release,
   group,
+  link_sources,
   migration,
   nginx_default_sites,
   package_,

@@ -1,7 +1,12 @@
 /** A virtual host of the site: one server block in nginx. */
 import { type PloneNode, placed } from '../node.ts'
 import { isSet } from '../plone/values.ts'
-import { maintenanceDirectory, maintenancePage } from '../web/maintenance.ts'
+import {
+  closedDirectives,
+  maintenanceDirectory,
+  maintenanceHeaderDirective,
+  maintenancePage,
+} from '../web/maintenance.ts'
 import type { FrontendLayout } from './layout.ts'
 
 /** A virtual host: what it is called, and the path in Zope that it shows. */
@@ -52,6 +57,7 @@ export function server(node: PloneNode, at: FrontendLayout, host: VirtualHost, l
 /** By its address in nginx, so that a POST gets it too: nginx asks for it with GET. */
 function maintenancePart(node: PloneNode, { app }: FrontendLayout): string[] {
   return [
+    ...closedDirectives(maintenancePage(node, app)),
     `error_page 503 /-maintenance/${app}.html;`,
     'location ^~ /-maintenance/ {',
     '  internal;',
@@ -60,6 +66,7 @@ function maintenancePart(node: PloneNode, { app }: FrontendLayout): string[] {
     '  charset utf-8;',
     '  add_header Retry-After 60 always;',
     '  add_header Cache-Control no-store always;',
+    `  ${maintenanceHeaderDirective}`,
     '}',
     '',
   ]
@@ -110,7 +117,7 @@ function proxied(node: PloneNode, at: FrontendLayout, { path }: VirtualHost): st
   const own = `$${variable(at.app)}`
   return [
     'location / {',
-    `  if (-f ${maintenancePage(node, at.app)}) {`,
+    '  if ($closed) {',
     '    return 503;',
     '  }',
     `  if (${own}_slash) {`,

@@ -6,7 +6,7 @@ import { supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { appChecks } from '../releases/checks.ts'
 import { compilerChecks } from './compiler_check.ts'
-import { layout } from './layout.ts'
+import { layout, sharedNames } from './layout.ts'
 import { pythonChecks } from './python_check.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -18,7 +18,7 @@ export function checks(
 ): readonly HostCheck[] {
   const at = layout(node, role)
   return [
-    ...appChecks(node, host, at),
+    ...appChecks(node, host, at, { names: sharedNames(node, at) }),
     ...pythonChecks(node, host, at),
     ...compilerChecks(host, at),
     ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),

@@ -13,12 +13,13 @@ import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { releaseProps, sourceOf } from '../releases/checkout.ts'
+import { linkSources } from '../releases/links.ts'
 import { hook, migrate, refuseFailed } from '../releases/moments.ts'
 import { rollbackIsOver } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
-import { type Layout, layout, purged, sharedLinks } from './layout.ts'
+import { type Layout, layout, purged, sharedLinks, sharedNames } from './layout.ts'
 import { deployedApp, goLive } from './moments.ts'
 import { type Program, programs } from './programs.ts'
 import { heldFrom, hold, stay } from './rollback.ts'
@@ -83,6 +84,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
   const build = buildOf(node, at)
   const config = renderDeployCfg(placedNode(node), at.role, { deployTo: at.deployTo })
   appDirectories(r, node, at, guard)
+  linkSources(r, at, sharedNames(node, at), guard)
   buildEnvironment(r, at, guard)
   const release = checkout(r, node, at, { ...options, inputs: { config, ...inputsOf(build, options.programs) } })
   file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...at.owner, ...guard })

@@ -1,6 +1,7 @@
 /** Where everything of a buildout app is on its host, and to whom it belongs. */
 import type { PloneNode } from '../node.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
+import { linkedFiles, type SharedNames, tidyLinks } from '../releases/links.ts'
 import { type Environment, environmentOf } from './python.ts'
 import { appName } from './site.ts'
 import type { BuildoutRole } from './types.ts'
@@ -18,8 +19,12 @@ export function layout(node: PloneNode, role: BuildoutRole): Layout {
   return { ...at, role, build, environment: `${at.shared}/${build.name}` }
 }
 
-/** Directories of the release that are links to shared ones: name below `shared` → path in the release. */
-export function sharedLinks(node: PloneNode, { own }: Layout): Record<string, string> {
+/** Files and directories of the release that are links to shared ones: name below `shared` → path in the release. */
+export function sharedLinks(node: PloneNode, at: Layout): Record<string, string> {
+  return tidyLinks(allLinks(node, at))
+}
+
+function allLinks(node: PloneNode, { own }: Layout): Record<string, string> {
   const { parts: _, ...links } = {
     ...node.deploy_python.symlink_before_migrate,
     ...node.deploy_buildout.symlink_before_migrate,
@@ -38,13 +43,21 @@ export function purged(node: PloneNode, { own }: Layout): string[] {
 }
 
 /** Directories below `shared`. Those of the parts are not shared: the running release uses its own while the next is built. */
-export function sharedDirectories(node: PloneNode, { own }: Layout): string[] {
-  const all = [
+export function sharedDirectories(node: PloneNode, at: Layout): string[] {
+  const names = sharedNames(node, at)
+  const files = linkedFiles(names)
+  const linked = Object.keys(tidyLinks(names.links)).filter((name) => !files.includes(name))
+  return unique([...names.created, ...linked]).filter((name) => name !== 'parts')
+}
+
+/** What of `shared` the attributes name. */
+export function sharedNames(node: PloneNode, at: Layout): SharedNames {
+  const created = [
     ...node.deploy_python.create_dirs_before_symlink,
     ...node.deploy_buildout.create_dirs_before_symlink,
-    ...(own.create_dirs_before_symlink ?? []),
+    ...(at.own.create_dirs_before_symlink ?? []),
   ]
-  return unique([...all, ...Object.keys(sharedLinks(node, { own } as Layout))]).filter((name) => name !== 'parts')
+  return { links: allLinks(node, at), created: created.filter((name) => name !== 'parts') }
 }
 
 function unique(names: readonly string[]): string[] {

@@ -17,7 +17,7 @@ export function serverChecks(node: PloneNode, host: HostReader, kind: Kind): Hos
   }
   return [
     // A war from elsewhere needs no repository.
-    ...appChecks(node, host, at, kind.role !== 'jetty-app'),
+    ...appChecks(node, host, at, { repository: kind.role !== 'jetty-app' }),
     ...Object.entries(programs).map(([name, packageName]) => programCheck(host, name, packageName)),
     supervisorCheck(host, at),
     ...(kind.checks?.(node, host) ?? []),

@@ -10,6 +10,7 @@ import type { PloneNode } from '../node.ts'
 import { tidyEnvironment } from '../plone/site.ts'
 import { Values } from '../plone/values.ts'
 import type { AppLayout } from './layout.ts'
+import { linkSources, ownNames, tidyLinks } from './links.ts'
 
 /** Variables of the app, for its build and for what runs of it. */
 export function environmentOf(at: AppLayout): Record<string, string> {
@@ -90,10 +91,11 @@ export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, o
   refuseRoot(node, at)
   const { own } = at
   const environment = environmentOf(at)
+  linkSources(r, at, ownNames(at))
   const release = git_release(r, {
     ...releaseProps(node, at),
     ...source,
-    links: own.symlink_before_migrate ?? {},
+    links: tidyLinks(own.symlink_before_migrate ?? {}),
     purge: own.purge_before_symlink ?? [],
     inputs: { ...inputs, build: build ?? '', environment: JSON.stringify(environment) },
     record,

@@ -9,14 +9,43 @@ import type { PloneNode } from '../node.ts'
 import { sourceOf } from './checkout.ts'
 import { committed } from './committed.ts'
 import type { AppLayout } from './layout.ts'
+import { linkedFiles, ownNames, type SharedNames } from './links.ts'
 
-/** @param repository false for an app whose code may come from elsewhere */
-export function appChecks(node: PloneNode, host: HostReader, at: AppLayout, repository = true): HostCheck[] {
+interface AppCheckOptions {
+  /** False for an app whose code may come from elsewhere; default true. */
+  readonly repository?: boolean
+  /** What releases link to; default: what the attributes of the app name. */
+  readonly names?: SharedNames
+}
+
+export function appChecks(
+  node: PloneNode,
+  host: HostReader,
+  at: AppLayout,
+  { repository = true, names = ownNames(at) }: AppCheckOptions = {},
+): HostCheck[] {
   return [
     rightsCheck(node, host, at.deployTo),
     programCheck(host, 'git', 'git'),
     ...(repository || at.own.scm?.repository ? [repositoryCheck(node, host, at)] : []),
+    ...linkedFiles(names).map((name) => linkedFileCheck(host, at, name)),
   ]
+}
+
+/** A deploy stops where it is missing. */
+function linkedFileCheck(host: HostReader, { app, shared, own }: AppLayout, name: string): HostCheck {
+  const path = `${shared}/${name}`
+  return {
+    what: `linked file ${path}`,
+    async run() {
+      if (host.stat(path) !== null) return ok('exists')
+      const owner = `${own.user ?? 'deploy'}:${own.group ?? 'www-data'}`
+      return missing(
+        'does not exist: releases would link to nothing',
+        `create it for ${owner}; where it is a directory, list it in deploy.${app}.create_dirs_before_symlink`,
+      )
+    },
+  }
 }
 
 /** Whether the repository can be reached with the key or the login of the app, and has the revision. */

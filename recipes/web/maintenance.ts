@@ -1,6 +1,7 @@
 /** Switches the page on and off that visitors get while a site is worked on; the web server looks for its file at each request. */
 import { dirname } from 'node:path'
 import type { RecipeFunction } from '../../core/compile/recipe.ts'
+import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { type PloneNode, placed } from '../node.ts'
@@ -14,6 +15,26 @@ export function maintenanceDirectory(node: PloneNode): string {
 export function maintenancePage(node: PloneNode, app: string): string {
   return `${maintenanceDirectory(node)}/${app}.html`
 }
+
+/**
+ * Directives of a server block that set `$closed` while the page is there. Requests of converge's own tests from this very
+ * host pass: what is tested is the app, and not the page.
+ */
+export function closedDirectives(page: string): readonly string[] {
+  return [
+    'set $closed "";',
+    `if (-f ${page}) {`,
+    '    set $closed 1;',
+    '}',
+    `set $test "$remote_addr=$server_addr $http_${testHeader.toLowerCase().replaceAll('-', '_')}";`,
+    `if ($test ~ "^(.+)=\\1 ${testHeaderValue}$") {`,
+    '    set $closed "";',
+    '}',
+  ]
+}
+
+/** Tells an answer of this page from one of the app. */
+export const maintenanceHeaderDirective = `add_header ${maintenanceHeader} on always;`
 
 /** Events of a role with a web server. Visitors are back with `maintenance_off`, and only with it: no deploy takes the page away. */
 export function maintenanceEvents(

@@ -9,6 +9,7 @@ import { service_reload } from '../../resources/service_reload.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from '../releases/layout.ts'
+import { closedDirectives, maintenanceHeaderDirective } from './maintenance.ts'
 import { type Addresses, anyName, claimNames, claimOf, namesOf } from './names.ts'
 import { checkInside, type Nginx } from './nginx.ts'
 import { certificateFile, givenCertificate, tlsDirectives } from './tls.ts'
@@ -154,10 +155,7 @@ ${givenCertificate(site.at.own) === null ? '' : indented(tls)}${indented(closed(
 
 /** 503 and the page for visitors, while its file is there; asked for within nginx, so that a POST gets it as well. */
 function closed({ at: { app }, nginx: { maintenance } }: Site): string {
-  return `set $closed "";
-if (-f ${maintenance}/${app}.html) {
-    set $closed 1;
-}
+  return `${closedDirectives(`${maintenance}/${app}.html`).join('\n')}
 if ($uri ~ ^/-maintenance/) {
     set $closed "";
 }
@@ -168,6 +166,7 @@ error_page 503 /-maintenance/${app}.html;
 location ^~ /-maintenance/ {
     internal;
     alias ${maintenance}/;
+    ${maintenanceHeaderDirective}
 }`
 }
 

@@ -194,6 +194,9 @@ t.test('the front end', async (t) => {
         body: /Back soon/,
         headers: { 'retry-after': '60' },
       })
+    const headers = { 'X-Converge-Test': 'smoke-test' }
+    t.equal((await ask(http, '/any/page', { headers })).status, 200, 'a smoke test reaches the site')
+    t.equal((await ask(http, '/any/page', { headers: { 'X-Converge-Test': 'x' } })).status, 503)
     t.equal((await ask(http, '/balancer/stats')).status, 401, 'statistics are still to be had')
     t.strictSame(failureOf(await site.converge({}, ['maintenance_off'])), undefined)
     t.equal((await ask(http, '/any/page')).status, 200)

@@ -79,8 +79,9 @@ async function closed(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['maintenance_on'])
   t.match(await app.page(), { status: 503, body: /Back soon/ })
   t.match(await app.page('/hello.txt'), { status: 503 })
+  const smoke_test = { http: [{ path: '/', contains: 'closed-closed' }], deadline_seconds: 5 }
   app.commit(release('closed'))
-  await app.done(t, ['deploy'])
+  await app.done(t, ['deploy'], { json: { deploy: { app: { smoke_test } } } })
   t.match(await app.page(), { status: 503 }, 'only one who opens it again opens it')
   await app.done(t, ['maintenance_off'])
   t.match(await app.page(), { status: 200, body: /^closed-closed / })

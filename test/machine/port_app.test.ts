@@ -87,11 +87,16 @@ async function tls(t: Test, app: WebApp): Promise<void> {
   t.notOk(fs.existsSync(`${app.prefix}/etc/nginx/ssl/app.pem`), 'no key is left')
 }
 
+/** A smoke test that asks nginx, which has closed the site. */
+const tested = (contains: string) => ({
+  json: { deploy: { app: { smoke_test: { http: [{ path: '/', contains }], deadline_seconds: 5 } } } },
+})
+
 async function closed(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['maintenance_on'], { options: { message: 'Back at nine.' } })
   t.match(await app.page('/anything'), { status: 503, body: /Back at nine\./ })
   app.commit({ VERSION: 'closed' })
-  await app.done(t, ['deploy'])
+  await app.done(t, ['deploy'], tested('closed'))
   t.match(await app.page(), { status: 503 }, 'only one who opens it again opens it')
   await app.done(t, ['maintenance_off'])
   t.match(await app.page(), { status: 200, body: /^closed / })

@@ -258,3 +258,20 @@ t.test('a directory where the link is to be', async (t) => {
   t.match(failureOf(await host.run()), { code: 'IN_THE_WAY', hint: /mv/ })
   t.equal(host.machine.readText('/srv/www/site/current/mine'), 'precious')
 })
+
+t.test('a linked file that is missing stops the deploy before the build, and a dry run says so', async (t) => {
+  const host = await deployed()
+  const first = host.live()?.id
+  set(host, {}, { symlink_before_migrate: { 'config/.env': '.env' } })
+  for (const mode of ['plan', 'run'] as const) {
+    const failure = failureOf(await host.run(['deploy'], { mode }))
+    t.match(failure, { code: 'MISSING_LINKED_FILE', message: /\/srv\/www\/site\/shared\/config\/\.env/ })
+  }
+  t.equal(host.live()?.id, first)
+  t.equal(host.releases().length, 1, 'nothing was checked out')
+  t.match(host.machine.lstat('/srv/www/site/shared/config'), { kind: 'directory' }, 'there is a place for it')
+  host.machine.given('/srv/www/site/shared/config/.env', 'A=1\n', '0640', 'deploy')
+  succeeded(t, await host.run(['deploy']))
+  t.equal(host.machine.readText(`${host.live()?.path}/.env`), 'A=1\n')
+  await nothingToDo(t, host)
+})

@@ -327,3 +327,46 @@ t.test('the whole way on a host that has a live release: configure has nothing t
     t.strictSame(await names('setup,deploy,configure'), await names('setup,deploy'), role)
   }
 })
+
+t.test(
+  'what releases link to: directories are made, and a missing file stops the deploy before the build',
+  async (t) => {
+    const names = {
+      create_dirs_before_symlink: ['spool/in', 'media.example.com'],
+      symlink_before_migrate: {
+        uploads: 'public/uploads',
+        'config/.env': '.env',
+        'conf.d/': 'conf.d',
+        'media.example.com': 'media',
+        '.well-known': 'public/.well-known',
+        'python3.11': 'python',
+        master_key: 'config/master.key',
+      },
+    }
+    const roles = {
+      'port-app': { port_app: { app_name: 'app', command: '%{port}', build_command: 'make' } },
+      'jetty-app': { jetty_app: { app_name: 'app', war: { path: 'a.war' } } },
+      'php-app': { php_app: { app_name: 'app' } },
+    }
+    const shared = '/srv/www/app/shared'
+    for (const [role, own] of Object.entries(roles))
+      for (const event of ['deploy', 'build']) {
+        const { resources } = await planned(role, { ...own, ...app(names) }, { event })
+        const made = resources.flatMap(({ type, key }) => (type === 'directory' && key.startsWith(shared) ? [key] : []))
+        t.strictSame(
+          made,
+          ['', '/spool/in', '/media.example.com', '/config'].map((name) => `${shared}${name}`),
+          role,
+        )
+        t.match(find(resources, 'link_sources'), {
+          files: ['config/.env', 'master_key'],
+          directories: ['uploads', 'conf.d', 'media.example.com', '.well-known', 'python3.11'],
+          mode: '0770',
+          owner: 'deploy',
+        })
+        const order = resources.map(({ type }) => type)
+        t.ok(order.indexOf('link_sources') < order.indexOf('git_release'))
+        t.match(find(resources, 'git_release')?.links, { 'conf.d': 'conf.d', uploads: 'public/uploads' })
+      }
+  },
+)

@@ -24,6 +24,8 @@ function server(slow = 0): VirtualOptions {
     requests: ({ path, port, headers = {} }) => {
       if (path === '/down') return null
       if (path === '/starting' && asked++ < slow) return { status: 503, headers: none, body: 'not yet' }
+      if (path === '/closed' && headers['X-Converge-Test'] === undefined) return maintenancePage
+      if (path === '/closed-elsewhere') return maintenancePage
       if (path === '/host') return { status: 200, headers: none, body: headers.Host ?? '' }
       return path === '/gone'
         ? { status: 404, headers: none, body: '' }
@@ -31,6 +33,7 @@ function server(slow = 0): VirtualOptions {
     },
   }
 }
+const maintenancePage = { status: 503, headers: { 'x-converge-maintenance': 'on' }, body: 'Back soon' }
 const asks = (path: string, more: object = {}) => ({ requests: [{ port: 8081, path, ...more }], deadline: seconds(3) })
 
 contract(t, smoke_test, [
@@ -44,6 +47,16 @@ contract(t, smoke_test, [
   {
     name: 'a header',
     props: { ...base, ...asks('/host', { headers: { Host: 'a.b' }, contains: 'a.b' }) },
+    host: server(),
+  },
+  {
+    name: 'a site that is closed for maintenance: the app itself answers',
+    props: { ...base, ...asks('/closed', { contains: 'Welcome' }) },
+    host: server(),
+  },
+  {
+    name: 'one on another host cannot be tested',
+    props: { ...base, ...asks('/closed-elsewhere', { contains: 'Welcome' }) },
     host: server(),
   },
   {

@@ -28,6 +28,15 @@ t.test('a page out of a cache is asked for once more', async (t) => {
   )
 })
 
+t.test('a site that is closed for maintenance does not stop a rollout', async (t) => {
+  const server = createServer((_, answer) => answer.writeHead(503, { 'X-Converge-Maintenance': 'on' }).end('Back soon'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const urls = [`http://127.0.0.1:${(server.address() as AddressInfo).port}/`]
+  const health = await askHealth({ urls, status: range, command: undefined, directory: '/', deadlineSeconds: 1 })
+  t.match(health, { ok: true, detail: /closed for maintenance/ })
+})
+
 t.test('commands are asked as well', async (t) => {
   const check = { urls: [], status: range, directory: '/usr', deadlineSeconds: 1 }
   t.match(await askHealth({ ...check, command: 'test "$PWD" = /usr' }), { ok: true })
