@@ -19,7 +19,7 @@ export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
 }
 
 /** An absolute path of the attributes, placed below the prefix where there is one. */
-export function placed(node: PloneNode, path: string): string {
+export function placed(node: Pick<PloneNode, 'converge'>, path: string): string {
   const { prefix } = node.converge
   return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`
 }

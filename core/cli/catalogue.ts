@@ -119,6 +119,8 @@ export interface RunFacts {
   /** Different for every run. */
   readonly id: string
   readonly events: readonly string[]
+  /** Names of the roles of this run; left out where they are not known. */
+  readonly roles?: readonly string[]
   /** Options of the command, e.g. the release to roll back to. */
   readonly options: Readonly<Record<string, string | boolean | undefined>>
   /** The host as it is now, to look at only; null where nothing may be looked up. */

@@ -63,6 +63,7 @@ export async function gather<N>(
   const run = (events: readonly string[], host: HostReader | null): RunFacts => ({
     id: randomUUID(),
     events,
+    roles: roles.map(({ name }) => name),
     host,
     options: {
       to: args.to,

@@ -12,6 +12,7 @@ import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
+import { clientLayer } from '../plone/balancing.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { isSet } from '../plone/values.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
@@ -19,7 +20,7 @@ import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
 import { givenCertificate } from '../web/tls.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
-import { configuredServers, renderHaproxy } from './haproxy.ts'
+import { balancedServers, configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite } from './nginx.ts'
 import { loadVcl, nameOf, parts, programs, providerOf, supervised, varnishDefaults, varnishUnit } from './programs.ts'
@@ -28,6 +29,7 @@ import { renderVcl } from './varnish.ts'
 /** Everything but packages; setup has to have been before. */
 export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
+  if (node.run.host !== null && balancedServers(node).length === 0) r.warn(noServers(node))
   places(r, node, at)
   if (!at.system) nginxSetup(r, at, at.nginx)
   const haproxy = [haproxyConfig(r, node, at)]
@@ -61,6 +63,12 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
   })
   if (givenCertificate(at.own) === null) noCertificate(r, node, at)
   certbotSite(r, node, at)
+}
+
+/** Where nothing is known of the host, a stack is checked as a whole, and reports it itself. */
+function noServers(node: PloneNode): string {
+  const layer = clientLayer(node)
+  return `HAProxy has no server, so visitors get HTTP 503: no host of the layer ${layer} is online; run zeo-client on this host too, or describe the hosts of the clients in opsworks.layers.${layer}.instances`
 }
 
 /** Directories that no package brings. */

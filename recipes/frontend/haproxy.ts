@@ -2,9 +2,8 @@
 
 import type { ConfiguredServer } from '../../resources/haproxy/server_addresses.ts'
 import type { PloneNode } from '../node.ts'
-import { backendName, clientHosts, serverName } from '../plone/balancing.ts'
+import { backendName, type ClientSite, clientHosts, serverName } from '../plone/balancing.ts'
 import { clientCount, clientPort, hostAddress, type NamedInstance } from '../plone/site.ts'
-import type { SiteAttributes } from '../plone/types.ts'
 import { isSet, Values } from '../plone/values.ts'
 import type { FrontendLayout } from './layout.ts'
 
@@ -16,7 +15,7 @@ export interface BalancedServer {
 }
 
 /** Every ZEO client of the hosts that are online, in the order of the JSON. */
-export function balancedServers(attributes: SiteAttributes): BalancedServer[] {
+export function balancedServers(attributes: ClientSite): BalancedServer[] {
   return clientHosts(attributes).flatMap(({ name, instance }) =>
     Array.from({ length: clientCount(attributes, instance) }, (_, index) => ({
       name: serverName(name, index + 1),
@@ -26,7 +25,7 @@ export function balancedServers(attributes: SiteAttributes): BalancedServer[] {
 }
 
 /** The servers with the names that the runtime API has for them. */
-export function configuredServers(attributes: SiteAttributes): ConfiguredServer[] {
+export function configuredServers(attributes: ClientSite): ConfiguredServer[] {
   return balancedServers(attributes).map(({ name, address }) => {
     const colon = address.lastIndexOf(':')
     return {

@@ -3,12 +3,14 @@ import type { Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { readerOf } from '../../resources/services/manager.ts'
 import type { PloneNode } from '../node.ts'
+import { balancedServers } from './haproxy.ts'
 import { type FrontendLayout, frontendLayout } from './layout.ts'
 import { nameOf, parts, providerOf } from './programs.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
   const at = frontendLayout(node)
-  const services = await Promise.all(parts.map((part) => viewOf(host, at, nameOf(at, part))))
+  const views = await Promise.all(parts.map((part) => viewOf(host, at, nameOf(at, part))))
+  const services = balancedServers(node).length > 0 ? views : views.map((view) => withoutServers(view, at))
   return {
     apps: [
       {
@@ -20,6 +22,12 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
       },
     ],
   }
+}
+
+/** A balancer that has nothing to balance answers every visitor with 503, however well it runs. */
+function withoutServers(view: ServiceView, at: FrontendLayout): ServiceView {
+  if (view.name !== nameOf(at, 'haproxy') || !view.up) return view
+  return { ...view, up: false, detail: 'runs, but has no server: visitors get HTTP 503' }
 }
 
 async function viewOf(host: HostReader, at: FrontendLayout, name: string): Promise<ServiceView> {

@@ -14,10 +14,58 @@ export function clientLayer(attributes: SiteAttributes): string {
   return !Object.hasOwn(layers, usualLayer) && Object.hasOwn(layers, app) ? app : usualLayer
 }
 
-/** The hosts that the balancer has servers of, in the order of the JSON. */
-export function clientHosts(attributes: SiteAttributes): NamedInstance[] {
-  const { layers, instance } = attributes.opsworks
-  return onlineInstances(layers, clientLayer(attributes), instance)
+/** The attributes, and for a node what is known of the run and its host. */
+export type ClientSite = SiteAttributes & Partial<Pick<PloneNode, 'run' | 'converge'>>
+
+/**
+ * The hosts that the balancer has servers of, in the order of the JSON: those of the clients' layer, and this one where it
+ * runs clients though the layer does not list it as online.
+ */
+export function clientHosts(site: ClientSite): NamedInstance[] {
+  const { layers, instance } = site.opsworks
+  const layer = clientLayer(site)
+  const listed = onlineInstances(layers, layer, instance)
+  const runsClients = site.run?.roles?.includes('zeo-client') || (listed.length === 0 && hasClientPrograms(site))
+  if (!runsClients) return listed
+  const own = ownEntry(site)
+  if (own === undefined) return [...listed, { name: ownName(site), instance: { ...instance, ...onThisHost } }]
+  if (listed.some(({ name }) => name === own.name)) return listed
+  const names = new Set([own.name, ...listed.map(({ name }) => name)])
+  return entriesOf(site).filter(({ name }) => names.has(name))
+}
+
+/** No other host can reach a host that no layer lists; its own balancer needs no name server for it. */
+const onThisHost = { private_dns_name: null, public_dns_name: null, private_ip: '127.0.0.1' }
+
+function entriesOf(site: SiteAttributes): NamedInstance[] {
+  const { layers } = site.opsworks
+  const layer = clientLayer(site)
+  const instances = Object.hasOwn(layers, layer) ? (layers[layer]?.instances ?? {}) : {}
+  return Object.entries(instances).map(([name, instance]) => ({ name, instance }))
+}
+
+/** This host in the layer of the clients: by its name, else by its address, since a layer may call it otherwise. */
+function ownEntry(site: SiteAttributes): NamedInstance | undefined {
+  const { hostname, private_ip } = site.opsworks.instance
+  const entries = entriesOf(site)
+  return (
+    entries.find(({ name, instance }) => isSet(hostname) && [name, instance.hostname].includes(hostname)) ??
+    entries.find(({ instance }) => isSet(private_ip) && instance.private_ip === private_ip)
+  )
+}
+
+function ownName({ opsworks }: SiteAttributes): string {
+  const { hostname } = opsworks.instance
+  return isSet(hostname) && /^[\w.:-]+$/.test(hostname) ? hostname : 'localhost'
+}
+
+/** Whether an earlier run has installed clients on this host: a run for the frontend alone must not lose them. */
+function hasClientPrograms(site: ClientSite): boolean {
+  const { run, converge } = site
+  if (!run?.host || converge === undefined) return false
+  const directory = placed({ converge }, converge.supervisor.conf_dir)
+  const app = appName(site, 'zeo-client')
+  return run.host.list(directory).some((file) => file.startsWith(`${app}-client`) && /-client\d+\.conf$/.test(file))
 }
 
 /** Name of the backend in haproxy.cfg: that of the clients' layer, as in the cookbook. */
@@ -35,12 +83,8 @@ export function serverName(host: string, n: number): string {
 }
 
 /** What the stack calls this host; where it does not know it, its own `opsworks.instance.hostname`. */
-export function ownHostName(attributes: SiteAttributes): string {
-  const { hostname } = attributes.opsworks.instance
-  if (!isSet(hostname)) return hostname
-  return (
-    clientHosts(attributes).find(({ name, instance }) => [name, instance.hostname].includes(hostname))?.name ?? hostname
-  )
+export function ownHostName(site: SiteAttributes): string {
+  return ownEntry(site)?.name ?? ownName(site)
 }
 
 /** `backend/name` of the client that answers at the port, as haproxy.cfg has it. */

@@ -75,7 +75,8 @@ async function deployedOn<N>(
   for (const secret of built.secrets) secrets.add(secret)
   const known = new Set(found.flatMap((role) => [...role.events.keys()]))
   const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
-  const run = { id: randomUUID(), events, host: null, options: {}, by: '' }
+  const names = found.map(({ name }) => name)
+  const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: '' }
   const { resources } = compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text))
   const { prefix = '', layers: own } = hostNamed(stack, host)
   const keys = resources.map(({ key }) => key)

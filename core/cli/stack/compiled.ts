@@ -87,10 +87,12 @@ async function compileHost<N>(
   const [schemas, foreignKeys] = [await catalogue.schemas(), await catalogue.foreignKeys()]
   const built = buildNode({ layers, facts: factsOf(host), schemas, foreignKeys })
   for (const secret of built.secrets) secrets.add(secret)
-  const node = catalogue.node(built, { id: randomUUID(), events: wholeWay, host: null, options: {}, by: '' })
+  const names = found.map((role) => role.name)
+  const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '' }
+  const node = catalogue.node(built, run)
   const plan = compile(found, wholeWay, node, (text) => secrets.mask(text))
   await renderedFiles(plan)
-  return { name, roles: found.map((role) => role.name), built, node, plan }
+  return { name, roles: names, built, node, plan }
 }
 
 /** Nothing is known of the host but what the stack says. */

@@ -94,6 +94,25 @@ t.test('everything is there and runs; a second run has nothing to do', async (t)
   t.match(apps[0]?.services, [{ up: true }, { up: true }, { up: true }])
 })
 
+t.test('a balancer without a server is reported by every run and by status', async (t) => {
+  const { host } = machine()
+  const none = { opsworks: { layers: { plone_instances: { instances: { p1: { status: 'stopped' } } } } } }
+  const node = nodeWith(none)
+  const run = { ...node.run, host }
+  t.strictSame(
+    failureOf(await converge(plan(['configure'], { ...node, run }), host, { id: 'test', mode: 'run' })),
+    undefined,
+  )
+  t.match(plan(['configure'], { ...node, run }).warnings, [
+    /^HAProxy has no server, so visitors get HTTP 503: no host of the layer plone_instances is online; run zeo-client/,
+  ])
+  t.match((await inspect({ ...node, run }, host)).apps[0]?.services, [
+    { name: 'frontend-haproxy', up: false, detail: 'runs, but has no server: visitors get HTTP 503' },
+    { up: true },
+    { up: true },
+  ])
+})
+
 t.test('what has changed is reloaded, and nothing else', async (t) => {
   const { host } = machine()
   await run(host)

@@ -48,6 +48,46 @@ t.test('what the frontend writes is what the clients drain', async (t) => {
   t.strictSame(own, written.slice(0, count))
 })
 
+t.test('the clients of this run are balanced, whatever the layers say', (t) => {
+  const here = (layers: object, run: object, instance: object = {}) => {
+    const attributes = stack({
+      opsworks: { instance: { hostname: 'plone1', private_ip: '10.0.0.1', backends: 8, ...instance }, layers },
+    })
+    const node = { ...attributes, converge: { prefix: '/', supervisor: { conf_dir: '/conf.d' } }, run }
+    return balancedServers(node as unknown as PloneNode).map(({ name, address }) => `${name} ${address}`)
+  }
+  const [together, alone] = [
+    { roles: ['zeo-server', 'zeo-client', 'frontend'], host: null },
+    { roles: ['frontend'], host: null },
+  ]
+  const clients = (instances: object) => ({ plone_instances: { instances } })
+  const own = ['plone1-1 127.0.0.1:8081', 'plone1-2 127.0.0.1:8082']
+  const other = online('plone2', { backends: 4, private_dns_name: 'p2' })
+  t.strictSame(here({}, together), own, 'no layer at all')
+  t.strictSame(
+    here({}, together, { hostname: null }),
+    own.map((one) => one.replace('plone1', 'localhost')),
+  )
+  t.strictSame(here(clients({ plone2: other }), together), ['plone2-1 p2:8081', ...own], 'a layer without this host')
+  t.strictSame(here(clients({ plone2: { ...other, status: 'stopped' } }), together), own, 'a layer of stopped hosts')
+  const listed = online('plone1', { backends: 8, private_dns_name: 'p1' })
+  t.strictSame(here(clients({ plone2: other, plone1: { ...listed, status: 'booting' } }), together), [
+    'plone2-1 p2:8081',
+    'plone1-1 p1:8081',
+    'plone1-2 p1:8082',
+  ])
+  const renamed = { status: 'online', backends: 8, private_ip: '10.0.0.1' }
+  const byAddress = ['app-1 10.0.0.1:8081', 'app-2 10.0.0.1:8082']
+  t.strictSame(here(clients({ app: renamed }), together), byAddress, 'under another name')
+  t.strictSame(here(clients({ app: { ...renamed, status: 'stopped' } }), together), byAddress)
+
+  t.strictSame(here({}, alone), [], 'a frontend alone balances nothing that nobody tells of')
+  const installed = new VirtualHost().given('/conf.d/plone_instances-client1.conf', '')
+  t.strictSame(here({}, { ...alone, host: installed }), own, 'but clients that an earlier run has installed')
+  t.strictSame(here(clients({ plone2: other }), { ...alone, host: installed }), ['plone2-1 p2:8081'])
+  t.end()
+})
+
 t.test('the server that a port belongs to', async (t) => {
   t.equal(serverAt(stack(), 8081), 'plone_instances/plone1-1')
   t.equal(
