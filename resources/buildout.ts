@@ -67,7 +67,6 @@ type State = z.output<typeof state>
 
 /** How long to wait for another build that uses the same eggs. */
 const patience = minutes(60)
-const shownLines = 25
 
 function wordsOf(given: string | readonly string[]): readonly string[] {
   return typeof given === 'string' ? (shellSplit(given) ?? []) : given
@@ -126,7 +125,6 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
     })
   if (await recoverBuild(host, area)) context.progress('an earlier build was killed: what it had added was removed')
   await beginBuild(host, area)
-  const lines: string[] = []
   const run = (...args: readonly string[]) =>
     host.run([given.buildout, '-c', given.config, ...args], {
       cwd: given.directory,
@@ -134,11 +132,7 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
       group: given.group,
       environment: given.environment,
       timeout: given.timeout,
-      onLine(line) {
-        lines.push(line)
-        if (lines.length > shownLines) lines.shift()
-        context.progress(line)
-      },
+      onLine: context.progress,
     })
   const tagged = given.eggsByPython ? ['buildout:abi-tag-eggs=true'] : []
   const bootstrap = wordsOf(given.bootstrapParams)
@@ -146,19 +140,12 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
     if (bootstrap.length > 0) await run(...tagged, ...bootstrap, 'bootstrap')
     await run(...tagged, ...wordsOf(given.flags))
   } catch (error) {
-    throw await failure(host, given, area, error, lines, context)
+    throw await failure(host, given, area, error, context)
   }
   await endBuild(host, area)
 }
 
-async function failure(
-  host: Host,
-  given: Props,
-  area: BuildArea,
-  error: unknown,
-  lines: readonly string[],
-  context: Context,
-): Promise<unknown> {
+async function failure(host: Host, given: Props, area: BuildArea, error: unknown, context: Context): Promise<unknown> {
   if (!(error instanceof ConvergeError)) return error
   const { code, message } = error
   const timedOut = code === 'COMMAND_TIMEOUT'
@@ -171,7 +158,7 @@ async function failure(
   if (timedOut)
     return new ConvergeError(`the buildout did not end within ${given.timeout}, and was killed`, {
       code: 'BUILDOUT_TIMEOUT',
-      output: lines.join('\n'),
+      output: error.output,
       hint: 'give it a longer timeout, or look what it waits for; the eggs that are whole are kept for the next try',
       cause: error,
     })
@@ -180,7 +167,7 @@ async function failure(
     `the buildout in ${given.directory} failed: ${message.replace(/^.* (?=exited |was ended )/s, 'it ')}`,
     {
       code: 'BUILDOUT_FAILED',
-      output: lines.join('\n') || error.output,
+      output: error.output,
       hint: `try it by hand: ${byHand(given)}`,
       cause: error,
     },

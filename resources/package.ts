@@ -150,14 +150,10 @@ async function patiently(host: Host, run: () => Promise<CommandResult>): Promise
   for (let tries = 0; ; tries++) {
     const { status, stdout, stderr } = await run()
     if (status === 0) return null
-    const output = lastLines(`${stdout}${stderr}`)
-    if (tries >= 60 || !/\block\b/.test(output)) return output
+    const output = `${stdout}${stderr}`
+    if (tries >= 60 || !/\block\b/.test(output.slice(-2000))) return output
     await host.sleep(seconds(2))
   }
-}
-
-function lastLines(output: string): string {
-  return output.trim().split('\n').slice(-25).join('\n')
 }
 
 /** What an interrupted dpkg left half done is finished first: apt-get refuses to work before. */
@@ -222,7 +218,6 @@ async function explained(
   output: string,
   names: readonly string[],
 ): Promise<ConvergeError> {
-  const tail = lastLines(output)
   const found = /Unable to locate package ([^\s']+)|Package '([^']+)' has no installation candidate/.exec(output)
   const unknown = found?.[1] ?? found?.[2]
   const missing = /Version '(.+?)' for '(.+?)' was not found/.exec(output)
@@ -232,7 +227,7 @@ async function explained(
     return new ConvergeError(`there is no version ${missing[1]} of the package ${missing[2]}`, {
       code: 'UNKNOWN_VERSION',
       hint: versions.length > 0 ? `there is: ${versions.join(', ')}` : 'the sources in /etc/apt have none at all',
-      output: tail,
+      output,
     })
   }
   if (unknown !== undefined && names.includes(unknown)) {
@@ -241,10 +236,10 @@ async function explained(
     return new ConvergeError(`there is no package ${unknown}`, {
       code: 'UNKNOWN_PACKAGE',
       hint: nearest(unknown, others) ?? 'look at its name, and at the sources in /etc/apt',
-      output: tail,
+      output,
     })
   }
-  return new ConvergeError(`${argv.join(' ')} failed`, { code: 'COMMAND_FAILED', output: tail })
+  return new ConvergeError(`${argv.join(' ')} failed`, { code: 'COMMAND_FAILED', output })
 }
 
 /** Debian's helpers name these after the package. */

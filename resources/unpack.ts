@@ -79,19 +79,15 @@ async function unzip(host: Host, run: Run, { file, into, strip }: Unpacking): Pr
 }
 
 function badArchive(output: string, hint: string): ConvergeError {
-  return new ConvergeError('the archive cannot be unpacked', { code: 'BAD_ARCHIVE', output: lastLines(output), hint })
+  return new ConvergeError('the archive cannot be unpacked', { code: 'BAD_ARCHIVE', output: output.trim(), hint })
 }
 
 function unsafeArchive(output: string): ConvergeError {
   return new ConvergeError('the archive has members that would leave the directory it is unpacked in', {
     code: 'UNSAFE_ARCHIVE',
-    output: lastLines(output),
+    output: output.trim(),
     hint: 'do not trust where it comes from; a sound archive has relative names only',
   })
-}
-
-function lastLines(output: string): string {
-  return output.trim().split('\n').slice(-10).join('\n')
 }
 
 /** Moves what the directories at the top hold up to the top; files there are dropped, as tar does. */

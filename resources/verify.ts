@@ -8,7 +8,6 @@ import { minutes } from '../core/model/units.ts'
 /** What stands for the file that is checked. */
 const mark = '%{path}'
 const limit = minutes(1)
-const mostLines = 25
 
 export const verifyProp = z.strictObject({
   command: z
@@ -73,9 +72,7 @@ export async function verifyContent(
     const output = said.join('\n').replaceAll(around, `(around ${path})`).replaceAll(own, path)
     throw new ConvergeError(`${program} does not take the new content of ${path}: exit status ${status}`, {
       code: 'CHECK_FAILED',
-      output: context.sensitive
-        ? '(what it says is not shown: the content is sensitive)'
-        : output.split('\n').slice(-mostLines).join('\n'),
+      output: context.sensitive ? '(what it says is not shown: the content is sensitive)' : output,
       hint: `the file in use is left as it is; its lines are those of the new content: look at it with converge render, and mend what it is made from`,
     })
   } finally {

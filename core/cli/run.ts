@@ -131,6 +131,7 @@ async function run(
         converge(one, host, {
           id,
           mode: 'run',
+          journal: state.journalPath(id),
           handlers: [output, journal(state, id), ...handlers],
           secrets,
           interrupted,
@@ -208,7 +209,7 @@ async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>
 
 async function outputOf(args: Arguments): Promise<Handlers> {
   const write = (text: string) => process.stdout.write(text)
-  if (args.jsonOutput) return jsonLines(write, args.verbose === true, await loadDiff())
+  if (args.jsonOutput) return jsonLines(write, { unchanged: args.verbose === true, diff: await loadDiff() })
   return new Terminal({
     write,
     color: args.color ?? useColor(process.stdout),

@@ -4,12 +4,13 @@ import type { Plan } from '../compile/compile.ts'
 import { checkProps } from '../compile/recipe.ts'
 import type { Host } from '../host/types.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { excerpt } from '../model/excerpt.ts'
 import { sameJson } from '../model/json.ts'
 import { isReference, NotYetKnown, resolveReferences, Unknown } from '../model/reference.ts'
 import type { Check, Context, PlannedResource } from '../model/resource.ts'
 import { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
-import type { Counts, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
+import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
 import { withDeadline } from './deadline.ts'
 import { StatePatch } from './patch.ts'
 import { Provided } from './provided.ts'
@@ -19,6 +20,8 @@ export interface RunOptions {
   readonly id: string
   /** In a `plan` the host has to be an overlay: `apply` is run on it, or `predict` where there is one. */
   readonly mode: 'run' | 'plan'
+  /** Path of the journal: where all output of a failed command is found. */
+  readonly journal?: string | undefined
   readonly handlers?: readonly Handlers[] | undefined
   readonly secrets?: Secrets | undefined
   /** Looked at between resources: once true, the run ends after the one under way. */
@@ -320,13 +323,16 @@ class Run {
     this.failed = this.stillRunning || options.ignoreFailure !== true
     this.ahead.forget()
     this.provided.set(resource, 'failed', this.found?.props ?? resource.props, this.found?.state ?? null)
-    const failure = this.secrets.maskDeep(error.toJSON()) as unknown as ResourceReport['failure']
-    this.finish(resource, { outcome: 'failed', failure, ignored: !this.failed }, began)
+    const { output, ...rest } = this.secrets.maskDeep(error.toJSON()) as unknown as FailureReport
+    const shown = excerpt(output, this.options.journal)
+    const failure = { ...rest, output: shown }
+    const whole = shown === output ? {} : { output }
+    this.finish(resource, { outcome: 'failed', failure, ...whole, ignored: !this.failed }, began)
   }
 
   private finish(
     resource: PlannedResource,
-    what: Pick<ResourceReport, 'outcome' | 'patch' | 'words' | 'reason' | 'failure' | 'ignored' | 'texts'>,
+    what: Pick<ResourceReport, 'outcome' | 'patch' | 'words' | 'reason' | 'failure' | 'output' | 'ignored' | 'texts'>,
     began: number,
   ): void {
     // A failure that may be ignored must not be counted as one that ends the run, nor as "unchanged".
@@ -339,7 +345,7 @@ class Run {
     const durationMs = performance.now() - began
     const report: ResourceReport = { name, type, key, role, event, ...what, ...reason, durationMs }
     if (what.outcome !== 'unchanged') {
-      const { texts: _, ...kept } = report
+      const { texts: _, output: __, ...kept } = report
       this.reports.push(kept)
     }
     for (const handler of handlers) handler.resource?.(report)

@@ -18,10 +18,10 @@ export function journal(state: StateDirectory, run: string): Handlers {
     file = state.journal(run)
     file.write(held.join(''))
   }
-  const lines = jsonLines(write, false)
+  const lines = jsonLines(write, { unchanged: false, wholeOutput: true })
   return {
     ...lines,
-    // Live output is for whoever watches; its end is in the error where it matters.
+    // Live output is for those who watch; where a command fails, all of it is with the failure.
     progress: () => undefined,
     applying(name) {
       release()

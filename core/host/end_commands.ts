@@ -10,7 +10,7 @@
  */
 
 /** The variable in the environment of a command that identifies its processes. */
-export const markerName = 'CONVERGE_COMMAND'
+export const markerName = '_CONVERGE_COMMAND'
 
 /** In seconds: when SIGKILL follows SIGTERM, and when the script gives up. */
 const [killAfter, giveUpAfter] = [5, 30]

@@ -4,13 +4,13 @@ import { ConvergeError } from '../model/errors.ts'
 import { shellWords } from '../model/shell.ts'
 import { minutes } from '../model/units.ts'
 import type { GuardedCommand } from './command_guard.ts'
+import { collect, OutputLog } from './output.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
 export const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** What of the caller's environment every command gets: how to reach the network, nothing else. */
 const passedOn =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
-const maxOutput = 32 * 1024 * 1024
 const killGrace = 5000
 /** How long what a command has left behind may go on writing to its output, in ms. */
 const lingerGrace = 2000
@@ -74,8 +74,13 @@ export async function runCommand(
   })
   if (child.pid !== undefined) guarded?.started(child.pid)
   running.add(child)
-  const stdout = collect(child.stdout, options.onLine)
-  const stderr = collect(child.stderr, options.onLine)
+  const log = new OutputLog()
+  const onLine = (line: string) => {
+    log.add(line)
+    options.onLine?.(line)
+  }
+  const stdout = collect(child.stdout, onLine)
+  const stderr = collect(child.stderr, onLine)
   if (options.input !== undefined) {
     // A command that ends without reading its input is judged by its exit status, not by the broken pipe.
     child.stdin?.on('error', () => undefined)
@@ -84,7 +89,7 @@ export async function runCommand(
   let timedOut = false
   let stuck: (() => void) | undefined
   const given = new Promise<never>((_, reject) => {
-    stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, result(null), 'STILL_RUNNING'))
+    stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, log, 'STILL_RUNNING'))
   })
   const result = (status: number | null) => ({ status: status ?? 128, stdout: stdout.text(), stderr: stderr.text() })
   const signalAll = (signal: NodeJS.Signals) => {
@@ -106,11 +111,11 @@ export async function runCommand(
     const done = result(status)
     // What it has started elsewhere may have ignored the first signal.
     if (timedOut) guarded?.signal('SIGKILL')
-    if (timedOut) throw failed(argv, `did not end within ${limit}`, done, 'COMMAND_TIMEOUT')
-    if (signal !== null) throw failed(argv, `was ended by ${signal}`, done)
+    if (timedOut) throw failed(argv, `did not end within ${limit}`, log, 'COMMAND_TIMEOUT')
+    if (signal !== null) throw failed(argv, `was ended by ${signal}`, log)
     const accepted = options.accept ?? [0]
     if (accepted !== 'any' && !accepted.includes(done.status))
-      throw failed(argv, `exited with status ${done.status}`, done)
+      throw failed(argv, `exited with status ${done.status}`, log)
     return done
   } finally {
     clearTimeout(timer)
@@ -147,36 +152,11 @@ function ended(
   })
 }
 
-interface Output {
-  readonly text: () => string
-  /** Hands over a last line without an end. */
-  readonly end: () => void
-}
-
-function collect(stream: NodeJS.ReadableStream | null, onLine: ((line: string) => void) | undefined): Output {
-  const chunks: string[] = []
-  let length = 0
-  let rest = ''
-  stream?.setEncoding('utf8')
-  stream?.on('data', (chunk: string) => {
-    length += chunk.length
-    chunks.push(chunk)
-    // Keep the end: that is where errors are.
-    while (length > maxOutput && chunks.length > 1) length -= chunks.shift()?.length ?? 0
-    if (!onLine) return
-    const lines = (rest + chunk).split(/\r\n|\n|\r/)
-    rest = lines.pop() ?? ''
-    for (const line of lines) onLine(line)
+function failed(argv: readonly string[], what: string, log: OutputLog, code = 'COMMAND_FAILED'): ConvergeError {
+  const output = log.text()
+  const silent = output.trim() === ''
+  return new ConvergeError(`${shellWords(argv)} ${what}${silent ? ', and printed nothing' : ''}`, {
+    code,
+    output: silent ? undefined : output,
   })
-  const end = () => {
-    if (onLine && rest !== '') onLine(rest)
-    rest = ''
-  }
-  stream?.on('end', end)
-  return { text: () => chunks.join(''), end }
-}
-
-function failed(argv: readonly string[], what: string, result: CommandResult, code = 'COMMAND_FAILED'): ConvergeError {
-  const lines = `${result.stdout}\n${result.stderr}`.split('\n').filter((line) => line.trim() !== '')
-  return new ConvergeError(`${shellWords(argv)} ${what}`, { code, output: lines.slice(-25).join('\n') })
 }

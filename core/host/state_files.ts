@@ -66,19 +66,23 @@ export class StateDirectory {
     return String(Number(last ?? 0) + 1).padStart(6, '0')
   }
 
+  journalPath(run: string): string {
+    return `${this.path}/runs/${run}.jsonl`
+  }
+
   /** Opens the journal of a run: what is written to it is in the file at once. */
   journal(run: string): { write(text: string): void; close(): void } {
-    const file = fs.openSync(`${this.path}/runs/${run}.jsonl`, 'a', 0o600)
+    const file = fs.openSync(this.journalPath(run), 'a', 0o600)
     return { write: (text) => fs.writeFileSync(file, text), close: () => fs.closeSync(file) }
   }
 
   keep(count: number): void {
-    for (const run of this.runs().slice(0, -count)) fs.rmSync(`${this.path}/runs/${run}.jsonl`, { force: true })
+    for (const run of this.runs().slice(0, -count)) fs.rmSync(this.journalPath(run), { force: true })
   }
 
   /** The lines of a journal, parsed; a last line cut short by a crash is left out. */
   read(run: string): unknown[] {
-    const lines = fs.readFileSync(`${this.path}/runs/${run}.jsonl`, 'utf8').split('\n')
+    const lines = fs.readFileSync(this.journalPath(run), 'utf8').split('\n')
     return lines.flatMap((line) => {
       try {
         return line === '' ? [] : [JSON.parse(line) as unknown]

@@ -3,6 +3,7 @@ import type { Operation } from 'fast-json-patch'
 import picocolors from 'picocolors'
 import type { ConvergeError } from '../model/errors.ts'
 import { describeLocation, InvalidInput } from '../model/errors.ts'
+import { excerpt } from '../model/excerpt.ts'
 import type { FailureReport, ResourceReport, RunReport } from './events.ts'
 
 export type Paint = ReturnType<typeof picocolors.createColors>
@@ -93,7 +94,7 @@ export function describeFailure(failure: FailureReport, paint: Paint): string {
 function problemLines(failure: Omit<FailureReport, 'problems'>, paint: Paint): string[] {
   const where = failure.source ? ` (${plain(describeLocation(failure.source))})` : ''
   const lines = [`    ${indented(failure.message)}${where}`]
-  for (const line of linesOf(failure.output)) lines.push(paint.dim(`    | ${line}`))
+  for (const line of linesOf(excerpt(failure.output))) lines.push(paint.dim(`    | ${line}`))
   if (failure.hint) lines.push(`    ${paint.cyan('hint:')} ${indented(failure.hint)}`)
   return lines
 }
@@ -110,7 +111,7 @@ export function describeError(error: ConvergeError, color: boolean): string {
   const heads = problems.map((problem) => {
     const where = problem.source ? `${plain(describeLocation(problem.source))}: ` : ''
     const lines = [`${paint.red('error:')} ${where}${plain(problem.message)}`]
-    for (const line of linesOf(problem.output)) lines.push(paint.dim(`  | ${line}`))
+    for (const line of linesOf(excerpt(problem.output))) lines.push(paint.dim(`  | ${line}`))
     if (problem.hint) lines.push(`  ${paint.cyan('hint:')} ${plain(problem.hint)}`)
     return lines.join('\n')
   })

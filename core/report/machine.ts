@@ -5,11 +5,16 @@ import type { Handlers, ResourceReport } from './events.ts'
 /** More than any person reads: what is longer is cut, and says so. */
 const longestDiff = 400
 
-/**
- * @param unchanged also tell of resources that were as declared
- * @param diff draws the diff of a text, for whoever shows this run elsewhere; default: without
- */
-export function jsonLines(write: (text: string) => void, unchanged: boolean, diff?: DiffOf): Handlers {
+export interface LineOptions {
+  /** Whether resources that were as declared get a line. */
+  readonly unchanged: boolean
+  /** Draws the diff of a text, for a reader who shows this run elsewhere; default: no diffs. */
+  readonly diff?: DiffOf
+  /** Whether a failed command's line has all that it printed; default: only its first and last lines. */
+  readonly wholeOutput?: boolean
+}
+
+export function jsonLines(write: (text: string) => void, { unchanged, diff, wholeOutput }: LineOptions): Handlers {
   const line = (event: string, value: object) => write(`${JSON.stringify({ event, ...value })}\n`)
   const diffs = new Map<string, readonly string[]>()
   return {
@@ -17,10 +22,10 @@ export function jsonLines(write: (text: string) => void, unchanged: boolean, dif
     start: (run) => line('start', run),
     applying: (name) => line('applying', { name }),
     progress: (name, text) => line('progress', { name, line: text }),
-    resource: ({ texts, event: roleEvent, ...report }) => {
+    resource: ({ texts, output, event: roleEvent, ...report }) => {
       if (diff && texts) diffs.set(report.name, shorten(diff(texts)))
       // The word `event` says what kind of line it is.
-      line('resource', { ...report, ...diffOf(diffs, report), roleEvent })
+      line('resource', { ...report, ...(wholeOutput ? { output } : {}), ...diffOf(diffs, report), roleEvent })
     },
     warn: (message) => line('warning', { message }),
     end: (report) =>

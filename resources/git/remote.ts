@@ -214,7 +214,7 @@ export function gitFailure(error: unknown, message: string): unknown {
     return new ConvergeError('git is not installed', { code: error.code, hint: 'apt-get install git', cause: error })
   if (error.code !== 'COMMAND_FAILED' && error.code !== 'COMMAND_TIMEOUT') return error
   const said = (error.output ?? '').split('\n').filter((line) => !commonplace.test(line))
-  const output = said.slice(-8).join('\n')
+  const output = said.join('\n')
   const hint = error.code === 'COMMAND_TIMEOUT' ? hints.network : causes.find(([pattern]) => pattern.test(output))?.[1]
   return new ConvergeError(message, { code: 'GIT_FAILED', output, hint, cause: error })
 }

@@ -27,9 +27,6 @@ export interface FailureGroup {
 const unknownKey = 'HOST_KEY_UNKNOWN'
 const fingerprint = /SHA256:[\w+/=]+/
 
-/** Output of which only the end is shown. */
-const longestOutput = 30
-
 /** A host says what it likes of its failure: what cannot be read is one all the same. */
 export function sound(failure: FailureReport | undefined): FailureReport | undefined {
   if (failure === undefined || isFailure(failure)) return failure
@@ -74,18 +71,9 @@ export function describeFailureGroup(group: FailureGroup, paint: Paint): string 
   const count = hosts.length === 1 ? '' : paint.dim(` (${many(hosts.length, 'host')})`)
   const lines = [`${paint.red('!')} ${paint.bold(describeNames(hosts))} ${paint.red(`failed${where}`)}${count}`]
   if (failure.resource !== undefined) lines.push(`    ${title(failure.resource)}`)
-  lines.push(describeFailure(endOnly(failure), paint))
+  lines.push(describeFailure(failure, paint))
   if (varies) lines.push(paint.dim(`    (in the words of ${describeNames(hosts.slice(0, 1))}; each names itself)`))
   const width = Math.max(0, ...keys.map(({ host }) => widthOf(oneLine(host))))
   for (const { host, fingerprint } of keys) lines.push(`      ${fit(oneLine(host), width)}  ${fingerprint}`)
   return lines.join('\n')
-}
-
-function endOnly(failure: FailureReport): FailureReport {
-  const lines = failure.output?.split(/\r\n|\r|\n/).map((line) => line.slice(0, 1000))
-  if (lines === undefined) return failure
-  if (lines.at(-1) === '') lines.pop()
-  const left = lines.length - longestOutput
-  const shown = left > 0 ? [`… ${many(left, 'line')} before this`, ...lines.slice(-longestOutput)] : lines
-  return { ...failure, output: shown.join('\n') }
 }

@@ -46,7 +46,7 @@ function listener() {
 
 t.test('there and back', async (t) => {
   const lines: string[] = []
-  const write = jsonLines((text) => void lines.push(text), false, await loadDiff())
+  const write = jsonLines((text) => void lines.push(text), { unchanged: false, diff: await loadDiff() })
   write.start?.(start)
   write.applying?.('file /a')
   write.progress?.('file /a', 'half')
@@ -70,7 +70,7 @@ t.test('there and back', async (t) => {
 
 t.test('a diff that nobody reads is cut', async (t) => {
   const lines: string[] = []
-  const write = jsonLines((text) => void lines.push(text), false, await loadDiff())
+  const write = jsonLines((text) => void lines.push(text), { unchanged: false, diff: await loadDiff() })
   write.resource?.({ ...changed, texts: { before: '', after: 'x\n'.repeat(1000) } })
   const { diff } = JSON.parse(lines[0] ?? '') as ResourceReport
   t.equal(diff?.length, 401)

@@ -114,7 +114,7 @@ t.test('where several things are wrong at once, each is told', (t) => {
 })
 
 t.test('a failure says nothing that is not its own', (t) => {
-  const output = `${Array.from({ length: 50 }, (_, n) => `line ${n}`).join('\n')}\n\x1b]0;mine\x07\x1b[31mred\x1b[0m\r\n`
+  const output = `${Array.from({ length: 90 }, (_, n) => `line ${n}`).join('\n')}\n\x1b]0;mine\x07\x1b[31mred\x1b[0m\r\n`
   const [group] = groupFailures([
     on(
       'a\x1b[2J',
@@ -122,11 +122,9 @@ t.test('a failure says nothing that is not its own', (t) => {
     ),
   ])
   const shown = describeFailureGroup(group!, paint)
-  t.match(
-    shown,
-    /^! a failed in build\n {4}bad\n {6}! client9 failed in build \(\/r\.ts\)\n {4}\| … 21 lines before this\n/,
-  )
-  t.match(shown, /\| line 49\n {4}\| \\x1b\]0;mine\\x07red\n {4}hint: do\\x9bthis$/)
+  t.match(shown, /^! a failed in build\n {4}bad\n {6}! client9 failed in build \(\/r\.ts\)\n {4}\| line 0\n/)
+  t.match(shown, /\| line 19\n {4}\| … 21 lines left out\n {4}\| line 41\n/)
+  t.match(shown, /\| line 89\n {4}\| \\x1b\]0;mine\\x07red\n {4}hint: do\\x9bthis$/)
   t.notMatch(shown, /\| line 20\n/)
   t.notMatch(shown, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
   t.end()

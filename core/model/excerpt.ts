@@ -1,0 +1,23 @@
+/** Shortens the output of a command to its first and last lines: reasons stand at either end. */
+
+const [firstLines, lastLines] = [20, 50]
+const longestLine = 1000
+
+/**
+ * @param text all that was printed
+ * @param where what holds the whole text, for the line that stands for what is left out
+ * @returns undefined for a blank text
+ */
+export function excerpt(text: string | undefined, where?: string): string | undefined {
+  if (text === undefined || text.trim() === '') return undefined
+  const lines = text.replace(/\s+$/, '').split(/\r\n|\n|\r/)
+  const left = lines.length - firstLines - lastLines
+  // An excerpt stays as it is: hosts send what they have shortened already.
+  if (left <= 1) return lines.map(shortLine).join('\n')
+  const mark = `… ${left} lines left out${where === undefined ? '' : `; all of it: ${where}`}`
+  return [...lines.slice(0, firstLines), mark, ...lines.slice(-lastLines)].map(shortLine).join('\n')
+}
+
+function shortLine(line: string): string {
+  return line.length > longestLine ? `${line.slice(0, longestLine)}…` : line
+}

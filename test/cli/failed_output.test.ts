@@ -1,0 +1,45 @@
+/** The reason of a failed command reaches the reader, wherever it stands in the output. */
+import t, { type Test } from 'tap'
+import { linesOf, Sandbox } from '../support/program.ts'
+
+const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
+
+async function failing(t: Test, command: string, more: readonly string[] = []) {
+  const place = new Sandbox(t)
+  place.write({
+    'recipes/site.ts': `
+      import { execute, role } from 'converge-engine'
+      export default role<any>('site', {
+        deploy(r) { execute(r, { name: 'build', command: ${JSON.stringify(command)}, cwd: process.cwd(), environment: { HOME: process.cwd() } }) },
+      })`,
+  })
+  const result = await place.converge([...args, ...more])
+  t.equal(result.status, 1)
+  return { ...result, place }
+}
+
+t.test('a reason before many other lines', async (t) => {
+  const command = 'echo "the reason" >&2; sleep 0.2; seq 300; exit 1'
+  const { stdout, place } = await failing(t, command)
+  t.match(stdout, /\n {4}\| the reason\n {4}\| 1\n/)
+  t.match(stdout, /\n {4}\| … 231 lines left out; all of it: \S+\/state\/runs\/000001\.jsonl\n/)
+  t.match(stdout, /\n {4}\| 300\n/)
+  const [journal = []] = place.journals()
+  const failed = journal.find(({ event }) => event === 'resource')
+  t.equal(String(failed?.output).split('\n').length, 301, 'the journal has all of it')
+  const json = await failing(t, command, ['--json-output'])
+  const sent = linesOf(json.stdout).find(({ event }) => event === 'resource') as { failure?: { output?: string } }
+  t.match(sent.failure?.output, /^the reason\n1\n(.|\n)*… 231 lines left out; all of it: (.|\n)*\n300$/)
+  t.notOk('output' in sent, 'another program gets what a person sees')
+})
+
+t.test('npm ci without a lock file prints its reason first', async (t) => {
+  const { stdout } = await failing(t, 'echo "{}" >package.json; npm ci; status=$?; seq 100; exit $status')
+  t.match(stdout, /EUSAGE|package-lock\.json/)
+})
+
+t.test('a command that printed nothing', async (t) => {
+  const { stdout } = await failing(t, 'echo; exit 4')
+  t.match(stdout, /exited with status 4, and printed nothing/)
+  t.notMatch(stdout, /^ *\| *$/m)
+})
