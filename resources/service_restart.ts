@@ -2,15 +2,15 @@
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
-import { digestOf, sameJson } from '../core/model/json.ts'
+import { sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
 import { Draining } from './haproxy/draining.ts'
 import { drainProps, serverProp } from './haproxy/props.ts'
 import { leftOut, predictBack, takenOut } from './haproxy/taken_out.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
-import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
+import { dueFor, RestartRecord } from './services/restart_record.ts'
 import { Roll } from './services/roll.ts'
 import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
 
@@ -75,25 +75,18 @@ const state = z.record(
 )
 type State = z.output<typeof state>
 
-/** A forced restart is counted apart: else the next ordinary run would restart everything to count it as its own. */
-function recordKey({ force, provider }: Props, name: string, context: Context): string {
-  if (force !== undefined) return `forced restart ${placeOf(provider, name)}`
-  return recordOf('restart', provider, name, context)
-}
-
-function dueFor(given: Props, { configuration }: Service, { cause }: Context): string {
-  return given.force ?? digestOf([cause, configuration ?? null])
-}
-
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
   const reader = readerOf(host, given.provider)
   const found: State = {}
-  for (const { name, server } of given.services)
+  for (const one of given.services) {
+    const { name, server } = one
+    const { state, process } = await reader.status(name)
     found[name] = {
-      state: (await reader.status(name)).state,
-      restartedFor: host.recorded(recordKey(given, name, context)),
+      state,
+      restartedFor: new RestartRecord(host, given, one, context).restartedFor(process),
       drained: server === undefined ? [] : await leftOut(host, given.balancers, server, context),
     }
+  }
   return found
 }
 
@@ -104,13 +97,6 @@ function desired(given: Props, context: Context): State {
       return [one.name, { state: 'running' as const, restartedFor, drained: [] }]
     }),
   )
-}
-
-/** Stands for a restart whose end is not known. */
-const begun = 'begun'
-
-function recordDone(host: Host, given: Props, one: Service, context: Context): void {
-  host.record(recordKey(given, one.name, context), dueFor(given, one, context))
 }
 
 /** What is to be done with one: nothing but telling its balancers, if all the rest is as it should be. */
@@ -137,9 +123,10 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
 
   const restart = async (one: Service) => {
     // What runs from here on is not what it was last restarted for, also where this fails and somebody goes back to that.
-    host.record(recordKey(given, one.name, context), begun)
+    const record = new RestartRecord(host, given, one, context)
+    record.begin(host)
     await roll.restart(one)
-    recordDone(host, given, one, context)
+    record.end(host, (await manager.look(one.name)).process)
   }
   const work = async (one: Service, index: number): Promise<boolean> => {
     const what = workOn(now[one.name], wanted[one.name])
@@ -247,6 +234,9 @@ export const service_restart = defineResource(
     read,
     desired: (given, _, context): State => desired(given, context),
     apply: (host, given, _, context) => restartAll(host, given, context),
+    settle(host, given, _, context) {
+      for (const one of given.services) new RestartRecord(host, given, one, context).settle(host)
+    },
     words: ({ services }, { now, desired }) => {
       const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
       const parts = (['restart', 'start', 'bring back'] as const).map((word) => {
@@ -258,7 +248,7 @@ export const service_restart = defineResource(
     predict(host, given, change, context) {
       for (const one of given.services) {
         if (sameJson(change.now[one.name], change.desired[one.name])) continue
-        recordDone(host, given, one, context)
+        new RestartRecord(host, given, one, context).end(host, null)
         if (one.server !== undefined) predictBack(host, given.balancers, one.server)
       }
     },

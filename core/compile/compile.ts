@@ -9,6 +9,8 @@ export interface Plan {
   readonly resources: readonly PlannedResource[]
   /** Names of resources whose state, outputs or digest others ask for. */
   readonly needed: ReadonlySet<string>
+  /** Names of resources that others wait for: they stand in `when`, or somebody refers to their digest. */
+  readonly listed: ReadonlySet<string>
   readonly roles: readonly string[]
   readonly events: readonly string[]
   readonly warnings: readonly string[]
@@ -46,9 +48,15 @@ export function compile<N>(roles: readonly Role<N>[], events: readonly string[],
   for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)
   const { resources, warnings } = recipe.finish()
   const needed = new Set<string>()
+  const listed = new Set<string>()
   for (const { props, hasReferences, options } of resources) {
-    if (hasReferences) for (const { provider } of references(props)) needed.add(provider)
-    for (const { resource } of options.when ?? []) needed.add(`${resource.type} ${resource.key}`)
+    if (hasReferences)
+      for (const { provider, output } of references(props)) {
+        needed.add(provider)
+        if (output === 'digest') listed.add(provider)
+      }
+    for (const { resource } of options.when ?? []) listed.add(`${resource.type} ${resource.key}`)
   }
-  return Object.freeze({ resources, needed, roles: distinct.map((r) => r.name), events, warnings })
+  for (const name of listed) needed.add(name)
+  return Object.freeze({ resources, needed, listed, roles: distinct.map((r) => r.name), events, warnings })
 }

@@ -11,6 +11,7 @@ import type { Check, Context, PlannedResource } from '../model/resource.ts'
 import { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
 import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
+import { ChangeMarks, type Unmark } from './change_marks.ts'
 import { withDeadline } from './deadline.ts'
 import { StatePatch } from './patch.ts'
 import { Provided } from './provided.ts'
@@ -43,6 +44,7 @@ class Run {
   /** Those that want to hear also of what is as declared. */
   private readonly curious: readonly Handlers[]
   private readonly secrets: Secrets
+  private readonly marks: ChangeMarks
   private readonly provided: Provided
   private readonly reports: ResourceReport[] = []
   private readonly counts: Record<Outcome, number> = {
@@ -68,7 +70,8 @@ class Run {
     this.handlers = options.handlers ?? []
     this.curious = this.handlers.filter(({ unchanged }) => unchanged !== false)
     this.secrets = options.secrets ?? new Secrets()
-    this.provided = new Provided(plan.needed)
+    this.marks = new ChangeMarks(host, plan.listed)
+    this.provided = new Provided(plan.needed, this.marks)
     this.ahead = new ReadAhead(host, (resource) => this.context(resource, null))
   }
 
@@ -79,11 +82,12 @@ class Run {
     const head = { id: options.id, mode: options.mode, roles: plan.roles, events: plan.events, started }
     for (const handler of this.handlers) handler.start?.({ ...head, resources: plan.resources.length })
     for (const warning of plan.warnings) this.warn(warning)
-    let reached = 0
     let interrupted = false
     await this.prepare()
-    await this.ahead.start(plan.resources)
-    for (const resource of plan.resources) {
+    await this.precheck()
+    let reached = this.counts.failed
+    if (!this.failed) await this.ahead.start(plan.resources)
+    for (const resource of this.failed ? [] : plan.resources) {
       if (options.interrupted?.()) {
         interrupted = true
         break
@@ -120,6 +124,22 @@ class Run {
       await definition.implementation.prepare?.()
   }
 
+  /** What takes the effect of a resource is reported before anything is touched, all of it at once. */
+  private async precheck(): Promise<void> {
+    for (const resource of this.plan.resources) {
+      const { definition, options, props } = resource
+      if (definition.implementation.precheck === undefined || options.ignoreFailure === true) continue
+      const began = performance.now()
+      try {
+        const reason = (await this.refusedBy(options.onlyIf, true)) ?? (await this.refusedBy(options.notIf, false))
+        if (reason === null) definition.implementation.precheck(this.host, props)
+      } catch (error) {
+        // What a guard cannot tell yet, it tells when the run gets there.
+        if (error instanceof ConvergeError) this.fail(resource, error, began)
+      }
+    }
+  }
+
   /** Synchronous as long as nothing asks a process or a server: for thousands of files that is what makes it quick. */
   private step(resource: PlannedResource): Promise<void> | void {
     const began = performance.now()
@@ -153,8 +173,11 @@ class Run {
     const cause = this.provided.cause(resource)
     if (cause instanceof Unknown) return this.unknown(resource, cause, began)
     if (cause !== null && isGated(resource) && this.host.recorded(gateOf(resource)) === cause) {
-      if (this.plan.needed.has(name))
-        this.provided.set(resource, 'unchanged', props, await this.read(resource, props, cause))
+      if (this.plan.needed.has(name)) {
+        const now = await this.read(resource, props, cause)
+        this.marks.watch(resource, props, now)
+        this.provided.set(resource, 'unchanged', props, now)
+      }
       return this.finish(resource, { outcome: 'unchanged' }, began)
     }
     const now = await (this.ahead.take(resource) ?? this.read(resource, props, cause))
@@ -176,6 +199,8 @@ class Run {
     const desired = resource.definition.implementation.desired(props, now, this.context(resource, cause))
     if (!sameJson(now, desired))
       return this.change(resource, props, cause, now, desired, began).catch((e) => this.fail(resource, e, began))
+    resource.definition.implementation.settle?.(this.host, props, now, this.context(resource, cause))
+    this.marks.watch(resource, props, now)
     this.provided.set(resource, 'unchanged', props, now)
     this.closeGate(resource, cause)
     this.finish(resource, { outcome: 'unchanged' }, began)
@@ -202,7 +227,7 @@ class Run {
       secrets: this.secrets,
       sensitive: options.sensitive ?? false,
     })
-    const after = await this.applyUntilDone(resource, props, { now, desired }, context)
+    const after = await this.applyMarked(resource, props, { now, desired }, context)
     this.provided.set(resource, 'changed', props, after)
     this.closeGate(resource, cause)
     this.finish(
@@ -220,6 +245,31 @@ class Run {
   private words({ definition }: PlannedResource, props: unknown, now: unknown, desired: unknown): string | undefined {
     const words = definition.implementation.words?.(props, { now, desired })
     return words === undefined ? undefined : this.shown(words)
+  }
+
+  /** Whoever waits for it is due from the first moment of the change; no more, if it fails and changes nothing. */
+  private async applyMarked(
+    resource: PlannedResource,
+    props: unknown,
+    change: Change,
+    context: Context,
+  ): Promise<unknown> {
+    const unmark = this.marks.mark(resource, props, change.now, change.desired)
+    try {
+      return await this.applyUntilDone(resource, props, change, context)
+    } catch (thrown) {
+      if (asConvergeError(thrown).code !== 'STILL_RUNNING') await this.unmark(resource, props, context.cause, unmark)
+      throw thrown
+    }
+  }
+
+  /** The failure is what is reported: where the state cannot be read, the mark stays. */
+  private async unmark(resource: PlannedResource, props: unknown, cause: string | null, unmark: Unmark): Promise<void> {
+    try {
+      unmark(await this.read(resource, props, cause))
+    } catch {
+      // Due once more than needed, never once less.
+    }
   }
 
   /** Applies it, with its retries, and gives the state it is in then. */

@@ -1,9 +1,11 @@
 /** How the resources of a run ended, and what others get who refer to them. */
+
+import { digestOfAll } from '../model/digest.ts'
 import { ConvergeError } from '../model/errors.ts'
-import { digestOf } from '../model/json.ts'
 import { type Reference, Unknown } from '../model/reference.ts'
 import type { AnyDefinition, PlannedResource } from '../model/resource.ts'
 import type { Outcome } from '../report/events.ts'
+import { type ChangeMarks, fingerprintOf } from './change_marks.ts'
 
 interface Ended {
   readonly definition: AnyDefinition
@@ -16,7 +18,10 @@ export class Provided {
   private readonly ended = new Map<string, Ended>()
 
   /** @param needed names of those that others refer to; of the rest nothing is kept */
-  constructor(private readonly needed: ReadonlySet<string>) {}
+  constructor(
+    private readonly needed: ReadonlySet<string>,
+    private readonly marks: ChangeMarks,
+  ) {}
 
   set({ name, definition }: PlannedResource, outcome: Outcome, props: unknown, state: unknown): void {
     if (this.needed.has(name)) this.ended.set(name, { definition, outcome, state, props })
@@ -43,7 +48,7 @@ export class Provided {
   cause({ options }: PlannedResource): string | null | Unknown {
     if (options.when === undefined) return null
     const digests = options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`))
-    return digests.find((digest) => digest instanceof Unknown) ?? digestOf(digests)
+    return digests.find((digest) => digest instanceof Unknown) ?? digestOfAll(digests as string[])
   }
 
   /** What the state of a resource amounts to; of a failed one that in which it was found. */
@@ -52,9 +57,8 @@ export class Provided {
     if (provider === undefined) return 'skipped'
     if (provider.outcome === 'unknown') return new Unknown(name)
     if (provider.outcome === 'failed' && provider.state === null) return 'failed'
-    const { fingerprint } = provider.definition.implementation
-    const print: unknown = fingerprint ? fingerprint(provider.props, provider.state) : provider.state
-    return print instanceof Unknown ? print : digestOf(print)
+    const print = fingerprintOf(provider, provider.props, provider.state)
+    return print instanceof Unknown ? print : this.marks.digest(name, print)
   }
 }
 

@@ -133,7 +133,9 @@ export class LocalHost implements Host {
   }
 
   recorded(key: string): string | null {
-    const text = this.readText(this.recordPath(key))
+    const path = this.recordPath(key)
+    // Mostly there is none: asking first is many times quicker than an error.
+    const text = this.stat(path) === null ? null : this.readText(path)
     if (text === null) return null
     try {
       const entry: unknown = JSON.parse(text)

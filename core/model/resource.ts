@@ -38,12 +38,19 @@ export interface RenderedFile {
 export interface ResourceImplementation<P, S, O extends object> {
   /** Loads what the type needs once per run, before the first read: a library that others need not pay for. */
   prepare?(): Promise<void>
+  /**
+   * Throws for what would take the effect of the resource, such as another file that overrides the one it writes. Called
+   * before the run changes anything; props may still be references, so only those count that never are.
+   */
+  precheck?(host: HostReader, props: P): void
   /** The current state; no side effects. Synchronous where only local files are asked. */
   read(host: HostReader, props: P, context: Context): S | Promise<S>
   /** Pure: what the state should become. Throws, with a hint, for what may not be replaced. */
   desired(props: P, now: S, context: Context): S
   /** Makes it so. */
   apply(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void | Promise<void>
+  /** Called where there is nothing to do: may write records, such as what a service was found to run, and nothing else. */
+  settle?(host: Host, props: P, state: S, context: Context): void
   /**
    * Stands in for `apply` in a dry run where that runs commands: does to the overlay's files what is known of their effects.
    * Without it `apply` itself is run on the overlay.

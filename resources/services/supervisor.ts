@@ -25,7 +25,7 @@ const states: Readonly<Record<string, ServiceStatus['state']>> = {
 
 function statusOf(process: ProcessInfo | undefined): ServiceStatus {
   if (process === undefined) return absent
-  const { state, pid, spawnError } = process
+  const { state, pid, started, spawnError } = process
   return {
     state: states[state] ?? 'stopped',
     starting: state === 'STARTING',
@@ -33,6 +33,7 @@ function statusOf(process: ProcessInfo | undefined): ServiceStatus {
     unproven: false,
     stopping: state === 'STOPPING',
     pid,
+    process: pid === 0 ? null : `${pid} since ${started}`,
     detail: spawnError,
     enabled: null,
   }

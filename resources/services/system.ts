@@ -12,7 +12,7 @@ export function runsSystemd(host: HostReader): boolean {
 const limit: Duration = minutes(5)
 /** A daemon that an init script starts is not to end with the run. */
 const options: CommandOptions = { timeout: limit, outlivesRun: true }
-const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,Result,Type,Job'
+const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,InvocationID,Result,Type,Job'
 
 const unitStates: Readonly<Record<string, ServiceStatus['state']>> = {
   active: 'running',
@@ -192,6 +192,7 @@ function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
     unproven: provesNothing.has(field('Type')),
     stopping: field('ActiveState') === 'deactivating',
     pid: Number(field('MainPID')) || 0,
+    process: field('InvocationID') === '' ? null : `${field('MainPID')} of ${field('InvocationID')}`,
     detail: field('Result') === 'success' ? '' : field('Result'),
     // Static and generated units can be neither enabled nor disabled.
     enabled: enabledStates[field('UnitFileState')] ?? null,

@@ -21,6 +21,8 @@ export interface ServiceStatus {
   readonly stopping: boolean
   /** 0 where there is none, or it is not known. */
   readonly pid: number
+  /** Tells its process from every other one, also from one that gets the same number later; null where that is not known. */
+  readonly process: string | null
   /** Why it is as it is, in a few words; may be empty. */
   readonly detail: string
   /** Whether it starts with the machine; null where that can't be said or set. */
@@ -33,6 +35,7 @@ export const absent: ServiceStatus = {
   unproven: false,
   stopping: false,
   pid: 0,
+  process: null,
   detail: '',
   enabled: null,
 }

@@ -17,6 +17,8 @@ export interface ProcessInfo {
   readonly state: ProcessState
   /** 0: there is none. */
   readonly pid: number
+  /** When it was started, in seconds since 1970. */
+  readonly started: number
   /** Why it isn't running, in supervisord's words; empty where there is nothing to say. */
   readonly spawnError: string
   readonly exitStatus: number
@@ -74,6 +76,7 @@ export class SupervisorReader {
       group: textOf(process, 'group'),
       state: textOf(process, 'statename') as ProcessState,
       pid: numberOf(process, 'pid'),
+      started: numberOf(process, 'start'),
       spawnError: textOf(process, 'spawnerr'),
       exitStatus: numberOf(process, 'exitstatus'),
       stdoutLog: textOf(process, 'stdout_logfile'),

@@ -282,6 +282,7 @@ t.test('a changed configuration of one restarts that one, with its new group', a
   const second = await run(plan({ A: '2' }), host)
   t.strictSame(failureOf(second), undefined)
   t.strictSame(host.changes.slice(mark).map(short), [
+    'record changes of supervisor_program c2',
     'write /etc/supervisor/conf.d/c2.conf',
     'reloadConfig',
     `record restart c2 (supervisor /var/run/supervisor.sock) for ${digestOf([]).slice(0, 16)}`,

@@ -164,7 +164,8 @@ t.test('in this order, for each', async (t) => {
     `tell ${socket} ${name} state ready`,
     `record drained site/${name} in ${socket}`,
   ]
-  t.strictSame(host.changes.map(short), ['write /srv/cause', 'reloadConfig', ...steps('c1'), ...steps('c2')])
+  const before = ['record changes of file /srv/cause', 'write /srv/cause', 'reloadConfig']
+  t.strictSame(host.changes.map(short), [...before, ...steps('c1'), ...steps('c2')])
   t.strictSame(told, [
     'restarting c1 (1 of 2)',
     `draining site/c1 at ${socket}`,

@@ -293,6 +293,7 @@ export class FakeSupervisor {
       group: name,
       statename: state,
       pid,
+      start: group.startedAt ?? 0,
       spawnerr,
       exitstatus: 0,
       stdout_logfile: `/var/log/${name}.log`,

@@ -87,11 +87,14 @@ export function changed(report: RunReport, type?: string): string[] {
   )
 }
 
+/** How often something has changed is a part of it, and so is the process that was restarted for it. */
+const digest = /\b[0-9a-f]{64}(~[0-9a-f]{64})?( \d+ since [\d.]+)?/g
 const time = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
 
 /**
  * All that is on the host, and all that runs on it: what an undisturbed run and one that was killed and run again have to
- * agree in. Times, names of runs, process numbers and the mirror of the repository, which the next fetch puts right, may differ.
+ * agree in. Times, names of runs, process numbers, how often something changed, and the mirror of the repository, which the next
+ * fetch puts right, may differ.
  */
 export function stateOf(host: FakeHost): Record<string, unknown> {
   const files = Object.entries(host.tree())
@@ -99,7 +102,7 @@ export function stateOf(host: FakeHost): Record<string, unknown> {
     .map(([path, { content, ...entry }]) => [path, { ...entry, content: content.replace(time, 'TIME') }])
   const processes = Object.entries(host.processes()).map(([name, { pid: _, ...rest }]) => [`process ${name}`, rest])
   const records = [...host.machine.kept]
-    .filter(([key]) => !key.startsWith('forced '))
-    .map(([key, value]) => [`record ${key}`, value])
+    .filter(([key]) => !key.startsWith('forced ') && !key.startsWith('changes of '))
+    .map(([key, value]) => [`record ${key}`, value.replace(digest, 'DIGEST')])
   return Object.fromEntries([...files, ...processes, ...records.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))])
 }

@@ -33,7 +33,9 @@ for (const kind of ['gate', 'cause'] as const) {
     await run(planFor('b'), host)
     host.writeFile('/srv/config', 'drifted')
     await run(planFor('b'), host)
-    t.equal(acted.length, 2, 'a drift put right leaves the state it has acted for')
+    t.equal(acted.length, 3, 'somebody may have loaded what was there meanwhile')
+    await run(planFor('b'), host)
+    t.equal(acted.length, 3)
   })
 
   t.test(`${kind}: what is due survives a failure`, async (t) => {

@@ -1,0 +1,81 @@
+/** What a service was last restarted for, and the process that it has been since. */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { digestOfAll, stateOf } from '../../core/model/digest.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { placeOf, recordOf } from './due.ts'
+import type { Provider } from './types.ts'
+
+interface Restarts {
+  readonly provider: Provider
+  /** Names one command that restarts regardless of changes. */
+  readonly force?: string | undefined
+}
+
+interface Restarted {
+  readonly name: string
+  readonly configuration?: string | undefined
+}
+
+/** What a service is to be restarted for. */
+export function dueFor({ force }: Restarts, { configuration }: Restarted, { cause }: Context): string {
+  return force ?? digestOfAll([cause, configuration ?? null])
+}
+
+/** Recorded while a restart is under way: its end is not known. */
+const begun = 'begun'
+
+export class RestartRecord {
+  private readonly key: string
+  private readonly due: string
+
+  constructor(
+    private readonly reader: HostReader,
+    private readonly restarts: Restarts,
+    service: Restarted,
+    context: Context,
+  ) {
+    const { provider, force } = restarts
+    // A forced restart is counted apart: else the next ordinary run would restart everything to count it as its own.
+    this.key =
+      force === undefined
+        ? recordOf('restart', provider, service.name, context)
+        : `forced restart ${placeOf(provider, service.name)}`
+    this.due = dueFor(restarts, service, context)
+  }
+
+  /**
+   * What it was last restarted for; null for never. A process that is still the one of that restart has loaded nothing
+   * since: where the same state is back, as after a rollback of a release that it was never restarted for, nothing is due.
+   * @param process the one that runs now
+   */
+  restartedFor(process: string | null): string | null {
+    const last = this.last()
+    if (last.digest === null || last.process === null || last.process !== process) return last.digest
+    return stateOf(last.digest) === stateOf(this.due) ? this.due : last.digest
+  }
+
+  /** From now on it does not run what it was last restarted for, also where the restart fails and is not tried again. */
+  begin(host: Host): void {
+    host.record(this.key, begun)
+  }
+
+  /** @param process the one that the restart has brought up; null where that is not known */
+  end(host: Host, process: string | null): void {
+    const named = process !== null && this.restarts.force === undefined
+    host.record(this.key, named ? `${this.due} ${process}` : this.due)
+  }
+
+  /** Nothing is due: the next process may load what is there now, and no longer what was there before. */
+  settle(host: Host): void {
+    const { digest, process } = this.last()
+    if (digest !== this.due) this.end(host, process)
+  }
+
+  /** An earlier version recorded no process. */
+  private last(): { readonly digest: string | null; readonly process: string | null } {
+    const record = this.reader.recorded(this.key)
+    if (record === null || this.restarts.force !== undefined) return { digest: record, process: null }
+    const [digest = '', ...process] = record.split(' ')
+    return { digest, process: process.length === 0 ? null : process.join(' ') }
+  }
+}
