@@ -8,13 +8,14 @@ import { seconds } from '../core/model/units.ts'
 import { readerOf } from './services/manager.ts'
 import { portTaken } from './services/port.ts'
 import type { ServiceStatus } from './services/types.ts'
+import { refuseShadowed } from './supervisor/shadowed.ts'
 import { atRest, digestAt, fileAt, programAt, programText, startsItself, wantedDigest } from './swap/programs.ts'
 import { type PortSwapProps, portSwapProps } from './swap/props.ts'
-import { Swap, toldKey } from './swap/swap.ts'
+import { Swap, toldKey, toldPort } from './swap/swap.ts'
 import { portIn, upstreamText } from './swap/upstream.ts'
 
 const state = z.strictObject({
-  /** The port that the upstream file names; null where it names none of the two. */
+  /** The port that the upstream file names, or, where that is damaged, the one it named last; null for neither. */
   live: z.number().nullable(),
   /** Digest of what runs there. */
   runs: z.string().nullable(),
@@ -33,7 +34,7 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
   const reader = readerOf(host, { kind: 'supervisor', socket: given.socket })
   const statuses = await Promise.all(given.ports.map((port) => reader.status(programAt(given, port))))
   const text = host.readText(given.upstream.path)
-  const live = portIn(text, given.ports)
+  const live = portIn(text, given.ports) ?? toldPort(host, given)
   const wanted = wantedDigest(given, context.cause)
   const digests = given.ports.map((port) => digestAt(host, given, port, wanted))
   const upAt = (port: number, status: ServiceStatus) =>
@@ -145,6 +146,9 @@ export const port_swap = defineResource(
     when: 'cause',
   },
   {
+    precheck(host, given) {
+      for (const port of given.ports) refuseShadowed(host, { name: programAt(given, port), confDir: given.confDir })
+    },
     read,
     desired,
     apply: (host, given, _, context) => apply(host, given, context),

@@ -5,7 +5,7 @@ import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { Supervisor, systemSocket } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { appOf } from './supervisor/program_file.ts'
+import { appOf, recordRemoved } from './supervisor/own_file.ts'
 
 const props = z.strictObject({
   app: z.string().min(1).describe('Programs that supervisor_program wrote with this `app` are looked at'),
@@ -24,7 +24,7 @@ function surplus(host: HostReader, { app, keep, confDir }: Props): string[] {
   return host.list(confDir).flatMap((file) => {
     if (!file.endsWith('.conf')) return []
     const name = file.slice(0, -'.conf'.length)
-    return !keep.includes(name) && appOf(host.readText(`${confDir}/${file}`)) === app ? [name] : []
+    return !keep.includes(name) && appOf(host, `${confDir}/${file}`) === app ? [name] : []
   })
 }
 
@@ -48,6 +48,7 @@ export const supervisor_cleanup = defineResource(
         await forget(host, supervisor, name)
         // The file last: as long as it is there, the next run knows that there is something to do.
         host.remove(`${confDir}/${name}.conf`)
+        recordRemoved(host, `${confDir}/${name}.conf`)
       }
     },
     predict(host, { confDir }, { now }) {

@@ -1,14 +1,16 @@
 /** One program's configuration file for supervisord; whether it runs is the concern of service_restart. */
 import * as z from 'zod'
-import type { Host } from '../core/host/types.ts'
+import type { Host, HostReader } from '../core/host/types.ts'
 import { under } from '../core/model/reference.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { fileMode, seconds } from '../core/model/units.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from './file.ts'
 import { Supervisor } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { refuseForeign, renderProgram } from './supervisor/program_file.ts'
+import { recordRemoved, recordWritten, refuseForeign } from './supervisor/own_file.ts'
+import { renderProgram } from './supervisor/program_file.ts'
 import { line, programEnvironment, programName, programProps } from './supervisor/program_props.ts'
+import { refuseShadowed } from './supervisor/shadowed.ts'
 
 const props = z
   .strictObject({
@@ -53,9 +55,21 @@ function target(given: Props) {
   return { path: `${confDir}/${name}.conf`, mode, owner, group }
 }
 
+function read(host: HostReader, given: Props): FileState {
+  const found = readFileState(host, target(given))
+  refuseForeign(host, target(given).path, found.content, renderProgram(given))
+  if (!given.absent) refuseShadowed(host, given)
+  return found
+}
+
 function keep(host: Host, given: Props, now: FileState): void {
-  if (given.absent) host.remove(target(given).path)
-  else applyFileState(host, target(given), renderProgram(given), now)
+  const { path } = target(given)
+  if (given.absent) {
+    host.remove(path)
+    return recordRemoved(host, path)
+  }
+  recordWritten(host, path, given.app)
+  applyFileState(host, target(given), renderProgram(given), now)
 }
 
 export const supervisor_program = defineResource(
@@ -86,9 +100,11 @@ export const supervisor_program = defineResource(
     state: fileState,
   },
   {
-    read: (host, given): FileState => readFileState(host, target(given)),
+    precheck(host, { name, confDir, absent }) {
+      if (!absent) refuseShadowed(host, { name, confDir })
+    },
+    read,
     desired(given, now): FileState {
-      refuseForeign(target(given).path, now.content)
       const wanted = wantedFileState(target(given), given.absent ? '' : renderProgram(given), now)
       return given.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
     },

@@ -1,5 +1,4 @@
 /** The text of a program's configuration file, quoted so that supervisord reads back what was meant. */
-import { ConvergeError } from '../../core/model/errors.ts'
 import type { Duration } from '../../core/model/units.ts'
 
 interface Program {
@@ -35,24 +34,11 @@ export const expressible: [(value: string) => boolean, { error: string }] = [
   },
 ]
 
-const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
+/** The first line of a file of ours, with the app that its program was written for. */
+export const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
 
 function header(app: string | undefined): string {
   return `; Written by converge${app === undefined ? '' : ` for ${app}`}; what is changed here by hand is lost.`
-}
-
-/** @throws IN_THE_WAY for the text of a file at `path` that is not one of ours; null, and nothing at all, are fine */
-export function refuseForeign(path: string, text: string | null): void {
-  if (text === null || text === '' || headerPattern.test(text)) return
-  throw new ConvergeError(`${path} is there, and was not written by converge`, {
-    code: 'IN_THE_WAY',
-    hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
-  })
-}
-
-/** The app that the program of such a text was written for; null for none. */
-export function appOf(text: string | null): string | null {
-  return headerPattern.exec(text ?? '')?.[1] ?? null
 }
 
 export function renderProgram(program: Program): string {

@@ -2,7 +2,9 @@
 import type { HostReader } from '../../core/host/types.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { shellWords } from '../../core/model/shell.ts'
-import { refuseForeign, renderProgram } from '../supervisor/program_file.ts'
+import { refuseForeign } from '../supervisor/own_file.ts'
+import { renderProgram } from '../supervisor/program_file.ts'
+import { refuseShadowed } from '../supervisor/shadowed.ts'
 import type { PortSwapProps } from './props.ts'
 import { atPort } from './upstream.ts'
 
@@ -42,9 +44,11 @@ export function wantedDigest(given: PortSwapProps, cause: string | null): string
 export function digestAt(host: HostReader, given: PortSwapProps, port: number, wanted: string): string | null {
   const path = fileAt(given, port)
   const text = host.readText(path)
-  refuseForeign(path, text)
+  const wantedText = programText(given, port, wanted)
+  refuseForeign(host, path, text, wantedText)
+  refuseShadowed(host, { name: programAt(given, port), confDir: given.confDir })
   if (text === null) return null
-  return text === programText(given, port, wanted) ? wanted : digestOf(text).slice(0, 32)
+  return text === wantedText ? wanted : digestOf(text).slice(0, 32)
 }
 
 const starts = /^autostart=true$/m

@@ -1,5 +1,5 @@
 /** Brings a new process up on the idle port, makes it the live one, and stops the other. */
-import type { Host } from '../../core/host/types.ts'
+import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -9,6 +9,7 @@ import { managerOf } from '../services/manager.ts'
 import { Deadline, Roll } from '../services/roll.ts'
 import type { ServiceManager } from '../services/types.ts'
 import { Supervisor } from '../supervisor/client.ts'
+import { recordWritten } from '../supervisor/own_file.ts'
 import { atRest, fileAt, programAt, programText, wantedDigest } from './programs.ts'
 import type { PortSwapProps } from './props.ts'
 import { upstreamText } from './upstream.ts'
@@ -17,6 +18,16 @@ import { WebServer } from './web_server.ts'
 /** What is recorded once the web server was told of a text of the upstream file. */
 export function toldKey({ name, upstream }: PortSwapProps): string {
   return `port_swap ${name} told of ${upstream.path}`
+}
+
+/** Recorded while the web server is being told: what it has loaded is not known. */
+const telling = 'telling '
+
+/** The port that the web server was told last, as long as its program is there. */
+export function toldPort(host: HostReader, given: PortSwapProps): number | null {
+  const told = host.recorded(toldKey(given))?.replace(telling, '')
+  const isTold = (port: number) => told === digestOf(upstreamText(given.upstream, port))
+  return given.ports.find((port) => isTold(port) && host.lstat(fileAt(given, port)) !== null) ?? null
 }
 
 /** So many looks in a row without a connection: between two requests there is none either. */
@@ -50,6 +61,7 @@ export class Swap {
     await this.server?.check()
     // What a run that was cut short left there: nobody was told of it.
     await this.stop(port)
+    recordWritten(this.host, fileAt(given, port), given.app)
     this.host.writeFile(fileAt(given, port), programText(given, port, wantedDigest(given, context.cause)), programFile)
     context.progress(`starting ${programAt(given, port)}`)
     try {
@@ -74,13 +86,17 @@ export class Swap {
     const { host, given } = this
     const { path } = given.upstream
     const [before, text] = [host.readText(path), upstreamText(given.upstream, port)]
+    const told = host.recorded(toldKey(given))
     if (before !== text) {
+      // The file may say what the web server was told before, and the web server may have loaded something else since.
+      host.record(toldKey(given), `${telling}${digestOf(text)}`)
       host.writeFile(path, text, { mode: '0644' })
       try {
         await this.server?.check()
       } catch (error) {
         if (before === null) host.remove(path)
         else host.writeFile(path, before)
+        if (told !== null) host.record(toldKey(given), told)
         throw error
       }
     }

@@ -1,0 +1,46 @@
+/** Configuration files of supervisord, as far as they say which programs there are. */
+
+export interface Section {
+  /** What comes before the colon, such as `program`. */
+  readonly type: string
+  /** What comes after it. */
+  readonly name: string
+  readonly options: ReadonlyMap<string, string>
+}
+
+const header = /^\[([^\]:]+)(?::([^\]]*))?\]/
+const option = /^([^\s=:;#][^=:]*?)\s*[=:]\s*(.*)$/
+
+/** The sections of a file, as Python's RawConfigParser reads them; lines that it would refuse are left out. */
+export function sectionsOf(text: string): Section[] {
+  const sections: { type: string; name: string; options: Map<string, string> }[] = []
+  let last: string | null = null
+  for (const line of text.split('\n')) {
+    if (line.trim() === '' || /^\s*[;#]/.test(line)) continue
+    const found = header.exec(line)
+    const options = sections.at(-1)?.options
+    if (found) {
+      sections.push({ type: (found[1] ?? '').trim(), name: (found[2] ?? '').trim(), options: new Map() })
+      last = null
+    } else if (/^\s/.test(line)) {
+      if (last !== null && options) options.set(last, `${options.get(last) ?? ''}\n${withoutComment(line)}`)
+    } else {
+      const [, name, value] = option.exec(line) ?? []
+      last = name?.toLowerCase() ?? null
+      if (last !== null) options?.set(last, withoutComment(value ?? ''))
+    }
+  }
+  return sections
+}
+
+function withoutComment(value: string): string {
+  return value.replace(/(^|\s)[;#].*$/, '').trim()
+}
+
+/** What names a program, or takes one into its group. */
+export const programTypes: readonly string[] = ['program', 'eventlistener', 'fcgi-program']
+
+/** The programs that a section `[group:x]` takes. */
+export function programsOfGroup({ options }: Section): string[] {
+  return (options.get('programs') ?? '').split(/[\s,]+/).filter((name) => name !== '')
+}

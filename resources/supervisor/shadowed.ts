@@ -1,0 +1,106 @@
+/** Finds what else supervisord reads about a program of ours: it merges all its files, and the last one wins. */
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { programsOfGroup, programTypes, type Section, sectionsOf } from './sections.ts'
+
+interface OwnProgram {
+  readonly name: string
+  readonly confDir: string
+}
+
+export interface Shadow {
+  readonly message: string
+  readonly hint: string
+}
+
+/** @throws PROGRAM_TAKEN where another file defines the program too, or takes it into a group */
+export function refuseShadowed(host: HostReader, program: OwnProgram): void {
+  const found = shadowOf(host, program)
+  if (found !== null) throw new ConvergeError(found.message, { code: 'PROGRAM_TAKEN', hint: found.hint })
+}
+
+/** What else is said of a program; null for nothing. */
+export function shadowOf(host: HostReader, { name, confDir }: OwnProgram): Shadow | null {
+  const own = `${confDir}/${name}.conf`
+  const ownText = host.readText(own)
+  for (const path of filesOf(host, confDir)) {
+    if (path === own) continue
+    const text = textOf(host, path)
+    // The same file once more, by a link, says the same.
+    if (!text.includes(name) || text === ownText) continue
+    for (const section of sectionsOf(text)) {
+      const shadow = shadowIn(section, { name, own, path })
+      if (shadow !== null) return shadow
+    }
+  }
+  return null
+}
+
+function shadowIn(
+  section: Section,
+  { name, own, path }: { readonly name: string; readonly own: string; readonly path: string },
+): Shadow | null {
+  const title = `[${section.type}:${section.name}]`
+  const defines = [...programTypes, 'group'].includes(section.type) && section.name === name
+  if (defines)
+    return {
+      message: `supervisor program ${name} is defined twice: in ${own}, and as ${title} in ${path}`,
+      hint: `supervisord merges both, and the last file wins: remove ${title} from ${path}`,
+    }
+  if (section.type !== 'group' || !programsOfGroup(section).includes(name)) return null
+  return {
+    message: `supervisor program ${name}, defined in ${own}, is taken into a group by ${title} in ${path}`,
+    hint: `supervisord would know it as ${section.name}:${name} only: remove it from programs of ${title} in ${path}`,
+  }
+}
+
+/** All that a supervisord reads: its own configuration beside the directory, and what that includes. */
+function filesOf(host: HostReader, confDir: string): string[] {
+  const directory = confDir.slice(0, confDir.lastIndexOf('/'))
+  const main = `${directory}/supervisord.conf`
+  const included = sectionsOf(textOf(host, main)).find(({ type }) => type === 'include')
+  const patterns = included?.options.get('files')?.split(/\s+/) ?? []
+  const globs = patterns
+    .filter((pattern) => pattern !== '')
+    // What only supervisord knows, such as its environment, may be anything.
+    .map((pattern) => pattern.replaceAll('%(here)s', directory).replaceAll(/%\([^)]*\)s/g, '*'))
+    .map((pattern) => (pattern.startsWith('/') ? pattern : `${directory}/${pattern}`))
+  const files = (globs.length > 0 ? globs : [`${confDir}/*.conf`]).flatMap((glob) => expand(host, glob))
+  return [...new Set([main, ...files])]
+}
+
+/** As Python's glob does it, but for character classes, where any character counts. */
+function expand(host: HostReader, glob: string): string[] {
+  let found = ['']
+  for (const part of glob.split('/').slice(1)) {
+    if (part === '' || part === '.') continue
+    if (!/[*?[]/.test(part)) {
+      found = found.map((path) => (part === '..' ? path.slice(0, path.lastIndexOf('/')) : `${path}/${part}`))
+      continue
+    }
+    const pattern = new RegExp(`^${part.replace(/\[[^\]]*\]|[*?]|[^\w]/g, (one) => patterns[one] ?? other(one))}$`)
+    found = found.flatMap((path) =>
+      host
+        .list(path === '' ? '/' : path)
+        .filter((name) => pattern.test(name) && (!name.startsWith('.') || part.startsWith('.')))
+        .map((name) => `${path}/${name}`),
+    )
+  }
+  return found.filter((path) => host.stat(path)?.kind === 'file')
+}
+
+const patterns: Readonly<Record<string, string>> = { '*': '.*', '?': '.' }
+
+function other(text: string): string {
+  return text.startsWith('[') ? '.' : `\\${text}`
+}
+
+/** Empty where there is none, or where this account may not read it. */
+function textOf(host: HostReader, path: string): string {
+  try {
+    return host.readText(path) ?? ''
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
+  }
+}
