@@ -1,6 +1,6 @@
 /** What this engine does otherwise than the cookbook, or beyond it. */
 import * as z from 'zod'
-import { field, flag, group, integer, line, list, number, orNull, packages, path, port } from './fields.ts'
+import { configuredPath, field, flag, group, integer, line, list, number, orNull, packages, port } from './fields.ts'
 import { statusRange, urlPath } from './http.ts'
 
 const readiness = () =>
@@ -21,14 +21,16 @@ const readiness = () =>
 
 const supervisor = () =>
   group('The supervisor that keeps the programs running.', {
-    conf_dir: field(path(), '/etc/supervisor/conf.d', 'Directory of the programs, one file each.', {
+    conf_dir: field(configuredPath(), '/etc/supervisor/conf.d', 'Directory of the programs, one file each.', {
       mirrors: 'supervisord.conf: [include] files',
     }),
-    config: field(path(), '/etc/supervisor/supervisord.conf', 'Its own configuration.', { mirrors: 'supervisord -c' }),
-    socket: field(path(), '/var/run/supervisor.sock', 'Socket it takes commands at.', {
+    config: field(configuredPath(), '/etc/supervisor/supervisord.conf', 'Its own configuration.', {
+      mirrors: 'supervisord -c',
+    }),
+    socket: field(configuredPath(), '/var/run/supervisor.sock', 'Socket it takes commands at.', {
       mirrors: 'supervisord.conf: [unix_http_server] file',
     }),
-    log_dir: field(path(), '/var/log/supervisor', 'Directory for its log and those of the programs.', {
+    log_dir: field(configuredPath(), '/var/log/supervisor', 'Directory for its log and those of the programs.', {
       mirrors: 'supervisord.conf: [supervisord] childlogdir',
     }),
     version: field(line(), '', "Version from PyPI where the host's own supervisor isn't used; empty for the newest."),
@@ -92,7 +94,11 @@ const frontend = () =>
       unit: 'seconds',
       mirrors: 'haproxy.cfg: server slowstart',
     }),
-    blobs: field(orNull(path()), null, 'Directory of the blobs that nginx sends itself; null for that of the clients.'),
+    blobs: field(
+      orNull(configuredPath()),
+      null,
+      'Directory of the blobs that nginx sends itself; null for that of the clients.',
+    ),
   })
 
 export const converge = () =>
@@ -111,7 +117,7 @@ export const converge = () =>
         'Whether the host installs security updates by itself, which the role base sees to; null leaves it as it is.',
         { mirrors: 'apt.conf: APT::Periodic::Unattended-Upgrade' },
       ),
-      prefix: field(path(), '/', 'Directory that all absolute paths are placed below.'),
+      prefix: field(configuredPath(), '/', 'Directory that all absolute paths are placed below.'),
       python: field(line(), 'python3', 'Python that virtualenvs are made with: a command or an absolute path.'),
       supervisor: supervisor(),
       readiness: readiness(),

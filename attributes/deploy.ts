@@ -4,6 +4,7 @@ import { buildoutFields } from './deploy_buildout.ts'
 import {
   choice,
   commit,
+  configuredPath,
   environment,
   field,
   flag,
@@ -18,9 +19,11 @@ import {
   orNull,
   packages,
   path,
+  platformPath,
   port,
   relativePath,
   text,
+  variableList,
   withoutNulls,
 } from './fields.ts'
 import { statusRange, urlPath } from './http.ts'
@@ -82,7 +85,7 @@ const database = () =>
   })
 
 const placement = () => ({
-  deploy_to: optional(path(), 'Directory of the application; default /srv/www/<app>.'),
+  deploy_to: optional(configuredPath(), 'Directory of the application; default /srv/www/<app>.'),
   user: optional(line(), 'Account that owns and builds it; default deploy.'),
   group: optional(line(), 'Group of its files; default www-data.'),
   home: optional(path(), 'Home directory of that account; default /home/<user>.'),
@@ -122,6 +125,14 @@ const surroundings = () => ({
     environment(),
     'Environment variables of the build and of the programs; numbers, true and false become text, null takes one away.',
   ),
+  environment_variables: optional(
+    variableList(),
+    'Variables of the console, as a map or as a list of {Key, Value, Secure}; one that `environment` names too is taken from there.',
+  ),
+  document_root: optional(
+    platformPath(),
+    'Directory in the release that the web server serves, for php-app; `php_app.document_root` goes before.',
+  ),
   database: optional(database(), 'Database of the application.'),
   domains: optional(list(line()), 'Host names the application answers for.'),
   ssl_support: optional(flag(), 'Answers with TLS as well; default false.'),
@@ -138,7 +149,7 @@ const surroundings = () => ({
 /** What the platform writes for every application, and nothing here reads. */
 const platformFields = [
   'application absolute_document_root action application_type auto_bundle_on_deploy auto_npm_install_on_deploy',
-  'chef_provider current_path custom_type document_root environment_variables initially_deployed memcached mounted_at',
+  'chef_provider current_path custom_type initially_deployed memcached mounted_at',
   'mysql nodejs php purge rails_env rake release release_path restart_command sleep_before_restart stack stop_command',
   'symlinks venv',
 ].flatMap((names) => names.split(' '))

@@ -9,6 +9,8 @@ export interface Notes {
   readonly mirrors?: string
   /** Its value is never shown. */
   readonly sensitive?: boolean
+  /** A number there is taken as the text that the file has. */
+  readonly verbatim?: boolean
 }
 
 /** Notes of an object, which those inside it share. */
@@ -66,15 +68,26 @@ export const text = () =>
     }),
   )
 
+const absolutePath = () =>
+  z
+    .string()
+    .regex(/^\/[^\r\n\0]*$/, { error: 'an absolute path', abort: true })
+    .regex(/^(?!.*\/\.{1,2}(\/|$))/, { error: "an absolute path without '.' or '..' parts" })
+
 /** An absolute path; slashes at its end are dropped. */
-export const path = () =>
-  shared('path', () =>
+export const path = () => shared('path', () => z.preprocess(withoutEndSlash, absolutePath()))
+
+/**
+ * An absolute path that stands in configuration files: supervisor, nginx, cron and others give these signs a meaning, and
+ * Python makes no virtualenv below a `:`.
+ */
+export const configuredPath = () =>
+  shared('configuredPath', () =>
     z.preprocess(
       withoutEndSlash,
-      z
-        .string()
-        .regex(/^\/[^\r\n\0]*$/, { error: 'an absolute path', abort: true })
-        .regex(/^(?!.*\/\.{1,2}(\/|$))/, { error: "an absolute path without '.' or '..' parts" }),
+      absolutePath().regex(/^[^\p{Cc}\p{Surrogate}"'\\$%`:;#*?[\]{}]*$/u, {
+        error: 'a path without control characters and without " \' \\ $ % ` : ; # * ? [ ] { }',
+      }),
     ),
   )
 
@@ -85,6 +98,15 @@ export const relativePath = () =>
       .string()
       .regex(/^[^/\r\n\0][^\r\n\0]*$/, { error: 'a relative path', abort: true })
       .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" }),
+  )
+
+/** A path below another directory as the platform writes it: slashes at its ends are dropped, and null, '' and / mean none. */
+export const platformPath = () =>
+  shared('platformPath', () =>
+    z.preprocess((value) => {
+      const path = typeof value === 'string' ? value.replace(/^\/+|\/+$/g, '') : value
+      return path === '' || path === '.' ? undefined : path
+    }, relativePath().optional()),
   )
 
 /** Links of a release: directory below `shared` to its name in the release. */
@@ -171,22 +193,40 @@ export const wordList = () =>
   )
 
 /** Environment variables, all as text: numbers, `true` and `false` are turned into it; null takes a variable away. */
-export const environment = () =>
-  shared('environment', () =>
-    z.preprocess(
-      environmentOf,
-      z.record(z.string().regex(/^[^=\s\0]+$/, { error: 'the name of an environment variable' }), z.string()),
-    ),
+export const environment = () => shared('environment', () => z.preprocess(environmentOf, variables()))
+
+/** The same, also as the console's API writes them: a list of {Key, Value, Secure}. */
+export const variableList = () =>
+  shared('variableList', () => z.preprocess((value) => environmentOf(byKey(value)), variables()))
+
+const variables = () =>
+  z.record(
+    z.string().regex(/^[^=\s\0]+$/, { error: 'the name of an environment variable' }),
+    // A number is text here, as it is written: 1.10 is not 1.1.
+    noted(z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' }), { verbatim: true }),
   )
 
 function environmentOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const variables: Record<string, unknown> = {}
+  const given: Record<string, unknown> = {}
   for (const [name, one] of Object.entries(value)) {
     if (one === null) continue
-    variables[name] = typeof one === 'number' || typeof one === 'boolean' ? String(one) : one
+    const isText = typeof one === 'boolean' || (typeof one === 'number' && !isRounded(one))
+    given[name] = isText ? String(one) : one
   }
-  return variables
+  return given
+}
+
+/** Above 2^53 a number is no longer the one that was written. */
+const isRounded = (value: number) => Number.isInteger(value) && !Number.isSafeInteger(value)
+
+function byKey(value: unknown): unknown {
+  if (!Array.isArray(value)) return value
+  const entries = value.map((item: unknown) => {
+    const { Key, Value, key = Key, value: text = Value } = (item ?? {}) as Record<string, unknown>
+    return typeof key === 'string' ? [key, text ?? null] : null
+  })
+  return entries.includes(null) ? value : Object.fromEntries(entries as [string, unknown][])
 }
 
 /** Packages to install: names, `[name, version]` pairs, or one map from name to version; no version means the newest. */

@@ -1,5 +1,5 @@
 /** The balancer between the cache and the clients. */
-import { choice, field, flag, group, integer, line, milliseconds, optional, orNull, path } from './fields.ts'
+import { choice, configuredPath, field, flag, group, integer, line, milliseconds, optional, orNull } from './fields.ts'
 
 const health = () => ({
   health_check_url: field(line(), '/', 'Path that the balancer asks each client for, to see that it lives.'),
@@ -43,7 +43,7 @@ export const haproxy = () =>
       stats_password: optional(line(), 'Password of that account; without one there is no such page.', {
         sensitive: true,
       }),
-      stats_socket_path: field(path(), '/tmp/haproxy.sock', 'Socket for commands at run time.'),
+      stats_socket_path: field(configuredPath(), '/tmp/haproxy.sock', 'Socket for commands at run time.'),
       stats_socket_level: field(
         orNull(choice(['user', 'operator', 'admin'])),
         null,

@@ -1,5 +1,5 @@
 /** A Java web application in Jetty, deployed by the role jetty-app. */
-import { field, group, line, list, orNull, path, relativePath, sha256 } from './fields.ts'
+import { configuredPath, field, group, line, list, orNull, path, relativePath, sha256 } from './fields.ts'
 import { health, turns, webSite } from './web_app.ts'
 
 const war = () =>
@@ -21,7 +21,7 @@ export const jetty_app = () =>
       context: field(line(), 'ROOT', 'Name of the war in webapps: ROOT is served at /, any other name at /name.'),
       java: field(line(), 'java', 'Java that runs it: a command or an absolute path.'),
       jvm_options: field(line(), '', 'Options of the JVM, as -Xmx512m, quoted as for a shell.'),
-      jetty_home: field(path(), '/usr/share/jetty9', 'Directory that Jetty was unpacked into.'),
+      jetty_home: field(configuredPath(), '/usr/share/jetty9', 'Directory that Jetty was unpacked into.'),
       jetty_modules: field(list(line()), ['server', 'http', 'deploy'], 'Modules of Jetty that are switched on.', {
         mirrors: 'start.jar --list-modules',
       }),

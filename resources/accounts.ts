@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { parseAccounts, parseGroups } from '../core/host/accounts.ts'
 import type { Account, Group, Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
-import { shellWords } from '../core/model/shell.ts'
+import { shellWords } from '../core/text/shell.ts'
 
 export type Command = readonly string[]
 

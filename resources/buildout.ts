@@ -6,6 +6,7 @@ import { canonicalJson, digestOf } from '../core/model/json.ts'
 import { under } from '../core/model/reference.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../core/model/units.ts'
+import { shellWord, shellWords } from '../core/text/shell.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './python/build_area.ts'
 import { accountOf } from './python/program.ts'
 import { shellSplit } from './python/words.ts'
@@ -178,11 +179,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
 function byHand({ directory, buildout, config, user, group, flags }: Props): string {
   const account = user === undefined ? [] : ['sudo', '-u', user, ...(group === undefined ? [] : ['-g', group])]
   const words = [...account, buildout, '-c', config, ...wordsOf(flags)]
-  return `cd ${quoted(directory)} && ${words.map(quoted).join(' ')}`
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  return `cd ${shellWord(directory)} && ${shellWords(words)}`
 }
 
 export const buildout = defineResource(

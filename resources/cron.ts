@@ -4,6 +4,9 @@ import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { defineResource } from '../core/model/resource.ts'
+import { cronCommand, cronVariable } from '../core/text/cron.ts'
+import { shellQuoted } from '../core/text/shell.ts'
+import { refusalOf, type Writer } from '../core/text/writer.ts'
 import { accountName } from './accounts.ts'
 import { checkSchedule } from './cron_schedule.ts'
 import { applyFileState, readFileState } from './file.ts'
@@ -141,7 +144,10 @@ function fileKind({ kind }: State): 'absent' | 'file' | 'link' | 'other' {
 const cronsOwn = ['MAILTO', 'MAILFROM', 'SHELL', 'CRON_TZ', 'CONTENT_TYPE', 'CONTENT_TRANSFER_ENCODING']
 
 function fileText({ name, user = 'root', schedule = '', command = '', environment = {} }: Props): string {
-  const variables = sortedEntries(environment).map(([variable, value]) => `${variable}=${quoted(variable, value)}\n`)
+  const variables = sortedEntries(environment).map(
+    ([variable, value]) =>
+      `${variable}=${written(variable, value, cronVariable, 'set it in the command, or put the command into a script')}\n`,
+  )
   return `# ${name}: kept by converge\n${variables.join('')}${schedule} ${user} ${checkedCommand(command)}\n`
 }
 
@@ -152,7 +158,7 @@ function blockText({ name, schedule = '', command = '', environment = {} }: Prop
         code: 'NOT_FOR_ONE_JOB',
         hint: `set ${variable} at the head of the crontab yourself (crontab -e), or run converge as root`,
       })
-    return `export ${variable}='${value.replaceAll("'", "'\\''")}'; `
+    return `export ${variable}='${shellQuoted(value)}'; `
   })
   return `${begin(name)}\n${schedule} ${checkedCommand(exports.join('') + command)}\n${end(name)}\n`
 }
@@ -161,29 +167,15 @@ function sortedEntries(map: Readonly<Record<string, string>>): [string, string][
   return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** cron takes off one pair of quotes and knows no escapes. */
-function quoted(variable: string, value: string): string {
-  if (/^[^\s'"]([^'"]*\S)?$/.test(value)) return value
-  const quote = ['"', "'"].find((one) => !value.includes(one))
-  if (quote !== undefined) return `${quote}${value}${quote}`
-  throw new ConvergeError(`cron cannot give ${variable} a value with both kinds of quotes`, {
-    code: 'INVALID_PROP',
-    hint: 'set it in the command, or put the command into a script',
-  })
+/** @throws INVALID_PROP for what cron cannot hold */
+function written(what: string, text: string, writes: Writer, hint: string): string {
+  const refusal = refusalOf(writes, text)
+  if (refusal === null) return writes(text)
+  throw new ConvergeError(`${what}: ${refusal.message}`, { code: 'INVALID_PROP', hint })
 }
 
-/** Debian's cron drops jobs with longer commands. */
-const longestCommand = 998
-
-/** Before a percent sign and before another backslash, cron takes a backslash off. */
-function checkedCommand(command: string): string {
-  const escaped = command.replace(/\\(?=[\\%])|%/g, '\\$&')
-  if (Buffer.byteLength(escaped) <= longestCommand) return escaped
-  throw new ConvergeError(`cron takes commands of up to ${longestCommand} bytes, and this one has more`, {
-    code: 'INVALID_PROP',
-    hint: 'put it into a script, and let cron run that',
-  })
-}
+const checkedCommand = (command: string) =>
+  written('the command', command, cronCommand, 'put it into a script, and let cron run that')
 
 const begin = (name: string) => `# BEGIN converge ${name}`
 const end = (name: string) => `# END converge ${name}`

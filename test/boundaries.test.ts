@@ -31,15 +31,17 @@ const arrows: Arrow[] = ['core', 'resources', 'recipes', 'attributes'].flatMap((
 
 /** What each room may import of the others. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  'core/model': ['core/host/types.ts'],
-  'core/host': ['core/model'],
+  'core/text': [],
+  'core/model': ['core/host/types.ts', 'core/text'],
+  'core/host': ['core/model', 'core/text'],
   'core/node': ['core/model'],
-  'core/compile': ['core/model', 'core/host/types.ts'],
+  'core/compile': ['core/model', 'core/text', 'core/host/types.ts'],
   'core/report': ['core/model'],
   'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],
   'core/load': ['core/model', 'core/host/directories.ts', 'core/compile', 'core/report'],
   'core/fleet': [
     'core/model',
+    'core/text',
     'core/node',
     'core/report',
     'core/host/types.ts',
@@ -48,11 +50,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node'],
-  resources: ['core/model', 'core/host/types.ts', 'core/host/accounts.ts'],
+  resources: ['core/model', 'core/text', 'core/host/types.ts', 'core/host/accounts.ts'],
   recipes: [
     'attributes',
     'resources',
     'core/model',
+    'core/text',
     'core/compile',
     'core/cli/catalogue.ts',
     'core/cli/main.ts',

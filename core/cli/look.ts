@@ -6,6 +6,7 @@ import { LocalHost } from '../host/local.ts'
 import { lockHolder } from '../host/lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
 import type { Secrets } from '../model/secrets.ts'
+import { withLocations } from '../node/located.ts'
 import type { RunReport } from '../report/events.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
@@ -37,7 +38,7 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
   const node = inputs.node([], host)
   const apps = new Map<string, AppView>()
   for (const { inspect } of inputs.roles) {
-    const seen = await inspect?.(node, host)
+    const seen = await withLocations(inputs.built, () => inspect?.(node, host))
     for (const app of seen?.apps ?? []) apps.set(app.name, app)
   }
   return {

@@ -8,6 +8,7 @@ import { resolveReferences } from '../model/reference.ts'
 import type { PlannedResource, RenderedFile } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { neutralFacts } from '../node/facts.ts'
+import { withLocations } from '../node/located.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
@@ -15,7 +16,9 @@ import type { ExitStatus } from './process.ts'
 
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts })
-  const plan = compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text))
+  const plan = withLocations(inputs.built, () =>
+    compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text)),
+  )
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
     process.stderr.write(`warning: ${secrets.mask(warning)}\n`)
   const files = await renderedFiles(plan)

@@ -2,6 +2,7 @@
 import { compile } from '../compile/compile.ts'
 import { LocalHost } from '../host/local.ts'
 import type { Secrets } from '../model/secrets.ts'
+import { withLocations } from '../node/located.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
@@ -14,7 +15,9 @@ export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, sec
   const host = new LocalHost(inputs.stateDirectory)
   const plans = inputs.roles.map((role) => {
     const event = role.events.has('build') ? 'build' : 'deploy'
-    return compile([role], [event], inputs.node([event], host), (text) => secrets.mask(text))
+    return withLocations(inputs.built, () =>
+      compile([role], [event], inputs.node([event], host), (text) => secrets.mask(text)),
+    )
   })
   for (const text of new Set(plans.flatMap(({ warnings }) => warnings))) warn(text)
   // Two roles of one app, such as zeo-client and celerybeat, make one release.

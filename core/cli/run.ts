@@ -12,6 +12,7 @@ import { VirtualHost } from '../host/virtual.ts'
 import { asConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
+import { withLocations } from '../node/located.ts'
 import { loadDiff } from '../report/diff.ts'
 import type { Handlers, RunReport } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
@@ -67,7 +68,9 @@ export async function runCommand<N>(
     compileNow: (recovery) => {
       const roles = recovery ? all.filter(({ name }) => name === recovery.role) : all
       const asked = recovery ? [recovery.event] : events
-      return compile(roles, asked, inputs.node(asked, host), (text) => secrets.mask(text))
+      return withLocations(inputs.built, () =>
+        compile(roles, asked, inputs.node(asked, host), (text) => secrets.mask(text)),
+      )
     },
     handlers: inputs.user.handlers,
     secrets,

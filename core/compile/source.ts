@@ -4,6 +4,7 @@ import { SourceMap, type SourceMapPayload } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
+import { Inexpressible } from '../text/writer.ts'
 
 /** Member of a map whose sources are names that are told as they are: they are at home on another machine. */
 export const namesOnly = 'x_converge_names'
@@ -41,6 +42,8 @@ export function recipeFault(thrown: unknown, what: string, file?: SourceLocation
   const frame = framesOf(trace).find((place) => place.file !== ownFile && !ownRooms?.test(place.file))
   const source = frame ? original(frame) : file
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
+  if (thrown instanceof Inexpressible)
+    return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })
   // All of it happened in the engine: its own mistake, told with the whole trace.
   if (trace !== undefined && source === undefined) return thrown
   const words = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)

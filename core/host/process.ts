@@ -1,8 +1,8 @@
 /** Runs commands: as another account, with a bare environment, a deadline for the whole process group, and output kept for errors. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { ConvergeError } from '../model/errors.ts'
-import { shellWords } from '../model/shell.ts'
 import { minutes } from '../model/units.ts'
+import { shellWords } from '../text/shell.ts'
 import type { GuardedCommand } from './command_guard.ts'
 import { collect, OutputLog } from './output.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'

@@ -17,6 +17,8 @@ export interface ErrorDetails {
   /** The resource it happened in, e.g. `file /etc/motd`. */
   readonly resource?: string | undefined
   readonly source?: SourceLocation | undefined
+  /** Key path of the attribute that it is about; whoever knows the layers turns it into `source`. */
+  readonly attribute?: string | undefined
   /** What the user can do about it. */
   readonly hint?: string | undefined
   /** Output of a command, the end of a log: shown indented below the message. */
@@ -34,6 +36,7 @@ export class ConvergeError extends Error {
   readonly attempted: string | undefined
   readonly resource: string | undefined
   readonly source: SourceLocation | undefined
+  readonly attribute: string | undefined
   readonly hint: string | undefined
   readonly output: string | undefined
   readonly recovery: string | undefined
@@ -45,6 +48,7 @@ export class ConvergeError extends Error {
     this.attempted = details.attempted
     this.resource = details.resource
     this.source = details.source
+    this.attribute = details.attribute
     this.hint = details.hint
     this.output = details.output
     this.recovery = details.recovery
@@ -58,6 +62,7 @@ export class ConvergeError extends Error {
       attempted: this.attempted ?? place.attempted,
       resource: this.resource ?? place.resource,
       source: this.source ?? place.source,
+      attribute: this.attribute,
       hint: this.hint,
       output: this.output,
       recovery: this.recovery,
@@ -69,9 +74,9 @@ export class ConvergeError extends Error {
   /** The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind. */
   masked(mask: (text: string) => string): ConvergeError {
     const own = (text: string | undefined) => (text === undefined ? undefined : mask(text))
-    const { code, attempted, source, recovery, usage } = this
+    const { code, attempted, source, attribute, recovery, usage } = this
     return new ConvergeError(mask(this.message), {
-      ...{ code, attempted, source, recovery, usage },
+      ...{ code, attempted, source, attribute, recovery, usage },
       resource: own(this.resource),
       hint: own(this.hint),
       output: own(this.output),
@@ -94,6 +99,11 @@ export class InvalidInput extends ConvergeError {
       code: 'INVALID_INPUT',
       usage: true,
     })
+  }
+
+  /** The same with each problem replaced. */
+  mapped(replace: (problem: ConvergeError) => ConvergeError): InvalidInput {
+    return new InvalidInput(this.problems.map(replace), this.what)
   }
 
   override at(place: Pick<ErrorDetails, 'attempted' | 'resource' | 'source'>): InvalidInput {

@@ -1,5 +1,5 @@
 /** Keeps secret values out of everything that is printed or stored. */
-import { shellQuoted } from './shell.ts'
+import { shellQuoted } from '../text/shell.ts'
 
 /** A set of strings that must never be shown; `mask` replaces each occurrence. */
 export class Secrets {

@@ -15,8 +15,15 @@ export interface TextProblem extends Position {
   readonly message: string
 }
 
+/** A number that reads otherwise than it is written, such as 1.10, or that is rounded. */
+export interface WrittenNumber {
+  readonly path: KeyPath
+  readonly text: string
+}
+
 export interface ParsedText {
   readonly value: unknown
+  readonly numbers: readonly WrittenNumber[]
   readonly problems: readonly TextProblem[]
   readonly locate: Locate
 }
@@ -38,7 +45,10 @@ export function parseJson(given: string): ParsedText {
     return offset === undefined ? undefined : positionAt(text, offset)
   }
   try {
-    return { value: JSON.parse(text) as unknown, problems: [], locate }
+    const value = JSON.parse(text) as unknown
+    if (!hasOddNumber(text)) return { value, numbers: [], problems: [], locate }
+    tree ??= parseTree(text, [], syntax)
+    return { value, numbers: writtenNumbers(text, tree), problems: [], locate }
   } catch {
     // Either it has comments or it is broken; the second parser tells which, and where.
   }
@@ -47,7 +57,36 @@ export function parseJson(given: string): ParsedText {
   // Nothing but blanks and comments is no error of syntax.
   const empty = tree === undefined && errors.every(({ error }) => printParseErrorCode(error) === 'ValueExpected')
   const problems = empty ? [] : firstOfEach(errors, text).map((error) => explainError(error, text))
-  return { value: tree === undefined ? undefined : treeValue(tree), problems, locate }
+  return {
+    value: tree === undefined ? undefined : treeValue(tree),
+    numbers: writtenNumbers(text, tree),
+    problems,
+    locate,
+  }
+}
+
+const isOdd = (number: string) => String(Number(number)) !== number
+
+/** Whether some number stands there that needs to be looked for; texts and comments with digits in them do not count. */
+function hasOddNumber(text: string): boolean {
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g))
+    if (!token.startsWith('"') && isOdd(token)) return true
+  return false
+}
+
+function writtenNumbers(text: string, tree: Node | undefined): WrittenNumber[] {
+  const found: WrittenNumber[] = []
+  const visit = (node: Node, path: KeyPath): void => {
+    if (node.type === 'number') {
+      const written = text.slice(node.offset, node.offset + node.length)
+      if (isOdd(written)) found.push({ path, text: written })
+    } else if (node.type === 'array') node.children?.forEach((child, index) => void visit(child, [...path, index]))
+    else
+      for (const { children: [name, value] = [] } of node.children ?? [])
+        if (name !== undefined && value !== undefined) visit(value, [...path, name.value as string])
+  }
+  if (tree !== undefined) visit(tree, [])
+  return found
 }
 
 /** One slip makes the parser stumble over the signs that follow it: errors with no word between them are one. */

@@ -1,7 +1,7 @@
 /** Layers of attributes: what a JSON or YAML file, the environment or a role contributes, and where each key stands in it. */
 import type { Operation } from 'fast-json-patch'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
-import { duplicateKeys, type Locate, type ParsedText, parseJson } from './json_text.ts'
+import { duplicateKeys, type Locate, type ParsedText, parseJson, type WrittenNumber } from './json_text.ts'
 import { isObject, type JsonObject } from './merge.ts'
 import { checkOperations, type PatchLibrary } from './patch.ts'
 import { formatPath, type KeyPath } from './path.ts'
@@ -29,6 +29,8 @@ export interface Layer {
   readonly value: JsonObject | null
   /** A JSON Patch (RFC 6902) to what the layers below say. */
   readonly patch: { readonly operations: readonly Operation[]; readonly library: PatchLibrary } | null
+  /** Numbers that read otherwise than they are written; in a patch by the number of the operation, as `locate` has it. */
+  readonly numbers?: readonly WrittenNumber[]
   readonly warnings: readonly NodeWarning[]
   /** Where a key path stands in the layer; in a patch the path starts with the number of the operation, from 0. */
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
@@ -61,12 +63,12 @@ export async function parseLayer({ text, file, kind }: LayerText): Promise<Layer
     ),
     `${file} cannot be read`,
   )
-  const { value } = parsed
+  const { value, numbers } = parsed
   if (!isObject(value) && !Array.isArray(value)) throw notAnObject(value, text, file)
   const { keys, unsafe } = clean(value, file)
   const warnings = unsafe.map((path) => unsafeKey(path, locate))
   if (!isYaml) warnings.push(...duplicates(text, keys, file))
-  return layerOf(value, { kind, file, warnings, locate })
+  return layerOf(value, { kind, file, numbers, warnings, locate })
 }
 
 /** A layer as a value at hand: an object of attributes, or the operations of a JSON Patch. */
@@ -86,7 +88,7 @@ export async function documentLayer({ name, kind, value, locate = () => ({ file:
   return layerOf(copy, { kind, file: name, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate })
 }
 
-type LayerRest = Pick<Layer, 'kind' | 'file' | 'warnings' | 'locate'>
+type LayerRest = Pick<Layer, 'kind' | 'file' | 'numbers' | 'warnings' | 'locate'>
 
 async function layerOf(value: JsonObject | unknown[], rest: LayerRest): Promise<Layer> {
   if (isObject(value)) return { ...rest, value, patch: null }

@@ -4,7 +4,7 @@ import { ConvergeError, type SourceLocation, throwProblems } from '../model/erro
 import { type FactAttributes, type Facts, factKeys, factLayer, factSchema } from './facts.ts'
 import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
-import { isSensitive, type Schemas } from './notes.ts'
+import { isSensitive, isVerbatim, type Schemas } from './notes.ts'
 import { applyPatch } from './patch.ts'
 import { hasPath, type KeyPath, pointerKeys, valueAt } from './path.ts'
 import { validate } from './validate.ts'
@@ -57,7 +57,7 @@ export function buildNode<const S extends Schemas>({
   foreignKeys,
 }: NodeInput<S>): Node<AttributesOf<S>> {
   const schemas = withFacts(given)
-  const told = sortLayers(layers)
+  const told = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
   const lowest = lowestLayer(told, facts)
   const sorted = [lowest, ...told]
   const states: JsonObject[] = []
@@ -106,6 +106,29 @@ function lowestLayer(layers: readonly Layer[], facts: Facts): Layer {
 
 function sortLayers(layers: readonly Layer[]): readonly Layer[] {
   return [...layers].sort((a, b) => layerKinds.indexOf(a.kind) - layerKinds.indexOf(b.kind))
+}
+
+/** Where a number is text, such as in an environment, it is the text of the file: 1.10 is not 1.1. */
+function withVerbatim(layer: Layer, schemas: Schemas): Layer {
+  const { value, patch, numbers = [] } = layer
+  const kept = numbers.filter(({ path }) => isVerbatim(schemas, attributeOf(patch, path)))
+  if (kept.length === 0) return layer
+  const copy = structuredClone({ value, operations: [...(patch?.operations ?? [])] })
+  for (const { path, text } of kept) setAt(patch === null ? copy.value : copy.operations, path, text)
+  return { ...layer, value: copy.value, patch: patch && { ...patch, operations: copy.operations } }
+}
+
+/** The attribute that a path in a layer is about. */
+function attributeOf(patch: Layer['patch'], path: KeyPath): KeyPath {
+  const [index, member, ...rest] = path
+  if (patch === null) return path
+  return member === 'value' ? [...pointerKeys(patch.operations[Number(index)]?.path ?? ''), ...rest] : []
+}
+
+function setAt(root: unknown, path: KeyPath, text: string): void {
+  const parent = valueAt(root, path.slice(0, -1)) as Record<string | number, unknown>
+  const last = path.at(-1)
+  if (last !== undefined) parent[last] = text
 }
 
 function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas, problems: ConvergeError[]): JsonObject {

@@ -12,6 +12,7 @@ export interface SchemaNotes {
   readonly sensitive?: boolean
   readonly open?: boolean
   readonly accepts?: string
+  readonly verbatim?: boolean
 }
 
 type Schema = z.core.$ZodType
@@ -94,6 +95,14 @@ export function isSensitive(schemas: Schemas, path: KeyPath): boolean {
     if (key !== undefined && schema !== undefined) schema = childSchema(schema, key)
   }
   return hasSecretName(path)
+}
+
+/** Whether a number at a path is taken as the text that the file has. */
+export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
+  const [top = '', ...rest] = path
+  let schema = childOf(schemas, top) as Schema | undefined
+  for (const key of rest) schema = schema === undefined ? undefined : childSchema(schema, key)
+  return schema !== undefined && bare(schema).notes.verbatim === true
 }
 
 const secretWords = ['password', 'passwd', 'passphrase', 'secret', 'token']

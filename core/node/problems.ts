@@ -109,7 +109,10 @@ function repair(issue: Issue, found: unknown, standard: string | undefined): str
   if (found === null) return `leave the key out${standard === undefined ? '' : ` to get the default, ${standard}`}`
   if (issue.code === 'invalid_value' && typeof found === 'string') return nearest(found, issue.values.map(String))
   if (issue.code !== 'invalid_type') return undefined
-  if (issue.expected === 'string' && typeof found === 'number') return `put it in quotes: "${found}"`
+  if (issue.expected === 'string' && typeof found === 'number')
+    return Number.isInteger(found) && !Number.isSafeInteger(found)
+      ? 'put it in quotes: a number of this size is rounded'
+      : `put it in quotes: "${found}"`
   if (issue.expected === 'boolean' && typeof found === 'string') return 'write true or false, without quotes'
   if (issue.expected === 'array' && typeof found === 'string') return `put it in brackets: [${shown(found, false)}]`
   return undefined

@@ -39,7 +39,16 @@ const addDefault: Override = ({ zodSchema: { _zod }, jsonSchema }) => {
 
 /** Turns the notes that zod copied along into the words of the schema, and hands the cookbook's name down. */
 function translate(json: JsonSchema, path: KeyPath, above: SchemaNotes): JsonSchema {
-  const { unit, mirrors, sensitive, cookbook, open: _, accepts, ...rest } = json as JsonSchema & SchemaNotes
+  const {
+    unit,
+    mirrors,
+    sensitive,
+    cookbook,
+    open: _,
+    accepts,
+    verbatim: __,
+    ...rest
+  } = json as JsonSchema & SchemaNotes
   const notes: SchemaNotes = cookbook === undefined ? above : { cookbook }
   const result: JsonSchema = { ...rest, ...accepted(rest, accepts) }
   if (unit !== undefined) result['x-unit'] = unit

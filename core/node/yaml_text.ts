@@ -1,6 +1,6 @@
 /** YAML: its value, what is wrong with it, and where each key stands. Its library is loaded with the first such file. */
 import type { Document, Node, Pair, YAMLError } from 'yaml'
-import type { Locate, ParsedText, Position, TextProblem } from './json_text.ts'
+import type { Locate, ParsedText, Position, TextProblem, WrittenNumber } from './json_text.ts'
 import type { KeyPath } from './path.ts'
 
 /** @throws RangeError where it is nested too deeply */
@@ -22,9 +22,9 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     const offset = offsetOf(yaml, document, path, what)
     return offset === undefined ? undefined : positionOf(offset)
   }
-  if (problems.length > 0) return { value: undefined, problems, locate }
+  if (problems.length > 0) return { value: undefined, numbers: [], problems, locate }
   try {
-    return { value: document.toJS() as unknown, problems, locate }
+    return { value: document.toJS() as unknown, numbers: writtenNumbers(yaml, document), problems, locate }
   } catch (thrown) {
     if (!(thrown instanceof ReferenceError)) throw thrown
     const loose = looseAliases(yaml, document).map((offset) => ({
@@ -32,8 +32,24 @@ export async function parseYaml(text: string): Promise<ParsedText> {
       ...positionOf(offset),
     }))
     const bomb = { message: 'aliases that unfold to far too much', line: 1, column: 1 }
-    return { value: undefined, problems: loose.length > 0 ? loose : [bomb], locate }
+    return { value: undefined, numbers: [], problems: loose.length > 0 ? loose : [bomb], locate }
   }
+}
+
+/** Those that read otherwise than they are written; behind an alias nobody looks. */
+function writtenNumbers(yaml: Yaml, document: Document.Parsed): WrittenNumber[] {
+  const found: WrittenNumber[] = []
+  const visit = (node: unknown, path: KeyPath): void => {
+    if (yaml.isScalar(node)) {
+      const { value, source } = node
+      if (typeof value === 'number' && source !== undefined && source !== String(value))
+        found.push({ path, text: source })
+    } else if (yaml.isSeq(node)) node.items.forEach((item, index) => void visit(item, [...path, index]))
+    else if (yaml.isMap(node))
+      for (const { key, value } of node.items) if (yaml.isScalar(key)) visit(value, [...path, String(key.value)])
+  }
+  visit(document.contents, [])
+  return found
 }
 
 function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {

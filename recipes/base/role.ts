@@ -2,6 +2,7 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import { lifecycleEvents, type Recipe, role } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { aptText } from '../../core/text/apt_conf.ts'
 import { file } from '../../resources/file.ts'
 import { package_ } from '../../resources/package.ts'
 import { programCheck } from '../checks/programs.ts'
@@ -35,8 +36,9 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
 function updates(r: Recipe<PloneNode>, node: PloneNode, enabled: boolean): void {
   const { mail, package_blacklist } = node.apt.unattended_upgrades
   const values = new Values()
-  const told = mail === null ? [] : [`Unattended-Upgrade::Mail "${quoted(values, 'mail', mail)}";`]
-  const kept = package_blacklist.map((name) => `  "${quoted(values, 'package_blacklist', name)}";`)
+  const written = (key: string, text: string) => values.writtenLine(`apt.unattended_upgrades.${key}`, text, aptText)
+  const told = mail === null ? [] : [`Unattended-Upgrade::Mail ${written('mail', mail)};`]
+  const kept = package_blacklist.map((name) => `  ${written('package_blacklist', name)};`)
   values.check()
   if (enabled) package_(r, { names: ['unattended-upgrades'] })
   if (enabled)
@@ -54,13 +56,6 @@ const note = '// Written by converge, changes are overwritten.\n'
 
 function lines(all: readonly string[]): string {
   return `${all.join('\n')}\n`
-}
-
-/** In apt.conf(5) a quote ends a text, and there is no way to write one. */
-function quoted(values: Values, key: string, text: string): string {
-  const path = `apt.unattended_upgrades.${key}`
-  if (/["\\]/.test(text)) values.refuse(path, 'cannot be written into apt.conf', 'leave quotes and backslashes out')
-  return values.line(path, text)
 }
 
 function checks(node: PloneNode, host: HostReader): HostCheck[] {

@@ -1,7 +1,7 @@
 /** Short forms of what a check finds. */
 import type { Finding } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
 
 export const ok = (detail: string): Finding => ({ status: 'ok', detail })
 export const missing = (detail: string, remedy?: string): Finding => ({ status: 'missing', detail, remedy })

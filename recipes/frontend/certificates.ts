@@ -1,6 +1,7 @@
 /** The certificates of the site: given in the attributes, or got from a certificate authority by certbot. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import { cron } from '../../resources/cron.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
@@ -93,7 +94,7 @@ export function certbotCertificate(
       ...(isSet(certbot_email) ? ['--email', certbot_email] : ['--register-unsafely-without-email']),
       ...certbot_domains.flatMap((domain) => ['--domain', domain]),
       '--deploy-hook',
-      reload.join(' '),
+      shellWords(reload),
       ...elsewhere,
     ],
     creates: `${live}/fullchain.pem`,
@@ -106,6 +107,6 @@ export function certbotCertificate(
     cron(r, {
       name: `converge-certbot-${at.app}`,
       schedule: '17 3 * * *',
-      command: ['certbot', 'renew', '--quiet', ...places].join(' '),
+      command: shellWords(['certbot', 'renew', '--quiet', ...places]),
     })
 }

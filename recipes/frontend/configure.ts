@@ -2,6 +2,7 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { derived, type Reference } from '../../core/model/reference.ts'
 import type { Handle } from '../../core/model/resource.ts'
+import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
 import { file } from '../../resources/file.ts'
@@ -115,7 +116,7 @@ function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
       path: nginx.site,
       content: renderSite(node, at),
       mode: '0644',
-      verify: checkInside(at.nginx, 'include %{path};'),
+      verify: checkInside(at.nginx, 'include "%{path}";'),
     }),
     symlink(r, { path: enabledOf(at, nginx.site), target: nginx.site }),
   ]
@@ -144,7 +145,7 @@ function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls:
     path,
     content: renderTlsSite(node, at, tls.domains, tls.files),
     mode: '0644',
-    verify: checkInside(at.nginx, `include ${site};\n    include %{path};`),
+    verify: checkInside(at.nginx, `include ${nginxWord(site)};\n    include "%{path}";`),
     ...(tls.onlyIf === undefined ? {} : { onlyIf: tls.onlyIf }),
   })
 }

@@ -1,5 +1,6 @@
 /** haproxy.cfg: requests spread over the ZEO clients of all hosts of the stack. */
 
+import { haproxyWord } from '../../core/text/haproxy.ts'
 import type { ConfiguredServer } from '../../resources/haproxy/server_addresses.ts'
 import type { PloneNode } from '../node.ts'
 import { backendName, type ClientSite, clientHosts, serverName } from '../plone/balancing.ts'
@@ -125,9 +126,9 @@ function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): s
     `maxconn ${checked.count('global_max_connections')}`,
     '# Fewer file descriptors than that are no reason not to start.',
     'no strict-limits',
-    `stats socket ${quoted(at.haproxy.socket)} mode 660 level ${level} expose-fd listeners`,
+    `stats socket ${haproxyWord(at.haproxy.socket)} mode 660 level ${level} expose-fd listeners`,
     ...(port === null ? [] : [`stats socket ipv4@${address}:${port} level ${level}`]),
-    `server-state-file ${quoted(at.haproxy.state)}`,
+    `server-state-file ${haproxyWord(at.haproxy.state)}`,
     '# A process that was replaced answers what it has begun.',
     `hard-stop-after ${checked.time('server_timeout')}`,
     'spread-checks 5',
@@ -171,9 +172,9 @@ function frontendSection(node: PloneNode, checked: Checked, password: string, ha
   const { haproxy, converge } = node
   const stats = [
     'stats enable',
-    `stats uri ${quoted(checked.word('stats_url'))}`,
+    `stats uri ${haproxyWord(checked.word('stats_url'))}`,
     'stats realm Balancer',
-    `stats auth ${quoted(`${checked.word('stats_user')}:${password}`)}`,
+    `stats auth ${haproxyWord(`${checked.word('stats_user')}:${password}`)}`,
     'stats refresh 30s',
     'stats hide-version',
     'stats show-legends',
@@ -212,16 +213,14 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
           `cookie ${stickyCookie} insert indirect nocache httponly`,
         ]
       : []),
-    ...servers.map(({ name, address }) => `server ${name} ${address}${sticky ? ` cookie ${name}` : ''} ${each}`),
+    ...servers.map(
+      ({ name, address }) =>
+        `server ${haproxyWord(name)} ${haproxyWord(address)}${sticky ? ` cookie ${haproxyWord(name)}` : ''} ${each}`,
+    ),
   ]
 }
 
 /** A part of a time, of at least a millisecond. */
 function part(milliseconds: number, of: number): number {
   return Math.max(1, Math.floor(milliseconds / of))
-}
-
-/** As HAProxy reads a word (configuration manual, 2.2): as it is within single quotes. */
-function quoted(word: string): string {
-  return /^[\w.,:;/@%+=~?&-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

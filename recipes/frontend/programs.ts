@@ -1,6 +1,7 @@
 /** The three programs of the front end: services of the system, or programs of a supervisord of one's own. */
 import { digestOf } from '../../core/model/json.ts'
 import { seconds } from '../../core/model/units.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import type { PloneNode } from '../node.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import type { FrontendLayout } from './layout.ts'
@@ -36,7 +37,7 @@ export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Pa
   return {
     name: nameOf(at, part),
     app: owner,
-    command: command.map(shellWord).join(' '),
+    command: shellWords(command),
     // HAProxy answers what it has begun.
     stopSignal: ({ haproxy: 'USR1', varnish: 'TERM' } as const)[part],
     stopWait: seconds(30),
@@ -45,11 +46,6 @@ export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Pa
     logDir: at.supervisor.logDir,
     socket: at.supervisor.socket,
   }
-}
-
-/** supervisord splits a command as a shell would. */
-function shellWord(word: string): string {
-  return /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 function varnishCommand({ nginx_plone, converge }: PloneNode, { varnish }: FrontendLayout): string[] {

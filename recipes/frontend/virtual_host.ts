@@ -1,4 +1,5 @@
 /** A virtual host of the site: one server block in nginx. */
+import { nginxWord } from '../../core/text/nginx.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { isSet } from '../plone/values.ts'
 import {
@@ -61,7 +62,7 @@ function maintenancePart(node: PloneNode, { app }: FrontendLayout): string[] {
     `error_page 503 /-maintenance/${app}.html;`,
     'location ^~ /-maintenance/ {',
     '  internal;',
-    `  alias ${maintenanceDirectory(node)}/;`,
+    `  alias ${nginxWord(`${maintenanceDirectory(node)}/`)};`,
     '  default_type text/html;',
     '  charset utf-8;',
     '  add_header Retry-After 60 always;',
@@ -77,7 +78,7 @@ function acme({ certbot_domains }: PloneNode, { certbot }: FrontendLayout): stri
   return [
     'location ^~ /.well-known/acme-challenge/ {',
     '  default_type text/plain;',
-    `  root ${certbot.webroot};`,
+    `  root ${nginxWord(certbot.webroot)};`,
     '}',
     '',
   ]
@@ -110,7 +111,7 @@ function aboutItself({ haproxy }: PloneNode): string[] {
 function blobs(node: PloneNode, at: FrontendLayout): string[] {
   const { blobs } = node.converge.frontend
   const directory = blobs === null ? `${at.shared}/var/blobstorage` : placed(node, blobs)
-  return ['location ^~ /-blobs/ {', '  internal;', `  alias ${directory}/;`, '}', '']
+  return ['location ^~ /-blobs/ {', '  internal;', `  alias ${nginxWord(`${directory}/`)};`, '}', '']
 }
 
 function proxied(node: PloneNode, at: FrontendLayout, { path }: VirtualHost): string[] {

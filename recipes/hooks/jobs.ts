@@ -1,7 +1,7 @@
 /** Jobs of cron that stand in for systemd's units, where none of those can be had. */
 import type { HookOptions } from '../../core/cli/catalogue.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
 
 export const setupJob = 'converge-setup'
 export const configureJob = 'converge-configure'

@@ -1,6 +1,7 @@
 /** Units of systemd by which a host runs its lifecycle by itself. */
 import type { HookOptions } from '../../core/cli/catalogue.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
+import { systemdCommand, systemdPath } from '../../core/text/systemd.ts'
 
 export const unitDirectory = '/etc/systemd/system'
 export const setupUnit = 'converge-setup.service'
@@ -40,13 +41,13 @@ Description=Bring this host to the state its roles declare, at its first boot
 Wants=network-online.target
 After=${services}
 Before=multi-user.target
-ConditionPathExists=!${stamp.replaceAll('%', '%%')}
+ConditionPathExists=!${systemdPath(stamp)}
 StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart=${unitWords(commands.setup)}
-ExecStartPost=${unitWords(['/usr/bin/touch', stamp])}
+ExecStart=${systemdCommand(commands.setup)}
+ExecStartPost=${systemdCommand(['/usr/bin/touch', stamp])}
 Restart=on-failure
 RestartSec=1min
 # Wrong usage or attributes: it would fail again.
@@ -67,7 +68,7 @@ After=${services} ${setupUnit}
 
 [Service]
 Type=oneshot
-ExecStart=${unitWords(options.commands.configure)}
+ExecStart=${systemdCommand(options.commands.configure)}
 ${ending(options)}
 `
 }
@@ -107,20 +108,10 @@ Before=${setupUnit} ${configureUnit}
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/true
-ExecStop=${unitWords(['/bin/sh', '-c', script])}
+ExecStop=${systemdCommand(['/bin/sh', '-c', script])}
 TimeoutStopSec=5min
 
 [Install]
 WantedBy=multi-user.target
 `
 }
-
-/** A command line of systemd.service(5): neither quotes nor `%` and `$` mean anything in it. A program with an odd path is none for systemd. */
-function unitWords(argv: readonly string[]): string {
-  const [program = ''] = argv
-  const words = plain.test(program) ? argv : ['/bin/sh', '-c', 'exec "$0" "$@"', ...argv]
-  const escaped = (word: string) => word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')
-  return words.map((word) => (plain.test(word) ? word : `"${escaped(word)}"`)).join(' ')
-}
-
-const plain = /^[\w@+=:,./-]+$/

@@ -3,7 +3,8 @@ import type { HostCheck } from '../../core/compile/inspection.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
+import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { directory } from '../../resources/directory.ts'
 import { remote_file } from '../../resources/remote_file.ts'
 import { missing, ok } from '../checks/findings.ts'
@@ -29,14 +30,19 @@ function server(node: PloneNode): Server {
     'jetty.http.port=%{port}',
   ]
   const command = [shellWords([java]), jvm_options, shellWords(jetty)].filter((part) => part.trim() !== '').join(' ')
-  return { at, nginx: nginxOf(node, at), settings, program: { command, environment: environmentOf(at) } }
+  return {
+    at,
+    nginx: nginxOf(node, at),
+    settings,
+    program: { command, environment: environmentOf(at, supervisorVariable) },
+  }
 }
 
 /** @throws INVALID_ATTRIBUTE for two sources, or half of one */
 function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
   const given = (['file', 'url', 'path'] as const).filter((name) => war[name])
   const refuse = (message: string, hint: string) => {
-    throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', hint, usage: true })
+    throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'jetty_app.war', hint, usage: true })
   }
   if (given.length > 1) refuse(`jetty_app.war has ${given.join(' and ')}`, 'the war comes from one of them')
   if (war.url && !war.sha256) refuse('jetty_app.war.url needs jetty_app.war.sha256', 'sha256sum of the war gives it')

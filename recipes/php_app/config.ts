@@ -1,14 +1,18 @@
 /** The texts of a PHP app's configuration: its pool, and its site. */
 import { derived, type Input, type Reference } from '../../core/model/reference.ts'
+import { nginxText, nginxWord } from '../../core/text/nginx.ts'
+import { phpFpmValue, phpFpmVariable } from '../../core/text/php_fpm.ts'
 import { serverBlock } from '../web/site.ts'
 import type { PhpLayout } from './layout.ts'
 
 /** The pool; with an own php-fpm also what else that is to know. */
-export function poolText({ at, fpm, settings }: PhpLayout): string {
+export function poolText({ at, fpm, settings, environment }: PhpLayout): string {
   const { pm, max_children, start_servers, min_spare_servers, max_spare_servers, control_timeout_seconds } =
     settings.fpm
   const { user, group } = at.account
-  const own = at.system ? [] : [`pid = ${fpm.pidFile}`, `error_log = ${fpm.log}`, 'daemonize = no']
+  const own = at.system
+    ? []
+    : [`pid = ${phpFpmValue(fpm.pidFile)}`, `error_log = ${phpFpmValue(fpm.log)}`, 'daemonize = no']
   const dynamic = [
     `pm.start_servers = ${start_servers}`,
     `pm.min_spare_servers = ${min_spare_servers}`,
@@ -19,13 +23,15 @@ export function poolText({ at, fpm, settings }: PhpLayout): string {
 ${[...own, `process_control_timeout = ${control_timeout_seconds}s`].join('\n')}
 
 [${at.app}]
-${user === undefined ? '' : `user = ${user}\ngroup = ${group}\nlisten.owner = ${user}\nlisten.group = www-data\n`}listen = ${fpm.socket}
+${user === undefined ? '' : `user = ${user}\ngroup = ${group}\nlisten.owner = ${user}\nlisten.group = www-data\n`}listen = ${phpFpmValue(fpm.socket)}
 listen.mode = 0660
 pm = ${pm}
 pm.max_children = ${max_children}
 ${pm === 'dynamic' ? `${dynamic.join('\n')}\n` : ''}catch_workers_output = yes
 ${Object.entries(settings.fpm.settings)
   .map(([name, value]) => `php_admin_value[${name}] = ${value}\n`)
+  .join('')}${Object.entries(environment)
+  .map(([name, value]) => `env[${name}] = ${phpFpmVariable(value)}\n`)
   .join('')}`
 }
 
@@ -40,8 +46,9 @@ export function siteText(php: PhpLayout, release: Input<string> | null): string 
   return derived(release as string, (path) => text(php, rootOf(php, path), rootOf(php, next)))
 }
 
-function rootOf({ settings }: PhpLayout, directory: string): string {
-  return settings.document_root ? `${directory}/${settings.document_root}` : directory
+function rootOf({ at, settings }: PhpLayout, directory: string): string {
+  const root = settings.document_root ?? at.own.document_root
+  return root ? `${directory}/${root}` : directory
 }
 
 function text(php: PhpLayout, root: string, next: string): string {
@@ -64,7 +71,7 @@ ${served(php, next)
 }
 
 function served({ fpm, settings }: PhpLayout, root: string): string {
-  return `root ${root};
+  return `root ${nginxWord(root)};
 index ${settings.index};
 location / {
     try_files $uri $uri/ /${settings.index}$is_args$args;
@@ -77,13 +84,14 @@ location ~ \\.php$ {
     include /etc/nginx/fastcgi_params;
     fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
     fastcgi_param DOCUMENT_ROOT $realpath_root;
-    fastcgi_pass unix:${fpm.socket};
+    fastcgi_pass ${nginxWord(`unix:${fpm.socket}`)};
 }`
 }
 
 /** The document root that a site's text names; null for none. */
 export function rootIn(text: string | null): string | null {
-  return /^\s*root (.+);$/m.exec(text ?? '')?.[1] ?? null
+  const word = /^\s*root (.+);$/m.exec(text ?? '')?.[1]
+  return word === undefined ? null : nginxText(word)
 }
 
 /** What it names in hot mode. */

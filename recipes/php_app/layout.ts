@@ -1,6 +1,10 @@
 /** Where everything of a PHP app is, and which PHP runs it. */
+import { nginxWord } from '../../core/text/nginx.ts'
+import { phpFpmVariable } from '../../core/text/php_fpm.ts'
 import type { PloneNode } from '../node.ts'
 import { placed } from '../node.ts'
+import { Values } from '../plone/values.ts'
+import { environmentOf } from '../releases/checkout.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
@@ -8,6 +12,8 @@ export interface PhpLayout {
   readonly at: AppLayout
   readonly nginx: Nginx
   readonly settings: PloneNode['php_app']
+  /** Variables of the app, each of which the pool can hold. */
+  readonly environment: Readonly<Record<string, string>>
   readonly fpm: Fpm
   /** The link to a release that is tried out before it goes live. */
   readonly next: string
@@ -31,18 +37,36 @@ export interface Fpm {
   }
 }
 
+/** @throws INVALID_ATTRIBUTE for what nginx or php-fpm cannot hold */
 export function phpLayout(node: PloneNode): PhpLayout {
   const settings = node.php_app
   // What the web server serves is what is live: there is no second link that could say otherwise.
   const at = appLayout(node, settings.app_name, 'active')
+  check(settings, at)
   return {
     at,
     nginx: nginxOf(node, at),
     settings,
+    environment: environmentOf(at, phpFpmVariable),
     fpm: fpmOf(node, at),
     next: `${at.deployTo}/next`,
     preview: `${at.app.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
   }
+}
+
+/** Several words or directives in the place of one value would be taken for what they say. */
+function check({ document_root, index, fpm }: PloneNode['php_app'], { app, own }: AppLayout): void {
+  const values = new Values()
+  values.written('php_app.document_root', document_root, nginxWord)
+  values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
+  if (/[\s;{}"'\\#$]/.test(index)) values.refuse('php_app.index', 'is no name of a page', 'such as index.php')
+  for (const [name, value] of Object.entries(fpm.settings)) {
+    const key = `php_app.fpm.settings.${name}`
+    if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is no name of a setting', 'such as memory_limit')
+    if (!/^("[^"]*"|'[^']*'|[^;"']*)$/.test(value))
+      values.refuse(key, 'ends at a quote or a ; in php-fpm', 'put the whole value into quotes, as in php.ini')
+  }
+  values.check()
 }
 
 function fpmOf(node: PloneNode, at: AppLayout): Fpm {

@@ -1,6 +1,6 @@
 /** The role php-app: a PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration. */
 import { type Recipe, role } from '../../core/compile/recipe.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { package_ as packages } from '../../resources/package.ts'

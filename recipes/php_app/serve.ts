@@ -4,6 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
@@ -24,7 +25,8 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
   const config = file(r, {
     path: fpm.config,
     content: poolText(php),
-    mode: '0644',
+    // Variables may be secrets; php-fpm reads it as root.
+    mode: Object.keys(php.environment).length > 0 ? '0600' : '0644',
     verify: { command: [fpm.program, '-t', '-y', '%{path}'] },
   })
   if (!at.system) {
@@ -32,7 +34,7 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
     supervisor_program(r, {
       name: fpm.reload.name,
       app: at.app,
-      command: `${fpm.program} -y ${fpm.config}`,
+      command: shellWords([fpm.program, '-y', fpm.config]),
       stopSignal: 'QUIT',
       stopWait: seconds(settings.fpm.control_timeout_seconds + 5),
       confDir: at.supervisor.confDir,

@@ -1,4 +1,7 @@
 /** deploy.cfg: what the stack's state adds to the site's own buildout, for each role that runs one. */
+import { buildoutValue, buildoutValueForZope } from '../../core/text/buildout.ts'
+import { pythonString } from '../../core/text/python.ts'
+import { zopeEnvironment } from '../../core/text/zope_conf.ts'
 import {
   additions,
   type BuildoutCfg,
@@ -116,7 +119,12 @@ function solrHost({ attributes, values }: Context): Section[] {
   if (!solr_enabled) return []
   const host = isSet(solr_host) ? solr_host : onlineAddresses(attributes, solr_layer)[0]
   if (host === undefined) return []
-  return [{ name: 'solr-host', options: [option('host', values.line('plone_instances.solr_host', host))] }]
+  return [
+    {
+      name: 'solr-host',
+      options: [option('host', values.writtenLine('plone_instances.solr_host', host, buildoutValue))],
+    },
+  ]
 }
 
 function tracingEggs({ plone_instances }: SiteAttributes): string[] {
@@ -135,7 +143,7 @@ function firstClient(context: Context, count: number): Section {
   const { attributes, values, own, deployTo } = context
   const site = attributes.plone_instances
   const plain = (name: string, key: string, value: unknown) =>
-    isSet(value) ? [option(name, values.line(key, value))] : []
+    isSet(value) ? [option(name, values.writtenLine(key, value, buildoutValueForZope))] : []
   const environment = deployCfgEnvironment(appEnvironment(attributes, 'zeo-client', deployTo, values))
   const tracesAll = tracingClients(context) === 0 || count === 1
   // Zope for Python 2.4 knows no fast listening; in all others it would answer the balancer before it can serve.
@@ -150,11 +158,7 @@ function firstClient(context: Context, count: number): Section {
       ...plain('zserver-threads', 'plone_instances.zserver_threads', site.zserver_threads),
       ...slowStart,
       ...additions('eggs', tracesAll ? tracingEggs(attributes) : []),
-      option(
-        'environment-vars',
-        Object.entries(environment).map(([name, value]) => `${name} ${value}`.trim()),
-        '+=',
-      ),
+      option('environment-vars', zopeEnvironment(environment).lines, '+='),
       ...logging(values, 'event-log-custom', 'plone_instances', site),
     ],
   }
@@ -210,8 +214,8 @@ function celerySections({ attributes, values }: Context): Section[] {
     {
       name: 'celery-broker',
       options: [
-        option('host', values.line('plone_instances.broker.host', host)),
-        option('port', values.line('plone_instances.broker.port', broker.port)),
+        option('host', values.writtenLine('plone_instances.broker.host', host, buildoutValue)),
+        option('port', values.writtenLine('plone_instances.broker.port', broker.port, buildoutValue)),
       ],
     },
     {
@@ -235,7 +239,8 @@ function agentStart(license: string): string[] {
     'import os',
     "config_file = os.environ.get('NEW_RELIC_CONFIG_FILE', None)",
     "environment = os.environ.get('NEW_RELIC_ENVIRONMENT', None)",
-    `os.environ['NEW_RELIC_LICENSE_KEY'] = '${license.replace(/[\\']/g, '\\$&')}'`,
+    // buildout refers to an option with `${`.
+    `os.environ['NEW_RELIC_LICENSE_KEY'] = ${pythonString(license).replaceAll('${', '\\x24{')}`,
     'newrelic.agent.initialize(config_file, environment)',
   ]
 }
@@ -245,7 +250,9 @@ function zeoServerCfg(context: Context): BuildoutCfg {
   const server = attributes.plone_zeoserver
   const blobs = attributes.plone_blobs.blob_dir
   const options = [
-    ...(isSet(blobs) ? [option('blob-storage', values.line('plone_blobs.blob_dir', blobs))] : []),
+    ...(isSet(blobs)
+      ? [option('blob-storage', values.writtenLine('plone_blobs.blob_dir', blobs, buildoutValueForZope))]
+      : []),
     ...logging(values, 'zeo-log-custom', 'plone_zeoserver', server),
   ]
   const jobs = [...(server.enable_backup ? ['backupcronjob'] : []), ...(server.enable_pack ? ['packcronjob'] : [])]
@@ -261,6 +268,9 @@ function solrCfg(context: Context): BuildoutCfg {
   return [
     buildout(context, ['cfg/base.cfg'], ['solr-download', 'solr-instance']),
     ...additionalConfig(context),
-    { name: 'solr-host', options: [option('host', context.values.line('opsworks.instance.public_dns_name', host))] },
+    {
+      name: 'solr-host',
+      options: [option('host', context.values.writtenLine('opsworks.instance.public_dns_name', host, buildoutValue))],
+    },
   ]
 }

@@ -1,6 +1,7 @@
 /** Jobs of cron that come with the ZEO server. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
+import { shellWord } from '../../core/text/shell.ts'
 import { cron } from '../../resources/cron.ts'
 import type { PloneNode } from '../node.ts'
 import type { Layout } from './layout.ts'
@@ -27,7 +28,8 @@ export function noJobs(r: Recipe<PloneNode>, at: Layout): void {
 }
 
 function job(r: Recipe<PloneNode>, at: Layout, { name, on, schedule, program }: Job, guard: CommonOptions): void {
-  const command = `${at.current}/bin/${program} >> ${at.shared}/var/log/${name}.log 2>&1`
+  const [run, log] = [`${at.current}/bin/${program}`, `${at.shared}/var/log/${name}.log`].map(shellWord)
+  const command = `${run} >> ${log} 2>&1`
   // An ordinary user may be on a host without cron: that is no reason to fail a deploy.
   const options = at.system ? guard : { ...guard, onlyIf: both(guard.onlyIf, hasCrontab) }
   const account = at.account.user === undefined ? {} : { user: at.account.user }

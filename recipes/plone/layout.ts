@@ -1,4 +1,5 @@
 /** Where everything of a buildout app is on its host, and to whom it belongs. */
+import { ConvergeError } from '../../core/model/errors.ts'
 import type { PloneNode } from '../node.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { linkedFiles, type SharedNames, tidyLinks } from '../releases/links.ts'
@@ -13,10 +14,27 @@ export interface Layout extends AppLayout {
   readonly environment: string
 }
 
+/** @throws INVALID_ATTRIBUTE for a path that the scripts of a buildout cannot name */
 export function layout(node: PloneNode, role: BuildoutRole): Layout {
   const at = appLayout(node, appName(node, role))
+  refuseBlanks(node, at)
   const build = environmentOf(node, at.app, at.own)
   return { ...at, role, build, environment: `${at.shared}/${build.name}` }
+}
+
+/** The `#!` line of a script ends its program at a blank, and buildout writes such lines with paths of its directory. */
+function refuseBlanks({ converge: { prefix } }: PloneNode, { app, deployTo }: AppLayout): void {
+  if (!/\s/.test(deployTo)) return
+  const attribute = /\s/.test(prefix) ? 'converge.prefix' : `deploy.${app}.deploy_to`
+  throw new ConvergeError(
+    `${attribute}: a buildout cannot run in ${deployTo}: the #! line of a script ends at a blank`,
+    {
+      code: 'INVALID_ATTRIBUTE',
+      attribute,
+      hint: attribute === 'converge.prefix' ? 'give --prefix a path without blanks' : 'use a path without blanks',
+      usage: true,
+    },
+  )
 }
 
 /** Files and directories of the release that are links to shared ones: name below `shared` → path in the release. */

@@ -1,5 +1,7 @@
 /** The programs supervisor runs for a role: what the release's buildout made, started from `current`. */
 import { type Duration, seconds } from '../../core/model/units.ts'
+import { supervisorVariable } from '../../core/text/supervisor.ts'
+import { tidyVariables, type Variables, variablesAt } from '../releases/variables.ts'
 import {
   appAttributes,
   appEnvironment,
@@ -8,7 +10,7 @@ import {
   clientCount,
   clientPort,
   deployDirectory,
-  tidyEnvironment,
+  programVariables,
 } from './site.ts'
 import type { BuildoutRole, InitCommand, SiteAttributes } from './types.ts'
 import { isSet, Values } from './values.ts'
@@ -51,8 +53,9 @@ export function programs(
   const deployTo = options.deployTo ?? deployDirectory(attributes, app)
   const values = new Values()
   const environment = appEnvironment(attributes, role, deployTo, values)
+  const shared = programVariables(attributes, role, deployTo)
   const all = commands(attributes, role, app, values).map((command, index) =>
-    program(command, programName(command, index, app), { deployTo, environment, values }),
+    program(command, programName(command, index, app), { deployTo, environment, shared, values }),
   )
   const seen = new Set<string>()
   for (const { name } of all) {
@@ -108,9 +111,15 @@ function programName({ name }: Command, index: number, app: string): string {
 function program(
   command: Command,
   name: string,
-  given: { readonly deployTo: string; readonly environment: Program['environment']; readonly values: Values },
+  given: {
+    readonly deployTo: string
+    /** Of all programs, and the same before it was sorted. */
+    readonly environment: Program['environment']
+    readonly shared: Variables
+    readonly values: Values
+  },
 ): Program {
-  const { deployTo, environment, values } = given
+  const { deployTo, values } = given
   const key = command.key ?? `the command of ${name}`
   if (!/^[\w.-]+$/.test(name))
     values.refuse(`${key}.name`, 'is no name for a program', 'letters, digits, dots, dashes and underscores')
@@ -124,16 +133,20 @@ function program(
     ...listening(key, command, values),
     command: `${deployTo}/current/${cmd} ${args}`.trim(),
     directory: `${deployTo}/current`,
-    environment: ownEnvironment(key, command, environment, values),
+    environment: ownEnvironment(key, command, given),
     delay: seconds(values.number(`${key}.delay`, command.delay, 0)),
     ...(command.port === undefined ? {} : { port: command.port }),
   }
 }
 
 /** The app's environment, and over it the command's own. */
-function ownEnvironment(key: string, { environment }: Command, of: Program['environment'], values: Values) {
-  if (environment === undefined) return of
-  return tidyEnvironment(`${key}.environment`, { ...of, ...environment }, values)
+function ownEnvironment(
+  key: string,
+  { environment: own }: Command,
+  given: { readonly environment: Program['environment']; readonly shared: Variables; readonly values: Values },
+) {
+  if (own === undefined) return given.environment
+  return tidyVariables({ ...given.shared, ...variablesAt(`${key}.environment`, own) }, given.values, supervisorVariable)
 }
 
 function listening(key: string, command: Command, values: Values): Pick<Program, 'type' | 'events'> {

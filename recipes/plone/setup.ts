@@ -3,6 +3,7 @@ import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
+import { logrotatePattern } from '../../core/text/logrotate.ts'
 import { archive } from '../../resources/archive.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
@@ -146,7 +147,7 @@ function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
 
 function logrotate(at: Layout): string {
   return `# Logs of ${at.app}; written by converge, changes are overwritten.
-${at.shared}/var/log/*.log {
+${logrotatePattern(`${at.shared}/var/log`, '*.log')} {
     su ${at.owner.owner} ${at.owner.group}
     weekly
     maxsize 100M

@@ -1,5 +1,7 @@
 /** What the attributes say about the site: its hosts, its apps, how many clients run, their environment. */
 import { ConvergeError } from '../../core/model/errors.ts'
+import { supervisorVariable } from '../../core/text/supervisor.ts'
+import { appVariables, tidyVariables, type Variables, variablesAt } from '../releases/variables.ts'
 import type {
   AppAttributes,
   BuildoutRole,
@@ -119,6 +121,7 @@ export function appName(attributes: SiteAttributes, role: BuildoutRole): string 
   if (/^[\w-][\w.-]*$/.test(name)) return name
   throw new ConvergeError(`${key}.app_name has to be the name of an app below deploy`, {
     code: 'INVALID_ATTRIBUTE',
+    attribute: `${key}.app_name`,
     hint: `letters, digits, dots, dashes and underscores; the default is ${fallback}`,
     usage: true,
   })
@@ -156,32 +159,34 @@ export function withRoles(attributes: SiteAttributes, roles: readonly string[]):
   return { ...attributes, plone_instances }
 }
 
-function tracingEnvironment(attributes: SiteAttributes): Record<string, unknown> {
+function tracingVariables(attributes: SiteAttributes): Variables {
   const { traceview_tracing, traceview_sample_rate, newrelic_tracing } = attributes.plone_instances
+  const traceview = {
+    TRACEVIEW_IGNORE_EXTENSIONS: 'js;css;png;jpeg;jpg;gif;pjpeg;x-png;pdf',
+    TRACEVIEW_IGNORE_FOUR_OH_FOUR: '1',
+    TRACEVIEW_PLONE_TRACING: '1',
+    TRACEVIEW_TRACING_MODE: 'always',
+  }
+  const of = (key: string, value: unknown) => ({ key, value })
   return {
     ...(traceview_tracing && {
-      TRACEVIEW_IGNORE_EXTENSIONS: 'js;css;png;jpeg;jpg;gif;pjpeg;x-png;pdf',
-      TRACEVIEW_IGNORE_FOUR_OH_FOUR: '1',
-      TRACEVIEW_PLONE_TRACING: '1',
-      TRACEVIEW_SAMPLE_RATE: traceview_sample_rate,
-      TRACEVIEW_TRACING_MODE: 'always',
+      ...variablesAt('plone_instances.traceview_tracing', traceview),
+      TRACEVIEW_SAMPLE_RATE: of('plone_instances.traceview_sample_rate', traceview_sample_rate),
     }),
     ...(newrelic_tracing && {
-      NEW_RELIC_ENABLED: 'true',
-      NEW_RELIC_CONFIG_FILE: attributes.newrelic.python_agent.config_file,
-      NEW_RELIC_ENVIRONMENT: attributes.opsworks.stack.name,
+      NEW_RELIC_ENABLED: of('plone_instances.newrelic_tracing', 'true'),
+      NEW_RELIC_CONFIG_FILE: of('newrelic.python_agent.config_file', attributes.newrelic.python_agent.config_file),
+      NEW_RELIC_ENVIRONMENT: of('opsworks.stack.name', attributes.opsworks.stack.name),
     }),
   }
 }
 
-/** Variables of the tool that ran the cookbook, not of the app. */
-const foreign = /^(RUBY|RAILS|RACK)/
 /** The buildout sets the clients' temporary directories itself. */
 const temporary = /^(TMP|TEMP)/
 
 /**
- * The environment of an app's buildout and programs, sorted by key: the egg cache, tracing, and over these
- * `deploy.<app>.environment`, without RUBY*, RAILS* and RACK*.
+ * The environment of an app's buildout and programs, sorted by key: the egg cache, tracing, and over these the variables
+ * of `deploy.<app>`, without RUBY*, RAILS* and RACK*.
  * @param deployTo where the app lives; default as `deployDirectory` says
  * @param shared gathers what is wrong, for the caller to tell with the rest
  * @throws INVALID_ATTRIBUTE for names and values that no program can be given, unless `shared` is given
@@ -189,33 +194,27 @@ const temporary = /^(TMP|TEMP)/
 export function appEnvironment(
   attributes: SiteAttributes,
   role: BuildoutRole,
-  deployTo: string = deployDirectory(attributes, appName(attributes, role)),
+  deployTo?: string,
   shared?: Values,
 ): Record<string, string> {
-  const app = appName(attributes, role)
-  const { environment } = appAttributes(attributes, app)
-  const tracing = role === 'zeo-client' ? tracingEnvironment(attributes) : {}
-  const merged: Record<string, unknown> = { PYTHON_EGG_CACHE: `${deployTo}/shared/eggs`, ...tracing, ...environment }
   const values = shared ?? new Values()
-  const sorted = tidyEnvironment(`deploy.${app}.environment`, merged, values)
+  const sorted = tidyVariables(programVariables(attributes, role, deployTo), values, supervisorVariable)
   if (shared === undefined) values.check()
   return sorted
 }
 
-/** An environment sorted by key, without RUBY*, RAILS* and RACK*, its values as text; `key` is where it stands. */
-export function tidyEnvironment(
-  key: string,
-  environment: Readonly<Record<string, unknown>>,
-  values: Values,
-): Record<string, string> {
-  const names = Object.keys(environment)
-    .filter((name) => !foreign.test(name))
-    .sort()
-  for (const name of names.filter((name) => !/^[A-Za-z_][\w.-]*$/.test(name))) {
-    const hint = 'names are letters, digits, _, - and ., and begin with no digit'
-    values.refuse(key, `has a variable named ${JSON.stringify(name)}`, hint)
+/** The variables of all programs of an app, before they are sorted. */
+export function programVariables(
+  attributes: SiteAttributes,
+  role: BuildoutRole,
+  deployTo: string = deployDirectory(attributes, appName(attributes, role)),
+): Variables {
+  const app = appName(attributes, role)
+  return {
+    PYTHON_EGG_CACHE: { key: `deploy.${app}.deploy_to`, value: `${deployTo}/shared/eggs` },
+    ...(role === 'zeo-client' ? tracingVariables(attributes) : {}),
+    ...appVariables(app, appAttributes(attributes, app)),
   }
-  return Object.fromEntries(names.map((name) => [name, values.line(`${key}.${name}`, environment[name])]))
 }
 
 /** What of an app's environment goes into deploy.cfg: all but TMP* and TEMP*. */

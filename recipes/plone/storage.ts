@@ -1,4 +1,5 @@
 /** Where ZEO clients keep their data: a ZEO server, or a database through RelStorage. */
+import { buildoutValueForZope } from '../../core/text/buildout.ts'
 import { type Option, option, reference, type Section } from './buildout_cfg.ts'
 import { appAttributes, onlineAddresses } from './site.ts'
 import type { Relstorage, SiteAttributes } from './types.ts'
@@ -30,7 +31,10 @@ function zeoSections(attributes: SiteAttributes, values: Values): Section[] {
   const address = found === undefined ? zeo.address : `${found}:${zeoPort}`
   if (!isSet(address)) return []
   return [
-    { name: 'zeo-host', options: [option('address', values.line('plone_instances.zeo.address', address))] },
+    {
+      name: 'zeo-host',
+      options: [option('address', values.writtenLine('plone_instances.zeo.address', address, buildoutValueForZope))],
+    },
     { name: 'zeoserver', options: [option('address', reference('zeo-host', 'address'))] },
   ]
 }
@@ -64,6 +68,8 @@ interface Database {
 /** The database is `relstorage.db`, or, where that has no name, the one the app was given; a dsn says it all. */
 function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: Values): Database {
   const db = settings.db
+  // RelStorage is configured in zope.conf, by the options of the site's own relstorage.cfg.
+  const forZope = (key: string, value: unknown) => values.written(key, value, buildoutValueForZope)
   const given = appAttributes(attributes, app).database
   const key = 'plone_instances.relstorage.db'
   const takesGiven = db.name === null && isSet(given?.database)
@@ -72,17 +78,20 @@ function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorag
     const typeKey = takesGiven ? `deploy.${app}.database.adapter` : `${key}.type`
     return {
       type,
-      options: [option('db-type', values.line(typeKey, type)), option('dsn', values.line(`${key}.dsn`, db.dsn))],
+      options: [
+        option('db-type', values.writtenLine(typeKey, type, buildoutValueForZope)),
+        option('dsn', forZope(`${key}.dsn`, db.dsn)),
+      ],
     }
   }
   const at = (own: string, theirs: string) => (takesGiven ? `deploy.${app}.database.${theirs}` : `${key}.${own}`)
   return {
     type,
     options: [
-      option('dbname', values.line(at('name', 'database'), takesGiven ? given.database : db.name)),
-      option('host', values.line(at('host', 'host'), takesGiven ? given.host : db.host)),
-      option('user', values.line(at('user', 'username'), takesGiven ? given.username : db.user)),
-      option('password', values.line(at('password', 'password'), takesGiven ? given.password : db.password)),
+      option('dbname', forZope(at('name', 'database'), takesGiven ? given.database : db.name)),
+      option('host', values.writtenLine(at('host', 'host'), takesGiven ? given.host : db.host, buildoutValueForZope)),
+      option('user', forZope(at('user', 'username'), takesGiven ? given.username : db.user)),
+      option('password', forZope(at('password', 'password'), takesGiven ? given.password : db.password)),
     ],
   }
 }

@@ -2,13 +2,14 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
+import { supervisorInclude, supervisorValue } from '../../core/text/supervisor.ts'
 import { directory } from '../../resources/directory.ts'
 import { service } from '../../resources/service.ts'
 import { supervisord } from '../../resources/supervisord.ts'
 import { template } from '../../resources/template.ts'
 import { virtualenv } from '../../resources/virtualenv.ts'
 import type { PloneNode } from '../node.ts'
-import type { AppLayout } from '../releases/layout.ts'
+import type { AppLayout, SupervisorLayout } from '../releases/layout.ts'
 
 export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
   const { supervisor } = at
@@ -30,7 +31,7 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: App
     path: supervisor.config,
     source: configuration,
     name: 'supervisord.conf',
-    variables: { ...supervisor, version: node.converge.supervisor.version },
+    variables: written(supervisor, node.converge.supervisor.version),
     mode: '0600',
   })
   keepRunning(r, node, at, {})
@@ -55,6 +56,18 @@ function directoryOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'))
 }
 
+/** The paths of the configuration, as supervisord reads them back. */
+function written({ socket, logDir, pidFile, config, confDir }: SupervisorLayout, version: string) {
+  return {
+    version,
+    socket: supervisorValue(socket),
+    log: supervisorValue(`${logDir}/supervisord.log`),
+    logDir: supervisorValue(logDir),
+    pidFile: supervisorValue(pidFile),
+    include: supervisorInclude(config, confDir),
+  }
+}
+
 /** With the version, so that one that runs on with an older version is told by its configuration. */
 const configuration = `; Written by converge for supervisor {{version}}, changes are overwritten.
 [unix_http_server]
@@ -62,7 +75,7 @@ file = {{socket}}
 chmod = 0700
 
 [supervisord]
-logfile = {{logDir}}/supervisord.log
+logfile = {{log}}
 logfile_maxbytes = 10MB
 logfile_backups = 3
 pidfile = {{pidFile}}
@@ -76,5 +89,5 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 serverurl = unix://{{socket}}
 
 [include]
-files = {{confDir}}/*.conf
+files = {{include}}
 `

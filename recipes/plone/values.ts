@@ -1,5 +1,6 @@
 /** Turns attribute values into single lines of text, and gathers all that is wrong with them. */
 import { ConvergeError, throwProblems } from '../../core/model/errors.ts'
+import { refusalOf, type Writer } from '../../core/text/writer.ts'
 
 // All control characters but the tab: a line break would end the option, the rest has no place in a configuration.
 const unprintable = /[\u0000-\u0008\u000a-\u001f\u007f]/
@@ -50,15 +51,40 @@ export class Values {
     return fallback
   }
 
+  /**
+   * A value as a configuration language writes it, blanks at its ends included; null and undefined are empty.
+   * @param writes its writer; what it refuses is told with the key
+   */
+  written(key: string, value: unknown, writes: Writer): string {
+    if (typeof value === 'object' && value !== null) {
+      this.refuse(key, 'has to be a text or a number', 'give a single value')
+      return ''
+    }
+    const text = textOf(value)
+    const refusal = refusalOf(writes, text)
+    if (refusal === null) return writes(text)
+    this.refuse(key, `cannot be written: ${refusal.message}`, 'change the value, or have the app read it from a file')
+    return ''
+  }
+
+  /** The same for a name or an address: blanks at its ends, which nobody means, are left out. */
+  writtenLine(key: string, value: unknown, writes: Writer): string {
+    return this.written(key, this.line(key, value), writes)
+  }
+
   refuse(key: string, why: string, hint: string): void {
     const message = `${key} ${why}`
     // Several files may be made of one attribute.
     if (!this.problems.some((problem) => problem.message === message))
-      this.problems.push(new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', hint, usage: true }))
+      this.problems.push(new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: key, hint, usage: true }))
   }
 
   /** Throws the problems found so far, if any, as one error. */
   check(): void {
     throwProblems(this.problems, 'attributes that cannot be used as they are')
   }
+}
+
+function textOf(value: unknown): string {
+  return value === null || value === undefined ? '' : String(value)
 }

@@ -1,7 +1,8 @@
 /** The role port-app: any server that takes a port, from a repository. */
 import { role } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
+import { supervisorVariable } from '../../core/text/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { environmentOf, sourceOf } from '../releases/checkout.ts'
 import { appLayout } from '../releases/layout.ts'
@@ -15,9 +16,9 @@ const mark = '%{port}'
 function server(node: PloneNode): Server {
   const { app_name, command } = node.port_app
   const at = appLayout(node, app_name)
-  const environment = environmentOf(at)
+  const environment = environmentOf(at, supervisorVariable)
   const refuse = (message: string, hint: string) => {
-    throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', hint, usage: true })
+    throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'port_app.command', hint, usage: true })
   }
   const example = '"port_app": {"command": "node server.js --port %{port}"}'
   if (command.trim() === '') refuse('port_app.command is not set: there is nothing to run', example)

@@ -4,18 +4,23 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { under } from '../../core/model/reference.ts'
 import type { Json } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
+import type { Writer } from '../../core/text/writer.ts'
 import { execute } from '../../resources/execute.ts'
 import { git_release } from '../../resources/git_release.ts'
 import type { PloneNode } from '../node.ts'
-import { tidyEnvironment } from '../plone/site.ts'
 import { Values } from '../plone/values.ts'
 import type { AppLayout } from './layout.ts'
 import { linkSources, ownNames, tidyLinks } from './links.ts'
+import { appVariables, tidyVariables } from './variables.ts'
 
-/** Variables of the app, for its build and for what runs of it. */
-export function environmentOf(at: AppLayout): Record<string, string> {
+/**
+ * Variables of the app, for its build and for what runs of it.
+ * @param writes the language in which they reach what runs
+ * @throws INVALID_ATTRIBUTE
+ */
+export function environmentOf(at: AppLayout, writes?: Writer): Record<string, string> {
   const values = new Values()
-  const sorted = tidyEnvironment(`deploy.${at.app}.environment`, at.own.environment ?? {}, values)
+  const sorted = tidyVariables(appVariables(at.app, at.own), values, writes)
   values.check()
   return sorted
 }

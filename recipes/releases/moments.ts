@@ -58,6 +58,7 @@ export function migrate(
   if (!isSet(migrate_command))
     throw new ConvergeError(`deploy.${at.app}.migrate is true, and there is no migrate_command`, {
       code: 'INVALID_ATTRIBUTE',
+      attribute: `deploy.${at.app}.migrate`,
       hint: `set deploy.${at.app}.migrate_command, e.g. "bin/client1 run scripts/migrate.py"`,
       usage: true,
     })

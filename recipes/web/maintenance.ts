@@ -2,6 +2,7 @@
 import { dirname } from 'node:path'
 import type { RecipeFunction } from '../../core/compile/recipe.ts'
 import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
+import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { type PloneNode, placed } from '../node.ts'
@@ -23,7 +24,7 @@ export function maintenancePage(node: PloneNode, app: string): string {
 export function closedDirectives(page: string): readonly string[] {
   return [
     'set $closed "";',
-    `if (-f ${page}) {`,
+    `if (-f ${nginxWord(page)}) {`,
     '    set $closed 1;',
     '}',
     `set $test "$remote_addr=$server_addr $http_${testHeader.toLowerCase().replaceAll('-', '_')}";`,

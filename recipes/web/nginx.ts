@@ -1,5 +1,7 @@
 /** The nginx in front of an app: the system's for root, one of the own supervisord's for an ordinary user. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import { nginxWord } from '../../core/text/nginx.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { package_ as packages } from '../../resources/package.ts'
@@ -76,7 +78,7 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
   })
   supervisor_program(r, {
     name: programName,
-    command: `${nginxProgram} -c ${nginx.config}`,
+    command: shellWords([nginxProgram, '-c', nginx.config]),
     // Requests under way are answered.
     stopSignal: 'QUIT',
     confDir: at.supervisor.confDir,
@@ -89,15 +91,15 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
 function temporary({ working }: Nginx): string {
   const kinds = { client_body: 'body', proxy: 'proxy', fastcgi: 'fastcgi', uwsgi: 'uwsgi', scgi: 'scgi' }
   return Object.entries(kinds)
-    .map(([kind, name]) => `    ${kind}_temp_path ${working}/${name};`)
+    .map(([kind, name]) => `    ${kind}_temp_path ${nginxWord(`${working}/${name}`)};`)
     .join('\n')
 }
 
 function configuration(nginx: Nginx): string {
   return `# Written by converge, changes are overwritten.
 ${userLine(nginx)}daemon off;
-pid ${nginx.reload.pidFile};
-error_log ${nginx.logs}/error.log;
+pid ${nginxWord(nginx.reload.pidFile)};
+error_log ${nginxWord(`${nginx.logs}/error.log`)};
 worker_processes auto;
 
 events {
@@ -107,14 +109,14 @@ events {
 http {
     include /etc/nginx/mime.types;
     default_type application/octet-stream;
-    access_log ${nginx.logs}/access.log;
+    access_log ${nginxWord(`${nginx.logs}/access.log`)};
 ${temporary(nginx)}
     sendfile on;
     server_tokens off;
     types_hash_max_size 2048;
     server_names_hash_bucket_size 128;
-    include ${nginx.confDir}/*.conf;
-    include ${nginx.enabled}/*;
+    include ${nginxWord(`${nginx.confDir}/*.conf`)};
+    include ${nginxWord(`${nginx.enabled}/*`)};
 }
 `
 }

@@ -2,6 +2,7 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
+import { nginxName, nginxWord } from '../../core/text/nginx.ts'
 import { file } from '../../resources/file.ts'
 import { nginx_default_sites } from '../../resources/nginx_default_sites.ts'
 import { service } from '../../resources/service.ts'
@@ -41,7 +42,7 @@ export function siteFile(
   claimNames(r, node, nginx, claimOf(at.app, at.own, settings))
   certificate(r, site)
   const around = upstream === undefined ? '' : `upstream ${upstream} { server 127.0.0.1:1; }\n    `
-  const verify = checkInside(nginx, `${around}include %{path};`)
+  const verify = checkInside(nginx, `${around}include "%{path}";`)
   return file(r, { path: sitePath(site), content, mode: '0644', verify })
 }
 
@@ -147,7 +148,7 @@ export function serverBlock(site: Site, body: string): string {
   const tls = [`listen ${https_port} ssl http2${byDefault};`, ...tlsDirectives({ chain, key })].join('\n')
   return `server {
     listen ${http_port}${byDefault};
-    server_name ${names.length === 0 ? anyName : names.join(' ')};
+    server_name ${names.length === 0 ? anyName : names.map(nginxName).join(' ')};
     client_max_body_size ${max_body_megabytes}m;
 ${givenCertificate(site.at.own) === null ? '' : indented(tls)}${indented(closed(site))}${indented(body)}${additional_config.trim() === '' ? '' : indented(additional_config)}}
 `
@@ -165,7 +166,7 @@ if ($closed) {
 error_page 503 /-maintenance/${app}.html;
 location ^~ /-maintenance/ {
     internal;
-    alias ${maintenance}/;
+    alias ${nginxWord(`${maintenance}/`)};
     ${maintenanceHeaderDirective}
 }`
 }

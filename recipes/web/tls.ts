@@ -1,6 +1,7 @@
 /** TLS with a certificate that the attributes of an app give. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Handle } from '../../core/model/resource.ts'
+import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import type { PloneNode } from '../node.ts'
@@ -29,15 +30,15 @@ export function certificateFile(
   { path, content, port }: { readonly path: string; readonly content: string; readonly port: number },
 ): Handle {
   directory(r, { path: nginx.certificates, mode: '0700' })
-  const listening = `server { listen ${port} ssl; ssl_certificate %{path}; ssl_certificate_key %{path}; }`
+  const listening = `server { listen ${port} ssl; ssl_certificate "%{path}"; ssl_certificate_key "%{path}"; }`
   return file(r, { path, content, mode: '0600', sensitive: true, verify: checkInside(nginx, listening) })
 }
 
 /** Directives of a server block that speaks TLS; of all sites of an nginx the same, as far as they share connections. */
 export function tlsDirectives({ chain, key }: Certificate): string[] {
   return [
-    `ssl_certificate ${chain};`,
-    `ssl_certificate_key ${key};`,
+    `ssl_certificate ${nginxWord(chain)};`,
+    `ssl_certificate_key ${nginxWord(key)};`,
     'ssl_protocols TLSv1.2 TLSv1.3;',
     'ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;',
     'ssl_prefer_server_ciphers off;',

@@ -1,4 +1,5 @@
 /** Splits a line into words as a shell does for simple words: quotes and backslashes, nothing expanded. */
+import { shellUnquoted } from '../../core/text/shell.ts'
 
 const word = /(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+/sy
 
@@ -12,15 +13,8 @@ export function shellSplit(line: string): string[] | null {
     word.lastIndex = at
     const found = word.exec(line)
     if (found === null) return null
-    words.push(unquote(found[0]))
+    words.push(shellUnquoted(found[0]))
     at = word.lastIndex
     if (at < line.length && !/\s/.test(line[at] ?? '')) return null
   }
-}
-
-function unquote(text: string): string {
-  return text.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, (_, single?: string, double?: string, one?: string) => {
-    if (single !== undefined) return single
-    return double === undefined ? (one ?? '') : double.replace(/\\(["\\$`])/g, '$1')
-  })
 }

@@ -1,5 +1,7 @@
 /** The text of a program's configuration file, quoted so that supervisord reads back what was meant. */
 import type { Duration } from '../../core/model/units.ts'
+import { commandIn } from '../../core/text/shell.ts'
+import { supervisorValue, supervisorVariable } from '../../core/text/supervisor.ts'
 
 interface Program {
   readonly name: string
@@ -22,18 +24,6 @@ interface Program {
   readonly events: readonly string[]
 }
 
-/**
- * What supervisor's syntax cannot say: it takes every quote off both ends of a value, and knows no escape for the one
- * that surrounds it.
- */
-export const expressible: [(value: string) => boolean, { error: string }] = [
-  (value) => !/^['"]|['"]$/.test(value) && !(value.includes("'") && value.includes('"')),
-  {
-    error:
-      'a value that supervisor can hold: no quote at either end, and not both kinds of quotes within; put such a value into a file that the program reads',
-  },
-]
-
 /** The first line of a file of ours, with the app that its program was written for. */
 export const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
 
@@ -45,13 +35,13 @@ export function renderProgram(program: Program): string {
   const listener = program.type === 'eventlistener'
   const environment = Object.keys(program.environment)
     .sort()
-    .map((name) => `${name}=${quote(program.environment[name] ?? '')}`)
+    .map((name) => `${name}=${supervisorVariable(program.environment[name] ?? '')}`)
   const options: [name: string, value: string | number | boolean | undefined][] = [
-    ['command', literal(program.command ?? '')],
-    ['directory', program.directory && literal(program.directory)],
+    ['command', supervisorValue(commandOf(program))],
+    ['directory', program.directory && supervisorValue(program.directory)],
     ['user', program.user],
     ['events', listener ? program.events.join(',') : undefined],
-    ['environment', environment.length > 0 ? literal(environment.join(',')) : undefined],
+    ['environment', environment.length > 0 ? supervisorValue(environment.join(',')) : undefined],
     ['autostart', program.autostart],
     ['autorestart', program.autorestart],
     ['startsecs', program.startSeconds],
@@ -67,27 +57,17 @@ export function renderProgram(program: Program): string {
   return `${header(program.app)}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`
 }
 
+/** supervisord looks for a program where it runs itself, and not in the directory of the program. */
+function commandOf({ command = '', directory }: Program): string {
+  return directory === undefined ? command : commandIn(directory, command)
+}
+
 function logOptions({ name, logDir, logMaxBytes, logBackups }: Program, stream: string): [string, string | number][] {
   return [
-    ...(logDir === undefined ? [] : [[`${stream}_logfile`, literal(`${logDir}/${name}.log`)] as [string, string]]),
+    ...(logDir === undefined
+      ? []
+      : [[`${stream}_logfile`, supervisorValue(`${logDir}/${name}.log`)] as [string, string]]),
     [`${stream}_logfile_maxbytes`, logMaxBytes],
     [`${stream}_logfile_backups`, logBackups],
   ]
 }
-
-function quote(value: string): string {
-  return value.includes('"') ? `'${value}'` : `"${value}"`
-}
-
-/**
- * Keeps `%` from being expanded, and `;` or `#` after a blank from beginning a comment, even within quotes: an expansion
- * to nothing is put before them. One within `%(here)s`, too, which is replaced before anything is looked at.
- */
-function literal(text: string): string {
-  return text
-    .replaceAll('%', '%%')
-    .replaceAll('%(here)s', `%${nothing}(here)s`)
-    .replace(/(^|\s)(?=[;#])/g, `$1${nothing}`)
-}
-
-const nothing = '%(here).0s'

@@ -1,8 +1,9 @@
 /** The props of everything that writes a program's configuration file. */
 import * as z from 'zod'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
+import { supervisorVariable } from '../../core/text/supervisor.ts'
+import { refusalOf } from '../../core/text/writer.ts'
 import { systemSocket } from './client.ts'
-import { expressible } from './program_file.ts'
 
 export const line = z.string().regex(/^[^\0-\x1f\x7f]*$/, { error: 'one line of text' })
 
@@ -10,7 +11,10 @@ export const programName = z.string().regex(/^[\w.-]+$/, { error: 'letters, digi
 
 export const programEnvironment = z.record(
   z.string().regex(/^[A-Za-z_]\w*$/, { error: 'a name of a variable' }),
-  line.refine(...expressible),
+  z.string().superRefine((value, issues) => {
+    const refusal = refusalOf(supervisorVariable, value)
+    if (refusal !== null) issues.addIssue({ code: 'custom', message: `a value without ${refusal.reason}` })
+  }),
 )
 
 /** What does not differ whatever is run. */

@@ -1,7 +1,7 @@
 /** The two programs of a server that takes turns on two ports, as supervisord's files tell of them. */
 import type { HostReader } from '../../core/host/types.ts'
 import { digestOf } from '../../core/model/json.ts'
-import { shellWords } from '../../core/model/shell.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import { refuseForeign } from '../supervisor/own_file.ts'
 import { renderProgram } from '../supervisor/program_file.ts'
 import { refuseShadowed } from '../supervisor/shadowed.ts'

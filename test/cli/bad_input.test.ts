@@ -54,7 +54,7 @@ t.test('a mistake in an attribute is not told as a line of the program, wherever
     t.equal(status, 2)
     t.match(
       stderr,
-      /^error: plone_instances\.site_id is no path in Zope\n {2}hint: .*\n$/,
+      /^error: \S+:\d+:\d+: plone_instances\.site_id is no path in Zope\n {2}hint: .*\n$/,
       'once, and without a line of code',
     )
   }

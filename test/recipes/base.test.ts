@@ -66,7 +66,9 @@ t.test('switched off, the package is left as it is', async (t) => {
 
 t.test('what apt would read as something else is refused', async (t) => {
   const attributes = { converge: { automatic_updates: true }, apt: { unattended_upgrades: { mail: 'a"; x "' } } }
-  t.throws(() => plan(attributes), { message: /apt\.unattended_upgrades\.mail cannot be written into apt\.conf/ })
+  t.throws(() => plan(attributes), {
+    message: /apt\.unattended_upgrades\.mail cannot be written: apt\.conf cannot hold a quote/,
+  })
 })
 
 t.test('an ordinary user, or a prefix: a warning', async (t) => {

@@ -189,7 +189,7 @@ contract(t, cron, [
     props: { ...job, command: 'x'.repeat(999) },
     given: withCron,
     host: root,
-    fails: /up to 998 bytes.*script/s,
+    fails: /more than 998 bytes.*script/s,
   },
   {
     name: 'a value that cron cannot take',

@@ -335,7 +335,7 @@ t.test('refused at once', async (t) => {
     [{ ports: [9090, 9090] }, /two different ports/],
     [{ command: 'server', environment: {} }, /it has to say %\{port\}/],
     [{ upstream: { path: upstream, name: 'a b' } }, /letters, digits/],
-    [{ environment: { A: `"'` } }, /supervisor can hold/],
+    [{ environment: { A: `"'` } }, /without a quote at either end/],
   ] as const)
     t.throws(() => planOf((r) => void port_swap(r, { ...props, ...more } as never)), { message })
 })

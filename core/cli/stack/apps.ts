@@ -6,6 +6,7 @@ import { problemsOf } from '../../fleet/stack/file.ts'
 import { type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { neutralFacts } from '../../node/facts.ts'
 import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
+import { withLocations } from '../../node/located.ts'
 import { buildNode } from '../../node/node.ts'
 import { valueAt } from '../../node/path.ts'
 import type { StackCall } from './call.ts'
@@ -77,7 +78,9 @@ async function deployedOn<N>(
   const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
   const names = found.map(({ name }) => name)
   const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: '' }
-  const { resources } = compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text))
+  const { resources } = withLocations(built, () =>
+    compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text)),
+  )
   const { prefix = '', layers: own } = hostNamed(stack, host)
   const keys = resources.map(({ key }) => key)
   const apps = stack.apps.filter(({ name, layers }) => {

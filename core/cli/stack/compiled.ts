@@ -17,6 +17,7 @@ import type { StackHost } from '../../fleet/stack/stack.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { type Facts, neutralFacts } from '../../node/facts.ts'
 import { documentLayer, objectLayer } from '../../node/layers.ts'
+import { withLocations } from '../../node/located.ts'
 import { buildNode, type Node } from '../../node/node.ts'
 import { warningText } from '../inputs.ts'
 import { renderedFiles } from '../render.ts'
@@ -90,7 +91,7 @@ async function compileHost<N>(
   const names = found.map((role) => role.name)
   const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '' }
   const node = catalogue.node(built, run)
-  const plan = compile(found, wholeWay, node, (text) => secrets.mask(text))
+  const plan = withLocations(built, () => compile(found, wholeWay, node, (text) => secrets.mask(text)))
   await renderedFiles(plan)
   return { name, roles: names, built, node, plan }
 }

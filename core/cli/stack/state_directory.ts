@@ -1,7 +1,7 @@
 /** Where the records of a stack lie, and how to ask for them. */
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError } from '../../model/errors.ts'
-import { shellWords } from '../../model/shell.ts'
+import { shellWords } from '../../text/shell.ts'
 import type { Arguments } from '../options.ts'
 
 /** Beside the stack file; each environment has its own. */

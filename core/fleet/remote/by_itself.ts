@@ -1,5 +1,5 @@
 /** What a host keeps of the runs that it is given, so that it can run by itself: the command for people, the one for its scheduler, and how it stands. */
-import { shellWords } from '../../model/shell.ts'
+import { shellQuoted, shellWords } from '../../text/shell.ts'
 import type { Keeps } from '../rollout/fleet_host.ts'
 import type { Item } from './items.ts'
 
@@ -54,8 +54,8 @@ put() {
   chmod "$3" "$1.$$"
   mv -T "$1.$$" "$1"
 }
-put "$lib/converge" '${quoted(program)}' 755
-put "$lib/this-host" '${quoted(thisHost)}' 755
+put "$lib/converge" '${shellQuoted(program)}' 755
+put "$lib/this-host" '${shellQuoted(thisHost)}' 755
 # Whoever logs in finds the command, if there is no other one. It is a convenience: that directory may be read-only.
 bin=\${lib%/lib/converge}/bin
 [ -e "$bin/converge" ] || [ -L "$bin/converge" ] || { mkdir -p "$bin" && ln -s "$lib/converge" "$bin/converge"; } 2>/dev/null || true
@@ -69,11 +69,6 @@ mv -T "$lib/.current.$$" "$lib/current"
 node=$(readlink "$lib/node")
 case "$node" in "$lib"/*) touch -c "$(dirname "$node")" ;; esac
 find "$lib" "$state/inputs" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf {} +`
-
-/** Within single quotes of a shell. */
-function quoted(text: string): string {
-  return text.replaceAll("'", `'\\''`)
-}
 
 export interface Kept {
   readonly keeps: Keeps

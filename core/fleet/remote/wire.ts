@@ -1,7 +1,7 @@
 /** What this room needs of a connection to a host, and one command on it, with sudo where the account is no root. */
 import type { Readable, Writable } from 'node:stream'
 import { ConvergeError } from '../../model/errors.ts'
-import { shellWords } from '../../model/shell.ts'
+import { shellWords } from '../../text/shell.ts'
 
 export interface Wire {
   exec(command: string): Promise<RemoteProcess>

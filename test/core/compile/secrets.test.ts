@@ -5,7 +5,7 @@ import { compile } from '../../../core/compile/compile.ts'
 import { type Recipe, role } from '../../../core/compile/recipe.ts'
 import { asConvergeError } from '../../../core/model/errors.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
-import { shellWords } from '../../../core/model/shell.ts'
+import { shellWords } from '../../../core/text/shell.ts'
 import { probe } from '../../support/probe.ts'
 
 const thing = probe()

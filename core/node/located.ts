@@ -1,0 +1,41 @@
+/** Gives errors that name an attribute the file and line where it is set. */
+import { ConvergeError, InvalidInput } from '../model/errors.ts'
+import { locateIn, type Node } from './node.ts'
+import type { KeyPath } from './path.ts'
+
+type Layered = Pick<Node<unknown>, 'layers' | 'states'>
+
+/** Runs work that may throw such errors, as compiling recipes does. */
+export function withLocations<T>(node: Layered, work: () => T): T {
+  try {
+    const result = work()
+    if (!(result instanceof Promise)) return result
+    return result.catch((thrown: unknown) => {
+      throw located(node, thrown)
+    }) as T
+  } catch (thrown) {
+    throw located(node, thrown)
+  }
+}
+
+function located(node: Layered, thrown: unknown): unknown {
+  if (thrown instanceof InvalidInput) return thrown.mapped((problem) => located(node, problem) as ConvergeError)
+  if (!(thrown instanceof ConvergeError) || thrown.attribute === undefined || thrown.source !== undefined) return thrown
+  const path = keysOf(node.states.at(-1), thrown.attribute)
+  return thrown.at({ source: locateIn(node.layers, node.states, path) })
+}
+
+/** The keys of a path as messages show it, as far as they are there; a key that has dots itself is found as well. */
+export function keysOf(value: unknown, path: string): KeyPath {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value)) {
+    const [whole = '', index] = /^\[(\d+)\]/.exec(path) ?? []
+    return index === undefined ? [] : [Number(index), ...keysOf(value[Number(index)], path.slice(whole.length))]
+  }
+  const rest = path.replace(/^\./, '')
+  const fits = (key: string) => rest.startsWith(key) && /^([.[]|$)/.test(rest.slice(key.length))
+  const key = Object.keys(value)
+    .filter(fits)
+    .reduce<string | undefined>((longest, one) => (one.length > (longest?.length ?? 0) ? one : longest), undefined)
+  return key === undefined ? [] : [key, ...keysOf((value as Record<string, unknown>)[key], rest.slice(key.length))]
+}

@@ -1,0 +1,16 @@
+/** Patterns of files in logrotate's configuration. */
+import { Inexpressible, requireLine } from './writer.ts'
+
+const language = 'logrotate'
+
+/**
+ * A pattern for files of a directory, whose own path is taken as it is.
+ * @param name pattern for their names, such as `*.log`
+ * @throws Inexpressible
+ */
+export function logrotatePattern(directory: string, name: string): string {
+  requireLine(language, directory)
+  if (/[{}]/.test(directory)) throw new Inexpressible(language, 'a path with braces')
+  const path = `${directory.replace(/[*?[\]\\]/g, '\\$&')}/${name}`
+  return /^[^\s'"\\]+$/.test(path) ? path : `"${path.replaceAll('"', '\\"')}"`
+}

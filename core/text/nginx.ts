@@ -1,0 +1,28 @@
+/** Words of nginx's configuration. */
+import { Inexpressible, requireLine } from './writer.ts'
+
+/**
+ * One word, such as a path.
+ * @throws Inexpressible for `$`, which begins a variable and has no escape
+ */
+export function nginxWord(text: string): string {
+  requireLine('nginx', text)
+  if (text.includes('$')) throw new Inexpressible('nginx', 'a $, which begins a variable')
+  if (/^[^\s'"\\;{}#]+$/.test(text)) return text
+  return `"${text.replace(/["\\]/g, '\\$&')}"`
+}
+
+/**
+ * A name of server_name. A regular expression, which nginx reads as it is, may have a `$` in it.
+ * @throws Inexpressible
+ */
+export function nginxName(text: string): string {
+  requireLine('nginx', text)
+  if (/^[^\s'";{}#]+$/.test(text)) return text
+  return `"${text.replace(/["\\]/g, '\\$&')}"`
+}
+
+/** What a word stands for, as it is written by `nginxWord`. */
+export function nginxText(word: string): string {
+  return word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\])/g, '$1') : word
+}

@@ -1,0 +1,31 @@
+/** Values of php-fpm's configuration, an ini file of PHP. */
+import { Inexpressible, requireText } from './writer.ts'
+
+const language = 'php-fpm'
+
+/** Words that an ini file of PHP takes for what they say. */
+const plain = /^(?!(?:true|false|yes|no|on|off|null|none)$)[A-Za-z0-9_./:@+-]+$/i
+
+/**
+ * A value: within single quotes nothing has a meaning, and a single quote stands between double ones.
+ * @throws Inexpressible
+ */
+export function phpFpmValue(text: string): string {
+  requireText(language, text)
+  if (plain.test(text)) return text
+  if (text.includes('\n')) throw new Inexpressible(language, 'a line break')
+  return text.replace(/'+|[^']+/g, (part) => (part.startsWith("'") ? `"${part}"` : `'${part}'`))
+}
+
+/** A variable that php-fpm does not have: it refuses an empty value, and takes this for one. */
+const unset = '$CONVERGE_EMPTY'
+
+/**
+ * The value of a variable, `env[NAME]`.
+ * @throws Inexpressible for a `$` at its start, which php-fpm takes for the name of one of its own variables
+ */
+export function phpFpmVariable(text: string): string {
+  if (text === '') return unset
+  if (text.startsWith('$')) throw new Inexpressible(language, 'a $ at the start, where it names a variable')
+  return phpFpmValue(text)
+}
