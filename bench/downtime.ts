@@ -1,13 +1,15 @@
 /** `npm run bench:downtime`: what visitors at full load meet while a site is deployed to, reloaded and hurt. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { DeploySite } from '../test/support/deploy_site.ts'
 import { played, scenes, wholeSite } from '../test/support/downtime.ts'
+import { missingOf } from '../test/support/machine.ts'
 import type { Figures } from '../test/support/wrk.ts'
 import { clearing } from './clearing.ts'
 import { apps } from './downtime_apps.ts'
 import { describeMachine } from './machine.ts'
+import { measureSections, type Section } from './sections.ts'
 import { table } from './table.ts'
 
 const output = process.argv[2] ?? fileURLToPath(new URL('downtime.md', import.meta.url))
@@ -45,24 +47,34 @@ const site = () =>
     return tabled(scenes, (scene) => played(scene, made, port))
   })
 
-async function main(): Promise<void> {
-  const machine = describeMachine(tmpdir())
-  const sections = [
-    '# Downtime',
-    `Written by \`npm run bench:downtime\`. wrk keeps 12 connections busy, each asking again as soon as it is answered, on the machine that is
+const machine = describeMachine(tmpdir())
+const intro = [
+  '# Downtime',
+  `Written by \`npm run bench:downtime\`. wrk keeps 12 connections busy, each asking again as soon as it is answered, on the machine that is
 deployed to, and that builds the releases meanwhile. Failed is what was refused, cut off or answered with anything but 2xx.`,
-    [...machine, new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
-    '## Three ZEO clients behind nginx, Varnish and HAProxy',
-    'The visitors are logged in, so that each request reaches a client. Their connections stay open.',
-    await site(),
-  ]
-  for (const app of apps) {
-    tell(app.title)
-    sections.push(`## ${app.title}`, app.about, await clearing((owner) => app.tabled(owner, tabled)))
-  }
-  const text = `${sections.join('\n\n')}\n`
-  writeFileSync(output, text)
-  process.stdout.write(text)
-}
+  [...machine, new Date().toISOString().slice(0, 10)].map((line) => `- ${line}`).join('\n'),
+]
 
-await main()
+const sections: readonly Section[] = [
+  {
+    title: 'Three ZEO clients behind nginx, Varnish and HAProxy',
+    about: 'The visitors are logged in, so that each request reaches a client. Their connections stay open.',
+    missing: () =>
+      missingOf(['git', 'python3 venv', 'pip registry', 'supervisord', 'haproxy', 'varnishd', 'nginx', 'wrk']),
+    measure: site,
+  },
+  ...apps.map(({ title, about, needs, tabled: tableOf }) => ({
+    title,
+    about,
+    missing: () => missingOf(needs),
+    measure: () => clearing((owner) => tableOf(owner, tabled)),
+  })),
+]
+
+const complete = await measureSections(sections, {
+  tell,
+  keep: (texts) => writeFileSync(output, `${[...intro, ...texts].join('\n\n')}\n`),
+})
+process.stdout.write(readFileSync(output, 'utf8'))
+// Whoever calls it in a script learns that something is missing from the report.
+process.exitCode = complete ? 0 : 1

@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { JsonObject } from '../core/node/merge.ts'
 import { WebApp } from '../test/machine/support/web_app.ts'
 import { failureOf } from '../test/support/contract.ts'
-import { type Owner, scratch } from '../test/support/machine.ts'
+import { type Need, type Owner, scratch } from '../test/support/machine.ts'
 import { until } from '../test/support/waiting.ts'
 import { type Figures, visitors } from '../test/support/wrk.ts'
 
@@ -18,6 +18,7 @@ type Tabled = (scenes: readonly Scene[], play: (scene: Scene) => Promise<Figures
 interface App {
   readonly title: string
   readonly about: string
+  readonly needs: readonly Need[]
   readonly tabled: (owner: Owner, tabled: Tabled) => Promise<string>
 }
 
@@ -44,6 +45,7 @@ async function played(app: WebApp, owner: Owner, scene: Scene): Promise<Figures>
 
 const node: App = {
   title: 'A Node server on two ports (port-app)',
+  needs: ['git', 'nginx', 'supervisord', 'wrk'],
   about: 'nginx is reloaded by each of these; each request has a connection of its own.',
   async tabled(owner, tabled) {
     const health = { path: '/healthz', status: 200, deadline_seconds: 20 }
@@ -70,6 +72,7 @@ const node: App = {
 
 const jetty: App = {
   title: 'Jetty on two ports (jetty-app)',
+  needs: ['nginx', 'supervisord', 'java', 'jetty9', 'zip', 'wrk'],
   about: 'Each release gets a JVM of its own.',
   async tabled(owner, tabled) {
     const place = scratch(owner)
@@ -103,6 +106,7 @@ const jetty: App = {
 
 const php: App = {
   title: 'PHP by php-fpm (php-app)',
+  needs: ['git', 'nginx', 'supervisord', 'php-fpm', 'wrk'],
   about: 'Hot: a link is switched, and nothing else. Cold: nginx and php-fpm are reloaded.',
   async tabled(owner, tabled) {
     const app = await WebApp.make(owner, 'php-app', {

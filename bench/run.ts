@@ -79,17 +79,30 @@ async function main(): Promise<void> {
   const tell = (text: string) => process.stderr.write(`${text}\n`)
   try {
     const machine = describeMachine(place)
-    const startup = wants('startup') ? await benchStartup(program, repetitions * 4, place) : undefined
-    const deploy = wants('deploy') ? await benchDeploy(program, repetitions, place, tell) : undefined
-    const resources =
-      wants('resources') || chosen.length > 0
-        ? await benchResources({ peers, sizes, repetitions, slow, place, tell })
-        : undefined
+    for (const { peer, version } of all)
+      if (version === null) tell(`cannot measure ${peer.name}: it is not installed (apt install ${peer.package})`)
+    const startup = await part(wants('startup'), () => benchStartup(program, repetitions * 4, place))
+    const deploy = await part(wants('deploy'), () => benchDeploy(program, repetitions, place, tell))
+    const resources = await part(wants('resources') || chosen.length > 0, () =>
+      benchResources({ peers, sizes, repetitions, slow, place, tell }),
+    )
     const text = report({ resources, startup, deploy }, machine, all)
     process.stdout.write(text)
     if (output !== null) fs.writeFileSync(output, text)
   } finally {
     clean()
+  }
+}
+
+/** A part that fails leaves its sections out of the report, and takes nothing from the others. */
+async function part<T>(wanted: boolean, measure: () => Promise<T>): Promise<T | undefined> {
+  if (!wanted) return undefined
+  try {
+    return await measure()
+  } catch (error) {
+    process.stderr.write(`not measured: ${error instanceof Error ? error.message : error}\n`)
+    process.exitCode = 1
+    return undefined
   }
 }
 

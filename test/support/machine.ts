@@ -94,6 +94,14 @@ export type Need = keyof typeof probes
 
 const answers = new Map<Need, string | null>()
 
+/** What the machine lacks of this, as messages that name the package to install. */
+export function missingOf(wanted: readonly Need[]): string[] {
+  return wanted.flatMap((need) => {
+    if (!answers.has(need)) answers.set(need, probes[need]())
+    return answers.get(need) ?? []
+  })
+}
+
 /**
  * Whether the machine has what a test needs. Where it doesn't, the test is skipped with the reason; in CI it fails, since a
  * skipped test proves nothing there.
@@ -101,10 +109,7 @@ const answers = new Map<Need, string | null>()
  *     if (!needs(t, ['root', 'supervisord'])) return
  */
 export function needs(t: Test, wanted: readonly Need[]): boolean {
-  const missing = wanted.flatMap((need) => {
-    if (!answers.has(need)) answers.set(need, probes[need]())
-    return answers.get(need) ?? []
-  })
+  const missing = missingOf(wanted)
   if (missing.length === 0) return true
   if (process.env.CI) t.fail(`this machine lacks what the test needs: ${missing.join('; ')}`)
   else t.pass('skipped', { skip: missing.join('; ') })

@@ -1,0 +1,45 @@
+/** A benchmark reports first what the machine lacks, and keeps what it has measured whatever happens to the rest. */
+import t from 'tap'
+import { measureSections, type Section } from '../../bench/sections.ts'
+
+t.test('sections that cannot be measured, that fail, and that work', async (t) => {
+  const told: string[] = []
+  const kept: string[][] = []
+  const section = (title: string, more: Partial<Section>): Section => ({
+    title,
+    about: `about ${title}`,
+    missing: () => [],
+    measure: async () => `table of ${title}`,
+    ...more,
+  })
+  const complete = await measureSections(
+    [
+      section('zope', {}),
+      section('jetty', {
+        missing: () => ['jetty9 is not installed (apt install jetty9)'],
+        measure: () => Promise.reject(new Error('is not to be called')),
+      }),
+      section('php', { measure: () => Promise.reject(new Error('setup: php-fpm did not start')) }),
+      section('node', {}),
+    ],
+    { tell: (text) => told.push(text), keep: (texts) => kept.push([...texts]) },
+  )
+  t.equal(complete, false)
+  t.equal(
+    told[0],
+    'cannot measure "jetty": jetty9 is not installed (apt install jetty9)',
+    'before anything is measured',
+  )
+  t.strictSame(kept[0], ['## zope', 'about zope', 'table of zope'], 'stored at once')
+  t.strictSame(kept.at(-1), [
+    ...['## zope', 'about zope', 'table of zope'],
+    ...['## jetty', 'Not measured: jetty9 is not installed (apt install jetty9).'],
+    ...['## php', 'Not measured: setup: php-fpm did not start.'],
+    ...['## node', 'about node', 'table of node'],
+  ])
+})
+
+t.test('a report without gaps is complete', async (t) => {
+  const whole: Section = { title: 'all', about: '', missing: () => [], measure: async () => '' }
+  t.equal(await measureSections([whole], { tell: () => undefined, keep: () => undefined }), true)
+})
