@@ -143,7 +143,7 @@ t.test('completion in bash', async (t) => {
   t.strictSame(await complete('--role', 'ze'), ['zeo-client', 'zeo-server'])
   t.strictSame(await complete('deploy', '-r', 'zeo-server,zeo-c'), ['zeo-server,zeo-client'])
   t.strictSame(await complete('--role', '=', 'sol'), ['solr'])
-  t.strictSame(await complete('deploy', '--re'), ['--recipes', '--revision'])
+  t.strictSame(await complete('deploy', '--re'), ['--recipes', '--revision', '--retry-failed'])
   t.strictSame(await complete('rollback', '--t'), ['--to'])
   t.strictSame(await complete('deploy', '--t'), [])
   t.strictSame(await complete('--event', 'conf'), ['configure'])
