@@ -50,7 +50,7 @@ const initCommand = () =>
 
 export const buildoutFields = () => ({
   cache_archives: field(list(cacheArchive()), [], 'Archives of eggs or downloads that shorten the first build.'),
-  buildout_version: field(line(), '', 'Version of zc.buildout; empty for the newest.'),
+  buildout_version: field(line(), '', 'Version of zc.buildout; empty for the one that converge is tested with.'),
   bootstrap_params: field(line(), '', 'Further arguments when the build environment is made.'),
   config: field(relativePath(), 'deploy.cfg', 'Name of the generated configuration, in the release.'),
   config_template: field(line(), 'deploy.cfg.erb', 'Template the configuration is made from.'),

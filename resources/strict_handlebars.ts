@@ -126,7 +126,7 @@ function words(value: unknown, helper: string): string[] {
   return value.map((item) => word(item, helper))
 }
 
-const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
+export const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
   /** The items one a line, indented by four spaces, as ini files continue a value. */
   iniList: (value: unknown) =>
     words(value, 'iniList')

@@ -57,3 +57,10 @@ export function blocksOf(page: string, text: string): Block[] {
   }
   return found
 }
+/** The page without its fenced blocks; lines keep their numbers. */
+export function prose(text: string): string {
+  const lines = text.split('\n')
+  for (const { line, text: content } of blocksOf('', text))
+    for (let at = line - 1; at < line + content.split('\n').length; at++) lines[at] = ''
+  return lines.join('\n')
+}
