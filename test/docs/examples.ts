@@ -10,6 +10,7 @@ import {
   cronOfHost,
   cronOfStack,
   defaultPorts,
+  doctorAnswers,
   explained,
   haproxyGlobal,
   journalOfFailure,
@@ -27,13 +28,14 @@ import {
 } from './outputs.ts'
 
 const zeo = ['zeo-server', 'zeo-client']
+const plone6 = 'test/machine/plone6_site.test.ts'
 const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', repository: '/srv/site.git' } } } })
 
 const byLanguage: Readonly<Record<string, Proof>> = { json: attributes(), sh: commands, ts: typescript() }
 
-/** The generated page of commands gives its examples without a language. */
-export function proofOf({ key, page, language }: Block): Proof | undefined {
-  return examples[key] ?? byLanguage[page === 'docs/reference/commands.md' ? 'sh' : language]
+/** Commands are commands without a language as well. */
+export function proofOf({ key, language, text }: Block): Proof | undefined {
+  return examples[key] ?? byLanguage[language] ?? (/^(converge .*\n)+$/.test(text) ? commands : undefined)
 }
 
 export const examples: Readonly<Record<string, Proof>> = {
@@ -48,12 +50,11 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/attributes.md > Where does a value come from? > 3': cannotRun('settings of an editor'),
   'docs/attributes.md > Checks': compared(problems),
 
-  'docs/deploys.md > Building ahead': commands,
   'docs/deploys.md > One commit for several hosts': compared(revisionLine),
   'docs/deploys.md > Migrations': attributes([], app('plone_instances')),
   'docs/deploys.md > Smoke tests': attributes([], app('plone_instances')),
-  'docs/deploys.md > Closing the site': commands,
-  'docs/deploys.md > Stopping deploys': commands,
+
+  'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
 
   'docs/fleet.md > What you see': cannotRun(
     'a picture of a rollout; test/core/fleet/screen/screen.test.ts has each of its lines',
@@ -87,6 +88,16 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/lifecycle-hooks.md > A host by itself': compared(cloudConfig),
 
   'docs/php.md > PHP, hot and cold': attributes(['php-app']),
+
+  'docs/plone-6.md > A Plone 6 site on one host': compared(defaultPorts),
+  'docs/plone-6.md > 1. Make the repository': elsewhere(plone6),
+  'docs/plone-6.md > 2. Describe the host': elsewhere(plone6),
+  'docs/plone-6.md > 3. Converge': elsewhere(plone6),
+  'docs/plone-6.md > 4. Create the Plone site': elsewhere(plone6),
+  'docs/plone-6.md > 5. Visit it': elsewhere(plone6),
+  'docs/plone-6.md > 6. Deploy a new commit': elsewhere(plone6),
+  'docs/plone-6.md > 7. Roll back': elsewhere(plone6),
+  'docs/plone-6.md > As an ordinary user': attributes(['frontend'], app('plone_instances')),
 
   'docs/port-swap.md > port-app': attributes(['port-app']),
   'docs/port-swap.md > port-app > 3': attributes(['port-app'], app('blog')),

@@ -94,13 +94,39 @@ export const revisionLine: Compare = async (t, block, reader) => {
 /** The chain of the front end, with the default port of each program. */
 export const defaultPorts: Compare = async (t, block, reader) => {
   const { stdout } = await reader.converge(['attributes', '--defaults'])
-  const defaults = JSON.parse(stdout)
-  const { http_port, https_port, balancer_port } = defaults.converge.frontend
-  const cache = defaults.nginx_plone.proxy_port
-  t.equal(
-    block.text.trim(),
-    `visitors → nginx :${http_port} :${https_port} → Varnish :${cache} → HAProxy :${balancer_port} → clients :8081, :8082, …`,
+  const { converge, nginx_plone } = JSON.parse(stdout)
+  const { http_port, https_port, balancer_port } = converge.frontend
+  const ports: Readonly<Record<string, readonly number[]>> = {
+    nginx: [http_port, https_port],
+    Varnish: [nginx_plone.proxy_port],
+    HAProxy: [balancer_port],
+    clients: [8081, 8082],
+    client1: [8081],
+    client2: [8082],
+    ZEO: [8001],
+  }
+  for (const [, name = '', given = ''] of block.text.matchAll(/(\w+)((?: :\d+,?)+)/g)) {
+    const shown = [...given.matchAll(/\d+/g)].map(([port]) => Number(port))
+    t.strictSame(shown, ports[name]?.slice(0, shown.length), name)
+  }
+}
+
+/** The answers of doctor: each check of the sample is one that is made, in the form shown. */
+export const doctorAnswers: Compare = async (t, block, reader) => {
+  const [command = '', ...lines] = block.text.trimEnd().split('\n')
+  reader.write({
+    'site-doctor.json': JSON.stringify({ ...JSON.parse(reader.read('site.json')), converge: { python: 'python3.13' } }),
+  })
+  const { output } = await reader.follow(
+    `${command.replace('$ ', '').replace('site.json', 'site-doctor.json')} 2>/dev/null`,
   )
+  const checksOf = (text: string) =>
+    [...text.matchAll(/^(?:ok|missing|warning|unknown) +(.+?): /gm)].map(([, what]) => what)
+  const made = checksOf(output)
+  // A supervisord that no one may ask is not on this host.
+  for (const what of checksOf(lines.join('\n')))
+    t.ok(made.includes(what) || what === 'running supervisord', `${what}: ${made}`)
+  t.match(lines.at(-1), /^(\d+ (missing|could not be checked|warnings?)(, |$))+/)
 }
 
 /** What a site consists of on the disk: the files of the system that the sample names are those that the role writes. */

@@ -76,6 +76,9 @@ export class Reader extends Sandbox {
       'etc/accounts.json': accounts,
       'etc-with-roles/accounts.json': accounts,
       'etc-with-roles/site.json': roles,
+      'home/converge/site.json': block('docs/plone-6.md > 2. Describe the host'),
+      'home/converge/user.json': block('docs/plone-6.md > As an ordinary user'),
+      'home/converge/accounts.json': accounts,
       'recipes/web.ts': roleNamed('web'),
       'closed.html': '<h1>Closed</h1>\n',
     })

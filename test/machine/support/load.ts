@@ -5,7 +5,8 @@ import { once } from 'node:events'
 /** Keeps the connection, as a browser does, and its cookies; every fourth one is new for each request. */
 const program = `
 const http = require('node:http')
-const [port, connections] = process.argv.slice(1).map(Number)
+const [port, connections] = process.argv.slice(1, 3).map(Number)
+const [host, path] = process.argv.slice(3)
 const seen = { requests: 0, failed: [], longestMs: 0 }
 let going = true
 process.once('SIGTERM', () => { going = false })
@@ -19,7 +20,7 @@ function ask(agent, cookies) {
       seen.longestMs = Math.max(seen.longestMs, performance.now() - began)
       resolve()
     }
-    const sent = http.get({ host: '127.0.0.1', port, path: '/', agent, headers: { cookie: cookies.now } }, (answer) => {
+    const sent = http.get({ host, port, path, agent, headers: { cookie: cookies.now } }, (answer) => {
       const [cookie] = answer.headers['set-cookie'] ?? []
       if (cookie) cookies.now = cookie.split(';')[0]
       answer.resume()
@@ -50,9 +51,13 @@ export interface Load {
   readonly longestMs: number
 }
 
-/** Runs the work while visitors ask the port; what they met meanwhile. */
-export async function underLoad(port: number, work: () => Promise<unknown>, connections = 8): Promise<Load> {
-  const child = spawn(process.execPath, ['-e', program, `${port}`, `${connections}`], {
+/** Runs the work while visitors request a page; returns what they got. */
+export async function underLoad(
+  port: number,
+  work: () => Promise<unknown>,
+  { connections = 8, address = '127.0.0.1', path = '/' } = {},
+): Promise<Load> {
+  const child = spawn(process.execPath, ['-e', program, `${port}`, `${connections}`, address, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })
