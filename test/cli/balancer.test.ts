@@ -37,7 +37,9 @@ async function site(
     t.teardown(() => server.close())
   }
   const sockets = [...Object.keys(balancers), ...dead].map(at)
-  place.write({ 'site.json': JSON.stringify({ converge: { balancer: { sockets } } }) })
+  // The balancer of the machine itself, if it has one, is not part of the test.
+  const haproxy = { stats_socket_path: place.at('none.sock') }
+  place.write({ 'site.json': JSON.stringify({ haproxy, converge: { balancer: { sockets } } }) })
   return {
     place,
     fake,
