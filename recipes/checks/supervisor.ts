@@ -1,7 +1,8 @@
-/** Whether the supervisord that keeps an app's programs running can be reached. */
+/** Whether supervisord, which keeps an app's programs running, can be reached, and takes them from our files alone. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
+import { shadowOf } from '../../resources/supervisor/shadowed.ts'
 import type { AppLayout } from '../releases/layout.ts'
 import { missing, ok } from './findings.ts'
 
@@ -18,6 +19,20 @@ export function supervisorCheck(host: HostReader, { supervisor, current }: AppLa
       }
       if (host.stat(current) === null) return ok('not before the first setup, which starts it')
       return missing(`none at ${socket}`, 'converge start')
+    },
+  }
+}
+
+/** @param names of the programs that the role writes */
+export function shadowCheck(host: HostReader, { supervisor }: AppLayout, names: readonly string[]): HostCheck {
+  return {
+    what: 'programs of supervisord',
+    run() {
+      for (const name of names) {
+        const found = shadowOf(host, { name, confDir: supervisor.confDir })
+        if (found !== null) return missing(found.message, found.hint)
+      }
+      return ok('no other file defines one of ours')
     },
   }
 }

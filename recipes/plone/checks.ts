@@ -2,11 +2,12 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { programCheck } from '../checks/programs.ts'
-import { supervisorCheck } from '../checks/supervisor.ts'
+import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { appChecks } from '../releases/checks.ts'
 import { compilerChecks } from './compiler_check.ts'
 import { layout, sharedNames } from './layout.ts'
+import { programs } from './programs.ts'
 import { pythonChecks } from './python_check.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -24,5 +25,10 @@ export function checks(
     ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),
     ...(at.role === 'zeo-server' ? [programCheck(host, 'crontab', 'cron')] : []),
     supervisorCheck(host, at),
+    shadowCheck(
+      host,
+      at,
+      programs(node, role, { deployTo: at.deployTo }).map(({ name }) => name),
+    ),
   ]
 }

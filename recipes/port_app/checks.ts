@@ -2,14 +2,14 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { programCheck } from '../checks/programs.ts'
-import { supervisorCheck } from '../checks/supervisor.ts'
+import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { appChecks } from '../releases/checks.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import type { Kind } from './lifecycle.ts'
 
 export function serverChecks(node: PloneNode, host: HostReader, kind: Kind): HostCheck[] {
-  const { at } = kind.server(node)
+  const { at, settings } = kind.server(node)
   const programs = {
     ...kind.programs,
     ...(at.system ? { supervisord: 'supervisor' } : {}),
@@ -20,6 +20,11 @@ export function serverChecks(node: PloneNode, host: HostReader, kind: Kind): Hos
     ...appChecks(node, host, at, { repository: kind.role !== 'jetty-app' }),
     ...Object.entries(programs).map(([name, packageName]) => programCheck(host, name, packageName)),
     supervisorCheck(host, at),
+    shadowCheck(
+      host,
+      at,
+      settings.ports.map((port) => `${at.app}-${port}`),
+    ),
     ...(kind.checks?.(node, host) ?? []),
   ]
 }

@@ -10,7 +10,7 @@ import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
 import type { Nginx } from '../web/nginx.ts'
-import { type SiteSettings, serverBlock, serveSite, siteFile, upstreamPath } from '../web/site.ts'
+import { repairSite, type SiteSettings, serverBlock, serveSite, siteFile, upstreamPath } from '../web/site.ts'
 import { programOf, type ServerProgram } from './program.ts'
 
 /** The attributes that every kind has. */
@@ -60,6 +60,7 @@ export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release
 /** The site's text, checked; nginx does not serve it before `goLive`. */
 export function site(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
   siteFile(r, node, server, siteText(server), server.at.app)
+  repairSite(r, node, server, siteText(server))
 }
 
 function siteText(server: Server): string {

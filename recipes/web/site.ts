@@ -85,10 +85,18 @@ export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<strin
   if (at.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
   const pem = certificate(r, site)
   // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
-  const enabled = file(r, { path: enabledPath(site), content, mode: '0644' })
-  reload(r, site, [...(pem === null ? [] : [pem]), enabled, unknownNames(r, site)], force)
+  reload(r, site, [...(pem === null ? [] : [pem]), ...served(r, site, content)], force)
   startsWithHost(r, nginx)
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
+}
+
+function served(r: Recipe<PloneNode>, site: Site, content: Input<string>): Handle[] {
+  return [file(r, { path: enabledPath(site), content, mode: '0644' }), unknownNames(r, site)]
+}
+
+/** Repairs what nginx serves of the site already: with a damaged file in it every check of nginx fails until then. */
+export function repairSite(r: Recipe<PloneNode>, { run }: PloneNode, site: Site, content: Input<string>): void {
+  if (run.host?.lstat(enabledPath(site))) served(r, site, content)
 }
 
 /** Other host names than those of the sites get 404. */

@@ -1,6 +1,8 @@
 /** A node server deployed by port-app: nginx, supervisord, git and the processes are real; visitors ask all the time. */
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
+import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
@@ -24,6 +26,9 @@ const steps: readonly Step[] = [
   ['a changed environment, a restart by hand, and a rollback: nobody notices', changes],
   ['hooks, a migration, and a smoke test that sends it back', moments],
   ['a site that is only checked leaves nginx what it needs', onlyChecked],
+  ['drift that nginx and supervisord have loaded is put right in both', drift],
+  ['damaged files are repaired before nginx is asked to check them', damaged],
+  ['another file with the same program is refused', shadowed],
   ['TLS with the certificate of the attributes', tls],
   ['closed for a while, and deployed to meanwhile', closed],
 ]
@@ -51,6 +56,80 @@ async function onlyChecked(t: Test, app: WebApp): Promise<void> {
   const json = { port_app: { max_body_megabytes: 50, build_command: 'exit 7' } }
   await app.fails(t, ['deploy'], /status 7/, { json })
   t.match(await upload(), { status: 200 }, 'not yet reloaded')
+}
+
+/** A visitor's answer by nginx alone: what it has loaded. */
+function served(app: WebApp): Promise<number> {
+  return app.page().then(
+    ({ status }) => status,
+    () => 0,
+  )
+}
+
+function nginxLoads(app: WebApp): void {
+  execFileSync('/usr/sbin/nginx', ['-c', `${app.prefix}/etc/nginx/nginx.conf`, '-s', 'reload'], { stdio: 'ignore' })
+}
+
+async function drift(t: Test, app: WebApp): Promise<void> {
+  const [site, confDir] = [`${app.prefix}/etc/nginx/sites-enabled/app`, `${app.prefix}/etc/supervisor/conf.d`]
+  await app.done(t, ['deploy'])
+  fs.writeFileSync(site, '')
+  nginxLoads(app)
+  await until(async () => (await served(app)) !== 200, 'nginx serves no page')
+  t.equal((await app.done(t, ['deploy'])).report.outcome, 'changed')
+  t.match(await app.page(), { status: 200 }, 'nginx has loaded the site again')
+  t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
+
+  const supervisor = new Supervisor(app.host, `${app.prefix}/var/run/supervisor.sock`)
+  const name = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
+  const file = `${confDir}/${name}.conf`
+  fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/^environment=/m, 'environment=DRIFT="1",'))
+  await supervisor.reloadConfig()
+  await supervisor.stopProcess(name)
+  await until(async () => !(await app.up()).includes(name), `${name} is stopped`)
+  await supervisor.removeProcessGroup(name)
+  await supervisor.addProcessGroup(name)
+  await until(async () => (await served(app)) === 200, 'the program answers')
+  await app.done(t, ['deploy'])
+  const now = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
+  const environment = fs.readFileSync(`/proc/${await app.pid(now)}/environ`, 'utf8')
+  t.notMatch(environment, /DRIFT/, 'the process runs with what is declared')
+  t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
+}
+
+async function damaged(t: Test, app: WebApp): Promise<void> {
+  const nginx = `${app.prefix}/etc/nginx`
+  const [site, upstream] = [`${nginx}/sites-enabled/app`, `${nginx}/conf.d/app-upstream.conf`]
+  const programs = () =>
+    fs.readdirSync(`${app.prefix}/etc/supervisor/conf.d`).map((one) => `${app.prefix}/etc/supervisor/conf.d/${one}`)
+  const damages: readonly ((path: string) => void)[] = [
+    (path) => fs.writeFileSync(path, '\0\0{ garbage ['),
+    (path) => fs.truncateSync(path, Math.floor(fs.statSync(path).size / 2)),
+    (path) => fs.writeFileSync(path, ''),
+  ]
+  for (const [index, damage] of damages.entries()) {
+    for (const path of [site, upstream, ...programs().filter((one) => one.includes('/app-'))]) damage(path)
+    app.commit({ VERSION: `damaged-${index}` })
+    await app.done(t, ['deploy'])
+    t.match(await app.page(), { status: 200, body: new RegExp(`^damaged-${index} `) })
+    t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
+  }
+  fs.rmSync(upstream)
+  await app.done(t, ['deploy'])
+  t.match(await app.page(), { status: 200 })
+}
+
+async function shadowed(t: Test, app: WebApp): Promise<void> {
+  const name = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
+  const other = `${app.prefix}/etc/supervisor/conf.d/zzz-old.conf`
+  fs.writeFileSync(other, `[program:${name}]\ncommand=/bin/sleep 3333\n`)
+  app.commit({ VERSION: 'shadowed' })
+  const before = app.releases().length
+  await app.fails(t, ['deploy'], new RegExp(`${name} is defined twice: in .*${name}\\.conf, and as .*zzz-old\\.conf`))
+  t.equal(app.releases().length, before, 'nothing was built')
+  t.strictSame(await app.missing(), ['programs of supervisord'])
+  fs.rmSync(other)
+  await app.done(t, ['deploy'])
 }
 
 async function tls(t: Test, app: WebApp): Promise<void> {
