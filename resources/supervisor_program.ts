@@ -10,6 +10,7 @@ import { forget } from './supervisor/forget.ts'
 import { recordRemoved, recordWritten, refuseForeign } from './supervisor/own_file.ts'
 import { renderProgram } from './supervisor/program_file.ts'
 import { line, programEnvironment, programName, programProps } from './supervisor/program_props.ts'
+import { isReadable } from './supervisor/sections.ts'
 import { refuseShadowed } from './supervisor/shadowed.ts'
 
 const props = z
@@ -102,6 +103,10 @@ export const supervisor_program = defineResource(
   {
     precheck(host, { name, confDir, absent }) {
       if (!absent) refuseShadowed(host, { name, confDir })
+    },
+    isBroken(host, given) {
+      const text = host.readText(target(given).path)
+      return text !== null && !isReadable(text)
     },
     read,
     desired(given, now): FileState {

@@ -13,6 +13,7 @@ import { seconds } from '../model/units.ts'
 import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
 import { ChangeMarks, type Unmark } from './change_marks.ts'
 import { withDeadline } from './deadline.ts'
+import { inOrder } from './order.ts'
 import { StatePatch } from './patch.ts'
 import { Provided } from './provided.ts'
 import { ReadAhead } from './read_ahead.ts'
@@ -86,8 +87,9 @@ class Run {
     await this.prepare()
     await this.precheck()
     let reached = this.counts.failed
-    if (!this.failed) await this.ahead.start(plan.resources)
-    for (const resource of this.failed ? [] : plan.resources) {
+    const resources = this.failed ? [] : inOrder(this.host, plan.resources)
+    await this.ahead.start(resources)
+    for (const resource of resources) {
       if (options.interrupted?.()) {
         interrupted = true
         break

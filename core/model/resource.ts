@@ -43,6 +43,8 @@ export interface ResourceImplementation<P, S, O extends object> {
    * before the run changes anything; props may still be references, so only those count that never are.
    */
   precheck?(host: HostReader, props: P): void
+  /** Whether what is there keeps a program from reading its other files too: then it is repaired before everything else. */
+  isBroken?(host: HostReader, props: P): boolean
   /** The current state; no side effects. Synchronous where only local files are asked. */
   read(host: HostReader, props: P, context: Context): S | Promise<S>
   /** Pure: what the state should become. Throws, with a hint, for what may not be replaced. */

@@ -37,6 +37,15 @@ function withoutComment(value: string): string {
   return value.replace(/(^|\s)[;#].*$/, '').trim()
 }
 
+/** Whether supervisord can read a file; one that it cannot read keeps it from reading any. */
+export function isReadable(text: string): boolean {
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !/^\s*[;#]/.test(line))
+  const isKnown = (line: string) => header.test(line) || option.test(line) || /^\s/.test(line)
+  const begins = lines[0] === undefined || header.test(lines[0])
+  const isWhole = ({ type, options }: Section) => !programTypes.includes(type) || options.has('command')
+  return begins && lines.every(isKnown) && sectionsOf(text).every(isWhole)
+}
+
 /** What names a program, or takes one into its group. */
 export const programTypes: readonly string[] = ['program', 'eventlistener', 'fcgi-program']
 

@@ -1,8 +1,10 @@
 /** Damaged files of our own are rewritten; what somebody else has written, or says of our programs, is refused. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
+import { service_restart } from '../../../resources/service_restart.ts'
 import { supervisor_program } from '../../../resources/supervisor_program.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
+import { FakeSupervisor } from '../../support/fake_supervisor.ts'
 
 const path = '/etc/supervisor/conf.d/shop.conf'
 const environment = { A: '1', B: 'two' }
@@ -36,6 +38,34 @@ for (const [name, damage] of Object.entries(damages))
       t.equal((await run(plan, one)).outcome, 'unchanged')
     }
   })
+
+t.test('a damaged program of one app does not stop the restart of another, which comes first', async (t) => {
+  const fake = new FakeSupervisor()
+  const order: string[] = []
+  const host = new VirtualHost({
+    requests: (options, on) => fake.requests(options, on),
+    beforeChange: (_, what) => void order.push(what),
+  }).given('/etc/supervisor/conf.d', null)
+  const both = planOf((r) => {
+    const provider = { kind: 'supervisor' as const }
+    for (const name of ['zeo', 'shop']) {
+      const { digest } = supervisor_program(r, { name, command: `/bin/${name}` })
+      service_restart(r, { provider, services: [{ name, configuration: digest }] })
+    }
+  })
+  await run(both, host)
+  const other = '/etc/supervisor/conf.d/zeo.conf'
+  const whole = host.readText(other) ?? ''
+  host.writeFile(other, whole.replace('/bin/zeo', '/bin/old'))
+  for (const broken of ['\0', 'command=x\n', '[program:shop]\nautostart=true\n', '[program:shop\n']) {
+    host.writeFile(path, broken)
+    order.length = 0
+    t.equal((await run(both, host)).outcome, 'changed')
+    const at = (text: string) => order.findIndex((what) => what.includes(text))
+    t.ok(at(`write ${path}`) >= 0 && at(`write ${path}`) < at('reloadConfig'), order.join())
+    t.equal((await run(both, host)).outcome, 'unchanged')
+  }
+})
 
 t.test('replaced by hand: overwritten where it was ours, refused where it never was', async (t) => {
   const other = '[program:shop]\ncommand=/bin/other\n'
