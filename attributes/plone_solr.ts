@@ -6,6 +6,11 @@ export const plone_solr = () =>
     'The search server of the role solr.',
     {
       app_name: field(line(), 'solr', 'Name of the application, as below `deploy`, whose buildout holds Solr.'),
+      base_config: field(
+        line(),
+        'cfg/base.cfg',
+        'Buildout file, in the repository, that the generated deploy.cfg extends.',
+      ),
       enable_papertrail: field(flag(), false, "Sends Solr's log to Papertrail."),
       data_dir: field(path(), '/shared/solr', 'Directory that holds the index.'),
     },

@@ -10,6 +10,11 @@ export const plone_zeoserver = () =>
         'zeoserver',
         'Name of the application, as below `deploy`, whose buildout holds the ZEO server.',
       ),
+      base_config: field(
+        line(),
+        'cfg/base.cfg',
+        'Buildout file, in the repository, that the generated deploy.cfg extends.',
+      ),
       enable_backup: field(flag(), false, 'Adds the parts that make and schedule repozo backups.'),
       enable_pack: field(flag(), true, 'Adds the part that packs the database on a schedule.'),
       filestorage_dir: field(

@@ -30,6 +30,7 @@ const props = z.strictObject({
   shared: absolutePath
     .optional()
     .describe('Directory whose eggs, downloads and extends this build shares with others; default: the directory'),
+  app: z.string().min(1).optional().describe('Name of the app, for hints; no part of the build'),
   user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
   group: z.string().min(1).optional().describe('Group it runs as; default: that of the account'),
   allowRoot: z
@@ -169,7 +170,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
     {
       code: 'BUILDOUT_FAILED',
       output: error.output,
-      hint: `try it by hand: ${byHand(given)}`,
+      hint: error.hint?.replaceAll('<app>', given.app ?? '<app>') ?? `try it by hand: ${byHand(given)}`,
       cause: error,
     },
   )

@@ -1,10 +1,13 @@
-/** A Python environment with packages of exact versions, made with venv and pip, and made anew when it was left unfinished. */
+/** Keeps a Python environment with packages of exact versions, made with venv and pip, and makes one anew that was left unfinished. */
 import { basename } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../core/model/units.ts'
+import { shellWords } from '../core/text/shell.ts'
+import { limitsFor } from './python/limits.ts'
+import { makeEnvironment } from './python/make_environment.ts'
 import { accountOf, findProgram } from './python/program.ts'
 import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './python/venv_files.ts'
 
@@ -92,30 +95,14 @@ function stayWith(path: string, word: string, { kind, python, chosen }: State, c
   )
 }
 
-async function make(host: Host, { path, user, group, timeout }: Props, python: string): Promise<void> {
+async function make(host: Host, given: Props, python: string): Promise<void> {
+  const { path, user, group } = given
   const account = accountOf(host, { user, group })
   host.remove(path)
   host.makeDirectory(path, account)
   // Before anything else: a directory that is half an environment must be known as ours to be removed.
   writeMark(host, path, null, account)
-  try {
-    await host.run([python, '-m', 'venv', path], { user, group, timeout })
-  } catch (error) {
-    throw withoutVenv(error, python)
-  }
-}
-
-/** Debian ships Python without what venv needs; its message is turned into what to do. */
-function withoutVenv(error: unknown, python: string): unknown {
-  if (!(error instanceof ConvergeError)) return error
-  const output = error.output ?? ''
-  if (!/ensurepip is not|No module named '?(ensurepip|venv)\b/.test(output)) return error
-  const named = /apt(?:-get)? install (python[\d.]*-venv)/.exec(output)?.[1] ?? 'python3-venv'
-  return new ConvergeError(`${python} cannot make environments: its modules venv and ensurepip are not installed`, {
-    code: 'NO_ENSUREPIP',
-    hint: `apt install ${named}`,
-    cause: error,
-  })
+  await makeEnvironment(host, given, python)
 }
 
 export const virtualenv = defineResource(
@@ -137,7 +124,7 @@ export const virtualenv = defineResource(
       if (now.kind === 'other')
         throw new ConvergeError(`${path} is there, and is no Python environment`, {
           code: 'IN_THE_WAY',
-          hint: `look whether it is still needed, then move it away: mv ${path} ${path}.old`,
+          hint: `look whether it is still needed, then move it away: ${shellWords(['mv', path, `${path}.old`])}`,
         })
       const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
       const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
@@ -154,14 +141,19 @@ export const virtualenv = defineResource(
         if (chosen === null)
           throw new ConvergeError(`there is no ${python} on this host`, {
             code: 'NO_PROGRAM',
-            hint: python.startsWith('/') ? 'check the path, or install it' : `apt install ${python} ${python}-venv`,
+            hint: python.startsWith('/')
+              ? 'check the path, or install that Python'
+              : `apt-get install ${python} ${python}-venv where the distribution has it; else install it by other means, and give its full path as python`,
           })
         await make(host, given, chosen)
       } else writeMark(host, path, null, account)
       // All of them, not only those that differ: else one might be moved by what another one needs.
-      const wanted = Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`))
+      const wanted = [
+        ...Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`)),
+        ...limitsFor(packages),
+      ]
       const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...wanted]
-      if (wanted.length > 0) await host.run(pip, { user, group, timeout })
+      if (Object.keys(packages).length > 0) await host.run(pip, { user, group, timeout })
       // What the mark stands for has to be on the disk before it is.
       await host.run(['sync', '-f', path])
       writeMark(host, path, chosen ?? now.python, account)

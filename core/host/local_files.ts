@@ -59,9 +59,10 @@ export function describe(stat: fs.Stats | undefined): FileStat | null {
   return { kind, mode: modeNames[bits], uid: stat.uid, gid: stat.gid, size: stat.size }
 }
 
-/** Errors speak of the file the user knows, not of the temporary one beside it. */
+/** Errors speak of the file the user knows: not of the temporary one beside it, and not of none, as those of an open file do. */
 export function renamed(error: unknown, temporary: string, path: string): unknown {
   const system = error as NodeJS.ErrnoException
+  if (system.path === undefined && typeof system.syscall === 'string') system.path = path
   if (system.path === temporary) {
     system.path = path
     // A copy without the temporary name wherever the message is shown.

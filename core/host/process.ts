@@ -1,6 +1,7 @@
 /** Runs commands: as another account, with a bare environment, a deadline for the whole process group, and output kept for errors. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { ConvergeError } from '../model/errors.ts'
+import { knownFailure } from '../model/known_failures.ts'
 import { minutes } from '../model/units.ts'
 import { shellWords } from '../text/shell.ts'
 import type { GuardedCommand } from './command_guard.ts'
@@ -89,7 +90,7 @@ export async function runCommand(
   let timedOut = false
   let stuck: (() => void) | undefined
   const given = new Promise<never>((_, reject) => {
-    stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, log, 'STILL_RUNNING'))
+    stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, log, { code: 'STILL_RUNNING' }))
   })
   const result = (status: number | null) => ({ status: status ?? 128, stdout: stdout.text(), stderr: stderr.text() })
   const signalAll = (signal: NodeJS.Signals) => {
@@ -111,11 +112,11 @@ export async function runCommand(
     const done = result(status)
     // What it has started elsewhere may have ignored the first signal.
     if (timedOut) guarded?.signal('SIGKILL')
-    if (timedOut) throw failed(argv, `did not end within ${limit}`, log, 'COMMAND_TIMEOUT')
-    if (signal !== null) throw failed(argv, `was ended by ${signal}`, log)
+    if (timedOut) throw failed(argv, `did not end within ${limit}`, log, { code: 'COMMAND_TIMEOUT' })
+    if (signal !== null) throw failed(argv, `was ended by ${signal}`, log, { signal })
     const accepted = options.accept ?? [0]
     if (accepted !== 'any' && !accepted.includes(done.status))
-      throw failed(argv, `exited with status ${done.status}`, log)
+      throw failed(argv, `exited with status ${done.status}`, log, { status: done.status })
     return done
   } finally {
     clearTimeout(timer)
@@ -152,11 +153,21 @@ function ended(
   })
 }
 
-function failed(argv: readonly string[], what: string, log: OutputLog, code = 'COMMAND_FAILED'): ConvergeError {
+interface HowItFailed {
+  readonly code?: string
+  readonly status?: number
+  readonly signal?: NodeJS.Signals
+}
+
+function failed(argv: readonly string[], what: string, log: OutputLog, how: HowItFailed): ConvergeError {
+  const { code = 'COMMAND_FAILED', status, signal } = how
   const output = log.text()
   const silent = output.trim() === ''
-  return new ConvergeError(`${shellWords(argv)} ${what}${silent ? ', and printed nothing' : ''}`, {
+  const known = code === 'COMMAND_FAILED' ? knownFailure({ output, status, signal }) : null
+  const reason = known === null ? '' : `: ${known.reason}`
+  return new ConvergeError(`${shellWords(argv)} ${what}${silent ? ', and printed nothing' : ''}${reason}`, {
     code,
     output: silent ? undefined : output,
+    hint: known?.hint,
   })
 }

@@ -10,6 +10,14 @@ export function makePrivate(path: string, ...names: readonly string[]): void {
   for (const directory of [path, ...names.map((name) => `${path}/${name}`)]) makeDirectories(directory, 0o700)
 }
 
+/** The directory is right, and the disk is not. */
+const diskErrors: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE']
+
+function elsewhere(): string {
+  const own = 'give --prefix DIR or --state-dir DIR for a directory of your own'
+  return process.getuid?.() === 0 ? own : `run as root, or ${own}`
+}
+
 export class StateDirectory {
   constructor(readonly path: string) {}
 
@@ -37,10 +45,10 @@ export class StateDirectory {
   }
 
   private unusable(error: unknown): ConvergeError {
-    const { code, message } = asConvergeError(error)
+    const { code, message, hint } = asConvergeError(error)
     return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
       code: 'NO_STATE_DIRECTORY',
-      hint: 'run as root, or give --prefix DIR or --state-dir DIR for a directory of your own',
+      hint: diskErrors.includes(code) ? hint : elsewhere(),
       // A full or broken disk is nothing that the command line says.
       usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
       cause: error,
@@ -72,8 +80,16 @@ export class StateDirectory {
 
   /** Opens the journal of a run: what is written to it is in the file at once. */
   journal(run: string): { write(text: string): void; close(): void } {
-    const file = fs.openSync(this.journalPath(run), 'a', 0o600)
-    return { write: (text) => fs.writeFileSync(file, text), close: () => fs.closeSync(file) }
+    const path = this.journalPath(run)
+    const file = fs.openSync(path, 'a', 0o600)
+    const write = (text: string) => {
+      try {
+        fs.writeFileSync(file, text)
+      } catch (error) {
+        throw Object.assign(error as NodeJS.ErrnoException, { path })
+      }
+    }
+    return { write, close: () => fs.closeSync(file) }
   }
 
   keep(count: number): void {

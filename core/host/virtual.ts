@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { ConvergeError } from '../model/errors.ts'
+import { knownFailure } from '../model/known_failures.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { remember } from './answers.ts'
@@ -318,11 +319,16 @@ export class VirtualHost implements Host {
     if (result === null) throw new ConvergeError(`cannot run ${argv[0]}: no such program`, { code: 'NO_PROGRAM' })
     const complete = { status: 0, stdout: '', stderr: '', ...result }
     const accepted = options.accept ?? [0]
-    if (accepted !== 'any' && !accepted.includes(complete.status))
-      throw new ConvergeError(`${argv.join(' ')} exited with status ${complete.status}`, {
+    if (accepted !== 'any' && !accepted.includes(complete.status)) {
+      const output = complete.stdout + complete.stderr
+      const known = knownFailure({ output, status: complete.status })
+      const reason = known === null ? '' : `: ${known.reason}`
+      throw new ConvergeError(`${argv.join(' ')} exited with status ${complete.status}${reason}`, {
         code: 'COMMAND_FAILED',
-        output: complete.stdout + complete.stderr,
+        output,
+        hint: known?.hint,
       })
+    }
     return complete
   }
 

@@ -157,7 +157,7 @@ export function asConvergeError(thrown: unknown): ConvergeError {
       hint: 'cd to another one, and try again',
       cause: thrown,
     })
-  const hint = systemHints[system.code]
+  const hint = ['EACCES', 'EPERM'].includes(system.code) ? mayNot() : systemHints[system.code]
   const path = system.path === undefined ? '' : ` ${system.path}`
   return new ConvergeError(`${system.syscall}${path}: ${systemMessages[system.code] ?? system.code}`, {
     code: system.code,
@@ -181,17 +181,21 @@ const systemMessages: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the file name is too long',
   ECONNREFUSED: 'the connection was refused',
   EMFILE: 'too many open files',
+  EIO: 'input/output error',
 }
 
-/** Root meets them as well: on NFS, on what is immutable, in a container. */
-const mayNot =
-  'an ordinary account: run as root, or give --prefix DIR to work below a directory of your own; root: look whether it is immutable (lsattr), or on a file system that keeps root out (NFS)'
+/** Root meets these as well: on NFS, on what is immutable, in a container. */
+function mayNot(): string {
+  return process.getuid?.() === 0
+    ? 'find out what keeps root out: an immutable file (lsattr), a file system that does not trust root (NFS), a container'
+    : 'run as root, or give --prefix DIR to work below a directory of your own'
+}
 
 const systemHints: Readonly<Record<string, string>> = {
-  EACCES: mayNot,
-  EPERM: mayNot,
   ENOSPC: 'free some space (df -h shows where), then run again: what was not finished is done then',
-  EDQUOT: 'free some space (quota -s shows how much), then run again',
-  EROFS: 'mount it writable, or move the path elsewhere in the attributes',
+  EDQUOT: 'remove files of the account, or have its quota raised, then run again',
+  EROFS: 'find out why (dmesg shows errors of the disk), and mount it writable; or name another path in the attributes',
+  EMFILE: 'raise the limit of open files (ulimit -n, LimitNOFILE of the service that starts converge), then run again',
+  EIO: 'the disk is failing: dmesg says more',
   ENOENT: 'declare the directory that holds it first, or check the path',
 }

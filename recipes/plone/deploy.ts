@@ -22,6 +22,7 @@ import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks, sharedNames } from './layout.ts'
 import { deployedApp, goLive } from './moments.ts'
 import { type Program, programs } from './programs.ts'
+import { requirePython } from './python.ts'
 import { heldFrom, hold, stay } from './rollback.ts'
 import { deployed, recorded, releasesOf } from './running.ts'
 import { appDirectories, buildEnvironment } from './setup.ts'
@@ -81,6 +82,7 @@ interface BuildOptions extends DeployOptions {
 /** The release, checked out, configured and built. */
 function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: BuildOptions) {
   const { guard } = options
+  requirePython(node, at)
   const build = buildOf(node, at)
   const config = renderDeployCfg(placedNode(node), at.role, { deployTo: at.deployTo })
   appDirectories(r, node, at, guard)
@@ -90,6 +92,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
   file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...at.owner, ...guard })
   buildout(r, {
     ...build,
+    app: at.app,
     directory: release.path,
     shared: at.shared,
     inputs: { release: release.identity },

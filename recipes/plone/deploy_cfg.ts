@@ -257,16 +257,21 @@ function zeoServerCfg(context: Context): BuildoutCfg {
   ]
   const jobs = [...(server.enable_backup ? ['backupcronjob'] : []), ...(server.enable_pack ? ['packcronjob'] : [])]
   return [
-    buildout(context, ['cfg/base.cfg'], ['zeoserver', 'backup', ...jobs]),
+    buildout(
+      context,
+      [values.line('plone_zeoserver.base_config', server.base_config)],
+      ['zeoserver', 'backup', ...jobs],
+    ),
     ...(options.length > 0 ? [{ name: 'zeoserver', options }] : []),
     ...additionalConfig(context),
   ]
 }
 
 function solrCfg(context: Context): BuildoutCfg {
+  const base = context.values.line('plone_solr.base_config', context.attributes.plone_solr.base_config)
   const host = hostAddress(context.attributes.opsworks.instance)
   return [
-    buildout(context, ['cfg/base.cfg'], ['solr-download', 'solr-instance']),
+    buildout(context, [base], ['solr-download', 'solr-instance']),
     ...additionalConfig(context),
     {
       name: 'solr-host',

@@ -1,12 +1,28 @@
 /** The Python of an app, and the environment its buildout runs in. */
 import { basename } from 'node:path'
+import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
+import { findProgram } from '../../resources/python/program.ts'
 import type { PloneNode } from '../node.ts'
+import type { Layout } from './layout.ts'
 import { buildoutSetting } from './site.ts'
 import type { AppAttributes } from './types.ts'
 
 /** zc.buildout of the virtualenv where no `buildout_version` is set: the one the example and the tests build with. */
 const defaultBuildout = '6.0.1'
+
+/** Older Pythons get the last versions that run on them. */
+const lastFor: readonly (readonly [python: RegExp, packages: Readonly<Record<string, string>>])[] = [
+  [/^(python|pypy)-?2(\.\d+)*$/, { 'zc.buildout': '2.13.8', setuptools: '44.1.1' }],
+  [/^python3\.5$/, { 'zc.buildout': '3.0.1' }],
+  [/^python3\.[678]$/, { 'zc.buildout': '3.4' }],
+  [/^python3\.9$/, { 'zc.buildout': '5.2.0' }],
+]
+
+/** Whether the name says that this is a Python 2. */
+export function isPython2(python: string): boolean {
+  return /^(python|pypy)-?2(\.\d+)*$/.test(basename(python))
+}
 
 export interface Environment {
   /** Name of its directory, below `shared`. */
@@ -28,11 +44,34 @@ export interface Environment {
  */
 export function environmentOf(node: PloneNode, app: string, own: AppAttributes): Environment {
   const python = own.python_major_version ? `python${own.python_major_version}` : node.converge.python
+  const last = lastFor.find(([name]) => name.test(basename(python)))?.[1]
+  const version = buildoutSetting(node, app, 'buildout_version')
   const packages = {
-    'zc.buildout': buildoutSetting(node, app, 'buildout_version') || defaultBuildout,
+    'zc.buildout': defaultBuildout,
+    ...last,
+    ...(version ? { 'zc.buildout': version } : {}),
     ...Object.fromEntries(
       (own.packages ?? node.deploy_python.packages).map(({ name, version }) => [name, version ?? '']),
     ),
   }
-  return { name: `env-${basename(python)}-${digestOf({ python, packages }).slice(0, 8)}`, python, packages }
+  const name = `env-${basename(python)}-${digestOf({ python, packages }).slice(0, 8)}`
+  return { name, python, packages }
+}
+
+/**
+ * Refuses before anything is touched what no run can bring about: no distribution of today installs a Python 2.
+ * @throws NO_PYTHON
+ */
+export function requirePython(node: PloneNode, { app, own, account, build: { python } }: Layout): void {
+  const { host } = node.run
+  if (host === null || !isPython2(python) || findProgram(host, python, account.user) !== null) return
+  const packages = [...(own.os_packages ?? node.deploy_python.os_packages), ...node.converge.packages]
+  if (packages.some(({ name }) => /^(python|pypy)-?2/.test(name))) return
+  const key = own.python_major_version ? `deploy.${app}.python_major_version` : 'converge.python'
+  throw new ConvergeError(`${key} asks for ${python}, and this host has none`, {
+    code: 'NO_PYTHON',
+    source: node.run.locate?.(key),
+    hint: 'install a Python 2.7 where the account of the app finds it (/usr/local/bin), or give its full path in converge.python; with a package that has it, list that in os_packages of the app',
+    usage: true,
+  })
 }

@@ -14,12 +14,14 @@ import { virtualenv } from '../../resources/virtualenv.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { accounts } from '../releases/setup.ts'
 import { type Layout, layout, sharedDirectories } from './layout.ts'
+import { requirePython } from './python.ts'
 import { buildoutSetting } from './site.ts'
 import { supervisorService } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
 export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
+  requirePython(node, at)
   if (at.system) packagesOf(r, node, at)
   accounts(r, at)
   if (at.system)

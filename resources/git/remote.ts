@@ -215,7 +215,10 @@ export function gitFailure(error: unknown, message: string): unknown {
   if (error.code !== 'COMMAND_FAILED' && error.code !== 'COMMAND_TIMEOUT') return error
   const said = (error.output ?? '').split('\n').filter((line) => !commonplace.test(line))
   const output = said.join('\n')
-  const hint = error.code === 'COMMAND_TIMEOUT' ? hints.network : causes.find(([pattern]) => pattern.test(output))?.[1]
+  const hint =
+    error.code === 'COMMAND_TIMEOUT'
+      ? hints.network
+      : (causes.find(([pattern]) => pattern.test(output))?.[1] ?? error.hint)
   return new ConvergeError(message, { code: 'GIT_FAILED', output, hint, cause: error })
 }
 

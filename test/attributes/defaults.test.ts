@@ -29,6 +29,8 @@ t.test('every default of the cookbook is the default here', async (t) => {
 
 t.test('what goes beyond the cookbook is this and no more', async (t) => {
   t.strictSame(additions(golden, defaultAttributes()), [
+    'plone_zeoserver.base_config',
+    'plone_solr.base_config',
     'haproxy.enable_stats',
     'newrelic.server_monitoring',
     'newrelic.python_agent',

@@ -100,7 +100,10 @@ t.test('a Python without ensurepip', async (t) => {
   const host = new LocalHost(`${directory}/state`)
   const make = (chosen: string) =>
     converge(plan({ path: `${directory}/venv`, python: chosen }), host, { id: 't', mode: 'run' })
-  t.match(failureOf(await make(wrapper)), { code: 'NO_ENSUREPIP', hint: /^apt install python3[\d.]*-venv$/ })
+  t.match(failureOf(await make(wrapper)), {
+    code: 'NO_ENSUREPIP',
+    hint: /the package python3[\d.]*-venv is for that of the distribution$/,
+  })
   t.strictSame(failureOf(await make(python)), undefined, 'and where it is installed then, it is made')
 })
 

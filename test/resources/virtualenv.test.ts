@@ -190,7 +190,7 @@ contract(t, virtualenv, [
     props: { path, python: 'python3.99' },
     given,
     host: { commands },
-    fails: /there is no python3\.99 on this host.*apt install python3\.99 python3\.99-venv/s,
+    fails: /there is no python3\.99 on this host.*apt-get install python3\.99 python3\.99-venv/s,
   },
   {
     name: 'Python without venv',
@@ -202,11 +202,11 @@ contract(t, virtualenv, [
           ? {
               status: 1,
               stdout:
-                'The virtual environment was not created successfully because ensurepip is not\navailable.  On Debian/Ubuntu systems, you need to install the python3-venv\npackage using the following command.\n\n    apt install python3.11-venv\n',
+                'The virtual environment was not created successfully because ensurepip is not\navailable.  On Debian/Ubuntu systems, you need to install the python3-venv\npackage using the following command.\n\n    apt-get install python3.11-venv\n',
             }
           : {},
     },
-    fails: /cannot make environments.*apt install python3\.11-venv/s,
+    fails: /cannot make environments.*apt-get install python3\.11-venv/s,
   },
   {
     name: 'pip fails: its output is shown',

@@ -1,0 +1,15 @@
+/** What is known of one kind of failure. */
+export interface KnownFailure {
+  /** Follows what failed and a colon. */
+  readonly reason: string
+  /** `<app>` stands for the name of the app, where that is known to whoever shows it. */
+  readonly hint: string
+}
+
+export interface Pattern {
+  /** Names the entry for tests. */
+  readonly name: string
+  readonly pattern: RegExp
+  /** @param groups what the pattern has captured, from 1 on */
+  explain(...groups: readonly (string | undefined)[]): KnownFailure
+}

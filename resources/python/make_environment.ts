@@ -1,0 +1,78 @@
+/** Makes an empty Python environment: by venv, or for a Python 2 by the last virtualenv that still can. */
+import type { Host } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { Duration } from '../../core/model/units.ts'
+import { findProgram } from './program.ts'
+
+/** 20.22 and later make no environments for Python 2. Seen working on Python 3.11, 3.12 and 3.13. */
+const lastForPython2 = 'virtualenv==20.21.1'
+/** Runs that virtualenv. */
+const helper = 'python3'
+
+export interface EnvironmentProps {
+  readonly path: string
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+  readonly timeout: Duration
+}
+
+/** @throws NO_ENSUREPIP, NO_PROGRAM, COMMAND_FAILED */
+export async function makeEnvironment(host: Host, given: EnvironmentProps, python: string): Promise<void> {
+  const { path, user, group, timeout } = given
+  try {
+    await host.run([python, '-m', 'venv', path], { user, group, timeout })
+  } catch (error) {
+    if (!lacksVenv(error) || !(await isPython2(host, given, python))) throw withoutVenv(error, python)
+    await makeForPython2(host, given, python)
+  }
+}
+
+async function makeForPython2(host: Host, given: EnvironmentProps, python: string): Promise<void> {
+  const { path, user, group, timeout } = given
+  const maker = findProgram(host, helper, user)
+  if (maker === null)
+    throw new ConvergeError(
+      `${python} is a Python 2: its environments are made by virtualenv, which requires ${helper}`,
+      {
+        code: 'NO_PROGRAM',
+        hint: `apt-get install ${helper} ${helper}-venv`,
+      },
+    )
+  const tool = `${path}/.virtualenv`
+  const options = { user, group, timeout }
+  try {
+    await host.run([maker, '-m', 'venv', tool], options)
+  } catch (error) {
+    throw withoutVenv(error, maker)
+  }
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', lastForPython2]
+  await host.run([`${tool}/bin/python`, ...pip], options)
+  // With the pip and setuptools that it carries, the last ones for Python 2.
+  const make = ['-m', 'virtualenv', '--no-download', '--no-periodic-update', '--python', python, path]
+  await host.run([`${tool}/bin/python`, ...make], options)
+  host.remove(tool)
+}
+
+async function isPython2(host: Host, { user, group }: EnvironmentProps, python: string): Promise<boolean> {
+  const script = 'import sys; sys.exit(0 if sys.version_info[0] == 2 else 1)'
+  return (await host.query([python, '-c', script], { user, group, accept: 'any' })).status === 0
+}
+
+function lacksVenv(error: unknown): boolean {
+  return error instanceof ConvergeError && /No module named '?venv\b/.test(error.output ?? '')
+}
+
+/** Debian ships Python without what venv needs; its message is turned into what to do. */
+function withoutVenv(error: unknown, python: string): unknown {
+  if (!(error instanceof ConvergeError)) return error
+  const output = error.output ?? ''
+  if (!/ensurepip is not|No module named '?(ensurepip|venv)\b/.test(output)) return error
+  const named = /apt(?:-get)? install (python[\d.]*-venv)/.exec(output)?.[1] ?? 'python3-venv'
+  return new ConvergeError(`${python} cannot make environments: its modules venv and ensurepip are not installed`, {
+    code: 'NO_ENSUREPIP',
+    hint: python.startsWith('/usr/bin/')
+      ? `apt-get install ${named}`
+      : `install them for this Python, or name another one: the package ${named} is for that of the distribution`,
+    cause: error,
+  })
+}
