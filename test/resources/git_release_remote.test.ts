@@ -64,7 +64,7 @@ exec sh -c "$1"
   t.match(calls, /GlobalKnownHostsFile=\/dev\/null/)
   t.match(calls, /IdentitiesOnly=yes/)
   t.match(calls, /deploy@git\.example\.com/)
-  t.notMatch(site.read(`${site.root}/ssh-environment`), /^CONVERGE_/m)
+  t.notMatch(site.read(`${site.root}/ssh-environment`), /^CONVERGE_(SSH_KEY|KNOWN_HOSTS)=/m)
   t.notMatch(everything(site, rest.report), 'c2VjcmV0')
   t.strictSame(shm(), before, 'no key file is left')
 
