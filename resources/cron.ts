@@ -9,6 +9,7 @@ import { shellQuoted } from '../core/text/shell.ts'
 import { refusalOf, type Writer } from '../core/text/writer.ts'
 import { accountName } from './accounts.ts'
 import { checkSchedule } from './cron_schedule.ts'
+import { begin, end, parseCrontab } from './crontab.ts'
 import { applyFileState, readFileState } from './file.ts'
 
 const oneLine = (what: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${what} on one line` })
@@ -93,9 +94,7 @@ export const cron = defineResource(
     },
     async apply(host, props, change) {
       if (host.isRoot) return applyFile(host, change)
-      const text = await readCrontab(host)
-      const found = findBlock(text, props.name)
-      const rest = found === null ? text : text.slice(0, found.from) + text.slice(found.to)
+      const { rest } = parseCrontab(await readCrontab(host), props.name)
       const gap = rest === '' || rest.endsWith('\n') ? '' : '\n'
       await host.run(['crontab', '-'], { input: `${rest}${gap}${change.desired.content ?? ''}` })
     },
@@ -177,13 +176,10 @@ function written(what: string, text: string, writes: Writer, hint: string): stri
 const checkedCommand = (command: string) =>
   written('the command', command, cronCommand, 'put it into a script, and let cron run that')
 
-const begin = (name: string) => `# BEGIN converge ${name}`
-const end = (name: string) => `# END converge ${name}`
-
 async function readBlock(host: HostReader, name: string): Promise<State> {
   const place = 'crontab'
-  const found = findBlock(await readCrontab(host), name)
-  return found === null ? { place, ...nothing } : { ...nothing, place, kind: 'block', content: found.text }
+  const { blocks } = parseCrontab(await readCrontab(host), name)
+  return blocks === null ? { place, ...nothing } : { ...nothing, place, kind: 'block', content: blocks }
 }
 
 async function readCrontab(host: HostReader): Promise<string> {
@@ -196,20 +192,4 @@ async function readCrontab(host: HostReader): Promise<string> {
     output: stderr,
     hint: 'root allows it in /etc/cron.allow',
   })
-}
-
-/** Where our block begins and ends in the crontab, or null where there is none. */
-function findBlock(crontab: string, name: string): { from: number; to: number; text: string } | null {
-  const text = `\n${crontab}`
-  const from = text.indexOf(`\n${begin(name)}\n`)
-  if (from < 0) return null
-  const last = `\n${end(name)}\n`
-  const at = text.indexOf(last, from)
-  if (at < 0)
-    throw new ConvergeError(`the crontab has a line '${begin(name)}', and none '${end(name)}' after it`, {
-      code: 'CRONTAB_DAMAGED',
-      hint: 'put it back, or take our lines away, with crontab -e',
-    })
-  const to = at + last.length - 1
-  return { from, to, text: crontab.slice(from, to) }
 }

@@ -1,8 +1,10 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { cron } from '../../resources/cron.ts'
 import { checkSchedule } from '../../resources/cron_schedule.ts'
+import { parseCrontab } from '../../resources/crontab.ts'
 import { crontabPrograms, programs, spool } from '../support/commands.ts'
 import { contract, planOf, run } from '../support/contract.ts'
 
@@ -167,6 +169,60 @@ contract(t, cron, [
     fails: /MAILTO would hold for all jobs.*crontab -e/s,
   },
   {
+    name: 'user: the block twice, an old one and one as declared',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block.replace('0 1', '9 9')}5 * * * * hers\n${block}6 * * * * more\n`)
+    },
+    host: ann,
+    changes: ['replace /content'],
+    then: (t, host) => t.equal(host.readText(spool(host)), `# hers\n5 * * * * hers\n6 * * * * more\n${block}`),
+  },
+  {
+    name: 'user: all of several blocks are removed at once',
+    props: { name: 'tidy', absent: true },
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `${block}# hers\n${block}${block}`)
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n'),
+  },
+  {
+    name: 'user: a block that was edited, with a line of hers inside and blanks at the end of a marker',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(
+        spool(host),
+        '# BEGIN converge tidy \n# hers\n9 9 * * * find /tmp -delete\n5 * * * * hers\n# END converge tidy\n',
+      )
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), `# hers\n5 * * * * hers\n${block}`),
+  },
+  {
+    name: 'user: a block without its beginning',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), '1 1 1 1 1 x\n# END converge tidy\n')
+    },
+    host: ann,
+    fails: /none '# BEGIN converge tidy' before it.*crontab -e/s,
+  },
+  {
+    name: 'user: a block without its end, before another one',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# BEGIN converge tidy\n1 1 1 1 1 x\n5 * * * * hers\n${block}`)
+    },
+    host: ann,
+    fails: /none '# END converge tidy'.*crontab -e/s,
+  },
+  {
     name: 'user: a block without its end',
     props: job,
     given: (host) => {
@@ -259,4 +315,28 @@ t.test('props are checked before anything is done', (t) => {
   t.match(problem({ name: 'tidy' }), 'needed unless absent')
   t.match(problem({ ...job, environment: { 'A-B': '1' } }), 'environment')
   t.end()
+})
+
+t.test('of any number of blocks among any lines, nothing but the blocks is taken out', async () => {
+  const line = fc.oneof(
+    fc.constantFrom('', '# x', '5 * * * * hers', '# BEGIN converge tidy up'),
+    fc.stringMatching(/^[ -~]{0,20}$/),
+  )
+  const others = fc.array(
+    line.filter((one) => !/^# (BEGIN|END) converge tidy\s*$/.test(one)),
+    { maxLength: 6 },
+  )
+  fc.assert(
+    fc.property(fc.array(others, { minLength: 1, maxLength: 5 }), (parts) => {
+      const text = parts.map((lines) => lines.map((one) => `${one}\n`).join('')).join(block)
+      const { blocks, rest } = parseCrontab(text, 'tidy')
+      return (
+        rest ===
+          parts
+            .flat()
+            .map((one) => `${one}\n`)
+            .join('') && (blocks ?? '') === block.repeat(parts.length - 1)
+      )
+    }),
+  )
 })

@@ -1,0 +1,50 @@
+/** The block of one job in the crontab of an ordinary user: found, also several times or edited, and replaced. */
+import { ConvergeError } from '../core/model/errors.ts'
+
+export const begin = (name: string) => `# BEGIN converge ${name}`
+export const end = (name: string) => `# END converge ${name}`
+
+export interface Crontab {
+  /** The blocks of the job as they stand there, one after the other; null where there is none. */
+  readonly blocks: string | null
+  /** All other lines, also those that somebody has added inside of a block. */
+  readonly rest: string
+}
+
+/**
+ * @throws ConvergeError CRONTAB_DAMAGED where a block has lost its first or last line: the lines that are the job's
+ * cannot be told from others then
+ */
+export function parseCrontab(text: string, name: string): Crontab {
+  const lines = text.split('\n')
+  // An editor may have left blanks at the end of a marker.
+  const marks = lines.map((line) => line.trimEnd())
+  const [rest, blocks]: [string[], string[]] = [[], []]
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at] ?? ''
+    if (marks[at] === end(name)) throw damaged(end(name), begin(name), 'before')
+    if (marks[at] !== begin(name)) {
+      rest.push(line)
+      continue
+    }
+    const last = marks.findIndex((mark, index) => index > at && /^# (BEGIN|END) converge /.test(mark))
+    if (last === -1 || marks[last] !== end(name)) throw damaged(begin(name), end(name), 'after')
+    blocks.push(`${lines.slice(at, last + 1).join('\n')}\n`)
+    rest.push(...linesOfOthers(lines.slice(at + 1, last)))
+    at = last
+  }
+  return { blocks: blocks.length === 0 ? null : blocks.join(''), rest: rest.join('\n') }
+}
+
+/** A block has one line of converge's, the first job: the others were added by somebody. */
+function linesOfOthers(inside: readonly string[]): string[] {
+  const own = inside.findIndex((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
+  return inside.filter((line, index) => index !== own && line.trim() !== '')
+}
+
+function damaged(line: string, missing: string, where: 'before' | 'after'): ConvergeError {
+  return new ConvergeError(`the crontab has a line '${line}', and none '${missing}' ${where} it`, {
+    code: 'CRONTAB_DAMAGED',
+    hint: 'add that line, or remove the lines of the job, with crontab -e',
+  })
+}
