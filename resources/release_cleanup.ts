@@ -1,7 +1,9 @@
 /** Removes releases that are no longer needed, and what killed runs left of others. */
 import * as z from 'zod'
-import type { Host } from '../core/host/types.ts'
-import { defineResource } from '../core/model/resource.ts'
+import { mountsAtOrBelow } from '../core/host/mounts.ts'
+import type { Host, HostReader } from '../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
+import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { listReleases, metadataDirectory, surplusOf } from './releases.ts'
 
@@ -27,13 +29,20 @@ export const release_cleanup = defineResource(
     state,
   },
   {
-    read: (host, { into, current, keep }) => ({
-      surplus: surplusOf(host, into, listReleases(host, into, current), keep),
-    }),
+    read(host, { into, current, keep }, context) {
+      const surplus = surplusOf(host, into, listReleases(host, into, current), keep)
+      const stuck = stuckIn(host, into).filter((name) => surplus.includes(name))
+      if (stuck.length > 0)
+        context.warn(`${stuck.join(', ')} in ${into} could not be removed; the next cleanup tries again`)
+      // What is stuck is tried again when there is something else to remove, not by every run.
+      return { surplus: tried.has(context) || stuck.length === surplus.length ? [] : surplus }
+    },
     desired: () => ({ surplus: [] }),
     words: (_, { now }) => `remove ${now.surplus.join(', ')}`,
-    apply(host, { into }, { now }) {
-      for (const name of now.surplus) removeRelease(host, into, name)
+    apply(host, { into }, { now }, context) {
+      const stuck = now.surplus.filter((name) => !isRemoved(host, into, name, context))
+      if (stuck.length > 0 || stuckIn(host, into).length > 0) host.record(recordOf(into), JSON.stringify(stuck))
+      tried.add(context)
     },
     predict(host, { into }, { now }) {
       for (const name of now.surplus) host.remove(`${into}/${name}`)
@@ -41,9 +50,48 @@ export const release_cleanup = defineResource(
   },
 )
 
+/** Runs whose cleanup is over: what could not be removed does not fail them. */
+const tried = new WeakSet<Context>()
+
+function recordOf(into: string): string {
+  return `release_cleanup ${into}`
+}
+
+/** Names that an earlier cleanup could not remove; a release is renamed before. */
+function stuckIn(host: HostReader, into: string): string[] {
+  try {
+    const names: unknown = JSON.parse(host.recorded(recordOf(into)) ?? '[]')
+    const texts = Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+    return texts.flatMap((name) => [name, `.${name}.removing`])
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return []
+  }
+}
+
+/** Nothing that a deploy does not need stops it: what stays is reported. */
+function isRemoved(host: Host, into: string, name: string, { warn }: Context): boolean {
+  try {
+    removeRelease(host, into, name)
+    return true
+  } catch (thrown) {
+    const { code, message, output, hint } = asConvergeError(thrown)
+    if (code === 'INTERNAL') throw thrown
+    const reason = output?.split('\n')[0]
+    warn([message, ...(reason === undefined ? [] : [reason]), ...(hint === undefined ? [] : [`(${hint})`])].join(': '))
+    return false
+  }
+}
+
 /** At no moment is there a half release that looks like a whole one. */
 function removeRelease(host: Host, into: string, name: string): void {
   let path = `${into}/${name}`
+  const [mount] = mountsAtOrBelow(host.readText('/proc/self/mountinfo') ?? '', path)
+  if (mount !== undefined)
+    throw new ConvergeError(`${path} stays: something is mounted at ${mount}`, {
+      code: 'CANNOT_REMOVE',
+      hint: `umount ${mount}`,
+    })
   if (!name.startsWith('.')) {
     host.remove(`${path}/${metadataDirectory}/complete`)
     const hidden = `${into}/.${name}.removing`

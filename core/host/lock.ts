@@ -47,7 +47,7 @@ export type LockAttempt = { readonly lock: Lock } | { readonly holder: Holder }
 export function lockHolder(path: string): Holder | null {
   const directory = `${path}.d`
   const top = highest(directory)
-  const holder = top === 0 ? null : readHolder(`${directory}/${top}`)
+  const holder = top === 0n ? null : readHolder(`${directory}/${top}`)
   return holder !== null && alive(holder) ? holder : null
 }
 
@@ -56,9 +56,9 @@ export function tryLock(path: string, command: string): LockAttempt {
   makeDirectories(directory, 0o755)
   for (;;) {
     const top = highest(directory)
-    const holder = top === 0 ? null : readHolder(`${directory}/${top}`)
+    const holder = top === 0n ? null : readHolder(`${directory}/${top}`)
     if (holder !== null && alive(holder)) return { holder }
-    const mine = top + 1
+    const mine = top + 1n
     if (!claim(directory, mine, describeSelf(command))) continue
     if (highest(directory) > mine) {
       // Whoever made the higher one may have cleared this one away already.
@@ -115,7 +115,7 @@ function lockedBy(holder: Holder, directory: string, what: string | undefined): 
   )
 }
 
-function claim(directory: string, number: number, holder: Holder): boolean {
+function claim(directory: string, number: bigint, holder: Holder): boolean {
   const own = `${directory}/.${process.pid}-${number}`
   try {
     // Whole before it counts: a claim that cannot be read would be taken for a free one.
@@ -142,16 +142,21 @@ function empty(path: string): void {
 }
 
 /** Clears away the claims that no longer count, and what was left of those never made. */
-function removeBelow(directory: string, number: number): void {
+function removeBelow(directory: string, number: bigint): void {
   for (const name of readdirSync(directory)) {
     const claimed = /^(?:\.\d+-)?(\d+)$/.exec(name)?.[1]
-    if (claimed !== undefined && Number(claimed) < number) rmSync(`${directory}/${name}`, { force: true })
+    if (claimed !== undefined && BigInt(claimed) < number)
+      rmSync(`${directory}/${name}`, { force: true, recursive: true })
   }
 }
 
-function highest(directory: string): number {
-  let top = 0
-  for (const name of namesIn(directory)) if (/^\d+$/.test(name)) top = Math.max(top, Number(name))
+/** Exact for any name: above 2^53 the number after a number would be the same one, and be taken for ever. */
+function highest(directory: string): bigint {
+  let top = 0n
+  for (const name of namesIn(directory)) {
+    const number = /^\d{1,200}$/.test(name) ? BigInt(name) : 0n
+    if (number > top) top = number
+  }
   return top
 }
 
@@ -167,11 +172,27 @@ function namesIn(directory: string): string[] {
 function readHolder(path: string): Holder | null {
   try {
     const text = readFileSync(path, 'utf8')
-    return text === '' ? null : (JSON.parse(text) as Holder)
+    return text === '' ? null : holderOf(JSON.parse(text))
   } catch (error) {
-    // Gone since the directory was listed, or cut short by a full disk: nobody holds it.
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    // Gone since the directory was listed, cut short by a full disk, or not a claim of converge: nobody holds it.
+    if (error instanceof SyntaxError || ['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return null
     throw error
+  }
+}
+
+/** Null for anything that no run has written. Older versions wrote neither `machine` nor `space`. */
+function holderOf(value: unknown): Holder | null {
+  const { pid, started, host, ...rest } = (typeof value === 'object' && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >
+  if (!Number.isSafeInteger(pid) || typeof started !== 'string' || typeof host !== 'string') return null
+  const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : '')
+  return {
+    ...{ pid: pid as number, started, host },
+    ...{ user: text('user'), machine: text('machine'), space: text('space'), since: text('since') },
+    command: text('command'),
   }
 }
 

@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import type { LocalAccounts } from './local_accounts.ts'
 import { alive, orUndefined, quietly, renamed, temporaryStem } from './local_files.ts'
+import { mountsAtOrBelow } from './mounts.ts'
 import { pin, rootsOwn, Spot } from './place.ts'
 import { securePath } from './process.ts'
 
@@ -93,27 +94,47 @@ export class Spots {
 
   /** Removes what is at the path in the spot's directory; nothing there is fine. */
   clear(spot: Spot, path: string): void {
-    if (!this.isRoot) return fs.rmSync(path, { recursive: true, force: true })
     const stat = fs.lstatSync(path, orUndefined)
     if (stat === undefined) return
     if (!stat.isDirectory()) return spot.act(() => fs.unlinkSync(path))
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    this.refuseMounts(spot, name)
     // rm goes by descriptors and never through a link; by names, as Node does, root could be led elsewhere half way.
-    const { status, stderr, error } = spawnSync(
-      'rm',
-      ['--recursive', '--force', '--one-file-system', '--', `./${path.slice(path.lastIndexOf('/') + 1)}`],
-      {
-        cwd: spot.directory,
-        encoding: 'utf8',
-        env: { PATH: securePath, LANG: 'C.UTF-8' },
-        ...(spot.rights && { uid: spot.rights.uid, gid: spot.rights.gid }),
-      },
-    )
+    const rm = () => this.run(spot, ['rm', '--recursive', '--force', '--one-file-system', '--', `./${name}`])
+    let { status, stderr } = rm()
+    // The owner of a directory may make it writable. Root needs no permission, and must not follow a link here.
+    if (status !== 0 && (!this.isRoot || (spot.rights !== null && spot.rights.uid !== 0))) {
+      const closed = ['-xdev', '-type', 'd', '!', '-perm', '-u=rwx', '-exec', 'chmod', 'u+rwx', '{}', ';']
+      this.run(spot, ['find', `./${name}`, ...closed])
+      ;({ status, stderr } = rm())
+    }
+    if (status === 0) return
+    throw new ConvergeError(`${spot.named} cannot be removed`, {
+      code: 'COMMAND_FAILED',
+      output: stderr.trim(),
+      hint: 'look who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
+    })
+  }
+
+  private run(spot: Spot, [program = '', ...args]: readonly string[]): { status: number | null; stderr: string } {
+    const { status, stderr, error } = spawnSync(program, args, {
+      cwd: spot.directory,
+      encoding: 'utf8',
+      env: { PATH: securePath, LANG: 'C.UTF-8' },
+      ...(spot.rights && { uid: spot.rights.uid, gid: spot.rights.gid }),
+    })
     if (error) throw error
-    if (status !== 0)
-      throw new ConvergeError(`${spot.named} cannot be removed`, {
-        code: 'COMMAND_FAILED',
-        output: stderr.trim().split('\n').slice(-10).join('\n'),
-        hint: 'what is mounted below it stays: umount it, or move it away',
-      })
+    return { status, stderr }
+  }
+
+  /** Bind mounts of the same file system are none to rm. */
+  private refuseMounts(spot: Spot, name: string): void {
+    const whole = `${fs.realpathSync(spot.directory)}/${name}`.replace('//', '/')
+    const [mount] = mountsAtOrBelow(quietly(() => fs.readFileSync('/proc/self/mountinfo', 'utf8')) ?? '', whole)
+    if (mount === undefined) return
+    throw new ConvergeError(`${spot.named} cannot be removed: something is mounted at ${mount}`, {
+      code: 'CANNOT_REMOVE',
+      hint: `umount ${mount}`,
+    })
   }
 }

@@ -60,7 +60,7 @@ export class StateDirectory {
     try {
       return fs
         .readdirSync(`${this.path}/runs`)
-        .flatMap((name) => (/^\d{6,}\.jsonl$/.test(name) ? [name.slice(0, -6)] : []))
+        .flatMap((name) => (/^\d{6,15}\.jsonl$/.test(name) ? [name.slice(0, -6)] : []))
         .sort((a, b) => Number(a) - Number(b))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
@@ -93,7 +93,12 @@ export class StateDirectory {
   }
 
   keep(count: number): void {
-    for (const run of this.runs().slice(0, -count)) fs.rmSync(this.journalPath(run), { force: true })
+    for (const run of this.runs().slice(0, -count))
+      try {
+        fs.rmSync(this.journalPath(run), { force: true, recursive: true })
+      } catch {
+        // An old journal that cannot be removed must not fail a run; the next one tries again.
+      }
   }
 
   /** The lines of a journal, parsed; a last line cut short by a crash is left out. */

@@ -1,7 +1,7 @@
 /** Makes a release: beside its place, and moved there when all of it is there. */
 import { posix } from 'node:path'
-import type { Host } from '../../core/host/types.ts'
-import { ConvergeError } from '../../core/model/errors.ts'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { bootOf, leftovers, metadataDirectory, type ReleaseFile } from '../releases.ts'
 import { checkOut, forgetFiles } from './checkout.ts'
@@ -42,7 +42,7 @@ export async function produce(
 ): Promise<void> {
   requireDirectories(host, props)
   if (props.scmType === 'directory')
-    return build(host, props, whole(wanted), (to) => copy(host, props, whole(wanted), to))
+    return build(host, props, whole(wanted), context, (to) => copy(host, props, whole(wanted), to))
   const mirror = mirrorOf(host, props, context)
   await ensureMirror(host, mirror)
   const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
@@ -51,7 +51,7 @@ export async function produce(
   if (wanted.asked && notedCommit(host, mirror, props.revision) !== made.commit)
     noteCommit(host, mirror, props.revision, made.commit)
   if (there) return
-  await build(host, props, made, async (directory) => {
+  await build(host, props, made, context, async (directory) => {
     const exclude = [`/${metadataDirectory}/`, ...Object.values(props.links).map((path) => `/${escapePattern(path)}`)]
     context.progress(`checking out ${made.commit.slice(0, 8)} as ${made.id}`)
     const { submodules } = props
@@ -109,10 +109,11 @@ async function build(
   host: Host,
   props: GitReleaseProps,
   made: Made,
+  context: Context,
   fill: (directory: string) => void | Promise<void>,
 ): Promise<void> {
   const { into } = props
-  for (const name of leftovers(host, into)) host.remove(`${into}/${name}`)
+  removeLeftovers(host, into, context)
   const hidden = `${into}/.${made.id}.checkout`
   host.makeDirectory(hidden, ownerOf(host, props))
   try {
@@ -124,6 +125,29 @@ async function build(
     throw error
   }
   host.rename(hidden, `${into}/${made.id}`)
+}
+
+/** What cannot be removed stays, out of the way of the release to be made. */
+function removeLeftovers(host: Host, into: string, { warn }: Context): void {
+  for (const name of leftovers(host, into)) {
+    const path = `${into}/${name}`
+    try {
+      host.remove(path)
+    } catch (thrown) {
+      const { code, message, hint } = asConvergeError(thrown)
+      if (code === 'INTERNAL') throw thrown
+      warn(`${message}${hint === undefined ? '' : ` (${hint})`}`)
+      if (name.endsWith('.checkout') && host.lstat(path) !== null) host.rename(path, freeName(host, into, name))
+    }
+  }
+}
+
+function freeName(host: HostReader, into: string, name: string): string {
+  const commit = name.slice('.000000-'.length, -'.checkout'.length)
+  for (let number = 999_999; ; number--) {
+    const path = `${into}/.${String(number).padStart(6, '0')}-${commit}.removing`
+    if (host.lstat(path) === null) return path
+  }
 }
 
 function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string): void {
