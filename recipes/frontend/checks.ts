@@ -2,14 +2,15 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { missing, ok } from '../checks/findings.ts'
+import { dropInOverride, overrideCheck } from '../checks/overrides.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
-import { supervisorCheck } from '../checks/supervisor.ts'
+import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
 import { balancedServers } from './haproxy.ts'
 import { frontendLayout } from './layout.ts'
-import { programs } from './programs.ts'
+import { nameOf, programs, varnishDropIn } from './programs.ts'
 
 const packageOf = { haproxy: 'haproxy', varnishd: 'varnish', nginx: 'nginx' } as const
 
@@ -19,7 +20,16 @@ export function checks(node: PloneNode, host: HostReader): HostCheck[] {
     rightsCheck(node, host, at.nginx.config),
     ...(['haproxy', 'varnishd', 'nginx'] as const).map((name) => programCheck(host, programs[name], packageOf[name])),
     ...(node.certbot_domains.length > 0 ? [programCheck(host, 'certbot', 'certbot')] : []),
-    ...(at.system ? [] : [supervisorCheck(host, at)]),
+    ...(at.system
+      ? [overrideCheck('unit of varnish', () => dropInOverride(host, varnishDropIn.unit, varnishDropIn.name))]
+      : [
+          supervisorCheck(host, at),
+          shadowCheck(
+            host,
+            at,
+            (['haproxy', 'varnish'] as const).map((part) => nameOf(at, part)),
+          ),
+        ]),
     backendCheck(node),
   ]
 }

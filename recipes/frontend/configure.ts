@@ -12,6 +12,7 @@ import { service_reload } from '../../resources/service_reload.ts'
 import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
+import { dropInOverride, refuseOverride } from '../checks/overrides.ts'
 import type { PloneNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
@@ -24,7 +25,17 @@ import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from 
 import { balancedServers, configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite } from './nginx.ts'
-import { loadVcl, nameOf, parts, programs, providerOf, supervised, varnishDefaults, varnishUnit } from './programs.ts'
+import {
+  loadVcl,
+  nameOf,
+  parts,
+  programs,
+  providerOf,
+  supervised,
+  varnishDefaults,
+  varnishDropIn,
+  varnishUnit,
+} from './programs.ts'
 import { renderVcl } from './varnish.ts'
 
 /** Everything but packages; setup has to have been before. */
@@ -178,10 +189,12 @@ function running(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): voi
 function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
   const { facts } = node
   const systemd = facts.init === 'systemd'
-  const directoryPath = '/etc/systemd/system/varnish.service.d'
+  const { unit, name: ownName } = varnishDropIn
+  const directoryPath = `/etc/systemd/system/${unit}.d`
+  if (systemd && node.run.host) refuseOverride(dropInOverride(node.run.host, unit, ownName))
   if (systemd) directory(r, { path: directoryPath })
   const command = systemd
-    ? file(r, { path: `${directoryPath}/converge.conf`, content: varnishUnit(node) })
+    ? file(r, { path: `${directoryPath}/${ownName}`, content: varnishUnit(node) })
     : file(r, { path: '/etc/default/varnish', content: varnishDefaults(node) })
   for (const name of parts) if (!r.has('service', name)) service(r, { name, ...(systemd ? { enabled: true } : {}) })
   return [{ name: 'varnish', configuration: command.digest }]

@@ -62,6 +62,9 @@ function varnishCommand({ nginx_plone, converge }: PloneNode, { varnish }: Front
   ]
 }
 
+/** Our part of Debian's unit. */
+export const varnishDropIn = { unit: 'varnish.service', name: 'converge.conf' } as const
+
 /** The unit's command, with this port and this size instead of the package's. */
 export function varnishUnit(node: PloneNode): string {
   const { nginx_plone, converge } = node

@@ -1,8 +1,9 @@
 /** What `doctor` checks for a PHP app. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { overrideCheck, poolOverride } from '../checks/overrides.ts'
 import { programCheck } from '../checks/programs.ts'
-import { supervisorCheck } from '../checks/supervisor.ts'
+import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { appChecks } from '../releases/checks.ts'
 import { nginxProgram } from '../web/nginx.ts'
@@ -15,6 +16,8 @@ export function checks(node: PloneNode, host: HostReader): HostCheck[] {
     programCheck(host, nginxProgram, 'nginx'),
     programCheck(host, fpm.program, `php${fpm.version}-fpm`),
     // The system's php-fpm is a service of its own.
-    ...(at.system ? [] : [supervisorCheck(host, at)]),
+    ...(at.system
+      ? [overrideCheck('pool of php-fpm', () => poolOverride(host, fpm.config, at.app))]
+      : [supervisorCheck(host, at), shadowCheck(host, at, [fpm.reload.name])]),
   ]
 }

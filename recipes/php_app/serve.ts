@@ -11,6 +11,7 @@ import { service_reload } from '../../resources/service_reload.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
+import { poolOverride, refuseOverride } from '../checks/overrides.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { wasLive } from '../releases/rollback.ts'
@@ -22,6 +23,7 @@ import type { PhpLayout } from './layout.ts'
 /** The pool, in a php-fpm that runs. */
 export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Handle {
   const { at, fpm, settings } = php
+  if (at.system && node.run.host) refuseOverride(poolOverride(node.run.host, fpm.config, at.app))
   const config = file(r, {
     path: fpm.config,
     content: poolText(php),

@@ -86,7 +86,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/^environment=/m, 'environment=DRIFT="1",'))
   await supervisor.reloadConfig()
   await supervisor.stopProcess(name)
-  await until(async () => !(await app.up()).includes(name), `${name} is stopped`)
+  await until(async () => (await app.pid(name)) === 0, `${name} is stopped`)
   await supervisor.removeProcessGroup(name)
   await supervisor.addProcessGroup(name)
   await until(async () => (await served(app)) === 200, 'the program answers')

@@ -1,0 +1,60 @@
+/** Files of others that override one of ours: the service reads both, and what the other says wins or is mixed in. */
+import type { HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { sectionsOf } from '../../resources/supervisor/sections.ts'
+import { missing, ok } from './findings.ts'
+
+export interface Override {
+  readonly message: string
+  readonly hint: string
+}
+
+/** A pool of the same name in another file of php-fpm's directory: php-fpm takes both for one. */
+export function poolOverride(host: HostReader, config: string, pool: string): Override | null {
+  const directory = config.slice(0, config.lastIndexOf('/'))
+  for (const name of host.list(directory)) {
+    const path = `${directory}/${name}`
+    if (!name.endsWith('.conf') || path === config || host.stat(path)?.kind !== 'file') continue
+    if (!sectionsOf(host.readText(path) ?? '').some((section) => section.type === pool)) continue
+    return {
+      message: `pool ${pool} of php-fpm is defined twice: in ${config}, and in ${path}`,
+      hint: `php-fpm merges both, and the last file wins: remove [${pool}] from ${path}`,
+    }
+  }
+  return null
+}
+
+/** Where drop-ins of units may be, other than what packages install. */
+const unitDirectories = ['/etc/systemd/system', '/run/systemd/system']
+
+/** A drop-in that sets the command of a unit again, after ours: systemd reads them in the order of their names. */
+export function dropInOverride(host: HostReader, unit: string, own: string): Override | null {
+  for (const directory of unitDirectories.map((one) => `${one}/${unit}.d`))
+    for (const name of host.list(directory)) {
+      const path = `${directory}/${name}`
+      if (!name.endsWith('.conf') || name <= own || host.stat(path)?.kind !== 'file') continue
+      if (!/^\s*ExecStart\s*=/m.test(host.readText(path) ?? '')) continue
+      return {
+        message: `${path} sets ExecStart of ${unit} again, after ${unitDirectories[0]}/${unit}.d/${own}`,
+        hint: `systemd would run the command of ${path}: remove ExecStart there`,
+      }
+    }
+  return null
+}
+
+/** @throws OVERRIDDEN, before anything is touched */
+export function refuseOverride(found: Override | null): void {
+  if (found !== null) throw new ConvergeError(found.message, { code: 'OVERRIDDEN', hint: found.hint, usage: true })
+}
+
+/** The same for `doctor`. */
+export function overrideCheck(what: string, find: () => Override | null): HostCheck {
+  return {
+    what,
+    run() {
+      const found = find()
+      return found === null ? ok('no other file overrides ours') : missing(found.message, found.hint)
+    },
+  }
+}
