@@ -2,6 +2,7 @@
 import { digestOf } from '../../core/model/json.ts'
 import { seconds } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
+import { varnishWord } from '../../core/text/varnish_cli.ts'
 import type { PloneNode } from '../node.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import type { FrontendLayout } from './layout.ts'
@@ -99,5 +100,5 @@ done
 /** Has a running Varnish answer by a configuration from now on, with all it has kept. */
 export function loadVcl({ varnish }: FrontendLayout, vcl: string): string[] {
   const where = varnish.directory === null ? [] : ['-n', varnish.directory]
-  return ['sh', '-c', load, 'sh', `converge_${digestOf(vcl).slice(0, 12)}`, varnish.config, ...where]
+  return ['sh', '-c', load, 'sh', `converge_${digestOf(vcl).slice(0, 12)}`, varnishWord(varnish.config), ...where]
 }

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
 import { needs } from '../support/machine.ts'
 import { reservePorts } from '../support/waiting.ts'
+import { environment } from './deploy/environment.ts'
 import * as failures from './deploy/failures.ts'
 import * as killed from './deploy/killed.ts'
 import * as lifecycle from './deploy/lifecycle.ts'
@@ -27,6 +28,7 @@ const steps: readonly (readonly [string, Step])[] = [
   ['a new revision', lifecycle.newRevision],
   ['a build that fails', failures.build],
   ['a changed attribute, back and forward again', lifecycle.attribute],
+  ['any text of an environment', environment],
   ['always_build_on_deploy in both spellings', lifecycle.always],
   ['more clients, and fewer', lifecycle.clientCount],
   ['back, forward, and to a tag', lifecycle.revisions],

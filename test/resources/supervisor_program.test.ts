@@ -209,6 +209,18 @@ t.test('refused at once, with the reason', async (t) => {
     t.throws(() => planOf((r) => void supervisor_program(r, given as never)), { message }, JSON.stringify(given))
 })
 
+t.test('a relative command is taken from the directory of the program', async (t) => {
+  const { implementation, props: schema } = supervisor_program.definition
+  for (const [command, expected] of [
+    ['env/bin/gunicorn --bind :80', '/srv/www/a/current/env/bin/gunicorn --bind :80'],
+    ['node server.js', 'node server.js'],
+    ['/usr/bin/node x', '/usr/bin/node x'],
+  ])
+    t.match(implementation.files?.(schema.parse({ name: 'a', command, directory: '/srv/www/a/current' })), [
+      { content: `\ncommand=${expected}\n` },
+    ])
+})
+
 t.test('render shows the file without a host', async (t) => {
   const { implementation } = supervisor_program.definition
   const parsed = supervisor_program.definition.props.parse({ ...props, owner: 'deploy', stopWait: seconds(1.5) })

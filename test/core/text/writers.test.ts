@@ -14,6 +14,7 @@ import { phpFpmValue, phpFpmVariable } from '../../../core/text/php_fpm.ts'
 import { pythonString } from '../../../core/text/python.ts'
 import { commandIn, shellWords } from '../../../core/text/shell.ts'
 import { systemdCommand, systemdPath } from '../../../core/text/systemd.ts'
+import { varnishWord } from '../../../core/text/varnish_cli.ts'
 import { refusalOf, type Writer } from '../../../core/text/writer.ts'
 import { anyText, knownTexts } from './texts.ts'
 
@@ -39,6 +40,12 @@ t.test('nginx', async (t) => {
   t.equal(nginxWord('/srv/my site'), '"/srv/my site"')
   t.equal(nginxName('~^www\\d+\\.example\\.com$'), '~^www\\d+\\.example\\.com$')
   t.equal(nginxName('~^w{1,2}$'), '"~^w{1,2}$"')
+})
+
+t.test("Varnish's command line", async (t) => {
+  const read = (word: string) => (word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\])/g, '$1') : word)
+  arrives(varnishWord, read, hasLineBreak)
+  t.equal(varnishWord('/etc/varnish/default.vcl'), '/etc/varnish/default.vcl')
 })
 
 t.test('haproxy', async (t) => {

@@ -28,15 +28,18 @@ import { freePort, type Owner, scratch } from '../../support/machine.ts'
 import { type Answer, type AskOptions, ask } from './ask.ts'
 
 const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
+const nodeFixture = 'example-node-app'
 /** The account that Debian gives web servers. */
 const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
 
-/** Attributes of the node server in the fixtures. */
+/** The test runner would load itself into it. */
+const serve = `#!/bin/sh\nexec /usr/bin/env -u NODE_OPTIONS ${process.execPath} server.js "$@"\n`
+
+/** Attributes of the node server in the fixtures, whose program is in the release. */
 export const nodeSettings = {
   port_app: {
-    // The test runner would load itself into it.
-    command: `/usr/bin/env -u NODE_OPTIONS ${process.execPath} server.js --port %{port}`,
-    build_command: 'test -s VERSION && cp VERSION built.txt',
+    command: 'bin/serve --port %{port}',
+    build_command: 'test -s VERSION && cp VERSION built.txt && chmod +x bin/serve',
     health: { path: '/healthz', status: 200, deadline_seconds: 20 },
   },
 }
@@ -72,7 +75,8 @@ export class WebApp {
     readonly attributes: JsonObject,
     root: string,
   ) {
-    this.prefix = join(root, 'prefix')
+    // Every file that a role writes has to hold it.
+    this.prefix = join(root, 'my prefix')
     this.repository = join(root, 'repository')
     this.directory = `${this.prefix}/srv/www/app`
     this.state = join(root, 'state')
@@ -99,6 +103,7 @@ export class WebApp {
   /** Copies a fixture, writes files, and commits all that. */
   commit(files: Readonly<Record<string, string | Buffer>>, fixture?: string): void {
     if (fixture !== undefined) fs.cpSync(join(fixtures, fixture), this.repository, { recursive: true })
+    if (fixture === nodeFixture) files = { ...files, 'bin/serve': serve }
     for (const [path, content] of Object.entries(files)) {
       fs.mkdirSync(join(this.repository, path, '..'), { recursive: true })
       fs.writeFileSync(join(this.repository, path), content)

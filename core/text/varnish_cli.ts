@@ -1,0 +1,11 @@
+/** Words of varnish-cli(7); varnishadm sends its arguments as they are. */
+import { requireLine } from './writer.ts'
+
+/**
+ * One word.
+ * @throws Inexpressible
+ */
+export function varnishWord(text: string): string {
+  requireLine('varnishadm', text)
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
+}
