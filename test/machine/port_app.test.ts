@@ -13,7 +13,7 @@ t.setTimeout(240_000)
 
 t.test('a node server', async (t) => {
   if (!needs(t, ['git', 'nginx', 'openssl', 'python3 venv', 'pip registry'])) return
-  const app = await WebApp.make(t, 'port-app', nodeSettings)
+  const app = await WebApp.make(t, 'port-app', nodeSettings, 'my prefix')
   app.commit({ VERSION: 'one' }, 'example-node-app')
   await inOrder(t, app, steps)
 })

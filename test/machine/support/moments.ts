@@ -23,7 +23,7 @@ export async function seesMoments(
   { bring, file, path = '/', json = {} }: Moments,
 ): Promise<void> {
   const notes = `${app.directory}/shared/moments`
-  const note = (what: string) => `echo "${what} $(cut -d ' ' -f 1 ${file})" >> ${notes}`
+  const note = (what: string) => `echo "${what} $(cut -d ' ' -f 1 ${file})" >> '${notes}'`
   const done = () => {
     const all = readFileSync(notes, 'utf8').trim().split('\n')
     rmSync(notes)

@@ -74,20 +74,23 @@ export class WebApp {
     readonly ports: readonly number[],
     readonly attributes: JsonObject,
     root: string,
+    prefix: string,
   ) {
-    // Every file that a role writes has to hold it.
-    this.prefix = join(root, 'my prefix')
+    this.prefix = join(root, prefix)
     this.repository = join(root, 'repository')
     this.directory = `${this.prefix}/srv/www/app`
     this.state = join(root, 'state')
     this.host = new LocalHost(this.state)
   }
 
-  /** @param own attributes of the role, beside ports and name */
-  static async make(t: Owner, role: string, own: JsonObject): Promise<WebApp> {
+  /**
+   * @param own attributes of the role, beside ports and name
+   * @param prefix name of the directory; with a blank, every file that the role writes has to hold it
+   */
+  static async make(t: Owner, role: string, own: JsonObject, prefix = 'prefix'): Promise<WebApp> {
     const key = role.replace('-', '_')
     const [http, ...ports] = [await freePort(), await freePort(), await freePort()]
-    const app = new WebApp(role, key, http, ports, own, scratch(t))
+    const app = new WebApp(role, key, http, ports, own, scratch(t), prefix)
     fs.mkdirSync(app.prefix)
     fs.mkdirSync(app.repository)
     app.git('init', '-q', '-b', 'main')
