@@ -4,8 +4,9 @@ import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
-import { appCommandProps, currentProp, isLive, optionsOf, refuseRoot } from './app/command.ts'
+import { appCommandProps, currentProp, deployVariables, isLive, optionsOf, refuseRoot } from './app/command.ts'
 import { hookScript } from './app/hook_script.ts'
+import { clientScript } from './zope/own_cache.ts'
 
 export const deployHooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart'] as const
 
@@ -13,6 +14,10 @@ const props = z.strictObject({
   hook: z.enum(deployHooks).describe('Which one'),
   commit: z.string().optional().describe('What CONVERGE_COMMIT says; default: nothing'),
   current: currentProp,
+  zope: z
+    .boolean()
+    .default(false)
+    .describe('A Zope release: CONVERGE_CLIENT is a script like bin/client1 that runs beside the clients'),
   ...appCommandProps,
 })
 type Props = z.output<typeof props>
@@ -61,7 +66,8 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
         : `${path} is not run, since it is no executable: chmod +x deploy/${file}`,
     )
   refuseRoot(host, given, `deploy/${file}`)
-  const environment = { CONVERGE_APP: app, CONVERGE_HOOK: hook, CONVERGE_RELEASE: directory, CONVERGE_COMMIT: commit }
+  const client = given.zope ? clientScript(host, directory, { owner: given.user, group: given.group }) : null
+  const environment = { ...deployVariables(given, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
   const options = optionsOf(given, { environment, onLine: context.progress })
   if (isExecutable(host, path)) return void (await host.run([path], options))
   // Read as the account it runs as: what is a link to a file that only root may read stays closed.

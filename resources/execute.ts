@@ -70,7 +70,13 @@ export const execute = defineResource(
       host.record(runsOf(context.name), `${desired.runs}`)
       const { command, cwd, user, group, environment, accept, timeout, creates } = props
       const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command
-      await host.run(argv, { cwd, user, group, environment, accept, timeout, onLine: context.progress })
+      try {
+        await host.run(argv, { cwd, user, group, environment, accept, timeout, onLine: context.progress })
+      } catch (error) {
+        // A further attempt belongs to the same run.
+        host.record(runsOf(context.name), `${desired.runs - 1}`)
+        throw error
+      }
       if (creates !== undefined && host.lstat(creates) === null)
         throw new ConvergeError(`the command ended well, and yet ${creates} is not there`, {
           code: 'NOT_CREATED',

@@ -31,6 +31,7 @@ import { symlink } from './symlink.ts'
 import { template } from './template.ts'
 import { user } from './user.ts'
 import { virtualenv } from './virtualenv.ts'
+import { zope_cache } from './zope_cache.ts'
 
 export {
   archive,
@@ -64,6 +65,7 @@ export {
   template,
   user,
   virtualenv,
+  zope_cache,
 }
 
 const all = [
@@ -98,6 +100,7 @@ const all = [
   template,
   user,
   virtualenv,
+  zope_cache,
 ]
 
 /** By type. */

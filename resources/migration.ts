@@ -2,7 +2,8 @@
 import * as z from 'zod'
 import { digestOf } from '../core/model/json.ts'
 import { defineResource } from '../core/model/resource.ts'
-import { appCommandProps, commandProp, currentProp, isLive, refuseRoot, runOf } from './app/command.ts'
+import { appCommandProps, commandProp, currentProp, deployVariables, isLive, refuseRoot, runOf } from './app/command.ts'
+import { withOwnCache } from './zope/own_cache.ts'
 
 const props = z.strictObject({
   command: commandProp.describe(
@@ -10,6 +11,12 @@ const props = z.strictObject({
   ),
   commit: z.string().min(1).describe('The commit that is deployed: each is migrated to once'),
   current: currentProp,
+  zope: z
+    .boolean()
+    .default(false)
+    .describe(
+      'A Zope release: its configurations name no persistent cache meanwhile, which a running client has locked',
+    ),
   ...appCommandProps,
 })
 type Props = z.output<typeof props>
@@ -48,7 +55,11 @@ export const migration = defineResource(
     desired: ({ commit, command }, now) => (now.live ? now : { ...now, migratedFor: digestOf([commit, command]) }),
     async apply(host, given, { desired }, context) {
       refuseRoot(host, given, 'the migration')
-      await runOf(host, given, given.command, { onLine: context.progress })
+      const { directory, user: owner, group, zope } = given
+      const environment = deployVariables(given, 'migrate')
+      const migrate = () => runOf(host, given, given.command, { onLine: context.progress, environment })
+      if (zope) await withOwnCache(host, directory, { owner, group }, migrate)
+      else await migrate()
       host.record(recordKey(given), desired.migratedFor ?? '')
     },
     words: ({ commit }) => `migrate to ${commit.slice(0, 12)}`,

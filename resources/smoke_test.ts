@@ -6,7 +6,7 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { isMaintenancePage, testHeader, testHeaderValue } from '../core/model/test_request.ts'
 import { absolutePath, Duration, duration, seconds } from '../core/model/units.ts'
-import { appCommandProps, commandProp, refuseRoot, runOf } from './app/command.ts'
+import { appCommandProps, commandProp, deployVariables, refuseRoot, runOf } from './app/command.ts'
 import { markFailed, removeFailedMark } from './releases/failure.ts'
 import { Deadline } from './services/roll.ts'
 import { readyProp } from './services/types.ts'
@@ -34,6 +34,7 @@ export function trialDigest({ commands, requests, deadline }: z.output<z.ZodObje
 const { timeout: _, ...appProps } = appCommandProps
 const props = z.strictObject({
   ...trialProps,
+  commit: z.string().optional().describe('What CONVERGE_COMMIT says; default: nothing'),
   rollback: z.boolean().default(false).describe('Where it fails, go back to the release before at once; default false'),
   live: absolutePath
     .optional()
@@ -53,7 +54,8 @@ async function tryOut(host: Host, given: Props, context: Context): Promise<void>
   for (const one of given.requests) await answered(host, one, deadline, context)
   for (const command of given.commands) {
     context.progress(typeof command === 'string' ? command : command.join(' '))
-    await runOf(host, { ...given, timeout: given.deadline }, command, { onLine: context.progress })
+    const environment = deployVariables(given, 'smoke_test')
+    await runOf(host, { ...given, timeout: given.deadline }, command, { onLine: context.progress, environment })
   }
 }
 

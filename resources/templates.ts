@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type Handlebars from 'handlebars'
-import { ConvergeError } from '../core/model/errors.ts'
+import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { type Engine, Mistake, makeEngine } from './strict_handlebars.ts'
 
 export interface TemplateProps {
@@ -22,13 +22,34 @@ export async function prepareTemplates(): Promise<void> {
   engine = makeEngine(handlebars)
 }
 
-/** Reads a template beside a recipe: `readTemplate(import.meta.url, 'haproxy.cfg.hbs')`. */
+/** Where templates come from, by their text: a recipe gives only that to the resource. */
+const files = new Map<string, string>()
+
+/**
+ * Reads a template beside a recipe: `readTemplate(import.meta.url, 'haproxy.cfg.hbs')`.
+ * @throws NO_FILE
+ */
 export function readTemplate(from: string, name: string): string {
-  return readFileSync(fileURLToPath(new URL(name, from)), 'utf8')
+  const path = fileURLToPath(new URL(name, from))
+  try {
+    const text = readFileSync(path, 'utf8')
+    files.set(text, path)
+    return text
+  } catch (error) {
+    throw new ConvergeError(
+      `cannot read the template ${path}: ${asConvergeError(error).message.replace(/^.*: /, '')}`,
+      {
+        code: 'NO_FILE',
+        hint: 'a template is looked for beside the file that calls readTemplate',
+        usage: true,
+        cause: error,
+      },
+    )
+  }
 }
 
 /**
- * @throws ConvergeError TEMPLATE_ERROR, naming template, line and what is undefined or misspelt
+ * @throws TEMPLATE_ERROR with the template and its line; the line of the recipe is for the engine to add
  */
 export function renderTemplate({ path, source, name, variables }: TemplateProps): string {
   if (engine === undefined) throw new ConvergeError('templates are not prepared', { code: 'INTERNAL' })
@@ -40,7 +61,7 @@ export function renderTemplate({ path, source, name, variables }: TemplateProps)
     }
     return render(given(variables))
   } catch (error) {
-    throw templateError(error, name ?? path, Object.keys(variables))
+    throw templateError(error, name ?? files.get(source) ?? `inline template of ${path}`, Object.keys(variables))
   }
 }
 
@@ -54,33 +75,29 @@ function given(variables: TemplateProps['variables']): TemplateProps['variables'
 
 function templateError(error: unknown, name: string, known: readonly string[]): ConvergeError {
   const message = error instanceof Error ? error.message : String(error)
-  const place = / - (\d+):(\d+)$/.exec(message)
-  const line = place?.[1] ?? (error instanceof Mistake ? error.line : undefined)
-  const source = { file: name, ...(line === undefined ? {} : { line: Number(line) }) }
+  const [, at, column] = / - (\d+):(\d+)$/.exec(message) ?? []
+  const parse = /^Parse error on line (\d+):\n([\s\S]*)$/.exec(message)
+  const line = at ?? parse?.[1] ?? (error instanceof Mistake ? error.line : undefined)
+  const place = [name, line, column === undefined ? undefined : Number(column) + 1].filter((part) => part !== undefined)
+  const refuse = (what: string, hint?: string, output?: string) =>
+    new ConvergeError(`${place.join(':')}: ${what}`, { code: 'TEMPLATE_ERROR', hint, output, cause: error })
   const missing = /^"(.+?)" not defined in |^Cannot use 'in' operator to search for '(.+?)' in /.exec(message)
   if (missing)
-    return new ConvergeError(
-      `the template ${name} speaks of ${missing[1] ?? missing[2]}, which is not among its variables`,
-      {
-        code: 'TEMPLATE_ERROR',
-        source: place ? { ...source, column: Number(place[2]) + 1 } : source,
-        hint: `it gets: ${known.length > 0 ? [...known].sort().join(', ') : 'none'}`,
-        cause: error,
-      },
+    return refuse(
+      `"${missing[1] ?? missing[2]}" is not among the variables of the template`,
+      `it gets: ${known.length > 0 ? [...known].sort().join(', ') : 'none'}`,
     )
-  const parse = /^Parse error on line (\d+):\n([\s\S]*)$/.exec(message)
   if (parse)
-    return new ConvergeError(`the template ${name} cannot be read`, {
-      code: 'TEMPLATE_ERROR',
-      source: { file: name, line: Number(parse[1]) },
-      output: parse[2],
-      hint: 'handlebars wants every {{#block}} closed by {{/block}}, and names without spaces',
-      cause: error,
-    })
-  return new ConvergeError(`the template ${name} cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`, {
-    code: 'TEMPLATE_ERROR',
-    source,
-    hint: error instanceof Mistake ? error.hint : undefined,
-    cause: error,
-  })
+    return refuse(
+      'the template cannot be parsed',
+      'close every {{#block}} by {{/block}}, and use names without spaces',
+      parse[2],
+    )
+  const partial = /^The partial (\S+) could not be found/.exec(message)
+  if (partial)
+    return refuse(`there is no partial ${partial[1]}`, 'templates have no partials: give the text as a variable')
+  return refuse(
+    `the template cannot be rendered: ${message.replace(/ - \d+:\d+$/, '')}`,
+    error instanceof Mistake ? error.hint : undefined,
+  )
 }

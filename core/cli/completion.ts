@@ -3,7 +3,7 @@ import { lifecycleEvents } from '../compile/recipe.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Catalogue } from './catalogue.ts'
 import { allOptions, type CommandFamily, type CommandSpec, commands } from './options.ts'
-import { commandNamed, commandsOf, familyNamed, firstWords } from './parse.ts'
+import { commandNamed, commandsOf, familyNamed, firstWords, parseArguments } from './parse.ts'
 
 /** The scripts call the program with this and the words up to the cursor; it prints a candidate a line. */
 export const completionFlag = '--complete'
@@ -74,10 +74,22 @@ async function values<N>(option: string, { current, before }: Words, catalogue: 
   if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${given}${name}`)
   if (option === 'event') return lifecycleEvents.map((name) => `${given}${name}`)
   if (option === 'explain') return Object.keys(await catalogue.schemas())
+  if (option === 'to' && before.includes('rollback') && !before.includes('stack'))
+    return (await releasesFor(before, catalogue)).map((name) => `${given}${name}`)
   const choices = allOptions.get(option)?.choices
   if (choices !== undefined || !before.includes('stack')) return choices ?? []
   const { stackNames } = await import('./stack/complete.ts')
   return (await stackNames(option, before)).map((name) => `${given}${name}`)
+}
+
+/** None where the words so far do not say which roles, or the files cannot be read: a shell is no place to say so. */
+async function releasesFor<N>(before: readonly string[], catalogue: Catalogue<N>): Promise<readonly string[]> {
+  try {
+    const { releaseIds } = await import('./look.ts')
+    return await releaseIds(parseArguments(before.slice(0, -1), Object.keys(catalogue.roles)).args, catalogue)
+  } catch {
+    return []
+  }
 }
 
 async function positionals<N>(

@@ -40,7 +40,7 @@ export function visibleLock(directory: string): DeployLock | null {
 export function lock(args: Arguments): ExitStatus {
   const directory = stateDirectory(args)
   new StateDirectory(directory).prepare()
-  const made = { by: author(), since: new Date().toISOString(), message: args.message ?? '' }
+  const made = { by: args.by ?? author(), since: new Date().toISOString(), message: args.message ?? '' }
   putDeployLock(directory, made)
   return say(args, { locked: true, ...made }, `deploys are locked by ${describeDeployLock(made)}`)
 }

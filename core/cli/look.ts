@@ -5,7 +5,7 @@ import { describeDeployLock } from '../host/deploy_lock.ts'
 import { LocalHost } from '../host/local.ts'
 import { lockHolder } from '../host/lock.ts'
 import { StateDirectory } from '../host/state_files.ts'
-import type { Secrets } from '../model/secrets.ts'
+import { Secrets } from '../model/secrets.ts'
 import { withLocations } from '../node/located.ts'
 import type { RunReport } from '../report/events.ts'
 import type { Catalogue } from './catalogue.ts'
@@ -99,6 +99,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
       secrets,
       down,
     )
+  if (args.quiet) return tellTrouble(apps, paint)
   const lines = [`roles      ${roles.join(', ')}`]
   for (const { name, directory, releases, services, unreleased } of apps) {
     const current = releases.find((release) => release.current)
@@ -113,6 +114,28 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   if (locked !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(locked)}`)
   process.stdout.write(`${lines.join('\n')}\n`)
   return down ? 1 : 0
+}
+
+/** With --quiet: what is down, and nothing where all is up. */
+function tellTrouble(apps: readonly AppView[], paint: Paint): ExitStatus {
+  const lines = apps.flatMap((app) =>
+    app.services
+      .filter(({ up }) => !up)
+      .map(({ name, detail, state }) => `${paint.red('down')}  ${app.name}  ${name}  ${paint.dim(detail || state)}\n`),
+  )
+  process.stdout.write(lines.join(''))
+  return lines.length > 0 ? 1 : 0
+}
+
+/** Ids of the releases that a rollback can go to, for completion in a shell. */
+export async function releaseIds<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
+  const { apps } = await see(args, catalogue, new Secrets())
+  const ids = apps.flatMap(({ name, releases }) =>
+    releases.flatMap(({ id, complete, current }) =>
+      complete && !current ? [apps.length > 1 ? `${name}=${id}` : id] : [],
+    ),
+  )
+  return ids.toReversed()
 }
 
 function describeRun({ started, roles, events, outcome, changed }: LastRun, directory: string): string {

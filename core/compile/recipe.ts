@@ -92,6 +92,13 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
   if (typeof name !== 'string' || !/^[A-Za-z][\w.-]*$/.test(name))
     return [refuse('a role has a name of letters, digits, dashes and dots', "role('status-page', { ... })")]
   const own: Readonly<Record<string, unknown>> = { ...definition }
+  if (!isBase(own.extends) && 'extends' in own)
+    return [
+      refuse(
+        `the role ${name} extends ${own.extends === undefined ? 'undefined' : `a ${typeof own.extends}`}, not a role`,
+        'check the import: the file has to export the role under this name, and must not import this file itself',
+      ),
+    ]
   const recipes = { ...Object.fromEntries(lifecycleEvents.map((event) => [event, own[event]])), ...Object(own.events) }
   return [
     ...Object.keys(own)
@@ -102,10 +109,25 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
           nearest(key, roleKeys) ?? `an event of your own goes into events: { ${key}(r, node) { ... } }`,
         ),
       ),
+    ...(isEmpty(own) ? [refuse(`the role ${name} does nothing: it has no event`, 'deploy(r, node) { ... }')] : []),
     ...Object.entries(recipes)
-      .filter(([, recipe]) => recipe !== undefined && typeof recipe !== 'function')
+      .filter(([event, recipe]) => (recipe !== undefined || isGiven(own, event)) && typeof recipe !== 'function')
       .map(([event]) => refuse(`the role ${name}: ${event} is no function`, `${event}(r, node) { ... }`)),
   ]
+}
+
+/** Undefined in the place of a recipe is a mistaken import. */
+function isGiven(own: Readonly<Record<string, unknown>>, event: string): boolean {
+  return event in own || event in Object(own.events)
+}
+
+function isBase(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'events' in value && value.events instanceof Map
+}
+
+/** A role may only set attributes. */
+function isEmpty({ doc: _, events = {}, ...rest }: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(rest).length === 0 && Object.keys(Object(events)).length === 0
 }
 
 /** The `r` of a recipe. */
@@ -161,6 +183,13 @@ export class Recipe<N> implements Scope {
 
   /** Takes in what another role declares for an event. */
   include(other: Role<N>, event: string): void {
+    if (!isBase(other)) {
+      const source = placeOf(this.include)()
+      const message = `include: ${other === undefined ? 'undefined' : `a ${typeof other}`} is no role`
+      const hint = 'check the import: the file has to export the role under this name'
+      this.problems.push(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
+      return
+    }
     if (!other.events.has(event)) {
       const names = [...other.events.keys()]
       this.problems.push(

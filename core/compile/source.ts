@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { SourceMap, type SourceMapPayload } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ConvergeError, type SourceLocation } from '../model/errors.ts'
+import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
 import { Inexpressible } from '../text/writer.ts'
 
 /** Member of a map whose sources are names that are told as they are: they are at home on another machine. */
@@ -39,7 +39,7 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
  */
 export function recipeFault(thrown: unknown, what: string, file?: SourceLocation): unknown {
   const trace = thrown instanceof Error ? thrown.stack : undefined
-  const frame = framesOf(trace).find((place) => place.file !== ownFile && !ownRooms?.test(place.file))
+  const frame = framesOf(trace).find(isUsers)
   const source = frame ? original(frame) : file
   if (thrown instanceof ConvergeError) return source === undefined ? thrown : thrown.at({ source })
   if (thrown instanceof Inexpressible)
@@ -48,6 +48,38 @@ export function recipeFault(thrown: unknown, what: string, file?: SourceLocation
   if (trace !== undefined && source === undefined) return thrown
   const words = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
   return new ConvergeError(`${what}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
+}
+
+/**
+ * What code of the user's threw while the engine ran it, such as the read function of a resource type.
+ * @param what threw it, e.g. `the resource type hosts_entry`
+ * @returns what was thrown, where it was the engine's own code
+ */
+export function userFault(thrown: unknown, what: string): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown instanceof Inexpressible) return thrown
+  // A system error says itself what failed, and where.
+  if ('syscall' in thrown) return thrown
+  const frames = framesOf(thrown.stack)
+  const own = frames.find(isUsers)
+  if (own === undefined) return thrown
+  const trace = frames.filter(isUsers).map((frame) => `at ${describeLocation(original(frame))}`)
+  return new ConvergeError(`${what} threw ${thrown.name}: ${thrown.message}`, {
+    code: 'USER_CODE_FAILED',
+    source: original(own),
+    output: trace.join('\n'),
+    hint: 'correct the code at the line that is named',
+    cause: thrown,
+  })
+}
+
+/** The line of the user's code that a stack goes through; undefined for none. */
+export function callerOf(stack: string | undefined): SourceLocation | undefined {
+  const frame = framesOf(stack).find(isUsers)
+  return frame === undefined ? undefined : original(frame)
+}
+
+function isUsers({ file }: Frame): boolean {
+  return file !== ownFile && ownRooms?.test(file) !== true && !file.startsWith('node:')
 }
 
 interface Frame {

@@ -2,6 +2,7 @@
 
 import type { Plan } from '../compile/compile.ts'
 import { checkProps } from '../compile/recipe.ts'
+import { userFault } from '../compile/source.ts'
 import type { Host } from '../host/types.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
@@ -60,6 +61,8 @@ class Run {
   private readonly ahead: ReadAhead
   private failed = false
   private stillRunning = false
+  /** How often the resource at hand was tried. */
+  private attempts = 0
   /** What the resource at hand was found to be, as far as it got. */
   private found: { readonly props: unknown; readonly state: unknown } | null = null
 
@@ -146,6 +149,7 @@ class Run {
   private step(resource: PlannedResource): Promise<void> | void {
     const began = performance.now()
     this.found = null
+    this.attempts = 0
     try {
       if (this.isPlain(resource)) {
         const read = this.ahead.take(resource) ?? this.read(resource, resource.props, null)
@@ -285,6 +289,7 @@ class Run {
     const retries = this.options.mode === 'plan' ? 0 : (options.retries ?? 0)
     let change = first
     for (let tries = 0; ; tries++) {
+      this.attempts = tries + 1
       try {
         const tryIt = () => this.applyOnce(resource, props, change, context)
         return await withDeadline(options.timeout, tryIt, this.options.onTimeout)
@@ -335,7 +340,11 @@ class Run {
     if (guard === undefined) return null
     const word = wanted ? 'only if' : 'not if'
     if (typeof guard === 'boolean') return guard === wanted ? null : `${word}: the node says otherwise`
-    return (await guard.check(this.host)) === wanted ? null : `${word} ${guard.description}`
+    try {
+      return (await guard.check(this.host)) === wanted ? null : `${word} ${guard.description}`
+    } catch (thrown) {
+      throw userFault(thrown, `the check "${guard.description}"`)
+    }
   }
 
   private resolve(resource: PlannedResource): unknown {
@@ -369,7 +378,8 @@ class Run {
         return this.fail(resource, error, began)
       }
     }
-    const error = asConvergeError(thrown).at({ resource: name, source: resource.source() })
+    const found = userFault(thrown, `the resource type ${resource.type}`)
+    const error = asConvergeError(found).at({ resource: name, source: resource.source() })
     // What goes on all the same may change what comes next under its feet.
     this.stillRunning = error.code === 'STILL_RUNNING'
     this.failed = this.stillRunning || options.ignoreFailure !== true
@@ -395,7 +405,8 @@ class Run {
     const [name, key] = [this.shown(resource.name), this.shown(resource.key)]
     const reason = what.reason === undefined ? {} : { reason: this.shown(what.reason) }
     const durationMs = performance.now() - began
-    const report: ResourceReport = { name, type, key, role, event, ...what, ...reason, durationMs }
+    const attempts = this.attempts > 1 ? { attempts: this.attempts } : {}
+    const report: ResourceReport = { name, type, key, role, event, ...what, ...reason, ...attempts, durationMs }
     if (what.outcome !== 'unchanged') {
       const { texts: _, output: __, ...kept } = report
       this.reports.push(kept)

@@ -132,7 +132,7 @@ async function loadDirectory<N>(
 function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): Found<N>[] {
   const { default: standard, ...others } = exported
   const candidates = new Set([standard, ...Object.values(others)].flat().filter(isRole))
-  if (standard !== undefined && candidates.size === 0) problems.push(noRole(file, standard))
+  if ('default' in exported && candidates.size === 0) problems.push(noRole(file, standard))
   return [...candidates].map((role) => ({ role: role as Role<N>, file }))
 }
 
@@ -148,7 +148,11 @@ export function filesOf(path: string): string[] {
 
 function noRole(file: string, exported: unknown): ConvergeError {
   const what =
-    typeof exported === 'function' ? 'a function' : `${typeof exported === 'object' ? 'an' : 'a'} ${typeof exported}`
+    exported === undefined
+      ? 'undefined'
+      : typeof exported === 'function'
+        ? 'a function'
+        : `${typeof exported === 'object' ? 'an' : 'a'} ${typeof exported}`
   return new ConvergeError(`its default export is no role, but ${what}`, {
     code: 'NO_ROLE',
     source: { file },

@@ -38,6 +38,8 @@ export interface ResourceReport {
   readonly durationMs: number
   /** All that a failed command printed, where `failure` has only a part of it; for the journal. */
   readonly output?: string | undefined
+  /** How often `apply` was tried, where once was not enough. */
+  readonly attempts?: number | undefined
   /** Contents before and after, for a text diff; not stored. Null where sensitive or where there is no text. */
   readonly texts?: { readonly before: string; readonly after: string } | null | undefined
   /** Lines of the diff of these texts, where a machine tells another: of a host on the operator's screen. */

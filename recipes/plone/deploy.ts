@@ -11,8 +11,9 @@ import { file } from '../../resources/file.ts'
 import { git_release } from '../../resources/git_release.ts'
 import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
+import { zope_cache } from '../../resources/zope_cache.ts'
 import { type PloneNode, placed } from '../node.ts'
-import { releaseProps, sourceOf } from '../releases/checkout.ts'
+import { refuseRoot, releaseProps, sourceOf } from '../releases/checkout.ts'
 import { linkSources } from '../releases/links.ts'
 import { hook, migrate, refuseFailed } from '../releases/moments.ts'
 import { rollbackIsOver } from '../releases/rollback.ts'
@@ -49,6 +50,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   refuseFailed(r, node, app, release, guard)
   hook(r, node, app, 'before_migrate', release, guard)
   migrate(r, node, app, release, guard)
+  zope_cache(r, { release: release.path, ...guard })
   release_complete(r, { release: release.path, ...at.owner, ...guard })
   hook(r, node, app, 'before_symlink', release, guard)
   const current = switchCurrent(r, node, at, release.path, guard)
@@ -82,6 +84,9 @@ interface BuildOptions extends DeployOptions {
 /** The release, checked out, configured and built. */
 function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: BuildOptions) {
   const { guard } = options
+  const allowRoot = at.own.buildout_allow_root ?? node.converge.allow_root
+  // Known before the first change, and not only when buildout starts.
+  refuseRoot(node, at, allowRoot)
   requirePython(node, at)
   const build = buildOf(node, at)
   const config = renderDeployCfg(placedNode(node), at.role, { deployTo: at.deployTo })
@@ -97,7 +102,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
     shared: at.shared,
     inputs: { release: release.identity },
     timeout: seconds(node.converge.build_timeout_seconds),
-    allowRoot: at.own.buildout_allow_root ?? node.converge.allow_root,
+    allowRoot,
     ...at.account,
     ...guard,
   })

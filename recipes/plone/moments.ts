@@ -14,6 +14,7 @@ export function deployedApp(node: PloneNode, at: Layout, wanted: readonly Progra
   return {
     at,
     environment: appEnvironment(node, at.role, at.deployTo),
+    zope: at.role === 'zeo-client',
     layers: [layer],
     ports: wanted.flatMap(({ port }) => port ?? []),
   }

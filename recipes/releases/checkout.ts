@@ -78,8 +78,8 @@ export interface CheckoutOptions {
 }
 
 /** What the repository brings is not to own the host: whoever may push to it would be root. */
-function refuseRoot(node: PloneNode, { app, account }: AppLayout): void {
-  if (account.user !== 'root' || node.converge.allow_root) return
+export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed = node.converge.allow_root): void {
+  if (account.user !== 'root' || allowed) return
   throw new ConvergeError(`${app} would be built and run as root, and with it whatever is pushed to its repository`, {
     code: 'APP_AS_ROOT',
     hint: `give it an account of its own (deploy.${app}.user, default deploy); converge.allow_root lets it be root all the same`,

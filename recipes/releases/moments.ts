@@ -16,6 +16,8 @@ import { type AppLayout, releasesOf } from './layout.ts'
 export interface DeployedApp {
   readonly at: AppLayout
   readonly environment: Readonly<Record<string, string>>
+  /** Whether its releases are Zope's, with clients that lock their caches. */
+  readonly zope?: boolean
   /** Layers whose hosts run the app. */
   readonly layers: readonly string[]
   /** Ports that a request of the smoke test asks where it names none. */
@@ -41,7 +43,8 @@ export function hook(
   options: CommonOptions = {},
 ): void {
   const before = name === 'before_migrate' || name === 'before_symlink' ? { current: app.at.current } : {}
-  deploy_hook(r, { hook: name, commit: release.commit, ...before, ...commandOf(node, app, release), ...options })
+  const zope = app.zope ?? false
+  deploy_hook(r, { hook: name, commit: release.commit, zope, ...before, ...commandOf(node, app, release), ...options })
 }
 
 /** Mirrors `deploy.<app>.migrate`: on one host of the stack, for each commit once. */
@@ -64,7 +67,12 @@ export function migrate(
     })
   if (!migratesHere(node, app)) return
   const command = String(migrate_command)
-  migration(r, { command, commit: release.commit, current: at.current, ...commandOf(node, app, release), ...guard })
+  const { zope = false } = app
+  migration(r, {
+    ...{ command, zope, commit: release.commit, current: at.current },
+    ...commandOf(node, app, release),
+    ...guard,
+  })
 }
 
 /** The first by name of the hosts that are online, as every one of them finds out alike; `--migrate` or `--no-migrate` says otherwise. */
@@ -95,6 +103,7 @@ export function smokeTest(
   smoke_test(r, {
     ...account,
     ...trial,
+    commit: release.commit,
     rollback: goesBack && app.at.own.smoke_test?.rollback_on_failure === true,
     ...(live ? { live: live.path } : {}),
     ...options,

@@ -53,6 +53,18 @@ export function optionsOf(props: Runs, more: CommandOptions = {}): CommandOption
   return { cwd: directory, user, group, timeout, ...more, environment: { ...environment, ...more.environment } }
 }
 
+/** What commands of a deploy are told about it. */
+export function deployVariables(
+  {
+    app,
+    directory,
+    commit = '',
+  }: { readonly app: string; readonly directory: string; readonly commit?: string | undefined },
+  moment: string,
+): Record<string, string> {
+  return { CONVERGE_APP: app, CONVERGE_HOOK: moment, CONVERGE_RELEASE: directory, CONVERGE_COMMIT: commit }
+}
+
 /** Runs a command of the app's: a list as it is, a text by /bin/sh. */
 export async function runOf(host: Host, props: Runs, command: z.output<typeof commandProp>, more?: CommandOptions) {
   return host.run(typeof command === 'string' ? ['/bin/sh', '-c', command] : command, optionsOf(props, more))

@@ -200,7 +200,7 @@ t.test('a failure in a run names the recipe’s line, the template its own', asy
   edit('status.html.hbs', (text) => text.replace('<h1>{{stack}}</h1>', '<h1>{{stak}}</h1>'))
   const { status, stdout } = run(['plan', '--role', 'status-page'])
   t.equal(status, 1)
-  t.match(stdout, /the template status.html.hbs speaks of stak.*\(status.html.hbs:3:\d+\)/)
+  t.match(stdout, /status\.html\.hbs:3:\d+: "stak" is not among the variables .*\/status_page\.ts:\d+:\d+\)/)
   t.match(stdout, 'hint: it gets: layers, stack')
 })
 

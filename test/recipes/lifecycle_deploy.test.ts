@@ -289,3 +289,10 @@ t.test('supervisord is gone', async (t) => {
       t.equal(host.live(), undefined)
     })
 })
+
+t.test('an app of root is refused before the first change', async (t) => {
+  const host = new FakeHost()
+  set(host, {}, { user: 'root' })
+  await t.rejects(host.run(), { code: 'APP_AS_ROOT', usage: true })
+  t.equal(host.machine.changes.length, 0)
+})

@@ -152,3 +152,12 @@ t.test('what it makes is unknown to a dry run, and so is what lies there', async
     ],
   )
 })
+
+t.test('further attempts belong to one run, and the report counts them', async (t) => {
+  let left = 2
+  const host = new VirtualHost({ commands: () => (left-- > 0 ? { status: 1, stderr: 'not yet' } : {}) })
+  const plan = planOf((r) => execute(r, { command: ['try'], retries: 3, retryDelay: seconds(0) }))
+  const report = await run(plan, host)
+  t.match(report.resources, [{ outcome: 'changed', attempts: 3 }])
+  t.equal(host.recorded('execute try runs'), '1')
+})

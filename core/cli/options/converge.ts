@@ -1,5 +1,6 @@
 /** The commands that bring this host to the state its roles declare. */
 import {
+  by,
   changedExit,
   event,
   eventCommand,
@@ -38,7 +39,16 @@ export const convergeCommands: readonly CommandSpec[] = [
     describe: 'Say what a run would change; nothing is written',
     details:
       'Later resources see what earlier ones would do; what can only be known in the run is shown as such. The commands below take --dry-run for the same.',
-    options: { ...inputOptions, ...event, ...revision, ...migrate, ...retryFailed, ...changedExit, ...outputOptions },
+    options: {
+      ...inputOptions,
+      ...event,
+      ...revision,
+      ...migrate,
+      ...retryFailed,
+      ...by,
+      ...changedExit,
+      ...outputOptions,
+    },
     examples: [
       ['converge plan --role zeo-client --json site.json', 'diffs of all that would change'],
       ['converge plan --role zeo-client --event deploy --revision v2.1', 'what would deploying v2.1 change?'],

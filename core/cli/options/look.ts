@@ -1,5 +1,5 @@
 /** The commands that only look. */
-import { inputOptions, lookOutput, what } from './shared.ts'
+import { inputOptions, lookOutput, quiet, what } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 
 export const lookCommands: readonly CommandSpec[] = [
@@ -8,9 +8,10 @@ export const lookCommands: readonly CommandSpec[] = [
     group: 'Look, and change nothing',
     describe: 'Roles, current release, services up or down, last run',
     details: 'Exit status 1 when a service is down.',
-    options: { ...inputOptions, ...lookOutput },
+    options: { ...inputOptions, ...quiet, ...lookOutput },
     examples: [
       ['converge status --role zeo-client --json site.json', 'is all well?'],
+      ['converge status --role zeo-client --json site.json --quiet', 'only what is down, for cron'],
       ['converge status --role zeo-client --json site.json --json-output', 'for a monitor'],
     ],
     kind: 'status',

@@ -1,5 +1,5 @@
 /** The commands that deal with releases. */
-import { eventCommand, inputOptions, lookOutput, revision, stateOptions, what } from './shared.ts'
+import { by, eventCommand, inputOptions, lookOutput, quiet, revision, stateOptions, what } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 
 export const releaseCommands: readonly CommandSpec[] = [
@@ -54,7 +54,9 @@ export const releaseCommands: readonly CommandSpec[] = [
       'Until converge unlock, a build, deploy, rollback, rebuild or undeploy by anybody else ends with who holds the lock, since when and why. Those by you go on with a warning; so do setup and configure, which bring no new code.',
     options: {
       message: { group: what, alias: 'm', type: 'string', value: 'TEXT', describe: 'Why, for those who are stopped' },
+      ...by,
       ...stateOptions,
+      ...quiet,
       ...lookOutput,
     },
     examples: [["converge lock -m 'release day: ask Ann first'", 'others are told this']],
@@ -64,7 +66,7 @@ export const releaseCommands: readonly CommandSpec[] = [
     name: 'unlock',
     group: 'Releases',
     describe: 'Let deploys go on',
-    options: { ...stateOptions, ...lookOutput },
+    options: { ...stateOptions, ...quiet, ...lookOutput },
     examples: [['converge unlock', 'whoever had put the lock on']],
     kind: 'unlock',
   },

@@ -123,6 +123,15 @@ export const changedExit = {
   },
 } as const satisfies Options
 
+export const by = {
+  by: {
+    group: how,
+    type: 'string',
+    value: 'NAME',
+    describe: 'Who asks for it, for the records and the deploy lock; default: this account at this host',
+  },
+} as const satisfies Options
+
 export const runOptions = {
   'dry-run': {
     group: how,
@@ -137,12 +146,7 @@ export const runOptions = {
     describe: 'Wait up to this long for another run to end',
     default: '0',
   },
-  by: {
-    group: how,
-    type: 'string',
-    value: 'NAME',
-    describe: 'Who asks for it, for the records and the deploy lock; default: this account at this host',
-  },
+  ...by,
   ...changedExit,
 } as const satisfies Options
 
@@ -155,13 +159,17 @@ export const lookOutput = {
   },
 } as const satisfies Options
 
+export const quiet = {
+  quiet: { group: 'Output', alias: 'q', type: 'boolean', describe: 'Only failures and warnings' },
+} as const satisfies Options
+
 export const outputOptions = {
   'json-output': {
     group: 'Output',
     type: 'boolean',
     describe: 'JSON lines for machines: events as they come, then the report',
   },
-  quiet: { group: 'Output', alias: 'q', type: 'boolean', describe: 'Only failures and warnings' },
+  ...quiet,
   verbose: {
     group: 'Output',
     alias: 'v',

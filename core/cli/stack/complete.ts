@@ -1,5 +1,6 @@
 /** Names of a stack for completion in a shell: its file is read for its keys, nothing in it is fetched or run. */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { parseLayer } from '../../node/layers.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 
@@ -21,13 +22,14 @@ const parts: Readonly<Record<string, string>> = {
  */
 export async function stackNames(option: string, words: readonly string[]): Promise<readonly string[]> {
   const part = parts[option]
-  if (part === undefined) return []
+  if (part === undefined && option !== 'to') return []
   const at = words.findLastIndex((word) => word === '--stack' || word === '-s')
   const given = words.find((word) => word.startsWith('--stack='))?.slice('--stack='.length)
   const named = given ?? (at < 0 ? undefined : words[at + 1])
   for (const file of (named === undefined ? fileNames : [named]).filter((name) => !name.endsWith('.ts'))) {
     const stack = await keysIn(file)
     if (stack === null) continue
+    if (part === undefined) return recordedCommits(dirname(file))
     const { environments } = stack
     const overlays = isObject(environments) ? Object.values(environments).filter(isObject) : []
     return [
@@ -35,6 +37,15 @@ export async function stackNames(option: string, words: readonly string[]): Prom
     ]
   }
   return []
+}
+
+/** Commits of the recorded deployments, the latest first: what a rollback can go to. */
+async function recordedCommits(directory: string): Promise<readonly string[]> {
+  const { listDeployments } = await import('../../fleet/rollout/history.ts')
+  const records = await readdir(`${directory}/.converge`).catch(() => [])
+  const all = records.flatMap((name) => listDeployments(`${directory}/.converge/${name}`, 20))
+  const latestFirst = all.toSorted((a, b) => (a.started < b.started ? 1 : -1))
+  return [...new Set(latestFirst.flatMap(({ commits }) => Object.values(commits)))]
 }
 
 /** Null where there is no such file, or none that can be read: a shell that completes a word is no place to say so. */

@@ -103,7 +103,7 @@ t.test('what fails ends the run', async (t) => {
   t.match(report, { outcome: 'failed', counts: { notReached: 2 } })
 })
 
-t.test('an error of JavaScript is told with its stack, for it is a fault of a recipe or the engine', async (t) => {
+t.test('an error of JavaScript in a resource type is a fault of that type, with its line', async (t) => {
   const thing = probe({
     apply: () => {
       throw new TypeError('x is not a function')
@@ -115,7 +115,11 @@ t.test('an error of JavaScript is told with its stack, for it is a fault of a re
     }),
     new VirtualHost(),
   )
-  t.match(failureOf(report), { code: 'INTERNAL', message: 'x is not a function', output: /at .*loop\.test/ })
+  t.match(failureOf(report), {
+    code: 'USER_CODE_FAILED',
+    message: /^the resource type \w+ threw TypeError: x is not a function$/,
+    output: /at .*\.ts:\d+/,
+  })
 })
 
 t.test('interrupted between resources, the one under way is finished', async (t) => {

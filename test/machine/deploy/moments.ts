@@ -14,19 +14,34 @@ export default hook
 `
 
 const app = (more: object) => ({ ...client, json: { deploy: { plone_instances: more } } })
-const migration = { migrate: true, migrate_command: 'echo "migration $(cat VERSION)" >> ../../shared/moments' }
+/** As the documentation has it; the clients run, and hold the locks of their persistent caches. */
+const migration = { migrate: true, migrate_command: 'bin/client1 run migrate.py' }
+const migrating = `with open('../../shared/moments', 'a') as moments:
+    moments.write('migration ' + open('VERSION').read())
+    assert app.objectIds() is not None
+`
+const afterwards = `#!/bin/sh
+set -e
+test "$CONVERGE_RELEASE" = "$PWD"
+"$CONVERGE_CLIENT" run after.py
+`
 
 export async function moments(t: Test, site: DeploySite): Promise<void> {
   const done = () => fs.readFileSync(`${site.directory()}/shared/moments`, 'utf8').trim().split('\n')
   fs.mkdirSync(`${site.repository}/deploy`)
   fs.writeFileSync(`${site.repository}/deploy/before_restart`, note('shell'), { mode: 0o755 })
-  site.commit({ 'deploy/before_migrate.ts': inTypeScript })
+  fs.writeFileSync(`${site.repository}/deploy/after_restart`, afterwards, { mode: 0o755 })
+  const after = "open('../../shared/after', 'w').write(open('VERSION').read())\n"
+  site.commit({ 'deploy/before_migrate.ts': inTypeScript, 'migrate.py': migrating, 'after.py': after })
   const test = { smoke_test: { http: [{ contains: 'version' }], command: 'test -x bin/client1' } }
   await site.done(t, ['deploy'], app({ ...migration, ...test }))
   await shows(t, site, site.latest)
   const version = site.latest
   const first = [`typescript before_migrate ${version}`, `migration ${version}`, `shell before_restart ${version}`]
   t.strictSame(done(), first)
+  t.equal(fs.readFileSync(`${site.directory()}/shared/after`, 'utf8').trim(), version, 'a hook runs a client as well')
+  const configuration = fs.readFileSync(`${site.directory()}/current/parts/client1/etc/zope.conf`, 'utf8')
+  t.match(configuration, /^\s*client zeoclient-1$/m, 'the clients keep their persistent caches')
   t.match((await site.done(t, ['deploy'], app({ ...migration, ...test }))).output, /^nothing to do/m)
 
   const [good, running] = [site.live(), await pids(site)]

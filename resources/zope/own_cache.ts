@@ -1,0 +1,83 @@
+/** Lets commands of a Zope release run beside the clients: without the persistent ZEO cache that a running client has locked. */
+import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { metadataDirectory } from '../releases.ts'
+
+type Owner = Pick<WriteOptions, 'owner' | 'group'>
+
+const client = /^[ \t]*client[ \t]+\S.*\n?/gim
+const section = /^[ \t]*<zeoclient\b[\s\S]*?^[ \t]*<\/zeoclient>/gim
+
+/** The text of zope.conf with temporary caches in the place of named ones, which are persistent. */
+export function withoutNamedCache(text: string): string {
+  return text.replace(section, (found) => found.replace(client, ''))
+}
+
+/** Configurations of the release with a named cache, by the name of their part. */
+function configurations(host: HostReader, release: string): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const part of host.list(`${release}/parts`)) {
+    const text = host.readText(pathOf(release, part))
+    if (text !== null && withoutNamedCache(text) !== text) found.set(part, text)
+  }
+  return found
+}
+
+function pathOf(release: string, part: string): string {
+  return `${release}/parts/${part}/etc/zope.conf`
+}
+
+function savedIn(release: string): string {
+  return `${release}/${metadataDirectory}/zope.conf.d`
+}
+
+/** Parts whose configuration a killed run has left without its cache. */
+export function leftWithoutCache(host: HostReader, release: string): string[] {
+  return host.list(savedIn(release))
+}
+
+/** Gives each configuration back the cache that it names. */
+export function restoreCaches(host: Host, release: string): void {
+  for (const part of leftWithoutCache(host, release)) {
+    const text = host.readText(`${savedIn(release)}/${part}`)
+    if (text !== null && host.stat(pathOf(release, part)) !== null) host.writeFile(pathOf(release, part), text)
+  }
+  host.remove(savedIn(release))
+}
+
+/** Does the work with a release whose configurations name no cache. It must not be the current one. */
+export async function withOwnCache<T>(host: Host, release: string, owner: Owner, work: () => Promise<T>): Promise<T> {
+  restoreCaches(host, release)
+  const found = configurations(host, release)
+  if (found.size === 0) return work()
+  host.makeDirectory(savedIn(release), { ...owner, mode: '0700' })
+  for (const [part, text] of found) host.writeFile(`${savedIn(release)}/${part}`, text, { ...owner, mode: '0600' })
+  for (const [part, text] of found) host.writeFile(pathOf(release, part), withoutNamedCache(text))
+  try {
+    return await work()
+  } finally {
+    restoreCaches(host, release)
+  }
+}
+
+/**
+ * Writes a script that runs as the release's first client, with a temporary cache: also beside clients of this very release.
+ * @returns its path; null where the release has no such client
+ */
+export function clientScript(host: Host, release: string, owner: Owner): string | null {
+  const named = /(['"])[^'"]*\/parts\/([^/'"]+)\/etc\/zope\.conf\1/
+  const names = host.list(`${release}/bin`)
+  for (const name of ['client1', 'instance', ...names].filter((one) => names.includes(one))) {
+    const script = host.readText(`${release}/bin/${name}`) ?? ''
+    const part = named.exec(script)?.[2]
+    const text = part === undefined ? null : host.readText(pathOf(release, part))
+    if (text === null) continue
+    const [configuration, path] = ['zope.conf', 'client'].map((file) => `${release}/${metadataDirectory}/${file}`) as [
+      string,
+      string,
+    ]
+    host.writeFile(configuration, withoutNamedCache(text), { ...owner, mode: '0600' })
+    host.writeFile(path, script.replace(named, `'${configuration}'`), { ...owner, mode: '0755' })
+    return path
+  }
+  return null
+}

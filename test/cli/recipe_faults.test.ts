@@ -1,0 +1,144 @@
+/** Faults in recipes of one's own: the built program names file and line, and never ends as if all were well. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { scratch } from '../support/machine.ts'
+
+const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
+
+interface Fault {
+  readonly name: string
+  /** After the imports, which are its first line. */
+  readonly recipe: string
+  readonly files?: Readonly<Record<string, string>>
+  readonly status: 1 | 2
+  readonly says: readonly RegExp[]
+}
+
+const type = (functions: string) => `
+const odd = defineResource(
+  { type: 'odd', doc: 'x', examples: [{ n: 'a' }], key: (p) => p.n, props: z.strictObject({ n: z.string() }), state: z.strictObject({ v: z.string() }) },
+  { read: () => ({ v: '' }), desired: () => ({ v: '1' }), apply() {}, ${functions} })
+export default role('web', { deploy(r) {
+  odd(r, { n: 'q' })
+} })`
+
+const faults: readonly Fault[] = [
+  {
+    name: 'a template with a variable that it does not get',
+    recipe: `export default role('web', { deploy(r) {
+  template(r, { path: '/x', source: readTemplate(import.meta.url, 'x.hbs'), variables: { a: 1 } })
+} })`,
+    files: { 'x.hbs': 'one\ntwo {{b}}\n' },
+    status: 1,
+    says: [/recipes\/x\.hbs:2:7: "b" is not among the variables of the template \(.*recipes\/web\.ts:3:\d+\)/],
+  },
+  {
+    name: 'a template that does not exist',
+    recipe: `export default role('web', { deploy(r) { readTemplate(import.meta.url, 'gone.hbs') } })`,
+    status: 2,
+    says: [/web\.ts:2:\d+: cannot read the template .*recipes\/gone\.hbs: no such file/],
+  },
+  ...['read', 'desired', 'apply'].map((name) => ({
+    name: `${name} of a resource type throws`,
+    recipe: type(`${name}() { return (undefined as any).foo },`),
+    status: 1 as const,
+    says: [/the resource type odd threw TypeError: Cannot read prop.* \(.*recipes\/web\.ts:4:\d+\)/],
+  })),
+  {
+    name: 'a resource type that calls the host with nonsense',
+    recipe: type('read(host) { host.readText(undefined as never); return { v: "" } },'),
+    status: 1,
+    says: [/the resource type odd threw TypeError.*web\.ts:4:\d+/],
+  },
+  {
+    name: 'a check throws',
+    recipe: `export default role('web', { deploy(r) {
+  directory(r, { path: '/x', onlyIf: { description: 'it is there', check: () => (undefined as any).foo } })
+} })`,
+    status: 1,
+    says: [/the check "it is there" threw TypeError.*web\.ts:3:\d+/],
+  },
+  {
+    name: 'a role that extends undefined',
+    recipe: `import { base } from './base.ts'\nexport default role('web', { extends: base })`,
+    files: { 'base.ts': 'export const base = undefined as never' },
+    status: 2,
+    says: [/web\.ts:3:\d+: the role web extends undefined, not a role/],
+  },
+  {
+    name: 'an event that is undefined',
+    recipe: `export default role('web', { deploy: ({} as any).deploy })`,
+    status: 2,
+    says: [/web\.ts:2:\d+: the role web: deploy is no function/],
+  },
+  {
+    name: 'a role without an event',
+    recipe: `export default role('web', { doc: 'Nothing' })`,
+    status: 2,
+    says: [/web\.ts:2:\d+: the role web does nothing/],
+  },
+  {
+    name: 'include of undefined',
+    recipe: `export default role('web', { deploy(r) {\n  r.include(undefined as never, 'deploy')\n} })`,
+    status: 2,
+    says: [/web\.ts:3:\d+: include: undefined is no role/],
+  },
+  {
+    name: 'a default export that is undefined',
+    recipe: `export default undefined`,
+    status: 2,
+    says: [/web\.ts: its default export is no role, but undefined/],
+  },
+  {
+    name: 'process.exit(0) in a recipe',
+    recipe: `export default role('web', { deploy(r) {\n  process.exit(0)\n} })`,
+    status: 1,
+    says: [/web\.ts:3:\d+: the program ended before its work was over: process\.exit\(\) was called/],
+  },
+  {
+    name: 'process.exit() while recipes are loaded',
+    recipe: 'process.exit()',
+    status: 1,
+    says: [/web\.ts:2:\d+: the program ended before/],
+  },
+  {
+    name: 'a resource type that waits for ever',
+    recipe: type('async read() { await new Promise(() => {}); return { v: "" } },'),
+    status: 1,
+    says: [/the program ended before its work was over: something it waited for never came/],
+  },
+  {
+    name: 'a promise that nobody waits for',
+    recipe: `Promise.reject(new TypeError('late'))\nexport default role('web', { deploy() {} })`,
+    status: 1,
+    says: [/web\.ts:2:\d+: a promise that nobody waits for was rejected: TypeError: late/],
+  },
+]
+
+for (const { name, recipe, files = {}, status, says } of faults)
+  t.test(name, async (t) => {
+    const directory = scratch(t)
+    const recipes = join(directory, 'recipes')
+    mkdirSync(recipes)
+    const imports = "import { defineResource, directory, readTemplate, role, template, z } from 'converge-engine'"
+    writeFileSync(join(recipes, 'web.ts'), `${imports}\n${recipe.replace(/^\n/, '')}\n`)
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(recipes, file), text)
+    const words = [
+      'deploy',
+      '--role',
+      'web',
+      '--recipes',
+      recipes,
+      '--prefix',
+      join(directory, 'p'),
+      '--config-dir',
+      recipes,
+    ]
+    const env = { ...process.env, XDG_CACHE_HOME: join(directory, 'cache'), NO_COLOR: '1', NODE_OPTIONS: '' }
+    const ended = spawnSync(process.execPath, [program, ...words], { encoding: 'utf8', cwd: directory, env })
+    t.equal(ended.status, status)
+    for (const say of says) t.match(`${ended.stdout}${ended.stderr}`, say)
+  })
