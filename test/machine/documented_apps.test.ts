@@ -1,0 +1,30 @@
+/** The apps of docs/port-swap.md, deployed with the attributes that the page gives: a server from a virtualenv, and one in Node. */
+import t from 'tap'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { allBlocks } from '../docs/blocks.ts'
+import { needs } from '../support/machine.ts'
+import { WebApp } from './support/web_app.ts'
+
+t.setTimeout(240_000)
+
+/** The attributes of a block, without the name of the app: the test has one of its own. */
+function documented(key: string): JsonObject {
+  const { port_app = {} } = JSON.parse(allBlocks().find((block) => block.key === key)?.text ?? '{}')
+  const { app_name, ...settings } = port_app
+  t.ok(app_name, `${key} is an example of port-app`)
+  return settings
+}
+
+const server = `def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'a blog']
+`
+
+t.test('gunicorn in a virtualenv that the build makes', async (t) => {
+  if (!needs(t, ['git', 'nginx', 'supervisord', 'python3 venv', 'pip registry'])) return
+  const app = await WebApp.make(t, 'port-app', { port_app: documented('docs/port-swap.md > port-app > 3') })
+  app.commit({ 'blog.py': server, 'requirements.txt': 'gunicorn==21.2.0\n' })
+  await app.done(t, ['setup', 'deploy'])
+  t.match(await app.page(), { status: 200, body: 'a blog' })
+  t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
+})
