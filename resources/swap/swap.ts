@@ -10,6 +10,7 @@ import { Deadline, Roll } from '../services/roll.ts'
 import type { ServiceManager } from '../services/types.ts'
 import { Supervisor } from '../supervisor/client.ts'
 import { recordWritten } from '../supervisor/own_file.ts'
+import { isReadable } from '../supervisor/sections.ts'
 import { atRest, fileAt, programAt, programText, wantedDigest } from './programs.ts'
 import type { PortSwapProps } from './props.ts'
 import { upstreamText } from './upstream.ts'
@@ -76,9 +77,22 @@ export class Swap {
   async start(port: number): Promise<void> {
     const { deadline, ready, logDir } = this.given
     const name = programAt(this.given, port)
+    this.repairPrograms()
     await this.manager.refresh()
     const roll = new Roll(this.host, this.manager, deadline, this.context)
     await roll.restart({ name, ready: { ...ready, port }, ...(logDir ? { log: `${logDir}/${name}.log` } : {}) })
+  }
+
+  /** supervisord reads none of its files while one is broken. What runs is not what the repaired file says: it stays due. */
+  private repairPrograms(): void {
+    const { host, given } = this
+    for (const port of given.ports) {
+      const path = fileAt(given, port)
+      const text = host.readText(path)
+      if (text === null || isReadable(text)) continue
+      recordWritten(host, path, given.app)
+      host.writeFile(path, programText(given, port, 'repaired'), programFile)
+    }
   }
 
   /** Makes the port the one that visitors get. */
@@ -139,6 +153,7 @@ export class Swap {
 
   /** supervisord is to know what the file says of a stopped program, so that it is no news to the next who asks it. */
   private async takeIn(name: string): Promise<void> {
+    this.repairPrograms()
     const { changed } = await this.supervisor.reloadConfig()
     if (!changed.includes(name)) return
     await this.supervisor.removeProcessGroup(name)
