@@ -178,7 +178,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
 
 /** As the account it runs as: files that root has made in the release or among the eggs make the next build fail. */
 function byHand({ directory, buildout, config, user, group, flags }: Props): string {
-  const account = user === undefined ? [] : ['sudo', '-u', user, ...(group === undefined ? [] : ['-g', group])]
+  const account = user === undefined ? [] : ['runuser', '-u', user, ...(group === undefined ? [] : ['-g', group]), '--']
   const words = [...account, buildout, '-c', config, ...wordsOf(flags)]
   return `cd ${shellWord(directory)} && ${shellWords(words)}`
 }

@@ -1,8 +1,10 @@
 /** One symbolic link, switched in one step. */
+import { posix } from 'node:path'
 import * as z from 'zod'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
+import { shellWords } from '../core/text/shell.ts'
 
 const props = z
   .strictObject({
@@ -35,6 +37,17 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
+/** What is in a directory may be data that belongs where the link is to lead, such as blobs. */
+function inTheWay(given: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
+  const { path, target } = given
+  const away = shellWords(['mv', path, `${path}.old`])
+  if (kind !== 'directory' || target === undefined)
+    return `check whether it is still needed, then move it away: ${away}`
+  const to = posix.resolve(posix.dirname(path), target)
+  const copy = shellWords(['cp', '-a', `${path}/.`, `${to}/`])
+  return `stop what writes there; if its data is still needed, copy it to the target of the link: ${copy}; then move the directory away: ${away}`
+}
+
 export const symlink = defineResource(
   {
     type: 'symlink',
@@ -55,7 +68,7 @@ export const symlink = defineResource(
       if (now.kind !== 'absent' && now.kind !== 'link')
         throw new ConvergeError(`${props.path} is a real ${now.kind}, not a link`, {
           code: 'IN_THE_WAY',
-          hint: `what is in it would be lost, so it is left alone; look at it, then move it away: mv ${props.path} ${props.path}.old`,
+          hint: inTheWay(props, now.kind),
         })
       return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
     },

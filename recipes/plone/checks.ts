@@ -1,10 +1,13 @@
 /** What `doctor` checks for an app that is built by buildout. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { missing } from '../checks/findings.ts'
 import { programCheck } from '../checks/programs.ts'
 import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { appChecks } from '../releases/checks.ts'
+import { blobMountProblem } from './blob_mounts.ts'
+import { buildoutChecks } from './buildout_check.ts'
 import { compilerChecks } from './compiler_check.ts'
 import { layout, sharedNames } from './layout.ts'
 import { programs } from './programs.ts'
@@ -15,7 +18,7 @@ export function checks(
   node: PloneNode,
   role: BuildoutRole,
   host: HostReader,
-  _roles: readonly string[],
+  roles: readonly string[],
 ): readonly HostCheck[] {
   const at = layout(node, role)
   return [
@@ -25,6 +28,14 @@ export function checks(
     ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),
     ...(at.role === 'zeo-server' ? [programCheck(host, 'crontab', 'cron')] : []),
     supervisorCheck(host, at),
+    ...buildoutChecks(node, role, host, at, roles),
+    {
+      what: 'mounted blobs',
+      run() {
+        const problem = blobMountProblem(node, role, host)
+        return problem === null ? null : missing(problem)
+      },
+    },
     shadowCheck(
       host,
       at,

@@ -71,7 +71,7 @@ export function requirePython(node: PloneNode, { app, own, account, build: { pyt
   throw new ConvergeError(`${key} asks for ${python}, and this host has none`, {
     code: 'NO_PYTHON',
     source: node.run.locate?.(key),
-    hint: 'install a Python 2.7 where the account of the app finds it (/usr/local/bin), or give its full path in converge.python; with a package that has it, list that in os_packages of the app',
+    hint: `install it where the account of the app finds it (/usr/local/bin/${basename(python)}); or name it by its full path in converge.python, without python_major_version; or list its package in os_packages of the app`,
     usage: true,
   })
 }

@@ -32,7 +32,7 @@ async function installed(node: PloneNode, host: HostReader, at: Layout): Promise
   const { key, where } = settingOf(node, at)
   return missing(
     `not on the PATH, and this distribution has no package of that name; ${key} asks for it${where}`,
-    `install it by other means and give its full path in converge.python, or set ${key} to a Python of this host`,
+    `install it by other means as /usr/local/bin/${basename(python)}, or set ${key} to a Python of this host`,
   )
 }
 

@@ -19,7 +19,7 @@ export function makeInside(host: Host, root: string, path: string, owner: WriteO
     else if (kind !== 'directory')
       throw new ConvergeError(`${at} is a ${kind}, and a directory is needed there`, {
         code: 'IN_THE_WAY',
-        hint: 'list it in purge if it is not needed, or choose another place for the link',
+        hint: 'list it in purge_before_symlink of the app (purge of git_release) if it is not needed, or choose another place for the link',
       })
   }
 }

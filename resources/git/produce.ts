@@ -171,7 +171,7 @@ function furnish(host: Host, props: GitReleaseProps, made: Made, directory: stri
         `the repository has a ${kind} ${path}, where a link to ${props.shared}/${name} is to be`,
         {
           code: 'IN_THE_WAY',
-          hint: `if it is not needed, list it in purge: ['${path}']`,
+          hint: `if it is not needed, list it in purge_before_symlink of the app: ["${path}"] (purge of git_release)`,
         },
       )
     host.replaceLink(`${directory}/${path}`, `${props.shared}/${name}`, owner)

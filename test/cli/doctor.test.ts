@@ -8,9 +8,9 @@ import { type RunOptions, Sandbox } from '../support/program.ts'
 
 const both = ['--role', 'zeo-server,zeo-client', '--json', 'site.json', '--prefix', 'site']
 
-function made(t: Test, json?: object): Sandbox {
+function made(t: Test, json?: object, files: Readonly<Record<string, string>> = baseFile): Sandbox {
   const place = new Sandbox(t)
-  const repository = gitRepository(place)
+  const repository = gitRepository(place, files)
   const scm = { scm_type: 'git', repository }
   const complete = { plone_instances: { instance_count: 1 }, deploy: { zeoserver: { scm }, plone_instances: { scm } } }
   place.write({ 'site.json': JSON.stringify(json ?? complete) })
@@ -19,11 +19,13 @@ function made(t: Test, json?: object): Sandbox {
 }
 
 /** A repository with one commit, for every account to read. */
-function gitRepository(place: Sandbox): string {
+const baseFile = { 'cfg/base.cfg': '[buildout]\nparts =\n' }
+
+function gitRepository(place: Sandbox, files: Readonly<Record<string, string>>): string {
   const at = place.at('site.git')
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-C', at, ...args], { stdio: 'ignore' })
-  place.write({ 'site.git/cfg/base.cfg': '[buildout]\nparts =\n' })
+  place.write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`site.git/${name}`, text])))
   git('init', '--quiet', '--initial-branch=main')
   git('add', '.')
   git('commit', '--quiet', '-m', 'first')
@@ -80,7 +82,7 @@ asEach('what is missing, and what fixes it', async (t, options) => {
   t.equal(status, 1)
   t.match(
     stdout,
-    /^missing {2}python9\.9: not on the PATH, and this distribution has no package of that name; converge\.python asks for it \(site\.json:1:\d+\)\n {9}fix: install it by other means and give its full path in converge\.python/m,
+    /^missing {2}python9\.9: not on the PATH, and this distribution has no package of that name; converge\.python asks for it \(site\.json:1:\d+\)\n {9}fix: install it by other means as \/usr\/local\/bin\/python9\.9/m,
   )
   t.match(stdout, /^missing {2}python venv: requires python9\.9\n/m)
   t.match(
@@ -185,6 +187,62 @@ t.test('a balancer without backends, a ZEO server whose name does not resolve', 
     found.find(({ what }) => what === 'server zeo.nowhere.invalid:8001'),
     { status: 'missing', detail: /no address is known for that name/ },
   )
+})
+
+t.test('the buildout files of the repository: the base, the pin of zc.buildout, blobs that cannot work', async (t) => {
+  const cfg = `[buildout]
+extends =
+    versions.cfg
+parts =
+[client1]
+shared-blob = on
+blob-storage = \${buildout:directory}/var/blobstorage
+`
+  const place = made(t, undefined, { 'cfg/base.cfg': cfg, 'cfg/versions.cfg': '[versions]\nzc.buildout = 3.1.0\n' })
+  const site = JSON.parse(fs.readFileSync(place.at('site.json'), 'utf8'))
+  const run = (more: object) => {
+    place.write({ 'more.json': JSON.stringify(more) })
+    return told(place, ['doctor', ...both, '--json', 'more.json'])
+  }
+  const one = (all: readonly Told[], what: string) => all.find((found) => found.what === what)
+  const found = await run({})
+  t.match(one(found, 'plone_zeoserver.base_config'), { status: 'ok' })
+  t.match(one(found, 'zc.buildout of zeoserver'), {
+    status: 'warning',
+    remedy: 'set deploy.zeoserver.buildout_version to "3.1.0"',
+  })
+  t.match(one(found, 'shared blobs'), { status: 'missing', detail: /every upload fails/ })
+  const repaired = await run({
+    deploy: { zeoserver: { ...site.deploy.zeoserver, buildout_version: '3.1.0' } },
+    plone_instances: { shared_blobs: false },
+  })
+  t.match(one(repaired, 'zc.buildout of zeoserver'), { status: 'ok' })
+  t.equal(one(repaired, 'shared blobs'), undefined)
+  t.equal(one(await run({ plone_blobs: { blob_dir: '/srv/blobs' } }), 'shared blobs'), undefined)
+  const other = await run({ plone_zeoserver: { base_config: 'other.cfg' }, plone_instances: { nfs_blobs: true } })
+  t.match(one(other, 'plone_zeoserver.base_config'), { status: 'missing', detail: 'the repository has no other.cfg' })
+  t.match(one(other, 'mounted blobs'), { status: 'missing', detail: /nfs_blobs is true, and converge mounts nothing/ })
+})
+
+t.test('a Python 2.7 that is nowhere: doctor, plan and a run say so before anything is touched', async (t) => {
+  const place = made(t)
+  const scm = { repository: place.at('site.git') }
+  place.write({ 'site.json': JSON.stringify({ deploy: { zeoserver: { python_major_version: '2.99', scm } } }) })
+  const args = ['--role', 'zeo-server', '--json', 'site.json', '--prefix', 'site']
+  const found = await told(place, ['doctor', ...args])
+  t.match(
+    found.find(({ what }) => what === 'python2.99'),
+    { status: 'missing', detail: /python_major_version asks for it \(site\.json:1:\d+\)/ },
+  )
+  for (const command of ['plan', 'apply']) {
+    const { status, stderr } = await place.converge([command, ...args])
+    t.equal(status, 2)
+    t.match(
+      stderr,
+      /site\.json:1:\d+: deploy\.zeoserver\.python_major_version asks for python2\.99, and this host has none/,
+    )
+    t.notOk(fs.existsSync(place.at('site')))
+  }
 })
 
 t.test('every role is checked, and in little time', async (t) => {

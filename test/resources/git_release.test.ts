@@ -259,7 +259,7 @@ t.test('links to what is shared, and purge', async (t) => {
   fs.symlinkSync('/tmp', `${site.repository}/out`)
   site.commit({})
   const refused: readonly [object, RegExp][] = [
-    [{ links: { log: 'log' } }, /directory log, where a link to .*purge: \['log'\]/s],
+    [{ links: { log: 'log' } }, /directory log, where a link to .*purge_before_symlink of the app: \["log"\]/s],
     [{ links: { file: 'file.txt' } }, /file file.txt/],
     [{ links: { file: 'file.txt/x' } }, /file.txt is a file/],
     [{ links: { evil: 'out/evil' } }, /out is a link/],

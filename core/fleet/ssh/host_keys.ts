@@ -223,5 +223,5 @@ export class HostKeyCheck {
 export const scanFailure = (address: string, thrown: unknown): ConvergeError =>
   new ConvergeError(`${address}: its certificates cannot be asked for: ${asConvergeError(thrown).message}`, {
     code: 'HOST_CERTIFICATE_INVALID',
-    hint: 'ssh-keyscan asks for them: is it installed here (apt install openssh-client)?',
+    hint: 'install ssh-keyscan, which asks for them: apt-get install openssh-client',
   })

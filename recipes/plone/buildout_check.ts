@@ -1,0 +1,118 @@
+/** What the buildout files of the repository say that cannot work: read at the commit that a deploy would take. */
+import { posix } from 'node:path'
+import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { missing, ok, warning } from '../checks/findings.ts'
+import type { PloneNode } from '../node.ts'
+import { committed } from '../releases/committed.ts'
+import type { Layout } from './layout.ts'
+import type { BuildoutRole } from './types.ts'
+
+const baseKeys = { 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' } as const
+/** Files that one configuration may extend, one through the other. */
+const mostFiles = 50
+
+export function buildoutChecks(
+  node: PloneNode,
+  role: BuildoutRole,
+  host: HostReader,
+  at: Layout,
+  roles: readonly string[],
+): HostCheck[] {
+  if (!at.own.scm?.repository || host.which('git') === null) return []
+  const key = `${baseKeys[role]}.base_config`
+  const base = node[baseKeys[role]].base_config
+  const read = () => host.once(`buildout files of ${at.deployTo} ${base}`, () => readFiles(node, host, at, base))
+  return [
+    { what: key, run: async () => baseFinding(await read(), base, key) },
+    { what: `zc.buildout of ${at.app}`, run: async () => pinFinding(await read(), at) },
+    ...(role === 'zeo-client'
+      ? [{ what: 'shared blobs', run: async () => blobFinding(await read(), node, roles) }]
+      : []),
+  ]
+}
+
+interface Files {
+  readonly texts: ReadonlyMap<string, string>
+  /** Files that others extend, and the repository does not have. */
+  readonly absent: readonly string[]
+}
+
+/** Follows `extends` through the files of the repository; what is elsewhere is left out. */
+async function readFiles(node: PloneNode, host: HostReader, at: Layout, base: string): Promise<Files> {
+  const contents = await committed(node, host, at)
+  const texts = new Map<string, string>()
+  const absent: string[] = []
+  const due = [base]
+  for (let path = due.shift(); path !== undefined && texts.size < mostFiles; path = due.shift()) {
+    if (texts.has(path) || absent.includes(path)) continue
+    const text = await contents.file(path)
+    if (text === null) {
+      absent.push(path)
+      continue
+    }
+    texts.set(path, text)
+    for (const word of optionOf(text, 'buildout', 'extends')?.split(/\s+/) ?? [])
+      if (word !== '' && !/^\w+:\/\/|^\/|[$]/.test(word)) due.push(posix.join(posix.dirname(path), word))
+  }
+  return { texts, absent }
+}
+
+/** The value of an option with its further lines; null where the section does not have it. */
+function optionOf(text: string, section: string, name: string): string | null {
+  const lines = text.split('\n')
+  let inside = false
+  for (let i = 0; i < lines.length; i++) {
+    const head = /^\[([^\]]+)\]/.exec(lines[i] ?? '')
+    if (head) inside = head[1]?.split(':')[0]?.trim() === section
+    const [, key, value = ''] = /^([^\s#;=[+-]+)\s*[+-]?=\s*(.*)$/.exec(lines[i] ?? '') ?? []
+    if (!inside || key !== name) continue
+    const more: string[] = []
+    for (let j = i + 1; /^\s+\S|^[#;]/.test(lines[j] ?? ''); j++)
+      if (/^\s/.test(lines[j] ?? '')) more.push((lines[j] ?? '').trim())
+    return [value.trim(), ...more].filter(Boolean).join('\n')
+  }
+  return null
+}
+
+function baseFinding({ absent }: Files, base: string, key: string): Finding {
+  if (absent.includes(base))
+    return missing(
+      `the repository has no ${base}`,
+      `set ${key} to the buildout file of the repository that deploy.cfg extends`,
+    )
+  if (absent.length > 0)
+    return missing(
+      `the repository has no ${absent.join(', ')}, which ${base} extends`,
+      `commit it, or take it out of extends`,
+    )
+  return ok(base)
+}
+
+function pinFinding({ texts }: Files, { app, build }: Layout): Finding | null {
+  const pin = [...texts.values()].map((text) => optionOf(text, 'versions', 'zc.buildout')).find((one) => one !== null)
+  const version = build.packages['zc.buildout'] ?? ''
+  if (!pin) return null
+  if (pin === version) return ok(version)
+  return warning(
+    `the [versions] of the repository pin ${pin}, and ${version} runs the buildout`,
+    `set deploy.${app}.buildout_version to "${pin}"`,
+  )
+}
+
+/** Clients that write blobs themselves have to write them where the ZEO server looks for them. */
+function blobFinding({ texts }: Files, node: PloneNode, roles: readonly string[]): Finding | null {
+  const { shared_blobs, enable_relstorage } = node.plone_instances
+  if (!shared_blobs || enable_relstorage || node.plone_blobs.blob_dir) return null
+  const all = [...texts.values()].join('\n')
+  if (!/^\s*shared-blob\s*=\s*(on|true|yes|1)\s*$/im.test(all)) return null
+  const own = /^\s*blob-storage\s*=\s*(\$\{buildout:directory\}\/.*|[^/$\s].*)$/m.exec(all)?.[1]
+  if (own === undefined) return null
+  const where = roles.includes('zeo-server')
+    ? 'the ZEO server has another directory of that name'
+    : 'no other host sees it'
+  return missing(
+    `shared-blob is on, and blob-storage = ${own} is inside the app: ${where}, so every upload fails`,
+    'set plone_blobs.blob_dir to one directory for the server and its clients, or plone_instances.shared_blobs to false',
+  )
+}
