@@ -99,6 +99,8 @@ function schemaAt(key: string): JsonSchema | undefined {
     const more: unknown = here?.additionalProperties
     const next: JsonSchema | undefined = properties?.[name]
     if (next !== undefined) here = next
+    // All that is below.
+    else if (name === '*' && properties !== undefined) return here
     else if (typeof more === 'object' && more !== null) here = more as JsonSchema
     else return undefined
   }
