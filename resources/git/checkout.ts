@@ -92,7 +92,7 @@ async function checkOutSubmodules(host: Host, one: Checkout, context: Context): 
     const directory = `${one.directory}/${path}`
     if (!realDirectory(host, one.directory, path) || host.list(directory).length > 0) throw notEmpty(directory, name)
     if (host.lstat(modules) === null) host.makeDirectory(modules, mirror.owner)
-    await ensureMirror(host, mirror)
+    await ensureMirror(host, mirror, context)
     if (one.fetch) await ensureSubmodule(host, mirror, commit, name, context)
     else if (!(await hasCommit(host, mirror, commit))) throw notHere(name, remote.url, commit)
     made.push(...(await checkOut(host, { ...one, directory, mirror, commit, exclude: [] }, context)))

@@ -102,10 +102,16 @@ function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
   }
 }
 
-/** Makes the mirror where there is none, whole or not at all. */
-export async function ensureMirror(host: Host, mirror: Mirror): Promise<void> {
-  if (mirrorExists(host, mirror)) return checkOwner(host, mirror)
+/** Makes the mirror where there is none, whole or not at all. A damaged one is made anew: it is a cache. */
+export async function ensureMirror(host: Host, mirror: Mirror, context: Context): Promise<void> {
   const { path, remote } = mirror
+  if (mirrorExists(host, mirror)) {
+    checkOwner(host, mirror)
+    const problem = await damageOf(host, mirror)
+    if (problem === null) return
+    context.warn(`the mirror ${path} is damaged, and is made anew: ${problem}`)
+    host.remove(path)
+  }
   const fresh = `${posix.dirname(path)}/.${posix.basename(path)}.new`
   host.remove(fresh)
   // Without a HEAD git knows it not as a repository; whatever it is, it is not ours to remove.
@@ -120,7 +126,17 @@ export async function ensureMirror(host: Host, mirror: Mirror): Promise<void> {
   } catch (error) {
     throw gitFailure(error, `cannot make the mirror ${path}`)
   }
+  // Git does not flush these files: after a power cut they would be there and empty.
+  await host.run(['sync', '-f', fresh])
   host.rename(fresh, path)
+}
+
+/** What git says of a repository whose files were damaged, such as by a power cut; null where it can be read. */
+async function damageOf(host: HostReader, { path, remote }: Mirror): Promise<string | null> {
+  const { argv, options } = localGit(remote, [`--git-dir=${path}`, 'for-each-ref', '--format=%(refname)'])
+  const { status, stderr } = await host.query(argv, { ...options, accept: 'any' })
+  const problem = /^(?:fatal|error|warning): (.*)/m.exec(stderr)?.[1]
+  return status === 0 && problem === undefined ? null : (problem ?? `git ended with status ${status}`)
 }
 
 /** Git's own check, which it leaves out where it is told the directory. */

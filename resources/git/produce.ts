@@ -44,7 +44,7 @@ export async function produce(
   if (props.scmType === 'directory')
     return build(host, props, whole(wanted), context, (to) => copy(host, props, whole(wanted), to))
   const mirror = mirrorOf(host, props, context)
-  await ensureMirror(host, mirror)
+  await ensureMirror(host, mirror, context)
   const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
   const there = host.lstat(`${props.into}/${made.id}`) !== null
   if (!there) await bring(host, mirror, made.commit, props, context)

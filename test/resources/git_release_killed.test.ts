@@ -42,6 +42,28 @@ t.test('what killed runs leave is no release and does no harm', async (t) => {
   })
 })
 
+t.test('a damaged mirror is made anew, with a warning', async (t) => {
+  const site = new GitSite(t)
+  site.commit({ 'a.txt': '0' })
+  t.equal((await site.deploy()).failure, undefined)
+  const mirror = `${site.shared}/repo.git`
+  const damages: Record<string, (mirror: string) => void> = {
+    'an empty HEAD': (path) => fs.writeFileSync(`${path}/HEAD`, ''),
+    'a garbled HEAD': (path) => fs.writeFileSync(`${path}/HEAD`, '\0\0\0'),
+    'a garbled config': (path) => fs.writeFileSync(`${path}/config`, '[core\n\0'),
+    'garbled refs': (path) => fs.writeFileSync(`${path}/packed-refs`, 'garbage\n'),
+    'no objects': (path) => fs.rmSync(`${path}/objects`, { recursive: true }),
+  }
+  for (const [index, [name, damage]] of Object.entries(damages).entries()) {
+    damage(mirror)
+    site.commit({ 'a.txt': `${index + 1}` })
+    const { failure, report } = await site.deploy()
+    t.equal(failure, undefined, name)
+    t.match(report.warnings.join(), /the mirror .* is damaged, and is made anew/, name)
+    t.equal(site.read(`${site.current}/a.txt`), `${index + 1}`)
+  }
+})
+
 t.test('killed at each call of git, the live release stays whole, and the next run finishes the work', async (t) => {
   const site = new GitSite(t)
   const lib = `${site.root}/lib`
