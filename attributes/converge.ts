@@ -1,7 +1,7 @@
 /** What this engine does otherwise than the cookbook, or beyond it. */
 import * as z from 'zod'
 import { configuredPath, field, flag, group, integer, line, list, number, orNull, packages, port } from './fields.ts'
-import { statusRange, urlPath } from './http.ts'
+import { requestHeaders, statusRange, urlPath } from './http.ts'
 
 const readiness = () =>
   group('When a client that was restarted counts as up, so that the next one may go.', {
@@ -10,6 +10,13 @@ const readiness = () =>
       statusRange(),
       { min: 200, max: 399 },
       'HTTP status of the answer that counts as ready: {min, max}, or one number.',
+    ),
+    ...requestHeaders(),
+    stay_up_seconds: field(
+      number(0),
+      5,
+      'How long a program that cannot be asked must stay up before it counts as started.',
+      { unit: 'seconds' },
     ),
     deadline_seconds: field(number(1), 120, 'How long a client may take to come up.', { unit: 'seconds' }),
     warm_paths: field(

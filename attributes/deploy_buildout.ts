@@ -11,12 +11,14 @@ import {
   number,
   optional,
   orNull,
+  port,
   relativePath,
   required,
   sha256,
   text,
   withoutNulls,
 } from './fields.ts'
+import { urlPath } from './http.ts'
 
 const cacheArchive = () =>
   withoutNulls({
@@ -44,6 +46,18 @@ const initCommand = () =>
     }),
     type: optional(choice(['program', 'eventlistener']), 'What it is to supervisor; default program.', { mirrors: '' }),
     eventlistener: optional(flag(), 'Another way to say that its type is eventlistener.', { mirrors: '' }),
+    ready: optional(
+      choice(['http', 'tcp', 'zeo', 'stay_up']),
+      'How it shows that it is ready: an answer at `port`, or that it stays up; default http where it has a port, else stay_up.',
+      { mirrors: '' },
+    ),
+    port: optional(port(), 'Local TCP port it is asked at.', { mirrors: '' }),
+    path: optional(urlPath(), 'Path that is asked for; default that of `converge.readiness.path`.', { mirrors: '' }),
+    stay_up_seconds: optional(
+      number(0),
+      'How long it must stay up, where nothing else is asked; default `converge.readiness.stay_up_seconds`.',
+      { unit: 'seconds', mirrors: '' },
+    ),
     events: optional(line(), 'Events a listener is told of, as in supervisor: TICK_60.', { mirrors: '' }),
     environment: optional(environment(), 'Environment variables of this program alone.', { mirrors: '' }),
   })

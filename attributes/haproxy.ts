@@ -3,6 +3,12 @@ import { choice, configuredPath, field, flag, group, integer, line, milliseconds
 
 const health = () => ({
   health_check_url: field(line(), '/', 'Path that the balancer asks each client for, to see that it lives.'),
+  health_check_host: field(
+    orNull(line()),
+    null,
+    'Host header of that request; null for none. For clients that answer their own names only.',
+    { mirrors: 'haproxy.cfg: http-check send hdr Host' },
+  ),
   health_check_method: field(line(), 'OPTIONS', 'HTTP method of that request.'),
   check_interval: field(milliseconds(), 10000, 'Time between two checks of a client.', { unit: 'milliseconds' }),
   rise: field(integer(1), 1, 'Checks in a row that have to succeed before a client counts as up.', { unit: 'checks' }),

@@ -1,6 +1,6 @@
 /** What attributes say of HTTP requests and their answers. */
 import * as z from 'zod'
-import { field, group, integer } from './fields.ts'
+import { field, group, integer, line, orNull } from './fields.ts'
 
 const status = () => integer(100, 599)
 
@@ -13,5 +13,18 @@ export const statusRange = () =>
       max: field(status(), 399, 'Highest HTTP status that counts as ready.'),
     }).refine(({ min, max }) => min <= max, { error: 'a range whose min is not above its max' }),
   )
+
+const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'the name of an HTTP header' })
+
+/** What a request that asks for readiness says beside its path. */
+export const requestHeaders = () => ({
+  host: field(
+    orNull(line()),
+    null,
+    'Host header of that request; null for the first of the domains of the app, where it has one.',
+    { mirrors: '' },
+  ),
+  headers: field(z.record(headerName, line()), {}, 'Further headers of that request.', { mirrors: '' }),
+})
 
 export const urlPath = () => z.string().regex(/^\/[^\s]*$/, { error: 'the path of a URL, which starts with /' })

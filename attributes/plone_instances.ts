@@ -1,5 +1,19 @@
 /** The Zope clients: how many, with which storage, and what goes along with them. */
-import { field, flag, group, integer, line, map, number, optional, orNull, port, text, words } from './fields.ts'
+import {
+  choice,
+  field,
+  flag,
+  group,
+  integer,
+  line,
+  map,
+  number,
+  optional,
+  orNull,
+  port,
+  text,
+  words,
+} from './fields.ts'
 
 const relstorage = () =>
   group('RelStorage: the object database in an SQL database.', {
@@ -56,6 +70,12 @@ const companions = () => ({
   enable_celery: field(flag(), false, 'Runs a Celery worker beside the clients, where a broker is known.'),
   celerybeat: field(flag(), false, "Runs Celery's scheduler as well; set it for one host of a stack."),
   celery_args: field(line(), '', 'Arguments of the Celery worker after `worker`.'),
+  celery_readiness: field(
+    choice(['ping', 'running']),
+    'ping',
+    'How a worker shows that it is ready: ping, it answers `celery inspect ping`; running, its process stays up.',
+    { mirrors: '' },
+  ),
   beat_args: field(line(), '', "Arguments of Celery's scheduler."),
   broker_layer: field(line(), 'celery_broker', 'Short name of the layer whose first online host runs the broker.'),
   broker: group('A Celery broker that no layer knows.', {

@@ -1,5 +1,6 @@
 /** The Solr search server. */
-import { field, flag, group, line, path } from './fields.ts'
+import { field, flag, group, line, orNull, path, port } from './fields.ts'
+import { urlPath } from './http.ts'
 
 export const plone_solr = () =>
   group(
@@ -12,6 +13,14 @@ export const plone_solr = () =>
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),
       enable_papertrail: field(flag(), false, "Sends Solr's log to Papertrail."),
+      readiness: group(
+        'When Solr counts as up.',
+        {
+          port: field(orNull(port()), null, 'Port that is asked; null for that of its jetty.xml, else 8983.'),
+          path: field(urlPath(), '/solr/', 'Path that is asked for.'),
+        },
+        { cookbook: null },
+      ),
       data_dir: field(path(), '/shared/solr', 'Directory that holds the index.'),
     },
     { cookbook: 'plone_buildout' },

@@ -1,5 +1,8 @@
 /** The ZEO server: what it stores, packs and backs up. */
+import * as z from 'zod'
 import { field, flag, group, line, orNull, path } from './fields.ts'
+
+const address = () => z.string().regex(/^([^\s/]+:)?\d{1,5}$/, { error: 'a port, or host:port' })
 
 export const plone_zeoserver = () =>
   group(
@@ -27,6 +30,17 @@ export const plone_zeoserver = () =>
         flag(),
         false,
         'Mounts the blob directory from a GlusterFS volume; not together with `nfs_blobs`.',
+      ),
+      readiness: group(
+        'When the server counts as up.',
+        {
+          address: field(
+            orNull(address()),
+            null,
+            'Port, or `host:port`, that is asked; null for that of its zeo.conf, else 8001.',
+          ),
+        },
+        { cookbook: null },
       ),
       syslog_facility: field(
         orNull(line()),

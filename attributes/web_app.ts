@@ -1,6 +1,6 @@
 /** What the attributes of apps behind a web server have in common. */
 import { field, group, integer, line, list, number, orNull, port, text } from './fields.ts'
-import { statusRange, urlPath } from './http.ts'
+import { requestHeaders, statusRange, urlPath } from './http.ts'
 
 /** When a new process, or a new release, counts as good enough to go live. */
 export const health = (what: string) =>
@@ -11,6 +11,7 @@ export const health = (what: string) =>
       { min: 200, max: 399 },
       'HTTP status of the answer that counts as ready: {min, max}, or one number.',
     ),
+    ...requestHeaders(),
     deadline_seconds: field(number(1), 120, 'How long it may take to answer so.', { unit: 'seconds' }),
   })
 

@@ -7,9 +7,11 @@ import { Draining } from './haproxy/draining.ts'
 import { drainProps, serverProp } from './haproxy/props.ts'
 import type { BalancerServer } from './haproxy/runtime.ts'
 import { leftOut, predictBack } from './haproxy/taken_out.ts'
+import { currentState, currentStateOf } from './services/current_state.ts'
 import { managerOf, readerOf } from './services/manager.ts'
+import { readyProp } from './services/ready_props.ts'
 import { Roll } from './services/roll.ts'
-import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
+import { nameProp, providerProp } from './services/types.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
@@ -26,7 +28,7 @@ const props = z.strictObject({
     .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
   ready: readyProp
     .optional()
-    .describe('How it shows that it is ready, waited for after a start; default: running is enough'),
+    .describe('How it shows that it is ready, waited for after a start; default: it stays up for 5 s'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   deadline: duration
     .default(() => seconds(60))
@@ -37,7 +39,7 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  state: z.enum(serviceStates),
+  state: currentState,
   /** Whether it starts with the machine; null where nobody asked, or it can't be said. */
   enabled: z.boolean().nullable(),
   /** Balancers that an earlier run took it out of, and where something is left to be done. */
@@ -68,14 +70,17 @@ export const service = defineResource(
     readsAhead: true,
   },
   {
-    async read(host, { name, provider, enabled, action, server, balancers }, context): Promise<State> {
+    async read(host, { name, provider, enabled, action, server, balancers, ready, deadline }, context): Promise<State> {
       const status = await readerOf(host, provider).status(name)
       // One that is down stays out where no health check would keep visitors from it.
       const left = (one: BalancerServer) => action === 'running' || (one.checked && status.state !== 'running')
+      const drained = server === undefined ? [] : await leftOut(host, balancers, server, context, left)
+      // What is to be brought back is asked then.
+      const asked = action === 'running' && drained.length === 0
       return {
-        state: status.state,
+        state: asked ? await currentStateOf(host, status, { ready, deadline }) : status.state,
         enabled: enabled === undefined ? null : status.enabled,
-        drained: server === undefined ? [] : await leftOut(host, balancers, server, context, left),
+        drained,
       }
     },
     desired({ action, enabled }, now): State {
@@ -106,7 +111,7 @@ async function run(host: Host, given: Props, now: State, context: Context): Prom
   if (now.state === 'running' && now.drained.length === 0) return
   const manager = managerOf(host, provider)
   const roll = new Roll(host, manager, deadline, context)
-  if (now.state === 'running') await roll.answers(given)
+  if (now.state === 'running' || now.state === 'not ready') await roll.answers(given)
   else {
     await manager.refresh()
     await roll.restart(given)

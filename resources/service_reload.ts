@@ -15,9 +15,10 @@ import {
 } from './haproxy/server_addresses.ts'
 import { placeOf, recordOf } from './services/due.ts'
 import { managerOf, readerOf } from './services/manager.ts'
+import { readyProp } from './services/ready_props.ts'
 import { reloadProps, wordsProp } from './services/reload.ts'
 import { Deadline, Roll } from './services/roll.ts'
-import { lastLines, nameProp, readyProp, serviceStates } from './services/types.ts'
+import { lastLines, nameProp, serviceStates } from './services/types.ts'
 
 const logLines = 25
 
@@ -59,7 +60,9 @@ const props = z.strictObject({
     ),
   ready: readyProp
     .optional()
-    .describe('How it shows that it is ready, waited for afterwards; default: running is enough'),
+    .describe(
+      'How it shows that it is ready, waited for afterwards; default: it is running, and where it was started, stays up for 5 s',
+    ),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   deadline: duration
     .default(() => seconds(60))

@@ -9,10 +9,13 @@ import { Draining } from './haproxy/draining.ts'
 import { drainProps, serverProp } from './haproxy/props.ts'
 import { leftOut, predictBack, takenOut } from './haproxy/taken_out.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
+import { currentState, currentStateOf } from './services/current_state.ts'
 import { managerOf, readerOf } from './services/manager.ts'
+import { isAsked } from './services/readiness.ts'
+import { readyProp } from './services/ready_props.ts'
 import { dueFor, RestartRecord } from './services/restart_record.ts'
 import { Roll } from './services/roll.ts'
-import { nameProp, providerProp, readyProp, serviceStates } from './services/types.ts'
+import { nameProp, providerProp } from './services/types.ts'
 
 const service = z.strictObject({
   name: nameProp.describe('Name of the program or unit'),
@@ -20,7 +23,7 @@ const service = z.strictObject({
     .string()
     .optional()
     .describe('Digest of what only this one depends on, such as `program.digest`; it is restarted when that changes'),
-  ready: readyProp.optional().describe('How it shows that it is ready; default: running is enough'),
+  ready: readyProp.optional().describe('How it shows that it is ready; default: it stays up for 5 s'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   delay: duration.optional().describe('Pause before this one, instead of the `delay` of all'),
   server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
@@ -66,7 +69,7 @@ type Service = z.output<typeof service>
 const state = z.record(
   z.string(),
   z.strictObject({
-    state: z.enum(serviceStates),
+    state: currentState,
     /** Digest of what it was last restarted for; null: never, as far as is known here. */
     restartedFor: z.string().nullable(),
     /** Balancers that an earlier run took it out of and has not brought it back in. */
@@ -79,12 +82,15 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
   const reader = readerOf(host, given.provider)
   const found: State = {}
   for (const one of given.services) {
-    const { name, server } = one
-    const { state, process } = await reader.status(name)
+    const { name, server, ready } = one
+    const drained = server === undefined ? [] : await leftOut(host, given.balancers, server, context)
+    const status = await reader.status(name)
     found[name] = {
-      state,
-      restartedFor: new RestartRecord(host, given, one, context).restartedFor(process),
-      drained: server === undefined ? [] : await leftOut(host, given.balancers, server, context),
+      // What is to be brought back is asked then.
+      state:
+        drained.length > 0 ? status.state : await currentStateOf(host, status, { ready, deadline: given.deadline }),
+      restartedFor: new RestartRecord(host, given, one, context).restartedFor(status.process),
+      drained,
     }
   }
   return found
@@ -99,13 +105,25 @@ function desired(given: Props, context: Context): State {
   )
 }
 
-/** What is to be done with one: nothing but telling its balancers, if all the rest is as it should be. */
-function workOn(now: State[string] | undefined, wanted: State[string] | undefined): 'restart' | 'start' | 'bring back' {
-  if (now?.state !== 'running') return 'start'
-  return now.restartedFor === wanted?.restartedFor ? 'bring back' : 'restart'
+type Work = 'restart' | 'start' | 'wait for' | 'bring back'
+
+/** What is to be done with one: nothing but to tell its balancers, if all the rest is as it should be. */
+function workOn(now: State[string] | undefined, wanted: State[string] | undefined): Work {
+  if (!isUp(now)) return 'start'
+  if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
+  return now?.state === 'running' ? 'bring back' : 'wait for'
 }
 
-const doing = { restart: 'restarting', start: 'starting', 'bring back': 'bringing back' } as const
+function isUp(now: State[string] | undefined): boolean {
+  return now?.state === 'running' || now?.state === 'not ready'
+}
+
+const doing = {
+  restart: 'restarting',
+  start: 'starting',
+  'wait for': 'waiting for',
+  'bring back': 'bringing back',
+} as const
 
 async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
   const manager = managerOf(host, given.provider)
@@ -117,6 +135,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const draining = new Draining(host, asked(host, given), given.drainDeadline, context)
   const done = new Set<string>()
   const failures = new Map<string, unknown>()
+  const proving = new Map<string, () => Promise<void>>()
   const stopped = () => failures.size > 0
   const drained = ({ server }: Service) => (server === undefined ? [] : takenOut(host, given.balancers, server))
   let restarts = 0
@@ -125,18 +144,35 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     // What runs from here on is not what it was last restarted for, also where this fails and somebody goes back to that.
     const record = new RestartRecord(host, given, one, context)
     record.begin(host)
-    await roll.restart(one)
-    record.end(host, (await manager.look(one.name)).process)
+    const proved = await roll.begin(one)
+    const finish = async () => {
+      await proved()
+      record.end(host, (await manager.look(one.name)).process)
+    }
+    // What can only be watched is watched together with what comes next of that kind.
+    if (isAsked(one.ready) || one.server !== undefined) return finish()
+    proving.set(one.name, finish)
+  }
+  /** Waits until those that were started stayed up for as long as they must. */
+  const settle = async () => {
+    for (const [name, finish] of [...proving]) {
+      proving.delete(name)
+      await finish().then(
+        () => done.add(name),
+        (error: unknown) => failures.set(name, error),
+      )
+    }
   }
   const work = async (one: Service, index: number): Promise<boolean> => {
     const what = workOn(now[one.name], wanted[one.name])
+    if (isAsked(one.ready)) await settle()
     if (what === 'restart' && restarts++ > 0) await wait(host, given, one, context)
     if (stopped()) return false
     context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})`)
     const { server } = one
     if (what === 'restart' && server !== undefined && given.drain)
       return draining.around(server, () => restart(one), given.deadline, stopped)
-    if (what === 'bring back') await roll.answers(one)
+    if (what === 'bring back' || what === 'wait for') await roll.answers(one)
     else await restart(one)
     if (server !== undefined) await draining.bringBack(server, given.deadline)
     return true
@@ -145,11 +181,12 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   await eachAtOnce(due, atOnce(given.maxUnavailable, given.services.length), async (one, index) => {
     if (stopped()) return
     try {
-      if (await work(one, index)) done.add(one.name)
+      if ((await work(one, index)) && !proving.has(one.name)) done.add(one.name)
     } catch (error) {
       failures.set(one.name, error)
     }
   })
+  await settle()
   if (stopped()) throw told(due, { done, failures, now, drained })
 }
 
@@ -180,11 +217,10 @@ function told(due: readonly Service[], { done, failures, now, drained }: Outcome
   if (!(error instanceof ConvergeError)) return error
   const names = due.map(({ name }) => name)
   const rest = names.filter((name) => !done.has(name) && !failures.has(name))
-  const isUp = (name: string) => now[name]?.state === 'running'
   const parts = [
     ['restarted before it', names.filter((name) => done.has(name))],
-    ['left on the old process', rest.filter(isUp)],
-    ['not started', rest.filter((name) => !isUp(name))],
+    ['left on the old process', rest.filter((name) => isUp(now[name]))],
+    ['not started', rest.filter((name) => !isUp(now[name]))],
   ] as const
   const failed = others.map(([name, other]) => `; ${name} as well: ${asConvergeError(other).message}`)
   const outcome = parts.filter(([, some]) => some.length > 0).map(([word, some]) => `; ${word}: ${some.join(', ')}`)
@@ -239,7 +275,7 @@ export const service_restart = defineResource(
     },
     words: ({ services }, { now, desired }) => {
       const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
-      const parts = (['restart', 'start', 'bring back'] as const).map((word) => {
+      const parts = (['restart', 'start', 'wait for', 'bring back'] as const).map((word) => {
         const some = due.filter(({ name }) => workOn(now[name], desired[name]) === word)
         return some.length > 0 ? [`${word} ${some.map(({ name }) => name).join(', ')}`] : []
       })

@@ -8,12 +8,11 @@ import { isMaintenancePage, testHeader, testHeaderValue } from '../core/model/te
 import { absolutePath, Duration, duration, seconds } from '../core/model/units.ts'
 import { appCommandProps, commandProp, deployVariables, refuseRoot, runOf } from './app/command.ts'
 import { markFailed, removeFailedMark } from './releases/failure.ts'
+import { httpReadyProp } from './services/ready_props.ts'
 import { Deadline } from './services/roll.ts'
-import { readyProp } from './services/types.ts'
 
-const request = readyProp.omit({ warmPaths: true }).extend({
+const request = httpReadyProp.omit({ kind: true, warmPaths: true }).extend({
   contains: z.string().min(1).optional().describe('Text that the answer has to contain'),
-  headers: z.record(z.string(), z.string()).default({}).describe('Headers sent with it, such as Host'),
 })
 type Request = z.output<typeof request>
 

@@ -107,7 +107,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
     lines.push(`${paint.bold(name)}  ${directory}`, ...(unreleased ? [] : [`  release  ${release}`]))
     for (const service of services)
       lines.push(
-        `  ${service.up ? paint.green('up  ') : paint.red('down')}     ${service.name}  ${paint.dim(service.detail || service.state)}`,
+        `  ${readinessText(service, paint)}${' '.repeat(Math.max(2, 9 - service.readiness.length))}${service.name}  ${paint.dim(service.detail || service.state)}`,
       )
   }
   lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
@@ -121,7 +121,7 @@ function tellTrouble(apps: readonly AppView[], paint: Paint): ExitStatus {
   const lines = apps.flatMap((app) =>
     app.services
       .filter(({ up }) => !up)
-      .map(({ name, detail, state }) => `${paint.red('down')}  ${app.name}  ${name}  ${paint.dim(detail || state)}\n`),
+      .map((one) => `${readinessText(one, paint)}  ${app.name}  ${one.name}  ${paint.dim(one.detail || one.state)}\n`),
   )
   process.stdout.write(lines.join(''))
   return lines.length > 0 ? 1 : 0
@@ -136,6 +136,11 @@ export async function releaseIds<N>(args: Arguments, catalogue: Catalogue<N>): P
     ),
   )
   return ids.toReversed()
+}
+
+function readinessText({ up, readiness }: AppView['services'][number], paint: Paint): string {
+  const colour = up ? paint.green : readiness === 'starting' ? paint.yellow : paint.red
+  return colour(readiness)
 }
 
 function describeRun({ started, roles, events, outcome, changed }: LastRun, directory: string): string {

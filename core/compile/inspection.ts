@@ -31,10 +31,16 @@ export interface ReleaseView {
 
 export interface ServiceView {
   readonly name: string
+  /** What its manager says. */
   readonly state: string
+  /** Whether it runs and is ready. */
   readonly up: boolean
+  readonly readiness: ServiceReadiness
   readonly detail: string
 }
+
+/** `starting`: it runs and may become ready; `not ready`: it runs and does not answer as it should. */
+export type ServiceReadiness = 'up' | 'starting' | 'not ready' | 'down'
 
 export interface Need {
   readonly what: string

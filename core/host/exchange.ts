@@ -10,26 +10,30 @@ const longestAnswer = 64 * 1024 * 1024
 export async function exchange(options: ExchangeOptions): Promise<string> {
   const { connect } = await import('node:net')
   const limit = options.timeout ?? seconds(10)
-  const { socketPath, host = '127.0.0.1', port = 0, text } = options
+  const { socketPath, host = '127.0.0.1', port = 0, text, enough = Number.POSITIVE_INFINITY } = options
   const where = whereOf(options)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     const socket = connect(socketPath === undefined ? { host, port } : { path: socketPath })
     const timer = setTimeout(() => socket.destroy(tooLate(where, limit)), limit.ms)
-    socket.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length <= longestAnswer) chunks.push(chunk)
-      else socket.destroy(new ConvergeError(`${where} does not stop talking`, { code: 'ANSWER_TOO_LONG' }))
-    })
     socket.once('error', (error) => {
       clearTimeout(timer)
       reject(connectionError(where, error))
     })
-    socket.once('end', () => {
+    const complete = () => {
       clearTimeout(timer)
       resolve(Buffer.concat(chunks).toString('utf8'))
+    }
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= longestAnswer) chunks.push(chunk)
+      else socket.destroy(new ConvergeError(`${where} does not stop talking`, { code: 'ANSWER_TOO_LONG' }))
+      if (length < enough || length > longestAnswer) return
+      complete()
+      socket.destroy()
     })
-    socket.write(text)
+    socket.once('end', complete)
+    if (text !== '') socket.write(text)
   })
 }

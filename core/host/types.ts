@@ -75,8 +75,10 @@ export interface RequestOptions extends Endpoint {
 }
 
 export interface ExchangeOptions extends Endpoint {
-  /** What is sent, as it is. */
+  /** What is sent, as it is; empty where the other side speaks first. */
   readonly text: string
+  /** So many bytes are enough: the connection is closed then. Default: until the other side closes it. */
+  readonly enough?: number | undefined
   /** For the whole of it; default: 10 seconds. */
   readonly timeout?: Duration | undefined
 }

@@ -89,7 +89,7 @@ class Checked {
     return this.matching(name, /^\d+$/, 'a whole number')
   }
 
-  word(name: 'health_check_method' | 'health_check_url' | 'stats_url' | 'stats_user'): string {
+  word(name: 'health_check_host' | 'health_check_method' | 'health_check_url' | 'stats_url' | 'stats_user'): string {
     return this.matching(name, /^[!-~]+$/, 'one word without blanks')
   }
 
@@ -204,6 +204,7 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
     `backend ${backendName(node)}`,
     `balance ${checked.words('balance')}`,
     `option httpchk ${checked.word('health_check_method')} ${checked.word('health_check_url')}`,
+    ...(isSet(haproxy.health_check_host) ? [`http-check send hdr Host ${checked.word('health_check_host')}`] : []),
     'option forwardfor except 127.0.0.0/8',
     '# Only what changes nothing is sent a second time once a server may have seen it.',
     'http-request disable-l7-retry unless METH_GET',

@@ -1,15 +1,19 @@
 /** What status shows of the front end. */
 import type { Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { readerOf } from '../../resources/services/manager.ts'
+import { viewService } from '../../resources/services/service_view.ts'
 import type { PloneNode } from '../node.ts'
 import { balancedServers } from './haproxy.ts'
 import { type FrontendLayout, frontendLayout } from './layout.ts'
-import { nameOf, parts, providerOf } from './programs.ts'
+import { nameOf, parts, providerOf, readyOf } from './programs.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
   const at = frontendLayout(node)
-  const views = await Promise.all(parts.map((part) => viewOf(host, at, nameOf(at, part))))
+  const views = await Promise.all(
+    parts.map((part) =>
+      viewService(host, { name: nameOf(at, part), provider: providerOf(at), ready: readyOf(node, part) }),
+    ),
+  )
   const services = balancedServers(node).length > 0 ? views : views.map((view) => withoutServers(view, at))
   return {
     apps: [
@@ -27,10 +31,5 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
 /** A balancer that has nothing to balance answers every visitor with 503, however well it runs. */
 function withoutServers(view: ServiceView, at: FrontendLayout): ServiceView {
   if (view.name !== nameOf(at, 'haproxy') || !view.up) return view
-  return { ...view, up: false, detail: 'runs, but has no server: visitors get HTTP 503' }
-}
-
-async function viewOf(host: HostReader, at: FrontendLayout, name: string): Promise<ServiceView> {
-  const { state, detail, pid } = await readerOf(host, providerOf(at)).status(name)
-  return { name, state, up: state === 'running', detail: detail || (pid > 0 ? `pid ${pid}` : '') }
+  return { ...view, up: false, readiness: 'not ready', detail: 'runs, but has no server: visitors get HTTP 503' }
 }

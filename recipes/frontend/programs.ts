@@ -3,6 +3,7 @@ import { digestOf } from '../../core/model/json.ts'
 import { seconds } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { varnishWord } from '../../core/text/varnish_cli.ts'
+import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import type { PloneNode } from '../node.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import type { FrontendLayout } from './layout.ts'
@@ -27,6 +28,13 @@ export function nameOf({ system, nginx }: FrontendLayout, part: Part): string {
 
 export function providerOf({ system, supervisor }: FrontendLayout) {
   return system ? { kind: 'systemd' as const } : { kind: 'supervisor' as const, socket: supervisor.socket }
+}
+
+/** How a part shows that it is ready. */
+export function readyOf({ converge, nginx_plone }: PloneNode, part: Part): ReadyProps {
+  const { balancer_port, http_port } = converge.frontend
+  const ports = { haproxy: balancer_port, varnish: nginx_plone.proxy_port, nginx: http_port }
+  return { kind: 'tcp', port: ports[part] }
 }
 
 /** How a part in a supervisord is run, in the foreground; nginx is run the same way for all sites. */

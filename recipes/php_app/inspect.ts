@@ -2,17 +2,14 @@
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
-import { readerOf } from '../../resources/services/manager.ts'
+import { viewService } from '../../resources/services/service_view.ts'
 import type { PloneNode } from '../node.ts'
 import { viewOf } from '../releases/inspect.ts'
 import { phpLayout } from './layout.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
   const { at, nginx, fpm } = phpLayout(node)
-  const services = [fpm.reload, nginx.reload].map(async ({ name, provider }) => {
-    const { state, detail } = await readerOf(host, provider).status(name)
-    return { name, state, up: state === 'running', detail }
-  })
+  const services = [fpm.reload, nginx.reload].map(({ name, provider }) => viewService(host, { name, provider }))
   return {
     apps: [
       {

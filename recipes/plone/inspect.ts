@@ -5,6 +5,7 @@ import { listReleases } from '../../resources/releases.ts'
 import type { PloneNode } from '../node.ts'
 import { servicesOf, viewOf } from '../releases/inspect.ts'
 import { layout } from './layout.ts'
+import { readinessOf } from './readiness.ts'
 import { programsOf } from './running.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -12,12 +13,12 @@ export async function inspect(node: PloneNode, role: BuildoutRole, host: HostRea
   const at = layout(node, role)
   const releases = listReleases(host, at.releases, at.current)
   const live = releases.find((release) => release.current)
-  const names = programsOf(node, at, live).map(({ name }) => name)
+  const programs = programsOf(node, at, live).map((one) => ({ name: one.name, ready: readinessOf(node, at, one) }))
   const app: AppView = {
     name: at.app,
     directory: at.deployTo,
     releases: releases.map(viewOf),
-    services: await servicesOf(host, at.supervisor.socket, names),
+    services: await servicesOf(host, at.supervisor.socket, programs),
   }
   return { apps: [app] }
 }

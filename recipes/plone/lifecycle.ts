@@ -7,7 +7,8 @@ import type { PloneNode } from '../node.ts'
 import { removeReleases } from '../releases/setup.ts'
 import { noJobs } from './jobs.ts'
 import { layout } from './layout.ts'
-import { balanced, cleanUp, currentPrograms, deployed, logOf, readiness, run } from './running.ts'
+import { readinessOf } from './readiness.ts'
+import { balanced, cleanUp, currentPrograms, deployed, logOf, run } from './running.ts'
 import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -31,7 +32,7 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
       name: one.name,
       action: 'running',
       provider,
-      ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
+      ready: readinessOf(node, at, one),
       log: logOf(at, one),
       deadline: seconds(node.converge.readiness.deadline_seconds),
       ...balanced(node, at, one),

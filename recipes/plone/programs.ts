@@ -31,12 +31,20 @@ export interface Program {
   readonly events: readonly string[]
   /** Where it answers HTTP once it is ready; absent where it doesn't. */
   readonly port?: number
+  /** What a command of the user says of its readiness; absent where it says nothing. */
+  readonly ready?: StatedReadiness
 }
+
+export type StatedReadiness =
+  | { readonly kind: 'http'; readonly port: number; readonly path?: string }
+  | { readonly kind: 'tcp' | 'zeo'; readonly port: number }
+  | { readonly kind: 'stay_up'; readonly seconds?: number }
 
 interface Command extends InitCommand {
   /** Where it was declared, for messages; absent for the role's own. */
   readonly key?: string
-  readonly port?: number
+  /** HTTP port of a client. */
+  readonly client?: number
 }
 
 /**
@@ -89,7 +97,7 @@ function clientCommands(attributes: SiteAttributes, values: Values): Command[] {
   const delay = values.number('plone_instances.restart_delay', attributes.plone_instances.restart_delay, 0)
   return Array.from({ length: count }, (_, index) => {
     const name = `client${index + 1}`
-    return { name, cmd: `bin/${name}`, args: 'console', delay, port: clientPort(index + 1) }
+    return { name, cmd: `bin/${name}`, args: 'console', delay, client: clientPort(index + 1) }
   })
 }
 
@@ -135,8 +143,20 @@ function program(
     directory: `${deployTo}/current`,
     environment: ownEnvironment(key, command, given),
     delay: seconds(values.number(`${key}.delay`, command.delay, 0)),
-    ...(command.port === undefined ? {} : { port: command.port }),
+    ...(command.client === undefined ? {} : { port: command.client }),
+    ...statedReadiness(key, command, values),
   }
+}
+
+/** Absent where a command says nothing: then its readiness is that of its kind. */
+function statedReadiness(key: string, command: Command, values: Values): Pick<Program, 'ready'> {
+  const { ready, port, path, stay_up_seconds: seconds } = command
+  const kind = ready ?? (isSet(port) ? 'http' : seconds === undefined ? undefined : 'stay_up')
+  if (kind === undefined) return {}
+  if (kind === 'stay_up') return { ready: { kind, ...(seconds === undefined ? {} : { seconds }) } }
+  if (!isSet(port)) values.refuse(`${key}.port`, 'is missing', `name the port that shows that it is ready (${kind})`)
+  const asked = { port: port ?? 0 }
+  return { ready: kind === 'http' ? { kind, ...asked, ...(isSet(path) ? { path } : {}) } : { kind, ...asked } }
 }
 
 /** The app's environment, and over it the command's own. */

@@ -12,6 +12,7 @@ import { releasesOf } from '../releases/layout.ts'
 import { balancersOf, serverAt } from './balancing.ts'
 import type { Layout } from './layout.ts'
 import { type Program, programs } from './programs.ts'
+import { readinessOf } from './readiness.ts'
 import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -61,7 +62,7 @@ export function run(
       configuration: program.digest,
       log: logOf(at, one),
       delay: one.delay,
-      ...(one.port === undefined ? {} : { ready: readiness(node, one.port) }),
+      ready: readinessOf(node, at, one),
       ...serverOf(node, one, balancers),
     })),
     deadline: seconds(node.converge.readiness.deadline_seconds),
@@ -94,12 +95,6 @@ export function balanced(node: PloneNode, { role }: Layout, one: Program) {
   return { ...serverOf(node, one, balancers), balancers, drainDeadline: drainDeadline(node) }
 }
 
-/** When a program that answers HTTP counts as up. */
-export function readiness(node: PloneNode, port: number) {
-  const { path, status, warm_paths } = node.converge.readiness
-  return { port, path, statusMin: status.min, statusMax: status.max, warmPaths: warm_paths }
-}
-
 export function logOf({ supervisor }: Layout, { name }: Program): string {
   return `${supervisor.logDir}/${name}.log`
 }
@@ -121,7 +116,7 @@ export function deployed(at: Layout): Check {
   return { description: `${at.app} was deployed before`, check: (host) => host.stat(at.current) !== null }
 }
 
-/** A program as it is kept with its release, so that going back brings it back too; when it restarts is not of the release. */
+/** A program as it is kept with its release, so that going back brings it back too; when it restarts, and when it is ready, is not of the release. */
 const recordedProgram = z.object({
   name: z.string(),
   command: z.string(),
@@ -138,6 +133,7 @@ export function recorded({
   environment,
   events,
   port,
+  ready: __,
   ...program
 }: Program): z.output<typeof recordedProgram> {
   return { ...program, environment: { ...environment }, events: [...events], port: port ?? null }
@@ -160,11 +156,15 @@ export function programsOf(
     r?.warn(`the programs recorded with ${release.path} are not taken: they are not what converge has written there`)
     return asked
   }
-  return found.data.programs.map(({ port, ...program }) => ({
-    ...program,
-    delay: asked.find(({ name }) => name === program.name)?.delay ?? seconds(0),
-    ...(port === null ? {} : { port }),
-  }))
+  return found.data.programs.map(({ port, ...program }) => {
+    const { delay = seconds(0), ready } = asked.find(({ name }) => name === program.name) ?? {}
+    return {
+      ...program,
+      delay,
+      ...(ready === undefined ? {} : { ready }),
+      ...(port === null ? {} : { port }),
+    }
+  })
 }
 
 function isOwn({ deploy }: PloneNode, { app }: Layout, name: string): boolean {

@@ -24,7 +24,17 @@ import { nginxSetup } from '../web/nginx.ts'
 import { removeSite } from '../web/site.ts'
 import { serverChecks } from './checks.ts'
 import { kept } from './program.ts'
-import { goLive, liveOf, type Running, removePrograms, runningOf, type Server, site, swap } from './server.ts'
+import {
+  goLive,
+  liveOf,
+  type Running,
+  readinessAt,
+  removePrograms,
+  runningOf,
+  type Server,
+  site,
+  swap,
+} from './server.ts'
 
 /** One kind of such servers. */
 export interface Kind {
@@ -64,12 +74,22 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     async inspect(node, host) {
       const { at, settings } = kind.server(node)
       const releases = listReleases(host, at.releases, at.current)
-      const names = settings.ports.map((port) => `${at.app}-${port}`)
-      const services = await servicesOf(host, at.supervisor.socket, names)
+      const programs = settings.ports.map((port) => ({
+        name: `${at.app}-${port}`,
+        ready: readinessAt(kind.server(node), port),
+      }))
+      const services = await servicesOf(host, at.supervisor.socket, programs)
       // One of the two is idle, as it should be.
-      const shown = services.some(({ up }) => up) ? services.filter(({ up }) => up) : services.slice(0, 1)
+      const shown = services.filter(({ readiness }) => readiness !== 'down')
       return {
-        apps: [{ name: at.app, directory: at.deployTo, releases: releases.map(viewOf), services: shown }],
+        apps: [
+          {
+            name: at.app,
+            directory: at.deployTo,
+            releases: releases.map(viewOf),
+            services: shown.length > 0 ? shown : services.slice(0, 1),
+          },
+        ],
       }
     },
   }

@@ -8,16 +8,25 @@ import type { Release } from '../../resources/releases.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
+import { type HealthRequest, hostHeader } from '../releases/health.ts'
 import { type AppLayout, releasesOf } from '../releases/layout.ts'
 import type { Nginx } from '../web/nginx.ts'
-import { repairSite, type SiteSettings, serverBlock, serveSite, siteFile, upstreamPath } from '../web/site.ts'
+import {
+  domainsOf,
+  repairSite,
+  type SiteSettings,
+  serverBlock,
+  serveSite,
+  siteFile,
+  upstreamPath,
+} from '../web/site.ts'
 import { programOf, type ServerProgram } from './program.ts'
 
 /** The attributes that every kind has. */
 export interface ServerSettings extends SiteSettings {
   readonly ports: readonly number[]
   readonly stop_deadline_seconds: number
-  readonly health: {
+  readonly health: HealthRequest & {
     readonly path: string
     readonly status: { readonly min: number; readonly max: number }
     readonly deadline_seconds: number
@@ -121,13 +130,24 @@ export function swap(
     confDir,
     socket,
     logDir,
-    ready: { path: health.path, statusMin: health.status.min, statusMax: health.status.max },
+    ready: healthRequest(server),
     deadline: seconds(health.deadline_seconds),
     stopDeadline: seconds(stop_deadline_seconds),
     upstream: { path: upstreamPath(server), name: at.app },
     reload: { ...nginx.reload, check: [...nginx.reload.check] },
     ...options,
   })
+}
+
+function healthRequest(server: Server) {
+  const { path, status } = server.settings.health
+  const headers = hostHeader(server.settings.health, domainsOf(server))
+  return { path, headers, statusMin: status.min, statusMax: status.max }
+}
+
+/** How the process at a port shows that it is ready. */
+export function readinessAt(server: Server, port: number) {
+  return { ...healthRequest(server), port }
 }
 
 /** Has nginx send visitors to what is live. */

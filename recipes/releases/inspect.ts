@@ -2,7 +2,10 @@
 import type { ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { Release } from '../../resources/releases.ts'
-import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
+import type { ReadyProps } from '../../resources/services/ready_props.ts'
+import { readinessOf } from '../../resources/services/service_view.ts'
+import { statusOf } from '../../resources/services/supervisor.ts'
+import { isDown, type ProcessInfo, SupervisorReader } from '../../resources/supervisor/client.ts'
 
 /** Field by field: what is recorded with a release holds the environment of its programs, and with it secrets. */
 export function viewOf(release: Release): ReleaseView {
@@ -20,21 +23,36 @@ export function viewOf(release: Release): ReleaseView {
   }
 }
 
-/** Programs of supervisord, by name. */
-export async function servicesOf(host: HostReader, socket: string, names: readonly string[]): Promise<ServiceView[]> {
+/** A program of supervisord, and how it shows that it is ready. */
+export interface ViewedProgram {
+  readonly name: string
+  readonly ready?: ReadyProps
+}
+
+/** Programs of supervisord, each asked whether it is ready. */
+export async function servicesOf(
+  host: HostReader,
+  socket: string,
+  programs: readonly ViewedProgram[],
+): Promise<ServiceView[]> {
   const processes = await running(host, socket)
-  return names.map((name) => {
-    const process = processes?.find((one) => one.group === name)
-    if (process)
-      return {
-        name,
-        state: process.state,
-        up: process.state === 'RUNNING',
-        detail: process.spawnError || (process.pid > 0 ? `pid ${process.pid}` : ''),
-      }
-    const detail = processes === null ? `supervisord is not running (${socket})` : 'supervisord does not know it'
-    return { name, state: 'absent', up: false, detail }
-  })
+  return Promise.all(
+    programs.map(async ({ name, ready }) => {
+      const process = processes?.find((one) => one.group === name)
+      if (process) return { name, ...(await viewProcess(host, process, ready)) }
+      const detail = processes === null ? `supervisord is not running (${socket})` : 'supervisord does not know it'
+      return { name, state: 'absent', up: false, readiness: 'down' as const, detail }
+    }),
+  )
+}
+
+async function viewProcess(host: HostReader, process: ProcessInfo, ready: ReadyProps | undefined) {
+  const { state, spawnError, pid } = process
+  const status = statusOf(process)
+  const [readiness, problem] =
+    status.state === 'running' ? await readinessOf(host, status, ready) : (['down', null] as const)
+  const detail = problem ?? (spawnError || (pid > 0 ? `pid ${pid}` : ''))
+  return { state, up: readiness === 'up', readiness, detail }
 }
 
 /** Null where no supervisord runs. */

@@ -1,6 +1,7 @@
 /** A web app at the moments of its deploy. */
 import type { PloneNode } from '../node.ts'
 import { environmentOf } from '../releases/checkout.ts'
+import { firstName } from '../releases/health.ts'
 import type { DeployedApp } from '../releases/moments.ts'
 import { domainsOf, type Site } from './site.ts'
 
@@ -12,8 +13,7 @@ export function deployedApp(node: PloneNode, site: Site, role: string): Deployed
   const { at, settings } = site
   const { instance, layers } = node.opsworks
   const layer = [at.app, role].find((name) => Object.hasOwn(layers, name))
-  // A name that stands for many is none to ask for.
-  const host = domainsOf(site).find((name) => /^[\w-][\w.-]*$/.test(name))
+  const host = firstName(domainsOf(site))
   return {
     at,
     environment: environmentOf(at),

@@ -2,31 +2,22 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
-import { Duration, milliseconds } from '../../core/model/units.ts'
-import { portTaken } from './port.ts'
+import { type Duration, milliseconds } from '../../core/model/units.ts'
+import { type FatalLine, fatalLine, LogMark } from './fatal_line.ts'
+import { isAsked, isTaken, nameOfCheck, pageOf, problemOf, questionLimit } from './readiness.ts'
+import { defaultUptime, type Readiness } from './ready_props.ts'
 import { endOfFile, type ServiceManager, type ServiceStatus } from './types.ts'
-
-/** How a service shows that it is ready. */
-export interface Readiness {
-  readonly host: string
-  readonly port: number
-  readonly path: string
-  readonly statusMin: number
-  readonly statusMax: number
-  readonly warmPaths: readonly string[]
-}
 
 export interface RollingService {
   readonly name: string
   readonly ready?: Readiness | undefined
   readonly log?: string | undefined
+  /** Lines of its log after which it never becomes ready. */
+  readonly fatal?: readonly FatalLine[] | undefined
 }
 
 const pause = milliseconds(200)
-/** How often one that proves nothing by being up is looked at again: for a second, as supervisor does it by default. */
-const provingLooks = 5
 const longestRequest = 10_000
-const shortestRequest = 1000
 const logLines = 20
 
 /** Time that is over when the clock says so or when enough was slept: the host's clock may stand still or jump. */
@@ -41,6 +32,10 @@ export class Deadline {
 
   get left(): number {
     return this.limit.ms - Math.max(this.slept, performance.now() - this.began)
+  }
+
+  get passed(): number {
+    return this.limit.ms - this.left
   }
 
   /** A short sleep; false when the time is over. */
@@ -64,13 +59,27 @@ export class Roll {
    * Brings a service up anew; it is running and ready afterwards.
    * @throws SERVICE_DOWN with the end of the log
    */
-  restart(service: RollingService): Promise<void> {
-    return this.bringing(service, 'did not come up', async (deadline) => {
+  async restart(service: RollingService): Promise<void> {
+    await (await this.begin(service))()
+  }
+
+  /**
+   * The same, but for the time that it must stay up where nothing can be asked.
+   * @returns waits for the rest of that time
+   * @throws SERVICE_DOWN with the end of the log, here or there
+   */
+  async begin(service: RollingService): Promise<() => Promise<void>> {
+    const failed = 'did not come up'
+    const watch: Watch = { after: 'its start', fresh: true, log: new LogMark(this.host, service.log) }
+    const watched = !isAsked(service.ready)
+    await this.bringing(service, failed, async (deadline) => {
       await this.halt(service.name, deadline)
       await this.freePort(service, deadline)
       await this.manager.start(service.name)
-      await this.up(service, deadline, { looks: provingLooks })
+      await this.up(service, deadline, { ...watch, stays: !watched })
     })
+    const since = new Deadline(this.host, this.limit)
+    return () => (watched ? this.bringing(service, failed, () => this.up(service, since, watch)) : Promise.resolve())
   }
 
   /**
@@ -83,7 +92,7 @@ export class Roll {
       await how()
       // One that ends of it has to get to that first.
       await deadline.pause()
-      await this.up(service, deadline, { after: 'its reload' })
+      await this.up(service, deadline, { after: 'its reload', fresh: false })
     })
   }
 
@@ -92,7 +101,9 @@ export class Roll {
    * @throws SERVICE_DOWN with the end of the log
    */
   answers(service: RollingService): Promise<void> {
-    return this.bringing(service, 'is not ready', (deadline) => this.up(service, deadline))
+    return this.bringing(service, 'is not ready', (deadline) =>
+      this.up(service, deadline, { after: 'its start', fresh: false }),
+    )
   }
 
   private async bringing(
@@ -128,24 +139,24 @@ export class Roll {
 
   /** A process that is gone may have left one behind that still holds the port. */
   private async freePort({ name, ready }: RollingService, deadline: Deadline): Promise<void> {
-    if (ready === undefined || !(await portTaken(this.host, ready.port, ready.host))) return
-    this.context.progress(`waiting until port ${ready.port} is free for ${name}`)
-    while (await portTaken(this.host, ready.port, ready.host))
+    const taken = () => (ready === undefined ? Promise.resolve(null) : isTaken(this.host, ready))
+    const port = await taken()
+    if (port === null) return
+    this.context.progress(`waiting until port ${port} is free for ${name}`)
+    while ((await taken()) !== null)
       if (!(await deadline.pause()))
-        throw new ConvergeError(`port ${ready.port} was still taken by another process after ${deadline.limit}`, {
+        throw new ConvergeError(`port ${port} was still taken by another process after ${deadline.limit}`, {
           ...down,
-          hint: `find it: ss -ltnp 'sport = :${ready.port}'`,
+          hint: `find it: ss -ltnp 'sport = :${port}'`,
         })
   }
 
-  private async up(
-    { name, ready }: RollingService,
-    deadline: Deadline,
-    { after = 'its start', looks = 0 } = {},
-  ): Promise<void> {
-    if (ready) this.context.progress(`waiting for http://${ready.host}:${ready.port}${ready.path}`)
+  private async up(service: RollingService, deadline: Deadline, watch: Watch): Promise<void> {
+    const { name, ready } = service
+    const { after, stays = true } = watch
+    if (stays && isAsked(ready)) this.context.progress(`waiting for ${nameOfCheck(this.host, ready)}`)
     let pid = 0
-    let answer: string | null = null
+    let problem: string | null = null
     for (;;) {
       const status = await this.manager.look(name)
       if (status.state !== 'running') throw new ConvergeError(`it ended right after ${after}${more(status)}`, down)
@@ -153,40 +164,50 @@ export class Roll {
         throw new ConvergeError(`it ended right after ${after}, and was started again`, down)
       pid = status.pid
       if (!status.starting) {
-        if (ready === undefined) {
-          if (!status.unproven || looks-- <= 0) return
-        } else {
-          answer = await this.ask(ready, ready.path, deadline.left)
-          // Asked once more: what answers may be another process, if this one is just ending.
-          if (answer === null && (await this.manager.look(name)).pid === pid) return
-        }
+        if (!stays) return
+        problem = await this.missing(service, status, deadline, watch)
+        // Asked once more: what answers may be another process, if this one is just ending.
+        if (problem === null && (!isAsked(ready) || (await this.manager.look(name)).pid === pid)) return
+        if (problem !== null) this.giveUp(service, watch, problem)
       }
-      if (!(await deadline.pause()))
-        throw new ConvergeError(
-          `it was not ready within ${deadline.limit}${answer === null ? '' : ` (${answer})`}`,
-          down,
-        )
+      if (!(await deadline.pause())) {
+        // It stayed up for as long as anybody waits for it.
+        if (!status.starting && stays && !isAsked(ready)) return
+        throw new ConvergeError(`it was not ready within ${deadline.limit}${problem === null ? '' : ` (${problem})`}`, {
+          ...down,
+          hint: ready?.kind === 'command' ? ready.hint : undefined,
+        })
+      }
     }
+  }
+
+  /** What is missing until a service that runs is ready; null for nothing. */
+  private async missing(
+    { ready }: RollingService,
+    status: ServiceStatus,
+    deadline: Deadline,
+    { fresh }: Watch,
+  ): Promise<string | null> {
+    if (isAsked(ready)) return problemOf(this.host, ready, questionLimit(deadline.left, longestRequest))
+    const time = ready?.time ?? (status.unproven ? defaultUptime : undefined)
+    return time === undefined || uptimeOf(status, deadline, fresh) >= time.ms ? null : `it has to stay up for ${time}`
+  }
+
+  /** @throws SERVICE_DOWN where its log says that waiting is of no use */
+  private giveUp({ fatal = [] }: RollingService, { log }: Watch, problem: string): void {
+    const found = log === undefined ? null : fatalLine(log.since(), fatal)
+    if (found !== null) throw new ConvergeError(`${found.text} (${problem})`, { ...down, hint: found.hint })
   }
 
   private async warm(ready: Readiness | undefined): Promise<void> {
-    for (const path of ready?.warmPaths ?? []) {
-      if (ready === undefined) return
+    if (ready === undefined || !('warmPaths' in ready)) return
+    const limit = questionLimit(this.limit.ms, this.limit.ms)
+    for (const path of ready.warmPaths) {
       this.context.progress(`warming http://${ready.host}:${ready.port}${path}`)
-      const problem = await this.ask(ready, path, this.limit.ms, this.limit.ms)
+      const problem = await pageOf(this.host, ready, path, limit).catch(
+        (error: unknown) => asConvergeError(error).message,
+      )
       if (problem !== null) this.context.warn(`warming ${path} at port ${ready.port}: ${problem}`)
-    }
-  }
-
-  /** What is wrong with the answer, or null. */
-  private async ask(ready: Readiness, path: string, left: number, longest = longestRequest): Promise<string | null> {
-    const { host, port, statusMin, statusMax } = ready
-    const timeout = new Duration(Math.max(shortestRequest, Math.min(left, longest)))
-    try {
-      const { status } = await this.host.request({ host, port, path, timeout })
-      return status >= statusMin && status <= statusMax ? null : `it answered with HTTP status ${status}`
-    } catch (error) {
-      return asConvergeError(error).message
     }
   }
 
@@ -202,6 +223,22 @@ export class Roll {
 }
 
 const down = { code: 'SERVICE_DOWN' }
+
+interface Watch {
+  /** What its end would follow on. */
+  readonly after: string
+  /** Whether its process was started just now. */
+  readonly fresh: boolean
+  /** Default: true; false leaves out whether it is ready. */
+  readonly stays?: boolean
+  readonly log?: LogMark
+}
+
+/** Milliseconds. supervisord counts in whole seconds, so its answer may be one too high. */
+function uptimeOf({ uptime }: ServiceStatus, { passed }: Deadline, fresh: boolean): number {
+  const known = uptime === null ? (fresh ? 0 : Number.POSITIVE_INFINITY) : (uptime - 1) * 1000
+  return Math.max(known, passed)
+}
 
 function isDown({ state }: ServiceStatus): boolean {
   return state === 'stopped' || state === 'absent' || state === 'failed'

@@ -23,14 +23,15 @@ const states: Readonly<Record<string, ServiceStatus['state']>> = {
   UNKNOWN: 'failed',
 }
 
-function statusOf(process: ProcessInfo | undefined): ServiceStatus {
+export function statusOf(process: ProcessInfo | undefined): ServiceStatus {
   if (process === undefined) return absent
   const { state, pid, started, spawnError } = process
   return {
     state: states[state] ?? 'stopped',
     starting: state === 'STARTING',
-    // startsecs has seen to that.
-    unproven: false,
+    // startsecs is a second: a server that fails while it opens its data takes longer to end.
+    unproven: true,
+    uptime: process.uptime,
     stopping: state === 'STOPPING',
     pid,
     process: pid === 0 ? null : `${pid} since ${started}`,

@@ -190,6 +190,7 @@ function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
     state: restarting ? 'failing' : asked ? 'running' : state,
     starting: asked || field('ActiveState') === 'activating',
     unproven: provesNothing.has(field('Type')),
+    uptime: null,
     stopping: field('ActiveState') === 'deactivating',
     pid: Number(field('MainPID')) || 0,
     process: field('InvocationID') === '' ? null : `${field('MainPID')} of ${field('InvocationID')}`,

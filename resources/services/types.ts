@@ -15,8 +15,10 @@ export interface ServiceStatus {
   readonly state: ServiceState
   /** Not yet up for as long as it takes to count as started. */
   readonly starting: boolean
-  /** It counts as running from its first moment on: that it stays up is still to be seen. */
+  /** Being up proves nothing: that it stays up is still to be seen. */
   readonly unproven: boolean
+  /** Seconds since its process was started; null where that is not known. */
+  readonly uptime: number | null
   /** On its way down. */
   readonly stopping: boolean
   /** 0 where there is none, or it is not known. */
@@ -33,6 +35,7 @@ export const absent: ServiceStatus = {
   state: 'absent',
   starting: false,
   unproven: false,
+  uptime: null,
   stopping: false,
   pid: 0,
   process: null,
@@ -76,21 +79,6 @@ export const providerProp = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('systemd') }),
 ])
 export type Provider = z.output<typeof providerProp>
-
-const httpPath = z.string().regex(/^\/[!-~]*$/, { error: "a path that begins with '/', escaped as in a URL" })
-const httpStatus = z.int().min(100).max(599)
-
-export const readyProp = z.strictObject({
-  port: z.int().min(1).max(65_535).describe('Port it answers HTTP on'),
-  host: z.string().min(1).default('127.0.0.1').describe('Address of that port; default 127.0.0.1'),
-  path: httpPath.default('/').describe('What to fetch; default /'),
-  statusMin: httpStatus.default(200).describe('Lowest status that means ready; default 200'),
-  statusMax: httpStatus.default(399).describe('Highest status that means ready; default 399'),
-  warmPaths: z
-    .array(httpPath)
-    .default([])
-    .describe('Fetched once it is ready, before the next one is restarted; a failure is a warning'),
-})
 
 /** The last lines of a text. */
 export function lastLines(text: string, lines: number): string {

@@ -19,6 +19,8 @@ export interface ProcessInfo {
   readonly pid: number
   /** When it was started, in seconds since 1970. */
   readonly started: number
+  /** Seconds since it was started, by supervisord's clock; null where it does not say. */
+  readonly uptime: number | null
   /** Why it isn't running, in supervisord's words; empty where there is nothing to say. */
   readonly spawnError: string
   readonly exitStatus: number
@@ -77,6 +79,7 @@ export class SupervisorReader {
       state: textOf(process, 'statename') as ProcessState,
       pid: numberOf(process, 'pid'),
       started: numberOf(process, 'start'),
+      uptime: uptimeOf(process),
       spawnError: textOf(process, 'spawnerr'),
       exitStatus: numberOf(process, 'exitstatus'),
       stdoutLog: textOf(process, 'stdout_logfile'),
@@ -299,6 +302,11 @@ function numberOf(value: Value, name: string): number {
   const number = member(value, name)
   if (typeof number === 'number') return number
   throw unexpected(`a number as ${name}`)
+}
+
+function uptimeOf(process: Value): number | null {
+  const [start, now] = [member(process, 'start'), member(process, 'now')]
+  return typeof start === 'number' && typeof now === 'number' && start > 0 ? Math.max(0, now - start) : null
 }
 
 function unexpected(what: string): ConvergeError {

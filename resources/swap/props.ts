@@ -1,8 +1,9 @@
 /** The props of port_swap. */
 import * as z from 'zod'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
+import { httpReadyProp } from '../services/ready_props.ts'
 import { reloadProps, wordsProp } from '../services/reload.ts'
-import { nameProp, readyProp } from '../services/types.ts'
+import { nameProp } from '../services/types.ts'
 import { line, programEnvironment, programName, programProps } from '../supervisor/program_props.ts'
 import { portMark } from './upstream.ts'
 
@@ -57,10 +58,19 @@ export const portSwapProps = z
       .optional()
       .describe('What it runs, such as the path or identity of a release: another one, another process'),
     ...programProps,
-    ready: readyProp
-      .omit({ port: true })
+    ready: httpReadyProp
+      .omit({ kind: true, port: true })
       .prefault({})
       .describe('What it has to answer on the idle port before it goes live; default: / with a status from 200 to 399'),
+    fatal: z
+      .array(
+        z.strictObject({
+          text: z.string().min(1).describe('Text in such a line'),
+          hints: z.record(z.string(), z.string()).default({}).describe('What to do, by a text in the reason'),
+        }),
+      )
+      .default([])
+      .describe('Lines of its log after which it never becomes ready: it is given up at once'),
     deadline: duration.default(() => seconds(120)).describe('How long a new process may take to answer; default 120 s'),
     upstream: upstream.describe('How the web server knows which port is live'),
     reload: reload.optional().describe('How the web server is told; default: nobody is told, it looks itself'),

@@ -75,12 +75,13 @@ export class Swap {
 
   /** Starts what its file says; it answers afterwards. */
   async start(port: number): Promise<void> {
-    const { deadline, ready, logDir } = this.given
+    const { deadline, ready, logDir, fatal } = this.given
     const name = programAt(this.given, port)
     this.repairPrograms()
     await this.manager.refresh()
     const roll = new Roll(this.host, this.manager, deadline, this.context)
-    await roll.restart({ name, ready: { ...ready, port }, ...(logDir ? { log: `${logDir}/${name}.log` } : {}) })
+    const log = logDir ? { log: `${logDir}/${name}.log` } : {}
+    await roll.restart({ name, ready: { ...ready, port }, fatal, ...log })
   }
 
   /** supervisord reads none of its files while one is broken. What runs is not what the repaired file says: it stays due. */

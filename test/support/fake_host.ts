@@ -103,7 +103,7 @@ export class FakeHost {
       downloads: this.options.downloads,
       commands: (argv, options) => this.command(argv, options),
       requests: (options, host) => this.supervisor.requests(options, host),
-      exchanges: (options, host) => this.balancers?.exchanges(options, host) ?? null,
+      exchanges: (options, host) => this.balancers?.exchanges(options, host) ?? this.zeoBanner(options.port),
       beforeChange: (_, what) => this.happens(what),
     }
   }
@@ -178,13 +178,24 @@ export class FakeHost {
     if (this.killedBefore !== null) throw new Killed('dead already')
   }
 
+  /** What a ZEO server sends to who connects. */
+  private zeoBanner(port: number | undefined): string | null {
+    return port === 8001 && this.isRunning('zeoserver') ? '\0\0\0\x02Z5' : null
+  }
+
+  private isRunning(script: string): boolean {
+    const processes = Object.values(this.supervisor.processes(this.machine))
+    return processes.some(({ config, state }) => state === 'RUNNING' && config.includes(`/bin/${script} `))
+  }
+
   private behaviour(name: string, { config, startedIn }: Taken): Behaviour {
     const own = this.programs[name] ?? {}
     const client = /-client(\d+)$/.exec(name)?.[1]
     const program = /^command=(\S+)/m.exec(config)?.[1] ?? ''
     const python = program === '' ? undefined : /^#!(.+)/.exec(this.machine.readText(program) ?? '')?.[1]
     const missing = program !== '' && this.machine.stat(python ?? '/none') === null ? { fault: 20 } : {}
-    if (client === undefined) return { ...missing, ...own }
+    const solr = program.endsWith('/bin/solr-instance') ? { port: 8983 } : {}
+    if (client === undefined) return { ...solr, ...missing, ...own }
     // A commit can bring a client that does not come up.
     const dies = startedIn !== null && this.machine.lstat(`${startedIn}/dies-${client}`) !== null
     return { port: 8080 + Number(client), ...missing, ...(dies ? { dies: { after: 0, as: 'FATAL' } } : {}), ...own }
@@ -208,6 +219,7 @@ export class FakeHost {
       this.supervisor.startSupervisord(host)
       return {}
     }
+    if (program === '/bin/sh' && args.includes('ping')) return { status: this.isRunning('celery') ? 0 : 69 }
     if (program === 'systemctl') return this.systemctl(args)
     if (program === '/bin/sh' || /\/deploy\/[^/]+$/.test(program)) return this.appCommand(argv, options, working)
     return systemPrograms[program]?.(args, working, options) ?? null

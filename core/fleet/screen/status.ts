@@ -16,7 +16,9 @@ const seenSchema = z.object({
       name: z.string(),
       unreleased: z.boolean().optional(),
       current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
-      services: z.array(z.object({ name: z.string(), state: z.string(), up: z.boolean() })),
+      services: z.array(
+        z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
+      ),
     }),
   ),
   lastRun: z.object({ started: z.string(), outcome: z.string(), events: z.array(z.string()) }).nullable(),
@@ -89,12 +91,18 @@ function numberOf(id: string | undefined): string {
 function notes(hosts: readonly Read[], paint: Paint): string[] {
   const said = hosts.flatMap(({ host, failure, parsed, behind }) => {
     const down = (parsed?.apps ?? []).flatMap(({ services }) =>
-      services.filter(({ up }) => !up).map(({ name }) => name),
+      services.filter(({ up, readiness = 'down' }) => !up && readiness === 'down').map(({ name }) => name),
+    )
+    const unready = (parsed?.apps ?? []).flatMap(({ services }) =>
+      services.flatMap(({ name, up, readiness = 'down' }) =>
+        up || readiness === 'down' ? [] : [`${name} (${oneLine(readiness)})`],
+      ),
     )
     const texts = [
       // Why it was not reached stands with the failures.
       parsed === null && !failure ? paint.red('what it says of itself cannot be read') : '',
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
+      unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
       parsed?.lock ? paint.yellow(`locked by ${oneLine(describeLock(parsed.lock))}`) : '',
     ]

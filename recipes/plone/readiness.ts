@@ -1,0 +1,110 @@
+/** How each program of a buildout app shows that it is ready. */
+import { seconds } from '../../core/model/units.ts'
+import type { ReadyProps } from '../../resources/services/ready_props.ts'
+import type { PloneNode } from '../node.ts'
+import { hostHeader } from '../releases/health.ts'
+import type { Layout } from './layout.ts'
+import type { Program } from './programs.ts'
+import { isSet } from './values.ts'
+
+/**
+ * Worked out from what the program is, and not recorded with its release: so releases of earlier versions have it as well.
+ */
+export function readinessOf(node: PloneNode, at: Layout, program: Program): ReadyProps {
+  const { ready, port } = program
+  if (ready !== undefined) return stated(node, at, ready)
+  if (port !== undefined) return answers(node, at, port)
+  const [command = '', ...words] = wordsOf(program.command)
+  if (command === `${at.current}/bin/zeoserver`) return zeo(node, at)
+  if (command === `${at.current}/bin/solr-instance`) return solr(node, at)
+  if (command === `${at.current}/bin/celery` && words[0] === 'worker') return celery(node, at, program, words.slice(1))
+  return staysUp(node)
+}
+
+/** What a command of the user says of itself. */
+function stated(node: PloneNode, at: Layout, ready: NonNullable<Program['ready']>): ReadyProps {
+  if (ready.kind === 'stay_up') return staysUp(node, ready.seconds)
+  if (ready.kind === 'http') {
+    const { warmPaths: _, ...asked } = answers(node, at, ready.port)
+    return { ...asked, ...(ready.path === undefined ? {} : { path: ready.path }) }
+  }
+  return { kind: ready.kind, port: ready.port }
+}
+
+/** An HTTP answer as `converge.readiness` says. */
+export function answers(node: PloneNode, at: Layout, port: number) {
+  const { path, status, warm_paths, host, headers } = node.converge.readiness
+  return {
+    port,
+    path,
+    headers: hostHeader({ host, headers }, at.own.domains ?? []),
+    statusMin: status.min,
+    statusMax: status.max,
+    warmPaths: [...warm_paths],
+  }
+}
+
+function staysUp({ converge }: PloneNode, stated = converge.readiness.stay_up_seconds): ReadyProps {
+  return { kind: 'uptime', time: seconds(stated) }
+}
+
+/** The address is in the zeo.conf that the build wrote; the attribute is for a server that has none. */
+function zeo(node: PloneNode, at: Layout): ReadyProps {
+  const { address } = node.plone_zeoserver.readiness
+  if (isSet(address)) {
+    const [, host = '', port = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
+    return { kind: 'zeo', port: Number(port), ...(host === '' ? {} : { host }) }
+  }
+  return { kind: 'zeo', program: `${at.current}/bin/zeoserver`, config: `${at.current}/parts/zeoserver/etc/zeo.conf` }
+}
+
+function solr(node: PloneNode, at: Layout): ReadyProps {
+  const { port, path } = node.plone_solr.readiness
+  const own = port === null ? { config: `${at.current}/parts/solr-instance/etc/jetty.xml` } : { port }
+  return { kind: 'solr', path, ...own }
+}
+
+const appOptions = new Set(['-A', '--app', '-b', '--broker', '--config', '--workdir', '--loader', '--result-backend'])
+const nameOptions = new Set(['-n', '--hostname'])
+
+/** The worker is asked for by the name it has, through its broker, with the options that find the app. */
+function celery(node: PloneNode, at: Layout, program: Program, args: readonly string[]): ReadyProps {
+  if (node.plone_instances.celery_readiness === 'running') return staysUp(node)
+  const [app, name] = [optionsIn(args, appOptions), optionsIn(args, nameOptions).at(-1)]
+  const ping = [`${at.current}/bin/celery`, 'inspect', 'ping', ...app, '--timeout', '5']
+  return {
+    kind: 'command',
+    title: 'celery inspect ping',
+    command: ['/bin/sh', '-c', pingByName, nodeName(name), ...ping],
+    cwd: program.directory,
+    environment: { ...program.environment },
+    ...at.account,
+    hint: 'see whether its broker answers; where workers have no remote control, set plone_instances.celery_readiness to "running"',
+  }
+}
+
+/** The name of a worker has the name of its host in it, as celery sees that. */
+const pingByName = `host=$(uname -n)
+node=$(printf '%s' "$0" | sed -e "s/%h/$host/g" -e "s/%n/\${host%%.*}/g" -e "s/%d/\${host#*.}/g")
+exec "$@" -d "$node"`
+
+/** As celery makes it (\`celery.utils.nodenames\`). */
+function nodeName(stated = '%h'): string {
+  return stated.includes('@') ? stated : `celery@${stated}`
+}
+
+/** Options with their values, each as `--name=value` or as two words. */
+function optionsIn(args: readonly string[], names: ReadonlySet<string>): string[] {
+  return args.flatMap((word, index) => {
+    const [name = '', value] = word.split(/=(.*)/s, 2)
+    if (names.has(word)) return [word, args[index + 1] ?? '']
+    return names.has(name) && value !== undefined ? [name, value] : []
+  })
+}
+
+/** As supervisord splits a command. */
+function wordsOf(command: string): string[] {
+  return [...command.matchAll(/(?:[^\s'"]|'[^']*'|"[^"]*")+/g)].map(([word]) =>
+    word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'),
+  )
+}

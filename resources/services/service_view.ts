@@ -1,0 +1,47 @@
+/** What `status` shows of a service: whether it runs, and whether it is ready in the way of its kind. */
+import type { ServiceReadiness, ServiceView } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { seconds } from '../../core/model/units.ts'
+import { readerOf } from './manager.ts'
+import { isAsked, problemOf } from './readiness.ts'
+import { defaultUptime, type ReadyProps, readyProp } from './ready_props.ts'
+import type { Provider, ServiceStatus } from './types.ts'
+
+/** Somebody waits for the answer; Celery needs some seconds to ask its worker. */
+const limit = seconds(10)
+
+export interface Viewed {
+  readonly name: string
+  readonly provider: Provider
+  /** How it shows that it is ready; default: it stays up. */
+  readonly ready?: ReadyProps | undefined
+}
+
+export async function viewService(host: HostReader, { name, provider, ready }: Viewed): Promise<ServiceView> {
+  const status = await readerOf(host, provider).status(name)
+  const running = status.state === 'running'
+  const [readiness, problem] = running ? await readinessOf(host, status, ready) : (['down', null] as const)
+  const detail = problem ?? (status.detail || (status.pid > 0 ? `pid ${status.pid}` : ''))
+  return { name, state: status.state, up: readiness === 'up', readiness, detail }
+}
+
+/** How ready a service is that runs, and what is missing. */
+export async function readinessOf(
+  host: HostReader,
+  status: ServiceStatus,
+  given: ReadyProps | undefined,
+): Promise<readonly [ServiceReadiness, string | null]> {
+  const ready = given === undefined ? undefined : readyProp.parse(given)
+  const { uptime, starting } = status
+  if (!isAsked(ready)) {
+    const needed = ready?.time ?? defaultUptime
+    const young = starting || (uptime !== null && uptime * 1000 < needed.ms)
+    return young ? ['starting', `it has to stay up for ${needed}`] : ['up', null]
+  }
+  const problem = await problemOf(host, ready, limit)
+  if (problem === null) return ['up', null]
+  return [starting || (uptime !== null && uptime < startingSeconds) ? 'starting' : 'not ready', problem]
+}
+
+/** A process this young may still be reading its data. */
+const startingSeconds = 60
