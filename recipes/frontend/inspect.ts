@@ -1,8 +1,8 @@
 /** What status shows of the front end. */
 import type { Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { viewService } from '../../resources/services/service_view.ts'
 import type { PloneNode } from '../node.ts'
+import { viewService } from '../releases/service_view.ts'
 import { balancedServers } from './haproxy.ts'
 import { type FrontendLayout, frontendLayout } from './layout.ts'
 import { nameOf, parts, providerOf, readyOf } from './programs.ts'

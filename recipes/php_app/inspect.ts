@@ -2,9 +2,9 @@
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
-import { viewService } from '../../resources/services/service_view.ts'
 import type { PloneNode } from '../node.ts'
 import { viewOf } from '../releases/inspect.ts'
+import { viewService } from '../releases/service_view.ts'
 import { phpLayout } from './layout.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {

@@ -3,9 +3,9 @@ import type { ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { Release } from '../../resources/releases.ts'
 import type { ReadyProps } from '../../resources/services/ready_props.ts'
-import { readinessOf } from '../../resources/services/service_view.ts'
 import { statusOf } from '../../resources/services/supervisor.ts'
 import { isDown, type ProcessInfo, SupervisorReader } from '../../resources/supervisor/client.ts'
+import { readinessOf } from './service_view.ts'
 
 /** Field by field: what is recorded with a release holds the environment of its programs, and with it secrets. */
 export function viewOf(release: Release): ReleaseView {

@@ -17,7 +17,11 @@ const jane = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/
 const socket = `${prefix}/var/run/supervisor.sock`
 const confDir = `${prefix}/etc/supervisor/conf.d`
 const pem = `${prefix}/etc/nginx/ssl/www.example.com.pem`
-const behaviours = { nginx: { port: 8000 } }
+const behaviours = {
+  nginx: { port: 8000 },
+  'frontend-haproxy': { port: 8080 },
+  'frontend-varnish': { port: 6081 },
+}
 
 const attributes = {
   opsworks: {

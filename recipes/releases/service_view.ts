@@ -2,10 +2,10 @@
 import type { ServiceReadiness, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
-import { readerOf } from './manager.ts'
-import { isAsked, problemOf } from './readiness.ts'
-import { defaultUptime, type ReadyProps, readyProp } from './ready_props.ts'
-import type { Provider, ServiceStatus } from './types.ts'
+import { readerOf } from '../../resources/services/manager.ts'
+import { isAsked, problemOf } from '../../resources/services/readiness.ts'
+import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/ready_props.ts'
+import type { Provider, ServiceStatus } from '../../resources/services/types.ts'
 
 /** Somebody waits for the answer; Celery needs some seconds to ask its worker. */
 const limit = seconds(10)
