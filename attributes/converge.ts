@@ -130,6 +130,16 @@ export const converge = () =>
       readiness: readiness(),
       balancer: balancer(),
       frontend: frontend(),
+      secret_names: field(
+        list(line()),
+        [],
+        'Names whose values are masked wherever they stand, beside those that sound secret, such as `DB_PASSWORD`.',
+      ),
+      open_names: field(
+        list(line()),
+        [],
+        'Names whose values are shown although they sound secret, such as `CSRF_TOKEN_NAME`.',
+      ),
       allow_root: field(
         flag(),
         false,

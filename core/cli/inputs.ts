@@ -59,6 +59,7 @@ export async function gather<N>(
     if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
   const built = buildNode({ layers, facts, schemas, foreignKeys })
   for (const secret of built.secrets) secrets.add(secret)
+  secrets.useNames(built.names)
   const page = args.page === undefined ? undefined : readInput(args.page, '--page')
   const run = (events: readonly string[], host: HostReader | null): RunFacts => ({
     id: randomUUID(),

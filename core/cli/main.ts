@@ -28,7 +28,10 @@ export async function main<N>(
     if (wanted !== null) return await help(wanted, catalogue)
     return await dispatch(parseArguments(argv, Object.keys(catalogue.roles)), catalogue, secrets, endProcess)
   } catch (thrown) {
-    const error = asConvergeError(thrown).masked((text) => secrets.mask(text))
+    const error = asConvergeError(thrown).masked(
+      (text) => secrets.mask(text),
+      (text) => secrets.maskForeign(text),
+    )
     const { describeError } = await import('../report/describe.ts')
     const color = !argv.includes('--no-color') && (argv.includes('--color') || useColor(process.stderr))
     if (argv.includes('--json-output'))

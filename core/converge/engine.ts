@@ -14,6 +14,7 @@ import { seconds } from '../model/units.ts'
 import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
 import { ChangeMarks, type Unmark } from './change_marks.ts'
 import { withDeadline } from './deadline.ts'
+import { FormerSecrets } from './former_secrets.ts'
 import { inOrder } from './order.ts'
 import { StatePatch } from './patch.ts'
 import { Provided } from './provided.ts'
@@ -47,6 +48,7 @@ class Run {
   private readonly curious: readonly Handlers[]
   private readonly secrets: Secrets
   private readonly marks: ChangeMarks
+  private readonly former: FormerSecrets
   private readonly provided: Provided
   private readonly reports: ResourceReport[] = []
   private readonly counts: Record<Outcome, number> = {
@@ -75,6 +77,7 @@ class Run {
     this.curious = this.handlers.filter(({ unchanged }) => unchanged !== false)
     this.secrets = options.secrets ?? new Secrets()
     this.marks = new ChangeMarks(host, plan.listed)
+    this.former = new FormerSecrets(host, this.secrets)
     this.provided = new Provided(plan.needed, this.marks)
     this.ahead = new ReadAhead(host, (resource) => this.context(resource, null))
   }
@@ -229,10 +232,12 @@ class Run {
     const context = this.context(resource, cause)
     this.ahead.forget()
     for (const handler of this.handlers) handler.applying?.(this.shown(name))
+    this.former.learn(name, now, desired)
     const patch = await StatePatch.between(now, desired, {
       secrets: this.secrets,
       sensitive: options.sensitive ?? false,
     })
+    if (this.options.mode === 'run') this.former.remember(name, desired)
     const after = await this.applyMarked(resource, props, { now, desired }, context)
     this.provided.set(resource, 'changed', props, after)
     this.closeGate(resource, cause)
@@ -385,7 +390,7 @@ class Run {
     this.failed = this.stillRunning || options.ignoreFailure !== true
     this.ahead.forget()
     this.provided.set(resource, 'failed', this.found?.props ?? resource.props, this.found?.state ?? null)
-    const { output, ...rest } = this.secrets.maskDeep(error.toJSON()) as unknown as FailureReport
+    const { output, ...rest } = this.secrets.maskDeep(this.masked(error).toJSON()) as unknown as FailureReport
     const shown = excerpt(output, this.options.journal)
     const failure = { ...rest, output: shown }
     const whole = shown === output ? {} : { output }
@@ -414,6 +419,13 @@ class Run {
     for (const handler of handlers) handler.resource?.(report)
   }
 
+  private masked(error: ConvergeError): ConvergeError {
+    return error.masked(
+      (text) => this.secrets.mask(text),
+      (text) => this.secrets.maskForeign(text),
+    )
+  }
+
   /** Names and reasons can hold secrets too: a command may be a resource's key. */
   private shown(text: string): string {
     return this.secrets.mask(text)
@@ -427,7 +439,7 @@ class Run {
       sensitive: options.sensitive ?? false,
       name,
       progress: (line) => {
-        const masked = this.shown(line)
+        const masked = this.secrets.maskForeign(line)
         for (const handler of this.handlers) handler.progress?.(this.shown(name), masked)
       },
       warn: (message) => this.warn(`${name}: ${message}`),

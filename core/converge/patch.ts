@@ -1,7 +1,7 @@
 /** The change from one state to another as an RFC 6902 patch, fit to be shown and stored. */
 import { createHash } from 'node:crypto'
 import type { Operation } from 'fast-json-patch'
-import type { Secrets } from '../model/secrets.ts'
+import { differs, mask, type Secrets } from '../model/secrets.ts'
 
 const longest = 4096
 /** What may be shown of a sensitive resource; all else counts as its content. */
@@ -34,7 +34,21 @@ function asObject(state: unknown): object {
 function texts(before: object, after: object, secrets: Secrets): StatePatch['texts'] {
   const [old, young] = [contentOf(before), contentOf(after)]
   if (young === null || old === young) return null
-  return { before: secrets.mask(old ?? ''), after: secrets.mask(young) }
+  return { before: differing(old ?? '', young, secrets), after: secrets.maskForeign(young) }
+}
+
+/** The old text masked; a line of it that differs from a new one in its secrets alone is marked, else no diff would show it. */
+function differing(old: string, young: string, secrets: Secrets): string {
+  const masked = secrets.maskForeign(old).split('\n')
+  const lines = old.split('\n')
+  // A secret of several lines is one mask: then the lines of both do not correspond.
+  if (masked.length !== lines.length) return masked.map((line) => markIfMasked(line)).join('\n')
+  const same = new Set(young.split('\n'))
+  return masked.map((line, index) => (same.has(lines[index] ?? '') ? line : markIfMasked(line))).join('\n')
+}
+
+function markIfMasked(line: string): string {
+  return line.includes(mask) ? `${line}${differs}` : line
 }
 
 function contentOf(state: object): string | null {
@@ -50,7 +64,7 @@ function presentable(operation: Operation, how: { secrets: Secrets; sensitive: b
 
 function shorten(value: unknown, secrets: Secrets): unknown {
   if (typeof value === 'string') {
-    const masked = secrets.mask(value)
+    const masked = secrets.maskForeign(value)
     if (masked.length <= longest) return masked
     const digest = createHash('sha256').update(value).digest('hex')
     return `(${Buffer.byteLength(value)} bytes, sha256 ${digest})`

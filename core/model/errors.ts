@@ -71,15 +71,18 @@ export class ConvergeError extends Error {
     })
   }
 
-  /** The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind. */
-  masked(mask: (text: string) => string): ConvergeError {
+  /**
+   * The same error with every text in it passed through `mask`; its cause, which nobody shows, is left behind.
+   * @param maskOutput for the output of commands; default: the same
+   */
+  masked(mask: (text: string) => string, maskOutput = mask): ConvergeError {
     const own = (text: string | undefined) => (text === undefined ? undefined : mask(text))
     const { code, attempted, source, attribute, recovery, usage } = this
     return new ConvergeError(mask(this.message), {
       ...{ code, attempted, source, attribute, recovery, usage },
       resource: own(this.resource),
       hint: own(this.hint),
-      output: own(this.output),
+      output: this.output === undefined ? undefined : maskOutput(this.output),
     })
   }
 
@@ -113,9 +116,9 @@ export class InvalidInput extends ConvergeError {
     )
   }
 
-  override masked(mask: (text: string) => string): InvalidInput {
+  override masked(mask: (text: string) => string, maskOutput = mask): InvalidInput {
     return new InvalidInput(
-      this.problems.map((problem) => problem.masked(mask)),
+      this.problems.map((problem) => problem.masked(mask, maskOutput)),
       this.what,
     )
   }

@@ -1,52 +1,105 @@
 /** Keeps secret values out of everything that is printed or stored. */
-import { shellQuoted } from '../text/shell.ts'
+import { noNames, type OwnNames } from './secret_names.ts'
+import { maskNamed, maskValues } from './secret_text.ts'
+import { type Span, Spelling } from './spelling.ts'
 
-/** A set of strings that must never be shown; `mask` replaces each occurrence. */
+export type { Span } from './spelling.ts'
+
+/** What stands in the place of a secret. */
+export const mask = '********'
+
+/**
+ * Marks a line of masked text that differs from a line of another text only in its secrets, so that a diff shows both; the
+ * diff removes it (U+2063, an invisible separator).
+ */
+export const differs = '\u2063'
+
+/** A shorter value is left alone: masking it would garble every text and hide nothing. */
+const shortest = 4
+/** A line of a secret with several lines counts by itself from this length on. */
+const shortestLine = 16
+
+/** A set of texts that are never shown; `mask` replaces each occurrence, however it is spelled. */
 export class Secrets {
-  private values: string[] = []
+  private readonly known = new Map<string, Spelling>()
+  private names: OwnNames = noNames
 
-  /** Adds a value; very short ones are left out, since masking them would garble every text without hiding anything. */
+  /** Adds a value, also without the blanks around it; its single lines where it has several; and its forms in base64. */
   add(value: unknown): void {
-    if (typeof value !== 'string' || value.length < 4) return
-    const forms = [value, ...secretLines(value)].flatMap(formsOf)
-    for (const form of new Set(forms)) if (!this.values.includes(form)) this.values.push(form)
-    // Longest first: a secret that contains another one must vanish whole.
-    this.values.sort((a, b) => b.length - a.length)
+    if (typeof value !== 'string') return
+    const text = value.trim()
+    for (const one of [value, text, ...secretLines(text)]) if (one.length >= shortest) this.learn(one)
+    if (text.length >= shortest) for (const one of base64Forms(text)) this.learn(one)
   }
 
+  /** Adds names that the user counts as secret, and names that are none although they sound so. */
+  useNames({ secret, open }: OwnNames): void {
+    this.names = { secret: [...this.names.secret, ...secret], open: [...this.names.open, ...open] }
+  }
+
+  /** Replaces every known secret, and what stands where secrets stand: in a URL, an option or a header. */
   mask(text: string): string {
-    let masked = text
-    for (const value of this.values) if (masked.includes(value)) masked = masked.replaceAll(value, '********')
-    return masked
+    return maskValues(this.maskKnown(text))
+  }
+
+  /**
+   * Also replaces the values of names that sound secret, such as `DB_PASSWORD = …`: for text that comes from elsewhere, a
+   * file of the host or the output of a command, and may hold a secret that nobody knows here.
+   */
+  maskForeign(text: string): string {
+    return maskNamed(this.mask(text), this.names)
   }
 
   /** The same value with every string in it masked. */
   maskDeep<T>(value: T): T {
-    if (this.values.length === 0) return value
-    return JSON.parse(JSON.stringify(value), (_, v) => (typeof v === 'string' ? this.mask(v) : v)) as T
+    return JSON.parse(JSON.stringify(value) ?? 'null', (_, v) => (typeof v === 'string' ? this.mask(v) : v)) as T
   }
 
-  get empty(): boolean {
-    return this.values.length === 0
+  /** Where known secrets stand in a text; in order, without overlaps. */
+  spans(text: string): readonly Span[] {
+    return merged([...this.known.values()].flatMap((one) => one.in(text)))
   }
-}
 
-/** As it stands in a URL, in JSON, in a command, and in XML. */
-function formsOf(value: string): string[] {
-  return [value, encoded(value), JSON.stringify(value).slice(1, -1), shellQuoted(value), inXml(value)]
-}
+  private maskKnown(text: string): string {
+    let result = ''
+    let at = 0
+    for (const { start, end } of this.spans(text)) {
+      result += `${text.slice(at, start)}${mask}`
+      at = end
+    }
+    return at === 0 ? text : result + text.slice(at)
+  }
 
-function inXml(value: string): string {
-  return value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
-}
-
-/** A lone surrogate has no form in a URL. */
-function encoded(value: string): string {
-  return encodeURIComponent(value.replace(/\p{Surrogate}/gu, '\ufffd'))
+  private learn(text: string): void {
+    if (!this.known.has(text)) this.known.set(text, new Spelling(text))
+  }
 }
 
 /** Of a key file each line counts by itself: a tool may print only one of them. */
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
-  return value.split('\n').filter((line) => line.length >= 16 && !line.startsWith('-----'))
+  return value.split('\n').filter((line) => line.length >= shortestLine && !line.startsWith('-----'))
+}
+
+/** The part that is the same wherever the value stands in a text encoded as base64, such as `user:password`. */
+function base64Forms(value: string): string[] {
+  const bytes = Buffer.from(value, 'utf8')
+  return [0, 1, 2].flatMap((shift) => {
+    const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '')
+    // Characters at the ends also hold bits of the neighbours.
+    const form = encoded.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6))
+    return form.length >= 8 ? [form] : []
+  })
+}
+
+function merged(spans: Span[]): readonly Span[] {
+  const result: Span[] = []
+  for (const span of spans.sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = result.at(-1)
+    if (last === undefined || span.start >= last.end) result.push(span)
+    else result[result.length - 1] = { start: last.start, end: Math.max(last.end, span.end) }
+  }
+  return result
 }

@@ -78,7 +78,7 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
   const standard = defaultAt(node, path)
   if (standard !== undefined || origins.length === 0)
     origins.push({ kind: 'schema', from: 'default', value: show(standard === undefined ? value : standard) })
-  return { path: formatPath(path), value: show(value), sensitive: isSensitive(node.schemas, path), origins }
+  return { path: formatPath(path), value: show(value), sensitive: isSensitive(node.schemas, path, node.names), origins }
 }
 
 /** All attributes as they may be shown: sensitive values masked, however short, and secrets inside other texts as well. */
@@ -88,13 +88,14 @@ export function shownAttributes(node: Node<unknown>): unknown {
 
 function secretsOf(node: Node<unknown>): Secrets {
   const secrets = new Secrets()
+  secrets.useNames(node.names)
   for (const secret of node.secrets) secrets.add(secret)
   return secrets
 }
 
 function hide(value: unknown, path: KeyPath, node: Node<unknown>, secrets: Secrets): unknown {
   if (value === null || value === undefined) return value
-  if (path.length > 0 && isSensitive(node.schemas, path)) return mask
+  if (path.length > 0 && isSensitive(node.schemas, path, node.names)) return mask
   if (typeof value === 'string') return secrets.mask(value)
   if (Array.isArray(value)) return value.map((item, index) => hide(item, [...path, index], node, secrets))
   if (!isObject(value)) return value

@@ -1,7 +1,9 @@
 /** Walks what the layers say beside its schemas: keys nobody knows, and values that must not be shown. */
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
-import { bare, childSchema, hasSecretName, knownKeys, type Schemas } from './notes.ts'
+import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
+import { secretsInside } from '../model/secret_text.ts'
+import { bare, childSchema, knownKeys, type Schemas } from './notes.ts'
 import { formatPath, type KeyPath } from './path.ts'
 
 export interface UnknownKey {
@@ -22,6 +24,7 @@ export function inspect(
   value: Readonly<Record<string, unknown>>,
   schemas: Schemas,
   foreign: ReadonlySet<string>,
+  own: OwnNames = noNames,
 ): Inspection {
   const unknown: UnknownKey[] = []
   const secrets = new Set<string>()
@@ -50,7 +53,7 @@ export function inspect(
     path.push(key)
     const inner = schema === undefined ? undefined : childSchema(schema, key)
     const declared = inner !== undefined && bare(inner).notes.sensitive === true
-    visit(child, inner, secret || declared || (typeof child !== 'object' && hasSecretName(path)))
+    visit(child, inner, secret || declared || (typeof child !== 'object' && hasSecretName(String(key), own)))
     path.pop()
   }
 
@@ -64,9 +67,8 @@ export function inspect(
   const note = (scalar: unknown, secret: boolean): void => {
     if (secret && (typeof scalar === 'number' || (typeof scalar === 'string' && !/^(true|false)?$/i.test(scalar))))
       secrets.add(String(scalar))
-    // An address may carry a password of its own: https://user:password@host/.
-    const found = typeof scalar === 'string' && scalar.includes('://') ? /:\/\/[^/\s:@]*:([^/\s]+)@/.exec(scalar) : null
-    if (found?.[1] !== undefined) secrets.add(found[1])
+    // A URL, a command or a header may hold a secret.
+    if (typeof scalar === 'string') for (const one of secretsInside(scalar)) secrets.add(one)
   }
 
   const names = new Set(Object.keys(schemas))

@@ -1,10 +1,9 @@
 /** Merging layers: objects key by key, arrays and scalars replace, null sets null. */
+import { isObject } from '../model/json.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+export { isObject } from '../model/json.ts'
 
 /**
  * Lays `upper` over `lower`. Neither is changed; what only one of them has is shared with the result, not copied, so

@@ -1,6 +1,8 @@
 /** The node: all attributes of one host with their defaults, its facts, and where each value comes from. */
+
 import type { ZodType, z } from 'zod'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import type { OwnNames } from '../model/secret_names.ts'
 import { type FactAttributes, type Facts, factKeys, factLayer, factSchema } from './facts.ts'
 import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
@@ -25,6 +27,8 @@ export interface Node<A = Readonly<Record<string, unknown>>> {
   readonly warnings: readonly NodeWarning[]
   /** What must not be shown. */
   readonly secrets: readonly string[]
+  /** `converge.secret_names` and `converge.open_names`. */
+  readonly names: OwnNames
   /** Lowest first; the facts are the lowest. */
   readonly layers: readonly Layer[]
   /** What the layers up to each one amount to, without defaults. */
@@ -65,21 +69,33 @@ export function buildNode<const S extends Schemas>({
   for (const layer of sorted) states.push(applyLayer(states.at(-1) ?? {}, layer, schemas, problems))
   throwProblems(problems, 'the patches cannot be applied')
   const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
+  const names = namesIn(states.at(-1) ?? {})
   const { value, warnings, secrets } = validate(states.at(-1) ?? {}, {
     schemas,
     locate,
     foreign: new Set(foreignKeys),
     gathered: onlyIn(lowest, told),
+    names,
   })
   return Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
     facts,
     warnings: [...sorted.flatMap((layer) => layer.warnings), ...warnings],
     secrets,
+    names,
     layers: sorted,
     states,
     schemas,
   })
+}
+
+/** Read before the schemas check anything: what is wrong may be a secret. */
+function namesIn(attributes: JsonObject): OwnNames {
+  const list = (key: string) => {
+    const said = valueAt(attributes, ['converge', key])
+    return Array.isArray(said) ? said.filter((one) => typeof one === 'string') : []
+  }
+  return { secret: list('secret_names'), open: list('open_names') }
 }
 
 /** The schemas given and those of the facts; a schema given for one of these keys goes before. Keeps them lazy. */

@@ -1,5 +1,7 @@
 /** What a schema says beside its type: descriptions, units, what is sensitive; and the way down into it. */
+
 import { globalRegistry, type ZodType, type z } from 'zod'
+import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
 import { childOf, formatPath, type KeyPath } from './path.ts'
 
 export type Schemas = Readonly<Record<string, ZodType>>
@@ -87,14 +89,14 @@ export function knownKeys(schema: Schema): ReadonlySet<string> | undefined {
 }
 
 /** Whether what stands at a path is never shown. */
-export function isSensitive(schemas: Schemas, path: KeyPath): boolean {
+export function isSensitive(schemas: Schemas, path: KeyPath, names: OwnNames = noNames): boolean {
   let schema: Schema | undefined = childOf(schemas, path[0] ?? '') as Schema | undefined
   for (let i = 1; i <= path.length; i++) {
     if (schema !== undefined && bare(schema).notes.sensitive === true) return true
     const key = path[i]
     if (key !== undefined && schema !== undefined) schema = childSchema(schema, key)
   }
-  return hasSecretName(path)
+  return hasSecretName(String(path.at(-1)), names)
 }
 
 /** Whether a number at a path is taken as the text that the file has. */
@@ -103,19 +105,6 @@ export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
   let schema = childOf(schemas, top) as Schema | undefined
   for (const key of rest) schema = schema === undefined ? undefined : childSchema(schema, key)
   return schema !== undefined && bare(schema).notes.verbatim === true
-}
-
-const secretWords = ['password', 'passwd', 'passphrase', 'secret', 'token']
-const secretKeys = ['api', 'private', 'access', 'secret', 'license', 'signing'].flatMap((word) => [
-  `${word}_key`,
-  `${word}key`,
-])
-const secretNames = [...secretWords, ...secretKeys]
-
-/** Names whose values are secret wherever they stand, such as an environment variable `DB_PASSWORD`. */
-export function hasSecretName(path: KeyPath): boolean {
-  const key = String(path.at(-1)).toLowerCase()
-  return secretNames.some((name) => key.endsWith(name) && !/[a-z0-9]/.test(key.at(-name.length - 1) ?? '_'))
 }
 
 /** Key paths of all sensitive attributes; `*` stands for any key or index. */

@@ -1,6 +1,7 @@
 /** Checks what the layers say against the schemas, fills defaults in, and gathers what must not be shown. */
 import type { ZodType } from 'zod'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import type { OwnNames } from '../model/secret_names.ts'
 import { inspect, unknownMessage } from './inspect.ts'
 import type { NodeWarning } from './layers.ts'
 import type { JsonObject } from './merge.ts'
@@ -24,6 +25,8 @@ export interface ValidateOptions {
   readonly foreign?: ReadonlySet<string> | undefined
   /** Top-level keys that only the facts speak of: right as they are, and put into their form when somebody looks. */
   readonly gathered?: ReadonlySet<string> | undefined
+  /** Names the user counts as secret, or not. */
+  readonly names?: OwnNames | undefined
 }
 
 const none: ReadonlySet<string> = new Set()
@@ -35,7 +38,7 @@ const none: ReadonlySet<string> = new Set()
  */
 export function validate(
   merged: JsonObject,
-  { schemas, locate, foreign = none, gathered = none }: ValidateOptions,
+  { schemas, locate, foreign = none, gathered = none, names }: ValidateOptions,
 ): Validated {
   const problems: ConvergeError[] = []
   const value: Record<string, unknown> = {}
@@ -58,7 +61,7 @@ export function validate(
     }
   }
   throwProblems(problems, 'the attributes are not valid')
-  const { unknown, secrets } = inspect(told, schemas, foreign)
+  const { unknown, secrets } = inspect(told, schemas, foreign, names)
   const warnings = unknown.map((one) => ({
     code: 'UNKNOWN_KEY' as const,
     message: unknownMessage(one),

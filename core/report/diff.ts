@@ -1,5 +1,7 @@
 /** The difference between two texts, as the lines of a diff. */
 
+import { differs } from '../model/secrets.ts'
+
 /** @returns lines that begin with `+`, `-`, a blank, or `@@` between parts that are not beside each other */
 export type DiffOf = (texts: { readonly before: string; readonly after: string }) => string[]
 
@@ -13,6 +15,7 @@ export async function loadDiff(): Promise<DiffOf> {
           .split('\n')
           .slice(4)
           .filter((line) => line !== '' && !line.startsWith('\\'))
+          .map((line) => line.replaceAll(differs, ''))
 }
 
 /** A new file is all additions; to find that out, a diff would take longer than to write the file. */

@@ -74,6 +74,7 @@ async function deployedOn<N>(
     foreignKeys: await catalogue.foreignKeys(),
   })
   for (const secret of built.secrets) secrets.add(secret)
+  secrets.useNames(built.names)
   const known = new Set(found.flatMap((role) => [...role.events.keys()]))
   const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
   const names = found.map(({ name }) => name)

@@ -88,6 +88,7 @@ async function compileHost<N>(
   const [schemas, foreignKeys] = [await catalogue.schemas(), await catalogue.foreignKeys()]
   const built = buildNode({ layers, facts: factsOf(host), schemas, foreignKeys })
   for (const secret of built.secrets) secrets.add(secret)
+  secrets.useNames(built.names)
   const names = found.map((role) => role.name)
   const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '' }
   const node = catalogue.node(built, run)

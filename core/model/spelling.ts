@@ -1,0 +1,154 @@
+/** Finds a text however a writer has spelled it: quoted, escaped, doubled or encoded. */
+
+/** From the first character to the one after the last. */
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** How often one backslash may have been escaped on its way through several languages. */
+const backslashes = '\\\\{0,8}'
+
+/** supervisor's expansion to nothing, which keeps a character from its special meaning. */
+const emptyExpansion = '(?:%\\(here\\)\\.0s)?'
+
+const namedEntities: Readonly<Record<string, string>> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": 'apos' }
+
+/** Control characters that C, JSON and Python write as a backslash and a letter. */
+const escapeLetters: Readonly<Record<string, string>> = {
+  '\0': '0',
+  '\x07': 'a',
+  '\b': 'b',
+  '\t': 't',
+  '\n': 'n',
+  '\v': 'v',
+  '\f': 'f',
+  '\r': 'r',
+  '\x1b': 'e',
+}
+
+/** Characters that a language doubles to mean them literally. */
+const doubled = new Set(['%', '$', "'", '"', '{', '}'])
+
+/** The longest spelling of one character: four bytes, each as `%25F0`. */
+const longestSpelling = 20
+
+/** A text, and how it is found in another one in each of its spellings. */
+export class Spelling {
+  private readonly characters: readonly string[]
+  /** The longest part that every writer leaves as it is, and how many characters stand before it. */
+  private readonly anchor: string
+  private readonly before: number
+
+  /** @param text not empty */
+  constructor(readonly text: string) {
+    const parts = [...text.matchAll(/[A-Za-z0-9]+/g)]
+    const longest = parts.reduce<RegExpMatchArray | undefined>(
+      (best, part) => (part[0].length > (best?.[0].length ?? 0) ? part : best),
+      undefined,
+    )
+    this.anchor = longest?.[0] ?? ''
+    this.before = [...text.slice(0, longest?.index ?? 0)].length
+    this.characters = [...text]
+  }
+
+  /** Where the text stands in another one: as it is; with backslashes; doubled; as in XML, JSON, a URL or a shell. */
+  in(text: string): readonly Span[] {
+    const found: Span[] = []
+    let from = 0
+    for (let at = text.indexOf(this.anchor); at >= 0 && at < text.length; at = text.indexOf(this.anchor, at + 1)) {
+      if (at < from) continue
+      const span = this.around(text, at, from)
+      if (span === null) continue
+      found.push(span)
+      from = span.end
+    }
+    return found
+  }
+
+  /** The longest spelling whose anchor is at a place, if there is one. */
+  private around(text: string, anchor: number, from: number): Span | null {
+    const ends = this.through(text, new Set([anchor]), this.before, this.characters.length)
+    if (ends.size === 0) return null
+    const earliest = Math.max(from, anchor - this.before * longestSpelling)
+    for (let start = earliest; start <= anchor; start++)
+      if (this.through(text, new Set([start]), 0, this.before).has(anchor)) return { start, end: Math.max(...ends) }
+    return null
+  }
+
+  /** Where some of the characters may end, begun at any of the given places: all ways are followed at once. */
+  private through(text: string, begun: ReadonlySet<number>, first: number, end: number): ReadonlySet<number> {
+    let places = begun
+    for (let index = first; index < end && places.size > 0; index++) {
+      const character = this.characters[index] ?? ''
+      const next = new Set<number>()
+      for (const place of places) addEnds(text, place, character, next)
+      places = next
+    }
+    return places
+  }
+}
+
+/** Adds each place at which a spelling of the character ends that begins at a place. */
+function addEnds(text: string, place: number, character: string, ends: Set<number>): void {
+  if (/[A-Za-z0-9]/.test(character)) {
+    if (text[place] === character) ends.add(place + 1)
+    return
+  }
+  for (const form of formsOf(character)) {
+    form.lastIndex = place
+    if (form.test(text)) ends.add(form.lastIndex)
+  }
+}
+
+const forms = new Map<string, readonly RegExp[]>()
+
+function formsOf(character: string): readonly RegExp[] {
+  const known = forms.get(character)
+  if (known !== undefined) return known
+  const before = '#;('.includes(character) ? emptyExpansion : ''
+  const made = spellingsOf(character).map((form) => new RegExp(`${before}${form}`, 'y'))
+  forms.set(character, made)
+  return made
+}
+
+/** The spellings of one character, as sources of regular expressions. */
+function spellingsOf(character: string): string[] {
+  const code = character.codePointAt(0) ?? 0
+  const raw = /[\\^$.*+?()[\]{}|/]/.test(character) ? `\\${character}` : character
+  const ways = [
+    `${backslashes}${raw}`,
+    percentEncoded(character),
+    `&#0*${code};`,
+    `&#[xX]0*${anyCase(code.toString(16))};`,
+    inJson(character),
+  ]
+  if (code < 256)
+    ways.push(`\\\\+x${anyCase(code.toString(16).padStart(2, '0'))}`, `\\\\+0?${code.toString(8).padStart(3, '0')}`)
+  const named = namedEntities[character]
+  if (named !== undefined) ways.push(`&${named};`)
+  if (doubled.has(character)) for (const times of [2, 4]) ways.push(`${backslashes}${raw}{${times}}`)
+  if (character === '\\') for (const times of [1, 2, 4, 8]) ways.push(`\\\\{${times}}`)
+  if (character === "'") ways.push(`'\\\\{1,8}''`, `'"'"'`)
+  if (character === ' ') ways.push('\\+')
+  // The next line of a value may be indented.
+  if (character === '\n') ways.push('\\r?\\n[ \\t]*')
+  const letter = escapeLetters[character]
+  if (letter !== undefined) ways.push(`\\\\{1,8}${letter}`)
+  return ways
+}
+
+function anyCase(hexadecimal: string): string {
+  return [...hexadecimal].map((digit) => (/[a-f]/.test(digit) ? `[${digit}${digit.toUpperCase()}]` : digit)).join('')
+}
+
+/** A lone surrogate has no form in a URL but that of the character that replaces it. */
+function percentEncoded(character: string): string {
+  const bytes = [...Buffer.from(character, 'utf8')]
+  return bytes.map((byte) => `%(?:25)?${anyCase(byte.toString(16).padStart(2, '0'))}`).join('')
+}
+
+function inJson(character: string): string {
+  const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+  return units.map((unit) => `\\\\+u${anyCase(unit.toString(16).padStart(4, '0'))}`).join('')
+}
