@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type Handlebars from 'handlebars'
 import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
+import { utf8Text } from '../core/model/utf8.ts'
 import { type Engine, Mistake, makeEngine } from './strict_handlebars.ts'
 
 export interface TemplateProps {
@@ -27,15 +28,16 @@ const files = new Map<string, string>()
 
 /**
  * Reads a template beside a recipe: `readTemplate(import.meta.url, 'haproxy.cfg.hbs')`.
- * @throws NO_FILE
+ * @throws NO_FILE, NOT_UTF8
  */
 export function readTemplate(from: string, name: string): string {
   const path = fileURLToPath(new URL(name, from))
   try {
-    const text = readFileSync(path, 'utf8')
+    const text = utf8Text(readFileSync(path), path)
     files.set(text, path)
     return text
   } catch (error) {
+    if (error instanceof ConvergeError) throw error
     throw new ConvergeError(
       `cannot read the template ${path}: ${asConvergeError(error).message.replace(/^.*: /, '')}`,
       {

@@ -11,6 +11,7 @@ import { configNames, loadUserRecipes } from '../load/recipes.ts'
 import { asConvergeError, ConvergeError, describeLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Secrets } from '../model/secrets.ts'
+import { utf8Text } from '../model/utf8.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
 import { parseJson } from '../node/json_text.ts'
@@ -166,9 +167,9 @@ function secretTexts(file: string): readonly string[] {
 
 function readInput(file: string, flag: string): string {
   try {
-    return fs.readFileSync(file, 'utf8')
+    return utf8Text(fs.readFileSync(file), file)
   } catch (error) {
-    throw unreadable(file, flag, error)
+    throw error instanceof ConvergeError ? error : unreadable(file, flag, error)
   }
 }
 
@@ -176,7 +177,7 @@ function readInput(file: string, flag: string): string {
 async function standardInput(): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
+  return utf8Text(Buffer.concat(chunks), 'standard input')
 }
 
 /** All JSON and YAML files of a directory, by name. The one of the system need not be there, one that was asked for has to. */

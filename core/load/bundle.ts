@@ -11,6 +11,7 @@ import { recipeFault } from '../compile/source.ts'
 import { makeDirectories } from '../host/directories.ts'
 import { loadCompiler } from '../model/compiler.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { utf8Text } from '../model/utf8.ts'
 
 export interface BundleOptions {
   /** Where bundles are kept; made with mode 0700, since what is in it is run. */
@@ -170,7 +171,7 @@ function ownUrl(place: CompileOptions['place']): Plugin {
     name: 'own-url',
     setup(build) {
       build.onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
-        const text = fs.readFileSync(path, 'utf8')
+        const text = utf8Text(fs.readFileSync(path), path)
         if (!text.includes('import.meta.url')) return undefined
         const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
         return { contents: text.replaceAll('import.meta.url', () => place(path)), loader }

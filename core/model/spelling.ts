@@ -131,8 +131,9 @@ function spellingsOf(character: string): string[] {
   if (character === '\\') for (const times of [1, 2, 4, 8]) ways.push(`\\\\{${times}}`)
   if (character === "'") ways.push(`'\\\\{1,8}''`, `'"'"'`)
   if (character === ' ') ways.push('\\+')
-  // The next line of a value may be indented.
-  if (character === '\n') ways.push('\\r?\\n[ \\t]*')
+  // The next line of a value may be indented; blanks of its own may follow the indentation.
+  if (character === '\n')
+    ways.push('\\r?\\n[ \\t]*', ...Array.from({ length: 9 }, (_, blanks) => `\\r?\\n[ \\t]{${blanks}}`))
   const letter = escapeLetters[character]
   if (letter !== undefined) ways.push(`\\\\{1,8}${letter}`)
   return ways

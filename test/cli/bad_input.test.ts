@@ -325,8 +325,8 @@ recipes({
   },
   'two roles of one name': {
     files: {
-      'recipes/a.ts': `${imports}export default role('x', {})`,
-      'recipes/b.ts': `${imports}export default role('x', {})`,
+      'recipes/a.ts': `${imports}export default role('x', { deploy() {} })`,
+      'recipes/b.ts': `${imports}export default role('x', { deploy() {} })`,
     },
     says: ['recipes/b.ts: the role x is defined twice: in recipes/a.ts and again in recipes/b.ts'],
   },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import { type Document, documentLayer, type Layer, type NodeWarning, parseLayer } from '../../node/layers.ts'
 import { isObject, type JsonObject, merge } from '../../node/merge.ts'
 import { locateIn } from '../../node/node.ts'
@@ -110,8 +111,9 @@ async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<L
 
 function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return utf8Text(readFileSync(file), file)
   } catch (error) {
+    if (error instanceof ConvergeError) throw error
     const reason = asConvergeError(error).message.replace(/^.*?: /, '')
     const hint = `--stack FILE; it is looked for in the working directory, ${process.cwd()}`
     throw new ConvergeError(`the stack file ${file} cannot be read: ${reason}`, { code: 'NO_FILE', hint, usage: true })
@@ -203,9 +205,9 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   const whole = placeOf(name, search.directory)
   let text: string
   try {
-    text = readFileSync(whole, 'utf8')
+    text = utf8Text(readFileSync(whole), name)
   } catch (error) {
-    search.problems.push(unreadable(name, path, search, error))
+    search.problems.push(error instanceof ConvergeError ? error : unreadable(name, path, search, error))
     return []
   }
   try {

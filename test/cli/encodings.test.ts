@@ -1,0 +1,33 @@
+/** Files that are not UTF-8 are refused, each with its name and the byte. */
+import { writeFileSync } from 'node:fs'
+import t from 'tap'
+import { Sandbox } from '../support/program.ts'
+
+t.test('text that is not UTF-8 is refused, with the file and the byte', async (t) => {
+  const place = new Sandbox(t)
+  const latin = (text: string) => Buffer.from(text, 'latin1')
+  place.write({ 'good.ts': `import { role } from 'converge-engine'\nexport default role('x', { configure() {} })\n` })
+  writeFileSync(place.at('site.json'), latin('{"deploy": {"app": {"environment": {"A": "M\u00fcller"}}}}'))
+  writeFileSync(place.at('site.yaml'), latin('deploy:\n  app: {environment: {A: M\u00fcller}}\n'))
+  writeFileSync(place.at('stack.yaml'), latin('name: M\u00fcller\n'))
+  writeFileSync(place.at('secrets.json'), latin('["M\u00fcller"]'))
+  writeFileSync(
+    place.at('recipe.ts'),
+    latin(`import { role } from 'converge-engine'\nexport default role('M\u00fcller', {})\n`),
+  )
+  writeFileSync(place.at('utf16.json'), Buffer.from('\ufeff{}', 'utf16le'))
+  const words = ['attributes', '--json']
+  const cases: [string[], RegExp][] = [
+    [[...words, 'site.json'], /site\.json:1:44.*is not UTF-8: byte 0xfc at offset 43/s],
+    [[...words, 'site.yaml'], /site\.yaml:2:27.*byte 0xfc/s],
+    [['stack', 'check', '--stack', 'stack.yaml'], /stack\.yaml:1:8.*byte 0xfc/s],
+    [['attributes', '--secrets', 'secrets.json'], /secrets\.json is not UTF-8/],
+    [[...words, 'utf16.json'], /encoded as UTF-16LE/],
+    [['plan', '--role', 'x', '--recipes', 'recipe.ts'], /recipe\.ts.*is not UTF-8/s],
+  ]
+  for (const [args, expected] of cases) {
+    const { status, stderr } = await place.converge(args, { bare: args[0] === 'stack' })
+    t.equal(status, 2, args.join(' '))
+    t.match(stderr, expected)
+  }
+})
