@@ -50,7 +50,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node'],
-  resources: ['core/model', 'core/text', 'core/host/types.ts', 'core/host/accounts.ts'],
+  resources: ['core/model', 'core/host/mounts.ts', 'core/text', 'core/host/types.ts', 'core/host/accounts.ts'],
   recipes: [
     'attributes',
     'resources',

@@ -4,6 +4,7 @@ import { SourceMap, type SourceMapPayload } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
+import { NotYetKnown } from '../model/reference.ts'
 import { Inexpressible } from '../text/writer.ts'
 
 /** Member of a map whose sources are names that are told as they are: they are at home on another machine. */
@@ -57,6 +58,8 @@ export function recipeFault(thrown: unknown, what: string, file?: SourceLocation
  */
 export function userFault(thrown: unknown, what: string): unknown {
   if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown instanceof Inexpressible) return thrown
+  // In a dry run a check may ask for what only the run knows.
+  if (thrown instanceof NotYetKnown) return thrown
   // A system error says itself what failed, and where.
   if ('syscall' in thrown) return thrown
   const frames = framesOf(thrown.stack)

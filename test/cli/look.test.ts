@@ -67,7 +67,9 @@ asEach('releases: none, some, one that is not complete', async (t, options) => {
   t.match(JSON.parse((await place.converge([...args, '--json-output'], options)).stdout), {
     apps: [{ name: 'plone_instances', directory: root, releases: [] }],
   })
-  place.write({ 'recipes/web.ts': "import { role } from 'converge-engine'\nexport default role('web', {})" })
+  place.write({
+    'recipes/web.ts': "import { role } from 'converge-engine'\nexport default role('web', { deploy() {} })",
+  })
   if (options.account === undefined)
     t.match(await place.converge(['releases', '--role', 'web', '--recipes', 'recipes']), {
       status: 0,

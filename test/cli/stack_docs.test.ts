@@ -22,7 +22,7 @@ t.test('the whole one', async (t) => {
     'shop.crt': pem('CERTIFICATE'),
     'chain.crt': pem('CERTIFICATE'),
     'home/.ssh/shop': pem('OPENSSH PRIVATE KEY'),
-    'recipes/extra.ts': "import { role } from 'converge-engine'\nexport default role('extra', {})",
+    'recipes/extra.ts': "import { role } from 'converge-engine'\nexport default role('extra', { deploy() {} })",
   })
   const env = { HOME: place.at('home'), SHOP_TOKEN: 'open-sesame', DB_PASSWORD: 'open-sesame' }
   for (const args of [[], ['--environment', 'staging']]) {
