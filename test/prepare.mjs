@@ -8,6 +8,7 @@ execFileSync(process.execPath, ['build.mjs'], { stdio: 'inherit' })
 
 const wanted = {
   git: 'git',
+  'git-lfs': 'git-lfs',
   jq: 'jq',
   python3: 'python3',
   supervisord: 'supervisor',

@@ -1,12 +1,13 @@
 /** Checks a commit of a mirror out into a directory of its own, with its submodules. */
-import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
-import { realDirectory } from './inside.ts'
+import { filterFailure, prepareFilters, requireNoPointers } from './filters.ts'
+import { realDirectory, sharedPath } from './inside.ts'
 import { ensureCommit, ensureMirror, hasCommit, type Mirror } from './mirror.ts'
-import { gitFailure, localGit, submoduleRemote, writing } from './remote.ts'
+import { localGit, submoduleRemote } from './remote.ts'
+import { queryGit, runGit } from './run.ts'
 
 export interface Checkout {
   /** An empty directory that is there. */
@@ -26,10 +27,10 @@ export interface Checkout {
  * @returns the `.git` directories made
  */
 export async function checkOut(host: Host, one: Checkout, context: Context): Promise<string[]> {
-  const { directory, mirror, commit } = one
+  const { directory, mirror } = one
   const git = `${directory}/.git`
-  await runGit(host, mirror, ['init', '--quiet', '--template=', directory], `cannot make ${git}`)
-  const objects = sharedObjects(host, `${git}/objects`, `${mirror.path}/objects`)
+  await runGit(host, mirror.remote, ['init', '--quiet', '--template=', directory], `cannot make ${git}`)
+  const objects = sharedPath(host, `${git}/objects`, `${mirror.path}/objects`)
   const write = (path: string, text: string) =>
     host.writeFile(`${git}/${path}`, text, { mode: '0644', ...mirror.owner })
   for (const path of ['info', 'objects/info'])
@@ -37,13 +38,21 @@ export async function checkOut(host: Host, one: Checkout, context: Context): Pro
   write('objects/info/alternates', `${objects}\n`)
   write('info/exclude', one.exclude.map((line) => `${line}\n`).join(''))
   write('packed-refs', await tagsOf(host, mirror))
-  await runGit(
-    host,
-    mirror,
-    ['-C', directory, '-c', 'checkout.workers=4', 'checkout', '--quiet', '--force', '--detach', commit],
-    `cannot check out ${commit} of ${mirror.remote.url}`,
-  )
+  await checkOutFiles(host, one, context)
   return one.submodules ? [git, ...(await checkOutSubmodules(host, one, context))] : [git]
+}
+
+async function checkOutFiles(host: Host, one: Checkout, context: Context): Promise<void> {
+  const { directory, mirror, commit } = one
+  const filters = await prepareFilters(host, one, context)
+  const settings = ['checkout.workers=4', ...filters.settings].flatMap((setting) => ['-c', setting])
+  const args = ['-C', directory, ...settings, 'checkout', '--quiet', '--force', '--detach', commit]
+  try {
+    await runGit(host, mirror.remote, args, `cannot check out ${commit} of ${mirror.remote.url}`)
+  } catch (error) {
+    throw filterFailure(error, one, filters)
+  }
+  requireNoPointers(host, one, filters)
 }
 
 /** Purged files that are part of the repository; git is told not to miss them. */
@@ -53,19 +62,10 @@ export async function forgetFiles(
   directory: string,
   paths: readonly string[],
 ): Promise<void> {
-  const files = (await query(host, mirror, directory, ['ls-files', '-z', '--', ...paths])).stdout
+  const files = (await queryGit(host, mirror.remote, directory, ['ls-files', '-z', '--', ...paths])).stdout
   if (files === '') return
   const args = ['-C', directory, 'update-index', '-z', '--skip-worktree', '--stdin']
-  await runGit(host, mirror, args, `cannot leave out ${paths.join(', ')}`, files)
-}
-
-/** Relative, since the whole prefix may be moved; unless links on the way make `..` lead elsewhere. */
-function sharedObjects(host: HostReader, from: string, to: string): string {
-  const direct = [from, to].every((path) => {
-    const parts = path.split('/').slice(1)
-    return parts.every((_, index) => host.lstat(`/${parts.slice(0, index + 1).join('/')}`)?.kind !== 'link')
-  })
-  return direct ? posix.relative(from, to) : to
+  await runGit(host, mirror.remote, args, `cannot leave out ${paths.join(', ')}`, files)
 }
 
 async function tagsOf(host: HostReader, mirror: Mirror): Promise<string> {
@@ -139,7 +139,7 @@ async function submodulesOf(
   { directory, mirror, commit }: Checkout,
   context: Context,
 ): Promise<Submodule[]> {
-  const settings = await query(host, mirror, directory, ['config', '--file', '.gitmodules', '-z', '--list'])
+  const settings = await queryGit(host, mirror.remote, directory, ['config', '--file', '.gitmodules', '-z', '--list'])
   const modules = new Map<string, Record<string, string>>()
   for (const entry of settings.stdout.split('\0')) {
     const match = /^submodule\.(.+)\.([a-z]+)\n(.*)$/is.exec(entry)
@@ -147,7 +147,8 @@ async function submodulesOf(
     if (match) modules.set(name, { ...modules.get(name), [key.toLowerCase()]: value })
   }
   const byPath = new Map([...modules].map(([name, module]) => [module.path?.replace(/\/+$/, ''), { ...module, name }]))
-  const entries = (await query(host, mirror, directory, ['ls-tree', '-r', '-z', '--full-tree', commit])).stdout
+  const entries = (await queryGit(host, mirror.remote, directory, ['ls-tree', '-r', '-z', '--full-tree', commit]))
+    .stdout
   const found: Submodule[] = []
   for (const entry of entries.split('\0')) {
     const [, sha, path] = /^160000 commit ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? []
@@ -158,20 +159,4 @@ async function submodulesOf(
     else context.warn(`${path} is a submodule, and .gitmodules does not say where it comes from: it stays empty`)
   }
   return found
-}
-
-function query(host: HostReader, { remote }: Mirror, directory: string, args: readonly string[]) {
-  const { argv, options } = localGit(remote, ['-C', directory, ...args])
-  return host.query(argv, options).catch((error: unknown) => {
-    throw gitFailure(error, `git cannot read ${directory}`)
-  })
-}
-
-async function runGit(host: Host, { remote }: Mirror, args: readonly string[], message: string, input?: string) {
-  const { argv, options } = writing(localGit(remote, args))
-  try {
-    await host.run(argv, { ...options, input })
-  } catch (error) {
-    throw gitFailure(error, message)
-  }
 }

@@ -1,4 +1,5 @@
 /** Paths inside a directory whose content others decided: a link there must not lead out of it. */
+import { posix } from 'node:path'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 
@@ -31,4 +32,13 @@ export function removeInside(host: Host, root: string, path: string): boolean {
   if (host.lstat(`${root}/${path}`) === null) return false
   host.remove(`${root}/${path}`)
   return true
+}
+
+/** The path from one to the other: relative, since the whole prefix may be moved, unless links on the way make `..` lead elsewhere. */
+export function sharedPath(host: HostReader, from: string, to: string): string {
+  const direct = [from, to].every((path) => {
+    const parts = path.split('/').slice(1)
+    return parts.every((_, index) => host.lstat(`/${parts.slice(0, index + 1).join('/')}`)?.kind !== 'link')
+  })
+  return direct ? posix.relative(from, to) : to
 }

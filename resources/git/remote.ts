@@ -164,11 +164,23 @@ export function writing({ argv, options }: Command): Command {
 
 /** A git command that talks to the remote; secrets go through its environment, never through its arguments. */
 export function remoteGit(host: HostReader, remote: Remote, args: readonly string[]): Command {
+  const [verb = '', ...rest] = args
+  const dir = verb.startsWith('--git-dir=') ? [verb, ...rest.splice(0, 1)] : [verb]
+  const uploadPack = trusts(host, remote) ? ['--upload-pack=git -c safe.directory=* upload-pack'] : []
+  const { argv, options } = authenticated(remote, [...dir, ...uploadPack, ...rest])
+  return { argv, options: { ...options, timeout: verb === 'ls-remote' ? seconds(60) : minutes(60) } }
+}
+
+/** The same for an extension of git, which reads a repository on this host without upload-pack. */
+export function remoteExtension(host: HostReader, remote: Remote, args: readonly string[]): Command {
+  return authenticated(remote, [...(trusts(host, remote) ? ['-c', 'safe.directory=*'] : []), ...args])
+}
+
+function authenticated(remote: Remote, args: readonly string[]): Command {
   const { login } = remote
   const helper =
     login === null ? [] : ['-c', 'credential.helper=', '-c', `credential.${login.origin}.helper=${loginHelper}`]
-  const [verb = '', ...rest] = args
-  const { argv, options } = localGit(remote, [])
+  const { argv, options } = localGit(remote, [...helper, ...args])
   const environment = {
     ...options.environment,
     GIT_ALLOW_PROTOCOL: remote.localAllowed ? 'file:git:http:https:ssh' : 'git:http:https:ssh',
@@ -178,11 +190,7 @@ export function remoteGit(host: HostReader, remote: Remote, args: readonly strin
     ...(remote.knownHosts === undefined ? {} : { CONVERGE_KNOWN_HOSTS: `${remote.knownHosts.trimEnd()}\n` }),
     ...(login === null ? {} : { CONVERGE_GIT_USERNAME: login.username, CONVERGE_GIT_PASSWORD: login.password }),
   }
-  const dir = verb.startsWith('--git-dir=') ? [verb, ...rest.splice(0, 1)] : [verb]
-  return {
-    argv: [...argv, ...helper, ...dir, ...trusted(host, remote), ...rest],
-    options: { ...options, environment, timeout: verb === 'ls-remote' ? seconds(60) : minutes(60) },
-  }
+  return { argv, options: { ...options, environment, timeout: minutes(60) } }
 }
 
 const bareEnvironment = {
@@ -194,14 +202,14 @@ const bareEnvironment = {
 }
 
 /** Git serves no repository of another account; one of root's may be trusted by everybody. */
-function trusted(host: HostReader, remote: Remote): string[] {
-  if (remote.local === null) return []
+function trusts(host: HostReader, remote: Remote): boolean {
+  if (remote.local === null) return false
   const runner = remote.user === undefined ? host.self.uid : host.account(remote.user)?.uid
   const directory = [`${remote.local}/.git`, remote.local, `${remote.local}.git`].find(
     (path) => host.stat(path) !== null,
   )
   const owner = directory === undefined ? undefined : host.stat(directory)?.uid
-  return owner === 0 && runner !== 0 ? ['--upload-pack=git -c safe.directory=* upload-pack'] : []
+  return owner === 0 && runner !== 0
 }
 
 /** What git adds to every failure, whatever it was. */
@@ -240,7 +248,11 @@ const causes: readonly (readonly [RegExp, string])[] = [
   [/Load key .*(libcrypto|invalid format|passphrase)/, hints.keyText],
   [/Permission denied \(|Too many authentication failures/, hints.key],
   [
-    /Authentication failed|could not read (Username|Password)|terminal prompts disabled|HTTP 40[13]|error: 40[13]/,
+    /remote missing object|Object does not exist on the server/,
+    'the repository lacks files of Git LFS: push them from a clone that has them, with git lfs push --all REMOTE',
+  ],
+  [
+    /Authentication failed|Authentication required|Authorization error|could not read (Username|Password)|terminal prompts disabled|HTTP 40[13]|error: 40[13]/,
     'the login: give username and password (or an access token as the password) that may read this repository',
   ],
   [

@@ -10,6 +10,7 @@ const [main, tag] = ['1a2b3c4d'.repeat(5), 'feedbeef'.repeat(5)]
 
 /** As much of git as a deploy sees: what it is asked for in the mirror, and the files it makes. */
 const git: CommandHandler = (argv, { user }, host) => {
+  if (argv[0] === 'sync') return {}
   const words = argv.slice(argv.indexOf('git') + 1).filter((word, at, all) => word !== '-c' && all[at - 1] !== '-c')
   const after = (name: string) => words[words.indexOf(name) + 1] ?? ''
   const mirror = words.find((word) => word.startsWith('--git-dir='))?.slice(10) ?? ''
@@ -17,7 +18,7 @@ const git: CommandHandler = (argv, { user }, host) => {
   if (verb === 'ls-remote')
     return { stdout: `${main}\trefs/heads/main\n${tag}\trefs/tags/v1\n${main}\trefs/tags/v1^{}\n` }
   if (verb === 'cat-file') return { status: host.stat(`${mirror}/objects/pack/all.pack`) === null ? 128 : 0 }
-  if (verb === 'for-each-ref') return {}
+  if (verb === 'for-each-ref' || verb === 'ls-tree') return {}
   if (verb === 'fetch') host.given(`${mirror}/objects/pack/all.pack`, 'x')
   else if (verb === 'checkout')
     host.given(`${after('-C')}/buildout.cfg`, '[buildout]\n').given(`${after('-C')}/log/keep`, '')

@@ -68,6 +68,7 @@ export class FakeRemote {
     const gitDir = args[0]?.startsWith('--git-dir=') ? args[0].slice('--git-dir='.length) : undefined
     if (gitDir !== undefined) return this.inMirror(gitDir, args.slice(1), working)
     if (args[0] === '-C' && args[2] === 'checkout') return this.checkout(args[1] ?? '', args.at(-1) ?? '', working)
+    if (args[0] === '-C' && args[2] === 'ls-tree') return { stdout: '' }
     if (args[0] === '-C' && args[2] === 'ls-files')
       return lsFiles(working.host, args[1] ?? '', args.slice(args.indexOf('--') + 1))
     return args[0] === '-C' && args[2] === 'update-index' ? {} : null

@@ -25,6 +25,7 @@ const probes = {
   root: () => (process.getuid?.() === 0 ? null : 'only root can do this'),
   supervisord: program('supervisord', 'supervisor'),
   git: program('git'),
+  'git-lfs': program('git-lfs'),
   jq: program('jq'),
   'ssh-keygen': program('ssh-keygen', 'openssh-client'),
   nginx: program('nginx'),

@@ -1,0 +1,130 @@
+/** Finds the files of a commit that git passes through a filter (.gitattributes), and makes sure that the filter works. */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import type { Checkout } from './checkout.ts'
+import { fetchLfs, leftPointers, lfsSettings, shareLfsStore } from './lfs.ts'
+import { queryGit, runGit } from './run.ts'
+
+/** Paths by the name of their filter. */
+type Filtered = ReadonlyMap<string, readonly string[]>
+
+export interface Filters {
+  readonly files: Filtered
+  /** Settings for `git checkout`, each `key=value`. */
+  readonly settings: readonly string[]
+}
+
+/**
+ * Fetches what the filters need. Git itself deploys the unfiltered content in silence where a filter is not configured, or
+ * is not `required` and fails.
+ * @throws FILTER_MISSING for a filter that this host does not have
+ */
+export async function prepareFilters(host: Host, one: Checkout, context: Context): Promise<Filters> {
+  const files = await filteredFiles(host, one)
+  const settings: string[] = []
+  const configured = files.size === 0 ? null : await configuredFilters(host, one)
+  for (const [name, paths] of files) {
+    const commands = configured?.get(name)
+    if (name === 'lfs') {
+      await requireLfs(host, one, paths)
+      await shareLfsStore(host, one)
+      if (one.fetch) await fetchLfs(host, one, context)
+      settings.push(...lfsSettings)
+    } else if (commands === undefined) throw notConfigured(name, paths)
+    // A filter that only cleans what is committed does not change a checkout.
+    else if (commands.has('smudge') || commands.has('process')) settings.push(`filter.${name}.required=true`)
+  }
+  return { files, settings }
+}
+
+/** Explains a checkout that failed because of a filter; gives other errors back as they are. */
+export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkout, { files }: Filters): unknown {
+  if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') return error
+  const name = /: smudge filter (.+) failed$/m.exec(error.output ?? '')?.[1]
+  if (name === undefined) return error
+  const { output } = error
+  if (name === 'lfs' && !fetch)
+    return new ConvergeError(`the Git LFS files of ${commit} (${mirror.remote.url}) are not on this host`, {
+      ...{ code: 'NOT_HERE', hint: 'run a deploy, which fetches them', output, cause: error },
+    })
+  return new ConvergeError(`the git filter "${name}" failed; it converts ${listed(files.get(name) ?? [])}`, {
+    code: 'FILTER_FAILED',
+    hint: `check that the program of filter.${name} is installed (git config --system --get-regexp filter)`,
+    ...{ output, cause: error },
+  })
+}
+
+/** @throws FILTER_FAILED where git-lfs left the small text that stands for a file */
+export function requireNoPointers(host: HostReader, { directory }: Checkout, { files }: Filters): void {
+  const left = leftPointers(host, directory, files.get('lfs') ?? [])
+  if (left.length === 0) return
+  throw new ConvergeError(`git-lfs did not replace the pointers of ${listed(left)}`, {
+    code: 'FILTER_FAILED',
+    hint: 'check that the repository stores these files in Git LFS: git lfs ls-files, git lfs push --all REMOTE',
+  })
+}
+
+/** By the attributes of the commit; git reads them from the index, before the files are there. */
+async function filteredFiles(host: Host, { directory, mirror, commit }: Checkout): Promise<Filtered> {
+  const { remote } = mirror
+  const files = new Map<string, string[]>()
+  const tree = (await queryGit(host, remote, directory, ['ls-tree', '-r', '-z', '--full-tree', commit])).stdout
+  const entries = tree.split('\0').flatMap((entry) => {
+    const [, path] = /^100\d+ blob [0-9a-f]+\t(.*)$/s.exec(entry) ?? []
+    return path === undefined ? [] : [path]
+  })
+  if (!entries.some((path) => path.split('/').at(-1) === '.gitattributes')) return files
+  await runGit(host, remote, ['-C', directory, 'read-tree', commit], `cannot read ${commit} of ${remote.url}`)
+  const args = ['check-attr', '--cached', '-z', '--stdin', 'filter']
+  const answer = (await queryGit(host, remote, directory, args, entries.map((path) => `${path}\0`).join(''))).stdout
+  const words = answer.split('\0')
+  for (let at = 0; at + 2 < words.length; at += 3) {
+    const [path = '', , name = ''] = words.slice(at, at + 3)
+    // `set` is a filter without a name, which git ignores.
+    if (['unspecified', 'unset', 'set', ''].includes(name)) continue
+    const paths = files.get(name) ?? []
+    paths.push(path)
+    files.set(name, paths)
+  }
+  return files
+}
+
+/** The filters that git knows, with those of their commands that are configured: smudge, clean, process. */
+async function configuredFilters(
+  host: HostReader,
+  { directory, mirror }: Checkout,
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const list = (await queryGit(host, mirror.remote, directory, ['config', '-z', '--list'])).stdout
+  const filters = new Map<string, Set<string>>()
+  for (const entry of list.split('\0')) {
+    const [, name, command] = /^filter\.(.+)\.(smudge|process|clean)\n./s.exec(entry) ?? []
+    if (name !== undefined && command !== undefined) filters.set(name, (filters.get(name) ?? new Set()).add(command))
+  }
+  return filters
+}
+
+async function requireLfs(host: HostReader, { directory, mirror }: Checkout, paths: readonly string[]): Promise<void> {
+  try {
+    await queryGit(host, mirror.remote, directory, ['lfs', 'version'])
+  } catch (error) {
+    if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') throw error
+    throw new ConvergeError(`git-lfs is not installed, and Git LFS stores ${listed(paths)}`, {
+      code: 'FILTER_MISSING',
+      hint: 'install it: apt-get install git-lfs, or list git-lfs in os_packages of the app',
+      cause: error,
+    })
+  }
+}
+
+function notConfigured(name: string, paths: readonly string[]): ConvergeError {
+  return new ConvergeError(`git has no filter "${name}" on this host, which .gitattributes sets for ${listed(paths)}`, {
+    code: 'FILTER_MISSING',
+    hint: `install its program and run: git config --system filter.${name}.smudge COMMAND; "cat" as the command deploys these files as they are in the repository`,
+  })
+}
+
+function listed(paths: readonly string[]): string {
+  const more = paths.length - 5
+  return `${paths.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}

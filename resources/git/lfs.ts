@@ -1,0 +1,65 @@
+/** Fetches the files that a commit stores in Git LFS into the mirror, where checkouts find them. */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import type { Context } from '../../core/model/resource.ts'
+import type { Checkout } from './checkout.ts'
+import { sharedPath } from './inside.ts'
+import { gitFailure, remoteExtension, writing } from './remote.ts'
+import { runGit } from './run.ts'
+
+/** What a text starts with that stands for a file in the repository. */
+const pointerStart = 'version https://git-lfs.github.com/spec/'
+
+/** The longest pointer, in bytes. */
+const pointerSize = 1024
+
+/** For each command that calls git-lfs: all files, whatever /etc/gitconfig and the .lfsconfig of the repository say. */
+export const lfsSettings = [
+  'filter.lfs.process=git-lfs filter-process',
+  'filter.lfs.smudge=git-lfs smudge -- %f',
+  'filter.lfs.clean=git-lfs clean -- %f',
+  'filter.lfs.required=true',
+  'lfs.fetchinclude=',
+  'lfs.fetchexclude=',
+  'lfs.fetchrecentalways=false',
+  'lfs.skipdownloaderrors=false',
+  // A shared connection would outlive the command, and the key that it was made with.
+  'lfs.ssh.automultiplex=false',
+]
+
+/**
+ * Lets all releases share the files as they share objects. The release's own configuration says so, since settings of the
+ * command line would also apply to a remote that is a repository on this host.
+ */
+export async function shareLfsStore(host: Host, { directory, mirror }: Checkout): Promise<void> {
+  const git = `${directory}/.git`
+  const store = sharedPath(host, git, `${mirror.path}/lfs`)
+  await runGit(host, mirror.remote, ['-C', directory, 'config', 'lfs.storage', store], `cannot configure ${git}`)
+}
+
+/** Asks the remote only for files that the mirror does not have. */
+export async function fetchLfs(host: Host, { directory, mirror, commit }: Checkout, context: Context): Promise<void> {
+  const { remote } = mirror
+  const settings = [...lfsSettings, `remote.origin.url=${remote.url}`]
+  const args = [...settings.flatMap((setting) => ['-c', setting]), '-C', directory, 'lfs', 'fetch', 'origin', commit]
+  const { argv, options } = writing(remoteExtension(host, remote, args))
+  context.progress(`fetching Git LFS files of ${remote.url}`)
+  // git-lfs does not understand the relative path in objects/info/alternates.
+  const environment = { ...options.environment, GIT_ALTERNATE_OBJECT_DIRECTORIES: `${mirror.path}/objects` }
+  try {
+    await host.run(argv, { ...options, environment })
+  } catch (error) {
+    throw gitFailure(error, `cannot fetch the Git LFS files of ${commit} from ${remote.url}`)
+  }
+  // git-lfs does not flush them, and trusts what is there and has the right size.
+  if (host.lstat(`${mirror.path}/lfs`) !== null) await host.run(['sync', '-f', `${mirror.path}/lfs`])
+}
+
+/** The paths whose file is still a pointer. */
+export function leftPointers(host: HostReader, directory: string, paths: readonly string[]): string[] {
+  return paths.filter((path) => {
+    const file = `${directory}/${path}`
+    const stat = host.lstat(file)
+    if (stat?.kind !== 'file' || stat.size > pointerSize) return false
+    return host.readBytes(file)?.toString('latin1').startsWith(pointerStart) ?? false
+  })
+}
