@@ -46,6 +46,13 @@ const probes = {
     rmSync(at, { recursive: true, force: true })
     return mounted ? null : 'nothing can be mounted here'
   },
+  'loop mount': () => {
+    const at = mkdtempSync(join(tmpdir(), 'loop-'))
+    const script = 'truncate -s 16M image && mkfs.ext4 -q image && mkdir m && mount -o loop image m && umount m'
+    const mounted = runs('sh', '-c', `cd "$0" && ${script}`, at)
+    rmSync(at, { recursive: true, force: true })
+    return mounted ? null : 'no image of a file system can be mounted here'
+  },
   overlay: () => {
     const at = mkdtempSync(join(tmpdir(), 'overlay-'))
     const script =
