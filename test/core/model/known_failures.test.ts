@@ -146,7 +146,7 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
       /getent hosts git\.example\.com/,
     ],
     [
-      'npm error network request failed, reason: getaddrinfo EAI_AGAIN registry.npmjs.org',
+      'npm error network request failed, reason: getaddrinfo EAI_AGAIN registry.example.com',
       /registry\.npmjs\.org/,
       /resolv/,
     ],
