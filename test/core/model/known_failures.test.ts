@@ -147,7 +147,7 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
     ],
     [
       'npm error network request failed, reason: getaddrinfo EAI_AGAIN registry.example.com',
-      /registry\.npmjs\.org/,
+      /registry\.example\.com/,
       /resolv/,
     ],
     ['[Errno -3] Temporary failure in name resolution', /a host name cannot be resolved/, /getent hosts NAME/],
