@@ -377,7 +377,9 @@ function kill(pid: number): void {
 
 /** Copies the program, since somebody may build it anew while a test runs; gives the path of what is run. */
 export function copyProgram(into: string): string {
-  fs.cpSync(join(project, dirname(programPath)), join(into, dirname(programPath)), { recursive: true })
+  // With the compiler beside it, which hooks in TypeScript need where Node cannot run them.
+  for (const path of [dirname(programPath), 'node_modules/esbuild', 'node_modules/@esbuild'])
+    fs.cpSync(join(project, path), join(into, path), { recursive: true, dereference: true })
   return join(into, programPath)
 }
 
