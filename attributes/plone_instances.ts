@@ -58,11 +58,15 @@ const storage = () => ({
     true,
     'Reads blobs from the shared directory instead of fetching them through the server.',
   ),
-  nfs_blobs: field(flag(), false, 'Mounts the blob directory from an NFS server.'),
+  nfs_blobs: field(
+    flag(),
+    false,
+    'States that the blob directory is on an NFS mount: a run fails where none is mounted. converge mounts nothing.',
+  ),
   gluster_blobs: field(
     flag(),
     false,
-    'Mounts the blob directory from a GlusterFS volume; not together with `nfs_blobs`.',
+    'States that the blob directory is on a mounted GlusterFS volume: a run fails where none is mounted. converge mounts nothing.',
   ),
 })
 

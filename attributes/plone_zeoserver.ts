@@ -25,11 +25,15 @@ export const plone_zeoserver = () =>
         '/shared/zodb/filestorage',
         'Directory that holds Data.fs; the release directories link to it. Null keeps it below `shared/var`.',
       ),
-      nfs_blobs: field(flag(), false, 'Mounts the blob directory from an NFS server.'),
+      nfs_blobs: field(
+        flag(),
+        false,
+        'States that the blob directory is on an NFS mount: a run fails where none is mounted. converge mounts nothing.',
+      ),
       gluster_blobs: field(
         flag(),
         false,
-        'Mounts the blob directory from a GlusterFS volume; not together with `nfs_blobs`.',
+        'States that the blob directory is on a mounted GlusterFS volume: a run fails where none is mounted. converge mounts nothing.',
       ),
       readiness: group(
         'When the server counts as up.',

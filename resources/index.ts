@@ -1,6 +1,7 @@
 /** Every resource type: what recipes call, and the definitions behind it. */
 import type { AnyDefinition } from '../core/model/resource.ts'
 import { archive } from './archive.ts'
+import { blob_directories } from './blob_directories.ts'
 import { buildout } from './buildout.ts'
 import { cron } from './cron.ts'
 import { deploy_hook } from './deploy_hook.ts'
@@ -11,6 +12,7 @@ import { git_release } from './git_release.ts'
 import { group } from './group.ts'
 import { link_sources } from './link_sources.ts'
 import { migration } from './migration.ts'
+import { network_mount } from './network_mount.ts'
 import { nginx_default_sites } from './nginx_default_sites.ts'
 import { package_ } from './package.ts'
 import { port_swap } from './port_swap.ts'
@@ -35,6 +37,7 @@ import { zope_cache } from './zope_cache.ts'
 
 export {
   archive,
+  blob_directories,
   buildout,
   cron,
   deploy_hook,
@@ -45,6 +48,7 @@ export {
   group,
   link_sources,
   migration,
+  network_mount,
   nginx_default_sites,
   package_ as package,
   port_swap,
@@ -70,6 +74,7 @@ export {
 
 const all = [
   archive,
+  blob_directories,
   buildout,
   cron,
   deploy_hook,
@@ -80,6 +85,7 @@ const all = [
   group,
   link_sources,
   migration,
+  network_mount,
   nginx_default_sites,
   package_,
   port_swap,

@@ -1,32 +1,71 @@
-/** Attributes that speak of mounted blobs, which converge does not mount. */
+/** Blob directories that several apps or hosts share: converge mounts none of them, and checks that they work. */
+import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import type { Reference } from '../../core/model/reference.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
+import { blob_directories } from '../../resources/blob_directories.ts'
+import { isOnNetworkMount } from '../../resources/mounts.ts'
+import { network_mount } from '../../resources/network_mount.ts'
 import { type PloneNode, placed } from '../node.ts'
-import type { BuildoutRole } from './types.ts'
+import { type Layout, layout } from './layout.ts'
 
-const networkFileSystem =
-  /^(nfs4?|fuse\.glusterfs|glusterfs|cifs|smb3|ceph|fuse\.ceph|fuse\.s3fs|lustre|9p|virtiofs|ocfs2|gfs2)$/
+interface Mount {
+  readonly attribute: string
+  readonly path: string
+  readonly hint: string
+}
 
-/** What is wrong, for a warning of a run and for doctor; null where nothing is. */
-export function blobMountProblem(node: PloneNode, role: BuildoutRole, host: HostReader | null): string | null {
-  if (role === 'solr') return null
-  const section = role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
+/** Where the attributes say that blobs are on a network file system; null where they do not. */
+function mountOf(node: PloneNode, at: Layout): Mount | null {
+  if (at.role === 'solr') return null
+  const section = at.role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
   const key = (['nfs_blobs', 'gluster_blobs'] as const).find((name) => node[section][name])
   if (key === undefined) return null
   const { blob_dir } = node.plone_blobs
-  if (!blob_dir)
-    return `${section}.${key} is true, and converge mounts nothing: mount the blobs, and set plone_blobs.blob_dir to that directory`
-  const path = placed(node, blob_dir)
-  if (host === null || networkFileSystem.test(fileSystemOf(host, path) ?? '')) return null
-  return `${section}.${key} is true, and no network file system is mounted at ${path}: mount it (fstab), converge does not`
+  return {
+    attribute: `${section}.${key}`,
+    path: blob_dir ? placed(node, blob_dir) : `${at.shared}/var/blobstorage`,
+    hint: `mount it (fstab), converge does not; ${blob_dir ? '' : 'name its directory in plone_blobs.blob_dir; '}or set ${section}.${key} to false`,
+  }
 }
 
-/** The type of the file system that a path is on. */
-function fileSystemOf(host: HostReader, path: string): string | undefined {
-  const mounts = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
-  const above = mounts.filter(([, at = '']) => at === '/' || path === at || path.startsWith(`${at}/`))
-  // The longest; of several at one place the last, which covers the others.
-  return above.reduce<string[] | undefined>(
-    (best, one) => ((one[1]?.length ?? 0) >= (best?.[1]?.length ?? 0) ? one : best),
-    undefined,
-  )?.[2]
+/** Fails a run where the attributes promise a mount that is not there. */
+export function blobMount(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): void {
+  const mount = mountOf(node, at)
+  if (mount !== null && !r.has('network_mount', mount.attribute)) network_mount(r, { ...mount, ...guard })
+}
+
+/** What is wrong, for doctor; null where nothing is. */
+export function blobMountProblem(node: PloneNode, at: Layout, host: HostReader): readonly [string, string] | null {
+  const mount = mountOf(node, at)
+  if (mount === null || isOnNetworkMount(host, mount.path)) return null
+  return [`${mount.attribute} is true, but no network file system is mounted at ${mount.path}`, mount.hint]
+}
+
+/**
+ * Fails a deploy whose clients would not find the blobs of the ZEO server. The app that comes second in a run is checked:
+ * the first one still has a partner with the earlier configuration.
+ */
+export function sameBlobDirectory(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: Layout,
+  release: Reference<string>,
+  guard: CommonOptions,
+): void {
+  const { shared_blobs, enable_relstorage } = node.plone_instances
+  if (at.role === 'solr' || !shared_blobs || enable_relstorage) return
+  const roles = node.run.roles ?? []
+  const [server, client] = [roles.indexOf('zeo-server'), roles.indexOf('zeo-client')]
+  const serverIsLast = server > client && client !== -1
+  if ((at.role === 'zeo-server') !== serverIsLast) return
+  if (serverIsLast)
+    blob_directories(r, { app: at.app, client: layout(node, 'zeo-client').current, servers: [release], ...guard })
+  else
+    blob_directories(r, {
+      app: at.app,
+      client: release,
+      servers: [release, layout(node, 'zeo-server').current],
+      ...guard,
+    })
 }

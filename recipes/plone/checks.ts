@@ -32,8 +32,8 @@ export function checks(
     {
       what: 'mounted blobs',
       run() {
-        const problem = blobMountProblem(node, role, host)
-        return problem === null ? null : missing(problem)
+        const problem = blobMountProblem(node, at, host)
+        return problem === null ? null : missing(...problem)
       },
     },
     shadowCheck(

@@ -18,6 +18,7 @@ import { linkSources } from '../releases/links.ts'
 import { hook, migrate, refuseFailed } from '../releases/moments.ts'
 import { rollbackIsOver } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'
+import { blobMount, sameBlobDirectory } from './blob_mounts.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks, sharedNames } from './layout.ts'
@@ -45,9 +46,11 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const byItself = options.pinned === true && !options.always
   if (byItself && heldFrom(node, at) !== null) return stayBack(r, node, at)
   const guard = options.pinned ? { onlyIf: deployed(at) } : {}
+  blobMount(r, node, at, guard)
   const release = builtRelease(r, node, at, { ...options, programs: wanted, guard })
   const app = deployedApp(node, at, wanted)
   refuseFailed(r, node, app, release, guard)
+  sameBlobDirectory(r, node, at, release.path, guard)
   hook(r, node, app, 'before_migrate', release, guard)
   migrate(r, node, app, release, guard)
   zope_cache(r, { release: release.path, ...guard })

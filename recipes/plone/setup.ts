@@ -13,7 +13,7 @@ import { symlink } from '../../resources/symlink.ts'
 import { virtualenv } from '../../resources/virtualenv.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { accounts } from '../releases/setup.ts'
-import { blobMountProblem } from './blob_mounts.ts'
+import { blobMount } from './blob_mounts.ts'
 import { type Layout, layout, sharedDirectories } from './layout.ts'
 import { requirePython } from './python.ts'
 import { buildoutSetting } from './site.ts'
@@ -23,8 +23,6 @@ import type { BuildoutRole } from './types.ts'
 export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   requirePython(node, at)
-  const blobs = blobMountProblem(node, role, node.run.host)
-  if (blobs !== null) r.warn(blobs)
   if (at.system) packagesOf(r, node, at)
   accounts(r, at)
   if (at.system)
@@ -35,6 +33,7 @@ export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
       owner: 'root',
       group: 'root',
     })
+  blobMount(r, node, at)
   appDirectories(r, node, at)
   dataDirectories(r, node, at)
   caches(r, node, at)

@@ -221,7 +221,10 @@ blob-storage = \${buildout:directory}/var/blobstorage
   t.equal(one(await run({ plone_blobs: { blob_dir: '/srv/blobs' } }), 'shared blobs'), undefined)
   const other = await run({ plone_zeoserver: { base_config: 'other.cfg' }, plone_instances: { nfs_blobs: true } })
   t.match(one(other, 'plone_zeoserver.base_config'), { status: 'missing', detail: 'the repository has no other.cfg' })
-  t.match(one(other, 'mounted blobs'), { status: 'missing', detail: /nfs_blobs is true, and converge mounts nothing/ })
+  t.match(one(other, 'mounted blobs'), {
+    status: 'missing',
+    detail: /nfs_blobs is true, but no network file system is mounted/,
+  })
 })
 
 t.test('a Python 2.7 that is nowhere: doctor, plan and a run say so before anything is touched', async (t) => {

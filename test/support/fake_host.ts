@@ -147,7 +147,13 @@ export class FakeHost {
     const secrets = new Secrets()
     for (const secret of built.secrets) secrets.add(secret)
     const { to, purge, revision, migrate, retryFailed } = options
-    const run = { id: `run ${this.machine.runs}`, events, host: this.machine, by: 'tester@plone1' }
+    const run = {
+      id: `run ${this.machine.runs}`,
+      events,
+      host: this.machine,
+      by: 'tester@plone1',
+      roles: roles.map(({ name }) => name),
+    }
     return [recipeNode(built, { ...run, options: { to, purge, revision, migrate, retryFailed } }), secrets]
   }
 

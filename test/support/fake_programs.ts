@@ -136,7 +136,7 @@ export interface Building extends Working {
 
 /**
  * `buildout -c CONFIG` in the release: eggs, a script for each part, and last what is installed. A file `broken` in the
- * repository makes it fail.
+ * repository makes it fail; with a file `shared-blob` the clients share the blob directory of the ZEO server.
  */
 export function buildout(args: readonly string[], directory: string, building: Building): Answer {
   const { host, owner, step, shared, failure, program } = building
@@ -169,6 +169,20 @@ export function buildout(args: readonly string[], directory: string, building: B
         owner,
       )
   }
+  if (host.lstat(`${directory}/shared-blob`) !== null) giveBlobConfigs(host, directory, config)
   host.given(`${directory}/.installed.cfg`, `[buildout]\nparts = ${[...parts, ...more].join(' ')}\n`, '0644', owner)
   return {}
+}
+
+function giveBlobConfigs(host: Building['host'], directory: string, config: string): void {
+  const { client1, zeoserver } = parseIni(config)
+  const blobs = (section: typeof client1) => section?.['blob-storage']?.[0] ?? `${directory}/var/blobstorage`
+  const shared = client1?.['shared-blob']?.[0] ?? 'on'
+  const files = {
+    'parts/client1/etc/zope.conf': `<zeoclient>\nblob-dir ${blobs(client1)}\nshared-blob-dir ${shared}\nserver 127.0.0.1:8001\n</zeoclient>\n`,
+    'parts/zeoserver/etc/zeo.conf': `<zeo>\naddress 8001\n</zeo>\n<filestorage 1>\nblob-dir ${blobs(zeoserver)}\n</filestorage>\n`,
+  }
+  for (const [path, text] of Object.entries(files))
+    if (host.lstat(`${directory}/${path.split('/').slice(0, 2).join('/')}`) !== null)
+      host.given(`${directory}/${path}`, text)
 }

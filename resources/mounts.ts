@@ -1,0 +1,47 @@
+/** Looks up the file system that a path is on, and where links lead. */
+import { posix } from 'node:path'
+import type { HostReader } from '../core/host/types.ts'
+
+const networkFileSystem =
+  /^(nfs4?|fuse\.glusterfs|glusterfs|cifs|smb3|ceph|fuse\.ceph|fuse\.s3fs|lustre|9p|virtiofs|ocfs2|gfs2)$/
+
+/** Whether several hosts can share a path; links are followed. */
+export function isOnNetworkMount(host: HostReader, path: string): boolean {
+  return networkFileSystem.test(fileSystemOf(host, resolvedPath(host, path)) ?? '')
+}
+
+/** The type of the file system that a path is on. */
+function fileSystemOf(host: HostReader, path: string): string | undefined {
+  const mounts = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
+  const points = mounts.map(([, at = '', type = '']) => ({ at: unescaped(at), type }))
+  const above = points.filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
+  // The longest; of several at one place the last, which covers the others.
+  return above.reduce<{ at: string; type: string } | undefined>(
+    (best, one) => (one.at.length >= (best?.at.length ?? 0) ? one : best),
+    undefined,
+  )?.type
+}
+
+/** The kernel writes blanks, tabs, line breaks and backslashes as three octal digits. */
+function unescaped(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
+}
+
+const mostLinks = 40
+
+/** The path with all links followed; what does not exist yet stays as it is. */
+export function resolvedPath(host: HostReader, path: string): string {
+  let due = posix.normalize(path).split('/').filter(Boolean)
+  let real = ''
+  for (let links = 0; due.length > 0; ) {
+    const next = `${real}/${due.shift()}`
+    if (host.lstat(next)?.kind !== 'link' || links++ >= mostLinks) {
+      real = next
+      continue
+    }
+    const target = posix.resolve(real || '/', host.readLink(next) ?? '')
+    due = [...target.split('/').filter(Boolean), ...due]
+    real = ''
+  }
+  return real || '/'
+}

@@ -1,0 +1,73 @@
+/** Reads from zope.conf and zeo.conf in which directories a client and its ZEO server keep blobs. */
+
+interface Section {
+  readonly type: string
+  readonly name: string
+  readonly options: Map<string, string[]>
+}
+
+/** Where one storage of a client keeps its blobs. */
+export interface ClientBlobs {
+  readonly directory: string
+  /** Whether the client writes into the server's directory, instead of a cache of its own. */
+  readonly shared: boolean
+  /** Addresses of its servers: a path, a port, or host:port. */
+  readonly servers: readonly string[]
+  readonly storage: string
+}
+
+/** Where a ZEO server keeps the blobs of each storage, and the address it listens at. */
+export interface ServerBlobs {
+  readonly address: string
+  readonly directories: ReadonlyMap<string, string>
+}
+
+export function clientBlobs(zopeConf: string): ClientBlobs[] {
+  return sectionsOf(zopeConf)
+    .filter(({ type }) => type === 'zeoclient' || type === 'clientstorage')
+    .flatMap(({ options }) => {
+      const directory = options.get('blob-dir')?.[0]
+      if (directory === undefined) return []
+      const shared = /^(on|yes|true)$/i.test(options.get('shared-blob-dir')?.[0] ?? '')
+      const storage = options.get('storage')?.[0] ?? '1'
+      return [{ directory, shared, servers: options.get('server') ?? [], storage }]
+    })
+}
+
+export function serverBlobs(zeoConf: string): ServerBlobs | null {
+  const sections = sectionsOf(zeoConf)
+  const address = sections.find(({ type }) => type === 'zeo')?.options.get('address')?.[0]
+  if (address === undefined) return null
+  const stored = sections.flatMap(({ name, options }): [string, string][] => {
+    const directory = options.get('blob-dir')?.[0]
+    return directory === undefined ? [] : [[name || '1', directory]]
+  })
+  return { address, directories: new Map(stored) }
+}
+
+/** The sections of a ZConfig file, with its definitions filled in; keys and types are in lower case. */
+function sectionsOf(text: string): Section[] {
+  const defined = new Map<string, string>()
+  const all: Section[] = []
+  const open: Section[] = []
+  const filled = (value: string) =>
+    value.replace(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced, bare) =>
+      whole === '$$' ? '$' : (defined.get((braced ?? bare).toLowerCase()) ?? whole),
+    )
+  for (const line of text.split('\n').map((one) => one.trim())) {
+    const [, type, name = '', empty] = /^<([\w.-]+)(?:\s+([^>]*?))?\s*(\/)?>$/.exec(line) ?? []
+    const [, key = '', value = ''] = /^([^\s#<%]\S*)(?:\s+(.*))?$/.exec(line) ?? []
+    const [, definition = '', to = ''] = /^%define\s+(\w+)(?:\s+(.*))?$/.exec(line) ?? []
+    if (definition !== '') defined.set(definition.toLowerCase(), filled(to))
+    else if (line.startsWith('</')) open.pop()
+    else if (type !== undefined) {
+      const section = { type: type.toLowerCase(), name: name.trim(), options: new Map<string, string[]>() }
+      all.push(section)
+      if (empty === undefined) open.push(section)
+    } else if (key !== '') {
+      const options = open.at(-1)?.options
+      options?.set(key.toLowerCase(), [...(options.get(key.toLowerCase()) ?? []), filled(value)])
+    }
+  }
+  return all
+}

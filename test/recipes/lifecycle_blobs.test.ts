@@ -1,0 +1,78 @@
+/** Shared blobs: a run is refused where the clients would not find what the ZEO server stores. */
+import t from 'tap'
+import { failureOf } from '../support/contract.ts'
+import { FakeHost } from '../support/fake_host.ts'
+import { changed, nothingToDo, succeeded } from '../support/lifecycle.ts'
+
+const both = ['zeo-server', 'zeo-client']
+
+function sharing(roles: readonly string[] = both): FakeHost {
+  const host = new FakeHost({ roles })
+  host.remote.push({ 'shared-blob': '' })
+  return host
+}
+
+function withAttributes(host: FakeHost, more: object): void {
+  host.attributes = { ...host.attributes, ...more }
+}
+
+const siteWith = (host: FakeHost, more: object) => ({
+  plone_instances: { ...(host.attributes.plone_instances as object), ...more },
+})
+
+t.test('each app has its own directory: refused before the clients switch, and repaired by blob_dir', async (t) => {
+  for (const roles of [both, [...both].reverse()]) {
+    const host = sharing(roles)
+    const [, second] = roles
+    const app = second === 'zeo-client' ? 'site' : 'zeo'
+    const failure = failureOf(await host.run()) as { code: string; message: string; hint: string }
+    t.match(failure, { code: 'BLOB_DIRECTORIES_DIFFER', hint: /set plone_blobs\.blob_dir to one directory/ })
+    for (const part of ['/srv/www/site/shared/var/blobstorage (', '/srv/www/zeo/shared/var/blobstorage ('])
+      t.ok(failure.message.includes(part), part)
+    t.match(failure.message, /zope\.conf\).*zeo\.conf\)/)
+    t.equal(host.live(app), undefined, `${app} was not switched to`)
+    t.match(failureOf(await host.run()), { code: 'BLOB_DIRECTORIES_DIFFER' }, 'nor by a further run')
+    withAttributes(host, { plone_blobs: { blob_dir: '/srv/blobs' } })
+    succeeded(t, await host.run())
+    t.ok(host.live(app), `${app} is deployed`)
+    await nothingToDo(t, host)
+    t.equal((await host.run(undefined, { mode: 'plan' })).outcome, 'unchanged')
+  }
+})
+
+t.test('clients that fetch blobs from the server may have their own directory', async (t) => {
+  const host = sharing()
+  withAttributes(host, siteWith(host, { shared_blobs: false }))
+  succeeded(t, await host.run())
+  await nothingToDo(t, host)
+})
+
+t.test('a host that already shares blobs in two directories keeps its release', async (t) => {
+  const host = new FakeHost({ roles: both })
+  succeeded(t, await host.run())
+  const before = host.live('site')?.id
+  host.remote.push({ 'shared-blob': '' })
+  t.match(failureOf(await host.run()), { code: 'BLOB_DIRECTORIES_DIFFER' })
+  t.equal(host.live('site')?.id, before)
+})
+
+t.test('nfs_blobs without a mount fails before anything of the app is there', async (t) => {
+  for (const role of both)
+    for (const key of ['nfs_blobs', 'gluster_blobs']) {
+      const section = role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
+      const app = role === 'zeo-client' ? 'site' : 'zeo'
+      const host = new FakeHost({ roles: [role] })
+      withAttributes(host, { [section]: { ...(host.attributes[section] as object), [key]: true } })
+      const expected = { code: 'NOT_MOUNTED', message: new RegExp(`${section}.${key} is true, but no network`) }
+      t.match(failureOf(await host.run(undefined, { mode: 'plan' })), expected)
+      const report = await host.run()
+      t.match(failureOf(report), expected)
+      t.strictSame(changed(report, 'git_release'), [])
+      host.machine.given('/proc/self/mounts', `nas:/b /srv/www/${app}/shared/var/blobstorage nfs4 rw 0 0\n`)
+      succeeded(t, await host.run())
+      await nothingToDo(t, host)
+      host.machine.given('/proc/self/mounts', '/dev/sda / ext4 rw 0 0\n')
+      host.remote.push({ VERSION: '2\n' })
+      t.match(failureOf(await host.run(['deploy'])), expected, 'a mount that is lost')
+    }
+})
