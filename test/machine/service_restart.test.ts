@@ -59,13 +59,15 @@ t.test('a rolling restart: one at a time, in order, each answering before the ne
     names.map((name, index) => `restarting ${name} (${index + 1} of 3)`),
   )
   t.equal(told.filter((line) => line.startsWith('waiting 1 s before')).length, 2)
+  // Before and after it, the run asks all of them whether they are ready.
+  const asked = seen().filter((line) => / \/(warm)?$/.test(line))
   t.strictSame(
-    seen()
-      .filter((line) => / \/(warm)?$/.test(line))
-      .filter((line, index, all) => line !== all[index - 1]),
-    names.flatMap((name) => [`${name} /`, `${name} /warm`]),
-    'ready, warmed, then the next',
+    asked.filter((line) => line.endsWith('/warm')),
+    names.map((name) => `${name} /warm`),
+    'one after the other',
   )
+  for (const name of names)
+    t.equal(asked[asked.indexOf(`${name} /warm`) - 1], `${name} /`, 'it is ready before it is warmed')
   const after = await answers(site)
   t.ok(
     after.every((one, index) => one !== before[index]),

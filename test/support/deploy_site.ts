@@ -272,7 +272,9 @@ export class DeploySite {
 
   /** What is in the releases directory beside whole releases. */
   unfinished(app: App = 'plone_instances'): string[] {
-    return fs.readdirSync(`${this.directory(app)}/releases`).filter((name) => !this.isComplete(name, app))
+    return fs
+      .readdirSync(`${this.directory(app)}/releases`)
+      .filter((name) => name !== '.history' && !this.isComplete(name, app))
   }
 
   /** Every path but those of the engine's own state, with all that a write would change. */
