@@ -40,7 +40,9 @@ export class SystemdReader implements ServiceReader {
   async log(name: string, lines: number): Promise<string> {
     // What it said last may still be on its way there.
     if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
-    const command = ['journalctl', '--unit', unitName(name), '--lines', `${lines}`, '--no-pager', '--output', 'cat']
+    // Not by --unit: that leaves out what a process says of its unit that ends before the journal has looked at it.
+    const matches = [`_SYSTEMD_UNIT=${unitName(name)}`, '+', `UNIT=${unitName(name)}`]
+    const command = ['journalctl', ...matches, '--lines', `${lines}`, '--no-pager', '--output', 'cat']
     return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
   }
 
