@@ -50,7 +50,7 @@ export function putDeployLock(stateDirectory: string, lock: DeployLock): void {
   makePrivate(stateDirectory)
   const path = pathOf(stateDirectory)
   const beside = `${path}.${process.pid}`
-  fs.writeFileSync(beside, `${JSON.stringify(lock)}\n`, { mode: 0o600 })
+  fs.writeFileSync(beside, `${JSON.stringify(lock)}\n`, { mode: 0o600, flush: true })
   try {
     // Of two at once only one gets it; his own may say something new.
     if (before === null) fs.linkSync(beside, path)

@@ -5,18 +5,10 @@ import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { bootOf, leftovers, metadataDirectory, type ReleaseFile } from '../releases.ts'
 import { checkOut, forgetFiles } from './checkout.ts'
+import { withMirror } from './damage.ts'
 import { copyDirectory } from './directory.ts'
 import { makeInside, removeInside } from './inside.ts'
-import {
-  ensureCommit,
-  ensureMirror,
-  fetchAll,
-  hasCommit,
-  type Mirror,
-  noSuchCommit,
-  noteCommit,
-  notedCommit,
-} from './mirror.ts'
+import { ensureCommit, fetchAll, hasCommit, type Mirror, noSuchCommit, noteCommit, notedCommit } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { remoteOf } from './remote.ts'
 import { resolveShort } from './resolve.ts'
@@ -44,7 +36,19 @@ export async function produce(
   if (props.scmType === 'directory')
     return build(host, props, whole(wanted), context, (to) => copy(host, props, whole(wanted), to))
   const mirror = mirrorOf(host, props, context)
-  await ensureMirror(host, mirror, context)
+  await withMirror(host, mirror, { mayFetch: props.pin === 'remote' }, context, () =>
+    produceFromMirror(host, mirror, props, wanted, settle, context),
+  )
+}
+
+async function produceFromMirror(
+  host: Host,
+  mirror: Mirror,
+  props: GitReleaseProps,
+  wanted: Wanted & { readonly asked: boolean },
+  settle: (commit: string) => Wanted,
+  context: Context,
+): Promise<void> {
   const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
   const there = host.lstat(`${props.into}/${made.id}`) !== null
   if (!there) await bring(host, mirror, made.commit, props, context)

@@ -64,6 +64,58 @@ t.test('a damaged mirror is made anew, with a warning', async (t) => {
   }
 })
 
+t.test('a mirror with damaged or lost objects is fetched again, with a warning', async (t) => {
+  const site = new GitSite(t)
+  const [pack, index] = [/\.pack$/, /\.idx$/]
+  const each = (pattern: RegExp, change: (path: string) => void) => {
+    const packs = `${site.shared}/repo.git/objects/pack`
+    for (const name of fs.readdirSync(packs)) if (pattern.test(name)) change(`${packs}/${name}`)
+  }
+  const write = (path: string, content: Buffer) => {
+    fs.chmodSync(path, 0o644)
+    fs.writeFileSync(path, content)
+  }
+  const half = (path: string) => write(path, fs.readFileSync(path).subarray(0, fs.statSync(path).size / 2))
+  const zeros = (path: string) => write(path, Buffer.alloc(fs.statSync(path).size))
+  const garbled = (path: string) => {
+    const content = fs.readFileSync(path)
+    write(path, content.fill(0xa5, 12, content.length - 20))
+  }
+  const damages: Record<string, () => void> = {
+    'no packs': () => each(/./, (path) => fs.rmSync(path)),
+    'no pack, but its index': () => each(pack, (path) => fs.rmSync(path)),
+    'no index of the pack': () => each(index, (path) => fs.rmSync(path)),
+  }
+  for (const [kind, change] of Object.entries({
+    half,
+    zeros,
+    garbled,
+    empty: (path: string) => write(path, Buffer.of()),
+  }))
+    for (const pattern of [pack, index]) damages[`${kind} ${pattern.source}`] = () => each(pattern, change)
+
+  const text = (lines: number) => `${'some text, and more of it\n'.repeat(lines)}`
+  const first = site.commit({ 'a.txt': text(1), 'deep/b.txt': text(900) })
+  t.equal((await site.deploy()).failure, undefined)
+  let warned = 0
+  for (const [at, [name, damage]] of Object.entries(damages).entries()) {
+    damage()
+    const inputs = { at: `${at}` }
+    // Also the commit that the mirror had, by its name, by a part of it, and one that is new.
+    const revision = [first, first.slice(0, 9), 'main'][at % 3] ?? 'main'
+    if (revision === 'main') site.commit({ 'a.txt': text(at + 2) })
+    const { failure, report } = await site.deploy({ revision, inputs })
+    t.equal(failure, undefined, name)
+    warned += /the mirror .* is damaged/.test(report.warnings.join()) ? 1 : 0
+    t.equal(site.read(`${site.current}/deep/b.txt`), text(900))
+    t.equal((await site.deploy({ revision, inputs })).report.outcome, 'unchanged')
+    damage()
+    const next = await site.deploy({ revision: 'main', inputs: { at: `${at} again` } })
+    t.equal(next.failure, undefined, name)
+  }
+  t.ok(warned > 3, `warned of ${warned}; git itself fetches what is lost where it can`)
+})
+
 t.test('killed at each call of git, the live release stays whole, and the next run finishes the work', async (t) => {
   const site = new GitSite(t)
   const lib = `${site.root}/lib`

@@ -124,7 +124,10 @@ function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
   )
 }
 
-/** Packing 100 MB takes seconds: the archive is kept, by the size and some parts of the program. */
+/**
+ * Packing 100 MB takes seconds: the archive is kept, by the size and some parts of the program. It is flushed first, since
+ * no later run checks what is there under its name.
+ */
 async function packedProgram(from: string | Promise<string>, cacheDirectory: string): Promise<Packed> {
   const program = await from
   const identity = identityOf(program)
@@ -151,7 +154,7 @@ async function packedProgram(from: string | Promise<string>, cacheDirectory: str
 async function packProgram(program: string, to: string): Promise<void> {
   const tar = pack()
   const entry = tar.entry({ name: 'node', mode: 0o755, mtime: new Date(0), size: statSync(program).size })
-  const written = pipeline(tar, createGzip({ level: 4 }), createWriteStream(to, { mode: 0o600 }))
+  const written = pipeline(tar, createGzip({ level: 4 }), createWriteStream(to, { mode: 0o600, flush: true }))
   await pipeline(createReadStream(program), entry)
   tar.finalize()
   await written
@@ -234,7 +237,7 @@ async function unpackMember(archive: string, wanted: string, to: string): Promis
   const find = async () => {
     let found = false
     for await (const member of members) {
-      if (member.header.name === wanted) await pipeline(member, createWriteStream(to, { mode: 0o755 }))
+      if (member.header.name === wanted) await pipeline(member, createWriteStream(to, { mode: 0o755, flush: true }))
       else member.resume()
       found ||= member.header.name === wanted
     }
