@@ -396,7 +396,9 @@ function temporaryAccount(t: Owner): Account {
   const isRoot = process.getuid?.() === 0
   const name = isRoot ? `cvtest-${process.pid}` : id('-un', `${process.getuid?.()}`)
   if (isRoot) {
-    execFileSync('useradd', ['--no-create-home', '--shell', '/bin/sh', name])
+    // With a number that no account of a test host has: all its processes are ended, and those of the hosts are seen here.
+    const uid = `${61_000 + (process.pid % 4000)}`
+    execFileSync('useradd', ['--uid', uid, '--no-create-home', '--shell', '/bin/sh', name])
     t.teardown(() => void execFileSync('userdel', [name]))
   }
   return { name, uid: Number(id('-u', name)), gid: Number(id('-g', name)) }
