@@ -19,6 +19,7 @@ import { port_swap } from './port_swap.ts'
 import { random_secret } from './random_secret.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
+import { release_file } from './release_file.ts'
 import { release_history } from './release_history.ts'
 import { release_trial } from './release_trial.ts'
 import { remote_file } from './remote_file.ts'
@@ -55,6 +56,7 @@ export {
   random_secret,
   release_cleanup,
   release_complete,
+  release_file,
   release_history,
   release_trial,
   remote_file,
@@ -92,6 +94,7 @@ const all = [
   random_secret,
   release_cleanup,
   release_complete,
+  release_file,
   release_history,
   release_trial,
   remote_file,

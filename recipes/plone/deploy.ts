@@ -3,7 +3,7 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { canonicalJson, digestOf } from '../../core/model/json.ts'
-import { under } from '../../core/model/reference.ts'
+import { type Reference, under } from '../../core/model/reference.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { buildout } from '../../resources/buildout.ts'
@@ -11,6 +11,7 @@ import { file } from '../../resources/file.ts'
 import { git_release } from '../../resources/git_release.ts'
 import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
+import { release_file } from '../../resources/release_file.ts'
 import { zope_cache } from '../../resources/zope_cache.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { refuseRoot, releaseProps, sourceOf } from '../releases/checkout.ts'
@@ -97,6 +98,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
   linkSources(r, at, sharedNames(node, at), guard)
   buildEnvironment(r, at, guard)
   const release = checkout(r, node, at, { ...options, inputs: { config, ...inputsOf(build, options.programs) } })
+  baseConfig(r, node, at, options, release.path)
   file(r, { path: under(release.path, build.config), content: config, mode: '0600', ...at.owner, ...guard })
   buildout(r, {
     ...build,
@@ -144,6 +146,23 @@ function placedNode(node: PloneNode): PloneNode {
   const { blob_dir } = node.plone_blobs
   if (node.converge.prefix === '/' || !blob_dir) return node
   return Object.create(node, { plone_blobs: { value: { ...node.plone_blobs, blob_dir: placed(node, blob_dir) } } })
+}
+
+/** buildout fetches a base configuration from elsewhere; one of the repository must be in the release. */
+function baseConfig(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: Layout,
+  { guard, pinned }: BuildOptions,
+  release: Reference<string>,
+): void {
+  const section = ({ 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' } as const)[
+    at.role
+  ]
+  const file = node[section].base_config
+  if (pinned || /^\w+:\/\/|^\/|[$\n]/.test(file)) return
+  const source = { ...releaseProps(node, at), ...(sourceOf(at) ?? { repository: '' }) }
+  release_file(r, { release, file, attribute: `${section}.base_config`, source, ...guard })
 }
 
 interface CheckoutOptions extends BuildOptions {

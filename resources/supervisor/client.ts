@@ -255,7 +255,11 @@ const faults: Readonly<Record<number, readonly [name: string, words: string, hin
   6: ['SHUTDOWN_STATE', 'it is shutting down', 'wait until it is gone, start it again, then run again'],
   10: ['BAD_NAME', 'it knows no such program', 'look whether its [include] names the directory of the .conf file'],
   11: ['BAD_SIGNAL', 'it does not know the signal'],
-  20: ['NO_FILE', 'the file is not there', 'the command names a program that does not exist (yet)'],
+  20: [
+    'NO_FILE',
+    'the file is not there',
+    'check the first word of command in the .conf file of the program: supervisord looks for it at that path, or on its own PATH where it has no slash',
+  ],
   21: ['NOT_EXECUTABLE', 'the program cannot be executed', 'check the mode of the command, and of its directories'],
   30: ['FAILED', 'it failed'],
   40: ['ABNORMAL_TERMINATION', 'the process ended right after its start'],

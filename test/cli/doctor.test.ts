@@ -275,3 +275,18 @@ async function listen(t: Test, start: (server: Server) => void): Promise<void> {
     start(server)
   })
 }
+
+t.test('a plan fails for a base configuration that the repository does not have', async (t) => {
+  const place = made(t, undefined, { 'cfg/base.cfg': '[buildout]\n' })
+  const args = ['plan', '--role', 'zeo-server', '--json', 'site.json', '--json', 'more.json', '--prefix', 'site']
+  const run = (base_config: string) => {
+    place.write({ 'more.json': JSON.stringify({ plone_zeoserver: { base_config } }) })
+    return place.converge(args)
+  }
+  const wrong = await run('cfg/production.cfg')
+  t.not(wrong.status, 0)
+  t.match(`${wrong.stdout}${wrong.stderr}`, /the repository of zeoserver has no cfg\/production\.cfg at/)
+  t.match(`${wrong.stdout}${wrong.stderr}`, /set plone_zeoserver\.base_config to the buildout file/)
+  const right = await run('cfg/base.cfg')
+  t.notMatch(`${right.stdout}${right.stderr}`, /has no cfg/)
+})
