@@ -3,13 +3,11 @@ import picocolors from 'picocolors'
 import type { AppView, ReleaseView } from '../compile/inspection.ts'
 import { describeDeployLock } from '../host/deploy_lock.ts'
 import { LocalHost } from '../host/local.ts'
-import { lockHolder } from '../host/lock.ts'
-import { StateDirectory } from '../host/state_files.ts'
 import { Secrets } from '../model/secrets.ts'
 import { withLocations } from '../node/located.ts'
-import type { RunReport } from '../report/events.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
+import { type LastRun, lastRun } from './last_run.ts'
 import { visibleLock } from './lock.ts'
 import type { Arguments } from './options.ts'
 import { type ExitStatus, useColor } from './process.ts'
@@ -21,15 +19,6 @@ interface Seen {
   readonly apps: readonly AppView[]
   readonly stateDirectory: string
   readonly paint: Paint
-}
-
-interface LastRun {
-  readonly id: string
-  readonly started: string
-  readonly outcome: RunReport['outcome'] | 'died' | 'under way' | 'not readable'
-  readonly roles: readonly string[]
-  readonly events: readonly string[]
-  readonly changed: number
 }
 
 async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<Seen> {
@@ -47,37 +36,6 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
     stateDirectory: inputs.stateDirectory,
     paint: picocolors.createColors(args.color ?? useColor(process.stdout)),
   }
-}
-
-/** From the newest journal. One without an end belongs to a run that died, unless its lock is still held. */
-function lastRun(directory: string): LastRun | null {
-  const state = new StateDirectory(directory)
-  const unknown = { id: '', started: '', roles: [], events: [], changed: 0 }
-  try {
-    const id = state.runs().at(-1)
-    if (id === undefined) return null
-    const lines = state.read(id) as JournalLine[]
-    const report = lines.find(({ event }) => event === 'end')?.report
-    if (report) {
-      const { started, outcome, roles, events, counts } = report
-      return { id, started, outcome, roles, events, changed: counts.changed }
-    }
-    const { started = '', roles = [], events = [] } = lines.find(({ event }) => event === 'start') ?? {}
-    const holder = lockHolder(`${directory}/lock`)
-    const outcome = holder !== null && holder.since <= started ? 'under way' : 'died'
-    return { id, started, outcome, roles, events, changed: 0 }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
-    return { ...unknown, outcome: 'not readable' }
-  }
-}
-
-interface JournalLine {
-  readonly event: string
-  readonly report?: RunReport
-  readonly started?: string
-  readonly roles?: readonly string[]
-  readonly events?: readonly string[]
 }
 
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {

@@ -22,7 +22,8 @@ export function readDeployLock(stateDirectory: string): DeployLock | null {
   const path = pathOf(stateDirectory)
   let text: string
   try {
-    text = fs.readFileSync(path, 'utf8')
+    // Reading a pipe would wait for a writer.
+    text = fs.statSync(path).isFile() ? fs.readFileSync(path, 'utf8') : ''
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return null
@@ -34,9 +35,9 @@ export function readDeployLock(stateDirectory: string): DeployLock | null {
   } catch {
     // Told below, like one that says something else.
   }
-  throw new ConvergeError(`${path} is there, and no lock that can be read`, {
+  throw new ConvergeError(`the deploy lock ${path} is damaged`, {
     code: 'BROKEN_LOCK',
-    hint: 'converge unlock takes it off',
+    hint: 'run converge unlock, which removes it',
   })
 }
 
@@ -65,7 +66,7 @@ export function putDeployLock(stateDirectory: string, lock: DeployLock): void {
 }
 
 export function removeDeployLock(stateDirectory: string): void {
-  fs.rmSync(pathOf(stateDirectory), { force: true })
+  fs.rmSync(pathOf(stateDirectory), { force: true, recursive: true })
 }
 
 export function lockedBy(lock: DeployLock): ConvergeError {

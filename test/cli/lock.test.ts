@@ -80,7 +80,7 @@ t.test('one that cannot be read stops everybody, and can be taken off', async (t
   fs.writeFileSync(path, 'broken')
   const { status, stderr } = await run('deploy')
   t.equal(status, 1)
-  t.match(stderr, /deploy-lock\.json is there, and no lock that can be read\n.*converge unlock/)
+  t.match(stderr, /the deploy lock .*deploy-lock\.json is damaged\n.*converge unlock/)
   t.equal((await lock('unlock')).status, 0)
   t.equal((await run('deploy')).status, 0)
 })

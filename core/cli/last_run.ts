@@ -1,0 +1,56 @@
+/** Reads the result of the last run from its journal, which a crash may have damaged. */
+import { statSync } from 'node:fs'
+import * as z from 'zod'
+import { lockHolder } from '../host/lock.ts'
+import { StateDirectory } from '../host/state_files.ts'
+
+const outcomes = ['unchanged', 'changed', 'planned', 'failed', 'interrupted'] as const
+
+export interface LastRun {
+  readonly id: string
+  readonly started: string
+  readonly outcome: (typeof outcomes)[number] | 'died' | 'under way' | 'not readable'
+  readonly roles: readonly string[]
+  readonly events: readonly string[]
+  readonly changed: number
+}
+
+const run = { started: z.string(), roles: z.array(z.string()), events: z.array(z.string()) }
+const startLine = z.object({ event: z.literal('start'), ...run })
+const endLine = z.object({
+  event: z.literal('end'),
+  report: z.object({ ...run, outcome: z.enum(outcomes), counts: z.object({ changed: z.number() }) }),
+})
+
+/** Null where there was no run. A journal without an end belongs to a run that died, unless its lock is still held. */
+export function lastRun(directory: string): LastRun | null {
+  const state = new StateDirectory(directory)
+  const unknown = { id: '', started: '', roles: [], events: [], changed: 0 }
+  try {
+    const id = state.runs().at(-1)
+    if (id === undefined) return null
+    // Reading a pipe would wait for a writer.
+    if (!statSync(state.journalPath(id)).isFile()) return { ...unknown, id, outcome: 'not readable' }
+    const lines = state.read(id)
+    const end = first(lines, endLine)
+    if (end !== undefined) {
+      const { started, outcome, roles, events, counts } = end.report
+      return { id, started, outcome, roles, events, changed: counts.changed }
+    }
+    const { started, roles, events } = first(lines, startLine) ?? unknown
+    const holder = lockHolder(`${directory}/lock`)
+    const outcome = holder !== null && holder.since <= started ? 'under way' : 'died'
+    return { id, started, outcome, roles, events, changed: 0 }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    return { ...unknown, outcome: 'not readable' }
+  }
+}
+
+function first<T>(lines: readonly unknown[], line: z.ZodType<T>): T | undefined {
+  for (const one of lines) {
+    const { success, data } = line.safeParse(one)
+    if (success) return data
+  }
+  return undefined
+}
