@@ -79,6 +79,7 @@ export class Link {
     const output = await textOf(process)
     const { code } = await process.ended
     // What the shell of the account has to say comes before.
+    if (!output.includes(`${begins}\n`) && (code === 0 || errors().trim() === '')) throw shellEnded(code)
     if (code === 0) return output.slice(output.indexOf(`${begins}\n`) + begins.length + 1)
     throw this.refusal(code, errors()) ?? scriptFailure(code, errors())
   }
@@ -152,7 +153,11 @@ export class Link {
       return
     }
     process.close()
-    if (answer === null) throw await this.failed(process, errors(), 'the host could not be held')
+    if (answer === null) {
+      const { code } = await process.ended
+      if (code === 0) throw shellEnded(code)
+      throw await this.failed(process, errors(), 'the host could not be held')
+    }
     if (holder?.endsWith(`, ${what}`)) throw sameHost()
     throw new ConvergeError(`another rollout is at work on it: ${holder}`, {
       code: 'HOST_HELD',
@@ -176,6 +181,13 @@ const sameHost = () =>
   })
 
 const left = () => new ConvergeError('the connection was closed here', { code: 'CONNECTION_LOST' })
+
+function shellEnded(code: number | null): ConvergeError {
+  return new ConvergeError(`the shell of the account ended with status ${code} before it ran the command`, {
+    code: 'SHELL_ENDED',
+    hint: 'remove exit and exec from ~/.bashrc and the other startup files of the account, or guard them: case $- in *i*) … ;; esac',
+  })
+}
 
 function scriptFailure(code: number | null, errors: string): ConvergeError {
   return new ConvergeError(`the host could not be prepared: ${lastLine(errors) || `exit status ${code}`}`, {

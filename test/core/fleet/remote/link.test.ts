@@ -124,3 +124,18 @@ t.test('sudo is asked in English, and what it says when it lets nobody in is tol
       hint,
     })
 })
+
+t.test('a .bashrc that exits is named', async (t) => {
+  for (const [greeting, status] of [
+    ['exit 0', 0],
+    ['echo welcome; exit 3', 3],
+  ] as const) {
+    const expected = {
+      code: 'SHELL_ENDED',
+      message: `the shell of the account ended with status ${status} before it ran the command`,
+      hint: /~\/\.bashrc/,
+    }
+    await t.rejects(linkTo(t, scratch(t), greeting).output('echo x', []), expected)
+  }
+  await t.rejects(linkTo(t, scratch(t), 'exit 0').connect(true), { code: 'SHELL_ENDED' })
+})
