@@ -47,8 +47,8 @@ export const supervisor_cleanup = defineResource(
       for (const name of now.surplus) {
         await forget(host, supervisor, name)
         // The file last: as long as it is there, the next run knows that there is something to do.
-        host.remove(`${confDir}/${name}.conf`)
         recordRemoved(host, `${confDir}/${name}.conf`)
+        host.remove(`${confDir}/${name}.conf`)
       }
     },
     predict(host, { confDir }, { now }) {

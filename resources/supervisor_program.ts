@@ -66,8 +66,8 @@ function read(host: HostReader, given: Props): FileState {
 function keep(host: Host, given: Props, now: FileState): void {
   const { path } = target(given)
   if (given.absent) {
-    host.remove(path)
-    return recordRemoved(host, path)
+    recordRemoved(host, path)
+    return host.remove(path)
   }
   recordWritten(host, path, given.app)
   applyFileState(host, target(given), renderProgram(given), now)
