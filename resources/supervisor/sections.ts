@@ -37,13 +37,42 @@ function withoutComment(value: string): string {
   return value.replace(/(^|\s)[;#].*$/, '').trim()
 }
 
-/** Whether supervisord can read a file; one that it cannot read keeps it from reading any. */
+/** Whether supervisord can read a whole file; one that it cannot read keeps it from reading any. */
 export function isReadable(text: string): boolean {
+  // A file that was cut off ends within a line.
+  if (text !== '' && !text.endsWith('\n')) return false
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !/^\s*[;#]/.test(line))
   const isKnown = (line: string) => header.test(line) || option.test(line) || /^\s/.test(line)
   const begins = lines[0] === undefined || header.test(lines[0])
-  const isWhole = ({ type, options }: Section) => !programTypes.includes(type) || options.has('command')
   return begins && lines.every(isKnown) && sectionsOf(text).every(isWhole)
+}
+
+const flag = /^(true|false|on|off|yes|no|1|0)$/i
+const count = /^\d+$/
+/** One `NAME=value`, quoted or not. */
+const pair = `[^\\s=,"']+\\s*=\\s*(?:"[^"]*"|'[^']*'|[^\\s,"']+)+`
+
+/** Values that supervisord refuses to read otherwise, such as those of a file that was cut off. */
+const values: Readonly<Record<string, RegExp>> = {
+  command: /\S/,
+  environment: new RegExp(`^(?:${pair}(?:\\s*,\\s*${pair})*\\s*,?)?$`),
+  autostart: flag,
+  autorestart: /^(true|false|on|off|yes|no|1|0|unexpected)$/i,
+  startsecs: count,
+  startretries: count,
+  stopwaitsecs: count,
+  stopsignal: /^(SIG)?[A-Z]+\d?$/i,
+  stopasgroup: flag,
+  redirect_stderr: flag,
+  stdout_logfile_maxbytes: /^\d+([KMG]B)?$/i,
+  stdout_logfile_backups: count,
+  stderr_logfile_backups: count,
+}
+
+function isWhole({ type, options }: Section): boolean {
+  if (!programTypes.includes(type)) return true
+  const isRight = ([name, value]: [string, string]) => values[name]?.test(value) !== false
+  return options.has('command') && [...options].every(isRight)
 }
 
 /** What names a program, or takes one into its group. */
