@@ -30,8 +30,12 @@ t.test('every default of the cookbook is the default here', async (t) => {
 t.test('what goes beyond the cookbook is this and no more', async (t) => {
   t.strictSame(additions(golden, defaultAttributes()), [
     'plone_zeoserver.base_config',
+    'plone_zeoserver.readiness',
+    'plone_instances.celery_readiness',
     'plone_solr.base_config',
+    'plone_solr.readiness',
     'haproxy.enable_stats',
+    'haproxy.health_check_host',
     'newrelic.server_monitoring',
     'newrelic.python_agent',
     'deploy.<app>.always_build_on_deploy',
@@ -92,7 +96,7 @@ t.test('each attribute has one plain sentence or two, and says what it mirrors',
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|known_hosts|scm\.commit|allow_root|smoke_test|init_commands\.\*\.(type|events|eventlistener|environment)/.test(
+      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|init_commands\.\*\.(type|events|eventlistener|environment|ready|port|path|stay_up_seconds)/.test(
         path,
       )
     )
