@@ -145,9 +145,9 @@ async function tls(t: Test, app: WebApp): Promise<void> {
   const { report } = await app.done(t, ['deploy'], json(one.certificate, one.key))
   t.notOk(JSON.stringify(report).includes(one.key.split('\n')[1] ?? ''), 'the key is shown nowhere')
   const secure = (maxVersion?: 'TLSv1.1') =>
-    app.ask('/', { port: https_port, tls: { servername: 'shop.test', maxVersion } })
+    app.ask('/', { port: https_port, headers: { Host: 'shop.test' }, tls: { servername: 'shop.test', maxVersion } })
   t.match(await secure(), { status: 200, body: /^tls / })
-  t.match(await app.page(), { status: 200 }, 'and HTTP goes on')
+  t.match(await app.ask('/', { headers: { Host: 'shop.test' } }), { status: 200 }, 'HTTP still answers')
   await t.rejects(secure('TLSv1.1'), 'nothing older than TLS 1.2')
   t.equal((await app.run(['deploy'], json(one.certificate, one.key))).report.outcome, 'unchanged')
   await app.fails(t, ['deploy'], /does not take the new content of .*app\.pem/, json(other.certificate, one.key))

@@ -151,7 +151,12 @@ t.test('whatever happened, what is loaded is what is declared', async (t) => {
       const planned = await world.dryRun('configure', value)
       const last = await world.converge('configure', value)
       const named = ({ resources }: typeof last) => resources.map(({ name }) => name).join()
-      if (named(planned) !== named(last)) throw new Error(`planned ${named(planned)}, did ${named(last)}`)
+      // Whether a program restarts that somebody loaded after a run was killed, a plan cannot always tell.
+      const killed = steps.findIndex((one) => one.kind === 'converge' && one.killAt !== undefined)
+      const isLoadedAfter = killed >= 0 && steps.slice(killed).some(({ kind }) => kind === 'load')
+      const compared = (report: typeof last) =>
+        named(report).replace(isLoadedAfter ? /,?service_restart client/ : '', '')
+      if (compared(planned) !== compared(last)) throw new Error(`planned ${named(planned)}, did ${named(last)}`)
       if (failureOf(last) !== undefined) throw new Error(JSON.stringify(failureOf(last)))
       // A file restored by hand after something else was loaded is not seen here: see docs/how-a-run-works.md.
       const wrong = differences(world, value)
