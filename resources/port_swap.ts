@@ -103,7 +103,7 @@ async function apply(host: Host, given: PortSwapProps, context: Context): Promis
   else if (live !== null && !now.up.includes(live)) await swap.start(live)
   if (given.force !== undefined) host.record(forcedKey(given), given.force)
   for (const port of given.ports)
-    if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port)
+    if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port, live)
 }
 
 function predict(host: Host, given: PortSwapProps, now: State, { live }: State, context: Context): void {

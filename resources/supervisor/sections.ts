@@ -37,42 +37,28 @@ function withoutComment(value: string): string {
   return value.replace(/(^|\s)[;#].*$/, '').trim()
 }
 
-/** Whether supervisord can read a whole file; one that it cannot read keeps it from reading any. */
+/**
+ * Whether supervisord can read a file that converge wrote; one unreadable file keeps it from reading any. A file that
+ * ends within a line was cut short, and its last value may be wrong in any way.
+ */
 export function isReadable(text: string): boolean {
-  // A file that was cut off ends within a line.
-  if (text !== '' && !text.endsWith('\n')) return false
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !/^\s*[;#]/.test(line))
   const isKnown = (line: string) => header.test(line) || option.test(line) || /^\s/.test(line)
   const begins = lines[0] === undefined || header.test(lines[0])
-  return begins && lines.every(isKnown) && sectionsOf(text).every(isWhole)
+  const isWhole = ({ type, options }: Section) =>
+    !programTypes.includes(type) || (options.has('command') && isEnvironment(options.get('environment') ?? ''))
+  const ends = text === '' || text.endsWith('\n')
+  return begins && ends && lines.every(isKnown) && sectionsOf(text).every(isWhole)
 }
 
-const flag = /^(true|false|on|off|yes|no|1|0)$/i
-const count = /^\d+$/
-/** One `NAME=value`, quoted or not. */
-const pair = `[^\\s=,"']+\\s*=\\s*(?:"[^"]*"|'[^']*'|[^\\s,"']+)+`
-
-/** Values that supervisord refuses to read otherwise, such as those of a file that was cut off. */
-const values: Readonly<Record<string, RegExp>> = {
-  command: /\S/,
-  environment: new RegExp(`^(?:${pair}(?:\\s*,\\s*${pair})*\\s*,?)?$`),
-  autostart: flag,
-  autorestart: /^(true|false|on|off|yes|no|1|0|unexpected)$/i,
-  startsecs: count,
-  startretries: count,
-  stopwaitsecs: count,
-  stopsignal: /^(SIG)?[A-Z]+\d?$/i,
-  stopasgroup: flag,
-  redirect_stderr: flag,
-  stdout_logfile_maxbytes: /^\d+([KMG]B)?$/i,
-  stdout_logfile_backups: count,
-  stderr_logfile_backups: count,
-}
-
-function isWhole({ type, options }: Section): boolean {
-  if (!programTypes.includes(type)) return true
-  const isRight = ([name, value]: [string, string]) => values[name]?.test(value) !== false
-  return options.has('command') && [...options].every(isRight)
+/** As supervisor/datatypes.py looks at it: three tokens for each variable, and a fourth between two variables. */
+function isEnvironment(value: string): boolean {
+  const tokens = value.match(/"[^"]*"|'[^']*'|[\w/.+\-():][\w/.+\-():"']*|\S/g) ?? []
+  for (let index = 0; index < tokens.length; index += 4) {
+    const [, equals, text] = tokens.slice(index, index + 3)
+    if (equals !== '=' || text === undefined || text === '"' || text === "'") return false
+  }
+  return true
 }
 
 /** What names a program, or takes one into its group. */

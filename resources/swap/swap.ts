@@ -66,18 +66,21 @@ export class Swap {
     this.host.writeFile(fileAt(given, port), programText(given, port, wantedDigest(given, context.cause)), programFile)
     context.progress(`starting ${programAt(given, port)}`)
     try {
-      await this.start(port)
+      await this.start(port, live)
       await this.tell(port)
     } catch (error) {
       throw await this.givenUp(port, live, error)
     }
   }
 
-  /** Starts what its file says; it answers afterwards. */
-  async start(port: number): Promise<void> {
+  /**
+   * Starts what its file says; it answers afterwards.
+   * @param live the port that visitors get meanwhile, null for none
+   */
+  async start(port: number, live: number | null = port): Promise<void> {
     const { deadline, ready, logDir, fatal } = this.given
     const name = programAt(this.given, port)
-    this.repairPrograms()
+    this.repairPrograms(live)
     await this.manager.refresh()
     const roll = new Roll(this.host, this.manager, deadline, this.context)
     const log = logDir ? { log: `${logDir}/${name}.log` } : {}
@@ -85,14 +88,16 @@ export class Swap {
   }
 
   /** supervisord reads none of its files while one is broken. What runs is not what the repaired file says: it stays due. */
-  private repairPrograms(): void {
+  private repairPrograms(live: number | null): void {
     const { host, given } = this
     for (const port of given.ports) {
       const path = fileAt(given, port)
       const text = host.readText(path)
       if (text === null || isReadable(text)) continue
       recordWritten(host, path, given.app)
-      host.writeFile(path, programText(given, port, 'repaired'), programFile)
+      const repaired = programText(given, port, 'repaired')
+      // Only the live one comes back with the machine.
+      host.writeFile(path, port === live ? repaired : atRest(repaired), programFile)
     }
   }
 
@@ -121,14 +126,14 @@ export class Swap {
   }
 
   /** Stops what is no longer live, once those who talk to it are done; it does not come back with the machine. */
-  async retire(port: number): Promise<void> {
+  async retire(port: number, live: number | null): Promise<void> {
     const { host, given } = this
     await this.drain(port)
     await this.stop(port)
     const text = host.readText(fileAt(given, port))
     if (text === null) return
     host.writeFile(fileAt(given, port), atRest(text))
-    await this.takeIn(programAt(given, port))
+    await this.takeIn(programAt(given, port), live)
   }
 
   private async drain(port: number): Promise<void> {
@@ -153,8 +158,8 @@ export class Swap {
   }
 
   /** supervisord is to know what the file says of a stopped program, so that it is no news to the next who asks it. */
-  private async takeIn(name: string): Promise<void> {
-    this.repairPrograms()
+  private async takeIn(name: string, live: number | null): Promise<void> {
+    this.repairPrograms(live)
     const { changed } = await this.supervisor.reloadConfig()
     if (!changed.includes(name)) return
     await this.supervisor.removeProcessGroup(name)
@@ -164,7 +169,7 @@ export class Swap {
   private async givenUp(port: number, live: number | null, thrown: unknown): Promise<unknown> {
     const error = asConvergeError(thrown)
     if (error.code === 'INTERNAL') return thrown
-    const stopped = await this.retire(port).then(
+    const stopped = await this.retire(port, live).then(
       () => 'it was stopped',
       (left: unknown) => `it could not be stopped: ${asConvergeError(left).message}`,
     )

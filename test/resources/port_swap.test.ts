@@ -5,6 +5,7 @@ import { seconds } from '../../core/model/units.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { file } from '../../resources/file.ts'
 import { port_swap } from '../../resources/port_swap.ts'
+import { isReadable } from '../../resources/supervisor/sections.ts'
 import { contract, failureOf, patchOf, planOf } from '../support/contract.ts'
 import { type Behaviour, FakeSupervisor } from '../support/fake_supervisor.ts'
 
@@ -143,6 +144,8 @@ class World {
   port: number | null = null
   /** Changes before which it had nobody to send them to. */
   readonly gaps: string[] = []
+  /** Called whenever supervisord reads its files. */
+  beforeReread = () => {}
   killAt = Number.POSITIVE_INFINITY
   count = 0
   broken = ''
@@ -151,6 +154,7 @@ class World {
     this.fake = fakeOf([], special)
     this.host = new VirtualHost({
       requests: (asked, host) => {
+        if (/reloadConfig/.test(asked.body ?? '')) this.beforeReread()
         const answer = this.fake.requests(asked, host)
         if (/signalProcess/.test(asked.body ?? ''))
           this.port = Number(/127\.0\.0\.1:(\d+)/.exec(host.readText(upstream) ?? '')?.[1])
@@ -328,6 +332,28 @@ t.test('killed at any change: nobody notices, and the next run ends where an und
       t.match(world.host.readText(conf(world.port ?? 0)), `directory=${after.directory}`)
       t.strictSame(world.gaps, [], `killed at ${at}`)
     }
+})
+
+t.test('program files that were cut short anywhere are repaired before supervisord reads them', async (t) => {
+  const whole = new World()
+  await whole.run()
+  const text = whole.host.readText(conf(9090)) ?? ''
+  const ends = [text.indexOf('SECRET') + 3, text.indexOf('SECRET="') + 8, text.indexOf('stopsignal=T') + 12]
+  for (const end of ends) {
+    const world = new World()
+    await world.run()
+    await world.run({ release: 'two' })
+    const kept = [conf(9090), conf(9091)]
+    for (const path of kept) world.host.writeFile(path, (world.host.readText(path) ?? '').slice(0, end))
+    const broken: string[] = []
+    world.beforeReread = () => {
+      broken.push(...kept.filter((path) => !isReadable(world.host.readText(path) ?? '')))
+    }
+    t.strictSame(failureOf(await world.run({ release: 'three' })), undefined)
+    t.strictSame(broken, [], text.slice(0, end))
+    t.equal(world.up().length, 1)
+    t.equal((await world.run({ release: 'three' })).outcome, 'unchanged')
+  }
 })
 
 t.test('refused at once', async (t) => {
