@@ -1,7 +1,8 @@
 /** What this room needs of a connection to a host, and one command on it, with sudo where the account is no root. */
 import type { Readable, Writable } from 'node:stream'
-import { ConvergeError } from '../../model/errors.ts'
+import type { ConvergeError } from '../../model/errors.ts'
 import { shellWords } from '../../text/shell.ts'
+import { refusalIn, sudoRefused, withoutNoise } from './sudo_refusal.ts'
 
 export interface Wire {
   exec(command: string): Promise<RemoteProcess>
@@ -70,7 +71,7 @@ async function withPassword(
   return new Promise((resolve, reject) => {
     const refuse = (why: string) => {
       process.close()
-      reject(refused(why))
+      reject(sudoRefused(why))
     }
     process.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors = (errors + text).slice(-limit)
@@ -83,31 +84,24 @@ async function withPassword(
         else sudo.password().then((password) => process.stdin.write(`${password}\n`), reject)
       }
     })
-    process.ended.then(() => refuse(lastLine(errors.replaceAll(ask, '')) || 'it ended without a word'), reject)
+    process.ended.then(() => {
+      const said = errors.replaceAll(ask, '')
+      refuse(refusalIn(said) ?? (withoutNoise(said).join('; ') || 'it ended without a word'))
+    }, reject)
   })
 }
 
-/** What sudo says when it lets nobody in; null where the failure is the script's own. */
+/** Why sudo refused to run the script; null where the failure is the script's own. */
 export function sudoRefusal(sudo: Sudo, code: number | null, errors: string): ConvergeError | null {
   if (sudo === 'none') return null
-  if (code === 127 && /sudo/.test(errors)) return refused('there is no sudo on the host')
-  const said = errors
-    .split('\n')
-    .find((line) => /^sudo: |is not in the sudoers file|is not allowed to (run|execute)/.test(line))
-  return code !== 0 && said !== undefined ? refused(said.trim()) : null
+  if (code === 127 && /^env: .*\bsudo\b|\bsudo: (command )?not found/m.test(errors))
+    return sudoRefused('there is no sudo on the host')
+  if (code === 0) return null
+  const why = refusalIn(errors)
+  return why === null ? null : sudoRefused(why)
 }
 
-function refused(why: string): ConvergeError {
-  return new ConvergeError(`sudo was refused: ${why.replace(/^sudo: /, '')}`, {
-    code: 'SUDO_REFUSED',
-    hint: /password is required|terminal is required/.test(why)
-      ? 'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
-      : /must have a tty/.test(why)
-        ? 'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d'
-        : 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
-  })
-}
-
+/** The last line that says how a command ended. */
 export function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? ''
+  return withoutNoise(text).at(-1)?.trim() ?? ''
 }

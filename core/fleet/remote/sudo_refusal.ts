@@ -1,0 +1,93 @@
+/** Finds out from standard error whether sudo refused to run a script, and why. */
+import { ConvergeError } from '../../model/errors.ts'
+
+const askPassword =
+  'set "sudo": "password" for the host in the stack file to be asked for it, or let the account use sudo without one'
+const allowAccount =
+  'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host'
+const repairSudo = 'log in to the host, and repair sudo there: sudo -n true has to succeed for this account'
+const repairAccount = 'unlock or renew the account on the host (chage -l ACCOUNT), or connect as another user'
+
+/** What sudo and sudo-rs print when they refuse, most specific first, with what repairs it. */
+const refusals: readonly (readonly [RegExp, hint: string])[] = [
+  [
+    /must have a tty|no tty present and no askpass/i,
+    'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d',
+  ],
+  [/is not in the sudoers file|is not allowed to (run|execute)|may not run sudo/i, allowAccount],
+  [/I'm afraid I can't do that|sorry, you are not allowed to/i, allowAccount],
+  [
+    /incorrect password attempt|authentication fail|maximum \d+ incorrect/i,
+    'give the password of the account, which sudo asks for',
+  ],
+  [
+    /a password is required|terminal is required|timed out reading password|interactive authentication is required/i,
+    askPassword,
+  ],
+  [
+    /(account|password) (or password )?(is |has )?expired|account validation failure|is your account locked|PAM account management/i,
+    repairAccount,
+  ],
+  [/who are you\?|do not exist in the passwd|unknown u(ser|id)/i, repairAccount],
+  [/effective uid is not 0|must be owned by uid 0|setuid|no new privileges|nosuid/i, repairSudo],
+  [
+    /syntax error|parse error|no valid sudoers sources|sudoers is (world|group) writable|(is owned by|should be) (uid|gid|mode)/i,
+    repairSudo,
+  ],
+  [
+    /unable to (open|stat|read) \S*sudoers|unable to initialize (PAM|policy)|PAM authentication error|fatal error|unable to allocate pty/i,
+    repairSudo,
+  ],
+]
+
+/** Warnings that sudo, shells and their start-up files print before they do what they are asked to. */
+const noise: readonly RegExp[] = [
+  /^sudo: unable to resolve host/,
+  /^sudo: setrlimit\(/,
+  /^sudo: (unable to (send audit|mkdir|create|open log|get time|change mode|change owner|set supplementary|connect to)|error initializing audit|problem with defaults|ignoring |warning)/i,
+  /^(sudo: )?\S*(sudoers|sudo\.conf|sudo\.d)\S*: (?!.*error).*(warning|unknown defaults|ignor)/i,
+  /^(stty|tput|tset|mesg|resize): /,
+  /inappropriate ioctl for device|no job control in this shell|cannot set terminal process group/i,
+  /^\S*sh: (warning: )?setlocale|warning: setlocale|^perl: warning|^locale: Cannot set|^\s*(LANGUAGE|LC_\w+|LANG) = |are supported and installed on your system|^manpath: can't set/,
+  /^We trust you have received the usual lecture|^Administrator\. It usually boils down|^\s+#[123]\) |^For security reasons, the password/,
+  /^Sorry, try again\.?$/i,
+]
+
+function linesOf(text: string): string[] {
+  return text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trimEnd()]))
+}
+
+/** Its lines without warnings that have nothing to do with how a command ended; all of them where there are no others. */
+export function withoutNoise(text: string): string[] {
+  const lines = linesOf(text)
+  const rest = lines.filter((line) => !noise.some((pattern) => pattern.test(line)))
+  return rest.length > 0 ? rest : lines
+}
+
+/** The line by which sudo refuses, else all that it said but for warnings; null where it does not speak of a refusal. */
+export function refusalIn(text: string): string | null {
+  const lines = linesOf(text).filter((line) => !noise.some((pattern) => pattern.test(line)))
+  const own = lines.filter((line) => isSudoLine(line))
+  for (const [pattern] of refusals) {
+    const line = own.find((one) => pattern.test(one))
+    if (line !== undefined) return line.trim()
+  }
+  const said = own.filter((line) => /^(sudo|sudo-rs): /.test(line))
+  return said.length > 0 ? said.map((line) => line.trim()).join('; ') : null
+}
+
+/** Some of its refusals go without its name. */
+function isSudoLine(line: string): boolean {
+  return (
+    /^(sudo|sudo-rs|sudoers): |^>>> \S*sudoers/.test(line) ||
+    /^\S+ is not in the sudoers file|^Sorry, user \S+ (is not allowed|may not)|^\S+ is not allowed to run sudo/i.test(
+      line,
+    )
+  )
+}
+
+/** @param why as sudo says it */
+export function sudoRefused(why: string): ConvergeError {
+  const hint = refusals.find(([pattern]) => pattern.test(why))?.[1] ?? allowAccount
+  return new ConvergeError(`sudo was refused: ${why.replace(/^(sudo|sudo-rs): /, '')}`, { code: 'SUDO_REFUSED', hint })
+}

@@ -1,0 +1,80 @@
+/** What sudo prints, and what of it is the reason. */
+import t from 'tap'
+import { lastLine, sudoRefusal } from '../../../../core/fleet/remote/wire.ts'
+
+const warnings = [
+  'sudo: unable to resolve host h1: Temporary failure in name resolution',
+  'sudo: setrlimit(RLIMIT_CORE): Operation not permitted',
+  'sudo: unable to send audit message: Operation not permitted',
+  "stty: 'standard input': Inappropriate ioctl for device",
+  'bash: warning: setlocale: LC_ALL: cannot change locale (de_DE.UTF-8)',
+  'perl: warning: Setting locale failed.',
+  'We trust you have received the usual lecture from the local System',
+  'Administrator. It usually boils down to these three things:',
+  '    #1) Respect the privacy of others.',
+  'mesg: ttyname failed: Inappropriate ioctl for device',
+].join('\n')
+
+const reasons: readonly [said: string, hint: RegExp][] = [
+  ['sudo: a password is required', /"sudo": "password"/],
+  [
+    'sudo: a terminal is required to read the password; either use the -S option or configure an askpass helper',
+    /"sudo": "password"/,
+  ],
+  ['sudo: no tty present and no askpass program specified', /!requiretty/],
+  ['sudo: sorry, you must have a tty to run sudo', /!requiretty/],
+  ['ann is not in the sudoers file.  This incident will be reported.', /let the account use sudo/],
+  ['ann is not in the sudoers file.', /let the account use sudo/],
+  ["Sorry, user ann is not allowed to execute '/bin/sh -c true' as root on h1.", /let the account use sudo/],
+  ['Sorry, user ann may not run sudo on h1.', /let the account use sudo/],
+  ["sudo: I'm sorry ann. I'm afraid I can't do that", /let the account use sudo/],
+  ['sudo: interactive authentication is required', /"sudo": "password"/],
+  ['sudo: 1 incorrect password attempt', /give the password/],
+  ['sudo: Account or password is expired, reset your password and try again', /chage -l/],
+  ['sudo: account validation failure, is your account locked?', /chage -l/],
+  ['sudo: PAM account management error: Permission denied', /chage -l/],
+  ['sudo: /usr/bin/sudo must be owned by uid 0 and have the setuid bit set', /repair sudo/],
+  ['sudo: The "no new privileges" flag is set, which prevents sudo from running as root.', /repair sudo/],
+  ['sudo: no valid sudoers sources found, quitting', /repair sudo/],
+  ['sudo: /etc/sudoers is world writable', /repair sudo/],
+]
+
+t.test('the reason is found among the warnings, before and after it', (t) => {
+  for (const [said, hint] of reasons)
+    for (const errors of [said, `${warnings}\n${said}\n`, `${said}\n${warnings}`]) {
+      const message = `sudo was refused: ${said.replace('sudo: ', '')}`
+      t.match(sudoRefusal('free', 1, errors), { code: 'SUDO_REFUSED', message, hint })
+    }
+  t.end()
+})
+
+t.test('of two reasons the one that must be repaired first', (t) => {
+  const said = 'sudo: a terminal is required to read the password\nsudo: sorry, you must have a tty to run sudo'
+  t.match(sudoRefusal('free', 1, said), { message: /must have a tty/, hint: /!requiretty/ })
+  t.end()
+})
+
+t.test('what is not known is shown whole, but for warnings', (t) => {
+  const said = `${warnings}\nsudo: the moon is full\nsudo: and so is the disk\n`
+  t.match(sudoRefusal('free', 1, said), {
+    message: 'sudo was refused: the moon is full; sudo: and so is the disk',
+    hint: /let the account use sudo/,
+  })
+  t.end()
+})
+
+t.test('warnings alone are no refusal, and no reason of another failure', (t) => {
+  t.equal(sudoRefusal('free', 1, warnings), null)
+  t.equal(sudoRefusal('free', 127, `${warnings}\nsh: 1: git: not found`), null, 'it is not sudo that is missing')
+  t.equal(sudoRefusal('free', 0, 'sudo: a password is required'), null)
+  t.equal(sudoRefusal('none', 1, 'sudo: a password is required'), null)
+  for (const missing of [
+    'env: ‘sudo’: No such file or directory',
+    "env: can't execute 'sudo': No such file or directory",
+    'sh: 1: sudo: not found',
+  ])
+    t.match(sudoRefusal('free', 127, missing), { message: 'sudo was refused: there is no sudo on the host' })
+  t.equal(lastLine(`no space left on device\n${warnings}\n`), 'no space left on device')
+  t.equal(lastLine('  \n'), '')
+  t.end()
+})
