@@ -5,7 +5,6 @@ import { seconds } from '../../core/model/units.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { file } from '../../resources/file.ts'
 import { port_swap } from '../../resources/port_swap.ts'
-import { isReadable } from '../../resources/supervisor/sections.ts'
 import { contract, failureOf, patchOf, planOf } from '../support/contract.ts'
 import { type Behaviour, FakeSupervisor } from '../support/fake_supervisor.ts'
 
@@ -347,7 +346,7 @@ t.test('program files that were cut short anywhere are repaired before superviso
     for (const path of kept) world.host.writeFile(path, (world.host.readText(path) ?? '').slice(0, end))
     const broken: string[] = []
     world.beforeReread = () => {
-      broken.push(...kept.filter((path) => !isReadable(world.host.readText(path) ?? '')))
+      broken.push(...kept.filter((path) => !/\nredirect_stderr=true\n/.test(world.host.readText(path) ?? '')))
     }
     t.strictSame(failureOf(await world.run({ release: 'three' })), undefined)
     t.strictSame(broken, [], text.slice(0, end))
