@@ -115,13 +115,13 @@ t.test('behind a balancer', async (t) => {
     [
       'a health path that answers 500 for ever',
       { STATUS: '500' },
-      /^c2 did not come up: it was not ready within 2 s/,
+      /^c2 did not come up: it was not ready within 8 s/,
       /./,
     ],
   ] as const)
     await t.test(`${what}: it stays drained, the roll stops, the site goes on`, async (t) => {
       const old = await answers(site)
-      const { load, report } = await visited({ c2: environment }, { deadline: seconds(2) })
+      const { load, report } = await visited({ c2: environment }, { deadline: seconds(8) })
       t.match(failureOf(report), { message, output })
       t.match(failureOf(report), { message: /restarted before it: c1; left on the old process: c3$/ })
       noneFailed(t, load, what)
