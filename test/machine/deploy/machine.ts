@@ -178,7 +178,7 @@ export async function manyFiles(t: Test, site: DeploySite): Promise<void> {
 export async function cleanedUp(t: Test, site: DeploySite): Promise<void> {
   const releases = `${site.directory()}/releases`
   const ids = (await site.releases()).map(({ id }) => id)
-  t.strictSame(fs.readdirSync(releases).sort(), ids, 'there is nothing but releases')
+  t.strictSame(fs.readdirSync(releases).sort(), ['.history', ...ids], 'there is nothing but releases and their history')
   t.equal(ids.length, 5)
   t.notOk(
     ids.some((id) => fs.existsSync(`${releases}/${id}/many`)),
