@@ -1,6 +1,7 @@
 /** An environment for a real Python 2.7 with the zc.buildout that still runs on it, and a buildout by it. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
 import { role } from '../../core/compile/recipe.ts'
@@ -12,7 +13,7 @@ import { needs, scratch } from '../support/machine.ts'
 
 /** No distribution of today has a package of it: it is there where somebody built it. */
 function python2(): string | undefined {
-  const versions = '/root/.pyenv/versions'
+  const versions = `${process.env.PYENV_ROOT ?? `${homedir()}/.pyenv`}/versions`
   const built = existsSync(versions) ? readdirSync(versions).filter((name) => name.startsWith('2.7')) : []
   return [
     ...built.map((name) => `${versions}/${name}/bin/python2.7`),
