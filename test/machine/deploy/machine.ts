@@ -1,5 +1,5 @@
 /** What a machine may be like on a bad day: no network, a full disk, rights that lack, a wrong clock. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import type { Test } from 'tap'
 import type { DeploySite } from '../../support/deploy_site.ts'
@@ -11,12 +11,11 @@ const nowhere = 'http://127.0.0.1:9'
 const cutOff = { environment: { http_proxy: nowhere, https_proxy: nowhere, PIP_INDEX_URL: `${nowhere}/simple` } }
 
 export async function offline(t: Test, site: DeploySite): Promise<void> {
-  const [running, lan] = [await pids(site), ['unshare', '--user', '--map-current-user', '--net']]
+  const running = await pids(site)
   await site.serveGit(false)
   try {
-    const mayCut = spawnSync(lan[0] ?? '', [...lan.slice(1), 'true']).status === 0
-    if (!mayCut) t.comment('this machine gives no network namespaces: only servers are away')
-    const unchanged = await site.done(t, ['deploy'], { ...client, ...cutOff, ...(mayCut ? { through: lan } : {}) })
+    // Not in a network namespace: a run asks the clients at the loopback address whether they are ready.
+    const unchanged = await site.done(t, ['deploy'], { ...client, ...cutOff })
     t.match(unchanged.output, /warning: .*cannot ask git:.*going on with [0-9a-f]{40}/)
     t.match(unchanged.output, /^nothing to do/m)
     t.strictSame(await pids(site), running)
