@@ -38,7 +38,7 @@ function noted<S extends z.ZodType>(schema: S, notes: Record<string, unknown>): 
 
 const wholeNumber = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value)
 
-/** Whole numbers are taken for text (`"revision": 20240501`); fractions aren't, since 1.10 has become 1.1 by then. */
+/** Whole numbers are taken for text (`"revision": 20240501`); others arrive as the file has them, see `verbatim`. */
 const textOf = (value: unknown): unknown => (wholeNumber(value) ? String(value) : value)
 
 /** `"4"`, `"-1"`, `"0.5"` are taken for numbers; what needs interpretation (`"1e3"`, `"0x10"`, `"4 GB"`) isn't. */
@@ -54,18 +54,18 @@ const flagOf = (value: unknown): unknown => {
 const withoutEndSlash = (value: unknown): unknown =>
   typeof value === 'string' && value.length > 1 ? value.replace(/(?!^)\/+$/, '') : value
 
-/** Text on one line; whole numbers are accepted. */
+const textNotes = { accepts: 'text', verbatim: true }
+
+/** Text on one line; a number is the text that the file has. */
 export const line = () =>
   shared('line', () =>
-    noted(z.preprocess(textOf, z.string().regex(/^[^\r\n\0]*$/, { error: 'text on one line' })), { accepts: 'text' }),
+    noted(z.preprocess(textOf, z.string().regex(/^[^\r\n\0]*$/, { error: 'text on one line' })), textNotes),
   )
 
-/** Text of any number of lines; whole numbers are accepted. */
+/** Text of any number of lines; a number is the text that the file has. */
 export const text = () =>
   shared('text', () =>
-    noted(z.preprocess(textOf, z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' })), {
-      accepts: 'text',
-    }),
+    noted(z.preprocess(textOf, z.string().regex(/^[^\0]*$/, { error: 'text without NUL characters' })), textNotes),
   )
 
 const absolutePath = () =>
@@ -174,9 +174,7 @@ export const words = () =>
   shared('words', () =>
     noted(
       z.preprocess((value) => (Array.isArray(value) ? value.join(' ') : value), z.string()),
-      {
-        accepts: 'text or list',
-      },
+      { accepts: 'text or list', verbatim: true },
     ),
   )
 
@@ -188,7 +186,7 @@ export const wordList = () =>
         (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter((word) => word !== '') : value),
         z.array(line()),
       ),
-      { accepts: 'text or list' },
+      { accepts: 'text or list', verbatim: true },
     ),
   )
 
@@ -239,6 +237,7 @@ export const packages = () =>
       ),
       {
         accepts: 'packages',
+        verbatim: true,
       },
     ),
   )

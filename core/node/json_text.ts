@@ -15,7 +15,7 @@ export interface TextProblem extends Position {
   readonly message: string
 }
 
-/** A number that reads otherwise than it is written, such as 1.10, or that is rounded. */
+/** A number whose text JavaScript cannot give back, such as 1.10, or that is no whole number, such as 3.1. */
 export interface WrittenNumber {
   readonly path: KeyPath
   readonly text: string
@@ -65,7 +65,9 @@ export function parseJson(given: string): ParsedText {
   }
 }
 
-const isOdd = (number: string) => String(Number(number)) !== number
+/** Whether the value alone does not tell how the number is written. */
+export const isOdd = (written: string, value = Number(written)) =>
+  !Number.isSafeInteger(value) || String(value) !== written
 
 /** Whether some number stands there that needs to be looked for; texts and comments with digits in them do not count. */
 function hasOddNumber(text: string): boolean {
@@ -175,6 +177,12 @@ function explainError({ error, offset, length }: ParseError, text: string): Text
   const position = positionAt(text, offset)
   if (name === 'InvalidSymbol' && Object.hasOwn(wordsFor, here))
     return { message: `${here} is no word of JSON: write ${wordsFor[here]}`, ...position }
+  if (
+    name === 'CommaExpected' &&
+    /[^\w.]-?0$/.test(text.slice(Math.max(0, offset - 3), offset)) &&
+    /^[\dxXoObB]/.test(here)
+  )
+    return { message: 'a number that starts with 0: if it is a text, write it in quotes', ...position }
   if (name === 'InvalidSymbol' && here.startsWith("'"))
     return { message: 'single quotes: JSON takes only double ones', ...position }
   // What stands there may be a password without its quotes: only punctuation is repeated.

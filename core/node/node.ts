@@ -8,7 +8,7 @@ import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
 import { isSensitive, isVerbatim, type Schemas } from './notes.ts'
 import { applyPatch } from './patch.ts'
-import { hasPath, type KeyPath, pointerKeys, valueAt } from './path.ts'
+import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
 import { validate } from './validate.ts'
 
 type DeepReadonly<T> = T extends readonly (infer E)[]
@@ -75,6 +75,7 @@ export function buildNode<const S extends Schemas>({
     locate,
     foreign: new Set(foreignKeys),
     gathered: onlyIn(lowest, told),
+    written: (path) => writtenAt(sorted[layerThatSet(sorted, states, path)], path),
     names,
   })
   return Object.freeze({
@@ -124,8 +125,8 @@ function sortLayers(layers: readonly Layer[]): readonly Layer[] {
   return [...layers].sort((a, b) => layerKinds.indexOf(a.kind) - layerKinds.indexOf(b.kind))
 }
 
-/** Where a number is text, such as in an environment, it is the text of the file: 1.10 is not 1.1. */
-function withVerbatim(layer: Layer, schemas: Schemas): Layer {
+/** The layer with the file's own text for each number where an attribute is a text: 1.10 is not 1.1, and 0123 not 123. */
+export function withVerbatim(layer: Layer, schemas: Schemas): Layer {
   const { value, patch, numbers = [] } = layer
   const kept = numbers.filter(({ path }) => isVerbatim(schemas, attributeOf(patch, path)))
   if (kept.length === 0) return layer
@@ -134,17 +135,17 @@ function withVerbatim(layer: Layer, schemas: Schemas): Layer {
   return { ...layer, value: copy.value, patch: patch && { ...patch, operations: copy.operations } }
 }
 
+/** How a number stands in the file, where its value does not tell. */
+export function writtenAt(layer: Layer | undefined, path: KeyPath): string | undefined {
+  const place = formatPath(path)
+  return layer?.numbers?.find((number) => formatPath(attributeOf(layer.patch, number.path)) === place)?.text
+}
+
 /** The attribute that a path in a layer is about. */
 function attributeOf(patch: Layer['patch'], path: KeyPath): KeyPath {
   const [index, member, ...rest] = path
   if (patch === null) return path
   return member === 'value' ? [...pointerKeys(patch.operations[Number(index)]?.path ?? ''), ...rest] : []
-}
-
-function setAt(root: unknown, path: KeyPath, text: string): void {
-  const parent = valueAt(root, path.slice(0, -1)) as Record<string | number, unknown>
-  const last = path.at(-1)
-  if (last !== undefined) parent[last] = text
 }
 
 function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas, problems: ConvergeError[]): JsonObject {

@@ -99,11 +99,15 @@ export function isSensitive(schemas: Schemas, path: KeyPath, names: OwnNames = n
   return hasSecretName(String(path.at(-1)), names)
 }
 
-/** Whether a number at a path is taken as the text that the file has. */
+/** Whether an attribute is a text, so that a number there is the text that the file has. */
 export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
   const [top = '', ...rest] = path
   let schema = childOf(schemas, top) as Schema | undefined
-  for (const key of rest) schema = schema === undefined ? undefined : childSchema(schema, key)
+  for (const key of rest) {
+    // What stands inside may be another spelling of the same texts, such as a list of words.
+    if (schema === undefined || bare(schema).notes.verbatim === true) break
+    schema = childSchema(schema, key)
+  }
   return schema !== undefined && bare(schema).notes.verbatim === true
 }
 

@@ -14,8 +14,18 @@ export interface Problem {
 
 type Issue = z.core.$ZodIssue
 
-/** One problem for each issue; `value` is what the layers say as a whole. */
-export function problemOf(issue: Issue, key: string, value: unknown, schemas: Schemas): Problem {
+/**
+ * One problem for each issue.
+ * @param value what the layers say as a whole
+ * @param written how a number is written in the file, where its value does not tell
+ */
+export function problemOf(
+  issue: Issue,
+  key: string,
+  value: unknown,
+  schemas: Schemas,
+  written: (path: KeyPath) => string | undefined = () => undefined,
+): Problem {
   const path: KeyPath = [key, ...issue.path.filter((part) => typeof part !== 'symbol')]
   const found = valueAt(value, path)
   const notes = notesAlong(schemas, path)
@@ -26,8 +36,9 @@ export function problemOf(issue: Issue, key: string, value: unknown, schemas: Sc
   }
   const sensitive = isSensitive(schemas, path)
   const wanted = expectation(issue) + (notes.unit !== undefined && isNumeric(issue) ? ` of ${notes.unit}` : '')
-  const got = found === undefined ? 'there is none' : `got ${shown(found, sensitive)}`
-  const hint = (sensitive ? undefined : repair(issue, found, notes.standard)) ?? notes.description
+  const number = typeof found === 'number' && !sensitive ? (written(path) ?? String(found)) : undefined
+  const got = found === undefined ? 'there is none' : `got ${number ?? shown(found, sensitive)}`
+  const hint = (sensitive ? undefined : repair(issue, found, notes.standard, number)) ?? notes.description
   return { path, message: `${formatPath(path)}: expected ${wanted}, ${got}`, hint, what: 'value' }
 }
 
@@ -105,14 +116,11 @@ export function shown(value: unknown, sensitive: boolean): string {
 }
 
 /** What to write instead, where that is plain. */
-function repair(issue: Issue, found: unknown, standard: string | undefined): string | undefined {
+function repair(issue: Issue, found: unknown, standard: string | undefined, number?: string): string | undefined {
   if (found === null) return `leave the key out${standard === undefined ? '' : ` to get the default, ${standard}`}`
   if (issue.code === 'invalid_value' && typeof found === 'string') return nearest(found, issue.values.map(String))
   if (issue.code !== 'invalid_type') return undefined
-  if (issue.expected === 'string' && typeof found === 'number')
-    return Number.isInteger(found) && !Number.isSafeInteger(found)
-      ? 'put it in quotes: a number of this size is rounded'
-      : `put it in quotes: "${found}"`
+  if (issue.expected === 'string' && typeof found === 'number') return `put it in quotes: "${number ?? found}"`
   if (issue.expected === 'boolean' && typeof found === 'string') return 'write true or false, without quotes'
   if (issue.expected === 'array' && typeof found === 'string') return `put it in brackets: [${shown(found, false)}]`
   return undefined

@@ -92,13 +92,13 @@ function accepted(json: JsonSchema, accepts: string | undefined): JsonSchema {
     case 'flag':
       return { type: ['boolean', 'string'], pattern: '^\\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\\s*$' }
     case 'text':
-      return { type: ['string', 'integer'] }
+      return { type: ['string', 'number'] }
     case 'text or integer':
       return { type: ['integer', 'string'], pattern: '^\\s*\\d+(ms|s|m|h|d)?\\s*$' }
     case 'text or list':
       return {
         type: ['array', 'string'],
-        ...(json.items === undefined ? { items: { type: ['string', 'integer'] } } : {}),
+        ...(json.items === undefined ? { items: { type: ['string', 'number'] } } : {}),
       }
     case 'packages':
       return { type: ['array', 'object'], items: {} }

@@ -21,6 +21,8 @@ export interface ValidateOptions {
   readonly schemas: Schemas
   /** Where the layer that set a path says so. */
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation | undefined
+  /** How a number at a path is written in the file, where its value does not tell. */
+  readonly written?: ((path: KeyPath) => string | undefined) | undefined
   /** Top-level keys without a schema that are no reason for a warning. */
   readonly foreign?: ReadonlySet<string> | undefined
   /** Top-level keys that only the facts speak of: right as they are, and put into their form when somebody looks. */
@@ -38,7 +40,7 @@ const none: ReadonlySet<string> = new Set()
  */
 export function validate(
   merged: JsonObject,
-  { schemas, locate, foreign = none, gathered = none, names }: ValidateOptions,
+  { schemas, locate, written, foreign = none, gathered = none, names }: ValidateOptions,
 ): Validated {
   const problems: ConvergeError[] = []
   const value: Record<string, unknown> = {}
@@ -54,7 +56,7 @@ export function validate(
     const result = schemas[key]?.safeParse(said, { jitless: true })
     if (result?.success) defineFrozen(value, key, result.data)
     for (const issue of result?.error?.issues ?? []) {
-      const { path, message, hint, what } = problemOf(issue, key, merged, schemas)
+      const { path, message, hint, what } = problemOf(issue, key, merged, schemas, written)
       problems.push(
         new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', source: locate(path, what), hint, usage: true }),
       )

@@ -1,6 +1,13 @@
 /** YAML: its value, what is wrong with it, and where each key stands. Its library is loaded with the first such file. */
 import type { Document, Node, Pair, YAMLError } from 'yaml'
-import type { Locate, ParsedText, Position, TextProblem, WrittenNumber } from './json_text.ts'
+import {
+  isOdd,
+  type Locate,
+  type ParsedText,
+  type Position,
+  type TextProblem,
+  type WrittenNumber,
+} from './json_text.ts'
 import type { KeyPath } from './path.ts'
 
 /** @throws RangeError where it is nested too deeply */
@@ -8,7 +15,12 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   const yaml = await import('yaml')
   const counter = new yaml.LineCounter()
   // No pretty errors: they quote the line, which may hold a password.
-  const document = yaml.parseDocument(text, { lineCounter: counter, prettyErrors: false, merge: true })
+  const document = yaml.parseDocument(text, {
+    lineCounter: counter,
+    prettyErrors: false,
+    merge: true,
+    stringKeys: true,
+  })
   const positionOf = (offset: number): Position => {
     const { line, col } = counter.linePos(offset)
     return { line, column: col }
@@ -24,7 +36,7 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   }
   if (problems.length > 0) return { value: undefined, numbers: [], problems, locate }
   try {
-    return { value: document.toJS() as unknown, numbers: writtenNumbers(yaml, document), problems, locate }
+    return { ...numberedValue(yaml, document), problems, locate }
   } catch (thrown) {
     if (!(thrown instanceof ReferenceError)) throw thrown
     const loose = looseAliases(yaml, document).map((offset) => ({
@@ -36,20 +48,41 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   }
 }
 
-/** Those that read otherwise than they are written; behind an alias nobody looks. */
-function writtenNumbers(yaml: Yaml, document: Document.Parsed): WrittenNumber[] {
-  const found: WrittenNumber[] = []
-  const visit = (node: unknown, path: KeyPath): void => {
-    if (yaml.isScalar(node)) {
-      const { value, source } = node
-      if (typeof value === 'number' && source !== undefined && source !== String(value))
-        found.push({ path, text: source })
-    } else if (yaml.isSeq(node)) node.items.forEach((item, index) => void visit(item, [...path, index]))
-    else if (yaml.isMap(node))
-      for (const { key, value } of node.items) if (yaml.isScalar(key)) visit(value, [...path, String(key.value)])
+/** A number with the text that stands in the file, while the document becomes a value. */
+class Written {
+  readonly value: number
+  readonly text: string
+  constructor(value: number, text: string) {
+    this.value = value
+    this.text = text
   }
-  visit(document.contents, [])
-  return found
+}
+
+/** The value, and its numbers as they are written, also behind aliases and merge keys. */
+function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 'value' | 'numbers'> {
+  yaml.visit(document, {
+    Scalar(_, node) {
+      const { value, source } = node
+      if (typeof value === 'number' && source !== undefined && isOdd(source, value))
+        node.value = new Written(value, source)
+    },
+  })
+  const numbers: WrittenNumber[] = []
+  const plain = (value: unknown, path: KeyPath): unknown => {
+    if (value instanceof Written) {
+      numbers.push({ path, text: value.text })
+      return value.value
+    }
+    if (Array.isArray(value)) return value.map((item, index) => plain(item, [...path, index]))
+    if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+    const copy: Record<string, unknown> = {}
+    for (const [key, child] of Object.entries(value)) {
+      const property = { value: plain(child, [...path, key]), enumerable: true, configurable: true, writable: true }
+      Object.defineProperty(copy, key, property)
+    }
+    return copy
+  }
+  return { value: plain(document.toJS(), []), numbers }
 }
 
 function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {
@@ -83,6 +116,7 @@ const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   DUPLICATE_KEY: 'the key stands twice in the same map',
   MISSING_CHAR: 'a sign is missing: a colon after a key, a comma, a closing bracket or a blank',
   MULTILINE_IMPLICIT_KEY: 'a key that goes over several lines: a colon or a quote is missing',
+  NON_STRING_KEY: 'a list or a map as a key: a key is a text',
   MULTIPLE_DOCS: 'more than one document in the file: write a file for each',
   TAB_AS_INDENT: 'a tab in the indentation: YAML takes only spaces',
   TAG_RESOLVE_FAILED: 'a tag that is not known here: leave it out',

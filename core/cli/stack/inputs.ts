@@ -31,6 +31,7 @@ export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>)
   let own: readonly string[] = args.recipes ?? []
   const stack = await loadStack(file, {
     environment: args.environment,
+    schemas: await catalogue.schemas(),
     loadModule: async (path) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue)),
     roles: async (recipes) => {
       own = [...own, ...recipes]

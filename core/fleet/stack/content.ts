@@ -2,12 +2,12 @@
 import type * as z from 'zod'
 import { inspect } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
-import { isSensitive } from '../../node/notes.ts'
+import { isSensitive, isVerbatim } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
 import type { GivenNames } from './checks.ts'
 import { problemAt, type Search } from './elsewhere.ts'
-import { inQuotes, numberProblems } from './numbers.ts'
+import { asWritten } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
 /**
@@ -15,16 +15,16 @@ import { type StackContent, stackShape } from './schema.ts'
  * @returns the file as it is meant, without what is wrong, so that the rest can be looked at as well; and the names that stand there
  */
 export function contentOf(
-  value: JsonObject,
+  read: JsonObject,
   search: Search,
 ): { readonly content: StackContent; readonly given: GivenNames } {
+  const value = asWritten(read, isText, search)
   const content: Record<string, unknown> = {}
   for (const [key, schema] of Object.entries(stackShape)) {
     const result = schema.safeParse(value[key], { jitless: true })
     for (const issue of result.error?.issues ?? []) tellIssue(issue, key, value, search)
     const sound = result.success ? result.data : soundPart(schema, value[key], result.error.issues)
     if (sound !== undefined) content[key] = sound
-    search.problems.push(...numberProblems(value[key], sound, [key], search))
   }
   const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)
   // What is not there at all has been told.
@@ -32,8 +32,17 @@ export function contentOf(
   return { content: whole, given: { layers: names('layers'), hosts: names('hosts') } }
 }
 
+/** Whose values become text later on. */
+const variables = ['environment', 'database']
+
+function isText(path: KeyPath): boolean {
+  return (
+    isVerbatim(stackShape, path) || (path[0] === 'apps' && path.length === 4 && variables.includes(String(path[2])))
+  )
+}
+
 function tellIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
-  const { path, message, hint, what } = problemOf(issue, key, value, stackShape)
+  const { path, message, hint, what } = problemOf(issue, key, value, stackShape, search.written)
   const found = valueAt(value, path)
   // What could not be fetched is missing, which has been told.
   if (found === undefined && hasPath(value, path)) return
@@ -42,13 +51,11 @@ function tellIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, sear
     search.problems.push(problemAt(text, search.locate(path, what)))
     return
   }
-  search.problems.push(problemAt(message, search.locate(path, what), betterHint(found, message, path, search) ?? hint))
+  search.problems.push(problemAt(message, search.locate(path, what), betterHint(found, message) ?? hint))
 }
 
-/** For what YAML makes of a word or a number. */
-function betterHint(found: unknown, message: string, path: KeyPath, { written }: Search): string | undefined {
-  const said = typeof found === 'number' && message.includes('expected text') ? written(path) : undefined
-  if (said !== undefined) return isSensitive(stackShape, path) ? 'put it in quotes' : inQuotes(said)
+/** For a word that YAML 1.1 took for true or false. */
+function betterHint(found: unknown, message: string): string | undefined {
   const word = typeof found === 'string' && message.includes('true') ? words.get(found.toLowerCase()) : undefined
   return word === undefined ? undefined : `${found} is a text: write ${word}`
 }

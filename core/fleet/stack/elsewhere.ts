@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import type { NodeWarning } from '../../node/layers.ts'
 import { isObject } from '../../node/merge.ts'
+import type { Schemas } from '../../node/notes.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 
 /** The text of a file, relative to the one it is named in; of a single line without the line's end. */
@@ -24,8 +25,10 @@ export interface Search {
   /** Directory that files are relative to. */
   readonly directory: string
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Of the attributes. */
+  readonly schemas: Schemas
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
-  /** What is written at a path, up to the next blank or bracket; undefined where that is not known. */
+  /** How the number at a path is written; undefined where its value tells, and where that is not known. */
   readonly written: (path: KeyPath) => string | undefined
   readonly problems: ConvergeError[]
   readonly warnings: NodeWarning[]

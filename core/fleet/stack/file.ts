@@ -4,18 +4,23 @@ import { dirname, resolve } from 'node:path'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
+import type { WrittenNumber } from '../../node/json_text.ts'
 import { type Document, documentLayer, type Layer, type NodeWarning, parseLayer } from '../../node/layers.ts'
 import { isObject, type JsonObject, merge } from '../../node/merge.ts'
-import { locateIn } from '../../node/node.ts'
+import { layerThatSet, locateIn, withVerbatim, writtenAt } from '../../node/node.ts'
+import type { Schemas } from '../../node/notes.ts'
 import { applyPatch } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { fetched, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { writtenNumbers } from './numbers.ts'
 
 export interface FileOptions {
   /** Name of the environment that is meant; default: the file as it is. */
   readonly environment?: string | undefined
   /** Loads a stack.ts; without it only JSON and YAML are read. */
   readonly loadModule?: ((path: string) => Promise<Readonly<Record<string, unknown>>>) | undefined
+  /** Of the attributes: tell where a text is meant, so that a number there stays as it is written. */
+  readonly schemas?: Schemas | undefined
   /** Variables that `{"$env": …}` means; default: those of the process. */
   readonly variables?: Readonly<Record<string, string | undefined>> | undefined
 }
@@ -30,7 +35,7 @@ export interface ReadFile {
 
 /** @throws ConvergeError, InvalidInput where the file cannot be read, or knows no such environment */
 export async function readStackFile(file: string, options: FileOptions): Promise<ReadFile> {
-  const { layer, written } = await fileLayer(file, options)
+  const layer = await fileLayer(file, options)
   if (layer.value === null) throw noStack({ file })
   const { environments: given, ...rest } = layer.value
   const environments = isObject(given) ? given : {}
@@ -42,8 +47,9 @@ export async function readStackFile(file: string, options: FileOptions): Promise
   const search: Search = {
     directory: dirname(resolve(file)),
     environment: options.variables ?? process.env,
+    schemas: options.schemas ?? {},
     locate,
-    written: (path) => written(locate(path)),
+    written: (path) => writtenAt(layers[layerThatSet(layers, states, path)], path),
     problems: layer.warnings.map(lostKey),
     warnings: [],
     secrets: new Set(),
@@ -69,22 +75,11 @@ function lostKey({ code, path, source, message }: NodeWarning): ConvergeError {
 const noStack = (source: SourceLocation) =>
   problemAt('a stack is an object', source, 'write { "name": …, "layers": …, "hosts": … }')
 
-interface FileLayer {
-  readonly layer: Layer
-  readonly written: (at: SourceLocation) => string | undefined
-}
-
-async function fileLayer(file: string, options: FileOptions): Promise<FileLayer> {
-  if (/\.[cm]?[jt]s$/.test(file)) return { layer: await moduleLayer(file, options), written: () => undefined }
+async function fileLayer(file: string, options: FileOptions): Promise<Layer> {
+  if (/\.[cm]?[jt]s$/.test(file)) return moduleLayer(file, options)
   const text = textOf(file)
-  const lines = text.replace(/^\uFEFF/, '').split('\n')
   try {
-    return {
-      layer: await parseLayer({ text, file, kind: 'stack' }),
-      // An anchor may stand before it.
-      written: ({ line = 0, column = 1 }) =>
-        /^(?:&\S+\s+)?([^\s,\]}#]+)/.exec(lines[line - 1]?.slice(column - 1) ?? '')?.[1],
-    }
+    return await parseLayer({ text, file, kind: 'stack' })
   } catch (error) {
     // Its words are those for attributes: for an object of them, or a patch to them.
     const [first] = problemsOf(error)
@@ -136,7 +131,11 @@ async function overlays(environments: JsonObject, layer: Layer, options: FileOpt
   if (!isObject(value) && !Array.isArray(value))
     throw problemAt(`${formatPath(path)}: expected what is different there, or a JSON Patch`, layer.locate(path))
   const locate: Layer['locate'] = (inner, what) => layer.locate([...path, ...inner], what)
-  return [await documentLayer({ name: layer.file, kind: 'deployment', value, locate })]
+  const overlay = await documentLayer({ name: layer.file, kind: 'deployment', value, locate })
+  const numbers = (layer.numbers ?? []).flatMap(({ path: whole, text }) =>
+    path.every((key, at) => whole[at] === key) ? [{ path: whole.slice(path.length), text }] : [],
+  )
+  return [{ ...overlay, numbers }]
 }
 
 function laidOver(below: JsonObject, overlay: Layer): JsonObject {
@@ -198,7 +197,7 @@ export async function customDocuments(
     return []
   }
   const locate = (inner: KeyPath, what?: 'value' | 'key'): SourceLocation => search.locate([...path, ...inner], what)
-  return checked({ name: `${file}: ${place}`, kind, value, locate }, search)
+  return checked({ name: `${file}: ${place}`, kind, value, locate }, writtenNumbers(value, path, search), search)
 }
 
 async function fileDocument(name: string, path: KeyPath, kind: Document['kind'], search: Search): Promise<Document[]> {
@@ -215,18 +214,20 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
     search.warnings.push(...layer.warnings)
     const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
     const value = fetched(given, [], { ...search, directory: dirname(whole), locate: layer.locate })
-    return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, search)
+    return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, layer.numbers ?? [], search)
   } catch (error) {
     search.problems.push(...problemsOf(error))
     return []
   }
 }
 
-/** A document that is a patch has operations that can be told as such now. */
-async function checked(document: Document, search: Search): Promise<Document[]> {
+/** The document with its numbers as they are written where a text is meant; operations of a patch that are wrong are problems. */
+async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
   try {
-    await documentLayer(document)
-    return [document]
+    const layer = await documentLayer(document)
+    if (numbers.length === 0) return [document]
+    const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas)
+    return [{ ...document, value: value ?? patch?.operations ?? {} }]
   } catch (error) {
     search.problems.push(...problemsOf(error))
     return []

@@ -11,10 +11,10 @@ function keys<T extends z.ZodRawShape>(shape: T, description: string, notes: { r
 
 const wholeNumber = (value: unknown): unknown => (Number.isSafeInteger(value) ? String(value) : value)
 
-/** A text, or one that stands elsewhere; whole numbers are taken for text. */
+/** A text, or one that stands elsewhere; a number is the text that the file has. */
 function text(pattern: RegExp, what: string): z.ZodType<string, string | Elsewhere> {
   const plain = z.preprocess(wholeNumber, z.string().regex(pattern, { error: what }))
-  return plain as unknown as z.ZodType<string, string | Elsewhere>
+  return plain.meta({ verbatim: true }) as unknown as z.ZodType<string, string | Elsewhere>
 }
 
 const line = () => text(/^[^\r\n\0]+$/, 'text on one line')

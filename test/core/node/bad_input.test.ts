@@ -303,9 +303,23 @@ const cases: readonly Case[] = [
     ],
   },
   {
-    name: 'a fraction for text',
-    text: app('"scm": {"revision": 1.10}'),
-    errors: ['a.json:1:42: deploy.site.scm.revision: expected text, got 1.1 (put it in quotes: "1.1")'],
+    name: 'a number for a word of a few',
+    text: app('"scm": {"scm_type": 1.10}'),
+    errors: [
+      'a.json:1:42: deploy.site.scm.scm_type: expected one of "git", "svn", "archive", "s3", "other", "directory", got 1.10 (Kind of source; `directory` is a plain directory of this host, for development)',
+    ],
+  },
+  {
+    name: 'a number for a path',
+    text: app('"deploy_to": 0.50'),
+    errors: ['a.json:1:35: deploy.site.deploy_to: expected text, got 0.50 (put it in quotes: "0.50")'],
+  },
+  {
+    name: 'a number that starts with 0',
+    text: app('"scm": {"revision": 0123}'),
+    errors: [
+      'a.json:1:43: a number that starts with 0: if it is a text, write it in quotes (it is read as JSON; comments and trailing commas are fine)',
+    ],
   },
   {
     name: 'two lines where one belongs',
@@ -396,9 +410,9 @@ const cases: readonly Case[] = [
   },
   {
     name: 'a wrong value at a secret path',
-    text: app('"scm": {"password": true, "ssh_key": 1.5}'),
+    text: app('"scm": {"password": true, "ssh_key": {}}'),
     errors: [
-      'a.json:1:59: deploy.site.scm.ssh_key: expected text, got a number that is not shown (Private key that may read the repository, its submodules and checkouts of the build)',
+      'a.json:1:59: deploy.site.scm.ssh_key: expected text, got an object (Private key that may read the repository, its submodules and checkouts of the build)',
       'a.json:1:42: deploy.site.scm.password: expected text, got a boolean that is not shown (Password of that account)',
     ],
   },
@@ -418,9 +432,9 @@ const cases: readonly Case[] = [
   },
   {
     name: 'a package list of numbers',
-    text: app('"os_packages": [1.5]'),
+    text: app('"os_packages": [true]'),
     errors: [
-      'a.json:1:38: deploy.site.os_packages[0]: expected a name or [name, version], got 1.5 (Packages of the distribution to install; names, [name, version] pairs or a map)',
+      'a.json:1:38: deploy.site.os_packages[0]: expected a name or [name, version], got true (Packages of the distribution to install; names, [name, version] pairs or a map)',
     ],
   },
   {
@@ -577,8 +591,8 @@ const cases: readonly Case[] = [
   {
     name: 'a patch that appends nonsense',
     below: app('"domains": ["a"]'),
-    text: '[{"op": "add", "path": "/deploy/site/domains/-", "value": 1.5}]',
-    errors: ['a.json:1:59: deploy.site.domains[1]: expected text, got 1.5 (put it in quotes: "1.5")'],
+    text: '[{"op": "add", "path": "/deploy/site/domains/-", "value": true}]',
+    errors: ['a.json:1:59: deploy.site.domains[1]: expected text, got true (Host names the application answers for)'],
   },
 ]
 

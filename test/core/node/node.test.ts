@@ -205,6 +205,33 @@ t.test('YAML, with anchors', async (t) => {
   t.strictSame(layer.locate(['deploy', 'site', 'nothing']), { file: 'custom.yaml', line: 5, column: 5 })
 })
 
+t.test('a number where a text is meant is the text of the file', async (t) => {
+  const text = `
+base: &base { A: 1.10, B: 0123 }
+deploy:
+  0123:
+    scm: { revision: 0123456, user: 1e3, password: &secret 017653 }
+    environment: { <<: *base, B: 0o17, C: *secret, D: 12345678901234567890, E: 3.1, F: 7 }
+    domains: [1.50, 2]
+plone_instances: { per_cpu: 0x2 }
+converge: { packages: { nginx: 1.180 } }
+`
+  const { attributes } = build(await parseLayer({ text, file: 'a.yaml', kind: 'stack' }))
+  t.match(attributes.deploy['0123'], {
+    scm: { revision: '0123456', user: '1e3', password: '017653' },
+    environment: { A: '1.10', B: '0o17', C: '017653', D: '12345678901234567890', E: '3.1', F: '7' },
+    domains: ['1.50', '2'],
+  })
+  t.equal(attributes.plone_instances.per_cpu, 2)
+  t.match(attributes.converge.packages, [{ name: 'nginx', version: '1.180' }])
+  const patch = '[{ "op": "add", "path": "/deploy/site", "value": { "scm": { "revision": 1.10 }, "domains": [1e3] } }]'
+  const patched = build(
+    await json({ deploy: {} }),
+    await parseLayer({ text: patch, file: 'b.json', kind: 'deployment' }),
+  )
+  t.match(patched.attributes.deploy.site, { scm: { revision: '1.10' }, domains: ['1e3'] })
+})
+
 t.test('a key that stands twice is told of', async (t) => {
   const text = '{"deploy": {"a": {"user": "x"},\n "b": {"note": "\\"deploy\\": 1"},\n "a": {"user": "y"}}}'
   const { warnings, value } = await parseLayer({ text, file: 'custom.json', kind: 'stack' })
