@@ -6,6 +6,7 @@ import { canonicalJson, digestOf } from '../core/model/json.ts'
 import { under } from '../core/model/reference.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../core/model/units.ts'
+import { readDisposable } from '../core/model/unreadable.ts'
 import { shellWord, shellWords } from '../core/text/shell.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './python/build_area.ts'
 import { accountOf } from './python/program.ts'
@@ -84,7 +85,7 @@ function digest({ config, buildout, flags, bootstrapParams, environment, eggsByP
 }
 
 function readMark(host: HostReader, given: Props): string | null {
-  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(host.readText(markOf(given)) ?? '')?.[1] ?? null
+  return /^\{"built":"([0-9a-f]{64})"\}\n$/.exec(readDisposable(host, markOf(given)) ?? '')?.[1] ?? null
 }
 
 function writeMark(host: Host, given: Props, built: string): void {

@@ -30,6 +30,9 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
+/** Bytes of a script that runs as a hook. */
+const longestHook = 4 * 1024 * 1024
+
 const scripts = ['.ts', '.mts', '.js', '.mjs', '.cjs']
 
 function recordKey({ app, hook }: Props): string {
@@ -71,8 +74,14 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
   const options = optionsOf(given, { environment, onLine: context.progress })
   if (isExecutable(host, path)) return void (await host.run([path], options))
   // Read as the account it runs as: what is a link to a file that only root may read stays closed.
-  const { stdout } = await host.query(['cat', path], { user: given.user, group: given.group })
-  const input = await hookScript(stdout, path, { app, hook, release: directory, commit })
+  const account = given.user === undefined ? host.self : host.account(given.user)
+  const text = host.readText(path, { limit: longestHook, origin: { path, by: account?.uid ?? null } })
+  if (text === null)
+    throw new ConvergeError(`${path} was removed while the deploy was running`, {
+      code: 'NO_FILE',
+      hint: 'run the deploy again',
+    })
+  const input = await hookScript(text, path, { app, hook, release: directory, commit })
   const flags = ['--enable-source-maps', '--disable-warning=ExperimentalWarning', '--input-type=commonjs']
   await host.run([process.execPath, ...flags, '-'], { ...options, input })
 }

@@ -17,6 +17,8 @@ export interface InstalledPackage {
 }
 
 export const statusFile = '/var/lib/dpkg/status'
+/** Bytes; with all packages of Debian it would have about 60 million. */
+const longestDatabase = 256 * 1024 * 1024
 
 /** All packages dpkg knows of; parsed once for as long as nothing changes. */
 export function installedPackages(host: HostReader): Promise<ReadonlyMap<string, InstalledPackage>> {
@@ -28,7 +30,7 @@ export function installedPackages(host: HostReader): Promise<ReadonlyMap<string,
     })
   // Its size in the key: in a dry run the file itself is part of what is planned.
   return host.cached(`${statusFile} ${size}`, async () =>
-    parseStatus(host.readBytes(statusFile)?.toString('latin1') ?? ''),
+    parseStatus(host.readBytes(statusFile, { limit: longestDatabase })?.toString('latin1') ?? ''),
   )
 }
 
@@ -89,7 +91,7 @@ export async function wasInterrupted(host: HostReader): Promise<boolean> {
 
 /** Whether a file is as its package has installed it, and so holds nothing of anybody's own. */
 export function isPackagedFile(host: HostReader, path: string): boolean {
-  const status = host.readBytes(statusFile)?.toString('latin1') ?? ''
+  const status = host.readBytes(statusFile, { limit: longestDatabase })?.toString('latin1') ?? ''
   const line = status.indexOf(`\n ${path} `)
   const content = host.readBytes(path)
   if (line === -1 || content === null) return false
@@ -99,7 +101,7 @@ export function isPackagedFile(host: HostReader, path: string): boolean {
 
 /** Writes into the status file of a dry run what apt-get would make of it. */
 export function predictStatus(host: Host, wanted: Readonly<Record<string, string | null>>): void {
-  const stanzas = (host.readBytes(statusFile)?.toString('latin1') ?? '').split('\n\n')
+  const stanzas = (host.readBytes(statusFile, { limit: longestDatabase })?.toString('latin1') ?? '').split('\n\n')
   const kept = stanzas.filter((stanza) => stanza.trim() !== '' && !(field(stanza, 'Package') in wanted))
   for (const [name, version] of Object.entries(wanted))
     if (version !== null) kept.push(`Package: ${name}\nStatus: install ok installed\nVersion: ${version}`)

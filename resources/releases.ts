@@ -5,6 +5,7 @@ import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { nearest } from '../core/model/nearest.ts'
 import type { Json } from '../core/model/resource.ts'
+import { readDisposable } from '../core/model/unreadable.ts'
 import { failureOf } from './releases/failure.ts'
 import { before, readHistory } from './releases/history.ts'
 
@@ -123,7 +124,7 @@ export function wereCurrent(releases: readonly Release[]): readonly Release[] {
 
 function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof nothingKnown {
   const file = `${path}/${metadataDirectory}/release.json`
-  const text = host.lstat(file)?.kind === 'file' ? host.readText(file) : null
+  const text = readDisposable(host, file)
   if (text === null) return nothingKnown
   try {
     const parsed = releaseFile.safeParse(JSON.parse(text))

@@ -1,7 +1,7 @@
 /** One file as it is at a URL, or elsewhere on this host. */
 import { dirname } from 'node:path'
 import * as z from 'zod'
-import type { Host, HostReader } from '../core/host/types.ts'
+import { type Host, type HostReader, longestFile } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
@@ -110,6 +110,6 @@ async function fetch(host: Host, given: Props, content: string, context: Context
     return host.download(url, path, { mode, owner, group, user, password, sha256 })
   }
   await requireSha256(host, local, content)
-  const bytes = host.readBytes(local)
+  const bytes = host.readBytes(local, { limit: longestFile })
   if (bytes !== null) host.writeFile(path, bytes, { mode, owner, group })
 }

@@ -8,6 +8,7 @@ import { CommandGuard } from './command_guard.ts'
 import { exchange } from './exchange.ts'
 import { LocalAccounts } from './local_accounts.ts'
 import { describe, orUndefined, quietly } from './local_files.ts'
+import { LocalReader } from './local_reader.ts'
 import { LocalTree } from './local_tree.ts'
 import { acquireLock } from './lock.ts'
 import { type Identity, runCommand } from './process.ts'
@@ -22,12 +23,11 @@ import type {
   FileStat,
   Group,
   Host,
+  ReadOptions,
   RequestOptions,
   Response,
   WriteOptions,
 } from './types.ts'
-
-const asText = { encoding: 'utf8', flag: 'r' } as const
 
 export class LocalHost implements Host {
   readonly self: Account
@@ -36,6 +36,7 @@ export class LocalHost implements Host {
   private answers = new Map<string, Promise<unknown>>()
   private readonly onceAnswers = new Map<string, Promise<unknown>>()
   private readonly tree: LocalTree
+  private readonly reader: LocalReader
   private readonly guard: CommandGuard
 
   constructor(readonly stateDirectory: string) {
@@ -49,6 +50,7 @@ export class LocalHost implements Host {
       shell: '/bin/sh',
     }
     this.tree = new LocalTree(uid, this.self.gid, this.accounts)
+    this.reader = new LocalReader(this.isRoot, (uid) => this.accounts.rightsOf(uid))
     this.guard = new CommandGuard(stateDirectory)
   }
 
@@ -60,20 +62,25 @@ export class LocalHost implements Host {
     return describe(quietly(() => fs.statSync(path, orUndefined)))
   }
 
-  readText(path: string): string | null {
-    return quietly(() => fs.readFileSync(path, asText)) ?? null
+  readText(path: string, options?: ReadOptions): string | null {
+    return this.reader.bytes(path, options)?.toString('utf8') ?? null
   }
 
-  readBytes(path: string): Buffer | null {
-    return quietly(() => fs.readFileSync(path)) ?? null
+  readBytes(path: string, options?: ReadOptions): Buffer | null {
+    return this.reader.bytes(path, options)
   }
 
   readLink(path: string): string | null {
-    return quietly(() => fs.readlinkSync(path)) ?? null
+    try {
+      return quietly(() => fs.readlinkSync(path)) ?? null
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EINVAL') return null
+      throw error
+    }
   }
 
-  list(path: string): string[] {
-    return (quietly(() => fs.readdirSync(path)) ?? []).sort()
+  list(path: string, options?: Pick<ReadOptions, 'origin'>): string[] {
+    return this.reader.names(path, options)
   }
 
   writable(path: string): boolean {
@@ -280,6 +287,7 @@ export class LocalHost implements Host {
   private changing(): void {
     this.answersAreOld()
     this.tree.trustNothing()
+    this.reader.trustNothing()
   }
 
   private answersAreOld(): void {

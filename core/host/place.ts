@@ -9,6 +9,8 @@
 import * as fs from 'node:fs'
 import { posix } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
+import { notReadable } from '../model/unreadable.ts'
+import type { FileStat, ReadOrigin } from './types.ts'
 
 export interface Rights {
   readonly uid: number
@@ -64,30 +66,10 @@ export function rootsOwn(directory: string): boolean {
  * @throws the errors of open(2) and lstat(2), named for the directory
  */
 export function pin(directory: string): Pinned {
-  const rest = partsOf(directory)
-  let fd = fs.openSync('/', O_RDONLY | O_DIRECTORY)
-  let by: number | null = null
-  let left = mostLinks
   try {
-    for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
-      const path = `/proc/self/fd/${fd}/${part}`
-      const stat = fs.lstatSync(path)
-      let next = path
-      if (stat.isSymbolicLink()) {
-        if (left-- === 0) throw unsafe(directory, 'its links lead in a circle')
-        const target = readStill(path, stat, directory)
-        by ??= decides(fs.fstatSync(fd), stat)
-        rest.unshift(...partsOf(target))
-        if (!target.startsWith('/')) continue
-        next = '/'
-      }
-      const before = fd
-      fd = fs.openSync(next, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-      fs.closeSync(before)
-    }
+    const { fd, by } = walk(directory, partsOf(directory), null, () => null)
     return { fd, path: `/proc/self/fd/${fd}`, stat: fs.fstatSync(fd), by }
   } catch (error) {
-    fs.closeSync(fd)
     const system = error as NodeJS.ErrnoException
     if (system.path !== undefined) {
       system.message = system.message.replaceAll(system.path, directory)
@@ -97,23 +79,110 @@ export function pin(directory: string): Pinned {
   }
 }
 
+/** Something to read, by a descriptor that names it whatever becomes of its path. */
+export interface Finding {
+  /** Opened with O_PATH; the caller closes it. */
+  readonly fd: number
+  /** The path to open it at. */
+  readonly at: string
+  readonly stat: fs.Stats
+  /** Those to read it with; null: those of this process. */
+  readonly rights: Rights | null
+}
+
+/**
+ * Finds what a path leads to, links followed. From a link of another account on, that account's rights apply.
+ * @throws the errors of open(2), and NOT_READABLE for what that account may not read
+ */
+export function find(path: string, origin: ReadOrigin, rightsOf: (uid: number) => Rights): Finding {
+  const parts = partsOf(path)
+  const found = walk(origin.path, parts.slice(0, -1), origin.by, rightsOf, parts.at(-1))
+  const at = `/proc/self/fd/${found.fd}`
+  const stat = fs.fstatSync(found.fd)
+  // A second name of a file shows it to whoever may read the directory: root reads it only as its account could.
+  const linked = stat.isFile() && stat.nlink > 1 ? decides(found.parent, stat) : null
+  const owner = linked === null || linked === stat.uid ? null : linked
+  const uid = found.by ?? owner
+  return { fd: found.fd, at, stat, rights: uid === null || uid === 0 ? null : rightsOf(uid) }
+}
+
+interface Walked {
+  readonly fd: number
+  readonly by: number | null
+  /** The directory that has the last name. */
+  readonly parent: fs.Stats
+}
+
+/** @param last the last name, opened with O_PATH instead of as a directory */
+function walk(
+  whole: string,
+  rest: string[],
+  by: number | null,
+  rightsOf: (uid: number) => Rights | null,
+  last?: string,
+): Walked {
+  const as = <T>(work: () => T): T => {
+    const rights = by === null || by === 0 ? null : rightsOf(by)
+    return rights === null ? work() : readingAs(rights, whole, work)
+  }
+  const todo = last === undefined ? [...rest] : [...rest, last]
+  let fd = fs.openSync('/', O_RDONLY | O_DIRECTORY)
+  let parent = fs.fstatSync(fd)
+  let left = mostLinks
+  try {
+    for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
+      const path = `/proc/self/fd/${fd}/${part}`
+      const stat = as(() => fs.lstatSync(path))
+      let next = path
+      if (stat.isSymbolicLink()) {
+        if (left-- === 0) throw unsafe(whole, 'its links lead in a circle')
+        const target = as(() => readStill(path, stat, whole))
+        by ??= decides(fs.fstatSync(fd), stat)
+        todo.unshift(...partsOf(target))
+        if (!target.startsWith('/')) continue
+        next = '/'
+      }
+      const isLast = last !== undefined && todo.length === 0 && next !== '/'
+      const before = fd
+      parent = fs.fstatSync(before)
+      fd = as(() => fs.openSync(next, isLast ? O_PATH | O_NOFOLLOW : O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
+      fs.closeSync(before)
+    }
+    return { fd, by, parent }
+  } catch (error) {
+    fs.closeSync(fd)
+    throw error
+  }
+}
+
 /** Where a link leads, unless it is replaced just then. */
 function readStill(path: string, before: fs.Stats, directory: string): string {
-  const target = fs.readlinkSync(path)
-  const after = fs.lstatSync(path)
-  if (after.ino !== before.ino || after.ctimeMs !== before.ctimeMs)
-    throw unsafe(directory, 'a link on the way changes just now')
-  return target
+  const changes = () => unsafe(directory, 'a link on the way changes just now')
+  try {
+    const target = fs.readlinkSync(path)
+    const after = fs.lstatSync(path)
+    if (after.ino !== before.ino || after.ctimeMs !== before.ctimeMs) throw changes()
+    return target
+  } catch (error) {
+    // A file has replaced it.
+    throw (error as NodeJS.ErrnoException).code === 'EINVAL' ? changes() : error
+  }
 }
 
 /** Who, other than root, decides where a link in the directory leads. */
-function decides(directory: fs.Stats, link: fs.Stats): number | null {
+function decides(directory: Pick<fs.Stats, 'uid' | 'gid' | 'mode'>, link: Pick<fs.Stats, 'uid'>): number | null {
   if (directory.uid !== 0) return directory.uid
   return open(directory) && link.uid !== 0 ? link.uid : null
 }
 
+/** The same for what the Host port says of both. */
+export function decidesLink(directory: FileStat, link: FileStat): number | null {
+  const mode = Number.parseInt(directory.mode, 8)
+  return decides({ ...directory, mode }, link)
+}
+
 /** Whether others than its owner may add and take away entries. */
-function open({ mode, gid }: fs.Stats): boolean {
+function open({ mode, gid }: Pick<fs.Stats, 'mode' | 'gid'>): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
 
@@ -134,6 +203,20 @@ export function withRights<T>({ uid, gid, groups }: Rights, work: () => T): T {
     process.seteuid?.(ownUid)
     process.setegid?.(ownGid)
     process.setgroups?.(own)
+  }
+}
+
+/**
+ * Runs `work`, which reads something of the path, with the rights of the account that decided where the path leads.
+ * @throws NOT_READABLE for what that account may not read
+ */
+export function readingAs<T>(rights: Rights, path: string, work: () => T): T {
+  try {
+    return withRights(rights, work)
+  } catch (error) {
+    const system = error as NodeJS.ErrnoException
+    if (system.code === 'EACCES' || system.code === 'EPERM') throw notReadable(path, system)
+    throw error
   }
 }
 

@@ -27,6 +27,28 @@ export interface Group {
   readonly members: readonly string[]
 }
 
+/** Bytes of a file that is read whole, unless the reader names another limit. */
+export const defaultReadLimit = 32 * 1024 * 1024
+
+/** Bytes that a reader who takes any file can ask for: Node.js reads no more at once. */
+export const longestFile = 2 ** 31 - 1
+
+export interface ReadOptions {
+  /** Bytes; a longer file is refused. Default: 32 MiB. */
+  readonly limit?: number | undefined
+  /** `end`: the last `limit` bytes of a file of any length. Default: the whole file. */
+  readonly part?: 'end' | undefined
+  /** Where links that the caller has followed itself began. */
+  readonly origin?: ReadOrigin | undefined
+}
+
+export interface ReadOrigin {
+  /** For messages. */
+  readonly path: string
+  /** The account that decided where the path leads: nothing is read that it may not read. Null: none but root. */
+  readonly by: number | null
+}
+
 export interface CommandOptions {
   /** Account to run as; default: the account that runs converge. */
   readonly user?: string | undefined
@@ -98,12 +120,16 @@ export interface HostReader {
   lstat(path: string): FileStat | null
   /** The same with links followed; null for a dangling one. */
   stat(path: string): FileStat | null
-  /** Content of a file as UTF-8, or null where there is none. */
-  readText(path: string): string | null
-  readBytes(path: string): Buffer | null
+  /**
+   * Content of a file as UTF-8, or null where there is none.
+   * @throws NOT_A_FILE, FILE_TOO_LARGE or NOT_READABLE for what another account may have put in its place
+   */
+  readText(path: string, options?: ReadOptions): string | null
+  readBytes(path: string, options?: ReadOptions): Buffer | null
+  /** What a link says, or null where there is none. */
   readLink(path: string): string | null
   /** Names in a directory, sorted; empty where there is none. */
-  list(path: string): string[]
+  list(path: string, options?: Pick<ReadOptions, 'origin'>): string[]
   /** Whether the account that runs converge may write there. */
   writable(path: string): boolean
   account(name: string): Account | null

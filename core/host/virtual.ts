@@ -21,6 +21,7 @@ import type {
   Group,
   Host,
   HostReader,
+  ReadOptions,
   RequestOptions,
   Response,
   WriteOptions,
@@ -102,13 +103,12 @@ export class VirtualHost implements Host {
     return this.overlay.stat(path)
   }
 
-  readText(path: string): string | null {
-    const bytes = this.readBytes(path)
-    return bytes === null ? null : bytes.toString('utf8')
+  readText(path: string, options?: ReadOptions): string | null {
+    return this.readBytes(path, options)?.toString('utf8') ?? null
   }
 
-  readBytes(path: string): Buffer | null {
-    return this.overlay.readBytes(path)
+  readBytes(path: string, options?: ReadOptions): Buffer | null {
+    return this.overlay.readBytes(path, options)
   }
 
   readLink(path: string): string | null {

@@ -1,20 +1,36 @@
 /** The files of a host in memory, over nothing or over those of another host. */
 import { NotYetKnown } from '../model/reference.ts'
-import type { Account, FileKind, FileStat, HostReader } from './types.ts'
+import { fileTooLarge, notAFile } from '../model/unreadable.ts'
+import { decidesLink } from './place.ts'
+import type { Account, FileKind, FileStat, HostReader, ReadOptions } from './types.ts'
 import { join, normalise, split, systemError } from './virtual_paths.ts'
+
+/** The content of a file of the host below that a dry run has moved, or given another mode or owner. */
+class Below {
+  constructor(
+    readonly path: string,
+    readonly size: number,
+  ) {}
+}
 
 interface Entry {
   readonly kind: FileKind
   mode: string
   uid: number
   gid: number
-  readonly content: Buffer | string
+  readonly content: Buffer | string | Below
   readonly target: string
 }
 
 const maxLinks = 40
 /** Where packages put their files. */
 const systemPath = /^\/(etc|usr|var|opt|run|lib\w*|s?bin)\//
+
+interface Followed {
+  readonly real: string
+  /** The account of the host below that decides where a link on the way leads; null: none but root. */
+  readonly by: number | null
+}
 
 /** A real path is one in whose directories no link is left to follow. */
 export class VirtualTree {
@@ -41,14 +57,16 @@ export class VirtualTree {
     return real === null ? null : this.describe(real)
   }
 
-  readBytes(path: string): Buffer | null {
-    const real = this.resolve(path)
-    if (real === null) return null
-    const own = this.entries.get(real)
-    if (own === undefined) return this.base?.readBytes(real) ?? null
+  readBytes(path: string, options: ReadOptions = {}): Buffer | null {
+    const found = this.follow(path)
+    if (found === null) return null
+    const own = this.entries.get(found.real)
     if (own === null) return null
-    if (own.kind === 'directory') throw systemError('EISDIR', 'read', path)
-    return Buffer.from(own.content)
+    const below = own === undefined ? found.real : own.content instanceof Below ? own.content.path : null
+    const { origin = { path, by: found.by } } = options
+    if (below !== null) return this.base?.readBytes(below, { ...options, origin }) ?? null
+    if (own?.kind !== 'file') throw notAFile(path, { mode: own?.kind === 'directory' ? 0o040000 : 0 })
+    return part(path, Buffer.from(own.content as Buffer | string), options)
   }
 
   readLink(path: string): string | null {
@@ -62,10 +80,11 @@ export class VirtualTree {
   }
 
   list(path: string): string[] {
-    const real = this.resolve(path)
-    if (real === null || this.describe(real)?.kind !== 'directory') return []
+    const found = this.follow(path)
+    if (found === null || this.describe(found.real)?.kind !== 'directory') return []
+    const { real, by } = found
     // What was removed has an entry of its own that says so: whatever else the base has there is still there.
-    const names = new Set(this.base?.list(real))
+    const names = new Set(this.base?.list(real, { origin: { path, by } }))
     for (const [path, after] of this.unknowns) {
       const [parent, name] = split(path)
       if (parent === real && !names.has(name)) throw new NotYetKnown(after)
@@ -170,7 +189,7 @@ export class VirtualTree {
       mode: stat.mode,
       uid: stat.uid,
       gid: stat.gid,
-      content: stat.kind === 'file' ? (this.base?.readBytes(real) ?? '') : '',
+      content: stat.kind === 'file' ? new Below(real, stat.size) : '',
       target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
     }
     this.entries.set(real, made)
@@ -186,7 +205,7 @@ export class VirtualTree {
     }
     if (entry === null) return null
     const { kind, mode, uid, gid, content } = entry
-    return { kind, mode, uid, gid, size: Buffer.byteLength(content) }
+    return { kind, mode, uid, gid, size: content instanceof Below ? content.size : Buffer.byteLength(content) }
   }
 
   private refuseUnknown(real: string): void {
@@ -203,25 +222,41 @@ export class VirtualTree {
   }
 
   /** The path with links in its directories followed, or null where a directory is missing. */
-  resolveParent(path: string, depth = 0): string | null {
-    if (path === '/') return '/'
-    const [parent, name] = split(path)
-    const real = this.resolve(parent, depth)
-    if (name === '.') return real
-    if (real === null) return systemPath.test(parent) ? this.notThere() : null
-    return join(real, name)
+  resolveParent(path: string): string | null {
+    return this.followParent(path)?.real ?? null
   }
 
-  resolve(path: string, depth = 0): string | null {
+  resolve(path: string): string | null {
+    return this.follow(path)?.real ?? null
+  }
+
+  private followParent(path: string, depth = 0): Followed | null {
+    if (path === '/') return { real: '/', by: null }
+    const [parent, name] = split(path)
+    const found = this.follow(parent, depth)
+    if (name === '.') return found
+    if (found === null) return systemPath.test(parent) ? this.notThere() : null
+    return { ...found, real: join(found.real, name) }
+  }
+
+  private follow(path: string, depth = 0): Followed | null {
     if (depth > maxLinks) throw systemError('ELOOP', 'open', path)
-    const real = this.resolveParent(path, depth)
-    if (real === null) return null
+    const found = this.followParent(path, depth)
+    if (found === null) return null
+    const { real } = found
     const stat = this.describe(real)
     if (stat === null) return null
-    if (stat.kind !== 'link') return real
+    if (stat.kind !== 'link') return found
     const entry = this.entries.get(real)
-    const target = entry ? entry.target : (this.base?.readLink(real) ?? '')
-    return this.resolve(normalise(target.startsWith('/') ? target : join(split(real)[0], target)), depth + 1)
+    const [directory] = split(real)
+    const target = entry ? entry.target : this.base?.readLink(real)
+    // Another account has just replaced it.
+    if (target === undefined || target === null) return found
+    const next = this.follow(normalise(target.startsWith('/') ? target : join(directory, target)), depth + 1)
+    // A link of the dry run itself leads where the recipe says.
+    const parent = entry ? null : (this.base?.lstat(directory) ?? null)
+    const by = found.by ?? (parent === null ? null : decidesLink(parent, stat))
+    return next === null ? null : { real: next.real, by: by ?? next.by }
   }
 
   target(path: string, call: string): string {
@@ -249,4 +284,10 @@ export class VirtualTree {
     for (const unknown of [...this.unknowns.keys()]) if (unknown.startsWith(`${real}/`)) this.unknowns.delete(unknown)
     this.forget(real)
   }
+}
+
+function part(path: string, bytes: Buffer, { limit, part }: ReadOptions): Buffer {
+  if (limit === undefined || bytes.length <= limit) return bytes
+  if (part === 'end') return bytes.subarray(bytes.length - limit)
+  throw fileTooLarge(path, bytes.length, limit)
 }

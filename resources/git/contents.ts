@@ -1,4 +1,5 @@
 /** Reads files of a repository at the commit that a deploy would take, without a checkout. */
+import { posix } from 'node:path'
 import type { HostReader } from '../../core/host/types.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -43,8 +44,13 @@ function directoryContents(host: HostReader, directory: string): Contents {
   if (host.stat(directory)?.kind !== 'directory') throw new Error(`there is no directory ${directory}`)
   return {
     description: `directory ${directory}`,
-    file: (path) => Promise.resolve(host.readText(`${directory}/${path}`)),
+    file: (path) => Promise.resolve(isInside(path) ? host.readText(`${directory}/${path}`) : null),
   }
+}
+
+/** A file of the repository may name others beside it, but none above the repository. */
+function isInside(path: string): boolean {
+  return !/^\.\.(\/|$)/.test(posix.normalize(path))
 }
 
 type Reader = (path: string) => Promise<string | null>

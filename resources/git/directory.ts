@@ -1,6 +1,6 @@
 /** A plain directory as the source of a release, for development: its digest stands in for the commit. */
 import { createHash } from 'node:crypto'
-import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { type Host, type HostReader, longestFile, type WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { metadataDirectory } from '../releases.ts'
 
@@ -67,7 +67,7 @@ function* itemsIn(host: HostReader, root: string, below = ''): Generator<Item> {
     if (stat.kind === 'directory') {
       yield { ...content(''), kind: 'directory' }
       yield* itemsIn(host, root, path)
-    } else if (stat.kind === 'file') yield { ...content(host.readBytes(full)), kind: 'file' }
+    } else if (stat.kind === 'file') yield { ...content(host.readBytes(full, { limit: longestFile })), kind: 'file' }
     // A link has no mode of its own.
     else if (stat.kind === 'link') yield { ...content(host.readLink(full)), mode: '0777', kind: 'link' }
     // Sockets and the like belong to a process, not to the code.

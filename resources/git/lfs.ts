@@ -60,6 +60,6 @@ export function leftPointers(host: HostReader, directory: string, paths: readonl
     const file = `${directory}/${path}`
     const stat = host.lstat(file)
     if (stat?.kind !== 'file' || stat.size > pointerSize) return false
-    return host.readBytes(file)?.toString('latin1').startsWith(pointerStart) ?? false
+    return host.readBytes(file, { limit: pointerSize })?.toString('latin1').startsWith(pointerStart) ?? false
   })
 }

@@ -4,6 +4,8 @@ import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
+import { readDisposable } from '../../core/model/unreadable.ts'
+import { irregularEntry } from './irregular.ts'
 import { gitFailure, localGit, type Remote, remoteGit, writing } from './remote.ts'
 
 export interface Mirror {
@@ -35,8 +37,9 @@ const notThere = /not our ref|unadvertised object|couldn't find remote ref/i
 /** There while git writes into the mirror: a run that finds it comes after one that was killed. */
 const underWay = 'converge.fetching'
 
+/** Whether there is a mirror that git can be asked about. */
 export function mirrorExists(host: HostReader, { path }: Mirror): boolean {
-  return host.lstat(`${path}/HEAD`) !== null
+  return host.lstat(`${path}/HEAD`)?.kind === 'file' && irregularEntry(host, path) === null
 }
 
 /** Whether the commit, and with it all it is made of, is in the mirror. */
@@ -90,7 +93,7 @@ function writeNotes(host: Host, { path, owner }: Mirror, notes: Notes): void {
 
 function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
   const none = { url: remote.url, revisions: {}, fetched: null }
-  const text = host.readText(`${path}/converge.json`)
+  const text = readDisposable(host, `${path}/converge.json`)
   if (text === null) return none
   try {
     const notes = notesFile.safeParse(JSON.parse(text))
@@ -105,11 +108,12 @@ function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
 /** Makes the mirror where there is none, whole or not at all. A damaged one is made anew: it is a cache. */
 export async function ensureMirror(host: Host, mirror: Mirror, context: Context): Promise<void> {
   const { path, remote } = mirror
-  if (mirrorExists(host, mirror)) {
+  if (host.lstat(`${path}/HEAD`) !== null) {
     checkOwner(host, mirror)
-    const problem = await damageOf(host, mirror)
+    const irregular = irregularEntry(host, path)
+    const problem = irregular === null ? await damageOf(host, mirror) : `${irregular} is not a file of git`
     if (problem === null) return
-    context.warn(`the mirror ${path} is damaged, and is made anew: ${problem}`)
+    context.warn(`the mirror ${path} is damaged and will be rebuilt: ${problem}`)
     host.remove(path)
   }
   const fresh = `${posix.dirname(path)}/.${posix.basename(path)}.new`

@@ -9,6 +9,7 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
+import { readDisposable } from '../../core/model/unreadable.ts'
 
 export interface BuildArea {
   /** Where eggs, downloads and extends are. */
@@ -102,7 +103,7 @@ async function discard(host: Host, area: BuildArea, goes: (found: Found) => bool
 /** Null where the note was cut short by a power cut: it is on the disk before a build begins, so that none had begun. */
 function noted(host: HostReader, area: BuildArea): string[] | null {
   try {
-    const note: unknown = JSON.parse(host.readText(noteOf(area)) ?? '')
+    const note: unknown = JSON.parse(readDisposable(host, noteOf(area)) ?? '')
     if (typeof note === 'object' && note !== null && 'before' in note && Array.isArray(note.before)) {
       const before = note.before.map(String)
       // The killed build ran elsewhere: what is in this directory is none of its doing.

@@ -1,11 +1,12 @@
 /** What the files of a Python environment tell about it, without asking any process. */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { readDisposable } from '../../core/model/unreadable.ts'
 
 /** Names the Python an environment was made with once it is whole; null in it while it is being worked on. */
 export const markFile = '.converge.json'
 
 export function readMark(host: HostReader, path: string): string | null {
-  const text = host.readText(`${path}/${markFile}`)
+  const text = readDisposable(host, `${path}/${markFile}`)
   const made = text === null ? null : /^\{"python":"([^"\\]+)"\}\n$/.exec(text)
   return made?.[1] ?? null
 }

@@ -1,6 +1,7 @@
 /** The mark of a release that failed its smoke test. */
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
+import { readDisposable } from '../../core/model/unreadable.ts'
 
 const mark = z.object({
   /** Digest of the test that it failed. */
@@ -18,7 +19,7 @@ function markOf(release: string): string {
 /** Null for a release that has not failed, or whose mark a crash has damaged. */
 export function failureOf(host: HostReader, release: string): SmokeTestFailure | null {
   const path = markOf(release)
-  const text = host.lstat(path)?.kind === 'file' ? host.readText(path) : null
+  const text = readDisposable(host, path)
   if (text === null) return null
   try {
     return mark.safeParse(JSON.parse(text)).data ?? null

@@ -1,5 +1,6 @@
 /** The file that lists which releases of an app were current, oldest first. */
 import type { HostReader } from '../../core/host/types.ts'
+import { readDisposable } from '../../core/model/unreadable.ts'
 
 export function historyPath(into: string): string {
   return `${into}/.history`
@@ -8,7 +9,7 @@ export function historyPath(into: string): string {
 /** Ids of releases, the last one is current unless a switch was interrupted; null where none are recorded. */
 export function readHistory(host: HostReader, into: string): readonly string[] | null {
   const path = historyPath(into)
-  const text = host.lstat(path)?.kind === 'file' ? host.readText(path) : null
+  const text = readDisposable(host, path)
   const ids = (text ?? '').split('\n').filter((line) => /^[\w.-]+$/.test(line))
   return ids.length === 0 ? null : ids
 }

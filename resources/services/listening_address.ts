@@ -1,5 +1,6 @@
 /** Finds the address that a server listens at in the configuration that its build wrote. */
 import type { Endpoint, HostReader } from '../../core/host/types.ts'
+import { isRefusal } from '../../core/model/unreadable.ts'
 
 interface Fallback {
   readonly host: string
@@ -51,6 +52,7 @@ function textOf(host: HostReader, path: string): string {
   try {
     return host.readText(path) ?? ''
   } catch (error) {
+    if (isRefusal(error)) return ''
     if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
     throw error
   }

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import { isRefusal } from '../../core/model/unreadable.ts'
 import { systemSocket } from '../supervisor/client.ts'
 
 /**
@@ -85,15 +86,15 @@ export function lastLines(text: string, lines: number): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n')
 }
 
-const longestLog = 64 * 1024 * 1024
+/** Bytes of a log in which the last lines are looked for. */
+const longestEnd = 256 * 1024
 
-/** The last lines of a file; empty where there is none, it may not be read, or it is too long to be read whole. */
+/** The last lines of a file; empty where there is none, or it may not be read. */
 export function endOfFile(host: HostReader, path: string, lines: number): string {
-  const stat = host.stat(path)
-  if (stat?.kind !== 'file' || stat.size > longestLog) return ''
   try {
-    return lastLines(host.readText(path) ?? '', lines)
+    return lastLines(host.readText(path, { limit: longestEnd, part: 'end' }) ?? '', lines)
   } catch (error) {
+    if (isRefusal(error)) return ''
     if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
     throw error
   }

@@ -100,7 +100,7 @@ function textOf(host: HostReader, path: string): string {
   try {
     return host.readText(path) ?? ''
   } catch (error) {
-    if (['EACCES', 'EPERM', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    if (['EACCES', 'EPERM', 'NOT_A_FILE'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
     throw error
   }
 }

@@ -59,7 +59,7 @@ t.test('a damaged mirror is made anew, with a warning', async (t) => {
     site.commit({ 'a.txt': `${index + 1}` })
     const { failure, report } = await site.deploy()
     t.equal(failure, undefined, name)
-    t.match(report.warnings.join(), /the mirror .* is damaged, and is made anew/, name)
+    t.match(report.warnings.join(), /the mirror .* is damaged and will be rebuilt/, name)
     t.equal(site.read(`${site.current}/a.txt`), `${index + 1}`)
   }
 })

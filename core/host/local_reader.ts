@@ -1,0 +1,154 @@
+/**
+ * Reads files and directories of this machine that another account may have put there, or may replace while root reads:
+ * never through a link of another account with more rights than that account has, never something that is not a regular
+ * file, never more than a limit.
+ */
+import * as fs from 'node:fs'
+import { posix } from 'node:path'
+import { ConvergeError } from '../model/errors.ts'
+import { fileTooLarge, notAFile, notReadable } from '../model/unreadable.ts'
+import { quietly } from './local_files.ts'
+import { type Finding, find, type Rights, readingAs, rootsOwn } from './place.ts'
+import { defaultReadLimit, type ReadOptions, type ReadOrigin } from './types.ts'
+
+const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+const forReading = O_RDONLY | O_NONBLOCK | O_NOCTTY
+
+/** The kernel's own: nobody can put anything there, and no size is known before it is read. */
+const kernels = /^\/(proc|sys)\//
+/** Bytes read at once where the size is not known. */
+const chunk = 64 * 1024
+
+export class LocalReader {
+  /** The directory last found to be root's alone, and when. */
+  private trusted: { readonly directory: string; readonly since: number } | null = null
+
+  constructor(
+    private readonly isRoot: boolean,
+    private readonly rightsOf: (uid: number) => Rights,
+  ) {}
+
+  /** Another account may have changed who has a hand in which directory. */
+  trustNothing(): void {
+    this.trusted = null
+  }
+
+  /**
+   * @returns null where there is no file
+   * @throws NOT_A_FILE, FILE_TOO_LARGE, NOT_READABLE; the errors of open(2) for what root itself may not read
+   */
+  bytes(path: string, options: ReadOptions = {}): Buffer | null {
+    return (
+      quietly(() => this.opened(path, options, (fd) => this.content(options.origin?.path ?? path, fd, options))) ?? null
+    )
+  }
+
+  /** Names in a directory, sorted; empty where there is none. */
+  names(path: string, { origin }: ReadOptions = {}): string[] {
+    if (this.isTrusted(path, origin)) return (quietly(() => fs.readdirSync(path)) ?? []).sort()
+    const names = quietly(() =>
+      this.found(path, origin, ({ at, rights }) => {
+        const read = () => fs.readdirSync(at)
+        return rights === null ? read() : readingAs(rights, origin?.path ?? path, read)
+      }),
+    )
+    return (names ?? []).sort()
+  }
+
+  private opened<T>(path: string, { origin }: ReadOptions, work: (fd: number) => T): T {
+    const shown = origin?.path ?? path
+    if (this.isTrusted(posix.dirname(path), origin)) {
+      const fd = this.openDirectly(path)
+      if (fd !== null)
+        try {
+          return work(fd)
+        } finally {
+          fs.closeSync(fd)
+        }
+    }
+    return this.found(path, origin, ({ at, stat, rights }) => {
+      if (!stat.isFile()) throw notAFile(shown, stat)
+      // The descriptor names this very file: whatever takes its name meanwhile is not opened.
+      const open = () => fs.openSync(at, forReading)
+      const fd = rights === null ? open() : readingAs(rights, shown, open)
+      try {
+        return work(fd)
+      } finally {
+        fs.closeSync(fd)
+      }
+    })
+  }
+
+  /** Null for a link of root's, which leads elsewhere. */
+  private openDirectly(path: string): number | null {
+    try {
+      return fs.openSync(path, forReading | (this.isRoot && !kernels.test(path) ? O_NOFOLLOW : 0))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ELOOP' && this.isRoot) return null
+      if (code === 'ENXIO') throw notAFile(path, quietly(() => fs.statSync(path)) ?? null)
+      throw error
+    }
+  }
+
+  private found<T>(path: string, origin: ReadOrigin | undefined, work: (found: Finding) => T): T {
+    const from = origin ?? { path, by: null }
+    const found = explained(from.path, () => find(path, from, this.rightsOf))
+    try {
+      return explained(from.path, () => work(found))
+    } finally {
+      fs.closeSync(found.fd)
+    }
+  }
+
+  /** Whether every link on the way is this account's own choice. */
+  private isTrusted(directory: string, origin: ReadOrigin | undefined): boolean {
+    if (this.isRoot && (origin?.by ?? 0) !== 0) return false
+    if (!this.isRoot || kernels.test(`${directory}/`)) return true
+    const now = performance.now()
+    if (this.trusted?.directory !== directory || now - this.trusted.since > 50)
+      this.trusted = rootsOwn(directory) ? { directory, since: now } : null
+    return this.trusted !== null
+  }
+
+  private content(path: string, fd: number, { limit = defaultReadLimit, part }: ReadOptions): Buffer {
+    const stat = fs.fstatSync(fd)
+    if (!stat.isFile()) throw notAFile(path, stat)
+    if (part === 'end') return readAt(fd, Math.max(0, stat.size - limit), limit)
+    if (stat.size > limit) throw fileTooLarge(path, stat.size, limit)
+    const bytes = readAt(fd, 0, limit + 1, stat.size + 1)
+    if (bytes.length > limit) throw fileTooLarge(path, null, limit)
+    return bytes
+  }
+}
+
+/** Reads to the end of the file, and no more than `most` bytes however it grows. */
+function readAt(fd: number, from: number, most: number, expected = chunk): Buffer {
+  const parts: Buffer[] = []
+  let length = 0
+  while (length < most) {
+    const buffer = Buffer.allocUnsafe(Math.min(most - length, length === 0 && expected > 1 ? expected : chunk))
+    const count = fs.readSync(fd, buffer, 0, buffer.length, from + length)
+    if (count === 0) break
+    parts.push(buffer.subarray(0, count))
+    length += count
+  }
+  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
+}
+
+/** Errors name the path that was asked for. */
+function explained<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof ConvergeError) throw error
+    const system = error as NodeJS.ErrnoException
+    // The owner of a file can hold a lease on it, so that opening it would wait.
+    if (['ELOOP', 'EAGAIN', 'ENXIO'].includes(system.code ?? '')) throw notReadable(path, system)
+    if (system.path !== undefined) {
+      system.message = system.message.replaceAll(system.path, path)
+      system.path = path
+    }
+    throw error
+  }
+}

@@ -1,0 +1,71 @@
+/** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
+import type { Stats } from 'node:fs'
+import type { HostReader, ReadOptions } from '../host/types.ts'
+import { ConvergeError } from './errors.ts'
+
+const remove = 'find out which account put it there, then remove it'
+
+export function notAFile(path: string, stat: Pick<Stats, 'mode'> | null): ConvergeError {
+  return new ConvergeError(`cannot read ${path}: it is ${kindOf(stat)}, not a regular file`, {
+    code: 'NOT_A_FILE',
+    hint: remove,
+  })
+}
+
+/** @param size null where the file grew while it was read */
+export function fileTooLarge(path: string, size: number | null, limit: number): ConvergeError {
+  const found = size === null ? 'it has grown beyond' : `it has ${bytes(size)}, more than`
+  return new ConvergeError(`cannot read ${path}: ${found} the limit of ${bytes(limit)}`, {
+    code: 'FILE_TOO_LARGE',
+    hint: 'find out what writes it, then shorten or remove it',
+  })
+}
+
+/** For what an account other than root decides about, and may not read itself. */
+export function notReadable(path: string, cause: NodeJS.ErrnoException): ConvergeError {
+  const why: Record<string, string> = {
+    ELOOP: 'its links change, or lead in a circle',
+    EAGAIN: 'another process has locked it with a lease',
+    ENXIO: 'it is a socket or a device',
+  }
+  const reason = why[cause.code ?? ''] ?? 'the account whose link leads there may not read it'
+  return new ConvergeError(`cannot read ${path}: ${reason}`, { code: 'NOT_READABLE', hint: remove, cause })
+}
+
+const refusals = new Set(['NOT_A_FILE', 'FILE_TOO_LARGE', 'NOT_READABLE', 'UNSAFE_PATH'])
+
+/** Whether a file was refused for what it is, as opposed to a failure of the system. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ConvergeError && refusals.has(error.code)
+}
+
+/**
+ * The text of a file that converge can write again, such as a mark or a cache.
+ * @returns null where there is none, and where something else has taken its place
+ */
+export function readDisposable(host: HostReader, path: string, options: ReadOptions = {}): string | null {
+  try {
+    return host.readText(path, options)
+  } catch (error) {
+    if (isRefusal(error)) return null
+    throw error
+  }
+}
+
+function kindOf(stat: Pick<Stats, 'mode'> | null): string {
+  const kinds: Record<number, string> = {
+    2401: 'a named pipe',
+    4802: 'a character device',
+    9604: 'a directory',
+    14406: 'a block device',
+    21609: 'a link',
+    26411: 'a socket',
+  }
+  return kinds[(stat?.mode ?? 0) & 0o170000] ?? 'a socket or a device'
+}
+
+function bytes(count: number): string {
+  const mebibytes = count / 1024 / 1024
+  if (mebibytes >= 1 && Number.isInteger(mebibytes)) return `${mebibytes.toLocaleString('en')} MiB`
+  return `${count.toLocaleString('en')} bytes`
+}

@@ -1,0 +1,35 @@
+/** Finds what git never puts into a repository, and what would make it wait or read without end. */
+import type { HostReader } from '../../core/host/types.ts'
+
+/** Bytes; longer files of a repository are packs and loose objects. */
+const longestControlFile = 64 * 1024 * 1024
+
+/** Entries of a repository that are files, and directories whose content is not git's. */
+const files = new Set(['HEAD', 'config', 'packed-refs', 'converge.json', 'converge.fetching'])
+const ignored = new Set(['lfs', 'hooks'])
+
+/**
+ * The first entry of a bare repository that is neither a directory nor a regular file, such as a named pipe or a link, or
+ * that is far too long for what it is. Null where all is as git writes it.
+ */
+export function irregularEntry(host: HostReader, path: string): string | null {
+  for (const name of host.list(path)) {
+    if (ignored.has(name)) continue
+    const entry = `${path}/${name}`
+    if (files.has(name) && host.lstat(entry)?.kind === 'directory') return entry
+    const found = irregular(host, entry, name === 'objects' ? Number.POSITIVE_INFINITY : longestControlFile)
+    if (found !== null) return found
+  }
+  return null
+}
+
+function irregular(host: HostReader, path: string, longest: number): string | null {
+  const stat = host.lstat(path)
+  if (stat === null) return null
+  if (stat.kind !== 'directory') return stat.kind === 'file' && stat.size <= longest ? null : path
+  for (const name of host.list(path)) {
+    const found = irregular(host, `${path}/${name}`, longest)
+    if (found !== null) return found
+  }
+  return null
+}

@@ -1,0 +1,190 @@
+/** Each file of an app's account that root reads, with something hostile in its place. */
+import * as fs from 'node:fs'
+import { dirname } from 'node:path'
+import t from 'tap'
+import { LocalHost } from '../../core/host/local.ts'
+import type { Host } from '../../core/host/types.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { blob_directories } from '../../resources/blob_directories.ts'
+import { buildout } from '../../resources/buildout.ts'
+import { deploy_hook } from '../../resources/deploy_hook.ts'
+import { file } from '../../resources/file.ts'
+import { contentsOf } from '../../resources/git/contents.ts'
+import { gitReleaseProps } from '../../resources/git/props.ts'
+import { recoverBuild } from '../../resources/python/build_area.ts'
+import { readMark } from '../../resources/python/venv_files.ts'
+import { failureOf } from '../../resources/releases/failure.ts'
+import { listReleases } from '../../resources/releases.ts'
+import { jettyAddress, zeoServer } from '../../resources/services/listening_address.ts'
+import { endOfFile } from '../../resources/services/types.ts'
+import { clientScript, leftWithoutCache, restoreCaches, withOwnCache } from '../../resources/zope/own_cache.ts'
+import { planOf, run } from '../support/contract.ts'
+import { GitSite } from '../support/git_site.ts'
+import { hostileKinds, nobody, plant, secret, swapper } from '../support/hostile.ts'
+import { needs, scratch } from '../support/machine.ts'
+
+const owner = { owner: 'nobody', group: 'nogroup' }
+const fallback = { host: '127.0.0.1', port: 8100 }
+
+interface Place {
+  /** Path below the app's directory. */
+  readonly path: string
+  /** What root does with it, as the engine or a role calls it. */
+  readonly read: (host: Host, app: string, path: string) => unknown
+}
+
+const release = 'releases/000001-1a2b3c4d'
+const releases = (host: Host, app: string) => listReleases(host, `${app}/releases`, `${app}/current`)
+const declared = (declare: Parameters<typeof planOf>[0]) => (host: Host) =>
+  run(planOf(declare), host as VirtualHost, 'plan')
+
+const places: readonly Place[] = [
+  { path: `${release}/.converge/release.json`, read: releases },
+  { path: `${release}/.converge/smoke-test-failed.json`, read: (host, app) => failureOf(host, `${app}/${release}`) },
+  { path: `${release}/.converge/complete`, read: releases },
+  { path: `${release}/.converge/was-live`, read: releases },
+  { path: 'releases/.history', read: releases },
+  { path: 'releases/.held', read: (host, _, path) => host.readText(path) },
+  { path: 'current', read: releases },
+  { path: 'shared/env-3.11/.converge.json', read: (host, app) => readMark(host, `${app}/shared/env-3.11`) },
+  {
+    path: `${release}/.converge/built.json`,
+    read: (host, app) =>
+      declared((r) => buildout(r, { directory: `${app}/${release}`, buildout: '/usr/bin/true', user: 'nobody' }))(host),
+  },
+  {
+    path: 'shared/.converge-building.json',
+    read: (host, app) =>
+      recoverBuild(host, { shared: `${app}/shared`, directory: `${app}/${release}`, user: 'nobody' }),
+  },
+  { path: `${release}/deploy.cfg`, read: (host, _, path) => declared((r) => file(r, { path, content: 'a' }))(host) },
+  {
+    path: `${release}/deploy/before_restart.mjs`,
+    read: (host, app) =>
+      run(
+        planOf((r) =>
+          deploy_hook(r, {
+            app: 'site',
+            hook: 'before_restart',
+            directory: `${app}/${release}`,
+            user: 'nobody',
+            group: 'nogroup',
+          }),
+        ),
+        host as VirtualHost,
+      ),
+  },
+  { path: `${release}/bin/client1`, read: (host, app) => clientScript(host, `${app}/${release}`, owner) },
+  { path: `${release}/bin/zeoserver`, read: (host, _, path) => zeoServer(host, { ...fallback, program: path }) },
+  {
+    path: `${release}/parts/zeoserver/etc/zeo.conf`,
+    read: (host, _, path) => zeoServer(host, { ...fallback, config: path }),
+  },
+  { path: `${release}/parts/solr/etc/jetty.xml`, read: (host, _, path) => jettyAddress(host, path, fallback) },
+  {
+    path: `${release}/parts/client1/etc/zope.conf`,
+    read: (host, app) => withOwnCache(host, `${app}/${release}`, owner, () => Promise.resolve('done')),
+  },
+  {
+    path: `${release}/.converge/zope.conf.d/client1`,
+    read: (host, app) => [leftWithoutCache(host, `${app}/${release}`), restoreCaches(host, `${app}/${release}`)],
+  },
+  {
+    path: `${release}/parts/client1/etc/zope.conf`,
+    read: (host, app) =>
+      declared((r) =>
+        blob_directories(r, { app: 'site', client: `${app}/${release}`, servers: [`${app}/${release}`] }),
+      )(host),
+  },
+  { path: 'log/client1.log', read: (host, _, path) => endOfFile(host, path, 20) },
+  {
+    path: 'checkout/buildout.cfg',
+    read: async (host, app) => {
+      const [into, shared, current] = [`${app}/releases`, `${app}/shared`, `${app}/current`]
+      const source = { into, shared, current, repository: `${app}/checkout`, scmType: 'directory' as const }
+      return (await contentsOf(host, gitReleaseProps.parse(source))).file('buildout.cfg')
+    },
+  },
+]
+
+function app(t: Parameters<typeof needs>[0]) {
+  const base = scratch(t)
+  const [own, precious] = [`${base}/app`, `${base}/precious`]
+  fs.mkdirSync(precious, { mode: 0o700 })
+  fs.writeFileSync(`${precious}/file`, secret, { mode: 0o600 })
+  for (const { path } of places)
+    for (let at = `${own}/${dirname(path)}`; at !== base; at = dirname(at)) {
+      fs.mkdirSync(at, { recursive: true })
+      fs.chownSync(at, nobody, nobody)
+    }
+  return { own, precious: `${precious}/file`, host: new LocalHost(`${base}/state`) }
+}
+
+const refusals = /^(NOT_A_FILE|FILE_TOO_LARGE|NOT_READABLE|UNSAFE_PATH|ELOOP)$/
+
+/** Everything that a person could be shown. */
+function shown(value: unknown): string {
+  if (value instanceof Error) return `${value.message} ${JSON.stringify(value)}`
+  return JSON.stringify(value, (_, one) => (one instanceof Map ? [...one] : one)) ?? ''
+}
+
+for (const place of places)
+  t.test(`${place.path}, hostile`, async (t) => {
+    if (!needs(t, ['root', 'nobody'])) return
+    const { own, precious, host } = app(t)
+    const path = `${own}/${place.path}`
+    for (const kind of hostileKinds)
+      for (const reader of [host, new VirtualHost({ base: host })]) {
+        plant(kind, path, precious)
+        const name = `${kind.name}${reader === host ? '' : ', dry run'}`
+        try {
+          t.notMatch(shown(await place.read(reader, own, path)), secret, name)
+        } catch (error) {
+          const { code = '', message } = error as NodeJS.ErrnoException
+          t.match(code, refusals, `${name}: ${message}`)
+          t.match(message, own, name)
+          t.notMatch(shown(error), secret, name)
+        }
+        t.equal(fs.readFileSync(precious, 'utf8'), secret, `${name}: what is root's is as it was`)
+      }
+  })
+
+t.test('a renamer beside root never shows a file of root', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const { own, precious, host } = app(t)
+  for (const place of places.filter(({ path }) => /release\.json|client1$|zeo\.conf|\.log|\.mjs/.test(path))) {
+    const path = `${own}/${place.path}`
+    fs.rmSync(path, { recursive: true, force: true })
+    const stop = await swapper(path, precious)
+    for (let tries = 0; tries < 50; tries++) {
+      const read = async () => place.read(new VirtualHost({ base: host }), own, path)
+      const result = await read().catch((error: unknown) => error)
+      if (shown(result).includes(secret)) t.fail(`${place.path}: ${shown(result)}`)
+    }
+    await stop()
+    t.equal(fs.readFileSync(precious, 'utf8'), secret, place.path)
+  }
+})
+
+t.test('a mirror with something hostile in it is rebuilt', async (t) => {
+  const site = new GitSite(t)
+  site.commit({ 'a.txt': '0' })
+  t.equal((await site.deploy()).failure, undefined)
+  const mirror = `${site.shared}/repo.git`
+  const precious = `${site.root}/precious`
+  fs.writeFileSync(precious, secret, { mode: 0o600 })
+  const names = ['converge.json', 'HEAD', 'config', 'packed-refs', 'refs/heads/main', 'objects/info/alternates']
+  let count = 0
+  for (const name of names)
+    for (const kind of hostileKinds.filter((one) =>
+      (name === 'converge.json' ? /FIFO|link to [^i]|sparse|dir/ : /FIFO|zero/).test(one.name),
+    )) {
+      fs.rmSync(`${mirror}/${name}`, { recursive: true, force: true })
+      kind.put(`${mirror}/${name}`, precious)
+      site.commit({ 'a.txt': `${++count}` })
+      const { failure, report } = await site.deploy()
+      t.equal(failure, undefined, `${name}: ${kind.name}: ${failure?.text}`)
+      t.equal(site.read(`${site.current}/a.txt`), `${count}`, `${name}: ${kind.name}`)
+      t.notMatch(shown(report), secret)
+    }
+})
