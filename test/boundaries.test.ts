@@ -34,7 +34,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/text': [],
   'core/model': ['core/host/types.ts', 'core/text'],
   'core/host': ['core/model', 'core/text'],
-  'core/node': ['core/model'],
+  'core/node': ['core/model', 'core/text'],
   'core/compile': ['core/model', 'core/text', 'core/host/types.ts'],
   'core/report': ['core/model'],
   'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],

@@ -15,7 +15,7 @@ import { utf8Text } from '../model/utf8.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
 import { parseJson } from '../node/json_text.ts'
-import { type Layer, type NodeWarning, objectLayer, parseLayer } from '../node/layers.ts'
+import { type Layer, type NodeWarning, objectLayer, parseAttributes } from '../node/layers.ts'
 import { buildNode, locateIn, type Node } from '../node/node.ts'
 import { parsePath, valueAt } from '../node/path.ts'
 import type { Catalogue, RunFacts } from './catalogue.ts'
@@ -137,7 +137,7 @@ async function readLayers(args: Arguments): Promise<Layer[]> {
   const add = async (file: string, kind: Layer['kind'], flag: string) => {
     try {
       const text = file === '-' ? await standardInput() : readInput(file, flag)
-      layers.push(await parseLayer({ text, file: file === '-' ? 'standard input' : file, kind }))
+      layers.push(await parseAttributes({ text, file: file === '-' ? 'standard input' : file, kind }))
     } catch (error) {
       const problem = asConvergeError(error)
       problems.push(...('problems' in problem ? (problem.problems as ConvergeError[]) : [problem]))

@@ -1,6 +1,7 @@
 /** Layers of attributes: what a JSON or YAML file, the environment or a role contributes, and where each key stands in it. */
 import type { Operation } from 'fast-json-patch'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { foreignFileError, foreignTextError } from './foreign_files.ts'
 import { duplicateKeys, type Locate, type ParsedText, parseJson, type WrittenNumber } from './json_text.ts'
 import { isObject, type JsonObject } from './merge.ts'
 import { checkOperations, type PatchLibrary } from './patch.ts'
@@ -52,6 +53,8 @@ export async function parseLayer({ text, file, kind }: LayerText): Promise<Layer
   const isYaml = /\.ya?ml$/i.test(file)
   const parsed = await parseText(text, file, isYaml)
   const locate = locator(file, parsed.locate)
+  const foreign = parsed.problems.length > 0 ? foreignTextError(text, file) : undefined
+  if (foreign !== undefined) throw foreign
   throwProblems(
     parsed.problems.map(({ message, line, column }) =>
       invalid(
@@ -69,6 +72,14 @@ export async function parseLayer({ text, file, kind }: LayerText): Promise<Layer
   const warnings = unsafe.map((path) => unsafeKey(path, locate))
   if (!isYaml) warnings.push(...duplicates(text, keys, file))
   return layerOf(value, { kind, file, numbers, warnings, locate })
+}
+
+/** A file with attributes, as an option names it: one of another tool is refused, see foreign_files.ts. */
+export async function parseAttributes(given: LayerText): Promise<Layer> {
+  const layer = await parseLayer(given)
+  const foreign = foreignFileError(layer.value, given.file, layer.locate([]), 'attributes')
+  if (foreign !== undefined) throw foreign
+  return layer
 }
 
 /** A layer as a value at hand: an object of attributes, or the operations of a JSON Patch. */
@@ -129,8 +140,15 @@ function notAnObject(value: unknown, text: string, file: string): ConvergeError 
     'INVALID_LAYER',
     empty ? 'there is nothing in it' : `an object of attributes is expected, got ${what}`,
     { file, line: 1, column: 1 },
-    'write {} for no attributes, or [ ... ] for a JSON Patch',
+    holdsJson(value)
+      ? 'the attributes are inside a text: take it out of its quotes, for example with jq -r .'
+      : 'write {} for no attributes, or [ ... ] for a JSON Patch',
   )
+}
+
+/** As `aws … --query Stacks[0].CustomJson` prints it. */
+function holdsJson(value: unknown): boolean {
+  return typeof value === 'string' && /^\s*[{[]/.test(value)
 }
 
 const deepest = 200

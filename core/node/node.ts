@@ -8,7 +8,7 @@ import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
 import { isSensitive, isVerbatim, type Schemas } from './notes.ts'
 import { applyPatch } from './patch.ts'
-import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
+import { formatPath, hasPath, type KeyPath, parsePath, pointerKeys, setAt, valueAt } from './path.ts'
 import { validate } from './validate.ts'
 
 type DeepReadonly<T> = T extends readonly (infer E)[]
@@ -81,13 +81,29 @@ export function buildNode<const S extends Schemas>({
   return Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
     facts,
-    warnings: [...sorted.flatMap((layer) => layer.warnings), ...warnings],
+    warnings: [...sorted.flatMap((layer) => layer.warnings), ...joined(warnings, told)],
     secrets,
     names,
     layers: sorted,
     states,
     schemas,
   })
+}
+
+/** Of a file whose keys are all unknown, one warning instead of one for each key. */
+function joined(warnings: readonly NodeWarning[], layers: readonly Layer[]): readonly NodeWarning[] {
+  const isTop = ({ code, path }: NodeWarning) => code === 'UNKNOWN_KEY' && parsePath(path).length === 1
+  return layers.reduce<readonly NodeWarning[]>((rest, { file, value }) => {
+    const keys = Object.keys(value ?? {})
+    const own = rest.filter((one) => isTop(one) && one.source?.file === file)
+    if (keys.length < 2 || own.length < keys.length) return rest
+    const [first] = own
+    const names = keys.length > 5 ? `${keys.slice(0, 5).join(', ')}, …` : keys.join(', ')
+    const message = `none of its ${keys.length} keys is a known attribute: ${names}`
+    const hint = 'check that this is the file you mean: converge attributes lists what there is'
+    const one: NodeWarning = { code: 'UNKNOWN_KEY', message, path: first?.path ?? '', hint, source: { file } }
+    return [...rest.filter((other) => !own.includes(other)), one]
+  }, warnings)
 }
 
 /** Read before the schemas check anything: what is wrong may be a secret. */

@@ -4,8 +4,16 @@ import { dirname, resolve } from 'node:path'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
+import { foreignFileError } from '../../node/foreign_files.ts'
 import type { WrittenNumber } from '../../node/json_text.ts'
-import { type Document, documentLayer, type Layer, type NodeWarning, parseLayer } from '../../node/layers.ts'
+import {
+  type Document,
+  documentLayer,
+  type Layer,
+  type NodeWarning,
+  parseAttributes,
+  parseLayer,
+} from '../../node/layers.ts'
 import { isObject, type JsonObject, merge } from '../../node/merge.ts'
 import { layerThatSet, locateIn, withVerbatim, writtenAt } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
@@ -79,7 +87,10 @@ async function fileLayer(file: string, options: FileOptions): Promise<Layer> {
   if (/\.[cm]?[jt]s$/.test(file)) return moduleLayer(file, options)
   const text = textOf(file)
   try {
-    return await parseLayer({ text, file, kind: 'stack' })
+    const layer = await parseLayer({ text, file, kind: 'stack' })
+    const foreign = foreignFileError(layer.value, file, layer.locate([]), 'a stack file')
+    if (foreign !== undefined) throw foreign
+    return layer
   } catch (error) {
     // Its words are those for attributes: for an object of them, or a patch to them.
     const [first] = problemsOf(error)
@@ -210,7 +221,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
     return []
   }
   try {
-    const layer = await parseLayer({ text, file: name, kind })
+    const layer = await parseAttributes({ text, file: name, kind })
     search.warnings.push(...layer.warnings)
     const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
     const value = fetched(given, [], { ...search, directory: dirname(whole), locate: layer.locate })
