@@ -1,12 +1,13 @@
 /** Connections to hosts: one for each, one for each jump host, with all that is asked of the operator asked once. */
 import { ConvergeError } from '../../model/errors.ts'
+import { offeredAlgorithms, supportedAlgorithms } from './algorithms.ts'
 import { connectionLost, isTurnedAway } from './failures.ts'
 import { HostKeyCheck, type HostKeyPolicy, KnownHostFiles } from './host_keys.ts'
 import { KeyRing, type Prompt } from './identities.ts'
 import { type Input, type RemoteProcess, remoteProcess } from './process.ts'
 import { handshake, type Keepalive, type Session } from './session.ts'
 import { openSocket, scanCertificates } from './socket.ts'
-import { loadSsh2 } from './ssh2.ts'
+import { loadSsh2, ssh2Algorithms } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 
 export interface ConnectOptions extends HostKeyPolicy {
@@ -61,11 +62,15 @@ export function connector(options: ConnectOptions): Connector {
       const seconds = options.connectTimeout ?? target.connectTimeout ?? 20
       const check = new HostKeyCheck(target, files, options, () => scanCertificates(target, via, seconds))
       const offers = await keys.offersFor(target)
-      const algorithms = await check.algorithms()
+      const library = await ssh2Algorithms()
+      const algorithms = offeredAlgorithms(library, target.algorithms, await check.algorithms())
       const { keepalive } = options
       const session = await letIn(async () => {
         const stream = await openSocket(target, via, seconds)
-        return handshake(ssh2, stream, { target, check, offers, algorithms, seconds, keepalive })
+        return handshake(ssh2, stream, {
+          ...{ target, check, offers, algorithms, seconds, keepalive },
+          supported: supportedAlgorithms(library),
+        })
       })
       open.add(session)
       void session.closed.then(() => {

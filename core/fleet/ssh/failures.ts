@@ -9,13 +9,16 @@ export function describeTarget({ name, address, port, jump }: SshTarget): string
 }
 
 const reasons: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  ECONNREFUSED: ['the connection is refused', 'does sshd run there, and on this port?'],
-  ETIMEDOUT: ['there is no answer', 'is the host up, and does a firewall let this machine through?'],
-  EHOSTUNREACH: ['no route leads there', 'is the host up, and on a network that this machine reaches?'],
-  ENETUNREACH: ['no route leads there', 'is this machine on a network that reaches the host (VPN)?'],
-  ENOTFOUND: ['no such host name', 'look for a slip in the address, or give an IP address'],
-  EAI_AGAIN: ['the name cannot be looked up', 'does this machine reach its name servers?'],
-  ECONNRESET: ['the connection was closed at once', 'does sshd turn this machine away (MaxStartups, a firewall)?'],
+  ECONNREFUSED: ['the connection is refused', 'check that sshd runs on the host, and that it listens on this port'],
+  ETIMEDOUT: ['there is no answer', 'check that the host is up, and that firewalls let this machine through'],
+  EHOSTUNREACH: ['no route leads there', 'check that the host is up, and on a network that this machine reaches'],
+  ENETUNREACH: ['no route leads there', 'check that this machine is on a network that reaches the host (VPN)'],
+  ENOTFOUND: ['no such host name', 'correct the address, or give an IP address'],
+  EAI_AGAIN: ['the name cannot be looked up', 'check that this machine reaches its name servers'],
+  ECONNRESET: [
+    'the connection was closed at once',
+    'check whether sshd or a firewall refuses this machine (MaxStartups, PerSourcePenalties, the log of sshd)',
+  ],
 }
 
 /** @param thrown of net.connect, of a channel through a jump host, or of ssh2 before the host was known */
@@ -23,7 +26,10 @@ export function connectFailed(target: SshTarget, thrown: unknown): ConvergeError
   if (thrown instanceof ConvergeError) return thrown
   const error = thrown instanceof AggregateError ? thrown.errors[0] : thrown
   const { code, message } = error as NodeJS.ErrnoException
-  const [what, hint] = reasons[code ?? ''] ?? [message, 'is it sshd that listens there?']
+  const [what, hint] = reasons[code ?? ''] ?? [
+    message,
+    'check that sshd listens on this port, and read its log on the host',
+  ]
   return new ConvergeError(`${describeTarget(target)}: cannot connect: ${what}`, {
     code: 'CONNECT_FAILED',
     hint,

@@ -2,10 +2,12 @@
 import type { Duplex } from 'node:stream'
 import type { AnyAuthMethod, Client } from 'ssh2'
 import { ConvergeError } from '../../model/errors.ts'
+import type { Algorithms } from './algorithms.ts'
 import { Deadline } from './deadline.ts'
 import { authFailed, connectFailed, connectionLost, noAnswer } from './failures.ts'
 import type { HostKeyCheck } from './host_keys.ts'
 import { asAgent, type Offer, type Offers } from './identities.ts'
+import { noCommonAlgorithm, OfferReader } from './negotiation.ts'
 import type { OnLost } from './process.ts'
 import type { Stream } from './socket.ts'
 import type { Ssh2 } from './ssh2.ts'
@@ -33,7 +35,9 @@ export interface HandshakeOptions {
   readonly target: SshTarget
   readonly check: HostKeyCheck
   readonly offers: Offers
-  readonly algorithms: readonly string[]
+  readonly algorithms: Algorithms
+  /** All that ssh2 has, of which `algorithms` are offered. */
+  readonly supported: Algorithms
   readonly seconds: number
   readonly keepalive: Keepalive | undefined
 }
@@ -72,6 +76,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
         else unsigned.push((error as Error).message)
       },
     })
+    const host = new OfferReader()
     const { user } = target
     const ways: AnyAuthMethod[] = [
       ...(tried.length > 0 ? [{ type: 'agent', username: user, agent } as const] : []),
@@ -84,12 +89,14 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       const denied = error.level === 'client-authentication' || /authentication/i.test(error.message)
       // As ssh2 says that the other end has closed.
       if (error.message === 'Connection lost before handshake') return fail(connectFailed(target, closedEarly))
-      if (!denied) return fail(connectFailed(target, error))
+      if (!denied) return fail(disputed(options, host.offer, error) ?? connectFailed(target, error))
       const said = error.level ? [] : [`the host says "${error.message}"`]
       fail(passphrase ?? authFailed(target, { tried, taken, methods, notes: [...unsigned, ...offers.notes, ...said] }))
     })
     client.once('close', () => fail(connectFailed(target, proved ? closedAtLogin : closedEarly)))
+    const readOffer = (chunk: Buffer) => host.add(chunk)
     client.once('handshake', () => {
+      stream.off('data', readOffer)
       proved = true
       phase = 'the host answers, but lets nobody in'
     })
@@ -101,10 +108,12 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
         fail(thrown)
       }
     })
+    // Before ssh2 reads the same chunk, and fails.
+    stream.on('data', readOffer)
     client.connect({
       sock: stream,
       username: target.user,
-      algorithms: { serverHostKey: [...options.algorithms] as never },
+      algorithms: namedAsSsh2(options.algorithms),
       hostVerifier: (key: Buffer, verified: (good: boolean) => void) => {
         // While a connection lasts, keys are exchanged again: what was accepted has to be answered at once, since ssh2
         // would go on to send meanwhile.
@@ -129,6 +138,15 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       keepaliveCountMax: Number.POSITIVE_INFINITY,
     })
   })
+}
+
+/** The types of ssh2 list the names that it had once. */
+const namedAsSsh2 = (algorithms: Algorithms) =>
+  Object.fromEntries(Object.entries(algorithms).map(([kind, names]) => [kind, [...names]])) as never
+
+function disputed(options: HandshakeOptions, host: Algorithms | null, error: Error): ConvergeError | null {
+  const { target, algorithms: own, supported } = options
+  return host && noCommonAlgorithm(target, { own, host, supported }, error)
 }
 
 /** Time that the operator takes for a passphrase is not the host's. */

@@ -2,7 +2,9 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ConvergeError } from '../../model/errors.ts'
-import { type HostSettings, invalid, type Said, type UserConfig } from './user_config.ts'
+import { type AlgorithmChoices, algorithmKeywords, algorithmKinds } from './algorithms.ts'
+import { invalid } from './config_error.ts'
+import type { HostSettings, Said, UserConfig } from './user_config.ts'
 
 /** What a stack file says of a host. */
 export interface HostAddress {
@@ -29,6 +31,8 @@ export interface Identity {
 export interface SshTarget {
   /** As the stack calls it. */
   readonly name: string
+  /** As ssh(1) would be given it, and `Host` of ssh_config has it. */
+  readonly configuredAs: string
   /** Host name or IP address that is connected to. */
   readonly address: string
   readonly port: number
@@ -49,6 +53,7 @@ export interface SshTarget {
   readonly knownHosts: { readonly own: readonly string[]; readonly system: readonly string[]; readonly hash: boolean }
   /** Seconds; null: not said. */
   readonly connectTimeout: number | null
+  readonly algorithms: AlgorithmChoices
 }
 
 /** What ssh(1) tries when it is told of no key; the last two cannot be shown here, and who has only these is told so. */
@@ -94,6 +99,7 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   const agent = text('identityagent')
   return {
     name: host.name,
+    configuredAs: host.address,
     ...{ address, port, user },
     knownAs: alias ? [alias] : ([...withPort, plain] as unknown as SshTarget['knownAs']),
     certifiedAs: alias ?? plain,
@@ -107,7 +113,17 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
       hash: text('hashknownhosts')?.toLowerCase() === 'yes',
     },
     connectTimeout: number(first('connecttimeout'), 1, 86_400) ?? null,
+    algorithms: algorithmsOf(settings),
   }
+}
+
+function algorithmsOf(settings: HostSettings): AlgorithmChoices {
+  return Object.fromEntries(
+    algorithmKinds.flatMap((kind) => {
+      const said = settings.get(algorithmKeywords[kind].toLowerCase())?.[0]
+      return said ? [[kind, said]] : []
+    }),
+  )
 }
 
 function identitiesOf(

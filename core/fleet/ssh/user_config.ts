@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { invalid } from './config_error.ts'
 import { fits, fitsAny } from './patterns.ts'
 
 export interface Said {
@@ -61,7 +62,8 @@ interface Block {
 const heeded = new Set(
   (
     'hostname port user identityfile identitiesonly identityagent hostkeyalias userknownhostsfile globalknownhostsfile ' +
-    'hashknownhosts connecttimeout proxyjump proxycommand include'
+    'hashknownhosts connecttimeout proxyjump proxycommand kexalgorithms hostkeyalgorithms ciphers macs compression ' +
+    'include'
   ).split(' '),
 )
 
@@ -220,12 +222,3 @@ function namesIn(directory: string): string[] {
     throw asConvergeError(thrown)
   }
 }
-
-/** What is wrong on a line of the operator's configuration. */
-export const invalid = (source: SourceLocation, why: string): ConvergeError =>
-  new ConvergeError(why, {
-    code: 'SSH_CONFIG_INVALID',
-    usage: true,
-    source,
-    hint: 'see man ssh_config; ssh -G HOST shows what ssh makes of it',
-  })

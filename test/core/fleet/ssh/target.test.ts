@@ -28,6 +28,7 @@ t.test('without a configuration there are the defaults of ssh', async (t) => {
   const { at, target } = await resolver(t, '')
   t.same(target({ address: '10.0.0.1' }), {
     name: 'web1',
+    configuredAs: '10.0.0.1',
     address: '10.0.0.1',
     port: 22,
     user: 'ann',
@@ -46,6 +47,7 @@ t.test('without a configuration there are the defaults of ssh', async (t) => {
       hash: false,
     },
     connectTimeout: null,
+    algorithms: {},
   })
   const nowhere = await readUserConfig({ home: '/nonexistent', user: 'ann', agent: null, systemFile: '/nonexistent' })
   t.match(resolveTarget({ name: 'a', address: 'a' }, nowhere), { port: 22, agent: null })

@@ -1,0 +1,106 @@
+/** The algorithms that a connection offers a host: those of ssh2, as ssh_config(5) changes them. */
+import { invalid } from './config_error.ts'
+import { fits } from './patterns.ts'
+import type { ssh2Algorithms } from './ssh2.ts'
+import type { Said } from './user_config.ts'
+
+export type AlgorithmKind = 'kex' | 'serverHostKey' | 'cipher' | 'hmac' | 'compress'
+
+/** Names by kind, most wanted first. */
+export type Algorithms = Readonly<Record<AlgorithmKind, readonly string[]>>
+
+/** What ssh_config says of them; a kind that it does not mention is absent. */
+export type AlgorithmChoices = Readonly<Partial<Record<AlgorithmKind, Said>>>
+
+/** The keyword of each kind in ssh_config and, for all but compression, in sshd_config. */
+export const algorithmKeywords: Readonly<Record<AlgorithmKind, string>> = {
+  kex: 'KexAlgorithms',
+  serverHostKey: 'HostKeyAlgorithms',
+  cipher: 'Ciphers',
+  hmac: 'MACs',
+  compress: 'Compression',
+}
+
+export const algorithmKinds = Object.keys(algorithmKeywords) as readonly AlgorithmKind[]
+
+type Library = Awaited<ReturnType<typeof ssh2Algorithms>>
+
+/**
+ * ssh offers these only on demand. A host that has nothing else chose so; the key exchange proves that nobody
+ * in between removed better ones from its list.
+ */
+const lastCiphers = ['aes256-cbc', 'aes192-cbc', 'aes128-cbc']
+
+/** All that ssh2 has on this machine. */
+export function supportedAlgorithms(library: Library): Algorithms {
+  return {
+    kex: library.SUPPORTED_KEX,
+    serverHostKey: library.SUPPORTED_SERVER_HOST_KEY,
+    cipher: library.SUPPORTED_CIPHER,
+    hmac: library.SUPPORTED_MAC,
+    compress: library.SUPPORTED_COMPRESSION,
+  }
+}
+
+/**
+ * @param hostKeys the default for host keys, those of the types that the host is known by first
+ * @throws SSH_CONFIG_INVALID where ssh_config names nothing that ssh2 has
+ */
+export function offeredAlgorithms(
+  library: Library,
+  choices: AlgorithmChoices,
+  hostKeys: readonly string[],
+): Algorithms {
+  const supported = supportedAlgorithms(library)
+  const usual: Algorithms = {
+    kex: library.DEFAULT_KEX,
+    serverHostKey: hostKeys,
+    cipher: [...library.DEFAULT_CIPHER, ...lastCiphers.filter((name) => supported.cipher.includes(name))],
+    hmac: library.DEFAULT_MAC,
+    compress: library.DEFAULT_COMPRESSION,
+  }
+  const chosen = (kind: AlgorithmKind) => choose(kind, choices[kind], usual[kind], supported[kind])
+  return {
+    kex: chosen('kex'),
+    serverHostKey: chosen('serverHostKey'),
+    cipher: chosen('cipher'),
+    hmac: chosen('hmac'),
+    compress: chosen('compress'),
+  }
+}
+
+/** A list in the place of the usual one, or `+` what to add, `-` what to leave out, `^` what to put first. */
+function choose(
+  kind: AlgorithmKind,
+  said: Said | undefined,
+  usual: readonly string[],
+  supported: readonly string[],
+): readonly string[] {
+  const value = said?.values[0]
+  if (!said || value === undefined) return usual
+  const list = kind === 'compress' ? compression(value, said) : value
+  const [, operator = '', names = ''] = /^([-+^]?)(.*)$/.exec(list) ?? []
+  const patterns = names.split(',').filter((pattern) => pattern !== '')
+  const named = patterns.flatMap((pattern) => supported.filter((name) => fits(pattern, name)))
+  const lists: Readonly<Record<string, readonly string[]>> = {
+    '+': [...usual, ...named],
+    '-': usual.filter((name) => !named.includes(name)),
+    '^': [...named, ...usual],
+    '': named,
+  }
+  const chosen = [...new Set(lists[operator])]
+  const isAddition = operator === '+' || operator === '^'
+  if (chosen.length === 0 || (isAddition && named.length === 0))
+    throw invalid(
+      said.source,
+      `${algorithmKeywords[kind]} ${value}: converge supports none of these`,
+      `name at least one of ${supported.join(',')}`,
+    )
+  return chosen
+}
+
+function compression(value: string, { source }: Said): string {
+  if (/^(yes|true)$/i.test(value)) return 'zlib@openssh.com,zlib,none'
+  if (/^(no|false)$/i.test(value)) return 'none,zlib@openssh.com,zlib'
+  throw invalid(source, `Compression ${value}: expected yes or no`)
+}

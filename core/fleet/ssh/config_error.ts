@@ -1,0 +1,8 @@
+/** The error for a line of the operator's ssh_config that is wrong. */
+import { ConvergeError, type SourceLocation } from '../../model/errors.ts'
+
+export const invalid = (
+  source: SourceLocation,
+  why: string,
+  hint = 'see man ssh_config; ssh -G HOST shows what ssh makes of it',
+): ConvergeError => new ConvergeError(why, { code: 'SSH_CONFIG_INVALID', usage: true, source, hint })

@@ -1,0 +1,170 @@
+/** Explains why a host and converge have no algorithm in common, and which line of sshd_config repairs it. */
+import { ConvergeError, describeLocation } from '../../model/errors.ts'
+import { type AlgorithmKind, type Algorithms, algorithmKeywords, algorithmKinds } from './algorithms.ts'
+import { describeTarget } from './failures.ts'
+import type { SshTarget } from './target.ts'
+import { WireReader } from './wire.ts'
+
+const keyExchangeInit = 20
+/** RFC 4253, section 6.1: an implementation must accept packets of this size. */
+const maximumPacket = 35_000
+
+/**
+ * Reads a host's offer (SSH_MSG_KEXINIT, RFC 4253 section 7.1), which follows its greeting unencrypted, from what the host
+ * sends first.
+ */
+export class OfferReader {
+  private received = Buffer.alloc(0)
+  private done = false
+  offer: Algorithms | null = null
+
+  add(chunk: Buffer): void {
+    if (this.done) return
+    this.received = Buffer.concat([this.received, chunk])
+    const packet = firstPacket(this.received)
+    this.done = packet !== null || this.received.length > 2 * maximumPacket
+    if (packet) this.offer = parseOffer(packet)
+    if (this.done) this.received = Buffer.alloc(0)
+  }
+}
+
+/** The first packet after the line `SSH-2.0-…`, which others may precede; null until it is there as a whole. */
+function firstPacket(received: Buffer): Buffer | null {
+  const greeting = /^SSH-[^\n]*\n/m.exec(received.toString('latin1'))
+  if (!greeting) return null
+  const packet = received.subarray(greeting.index + greeting[0].length)
+  if (packet.length < 5 || packet.length < 4 + packet.readUInt32BE(0)) return null
+  // Its length and that of its padding come first.
+  return packet.subarray(5, 4 + packet.readUInt32BE(0))
+}
+
+function parseOffer(packet: Buffer): Algorithms | null {
+  if (packet[0] !== keyExchangeInit) return null
+  // After the number of the message come 16 random bytes.
+  const reader = new WireReader(packet.subarray(17))
+  try {
+    const list = () => reader.text().split(',').filter(Boolean)
+    const [kex, serverHostKey, cipher, fromHost, hmac, macFromHost, compress, compressFromHost] = Array.from(
+      { length: 8 },
+      list,
+    ) as [string[], string[], string[], string[], string[], string[], string[], string[]]
+    const both = (to: readonly string[], from: readonly string[]) => to.filter((name) => from.includes(name))
+    return {
+      kex: kex.filter((name) => !isMarker(name)),
+      serverHostKey,
+      // The lists of both directions are the same with every server that has one setting for both.
+      cipher: both(cipher, fromHost),
+      hmac: both(hmac, macFromHost),
+      compress: both(compress, compressFromHost),
+    }
+  } catch (thrown) {
+    if (thrown instanceof RangeError) return null
+    throw thrown
+  }
+}
+
+/** Extensions that stand among the key exchange algorithms, and are none. */
+const isMarker = (name: string) => /^(ext-info-|kex-strict-)/.test(name)
+
+const nouns: Readonly<Record<AlgorithmKind, string>> = {
+  kex: 'key exchange algorithm',
+  serverHostKey: 'host key algorithm',
+  cipher: 'cipher',
+  hmac: 'MAC',
+  compress: 'compression',
+}
+
+/** Ciphers that authenticate on their own, so that no MAC is negotiated. */
+const isAuthenticated = (cipher: string) => /gcm|poly1305/.test(cipher)
+
+/** The kinds of which a host offers none that converge offers. */
+export function kindsInDispute(own: Algorithms, host: Algorithms): readonly AlgorithmKind[] {
+  const common = (kind: AlgorithmKind) => own[kind].find((name) => host[kind].includes(name))
+  const cipher = common('cipher')
+  // Without a cipher nothing is known of the MAC; the one that the hint names needs none.
+  const needsMac = cipher !== undefined && !isAuthenticated(cipher)
+  return algorithmKinds.filter((kind) => common(kind) === undefined && (kind !== 'hmac' || needsMac))
+}
+
+export interface Negotiation {
+  readonly own: Algorithms
+  readonly host: Algorithms
+  /** All that converge could offer, if ssh_config asked for it. */
+  readonly supported: Algorithms
+}
+
+/** @returns null where the lists do not explain the failure */
+export function noCommonAlgorithm(target: SshTarget, negotiation: Negotiation, cause: unknown): ConvergeError | null {
+  const { own, host } = negotiation
+  const kinds = kindsInDispute(own, host)
+  if (kinds.length === 0) return null
+  const reasons = kinds.map((kind) => {
+    const said = target.algorithms[kind]
+    const allowed = said && ` (${algorithmKeywords[kind]} at ${describeLocation(said.source)})`
+    const offered = host[kind].join(',') || 'none'
+    return `no common ${nouns[kind]}: the host offers ${offered}; converge offers ${own[kind].join(',')}${allowed ?? ''}`
+  })
+  return new ConvergeError(`${describeTarget(target)}: cannot connect: ${reasons.join('. ')}`, {
+    code: 'CONNECT_FAILED',
+    hint: repairs(target, kinds, negotiation).join('; '),
+    cause,
+  })
+}
+
+function repairs(target: SshTarget, kinds: readonly AlgorithmKind[], { own, host, supported }: Negotiation): string[] {
+  const lines = kinds.flatMap((kind) => sshdLines(kind, own[kind], host[kind])).map((line) => `"${line}"`)
+  const keys = kinds.includes('serverHostKey') && !hasUsableKey(host.serverHostKey, own.serverHostKey)
+  const onHost =
+    `put ${lines.join(' and ')} at the top of /etc/ssh/sshd_config on the host, where the first line of a keyword counts` +
+    `${keys ? ', run ssh-keygen -A' : ''}, and reload sshd (systemctl reload ssh)`
+  const here = kinds.map((kind) =>
+    sshLine(
+      kind,
+      target,
+      host[kind].find((name) => supported[kind].includes(name)),
+    ),
+  )
+  if (here.includes(null)) return [onHost]
+  const isOurs = kinds.every((kind) => target.algorithms[kind] !== undefined)
+  return isOurs ? [here.join(' and ')] : [onHost, `or accept what is off by default: ${here.join(' and ')}`]
+}
+
+/** What sshd_config needs to offer one of ours beside what the host offers now. */
+function sshdLines(kind: AlgorithmKind, own: readonly string[], host: readonly string[]): string[] {
+  if (kind === 'compress') return ['Compression no']
+  if (kind !== 'serverHostKey') return [`${algorithmKeywords[kind]} ${[...host, preferred(kind, own)].join(',')}`]
+  const usable = host.map(keyAlgorithm).find((name) => own.includes(name))
+  const added = usable ?? 'ssh-ed25519'
+  const key = usable === undefined ? ['HostKey /etc/ssh/ssh_host_ed25519_key'] : []
+  return [...key, `HostKeyAlgorithms ${[...host, added].join(',')}`]
+}
+
+/** Which keys a host has shows in the algorithms that it offers for them. */
+const hasUsableKey = (host: readonly string[], own: readonly string[]) =>
+  host.map(keyAlgorithm).some((name) => own.includes(name))
+
+/** What ssh_config needs to offer what the host has; null where ssh2 does not have it. */
+function sshLine(kind: AlgorithmKind, target: SshTarget, name: string | undefined): string | null {
+  if (name === undefined) return null
+  const said = target.algorithms[kind]
+  if (kind === 'compress') return null
+  return said
+    ? `add ${name} to ${algorithmKeywords[kind]} at ${describeLocation(said.source)}`
+    : `"${algorithmKeywords[kind]} +${name}" below "Host ${target.configuredAs}" in ~/.ssh/config`
+}
+
+/** The algorithm of ours for the key that a host uses with one of its own. */
+function keyAlgorithm(name: string): string {
+  const plain = name.replace(/-cert-v\d+@openssh\.com$/, '')
+  return plain === 'ssh-rsa' ? 'rsa-sha2-512' : plain
+}
+
+const recommended: Readonly<Partial<Record<AlgorithmKind, readonly string[]>>> = {
+  kex: ['curve25519-sha256', 'ecdh-sha2-nistp256'],
+  cipher: ['aes256-gcm@openssh.com', 'aes128-gcm@openssh.com'],
+  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256'],
+}
+
+function preferred(kind: AlgorithmKind, own: readonly string[]): string {
+  return recommended[kind]?.find((name) => own.includes(name)) ?? own[0] ?? ''
+}
