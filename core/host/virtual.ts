@@ -95,6 +95,11 @@ export class VirtualHost implements Host {
     return this
   }
 
+  /** Something else than a run changed the machine; for tests. */
+  forgetAnswers(): void {
+    this.answers = new Map()
+  }
+
   lstat(path: string): FileStat | null {
     return this.overlay.lstat(path)
   }
