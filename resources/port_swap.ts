@@ -17,7 +17,7 @@ import { portIn, upstreamText } from './swap/upstream.ts'
 const state = z.strictObject({
   /** The port that the upstream file names, or, where that is damaged, the one it named last; null for neither. */
   live: z.number().nullable(),
-  /** Digest of what runs there. */
+  /** Digest of what runs there; null where that is not known. */
   runs: z.string().nullable(),
   /** Whether the web server was told of the file as it is. */
   told: z.boolean(),
@@ -39,9 +39,13 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
   const digests = given.ports.map((port) => digestAt(host, given, port, wanted))
   const upAt = (port: number, status: ServiceStatus) =>
     port === live ? status.state === 'running' : !isOff(status) || startsItself(host, given, port)
+  const digest = live === null ? null : (digests[given.ports.indexOf(live)] ?? null)
+  // A file that somebody changed, loaded, and put back looks as if nothing had happened: supervisord knows.
+  const isOutdated = (port: number) =>
+    statuses[given.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(programAt(given, port))
   const found = {
     live,
-    runs: live === null ? null : (digests[given.ports.indexOf(live)] ?? null),
+    runs: digest === wanted && live !== null && (await isOutdated(live)) ? null : digest,
     told:
       live !== null && text === upstreamText(given.upstream, live) && host.recorded(toldKey(given)) === digestOf(text),
     up: given.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),

@@ -89,7 +89,7 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
       // What is to be brought back is asked then.
       state:
         drained.length > 0 ? status.state : await currentStateOf(host, status, { ready, deadline: given.deadline }),
-      restartedFor: new RestartRecord(host, given, one, context).restartedFor(status.process),
+      restartedFor: await new RestartRecord(host, given, one, context).restartedFor(reader, status),
       drained,
     }
   }

@@ -3,7 +3,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOfAll, stateOf } from '../../core/model/digest.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { placeOf, recordOf } from './due.ts'
-import type { Provider } from './types.ts'
+import type { Provider, ServiceReader, ServiceStatus } from './types.ts'
 
 interface Restarts {
   readonly provider: Provider
@@ -31,7 +31,7 @@ export class RestartRecord {
   constructor(
     private readonly reader: HostReader,
     private readonly restarts: Restarts,
-    service: Restarted,
+    private readonly service: Restarted,
     context: Context,
   ) {
     const { provider, force } = restarts
@@ -44,14 +44,17 @@ export class RestartRecord {
   }
 
   /**
-   * What it was last restarted for; null for never. A process that is still the one of that restart has loaded nothing
-   * since: where the same state is back, as after a rollback of a release that it was never restarted for, nothing is due.
-   * @param process the one that runs now
+   * What it was last restarted for; null for never, and where it runs with another configuration than its files contain: a
+   * file that somebody changed, loaded, and put back looks as if nothing had happened, but its manager knows.
    */
-  restartedFor(process: string | null): string | null {
+  async restartedFor(manager: ServiceReader, { process, state }: ServiceStatus): Promise<string | null> {
     const last = this.last()
-    if (last.digest === null || last.process === null || last.process !== process) return last.digest
-    return stateOf(last.digest) === stateOf(this.due) ? this.due : last.digest
+    const isSame = process !== null && last.process === process
+    // A process that is still the one of that restart has loaded nothing since: where the same state is back, as after a
+    // rollback of a release that it was never restarted for, nothing is due.
+    if (isSame) return stateOf(last.digest ?? '') === stateOf(this.due) ? this.due : last.digest
+    if (state !== 'running' || this.restarts.force !== undefined) return last.digest
+    return (await manager.isOutdated(this.service.name)) ? null : last.digest
   }
 
   /** From now on it does not run what it was last restarted for, also where the restart fails and is not tried again. */

@@ -60,6 +60,10 @@ export class SupervisorServiceReader implements ServiceReader {
     return statusOf(find(await this.asked.look(), name))
   }
 
+  async isOutdated(name: string): Promise<boolean> {
+    return (await this.asked.changedGroups()).includes(name)
+  }
+
   async log(name: string, lines: number): Promise<string> {
     const process = find(await this.asked.look(), name)
     if (process === undefined) return ''

@@ -37,6 +37,11 @@ export class SystemdReader implements ServiceReader {
     return (await this.show(unitName(name))).get(unitName(name)) ?? absent
   }
 
+  /** systemd compares the unit files with what it has read, not with the process that runs. */
+  isOutdated(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
   async log(name: string, lines: number): Promise<string> {
     // What it said last may still be on its way there.
     if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
@@ -102,6 +107,10 @@ export class InitScriptsReader implements ServiceReader {
     const { status, stdout } = await this.reading.query(['service', name, 'status'], { accept: 'any' })
     // 0 is running, 3 is not, by the Linux Standard Base; what else a script may say means that it is not.
     return { ...absent, state: status === 0 ? 'running' : 'stopped', detail: lastLines(stdout, 1) }
+  }
+
+  isOutdated(): Promise<boolean> {
+    return Promise.resolve(false)
   }
 
   /** There is no one place init scripts log to. */

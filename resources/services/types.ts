@@ -49,6 +49,10 @@ export interface ServiceReader {
   status(name: string): Promise<ServiceStatus>
   /** As of now. */
   look(name: string): Promise<ServiceStatus>
+  /**
+   * Whether its manager runs it with another configuration than its files contain now. False where the manager cannot tell.
+   */
+  isOutdated(name: string): Promise<boolean>
   /** The end of what it logged; empty where there is nothing to be had. */
   log(name: string, lines: number): Promise<string>
 }

@@ -2,6 +2,7 @@
 import type { Host, HostReader, Response } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
+import { faultError } from './faults.ts'
 import { decodeAnswer, encodeCall, type Value } from './xmlrpc.ts'
 
 /** Where Debian's package has it. */
@@ -46,6 +47,9 @@ const mostTries = 8
 /** No supervisord, or one that is just coming up or going down. */
 const notThere = new Set(['ENOENT', 'ECONNREFUSED', ...dropped])
 
+/** Faults after which nothing is known of its files. */
+const cannotCompare = new Set(['SUPERVISOR_CANT_REREAD', 'SUPERVISOR_SHUTDOWN_STATE', 'SUPERVISOR_DOWN'])
+
 /** Asks supervisord; changes nothing. */
 export class SupervisorReader {
   constructor(
@@ -85,6 +89,21 @@ export class SupervisorReader {
       stdoutLog: textOf(process, 'stdout_logfile'),
       stderrLog: textOf(process, 'stderr_logfile'),
     }))
+  }
+
+  /**
+   * Groups that run with another configuration than the files contain now; empty where the files cannot be read. supervisord
+   * re-reads the files to compare them, as for `supervisorctl reread`; every later `supervisorctl update` does so anyway.
+   */
+  changedGroups(): Promise<readonly string[]> {
+    return this.host.cached(`supervisor files ${this.socket}`, async () => {
+      try {
+        return changesOf(await this.ask('reloadConfig')).changed
+      } catch (error) {
+        if (cannotCompare.has(codeOf(error) ?? '')) return []
+        throw error
+      }
+    })
   }
 
   /** The last bytes of what a process wrote to stdout; empty where there is no log. */
@@ -175,10 +194,7 @@ export class Supervisor extends SupervisorReader {
    * @throws SUPERVISOR_CANT_REREAD naming the file and the section that is wrong
    */
   async reloadConfig(): Promise<ConfigChanges> {
-    const [added, changed, removed] = listOf(listOf(await this.tell('reloadConfig'))[0] ?? []).map((names) =>
-      listOf(names).map(String),
-    )
-    return { added: added ?? [], changed: changed ?? [], removed: removed ?? [] }
+    return changesOf(await this.tell('reloadConfig'))
   }
 
   /** Takes a group from the configuration as last read; what has autostart starts by itself. One it has already is fine. */
@@ -248,42 +264,11 @@ function requestOf(socketPath: string, method: string, parameters: readonly (str
   }
 }
 
-/** supervisord's faults (supervisor/xmlrpc.py) by number: their name, what they mean, and what helps. */
-const faults: Readonly<Record<number, readonly [name: string, words: string, hint?: string]>> = {
-  1: ['UNKNOWN_METHOD', 'it does not know the call', 'supervisor 3.0 or later is needed'],
-  2: ['INCORRECT_PARAMETERS', 'the parameters are not what the call takes'],
-  6: ['SHUTDOWN_STATE', 'it is shutting down', 'wait until it is gone, start it again, then run again'],
-  10: ['BAD_NAME', 'it knows no such program', 'look whether its [include] names the directory of the .conf file'],
-  11: ['BAD_SIGNAL', 'it does not know the signal'],
-  20: [
-    'NO_FILE',
-    'the file is not there',
-    'check the first word of command in the .conf file of the program: supervisord looks for it at that path, or on its own PATH where it has no slash',
-  ],
-  21: ['NOT_EXECUTABLE', 'the program cannot be executed', 'check the mode of the command, and of its directories'],
-  30: ['FAILED', 'it failed'],
-  40: ['ABNORMAL_TERMINATION', 'the process ended right after its start'],
-  50: ['SPAWN_ERROR', 'the process could not be started', 'its own log says why'],
-  60: ['ALREADY_STARTED', 'the process is running already'],
-  70: ['NOT_RUNNING', 'the process is not running'],
-  90: ['ALREADY_ADDED', 'it has the program already'],
-  91: ['STILL_RUNNING', 'a process of the group is still running'],
-  92: ['CANT_REREAD', 'it cannot read its configuration', 'mend the file named; the running programs are not touched'],
-}
-
-function faultError(
-  { code, text }: { code: number; text: string },
-  method: string,
-  parameters: readonly (string | number | boolean)[],
-): ConvergeError {
-  const [name, words, hint] = faults[code] ?? [`FAULT_${code}`, text]
-  const subject = typeof parameters[0] === 'string' ? ` of ${parameters[0]}` : ''
-  const detail = text.replace(/^[A-Z_]+(: )?/, '')
-  const more = detail === '' || detail === parameters[0] ? '' : ` (${detail})`
-  return new ConvergeError(`supervisord refused ${method}${subject}: ${words}${more}`, {
-    code: `SUPERVISOR_${name}`,
-    hint,
-  })
+function changesOf(answer: Value): ConfigChanges {
+  const [added = [], changed = [], removed = []] = listOf(listOf(answer)[0] ?? []).map((names) =>
+    listOf(names).map(String),
+  )
+  return { added, changed, removed }
 }
 
 function listOf(value: Value): readonly Value[] {

@@ -1,10 +1,12 @@
 /** Drift that a real supervisord or nginx has loaded: after a run, both run with what is declared. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
+import { seconds } from '../../core/model/units.ts'
 import { execute } from '../../resources/execute.ts'
 import { file } from '../../resources/file.ts'
 import { service_restart } from '../../resources/service_restart.ts'
@@ -29,11 +31,14 @@ t.test('a program that was edited and updated by hand', async (t) => {
     })
     service_restart(r, {
       provider: { kind: 'supervisor', socket },
-      services: [{ name: 'p', configuration: program.digest }],
+      services: [{ name: 'p', configuration: program.digest, ready: { kind: 'uptime', time: seconds(1) } }],
     })
   }
   const pid = async () => (await supervisor.look()).find(({ group }) => group === 'p')?.pid ?? 0
   const environment = async () => readFileSync(`/proc/${await pid()}/environ`, 'utf8')
+  // Between fork and exec a process has no environment.
+  const started = () =>
+    until(async () => (await pid()) !== 0 && (await environment().catch(() => '')) !== '', 'p is started')
   /** What `supervisorctl update` does. */
   const update = async () => {
     await supervisor.reloadConfig()
@@ -41,7 +46,7 @@ t.test('a program that was edited and updated by hand', async (t) => {
     await until(async () => (await pid()) === 0, 'p is stopped')
     await supervisor.removeProcessGroup('p')
     await supervisor.addProcessGroup('p')
-    await until(async () => (await pid()) !== 0, 'p is started')
+    await started()
   }
   const converged = async () => {
     t.strictSame(failureOf(await run(site, declared)), undefined)
@@ -60,6 +65,22 @@ t.test('a program that was edited and updated by hand', async (t) => {
     writeFileSync(path, damaged)
     await converged()
   }
+
+  // Put back by hand, without a second update.
+  writeFileSync(path, whole.replace('blue', 'red'))
+  await update()
+  writeFileSync(path, whole)
+  t.match(await environment(), /COLOUR=red\0/)
+  await converged()
+  // Loaded by hand without a difference: the process stays.
+  await supervisor.stopProcess('p')
+  await until(async () => (await pid()) === 0, 'p is stopped')
+  await supervisor.startProcess('p')
+  await started()
+  await sleep(1500)
+  const byHand = await pid()
+  t.equal((await run(site, declared)).outcome, 'unchanged')
+  t.equal(await pid(), byHand)
 
   const other = `${confDir}/zzz-old.conf`
   for (const text of [

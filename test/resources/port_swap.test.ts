@@ -203,6 +203,42 @@ t.test('it tells what it does, in order', async (t) => {
   t.strictSame(world.up(), ['shop-9091'])
 })
 
+t.test('a program that was changed, loaded and put back by hand makes room for another', async (t) => {
+  const world = new World()
+  await world.run()
+  const { host, fake } = world
+  const [path, whole] = [conf(9090), host.readText(conf(9090)) ?? '']
+  const call = (method: string) =>
+    fake.requests(
+      {
+        socketPath: '/var/run/supervisor.sock',
+        method: 'POST',
+        path: '/RPC2',
+        body: `<methodName>supervisor.${method}</methodName><param><value><string>shop-9090</string></value></param>`,
+      },
+      host,
+    )
+  /** What `supervisorctl update` does. */
+  const update = () => {
+    call('reloadConfig')
+    call('stopProcess')
+    host.clock += 5
+    call('removeProcessGroup')
+    call('addProcessGroup')
+    host.clock += 5
+  }
+  update()
+  host.forgetAnswers()
+  t.equal((await world.run()).outcome, 'unchanged', 'the same text was loaded')
+  host.writeFile(path, whole.replace('SECRET="x"', 'SECRET="y"'), { mode: '0600' })
+  update()
+  host.writeFile(path, whole, { mode: '0600' })
+  t.equal((await world.run()).outcome, 'changed')
+  t.strictSame(world.up(), ['shop-9091'])
+  t.strictSame(world.gaps, [])
+  t.equal((await world.run()).outcome, 'unchanged')
+})
+
 t.test('another release, cause, environment, or a command to do so: another process; the same: none', async (t) => {
   const world = new World()
   const ports: (number | null)[] = []

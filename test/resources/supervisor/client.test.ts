@@ -59,6 +59,19 @@ t.test('no supervisord is not a fault', async (t) => {
   await t.rejects(supervisor.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
 })
 
+t.test('where supervisord cannot read its files, no group counts as changed', async (t) => {
+  for (const [code, name] of [
+    [92, 'CANT_REREAD'],
+    [6, 'SHUTDOWN_STATE'],
+  ]) {
+    const struct = `<struct><member><name>faultCode</name><value><int>${code}</int></value></member><member><name>faultString</name><value><string>${name}</string></value></member></struct>`
+    const one = answering({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
+    t.strictSame(await one.changedGroups(), [])
+  }
+  const down = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ up: false }).requests }), socket)
+  t.strictSame(await down.changedGroups(), [])
+})
+
 t.test('one on its way down is neither', async (t) => {
   const struct =
     '<struct><member><name>faultCode</name><value><int>6</int></value></member><member><name>faultString</name><value><string>SHUTDOWN_STATE</string></value></member></struct>'
