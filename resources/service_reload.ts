@@ -14,11 +14,12 @@ import {
   statesToKeep,
 } from './haproxy/server_addresses.ts'
 import { placeOf, recordOf } from './services/due.ts'
+import { LoadRecord } from './services/load_record.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { readyProp } from './services/ready_props.ts'
 import { reloadProps, wordsProp } from './services/reload.ts'
 import { Deadline, Roll } from './services/roll.ts'
-import { lastLines, nameProp, serviceStates } from './services/types.ts'
+import { lastLines, nameProp, type ServiceStatus, serviceStates } from './services/types.ts'
 
 const logLines = 25
 
@@ -63,6 +64,15 @@ const props = z.strictObject({
     .describe(
       'How it shows that it is ready, waited for afterwards; default: it is running, and where it was started, stays up for 5 s',
     ),
+  pidFile: absolutePath
+    .optional()
+    .describe(
+      'File with the number of its main process, to see whether somebody else has reloaded it; default: its manager knows',
+    ),
+  adopt: z
+    .boolean()
+    .default(false)
+    .describe('Where no run has reloaded it yet, count a running one as up to date; default false'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   deadline: duration
     .default(() => seconds(60))
@@ -100,16 +110,35 @@ function dueFor({ cause }: Context): string {
   return digestOf([cause])
 }
 
+function loadRecord(host: HostReader, given: Props, context: Context): LoadRecord {
+  return new LoadRecord(host, recordKey(given, context), context.listedPaths)
+}
+
+/** Its main process; null where a reload may leave all processes as they are, such as that of Varnish. */
+function mainOf(host: HostReader, { command, pidFile }: Props, { pid }: ServiceStatus): number | null {
+  if (command !== undefined) return null
+  return pid || Number.parseInt((pidFile && host.readText(pidFile)) || '', 10) || 0
+}
+
 function recordDone(host: Host, given: Props, context: Context): void {
   host.record(recordKey(given, context), dueFor(context))
   if (given.force !== undefined) host.record(forcedKey(given, context), given.force)
 }
 
+function reloadedFor(host: HostReader, given: Props, context: Context, status: ServiceStatus): string | null {
+  const recorded = host.recorded(recordKey(given, context))
+  if (status.state !== 'running') return recorded
+  if (recorded === null && given.adopt) return dueFor(context)
+  // A file that somebody changed, loaded, and put back looks as if nothing had happened.
+  return loadRecord(host, given, context).mayDiffer(mainOf(host, given, status)) ? null : recorded
+}
+
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
-  const { state } = await readerOf(host, given.provider).status(given.name)
+  const status = await readerOf(host, given.provider).status(given.name)
+  const { state } = status
   return {
     state,
-    reloadedFor: host.recorded(recordKey(given, context)),
+    reloadedFor: reloadedFor(host, given, context, status),
     forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
     outdated: state === 'running' ? await outdated(host, given, (key, ask) => host.cached(key, ask)) : [],
   }
@@ -148,6 +177,7 @@ const addressesFor = (host: HostReader, servers: readonly ConfiguredServer[]) =>
 async function apply(host: Host, given: Props, context: Context): Promise<void> {
   const { name, provider, signal, command, deadline } = given
   const manager = managerOf(host, provider)
+  const load = loadRecord(host, given, context)
   await check(host, given, context)
   await manager.refresh()
   const roll = new Roll(host, manager, deadline, context)
@@ -167,6 +197,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
     context.progress(`starting ${name}`)
     await roll.restart(given)
   }
+  load.record(host, mainOf(host, given, await manager.look(name)))
   recordDone(host, given, context)
 }
 
@@ -235,6 +266,10 @@ export const service_reload = defineResource(
       outdated: [],
     }),
     apply: (host, given, _, context) => apply(host, given, context),
+    settle(host, given, _, context) {
+      loadRecord(host, given, context).settle(host)
+      if (given.adopt && host.recorded(recordKey(given, context)) === null) recordDone(host, given, context)
+    },
     words: ({ name }, { now }) => `${now.state === 'running' ? 'reload' : 'start'} ${name}`,
     predict: (host, given, _, context) => recordDone(host, given, context),
   },

@@ -53,6 +53,10 @@ const props = z
       .describe(
         "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); default 1",
       ),
+    adopt: z
+      .boolean()
+      .default(false)
+      .describe('Where no run has restarted one yet, count it as up to date if it runs; default false'),
     force: z
       .string()
       .min(1)

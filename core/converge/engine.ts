@@ -15,6 +15,7 @@ import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunRepor
 import { ChangeMarks, type Unmark } from './change_marks.ts'
 import { withDeadline } from './deadline.ts'
 import { FormerSecrets } from './former_secrets.ts'
+import { ListedPaths } from './listed_paths.ts'
 import { inOrder } from './order.ts'
 import { StatePatch } from './patch.ts'
 import { Provided } from './provided.ts'
@@ -60,6 +61,7 @@ class Run {
     failed: 0,
   }
   private readonly warnings: string[] = []
+  private readonly listed: ListedPaths
   private readonly ahead: ReadAhead
   private failed = false
   private stillRunning = false
@@ -79,6 +81,7 @@ class Run {
     this.marks = new ChangeMarks(host, plan.listed)
     this.former = new FormerSecrets(host, this.secrets)
     this.provided = new Provided(plan.needed, this.marks)
+    this.listed = new ListedPaths(plan.resources)
     this.ahead = new ReadAhead(host, (resource) => this.context(resource, null))
   }
 
@@ -436,6 +439,7 @@ class Run {
     return {
       cause,
       causes: (options.when ?? []).map(({ resource: { type, key } }) => `${type} ${key}`),
+      listedPaths: this.listed.of(resource),
       sensitive: options.sensitive ?? false,
       name,
       progress: (line) => {

@@ -79,6 +79,12 @@ export class LocalHost implements Host {
     }
   }
 
+  version(path: string): string | null {
+    const stat = quietly(() => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
+    // Not the inode: on some file systems it differs after a boot.
+    return stat?.isFile() || stat?.isSymbolicLink() ? `${stat.ctimeNs}` : null
+  }
+
   list(path: string, options?: Pick<ReadOptions, 'origin'>): string[] {
     return this.reader.names(path, options)
   }

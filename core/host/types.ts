@@ -128,6 +128,11 @@ export interface HostReader {
   readBytes(path: string, options?: ReadOptions): Buffer | null
   /** What a link says, or null where there is none. */
   readLink(path: string): string | null
+  /**
+   * Differs after each change of a file or link, of its content, mode or name, also where everything is put back afterwards;
+   * null for anything else.
+   */
+  version(path: string): string | null
   /** Names in a directory, sorted; empty where there is none. */
   list(path: string, options?: Pick<ReadOptions, 'origin'>): string[]
   /** Whether the account that runs converge may write there. */

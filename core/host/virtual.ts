@@ -120,6 +120,10 @@ export class VirtualHost implements Host {
     return this.overlay.readLink(path)
   }
 
+  version(path: string): string | null {
+    return this.overlay.version(path)
+  }
+
   list(path: string): string[] {
     return this.overlay.list(path)
   }

@@ -20,6 +20,8 @@ interface Entry {
   gid: number
   readonly content: Buffer | string | Below
   readonly target: string
+  /** Differs after each change. */
+  version: number
 }
 
 const maxLinks = 40
@@ -38,6 +40,7 @@ export class VirtualTree {
   private readonly children = new Map<string, Set<string>>()
   /** Paths whose content a dry run can't know, with the resource that decides it. */
   private readonly unknowns = new Map<string, string>()
+  private versions = 0
   /** The resource after which there may be more on the system than there is. */
   private later: string | undefined
 
@@ -77,6 +80,13 @@ export class VirtualTree {
     if (own === null) return null
     if (own.kind !== 'link') throw systemError('EINVAL', 'readlink', path)
     return own.target
+  }
+
+  version(path: string): string | null {
+    const real = this.resolveParent(path)
+    const own = real === null ? null : this.entries.get(real)
+    if (own === undefined) return real === null ? null : (this.base?.version(real) ?? null)
+    return own?.kind === 'file' || own?.kind === 'link' ? `${this.base ? 'planned ' : ''}${own.version}` : null
   }
 
   list(path: string): string[] {
@@ -149,6 +159,7 @@ export class VirtualTree {
       gid: gid === -1 ? this.self.gid : gid,
       content,
       target,
+      version: ++this.versions,
     })
     this.listed(path)
   }
@@ -171,7 +182,7 @@ export class VirtualTree {
   move(from: string, to: string): void {
     const entry = this.own(from, from)
     const names = entry.kind === 'directory' ? this.list(from) : []
-    this.entries.set(to, { ...entry })
+    this.entries.set(to, { ...entry, version: ++this.versions })
     this.listed(to)
     for (const name of names) this.move(join(from, name), join(to, name))
     this.entries.set(from, null)
@@ -181,7 +192,10 @@ export class VirtualTree {
   /** The entry to change, brought up from the base if it is still there. */
   own(real: string | null, path: string): Entry {
     const entry = real === null ? null : this.entries.get(real)
-    if (entry) return entry
+    if (entry) {
+      entry.version = ++this.versions
+      return entry
+    }
     const stat = real === null || entry === null ? null : (this.base?.lstat(real) ?? null)
     if (real === null || stat === null) throw systemError('ENOENT', 'open', path)
     const made: Entry = {
@@ -191,6 +205,7 @@ export class VirtualTree {
       gid: stat.gid,
       content: stat.kind === 'file' ? new Below(real, stat.size) : '',
       target: stat.kind === 'link' ? (this.base?.readLink(real) ?? '') : '',
+      version: ++this.versions,
     }
     this.entries.set(real, made)
     this.listed(real)

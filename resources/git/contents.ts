@@ -24,7 +24,15 @@ export async function contentsOf(host: HostReader, given: GitReleaseProps): Prom
   if (props.scmType === 'directory') return directoryContents(host, sourceDirectory(props))
   const warnings: string[] = []
   const context: Context = {
-    ...{ cause: null, causes: [], sensitive: false, name: '', progress: () => undefined, secret: () => undefined },
+    ...{
+      cause: null,
+      causes: [],
+      listedPaths: [],
+      sensitive: false,
+      name: '',
+      progress: () => undefined,
+      secret: () => undefined,
+    },
     warn: (text) => void warnings.push(text),
   }
   const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)

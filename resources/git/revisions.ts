@@ -22,7 +22,16 @@ export function revisionsOf(
   host: HostReader,
   { warn, secret }: Pick<Context, 'warn' | 'secret'>,
 ): Promise<AppRevision[]> {
-  const context = { cause: null, causes: [], sensitive: false, name: '', progress: () => undefined, warn, secret }
+  const context = {
+    cause: null,
+    causes: [],
+    listedPaths: [],
+    sensitive: false,
+    name: '',
+    progress: () => undefined,
+    warn,
+    secret,
+  }
   const releases = resources.filter(({ type }) => type === 'git_release')
   return Promise.all(releases.map((one) => revisionOf(host, propsOf(one), { ...context, name: one.name })))
 }

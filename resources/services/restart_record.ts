@@ -9,6 +9,8 @@ interface Restarts {
   readonly provider: Provider
   /** Names one command that restarts regardless of changes. */
   readonly force?: string | undefined
+  /** Where there is no record, what runs counts as up to date. */
+  readonly adopt?: boolean | undefined
 }
 
 interface Restarted {
@@ -53,8 +55,10 @@ export class RestartRecord {
     // A process that is still the one of that restart has loaded nothing since: where the same state is back, as after a
     // rollback of a release that it was never restarted for, nothing is due.
     if (isSame) return stateOf(last.digest ?? '') === stateOf(this.due) ? this.due : last.digest
-    if (state !== 'running' || this.restarts.force !== undefined) return last.digest
-    return (await manager.isOutdated(this.service.name)) ? null : last.digest
+    const { force, adopt } = this.restarts
+    if (state !== 'running' || force !== undefined) return last.digest
+    if (await manager.isOutdated(this.service.name)) return null
+    return adopt ? (last.digest ?? this.due) : last.digest
   }
 
   /** From now on it does not run what it was last restarted for, also where the restart fails and is not tried again. */

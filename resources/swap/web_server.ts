@@ -5,6 +5,7 @@ import { seconds } from '../../core/model/units.ts'
 import { managerOf } from '../services/manager.ts'
 import { Deadline } from '../services/roll.ts'
 import type { ServiceManager } from '../services/types.ts'
+import { childrenOf, isLeaving } from '../services/workers.ts'
 import type { PortSwapProps } from './props.ts'
 
 type Reload = NonNullable<PortSwapProps['reload']>
@@ -57,14 +58,6 @@ export class WebServer {
   }
 }
 
-/** The processes it has started, by proc_pid_task_children(5); none where that cannot be told. */
-function childrenOf(host: Host, pid: number): number[] {
-  const text = pid === 0 ? '' : (host.readText(`/proc/${pid}/task/${pid}/children`) ?? '')
-  return text.split(/\s+/).flatMap((word) => (word === '' ? [] : [Number(word)]))
-}
-
-/** nginx names a worker so that only finishes what it has. */
 function stillServes(host: Host, master: number, worker: number): boolean {
-  if (!childrenOf(host, master).includes(worker)) return false
-  return !(host.readText(`/proc/${worker}/cmdline`) ?? '').includes('shutting down')
+  return childrenOf(host, master).includes(worker) && !isLeaving(host, worker)
 }

@@ -241,3 +241,72 @@ t.test('a signal is named without SIG', (t) => {
   t.throws(wrong, { message: /a signal without SIG/ })
   t.end()
 })
+
+/** What proc(5) says of the main process 100 of `web` and its workers. */
+function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [] as number[] } = {}): void {
+  const stat = (pid: number) => `${pid} (a b) c) S 1 ${'0 '.repeat(17)}${pid}0 0\n`
+  host.given('/proc/100/stat', stat(100)).given('/proc/100/auxv', auxv)
+  host.given('/proc/100/task/100/children', `${workers.join(' ')} `)
+  for (const pid of workers)
+    host
+      .given(`/proc/${pid}/stat`, stat(pid))
+      .given(`/proc/${pid}/cmdline`, leaving.includes(pid) ? 'worker process is shutting down' : 'worker process')
+}
+
+t.test('a file put back by hand: reloaded only where something was loaded in between', async (t) => {
+  const cases: [name: string, now: Parameters<typeof runs>[1], signals: number][] = [
+    ['nothing was loaded', {}, 0],
+    ['one worker ended, and another came', { workers: [102, 103] }, 0],
+    ['all workers are new', { workers: [103, 104] }, 1],
+    ['the old workers leave', { workers: [101, 102, 103], leaving: [101, 102] }, 1],
+    ['the main process has executed its program again', { auxv: 'b' }, 1],
+  ]
+  for (const [name, now, expected] of cases) {
+    const host = new VirtualHost(supervised())
+    runs(host)
+    t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
+    const before = signals(host)
+    t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+    // The content is the same as before.
+    host.writeFile('/srv/config', '1')
+    runs(host, now)
+    const planned = await run(causedBy('1'), new VirtualHost({ base: host }), 'plan')
+    t.equal(planned.outcome, expected === 0 ? 'unchanged' : 'planned', name)
+    t.equal((await run(causedBy('1'), host)).outcome, expected === 0 ? 'unchanged' : 'changed', name)
+    t.equal(signals(host) - before, expected, name)
+    t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', name)
+    // What was seen once is not seen again.
+    runs(host, { auxv: 'c' })
+    t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', name)
+  }
+})
+
+t.test('a reload by hand alone is no reason for another one', async (t) => {
+  const host = new VirtualHost(supervised())
+  runs(host)
+  await run(causedBy('1'), host)
+  runs(host, { workers: [105], auxv: 'z' })
+  t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+})
+
+t.test('where an earlier version has reloaded it, nothing is due', async (t) => {
+  const host = new VirtualHost(supervised())
+  await run(causedBy('1'), host)
+  const earlier = new VirtualHost({ base: host, ...supervised() })
+  for (const what of host.changes.filter((one) => one.endsWith(': loaded'))) earlier.record(what.slice(7), 'null')
+  earlier.writeFile('/srv/config', '1')
+  t.equal((await run(causedBy('1'), earlier)).outcome, 'unchanged')
+})
+
+t.test('adopt: what runs already counts as up to date, until something changes', async (t) => {
+  const host = new VirtualHost(supervised())
+  host.given('/srv/config', '1')
+  t.equal((await run(causedBy('1', { adopt: true }), host)).outcome, 'unchanged')
+  t.equal(signals(host), 0)
+  await run(causedBy('2', { adopt: true }), host)
+  t.equal(signals(host), 1)
+  t.equal((await run(causedBy('2', { adopt: true }), host)).outcome, 'unchanged')
+  const down = new VirtualHost(supervised({}, 'stopped'))
+  down.given('/srv/config', '1')
+  t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'what is down is started')
+})

@@ -441,3 +441,23 @@ t.test('refused at once', async (t) => {
   bad({ services: [{ name: 'a', ready: { port: 0 } }] }, /port/)
   bad({ services: [{ name: 'a', ready: { port: 1, path: 'x y' } }] }, /begins with/)
 })
+
+t.test('adopt: what runs already counts as up to date, until something changes', async (t) => {
+  const declare = (environment: Record<string, string>) =>
+    planOf((r) => {
+      const program = supervisor_program(r, { name: 'c1', command: 'x', environment })
+      service_restart(r, { provider, adopt: true, services: [{ name: 'c1', configuration: program.digest }] })
+    })
+  const host = new VirtualHost({ requests: fakeOf({}, []).requests })
+  host.given('/etc/supervisor/conf.d', null)
+  const written = planOf((r) => void supervisor_program(r, { name: 'c1', command: 'x' }))
+  t.equal((await run(written, host)).outcome, 'changed')
+  t.equal((await run(declare({}), host)).outcome, 'changed', 'what is down is started')
+  const other = new VirtualHost({ requests: fakeOf({}, ['c1']).requests })
+  other.given('/etc/supervisor/conf.d/c1.conf', host.readText('/etc/supervisor/conf.d/c1.conf') ?? '', '0600')
+  t.equal((await run(declare({}), other)).outcome, 'unchanged')
+  t.strictSame(started(other), [])
+  t.strictSame(failureOf(await run(declare({ A: 'b' }), other)), undefined)
+  t.strictSame(started(other), ['c1'])
+  t.equal((await run(declare({ A: 'b' }), other)).outcome, 'unchanged')
+})

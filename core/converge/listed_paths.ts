@@ -1,0 +1,21 @@
+/** Finds the paths of what a resource lists in `when`. */
+import type { PlannedResource } from '../model/resource.ts'
+
+const none: readonly string[] = []
+
+export class ListedPaths {
+  private byName: ReadonlyMap<string, PlannedResource> | undefined
+
+  constructor(private readonly resources: readonly PlannedResource[]) {}
+
+  /** Without those that only the run itself finds out. */
+  of({ options }: PlannedResource): readonly string[] {
+    if (options.when === undefined) return none
+    this.byName ??= new Map(this.resources.map((resource) => [resource.name, resource]))
+    return options.when.flatMap(({ resource: { type, key } }) => {
+      const listed = this.byName?.get(`${type} ${key}`)
+      const paths = listed?.definition.implementation.paths?.(listed.props) ?? []
+      return paths.filter((path): path is string => typeof path === 'string')
+    })
+  }
+}
