@@ -11,7 +11,7 @@ import { quietly } from './local_files.ts'
 import { type Finding, find, type Rights, readingAs, rootsOwn } from './place.ts'
 import { defaultReadLimit, type ReadOptions, type ReadOrigin } from './types.ts'
 
-const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 const forReading = O_RDONLY | O_NONBLOCK | O_NOCTTY
 
 /** The kernel's own: nobody can put anything there, and no size is known before it is read. */

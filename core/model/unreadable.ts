@@ -1,11 +1,10 @@
 /** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
-import type { Stats } from 'node:fs'
 import type { HostReader, ReadOptions } from '../host/types.ts'
 import { ConvergeError } from './errors.ts'
 
 const remove = 'find out which account put it there, then remove it'
 
-export function notAFile(path: string, stat: Pick<Stats, 'mode'> | null): ConvergeError {
+export function notAFile(path: string, stat: { readonly mode: number } | null): ConvergeError {
   return new ConvergeError(`cannot read ${path}: it is ${kindOf(stat)}, not a regular file`, {
     code: 'NOT_A_FILE',
     hint: remove,
@@ -52,7 +51,7 @@ export function readDisposable(host: HostReader, path: string, options: ReadOpti
   }
 }
 
-function kindOf(stat: Pick<Stats, 'mode'> | null): string {
+function kindOf(stat: { readonly mode: number } | null): string {
   const kinds: Record<number, string> = {
     2401: 'a named pipe',
     4802: 'a character device',
