@@ -69,6 +69,9 @@ async function answered(host: Host, one: Request, deadline: Deadline, context: C
   }
 }
 
+/** Bytes of a page in which the text is looked for. */
+const enoughOfPage = 8 * 1024 * 1024
+
 /** Takes the request past the maintenance page of this host. */
 const ownHeader = { [testHeader]: testHeaderValue }
 
@@ -76,7 +79,8 @@ async function wrongWith(host: Host, one: Request, left: number, context: Contex
   const { statusMin, statusMax, contains, host: at, port, path, headers } = one
   try {
     const timeout = new Duration(Math.max(1000, Math.min(left, 10_000)))
-    const answer = await host.request({ host: at, port, path, headers: { ...ownHeader, ...headers }, timeout })
+    const asked = { host: at, port, path, headers: { ...ownHeader, ...headers }, timeout, enough: enoughOfPage }
+    const answer = await host.request(asked)
     const { status, body } = answer
     // The web server of another host knows no request from here.
     if (isMaintenancePage(answer) && (status < statusMin || status > statusMax)) {

@@ -1,10 +1,9 @@
 /** A text sent over a connection of its own, and what comes back until the other side closes it. */
-import { ConvergeError } from '../model/errors.ts'
 import { seconds } from '../model/units.ts'
-import { connectionError, tooLate, whereOf } from './request.ts'
+import { connectionError, tooLate, tooMuch, whereOf } from './request.ts'
 import type { ExchangeOptions } from './types.ts'
 
-const longestAnswer = 64 * 1024 * 1024
+const longestAnswer = 16 * 1024 * 1024
 
 /** @throws with the system's code (ENOENT, ECONNREFUSED, EACCES, ...), REQUEST_TIMEOUT, or ANSWER_TOO_LONG */
 export async function exchange(options: ExchangeOptions): Promise<string> {
@@ -28,7 +27,7 @@ export async function exchange(options: ExchangeOptions): Promise<string> {
     socket.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length <= longestAnswer) chunks.push(chunk)
-      else socket.destroy(new ConvergeError(`${where} does not stop talking`, { code: 'ANSWER_TOO_LONG' }))
+      else socket.destroy(tooMuch(where, longestAnswer))
       if (length < enough || length > longestAnswer) return
       complete()
       socket.destroy()

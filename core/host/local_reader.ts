@@ -111,10 +111,10 @@ export class LocalReader {
     return this.trusted !== null
   }
 
-  private content(path: string, fd: number, { limit = defaultReadLimit, part }: ReadOptions): Buffer {
+  private content(path: string, fd: number, { limit = defaultReadLimit, from }: ReadOptions): Buffer {
     const stat = fs.fstatSync(fd)
     if (!stat.isFile()) throw notAFile(path, stat)
-    if (part === 'end') return readAt(fd, Math.max(0, stat.size - limit), limit)
+    if (from !== undefined) return readAt(fd, from < 0 ? Math.max(0, stat.size + from) : from, limit)
     if (stat.size > limit) throw fileTooLarge(path, stat.size, limit)
     const bytes = readAt(fd, 0, limit + 1, stat.size + 1)
     if (bytes.length > limit) throw fileTooLarge(path, null, limit)

@@ -1,4 +1,5 @@
 /** Collects what a command prints: each stream for its result, and the lines of both in the order they came for errors. */
+import { LineSplitter } from './line_splitter.ts'
 
 /** Characters of one stream that a result can have; of a longer one the end counts. */
 const longestStream = 32 * 1024 * 1024
@@ -50,20 +51,15 @@ export interface Stream {
 export function collect(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): Stream {
   const chunks: string[] = []
   let length = 0
-  let rest = ''
+  const lines = new LineSplitter(onLine)
   stream?.setEncoding('utf8')
   stream?.on('data', (chunk: string) => {
     length += chunk.length
     chunks.push(chunk)
     while (length > longestStream && chunks.length > 1) length -= chunks.shift()?.length ?? 0
-    const lines = (rest + chunk).split(/\r\n|\n|\r/)
-    rest = lines.pop() ?? ''
-    for (const line of lines) onLine(line)
+    lines.push(chunk)
   })
-  const end = () => {
-    if (rest !== '') onLine(rest)
-    rest = ''
-  }
+  const end = () => lines.close()
   stream?.on('end', end)
   return { text: () => chunks.join(''), end }
 }

@@ -23,9 +23,22 @@ export function connectionError(where: string, error: NodeJS.ErrnoException): Co
   })
 }
 
+/** Bytes of a body that is read whole: an answer of supervisord for a thousand programs has about one million. */
+const longestBody = 16 * 1024 * 1024
+/** Bytes of a download, unless the caller says otherwise. */
+const longestDownload = 64 * 1024 ** 3
+
+export function tooMuch(where: string, limit: number): ConvergeError {
+  return new ConvergeError(`${where} sent more than ${limit.toLocaleString('en')} bytes`, {
+    code: 'ANSWER_TOO_LONG',
+    hint: 'check that this is the right address, and a page that ends',
+  })
+}
+
 export async function request(options: RequestOptions): Promise<Response> {
   const http = await import('node:http')
   const limit = options.timeout ?? seconds(10)
+  const { enough = Number.POSITIVE_INFINITY } = options
   const where = whereOf({ ...options, port: options.port ?? 80 })
   return new Promise((resolve, reject) => {
     const target = options.socketPath
@@ -42,14 +55,25 @@ export async function request(options: RequestOptions): Promise<Response> {
       },
       (answer) => {
         const chunks: Buffer[] = []
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-        answer.on('error', failed)
-        answer.on('end', () => {
+        let length = 0
+        const complete = () => {
           clearTimeout(timer)
           const headers: Record<string, string> = {}
           for (const [name, value] of Object.entries(answer.headers)) headers[name] = String(value)
-          resolve({ status: answer.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString('utf8') })
+          const body = Buffer.concat(chunks).subarray(0, enough).toString('utf8')
+          resolve({ status: answer.statusCode ?? 0, headers, body })
+        }
+        answer.on('data', (chunk: Buffer) => {
+          if (length > longestBody || length >= enough) return
+          length += chunk.length
+          chunks.push(chunk)
+          if (length >= enough) {
+            complete()
+            sent.destroy()
+          } else if (length > longestBody) sent.destroy(tooMuch(where, longestBody))
         })
+        answer.on('error', failed)
+        answer.on('end', complete)
       },
     )
     const failed = (error: NodeJS.ErrnoException) => {
@@ -96,14 +120,19 @@ export async function fetchInto(url: string, file: number, options: DownloadOpti
       hint: response.status === 401 ? 'give user and password for it' : undefined,
     })
   const hash = createHash('sha256')
+  const { limit: longest = longestDownload } = options
+  let length = 0
   try {
     for await (const chunk of response.body as import('node:stream/web').ReadableStream<Uint8Array>) {
+      length += chunk.length
+      if (length > longest) throw tooMuch(shown, longest)
       hash.update(chunk)
       // No stream of Node's: on an error it would close the descriptor, which is the caller's.
       writeFileSync(file, chunk)
     }
   } catch (error) {
     // A full disk is told by its own error; what is left is the connection.
+    if (error instanceof ConvergeError) throw error
     if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConvergeError(`${shown} was cut short: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })

@@ -36,8 +36,11 @@ export const longestFile = 2 ** 31 - 1
 export interface ReadOptions {
   /** Bytes; a longer file is refused. Default: 32 MiB. */
   readonly limit?: number | undefined
-  /** `end`: the last `limit` bytes of a file of any length. Default: the whole file. */
-  readonly part?: 'end' | undefined
+  /**
+   * Byte to begin at, of a file of any length; a negative one counts from its end. Reading ends at the limit. Default: the
+   * whole file, which the limit refuses.
+   */
+  readonly from?: number | undefined
   /** Where links that the caller has followed itself began. */
   readonly origin?: ReadOrigin | undefined
 }
@@ -92,6 +95,8 @@ export interface RequestOptions extends Endpoint {
   readonly path?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string | undefined
+  /** So many bytes of the answer's body are enough: the rest is not read. Default: all of it, up to 16 MiB. */
+  readonly enough?: number | undefined
   /** Default: 10 seconds. */
   readonly timeout?: Duration | undefined
 }
@@ -211,6 +216,8 @@ export interface DownloadOptions extends WriteOptions {
   readonly password?: string | undefined
   /** Hex digest the content must have. */
   readonly sha256?: string | undefined
+  /** Bytes; a longer file is refused. Default: 64 GiB. */
+  readonly limit?: number | undefined
   /** Default: 10 minutes. */
   readonly timeout?: Duration | undefined
 }

@@ -2,7 +2,14 @@
 import { NotYetKnown } from '../model/reference.ts'
 import { fileTooLarge, notAFile } from '../model/unreadable.ts'
 import { decidesLink } from './place.ts'
-import type { Account, FileKind, FileStat, HostReader, ReadOptions } from './types.ts'
+import {
+  type Account,
+  defaultReadLimit,
+  type FileKind,
+  type FileStat,
+  type HostReader,
+  type ReadOptions,
+} from './types.ts'
 import { join, normalise, split, systemError } from './virtual_paths.ts'
 
 /** The content of a file of the host below that a dry run has moved, or given another mode or owner. */
@@ -301,8 +308,8 @@ export class VirtualTree {
   }
 }
 
-function part(path: string, bytes: Buffer, { limit, part }: ReadOptions): Buffer {
-  if (limit === undefined || bytes.length <= limit) return bytes
-  if (part === 'end') return bytes.subarray(bytes.length - limit)
+function part(path: string, bytes: Buffer, { limit = defaultReadLimit, from }: ReadOptions): Buffer {
+  if (from !== undefined) return bytes.subarray(from).subarray(0, limit)
+  if (bytes.length <= limit) return bytes
   throw fileTooLarge(path, bytes.length, limit)
 }

@@ -21,14 +21,14 @@ const assignment = new RegExp(
   'gi',
 )
 /** `NAME value` on a line of its own, as in zope.conf and in a Dockerfile. */
-const variable = /^(\s*(?:(?:env|ENV|export|setenv)[ \t]+)?([A-Z][A-Z0-9_]*))([ \t]+)([^\s=:].*)$/gm
+const variable = /^([^\S\n]*(?:(?:env|ENV|export|setenv)[ \t]+)?([A-Z][A-Z0-9_]*))([ \t]+)([^\s=:].*)$/gm
 
 const harmless = /^["']?(?:|\*{8}|true|false|null|none|yes|no|\(sensitive\)|[$%]\{[^}]*\})["']?$/i
 
 /** Masks what stands where only a secret stands. */
 export function maskValues(text: string): string {
   // The characters without which none of the places is there.
-  if (!/:\/\/|[?&-].*=|authorization/i.test(text)) return text
+  if (!(text.includes('=') || text.includes('://') || /authorization/i.test(text))) return text
   return places.reduce((masked, place) => masked.replace(place, replaced), text)
 }
 

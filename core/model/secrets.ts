@@ -1,4 +1,5 @@
 /** Keeps secret values out of everything that is printed or stored. */
+import { maskCuts } from './cut.ts'
 import { noNames, type OwnNames } from './secret_names.ts'
 import { maskNamed, maskValues } from './secret_text.ts'
 import { type Span, Spelling } from './spelling.ts'
@@ -39,7 +40,7 @@ export class Secrets {
 
   /** Replaces every known secret, and what stands where secrets stand: in a URL, an option or a header. */
   mask(text: string): string {
-    return maskValues(this.maskKnown(text))
+    return maskValues(maskCuts(this.maskKnown(text), this.known.keys(), mask))
   }
 
   /**

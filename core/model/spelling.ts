@@ -124,7 +124,10 @@ function spellingsOf(character: string): string[] {
     inJson(character),
   ]
   if (code < 256)
-    ways.push(`\\\\+x${anyCase(code.toString(16).padStart(2, '0'))}`, `\\\\+0?${code.toString(8).padStart(3, '0')}`)
+    ways.push(
+      `\\\\{1,8}x${anyCase(code.toString(16).padStart(2, '0'))}`,
+      `\\\\{1,8}0?${code.toString(8).padStart(3, '0')}`,
+    )
   const named = namedEntities[character]
   if (named !== undefined) ways.push(`&${named};`)
   if (doubled.has(character)) for (const times of [2, 4]) ways.push(`${backslashes}${raw}{${times}}`)
@@ -151,5 +154,5 @@ function percentEncoded(character: string): string {
 
 function inJson(character: string): string {
   const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
-  return units.map((unit) => `\\\\+u${anyCase(unit.toString(16).padStart(4, '0'))}`).join('')
+  return units.map((unit) => `\\\\{1,8}u${anyCase(unit.toString(16).padStart(4, '0'))}`).join('')
 }

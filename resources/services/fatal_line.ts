@@ -1,6 +1,6 @@
 /** Lines of a log that say why a service never becomes ready, so that nobody waits for it. */
 import type { HostReader } from '../../core/host/types.ts'
-import { endOfFile } from './types.ts'
+import { longestLogEnd, textFrom } from './types.ts'
 
 export interface FatalLine {
   /** Text in such a line. */
@@ -11,24 +11,27 @@ export interface FatalLine {
 
 /** What was logged after a moment. */
 export class LogMark {
-  private readonly lines: number
+  /** Bytes. */
+  private readonly length: number
 
   constructor(
     private readonly host: HostReader,
     private readonly path: string | undefined,
   ) {
-    this.lines = this.all().length
+    this.length = this.lengthNow()
   }
 
   since(): readonly string[] {
-    const all = this.all()
+    if (this.path === undefined) return []
+    const now = this.lengthNow()
     // A log that is shorter than before was rotated.
-    return all.length < this.lines ? all : all.slice(this.lines)
+    const begin = now < this.length ? 0 : this.length
+    const text = textFrom(this.host, this.path, Math.max(begin, now - longestLogEnd)).trimEnd()
+    return text === '' ? [] : text.split('\n')
   }
 
-  private all(): readonly string[] {
-    const text = this.path === undefined ? '' : endOfFile(this.host, this.path, Number.POSITIVE_INFINITY)
-    return text === '' ? [] : text.split('\n')
+  private lengthNow(): number {
+    return this.path === undefined ? 0 : (this.host.stat(this.path)?.size ?? 0)
   }
 }
 

@@ -40,6 +40,9 @@ function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<string 
   }
 }
 
+/** Bytes of a page that is only asked for its status. */
+const enoughOfPage = 64 * 1024
+
 /** Solr that asks for a login answers. */
 const solrStatus = { statusMin: 200, statusMax: 403 }
 
@@ -59,7 +62,7 @@ async function page(
   request: RequestOptions,
   { statusMin, statusMax }: Pick<HttpReadiness, 'statusMin' | 'statusMax'>,
 ): Promise<string | null> {
-  const { status } = await host.request(request)
+  const { status } = await host.request({ ...request, enough: enoughOfPage })
   return status >= statusMin && status <= statusMax ? null : `it answered with HTTP status ${status}`
 }
 

@@ -90,13 +90,18 @@ export function lastLines(text: string, lines: number): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n')
 }
 
-/** Bytes of a log in which the last lines are looked for. */
-const longestEnd = 256 * 1024
+/** Bytes of a log that are read at most: its end. */
+export const longestLogEnd = 1024 * 1024
 
 /** The last lines of a file; empty where there is none, or it may not be read. */
 export function endOfFile(host: HostReader, path: string, lines: number): string {
+  return lastLines(textFrom(host, path, -longestLogEnd), lines)
+}
+
+/** What a log holds from a byte on, see `ReadOptions.from`; empty where there is none, or it may not be read. */
+export function textFrom(host: HostReader, path: string, from: number): string {
   try {
-    return lastLines(host.readText(path, { limit: longestEnd, part: 'end' }) ?? '', lines)
+    return host.readText(path, { limit: longestLogEnd, from }) ?? ''
   } catch (error) {
     if (isRefusal(error)) return ''
     if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''

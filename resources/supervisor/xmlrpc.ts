@@ -38,12 +38,17 @@ const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', qu
 function unescapeXml(text: string): string {
   return text.replace(/&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, name?: string) => {
     if (name !== undefined) return named[name] ?? whole
-    return String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16))
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole
   })
 }
 
+/** Levels of values within values; supervisord has four. */
+const deepest = 50
+
 class Parser {
   private position = 0
+  private depth = 0
 
   constructor(private readonly text: string) {}
 
@@ -63,7 +68,14 @@ class Parser {
   }
 
   private value(): Value {
+    if (++this.depth > deepest) throw this.broken('an answer without that many levels')
     this.tag('<value>')
+    const value = this.valueInside()
+    this.depth--
+    return value
+  }
+
+  private valueInside(): Value {
     // Looked at before blanks are skipped: without an element the text, blanks and all, is the value.
     const bare = this.take(/([^<]*)<\/value>/y, false)
     if (bare) return unescapeXml(bare[1] ?? '')

@@ -4,12 +4,22 @@ import { metadataDirectory } from '../releases.ts'
 
 type Owner = Pick<WriteOptions, 'owner' | 'group'>
 
-const client = /^[ \t]*client[ \t]+\S.*\n?/gim
-const section = /^[ \t]*<zeoclient\b[\s\S]*?^[ \t]*<\/zeoclient>/gim
+const client = /^[ \t]*client[ \t]+\S/i
+const sectionStart = /^[ \t]*<zeoclient\b/i
+const sectionEnd = /^[ \t]*<\/zeoclient>/i
 
 /** The text of zope.conf with temporary caches in the place of named ones, which are persistent. */
 export function withoutNamedCache(text: string): string {
-  return text.replace(section, (found) => found.replace(client, ''))
+  const lines = text.split('\n')
+  const lastEnd = lines.findLastIndex((line) => sectionEnd.test(line))
+  let isInside = false
+  const kept = lines.filter((line, at) => {
+    if (!isInside) isInside = at < lastEnd && sectionStart.test(line)
+    else if (sectionEnd.test(line)) isInside = false
+    else return !client.test(line)
+    return true
+  })
+  return kept.join('\n')
 }
 
 /** Configurations of the release with a named cache, by the name of their part. */

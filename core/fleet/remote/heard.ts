@@ -17,7 +17,9 @@ export class Heard {
   status: number | undefined
   report: RunResult['report'] = null
   error: FailureReport | null = null
-  private rest: Buffer = Buffer.alloc(0)
+  /** What has come of a line that has not ended. */
+  private rest: Buffer[] = []
+  private restLength = 0
   private header = true
 
   constructor(private readonly hear: (event: RunEvent) => void) {}
@@ -25,18 +27,15 @@ export class Heard {
   /** Another stream begins: with a line of its own, and with what is not known yet. */
   follow(): void {
     this.header = true
-    this.rest = Buffer.alloc(0)
+    this.rest = []
+    this.restLength = 0
   }
 
   /** @returns what is missing, where the run was not started; undefined at the end */
   async listen(process: RemoteProcess): Promise<string[] | undefined> {
     for await (const chunk of process.stdout) {
-      this.rest = Buffer.concat([this.rest, Buffer.from(chunk as Uint8Array)])
-      if (this.rest.length > longestLine) throw tooLong(process)
-      for (let end = this.rest.indexOf(10); end >= 0; end = this.rest.indexOf(10)) {
-        const line = this.rest.subarray(0, end).toString('utf8')
-        this.rest = this.rest.subarray(end + 1)
-        const missing = this.line(line, end + 1)
+      for (const line of this.linesWith(Buffer.from(chunk as Uint8Array), process)) {
+        const missing = this.line(line.toString('utf8'), line.length + 1)
         if (missing !== undefined) return missing
         if (this.status !== undefined) {
           process.close()
@@ -45,6 +44,22 @@ export class Heard {
       }
     }
     return undefined
+  }
+
+  /** The lines that end in a chunk; each byte is copied once, however long a line is. */
+  private *linesWith(chunk: Buffer, process: RemoteProcess): Generator<Buffer> {
+    let from = 0
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
+      const line = Buffer.concat([...this.rest, chunk.subarray(from, end)])
+      this.rest = []
+      this.restLength = 0
+      from = end + 1
+      yield line
+    }
+    const rest = chunk.subarray(from)
+    this.rest.push(rest)
+    this.restLength += rest.length
+    if (this.restLength > longestLine) throw tooLong(process)
   }
 
   private line(line: string, bytes: number): string[] | undefined {

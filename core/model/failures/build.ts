@@ -40,7 +40,7 @@ export const buildFailures: readonly Pattern[] = [
   {
     name: 'pin of zc.buildout',
     pattern:
-      /VersionConflict: \(zc\.buildout .*Requirement\.parse\('zc[.-]buildout==([\w.]+)'\)|but .* requires 'zc\.buildout==([\w.]+)'/,
+      /VersionConflict: \(zc\.buildout .{0,1000}Requirement\.parse\('zc[.-]buildout==([\w.]+)'\)|but .{0,200} requires 'zc\.buildout==([\w.]+)'/,
     explain: (one, other) => ({
       reason: `the [versions] of the release pin zc.buildout ${one ?? other}, and another version runs the buildout`,
       hint: `set deploy.<app>.buildout_version to "${one ?? other}", or deploy_buildout.buildout_version for all apps`,
@@ -80,7 +80,7 @@ export const buildFailures: readonly Pattern[] = [
   },
   {
     name: 'missing configuration',
-    pattern: /No such file or directory: '([^']*\/releases\/[^/']+\/)?([^']*\.cfg)'/,
+    pattern: /No such file or directory: '([^']{0,1000}\/releases\/[^/']{1,100}\/)?([^']{0,1000}\.cfg)'/,
     explain: (_release, file) => ({
       reason: `the repository has no ${file}`,
       hint: 'name the file of the repository that deploy.cfg extends: plone_instances.base_config, plone_zeoserver.base_config or plone_solr.base_config',
@@ -134,12 +134,13 @@ export const buildFailures: readonly Pattern[] = [
   },
   {
     name: 'compiler',
-    pattern: /(?:unable to execute|command) '?(\S*?(?:gcc|g\+\+|cc|clang))'?(?: failed)?: No such file or directory/,
+    pattern:
+      /(?:unable to execute|command) '?(\S{0,1000}?(?:gcc|g\+\+|cc|clang))'?(?: failed)?: No such file or directory/,
     explain: (compiler) => needsPackages(`the compiler ${compiler}`, 'build-essential'),
   },
   {
     name: 'npm lock file',
-    pattern: /npm (?:ERR!|error) .*can only install packages when your package\.json and package-lock\.json/,
+    pattern: /npm (?:ERR!|error) .{0,200}can only install packages when your package\.json and package-lock\.json/,
     explain: () => ({
       reason: 'package.json and package-lock.json do not fit together',
       hint: 'run npm install where the code is written, and commit package-lock.json',

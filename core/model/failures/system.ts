@@ -109,7 +109,7 @@ export const systemFailures: readonly Pattern[] = [
   },
   {
     name: 'busy program',
-    pattern: /(\S+): Text file busy|ETXTBSY/,
+    pattern: /(\S{1,1000}): Text file busy|ETXTBSY/,
     explain: (file) => ({
       reason: `${file ?? 'a program'} is running, so that it cannot be written`,
       hint: `stop the processes that run it (fuser -v ${file ?? 'FILE'} lists them), then run again`,
@@ -131,7 +131,7 @@ export const systemFailures: readonly Pattern[] = [
   },
   {
     name: 'address in use',
-    pattern: /bind\(\) to (\S+) failed \(98|Address already in use.*?:(\d+)|EADDRINUSE.*?:(\d+)/,
+    pattern: /bind\(\) to (\S+) failed \(98|Address already in use.{0,1000}?:(\d+)|EADDRINUSE.{0,1000}?:(\d+)/,
     explain(...found) {
       const address = found.find(Boolean) ?? ''
       const port = /\d+$/.exec(address)?.[0] ?? 'PORT'

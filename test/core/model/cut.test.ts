@@ -1,0 +1,94 @@
+/** What a cut in the middle of a text leaves of a secret. */
+import fc from 'fast-check'
+import t from 'tap'
+import { withoutMiddle } from '../../../core/model/cut.ts'
+import { knownFailure } from '../../../core/model/known_failures.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import { plain } from '../../../core/report/describe.ts'
+import { withoutNamedCache } from '../../../resources/zope/own_cache.ts'
+
+t.test('no part of a secret is shown beside a cut', async (t) => {
+  const secret = 'correct horse battery staple'
+  const secrets = new Secrets()
+  secrets.add(secret)
+  for (let at = 0; at <= secret.length; at++) {
+    const text = withoutMiddle(`start ${secret.slice(0, at)}`, `${secret.slice(at)} end`, 1000)
+    const shown = secrets.mask(text)
+    for (const word of ['horse', 'battery', 'correct', 'staple']) t.notMatch(shown, word, `${at}: ${shown}`)
+    t.match(shown, /^start .* end$/)
+  }
+  t.equal(secrets.mask(withoutMiddle('a b', 'c d', 5)), 'a … 9 characters left out … d')
+})
+
+/** What repeats here made a mask or a pattern take quadratic time: 80 KB took 12 seconds. */
+const units = [
+  'x',
+  'A',
+  ' ',
+  '\n',
+  '\n ',
+  '\\',
+  '-',
+  '&',
+  '?token=',
+  '--password=',
+  'password="',
+  "password='",
+  'password: "\\',
+]
+const others = [
+  '://a:',
+  'authorization: ',
+  'a:',
+  '$',
+  '%',
+  ';',
+  '\x1b[',
+  '<zeoclient\n',
+  'client a\n',
+  'but ',
+  'npm error ',
+]
+
+t.test('the time is proportional to the text', async (t) => {
+  const secrets = new Secrets()
+  for (const secret of ['hunter2hunter2', 'pa ss"wor\'d%', '$$$$;;;;', 'aaaaaaaaaaaa']) secrets.add(secret)
+  secrets.useNames({ secret: ['my_name'], open: [] })
+  for (const unit of [
+    ...units,
+    ...others,
+    'hunter2hunter',
+    'pa ss',
+    "No such file or directory: '/releases/",
+    'Address already in use',
+  ]) {
+    const text = unit.repeat(Math.ceil(200_000 / unit.length))
+    secrets.maskForeign(text)
+    plain(text)
+    withoutNamedCache(text)
+    t.equal(knownFailure({ output: text, status: 1 }), null, JSON.stringify(unit))
+  }
+})
+
+t.test('a zope.conf loses its named caches, however its lines are', async () => {
+  const old = (text: string) =>
+    text.replace(/^[ \t]*<zeoclient\b[\s\S]*?^[ \t]*<\/zeoclient>/gim, (found) =>
+      found.replace(/^[ \t]*client[ \t]+\S.*\n?/gim, ''),
+    )
+  const line = fc.constantFrom(
+    '<zeoclient>',
+    ' <zeoclient x>',
+    '</zeoclient>',
+    '  client one',
+    'client',
+    'server a',
+    '',
+    '<a>',
+  )
+  fc.assert(
+    fc.property(
+      fc.array(line, { maxLength: 12 }),
+      (lines) => withoutNamedCache(lines.join('\n')) === old(lines.join('\n')),
+    ),
+  )
+})
