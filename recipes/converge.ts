@@ -24,12 +24,15 @@ process.on('exit', (status) => {
   process.stderr.write(`error: ${where}the program ended before its work was over: ${what}\n`)
   process.exitCode = 1
 })
-process.on('unhandledRejection', (reason) => {
-  const error = asConvergeError(recipeFault(reason, 'a promise that nobody waits for was rejected'))
+process.on('unhandledRejection', (reason) => void endFor(reason, 'a promise that nobody waits for was rejected'))
+process.on('uncaughtException', (thrown) => void endFor(thrown, 'a function that ran later threw'))
+
+function endFor(thrown: unknown, what: string): never {
+  const error = asConvergeError(recipeFault(thrown, what))
   const where = error.source === undefined ? '' : `${describeLocation(error.source)}: `
   process.stderr.write(`error: ${where}${error.message}\n${error.code === 'INTERNAL' ? `${error.output}\n` : ''}`)
   process.exit(1)
-})
+}
 
 let endNow = false
 const endProcess = () => {

@@ -252,7 +252,8 @@ export async function findRoles<N>(
   const roles: Role<N>[] = []
   const problems: ConvergeError[] = []
   for (const name of new Set(names)) {
-    const found = own.get(name) ?? (await catalogue.roles[name]?.load())
+    const found =
+      own.get(name) ?? (Object.hasOwn(catalogue.roles, name) ? await catalogue.roles[name]?.load() : undefined)
     if (found) roles.push(found)
     else
       problems.push(

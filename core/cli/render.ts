@@ -1,7 +1,7 @@
 /** `converge render`: the files that the roles would write, from the attributes alone. */
 
 import { compile, type Plan, wholeWay } from '../compile/compile.ts'
-import { checkProps } from '../compile/recipe.ts'
+import { checkProps } from '../compile/props.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { resolveReferences } from '../model/reference.ts'
@@ -68,6 +68,6 @@ function withPlaceholders(resource: PlannedResource, byName: ReadonlyMap<string,
     const value = outputs?.[output] ?? `<${output} of ${provider}>`
     return transform ? transform(value as never) : value
   })
-  const checked = checkProps(resource.definition, props as object, false)
+  const checked = checkProps(resource.definition, props as object)
   return 'props' in checked ? checked.props : props
 }

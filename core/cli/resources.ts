@@ -18,7 +18,7 @@ export async function resources<N>(args: Arguments, catalogue: Catalogue<N>): Pr
     else for (const { name, doc } of rows) process.stdout.write(`${paint.bold(name.padEnd(20))} ${doc}\n`)
     return 0
   }
-  const definition = all[args.name]
+  const definition = Object.hasOwn(all, args.name) ? all[args.name] : undefined
   if (!definition)
     throw new ConvergeError(`there is no resource type ${args.name}`, {
       code: 'UNKNOWN_TYPE',

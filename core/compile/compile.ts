@@ -3,7 +3,8 @@ import { ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { references } from '../model/reference.ts'
 import type { PlannedResource } from '../model/resource.ts'
-import { type Mask, Recipe, type Role } from './recipe.ts'
+import type { Mask } from './props.ts'
+import { Recipe, type Role } from './recipe.ts'
 
 export interface Plan {
   readonly resources: readonly PlannedResource[]

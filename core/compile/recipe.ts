@@ -4,10 +4,11 @@ import type { HostReader } from '../host/types.ts'
 import { ConvergeError, InvalidInput, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
-import { isPlainObject, isReference, references, resolveReferences } from '../model/reference.ts'
+import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
 import { optionProblems } from './options.ts'
+import { checkProps, hidden, type Mask, shown, unmasked } from './props.ts'
 import { locateFrame, recipeFault } from './source.ts'
 
 /** Declares what one event of a role brings about; synchronous, and source order is run order. */
@@ -227,8 +228,7 @@ export class Recipe<N> implements Scope {
   declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string } {
     const { type } = definition
     const source = placeOf(this.declare)
-    const hasReferences = references(props).length > 0
-    const parsed = checkProps(definition, props, hasReferences, options.sensitive ? hidden : this.mask)
+    const { hasReferences, ...parsed } = checkProps(definition, props, options.sensitive ? hidden : this.mask)
     const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
     if ('problems' in parsed || wrong.length > 0) {
       for (const problem of wrong) this.problems.push(problem.at({ resource: type, source: source() }))
@@ -361,73 +361,6 @@ function keyProblem({ type }: AnyDefinition, key: unknown, mask: Mask): Converge
 function afterOf(options: CommonOptions): readonly Handle[] {
   if (options.after === undefined) return []
   return Array.isArray(options.after) ? options.after : [options.after as Handle]
-}
-
-/** Takes what must not be shown out of a text. */
-export type Mask = (text: string) => string
-const unmasked: Mask = (text) => text
-const hidden: Mask = () => '********'
-
-/** Props parsed by the schema; where references stand only what surrounds them can be checked now. */
-export function checkProps(
-  definition: AnyDefinition,
-  props: object,
-  hasReferences: boolean,
-  mask: Mask = unmasked,
-): { props: unknown } | { problems: ConvergeError[] } {
-  const result = definition.props.safeParse(props)
-  if (result.success) return { props: result.data }
-  const issues = hasReferences
-    ? result.error.issues.filter((issue) => !waitsForReference(issue, valueAt(props, issue.path)))
-    : result.error.issues
-  if (issues.length === 0) return { props: Object.freeze({ ...props }) }
-  return { problems: issues.map((issue) => propProblem(definition, props, issue, mask)) }
-}
-
-/** A complaint about a reference, or about alternatives none of which can be told while there are references inside. */
-function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
-  return isReference(value) || (issue.code === 'invalid_union' && references(value).length > 0)
-}
-
-function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue, mask: Mask): ConvergeError {
-  const names = Object.keys((definition.props as { shape?: object }).shape ?? {})
-  if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
-    const unknown = issue.keys[0] ?? ''
-    return new ConvergeError(`${definition.type} has no prop ${issue.keys.join(', ')}`, {
-      code: 'UNKNOWN_PROP',
-      hint: nearest(unknown, names) ?? `it has: ${names.join(', ')}`,
-      usage: true,
-    })
-  }
-  const path = issue.path.map(String).join('.')
-  const value = valueAt(props, issue.path)
-  const missing = issue.code === 'invalid_type' ? `prop ${path} is missing` : issue.message
-  const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
-  return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
-    code: 'INVALID_PROP',
-    hint: `converge resources ${definition.type} shows its props`,
-    usage: true,
-  })
-}
-
-function lower(message: string): string {
-  return message.replace(/^Invalid input: /, '')
-}
-
-function shown(value: unknown, mask: Mask): string {
-  const readable = typeof value === 'string' || isPlainObject(value) || Array.isArray(value)
-  // Masked first: quoted or cut short a secret would not be known any more.
-  const text = readable ? JSON.stringify(value, (_, one) => (typeof one === 'string' ? mask(one) : one)) : String(value)
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
-}
-
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  let at: unknown = value
-  for (const key of path) {
-    if (isReference(at)) return at
-    at = typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined
-  }
-  return at
 }
 
 function comparable(value: unknown): Record<string, unknown> {

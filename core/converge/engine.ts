@@ -1,7 +1,7 @@
 /** The one loop: read, desired, diff, apply, read back; for a run and for a dry run alike. */
 
 import type { Plan } from '../compile/compile.ts'
-import { checkProps } from '../compile/recipe.ts'
+import { checkProps } from '../compile/props.ts'
 import { userFault } from '../compile/source.ts'
 import type { Host } from '../host/types.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
@@ -359,7 +359,7 @@ class Run {
     if (!resource.hasReferences) return resource.props
     const props = resolveReferences(resource.props, (reference) => this.provided.lookUp(reference))
     if (props instanceof Unknown) return props
-    const parsed = checkProps(resource.definition, props as object, false, (text) =>
+    const parsed = checkProps(resource.definition, props as object, (text) =>
       resource.options.sensitive ? '********' : this.secrets.mask(text),
     )
     if ('props' in parsed) return parsed.props

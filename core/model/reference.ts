@@ -64,12 +64,38 @@ export class NotYetKnown extends Error {
   }
 }
 
-/** Every reference inside a value, in order. */
-export function references(value: unknown, found: Reference[] = []): Reference[] {
+const deepest = 1000
+
+/** Thrown where a value contains itself, or has more levels than anything that people write. */
+export class EndlessValue extends Error {
+  override readonly name = 'EndlessValue'
+  readonly isCycle: boolean
+  /** From the outermost value to where it shows. */
+  readonly path: readonly string[]
+  constructor(above: readonly object[], value: object) {
+    super('nested without end')
+    this.isCycle = above.includes(value)
+    const inside = [...above.slice(1), value]
+    const keys = above.map((parent, at) => Object.entries(parent).find(([, child]) => child === inside[at])?.[0] ?? '')
+    this.path = this.isCycle ? keys : keys.slice(0, 3)
+  }
+}
+
+/**
+ * Every reference inside a value, in order.
+ * @throws EndlessValue where it contains itself, or is nested too deeply
+ */
+export function references(value: unknown, found: Reference[] = [], above: object[] = []): Reference[] {
   if (typeof value !== 'object' || value === null) return found
-  if (isReference(value)) found.push(value)
-  else if (Array.isArray(value)) for (const item of value) references(item, found)
-  else if (isPlainObject(value)) for (const key in value) references(value[key], found)
+  if (isReference(value)) {
+    found.push(value)
+    return found
+  }
+  if (above.length > deepest || above.includes(value)) throw new EndlessValue(above, value)
+  above.push(value)
+  if (Array.isArray(value)) for (const item of value) references(item, found, above)
+  else if (isPlainObject(value)) for (const key in value) references(value[key], found, above)
+  above.pop()
   return found
 }
 

@@ -13,9 +13,16 @@ export interface UnknownKey {
 }
 
 export interface Inspection {
+  /** The first of them. */
   readonly unknown: readonly UnknownKey[]
+  /** How many there are beside those. */
+  readonly more: number
   readonly secrets: readonly string[]
 }
+
+/** Unknown keys that are listed one by one, and keys for which the nearest name is looked for, in each object's schema. */
+const mostListed = 50
+const mostCompared = 1000
 
 /**
  * @param foreign top-level keys without a schema that are no reason for a warning
@@ -35,8 +42,15 @@ export function inspect(
   const nearOf = (key: string, names: ReadonlySet<string>): string | undefined => {
     const known = near.get(names) ?? new Map<string, string | undefined>()
     near.set(names, known)
-    if (!known.has(key)) known.set(key, nearName(key, [...names]))
+    // Each takes a comparison with every name there is.
+    if (!known.has(key) && known.size < mostCompared) known.set(key, nearName(key, [...names]))
     return known.get(key)
+  }
+
+  let more = 0
+  const add = (key: string, meant: string | undefined): void => {
+    if (unknown.length < mostListed) unknown.push({ path: [...path, key], near: meant })
+    else more++
   }
 
   const visit = (at: unknown, schema: z.core.$ZodType | undefined, secret: boolean): void => {
@@ -61,7 +75,7 @@ export function inspect(
     const meant = nearOf(key, names)
     // Among keys of others a name counts as a slip only where hardly a letter differs: `id` is not meant for `ip`.
     const slip = meant !== undefined && key.length > 4 && distance(inOrder(key), inOrder(meant)) <= 2
-    if (slip || !open) unknown.push({ path: [...path, key], near: meant })
+    if (slip || !open) add(key, meant)
   }
 
   const note = (scalar: unknown, secret: boolean): void => {
@@ -75,11 +89,11 @@ export function inspect(
   for (const [key, child] of Object.entries(value)) {
     path.push(key)
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    if (schema === undefined && !foreign.has(key)) unknown.push({ path: [key], near: nearOf(key, names) })
     visit(child, schema, schema !== undefined && bare(schema).notes.sensitive === true)
     path.pop()
+    if (schema === undefined && !foreign.has(key)) add(key, nearOf(key, names))
   }
-  return { unknown, secrets: [...secrets] }
+  return { unknown, more, secrets: [...secrets] }
 }
 
 /** The nearest name by letters, in whatever order the words stand, or one that the key is a part of. */
@@ -113,4 +127,8 @@ function inOrder(name: string): string {
 
 export function unknownMessage({ path }: UnknownKey): string {
   return `${formatPath(path)} is no known attribute: it is kept, but nothing here reads it`
+}
+
+export function moreUnknownMessage(more: number): string {
+  return `${more.toLocaleString('en')} more unknown ${more === 1 ? 'key' : 'keys'}`
 }

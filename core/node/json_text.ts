@@ -69,11 +69,32 @@ export function parseJson(given: string): ParsedText {
 export const isOdd = (written: string, value = Number(written)) =>
   !Number.isSafeInteger(value) || String(value) !== written
 
-/** Whether some number stands there that needs to be looked for; texts and comments with digits in them do not count. */
+/** Whether some number stands there that needs to be looked for; texts with digits in them do not count. */
 function hasOddNumber(text: string): boolean {
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g))
-    if (!token.startsWith('"') && isOdd(token)) return true
-  return false
+  let from = 0
+  const odd = (end: number) => (text.slice(from, end).match(/-?\d[\d.eE+-]*/g) ?? []).some((number) => isOdd(number))
+  for (const { start, end } of quotedTexts(text)) {
+    if (odd(start)) return true
+    from = end
+  }
+  return odd(text.length)
+}
+
+/** Where each text in quotes stands. A regular expression runs out of stack on a long one. */
+export function* quotedTexts(text: string): Generator<{ readonly start: number; readonly end: number }> {
+  for (let start = text.indexOf('"'); start !== -1; ) {
+    let quote = text.indexOf('"', start + 1)
+    while (quote !== -1 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1)
+    if (quote === -1) return
+    yield { start, end: quote + 1 }
+    start = text.indexOf('"', quote + 1)
+  }
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let slashes = 0
+  while (text[at - 1 - slashes] === '\\') slashes++
+  return slashes % 2 === 1
 }
 
 function writtenNumbers(text: string, tree: Node | undefined): WrittenNumber[] {

@@ -2,7 +2,7 @@
 import type { Operation } from 'fast-json-patch'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { foreignFileError, foreignTextError } from './foreign_files.ts'
-import { duplicateKeys, type Locate, type ParsedText, parseJson, type WrittenNumber } from './json_text.ts'
+import { duplicateKeys, type Locate, type ParsedText, parseJson, quotedTexts, type WrittenNumber } from './json_text.ts'
 import { isObject, type JsonObject } from './merge.ts'
 import { checkOperations, type PatchLibrary } from './patch.ts'
 import { formatPath, type KeyPath } from './path.ts'
@@ -192,7 +192,7 @@ function unsafeKey(path: KeyPath, locate: Layer['locate']): NodeWarning {
 /** A key given twice loses its first value without a word, so count: more keys in the text than in the value is one too many. */
 function duplicates(text: string, keys: number, file: string): NodeWarning[] {
   let written = 0
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)) if (token.endsWith(':')) written++
+  for (const { end } of quotedTexts(text)) if (/\s*:/y.test(text.slice(end, end + 100))) written++
   if (written === keys) return []
   return duplicateKeys(text).map(({ path, lines }) => ({
     code: 'DUPLICATE_KEY' as const,

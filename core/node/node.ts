@@ -8,7 +8,7 @@ import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
 import { isSensitive, isVerbatim, type Schemas } from './notes.ts'
 import { applyPatch } from './patch.ts'
-import { formatPath, hasPath, type KeyPath, parsePath, pointerKeys, setAt, valueAt } from './path.ts'
+import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
 import { validate } from './validate.ts'
 
 type DeepReadonly<T> = T extends readonly (infer E)[]
@@ -70,10 +70,11 @@ export function buildNode<const S extends Schemas>({
   throwProblems(problems, 'the patches cannot be applied')
   const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
   const names = namesIn(states.at(-1) ?? {})
+  const unknown = unknownFiles(told, schemas, foreignKeys ?? [])
   const { value, warnings, secrets } = validate(states.at(-1) ?? {}, {
     schemas,
     locate,
-    foreign: new Set(foreignKeys),
+    foreign: new Set([...(foreignKeys ?? []), ...unknown.keys]),
     gathered: onlyIn(lowest, told),
     written: (path) => writtenAt(sorted[layerThatSet(sorted, states, path)], path),
     names,
@@ -81,7 +82,7 @@ export function buildNode<const S extends Schemas>({
   return Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
     facts,
-    warnings: [...sorted.flatMap((layer) => layer.warnings), ...joined(warnings, told)],
+    warnings: [...sorted.flatMap((layer) => layer.warnings), ...unknown.warnings, ...warnings],
     secrets,
     names,
     layers: sorted,
@@ -90,20 +91,28 @@ export function buildNode<const S extends Schemas>({
   })
 }
 
-/** Of a file whose keys are all unknown, one warning instead of one for each key. */
-function joined(warnings: readonly NodeWarning[], layers: readonly Layer[]): readonly NodeWarning[] {
-  const isTop = ({ code, path }: NodeWarning) => code === 'UNKNOWN_KEY' && parsePath(path).length === 1
-  return layers.reduce<readonly NodeWarning[]>((rest, { file, value }) => {
+/** Files none of whose keys is known: a warning for each file instead of one for each key. */
+function unknownFiles(layers: readonly Layer[], schemas: Schemas, foreignKeys: readonly string[]): UnknownFiles {
+  const isKnown = (key: string) => Object.hasOwn(schemas, key) || foreignKeys.includes(key)
+  const found = layers.filter(({ value }) => {
     const keys = Object.keys(value ?? {})
-    const own = rest.filter((one) => isTop(one) && one.source?.file === file)
-    if (keys.length < 2 || own.length < keys.length) return rest
-    const [first] = own
-    const names = keys.length > 5 ? `${keys.slice(0, 5).join(', ')}, …` : keys.join(', ')
-    const message = `none of its ${keys.length} keys is a known attribute: ${names}`
-    const hint = 'check that this is the file you mean: converge attributes lists what there is'
-    const one: NodeWarning = { code: 'UNKNOWN_KEY', message, path: first?.path ?? '', hint, source: { file } }
-    return [...rest.filter((other) => !own.includes(other)), one]
-  }, warnings)
+    return keys.length > 1 && !keys.some(isKnown)
+  })
+  return {
+    keys: found.flatMap(({ value }) => Object.keys(value ?? {})),
+    warnings: found.map(({ file, value }) => {
+      const keys = Object.keys(value ?? {})
+      const names = keys.length > 5 ? `${keys.slice(0, 5).join(', ')}, …` : keys.join(', ')
+      const message = `none of its ${keys.length.toLocaleString('en')} keys is a known attribute: ${names}`
+      const hint = 'check that this is the file you mean: converge attributes lists what there is'
+      return { code: 'UNKNOWN_KEY', message, path: keys[0] ?? '', hint, source: { file } }
+    }),
+  }
+}
+
+interface UnknownFiles {
+  readonly keys: readonly string[]
+  readonly warnings: readonly NodeWarning[]
 }
 
 /** Read before the schemas check anything: what is wrong may be a secret. */

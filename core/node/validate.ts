@@ -2,7 +2,7 @@
 import type { ZodType } from 'zod'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
-import { inspect, unknownMessage } from './inspect.ts'
+import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
 import type { NodeWarning } from './layers.ts'
 import type { JsonObject } from './merge.ts'
 import type { Schemas } from './notes.ts'
@@ -63,14 +63,15 @@ export function validate(
     }
   }
   throwProblems(problems, 'the attributes are not valid')
-  const { unknown, secrets } = inspect(told, schemas, foreign, names)
-  const warnings = unknown.map((one) => ({
+  const { unknown, more, secrets } = inspect(told, schemas, foreign, names)
+  const warnings: NodeWarning[] = unknown.map((one) => ({
     code: 'UNKNOWN_KEY' as const,
     message: unknownMessage(one),
     path: formatPath(one.path),
     hint: one.near === undefined ? undefined : `did you mean ${formatPath([...one.path.slice(0, -1), one.near])}?`,
     source: locate(one.path, 'key'),
   }))
+  if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
   return { value: Object.freeze(value), warnings, secrets }
 }
 

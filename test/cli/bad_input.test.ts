@@ -99,6 +99,10 @@ table('commands', {
 
 table('roles and events', {
   '': { says: ['no role is given', '--role NAME, of: base, celerybeat'] },
+  'resources __proto__': { says: ['there is no resource type __proto__'] },
+  'resources constructor': { says: ['there is no resource type constructor'] },
+  '--role __proto__': { says: ['there is no role __proto__'] },
+  '--role toString': { says: ['there is no role toString'] },
   '--role zeoclient': { says: ['there is no role zeoclient', 'did you mean zeo-client?'] },
   '--role one,two': { says: ['there is no role one', 'there is no role two'] },
   [`${solr} --event deplyo`]: { says: ['there is no event deplyo in solr', 'did you mean deploy?'] },

@@ -116,6 +116,32 @@ const faults: readonly Fault[] = [
     status: 1,
     says: [/web\.ts:2:\d+: a promise that nobody waits for was rejected: TypeError: late/],
   },
+  {
+    name: 'a function that throws later',
+    recipe: `export default role('web', { deploy() {\n  setTimeout(() => { throw new TypeError('late') }, 0)\n} })`,
+    status: 1,
+    says: [/web\.ts:3:\d+: a function that ran later threw: TypeError: late/],
+  },
+  {
+    name: 'a property that contains itself',
+    recipe: `export default role('web', { deploy(r) {
+  const own: Record<string, unknown> = {}
+  own.list = [{ own }]
+  template(r, { path: '/x', source: 'x', variables: own })
+} })`,
+    status: 2,
+    says: [/web\.ts:5:\d+: template: prop variables\.list\.0\.own contains itself/],
+  },
+  {
+    name: 'a property that is nested without end',
+    recipe: `export default role('web', { deploy(r) {
+  let deep: unknown = 1
+  for (let at = 0; at < 5000; at++) deep = { deep }
+  template(r, { path: '/x', source: 'x', variables: { deep } })
+} })`,
+    status: 2,
+    says: [/web\.ts:5:\d+: template: prop variables\.deep.* is nested too deeply/],
+  },
 ]
 
 for (const { name, recipe, files = {}, status, says } of faults)

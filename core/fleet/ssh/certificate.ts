@@ -141,7 +141,7 @@ function asJwk(key: Buffer): JsonWebKey {
     const [e, n] = [reader.string(), reader.string()]
     return { kty: 'RSA', e: encoded(unsigned(e)), n: encoded(unsigned(n)) }
   }
-  const curve = curves[type]
+  const curve = Object.hasOwn(curves, type) ? curves[type] : undefined
   if (!curve) throw new RangeError(`unknown type of key ${type}`)
   reader.string() // the name of the curve once more
   const point = reader.string()

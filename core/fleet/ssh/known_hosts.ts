@@ -112,7 +112,7 @@ const algorithmsOf: Readonly<Record<string, readonly string[]>> = {
 
 /** Algorithms to ask a host for, those of the types it is known by first: else it would show a key that nobody knows. */
 export function algorithmsFor(types: Iterable<string>): string[] {
-  const order = new Set([...types].filter((type) => type in algorithmsOf))
+  const order = new Set([...types].filter((type) => Object.hasOwn(algorithmsOf, type)))
   for (const type of Object.keys(algorithmsOf)) order.add(type)
   return [...order].flatMap((type) => algorithmsOf[type] ?? [])
 }

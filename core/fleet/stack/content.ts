@@ -1,6 +1,6 @@
 /** What a stack file says, key by key: what is of the wrong kind or unknown is told, and the rest is taken as it is meant. */
 import type * as z from 'zod'
-import { inspect } from '../../node/inspect.ts'
+import { inspect, moreUnknownMessage } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 import { isSensitive, isVerbatim } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
@@ -77,7 +77,7 @@ function soundPart(schema: z.ZodType, value: unknown, issues: readonly z.core.$Z
  * @returns values that must not be shown
  */
 export function unknownKeys(value: JsonObject, search: Search): readonly string[] {
-  const { unknown, secrets } = inspect(value, stackShape, new Set())
+  const { unknown, more, secrets } = inspect(value, stackShape, new Set())
   for (const { path, near } of unknown) {
     // A place for anchors.
     if (path.length === 1 && String(path[0]).startsWith('x-')) continue
@@ -86,5 +86,6 @@ export function unknownKeys(value: JsonObject, search: Search): readonly string[
     const hint = near === undefined ? undefined : `did you mean ${formatPath([...path.slice(0, -1), near])}?`
     search.problems.push(problemAt(`${formatPath(path)}: there is no such key`, search.locate(path, 'key'), hint))
   }
+  if (more > 0) search.problems.push(problemAt(moreUnknownMessage(more), search.locate([])))
   return secrets
 }

@@ -187,6 +187,23 @@ t.test('unknown keys are kept and told of, with place and nearest name', async (
   t.match(warnings[0]?.message, /^plone_instances\.restart_dellay is no known attribute: it is kept/)
 })
 
+t.test('of many unknown keys the first are listed', async (t) => {
+  const keys = Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`other_${at}`, at]))
+  const { warnings } = build(await json({ plone_instances: { ...keys, per_cpus: 1 } }))
+  t.equal(warnings.length, 51)
+  t.equal(warnings[0]?.message, 'plone_instances.other_0 is no known attribute: it is kept, but nothing here reads it')
+  t.equal(warnings.at(-1)?.message, '1,951 more unknown keys')
+})
+
+t.test('a text of many megabytes', async (t) => {
+  const long = 'x"\\'.repeat(5_000_000)
+  const { attributes } = build(await json({ plone_instances: { site_id: long } }))
+  t.ok(attributes.plone_instances.site_id === long)
+  const twice = `{"plone_instances": {"site_id": ${JSON.stringify(long)}, "per_cpu": 1, "per_cpu": 2}}`
+  const layer = await parseLayer({ text: twice, file: 'a.json', kind: 'stack' })
+  t.match(layer.warnings, [{ code: 'DUPLICATE_KEY', path: 'plone_instances.per_cpu' }])
+})
+
 t.test('JSON with comments, trailing commas and a byte order mark', async (t) => {
   const text = '\uFEFF// stack\n{\n  /* half */ "plone_instances": {"per_cpu": 0.5,},\n}\n'
   const layer = await parseLayer({ text, file: 'custom.json', kind: 'stack' })

@@ -1,0 +1,94 @@
+/** Checks the properties of a declared resource, and shows them in errors. */
+import type { z } from 'zod'
+import { ConvergeError } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import { EndlessValue, isPlainObject, isReference, references } from '../model/reference.ts'
+import type { AnyDefinition } from '../model/resource.ts'
+
+/** Takes what must not be shown out of a text. */
+export type Mask = (text: string) => string
+export const unmasked: Mask = (text) => text
+export const hidden: Mask = () => '********'
+
+export type CheckedProps = { readonly hasReferences: boolean } & (
+  | { readonly props: unknown }
+  | { readonly problems: readonly ConvergeError[] }
+)
+
+/** Props parsed by the schema; where references stand only what surrounds them can be checked now. */
+export function checkProps(definition: AnyDefinition, props: object, mask: Mask = unmasked): CheckedProps {
+  let hasReferences = false
+  try {
+    hasReferences = references(props).length > 0
+  } catch (error) {
+    if (error instanceof EndlessValue) return { hasReferences, problems: [endlessProblem(definition.type, error)] }
+    throw error
+  }
+  const result = definition.props.safeParse(props)
+  if (result.success) return { hasReferences, props: result.data }
+  const issues = hasReferences
+    ? result.error.issues.filter((issue) => !waitsForReference(issue, valueAt(props, issue.path)))
+    : result.error.issues
+  if (issues.length === 0) return { hasReferences, props: Object.freeze({ ...props }) }
+  return { hasReferences, problems: issues.map((issue) => propProblem(definition, props, issue, mask)) }
+}
+
+/** A complaint about a reference, or about alternatives none of which can be told while there are references inside. */
+function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
+  return isReference(value) || (issue.code === 'invalid_union' && references(value).length > 0)
+}
+
+function propProblem(definition: AnyDefinition, props: object, issue: z.core.$ZodIssue, mask: Mask): ConvergeError {
+  const names = Object.keys((definition.props as { shape?: object }).shape ?? {})
+  if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
+    const unknown = issue.keys[0] ?? ''
+    return new ConvergeError(`${definition.type} has no prop ${issue.keys.join(', ')}`, {
+      code: 'UNKNOWN_PROP',
+      hint: nearest(unknown, names) ?? `it has: ${names.join(', ')}`,
+      usage: true,
+    })
+  }
+  const path = pathText(issue.path)
+  const value = valueAt(props, issue.path)
+  const missing = issue.code === 'invalid_type' ? `prop ${path} is missing` : issue.message
+  const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
+  return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
+    code: 'INVALID_PROP',
+    hint: `converge resources ${definition.type} shows its props`,
+    usage: true,
+  })
+}
+
+function lower(message: string): string {
+  return message.replace(/^Invalid input: /, '')
+}
+
+export function shown(value: unknown, mask: Mask): string {
+  const readable = typeof value === 'string' || isPlainObject(value) || Array.isArray(value)
+  // Masked first: quoted or cut short a secret would not be known any more.
+  const text = readable ? JSON.stringify(value, (_, one) => (typeof one === 'string' ? mask(one) : one)) : String(value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at: unknown = value
+  for (const key of path) {
+    if (isReference(at)) return at
+    at = typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined
+  }
+  return at
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.map(String).join('.')
+}
+
+/** A property that contains itself can be neither compared nor written down. */
+function endlessProblem(type: string, { path, isCycle }: EndlessValue): ConvergeError {
+  const what = isCycle ? 'contains itself' : 'is nested too deeply'
+  return new ConvergeError(`${type}: prop ${pathText(path)} ${what}`, {
+    code: 'INVALID_PROP',
+    hint: 'give plain data: texts, numbers, lists and objects',
+    usage: true,
+  })
+}
