@@ -5,6 +5,7 @@
  * faster; each module in it waits until it is needed; and what V8 compiles of it is stored beside it, for start.cjs.
  */
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   copyFileSync,
@@ -21,7 +22,7 @@ import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const dist = `${root}dist`
-const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+const { name, version, license } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 
 /** Puts a text in the place of the modules that are asked for by such a path. */
 const replace = (name, filter, contents, resolveDir) => ({
@@ -59,7 +60,8 @@ mkdirSync(dist, { recursive: true })
 // V8 would take what is stored of an earlier bundle of the same length for this one's.
 for (const name of readdirSync(dist)) if (name.endsWith('.cache')) rmSync(`${dist}/${name}`)
 
-await build({
+const { metafile } = await build({
+  metafile: true,
   entryPoints: ['recipes/converge.ts'],
   outfile: 'dist/converge.cjs',
   bundle: true,
@@ -108,7 +110,70 @@ copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
 // The same, for those who start it by this name.
 writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
+writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses(Object.keys(metafile.inputs)))
+writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
+
+/** The licence of each package that is bundled. */
+function licenses(inputs) {
+  const directories = new Set(
+    inputs.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
+  )
+  const texts = [...directories].sort().map((directory) => {
+    const about = JSON.parse(readFileSync(`${root}${directory}/package.json`, 'utf8'))
+    const file = readdirSync(`${root}${directory}`).find((one) => /^(licen[cs]e|copying)([.-]|$)/i.test(one))
+    if (file === undefined) throw new Error(`${directory}: a bundled package without the text of its licence`)
+    const text = readFileSync(`${root}${directory}/${file}`, 'utf8').trim()
+    return `${about.name} ${about.version} (${about.license})\n\n${text}\n`
+  })
+  return `${name} contains the packages below, each under its own licence.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`
+}
+
+/** All packages that the program may run with, as CycloneDX; the same lock file gives the same text. */
+function billOfMaterials() {
+  const { packages } = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8'))
+  const used = Object.entries(packages).filter(([path, { dev }]) => path !== '' && !dev)
+  const nameOf = (path) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
+  const refOf = (path) => (path === '' ? name : `${nameOf(path)}@${packages[path].version}`)
+  const purlOf = (path) => `pkg:npm/${nameOf(path).replace('@', '%40')}@${packages[path].version}`
+  // Where Node finds it: beside the package that asks, or further up.
+  const found = (path, wanted) => {
+    for (let at = path; ; at = at.slice(0, Math.max(0, at.lastIndexOf('node_modules/') - 1))) {
+      const place = `${at === '' ? '' : `${at}/`}node_modules/${wanted}`
+      if (packages[place] !== undefined) return [refOf(place)]
+      if (at === '') return []
+    }
+  }
+  const needs = ({ dependencies, optionalDependencies }) => Object.keys({ ...dependencies, ...optionalDependencies })
+  const unique = (all, key) => [...new Map(all.map((one) => [one[key], one])).values()]
+  const components = used.map(([path, { version, integrity, license, optional }]) => ({
+    type: 'library',
+    'bom-ref': refOf(path),
+    name: nameOf(path),
+    version,
+    scope: optional ? 'optional' : 'required',
+    purl: purlOf(path),
+    licenses: license === undefined ? [] : [{ expression: license }],
+    hashes: [{ alg: 'SHA-512', content: Buffer.from(integrity.slice('sha512-'.length), 'base64').toString('hex') }],
+  }))
+  const dependencies = [['', packages['']], ...used].map(([path, one]) => ({
+    ref: refOf(path),
+    dependsOn: needs(one).flatMap((wanted) => found(path, wanted)),
+  }))
+  const content = {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.5',
+    version: 1,
+    metadata: {
+      component: { type: 'application', 'bom-ref': name, name, version, licenses: [{ expression: license }] },
+    },
+    components: unique(components, 'bom-ref'),
+    dependencies: unique(dependencies, 'ref'),
+  }
+  const digits = createHash('sha256').update(JSON.stringify(content)).digest('hex')
+  const uuid = `${digits.slice(0, 8)}-${digits.slice(8, 12)}-5${digits.slice(13, 16)}-8${digits.slice(17, 20)}-${digits.slice(20, 32)}`
+  return { ...content, serialNumber: `urn:uuid:${uuid}` }
+}
 
 /** Has the program do what most runs do, and stores what V8 compiled for that. */
 function compileAhead() {

@@ -95,6 +95,7 @@ const probes = {
     rmSync(into, { recursive: true, force: true })
     return reached ? null : 'the Python package index cannot be reached, or /usr/bin/python3 has no pip'
   },
+  'npm registry': () => (runs('npm', 'view', 'p-limit@7.3.3', 'version') ? null : 'the npm registry cannot be reached'),
   nobody: () => (runs('id', '-u', 'nobody') ? null : 'there is no account nobody'),
 } as const satisfies Record<string, Probe>
 

@@ -1,0 +1,114 @@
+/** What the program is made of: licences, a bill of materials, pinned packages, and an install that needs no compiler. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { needs, scratch } from './support/machine.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const text = (file: string) => readFileSync(join(root, file), 'utf8')
+
+interface LockedPackage {
+  readonly version: string
+  readonly integrity?: string
+  readonly resolved?: string
+  readonly dev?: boolean
+  readonly link?: boolean
+}
+
+const lock = JSON.parse(text('package-lock.json')) as { readonly packages: Readonly<Record<string, LockedPackage>> }
+const locked = Object.entries(lock.packages).filter(([path]) => path !== '')
+const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
+
+t.test('dist has the licence of each package that is bundled', async (t) => {
+  const { sources } = JSON.parse(text('dist/converge.cjs.map')) as { readonly sources: readonly string[] }
+  const directories = sources.flatMap(
+    (source) => /^(?:\.\.\/)*(.*node_modules\/(?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [],
+  )
+  const bundled = new Set(directories)
+  t.ok(bundled.has('node_modules/zod') && bundled.has('node_modules/handlebars'))
+  const licenses = text('dist/THIRD-PARTY-LICENSES.txt')
+  for (const directory of bundled) {
+    const { version } = lock.packages[directory] as LockedPackage
+    t.ok(licenses.includes(`\n${nameOf(directory)} ${version} (`), directory)
+    const file = readdirSync(join(root, directory)).find((name) => /^(licen[cs]e|copying)([.-]|$)/i.test(name))
+    t.ok(licenses.includes(text(join(directory, file ?? '')).trim()), `the text of ${directory}`)
+  }
+})
+
+t.test('the bill of materials names what the program runs with, with digests', async (t) => {
+  const bom = JSON.parse(text('dist/sbom.cdx.json')) as {
+    readonly bomFormat: string
+    readonly metadata: { readonly component: { readonly name: string; readonly version: string } }
+    readonly components: readonly {
+      readonly name: string
+      readonly version: string
+      readonly purl: string
+      readonly hashes: readonly { readonly alg: string; readonly content: string }[]
+    }[]
+  }
+  const { name, version } = JSON.parse(text('package.json')) as { readonly name: string; readonly version: string }
+  t.match(bom, { bomFormat: 'CycloneDX', specVersion: /^1\.\d$/, metadata: { component: { name, version } } })
+  const listed = new Set(bom.components.map((one) => `${one.name}@${one.version}`))
+  const wanted = new Set(locked.filter(([, { dev }]) => !dev).map(([path, one]) => `${nameOf(path)}@${one.version}`))
+  t.strictSame([...listed].sort(), [...wanted].sort())
+  for (const { purl, hashes } of bom.components) {
+    t.match(purl, /^pkg:npm\//)
+    t.match(hashes, [{ alg: 'SHA-512', content: /^[0-9a-f]{128}$/ }])
+  }
+  t.notMatch(text('dist/sbom.cdx.json'), dirname(root), 'no path of the machine that built it')
+})
+
+t.test('each package is pinned by the lock file', async (t) => {
+  for (const [path, { version, integrity, resolved, link }] of locked) {
+    t.match(version, /^\d+\.\d+\.\d+/, path)
+    t.match(integrity, /^sha512-/, path)
+    t.equal(resolved, undefined, `${path}: installed from whichever registry is set`)
+    t.equal(link, undefined, path)
+  }
+})
+
+t.test('the audit fails for grave faults, and says where it could not ask', async (t) => {
+  const directory = scratch(t)
+  const audit = (npm: string) => {
+    const bin = join(directory, String(Math.random()))
+    mkdirSync(bin)
+    spawnSync('sh', ['-c', 'cat > "$0/npm" && chmod 755 "$0/npm"', bin], { input: `#!/bin/sh\n${npm}\n` })
+    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` }
+    return spawnSync(process.execPath, [join(root, '.ci/audit.mjs')], { env, encoding: 'utf8' })
+  }
+  const report = (severity: string) =>
+    audit(`echo '{"vulnerabilities": {"a": {"name": "a", "severity": "${severity}", "range": "<2"}}}'; exit 1`)
+  t.match(report('high'), { status: 1, stdout: /a <2: high\n.*1 of them high or critical/ })
+  t.match(report('low'), { status: 0, stdout: /a <2: low\n/ })
+  t.match(audit(`echo '{"vulnerabilities": {}}'`), { status: 0, stdout: /^audit: 0 vulnerable packages/ })
+  const away = audit(`echo '{"message": "connect ECONNREFUSED"}'; exit 1`)
+  t.match(away, { status: 0, stdout: /^audit: not checked: connect ECONNREFUSED\n$/ })
+  t.match(audit('exit 3'), { status: 0, stdout: /^audit: not checked: npm audit ended with status 3\n$/ })
+})
+
+t.test('npm ci needs no compiler', async (t) => {
+  if (!needs(t, ['npm registry'])) return
+  const directory = scratch(t)
+  for (const file of ['package.json', 'package-lock.json']) cpSync(join(root, file), join(directory, file))
+  const bin = join(directory, 'bin')
+  mkdirSync(bin)
+  for (const tool of ['node', 'npm', 'sh', 'env'])
+    symlinkSync(spawnSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).stdout.trim(), join(bin, tool))
+  const env = { HOME: process.env.HOME, npm_config_registry: registry(), PATH: bin }
+  for (const tool of ['cc', 'gcc', 'g++', 'make', 'python3'])
+    t.not(spawnSync('sh', ['-c', `command -v ${tool}`], { env, encoding: 'utf8' }).status, 0, `${tool} is out of reach`)
+  const args = ['ci', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund']
+  const { status, stderr } = spawnSync('npm', args, { cwd: directory, env, encoding: 'utf8' })
+  t.equal(status, 0, stderr)
+  cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true })
+  const script = "require('ssh2'); require('esbuild')"
+  t.match(spawnSync('node', ['-e', script], { cwd: directory, env, encoding: 'utf8' }), { status: 0, stderr: '' })
+  const started = spawnSync('node', ['dist/start.cjs', '--version'], { cwd: directory, env, encoding: 'utf8' })
+  t.match(started, { status: 0, stderr: '', stdout: /^\d+\.\d+\.\d+/ })
+})
+
+function registry(): string {
+  return spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).stdout.trim()
+}
