@@ -75,7 +75,7 @@ const { metafile } = await build({
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'external',
-  external: ['esbuild', 'ssh2', 'ssh-config'],
+  external: ['esbuild', 'ssh2'],
   // Its main file is UMD, whose requires a bundler cannot follow.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: { CONVERGE_VERSION: JSON.stringify(version), 'import.meta.url': '__url' },

@@ -77,6 +77,7 @@ const probes = {
   wrk: program('wrk'),
   'cloud-init': program('cloud-init'),
   sshd: program('sshd', 'openssh-server'),
+  ssh: program('ssh', 'openssh-client'),
   'systemd running': () => (existsSync('/run/systemd/system') ? null : 'systemd does not run here'),
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
   haproxy: program('haproxy'),

@@ -36,7 +36,6 @@ export async function fleetHosts<N>(
   { hosts, tell, screen, rollout, by }: FleetOptions,
 ): Promise<Member[]> {
   const config = await readUserConfig()
-  for (const message of config.warnings) tell({ event: 'warning', message })
   const prompt = hasTerminal() ? new Prompter(screen).ask : null
   const connections = connector({
     hostKeys: args.acceptNew ? 'accept-new' : 'strict',
@@ -75,6 +74,7 @@ export async function fleetHosts<N>(
       return []
     }
   })
+  for (const message of config.warnings) tell({ event: 'warning', message })
   throwProblems(problems)
   return members
 }

@@ -26,8 +26,8 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
     })
   const host = hostNamed(stack, name)
   const config = await readUserConfig()
-  for (const message of config.warnings) say(`warning: ${message}`)
   const target = resolveTarget({ ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }, config)
+  for (const message of config.warnings) say(`warning: ${message}`)
   const authorized = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
   if (args.hostKey) refuseKnown(target)
   const hostKey = args.hostKey ? await newHostKey(name) : null

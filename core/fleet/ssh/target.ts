@@ -72,10 +72,10 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   const settings = config.settings(host.address, host.user)
   const first = (keyword: string) => settings.get(keyword)?.[0]
   const text = (keyword: string) => first(keyword)?.values[0]
-  const address = expandTokens(first('hostname'), { h: host.address }) ?? host.address
-  const port = host.port ?? number(first('port'), 1, 65_535) ?? 22
+  const address = (expandTokens(first('hostname'), { h: host.address }) ?? host.address).toLowerCase()
+  const port = host.port ?? portOf(first('port')) ?? 22
   const user = host.user ?? text('user') ?? config.user
-  const alias = text('hostkeyalias')
+  const alias = text('hostkeyalias')?.toLowerCase()
   const tokens = {
     ...{ h: address, n: host.address, p: String(port), r: user, u: config.user, d: config.home },
     ...{
@@ -87,32 +87,33 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   }
   const path = (said: Said | undefined, value?: string) => {
     const expanded = expandTokens(said, tokens, value)
-    return said === undefined || expanded === undefined ? undefined : atHome(withVariables(expanded, said), config.home)
+    if (said === undefined || expanded === undefined) return undefined
+    if (/^~[^/]/.test(expanded)) throw invalid(said.source, `${expanded}: converge expands ~/ only`)
+    return atHome(withVariables(expanded, said), config.home)
   }
   const files = (keyword: string, usual: readonly string[]) => {
     const said = first(keyword)
     const named = said?.values.flatMap((value) => value.split(/\s+/)).map((value) => path(said, value) ?? value)
     return (named ?? usual).filter((file) => file !== 'none')
   }
-  const plain = address.toLowerCase()
-  const withPort = port === 22 ? [] : [`[${plain}]:${port}`]
+  const withPort = port === 22 ? [] : [`[${address}]:${port}`]
   const agent = text('identityagent')
   return {
     name: host.name,
     configuredAs: host.address,
     ...{ address, port, user },
-    knownAs: alias ? [alias] : ([...withPort, plain] as unknown as SshTarget['knownAs']),
-    certifiedAs: alias ?? plain,
+    knownAs: alias ? [alias] : ([...withPort, address] as unknown as SshTarget['knownAs']),
+    certifiedAs: alias ?? address,
     identities: identitiesOf(host, settings, config, path),
-    identitiesOnly: text('identitiesonly')?.toLowerCase() === 'yes',
+    identitiesOnly: flag(first('identitiesonly')),
     agent: agentOf(agent, () => path(first('identityagent')), config),
     jump: jumpOf(host, settings, tokens, config, before),
     knownHosts: {
       own: files('userknownhostsfile', [join(config.home, '.ssh/known_hosts'), join(config.home, '.ssh/known_hosts2')]),
       system: files('globalknownhostsfile', ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2']),
-      hash: text('hashknownhosts')?.toLowerCase() === 'yes',
+      hash: flag(first('hashknownhosts')),
     },
-    connectTimeout: number(first('connecttimeout'), 1, 86_400) ?? null,
+    connectTimeout: seconds(first('connecttimeout')),
     algorithms: algorithmsOf(settings),
   }
 }
@@ -156,7 +157,8 @@ function jumpOf(
   before: readonly string[],
 ): SshTarget | null {
   const said = settings.get('proxyjump')?.[0]
-  const chain = host.jump ?? expandTokens(said, tokens)
+  const configured = expandTokens(said, tokens)
+  const chain = host.jump ?? (configured?.toLowerCase() === 'none' ? undefined : configured)
   const command = settings.get('proxycommand')?.[0]
   if (chain === undefined && command && command.values[0]?.toLowerCase() !== 'none')
     throw invalid(
@@ -171,7 +173,7 @@ function jumpOf(
   const hops = chain.split(',').map((hop) => hop.trim())
   const last = hops.pop() ?? ''
   const [, user, bracketed, bare, port] =
-    /^(?:ssh:\/\/)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@[\]]+))(?::(\d+))?$/.exec(last) ?? []
+    /^(?:ssh:\/\/)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@[\]\s'"`$\\;&<>|(){}]+))(?::(\d+))?$/.exec(last) ?? []
   const address = bracketed ?? bare
   if (address === undefined || Number(port ?? 22) > 65_535 || Number(port ?? 22) < 1)
     throw fail(`'${chain}' is no list of hosts to go through`)
@@ -186,12 +188,33 @@ function jumpOf(
 
 const jumpHint = 'write [user@]host[:port], several with commas between them, the nearest one first; or none'
 
-function number(said: Said | undefined, least: number, most: number): number | undefined {
+function portOf(said: Said | undefined): number | undefined {
   if (!said) return undefined
-  const value = Number(said.values[0])
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  if (said.values[0]?.toLowerCase() === 'none') return undefined
-  throw invalid(said.source, `'${said.values[0]}' is no number from ${least} to ${most}`)
+  const [value = ''] = said.values
+  if (/^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535) return Number(value)
+  throw invalid(said.source, `Port ${value}: expected a number from 1 to 65535`)
+}
+
+function flag(said: Said | undefined): boolean {
+  const [value = 'no'] = said?.values ?? []
+  if (/^(yes|true)$/i.test(value)) return true
+  if (said === undefined || /^(no|false)$/i.test(value)) return false
+  throw invalid(said.source, `'${value}': expected yes or no`)
+}
+
+const secondsOf: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+/** A time such as `90`, `5s` or `2h30m`; null for `none` and for 0. */
+function seconds(said: Said | undefined): number | null {
+  const value = said?.values[0]
+  if (said === undefined || value === undefined || value === 'none') return null
+  if (!/^(\d+[smhdw]?)+$/i.test(value))
+    throw invalid(said.source, `'${value}': expected a time such as 30, 5s or 1m30s, or none`)
+  let total = 0
+  for (const [, count, unit = ''] of value.matchAll(/(\d+)([smhdw]?)/gi))
+    total += Number(count) * (secondsOf[unit.toLowerCase()] ?? 1)
+  // The longest that a timer of Node.js waits.
+  return total === 0 ? null : Math.min(total, 2_147_483)
 }
 
 /** Puts in what `%h` and the like stand for. */

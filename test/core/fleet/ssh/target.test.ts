@@ -114,7 +114,7 @@ t.test('an own name of the key, and other agents', async (t) => {
      Host web3\n IdentityAgent $OTHER_AGENT_OF_TEST
      Host web4\n IdentityAgent SSH_AUTH_SOCK`,
   )
-  t.match(target(), { knownAs: ['Cluster'], certifiedAs: 'Cluster', agent: null })
+  t.match(target(), { knownAs: ['cluster'], certifiedAs: 'cluster', agent: null })
   t.equal(target({ address: 'web2' }).agent, `${at}/.agent/ann`)
   t.equal(target({ address: 'web3' }).agent, '/other')
   t.equal(target({ address: 'web4' }).agent, '/agent')
@@ -195,8 +195,8 @@ t.test('sections of Match, and files that are included where the Include stands'
   t.match(target({ address: 'web9' }), { port: 9 })
   t.match(target({ address: 'db2' }), { port: 1002 })
   t.match(target({ address: 'db3' }), { port: 22, identities: [{ from: 'default' }, {}, {}, {}, {}] })
-  t.match(warnings, [/config:9: Match exec is not looked at/])
-  t.equal(warnings.length, 1, 'of what nobody here looks at nothing is said')
+  t.match([...warnings], [/config:9: Match exec is not evaluated: its section does not count$/])
+  t.equal(warnings.size, 1, 'none for sections that say nothing of the connection')
 })
 
 t.test('a mistake is told with its file and line', async (t) => {
@@ -207,7 +207,7 @@ t.test('a mistake is told with its file and line', async (t) => {
     }))
     t.throws(target, { code: 'SSH_CONFIG_INVALID', usage: true, message, source: { line } }, config + at)
   }
-  await fails('Host *\n Port many', /^'many' is no number from 1 to 65535$/)
+  await fails('Host *\n Port many', /^Port many: expected a number from 1 to 65535$/)
   await fails('Host *\n Port', /^port has no value$/)
   await fails('Host *\n IdentityFile "/a', /./)
   await fails('Host *\n IdentityFile ~/%x', /%x is not known here, only %% %h %n /)
@@ -217,12 +217,66 @@ t.test('a mistake is told with its file and line', async (t) => {
     /the environment variable NO_SUCH_VARIABLE_OF_TEST is not set/,
   )
   await fails('Host *\n ProxyJump a:b', /'a:b' is no list of hosts/)
+  await fails('Host *\n ProxyJump "gate"', /'"gate"' is no list of hosts/)
+  await fails('Host *\n Port 22 23', /^port has more than one value: 22 23$/)
+  await fails('Host *\n IdentitiesOnly maybe', /^'maybe': expected yes or no$/)
+  await fails('Host *\n ConnectTimeout 5x', /^'5x': expected a time/)
+  await fails('Host *\n IdentityFile ~bob/key', /~bob\/key: converge expands ~\/ only/)
+  await fails('Host *\n Include ~bob/config', /~bob\/config: converge expands ~\/ only/)
+  await fails('Match all\nMatch all host web1', /'all' cannot be combined/)
   await fails('\nMatch host', /Match|match/)
   await fails('Host *\n ProxyJump gate', /gate goes through gate/)
   await fails('Host *\n ProxyCommand nc %h %p', /ProxyCommand is not followed here/)
   await fails('Host *\n Include config', /more than 16 deep/)
   const { target } = await resolver(t, '')
   t.throws(() => target({ jump: 'a b@' }), { code: 'BAD_ADDRESS', message: /host web1: jump: 'a b@'/ })
+})
+
+t.test('an Include names files by all patterns of glob, a directory counts as empty', async (t) => {
+  const files = {
+    '.ssh/conf.d/10-a.conf': 'Host web1\n User deploy\n Port 2201\n',
+    '.ssh/conf.d/x.conf': 'Host web2\n Port 1\n',
+    '.ssh/conf.d/.hidden.conf': 'Host web2\n Port 2\n',
+    '.ssh/conf.d/{a}.conf': 'Host web3\n Port 3\n',
+    '.ssh/conf.d/deep/b.conf': 'Host web2\n Port 4\n',
+  }
+  const port = async (include: string, address = 'web1') =>
+    (await resolver(t, `Include ${include}\n`, files)).target({ address }).port
+  for (const include of ['conf.d/[0-9]*.conf', 'conf.d/[[:digit:]]?-[!b-z].conf', 'conf.d/[1]0-a.conf', 'conf.d/*'])
+    t.equal(await port(include), 2201, include)
+  for (const include of ['conf.d/[a-z]*.conf', 'conf.d/[!0-9]*.conf', 'conf.d/{10-a,x}.conf', 'conf.d/1[', 'conf.d'])
+    t.equal(await port(include), 22, include)
+  t.equal(await port('conf.d/{a}.conf', 'web3'), 3)
+  t.equal(await port('conf.d/[.]hidden.conf', 'web2'), 22, 'a set does not match a leading dot')
+})
+
+t.test('what changes a connection and is not followed is a warning, for the hosts that it concerns', async (t) => {
+  const { target, warnings } = await resolver(
+    t,
+    `Host web1\n AddressFamily inet6\n BindAddress 10.0.0.9\n RevokedHostKeys /etc/revoked\n ForwardAgent yes
+     Host web2\n CanonicalizeHostname yes\n PubkeyAuthentication yes`,
+  )
+  target({ address: 'web3' })
+  t.equal(warnings.size, 0)
+  target()
+  t.match([...warnings], [/config:2: addressfamily inet6 is not followed/, /:3: bindaddress/, /:4: revokedhostkeys/])
+  target({ address: 'web2' })
+  t.equal(warnings.size, 4)
+})
+
+t.test('times, flags, and the first of ProxyJump and ProxyCommand', async (t) => {
+  const { target } = await resolver(
+    t,
+    `Host web1\n ConnectTimeout 1m30s\n IdentitiesOnly TRUE\n ProxyCommand none\n ProxyJump gate
+     Host web2\n ConnectTimeout none\n ProxyJump none\n ProxyJump gate
+     Host web4\n ProxyJump none\n ProxyCommand nc x
+     Host web3\n ProxyCommand nc x\n ProxyJump gate
+     Host *\n ConnectTimeout 5s`,
+  )
+  t.match(target(), { connectTimeout: 90, identitiesOnly: true, jump: null })
+  t.match(target({ address: 'web2' }), { connectTimeout: 5, jump: null })
+  for (const address of ['web3', 'web4'])
+    t.throws(() => target({ address }), { code: 'SSH_CONFIG_INVALID', message: /ProxyCommand is not followed/ })
 })
 
 function assertThrown(error: unknown): never {

@@ -1,0 +1,145 @@
+/** Reads the files of ssh_config(5) into sections, each with the condition under which it counts. */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { invalid } from './config_error.ts'
+import { expandGlob } from './config_include.ts'
+import { splitLine } from './config_words.ts'
+import { fitsAny } from './patterns.ts'
+
+export interface ConfigLine {
+  readonly keyword: string
+  readonly values: readonly string[]
+  readonly source: SourceLocation
+}
+
+/** What conditions ask of. */
+export interface Context {
+  /** The host as it would be given to ssh(1). */
+  readonly original: string
+  /** What `Host` compares: the same, and in the second pass what HostName says. */
+  readonly host: string
+  /** HostName, as far as it is known where the condition stands. */
+  readonly hostname: string
+  /** User, as far as it is known there. */
+  readonly user: string
+  readonly localUser: string
+  /** Whether this is the second pass, for which `Match final` asks. */
+  readonly final: boolean
+}
+
+/** Lines that count where a condition holds; an included file counts where its Include does. */
+export interface Section {
+  readonly when: (context: Context) => boolean
+  readonly lines: (ConfigLine | readonly Section[])[]
+  /** The criterion that converge does not evaluate: such a section never counts. */
+  readonly unsupported: { readonly criterion: string; readonly source: SourceLocation } | null
+}
+
+export interface ConfigFiles {
+  readonly sections: readonly Section[]
+  /** Whether `Match final` stands anywhere: everything is read a second time then. */
+  readonly hasFinal: boolean
+}
+
+/**
+ * @param files each with the directory where relative names of an Include begin
+ * @throws SSH_CONFIG_INVALID with file and line
+ */
+export function readConfigFiles(files: readonly { file: string; base: string }[], home: string): ConfigFiles {
+  const reader = new Reader(home)
+  const sections = files.flatMap(({ file, base }) => reader.read(file, base, 0))
+  return { sections, hasFinal: reader.hasFinal }
+}
+
+class Reader {
+  hasFinal = false
+  private readonly home: string
+
+  constructor(home: string) {
+    this.home = home
+  }
+
+  read(file: string, base: string, depth: number): Section[] {
+    const sections: Section[] = [{ when: () => true, lines: [], unsupported: null }]
+    for (const [index, text] of readLines(file).entries()) {
+      const source = { file, line: index + 1 }
+      const { keyword, values } = lineAt(text, source) ?? {}
+      if (keyword === undefined || values === undefined) continue
+      const current = sections.at(-1)
+      if (keyword === 'host') sections.push({ when: isHost(values), lines: [], unsupported: null })
+      else if (keyword === 'match') sections.push({ ...this.match(values, source), lines: [] })
+      else if (keyword === 'include') current?.lines.push(...this.included(values, base, depth, source))
+      else current?.lines.push({ keyword, values, source })
+    }
+    return sections
+  }
+
+  private included(values: readonly string[], base: string, depth: number, source: SourceLocation): Section[][] {
+    if (depth >= 16) throw invalid(source, 'files include each other more than 16 deep')
+    return values
+      .map((pattern) => {
+        if (/^~[^/]/.test(pattern)) throw invalid(source, `Include ${pattern}: converge expands ~/ only`)
+        return resolve(base, pattern.replace(/^~(?=\/|$)/, this.home))
+      })
+      .flatMap((path) => expandGlob(path))
+      .map((file) => this.read(file, base, depth + 1))
+  }
+
+  private match(values: readonly string[], source: SourceLocation): Pick<Section, 'when' | 'unsupported'> {
+    const conditions: Section['when'][] = []
+    let unsupported: Section['unsupported'] = null
+    for (let index = 0; index < values.length; index++) {
+      const [, not, word = ''] = values[index]?.match(/^(!?)(.*)$/s) ?? []
+      const criterion = word.toLowerCase()
+      const isWanted = not !== '!'
+      if (criterion === 'all') {
+        const others = values.slice(0, index).filter((value) => !/^!?(final|canonical)$/i.test(value))
+        if (others.length > 0 || index < values.length - 1)
+          throw invalid(source, `'all' cannot be combined with other Match attributes`)
+        if (!isWanted) conditions.push(() => false)
+      } else if (criterion === 'final' || criterion === 'canonical') {
+        this.hasFinal ||= criterion === 'final'
+        conditions.push(({ final }) => final === isWanted)
+      } else {
+        const value = values[++index]
+        if (value === undefined) throw invalid(source, `Match ${word} has no value`)
+        const holds = criteria[criterion]
+        if (holds) conditions.push((context) => holds(context, value.split(',')) === isWanted)
+        else unsupported ??= { criterion: word, source }
+      }
+    }
+    return { when: (context) => conditions.every((holds) => holds(context)), unsupported }
+  }
+}
+
+const isHost =
+  (patterns: readonly string[]): Section['when'] =>
+  ({ host }) =>
+    fitsAny(patterns, host, { caseSensitive: true })
+
+const criteria: Readonly<Record<string, (context: Context, patterns: readonly string[]) => boolean>> = {
+  host: ({ hostname }, patterns) => fitsAny(patterns, hostname),
+  originalhost: ({ original }, patterns) => fitsAny(patterns, original),
+  user: ({ user }, patterns) => fitsAny(patterns, user, { caseSensitive: true }),
+  localuser: ({ localUser }, patterns) => fitsAny(patterns, localUser, { caseSensitive: true }),
+}
+
+function lineAt(text: string, source: SourceLocation): ReturnType<typeof splitLine> {
+  try {
+    return splitLine(text)
+  } catch (thrown) {
+    throw invalid(source, (thrown as Error).message)
+  }
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n')
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    // ssh reads a directory that Include names as an empty file.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return []
+    throw asConvergeError(thrown)
+  }
+}
