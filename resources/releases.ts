@@ -240,14 +240,20 @@ export function rollbackTarget(releases: readonly Release[], to?: string): Relea
           to,
           complete.map((release) => release.id),
         ) ?? there,
+      usage: true,
     })
   if (fitting.length > 1)
     throw new ConvergeError(`${to} may be any of ${names(fitting)}`, {
       code: 'AMBIGUOUS_RELEASE',
       hint: 'give the whole id',
+      usage: true,
     })
   if (!found.complete)
-    throw new ConvergeError(`the release ${found.id} was never finished`, { code: 'NOT_COMPLETE', hint: there })
+    throw new ConvergeError(`the release ${found.id} was never finished`, {
+      code: 'NOT_COMPLETE',
+      hint: there,
+      usage: true,
+    })
   return found
 }
 

@@ -51,6 +51,16 @@ t.test('releases says where a rollback goes, and a shell completes what --to tak
   t.equal(run('--complete', 'rollback', '--to', '').stdout.trim(), '', 'without a role there is nothing to complete')
 })
 
+t.test('a release that does not exist, or is not the only one meant, is wrong usage', async (t) => {
+  const { run, words } = host(t)
+  for (const to of ['000009', 'nope', '00000', 'other=000001', 'shop=000009', 'shop='])
+    for (const command of ['rollback', 'rollback --dry-run']) {
+      const { status, stderr } = run(...command.split(' '), ...words, '--to', to)
+      t.equal(status, 2, `${command} --to ${to}`)
+      t.match(stderr, /^error: /)
+    }
+})
+
 t.test('status --quiet tells only what is down', async (t) => {
   const { run, words } = host(t)
   const { status, stdout } = run('status', ...words, '--quiet')

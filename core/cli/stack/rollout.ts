@@ -17,6 +17,7 @@ import type { Arguments } from '../options.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import { type Deployed, deployedOnAll } from './apps.ts'
 import type { StackCall } from './call.ts'
+import { statusOf } from './exit_status.ts'
 import { fleetHosts } from './hosts.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
 import { Interrupts, untilInterrupted } from './interrupts.ts'
@@ -193,10 +194,4 @@ function output(args: Arguments) {
     verbose: args.verbose === true,
     same: sameStack(args),
   })
-}
-
-function statusOf({ outcome, action, hosts }: RolloutReport, args: Arguments): ExitStatus {
-  if (outcome === 'failed' || outcome === 'interrupted') return 1
-  if (action === 'status' && hosts.some(({ outcome }) => outcome === 'skipped')) return 1
-  return args.detailedExitCode && outcome !== 'unchanged' ? 3 : 0
 }
