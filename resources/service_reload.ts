@@ -72,7 +72,13 @@ const props = z.strictObject({
   adopt: z
     .boolean()
     .default(false)
-    .describe('Where no run has reloaded it yet, count a running one as up to date; default false'),
+    .describe(
+      'Where no run has reloaded it yet, nor changed what `when` lists, count a running one as up to date; default false',
+    ),
+  start: z
+    .boolean()
+    .default(true)
+    .describe('Start it where it is down; default true. Off, it stays down, and reads everything when it starts'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   deadline: duration
     .default(() => seconds(60))
@@ -127,8 +133,8 @@ function recordDone(host: Host, given: Props, context: Context): void {
 
 function reloadedFor(host: HostReader, given: Props, context: Context, status: ServiceStatus): string | null {
   const recorded = host.recorded(recordKey(given, context))
-  if (status.state !== 'running') return recorded
-  if (recorded === null && given.adopt) return dueFor(context)
+  if (status.state !== 'running') return given.start ? recorded : dueFor(context)
+  if (recorded === null && given.adopt && !context.counted) return dueFor(context)
   // A file that somebody changed, loaded, and put back looks as if nothing had happened.
   return loadRecord(host, given, context).mayDiffer(mainOf(host, given, status)) ? null : recorded
 }
@@ -193,7 +199,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
     // Some day, after a crash, it would not be true any more.
     if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
     if (given.balances !== undefined) host.writeFile(given.balances.file, noStates)
-  } else {
+  } else if (given.start) {
     context.progress(`starting ${name}`)
     await roll.restart(given)
   }
@@ -259,8 +265,8 @@ export const service_reload = defineResource(
   },
   {
     read,
-    desired: ({ force = null }, _, context): State => ({
-      state: 'running',
+    desired: ({ force = null, start }, now, context): State => ({
+      state: start ? 'running' : now.state,
       reloadedFor: dueFor(context),
       forced: force,
       outdated: [],
@@ -268,7 +274,7 @@ export const service_reload = defineResource(
     apply: (host, given, _, context) => apply(host, given, context),
     settle(host, given, _, context) {
       loadRecord(host, given, context).settle(host)
-      if (given.adopt && host.recorded(recordKey(given, context)) === null) recordDone(host, given, context)
+      if (host.recorded(recordKey(given, context)) !== dueFor(context)) recordDone(host, given, context)
     },
     words: ({ name }, { now }) => `${now.state === 'running' ? 'reload' : 'start'} ${name}`,
     predict: (host, given, _, context) => recordDone(host, given, context),

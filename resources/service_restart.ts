@@ -9,10 +9,11 @@ import { Draining } from './haproxy/draining.ts'
 import { drainProps, serverProp } from './haproxy/props.ts'
 import { leftOut, predictBack, takenOut } from './haproxy/taken_out.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
-import { currentState, currentStateOf } from './services/current_state.ts'
+import { currentState, currentStateOf, isUp } from './services/current_state.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { isAsked } from './services/readiness.ts'
 import { readyProp } from './services/ready_props.ts'
+import { failureOf } from './services/restart_failure.ts'
 import { dueFor, RestartRecord } from './services/restart_record.ts'
 import { Roll } from './services/roll.ts'
 import { nameProp, providerProp } from './services/types.ts'
@@ -56,7 +57,13 @@ const props = z
     adopt: z
       .boolean()
       .default(false)
-      .describe('Where no run has restarted one yet, count it as up to date if it runs; default false'),
+      .describe(
+        'Where no run has restarted one yet, nor changed what `when` lists, count it as up to date if it runs; default false',
+      ),
+    start: z
+      .boolean()
+      .default(true)
+      .describe('Start what is down; default true. Off, it stays down, and reads everything when it starts'),
     force: z
       .string()
       .min(1)
@@ -100,11 +107,12 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
   return found
 }
 
-function desired(given: Props, context: Context): State {
+function desired(given: Props, now: State, context: Context): State {
   return Object.fromEntries(
     given.services.map((one) => {
-      const restartedFor = dueFor(given, one, context)
-      return [one.name, { state: 'running' as const, restartedFor, drained: [] }]
+      const found = now[one.name]
+      const state = given.start || isUp(found?.state) ? 'running' : (found?.state ?? 'absent')
+      return [one.name, { state, restartedFor: dueFor(given, one, context), drained: [] }]
     }),
   )
 }
@@ -113,13 +121,9 @@ type Work = 'restart' | 'start' | 'wait for' | 'bring back'
 
 /** What is to be done with one: nothing but to tell its balancers, if all the rest is as it should be. */
 function workOn(now: State[string] | undefined, wanted: State[string] | undefined): Work {
-  if (!isUp(now)) return 'start'
+  if (!isUp(now?.state)) return 'start'
   if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
   return now?.state === 'running' ? 'bring back' : 'wait for'
-}
-
-function isUp(now: State[string] | undefined): boolean {
-  return now?.state === 'running' || now?.state === 'not ready'
 }
 
 const doing = {
@@ -133,7 +137,8 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const manager = managerOf(host, given.provider)
   await manager.refresh()
   // Looked at anew: in a further try some of them are done.
-  const [now, wanted] = [await read(host, given, context), desired(given, context)]
+  const now = await read(host, given, context)
+  const wanted = desired(given, now, context)
   const due = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
   const roll = new Roll(host, manager, given.deadline, context)
   const draining = new Draining(host, asked(host, given), given.drainDeadline, context)
@@ -191,7 +196,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     }
   })
   await settle()
-  if (stopped()) throw told(due, { done, failures, now, drained })
+  if (stopped()) throw failureOf(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
 }
 
 /** Without draining only those in which something was left drained. */
@@ -205,39 +210,6 @@ async function wait(host: Host, given: Props, one: Service, context: Context): P
   if (delay.ms === 0) return
   context.progress(`waiting ${delay} before ${one.name}`)
   await host.sleep(delay)
-}
-
-interface Outcome {
-  readonly done: ReadonlySet<string>
-  readonly failures: ReadonlyMap<string, unknown>
-  readonly now: State
-  /** The balancers that one is still out of. */
-  readonly drained: (one: Service) => readonly string[]
-}
-
-/** The first failure, told with what it means for the others. */
-function told(due: readonly Service[], { done, failures, now, drained }: Outcome): unknown {
-  const [[first, error] = ['', undefined], ...others] = [...failures]
-  if (!(error instanceof ConvergeError)) return error
-  const names = due.map(({ name }) => name)
-  const rest = names.filter((name) => !done.has(name) && !failures.has(name))
-  const parts = [
-    ['restarted before it', names.filter((name) => done.has(name))],
-    ['left on the old process', rest.filter((name) => isUp(now[name]))],
-    ['not started', rest.filter((name) => !isUp(now[name]))],
-  ] as const
-  const failed = others.map(([name, other]) => `; ${name} as well: ${asConvergeError(other).message}`)
-  const outcome = parts.filter(([, some]) => some.length > 0).map(([word, some]) => `; ${word}: ${some.join(', ')}`)
-  const { code, hint, output, message } = error
-  const out = due.flatMap((one) => (one.name === first ? drained(one) : []))
-  const till = out.length > 0 ? `, which stays drained at ${out.join(' and ')} until then` : ''
-  const again = `mend it, then run again: it goes on with ${first}${till}`
-  return new ConvergeError(`${message}${failed.join('')}${outcome.join('')}`, {
-    code,
-    output,
-    hint: hint === undefined ? again : `${hint}; ${again}`,
-    cause: error,
-  })
 }
 
 export const service_restart = defineResource(
@@ -272,7 +244,7 @@ export const service_restart = defineResource(
   },
   {
     read,
-    desired: (given, _, context): State => desired(given, context),
+    desired,
     apply: (host, given, _, context) => restartAll(host, given, context),
     settle(host, given, _, context) {
       for (const one of given.services) new RestartRecord(host, given, one, context).settle(host)

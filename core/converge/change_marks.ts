@@ -38,6 +38,12 @@ export class ChangeMarks {
     return digestWith(digestOf(drift === null ? print : [print, drift]), turns)
   }
 
+  /** Whether any change of a resource was counted. */
+  isCounted(name: string): boolean {
+    const { drift, turns } = this.account(name) ?? noAccount
+    return drift !== null || turns !== null
+  }
+
   /** Remembers that others wait for a resource: another event may change it, and has none of them in its plan. */
   watch(resource: PlannedResource, props: unknown, state: unknown): void {
     if (!this.listed.has(resource.name) || this.account(resource.name) !== null) return

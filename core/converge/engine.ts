@@ -436,9 +436,13 @@ class Run {
 
   private context(resource: PlannedResource, cause: string | null): Context {
     const { name, options } = resource
+    const { marks } = this
     return {
       cause,
       causes: (options.when ?? []).map(({ resource: { type, key } }) => `${type} ${key}`),
+      get counted() {
+        return (options.when ?? []).some(({ resource: { type, key } }) => marks.isCounted(`${type} ${key}`))
+      },
       listedPaths: this.listed.of(resource),
       sensitive: options.sensitive ?? false,
       name,

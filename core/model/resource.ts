@@ -15,6 +15,8 @@ export interface Context {
   readonly cause: string | null
   /** What `when` lists, by name; the names stay the same when what they stand for changes. */
   readonly causes: readonly string[]
+  /** Whether a run has changed something that `when` lists, as far back as changes are counted. */
+  readonly counted: boolean
   /** Files and links that `when` lists, as far as their paths are known before the run. */
   readonly listedPaths: readonly string[]
   /** Whether the resource was declared `sensitive`: then its content must not stand in any text either. */

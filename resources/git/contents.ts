@@ -27,6 +27,7 @@ export async function contentsOf(host: HostReader, given: GitReleaseProps): Prom
     ...{
       cause: null,
       causes: [],
+      counted: false,
       listedPaths: [],
       sensitive: false,
       name: '',

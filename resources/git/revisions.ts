@@ -25,6 +25,7 @@ export function revisionsOf(
   const context = {
     cause: null,
     causes: [],
+    counted: false,
     listedPaths: [],
     sensitive: false,
     name: '',

@@ -31,3 +31,8 @@ export async function currentStateOf(
   }
   return (await problemOf(host, ready, limit)) === null ? 'running' : 'not ready'
 }
+
+/** Whether a process of it is there, ready or not. */
+export function isUp(state: CurrentState | undefined): boolean {
+  return state === 'running' || state === 'not ready'
+}

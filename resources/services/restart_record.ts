@@ -2,6 +2,7 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOfAll, stateOf } from '../../core/model/digest.ts'
 import type { Context } from '../../core/model/resource.ts'
+import { isUp } from './current_state.ts'
 import { placeOf, recordOf } from './due.ts'
 import type { Provider, ServiceReader, ServiceStatus } from './types.ts'
 
@@ -9,8 +10,10 @@ interface Restarts {
   readonly provider: Provider
   /** Names one command that restarts regardless of changes. */
   readonly force?: string | undefined
-  /** Where there is no record, what runs counts as up to date. */
+  /** Where there is no record, and no change was counted, what runs counts as up to date. */
   readonly adopt?: boolean | undefined
+  /** Off, what is down stays down: it reads everything when it starts. */
+  readonly start?: boolean | undefined
 }
 
 interface Restarted {
@@ -34,7 +37,7 @@ export class RestartRecord {
     private readonly reader: HostReader,
     private readonly restarts: Restarts,
     private readonly service: Restarted,
-    context: Context,
+    private readonly context: Context,
   ) {
     const { provider, force } = restarts
     // A forced restart is counted apart: else the next ordinary run would restart everything to count it as its own.
@@ -55,10 +58,11 @@ export class RestartRecord {
     // A process that is still the one of that restart has loaded nothing since: where the same state is back, as after a
     // rollback of a release that it was never restarted for, nothing is due.
     if (isSame) return stateOf(last.digest ?? '') === stateOf(this.due) ? this.due : last.digest
-    const { force, adopt } = this.restarts
+    const { force, adopt, start } = this.restarts
+    if (!isUp(state) && start === false) return this.due
     if (state !== 'running' || force !== undefined) return last.digest
     if (await manager.isOutdated(this.service.name)) return null
-    return adopt ? (last.digest ?? this.due) : last.digest
+    return adopt && !this.context.counted ? (last.digest ?? this.due) : last.digest
   }
 
   /** From now on it does not run what it was last restarted for, also where the restart fails and is not tried again. */
