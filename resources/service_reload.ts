@@ -1,7 +1,7 @@
 /** Has a service take in changed configuration without an end to what it does; a reload that is due stays due. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
-import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
+import { asConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
@@ -13,15 +13,14 @@ import {
   stateCommand,
   statesToKeep,
 } from './haproxy/server_addresses.ts'
+import { check, checkProps } from './services/check.ts'
 import { placeOf, recordOf } from './services/due.ts'
 import { LoadRecord } from './services/load_record.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { readyProp } from './services/ready_props.ts'
 import { reloadProps, wordsProp } from './services/reload.ts'
 import { Deadline, Roll } from './services/roll.ts'
-import { lastLines, nameProp, type ServiceStatus, serviceStates } from './services/types.ts'
-
-const logLines = 25
+import { nameProp, type ServiceStatus, serviceStates } from './services/types.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
@@ -33,11 +32,7 @@ const props = z.strictObject({
       'What it is reloaded for, in a word or two: needed where several have it reloaded, or where what `when` lists is not always the same',
     ),
   ...reloadProps,
-  check: wordsProp
-    .optional()
-    .describe(
-      'Program and arguments that have to succeed first; if they do not, it goes on as it is, and the run fails',
-    ),
+  ...checkProps,
   keep: z
     .strictObject({
       socket: absolutePath.describe('Its runtime socket'),
@@ -184,7 +179,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
   const { name, provider, signal, command, deadline } = given
   const manager = managerOf(host, provider)
   const load = loadRecord(host, given, context)
-  await check(host, given, context)
+  await check(host, given, `${name} is not reloaded`, context)
   await manager.refresh()
   const roll = new Roll(host, manager, deadline, context)
   const { state } = await manager.look(name)
@@ -233,18 +228,6 @@ async function remember(host: Host, { name, keep, balances }: Props, { warn }: C
     if (balances !== undefined) host.writeFile(balances.file, noStates)
     warn(`${name} is reloaded without what it was told at run time: ${message}`)
   }
-}
-
-/** What is down is not started on a configuration that its own program refuses either. */
-async function check(host: Host, { name, check: command, deadline }: Props, context: Context): Promise<void> {
-  if (command === undefined) return
-  const { status, stdout, stderr } = await host.query(command, { accept: 'any', timeout: deadline })
-  if (status === 0) return
-  throw new ConvergeError(`${name} is not reloaded: its check ended with exit status ${status}`, {
-    code: 'CHECK_FAILED',
-    output: context.sensitive ? undefined : lastLines(`${stdout}\n${stderr}`.trim(), logLines),
-    hint: 'it goes on as it is; mend its configuration, then run again',
-  })
 }
 
 export const service_reload = defineResource(

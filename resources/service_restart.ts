@@ -9,6 +9,7 @@ import { Draining } from './haproxy/draining.ts'
 import { drainProps, serverProp } from './haproxy/props.ts'
 import { leftOut, predictBack, takenOut } from './haproxy/taken_out.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
+import { check, checkProps } from './services/check.ts'
 import { currentState, currentStateOf, isUp } from './services/current_state.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { isAsked } from './services/readiness.ts'
@@ -39,6 +40,7 @@ const props = z
     delay: duration
       .default(() => seconds(0))
       .describe('Pause between two restarts of services that were running; default 0. Cookbook: restart_delay'),
+    ...checkProps,
     deadline: duration
       .default(() => seconds(120))
       .describe('How long each may take to stop, start and become ready; default 120 s'),
@@ -135,6 +137,8 @@ const doing = {
 
 async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
   const manager = managerOf(host, given.provider)
+  const names = given.services.map(({ name }) => name)
+  await check(host, given, `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not restarted`, context)
   await manager.refresh()
   // Looked at anew: in a further try some of them are done.
   const now = await read(host, given, context)

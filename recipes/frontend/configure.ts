@@ -31,6 +31,7 @@ import {
   parts,
   programs,
   providerOf,
+  readyOf,
   supervised,
   varnishDefaults,
   varnishDropIn,
@@ -70,7 +71,8 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
     provider,
     purpose: 'the front end',
     check: [...at.nginx.reload.check],
-    ready: { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 },
+    pidFile: at.nginx.reload.pidFile,
+    ready: readyOf(node, 'nginx'),
     when: nginx,
   })
   if (givenCertificate(at.own) === null) noCertificate(r, node, at)

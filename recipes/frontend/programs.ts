@@ -30,11 +30,11 @@ export function providerOf({ system, supervisor }: FrontendLayout) {
   return system ? { kind: 'systemd' as const } : { kind: 'supervisor' as const, socket: supervisor.socket }
 }
 
-/** How a part shows that it is ready. */
+/** How a part shows that it is ready. nginx does by a page of the site: it may serve others at the same port. */
 export function readyOf({ converge, nginx_plone }: PloneNode, part: Part): ReadyProps {
   const { balancer_port, http_port } = converge.frontend
-  const ports = { haproxy: balancer_port, varnish: nginx_plone.proxy_port, nginx: http_port }
-  return { kind: 'tcp', port: ports[part] }
+  if (part === 'nginx') return { port: http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 }
+  return { kind: 'tcp', port: { haproxy: balancer_port, varnish: nginx_plone.proxy_port }[part] }
 }
 
 /** How a part in a supervisord is run, in the foreground; nginx is run the same way for all sites. */

@@ -5,17 +5,24 @@ import { listReleases } from '../../resources/releases.ts'
 import type { PloneNode } from '../node.ts'
 import { viewOf } from '../releases/inspect.ts'
 import { viewService } from '../releases/service_view.ts'
+import { viewServed } from '../web/served.ts'
 import { phpLayout } from './layout.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
-  const { at, nginx, fpm } = phpLayout(node)
-  const services = [fpm.reload, nginx.reload].map(({ name, provider }) => viewService(host, { name, provider }))
+  const php = phpLayout(node)
+  const { at, nginx, fpm, settings } = php
+  const releases = listReleases(host, at.releases, at.current)
+  const services = [fpm.reload, nginx.reload].map(async ({ name, provider }) => {
+    const view = await viewService(host, { name, provider })
+    const isSite = name === nginx.reload.name && releases.some(({ current }) => current)
+    return isSite ? viewServed(host, view, php, settings.health.path) : view
+  })
   return {
     apps: [
       {
         name: at.app,
         directory: at.deployTo,
-        releases: listReleases(host, at.releases, at.current).map(viewOf),
+        releases: releases.map(viewOf),
         services: await Promise.all(services),
       },
     ],

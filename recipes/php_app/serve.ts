@@ -8,6 +8,7 @@ import { shellWords } from '../../core/text/shell.ts'
 import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
+import { service_restart } from '../../resources/service_restart.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
@@ -33,7 +34,7 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
   })
   if (!at.system) {
     supervisorRuns(r, node, at)
-    supervisor_program(r, {
+    const program = supervisor_program(r, {
       name: fpm.reload.name,
       app: at.app,
       command: shellWords([fpm.program, '-y', fpm.config]),
@@ -43,8 +44,13 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
       logDir: at.supervisor.logDir,
       socket: at.supervisor.socket,
     })
-  }
-  service(r, { name: fpm.reload.name, provider: fpm.reload.provider, ...(at.system ? { enabled: true } : {}) })
+    service_restart(r, {
+      provider: fpm.reload.provider,
+      services: [{ name: fpm.reload.name }],
+      adopt: true,
+      when: [program],
+    })
+  } else service(r, { name: fpm.reload.name, provider: fpm.reload.provider, enabled: true })
   return config
 }
 

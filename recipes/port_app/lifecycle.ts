@@ -21,6 +21,7 @@ import { switchCurrent } from '../releases/switch.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
+import { viewServed } from '../web/served.ts'
 import { removeSite } from '../web/site.ts'
 import { serverChecks } from './checks.ts'
 import { kept } from './program.ts'
@@ -72,13 +73,15 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).at.app)),
     checks: (node, host) => serverChecks(node, host, kind),
     async inspect(node, host) {
-      const { at, settings } = kind.server(node)
+      const server = kind.server(node)
+      const { at, settings } = server
       const releases = listReleases(host, at.releases, at.current)
       const programs = settings.ports.map((port) => ({
         name: `${at.app}-${port}`,
-        ready: readinessAt(kind.server(node), port),
+        ready: readinessAt(server, port),
       }))
-      const services = await servicesOf(host, at.supervisor.socket, programs)
+      const found = await servicesOf(host, at.supervisor.socket, programs)
+      const services = await Promise.all(found.map((one) => viewServed(host, one, server, settings.health.path)))
       // One of the two is idle, as it should be.
       const shown = services.filter(({ readiness }) => readiness !== 'down')
       return {

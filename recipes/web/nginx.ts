@@ -1,10 +1,13 @@
 /** The nginx in front of an app: the system's for root, one of the own supervisord's for an ordinary user. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { package_ as packages } from '../../resources/package.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import type { Verify } from '../../resources/verify.ts'
 import { type PloneNode, placed } from '../node.ts'
@@ -71,12 +74,12 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
   if (at.system) return void packages(r, { names: ['nginx'] })
   for (const path of [nginx.confDir, nginx.available, nginx.enabled, nginx.logs, nginx.working])
     if (!r.has('directory', path)) directory(r, { path, parents: true })
-  file(r, {
+  const config = file(r, {
     path: nginx.config,
     content: configuration(nginx),
     verify: { command: [nginxProgram, '-t', '-q', '-c', '%{path}'] },
   })
-  supervisor_program(r, {
+  const program = supervisor_program(r, {
     name: programName,
     command: shellWords([nginxProgram, '-c', nginx.config]),
     // Requests under way are answered.
@@ -85,6 +88,19 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
     logDir: at.supervisor.logDir,
     socket: at.supervisor.socket,
   })
+  loaded(r, nginx, { config, program })
+}
+
+/** Has an nginx that runs load what it runs with; what serves a site starts it. */
+function loaded(
+  r: Recipe<PloneNode>,
+  { reload: { name, provider, check, pidFile } }: Nginx,
+  { config, program }: { readonly config: Handle; readonly program: Handle },
+): void {
+  // With a damaged site it would not come up again. A deploy repairs the site, and then this is due again.
+  const common = { provider, check: [...check], adopt: true, start: false, ignoreFailure: true }
+  service_restart(r, { ...common, services: [{ name }], when: [program] })
+  service_reload(r, { ...common, name, purpose: 'its own configuration', pidFile, when: [config] })
 }
 
 /** Where it puts what is too large to be kept in memory. */

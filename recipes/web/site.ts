@@ -118,9 +118,10 @@ function startsWithHost(r: Recipe<PloneNode>, nginx: Nginx): void {
 }
 
 function reload(r: Recipe<PloneNode>, { at, nginx }: Site, when: readonly Handle[], force?: string): void {
-  const { name, provider, check } = nginx.reload
+  const { name, provider, check, pidFile } = nginx.reload
   service_reload(r, {
     name,
+    pidFile,
     purpose: `the site of ${at.app}`,
     provider,
     check: [...check],

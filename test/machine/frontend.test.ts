@@ -12,6 +12,7 @@ import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
 import { reservePorts, until } from '../support/waiting.ts'
 import { ask } from './support/ask.ts'
+import { repairsLoadedDrift } from './support/frontend_drift.ts'
 import { frontendSite, visitors } from './support/frontend_site.ts'
 
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
@@ -185,6 +186,8 @@ t.test('the front end', async (t) => {
     t.equal((await ask(http, '/still')).status, 200)
     t.strictSame(patchOf(await site.converge()), [], 'nothing is left to mend')
   })
+
+  await t.test('drift that somebody has loaded', (t) => repairsLoadedDrift(t, site))
 
   await t.test('the maintenance page', async (t) => {
     t.strictSame(failureOf(await site.converge({}, ['maintenance_on'])), undefined)

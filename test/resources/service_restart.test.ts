@@ -461,3 +461,59 @@ t.test('adopt: what runs already counts as up to date, until something changes',
   t.strictSame(started(other), ['c1'])
   t.equal((await run(declare({ A: 'b' }), other)).outcome, 'unchanged')
 })
+
+t.test('a check that fails keeps what runs', async (t) => {
+  let status = 1
+  const host = new VirtualHost({
+    requests: fakeOf().requests,
+    commands: () => ({ status, stderr: 'line 3: no such word' }),
+  })
+  conf()(host)
+  const plan = planOf((r) => void service_restart(r, { provider, services: [{ name: 'c1' }], check: ['proxy', '-t'] }))
+  t.match(failureOf(await run(plan, host)), {
+    code: 'CHECK_FAILED',
+    message: /c1 is not restarted: its check ended with exit status 1/,
+    output: /line 3: no such word/,
+  })
+  t.equal(fakeOf().states(host).c1, 'RUNNING')
+  t.strictSame(started(host), [])
+  status = 0
+  t.equal((await run(plan, host)).outcome, 'changed', 'it is still due')
+})
+
+t.test('start off: what is down stays down, and is due for nothing when it starts', async (t) => {
+  const fake = fakeOf({}, [], { stopped: ['c1'] })
+  const host = new VirtualHost({ requests: fake.requests })
+  conf()(host)
+  const plan = (content: string) =>
+    planOf((r) => {
+      const cause = file(r, { path: '/srv/cause', content })
+      service_restart(r, { provider, services: [{ name: 'c1' }], start: false, adopt: true, when: [cause] })
+    })
+  for (const content of ['1', '2']) t.strictSame(failureOf(await run(plan(content), host)), undefined)
+  t.strictSame(started(host), [])
+  const call = `<methodName>supervisor.startProcess</methodName><param><value><string>c1</string></value></param>`
+  fake.requests({ socketPath: '/var/run/supervisor.sock', method: 'POST', path: '/RPC2', body: call }, host)
+  host.clock += 60
+  host.forgetAnswers()
+  t.equal((await run(plan('2'), host)).outcome, 'unchanged')
+  t.equal((await run(plan('3'), host)).outcome, 'changed')
+  t.strictSame(started(host), ['c1'])
+  t.equal((await run(plan('3'), host)).outcome, 'unchanged')
+})
+
+t.test('adopt: not where a run has changed what it lists', async (t) => {
+  const host = new VirtualHost({ requests: fakeOf({}, ['c1']).requests })
+  conf()(host)
+  host.given('/srv/cause', 'drift')
+  const plan = planOf((r) => {
+    const cause = file(r, { path: '/srv/cause', content: '1' })
+    service_restart(r, { provider, services: [{ name: 'c1' }], adopt: true, when: [cause] })
+  })
+  t.equal((await run(plan, new VirtualHost({ base: host }), 'plan')).resources.length, 2)
+  t.strictSame(
+    (await run(plan, host)).resources.map(({ name }) => name),
+    ['file /srv/cause', 'service_restart c1'],
+  )
+  t.equal((await run(plan, host)).outcome, 'unchanged')
+})

@@ -1,0 +1,31 @@
+/** Whether nginx shows visitors the site of an app, for `status`. */
+import type { ServiceView } from '../../core/compile/inspection.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { asConvergeError } from '../../core/model/errors.ts'
+import { testHeader, testHeaderValue } from '../../core/model/test_request.ts'
+import { seconds } from '../../core/model/units.ts'
+import { hostHeader } from '../releases/health.ts'
+import { domainsOf, type Site } from './site.ts'
+
+/** Another site answers, or none, or nginx does not reach the app. Other statuses may be meant, such as 401 or a redirect. */
+const notServed: readonly number[] = [404, 502, 503, 504]
+const limit = seconds(10)
+
+/** The service as it is, but not ready where it is up and nginx does not show `path`, which the app answers otherwise. */
+export async function viewServed(host: HostReader, view: ServiceView, site: Site, path: string): Promise<ServiceView> {
+  const problem = view.up && host.stat(site.nginx.config) !== null ? await problemOf(host, site, path) : null
+  if (problem === null) return view
+  return { ...view, up: false, readiness: 'not ready', detail: `nginx does not show it: ${problem}` }
+}
+
+async function problemOf(host: HostReader, site: Site, path: string): Promise<string | null> {
+  const port = site.settings.http_port
+  // Passes while the site is closed.
+  const headers = { ...hostHeader({ host: null, headers: {} }, domainsOf(site)), [testHeader]: testHeaderValue }
+  try {
+    const { status } = await host.request({ port, path, headers, timeout: limit })
+    return notServed.includes(status) ? `HTTP status ${status} at port ${port}` : null
+  } catch (error) {
+    return asConvergeError(error).message
+  }
+}

@@ -1,0 +1,133 @@
+/** Drift that somebody has loaded by hand into nginx, HAProxy or Varnish: after a run each runs with what is declared. */
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Test } from 'tap'
+import { Supervisor } from '../../../resources/supervisor/client.ts'
+import { failureOf, patchOf } from '../../support/contract.ts'
+import { until } from '../../support/waiting.ts'
+import { ask } from './ask.ts'
+import type { FrontendSite } from './frontend_site.ts'
+
+interface Drift {
+  readonly name: string
+  readonly path: string
+  /** What somebody makes of the file. */
+  readonly edit: (text: string) => string
+  /** Has the service load the file, by hand. */
+  readonly load: () => Promise<void>
+  /** Whether it runs with what is declared. */
+  readonly isRight: () => Promise<boolean>
+  /** Whether it refuses the edited file, and keeps what it has. */
+  readonly refused?: boolean
+  /** Whether its processes tell that nothing was loaded: then a moved file alone reloads nothing. */
+  readonly tells?: boolean
+  readonly events?: readonly string[]
+}
+
+export async function repairsLoadedDrift(t: Test, site: FrontendSite): Promise<void> {
+  const supervisor = new Supervisor(site.host, `${site.prefix}/var/run/supervisor.sock`)
+  for (const one of driftsOf(site, supervisor)) {
+    const before = readFileSync(one.path, 'utf8')
+    const converged = async (changes: number | null, what: string) => {
+      const planned = await site.converge({}, one.events, 'plan')
+      const report = await site.converge({}, one.events)
+      const named = (some: typeof report) => some.resources.map(({ name }) => name).join()
+      t.strictSame(failureOf(report), undefined, what)
+      t.equal(named(planned), named(report), `${what}: as planned`)
+      if (changes !== null) t.equal(report.resources.length, changes, `${what}: ${named(report)}`)
+      t.equal(readFileSync(one.path, 'utf8'), before, what)
+      await until(one.isRight, `${what}: it runs with what is declared`)
+      t.strictSame(patchOf(await site.converge({}, one.events)), [], `${what}: a second run changes nothing`)
+    }
+    writeFileSync(one.path, one.edit(before))
+    await one.load()
+    if (!one.refused) await until(async () => !(await one.isRight()), `${one.name}: loaded`)
+    await converged(null, one.name)
+
+    if (one.refused) continue
+    writeFileSync(one.path, one.edit(before))
+    await one.load()
+    await until(async () => !(await one.isRight()), `${one.name}: loaded again`)
+    writeFileSync(one.path, before)
+    await converged(1, `${one.name}, put back by hand`)
+
+    // What a backup does.
+    linkSync(one.path, `${one.path}.backup`)
+    rmSync(`${one.path}.backup`)
+    if (one.tells) t.strictSame(patchOf(await site.converge({}, one.events)), [], `${one.name}: a backup is no change`)
+  }
+}
+
+function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] {
+  const { prefix, ports, host } = site
+  const answer = (port: number) => ask(port, '/drift').catch(() => null)
+  const signal = (name: string, word: string) => supervisor.signalProcess(name, word)
+  const nginx = { load: () => signal('nginx', 'HUP'), tells: true }
+  const haproxy = {
+    path: `${prefix}/etc/haproxy/haproxy.cfg`,
+    load: () => signal('frontend-haproxy', 'USR2'),
+    isRight: async () => (await answer(ports.balancer))?.status === 200,
+  }
+  const byHand = { count: 0 }
+  const varnish = {
+    path: `${prefix}/etc/varnish/default.vcl`,
+    async load() {
+      const name = `by_hand_${++byHand.count}`
+      const tool = ['varnishadm', '-n', `${prefix}/var/lib/varnish/frontend`]
+      const { status } = await host.query([...tool, 'vcl.load', name, `${prefix}/etc/varnish/default.vcl`], {
+        accept: 'any',
+      })
+      if (status === 0) await host.query([...tool, 'vcl.use', name])
+    },
+    isRight: async () => (await answer(ports.cache))?.status === 200,
+  }
+  const isServed = async () => (await answer(ports.http))?.status === 200
+  const program = `${prefix}/etc/supervisor/conf.d/nginx.conf`
+  return [
+    {
+      ...nginx,
+      name: 'the emptied site',
+      path: `${prefix}/etc/nginx/sites-available/instances`,
+      edit: () => '',
+      isRight: isServed,
+    },
+    {
+      ...nginx,
+      name: 'nginx.conf',
+      path: `${prefix}/etc/nginx/nginx.conf`,
+      edit: (text) => text.replace('server_tokens off', 'server_tokens on'),
+      isRight: async () => (await answer(ports.http))?.headers.server === 'nginx',
+    },
+    {
+      name: 'the program of nginx',
+      path: program,
+      edit: (text) => text.replace(/^command=.*$/m, "$& -g 'worker_priority 1;'"),
+      async load() {
+        await supervisor.reloadConfig()
+        await supervisor.stopProcess('nginx')
+        await until(async () => (await pidOf(supervisor)) === 0, 'nginx is stopped')
+        await supervisor.removeProcessGroup('nginx')
+        await supervisor.addProcessGroup('nginx')
+        await until(async () => (await isServed()) && (await pidOf(supervisor)) !== 0, 'nginx is started')
+      },
+      isRight: async () =>
+        !readFileSync(`/proc/${await pidOf(supervisor)}/cmdline`, 'utf8').includes('worker_priority'),
+    },
+    { ...haproxy, name: 'the emptied haproxy.cfg', edit: () => '', refused: true },
+    {
+      ...haproxy,
+      name: 'haproxy.cfg',
+      edit: (text) => text.replace(/^ {2}bind .*$/m, '$&\n  http-request return status 418'),
+      tells: true,
+    },
+    { ...varnish, name: 'the emptied VCL', edit: () => '', refused: true },
+    {
+      ...varnish,
+      name: 'the VCL',
+      edit: (text) => text.replace(/^sub vcl_recv \{$/m, '$&\n    return (synth(418));'),
+    },
+  ]
+}
+
+async function pidOf(supervisor: Supervisor): Promise<number> {
+  return (await supervisor.look()).find(({ group }) => group === 'nginx')?.pid ?? 0
+}

@@ -1,0 +1,52 @@
+/** `status` of an app behind nginx: up only where visitors see it. */
+import t from 'tap'
+import type { ServiceView } from '../../core/compile/inspection.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { viewServed } from '../../recipes/web/served.ts'
+import type { Site } from '../../recipes/web/site.ts'
+
+const site = {
+  at: { app: 'shop', own: { domains: ['*.shop.test', 'www.shop.test'] } },
+  nginx: { config: '/etc/nginx/nginx.conf' },
+  settings: { http_port: 80, domains: [] },
+} as unknown as Site
+const up: ServiceView = { name: 'shop-9090', state: 'running', up: true, readiness: 'up', detail: 'pid 7' }
+const answering = (status: number | null) => {
+  const asked: unknown[] = []
+  const host = new VirtualHost({
+    requests: ({ port, path, headers }) => {
+      asked.push({ port, path, headers })
+      if (status === null) throw new ConvergeError('connect ECONNREFUSED', { code: 'ECONNREFUSED' })
+      return { status, headers: {}, body: '' }
+    },
+  }).given('/etc/nginx/nginx.conf', '')
+  return { host, asked }
+}
+
+t.test('not ready where another site answers, none does, or nginx does not reach it', async (t) => {
+  for (const status of [404, 502, 503, 504, null]) {
+    const view = await viewServed(answering(status).host, up, site, '/healthz')
+    t.match(view, { up: false, readiness: 'not ready', detail: /nginx does not show it: / }, `${status}`)
+    if (status !== null) t.match(view.detail, `HTTP status ${status} at port 80`)
+  }
+})
+
+t.test('a page, a redirect or a password count as shown', async (t) => {
+  for (const status of [200, 204, 301, 401, 403, 500])
+    t.strictSame(await viewServed(answering(status).host, up, site, '/healthz'), up, `${status}`)
+})
+
+t.test('it asks for a name of the app, past the maintenance page', async (t) => {
+  const { host, asked } = answering(200)
+  await viewServed(host, up, site, '/healthz')
+  t.match(asked, [{ port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } }])
+})
+
+t.test('nothing is asked of what is down, or without nginx', async (t) => {
+  const down: ServiceView = { ...up, up: false, readiness: 'down' }
+  const { host, asked } = answering(404)
+  t.strictSame(await viewServed(host, down, site, '/'), down)
+  t.strictSame(await viewServed(new VirtualHost(), up, site, '/'), up)
+  t.strictSame(asked, [])
+})
