@@ -5,13 +5,14 @@ import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { seconds } from '../core/model/units.ts'
+import { mainProcess } from './services/load_record.ts'
 import { readerOf } from './services/manager.ts'
 import { portTaken } from './services/port.ts'
 import type { ServiceStatus } from './services/types.ts'
 import { refuseShadowed } from './supervisor/shadowed.ts'
 import { atRest, digestAt, fileAt, programAt, programText, startsItself, wantedDigest } from './swap/programs.ts'
 import { type PortSwapProps, portSwapProps } from './swap/props.ts'
-import { Swap, toldKey, toldPort } from './swap/swap.ts'
+import { loadRecord, Swap, toldKey, toldPort } from './swap/swap.ts'
 import { portIn, upstreamText } from './swap/upstream.ts'
 
 const state = z.strictObject({
@@ -43,11 +44,12 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
   // A file that somebody changed, loaded, and put back looks as if nothing had happened: supervisord knows.
   const isOutdated = (port: number) =>
     statuses[given.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(programAt(given, port))
+  const isTold =
+    live !== null && text === upstreamText(given.upstream, live) && host.recorded(toldKey(given)) === digestOf(text)
   const found = {
     live,
     runs: digest === wanted && live !== null && (await isOutdated(live)) ? null : digest,
-    told:
-      live !== null && text === upstreamText(given.upstream, live) && host.recorded(toldKey(given)) === digestOf(text),
+    told: isTold && !(await hasLoadedAnother(host, given)),
     up: given.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
     stranger: null,
     forced: given.force === undefined ? null : host.recorded(forcedKey(given)),
@@ -55,6 +57,14 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
   const port = starts(given, found, context)
   const idle = port !== null && isOff(statuses[given.ports.indexOf(port)] as ServiceStatus)
   return { ...found, stranger: idle && (await portTaken(host, port, '127.0.0.1')) ? port : null }
+}
+
+/** Whether the upstream file was changed and put back, and the web server may have read it in between. */
+async function hasLoadedAnother(host: HostReader, given: PortSwapProps): Promise<boolean> {
+  const { reload } = given
+  if (reload === undefined) return false
+  const { pid, state } = await readerOf(host, reload.provider).status(reload.name)
+  return state === 'running' && loadRecord(host, given).mayDiffer(mainProcess(host, reload, pid))
 }
 
 function isOff({ state, stopping }: ServiceStatus): boolean {
@@ -156,6 +166,7 @@ export const port_swap = defineResource(
     read,
     desired,
     apply: (host, given, _, context) => apply(host, given, context),
+    settle: (host, given) => given.reload && loadRecord(host, given).settle(host),
     predict: (host, given, { now, desired }, context) => predict(host, given, now, desired, context),
     paths: ({ upstream: { path } }) => [path],
     words: ({ name }, { now, desired }) => {

@@ -15,7 +15,7 @@ import {
 } from './haproxy/server_addresses.ts'
 import { check, checkProps } from './services/check.ts'
 import { placeOf, recordOf } from './services/due.ts'
-import { LoadRecord } from './services/load_record.ts'
+import { LoadRecord, mainProcess } from './services/load_record.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { readyProp } from './services/ready_props.ts'
 import { reloadProps, wordsProp } from './services/reload.ts'
@@ -63,6 +63,12 @@ const props = z.strictObject({
     .optional()
     .describe(
       'File with the number of its main process, to see whether somebody else has reloaded it; default: its manager knows',
+    ),
+  loads: z
+    .array(absolutePath)
+    .default([])
+    .describe(
+      'Files that it loads and others keep, such as certificates: it is reloaded when one is replaced or changed',
     ),
   adopt: z
     .boolean()
@@ -112,13 +118,7 @@ function dueFor({ cause }: Context): string {
 }
 
 function loadRecord(host: HostReader, given: Props, context: Context): LoadRecord {
-  return new LoadRecord(host, recordKey(given, context), context.listedPaths)
-}
-
-/** Its main process; null where a reload may leave all processes as they are, such as that of Varnish. */
-function mainOf(host: HostReader, { command, pidFile }: Props, { pid }: ServiceStatus): number | null {
-  if (command !== undefined) return null
-  return pid || Number.parseInt((pidFile && host.readText(pidFile)) || '', 10) || 0
+  return new LoadRecord(host, recordKey(given, context), context.listedPaths, given.loads)
 }
 
 function recordDone(host: Host, given: Props, context: Context): void {
@@ -131,7 +131,7 @@ function reloadedFor(host: HostReader, given: Props, context: Context, status: S
   if (status.state !== 'running') return given.start ? recorded : dueFor(context)
   if (recorded === null && given.adopt && !context.counted) return dueFor(context)
   // A file that somebody changed, loaded, and put back looks as if nothing had happened.
-  return loadRecord(host, given, context).mayDiffer(mainOf(host, given, status)) ? null : recorded
+  return loadRecord(host, given, context).mayDiffer(mainProcess(host, given, status.pid)) ? null : recorded
 }
 
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
@@ -198,7 +198,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
     context.progress(`starting ${name}`)
     await roll.restart(given)
   }
-  load.record(host, mainOf(host, given, await manager.look(name)))
+  load.record(host, mainProcess(host, given, (await manager.look(name)).pid))
   recordDone(host, given, context)
 }
 

@@ -72,6 +72,7 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
     purpose: 'the front end',
     check: [...at.nginx.reload.check],
     pidFile: at.nginx.reload.pidFile,
+    loads: renewedFiles(node, at),
     ready: readyOf(node, 'nginx'),
     when: nginx,
   })
@@ -83,6 +84,12 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
 function noServers(node: PloneNode): string {
   const layer = clientLayer(node)
   return `HAProxy has no server, so visitors get HTTP 503: no host of the layer ${layer} is online; run zeo-client on this host too, or describe the hosts of the clients in opsworks.layers.${layer}.instances`
+}
+
+/** What certbot renews: somebody may replace it without a reload. */
+function renewedFiles(node: PloneNode, at: FrontendLayout): string[] {
+  const tls = tlsOf(node, at)
+  return tls?.onlyIf === undefined ? [] : [tls.files.chain, tls.files.key]
 }
 
 /** Directories that no package brings. */

@@ -1,4 +1,5 @@
 /** What a service had before it when a run last reloaded it: tells whether it may have loaded something else since. */
+import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { type Running, runningOf, stillRuns } from './workers.ts'
 
@@ -10,6 +11,20 @@ interface Loaded {
   readonly running: Running | null
 }
 
+interface Reloads {
+  readonly command?: readonly string[] | undefined
+  readonly pidFile?: string | undefined
+}
+
+/**
+ * The main process of a service; null where a reload may leave all processes as they are, such as that of Varnish.
+ * @param pid as its manager knows it
+ */
+export function mainProcess(host: HostReader, { command, pidFile }: Reloads, pid: number): number | null {
+  if (command !== undefined) return null
+  return pid || Number.parseInt((pidFile && host.readText(pidFile)) || '', 10) || 0
+}
+
 export class LoadRecord {
   private readonly key: string
   private readonly files: Versions
@@ -17,14 +32,19 @@ export class LoadRecord {
   /**
    * @param name names the record of the reload
    * @param paths files and links that the service loads
+   * @param foreign files that it loads and others keep
    */
   constructor(
     private readonly reader: HostReader,
     name: string,
     paths: readonly string[],
+    private readonly foreign: readonly string[] = [],
   ) {
     this.key = `${name}: loaded`
-    this.files = Object.fromEntries(paths.map((path) => [path, reader.version(path)]))
+    this.files = Object.fromEntries([
+      ...paths.map((path) => [path, reader.version(path)]),
+      ...foreign.map((path) => [path, versionBehind(reader, path)]),
+    ])
   }
 
   /**
@@ -34,7 +54,9 @@ export class LoadRecord {
    */
   mayDiffer(pid: number | null): boolean {
     const last = this.last()
-    if (last === null || !this.moved(last)) return false
+    if (last === null) return false
+    if (this.foreign.some((path) => this.hasMoved(last, path))) return true
+    if (!this.moved(last)) return false
     return last.running === null || pid === null || !stillRuns(this.reader, last.running, pid)
   }
 
@@ -46,13 +68,18 @@ export class LoadRecord {
   /** Nothing is due: from now on it is these files that count. */
   settle(host: Host): void {
     const last = this.last()
-    const added = Object.keys(this.files).some((path) => last?.files[path] === undefined)
-    if (last === null || added || this.moved(last))
-      this.write(host, { files: this.files, running: last?.running ?? null })
+    const isOther = Object.entries(this.files).some(([path, version]) => last?.files[path] !== version)
+    if (last === null || isOther) this.write(host, { files: this.files, running: last?.running ?? null })
   }
 
-  private moved({ files }: Loaded): boolean {
-    return Object.entries(this.files).some(([path, version]) => files[path] !== undefined && files[path] !== version)
+  private moved(last: Loaded): boolean {
+    return Object.keys(this.files).some((path) => this.hasMoved(last, path))
+  }
+
+  /** What comes or goes is no replacement: who lists it is due for that anyway. */
+  private hasMoved({ files }: Loaded, path: string): boolean {
+    const [before, now] = [files[path] ?? null, this.files[path] ?? null]
+    return before !== null && now !== null && before !== now
   }
 
   private last(): Loaded | null {
@@ -64,3 +91,18 @@ export class LoadRecord {
     if (Object.keys(loaded.files).length > 0) host.record(this.key, JSON.stringify(loaded))
   }
 }
+
+/** Of a file and of the links that lead to it. */
+function versionBehind(reader: HostReader, path: string): string | null {
+  const versions: string[] = []
+  for (let at: string | null = path; at !== null && versions.length < mostLinks; ) {
+    const version: string | null = reader.version(at)
+    if (version === null) return null
+    versions.push(version)
+    const target: string | null = reader.lstat(at)?.kind === 'link' ? reader.readLink(at) : null
+    at = target === null ? null : posix.resolve(posix.dirname(at), target)
+  }
+  return versions.join(' ')
+}
+
+const mostLinks = 10

@@ -5,6 +5,7 @@ import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { Duration, seconds } from '../../core/model/units.ts'
 import { connectionsTo } from '../services/connections.ts'
+import { LoadRecord } from '../services/load_record.ts'
 import { managerOf } from '../services/manager.ts'
 import { Deadline, Roll } from '../services/roll.ts'
 import type { ServiceManager } from '../services/types.ts'
@@ -19,6 +20,11 @@ import { WebServer } from './web_server.ts'
 /** What is recorded once the web server was told of a text of the upstream file. */
 export function toldKey({ name, upstream }: PortSwapProps): string {
   return `port_swap ${name} told of ${upstream.path}`
+}
+
+/** What the web server had before it when it was told last. */
+export function loadRecord(host: HostReader, given: PortSwapProps): LoadRecord {
+  return new LoadRecord(host, toldKey(given), [given.upstream.path])
 }
 
 /** Recorded while the web server is being told: what it has loaded is not known. */
@@ -121,7 +127,9 @@ export class Swap {
       }
     }
     this.context.progress(`port ${port} is live`)
+    const load = loadRecord(host, given)
     await this.server?.reload()
+    if (this.server) load.record(host, await this.server.main())
     host.record(toldKey(given), digestOf(text))
   }
 

@@ -2,6 +2,7 @@
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
+import { mainProcess } from '../services/load_record.ts'
 import { managerOf } from '../services/manager.ts'
 import { Deadline } from '../services/roll.ts'
 import type { ServiceManager } from '../services/types.ts'
@@ -49,6 +50,11 @@ export class WebServer {
     else await this.host.run(command, { timeout: reloadLimit, outlivesRun: true })
     const limit = new Deadline(this.host, settleLimit)
     while (before.some((pid) => stillServes(this.host, master, pid))) if (!(await limit.pause())) return
+  }
+
+  /** Its main process as it is now; null where a reload may leave its processes as they are. */
+  async main(): Promise<number | null> {
+    return mainProcess(this.host, this.given, (await this.manager.look(this.given.name)).pid)
   }
 
   private async master(): Promise<number> {

@@ -239,6 +239,31 @@ t.test('a program that was changed, loaded and put back by hand makes room for a
   t.equal((await world.run()).outcome, 'unchanged')
 })
 
+t.test('an upstream that was changed, loaded and put back by hand is loaded again', async (t) => {
+  const world = new World()
+  await world.run()
+  const { host, fake } = world
+  const whole = host.readText(upstream) ?? ''
+  const reload = () => {
+    const text = ['nginx', 'HUP'].map((word) => `<param><value><string>${word}</string></value></param>`).join('')
+    const body = `<methodName>supervisor.signalProcess</methodName>${text}`
+    fake.requests({ socketPath: '/var/run/supervisor.sock', method: 'POST', path: '/RPC2', body }, host)
+    world.port = Number(/127\.0\.0\.1:(\d+)/.exec(host.readText(upstream) ?? '')?.[1])
+  }
+  host.writeFile(upstream, whole.replace('9090', '9999'))
+  reload()
+  host.writeFile(upstream, whole)
+  t.equal(world.port, 9999)
+  const report = await world.run()
+  t.strictSame(
+    report.resources.map(({ words }) => words),
+    ['tell the web server'],
+  )
+  t.equal(world.port, 9090)
+  t.strictSame(world.up(), ['shop-9090'], 'the process stays')
+  t.equal((await world.run()).outcome, 'unchanged')
+})
+
 t.test('another release, cause, environment, or a command to do so: another process; the same: none', async (t) => {
   const world = new World()
   const ports: (number | null)[] = []

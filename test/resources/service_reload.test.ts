@@ -310,3 +310,31 @@ t.test('adopt: what runs already counts as up to date, until something changes',
   down.given('/srv/config', '1')
   t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'what is down is started')
 })
+
+t.test('a certificate that others keep: reloaded once for each replacement', async (t) => {
+  const [link, first, second] = ['/srv/live.pem', '/srv/archive/1.pem', '/srv/archive/2.pem']
+  const host = new VirtualHost(supervised())
+  host.given(first, '1').given(second, '2')
+  const loads = { loads: [link] }
+  t.strictSame(failureOf(await run(causedBy('1', loads), host)), undefined)
+  const unchanged = async (what: string) => {
+    t.equal((await run(causedBy('1', loads), host)).outcome, 'unchanged', what)
+  }
+  await unchanged('there is none yet')
+  host.replaceLink(link, 'archive/1.pem')
+  await unchanged('the first one: whoever gets it reloads it')
+  for (const replace of [
+    () => host.replaceLink(link, 'archive/2.pem'),
+    () => host.writeFile(second, '3'),
+    () => host.replaceLink(link, first),
+  ]) {
+    const before = signals(host)
+    replace()
+    t.equal((await run(causedBy('1', loads), new VirtualHost({ base: host }), 'plan')).outcome, 'planned')
+    t.equal((await run(causedBy('1', loads), host)).outcome, 'changed')
+    t.equal(signals(host), before + 1)
+    await unchanged('reloaded')
+  }
+  host.remove(link)
+  await unchanged('gone')
+})
