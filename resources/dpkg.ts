@@ -89,14 +89,16 @@ export async function wasInterrupted(host: HostReader): Promise<boolean> {
   return [...(await installedPackages(host)).values()].some(isHalfDone)
 }
 
+/** What ucf(1) has installed, for files that packages do not list as theirs. */
+const ucfFile = '/var/lib/ucf/hashfile'
+
 /** Whether a file is as its package has installed it, and so holds nothing of anybody's own. */
 export function isPackagedFile(host: HostReader, path: string): boolean {
-  const status = host.readBytes(statusFile, { limit: longestDatabase })?.toString('latin1') ?? ''
-  const line = status.indexOf(`\n ${path} `)
   const content = host.readBytes(path)
-  if (line === -1 || content === null) return false
-  const digest = status.slice(line + path.length + 3, line + path.length + 35)
-  return createHash('md5').update(content).digest('hex') === digest
+  if (content === null) return false
+  const digest = createHash('md5').update(content).digest('hex')
+  const text = (file: string) => host.readBytes(file, { limit: longestDatabase })?.toString('latin1') ?? ''
+  return text(statusFile).includes(`\n ${path} ${digest}`) || `\n${text(ucfFile)}`.includes(`\n${digest}  ${path}\n`)
 }
 
 /** Writes into the status file of a dry run what apt-get would make of it. */

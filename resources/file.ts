@@ -12,6 +12,7 @@ import {
   readOwnership,
   wantedOwnership,
 } from './ownership.ts'
+import { isOriginal, keepOriginal, originalPath } from './packaged_file.ts'
 import { type Verify, verifyContent, verifyProp } from './verify.ts'
 
 export const fileState = z.strictObject({
@@ -47,7 +48,20 @@ export function wantedFileState(props: Target, content: string, now: FileState):
 
 export function applyFileState(host: Host, props: Target, content: string, now: FileState): void {
   if (now.kind === 'file' && now.content === content) applyOwnership(host, props.path, now, props)
-  else host.writeFile(props.path, content, props)
+  else {
+    keepOriginal(host, props.path)
+    host.writeFile(props.path, content, props)
+  }
+}
+
+/** Of a file that a package has installed nobody reads the diff. */
+export function replacedOriginal(
+  host: HostReader,
+  { path }: Target,
+  { now, desired }: { readonly now: FileState; readonly desired: FileState },
+): string | undefined {
+  if (now.content === desired.content || !isOriginal(host, path)) return undefined
+  return `${desired.kind === 'absent' ? 'removes' : 'replaces'} the distribution's file, kept as ${originalPath(path)}`
 }
 
 /** What files take beside their content, and check it with. */
@@ -71,6 +85,11 @@ export function applyVerified(
   if (verify === undefined || (now.kind === 'file' && now.content === content))
     return applyFileState(host, props, content, now)
   return verifyContent(host, { path, verify }, content, context).then(() => applyFileState(host, props, content, now))
+}
+
+function removeFile(host: Host, path: string): void {
+  keepOriginal(host, path)
+  host.remove(path)
 }
 
 const props = z
@@ -113,13 +132,14 @@ export const file = defineResource(
       return { kind: 'absent', ...nothing }
     },
     apply(host, props, { now }, context) {
-      if (props.absent === true) host.remove(props.path)
+      if (props.absent === true) removeFile(host, props.path)
       else return applyVerified(host, props, props.content ?? '', now, context)
     },
     predict(host, props, { now }) {
-      if (props.absent === true) host.remove(props.path)
+      if (props.absent === true) removeFile(host, props.path)
       else applyFileState(host, props, props.content ?? '', now)
     },
+    replaces: replacedOriginal,
     paths: (props) => [props.path],
     files: (props) =>
       props.absent

@@ -7,6 +7,7 @@ import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
 import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { keepOriginal } from './packaged_file.ts'
 import { loginProps, requireSha256, sha256Of, sourceOf, sourceProps } from './source_url.ts'
 
 const props = z.strictObject({
@@ -104,6 +105,7 @@ async function fetch(host: Host, given: Props, content: string, context: Context
   requireDirectory(host, given)
   const { path, mode, owner, group } = given
   const sha256 = given.sha256?.toLowerCase()
+  keepOriginal(host, path)
   const { path: local, url, user, password } = sourceOf(given)
   if (local === null) {
     context.progress(`fetching ${url}`)

@@ -2,7 +2,15 @@
 import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
-import { applyFileState, applyVerified, fileState, readFileState, verifyFile, wantedFileState } from './file.ts'
+import {
+  applyFileState,
+  applyVerified,
+  fileState,
+  readFileState,
+  replacedOriginal,
+  verifyFile,
+  wantedFileState,
+} from './file.ts'
 import { ownershipProps } from './ownership.ts'
 import { prepareTemplates, renderTemplate } from './templates.ts'
 
@@ -37,6 +45,7 @@ export const template = defineResource(
     desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
     apply: (host, props, { now, desired }, context) => applyVerified(host, props, desired.content ?? '', now, context),
     predict: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
+    replaces: replacedOriginal,
     paths: (props) => [props.path],
     files: (props) => [
       { path: props.path, content: renderTemplate(props), mode: props.mode, owner: props.owner, group: props.group },

@@ -241,6 +241,8 @@ class Run {
       sensitive: options.sensitive ?? false,
     })
     if (this.options.mode === 'run') this.former.remember(name, desired)
+    // Afterwards it is gone.
+    const replaced = resource.definition.implementation.replaces?.(this.host, props, { now, desired })
     const after = await this.applyMarked(resource, props, { now, desired }, context)
     this.provided.set(resource, 'changed', props, after)
     this.closeGate(resource, cause)
@@ -249,8 +251,8 @@ class Run {
       {
         outcome: this.options.mode === 'plan' ? 'planned' : 'changed',
         patch: patch.operations,
-        texts: patch.texts,
-        words: this.words(resource, props, now, desired),
+        texts: replaced === undefined ? patch.texts : null,
+        words: replaced === undefined ? this.words(resource, props, now, desired) : this.shown(replaced),
       },
       began,
     )

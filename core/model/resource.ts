@@ -66,6 +66,8 @@ export interface ResourceImplementation<P, S, O extends object> {
   paths?(props: P): readonly unknown[]
   /** What the change amounts to, in a few words for a person; default: made from the patch. */
   words?(props: P, change: { readonly now: S; readonly desired: S }): string
+  /** In a few words, what a change replaces as a whole that is not the operator's: they stand in the place of a text diff. */
+  replaces?(host: HostReader, props: P, change: { readonly now: S; readonly desired: S }): string | undefined
   /** Values for those who refer to this resource, from the state it is in after the run. */
   outputs?(props: P, state: S): O
   /**
