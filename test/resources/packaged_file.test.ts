@@ -8,6 +8,7 @@ import { file } from '../../resources/file.ts'
 import { originalPath } from '../../resources/packaged_file.ts'
 import { remote_file } from '../../resources/remote_file.ts'
 import { template } from '../../resources/template.ts'
+import { archivePrograms, programs } from '../support/commands.ts'
 import { contract, planOf, run } from '../support/contract.ts'
 
 const path = '/etc/nginx/nginx.conf'
@@ -109,7 +110,7 @@ t.test('a second version of the package is kept in the place of the first', asyn
 })
 
 t.test('remote_file keeps the original as well', async (t) => {
-  const host = new VirtualHost()
+  const host = new VirtualHost({ commands: programs(archivePrograms) })
   withPackage(host)
   host.given('/srv/nginx.conf', 'events {}\n')
   await run(
