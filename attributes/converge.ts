@@ -113,6 +113,11 @@ export const converge = () =>
     'What the engine does otherwise than the cookbook, or beyond it.',
     {
       roles: field(list(line()), [], 'Roles of this host, where the command line names none.'),
+      deployed_apps: field(
+        orNull(list(line())),
+        null,
+        'Apps that a deploy is for: one that was stopped on purpose and is not among them stays stopped; null means all. Set by `converge stack deploy --app`.',
+      ),
       packages: field(
         packages(),
         [],

@@ -27,6 +27,8 @@ import { service } from './service.ts'
 import { service_reload } from './service_reload.ts'
 import { service_restart } from './service_restart.ts'
 import { smoke_test } from './smoke_test.ts'
+import { stop_record } from './stop_record.ts'
+import { supervisor_autostart } from './supervisor_autostart.ts'
 import { supervisor_cleanup } from './supervisor_cleanup.ts'
 import { supervisor_program } from './supervisor_program.ts'
 import { supervisord } from './supervisord.ts'
@@ -64,6 +66,8 @@ export {
   service_reload,
   service_restart,
   smoke_test,
+  stop_record,
+  supervisor_autostart,
   supervisor_cleanup,
   supervisor_program,
   supervisord,
@@ -102,6 +106,8 @@ const all = [
   service_reload,
   service_restart,
   smoke_test,
+  stop_record,
+  supervisor_autostart,
   supervisor_cleanup,
   supervisor_program,
   supervisord,

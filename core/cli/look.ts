@@ -3,6 +3,7 @@ import picocolors from 'picocolors'
 import type { AppView, ReleaseView } from '../compile/inspection.ts'
 import { describeDeployLock } from '../host/deploy_lock.ts'
 import { LocalHost } from '../host/local.ts'
+import { type IntendedStop, isUp } from '../model/app_status.ts'
 import { Secrets } from '../model/secrets.ts'
 import { withLocations } from '../node/located.ts'
 import type { Catalogue } from './catalogue.ts'
@@ -42,13 +43,14 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const { roles, apps, stateDirectory, paint } = await see(args, catalogue, secrets)
   const last = lastRun(stateDirectory)
   const locked = visibleLock(stateDirectory)
-  const down = apps.some(({ services }) => services.some(({ up }) => !up))
+  const down = !apps.every(isUp)
   if (args.jsonOutput)
     return print(
       {
         roles,
-        apps: apps.map(({ releases, ...app }) => ({
+        apps: apps.map(({ releases, stopped = null, ...app }) => ({
           ...app,
+          stopped,
           current: releases.find(({ current }) => current) ?? null,
         })),
         lastRun: last,
@@ -59,10 +61,11 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
     )
   if (args.quiet) return tellTrouble(apps, paint)
   const lines = [`roles      ${roles.join(', ')}`]
-  for (const { name, directory, releases, services, unreleased } of apps) {
+  for (const { name, directory, releases, services, stopped, unreleased } of apps) {
     const current = releases.find((release) => release.current)
     const release = current ? describeRelease(current) : 'none: converge deploy makes the first one'
     lines.push(`${paint.bold(name)}  ${directory}`, ...(unreleased ? [] : [`  release  ${release}`]))
+    if (stopped) lines.push(`  ${stopText(stopped, paint)}`)
     for (const service of services)
       lines.push(
         `  ${readinessText(service, paint)}${' '.repeat(Math.max(2, 9 - service.readiness.length))}${service.name}  ${paint.dim(service.detail || service.state)}`,
@@ -74,13 +77,18 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   return down ? 1 : 0
 }
 
+function stopText({ by, at }: IntendedStop, paint: Paint): string {
+  return `${paint.red('stopped on purpose')} by ${by}, ${at}`
+}
+
 /** With --quiet: what is down, and nothing where all is up. */
 function tellTrouble(apps: readonly AppView[], paint: Paint): ExitStatus {
-  const lines = apps.flatMap((app) =>
-    app.services
+  const lines = apps.flatMap((app) => [
+    ...(app.stopped ? [`${app.name}  ${stopText(app.stopped, paint)}\n`] : []),
+    ...app.services
       .filter(({ up }) => !up)
       .map((one) => `${readinessText(one, paint)}  ${app.name}  ${one.name}  ${paint.dim(one.detail || one.state)}\n`),
-  )
+  ])
   process.stdout.write(lines.join(''))
   return lines.length > 0 ? 1 : 0
 }

@@ -1,11 +1,13 @@
 /** What `status`, `releases` and `doctor` show of a role. */
+import type { AppStatus } from '../model/app_status.ts'
+
 export interface Inspection {
   readonly apps: readonly AppView[]
   /** For roles without `checks`. */
   readonly needs?: readonly Need[]
 }
 
-export interface AppView {
+export interface AppView extends AppStatus {
   readonly name: string
   readonly directory: string
   readonly releases: readonly ReleaseView[]

@@ -17,6 +17,7 @@ import type { PloneNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { isSet } from '../plone/values.ts'
+import { endStop } from '../releases/stopped.ts'
 import { maintenanceDirectory } from '../web/maintenance.ts'
 import { anyName, claimNames, frontendFiles } from '../web/names.ts'
 import { checkInside, nginxSetup } from '../web/nginx.ts'
@@ -32,6 +33,7 @@ import {
   programs,
   providerOf,
   readyOf,
+  stoppable,
   supervised,
   varnishDefaults,
   varnishDropIn,
@@ -40,7 +42,7 @@ import {
 import { renderVcl } from './varnish.ts'
 
 /** Everything but packages; setup has to have been before. */
-export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
+export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
   if (node.run.host !== null && balancedServers(node).length === 0) r.warn(noServers(node))
   places(r, node, at)
@@ -56,6 +58,7 @@ export function configure(r: Recipe<PloneNode>, node: PloneNode): void {
     }),
   ]
   const nginx = nginxConfig(r, node, at)
+  endStop(r, node, stoppable(at))
   running(r, node, at)
   const provider = providerOf(at)
   service_reload(r, {

@@ -5,6 +5,7 @@ import { shellWords } from '../../core/text/shell.ts'
 import { varnishWord } from '../../core/text/varnish_cli.ts'
 import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import type { PloneNode } from '../node.ts'
+import type { StoppableApp } from '../releases/stopped.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import type { FrontendLayout } from './layout.ts'
 
@@ -28,6 +29,11 @@ export function nameOf({ system, nginx }: FrontendLayout, part: Part): string {
 
 export function providerOf({ system, supervisor }: FrontendLayout) {
   return system ? { kind: 'systemd' as const } : { kind: 'supervisor' as const, socket: supervisor.socket }
+}
+
+/** The front end as the record of a stop names it: no app can have such a name. */
+export function stoppable({ supervisor, nginx }: FrontendLayout): StoppableApp {
+  return { app: 'the front end', programOwner: owner, programs: [nginx.reload.name], supervisor }
 }
 
 /** How a part shows that it is ready. nginx does by a page of the site: it may serve others at the same port. */

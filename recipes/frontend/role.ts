@@ -10,13 +10,14 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
+import { endStop, isLeftStopped, keepDown, recordStop, removeRecord, staysStopped } from '../releases/stopped.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { noCertificate } from './certificates.ts'
 import { checks } from './checks.ts'
-import { configure } from './configure.ts'
+import { applyConfiguration } from './configure.ts'
 import { inspect } from './inspect.ts'
-import { enabledOf, frontendLayout } from './layout.ts'
-import { nameOf, owner, parts, providerOf } from './programs.ts'
+import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
+import { nameOf, owner, type Part, parts, providerOf, stoppable } from './programs.ts'
 
 function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
@@ -26,21 +27,65 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   file(r, { path: '/etc/logrotate.d/nginx', content: logrotate(node.nginx_plone.log_retention_days), mode: '0644' })
 }
 
-function start(r: Recipe<PloneNode>, node: PloneNode): void {
+function configure(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
-  if (!at.system) supervisorRuns(r, node, at)
-  for (const part of parts) service(r, { name: nameOf(at, part), provider: providerOf(at) })
+  // In a run of several events a deploy may have started it.
+  if (staysStopped(r, node, stoppable(at).app)) return stayStopped(r, node, at)
+  applyConfiguration(r, node)
 }
 
-/** From the outside inwards: who is still being answered gets the end of it. */
+function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
+  const at = frontendLayout(node)
+  if (isLeftStopped(r, node, stoppable(at).app)) return stayStopped(r, node, at)
+  applyConfiguration(r, node)
+}
+
+function start(r: Recipe<PloneNode>, node: PloneNode): void {
+  const at = frontendLayout(node)
+  endStop(r, node, stoppable(at))
+  if (!at.system) supervisorRuns(r, node, at)
+  startParts(r, node, at)
+}
+
+function startParts(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+  for (const part of parts)
+    service(r, { name: nameOf(at, part), provider: providerOf(at), ...startsWithHost(node, at, true) })
+}
+
+/** Stops the front end until `start` or a deploy, also after a reboot. */
 function stop(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
-  for (const part of [...parts].reverse())
-    service(r, { name: nameOf(at, part), action: 'stopped', provider: providerOf(at) })
+  recordStop(r, node, stoppable(at))
+  stopParts(r, at, parts, startsWithHost(node, at, false))
+}
+
+/** Finishes a stop that was interrupted. nginx may run again for the sites of other roles. */
+function stayStopped(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
+  keepDown(r, { ...stoppable(at), programs: [] })
+  const own = parts.filter((part) => part !== 'nginx')
+  stopParts(r, at, own, startsWithHost(node, at, false))
+}
+
+/** From the outside inwards: requests under way are answered first. */
+function stopParts(
+  r: Recipe<PloneNode>,
+  at: FrontendLayout,
+  some: readonly Part[],
+  options: { readonly enabled?: boolean } = {},
+): void {
+  for (const part of [...some].reverse())
+    service(r, { name: nameOf(at, part), action: 'stopped', provider: providerOf(at), ...options })
+}
+
+/** Where systemd starts the parts with the host; elsewhere `recordStop` and `endStop` see to it. */
+function startsWithHost({ facts }: PloneNode, { system }: FrontendLayout, enabled: boolean): { enabled?: boolean } {
+  return system && facts.init === 'systemd' ? { enabled } : {}
 }
 
 function restart(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
+  // What was stopped no longer starts with the host.
+  if (endStop(r, node, stoppable(at))) startParts(r, node, at)
   service_restart(r, {
     provider: providerOf(at),
     services: parts.map((part) => ({ name: nameOf(at, part) })),
@@ -61,6 +106,7 @@ function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
     for (const name of ['varnish', 'haproxy'])
       service(r, { name, action: 'stopped', ...(node.facts.init === 'systemd' ? { enabled: false } : {}) })
   else supervisor_cleanup(r, { app: owner, keep: [], confDir: at.supervisor.confDir, socket: at.supervisor.socket })
+  removeRecord(r, node, stoppable(at).app)
 }
 
 function logrotate(days: number): string {
@@ -85,10 +131,10 @@ export default role<PloneNode>('frontend', {
   doc: 'nginx, Varnish and HAProxy before the Zope clients of the stack',
   setup,
   configure,
-  deploy: configure,
+  deploy,
   start,
   stop,
-  shutdown: stop,
+  shutdown: (r, node) => stopParts(r, frontendLayout(node), parts),
   restart,
   undeploy,
   inspect,

@@ -12,10 +12,11 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source, sourceOf } from '../releases/checkout.ts'
-import { type AppLayout, releasesOf } from '../releases/layout.ts'
+import { type AppLayout, hasCurrent, releasesOf } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
+import { endStop, isLeftStopped, keepDown, recordStop, removeRecord, staysStopped } from '../releases/stopped.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
 import { nginxSetup } from '../web/nginx.ts'
@@ -60,6 +61,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, sour
 function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
   const { at } = php
+  if (isLeftStopped(r, node, at.app)) return stayStopped(r, php)
   releaseDirectories(r, at)
   const source = sourceOf(at)
   if (source === null) return nothingToDeploy(r, at)
@@ -74,6 +76,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   tryOut(r, php, release.path)
   hook(r, node, app, 'before_symlink', release)
   hook(r, node, app, 'before_restart', release)
+  endStop(r, node, at)
   const current = switchTo(r, node, php, release.path, { config })
   hook(r, node, app, 'after_restart', release)
   smokeTest(r, node, app, release, { when: [current], goesBack: true })
@@ -93,26 +96,54 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   const app = deployedApp(node, php, 'php-app')
   const release = { path: target.path, commit: target.commit ?? '' }
   hook(r, node, app, 'before_restart', release)
+  endStop(r, node, php.at)
   const current = switchTo(r, node, php, target.path, { config })
   hook(r, node, app, 'after_restart', release)
   smokeTest(r, node, app, release, { when: [current], goesBack: false })
   rollbackIsOver(r, php.at)
 }
 
-/** The live release, with the configuration of now. */
-function stay(r: Recipe<PloneNode>, node: PloneNode, { force }: { readonly force?: string } = {}): void {
+/** Adapts an app that is served; a deploy of the same run has done so. */
+function configure(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
-  if (force === undefined && isDeployed(r, php.at)) return
+  if (isDeployed(r, php.at)) return
+  if (staysStopped(r, node, php.at.app)) return stayStopped(r, php)
+  activate(r, node)
+}
+
+function start(r: Recipe<PloneNode>, node: PloneNode): void {
+  if (!isDeployed(r, phpLayout(node).at)) activate(r, node)
+}
+
+/**
+ * Serves the current release with the configuration that the attributes ask for.
+ * @param force names a command that has php-fpm and nginx reloaded regardless of changes
+ */
+function activate(r: Recipe<PloneNode>, node: PloneNode, force?: string): void {
+  const php = phpLayout(node)
   const live = releasesOf(node, php.at).find((release) => release.current)
   if (live === undefined) return
+  endStop(r, node, php.at)
   tellFirst(r, node, php)
   const config = pool(r, node, php)
   switchTo(r, node, php, live.path, { config, force })
 }
 
-/** The system's php-fpm serves others too, and goes on. */
+/** Stops the app until `start` or a deploy. */
 function stop(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
+  recordStop(r, node, php.at, { onlyIf: hasCurrent(php.at) })
+  takeDown(r, php)
+}
+
+/** Finishes a stop that was interrupted, and stops what was started by hand. */
+function stayStopped(r: Recipe<PloneNode>, php: PhpLayout): void {
+  keepDown(r, php.at)
+  takeDown(r, php)
+}
+
+/** The php-fpm of the system serves other apps too, and keeps running. */
+function takeDown(r: Recipe<PloneNode>, php: PhpLayout): void {
   const { at, fpm } = php
   unserveSite(r, php)
   if (!at.system) service(r, { name: fpm.reload.name, provider: fpm.reload.provider, action: 'stopped' })
@@ -124,6 +155,7 @@ function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
   removeSite(r, php)
   removePool(r, php)
   removeReleases(r, node, at, [at.current, php.next])
+  removeRecord(r, node, at.app)
 }
 
 function removePool(r: Recipe<PloneNode>, { at, fpm }: PhpLayout): void {
@@ -139,12 +171,12 @@ export default role<PloneNode>('php-app', {
   setup,
   build,
   deploy,
-  configure: (r, node) => stay(r, node),
-  start: (r, node) => stay(r, node),
-  restart: (r, node) => stay(r, node, { force: node.run.id }),
+  configure,
+  start,
+  restart: (r, node) => activate(r, node, node.run.id),
   rollback,
   stop,
-  shutdown: stop,
+  shutdown: (r, node) => takeDown(r, phpLayout(node)),
   undeploy,
   events: maintenanceEvents((node) => maintenancePage(node, phpLayout(node).at.app)),
   inspect,

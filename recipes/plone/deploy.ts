@@ -15,19 +15,22 @@ import { release_file } from '../../resources/release_file.ts'
 import { zope_cache } from '../../resources/zope_cache.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { refuseRoot, releaseProps, sourceOf } from '../releases/checkout.ts'
+import { hasCurrent } from '../releases/layout.ts'
 import { linkSources } from '../releases/links.ts'
 import { hook, migrate, refuseFailed } from '../releases/moments.ts'
 import { rollbackIsOver } from '../releases/rollback.ts'
+import { isLeftStopped, staysStopped } from '../releases/stopped.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { blobMount, sameBlobDirectory } from './blob_mounts.ts'
 import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks, sharedNames } from './layout.ts'
+import { stayStopped } from './lifecycle.ts'
 import { deployedApp, goLive } from './moments.ts'
 import { type Program, programs } from './programs.ts'
 import { requirePython } from './python.ts'
 import { heldFrom, hold, stay } from './rollback.ts'
-import { deployed, recorded, releasesOf } from './running.ts'
+import { recorded, releasesOf } from './running.ts'
 import { appDirectories, buildEnvironment } from './setup.ts'
 import { appEnvironment, buildoutSetting } from './site.ts'
 import type { BuildoutRole } from './types.ts'
@@ -43,10 +46,11 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   const at = layout(node, role)
   const wanted = programs(node, role, { deployTo: at.deployTo })
   if (r.has('release_cleanup', at.releases)) return deployedAlready(r, at, wanted, options)
+  const isConfigure = options.pinned === true && !options.always
+  if (isConfigure ? staysStopped(r, node, at.app) : isLeftStopped(r, node, at.app)) return stayStopped(r, node, at)
   if (!hasSource(r, at, options)) return
-  const byItself = options.pinned === true && !options.always
-  if (byItself && heldFrom(node, at) !== null) return stayBack(r, node, at)
-  const guard = options.pinned ? { onlyIf: deployed(at) } : {}
+  if (isConfigure && heldFrom(node, at) !== null) return stayBack(r, node, at)
+  const guard = options.pinned ? { onlyIf: hasCurrent(at) } : {}
   blobMount(r, node, at, guard)
   const release = builtRelease(r, node, at, { ...options, programs: wanted, guard })
   const app = deployedApp(node, at, wanted)
@@ -58,7 +62,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   release_complete(r, { release: release.path, ...at.owner, ...guard })
   hook(r, node, app, 'before_symlink', release, guard)
   const current = switchCurrent(r, node, at, release.path, guard)
-  if (!byItself) hold(r, at, null)
+  if (!isConfigure) hold(r, at, null)
   goLive(r, node, at, wanted, release, { when: [current], goesBack: true, ...guard })
   rollbackIsOver(r, at)
   jobs(r, node, at, guard)

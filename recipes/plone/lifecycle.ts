@@ -4,27 +4,31 @@ import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'
 import type { PloneNode } from '../node.ts'
+import { hasCurrent } from '../releases/layout.ts'
 import { removeReleases } from '../releases/setup.ts'
+import { endStop, keepDown, recordStop, removeRecord } from '../releases/stopped.ts'
 import { noJobs } from './jobs.ts'
-import { layout } from './layout.ts'
+import { type Layout, layout } from './layout.ts'
 import { readinessOf } from './readiness.ts'
-import { balanced, cleanUp, currentPrograms, deployed, logOf, run } from './running.ts'
+import { balanced, cleanUp, currentPrograms, logOf, run } from './running.ts'
 import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
 /** Stops what runs and removes the app; what is below `shared` stays, unless --purge says otherwise. */
 export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  stop(r, node, role)
+  stopPrograms(r, node, at)
   cleanUp(r, at, [])
   noJobs(r, at)
   if (at.system) file(r, { path: `/etc/logrotate.d/converge-${at.app}`, absent: true })
   removeReleases(r, node, at)
+  removeRecord(r, node, at.app)
 }
 
 /** Starts every program of the app that is down. */
 export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
+  endStop(r, node, at)
   supervisorRuns(r, node, at)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   for (const one of currentPrograms(r, node, at))
@@ -36,13 +40,30 @@ export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
       log: logOf(at, one),
       deadline: seconds(node.converge.readiness.deadline_seconds),
       ...balanced(node, at, one),
-      onlyIf: deployed(at),
+      onlyIf: hasCurrent(at),
     })
 }
 
-/** Stops them, the last one first, each without a visitor. */
+/** Stops the app until `start` or a deploy. */
 export function stop(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
+  recordStop(r, node, at, { onlyIf: hasCurrent(at) })
+  stopPrograms(r, node, at)
+}
+
+/** Stops the app before the host goes down: it starts again with the host. */
+export function shutdown(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
+  stopPrograms(r, node, layout(node, role))
+}
+
+/** Finishes a stop that was interrupted, and stops what was started by hand. */
+export function stayStopped(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  keepDown(r, at)
+  stopPrograms(r, node, at)
+}
+
+/** Stops the programs, the last one first, each without a visitor. */
+function stopPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   // Longer than the minute that supervisor gives a program before it kills it.
   const deadline = seconds(90)
@@ -59,5 +80,5 @@ export function stop(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole):
 /** Restarts every program, one after the other, whether something has changed or not. */
 export function restart(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  run(r, node, at, currentPrograms(r, node, at), { force: node.run.id, onlyIf: deployed(at) })
+  run(r, node, at, currentPrograms(r, node, at), { force: node.run.id, onlyIf: hasCurrent(at) })
 }

@@ -4,7 +4,7 @@ import type { PloneNode } from '../node.ts'
 import { checks } from './checks.ts'
 import { build, deploy } from './deploy.ts'
 import { inspect } from './inspect.ts'
-import { restart, start, stop, undeploy } from './lifecycle.ts'
+import { restart, shutdown, start, stop, undeploy } from './lifecycle.ts'
 import { rollback } from './rollback.ts'
 import { setup } from './setup.ts'
 import type { BuildoutRole } from './types.ts'
@@ -22,7 +22,7 @@ export function buildoutRole(name: BuildoutRole, doc: string): Role<PloneNode> {
     undeploy: (r, node) => undeploy(r, node, name),
     start: (r, node) => start(r, node, name),
     stop: (r, node) => stop(r, node, name),
-    shutdown: (r, node) => stop(r, node, name),
+    shutdown: (r, node) => shutdown(r, node, name),
     restart: (r, node) => restart(r, node, name),
     inspect: (node, host) => inspect(node, name, host),
     checks: (node, host, roles) => checks(node, name, host, roles),

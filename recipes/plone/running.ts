@@ -1,7 +1,7 @@
 /** What runs of a buildout app: the programs in supervisord, those of a release, and their restart. */
 import * as z from 'zod'
 import type { Recipe } from '../../core/compile/recipe.ts'
-import type { Check, CommonOptions } from '../../core/model/resource.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { Release } from '../../resources/releases.ts'
 import { service_restart } from '../../resources/service_restart.ts'
@@ -9,6 +9,7 @@ import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import type { PloneNode } from '../node.ts'
 import { releasesOf } from '../releases/layout.ts'
+import { endStop } from '../releases/stopped.ts'
 import { balancersOf, serverAt } from './balancing.ts'
 import type { Layout } from './layout.ts'
 import { type Program, programs } from './programs.ts'
@@ -28,6 +29,7 @@ export function run(
 ): void {
   const { when, force, ...guard } = options
   const { supervisor } = at
+  endStop(r, node, at)
   // After a crash, or where nothing starts it with the machine.
   supervisorRuns(r, node, at)
   const declared = wanted.map((one) => {
@@ -109,11 +111,6 @@ export function cleanUp(r: Recipe<PloneNode>, at: Layout, keep: readonly string[
 function homeOf({ account, own }: Layout): Record<string, string> {
   if (account.user === undefined) return {}
   return { HOME: own.home ?? `/home/${account.user}`, USER: account.user }
-}
-
-/** True once a first deploy has succeeded: before that there is nothing to adapt, to start or to restart. */
-export function deployed(at: Layout): Check {
-  return { description: `${at.app} was deployed before`, check: (host) => host.stat(at.current) !== null }
 }
 
 /** A program as it is kept with its release, so that going back brings it back too; when it restarts, and when it is ready, is not of the release. */

@@ -9,14 +9,17 @@ import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
 import { listReleases } from '../../resources/releases.ts'
 import { service } from '../../resources/service.ts'
+import { intendedStop } from '../../resources/stop_record.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
 import { servicesOf, viewOf } from '../releases/inspect.ts'
+import { hasCurrent } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
+import { endStop, isLeftStopped, keepDown, recordStop, removeRecord, staysStopped } from '../releases/stopped.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -63,12 +66,12 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
     setup: (r, node) => setup(r, node, kind),
     build: (r, node) => build(r, node, kind),
     deploy: (r, node) => deploy(r, node, kind),
-    configure: (r, node) => stay(r, node, kind.server(node)),
-    restart: (r, node) => stay(r, node, kind.server(node), { force: node.run.id }),
-    start: (r, node) => stay(r, node, kind.server(node)),
+    configure: (r, node) => configure(r, node, kind.server(node)),
+    restart: (r, node) => activate(r, node, kind.server(node), node.run.id),
+    start: (r, node) => start(r, node, kind.server(node)),
     rollback: (r, node) => rollback(r, node, kind),
-    stop: (r, node) => stop(r, kind.server(node)),
-    shutdown: (r, node) => stop(r, kind.server(node)),
+    stop: (r, node) => stop(r, node, kind.server(node)),
+    shutdown: (r, node) => stopPrograms(r, kind.server(node)),
     undeploy: (r, node) => undeploy(r, node, kind),
     events: maintenanceEvents((node) => maintenancePage(node, kind.server(node).at.app)),
     checks: (node, host) => serverChecks(node, host, kind),
@@ -90,6 +93,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
             name: at.app,
             directory: at.deployTo,
             releases: releases.map(viewOf),
+            stopped: intendedStop(host, at.app),
             services: shown.length > 0 ? shown : services.slice(0, 1),
           },
         ],
@@ -127,6 +131,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, kind: Kind, server:
 function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   const { at, program } = server
+  if (isLeftStopped(r, node, at.app)) return stayStopped(r, server)
   releaseDirectories(r, at)
   const source = kind.source(r, node, server)
   if (source === null) return r.warn(kind.nothing)
@@ -152,19 +157,28 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
 
 /** The link last: until the new process is live, the old release is what visitors get. */
 function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): Handle {
+  endStop(r, node, server.at)
   swap(r, node, server, running, force === undefined ? {} : { force })
   wasLive(r, server.at, running.path)
   return switchCurrent(r, node, server.at, running.path)
 }
 
-/** The live release, with the configuration of now. */
-function stay(
-  r: Recipe<PloneNode>,
-  node: PloneNode,
-  server: Server,
-  { force }: { readonly force?: string } = {},
-): void {
-  if (force === undefined && isDeployed(r, server.at)) return
+/** Adapts an app that runs; a deploy of the same run has done so. */
+function configure(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
+  if (isDeployed(r, server.at)) return
+  if (staysStopped(r, node, server.at.app)) return stayStopped(r, server)
+  activate(r, node, server)
+}
+
+function start(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
+  if (!isDeployed(r, server.at)) activate(r, node, server)
+}
+
+/**
+ * Runs the current release with the configuration that the attributes ask for.
+ * @param force names a command that restarts it regardless of changes
+ */
+function activate(r: Recipe<PloneNode>, node: PloneNode, server: Server, force?: string): void {
   const live = liveOf(r, node, server)
   if (live === null) return
   site(r, node, server)
@@ -189,7 +203,19 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   rollbackIsOver(r, server.at)
 }
 
-function stop(r: Recipe<PloneNode>, { at, settings }: Server): void {
+/** Stops the app until `start` or a deploy. */
+function stop(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
+  recordStop(r, node, server.at, { onlyIf: hasCurrent(server.at) })
+  stopPrograms(r, server)
+}
+
+/** Finishes a stop that was interrupted, and stops what was started by hand. */
+function stayStopped(r: Recipe<PloneNode>, server: Server): void {
+  keepDown(r, server.at)
+  stopPrograms(r, server)
+}
+
+function stopPrograms(r: Recipe<PloneNode>, { at, settings }: Server): void {
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   for (const port of settings.ports)
     service(r, { name: `${at.app}-${port}`, action: 'stopped', provider, deadline: seconds(90) })
@@ -206,4 +232,5 @@ function undeploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
     at,
     ['current', ...Object.keys(kind.links)].map((link) => `${at.deployTo}/${link}`),
   )
+  removeRecord(r, node, at.app)
 }

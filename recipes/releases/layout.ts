@@ -1,5 +1,6 @@
 /** Where everything of an app is on its host, and to whom it belongs. */
 import { ConvergeError } from '../../core/model/errors.ts'
+import type { Check } from '../../core/model/resource.ts'
 import { listReleases, type Release } from '../../resources/releases.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { appAttributes, deployDirectory } from '../plone/site.ts'
@@ -82,4 +83,9 @@ export function supervisorLayout(node: PloneNode, system: boolean): SupervisorLa
 export function releasesOf(node: PloneNode, at: AppLayout): readonly Release[] {
   const { host } = node.run
   return host === null ? [] : listReleases(host, at.releases, at.current)
+}
+
+/** True once a first deploy has succeeded: before that there is nothing to adapt, to start or to stop. */
+export function hasCurrent({ app, current }: AppLayout): Check {
+  return { description: `${app} was deployed before`, check: (host) => host.stat(current) !== null }
 }

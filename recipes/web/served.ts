@@ -5,7 +5,7 @@ import { asConvergeError } from '../../core/model/errors.ts'
 import { testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { seconds } from '../../core/model/units.ts'
 import { hostHeader } from '../releases/health.ts'
-import { domainsOf, type Site } from './site.ts'
+import { domainsOf, enabledPath, type Site } from './site.ts'
 
 /** Another site answers, or none, or nginx does not reach the app. Other statuses may be meant, such as 401 or a redirect. */
 const notServed: readonly number[] = [404, 502, 503, 504]
@@ -19,6 +19,8 @@ export async function viewServed(host: HostReader, view: ServiceView, site: Site
 }
 
 async function problemOf(host: HostReader, site: Site, path: string): Promise<string | null> {
+  // Another site may answer for every name.
+  if (host.stat(enabledPath(site)) === null) return 'its site is not enabled'
   const port = site.settings.http_port
   // Passes while the site is closed.
   const headers = { ...hostHeader({ host: null, headers: {} }, domainsOf(site)), [testHeader]: testHeaderValue }

@@ -59,6 +59,33 @@ asEach('status: nothing is there yet', async (t, options) => {
   t.strictSame(place.snapshot(), before, 'it only looks')
 })
 
+asEach('status: an app that was stopped on purpose', async (t, options) => {
+  const place = made(t)
+  const client = ['--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
+  const directory = place.at('site/srv/www/plone_instances')
+  fs.mkdirSync(`${directory}/current`, { recursive: true })
+  t.match(await place.converge(['stop', ...client, '--by', 'alice@web1'], options), { status: 0 })
+  t.match(await place.converge(['stop', ...client, '--by', 'bob@web1'], options), {
+    status: 0,
+    stdout: /^nothing to do/m,
+  })
+  const said = /^ {2}stopped on purpose by alice@web1, \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/m
+  t.match(await place.converge(['status', ...client], options), { status: 1, stdout: said })
+  t.match(await place.converge(['status', ...client, '--quiet'], options), {
+    status: 1,
+    stdout: /^plone_instances {2}stopped on purpose by alice@web1, /,
+  })
+  const seen = await place.converge(['status', ...client, '--json-output'], options)
+  t.equal(seen.status, 1)
+  t.match(JSON.parse(seen.stdout), {
+    apps: [{ name: 'plone_instances', stopped: { by: 'alice@web1', at: /Z$/ }, services: [{ up: false }, {}] }],
+  })
+  t.match(await place.converge(['configure', ...client], options), {
+    status: 0,
+    stdout: /plone_instances was stopped on purpose by alice@web1, .*; it stays stopped/,
+  })
+})
+
 asEach('releases: none, some, one that is not complete', async (t, options) => {
   const place = made(t)
   const args = ['releases', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']

@@ -179,14 +179,40 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
 
 async function operating(t: Test, app: WebApp): Promise<void> {
   const seen = await app.inspect()
-  t.match(seen.apps, [{ name: 'app', services: [{ up: true }, { up: true }] }])
+  t.match(seen.apps, [{ name: 'app', stopped: null, services: [{ up: true }, { up: true }] }])
   t.strictSame(await app.missing(), [])
   t.strictSame(reloads(await app.done(t, ['restart'])), ['app-php-fpm', 'nginx'])
   await app.done(t, ['stop'])
-  t.strictSame(await app.up(), ['nginx'])
+  await staysDown(t, app)
   await app.done(t, ['start'])
   t.match(await app.page(), { body: /^closed-closed / })
+  t.equal((await app.run(['configure'])).report.outcome, 'unchanged')
+  await app.done(t, ['stop'])
+  await app.done(t, ['deploy', 'start'])
+  t.match(await app.page(), { body: /^closed-closed / })
+  t.match(await app.inspect(), { apps: [{ stopped: null, services: [{ up: true }, { up: true }] }] })
   await app.done(t, ['undeploy'])
   t.strictSame(await app.up(), ['nginx'])
   t.notOk(fs.existsSync(`${app.directory}/active`))
+}
+
+async function staysDown(t: Test, app: WebApp): Promise<void> {
+  const looks = async (what: string) => {
+    t.strictSame(await app.up(), ['nginx'], what)
+    await t.rejects(app.page(), { code: 'ECONNREFUSED' }, what)
+    const seen = { name: 'app', stopped: { by: 'tester' }, services: [{ up: false }, { name: 'nginx' }, { up: false }] }
+    t.match(await app.inspect(), { apps: [seen] }, what)
+  }
+  await looks('stop')
+  t.equal((await app.run(['stop'])).report.outcome, 'unchanged')
+  const { report } = await app.done(t, ['configure'])
+  t.equal(report.outcome, 'unchanged', patchOf(report).join('\n'))
+  t.match(report.warnings, [/^app was stopped on purpose by tester, /])
+  await looks('configure')
+  await app.endSupervisord()
+  await app.done(t, ['setup'])
+  await until(async () => (await app.up()).includes('nginx'), 'nginx starts with supervisord')
+  await looks('a restart of supervisord')
+  await app.done(t, ['configure'])
+  await looks('configure after it')
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
 import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -75,7 +76,20 @@ async function operating(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['stop'])
   t.strictSame(await app.up(), ['nginx'])
   t.equal((await app.page()).status, 502)
+  for (const events of [['configure'], ['setup', 'configure']]) {
+    t.equal((await app.done(t, events)).report.outcome, 'unchanged')
+    t.strictSame(await app.up(), ['nginx'], `${events.join(', ')} leaves it stopped`)
+  }
+  await app.endSupervisord()
+  await app.done(t, ['setup', 'configure'])
+  await until(async () => (await app.up()).includes('nginx'), 'nginx starts with supervisord')
+  t.strictSame(await app.up(), ['nginx'], 'it does not start with supervisord')
+  t.match(await app.inspect(), { apps: [{ stopped: { by: 'tester' }, services: [{ up: false }] }] })
   await app.done(t, ['start'])
+  t.match(await app.page(), { body: /^seven / })
+  t.equal((await app.run(['configure'])).report.outcome, 'unchanged')
+  await app.done(t, ['stop'])
+  await app.done(t, ['deploy'])
   t.match(await app.page(), { body: /^seven / })
   const seen = await app.inspect()
   t.match(seen.apps, [{ name: 'app', services: [{ up: true }] }])

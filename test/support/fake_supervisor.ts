@@ -110,7 +110,10 @@ export class FakeSupervisor {
     const world = this.world(host)
     world.up = true
     world.configuration = this.files(host)
-    for (const name of world.configuration.keys()) this.start(world, host, name, this.add(world, name))
+    for (const [name, config] of world.configuration) {
+      const added = this.add(world, name)
+      if (startsItself(config)) this.start(world, host, name, added)
+    }
   }
 
   /** supervisord ends, and with it all it runs. */
@@ -249,7 +252,7 @@ export class FakeSupervisor {
         if (world.groups.has(name)) return fault(90, `ALREADY_ADDED: ${name}`)
         const config = world.configuration.get(name) ?? fault(10, `BAD_NAME: ${name}`)
         const added = this.add(world, name)
-        if (config.includes('autostart=true')) this.start(world, host, name, added)
+        if (startsItself(config)) this.start(world, host, name, added)
         return true
       }
       case 'removeProcessGroup':
@@ -339,4 +342,9 @@ function encode(value: unknown): string {
     ([name, item]) => `<member>\n<name>${name}</name>\n${encode(item)}\n</member>`,
   )
   return `<value><struct>\n${members.join('\n')}\n</struct></value>`
+}
+
+/** Whether supervisord starts the program as soon as it knows it: that is its default. */
+function startsItself(config: string): boolean {
+  return !/^autostart=false\b/m.test(config)
 }

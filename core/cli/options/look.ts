@@ -7,7 +7,7 @@ export const lookCommands: readonly CommandSpec[] = [
     name: 'status',
     group: 'Look, and change nothing',
     describe: 'Roles, current release, services up or down, last run',
-    details: 'Exit status 1 when a service is down.',
+    details: 'Exit status 1 when a service is down, or an app was stopped on purpose by converge stop.',
     options: { ...inputOptions, ...quiet, ...lookOutput },
     examples: [
       ['converge status --role zeo-client --json site.json', 'is all well?'],

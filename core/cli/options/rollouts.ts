@@ -292,7 +292,7 @@ export const rolloutCommands: readonly CommandSpec[] = [
   }),
   rolloutCommand('status', 'Every host: release, services, last run, and what it missed', {
     details:
-      'Exit status 1 where a host cannot be reached, or a service is down. Hosts that are shut down are not asked.',
+      'Exit status 1 where a host cannot be reached, a service is down, or an app was stopped on purpose. Hosts that are shut down are not asked.',
     options: { ...stackOptions, ...selection, ...connecting },
     examples: [
       ['converge stack status', 'is all well?'],

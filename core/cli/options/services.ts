@@ -27,11 +27,14 @@ export const serviceCommands: readonly CommandSpec[] = [
   },
   eventCommand('start', 'Start the services of the roles that are down', {
     group: 'Services',
+    details: 'Also starts an app that converge stop has stopped, and removes the record of that stop.',
     examples: [['converge start --role zeo-client --json site.json', 'those that run already are left alone']],
   }),
   eventCommand('stop', 'Stop the services of the roles', {
     group: 'Services',
-    examples: [['converge stop --role zeo-client --json site.json', 'until converge start, or the next run']],
+    details:
+      'The app stays stopped until converge start, restart, rollback or a deploy: configure, setup and a reboot do not start it. converge status says who stopped it and when, with exit status 1. A second stop keeps the first record. converge shutdown records nothing: the app starts with the host.',
+    examples: [['converge stop --role zeo-client --json site.json', 'until converge start, or a deploy']],
   }),
   eventCommand('restart', 'Restart the services of the roles, one after the other', {
     group: 'Services',

@@ -78,8 +78,13 @@ export class Commits {
     const asked = revision === null || isOther ? [] : apps.map((app) => [app, { revision }] as const)
     const pins = brings ? { ...this.unasked(member, live), ...this.found } : { ...this.found, ...this.known }
     const scm = { ...Object.fromEntries(asked), ...pins }
-    if (Object.keys(scm).length === 0) return {}
-    return { deploy: Object.fromEntries(Object.entries(scm).map(([app, one]) => [app, { scm: pinned(one) }])) }
+    const others = brings && member.apps.some((app) => !means(this.request, app))
+    return {
+      ...(others ? { converge: { deployed_apps: apps } } : {}),
+      ...(Object.keys(scm).length === 0
+        ? {}
+        : { deploy: Object.fromEntries(Object.entries(scm).map(([app, one]) => [app, { scm: pinned(one) }])) }),
+    }
   }
 
   private unasked(member: Member, live: readonly LiveRelease[]): Readonly<Record<string, Pin>> {

@@ -1,5 +1,6 @@
 /** The table of `converge stack status`, from what `converge status --json-output` of each host has printed. */
 import * as z from 'zod'
+import { isUp } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { alike, withoutTimes } from './alike.ts'
@@ -15,6 +16,7 @@ const seenSchema = z.object({
     z.object({
       name: z.string(),
       unreleased: z.boolean().optional(),
+      stopped: z.object({ by: z.string(), at: z.string() }).nullish(),
       current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
       services: z.array(
         z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
@@ -53,7 +55,7 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
 
 /** Whether what a host has printed can be read, and all its services are up. */
 export function isWell(seen: unknown): boolean {
-  return parse(seen)?.apps.every(({ services }) => services.every(({ up }) => up)) === true
+  return parse(seen)?.apps.every(isUp) === true
 }
 
 /** Whether there is nothing about it that somebody has to look at. */
@@ -78,7 +80,7 @@ function rowsOf({ host, failure, parsed }: Read, now: Date, paint: Paint): Cell[
     { text: oneLine(app?.name ?? '') },
     { text: app === undefined || app.unreleased ? '' : numberOf(app.current?.id) },
     { text: shortCommit(app?.current?.commit ?? '') },
-    servicesOf(app?.services ?? [], paint),
+    app?.stopped ? { text: 'stopped', colour: paint.red } : servicesOf(app?.services ?? [], paint),
     index === 0 ? lastRunOf(parsed.lastRun, now, paint) : { text: '' },
   ])
 }
@@ -90,10 +92,14 @@ function numberOf(id: string | undefined): string {
 
 function notes(hosts: readonly Read[], paint: Paint): string[] {
   const said = hosts.flatMap(({ host, failure, parsed, behind }) => {
-    const down = (parsed?.apps ?? []).flatMap(({ services }) =>
+    const stopped = (parsed?.apps ?? []).flatMap(({ name, stopped }) =>
+      stopped ? [oneLine(`${name} was stopped on purpose by ${stopped.by}, ${stopped.at}`)] : [],
+    )
+    const expected = (parsed?.apps ?? []).filter((app) => !app.stopped)
+    const down = expected.flatMap(({ services }) =>
       services.filter(({ up, readiness = 'down' }) => !up && readiness === 'down').map(({ name }) => name),
     )
-    const unready = (parsed?.apps ?? []).flatMap(({ services }) =>
+    const unready = expected.flatMap(({ services }) =>
       services.flatMap(({ name, up, readiness = 'down' }) =>
         up || readiness === 'down' ? [] : [`${name} (${oneLine(readiness)})`],
       ),
@@ -101,6 +107,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
     const texts = [
       // Why it was not reached stands with the failures.
       parsed === null && !failure ? paint.red('what it says of itself cannot be read') : '',
+      ...stopped.map(paint.red),
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
       unready.length > 0 ? paint.red(`not up: ${describeNames(unready)}`) : '',
       behind === undefined ? '' : paint.yellow(`behind: missed deployment ${shortId(oneLine(behind))}`),
@@ -158,11 +165,14 @@ function differing(hosts: readonly Read[], paint: Paint): string[] {
 
 function totals(hosts: readonly Read[], paint: Paint): string {
   const reached = hosts.filter(({ failure }) => failure === undefined).length
-  const down = hosts.filter(({ parsed }) => parsed?.apps.some(({ services }) => services.some(({ up }) => !up))).length
+  const apps = ({ parsed }: Read) => parsed?.apps ?? []
+  const stopped = hosts.filter((host) => apps(host).some((app) => app.stopped)).length
+  const down = hosts.filter((host) => apps(host).some((app) => !app.stopped && !isUp(app))).length
   const behind = hosts.filter((host) => host.behind !== undefined).length
   return [
     `${many(hosts.length, 'host')}: ${reached} reached`,
     ...(reached < hosts.length ? [paint.red(`${hosts.length - reached} not`)] : []),
+    ...(stopped > 0 ? [paint.red(`${stopped} with stopped apps`)] : []),
     ...(down > 0 ? [paint.red(`${down} with services down`)] : []),
     ...(behind > 0 ? [paint.yellow(`${behind} behind`)] : []),
   ].join(', ')

@@ -94,7 +94,7 @@ export class WebApp {
     fs.mkdirSync(app.prefix)
     fs.mkdirSync(app.repository)
     app.git('init', '-q', '-b', 'main')
-    t.teardown(() => app.end())
+    t.teardown(() => app.endSupervisord())
     return app
   }
 
@@ -137,7 +137,9 @@ export class WebApp {
 
   /** What status and releases show. */
   async inspect(): Promise<Inspection> {
-    const shown = await (await this.loaded()).inspect?.(this.node([], {}, {}), this.host)
+    // What another host object has asked may have changed since.
+    const host = new LocalHost(this.state)
+    const shown = await (await this.loaded()).inspect?.(this.node([], {}, {}), host)
     if (shown === undefined) throw new Error(`${this.role} shows nothing`)
     return shown
   }
@@ -209,7 +211,8 @@ export class WebApp {
     return processes.find((one) => one.name === name)?.pid ?? 0
   }
 
-  private async end(): Promise<void> {
+  /** Ends supervisord with all its programs, as when the machine goes down. */
+  async endSupervisord(): Promise<void> {
     const socket = `${this.prefix}/var/run/supervisor.sock`
     if (!fs.existsSync(socket)) return
     const supervisor = new Supervisor(this.host, socket)

@@ -135,6 +135,15 @@ t.test('an app that is not asked for stays on its commit', async (t) => {
     'a deploy: shop b, site c',
     'b deploy: site c',
   ])
+  const deployed = ({ host, documents }: (typeof fleet.requests)[number]) => {
+    const { converge } = (documents[0]?.value ?? {}) as { converge?: { deployed_apps: string[] } }
+    return `${host}: ${converge?.deployed_apps ?? 'all'}`
+  }
+  t.strictSame(
+    [...new Set(fleet.requests.map(deployed))].sort(),
+    ['a: site', 'b: all'],
+    'shop stays stopped where it is',
+  )
 })
 
 t.test('undeploy of one of two apps is refused before anything is touched', async (t) => {

@@ -369,6 +369,15 @@ t.test('status, quiet: nothing while all is well', (t) => {
   t.match(shown(seen(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
   t.match(shown(seen(true), '000011'), /behind: missed deployment 11/)
   t.match(shown(seen(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
+  const app = { ...seen(true).apps[0], stopped: { by: 'joe@desk', at: '2026-11-28T21:00:00Z' } }
+  const stopped = { ...seen(true), apps: [app] }
+  t.match(
+    shown(stopped),
+    /^db .* site .* stopped .*\ndb: site was stopped on purpose by joe@desk, 2026-11-28T21:00:00Z\n/m,
+  )
+  t.notMatch(shown(stopped), /down/)
+  t.match(shown(stopped), /1 with stopped apps/)
+  t.equal(isWell(stopped), false)
   t.strictSame([seen(true), seen(false), 'what?', undefined].map(isWell), [true, false, false, false])
   t.end()
 })

@@ -1,0 +1,74 @@
+/** Apps that were stopped on purpose: `stop` records it, `configure` respects it, and what starts the app ends it. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
+import { intendedStop, stop_record } from '../../resources/stop_record.ts'
+import { supervisor_autostart } from '../../resources/supervisor_autostart.ts'
+import type { PloneNode } from '../node.ts'
+import type { SupervisorLayout } from './layout.ts'
+
+export interface StoppableApp {
+  /** Name in the record. */
+  readonly app: string
+  /** Name that its programs carry in supervisord; default: `app`. */
+  readonly programOwner?: string
+  /** Further programs of supervisord that stop with it. */
+  readonly programs?: readonly string[]
+  readonly supervisor: Pick<SupervisorLayout, 'confDir'>
+}
+
+/** Records the stop before anything stops, so that a run after an interrupted stop starts nothing. */
+export function recordStop(r: Recipe<PloneNode>, node: PloneNode, one: StoppableApp, guard: CommonOptions = {}): void {
+  stop_record(r, { app: one.app, by: node.run.by, ...guard })
+  keepDown(r, one, guard)
+}
+
+/** Keeps the programs from starting with supervisord. */
+export function keepDown(r: Recipe<PloneNode>, one: StoppableApp, guard: CommonOptions = {}): void {
+  autostart(r, one, false, guard)
+}
+
+/** Lets an app start that was stopped on purpose. @returns whether it was */
+export function endStop(r: Recipe<PloneNode>, node: PloneNode, one: StoppableApp): boolean {
+  if (!isStopped(r, node, one.app)) return false
+  // The record last: a run that is interrupted in between leaves the app stopped.
+  autostart(r, one, true)
+  removeRecord(r, node, one.app)
+  return true
+}
+
+/** For an app that is removed. */
+export function removeRecord(r: Recipe<PloneNode>, node: PloneNode, app: string): void {
+  if (isStopped(r, node, app)) stop_record(r, { app, stopped: false })
+}
+
+/** Whether an app was stopped on purpose and has to stay so in this event; says so. */
+export function staysStopped(r: Recipe<PloneNode>, node: PloneNode, app: string): boolean {
+  if (!isStopped(r, node, app)) return false
+  const record = node.run.host && intendedStop(node.run.host, app)
+  const who = record ? ` by ${record.by}, ${record.at}` : ''
+  r.warn(`${app} was stopped on purpose${who}; it stays stopped until converge start or converge deploy`)
+  return true
+}
+
+/** The same for a deploy: one that names other apps (`converge stack deploy --app`) leaves a stopped app stopped. */
+export function isLeftStopped(r: Recipe<PloneNode>, node: PloneNode, app: string): boolean {
+  const { deployed_apps } = node.converge
+  return deployed_apps !== null && !deployed_apps.includes(app) && staysStopped(r, node, app)
+}
+
+/** Earlier events of this run count. */
+function isStopped(r: Recipe<PloneNode>, { run }: PloneNode, app: string): boolean {
+  if (r.has('stop_record', `${app} removed`)) return false
+  return r.has('stop_record', app) || (run.host !== null && intendedStop(run.host, app) !== null)
+}
+
+function autostart(r: Recipe<PloneNode>, one: StoppableApp, enabled: boolean, guard: CommonOptions = {}): void {
+  const { app, programOwner = app, programs = [], supervisor } = one
+  supervisor_autostart(r, {
+    app: programOwner,
+    programs: [...programs],
+    enabled,
+    confDir: supervisor.confDir,
+    ...guard,
+  })
+}
