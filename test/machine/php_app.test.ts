@@ -1,6 +1,7 @@
 /** A PHP app in Debian's php-fpm behind nginx: hot and cold updates while visitors ask all the time. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
+import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
@@ -55,6 +56,7 @@ const steps: readonly Step[] = [
   ['hot after cold reloads once, and says so', hotAfterCold],
   ['directives that nginx does not take', brokenSite],
   ['hooks, a migration, and a smoke test that sends it back', moments],
+  ['drift that php-fpm has loaded', drift],
   ['closed for a while, and deployed to meanwhile', closed],
   ['stop, start, restart, undeploy', operating],
 ]
@@ -73,6 +75,52 @@ async function first(t: Test, app: WebApp): Promise<void> {
 async function moments(t: Test, app: WebApp): Promise<void> {
   const bring = (version: string, files: object) => app.commit({ ...release(version), ...files })
   await seesMoments(t, app, { bring, file: 'public/hello.txt' })
+}
+
+async function drift(t: Test, app: WebApp): Promise<void> {
+  const supervisor = new Supervisor(app.host, `${app.prefix}/var/run/supervisor.sock`)
+  const [fpm, pool, program] = ['app-php-fpm', '/etc/php/app.conf', '/etc/supervisor/conf.d/app-php-fpm.conf']
+  const children = async () =>
+    fs
+      .readFileSync(`/proc/${await app.pid(fpm)}/task/${await app.pid(fpm)}/children`, 'utf8')
+      .trim()
+      .split(' ').length
+  // php-fpm writes its title over its arguments and its environment.
+  const isElsewhere = async () => fs.readlinkSync(`/proc/${await app.pid(fpm)}/cwd`) === '/usr'
+  const reload = () => supervisor.signalProcess(fpm, 'USR2')
+  const update = async () => {
+    await supervisor.reloadConfig()
+    await supervisor.stopProcess(fpm)
+    await until(async () => (await app.pid(fpm)) === 0, 'php-fpm is stopped')
+    await supervisor.removeProcessGroup(fpm)
+    await supervisor.addProcessGroup(fpm)
+    await until(async () => (await app.pid(fpm)) !== 0 && (await app.page()).status === 200, 'php-fpm is started')
+  }
+  const cases = [
+    [pool, (text: string) => text.replace(/^pm = .*$/m, 'pm = static'), reload, async () => (await children()) === 8],
+    [program, (text: string) => `${text.trimEnd()}\ndirectory=/usr\n`, update, isElsewhere],
+  ] as const
+  await app.done(t, ['deploy'])
+  for (const [path, edit, load, isLoaded] of cases)
+    for (const isPutBack of [false, true]) {
+      const file = `${app.prefix}${path}`
+      const text = fs.readFileSync(file, 'utf8')
+      fs.writeFileSync(file, edit(text))
+      await load()
+      await until(isLoaded, `${path} is loaded`)
+      if (isPutBack) fs.writeFileSync(file, text)
+      const event = isPutBack ? 'configure' : 'deploy'
+      const planned = await app.run([event], { mode: 'plan' })
+      const { report } = await app.done(t, [event])
+      const names = ({ resources }: typeof report) => resources.map(({ name }) => name)
+      t.strictSame(names(planned.report), names(report))
+      t.match(names(report).join(), /service_re(start|load) app-php-fpm/)
+      if (isPutBack) t.equal(report.resources.length, 1, names(report).join())
+      t.equal(fs.readFileSync(file, 'utf8'), text)
+      await until(async () => !(await isLoaded()), `${path} is right again`)
+      t.equal((await app.run([event])).report.outcome, 'unchanged')
+      t.match(await app.page(), { status: 200 })
+    }
 }
 
 async function closed(t: Test, app: WebApp): Promise<void> {

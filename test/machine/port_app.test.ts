@@ -27,6 +27,7 @@ const steps: readonly Step[] = [
   ['hooks, a migration, and a smoke test that sends it back', moments],
   ['a site that is only checked leaves nginx what it needs', onlyChecked],
   ['drift that nginx and supervisord have loaded is put right in both', drift],
+  ['drift that was loaded, and then put back by hand', putBack],
   ['damaged files are repaired before nginx is asked to check them', damaged],
   ['another file with the same program is refused', shadowed],
   ['TLS with the certificate of the attributes', tls],
@@ -76,6 +77,8 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   fs.writeFileSync(site, '')
   nginxLoads(app)
   await until(async () => (await served(app)) !== 200, 'nginx serves no page')
+  const [shown] = (await app.inspect()).apps
+  t.match(shown?.services, [{ up: false, readiness: 'not ready', detail: /nginx does not show it: / }])
   t.equal((await app.done(t, ['deploy'])).report.outcome, 'changed')
   t.match(await app.page(), { status: 200 }, 'nginx has loaded the site again')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
@@ -95,6 +98,32 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   const environment = fs.readFileSync(`/proc/${await app.pid(now)}/environ`, 'utf8')
   t.notMatch(environment, /DRIFT/, 'the process runs with what is declared')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
+}
+
+/** Nothing differs on the disk: only what is loaded tells. */
+async function putBack(t: Test, app: WebApp): Promise<void> {
+  const nginx = `${app.prefix}/etc/nginx`
+  const upstream = `${nginx}/conf.d/app-upstream.conf`
+  const port = /:(\d+);/.exec(fs.readFileSync(upstream, 'utf8'))?.[1] ?? ''
+  for (const [path, edit] of [
+    [`${nginx}/sites-enabled/app`, () => ''],
+    [upstream, (text: string) => text.replace(port, '1')],
+  ] as const)
+    for (const event of ['deploy', 'configure']) {
+      const text = fs.readFileSync(path, 'utf8')
+      fs.writeFileSync(path, edit(text))
+      nginxLoads(app)
+      await until(async () => (await served(app)) !== 200, 'nginx has loaded the other text')
+      fs.writeFileSync(path, text)
+      t.not((await app.run([event], { mode: 'plan' })).report.outcome, 'unchanged')
+      t.equal((await app.done(t, [event])).report.resources.length, 1, `${event}: ${path}`)
+      await until(async () => (await served(app)) === 200, 'nginx has loaded it again')
+      t.equal((await app.run([event])).report.outcome, 'unchanged')
+      // What a backup does.
+      fs.linkSync(path, `${app.prefix}/backup`)
+      fs.rmSync(`${app.prefix}/backup`)
+      t.equal((await app.run([event])).report.outcome, 'unchanged')
+    }
 }
 
 async function damaged(t: Test, app: WebApp): Promise<void> {
