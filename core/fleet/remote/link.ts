@@ -72,7 +72,8 @@ export class Link {
 
   /** One command's standard output. @throws where it fails */
   async output(script: string, args: readonly string[], input?: Uint8Array): Promise<string> {
-    const { process, errors } = await this.script(`printf '\\n%s\\n' '${begins}'\n${script}`, args)
+    const started = await this.script(`printf '\\n%s\\n' '${begins}'\n${script}`, args)
+    const { process, errors } = started
     // What ended early no longer reads; why is in its exit status.
     process.stdin.on('error', () => undefined)
     process.stdin.end(input)
@@ -81,14 +82,15 @@ export class Link {
     // What the shell of the account has to say comes before.
     if (!output.includes(`${begins}\n`) && (code === 0 || errors().trim() === '')) throw shellEnded(code)
     if (code === 0) return output.slice(output.indexOf(`${begins}\n`) + begins.length + 1)
-    throw this.refusal(code, errors()) ?? scriptFailure(code, errors())
+    throw this.refusal(code, started) ?? scriptFailure(code, errors())
   }
 
   /** What a script that ended without a word died of. */
-  async failed(process: RemoteProcess, errors: string, what: string): Promise<ConvergeError> {
-    const { code } = await process.ended
+  async failed(started: Started, what: string): Promise<ConvergeError> {
+    const { code } = await started.process.ended
+    const errors = started.errors()
     return (
-      this.refusal(code, errors) ??
+      this.refusal(code, started) ??
       new ConvergeError(`${what}: ${lastLine(errors) || `exit status ${code}`}`, {
         code: 'REMOTE_FAILED',
         hint: spaceHint(errors),
@@ -97,8 +99,8 @@ export class Link {
   }
 
   /** What sudo says where it lets nobody in; null where the failure is another one. */
-  refusal(code: number | null, errors: string): ConvergeError | null {
-    return sudoRefusal(this.options.sudo, code, errors)
+  refusal(code: number | null, started: Started): ConvergeError | null {
+    return sudoRefusal(this.options.sudo, code, started)
   }
 
   private connected(): Promise<Wire> {
@@ -136,7 +138,8 @@ export class Link {
     const what = `converge stack ${rollout}`
     const who = `${by} since ${new Date().toISOString()}, ${what}`
     // Of this host alone: where two entries of the stack file lead to one machine, the second does not take it from the first.
-    const { process, errors } = await startScriptOn(wire, holdScript, [this.state, `${rollout}/${name}`, who], sudo)
+    const started = await startScriptOn(wire, holdScript, [this.state, `${rollout}/${name}`, who], sudo)
+    const { process } = started
     process.stdin.on('error', () => undefined)
     // What the shell of the account has to say may come before.
     const said = await firstLines(process, (text) => answered.test(text))
@@ -156,7 +159,7 @@ export class Link {
     if (answer === null) {
       const { code } = await process.ended
       if (code === 0) throw shellEnded(code)
-      throw await this.failed(process, errors(), 'the host could not be held')
+      throw await this.failed(started, 'the host could not be held')
     }
     if (holder?.endsWith(`, ${what}`)) throw sameHost()
     throw new ConvergeError(`another rollout is at work on it: ${holder}`, {

@@ -92,7 +92,7 @@ export class RemoteHost implements FleetHost {
     ]
     for (let brought = false; ; brought = true) {
       if (running.isOver) throw notBegun()
-      const { process, errors } = await this.link.script(startScript, [
+      const started = await this.link.script(startScript, [
         this.library,
         `${this.state}/runs`,
         run,
@@ -100,9 +100,9 @@ export class RemoteHost implements FleetHost {
         ...keptWords(this.kept(request, inputs, needs)),
         ...call,
       ])
-      const missing = await this.listen(process, heard, run)
+      const missing = await this.listen(started.process, heard, run)
       if (missing === null) break
-      if (missing === 'silent') throw await this.link.failed(process, errors(), 'the run could not be started')
+      if (missing === 'silent') throw await this.link.failed(started, 'the run could not be started')
       if (brought) throw stillMissing(missing)
       await this.bringing.bring(missing, needs, () => running.isOver)
     }
@@ -113,14 +113,14 @@ export class RemoteHost implements FleetHost {
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
     for (let brought = false; ; brought = true) {
-      const { process, errors } = await this.link.script(askScript, [
+      const started = await this.link.script(askScript, [
         this.library,
         needs.map(({ directory }) => directory).join('\n'),
         ...this.command(words, request, inputs),
         '--json-output',
       ])
-      const output = await textOf(process)
-      const { code } = await process.ended
+      const output = await textOf(started.process)
+      const { code } = await started.process.ended
       const asked = askedOf(output)
       if ('missing' in asked) {
         if (brought) throw stillMissing(asked.missing)
@@ -133,10 +133,10 @@ export class RemoteHost implements FleetHost {
       // JSON lines, and none to tell.
       if (code === 0 && said === '') return []
       throw (
-        this.link.refusal(code, errors()) ??
+        this.link.refusal(code, started) ??
         new ConvergeError(`converge ${words.join(' ')} gave no answer on the host`, {
           code: 'REMOTE_FAILED',
-          output: tail(errors() || said),
+          output: tail(started.errors() || said),
         })
       )
     }

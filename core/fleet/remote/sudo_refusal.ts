@@ -10,18 +10,15 @@ const repairAccount = 'unlock or renew the account on the host (chage -l ACCOUNT
 
 /** What sudo and sudo-rs print when they refuse, most specific first, with what repairs it. */
 const refusals: readonly (readonly [RegExp, hint: string])[] = [
-  [
-    /must have a tty|no tty present and no askpass/i,
-    'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d',
-  ],
+  [/must have a tty/i, 'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d'],
   [/is not in the sudoers file|is not allowed to (run|execute)|may not run sudo/i, allowAccount],
   [/I'm afraid I can't do that|sorry, you are not allowed to/i, allowAccount],
   [
-    /incorrect password attempt|authentication fail|maximum \d+ incorrect/i,
+    /incorrect (password|authentication) attempt|authentication fail|maximum \d+ incorrect/i,
     'give the password of the account, which sudo asks for',
   ],
   [
-    /a password is required|terminal is required|timed out reading password|interactive authentication is required/i,
+    /a password (is|was) required|password required|no password was provided|no tty present and no askpass|terminal is required|timed out|interactive authentication is required/i,
     askPassword,
   ],
   [
@@ -35,7 +32,7 @@ const refusals: readonly (readonly [RegExp, hint: string])[] = [
     repairSudo,
   ],
   [
-    /unable to (open|stat|read) \S*sudoers|unable to initialize (PAM|policy)|PAM authentication error|fatal error|unable to allocate pty/i,
+    /unable to (open|stat|read) \S*sudoers|unable to initialize (PAM|policy)|PAM authentication error|fatal error|unable to allocate pty|command not found|unable to execute|session initialization|pam_open_session|error initializing|unable to load|unable to (set|change to) \S+ (uid|gid|context)/i,
     repairSudo,
   ],
 ]
@@ -44,13 +41,13 @@ const refusals: readonly (readonly [RegExp, hint: string])[] = [
 const noise: readonly RegExp[] = [
   /^sudo: unable to resolve host/,
   /^sudo: setrlimit\(/,
-  /^sudo: (unable to (send audit|mkdir|create|open log|get time|change mode|change owner|set supplementary|connect to)|error initializing audit|problem with defaults|ignoring |warning)/i,
+  /^sudo: (unable to (send audit|mkdir|create|open log|open \/(run|var)\/|write to \/(run|var)\/|stat \/(run|var)\/|get time|change mode|change owner|set supplementary|connect to|get current working directory)|timestamp too far|\/(run|var)\/\S+ (is|should be) |error initializing audit|problem with defaults|ignoring |warning)/i,
   /^(sudo: )?\S*(sudoers|sudo\.conf|sudo\.d)\S*: (?!.*error).*(warning|unknown defaults|ignor)/i,
   /^(stty|tput|tset|mesg|resize): /,
   /inappropriate ioctl for device|no job control in this shell|cannot set terminal process group/i,
   /^\S*sh: (warning: )?setlocale|warning: setlocale|^perl: warning|^locale: Cannot set|^\s*(LANGUAGE|LC_\w+|LANG) = |are supported and installed on your system|^manpath: can't set/,
   /^We trust you have received the usual lecture|^Administrator\. It usually boils down|^\s+#[123]\) |^For security reasons, the password/,
-  /^Sorry, try again\.?$/i,
+  /^Sorry, try again\.?$|^Last login: |^warning: your password will expire/i,
 ]
 
 function linesOf(text: string): string[] {

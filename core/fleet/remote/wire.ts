@@ -25,8 +25,10 @@ export type Sudo = 'none' | 'free' | { password(): Promise<string> }
 
 export interface Started {
   readonly process: RemoteProcess
-  /** Standard error so far. */
+  /** Standard error of the script so far; before it begins, that of sudo. */
   errors(): string
+  /** Whether the script has begun: whatever fails then, it is not sudo that refuses. */
+  hasBegun(): boolean
 }
 
 const limit = 20_000
@@ -37,16 +39,28 @@ const limit = 20_000
  * @throws SUDO_REFUSED
  */
 export async function startScriptOn(wire: Wire, script: string, args: readonly string[], sudo: Sudo): Promise<Started> {
-  if (sudo === 'none' || sudo === 'free') {
-    const command = sudo === 'free' ? bySudo(['-n'], script, args) : shellWords(['sh', '-c', script, 'sh', ...args])
-    const process = await wire.exec(command)
-    let errors = ''
-    process.stderr.setEncoding('utf8').on('data', (text: string) => {
-      errors = (errors + text).slice(-limit)
-    })
-    return { process, errors: () => errors }
+  if (sudo === 'none') {
+    const process = await wire.exec(shellWords(['sh', '-c', script, 'sh', ...args]))
+    return { process, ...errorsOf(process, true) }
+  }
+  if (sudo === 'free') {
+    const process = await wire.exec(bySudo(['-n'], announced(script), args))
+    return { process, ...errorsOf(process, false) }
   }
   return withPassword(wire, script, args, sudo)
+}
+
+/** @param begun whether all of it is the script's; otherwise the script announces itself */
+function errorsOf({ stderr }: RemoteProcess, begun: boolean): Pick<Started, 'errors' | 'hasBegun'> {
+  let errors = ''
+  let hasBegun = begun
+  stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text
+    const own = hasBegun ? null : afterGo(errors)
+    hasBegun ||= own !== null
+    errors = (own ?? errors).slice(-limit)
+  })
+  return { errors: () => errors, hasBegun: () => hasBegun }
 }
 
 /** What sudo says is looked at, so that it has to be in English; that is not for what it runs. */
@@ -58,6 +72,15 @@ function bySudo(options: readonly string[], script: string, args: readonly strin
 const ask = 'converge: password for sudo'
 const go = 'converge: go'
 
+/** What comes after the announcement; null before it. A refusal quotes the script, but not on a line of its own. */
+function afterGo(errors: string): string | null {
+  const found = /^converge: go\n/m.exec(errors)
+  return found && errors.slice(found.index + found[0].length)
+}
+
+/** On a line of its own, also where a prompt has left one open. */
+const announced = (script: string) => `printf '\\n%s\\n' '${go}' >&2\n${script}`
+
 /** sudo says on standard error when it wants the password, and the script when it has begun: neither gets what is the other's. */
 async function withPassword(
   wire: Wire,
@@ -65,9 +88,10 @@ async function withPassword(
   args: readonly string[],
   sudo: { password(): Promise<string> },
 ): Promise<Started> {
-  const process = await wire.exec(bySudo(['-k', '-S', '-p', `${ask}\n`], `echo '${go}' >&2\n${script}`, args))
+  const process = await wire.exec(bySudo(['-k', '-S', '-p', `${ask}\n`], announced(script), args))
   let errors = ''
   let asked = 0
+  let begun = false
   return new Promise((resolve, reject) => {
     const refuse = (why: string) => {
       process.close()
@@ -75,9 +99,11 @@ async function withPassword(
     }
     process.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors = (errors + text).slice(-limit)
-      if (errors.includes(go)) {
-        errors = errors.slice(errors.indexOf(go) + go.length).trimStart()
-        resolve({ process, errors: () => errors })
+      const own = afterGo(errors)
+      if (begun || own !== null) {
+        begun = true
+        errors = own ?? errors
+        resolve({ process, errors: () => errors, hasBegun: () => true })
       } else if (errors.split(ask).length - 1 > asked) {
         asked++
         if (asked > 1) refuse('the password is wrong')
@@ -92,8 +118,15 @@ async function withPassword(
 }
 
 /** Why sudo refused to run the script; null where the failure is the script's own. */
-export function sudoRefusal(sudo: Sudo, code: number | null, errors: string): ConvergeError | null {
-  if (sudo === 'none') return null
+export function sudoRefusal(
+  sudo: Sudo,
+  code: number | null,
+  { errors, hasBegun }: Pick<Started, 'errors' | 'hasBegun'>,
+): ConvergeError | null {
+  return sudo === 'none' || hasBegun() ? null : refusalBy(code, errors())
+}
+
+function refusalBy(code: number | null, errors: string): ConvergeError | null {
   if (code === 127 && /^env: .*\bsudo\b|\bsudo: (command )?not found/m.test(errors))
     return sudoRefused('there is no sudo on the host')
   if (code === 0) return null

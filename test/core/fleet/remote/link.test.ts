@@ -1,6 +1,6 @@
 /** The way to a host, with shells of this machine for a host: what an account's shell says of its own disturbs nobody. */
 import { spawn } from 'node:child_process'
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { askedOf, Heard, textOf } from '../../../../core/fleet/remote/heard.ts'
 import { Link } from '../../../../core/fleet/remote/link.ts'
@@ -100,11 +100,14 @@ t.test('sudo is asked in English, and what it says when it lets nobody in is tol
     const open = async () => wireTo(t, `PATH=${at}:$PATH LANGUAGE=de; export PATH LANGUAGE`)
     return new Link({ name: 'web1', open, sudo: 'free', rollout: 'deploy-1', by: 'ann' }, at)
   }
-  const through = 'echo "$LANGUAGE $1" >&2; shift 2; exec "$@"'
+  const through = `echo "$LANGUAGE $1" > ${at}/asked; shift 2; printf 'sudo: the moon is full' >&2; exec "$@"`
   t.equal(await link(through).output('echo "$(printenv LANGUAGE || echo none) $1"', ["it's"]), "none it's\n")
-  const { process, errors } = await link(through).script('true', [])
-  await textOf(process)
-  t.equal(errors(), 'en -n\n')
+  t.equal(readFileSync(`${at}/asked`, 'utf8'), 'en -n\n')
+  await t.rejects(
+    link(through).output('echo no space left on device >&2; exit 1', []),
+    { code: 'REMOTE_FAILED', message: /no space left on device$/ },
+    'a script that has begun is not refused, whatever sudo warns of',
+  )
   for (const [said, message, hint] of [
     ['a password is required', 'sudo was refused: a password is required', /set "sudo": "password" for the host/],
     [

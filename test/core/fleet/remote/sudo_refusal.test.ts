@@ -1,6 +1,10 @@
 /** What sudo prints, and what of it is the reason. */
 import t from 'tap'
-import { lastLine, sudoRefusal } from '../../../../core/fleet/remote/wire.ts'
+import { lastLine, sudoRefusal as refusalOf, type Sudo } from '../../../../core/fleet/remote/wire.ts'
+
+/** Of a script that has not begun. */
+const sudoRefusal = (sudo: Sudo, code: number, errors: string) =>
+  refusalOf(sudo, code, { errors: () => errors, hasBegun: () => false })
 
 const warnings = [
   'sudo: unable to resolve host h1: Temporary failure in name resolution',
@@ -13,6 +17,12 @@ const warnings = [
   'Administrator. It usually boils down to these three things:',
   '    #1) Respect the privacy of others.',
   'mesg: ttyname failed: Inappropriate ioctl for device',
+  'sudo: unable to open /run/sudo/ts/ann: Read-only file system',
+  'sudo: unable to stat /var/lib/sudo/lectured: Permission denied',
+  'sudo: timestamp too far in the future: Sat Nov 28 23:00:00 2026',
+  'sudo: /run/sudo/ts is owned by uid 1000, should be 0',
+  'Warning: your password will expire in 3 days.',
+  'Last login: Sat Nov 28 23:00:00 2026 from 10.0.0.1',
 ].join('\n')
 
 const reasons: readonly [said: string, hint: RegExp][] = [
@@ -21,7 +31,17 @@ const reasons: readonly [said: string, hint: RegExp][] = [
     'sudo: a terminal is required to read the password; either use the -S option or configure an askpass helper',
     /"sudo": "password"/,
   ],
-  ['sudo: no tty present and no askpass program specified', /!requiretty/],
+  ['sudo: no tty present and no askpass program specified', /"sudo": "password"/],
+  ['sudo-rs: interactive authentication is required', /"sudo": "password"/],
+  ['sudo: Authentication failed, try again.', /give the password/],
+  ['sudo: maximum 3 incorrect authentication attempts', /give the password/],
+  ['sudo: sh: command not found', /repair sudo/],
+  ['sudo: unable to execute /bin/sh: Permission denied', /repair sudo/],
+  ['sudo: policy plugin failed session initialization', /repair sudo/],
+  [
+    'sudo: error in /etc/sudo.conf, line 1 while loading plugin "sudoers_policy": fatal error, unable to load plugins',
+    /repair sudo/,
+  ],
   ['sudo: sorry, you must have a tty to run sudo', /!requiretty/],
   ['ann is not in the sudoers file.  This incident will be reported.', /let the account use sudo/],
   ['ann is not in the sudoers file.', /let the account use sudo/],
@@ -42,7 +62,7 @@ const reasons: readonly [said: string, hint: RegExp][] = [
 t.test('the reason is found among the warnings, before and after it', (t) => {
   for (const [said, hint] of reasons)
     for (const errors of [said, `${warnings}\n${said}\n`, `${said}\n${warnings}`]) {
-      const message = `sudo was refused: ${said.replace('sudo: ', '')}`
+      const message = `sudo was refused: ${said.replace(/^sudo(-rs)?: /, '')}`
       t.match(sudoRefusal('free', 1, errors), { code: 'SUDO_REFUSED', message, hint })
     }
   t.end()
@@ -76,5 +96,11 @@ t.test('warnings alone are no refusal, and no reason of another failure', (t) =>
     t.match(sudoRefusal('free', 127, missing), { message: 'sudo was refused: there is no sudo on the host' })
   t.equal(lastLine(`no space left on device\n${warnings}\n`), 'no space left on device')
   t.equal(lastLine('  \n'), '')
+  t.end()
+})
+
+t.test('a script that has begun fails for reasons of its own, whatever sudo warns of', (t) => {
+  const begun = { errors: () => 'sudo: the moon is full\nno space left on device', hasBegun: () => true }
+  t.equal(refusalOf('free', 1, begun), null)
   t.end()
 })
