@@ -16,7 +16,7 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
   const services = [fpm.reload, nginx.reload].map(async ({ name, provider }) => {
     const view = await viewService(host, { name, provider })
     const isSite = name === nginx.reload.name && releases.some(({ current }) => current)
-    return isSite ? viewServed(host, view, php, settings.health.path) : view
+    return isSite ? viewServed(host, view, php, settings.health) : view
   })
   return {
     apps: [

@@ -84,7 +84,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
         ready: readinessAt(server, port),
       }))
       const found = await servicesOf(host, at.supervisor.socket, programs)
-      const services = await Promise.all(found.map((one) => viewServed(host, one, server, settings.health.path)))
+      const services = await Promise.all(found.map((one) => viewServed(host, one, server, settings.health)))
       // One of the two is idle, as it should be.
       const shown = services.filter(({ readiness }) => readiness !== 'down')
       return {

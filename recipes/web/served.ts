@@ -11,14 +11,24 @@ import { domainsOf, enabledPath, type Site } from './site.ts'
 const notServed: readonly number[] = [404, 502, 503, 504]
 const limit = seconds(10)
 
-/** The service as it is, but not ready where it is up and nginx does not show `path`, which the app answers otherwise. */
-export async function viewServed(host: HostReader, view: ServiceView, site: Site, path: string): Promise<ServiceView> {
-  const problem = view.up && host.stat(site.nginx.config) !== null ? await problemOf(host, site, path) : null
+interface Health {
+  readonly path: string
+  readonly status: { readonly min: number; readonly max: number }
+}
+
+/** The service as it is, but not ready where it is up and nginx does not show the page that the app answers otherwise. */
+export async function viewServed(
+  host: HostReader,
+  view: ServiceView,
+  site: Site,
+  health: Health,
+): Promise<ServiceView> {
+  const problem = view.up && host.stat(site.nginx.config) !== null ? await problemOf(host, site, health) : null
   if (problem === null) return view
   return { ...view, up: false, readiness: 'not ready', detail: `nginx does not show it: ${problem}` }
 }
 
-async function problemOf(host: HostReader, site: Site, path: string): Promise<string | null> {
+async function problemOf(host: HostReader, site: Site, { path, status: { min, max } }: Health): Promise<string | null> {
   // Another site may answer for every name.
   if (host.stat(enabledPath(site)) === null) return 'its site is not enabled'
   const port = site.settings.http_port
@@ -26,7 +36,8 @@ async function problemOf(host: HostReader, site: Site, path: string): Promise<st
   const headers = { ...hostHeader({ host: null, headers: {} }, domainsOf(site)), [testHeader]: testHeaderValue }
   try {
     const { status } = await host.request({ port, path, headers, timeout: limit })
-    return notServed.includes(status) ? `HTTP status ${status} at port ${port}` : null
+    const isExpected = status >= min && status <= max
+    return notServed.includes(status) && !isExpected ? `HTTP status ${status} at port ${port}` : null
   } catch (error) {
     return asConvergeError(error).message
   }

@@ -8,10 +8,11 @@ import type { Site } from '../../recipes/web/site.ts'
 
 const site = {
   at: { app: 'shop', own: { domains: ['*.shop.test', 'www.shop.test'] } },
-  nginx: { config: '/etc/nginx/nginx.conf' },
+  nginx: { config: '/etc/nginx/nginx.conf', enabled: '/etc/nginx/sites-enabled' },
   settings: { http_port: 80, domains: [] },
 } as unknown as Site
 const up: ServiceView = { name: 'shop-9090', state: 'running', up: true, readiness: 'up', detail: 'pid 7' }
+const health = { path: '/healthz', status: { min: 200, max: 399 } }
 const answering = (status: number | null) => {
   const asked: unknown[] = []
   const host = new VirtualHost({
@@ -20,13 +21,15 @@ const answering = (status: number | null) => {
       if (status === null) throw new ConvergeError('connect ECONNREFUSED', { code: 'ECONNREFUSED' })
       return { status, headers: {}, body: '' }
     },
-  }).given('/etc/nginx/nginx.conf', '')
+  })
+    .given('/etc/nginx/nginx.conf', '')
+    .given('/etc/nginx/sites-enabled/shop', '')
   return { host, asked }
 }
 
 t.test('not ready where another site answers, none does, or nginx does not reach it', async (t) => {
   for (const status of [404, 502, 503, 504, null]) {
-    const view = await viewServed(answering(status).host, up, site, '/healthz')
+    const view = await viewServed(answering(status).host, up, site, health)
     t.match(view, { up: false, readiness: 'not ready', detail: /nginx does not show it: / }, `${status}`)
     if (status !== null) t.match(view.detail, `HTTP status ${status} at port 80`)
   }
@@ -34,19 +37,30 @@ t.test('not ready where another site answers, none does, or nginx does not reach
 
 t.test('a page, a redirect or a password count as shown', async (t) => {
   for (const status of [200, 204, 301, 401, 403, 500])
-    t.strictSame(await viewServed(answering(status).host, up, site, '/healthz'), up, `${status}`)
+    t.strictSame(await viewServed(answering(status).host, up, site, health), up, `${status}`)
 })
 
 t.test('it asks for a name of the app, past the maintenance page', async (t) => {
   const { host, asked } = answering(200)
-  await viewServed(host, up, site, '/healthz')
+  await viewServed(host, up, site, health)
   t.match(asked, [{ port: 80, path: '/healthz', headers: { Host: 'www.shop.test', 'X-Converge-Test': 'smoke-test' } }])
 })
 
 t.test('nothing is asked of what is down, or without nginx', async (t) => {
   const down: ServiceView = { ...up, up: false, readiness: 'down' }
   const { host, asked } = answering(404)
-  t.strictSame(await viewServed(host, down, site, '/'), down)
-  t.strictSame(await viewServed(new VirtualHost(), up, site, '/'), up)
+  t.strictSame(await viewServed(host, down, site, health), down)
+  t.strictSame(await viewServed(new VirtualHost(), up, site, health), up)
   t.strictSame(asked, [])
+})
+
+t.test('a status that the health check expects counts as shown', async (t) => {
+  const expected = { path: '/', status: { min: 404, max: 404 } }
+  t.strictSame(await viewServed(answering(404).host, up, site, expected), up)
+})
+
+t.test('not ready without an enabled site', async (t) => {
+  const { host } = answering(200)
+  host.remove('/etc/nginx/sites-enabled/shop')
+  t.match(await viewServed(host, up, site, health), { up: false, detail: /its site is not enabled/ })
 })
