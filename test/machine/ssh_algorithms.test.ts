@@ -65,7 +65,7 @@ test('the error for a host without a common algorithm names both lists, and its 
   const { refusal, connect } = await fleet(t)
   for (const { lines, message, repair } of refused) {
     const error = await refusal(lines)
-    t.match(error, { code: 'CONNECT_FAILED', message })
+    t.match(error, { code: 'NO_COMMON_ALGORITHM', usage: true, message })
     t.same(linesOf(error), repair, lines.join())
     t.equal(await connect([...linesOf(error), ...lines]), 'in\n', `repaired: ${lines}`)
   }

@@ -34,8 +34,8 @@ export interface Connection {
 
 export interface Connector {
   /**
-   * @throws CONNECT_FAILED, AUTH_FAILED, KEY_NOT_READABLE, KEY_PASSPHRASE, HOST_KEY_UNKNOWN, HOST_KEY_CHANGED,
-   *   HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
+   * @throws CONNECT_FAILED, NO_COMMON_ALGORITHM, AUTH_FAILED, KEY_NOT_READABLE, KEY_PASSPHRASE, HOST_KEY_UNKNOWN,
+   *   HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
    */
   connect(target: SshTarget): Promise<Connection>
   /** Closes what is still open. */

@@ -105,7 +105,9 @@ export function noCommonAlgorithm(target: SshTarget, negotiation: Negotiation, c
     return `no common ${nouns[kind]}: the host offers ${offered}; converge offers ${own[kind].join(',')}${allowed ?? ''}`
   })
   return new ConvergeError(`${describeTarget(target)}: cannot connect: ${reasons.join('. ')}`, {
-    code: 'CONNECT_FAILED',
+    code: 'NO_COMMON_ALGORITHM',
+    // Of the configuration, as with a key: such a host is not down, and is never skipped.
+    usage: true,
     hint: repairs(target, kinds, negotiation).join('; '),
     cause,
   })
