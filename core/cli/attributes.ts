@@ -7,27 +7,29 @@ import { buildNode, type Node } from '../node/node.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { print, printError, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
 export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   if (args.schema) {
     const { attributesJsonSchema } = await import('../node/schema.ts')
-    return print(attributesJsonSchema(await catalogue.schemas()))
+    return printValue(attributesJsonSchema(await catalogue.schemas()))
   }
   const built = args.defaults
     ? await defaults(catalogue)
     : (await gather(args, catalogue, secrets, { needsRole: false })).built
-  for (const warning of built.warnings) process.stderr.write(`warning: ${secrets.mask(warningText(warning))}\n`)
+  for (const warning of built.warnings) printError(`warning: ${secrets.mask(warningText(warning))}\n`)
   const { explain, shownAttributes } = await import('../node/explain.ts')
   if (args.explain === undefined) {
     const all = shownAttributes(built) as Record<string, unknown>
     if (args.defaults) for (const key of factKeys) delete all[key]
-    return print(secrets.maskDeep(all))
+    return printValue(secrets.maskDeep(all))
   }
   const explanations = secrets.maskDeep(explain(built, args.explain))
-  if (args.jsonOutput) return print({ attributes: explanations })
-  const paint = picocolors.createColors(args.color ?? useColor(process.stdout))
-  for (const explanation of explanations) process.stdout.write(`${text(explanation, paint)}\n`)
+  if (args.jsonOutput) return printValue({ attributes: explanations })
+  const color = args.color ?? useColor(process.stdout)
+  const paint = picocolors.createColors(color)
+  for (const explanation of explanations) print(`${text(explanation, paint)}\n`, color)
   return 0
 }
 
@@ -44,7 +46,7 @@ function text({ path, value, origins }: Explanation, paint: ReturnType<typeof pi
   return lines.join('\n')
 }
 
-function print(value: unknown): ExitStatus {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+function printValue(value: unknown): ExitStatus {
+  printJson(value, 2)
   return 0
 }

@@ -5,9 +5,11 @@ import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { milliseconds } from '../model/units.ts'
+import { oneLine } from '../report/printable.ts'
 import type { BalancedServer, BalancerDesk, Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { print, printError, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
 export const balancerActions = ['list', 'drain', 'ready'] as const
@@ -42,8 +44,11 @@ export async function balancer<N>(args: Arguments, catalogue: Catalogue<N>, secr
   const allAsked = seen.every(({ problem }) => problem === null)
   if (action === 'list') {
     if (args.jsonOutput)
-      print({ balancers: seen.map(({ desk, servers, problem }) => ({ where: desk.where, servers, problem })) })
-    else process.stdout.write(listing(seen, picocolors.createColors(args.color ?? useColor(process.stdout))))
+      printValue({ balancers: seen.map(({ desk, servers, problem }) => ({ where: desk.where, servers, problem })) })
+    else {
+      const color = args.color ?? useColor(process.stdout)
+      print(listing(seen, picocolors.createColors(color)), color)
+    }
     return allAsked ? 0 : 1
   }
   const name = serverNamed(args.target, seen)
@@ -127,10 +132,10 @@ async function drain(name: string, all: readonly Seen[], args: Arguments, host: 
     now = await again(name, places)
   }
   const left = now.reduce((sum, { server }) => sum + server.sessions + server.queue, 0)
-  if (args.jsonOutput) print({ server: name, sessions: left, balancers: now })
+  if (args.jsonOutput) printValue({ server: name, sessions: left, balancers: now })
   else
     for (const { where, server } of now)
-      process.stdout.write(
+      print(
         `${name} is drained at ${where}${server.sessions + server.queue > 0 ? `, and still has ${sessions(server)}` : ''}\n`,
       )
   if (left === 0 || args.wait === 0) return places.length === all.length
@@ -143,10 +148,10 @@ async function drain(name: string, all: readonly Seen[], args: Arguments, host: 
 async function ready(name: string, all: readonly Seen[], args: Arguments): Promise<boolean> {
   const places = await tellEach(all, ({ desk }) => desk.ready(name))
   const now = await again(name, places)
-  if (args.jsonOutput) print({ server: name, balancers: now })
+  if (args.jsonOutput) printValue({ server: name, balancers: now })
   else
     for (const { where, server } of now)
-      process.stdout.write(
+      print(
         `${name} is ready at ${where}${server.up ? '' : `, and gets visitors once its health check finds it up (${server.check})`}\n`,
       )
   return places.length === all.length
@@ -176,7 +181,8 @@ const columns = ['backend', 'server', 'address', 'state', 'sessions', 'queue'] a
 function table(servers: readonly BalancedServer[], paint: ReturnType<typeof picocolors.createColors>): string[] {
   const rows = servers.map((one) => {
     const { backend, name, address } = one
-    return [backend, name.slice(backend.length + 1), address, stateOf(one), `${one.sessions}`, `${one.queue}`]
+    const cells = [backend, name.slice(backend.length + 1), address, stateOf(one), `${one.sessions}`, `${one.queue}`]
+    return cells.map(oneLine)
   })
   const widths = columns.map((title, at) => Math.max(title.length, ...rows.map((row) => (row[at] ?? '').length)))
   const line = (cells: readonly string[]) =>
@@ -200,8 +206,8 @@ function sessions({ sessions, queue }: BalancedServer): string {
   return `${count} ${count === 1 ? 'session' : 'sessions'}`
 }
 
-function print(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+function printValue(value: unknown): void {
+  printJson(value, 2)
 }
 
 function warn({ message, hint }: ConvergeError): void {
@@ -209,7 +215,7 @@ function warn({ message, hint }: ConvergeError): void {
 }
 
 function tell(line: string): void {
-  process.stderr.write(`${line}\n`)
+  printError(`${line}\n`)
 }
 
 function usage(message: string, hint: string): ConvergeError {

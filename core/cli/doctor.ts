@@ -7,9 +7,11 @@ import type { Role } from '../compile/recipe.ts'
 import { LocalHost } from '../host/local.ts'
 import { asConvergeError, type ConvergeError, describeLocation, InvalidInput } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
+import { plain } from '../report/printable.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, type Inputs } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { print, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
 type Status = Finding['status'] | 'unknown'
@@ -34,7 +36,7 @@ export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const checks = await checksOf(inputs, node, host, catalogue)
   const found = await Promise.all(checks.map((check) => limit(() => resultOf(check))))
   const results = [...found.flat(), ...attributeResults(inputs.roles, node)]
-  return print(distinct(results), args, secrets)
+  return printResults(distinct(results), args, secrets)
 }
 
 async function checksOf<N>(
@@ -140,20 +142,21 @@ function distinct(results: readonly Result[]): Result[] {
   })
 }
 
-function print(results: readonly Result[], args: Arguments, secrets: Secrets): ExitStatus {
+function printResults(results: readonly Result[], args: Arguments, secrets: Secrets): ExitStatus {
   const failed = results.some(({ status }) => status === 'missing' || status === 'unknown')
   if (args.jsonOutput) {
     const needs = results.map((result) => ({ ...result, met: result.status === 'ok' || result.status === 'warning' }))
-    process.stdout.write(`${JSON.stringify(secrets.maskDeep({ needs }), null, 2)}\n`)
+    printJson(secrets.maskDeep({ needs }), 2)
     return failed ? 1 : 0
   }
-  const paint = picocolors.createColors(args.color ?? useColor(process.stdout))
+  const isColored = args.color ?? useColor(process.stdout)
+  const paint = picocolors.createColors(isColored)
   const color = { ok: paint.green, missing: paint.red, warning: paint.yellow, unknown: paint.red }
   const lines = results.flatMap(({ what, status, detail, remedy }) => [
-    `${color[status](status.padEnd(8))} ${what}${detail ? `: ${detail.replaceAll('\n', '\n         ')}` : ''}`,
-    ...(status !== 'ok' && remedy ? [`         ${paint.cyan('fix:')} ${remedy}`] : []),
+    `${color[status](status.padEnd(8))} ${plain(what)}${detail ? `: ${plain(detail).replaceAll('\n', '\n         ')}` : ''}`,
+    ...(status !== 'ok' && remedy ? [`         ${paint.cyan('fix:')} ${plain(remedy)}`] : []),
   ])
-  process.stdout.write(secrets.mask(`${[...lines, ...summary(results)].join('\n')}\n`))
+  print(secrets.mask(`${[...lines, ...summary(results)].join('\n')}\n`), isColored)
   return failed ? 1 : 0
 }
 

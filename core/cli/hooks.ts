@@ -5,9 +5,11 @@ import { LocalHost } from '../host/local.ts'
 import { configNames } from '../load/recipes.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
+import { oneLine } from '../report/printable.ts'
 import type { Catalogue, HookOptions } from './catalogue.ts'
 import { gather, stateDirectory } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { print, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 import { runCommand } from './run.ts'
 
@@ -41,9 +43,10 @@ async function show<N>({ args, catalogue, secrets }: Call<N>, options: HookOptio
   const found = await look(inputs.node([], host), host)
   const text = found.map(
     ({ name, installed, detail }) =>
-      `${installed ? 'installed' : 'absent   '}  ${name}${installed ? `  ${detail}` : ''}\n`,
+      `${installed ? 'installed' : 'absent   '}  ${name}${installed ? `  ${oneLine(detail)}` : ''}\n`,
   )
-  process.stdout.write(args.jsonOutput ? `${JSON.stringify({ hooks: found }, null, 2)}\n` : text.join(''))
+  if (args.jsonOutput) printJson({ hooks: found }, 2)
+  else print(text.join(''))
   return found.every(({ installed }) => installed) ? 0 : 1
 }
 

@@ -10,6 +10,7 @@ import {
 import { StateDirectory } from '../host/state_files.ts'
 import { author, stateDirectory } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { print, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
 /** What brings other code or takes it away, or begins to; the rest only keeps up what is there. */
@@ -64,7 +65,7 @@ function existing(directory: string) {
 }
 
 function say(args: Arguments, json: object, text: string): ExitStatus {
-  if (args.jsonOutput) process.stdout.write(`${JSON.stringify(json)}\n`)
-  else if (!args.quiet) process.stdout.write(`${text}\n`)
+  if (args.jsonOutput) printJson(json)
+  else if (!args.quiet) print(`${text}\n`)
   return 0
 }

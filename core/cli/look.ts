@@ -6,11 +6,13 @@ import { LocalHost } from '../host/local.ts'
 import { type IntendedStop, isUp } from '../model/app_status.ts'
 import { Secrets } from '../model/secrets.ts'
 import { withLocations } from '../node/located.ts'
+import { oneLineDeep } from '../report/printable.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather } from './inputs.ts'
 import { type LastRun, lastRun } from './last_run.ts'
 import { visibleLock } from './lock.ts'
 import type { Arguments } from './options.ts'
+import { print, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
 type Paint = ReturnType<typeof picocolors.createColors>
@@ -20,6 +22,7 @@ interface Seen {
   readonly apps: readonly AppView[]
   readonly stateDirectory: string
   readonly paint: Paint
+  readonly color: boolean
 }
 
 async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<Seen> {
@@ -31,21 +34,25 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
     const seen = await withLocations(inputs.built, () => inspect?.(node, host))
     for (const app of seen?.apps ?? []) apps.set(app.name, app)
   }
+  const color = args.color ?? useColor(process.stdout)
   return {
     roles: inputs.roles.map(({ name }) => name),
     apps: [...apps.values()],
     stateDirectory: inputs.stateDirectory,
-    paint: picocolors.createColors(args.color ?? useColor(process.stdout)),
+    paint: picocolors.createColors(color),
+    color,
   }
 }
 
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const { roles, apps, stateDirectory, paint } = await see(args, catalogue, secrets)
+  const { roles, apps: seen, stateDirectory, paint, color } = await see(args, catalogue, secrets)
+  // What the account of an app has written forges no line, and no colour.
+  const apps = args.jsonOutput ? seen : oneLineDeep(seen)
   const last = lastRun(stateDirectory)
   const locked = visibleLock(stateDirectory)
   const down = !apps.every(isUp)
   if (args.jsonOutput)
-    return print(
+    return printValue(
       {
         roles,
         apps: apps.map(({ releases, stopped = null, ...app }) => ({
@@ -59,7 +66,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
       secrets,
       down,
     )
-  if (args.quiet) return tellTrouble(apps, paint)
+  if (args.quiet) return tellTrouble(apps, paint, color)
   const lines = [`roles      ${roles.join(', ')}`]
   for (const { name, directory, releases, services, stopped, unreleased } of apps) {
     const current = releases.find((release) => release.current)
@@ -73,7 +80,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   }
   lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
   if (locked !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(locked)}`)
-  process.stdout.write(`${lines.join('\n')}\n`)
+  print(`${lines.join('\n')}\n`, color)
   return down ? 1 : 0
 }
 
@@ -82,14 +89,14 @@ function stopText({ by, at }: IntendedStop, paint: Paint): string {
 }
 
 /** With --quiet: what is down, and nothing where all is up. */
-function tellTrouble(apps: readonly AppView[], paint: Paint): ExitStatus {
+function tellTrouble(apps: readonly AppView[], paint: Paint, color: boolean): ExitStatus {
   const lines = apps.flatMap((app) => [
     ...(app.stopped ? [`${app.name}  ${stopText(app.stopped, paint)}\n`] : []),
     ...app.services
       .filter(({ up }) => !up)
       .map((one) => `${readinessText(one, paint)}  ${app.name}  ${one.name}  ${paint.dim(one.detail || one.state)}\n`),
   ])
-  process.stdout.write(lines.join(''))
+  print(lines.join(''), color)
   return lines.length > 0 ? 1 : 0
 }
 
@@ -116,14 +123,15 @@ function describeRun({ started, roles, events, outcome, changed }: LastRun, dire
 }
 
 export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const { apps, paint } = await see(args, catalogue, secrets)
+  const { apps: seen, paint, color } = await see(args, catalogue, secrets)
+  const apps = args.jsonOutput ? seen : oneLineDeep(seen)
   if (args.jsonOutput)
-    return print({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) }, secrets)
-  if (apps.length === 0) process.stdout.write('none of these roles has releases\n')
+    return printValue({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) }, secrets)
+  if (apps.length === 0) print('none of these roles has releases\n')
   for (const { name, directory, releases } of apps) {
-    process.stdout.write(`${paint.bold(name)}  ${directory}\n`)
-    if (releases.length === 0) process.stdout.write('  none\n')
-    for (const release of releases) process.stdout.write(`${releaseLine(release, paint)}\n`)
+    print(`${paint.bold(name)}  ${directory}\n`, color)
+    if (releases.length === 0) print('  none\n')
+    for (const release of releases) print(`${releaseLine(release, paint)}\n`, color)
   }
   return 0
 }
@@ -142,7 +150,7 @@ function describeRelease({ id, revision, commit, created, by }: ReleaseView): st
   return `${id}  ${revision === commit ? '' : `${revision} `}${commit.slice(0, 12)}  ${created}  ${by}`
 }
 
-function print(value: unknown, secrets: Secrets, bad = false): ExitStatus {
-  process.stdout.write(`${JSON.stringify(secrets.maskDeep(value), null, 2)}\n`)
+function printValue(value: unknown, secrets: Secrets, bad = false): ExitStatus {
+  printJson(secrets.maskDeep(value), 2)
   return bad ? 1 : 0
 }

@@ -3,6 +3,7 @@ import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { HelpWanted, Parsed } from './parse.ts'
+import { print, printError, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
 /**
@@ -34,9 +35,8 @@ export async function main<N>(
     )
     const { describeError } = await import('../report/describe.ts')
     const color = !argv.includes('--no-color') && (argv.includes('--color') || useColor(process.stderr))
-    if (argv.includes('--json-output'))
-      process.stdout.write(`${JSON.stringify({ event: 'error', ...error.toJSON() })}\n`)
-    process.stderr.write(`${describeError(error, color)}\n`)
+    if (argv.includes('--json-output')) printJson({ event: 'error', ...error.toJSON() })
+    printError(`${describeError(error, color)}\n`, color)
     return error.usage ? 2 : 1
   }
 }
@@ -116,6 +116,6 @@ async function help<N>(wanted: HelpWanted, catalogue: Catalogue<N>): Promise<Exi
 }
 
 function say(text: string): ExitStatus {
-  process.stdout.write(text)
+  print(text)
   return 0
 }

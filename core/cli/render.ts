@@ -12,6 +12,7 @@ import { withLocations } from '../node/located.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { printContent, printError, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
@@ -20,10 +21,10 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
     compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text)),
   )
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
-    process.stderr.write(`warning: ${secrets.mask(warning)}\n`)
+    printError(`warning: ${secrets.mask(warning)}\n`)
   const files = await renderedFiles(plan)
   if (args.path === undefined) {
-    process.stdout.write(`${JSON.stringify({ files }, null, 2)}\n`)
+    printJson({ files }, 2)
     return 0
   }
   const wanted = args.path
@@ -40,7 +41,7 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
         usage: true,
       },
     )
-  process.stdout.write(files[match]?.content ?? '')
+  printContent(files[match]?.content ?? '')
   return 0
 }
 

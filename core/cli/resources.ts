@@ -6,6 +6,7 @@ import { nearest } from '../model/nearest.ts'
 import { describeResource } from '../report/reference.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Arguments } from './options.ts'
+import { print, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
 export async function resources<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
@@ -14,8 +15,8 @@ export async function resources<N>(args: Arguments, catalogue: Catalogue<N>): Pr
   const paint = picocolors.createColors(args.color ?? useColor(process.stdout))
   if (args.name === undefined) {
     const rows = names.map((name) => ({ name, doc: all[name]?.doc ?? '' }))
-    if (args.jsonOutput) process.stdout.write(`${JSON.stringify({ resources: rows }, null, 2)}\n`)
-    else for (const { name, doc } of rows) process.stdout.write(`${paint.bold(name.padEnd(20))} ${doc}\n`)
+    if (args.jsonOutput) printJson({ resources: rows }, 2)
+    else for (const { name, doc } of rows) print(`${paint.bold(name.padEnd(20))} ${doc}\n`, true)
     return 0
   }
   const definition = Object.hasOwn(all, args.name) ? all[args.name] : undefined
@@ -27,7 +28,7 @@ export async function resources<N>(args: Arguments, catalogue: Catalogue<N>): Pr
     })
   const { doc, mirrors, props, examples, outputs } = describeResource(definition)
   if (args.jsonOutput) {
-    process.stdout.write(`${JSON.stringify({ type: args.name, doc, mirrors, props, examples, outputs }, null, 2)}\n`)
+    printJson({ type: args.name, doc, mirrors, props, examples, outputs }, 2)
     return 0
   }
   const lines = [paint.bold(args.name), doc, ...(mirrors ? [`Mirrors: ${mirrors}`] : []), '', paint.bold('Props')]
@@ -39,6 +40,6 @@ export async function resources<N>(args: Arguments, catalogue: Catalogue<N>): Pr
     paint.bold('Examples'),
   )
   for (const example of examples) lines.push(`  ${args.name}(r, ${example})`)
-  process.stdout.write(`${lines.join('\n')}\n`)
+  print(`${lines.join('\n')}\n`, true)
   return 0
 }

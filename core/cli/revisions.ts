@@ -6,10 +6,11 @@ import { withLocations } from '../node/located.ts'
 import type { Catalogue } from './catalogue.ts'
 import { gather, warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
+import { print, printError, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
 export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const warn = (text: string) => process.stderr.write(`warning: ${secrets.mask(text)}\n`)
+  const warn = (text: string) => printError(`warning: ${secrets.mask(text)}\n`)
   const inputs = await gather(args, catalogue, secrets)
   for (const warning of inputs.built.warnings) warn(warningText(warning))
   const host = new LocalHost(inputs.stateDirectory)
@@ -24,11 +25,11 @@ export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, sec
   const resources = new Map(plans.flatMap((plan) => plan.resources.map((one) => [one.name, one])))
   const context = { warn, secret: (value: string) => secrets.add(value) }
   const found = await catalogue.revisions([...resources.values()], host, context)
-  if (args.jsonOutput) process.stdout.write(found.map((one) => `${JSON.stringify(secrets.maskDeep(one))}\n`).join(''))
-  else if (found.length === 0) process.stdout.write('none of these roles has releases\n')
+  if (args.jsonOutput) for (const one of found) printJson(secrets.maskDeep(one))
+  else if (found.length === 0) print('none of these roles has releases\n')
   else
     for (const { app, revision, commit } of found)
-      process.stdout.write(
+      print(
         `${app}  ${revision === null ? 'a directory of this host' : `${secrets.mask(revision)}  ${commit ?? 'known once it is fetched'}`}\n`,
       )
   return 0

@@ -5,6 +5,7 @@ import type { ConvergeError } from '../model/errors.ts'
 import { describeLocation, InvalidInput } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
 import type { FailureReport, ResourceReport, RunReport } from './events.ts'
+import { plain } from './printable.ts'
 
 export type Paint = ReturnType<typeof picocolors.createColors>
 
@@ -128,21 +129,6 @@ export function title(text: string): string {
 
 export function linesOf(output: string | undefined): string[] {
   return output?.split(/\r\n|\r|\n/).map(plain) ?? []
-}
-
-/**
- * Text of others as it may be shown: their colours are left out; what else would steer the terminal, or turn the order of
- * what is read, is spelt out.
- */
-export function plain(text: string): string {
-  return text
-    .replace(/\x1b\[[0-9;:?]*[ -/]*[@-~]/g, '')
-    .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (sign) => `\\x${hex(sign, 2)}`)
-    .replace(/[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (sign) => `\\u${hex(sign, 4)}`)
-}
-
-function hex(sign: string, digits: number): string {
-  return sign.charCodeAt(0).toString(16).padStart(digits, '0')
 }
 
 export function duration(ms: number): string {

@@ -6,13 +6,13 @@ import {
   describeFailure,
   duration,
   type Paint,
-  plain,
   removes,
   summary,
   title,
 } from './describe.ts'
 import { type DiffOf, loadDiff } from './diff.ts'
 import type { Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
+import { plain } from './printable.ts'
 
 export interface TerminalOptions {
   readonly write: (text: string) => void

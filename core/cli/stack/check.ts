@@ -3,7 +3,9 @@ import picocolors from 'picocolors'
 import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
+import { plain } from '../../report/printable.ts'
 import { warningText } from '../inputs.ts'
+import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { type CompiledStack, compileStack, whichHosts } from './compiled.ts'
@@ -17,16 +19,17 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack
     const told = { stack: name, environment, hosts: hosts.map((host) => host.name), warnings: all }
-    process.stdout.write(`${secrets.mask(JSON.stringify(told, null, 2))}\n`)
+    printJson(secrets.maskDeep(told), 2)
     return 0
   }
-  const color = picocolors.createColors(args.color ?? useColor(process.stderr))
+  const isColored = args.color ?? useColor(process.stderr)
+  const color = picocolors.createColors(isColored)
   for (const { message, hosts, hint } of all) {
     const where = hosts.length === 0 ? '' : ` (${whichHosts(hosts, inputs.stack.hosts.length)})`
     const more = hint === undefined ? '' : `\n  hint: ${hint}`
-    process.stderr.write(secrets.mask(`${color.yellow('warning:')} ${message}${where}${more}\n`))
+    printError(secrets.mask(`${color.yellow('warning:')} ${plain(message)}${where}${plain(more)}\n`), isColored)
   }
-  process.stdout.write(`${verdict(inputs.stack, all.length)}\n`)
+  print(`${verdict(inputs.stack, all.length)}\n`)
   return 0
 }
 

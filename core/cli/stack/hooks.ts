@@ -10,6 +10,7 @@ import type { HookView } from '../catalogue.ts'
 import { timeOf } from '../hooks.ts'
 import { author } from '../inputs.ts'
 import type { Arguments } from '../options.ts'
+import { print, printError, printJson } from '../print.ts'
 import type { ExitStatus } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { fleetHosts } from './hosts.ts'
@@ -84,9 +85,8 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
     }
   })
   const shown = secrets.maskDeep(seen.map(({ host, hooks, error }) => ({ host, hooks, error: error?.toJSON() })))
-  process.stdout.write(
-    args.jsonOutput ? `${JSON.stringify(shown, null, 2)}\n` : secrets.mask(seen.flatMap(lines).join('')),
-  )
+  if (args.jsonOutput) printJson(shown, 2)
+  else print(secrets.mask(seen.flatMap(lines).join('')))
   return seen.every(({ hooks }) => hooks?.every(({ installed }) => installed)) ? 0 : 1
 }
 
@@ -111,5 +111,5 @@ function lines({ host, hooks = [], error }: Seen): string[] {
 }
 
 function warn(event: FleetEvent): void {
-  if (event.event === 'warning') process.stderr.write(`warning: ${oneLine(event.message)}\n`)
+  if (event.event === 'warning') printError(`warning: ${oneLine(event.message)}\n`)
 }

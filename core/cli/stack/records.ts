@@ -10,6 +10,7 @@ import { describeNames } from '../../fleet/screen/names.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { Arguments } from '../options.ts'
+import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { stackInputs } from './inputs.ts'
@@ -21,9 +22,12 @@ export async function deployments<N>(call: StackCall<N>): Promise<ExitStatus> {
   const directory = await directoryOf(call)
   // What was no secret when it was recorded may be one by now.
   const list = secrets.maskDeep(reading(directory, () => listDeployments(directory, count)))
-  if (args.jsonOutput) return print(`${JSON.stringify(list, null, 2)}\n`)
+  if (args.jsonOutput) {
+    printJson(list, 2)
+    return 0
+  }
   const width = process.stdout.isTTY ? process.stdout.columns || 100 : Number.POSITIVE_INFINITY
-  return print(`${deploymentsTable(list, width, paintOf(args).paint).join('\n')}\n`)
+  return shown(`${deploymentsTable(list, width, paintOf(args).paint).join('\n')}\n`, args)
 }
 
 function limitOf({ limit }: Arguments): number {
@@ -44,10 +48,10 @@ export async function log<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { paint, color } = paintOf(args)
   const verbose = args.verbose === true
   if (args.target === undefined) {
-    if (args.jsonOutput) print(`${JSON.stringify(deployment, null, 2)}\n`)
+    if (args.jsonOutput) printJson(deployment, 2)
     else {
       const how = { now: new Date(), verbose, paint, same: sameStack(args) }
-      print(`${describeDeployment(deployment, how).join('\n')}\n`)
+      shown(`${describeDeployment(deployment, how).join('\n')}\n`, args)
     }
     return deployment.outcome === 'not readable' ? 1 : 0
   }
@@ -55,8 +59,9 @@ export async function log<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { target } = args
   const lines = secrets.maskDeep(reading(directory, () => readLog(directory, id, target)))
   if (lines === null) throw noLog(deployment, args)
-  if (args.jsonOutput) return print(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
-  return print(await describeLog(lines, { paint, color, verbose }))
+  if (!args.jsonOutput) return shown(await describeLog(lines, { paint, color, verbose }), args)
+  for (const line of lines) printJson(line)
+  return 0
 }
 
 /** @throws NO_SUCH_DEPLOYMENT, also where a host stands in the place of its number */
@@ -112,7 +117,7 @@ async function directoryOf<N>(call: StackCall<N>): Promise<string> {
     const [only, ...others] = names
     if (only === undefined || others.length > 0) throw thrown
     const message = call.secrets.mask(asConvergeError(thrown).message)
-    process.stderr.write(`warning: the stack cannot be read (${message}); these are the records in ${top}/${only}\n`)
+    printError(`warning: the stack cannot be read (${message}); these are the records in ${top}/${only}\n`)
     return `${top}/${only}`
   }
 }
@@ -122,7 +127,7 @@ function paintOf(args: Arguments) {
   return { color, paint: picocolors.createColors(color) }
 }
 
-function print(text: string): ExitStatus {
-  process.stdout.write(text)
+function shown(text: string, args: Arguments): ExitStatus {
+  print(text, paintOf(args).color)
   return 0
 }

@@ -10,6 +10,7 @@ import { arrowsOf, type HostServices } from '../../fleet/stack/services.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { valueAt } from '../../node/path.ts'
+import { print, printContent, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { compileStack } from './compiled.ts'
@@ -20,15 +21,15 @@ export async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
   const inputs = await stackInputs(call)
   const { stack } = inputs
   const { services } = await compileStack(call, inputs)
-  const print = (text: string) => process.stdout.write(secrets.mask(text))
   if (args.graph !== undefined) {
     const svg = secrets.mask(graphOf(stack, services))
-    if (args.graph === '-') print(svg)
+    if (args.graph === '-') printContent(svg)
     else write(args.graph, svg)
     if (args.graph === '-') return 0
   }
-  if (args.jsonOutput) print(`${JSON.stringify(described(stack, services), null, 2)}\n`)
-  else print(tables(stack, services, picocolors.createColors(args.color ?? useColor(process.stdout))))
+  const color = args.color ?? useColor(process.stdout)
+  if (args.jsonOutput) printJson(secrets.maskDeep(described(stack, services)), 2)
+  else print(secrets.mask(tables(stack, services, picocolors.createColors(color))), color)
   return 0
 }
 

@@ -9,6 +9,7 @@ import { isHostName, userData } from '../../fleet/stack/user_data.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { shellWords } from '../../text/shell.ts'
+import { printContent, printError } from '../print.ts'
 import type { ExitStatus } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { stackInputs } from './inputs.ts'
@@ -41,7 +42,7 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
     ...{ name, authorized, hostKey, sudo },
     ...{ user: target.user, port: target.port },
   })
-  if (args.output === undefined) process.stdout.write(text)
+  if (args.output === undefined) printContent(text)
   else write(args.output, text)
   if (hostKey !== null && args.output === undefined && isReadByOthers(1))
     say('warning: the private key of the host is in a file that others may read: chmod 600 it, or use --output')
@@ -56,7 +57,7 @@ export async function userdata<N>(call: StackCall<N>): Promise<ExitStatus> {
 }
 
 function say(text: string): void {
-  process.stderr.write(`${text}\n`)
+  printError(`${text}\n`)
 }
 
 function isReadByOthers(descriptor: number): boolean {

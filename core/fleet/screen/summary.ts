@@ -1,5 +1,6 @@
 /** What a rollout amounts to, at its end: counts, the same failure once, who is on what, and what to do next. */
-import { duration, type Paint, plain } from '../../report/describe.ts'
+import { duration, type Paint } from '../../report/describe.ts'
+import { plain } from '../../report/printable.ts'
 import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
 import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'

@@ -1,10 +1,7 @@
 /** Text on a screen of a given width: on one line, cut where it is too long, and never wider than it seems. */
-import { plain } from '../../report/describe.ts'
+import { oneLine } from '../../report/printable.ts'
 
-/** Text of a host, on one line; it may have said something that is none. */
-export function oneLine(text: string): string {
-  return plain(String(text).replace(/\s+/g, ' ')).trim()
-}
+export { oneLine } from '../../report/printable.ts'
 
 /** As much of a commit as tells it from others. */
 export function shortCommit(commit: string): string {

@@ -4,7 +4,7 @@ import t from 'tap'
 import { withoutMiddle } from '../../../core/model/cut.ts'
 import { knownFailure } from '../../../core/model/known_failures.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
-import { plain } from '../../../core/report/describe.ts'
+import { plain } from '../../../core/report/printable.ts'
 import { withoutNamedCache } from '../../../resources/zope/own_cache.ts'
 
 t.test('no part of a secret is shown beside a cut', async (t) => {
