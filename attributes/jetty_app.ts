@@ -1,5 +1,19 @@
 /** A Java web application in Jetty, deployed by the role jetty-app. */
-import { configuredPath, field, group, line, list, orNull, path, relativePath, sha256 } from './fields.ts'
+import * as z from 'zod'
+import {
+  configuredPath,
+  field,
+  group,
+  line,
+  list,
+  optional,
+  orNull,
+  path,
+  relativePath,
+  sha256,
+  shape,
+  text,
+} from './fields.ts'
 import { health, turns, webSite } from './web_app.ts'
 
 const war = () =>
@@ -10,6 +24,13 @@ const war = () =>
     user: field(orNull(line()), null, 'Account at that server, for basic authentication.'),
     password: field(orNull(line()), null, 'Password of that account.', { sensitive: true }),
     path: field(orNull(relativePath()), null, 'Path of the war in the repository, once it is built.'),
+  })
+
+const baseFile = () =>
+  shape({
+    content: optional(text(), 'Text of the file.', { sensitive: true }),
+    path: optional(relativePath(), 'A file of the release that is copied, once the release is built.'),
+    shared: optional(relativePath(), 'A file below the shared directory of the app that the release links to.'),
   })
 
 export const jetty_app = () =>
@@ -25,6 +46,17 @@ export const jetty_app = () =>
       jetty_modules: field(list(line()), ['server', 'http', 'deploy'], 'Modules of Jetty that are switched on.', {
         mirrors: 'start.jar --list-modules',
       }),
+      files: field(
+        z.record(relativePath(), baseFile()),
+        {},
+        'Files in the base directory of Jetty (jetty.base), by their path in it, such as etc/realm.xml: each has content, path or shared. Other content makes another release.',
+      ),
+      ini: field(
+        list(line()),
+        [],
+        'Lines for the start.d of Jetty, one each: a module (--module=NAME), an XML file (etc/realm.xml) or a property (NAME=VALUE).',
+        { mirrors: 'start.jar --help' },
+      ),
       ...turns(),
       health: health('a new JVM'),
       ...webSite(),

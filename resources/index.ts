@@ -20,6 +20,7 @@ import { random_secret } from './random_secret.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
 import { release_file } from './release_file.ts'
+import { release_files } from './release_files.ts'
 import { release_history } from './release_history.ts'
 import { release_trial } from './release_trial.ts'
 import { remote_file } from './remote_file.ts'
@@ -59,6 +60,7 @@ export {
   release_cleanup,
   release_complete,
   release_file,
+  release_files,
   release_history,
   release_trial,
   remote_file,
@@ -99,6 +101,7 @@ const all = [
   release_cleanup,
   release_complete,
   release_file,
+  release_files,
   release_history,
   release_trial,
   remote_file,

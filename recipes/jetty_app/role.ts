@@ -15,13 +15,16 @@ import type { Server } from '../port_app/server.ts'
 import { environmentOf, type Source, sourceOf } from '../releases/checkout.ts'
 import { appLayout } from '../releases/layout.ts'
 import { nginxOf } from '../web/nginx.ts'
+import { baseFiles, copyCommands, failedContext } from './base_files.ts'
 
 /** What the attributes say of where the war comes from: one of these, and no two. */
 type WarSource = 'file' | 'url' | 'path'
 
 function server(node: PloneNode): Server {
   const { app_name, java, jvm_options, jetty_home, ...settings } = node.jetty_app
-  const at = appLayout(node, app_name)
+  const layout = appLayout(node, app_name)
+  const links = { ...layout.own.symlink_before_migrate, ...baseFiles(node).links }
+  const at = { ...layout, own: { ...layout.own, symlink_before_migrate: links } }
   const jetty = [
     `-jar`,
     `${jetty_home}/start.jar`,
@@ -35,6 +38,7 @@ function server(node: PloneNode): Server {
     nginx: nginxOf(node, at),
     settings,
     program: { command, environment: environmentOf(at, supervisorVariable) },
+    fatal: failedContext,
   }
 }
 
@@ -83,6 +87,7 @@ function build(node: PloneNode): string {
     ...(build_command === null ? [] : [shellWords(['sh', '-c', build_command])]),
     'mkdir -p webapps run/start.d run/logs',
     `cp -fL -- ${shellWords([path, `webapps/${context}.war`])}`,
+    ...copyCommands(baseFiles(node)),
     `printf '%s\\n' ${shellWords(settings)} > run/start.d/converge.ini`,
   ].join('\n')
 }
@@ -114,6 +119,7 @@ export default role<PloneNode>('jetty-app', {
     programs: { java: 'default-jre-headless' },
     source,
     build,
+    files: (node) => baseFiles(node).written,
     nothing: 'jetty_app.war says neither file nor url nor path: jetty-app has nothing to deploy',
     links: { webapps: 'webapps', run: 'run' },
     checks,

@@ -55,6 +55,8 @@ export interface Kind {
   source(r: Recipe<PloneNode>, node: PloneNode, server: Server): Source | null
   /** Script that builds a release; null for none. */
   build(node: PloneNode, server: Server): string | null
+  /** Configuration that is written into a release before its build: content by path. */
+  files?(node: PloneNode): Readonly<Record<string, string>>
   /** What is told where there is no source. */
   readonly nothing: string
   /** Links beside `current`, by name, into the live release. */
@@ -125,7 +127,8 @@ function build(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
 }
 
 function builtRelease(r: Recipe<PloneNode>, node: PloneNode, kind: Kind, server: Server, source: Source) {
-  return checkout(r, node, server.at, { source, build: kind.build(node, server), ...kept(server.program) })
+  const files = kind.files?.(node) ?? {}
+  return checkout(r, node, server.at, { source, build: kind.build(node, server), files, ...kept(server.program) })
 }
 
 function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {

@@ -5,6 +5,7 @@ import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { port_swap } from '../../resources/port_swap.ts'
 import type { Release } from '../../resources/releases.ts'
+import type { FatalLine } from '../../resources/services/fatal_line.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
@@ -39,6 +40,8 @@ export interface Server {
   readonly settings: ServerSettings
   /** What the attributes ask to run. */
   readonly program: ServerProgram
+  /** Lines of its log after which it never becomes ready. */
+  readonly fatal?: readonly FatalLine[]
 }
 
 /** A release that is there, or one that the run makes. */
@@ -131,6 +134,7 @@ export function swap(
     socket,
     logDir,
     ready: healthRequest(server),
+    ...(server.fatal ? { fatal: server.fatal.map(({ text, hints = {} }) => ({ text, hints })) } : {}),
     deadline: seconds(health.deadline_seconds),
     stopDeadline: seconds(stop_deadline_seconds),
     upstream: { path: upstreamPath(server), name: at.app },

@@ -1,12 +1,14 @@
 /** A release of an app from its repository, and its build. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
 import { under } from '../../core/model/reference.ts'
 import type { Json } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { Writer } from '../../core/text/writer.ts'
 import { execute } from '../../resources/execute.ts'
 import { git_release } from '../../resources/git_release.ts'
+import { builtMark, release_files } from '../../resources/release_files.ts'
 import type { PloneNode } from '../node.ts'
 import { Values } from '../plone/values.ts'
 import type { AppLayout } from './layout.ts'
@@ -73,6 +75,8 @@ export interface CheckoutOptions {
   readonly inputs: Readonly<Record<string, string>>
   /** Kept with the release, for a rollback. */
   readonly record: Json
+  /** Configuration that is written into the release before its build: content by path. */
+  readonly files?: Readonly<Record<string, string>>
   /** Script for /bin/sh that makes the release what it is to be, run once in its directory; null for none. */
   readonly build: string | null
 }
@@ -92,7 +96,9 @@ export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed
  * @throws APP_AS_ROOT
  */
 export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, options: CheckoutOptions) {
-  const { source, inputs, record, build } = options
+  const { source, inputs, record, build, files = {} } = options
+  // Without files nothing is added: the releases of earlier versions stay what is asked for.
+  const hasFiles = Object.keys(files).length > 0
   refuseRoot(node, at)
   const { own } = at
   const environment = environmentOf(at)
@@ -102,16 +108,22 @@ export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, o
     ...source,
     links: tidyLinks(own.symlink_before_migrate ?? {}),
     purge: own.purge_before_symlink ?? [],
-    inputs: { ...inputs, build: build ?? '', environment: JSON.stringify(environment) },
+    inputs: {
+      ...inputs,
+      build: build ?? '',
+      environment: JSON.stringify(environment),
+      ...(hasFiles ? { files: digestOf(files) } : {}),
+    },
     record,
     always: own.always_build_on_deploy ?? false,
   })
+  if (hasFiles) release_files(r, { release: release.path, files, ...at.owner, sensitive: true })
   if (build !== null)
     execute(r, {
       name: `build of ${at.app}`,
       // The mark comes last: a build that was cut short is done again.
-      command: `set -e\n${build}\n: > .converge/built`,
-      creates: under(release.path, '.converge/built'),
+      command: `set -e\n${build}\n: > ${builtMark}`,
+      creates: under(release.path, builtMark),
       cwd: release.path,
       environment,
       timeout: seconds(node.converge.build_timeout_seconds),

@@ -2,7 +2,8 @@
 import * as z from 'zod'
 import { absolutePath } from '../../core/model/units.ts'
 
-const insidePath = z
+/** A path inside the release, apart from what git and converge keep there. */
+export const relativePathProp = z
   .string()
   .regex(/^[^/\0\n]+(\/[^/\0\n]+)*$/, { error: "a path inside the release, without '/' at its start or end" })
   .refine((path) => !path.split('/').some((part) => ['.', '..'].includes(part)), {
@@ -66,10 +67,13 @@ export const gitReleaseProps = z.strictObject({
     .optional()
     .describe('Accepted and without effect: the history is fetched once, into the mirror, and never again'),
   links: z
-    .record(insidePath, insidePath)
+    .record(relativePathProp, relativePathProp)
     .default({})
     .describe('Links from the release to what is shared: name below shared -> path in the release'),
-  purge: z.array(insidePath).default([]).describe('Paths of the repository to remove, e.g. where a link is to be'),
+  purge: z
+    .array(relativePathProp)
+    .default([])
+    .describe('Paths of the repository to remove, e.g. where a link is to be'),
   inputs: z
     .record(z.string(), z.string())
     .default({})

@@ -242,6 +242,75 @@ t.test('a JVM with its options, and what a release is made of', async (t) => {
   t.match(build, /: > \.converge\/built$/)
 })
 
+t.test('Jetty: files of the app in its base, and lines of start.d', async (t) => {
+  const war = { path: 'app.war' }
+  const planOf = async (more: object, own: object = {}) =>
+    (await planned('jetty-app', { jetty_app: { app_name: 'app', war, ...more }, ...app(own) })).resources
+  const files = {
+    'etc/realm.xml': { content: '<Configure/>' },
+    'etc/realm.properties': { shared: 'realm.properties' },
+    'etc/web defaults.xml': { path: 'conf/web.xml' },
+  }
+  const resources = await planOf({ files, ini: ['etc/realm.xml', 'jetty.httpConfig.sendServerVersion=false'] })
+  t.match(find(resources, 'release_files'), {
+    files: {
+      'run/etc/realm.xml': '<Configure/>',
+      'run/start.d/app.ini': 'etc/realm.xml\njetty.httpConfig.sendServerVersion=false\n',
+    },
+    owner: 'deploy',
+    group: 'www-data',
+  })
+  const build = String(find(resources, 'execute')?.command)
+  t.match(build, "cp -fL -- conf/web.xml 'run/etc/web defaults.xml'")
+  t.notMatch(build, 'Configure', 'no content in a command')
+  t.match(find(resources, 'git_release')?.links, { 'realm.properties': 'run/etc/realm.properties' })
+  t.match(find(resources, 'link_sources'), { files: ['realm.properties'] }, 'it must exist')
+  const order = resources.map(({ type }) => type)
+  t.ok(order.indexOf('release_files') < order.indexOf('execute'), 'before the build')
+
+  const plain = await planOf({})
+  t.equal(find(plain, 'release_files'), undefined)
+  t.strictSame(Object.keys(find(plain, 'git_release')?.inputs ?? {}).sort(), ['build', 'environment', 'program'])
+  const digest = async (content: string) =>
+    (find(await planOf({ files: { 'etc/a': { content } } }), 'git_release')?.inputs as { files?: string } | undefined)
+      ?.files
+  t.not(await digest('one'), await digest('two'), 'other content, another release')
+
+  const refused: [object, RegExp][] = [
+    ...['/etc/passwd', '../x', 'etc/../../x', 'a\0b', 'a\nb'].map((name): [object, RegExp] => [
+      { files: { [name]: { content: '' } } },
+      /absolute|relative|'\.\.'/,
+    ]),
+    [{ files: { '.': { content: '' } } }, /not the name of a file/],
+    [{ files: { 'etc//a': { content: '' } } }, /write it as etc\/a/],
+    [{ files: { 'etc/a/': { content: '' } } }, /write it as etc\/a/],
+    [{ files: { etc: { content: '' } } }, /is a directory of Jetty/],
+    [{ files: { 'start.d/converge.ini': { content: '' } } }, /a file that converge writes.*jetty_app\.ini/],
+    [{ files: { 'start.d/app.ini': { content: '' } } }, /a file that converge writes/],
+    [{ files: { 'webapps/ROOT.xml': { content: '' } } }, /would not be read/],
+    [{ files: { 'x/a': { content: '' }, x: { content: '' } } }, /x\/a lies below the file x/],
+    [{ files: { a: {} } }, /jetty_app\.files\.a has no content/],
+    [{ files: { a: { content: '', path: 'x' } } }, /has several sources/],
+    [{ files: { a: { path: '/etc/passwd' } } }, /relative path/],
+    [{ files: { a: { shared: '../x' } } }, /'\.\.'/],
+    [{ files: { a: { shared: 'x' }, b: { shared: 'x' } } }, /links to x, which the release links to already/],
+    [{ ini: ['jetty.http.port=80'] }, /ini\[0\] sets jetty\.http\.port.*jetty_app\.ports/],
+    [{ ini: ['--module=x', ' jetty.base ?= /x'] }, /ini\[1\] sets jetty\.base/],
+    [{ ini: ['a\nb'] }, /text on one line/],
+  ]
+  for (const [own, says] of refused)
+    await t.rejects(
+      planOf(own).catch((error: Error & { problems?: (Error & { source?: object })[]; hint?: string }) => {
+        const all = [error, ...(error.problems ?? [])].map(
+          (one) => `${one.message} ${(one as typeof error).hint ?? ''}`,
+        )
+        throw new Error(all.join('\n'))
+      }),
+      { message: says },
+      JSON.stringify(own),
+    )
+})
+
 t.test('PHP: the version that is there, else that of the distribution', async (t) => {
   const pool = async (host: HostReader | null, json: JsonObject = {}) =>
     find(
