@@ -1,58 +1,10 @@
 /** Hints in the sources: each command, option and attribute that one names exists, and none gives a command that some hosts lack. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import ts from 'typescript'
 import { attributeSchemas } from '../attributes/index.ts'
 import { commands } from '../core/cli/options.ts'
+import { hints as found } from './support/hint_sources.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-
-function files(directory: string): string[] {
-  return readdirSync(directory).flatMap((name) => {
-    const path = join(directory, name)
-    return statSync(path).isDirectory() ? files(path) : path.endsWith('.ts') ? [path] : []
-  })
-}
-
-interface Hint {
-  readonly where: string
-  /** Its fixed text; what is filled in is `…`. */
-  readonly text: string
-}
-
-/** Every text that a property or a constant named hint or remedy gets. */
-function hintsIn(path: string): Hint[] {
-  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
-  const found: Hint[] = []
-  const texts = (node: ts.Node): void => {
-    if (ts.isStringLiteralLike(node)) found.push({ where: placeOf(node), text: node.text })
-    else if (ts.isTemplateExpression(node))
-      found.push({
-        where: placeOf(node),
-        text: [node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join('…'),
-      })
-    else if (ts.isConditionalExpression(node)) {
-      texts(node.whenTrue)
-      texts(node.whenFalse)
-    } else if (ts.isBinaryExpression(node)) {
-      texts(node.left)
-      texts(node.right)
-    } else if (ts.isParenthesizedExpression(node)) texts(node.expression)
-  }
-  const placeOf = (node: ts.Node) =>
-    `${relative(root, path)}:${source.getLineAndCharacterOfPosition(node.getStart()).line + 1}`
-  const visit = (node: ts.Node): void => {
-    const named = ts.isPropertyAssignment(node) || ts.isVariableDeclaration(node)
-    if (named && node.initializer && /^(hints?|remedy)$/.test(node.name.getText())) texts(node.initializer)
-    ts.forEachChild(node, visit)
-  }
-  visit(source)
-  return found
-}
-
-const hints = ['core', 'resources', 'recipes', 'attributes'].flatMap((name) => files(join(root, name)).flatMap(hintsIn))
+const hints = found.map(({ file, line, text }) => ({ where: `${file}:${line}`, text }))
 
 t.test('the hints are found', async (t) => {
   t.ok(hints.length > 150, `${hints.length}`)

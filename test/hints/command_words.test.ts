@@ -1,0 +1,158 @@
+/** Hints about the words of a command: each is provoked, then followed. */
+import t from 'tap'
+import { proveCommands } from '../support/proofs.ts'
+
+const render = 'render --role solr --prefix @/root'
+
+t.test('words and options', async (t) => {
+  const source = 'core/cli/parse.ts'
+  proveCommands(t, [
+    {
+      source,
+      hint: 'give one of them',
+      broken: 'plan --role base --quiet --verbose --prefix @/root',
+      repaired: 'plan --role base --quiet --prefix @/root',
+    },
+    {
+      source,
+      hint: 'give - to one of --json and --node-json',
+      broken: `${render} --json - --node-json -`,
+      repaired: `${render} --json @/site.json --node-json @/site.json`,
+      files: { 'site.json': '{}' },
+    },
+    { source, hint: '--role takes a value: leave it out', broken: `${render} --no-role`, repaired: render },
+    { source, hint: '--prefix DIR: …', broken: 'render --role solr --prefix=', repaired: render },
+    {
+      source,
+      hint: 'write a,b without a gap',
+      broken: `${render} --role solr,,base`,
+      repaired: `${render} --role solr,base`,
+    },
+    {
+      source,
+      hint: 'for example --wait 60',
+      broken: 'apply --role solr --prefix @/root --event restart --wait soon',
+      repaired: 'apply --event stop --role base --prefix @/root --wait 60',
+    },
+    {
+      source,
+      hint: 'write --dry-run, or leave it out',
+      broken: 'apply --event stop --role base --prefix @/root --dry-run=maybe',
+      repaired: 'apply --event stop --role base --prefix @/root --dry-run',
+    },
+    {
+      source,
+      hint: 'did you mean converge plan --event stop?',
+      broken: 'plan stop --role base --prefix @/root',
+      repaired: 'plan --event stop --role base --prefix @/root',
+    },
+    {
+      source,
+      hint: 'one command at a time: converge resources ...',
+      broken: 'completion bash resources',
+      repaired: 'resources file',
+    },
+    { source, hint: 'there are: …', broken: 'qqqqqqqq', repaired: 'resources' },
+    {
+      source,
+      hint: 'did you mean converge stack run restart?',
+      broken: 'stack restart',
+      repaired: 'stack run restart',
+      reaches: 'stack file',
+    },
+    {
+      source,
+      hint: '--limit is for …: converge … --help',
+      broken: `${render} --limit web1`,
+      repaired: 'stack deploy --help',
+    },
+    { source, hint: 'did you mean --role?', broken: 'render --rol solr --prefix @/root', repaired: render },
+    {
+      source,
+      hint: 'for example --parallel 10',
+      broken: 'stack run restart --parallel many',
+      repaired: 'stack run restart --parallel 10',
+      reaches: 'stack file',
+    },
+  ])
+})
+
+t.test('files and directories', async (t) => {
+  const source = 'core/cli/inputs.ts'
+  proveCommands(t, [
+    {
+      source,
+      hint: '["the first one", "the second one"]',
+      broken: `${render} --secrets @/secrets.json`,
+      files: { 'secrets.json': '{"a": "b"}' },
+      changed: { 'secrets.json': '["b", "c"]' },
+    },
+    { source, hint: 'check the path', broken: `${render} --json @/none.json`, changed: { 'none.json': '{}' } },
+    {
+      source,
+      hint: 'it is looked for in the working directory, @',
+      broken: `${render} --json none.json`,
+      changed: { 'none.json': '{}' },
+    },
+    {
+      source,
+      hint: 'give a file; several by repeating the option',
+      broken: `${render} --json @/d`,
+      repaired: `${render} --json @/d/a.json --json @/d/b.json`,
+      files: { 'd/a.json': '{}', 'd/b.json': '{}' },
+    },
+    {
+      source,
+      hint: 'give a directory',
+      broken: `${render} --config-dir @/site.json`,
+      repaired: `${render} --config-dir @/d`,
+      files: { 'site.json': '{}', 'd/a.json': '{}' },
+    },
+    {
+      source,
+      hint: 'give a directory; one that is not there yet is made',
+      broken: 'render --role solr --prefix @/site.json',
+      repaired: 'render --role solr --prefix @/new',
+      files: { 'site.json': '{}' },
+    },
+    {
+      source,
+      hint: '--role NAME, of: …; or {"converge": {"roles": [...]}} in /etc/converge',
+      broken: 'render --prefix @/root',
+      changed: { 'etc/host.json': '{"converge": {"roles": ["solr"]}}' },
+    },
+    { source, hint: 'there are: …', broken: 'render --role qqqqqq --prefix @/root', repaired: render },
+  ])
+})
+
+t.test('small commands', async (t) => {
+  proveCommands(t, [
+    {
+      source: 'core/cli/balancer.ts',
+      hint: 'give the node JSON of a stack with a frontend (--node-json), or name its socket: {"converge": {"balancer": {"sockets": ["/run/haproxy/admin.sock"]}}}',
+      broken: 'balancer list',
+      changed: { 'etc/host.json': '{"converge": {"balancer": {"sockets": ["/nowhere/admin.sock"]}}}' },
+      reaches: '/nowhere/admin.sock',
+    },
+    {
+      source: 'core/cli/completion.ts',
+      hint: 'there is one for bash and one for zsh',
+      broken: 'completion fish',
+      repaired: 'completion zsh',
+    },
+    { source: 'core/cli/resources.ts', hint: 'there are: …', broken: 'resources qqqqqqq', repaired: 'resources file' },
+    { source: 'core/cli/render.ts', hint: 'there are: …', broken: `${render} --path qqqqqqqqqq`, repaired: render },
+    {
+      source: 'core/node/explain.ts',
+      hint: 'there are: …',
+      broken: 'attributes --explain qqqqqqqqqqqq',
+      repaired: 'attributes --explain plone_solr',
+    },
+    {
+      source: 'core/node/path.ts',
+      hint: 'write it as plone_instances.zeo.address or plone_instances.subsites["www.example.com"]',
+      broken: 'attributes --explain plone_instances..zeo',
+      repaired: 'attributes --explain plone_instances.zeo.address',
+    },
+  ])
+})

@@ -1,0 +1,108 @@
+/** Hints about the files of attributes: each is provoked, then followed. */
+import t from 'tap'
+import { type CommandProof, proveCommands } from '../support/proofs.ts'
+
+const broken = 'render --role solr --prefix @/root --json @/site.json'
+const file = (source: string, hint: string, before: unknown, after: unknown): CommandProof => {
+  const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+  return { source, hint, broken, files: { 'site.json': text(before) }, changed: { 'site.json': text(after) } }
+}
+const domain = { op: 'add', path: '/deploy/site/domains/-', value: 'www.example.com' }
+const site = { op: 'add', path: '/deploy/site', value: { domains: [] } }
+
+t.test('layers', async (t) => {
+  const source = 'core/node/layers.ts'
+  proveCommands(t, [
+    file(source, 'it is read as JSON; comments and trailing commas are fine', '{"a": ', '{/* none */ "converge": {},}'),
+    file(source, 'the attributes are inside a text: take it out of its quotes, for example with jq -r .', '"{}"', '{}'),
+    file(source, 'write {} for no attributes, or [ ... ] for a JSON Patch', '', '{}'),
+    file(source, '200 levels are the most that is read', `${'{"a":'.repeat(300)}1${'}'.repeat(300)}`, '{}'),
+    {
+      source,
+      hint: 'it is read as YAML',
+      broken: 'render --role solr --prefix @/root --json @/site.yaml',
+      files: { 'site.yaml': 'a: [' },
+      changed: { 'site.yaml': 'converge: {}' },
+    },
+  ])
+})
+
+t.test('patches', async (t) => {
+  const source = 'core/node/patch.ts'
+  proveCommands(t, [
+    file(
+      source,
+      'an operation reads as {"op": "add", "path": "/deploy/site/domains/-", "value": "www.example.com"}',
+      [site, { op: 'add', path: '/deploy/site/domains/-' }],
+      [site, domain],
+    ),
+    file(source, 'a layer that is an array is taken for a JSON Patch (RFC 6902)', ['a'], [site, domain]),
+    file(source, 'there are: …', [{ ...site, op: 'qqqqqqqq' }], [site]),
+    file(source, 'write "/deploy/site"', [{ ...site, path: 'deploy.site' }], [site]),
+    file(
+      source,
+      'use a number from 0, or - for the end',
+      [site, { ...domain, path: '/deploy/site/domains/end' }],
+      [site, domain],
+    ),
+    file(
+      source,
+      'items count from 0',
+      [site, domain, { op: 'remove', path: '/deploy/site/domains/1' }],
+      [site, domain, { op: 'remove', path: '/deploy/site/domains/0' }],
+    ),
+  ])
+})
+
+t.test('files of other programs', async (t) => {
+  const source = 'core/node/foreign_files.ts'
+  proveCommands(t, [
+    file(
+      source,
+      "merge the levels into one object: jq '(.default // {}) * (.normal // {}) * (.override // {})' … > node.json",
+      { default: { converge: {} }, normal: {}, override: {}, chef_type: 'node' },
+      { converge: {} },
+    ),
+    file(
+      source,
+      "merge its attributes: jq '(.default_attributes // {}) * (.override_attributes // {})' … > node.json",
+      { default_attributes: { converge: {} } },
+      { converge: {} },
+    ),
+    file(
+      source,
+      'copy the object below CustomJson of the AWS::OpsWorks::Stack resource into a file; layers and instances belong in a stack file',
+      { AWSTemplateFormatVersion: '2010-09-09' },
+      {},
+    ),
+    file(
+      source,
+      'take the custom JSON out of it: jq .Resources.S.Properties.CustomJson … > custom.json; layers and instances belong in a stack file',
+      { Resources: { S: { Type: 'AWS::OpsWorks::Stack', Properties: { CustomJson: { converge: {} } } } } },
+      { converge: {} },
+    ),
+    {
+      source,
+      hint: 'it holds no attributes: leave the file out',
+      broken,
+      repaired: 'render --role solr --prefix @/root',
+      files: { 'site.json': '{"Volumes": []}' },
+    },
+    {
+      source,
+      hint: 'use it with the stack commands: converge stack check --stack …',
+      broken,
+      repaired: 'stack check --stack @/site.json',
+      files: {
+        'site.json':
+          '{"name": "a", "layers": {"base": {"roles": ["base"]}}, "hosts": {"web1": {"layers": ["base"], "address": "10.0.0.1"}}}',
+      },
+    },
+    file(
+      source,
+      'copy the custom_json of its aws_opsworks_stack into a file',
+      { terraform_version: '1.5.0', resources: [] },
+      {},
+    ),
+  ])
+})

@@ -1,0 +1,131 @@
+/** Hints about releases, recipes and templates: each is provoked by the call that gives it, then followed. */
+import t from 'tap'
+import { compile } from '../../core/compile/compile.ts'
+import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { file } from '../../resources/file.ts'
+import { commitOf } from '../../resources/git/resolve.ts'
+import { nextId, type Release, rollbackTarget } from '../../resources/releases.ts'
+import { proveCalls } from '../support/proofs.ts'
+
+t.test('releases', async (t) => {
+  const source = 'resources/releases.ts'
+  const release = (id: string) => ({ id, commit: id.slice(7), known: true, complete: true }) as unknown as Release
+  const releases = [release('000001-aaaaaaaa'), release('000002-aaaaaaab')]
+  const host = new VirtualHost().given('/srv/releases/999999-aaaaaaaa', null)
+  proveCalls(t, [
+    {
+      source,
+      hint: 'give the whole id',
+      broken: () => rollbackTarget(releases, '00000'),
+      repaired: () => rollbackTarget(releases, '000001-aaaaaaaa'),
+    },
+    {
+      source,
+      hint: 'remove the directory with that number if it is not a release, else start with a new releases directory',
+      broken: () => nextId(host, '/srv/releases', 'aaaaaaaa'),
+      repaired: () => {
+        host.remove('/srv/releases/999999-aaaaaaaa')
+        return nextId(host, '/srv/releases', 'aaaaaaaa')
+      },
+    },
+  ])
+})
+
+t.test('revisions', async (t) => {
+  const refs = new Map([
+    ['refs/heads/v1', 'a'.repeat(40)],
+    ['refs/tags/v1', 'b'.repeat(40)],
+  ])
+  proveCalls(t, [
+    {
+      source: 'resources/git/resolve.ts',
+      hint: 'say which is meant: refs/heads/v1 or refs/tags/v1',
+      broken: () => commitOf(refs, 'v1', 'ssh://git/site'),
+      repaired: () => commitOf(refs, 'refs/heads/v1', 'ssh://git/site'),
+    },
+  ])
+})
+
+t.test('roles and recipes', async (t) => {
+  const source = 'core/compile/recipe.ts'
+  const run = (deploy: (r: Recipe<unknown>) => unknown) =>
+    compile([role<unknown>('test', { deploy: deploy as never })], ['deploy'], {})
+  const base = role<unknown>('base', { deploy: () => undefined })
+  proveCalls(t, [
+    {
+      source,
+      hint: "role('status-page', { ... })",
+      broken: () => role('status page', { deploy: () => undefined }),
+      repaired: () => role('status-page', { deploy: () => undefined }),
+    },
+    {
+      source,
+      hint: 'check the import: the file has to export the role under this name, and must not import this file itself',
+      broken: () => role('web', { extends: undefined } as never),
+      repaired: () => role('web', { extends: base }),
+    },
+    {
+      source,
+      hint: 'an event of your own goes into events: { reindexAll(r, node) { ... } }',
+      broken: () => role('web', { reindexAll: () => undefined } as never),
+      repaired: () => role('web', { events: { reindexAll: () => undefined } }),
+    },
+    {
+      source,
+      hint: 'deploy(r, node) { ... }',
+      broken: () => role('web', {}),
+      repaired: () => role('web', { deploy: () => undefined }),
+    },
+    {
+      source,
+      hint: 'deploy(r, node) { ... }',
+      broken: () => role('web', { deploy: 'date' } as never),
+      repaired: () => role('web', { deploy: () => undefined }),
+    },
+    {
+      source,
+      hint: 'a recipe only declares: make it a plain function, and look at the host in a check or a resource',
+      broken: () => run(async () => undefined),
+      repaired: () => run(() => undefined),
+    },
+    {
+      source,
+      hint: 'check the import: the file has to export the role under this name',
+      broken: () => run((r) => r.include(undefined as never, 'deploy')),
+      repaired: () => run((r) => r.include(base, 'deploy')),
+    },
+    {
+      source,
+      hint: 'it has: deploy',
+      broken: () => run((r) => r.include(base, 'configure')),
+      repaired: () => run((r) => r.include(base, 'deploy')),
+    },
+    {
+      source,
+      hint: 'one of them has to go, or both have to say the same; they differ in: content',
+      broken: () =>
+        run((r) => {
+          file(r, { path: '/srv/a', content: 'a' })
+          file(r, { path: '/srv/a', content: 'b' })
+        }),
+      repaired: () =>
+        run((r) => {
+          file(r, { path: '/srv/a', content: 'a' })
+          file(r, { path: '/srv/a', content: 'a' })
+        }),
+    },
+    {
+      source: 'core/compile/props.ts',
+      hint: 'it has: …',
+      broken: () => run((r) => file(r, { path: '/srv/a', content: 'a', qqqqqqqqq: 1 } as never)),
+      repaired: () => run((r) => file(r, { path: '/srv/a', content: 'a', mode: '0600' })),
+    },
+    {
+      source: 'core/compile/props.ts',
+      hint: 'converge resources file shows its props',
+      broken: () => run((r) => file(r, { path: 'a', content: 'a' })),
+      repaired: () => run((r) => file(r, { path: '/srv/a', content: 'a' })),
+    },
+  ])
+})

@@ -1,0 +1,210 @@
+/** Hints of resources on a host in memory: each is provoked, then followed. */
+import t, { type Test } from 'tap'
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { CommandHandler } from '../../core/host/virtual.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { cron } from '../../resources/cron.ts'
+import { directory } from '../../resources/directory.ts'
+import { execute } from '../../resources/execute.ts'
+import { file } from '../../resources/file.ts'
+import { group } from '../../resources/group.ts'
+import { network_mount } from '../../resources/network_mount.ts'
+import { random_secret } from '../../resources/random_secret.ts'
+import { symlink } from '../../resources/symlink.ts'
+import { user } from '../../resources/user.ts'
+import { planOf, run } from '../support/contract.ts'
+import { hintPattern, type Proof } from '../support/proofs.ts'
+
+type Declare = (r: Recipe<unknown>) => void
+
+interface ResourceProof extends Proof {
+  readonly given?: (host: VirtualHost) => void
+  readonly commands?: CommandHandler
+  readonly broken: Declare
+  /** What the hint says to do on the host. */
+  readonly repair?: (host: VirtualHost) => void
+  /** What the hint says to declare; default: the same. */
+  readonly repaired?: Declare
+}
+
+function prove(t: Test, proofs: readonly ResourceProof[]): void {
+  for (const proof of proofs)
+    t.test(`${proof.source}: ${proof.hint}`, async (t) => {
+      const host = new VirtualHost({ commands: proof.commands })
+      host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
+      host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
+      host.given('/srv', null)
+      proof.given?.(host)
+      const failureOf = async (declare: Declare) =>
+        (await run(planOf(declare), host)).resources.find(({ outcome }) => outcome === 'failed')?.failure
+      const before = await failureOf(proof.broken)
+      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given')
+      proof.repair?.(host)
+      t.equal(await failureOf(proof.repaired ?? proof.broken), undefined, 'the run succeeds')
+    })
+}
+
+/** Accounts and groups are added, and `make` makes /srv/made. */
+const commands: CommandHandler = (argv, _, host) => {
+  const [program = '', ...words] = argv
+  const line = (path: string, text: string) => host.given(path, `${host.readText(path)}${text}\n`)
+  if (/useradd$/.test(program)) line('/etc/passwd', `${words.at(-1)}:x:1001:1001::/home/web:/bin/sh`)
+  if (/(user|group)add$/.test(program) && !words.includes('--gid') && host.groupNamed('web') === null)
+    line('/etc/group', `${words.at(-1)}:x:1001:`)
+  if (argv.join(' ').includes('make')) host.given('/srv/made', 'x')
+  return { status: 0, stdout: '', stderr: '' }
+}
+
+const move = (from: string) => (host: VirtualHost) => {
+  host.rename(from, `${from}.old`)
+}
+
+t.test('directories', async (t) => {
+  const source = 'resources/directory.ts'
+  const broken: Declare = (r) => directory(r, { path: '/srv/d' })
+  prove(t, [
+    { source, hint: 'move it away', given: (host) => host.given('/srv/d', 'x'), broken, repair: move('/srv/d') },
+    {
+      source,
+      hint: 'it is a link that points nowhere: remove it, or make what it points to',
+      given: (host) => host.given('/srv/d', { link: '/srv/none' }),
+      broken,
+      repair: (host) => host.given('/srv/none', null),
+    },
+    {
+      source,
+      hint: 'take it away with symlink(), or name the directory it points to',
+      given: (host) => host.given('/srv/d', { link: '/srv/other' }).given('/srv/other', null),
+      broken: (r) => directory(r, { path: '/srv/d', absent: true }),
+      repaired: (r) => symlink(r, { path: '/srv/d', absent: true }),
+    },
+    {
+      source,
+      hint: 'name the directory it points to, or declare the link itself with symlink(); to have a real directory: rm /srv/home/d',
+      given: (host) =>
+        host.given('/srv/home', null, '0755', 'deploy').given('/srv/home/d', { link: '/srv/o' }).given('/srv/o', null),
+      broken: (r) => directory(r, { path: '/srv/home/d' }),
+      repaired: (r) => directory(r, { path: '/srv/o' }),
+    },
+  ])
+})
+
+t.test('files', async (t) => {
+  prove(t, [
+    {
+      source: 'resources/file.ts',
+      hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
+      given: (host) => host.given('/srv/f', null),
+      broken: (r) => file(r, { path: '/srv/f', content: 'x' }),
+      repair: move('/srv/f'),
+    },
+    {
+      source: 'resources/random_secret.ts',
+      hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
+      given: (host) => host.given('/srv/f', null),
+      broken: (r) => random_secret(r, { path: '/srv/f' }),
+      repair: move('/srv/f'),
+    },
+    {
+      source: 'core/host/virtual.ts',
+      hint: 'declare it with user() before',
+      commands,
+      broken: (r) => file(r, { path: '/srv/f', content: 'x', owner: 'web' }),
+      repaired: (r) => {
+        user(r, { name: 'web' })
+        file(r, { path: '/srv/f', content: 'x', owner: 'web' })
+      },
+    },
+    {
+      source: 'core/host/virtual.ts',
+      hint: 'declare it with group() before',
+      commands,
+      broken: (r) => file(r, { path: '/srv/f', content: 'x', group: 'web' }),
+      repaired: (r) => {
+        group(r, { name: 'web' })
+        file(r, { path: '/srv/f', content: 'x', group: 'web' })
+      },
+    },
+    {
+      source: 'core/model/errors.ts',
+      hint: 'declare the directory that holds it first, or check the path',
+      broken: (r) => file(r, { path: '/srv/none/f', content: 'x' }),
+      repaired: (r) => {
+        directory(r, { path: '/srv/none' })
+        file(r, { path: '/srv/none/f', content: 'x' })
+      },
+    },
+  ])
+})
+
+t.test('cron', async (t) => {
+  const source = 'resources/cron.ts'
+  const job = { name: 'job', schedule: '0 3 * * *', command: 'date' }
+  const withCron = (host: VirtualHost) => {
+    host.given('/usr/bin/crontab', '', '0755').given('/etc/cron.d', null)
+  }
+  prove(t, [
+    { source, hint: 'install it: apt-get install cron', broken: (r) => cron(r, job), repair: withCron },
+    {
+      source,
+      hint: 'move it away',
+      given: (host) => {
+        withCron(host)
+        host.given('/etc/cron.d/job', null)
+      },
+      broken: (r) => cron(r, job),
+      repair: (host) => host.rename('/etc/cron.d/job', '/srv/job'),
+    },
+  ])
+})
+
+t.test('accounts, commands and mounts', async (t) => {
+  prove(t, [
+    {
+      source: 'resources/user.ts',
+      hint: 'give another uid, or none',
+      broken: (r) => user(r, { name: 'deploy', uid: 0 }),
+      repaired: (r) => user(r, { name: 'deploy' }),
+    },
+    {
+      source: 'resources/user.ts',
+      hint: 'declare it with group() before',
+      commands,
+      broken: (r) => user(r, { name: 'web', group: 'web' }),
+      repaired: (r) => {
+        group(r, { name: 'web' })
+        user(r, { name: 'web', group: 'web' })
+      },
+    },
+    {
+      source: 'resources/group.ts',
+      hint: 'give another gid, or none',
+      broken: (r) => group(r, { name: 'deploy', gid: 0 }),
+      repaired: (r) => group(r, { name: 'deploy' }),
+    },
+    {
+      source: 'resources/execute.ts',
+      hint: 'correct the path of creates, or the command',
+      commands,
+      broken: (r) => execute(r, { name: 'make', command: 'make', creates: '/srv/other' }),
+      repaired: (r) => execute(r, { name: 'make', command: 'make', creates: '/srv/made' }),
+    },
+    {
+      source: 'resources/execute.ts',
+      hint: 'declare it with user() before, or run the setup event first',
+      commands,
+      broken: (r) => execute(r, { name: 'make', command: 'make', user: 'web' }),
+      repaired: (r) => {
+        user(r, { name: 'web' })
+        execute(r, { name: 'make', command: 'make', user: 'web' })
+      },
+    },
+    {
+      source: 'resources/network_mount.ts',
+      hint: 'mount it and add it to /etc/fstab, or set plone_blobs.nfs to false',
+      given: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\n').given('/srv/blobs', null),
+      broken: (r) => network_mount(r, { path: '/srv/blobs', attribute: 'plone_blobs.nfs' }),
+      repair: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\nnfs:/b /srv/blobs nfs4 rw 0 0\n'),
+    },
+  ])
+})

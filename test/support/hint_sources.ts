@@ -1,0 +1,81 @@
+/** Finds the hints in the sources: texts of a property, a constant or an argument named hint, hints or remedy. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface HintSource {
+  /** Path from the top of the project. */
+  readonly file: string
+  readonly line: number
+  /** Its fixed text; what is filled in is `…`. */
+  readonly text: string
+}
+
+function files(directory: string): string[] {
+  return readdirSync(directory).flatMap((name) => {
+    const path = join(directory, name)
+    return statSync(path).isDirectory() ? files(path) : path.endsWith('.ts') ? [path] : []
+  })
+}
+
+const names = /^(hints?|remedy|systemHints)$/
+
+const parsed = ['core', 'resources', 'recipes', 'attributes']
+  .flatMap((name) => files(join(root, name)))
+  .sort()
+  .map((path) => ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true))
+
+/** Calls of a function that has a parameter named hint: its name, and the position of that parameter. */
+function hintParameters(source: ts.SourceFile): ReadonlyMap<string, number> {
+  const found = new Map<string, number>()
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node)) {
+      const at = node.parameters.findIndex(({ name }) => names.test(name.getText()))
+      const owner = node.name ?? (ts.isVariableDeclaration(node.parent) ? node.parent.name : undefined)
+      if (at >= 0 && owner) found.set(owner.getText(), at)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+function hintsIn(source: ts.SourceFile): HintSource[] {
+  const found: HintSource[] = []
+  const add = (node: ts.Node, text: string) => {
+    const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1
+    if (text !== '') found.push({ file: relative(root, source.fileName), line, text })
+  }
+  const texts = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node)) add(node, node.text)
+    else if (ts.isTemplateExpression(node))
+      add(node, [node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join('…'))
+    else if (ts.isConditionalExpression(node)) {
+      texts(node.whenTrue)
+      texts(node.whenFalse)
+    } else if (ts.isBinaryExpression(node)) {
+      texts(node.left)
+      texts(node.right)
+    } else if (ts.isObjectLiteralExpression(node)) {
+      for (const property of node.properties) if (ts.isPropertyAssignment(property)) texts(property.initializer)
+    } else if (ts.isParenthesizedExpression(node)) texts(node.expression)
+  }
+  const parameters = hintParameters(source)
+  const visit = (node: ts.Node): void => {
+    const named = ts.isPropertyAssignment(node) || ts.isVariableDeclaration(node)
+    if (named && node.initializer && names.test(node.name.getText())) texts(node.initializer)
+    if (ts.isCallExpression(node)) {
+      const callee = ts.isPropertyAccessExpression(node.expression) ? node.expression.name : node.expression
+      const argument = node.arguments[parameters.get(callee.getText()) ?? -1]
+      if (argument) texts(argument)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+export const hints: readonly HintSource[] = parsed.flatMap(hintsIn)

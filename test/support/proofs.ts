@@ -1,0 +1,89 @@
+/** Proofs of hints: a situation in which the program gives a hint, and the same situation after the hint was followed. */
+import type { Test } from 'tap'
+import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
+import { Sandbox } from './program.ts'
+
+export interface Proof {
+  /** The file of the sources that gives the hint. */
+  readonly source: string
+  /** The hint as it is printed; `…` stands for any text that differs between runs. */
+  readonly hint: string
+}
+
+/** What is run with the built program; `@` stands for the directory of the test. */
+export interface CommandProof extends Proof {
+  readonly files?: Readonly<Record<string, string>>
+  readonly broken: string
+  /** Default: the same command, where `changed` repairs its files. */
+  readonly repaired?: string
+  readonly changed?: Readonly<Record<string, string>>
+  /** A later error that the repaired command reaches; default: exit status 0. */
+  readonly reaches?: string
+}
+
+/** What is called in the process of the test. */
+export interface CallProof extends Proof {
+  readonly broken: () => unknown
+  readonly repaired: () => unknown
+}
+
+export function hintPattern(text: string): RegExp {
+  const parts = text.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`, 's')
+}
+
+export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
+  t.jobs = 2
+  for (const proof of proofs)
+    t.test(`${proof.source}: ${proof.hint}`, { buffered: true }, async (t) => {
+      const place = new Sandbox(t)
+      place.write(proof.files ?? {})
+      const run = async (line: string) => {
+        const words = line.split(' ').map((word) => word.replaceAll('@', place.directory).replaceAll('~', ' '))
+        const { status, stderr } = await place.converge(words, { bare: words[0] === 'stack' })
+        return { status, stderr: stderr.replaceAll(place.directory, '@') }
+      }
+      const pattern = hintPattern(proof.hint)
+      const hintsOf = (stderr: string) => [...stderr.matchAll(/^ +hint: (.*)$/gm)].map(([, hint = '']) => hint)
+      const before = await run(proof.broken)
+      t.ok(
+        hintsOf(before.stderr).some((hint) => pattern.test(hint)),
+        'the hint is printed',
+        { before },
+      )
+      t.not(before.status, 0)
+      place.write(proof.changed ?? {})
+      const after = await run(proof.repaired ?? proof.broken)
+      t.notOk(
+        hintsOf(after.stderr).some((hint) => pattern.test(hint)),
+        'it is not printed again',
+        { after },
+      )
+      if (proof.reaches === undefined) t.equal(after.status, 0, 'the command succeeds', { after })
+      else t.ok(after.stderr.includes(proof.reaches), `it reaches: ${proof.reaches}`, { after })
+    })
+}
+
+export function proveCalls(t: Test, proofs: readonly CallProof[]): void {
+  for (const { source, hint, broken, repaired } of proofs)
+    t.test(`${source}: ${hint}`, async (t) => {
+      const before = await failureOf(broken)
+      const errors = before instanceof InvalidInput ? before.problems : before === null ? [] : [before]
+      const pattern = hintPattern(hint)
+      t.ok(
+        errors.some((error) => pattern.test(error.hint ?? '')),
+        'the hint is given',
+        { errors },
+      )
+      t.equal(await failureOf(repaired), null, 'the repaired call succeeds')
+    })
+}
+
+async function failureOf(call: () => unknown) {
+  try {
+    await call()
+    return null
+  } catch (thrown) {
+    return asConvergeError(thrown)
+  }
+}
