@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import { asConvergeError } from '../../core/model/errors.ts'
+import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
+import { intendedStop } from '../../resources/stop_record.ts'
 import { FakeHost, type FakeHostOptions, set } from '../support/fake_host.ts'
 import { nothingToDo, servedBy, settled, succeeded, throwing } from '../support/lifecycle.ts'
 
@@ -94,6 +95,8 @@ class World {
   clients = 2
   worker = false
   keep = 5
+  /** False after a stop that was killed, until a further run finishes it. */
+  private stopEnded = true
   private site = {}
   private app: Record<string, unknown> = {}
 
@@ -135,10 +138,13 @@ class World {
     try {
       await host.run(event === 'the whole way' ? undefined : [event], options)
     } catch (error) {
-      // There may be nothing to go back to.
-      if (!['NO_SUCH_RELEASE', 'NOT_COMPLETE'].includes(asConvergeError(error).code)) throw error
+      // There may be nothing to go back to, and each role says so.
+      const problems = error instanceof InvalidInput ? error.problems : [asConvergeError(error)]
+      if (!problems.every(({ code }) => ['NO_SUCH_RELEASE', 'NOT_COMPLETE'].includes(code))) throw error
     }
     host.buildFailure = null
+    if (event === 'stop') this.stopEnded = host.killedBefore === null
+    else if (event === 'configure' && host.killedBefore === null) this.stopEnded = true
   }
 
   /** What holds at any time. */
@@ -153,6 +159,10 @@ class World {
     for (const [name, { startedIn, state }] of Object.entries(host.processes()))
       if (state === 'RUNNING')
         assert.ok(host.machine.stat(`${startedIn}/.converge/complete`), `${name} runs from no whole release`)
+    for (const app of ['site', 'zeo'])
+      for (const [name, { state }] of Object.entries(host.processes()))
+        if (this.stopEnded && name.startsWith(`${app}-`) && intendedStop(host.machine, app) !== null)
+          assert.notEqual(state, 'RUNNING', `${name} runs although ${app} was stopped on purpose`)
   }
 
   /** What holds after a run that nothing disturbed. */
