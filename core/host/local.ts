@@ -255,8 +255,10 @@ export class LocalHost implements Host {
     }
   }
 
-  sleep(time: Duration): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, time.ms))
+  async sleep(time: Duration): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, time.ms))
+    // What was waited for happens without a change by this run.
+    this.answersAreOld()
   }
 
   async locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T> {

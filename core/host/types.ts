@@ -156,7 +156,7 @@ export interface HostReader {
   ask(options: ExchangeOptions): Promise<string>
   /** Whether a TCP connection to the port is accepted. */
   listening(port: number, host?: string): Promise<boolean>
-  /** An answer that holds until the next change on this host; asked once for all who want it. */
+  /** An answer that holds until this run changes something or waits; asked once for all who want it. */
   cached<T>(key: string, ask: () => Promise<T>): Promise<T>
   /** An answer from outside the host that must stay the same for the whole run, e.g. the tip of a remote branch. */
   once<T>(key: string, ask: () => Promise<T>): Promise<T>

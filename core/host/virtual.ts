@@ -287,6 +287,7 @@ export class VirtualHost implements Host {
 
   async sleep(time: Duration): Promise<void> {
     this.clock += time.ms / 1000
+    this.answers = new Map()
   }
 
   locked<T>(_path: string, _wait: Duration, work: () => Promise<T>): Promise<T> {

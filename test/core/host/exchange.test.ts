@@ -63,6 +63,17 @@ t.test('what was asked before is asked anew after tell', async (t) => {
   t.equal(await count(), 2)
 })
 
+t.test('and after a wait: what was waited for happens without a change by this run', async (t) => {
+  for (const one of [new LocalHost('/nowhere'), new VirtualHost()]) {
+    let asked = 0
+    const count = () => one.cached('count', async () => ++asked)
+    await count()
+    t.equal(await count(), 1)
+    await one.sleep(milliseconds(1))
+    t.equal(await count(), 2)
+  }
+})
+
 t.test('in memory: asked of the handler, told as a change, and never told in a dry run', async (t) => {
   const virtual = new VirtualHost({ exchanges: ({ text, port }) => (port === 1 ? `${text}!` : null) })
   t.equal(await virtual.ask({ port: 1, text: 'a' }), 'a!')
