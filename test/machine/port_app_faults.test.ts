@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
-import { until } from '../support/waiting.ts'
 import { inOrder, nodeSettings, type Step, WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -82,7 +81,6 @@ async function operating(t: Test, app: WebApp): Promise<void> {
   }
   await app.endSupervisord()
   await app.done(t, ['setup', 'configure'])
-  await until(async () => (await app.up()).includes('nginx'), 'nginx starts with supervisord')
   t.strictSame(await app.up(), ['nginx'], 'it does not start with supervisord')
   t.match(await app.inspect(), { apps: [{ stopped: { by: 'tester' }, services: [{ up: false }] }] })
   await app.done(t, ['start'])

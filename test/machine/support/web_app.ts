@@ -221,6 +221,12 @@ export class WebApp {
       await new Promise((resolve) => setTimeout(resolve, 100))
   }
 
+  /** Starts it again, as when the machine boots. */
+  startSupervisord(): void {
+    const program = `${this.prefix}/opt/supervisor/bin/supervisord`
+    execFileSync(program, ['-c', `${this.prefix}/etc/supervisor/supervisord.conf`], { stdio: 'ignore' })
+  }
+
   visitors(t: Test, path = '/', connections = 6): Visitors {
     const visitors = new Visitors(this.httpPort, path, connections)
     t.teardown(() => visitors.stop())
