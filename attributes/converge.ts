@@ -46,6 +46,9 @@ const supervisor = () =>
 const endpoint = () =>
   z.string().regex(/^(\/[^\s\0]*|[^\s/:]+:\d{1,5})$/, { error: 'the path of a socket, or host:port' })
 
+const listenAddress = () =>
+  z.union([z.literal('*'), z.ipv4(), z.ipv6()], { error: 'an IP address of the host, or * for all of them' })
+
 const share = () =>
   z.union([integer(1), z.string().regex(/^([1-9]\d?|100)%$/)], { error: "a count from 1 up, or a share such as '50%'" })
 
@@ -91,6 +94,18 @@ const frontend = () =>
     http_port: field(port(), 80, 'Port that nginx answers HTTP at.'),
     https_port: field(port(), 443, 'Port that nginx answers HTTPS at.'),
     balancer_port: field(port(), 8080, 'Port that HAProxy takes requests at.', { mirrors: 'haproxy.cfg: bind' }),
+    balancer_address: field(
+      listenAddress(),
+      '127.0.0.1',
+      'Address that HAProxy takes requests at, past nginx and its TLS; * for all addresses of the host.',
+      { mirrors: 'haproxy.cfg: bind' },
+    ),
+    cache_address: field(
+      orNull(listenAddress()),
+      null,
+      'Address that Varnish takes requests at, past nginx and its TLS; * for all addresses. Null: loopback; where clients on other hosts send PURGE, the private address too.',
+      { mirrors: 'varnishd: -a' },
+    ),
     cache_size: field(
       z.string().regex(/^\d+[kMGTmgtK]?$/, { error: "a size in varnishd's notation: 256m" }),
       '256m',

@@ -49,7 +49,7 @@ export const haproxy = () =>
       stats_password: optional(line(), 'Password of that account; without one there is no such page.', {
         sensitive: true,
       }),
-      stats_socket_path: field(configuredPath(), '/tmp/haproxy.sock', 'Socket for commands at run time.'),
+      stats_socket_path: field(configuredPath(), '/var/lib/haproxy/stats', 'Socket for commands at run time.'),
       stats_socket_level: field(
         orNull(choice(['user', 'operator', 'admin'])),
         null,

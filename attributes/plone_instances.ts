@@ -1,4 +1,5 @@
 /** The Zope clients: how many, with which storage, and what goes along with them. */
+import * as z from 'zod'
 import {
   choice,
   field,
@@ -125,6 +126,11 @@ export const plone_instances = () =>
       per_cpu: field(number(0), 2, 'Clients for each CPU; fractions are fine, and one client is the least.', {
         unit: 'clients',
       }),
+      listen_address: field(
+        orNull(z.ipv4({ error: 'an IPv4 address of the host, or null' })),
+        null,
+        "Address that the clients of a host listen at, such as 127.0.0.1 where the front end is on the same host; null leaves it to the site's buildout.",
+      ),
       instance_count: field(
         orNull(integer(1)),
         null,

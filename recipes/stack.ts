@@ -1,5 +1,6 @@
 /** A stack as its roles see it: what runs on each host, whom it asks, and what does not fit together. */
 import type { Concern, Service } from '../core/cli/catalogue.ts'
+import { balancerAt, cacheAt, reached } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
 import type { PloneNode } from './node.ts'
 import { clientLayer } from './plone/balancing.ts'
@@ -97,15 +98,14 @@ function withPort(address: string | undefined, port: number): string[] {
 }
 
 function frontend(node: PloneNode): Plain[] {
-  const { balancer_port } = node.converge.frontend
-  const { proxy_port } = node.nginx_plone
+  const [cache, balancer] = [cacheAt(node), balancerAt(node)]
   const app = appName(node, 'zeo-client')
   return [
-    ...web(node, app, node.converge.frontend, [`localhost:${proxy_port}`]),
-    plain('varnish', [proxy_port], [`localhost:${balancer_port}`]),
+    ...web(node, app, node.converge.frontend, [reached(cache)]),
+    plain('varnish', [cache.port], [reached(balancer)]),
     plain(
       'haproxy',
-      [balancer_port],
+      [balancer.port],
       balancedServers(node).map(({ address }) => address),
     ),
   ]

@@ -2,6 +2,8 @@
 import type { HostReader } from '../../core/host/types.ts'
 
 export interface Listener {
+  /** Whether it listens at every address of the host. */
+  readonly anywhere: boolean
   /** Null where this account may not see whose socket it is. */
   readonly pid: number | null
   /** Of the process; empty where it cannot be seen. */
@@ -18,11 +20,12 @@ export function listenersAt(host: HostReader, port: number): Listener[] {
   const sockets = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => socketsIn(host.readText(file) ?? '', port))
   if (sockets.length === 0) return []
   const owners = ownersOf(host, new Set(sockets.map(({ inode }) => inode)))
-  return sockets.map(({ inode, uid }) => {
+  return sockets.map(({ inode, uid, anywhere }) => {
     const account = host.accountById(uid)?.name ?? String(uid)
     const pid = owners.get(inode)
-    if (pid === undefined) return { pid: null, name: '', account, directory: '', command: '' }
+    if (pid === undefined) return { anywhere, pid: null, name: '', account, directory: '', command: '' }
     return {
+      anywhere,
       pid,
       name: host.readText(`/proc/${pid}/comm`)?.trim() ?? '',
       account,
@@ -32,13 +35,19 @@ export function listenersAt(host: HostReader, port: number): Listener[] {
   })
 }
 
+interface Socket {
+  readonly inode: string
+  readonly uid: number
+  readonly anywhere: boolean
+}
+
 /** Lines of /proc/net/tcp: number, local address, remote address, state, queues, timer, retransmits, uid, timeout, inode. */
-function socketsIn(text: string, port: number): { readonly inode: string; readonly uid: number }[] {
+function socketsIn(text: string, port: number): Socket[] {
   const hex = port.toString(16).toUpperCase().padStart(4, '0')
   return text.split('\n').flatMap((line) => {
     const [, local, , state, , , , uid, , inode] = line.trim().split(/\s+/)
     if (state !== listening || !local?.endsWith(`:${hex}`) || inode === undefined) return []
-    return [{ inode, uid: Number(uid) }]
+    return [{ inode, uid: Number(uid), anywhere: /^0+:/.test(local) }]
   })
 }
 

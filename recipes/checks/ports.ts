@@ -80,7 +80,10 @@ function taken(host: HostReader, port: number, wanted: readonly Wanted[]): Findi
   const listeners = listenersAt(host, port)
   if (listeners.length === 0) return ok(`free for ${service}`)
   const foreign = listeners.find((one) => !wanted.some((want) => isOwn(one, want)))
-  if (foreign === undefined) return ok(`${service} listens there`)
+  if (foreign === undefined) {
+    const where = listeners.some(({ anywhere }) => anywhere) ? ', at all addresses of this host' : ''
+    return ok(`${service} listens there${where}`)
+  }
   if (foreign.pid === null) {
     const who = `a process of ${foreign.account}`
     return warning(

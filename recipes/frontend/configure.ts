@@ -14,7 +14,7 @@ import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { dropInOverride, refuseOverride } from '../checks/overrides.ts'
 import type { PloneNode } from '../node.ts'
-import { clientLayer } from '../plone/balancing.ts'
+import { clientLayer, runtimeSocket } from '../plone/balancing.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
 import { isSet } from '../plone/values.ts'
 import { endStop } from '../releases/stopped.ts'
@@ -65,7 +65,7 @@ export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void 
     name: nameOf(at, 'haproxy'),
     provider,
     signal: 'USR2',
-    balances: { socket: at.haproxy.socket, file: at.haproxy.state, servers: configuredServers(node) },
+    balances: { socket: runtimeSocket(node), file: at.haproxy.state, servers: configuredServers(node) },
     when: haproxy,
   })
   service_reload(r, { name: nameOf(at, 'varnish'), provider, command: loadVcl(at, vcl), when: varnish })

@@ -3,9 +3,18 @@
 import { haproxyWord } from '../../core/text/haproxy.ts'
 import type { ConfiguredServer } from '../../resources/haproxy/server_addresses.ts'
 import type { PloneNode } from '../node.ts'
-import { backendName, type ClientSite, clientHosts, serverName } from '../plone/balancing.ts'
+import {
+  backendName,
+  type ClientSite,
+  clientAddress,
+  clientHosts,
+  isLocalOnly,
+  ownHostName,
+  serverName,
+} from '../plone/balancing.ts'
 import { clientCount, clientPort, hostAddress, type NamedInstance } from '../plone/site.ts'
 import { isSet, Values } from '../plone/values.ts'
+import { balancerAt, bound } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
 /** One ZEO client as the balancer sees it. */
@@ -17,12 +26,26 @@ export interface BalancedServer {
 
 /** Every ZEO client of the hosts that are online, in the order of the JSON. */
 export function balancedServers(attributes: ClientSite): BalancedServer[] {
-  return clientHosts(attributes).flatMap(({ name, instance }) =>
-    Array.from({ length: clientCount(attributes, instance) }, (_, index) => ({
+  return clientHosts(attributes).flatMap(({ name, instance }) => {
+    const isLocal = isLocalOnly(attributes.plone_instances) && name === ownHostName(attributes)
+    const host = isLocal ? clientAddress(attributes.plone_instances) : innerAddress({ name, instance })
+    return Array.from({ length: clientCount(attributes, instance) }, (_, index) => ({
       name: serverName(name, index + 1),
-      address: `${innerAddress({ name, instance })}:${clientPort(index + 1)}`,
-    })),
-  )
+      address: `${host}:${clientPort(index + 1)}`,
+    }))
+  })
+}
+
+/** Clients that answer only their own host, and are to be balanced from this one. */
+function refuseUnreachable(node: PloneNode, values: Values): void {
+  if (!isLocalOnly(node.plone_instances)) return
+  const others = clientHosts(node).filter(({ name }) => name !== ownHostName(node))
+  if (others.length > 0)
+    values.refuse(
+      'plone_instances.listen_address',
+      `is ${node.plone_instances.listen_address}, and HAProxy has to reach clients of ${others.map(({ name }) => name).join(', ')}`,
+      'leave it out, or set it for each host to its address in the private network',
+    )
 }
 
 /** The servers with the names that the runtime API has for them. */
@@ -59,6 +82,7 @@ export const ownCacheControl = 'X-Own-Cache-Control'
 export function renderHaproxy(node: PloneNode, at: FrontendLayout, password: string): string {
   const values = new Values()
   const checked = new Checked(node, values)
+  refuseUnreachable(node, values)
   const servers = balancedServers(node)
   const sections = [
     globalSection(node, at, checked),
@@ -169,7 +193,7 @@ function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: numb
 }
 
 function frontendSection(node: PloneNode, checked: Checked, password: string, hasBackend: boolean): string[] {
-  const { haproxy, converge } = node
+  const { haproxy } = node
   const stats = [
     'stats enable',
     `stats uri ${haproxyWord(checked.word('stats_url'))}`,
@@ -181,7 +205,7 @@ function frontendSection(node: PloneNode, checked: Checked, password: string, ha
   ]
   return [
     'frontend http-in',
-    `bind :${converge.frontend.balancer_port}`,
+    ...bound(balancerAt(node)).map((at) => `bind ${at}`),
     ...(haproxy.enable_stats ? stats : []),
     ...(hasBackend ? [`default_backend ${backendName(node)}`] : []),
   ]

@@ -3,6 +3,7 @@ import type { PloneNode } from '../node.ts'
 import { appAttributes } from '../plone/site.ts'
 import { isSet, Values } from '../plone/values.ts'
 import { type Certificate, tlsDirectives } from '../web/tls.ts'
+import { balancerAt, cacheAt, reached } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 import { server, type VirtualHost, variable } from './virtual_host.ts'
 
@@ -102,12 +103,12 @@ function shared(node: PloneNode, { app }: FrontendLayout): string {
   const { nginx_plone, converge } = node
   const own = `$${variable(app)}`
   return `upstream cache {
-  server 127.0.0.1:${nginx_plone.proxy_port} max_fails=0;
+  server ${reached(cacheAt(node))} max_fails=0;
   keepalive 32;
 }
 
 upstream balancer {
-  server 127.0.0.1:${converge.frontend.balancer_port} max_fails=0;
+  server ${reached(balancerAt(node))} max_fails=0;
   keepalive 8;
 }
 

@@ -7,6 +7,7 @@ import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import type { PloneNode } from '../node.ts'
 import type { StoppableApp } from '../releases/stopped.ts'
 import { nginxProgram } from '../web/nginx.ts'
+import { balancerAt, bound, cacheAt, reachedAt } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
 /** The front end's programs carry it in supervisord, so that none of them is taken for one of an app's. */
@@ -37,10 +38,11 @@ export function stoppable({ supervisor, nginx }: FrontendLayout): StoppableApp {
 }
 
 /** How a part shows that it is ready. nginx does by a page of the site: it may serve others at the same port. */
-export function readyOf({ converge, nginx_plone }: PloneNode, part: Part): ReadyProps {
-  const { balancer_port, http_port } = converge.frontend
-  if (part === 'nginx') return { port: http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 }
-  return { kind: 'tcp', port: { haproxy: balancer_port, varnish: nginx_plone.proxy_port }[part] }
+export function readyOf(node: PloneNode, part: Part): ReadyProps {
+  if (part === 'nginx')
+    return { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 }
+  const at = part === 'haproxy' ? balancerAt(node) : cacheAt(node)
+  return { kind: 'tcp', port: at.port, host: reachedAt(at) }
 }
 
 /** How a part in a supervisord is run, in the foreground; nginx is run the same way for all sites. */
@@ -63,18 +65,23 @@ export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Pa
   }
 }
 
-function varnishCommand({ nginx_plone, converge }: PloneNode, { varnish }: FrontendLayout): string[] {
+function varnishCommand(node: PloneNode, { varnish }: FrontendLayout): string[] {
   return [
     programs.varnishd,
     '-F',
     ...(varnish.directory === null ? [] : ['-n', varnish.directory]),
-    '-a',
-    `:${nginx_plone.proxy_port}`,
+    ...bound(cacheAt(node)).flatMap((at) => ['-a', at]),
     '-f',
     varnish.config,
     '-s',
-    `malloc,${converge.frontend.cache_size}`,
+    `malloc,${node.converge.frontend.cache_size}`,
   ]
+}
+
+function varnishAddresses(node: PloneNode): string {
+  return bound(cacheAt(node))
+    .map((at) => `-a ${at}`)
+    .join(' ')
 }
 
 /** Our part of Debian's unit. */
@@ -82,21 +89,22 @@ export const varnishDropIn = { unit: 'varnish.service', name: 'converge.conf' } 
 
 /** The unit's command, with this port and this size instead of the package's. */
 export function varnishUnit(node: PloneNode): string {
-  const { nginx_plone, converge } = node
+  const { converge } = node
   return `# Written by converge, changes are overwritten.
 [Service]
 ExecStart=
-ExecStart=${programs.varnishd} -j unix,user=vcache -F -a :${nginx_plone.proxy_port} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}
+ExecStart=${programs.varnishd} -j unix,user=vcache -F ${varnishAddresses(node)} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}
 `
 }
 
 /** The same for the init script, where no systemd runs. */
-export function varnishDefaults({ nginx_plone, converge }: PloneNode): string {
+export function varnishDefaults(node: PloneNode): string {
+  const { converge } = node
   return `# Written by converge, changes are overwritten.
 START=yes
 NFILES=131072
 MEMLOCK=82000
-DAEMON_OPTS="-a :${nginx_plone.proxy_port} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}"
+DAEMON_OPTS="${varnishAddresses(node)} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}"
 `
 }
 

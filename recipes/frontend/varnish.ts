@@ -4,6 +4,7 @@ import * as z from 'zod'
 import type { PloneNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
 import type { SiteAttributes } from '../plone/types.ts'
+import { balancerAt, reachedAt } from './addresses.ts'
 import { hasStickySessions, ownCacheControl, stickyCookie } from './haproxy.ts'
 
 /** An IPv4 network: address and number of bits. */
@@ -30,7 +31,8 @@ const meaningful = ['statusmessages', '__ac', '_ZopeId', '__cp', 'beaker\\.sessi
 const identity = '(^|; ?)(__ac(_(name|password|persistent))?|auth_token)='
 
 export function renderVcl(node: PloneNode): string {
-  const { varnish_plone, converge } = node
+  const { varnish_plone } = node
+  const balancer = balancerAt(node)
   const sticky = hasStickySessions(node)
   const cookies = sticky ? [...meaningful, stickyCookie] : meaningful
   return `# Written by converge, changes are overwritten.
@@ -39,8 +41,8 @@ vcl 4.1;
 import std;
 
 backend balancer {
-  .host = "127.0.0.1";
-  .port = "${converge.frontend.balancer_port}";
+  .host = "${reachedAt(balancer)}";
+  .port = "${balancer.port}";
   .connect_timeout = 5s;
   .first_byte_timeout = 900s;
   .between_bytes_timeout = 300s;

@@ -34,6 +34,16 @@ export function clientHosts(site: ClientSite): NamedInstance[] {
   return entriesOf(site).filter(({ name }) => names.has(name))
 }
 
+/** Where a program of the same host reaches the clients. */
+export function clientAddress({ listen_address }: SiteAttributes['plone_instances']): string {
+  return isSet(listen_address) && listen_address !== '0.0.0.0' ? listen_address : '127.0.0.1'
+}
+
+/** Whether the clients answer programs of their own host only. */
+export function isLocalOnly({ listen_address }: SiteAttributes['plone_instances']): boolean {
+  return listen_address?.startsWith('127.') ?? false
+}
+
 /** No other host can reach a host that no layer lists; its own balancer needs no name server for it. */
 const onThisHost = { private_dns_name: null, public_dns_name: null, private_ip: '127.0.0.1' }
 
@@ -92,6 +102,20 @@ export function serverAt(attributes: SiteAttributes, port: number): string {
   return `${backendName(attributes)}/${serverName(ownHostName(attributes), port - clientPort(0))}`
 }
 
+/** Where earlier versions, and the cookbook, have the socket: in a directory that every account may write to. */
+const formerSocket = '/tmp/haproxy.sock'
+
+/** The socket of the HAProxy that runs; it is the former one until the first configure with this version. */
+export function runtimeSocket(node: PloneNode): string {
+  const [own, former] = [node.haproxy.stats_socket_path, formerSocket].map((path) => placed(node, path)) as [
+    string,
+    string,
+  ]
+  const { host } = node.run
+  const found = host && host.stat(own) === null ? host.stat(former) : null
+  return found?.kind === 'other' && [0, node.facts.uid].includes(found.uid) ? former : own
+}
+
 /**
  * The runtime APIs of all balancers of the clients: the one on this host, those of the other frontends where
  * `converge.balancer.port` is set, and those of `converge.balancer.sockets`.
@@ -99,7 +123,7 @@ export function serverAt(attributes: SiteAttributes, port: number): string {
 export function balancersOf(node: PloneNode): Balancer[] {
   const { layers, port, sockets } = node.converge.balancer
   const { instance, layers: stack } = node.opsworks
-  const own = placed(node, node.haproxy.stats_socket_path)
+  const own = runtimeSocket(node)
   const frontends = layers.flatMap((layer) => onlineInstances(stack, layer, instance))
   const isSelf = ({ name, instance: one }: NamedInstance) => [name, one.hostname].includes(instance.hostname)
   const here =

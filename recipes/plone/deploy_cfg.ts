@@ -153,6 +153,7 @@ function firstClient(context: Context, count: number): Section {
     options: [
       ...(site.shared_blobs ? [] : [option('shared-blob', 'off')]),
       ...plain('blob-storage', 'plone_blobs.blob_dir', attributes.plone_blobs.blob_dir),
+      ...ownAddress(context, 1),
       ...cacheName(context, 1),
       ...plain('zodb-cache-size', 'plone_instances.zodb_cache_size', site.zodb_cache_size),
       ...plain('zserver-threads', 'plone_instances.zserver_threads', site.zserver_threads),
@@ -171,12 +172,24 @@ function nextClient(context: Context, n: number): Section {
     name: `client${n}`,
     extends: 'client1',
     options: [
-      option('http-address', String(clientPort(n))),
+      option('http-address', httpAddress(context, n)),
       ...cacheName(context, n),
       // Said anew, not added to: without this each client would take over the first one's tracing, or lack of it.
       ...(traces ? [option('eggs', [reference('client1', 'eggs'), ...eggs])] : []),
     ],
   }
+}
+
+/** Where no address is set, the first client listens where the site's own buildout says. */
+function ownAddress(context: Context, n: number): Option[] {
+  return isSet(context.attributes.plone_instances.listen_address)
+    ? [option('http-address', httpAddress(context, n))]
+    : []
+}
+
+function httpAddress({ attributes }: Context, n: number): string {
+  const { listen_address } = attributes.plone_instances
+  return isSet(listen_address) ? `${listen_address}:${clientPort(n)}` : String(clientPort(n))
 }
 
 /** A named client keeps its ZEO cache on disk from one start to the next. */

@@ -3,6 +3,7 @@ import { seconds } from '../../core/model/units.ts'
 import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import type { PloneNode } from '../node.ts'
 import { hostHeader } from '../releases/health.ts'
+import { clientAddress } from './balancing.ts'
 import type { Layout } from './layout.ts'
 import type { Program } from './programs.ts'
 import { isSet } from './values.ts'
@@ -13,7 +14,7 @@ import { isSet } from './values.ts'
 export function readinessOf(node: PloneNode, at: Layout, program: Program): ReadyProps {
   const { ready, port } = program
   if (ready !== undefined) return stated(node, at, ready)
-  if (port !== undefined) return answers(node, at, port)
+  if (port !== undefined) return { ...answers(node, at, port), host: clientAddress(node.plone_instances) }
   const [command = '', ...words] = wordsOf(program.command)
   if (command === `${at.current}/bin/zeoserver`) return zeo(node, at)
   if (command === `${at.current}/bin/solr-instance`) return solr(node, at)

@@ -13,10 +13,11 @@ import type { AppLayout, SupervisorLayout } from '../releases/layout.ts'
 
 export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
   const { supervisor } = at
+  // What programs print is for administrators.
+  directory(r, { path: supervisor.logDir, parents: true, mode: '0750' })
   if (at.system) return keepRunning(r, node, at, {})
   for (const path of [
     supervisor.confDir,
-    supervisor.logDir,
     directoryOf(supervisor.config),
     directoryOf(supervisor.socket),
     directoryOf(supervisor.environment),

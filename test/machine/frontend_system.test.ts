@@ -15,7 +15,7 @@ converge configure
 echo "== seen"
 page http://127.0.0.1/news
 curl -s -o /dev/null -w '%{http_code}\\n' http://127.0.0.1/balancer/stats
-stat -c '%n %a' /etc/haproxy/haproxy.cfg /etc/haproxy/stats-password /tmp/haproxy.sock
+stat -c '%n %a' /etc/haproxy/haproxy.cfg /etc/haproxy/stats-password /var/lib/haproxy/stats
 ls /etc/nginx/sites-enabled
 converge balancer list
 converge status

@@ -5,7 +5,7 @@ import type { FakeHost } from '../support/fake_host.ts'
 import { deployed, set } from '../support/fake_host.ts'
 import { nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
 
-const socket = '/tmp/haproxy.sock'
+const socket = '/var/lib/haproxy/stats'
 const backends = { plone_instances: ['plone1-1', 'plone1-2', 'plone2-1'] }
 const inStack = { opsworks: { instance: { hostname: 'plone1', layers: ['plone_instances', 'lb'] } } }
 

@@ -61,7 +61,8 @@ for (const { file, attributes, expected: told } of cases)
     const wanted = [
       ...Object.entries(timeout).map(([name, value]) => `timeout ${name} ${value}`),
       ...stats.map((line) => `stats ${line}`),
-      `bind ${bind}`,
+      // Here for nginx alone, which runs on the same host; the cookbook's is open to every host.
+      `bind ${bind.replace(/^:/, '127.0.0.1:')}`,
       ...(balance === undefined ? [] : [`balance ${balance}`]),
       ...(httpchk === undefined ? [] : [`option httpchk ${httpchk}`]),
       ...(default_backend === null ? [] : [`default_backend ${default_backend}`]),

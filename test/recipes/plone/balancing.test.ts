@@ -96,7 +96,7 @@ t.test('the server that a port belongs to', async (t) => {
   )
 })
 
-const socket = '/tmp/haproxy.sock'
+const socket = '/var/lib/haproxy/stats'
 
 function balancers(json: readonly NodeJson[], host: VirtualHost | null = new VirtualHost()) {
   const node = stack(...json) as unknown as PloneNode

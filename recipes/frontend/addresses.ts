@@ -1,0 +1,49 @@
+/** Where HAProxy and Varnish listen, and where the program in front of each reaches it. */
+import type { PloneNode } from '../node.ts'
+import { clientHosts, ownHostName } from '../plone/balancing.ts'
+import { isSet } from '../plone/values.ts'
+
+export interface Listening {
+  /** `*` for all addresses of the host. */
+  readonly addresses: readonly string[]
+  readonly port: number
+}
+
+const loopback = '127.0.0.1'
+
+export function balancerAt({ converge }: PloneNode): Listening {
+  return { addresses: [converge.frontend.balancer_address], port: converge.frontend.balancer_port }
+}
+
+/** Clients on other hosts send PURGE to Varnish itself: then it listens in the private network too. */
+export function cacheAt(node: PloneNode): Listening {
+  const { cache_address } = node.converge.frontend
+  return { addresses: isSet(cache_address) ? [cache_address] : cacheAddresses(node), port: node.nginx_plone.proxy_port }
+}
+
+function cacheAddresses(node: PloneNode): readonly string[] {
+  if (clientHosts(node).every(({ name }) => name === ownHostName(node))) return [loopback]
+  const { private_ip } = node.opsworks.instance
+  const isOwn = node.facts.addresses.some(({ address }) => address === private_ip)
+  return isSet(private_ip) && isOwn ? [loopback, private_ip] : ['*']
+}
+
+/** As `bind` of HAProxy and `-a` of varnishd take each. */
+export function bound({ addresses, port }: Listening): string[] {
+  return addresses.map((address) => `${address === '*' ? '' : bracketed(address)}:${port}`)
+}
+
+/** The address that a program of this host connects to. */
+export function reachedAt({ addresses: [address = loopback] }: Listening): string {
+  if (address === '*' || address === '0.0.0.0') return loopback
+  return address === '::' ? '::1' : address
+}
+
+/** The same with its port. */
+export function reached(at: Listening): string {
+  return `${bracketed(reachedAt(at))}:${at.port}`
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}

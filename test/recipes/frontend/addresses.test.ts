@@ -1,0 +1,76 @@
+/** Where HAProxy, Varnish and the clients listen: nowhere that nobody needs. */
+import t from 'tap'
+import { attributeSchemas } from '../../../attributes/index.ts'
+import { neutralFacts } from '../../../core/node/facts.ts'
+import { balancerAt, bound, cacheAt, reached } from '../../../recipes/frontend/addresses.ts'
+import { balancedServers, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
+import { frontendLayout } from '../../../recipes/frontend/layout.ts'
+import { varnishUnit } from '../../../recipes/frontend/programs.ts'
+import type { PloneNode } from '../../../recipes/node.ts'
+import { type NodeJson, nodeOf } from '../../support/golden.ts'
+
+const own = { hostname: 'web1', private_ip: '10.0.0.5', status: 'online' }
+const clientsOn = (...names: string[]): NodeJson => ({
+  opsworks: {
+    instance: own,
+    layers: {
+      plone_instances: {
+        instances: Object.fromEntries(
+          names.map((name, at) => [
+            name,
+            name === 'web1' ? own : { status: 'online', private_ip: `10.0.0.${at + 10}` },
+          ]),
+        ),
+      },
+    },
+  },
+})
+
+function nodeWith(...layers: NodeJson[]): PloneNode {
+  const run = { id: 'test', events: [], options: {}, host: null, by: 'tester', roles: ['frontend'] }
+  const addresses = [{ interface: 'eth0', address: '10.0.0.5', family: 'IPv4' as const, internal: false }]
+  const attributes = nodeOf({ cpu: { total: 1 } } as unknown as NodeJson, ...layers)
+  return { ...attributes, facts: { ...neutralFacts, addresses }, run } as unknown as PloneNode
+}
+
+t.test('loopback, where everything is on one host', async (t) => {
+  const node = nodeWith(clientsOn('web1'))
+  t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'])
+  t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081'])
+  t.match(renderHaproxy(node, frontendLayout(node), ''), /\n {2}bind 127\.0\.0\.1:8080\n/)
+  t.match(renderHaproxy(node, frontendLayout(node), ''), /\n {2}stats socket \/var\/lib\/haproxy\/stats mode 660 /)
+  t.match(varnishUnit(node), / -a 127\.0\.0\.1:6081 -T /)
+})
+
+t.test('clients on other hosts reach Varnish by the private address', async (t) => {
+  const node = nodeWith(clientsOn('web1', 'app2'))
+  t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081', '10.0.0.5:6081'])
+  t.match(varnishUnit(node), / -a 127\.0\.0\.1:6081 -a 10\.0\.0\.5:6081 -T /)
+  t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'], 'HAProxy is for this host alone')
+  const elsewhere = { opsworks: { instance: { ...own, private_ip: '192.0.2.1' } } } as unknown as NodeJson
+  t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), elsewhere))), [':6081'], 'an address that this host lacks')
+})
+
+t.test('addresses that are set', async (t) => {
+  const frontend = (more: object) =>
+    nodeWith(clientsOn('web1'), { converge: { frontend: more } } as unknown as NodeJson)
+  t.strictSame(bound(balancerAt(frontend({ balancer_address: '*' }))), [':8080'])
+  t.equal(reached(balancerAt(frontend({ balancer_address: '*' }))), '127.0.0.1:8080')
+  t.strictSame(bound(cacheAt(frontend({ cache_address: '::1' }))), ['[::1]:6081'])
+  t.equal(reached(cacheAt(frontend({ cache_address: '::' }))), '[::1]:6081')
+  t.equal(reached(cacheAt(frontend({ cache_address: '10.0.0.5' }))), '10.0.0.5:6081')
+  for (const wrong of ['localhost', '10.0.0.5:80', '', '10.0.0.5 ssl', 'fe80::1%eth0'])
+    t.notOk(attributeSchemas.converge.safeParse({ frontend: { balancer_address: wrong } }).success, wrong)
+})
+
+t.test('clients that listen at one address', async (t) => {
+  const local = { plone_instances: { listen_address: '127.0.0.1', instance_count: 2 } } as unknown as NodeJson
+  t.strictSame(
+    balancedServers(nodeWith(clientsOn('web1'), local)).map(({ address }) => address),
+    ['127.0.0.1:8081', '127.0.0.1:8082'],
+  )
+  const node = nodeWith(clientsOn('web1', 'app2'), local)
+  t.throws(() => renderHaproxy(node, frontendLayout(node), ''), {
+    message: /plone_instances\.listen_address is 127\.0\.0\.1, and HAProxy has to reach clients of app2/,
+  })
+})
