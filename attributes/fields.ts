@@ -62,6 +62,17 @@ export const line = () =>
     noted(z.preprocess(textOf, z.string().regex(/^[^\r\n\0]*$/, { error: 'text on one line' })), textNotes),
   )
 
+/** A size as nginx writes it: it stands in its configuration as it is. */
+export const nginxSize = () =>
+  shared('nginxSize', () =>
+    noted(
+      z.preprocess(textOf, z.string().regex(/^\d+[kmg]?$/i, { error: 'a size of nginx: a number with k, m or g' })),
+      {
+        accepts: 'text',
+      },
+    ),
+  )
+
 /** Text of any number of lines; a number is the text that the file has. */
 export const text = () =>
   shared('text', () =>

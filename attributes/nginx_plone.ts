@@ -1,5 +1,5 @@
 /** The web server in front. */
-import { field, flag, group, integer, line, orNull, port, text } from './fields.ts'
+import { field, flag, group, integer, nginxSize, orNull, port, text } from './fields.ts'
 
 export const nginx_plone = () =>
   group(
@@ -14,7 +14,11 @@ export const nginx_plone = () =>
       proxy_port: field(port(), 6081, 'Port of the cache that requests are passed to.'),
       log_retention_days: field(integer(1), 14, 'How long logs are kept.', { unit: 'days' }),
       force_reload: field(flag(), false, 'Reloads nginx in each run, whether its configuration changed or not.'),
-      client_max_body_size: field(line(), '128m', 'Largest request body that is let through, in nginx notation: 128m.'),
+      client_max_body_size: field(
+        nginxSize(),
+        '128m',
+        'Largest request body that is let through, in nginx notation: 128m.',
+      ),
     },
     { cookbook: 'plone_buildout' },
   )

@@ -65,6 +65,9 @@ function check({ document_root, index, fpm }: PloneNode['php_app'], { app, own }
     if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is no name of a setting', 'such as memory_limit')
     if (!/^("[^"]*"|'[^']*'|[^;"']*)$/.test(value))
       values.refuse(key, 'ends at a quote or a ; in php-fpm', 'put the whole value into quotes, as in php.ini')
+    // PHP takes `\"` for a quote within the text, so that the text would continue on the next line.
+    else if (/^"(?:.*[^\\])?\\(?:\\\\)*"$/.test(value))
+      values.refuse(key, 'ends with a backslash before its quote', 'put it into single quotes')
   }
   values.check()
 }

@@ -106,6 +106,8 @@ function localPath(url: string): string | null {
  */
 const settings = [
   'core.hooksPath=/dev/null',
+  // It runs a command that stands in the address, such as that of a submodule; /etc/gitconfig could allow it.
+  'protocol.ext.allow=never',
   'core.autocrlf=false',
   'core.fsmonitor=false',
   'core.symlinks=true',

@@ -1,0 +1,88 @@
+/** Values of attributes that try to break out of their place in a configuration. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { GitSite } from '../support/git_site.ts'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+
+const scm = { repository: '/nowhere/repository.git' }
+const hostile = ['1m; include /etc/passwd', '1m;}', '1m\nroot /', '1m #', '"1m', "1m'", '$request_body', '1m {', '']
+
+async function refused(t: Test, role: string, attributes: object, key: string): Promise<void> {
+  const place = new Sandbox(t)
+  // The key stands on a line of its own, so that the place in the file is seen.
+  place.write({ 'site.json': JSON.stringify(attributes, null, 1) })
+  const { status, stderr } = await place.converge(['render', '--role', role, '--json', 'site.json'])
+  t.equal(status, 2, `${key}: ${stderr}`)
+  t.match(stderr, /^error: site\.json:\d+:\d+: /m, key)
+  t.match(stderr, key)
+}
+
+t.test('values of nginx', async (t) => {
+  for (const value of hostile)
+    await refused(t, 'frontend', { nginx_plone: { client_max_body_size: value } }, 'nginx_plone.client_max_body_size')
+})
+
+t.test('values of a PHP site', async (t) => {
+  const app = (php: object) => ({ php_app: { app_name: 'shop', ...php }, deploy: { shop: { scm } } })
+  for (const value of ['index.php; return 200', 'a b', 'a}', 'a\nb', 'a#', '"a', '$uri'])
+    await refused(t, 'php-app', app({ index: value }), 'php_app.index')
+  for (const value of ['web$uri', 'a\nb', '../x', '/etc'])
+    await refused(t, 'php-app', app({ document_root: value }), 'php_app.document_root')
+  for (const value of ['1; x', '"a" b', 'a"b', "a'b", '"a\\"', 'a\nuser = root'])
+    await refused(
+      t,
+      'php-app',
+      app({ fpm: { settings: { memory_limit: value } } }),
+      'php_app.fpm.settings.memory_limit',
+    )
+  await refused(t, 'php-app', app({ fpm: { settings: { 'a] = 1\nuser': 'root' } } }), 'php_app.fpm.settings')
+})
+
+t.test('a path with signs of nginx arrives as one word', async (t) => {
+  if (!needs(t, ['nginx'])) return
+  for (const root of ['a;b', 'a}b', 'a#b', 'a"b', "a'b", 'a b', 'a\\b', 'a{b']) {
+    const place = new Sandbox(t)
+    place.write({
+      'site.json': JSON.stringify({ php_app: { app_name: 'shop', document_root: root }, deploy: { shop: { scm } } }),
+    })
+    const { status, stdout, stderr } = await place.converge(['render', '--role', 'php-app', '--json', 'site.json'])
+    t.equal(status, 0, stderr)
+    const { files } = JSON.parse(stdout) as { files: Record<string, { content: string }> }
+    const line = Object.values(files).flatMap(({ content }) => /^\s*root .*;$/m.exec(content)?.[0] ?? [])[0]
+    t.ok(line, root)
+    place.write({
+      'nginx.conf': `pid ${place.at('pid')};\nerror_log ${place.at('log')};\nevents {}\nhttp { server { ${line} } }\n`,
+    })
+    const nginx = spawnSync('nginx', ['-t', '-c', place.at('nginx.conf')], { encoding: 'utf8' })
+    t.equal(nginx.status, 0, `${root}: ${nginx.stderr}`)
+  }
+})
+
+t.test('no address and no submodule makes git run a command or read another repository of this host', async (t) => {
+  const site = new GitSite(t)
+  const ran = `${site.root}/ran`
+  const addresses = [`ext::sh -c touch% ${ran}`, `--upload-pack=touch ${ran}`, `-u${ran}`, '-oProxyCommand=x@host:y']
+  for (const repository of [...addresses, `ssh://-oProxyCommand=touch${'${IFS}'}${ran}/x`]) {
+    const failure = await site.deploy({ repository }).then(
+      (done) => done.failure?.message,
+      (error: Error) => error.message,
+    )
+    t.type(failure, 'string', repository)
+    t.notOk(fs.existsSync(ran), repository)
+  }
+  const lib = `${site.root}/lib`
+  site.init(lib)
+  const commit = site.commit({ a: '1' }, 'lib', lib)
+  for (const url of [`ext::sh -c touch% ${ran}`, `-u${ran}`, `--upload-pack=touch ${ran}`]) {
+    fs.writeFileSync(`${site.repository}/.gitmodules`, `[submodule "lib"]\n\tpath = lib\n\turl = ${url}\n`)
+    site.git(site.repository, 'update-index', '--add', '--cacheinfo', `160000,${commit},lib`)
+    site.git(site.repository, 'add', '.gitmodules')
+    site.git(site.repository, 'commit', '-q', '-m', 'submodule')
+    const { failure } = await site.deploy({})
+    t.ok(failure, url)
+    t.notOk(fs.existsSync(ran), `${url}: ${failure?.text}`)
+  }
+})
