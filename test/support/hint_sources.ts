@@ -1,4 +1,7 @@
-/** Finds the hints in the sources: texts of a property, a constant or an argument named hint, hints or remedy. */
+/**
+ * Finds the hints in the sources: texts of a property, a constant or an argument named hint, hints or remedy, also by way
+ * of a constant or a function of the same file.
+ */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -43,6 +46,42 @@ function hintParameters(source: ts.SourceFile): ReadonlyMap<string, number> {
   return found
 }
 
+/** Of every file, for calls of what another file exports. */
+const allParameters = new Map(parsed.flatMap((source) => [...hintParameters(source)]))
+
+function importedParameters(source: ts.SourceFile): [string, number][] {
+  const imported = source.statements.filter(ts.isImportDeclaration).flatMap(({ importClause }) => {
+    const bindings = importClause?.namedBindings
+    return bindings && ts.isNamedImports(bindings) ? bindings.elements.map(({ name }) => name.text) : []
+  })
+  return [...allParameters].filter(([name]) => imported.includes(name))
+}
+
+/** The values of constants, and what functions return, by name. */
+function declarations(source: ts.SourceFile): ReadonlyMap<string, readonly ts.Expression[]> {
+  const found = new Map<string, ts.Expression[]>()
+  const add = (name: string, value: ts.Expression | undefined) => {
+    if (value) found.set(name, [...(found.get(name) ?? []), value])
+  }
+  const returns = (name: string, node: ts.Node): void => {
+    if (ts.isReturnStatement(node)) add(name, node.expression)
+    if (!ts.isFunctionLike(node)) ts.forEachChild(node, (child) => returns(name, child))
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionDeclaration(node) && node.name && node.body) returns(node.name.text, node.body)
+    if (ts.isVariableDeclaration(node) && node.initializer) {
+      const { initializer } = node
+      const isArrow = ts.isArrowFunction(initializer)
+      if (!isArrow) add(node.name.getText(), initializer)
+      else if (ts.isBlock(initializer.body)) returns(node.name.getText(), initializer.body)
+      else add(node.name.getText(), initializer.body)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
 function hintsIn(source: ts.SourceFile): HintSource[] {
   const found: HintSource[] = []
   const add = (node: ts.Node, text: string) => {
@@ -62,8 +101,17 @@ function hintsIn(source: ts.SourceFile): HintSource[] {
     } else if (ts.isObjectLiteralExpression(node)) {
       for (const property of node.properties) if (ts.isPropertyAssignment(property)) texts(property.initializer)
     } else if (ts.isParenthesizedExpression(node)) texts(node.expression)
+    else if (ts.isIdentifier(node)) follow(node.text)
+    else if (ts.isCallExpression(node)) follow(node.expression.getText())
   }
-  const parameters = hintParameters(source)
+  const declared = declarations(source)
+  const followed = new Set<string>()
+  const follow = (name: string) => {
+    if (followed.has(name)) return
+    followed.add(name)
+    for (const text of declared.get(name) ?? []) texts(text)
+  }
+  const parameters = new Map([...importedParameters(source), ...hintParameters(source)])
   const visit = (node: ts.Node): void => {
     const named = ts.isPropertyAssignment(node) || ts.isVariableDeclaration(node)
     if (named && node.initializer && names.test(node.name.getText())) texts(node.initializer)
