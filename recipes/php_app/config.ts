@@ -62,7 +62,7 @@ server {
     access_log off;
     allow 127.0.0.1;
     deny all;
-${served(php, next)
+${served(php, next, previewNames(php))
   .split('\n')
   .map((line) => (line === '' ? line : `    ${line}`))
   .join('\n')}
@@ -70,7 +70,16 @@ ${served(php, next)
 `
 }
 
-function served({ fpm, settings }: PhpLayout, root: string): string {
+/** Directives by which PHP gets the name that the app answers to; empty where it gets that of the preview. */
+export function previewNames({ healthHost }: PhpLayout): string {
+  if (healthHost === undefined) return ''
+  const name = healthHost.replace(/:\d+$/, '')
+  return `
+    fastcgi_param HTTP_HOST ${nginxWord(healthHost)};
+    fastcgi_param SERVER_NAME ${nginxWord(name)};`
+}
+
+function served({ fpm, settings }: PhpLayout, root: string, names = ''): string {
   return `root ${nginxWord(root)};
 index ${settings.index};
 location / {
@@ -83,7 +92,7 @@ location ~ \\.php$ {
     try_files $uri =404;
     include /etc/nginx/fastcgi_params;
     fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
-    fastcgi_param DOCUMENT_ROOT $realpath_root;
+    fastcgi_param DOCUMENT_ROOT $realpath_root;${names}
     fastcgi_pass ${nginxWord(`unix:${fpm.socket}`)};
 }`
 }

@@ -5,7 +5,9 @@ import type { PloneNode } from '../node.ts'
 import { placed } from '../node.ts'
 import { Values } from '../plone/values.ts'
 import { environmentOf } from '../releases/checkout.ts'
+import { hostHeader, hostOf } from '../releases/health.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
+import { namesOf } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
 export interface PhpLayout {
@@ -19,6 +21,8 @@ export interface PhpLayout {
   readonly next: string
   /** Host name by which nginx shows that release, to nobody but this host. */
   readonly preview: string
+  /** Host name that PHP gets of such a request; undefined for that one. */
+  readonly healthHost: string | undefined
 }
 
 export interface Fpm {
@@ -50,15 +54,18 @@ export function phpLayout(node: PloneNode): PhpLayout {
     environment: environmentOf(at, phpFpmVariable),
     fpm: fpmOf(node, at),
     next: `${at.deployTo}/next`,
+    healthHost: hostOf(hostHeader(settings.health, namesOf(at.own, settings))),
     preview: `${at.app.toLowerCase().replace(/[^a-z0-9.-]/g, '-')}.next.invalid`,
   }
 }
 
 /** Several words or directives in the place of one value would be taken for what they say. */
-function check({ document_root, index, fpm }: PloneNode['php_app'], { app, own }: AppLayout): void {
+function check({ document_root, index, fpm, health }: PloneNode['php_app'], { app, own }: AppLayout): void {
   const values = new Values()
   values.written('php_app.document_root', document_root, nginxWord)
   values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
+  values.written('php_app.health.host', health.host, nginxWord)
+  values.written('php_app.health.headers', hostOf(health.headers), nginxWord)
   if (/[\s;{}"'\\#$]/.test(index)) values.refuse('php_app.index', 'is no name of a page', 'such as index.php')
   for (const [name, value] of Object.entries(fpm.settings)) {
     const key = `php_app.fpm.settings.${name}`

@@ -15,10 +15,11 @@ import { symlink } from '../../resources/symlink.ts'
 import { poolOverride, refuseOverride } from '../checks/overrides.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorRuns } from '../plone/supervisor.ts'
+import { withoutHost } from '../releases/health.ts'
 import { wasLive } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
-import { hotRoot, poolText, rootIn, siteText } from './config.ts'
+import { hotRoot, poolText, previewNames, rootIn, siteText } from './config.ts'
 import type { PhpLayout } from './layout.ts'
 
 /** The pool, in a php-fpm that runs. */
@@ -66,16 +67,22 @@ export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout)
 
 /** Tries a release out before it goes live, where nginx can show it already. */
 export function tryOut(r: Recipe<PloneNode>, php: PhpLayout, path: Input<string>): void {
-  const { at, next, preview } = php
+  const { at, next } = php
   const link = symlink(r, { path: next, target: path, ...at.owner })
   const shown: Check = {
     description: 'it is not live, and nginx can show it',
     check: (host) => {
       const text = host.readText(enabledPath(php))
-      return text?.includes(`server_name ${preview};`) === true && targetOf(host, next) !== targetOf(host, at.current)
+      return shows(php, text) && targetOf(host, next) !== targetOf(host, at.current)
     },
   }
   ask(r, php, path, `${at.app} before it goes live`, { when: [link], onlyIf: shown })
+}
+
+/** Whether the site shows a release that is not current, under the name that the app answers to. */
+function shows(php: PhpLayout, site: string | null): boolean {
+  const lines = [`server_name ${php.preview};`, ...previewNames(php).split('\n')]
+  return site !== null && lines.every((line) => site.includes(line.trim()))
 }
 
 /** Where a link points; null for anything else. */
@@ -90,13 +97,13 @@ function ask(
   app: string,
   options: { readonly when: readonly Handle[]; readonly onlyIf?: Check },
 ): void {
-  const { path, status, deadline_seconds } = settings.health
+  const { path, status, headers, deadline_seconds } = settings.health
   const request = {
     port: settings.http_port,
     path,
     statusMin: status.min,
     statusMax: status.max,
-    headers: { Host: preview },
+    headers: { Host: preview, ...withoutHost(headers) },
   }
   smoke_test(r, { app, directory, requests: [request], deadline: seconds(deadline_seconds), ...at.account, ...options })
 }

@@ -2,6 +2,7 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import type { PloneNode } from '../node.ts'
+import { firstName } from '../releases/health.ts'
 import { type DeployedApp, type DeployedRelease, hook, smokeTest } from '../releases/moments.ts'
 import { clientLayer } from './balancing.ts'
 import type { Layout } from './layout.ts'
@@ -17,6 +18,7 @@ export function deployedApp(node: PloneNode, at: Layout, wanted: readonly Progra
     zope: at.role === 'zeo-client',
     layers: [layer],
     ports: wanted.flatMap(({ port }) => port ?? []),
+    domain: firstName(at.own.domains ?? []),
   }
 }
 

@@ -1,4 +1,5 @@
 /** What an app has done at the moments of its deploy: its hooks, its migration, its smoke test. */
+import { isIP } from 'node:net'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Input } from '../../core/model/reference.ts'
@@ -10,6 +11,7 @@ import { release_trial } from '../../resources/release_trial.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
 import type { PloneNode } from '../node.ts'
 import { isSet } from '../plone/values.ts'
+import { hostOf } from './health.ts'
 import { type AppLayout, releasesOf } from './layout.ts'
 
 /** An app whose release is deployed. */
@@ -23,7 +25,9 @@ export interface DeployedApp {
   /** Ports that a request of the smoke test asks where it names none. */
   readonly ports: readonly number[]
   /** Host name that such a request asks for, where others answer at these ports as well. */
-  readonly host?: string
+  readonly host?: string | undefined
+  /** Host name that a request asks for at a port that it names; default: none. */
+  readonly domain?: string | undefined
 }
 
 /** The release all this is about: one that is there, or one that the run makes. */
@@ -135,7 +139,7 @@ function trialOf(app: DeployedApp) {
       path,
       statusMin: status.min,
       statusMax: status.max,
-      headers: port || app.host === undefined || names(headers, 'host') ? headers : { Host: app.host, ...headers },
+      headers: withHost(headers, port === null ? app.host : isAddress(host) ? app.domain : undefined),
       ...(contains ? { contains } : {}),
     })),
   )
@@ -146,8 +150,13 @@ function trialOf(app: DeployedApp) {
   }
 }
 
-function names(headers: Readonly<Record<string, string>>, name: string): boolean {
-  return Object.keys(headers).some((one) => one.toLowerCase() === name)
+function withHost(headers: Readonly<Record<string, string>>, host: string | undefined): Record<string, string> {
+  return host === undefined || hostOf(headers) !== undefined ? { ...headers } : { Host: host, ...headers }
+}
+
+/** A host that is asked by its name is asked for that name. */
+function isAddress(host: string): boolean {
+  return host === 'localhost' || isIP(host) !== 0
 }
 
 function commandOf(node: PloneNode, { at, environment }: DeployedApp, { path }: DeployedRelease) {

@@ -19,6 +19,7 @@ export function deployedApp(node: PloneNode, site: Site, role: string): Deployed
     environment: environmentOf(at),
     layers: layer === undefined ? (instance.layers ?? []) : [layer],
     ports: [settings.http_port],
-    ...(host === undefined ? {} : { host }),
+    host,
+    domain: host,
   }
 }

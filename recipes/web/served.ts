@@ -4,7 +4,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import { testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { seconds } from '../../core/model/units.ts'
-import { hostHeader } from '../releases/health.ts'
+import { hostHeader, withoutHost } from '../releases/health.ts'
 import { domainsOf, enabledPath, type Site } from './site.ts'
 
 /** Another site answers, or none, or nginx does not reach the app. Other statuses may be meant, such as 401 or a redirect. */
@@ -13,6 +13,7 @@ const limit = seconds(10)
 
 interface Health {
   readonly path: string
+  readonly headers: Readonly<Record<string, string>>
   readonly status: { readonly min: number; readonly max: number }
 }
 
@@ -28,12 +29,17 @@ export async function viewServed(
   return { ...view, up: false, readiness: 'not ready', detail: `nginx does not show it: ${problem}` }
 }
 
-async function problemOf(host: HostReader, site: Site, { path, status: { min, max } }: Health): Promise<string | null> {
+async function problemOf(
+  host: HostReader,
+  site: Site,
+  { path, headers: given, status: { min, max } }: Health,
+): Promise<string | null> {
   // Another site may answer for every name.
   if (host.stat(enabledPath(site)) === null) return 'its site is not enabled'
   const port = site.settings.http_port
-  // Passes while the site is closed.
-  const headers = { ...hostHeader({ host: null, headers: {} }, domainsOf(site)), [testHeader]: testHeaderValue }
+  // nginx has to find the site by its own name. The test header gets past the maintenance page.
+  const names = hostHeader({ host: null, headers: withoutHost(given) }, domainsOf(site))
+  const headers = { ...names, [testHeader]: testHeaderValue }
   try {
     const { status } = await host.request({ port, path, headers, timeout: limit })
     const isExpected = status >= min && status <= max

@@ -12,7 +12,7 @@ const site = {
   settings: { http_port: 80, domains: [] },
 } as unknown as Site
 const up: ServiceView = { name: 'shop-9090', state: 'running', up: true, readiness: 'up', detail: 'pid 7' }
-const health = { path: '/healthz', status: { min: 200, max: 399 } }
+const health = { path: '/healthz', headers: {}, status: { min: 200, max: 399 } }
 const answering = (status: number | null) => {
   const asked: unknown[] = []
   const host = new VirtualHost({
@@ -55,7 +55,7 @@ t.test('nothing is asked of what is down, or without nginx', async (t) => {
 })
 
 t.test('a status that the health check expects counts as shown', async (t) => {
-  const expected = { path: '/', status: { min: 404, max: 404 } }
+  const expected = { path: '/', headers: {}, status: { min: 404, max: 404 } }
   t.strictSame(await viewServed(answering(404).host, up, site, expected), up)
 })
 

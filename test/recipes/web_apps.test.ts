@@ -172,7 +172,9 @@ t.test('two sites for one name: told, since nginx would show one of them only', 
 })
 
 t.test('the smoke test asks the site of the app, not what nginx shows for any name', async (t) => {
-  const smoke_test = { http: [{ path: '/' }, { headers: { host: 'b.test' } }, { port: 9000 }] }
+  const smoke_test = {
+    http: [{ path: '/' }, { headers: { host: 'b.test' } }, { port: 9000 }, { port: 9200, host: 'search.test' }],
+  }
   for (const [domains, host] of [
     [['*.test', 'www.test'], 'www.test'],
     [[], undefined],
@@ -183,7 +185,7 @@ t.test('the smoke test asks the site of the app, not what nginx shows for any na
     )
     t.strictSame(
       requests.map(({ headers }) => ({ ...headers })),
-      [host ? { Host: host } : {}, { host: 'b.test' }, {}],
+      [host ? { Host: host } : {}, { host: 'b.test' }, host ? { Host: host } : {}, {}],
     )
   }
 })
@@ -310,6 +312,37 @@ t.test('Jetty: files of the app in its base, and lines of start.d', async (t) =>
       JSON.stringify(own),
     )
 })
+
+t.test(
+  'PHP: the release before its switch is asked for the name and with the headers of the health check',
+  async (t) => {
+    const cases: [object, { names: string | null; headers: object }][] = [
+      [{}, { names: null, headers: {} }],
+      [{ domains: ['*.app.test', 'www.app.test'] }, { names: 'www.app.test', headers: {} }],
+      [
+        { domains: ['www.app.test'], health: { host: 'a.test:81' } },
+        { names: 'a.test:81', headers: {} },
+      ],
+      [{ health: { headers: { HOST: 'h.test', 'X-A': '1' } } }, { names: 'h.test', headers: { 'X-A': '1' } }],
+    ]
+    for (const [own, { names, headers }] of cases) {
+      const { resources } = await planned('php-app', { php_app: { app_name: 'app', ...own }, ...app() })
+      const [visitors = '', preview = ''] = String(
+        find(resources, 'file', '/etc/nginx/sites-available/app')?.content,
+      ).split('# A release is asked here')
+      t.notMatch(visitors, 'HTTP_HOST', 'visitors say their own')
+      if (names === null) t.notMatch(preview, 'HTTP_HOST')
+      else {
+        t.match(preview, `fastcgi_param HTTP_HOST ${names};`)
+        t.match(preview, `fastcgi_param SERVER_NAME ${names.replace(':81', '')};`)
+      }
+      const asked = find(resources, 'smoke_test', 'before it goes live')?.requests as { headers: object }[]
+      t.strictSame({ ...asked[0]?.headers }, { Host: 'app.next.invalid', ...headers })
+    }
+    const refused = planned('php-app', { php_app: { app_name: 'app', health: { host: 'a$b' } }, ...app() })
+    await t.rejects(refused, { message: /php_app\.health\.host cannot be written/ })
+  },
+)
 
 t.test('PHP: the version that is there, else that of the distribution', async (t) => {
   const pool = async (host: HostReader | null, json: JsonObject = {}) =>
