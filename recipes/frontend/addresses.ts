@@ -25,7 +25,7 @@ function cacheAddresses(node: PloneNode): readonly string[] {
   if (clientHosts(node).every(({ name }) => name === ownHostName(node))) return [loopback]
   const { private_ip } = node.opsworks.instance
   const isOwn = node.facts.addresses.some(({ address }) => address === private_ip)
-  return isSet(private_ip) && isOwn ? [loopback, private_ip] : ['*']
+  return isSet(private_ip) && isOwn ? [...new Set([loopback, private_ip])] : ['*']
 }
 
 /** As `bind` of HAProxy and `-a` of varnishd take each. */

@@ -84,7 +84,7 @@ t.test('services of the machine', async (t) => {
   t.match(part('first'), /service_reload nginx for the front end reload nginx/)
   t.match(part('second'), /nothing to do: \d+ unchanged/)
   t.match(part('seen'), /^200\n401\n/m)
-  t.match(part('seen'), /haproxy.cfg 600\n.*stats-password 600\n\/tmp\/haproxy.sock 660\ninstances\n/)
+  t.match(part('seen'), /haproxy.cfg 600\n.*stats-password 600\n\/var\/lib\/haproxy\/stats 660\ninstances\n/)
   t.match(part('seen'), /plone_instances +plone1-1 +127\.0\.0\.2:8081 +up/)
   t.match(part('seen'), /up +haproxy.*\n.*up +varnish.*\n.*up +nginx/)
   t.match(part('changed'), /service_reload haproxy reload haproxy( [\d.]+ s)?\n2 changed/)

@@ -28,7 +28,12 @@ const clientsOn = (...names: string[]): NodeJson => ({
 
 function nodeWith(...layers: NodeJson[]): PloneNode {
   const run = { id: 'test', events: [], options: {}, host: null, by: 'tester', roles: ['frontend'] }
-  const addresses = [{ interface: 'eth0', address: '10.0.0.5', family: 'IPv4' as const, internal: false }]
+  const addresses = ['127.0.0.1', '10.0.0.5'].map((address) => ({
+    interface: 'eth0',
+    address,
+    family: 'IPv4' as const,
+    internal: false,
+  }))
   const attributes = nodeOf({ cpu: { total: 1 } } as unknown as NodeJson, ...layers)
   return { ...attributes, facts: { ...neutralFacts, addresses }, run } as unknown as PloneNode
 }
@@ -46,6 +51,8 @@ t.test('clients on other hosts reach Varnish by the private address', async (t) 
   const node = nodeWith(clientsOn('web1', 'app2'))
   t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081', '10.0.0.5:6081'])
   t.match(varnishUnit(node), / -a 127\.0\.0\.1:6081 -a 10\.0\.0\.5:6081 -T /)
+  const loopback = { opsworks: { instance: { ...own, private_ip: '127.0.0.1' } } } as unknown as NodeJson
+  t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), loopback))), ['127.0.0.1:6081'], 'each address once')
   t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'], 'HAProxy is for this host alone')
   const elsewhere = { opsworks: { instance: { ...own, private_ip: '192.0.2.1' } } } as unknown as NodeJson
   t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), elsewhere))), [':6081'], 'an address that this host lacks')
