@@ -1,4 +1,5 @@
 /** Reads the JSON lines of a run back into what they were made from; the run may have been on another host. */
+import type { SourceLocation } from '../model/errors.ts'
 import type { FailureReport, Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
 
 /**
@@ -33,14 +34,22 @@ export function replay(line: unknown, handlers: Handlers): boolean {
   }
 }
 
+const runOutcomes = ['unchanged', 'changed', 'planned', 'failed', 'interrupted']
+const countNames = ['changed', 'planned', 'unknown', 'unchanged', 'skipped', 'failed', 'notReached']
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
 /** What the screen reads of it is there, and of the right kind: a host may say anything. */
 export function isRunReport(value: unknown): value is RunReport {
   return (
     isObject(value) &&
-    typeof value.outcome === 'string' &&
+    runOutcomes.includes(String(value.outcome)) &&
     typeof value.durationMs === 'number' &&
     isObject(value.counts) &&
     Object.values(value.counts).every((count) => typeof count === 'number') &&
+    countNames.every((name) => isCount((value.counts as Record<string, unknown>)[name])) &&
     Array.isArray(value.resources) &&
     value.resources.every(isResourceReport) &&
     isTexts(value.warnings)
@@ -67,14 +76,53 @@ export function isFailure(value: unknown): value is FailureReport {
   return problems === undefined || (Array.isArray(problems) && problems.every(isProblem))
 }
 
+/** Characters of each text in a failure, and problems in it, that a rollout keeps: a host decides how many it sends. */
+const longestText = 16_384
+const mostProblems = 100
+
+/** The same failure with its texts cut, as a report keeps it that many hosts share. */
+export function shortFailure(failure: FailureReport): FailureReport {
+  const { problems } = failure
+  return {
+    ...shortProblem(failure),
+    ...(problems === undefined ? {} : { problems: problems.slice(0, mostProblems).map(shortProblem) }),
+  }
+}
+
+function shortProblem({ code, message, attempted, resource, source, hint, output, recovery }: FailureReport) {
+  const short = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
+  const texts = { attempted, resource, hint, recovery }
+  const given = Object.entries(texts).flatMap(([key, text]) => (text === undefined ? [] : [[key, short(text)] as const]))
+  return {
+    code: short(code),
+    message: short(message),
+    ...Object.fromEntries(given),
+    ...(source === undefined ? {} : { source: shortSource(source, short) }),
+    // Of an output the end says what failed.
+    ...(output === undefined ? {} : { output: output.slice(-longestText) }),
+  }
+}
+
 function isProblem(value: unknown): value is Omit<FailureReport, 'problems'> {
   return (
     isObject(value) &&
     typeof value.code === 'string' &&
     typeof value.message === 'string' &&
     [value.attempted, value.resource, value.hint, value.output, value.recovery].every(isOptional) &&
-    (value.source === undefined || (isObject(value.source) && typeof value.source.file === 'string'))
+    (value.source === undefined || isSource(value.source))
   )
+}
+
+function isSource(value: unknown): value is SourceLocation {
+  return (
+    isObject(value) &&
+    typeof value.file === 'string' &&
+    [value.line, value.column].every((one) => one === undefined || typeof one === 'number')
+  )
+}
+
+function shortSource({ file, line, column }: SourceLocation, short: (text: string) => string): SourceLocation {
+  return { file: short(file), line, column }
 }
 
 function isStart(value: Record<string, unknown>): value is Record<string, unknown> & RunStart {

@@ -1,12 +1,16 @@
 /** What comes back from a host: the events of a run, and the answers of commands. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
-import { isFailure, isRunReport } from '../../report/replay.ts'
+import { isFailure, isRunReport, shortFailure } from '../../report/replay.ts'
 import type { RunEvent, RunResult } from '../rollout/fleet_host.ts'
 import type { RemoteProcess } from './wire.ts'
 
 /** No line of ours is that long, and no answer: what else is there is not taken into memory. Bytes. */
 const longestLine = 32 << 20
+/** All that one run may send, however long it takes. Bytes. */
+const longestRun = 1 << 30
+/** Levels of an event or an answer: what is nested deeper cannot be written as JSON again. */
+const deepest = 100
 
 /** What a run has told: its events, and how far its file has been read. */
 export class Heard {
@@ -21,6 +25,8 @@ export class Heard {
   private rest: Buffer[] = []
   private restLength = 0
   private header = true
+  /** Bytes before the run has started. */
+  private before = 0
 
   constructor(private readonly hear: (event: RunEvent) => void) {}
 
@@ -37,6 +43,7 @@ export class Heard {
       for (const line of this.linesWith(Buffer.from(chunk as Uint8Array), process)) {
         const missing = this.line(line.toString('utf8'), line.length + 1)
         if (missing !== undefined) return missing
+        if (this.before > longestLine || this.bytes > longestRun) throw tooLong(process)
         if (this.status !== undefined) {
           process.close()
           return undefined
@@ -65,7 +72,8 @@ export class Heard {
   private line(line: string, bytes: number): string[] | undefined {
     const event = parsed(line)
     if (this.header) {
-      if (Array.isArray(event?.missing)) return event.missing as string[]
+      this.before += bytes
+      if (Array.isArray(event?.missing)) return textsIn(event.missing)
       this.started ||= event?.started !== undefined
       this.header = event?.started === undefined
       return undefined
@@ -73,20 +81,24 @@ export class Heard {
     this.bytes += bytes
     this.told ||= event?.event !== 'exit'
     if (event === null || typeof event.event !== 'string') return undefined
-    if (event.event === 'exit') this.status = Number(event.status)
+    if (event.event === 'exit') this.status = Number.isInteger(event.status) ? (event.status as number) : invalidStatus
     else {
       if (event.event === 'end') this.report = isRunReport(event.report) ? event.report : null
-      if (event.event === 'error') this.error = isFailure(event) ? event : null
+      if (event.event === 'error') this.error = isFailure(event) ? shortFailure(event) : null
       this.hear(event as unknown as RunEvent)
     }
     return undefined
   }
 }
 
+/** What a host that names no exit status is taken to have failed with. */
+const invalidStatus = 255
+
+/** Parses one line as a JSON object; null for anything else, and for what is nested too deeply. */
 export function parsed(line: string): Record<string, unknown> | null {
   try {
     const value = JSON.parse(line) as unknown
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
+    return typeof value === 'object' && value !== null && !isTooDeep(value) ? (value as Record<string, unknown>) : null
   } catch {
     // A line that was cut short by a crash, or what a login shell says of its own.
     return null
@@ -102,7 +114,7 @@ export function askedOf(output: string): { readonly missing: readonly string[] }
   for (const line of output.split('\n')) {
     at += line.length + 1
     const event = parsed(line)
-    if (Array.isArray(event?.missing)) return { missing: event.missing as string[] }
+    if (Array.isArray(event?.missing)) return { missing: textsIn(event.missing) }
     if (event?.asked === true) return { said: output.slice(at) }
   }
   return { said: output }
@@ -111,12 +123,31 @@ export function askedOf(output: string): { readonly missing: readonly string[] }
 /** What a command that looks has printed: one JSON document, or JSON lines. */
 export function answerOf(output: string): unknown {
   try {
-    return JSON.parse(output) as unknown
+    const value = JSON.parse(output) as unknown
+    return isTooDeep(value) ? undefined : value
   } catch {
     const lines = output.split('\n').filter((line) => line !== '')
     const values = lines.map(parsed)
     return lines.length > 0 && values.every((value) => value !== null) ? values : undefined
   }
+}
+
+/** Not recursive, since a host decides how deep it goes. */
+function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > deepest) return true
+    const next: unknown[] = []
+    for (const one of level)
+      if (typeof one === 'object' && one !== null)
+        for (const child of Object.values(one)) if (typeof child === 'object' && child !== null) next.push(child)
+    level = next
+  }
+  return false
+}
+
+function textsIn(values: readonly unknown[]): string[] {
+  return values.filter((value) => typeof value === 'string')
 }
 
 /** @throws REMOTE_FAILED where it is more than anybody asked for */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
+import { shortFailure } from '../../report/replay.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
 import { Bringing, stillMissing } from './bringing.ts'
 import { type Kept, keptWords, ownCommand } from './by_itself.ts'
@@ -218,7 +219,7 @@ export class RemoteHost implements FleetHost {
     }
     if (status === 0 && !heard.told) return { status, report, failure: silent }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
-    const failure = failed ?? error ?? (status === 0 || isFailed(report) ? null : await this.unexplained(run, status))
+    const failure = (failed && shortFailure(failed)) ?? error ?? (status === 0 || isFailed(report) ? null : await this.unexplained(run, status))
     return { status, report, failure }
   }
 

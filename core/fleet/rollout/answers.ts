@@ -3,28 +3,34 @@ import * as z from 'zod'
 import { ConvergeError } from '../../model/errors.ts'
 import type { LiveRelease } from '../types.ts'
 
+/** Names and commits: a host decides what it sends, and the report of the rollout keeps it. */
+const short = z.string().max(1000)
+
+/** It goes to the other hosts, into a command line of git or svn there: no option, no control character. */
+const word = short.regex(/^(?!-)[^\x00-\x1f\x7f-\x9f]*$/)
+
 const revisions = z.array(
   z.object({
-    app: z.string(),
-    revision: z.string(),
+    app: short,
+    revision: word,
     /** Null where there is none to be told, as for a directory. */
-    commit: z.string().nullable(),
+    commit: word.nullable(),
   }),
 )
 export type Revision = z.output<typeof revisions>[number]
 
 /** It goes into the command line of a rollback. */
-const releaseId = z.string().regex(/^[\w.-]+$/)
+const releaseId = short.regex(/^[\w.-]+$/)
 
 const releases = z.object({
   apps: z.array(
     z.object({
-      name: z.string(),
+      name: short,
       /** In the order of their numbers. */
       releases: z.array(
         z.object({
           id: releaseId,
-          commit: z.string(),
+          commit: short,
           current: z.boolean(),
           complete: z.boolean().default(true),
           /** Whether a rollback goes to it; an earlier version does not say. */
@@ -68,7 +74,7 @@ function checked<S extends z.ZodType>(schema: S, said: unknown, command: string)
   if (result.success) return result.data
   throw new ConvergeError(`converge ${command} said on the host what nobody understands`, {
     code: 'REMOTE_FAILED',
-    output: JSON.stringify(said).slice(0, 400),
+    output: (JSON.stringify(said) ?? 'nothing').slice(0, 400),
     hint: 'something there writes to standard output: look at the files its shell reads (~/.bashrc)',
   })
 }

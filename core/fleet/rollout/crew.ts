@@ -21,6 +21,10 @@ const keeps: Partial<Readonly<Record<Phase, Keeps>>> = {
   hooks: 'first',
 }
 
+/** Warnings of one host that are displayed, and characters of each: all stay in memory until the end. */
+const mostWarnings = 200
+const longestWarning = 4000
+
 export interface RunMore {
   readonly dry?: boolean
   readonly options?: readonly string[]
@@ -41,6 +45,8 @@ export class Crew {
   /** Who counts as there, for whoever is told of the stack. */
   online: ReadonlySet<string>
   private readonly limit
+  /** How many each host has sent. */
+  private readonly warnings = new Map<string, number>()
 
   constructor(
     private readonly request: RolloutRequest,
@@ -125,9 +131,22 @@ export class Crew {
 
   private hear(host: string, phase: Phase, event: RunEvent): void {
     this.ports.log(host, event)
-    if (event.event === 'applying') this.ports.tell({ event: 'host', host, phase, step: event.name })
-    else if (event.event === 'warning') this.ports.tell({ event: 'warning', host, message: String(event.message) })
+    if (event.event === 'applying') this.ports.tell({ event: 'host', host, phase, step: stepOf(event.name) })
+    else if (event.event === 'warning') this.warn(host, event.message)
   }
+
+  private warn(host: string, message: unknown): void {
+    const count = (this.warnings.get(host) ?? 0) + 1
+    this.warnings.set(host, count)
+    if (count > mostWarnings || typeof message !== 'string') return
+    const text = count === mostWarnings ? `more than ${mostWarnings - 1} warnings: the rest is in its log` : message
+    this.ports.tell({ event: 'warning', host, message: text.slice(0, longestWarning) })
+  }
+}
+
+/** As much of it as a screen displays. */
+function stepOf(name: unknown): string | undefined {
+  return typeof name === 'string' ? name.slice(0, longestWarning) : undefined
 }
 
 /** No role's own: each host can be called by its scheduler. */

@@ -13,6 +13,10 @@ import type { FleetEvent, HostReport, RolloutReport } from '../types.ts'
 import { namesIn, replaceFile, syncDirectory, unusable } from './files.ts'
 
 const kept = 100
+/** What one host's own events may take in its log; the rollout's entries about it come on top. Bytes. */
+export const longestLog = 64 << 20
+/** Entries that the rollout writes itself: a host that uses these names cannot rewrite what became of it. */
+const ownEvents: readonly unknown[] = ['host', 'done', 'connection']
 /** Held in reserve, so that the report finds room when the logs have filled the disk. Bytes, and for each host. */
 const reserve = { least: 64 * 1024, host: 2 * 1024 }
 
@@ -122,6 +126,8 @@ function claimed(beside: string, path: string): boolean {
 
 class OpenRecord implements Recording {
   private readonly files = new Map<string, number>()
+  /** Bytes of each host's own events; infinite once the limit is reached. */
+  private readonly sizes = new Map<string, number>()
   private broken = false
 
   constructor(
@@ -131,10 +137,30 @@ class OpenRecord implements Recording {
   ) {}
 
   log(host: string, line: string | object): void {
+    if (this.broken || this.sizes.get(host) === Number.POSITIVE_INFINITY) return
+    const text = this.line(typeof line === 'string' ? parsedLine(line) : line)
+    const size = (this.sizes.get(host) ?? 0) + Buffer.byteLength(text)
+    if (size <= longestLog) {
+      this.sizes.set(host, size)
+      return this.append(host, text)
+    }
+    this.sizes.set(host, Number.POSITIVE_INFINITY)
+    const full = `log limit of ${longestLog >> 20} MiB reached: further events of this host are not logged`
+    this.append(host, this.line({ event: 'output', text: full }))
+    this.options.warn(`${host}: ${full}`)
+  }
+
+  /** One line of a log. A host's event under the name of one of ours is kept as the text that it is. */
+  private line(value: object): string {
+    const masked = this.options.secrets.maskDeep(value)
+    const isOurs = ownEvents.includes((masked as { event?: unknown }).event)
+    return `${JSON.stringify(isOurs ? { event: 'output', text: JSON.stringify(masked) } : masked)}\n`
+  }
+
+  private append(host: string, text: string): void {
     if (this.broken) return
-    const value = typeof line === 'string' ? parsedLine(line) : line
     try {
-      fs.writeFileSync(this.file(host), `${JSON.stringify(this.options.secrets.maskDeep(value))}\n`)
+      fs.writeFileSync(this.file(host), text)
     } catch (error) {
       // The hosts are at work: that is seen through, with or without a log.
       this.broken = true
@@ -148,9 +174,14 @@ class OpenRecord implements Recording {
     if (event.event === 'done') {
       // The report has been logged already, by the host itself.
       const { report: _, ...rest } = event
-      this.log(event.host, { ...rest, time: new Date().toISOString() })
+      this.note(event.host, rest)
     } else if (event.event === 'connection' || (event.event === 'host' && event.step === undefined))
-      this.log(event.host, { ...event, time: new Date().toISOString() })
+      this.note(event.host, event)
+  }
+
+  private note(host: string, event: object): void {
+    const entry = this.options.secrets.maskDeep({ ...event, time: new Date().toISOString() })
+    this.append(host, `${JSON.stringify(entry)}\n`)
   }
 
   end(report: RolloutReport): void {

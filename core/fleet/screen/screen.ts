@@ -1,6 +1,7 @@
 /** What the operator sees of a rollout: a live table on a terminal, lines in a pipe, JSON for machines; a summary at the end. */
 import picocolors from 'picocolors'
 import { duration, type Paint } from '../../report/describe.ts'
+import { printableJson } from '../../report/printable.ts'
 import { isRunReport } from '../../report/replay.ts'
 import type { FleetEvent, RolloutReport, Tell } from '../types.ts'
 import type { Addresses } from './alike.ts'
@@ -39,7 +40,7 @@ export interface Screen {
 export function screen(options: ScreenOptions): Screen {
   if (options.json)
     return {
-      tell: (event) => options.write(`${JSON.stringify({ ...event, time: new Date().toISOString() })}\n`),
+      tell: (event) => options.write(`${printableJson({ ...event, time: new Date().toISOString() })}\n`),
       pause: () => undefined,
       resume: () => undefined,
       close: () => undefined,

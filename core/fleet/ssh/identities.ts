@@ -1,6 +1,7 @@
 /** The keys an operator can show: those of an agent, and those in files, whose passphrases are asked once. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
+import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
 import type { Ssh2 } from './ssh2.ts'
@@ -210,12 +211,15 @@ function parsed(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Err
   return Array.isArray(key) ? (key[0] ?? new Error('it holds no key')) : key
 }
 
+/** Bytes. */
+const longestKey = 1 << 20
+
 /** `others`: somebody else may read it. As with ssh, the public key will do where only that one is there. */
 function readKey(path: string): { readonly text: Buffer; readonly others: boolean } {
   const file = !existsSync(path) && existsSync(`${path}.pub`) ? `${path}.pub` : path
   try {
     const { mode, uid } = statSync(file)
-    return { text: readFileSync(file), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
+    return { text: readGivenFile(file, longestKey), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
     // The system's own words repeat the call and the path.
     throw notReadable(file, asConvergeError(thrown).message.replace(/^.*?: /, ''))
@@ -254,5 +258,5 @@ function publicPart(text: Buffer): string | null {
 }
 
 function publicFile(path: string): string | null {
-  return existsSync(`${path}.pub`) ? readFileSync(`${path}.pub`, 'utf8') : null
+  return existsSync(`${path}.pub`) ? readGivenFile(`${path}.pub`, longestKey).toString('utf8') : null
 }

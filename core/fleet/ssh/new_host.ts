@@ -1,5 +1,5 @@
 /** Keys for a host that does not exist yet: whose key lets the operator in, and what the host proves itself by. */
-import { readFileSync } from 'node:fs'
+import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { KeyRing } from './identities.ts'
 import { appendKnownHost, isAbout, readKnownHosts } from './known_hosts.ts'
@@ -42,7 +42,7 @@ export async function publicKeysIn(file: string): Promise<string[]> {
     })
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readGivenFile(file).toString('utf8')
   } catch (thrown) {
     throw refuse(asConvergeError(thrown).message)
   }

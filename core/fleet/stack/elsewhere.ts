@@ -1,7 +1,7 @@
 /** Values of a stack file that stand elsewhere, in a file or in a variable of the environment, as secrets do. */
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
+import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import type { NodeWarning } from '../../node/layers.ts'
 import { isObject } from '../../node/merge.ts'
@@ -79,7 +79,7 @@ function kept(text: string, path: KeyPath, { secrets, hidden }: Search): string 
 /** The text of a file that a key names; a problem where it cannot be read. */
 export function fileText(file: string, path: KeyPath, search: Search): string | undefined {
   try {
-    const text = decoded(readFileSync(placeOf(file, search.directory)))
+    const text = decoded(readGivenFile(placeOf(file, search.directory)))
     if (text === null) {
       const hint = 'a key or certificate in binary form (DER) has to be converted to PEM: openssl x509, openssl pkey'
       search.problems.push(problemAt(`${formatPath(path)}: ${file} is no text`, search.locate(path), hint))

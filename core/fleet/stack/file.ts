@@ -1,6 +1,7 @@
 /** Reads a stack file: JSON, YAML or TypeScript, one of its environments laid over it, values from elsewhere fetched. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
@@ -115,11 +116,14 @@ async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<L
   }
 }
 
+/** What the shell that starts the command writes to: `--stack <(…)`. */
+const ownPipe = /^\/(dev\/(fd\/|stdin$)|proc\/self\/fd\/)/
+
 function textOf(file: string): string {
   try {
-    return utf8Text(readFileSync(file), file)
+    return utf8Text(ownPipe.test(file) ? readFileSync(file) : readGivenFile(file), file)
   } catch (error) {
-    if (error instanceof ConvergeError) throw error
+    if (error instanceof ConvergeError && error.code === 'NOT_UTF8') throw error
     const reason = asConvergeError(error).message.replace(/^.*?: /, '')
     const hint = `--stack FILE; it is looked for in the working directory, ${process.cwd()}`
     throw new ConvergeError(`the stack file ${file} cannot be read: ${reason}`, { code: 'NO_FILE', hint, usage: true })
@@ -215,9 +219,9 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   const whole = placeOf(name, search.directory)
   let text: string
   try {
-    text = utf8Text(readFileSync(whole), name)
+    text = utf8Text(readGivenFile(whole), name)
   } catch (error) {
-    search.problems.push(error instanceof ConvergeError ? error : unreadable(name, path, search, error))
+    search.problems.push(error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error))
     return []
   }
   try {

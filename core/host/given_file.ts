@@ -1,0 +1,37 @@
+/** Reads files that an input of the user names: regular files up to a limit, so that a name such as /dev/zero stops no command. */
+import * as fs from 'node:fs'
+import { fileTooLarge, notAFile } from '../model/unreadable.ts'
+
+const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = fs.constants
+
+/** Bytes; far more than any stack file, key, certificate or custom JSON has. */
+export const givenFileLimit = 64 << 20
+
+/**
+ * The content of a regular file. Links are followed, since the account that runs the command reads with its own rights.
+ * @throws NOT_A_FILE for a pipe, device, socket or directory; FILE_TOO_LARGE; the errors of open(2)
+ */
+export function readGivenFile(path: string, limit = givenFileLimit): Buffer {
+  const file = fs.openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+  try {
+    const stat = fs.fstatSync(file)
+    if (!stat.isFile()) throw notAFile(path, stat)
+    if (stat.size > limit) throw fileTooLarge(path, stat.size, limit)
+    return upTo(limit, file, path)
+  } finally {
+    fs.closeSync(file)
+  }
+}
+
+/** The kernel names no size for files below /proc, and a file may grow meanwhile. */
+function upTo(limit: number, file: number, path: string): Buffer {
+  const parts: Buffer[] = []
+  for (let length = 0; ; ) {
+    const part = Buffer.allocUnsafe(64 * 1024)
+    const count = fs.readSync(file, part)
+    if (count === 0) return Buffer.concat(parts)
+    parts.push(part.subarray(0, count))
+    length += count
+    if (length > limit) throw fileTooLarge(path, null, limit)
+  }
+}

@@ -1,0 +1,291 @@
+/** A host that sends whatever it likes over SSH harms itself alone: not the terminal, the record or the other hosts. */
+import * as fs from 'node:fs'
+import { PassThrough, Readable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import { RemoteHost } from '../../../core/fleet/remote/remote_host.ts'
+import type { RemoteProcess, Wire } from '../../../core/fleet/remote/wire.ts'
+import { listDeployments, readDeployment, readLog } from '../../../core/fleet/rollout/history.ts'
+import { Recorder } from '../../../core/fleet/rollout/record.ts'
+import type { Member } from '../../../core/fleet/rollout/request.ts'
+import { rollout } from '../../../core/fleet/rollout/rollout.ts'
+import { describeDeployment, describeLog } from '../../../core/fleet/screen/history.ts'
+import { screen } from '../../../core/fleet/screen/screen.ts'
+import type { Action, FleetEvent, RolloutReport } from '../../../core/fleet/types.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import { scratch } from '../../support/machine.ts'
+import picocolors from 'picocolors'
+
+/** What a host says to each script, by what it is asked. */
+interface Words {
+  readonly run: string | Buffer
+  readonly ask: string | Buffer
+  /** Default: as `ask`. */
+  readonly revisions?: string
+  readonly code: number
+}
+
+const counts = { changed: 1, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
+const report = {
+  ...{ id: '1', mode: 'run', roles: [], events: [], started: '', durationMs: 1, outcome: 'changed' },
+  ...{ counts, resources: [], warnings: [] },
+}
+const lines = (...values: readonly unknown[]) => values.map((value) => `${JSON.stringify(value)}\n`).join('')
+const started = '\n{"started":"x"}\n'
+const exit = { event: 'exit', status: 0 }
+const honest: Words = {
+  run: started + lines({ event: 'end', report }, exit),
+  ask: `\n{"asked":true}\n${lines({ apps: [] })}`,
+  revisions: `\n{"asked":true}\n${lines({ app: 'site', revision: 'main', commit: 'a'.repeat(40) })}`,
+  code: 0,
+}
+
+function processOf(output: string | Buffer, code: number): RemoteProcess {
+  const stdout = Readable.from([Buffer.from(output)])
+  const stderr = new PassThrough()
+  stderr.end(Buffer.from(output).subarray(0, 2000))
+  const ended = new Promise<{ code: number; signal: null }>((resolve) =>
+    stdout.once('close', () => resolve({ code, signal: null })),
+  )
+  return { stdin: new PassThrough(), stdout, stderr, ended, close: () => stdout.destroy() }
+}
+
+function wireOf({ run, ask, revisions = '', code }: Words): Wire {
+  return {
+    exec: async (command) => {
+      if (command.includes('"asked":true')) return processOf(revisions !== '' && command.includes('revisions') ? revisions : ask, code)
+      if (command.includes('runs=$2 run=$3')) return processOf(run, code)
+      // The lock, which stays open, and the small scripts.
+      if (command.includes('held')) {
+        const process = processOf('', 0)
+        const stdout = new PassThrough()
+        stdout.write('held\n')
+        return { ...process, stdout, ended: new Promise(() => undefined), close: () => stdout.destroy() }
+      }
+      return processOf(ask, code)
+    },
+    closed: new Promise(() => undefined),
+    close: () => undefined,
+  }
+}
+
+function member(name: string, words: Words): Member {
+  const host = new RemoteHost({
+    ...{ name, sudo: 'none', rollout: 'deploy-1', by: 'ann', prefix: null, recipes: null, secrets: [], patience: 0 },
+    ...{ open: async () => wireOf(words), engine: new Map(), runtimes: {} as never },
+    ...{ step: () => undefined, connection: () => undefined },
+  })
+  const events = new Set(['setup', 'build', 'deploy', 'configure'])
+  return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, host }
+}
+
+interface Seen {
+  readonly report: RolloutReport
+  readonly texts: readonly string[]
+  readonly json: string
+  readonly directory: string
+}
+
+/** A rollout on the hostile host and an honest one, as every screen and the record see it. */
+async function rolled(words: Words, action: Action, directory: string): Promise<Seen> {
+  const secrets = new Secrets()
+  const kinds = [
+    { live: false, json: false },
+    { live: true, json: false },
+    { live: false, json: true },
+  ]
+  const written = kinds.map(() => [] as string[])
+  const size = () => ({ columns: 100, rows: 24 })
+  const screens = kinds.map((kind, at) =>
+    screen({
+      ...{ ...kind, color: false, quiet: false, verbose: true, same: '', size },
+      write: (text) => void written[at]?.push(text),
+    }),
+  )
+  const start = { stack: 'site', action, comment: '', by: 'ann', started: new Date().toISOString(), commits: {} }
+  const recorder = new Recorder({ directory, secrets, warn: () => undefined })
+  const recording = recorder.open({ ...start, strategy: 'parallel', hosts: ['evil', 'good'] })
+  const tell = (event: FleetEvent) => {
+    const shown = secrets.maskDeep(event)
+    recording.tell(shown)
+    for (const one of screens) one.tell(shown)
+  }
+  const { report } = await rollout(
+    {
+      ...{ action, events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'parallel' },
+      ...{ batch: { count: 9 }, parallel: 9, maxFailures: { count: 9 }, rollbackOnFailure: false, down: 'fail' },
+      ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, options: [] },
+    },
+    {
+      members: [member('evil', words), member('good', honest)],
+      selected: new Set(['evil', 'good']),
+      documents: (_, _online, deployment) => [{ name: 'node', value: deployment }],
+      known: { online: new Set(['evil', 'good']), behind: new Map(), apps: {} },
+      id: recording.id,
+      tell,
+      log: (host, event) => recording.log(host, event),
+      health: null,
+      interrupted: () => 'none',
+      onInterrupt: () => () => undefined,
+      clock: () => Date.now(),
+    },
+  )
+  for (const one of screens) one.close()
+  recording.end(report)
+  const [pipe = [], live = [], json = []] = written
+  return { report, texts: [pipe.join(''), live.join('')], json: json.join(''), directory }
+}
+
+/** Everything that a terminal obeys, but for what a screen of ours writes. */
+const raw = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/
+
+async function check({ report, texts, json, directory }: Seen): Promise<void> {
+  for (const text of texts) {
+    const steering = raw.exec(stripVTControlCharacters(text))
+    if (steering) throw new Error(`a control character is displayed: ${JSON.stringify(steering)}`)
+    if (/\x1b\]|\x1b\[[0-9;]*m|\x1b\[2J/.test(text)) throw new Error(`an escape of the host: ${JSON.stringify(text)}`)
+  }
+  for (const line of json.split('\n').filter((one) => one !== '')) {
+    JSON.parse(line)
+    if (raw.test(line)) throw new Error(`a control character in JSON: ${JSON.stringify(line)}`)
+  }
+  const good = report.hosts.find(({ host }) => host === 'good')
+  if (good?.failure) throw new Error(`the other host failed: ${JSON.stringify(good.failure)}`)
+  if (JSON.stringify(report).includes('"INTERNAL"')) throw new Error(`INTERNAL: ${JSON.stringify(report.hosts)}`)
+  const paint = picocolors.createColors(false)
+  const kept = readDeployment(directory, 'last')
+  if (kept.outcome === 'not readable') throw new Error('the record cannot be read')
+  const how = { paint, color: false, verbose: true }
+  const shown = [
+    ...describeDeployment(kept, { now: new Date(), verbose: true, paint, same: '' }),
+    await describeLog(readLog(directory, 'last', 'evil') ?? [], how),
+  ].join('\n')
+  const steering = raw.exec(shown)
+  if (steering) throw new Error(`a control character in the log: ${JSON.stringify(shown.slice(-300))}`)
+  listDeployments(directory)
+}
+
+const nasty = [
+  ...['\x1b]0;owned\x07', '\x1b[2J\x1b[H', '\x9b31m', '\u202egnp.exe', '\0', 'a\nb', '\r', '../../etc/passwd', '%s%n'],
+  ...['__proto__', 'constructor', 'good', 'evil', 'x'.repeat(70_000), '\ud800', '', 'null', '\u2028', '-oProxyCommand=x'],
+]
+const text = fc.oneof(fc.constantFrom(...nasty), fc.string({ unit: 'binary' }), fc.string())
+const value = fc.oneof(
+  { weight: 3, arbitrary: text },
+  { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
+  { weight: 1, arbitrary: fc.constantFrom(-1, 1e308, 0.5, 2 ** 60, null, [], {}, true, 'failed') },
+)
+const names = ['start', 'applying', 'progress', 'resource', 'warning', 'end', 'error', 'exit', 'done', 'host', 'connection', 'phase']
+const field = (name: string) => [name, fc.oneof({ weight: 3, arbitrary: text }, { weight: 1, arbitrary: value })] as const
+const failure = fc.record(
+  {
+    ...Object.fromEntries(['code', 'message', 'hint', 'output', 'resource', 'attempted', 'recovery'].map(field)),
+    source: fc.record({ file: text, line: fc.oneof(fc.integer(), value) }),
+    problems: fc.array(fc.record({ code: text, message: text }), { maxLength: 3 }),
+  },
+  { requiredKeys: [] },
+)
+const resource = fc.record(
+  {
+    ...Object.fromEntries(['name', 'type', 'key', 'role', 'event', 'words', 'reason', 'output'].map(field)),
+    outcome: fc.oneof(fc.constantFrom('changed', 'planned', 'failed', 'unknown', 'skipped'), value),
+    durationMs: fc.oneof(fc.double(), value),
+    patch: fc.array(fc.record({ op: value, path: text, value }), { maxLength: 3 }),
+    diff: fc.array(text, { maxLength: 3 }),
+    failure,
+  },
+  { requiredKeys: ['outcome', 'durationMs'] },
+)
+const runReport = fc.record(
+  {
+    outcome: fc.oneof(fc.constantFrom('changed', 'planned', 'failed', 'unchanged', 'interrupted'), value),
+    durationMs: fc.oneof(fc.double(), value),
+    counts: fc.oneof(
+      fc.constant(counts),
+      fc.dictionary(fc.constantFrom(...Object.keys(counts), '__proto__'), fc.oneof(fc.integer(), value)),
+    ),
+    resources: fc.array(resource, { maxLength: 4 }),
+    warnings: fc.array(text, { maxLength: 3 }),
+    id: value,
+    roles: value,
+  },
+  { requiredKeys: ['outcome', 'durationMs', 'counts', 'resources', 'warnings'] },
+)
+const event = fc
+  .record(
+    {
+      event: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...names) }, { weight: 1, arbitrary: value }),
+      ...Object.fromEntries(
+        ['name', 'line', 'message', 'host', 'phase', 'outcome', 'step', 'state', 'detail', 'reason', 'code', 'time'].map(field),
+      ),
+      durationMs: value,
+      status: value,
+      report: fc.oneof(runReport, value),
+      failure: fc.oneof(failure, value),
+      missing: fc.oneof(fc.constant(undefined), value),
+      roleEvent: value,
+      mode: fc.constantFrom('run', 'plan'),
+      roles: fc.array(text, { maxLength: 2 }),
+      events: fc.array(text, { maxLength: 2 }),
+      resources: fc.integer(),
+    },
+    { requiredKeys: ['event'] },
+  )
+  .map((one) => Buffer.from(lines(one)))
+const garbage = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  fc.constantFrom(
+    `${'['.repeat(20_000)}${']'.repeat(20_000)}\n`,
+    `{"event":"end","report":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}\n`,
+    `{"event":"progress","name":"x","line":"x","more":${'['.repeat(9_000)}${']'.repeat(9_000)}}\n`,
+    '{"event":"warning","message":"\\u001b]0;x\\u0007","__proto__":{"polluted":true}}\n',
+    '\n'.repeat(500),
+  ).map((one) => Buffer.from(one)),
+)
+const said = fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: garbage }), { maxLength: 12 })
+const runs = fc
+  .tuple(fc.boolean(), said, fc.boolean())
+  .map(([header, all, ends]) =>
+    Buffer.concat([Buffer.from(header ? started : ''), ...all, Buffer.from(ends ? lines(exit) : '')]),
+  )
+const release = fc.record({ id: text, commit: text, current: fc.boolean() }, { requiredKeys: ['id', 'commit', 'current'] })
+const status = fc.record({
+  ...{ roles: fc.array(text, { maxLength: 3 }), lastRun: fc.constant(null) },
+  lock: fc.oneof(fc.constant(null), fc.record({ by: text, since: text, message: text })),
+  apps: fc.array(
+    fc.record({
+      name: text,
+      unreleased: fc.boolean(),
+      stopped: fc.oneof(fc.constant(null), fc.record({ by: text, at: text })),
+      current: fc.oneof(fc.constant(null), fc.record({ id: text, commit: text, revision: text })),
+      services: fc.array(fc.record({ name: text, state: text, up: fc.boolean(), readiness: text }), { maxLength: 3 }),
+    }),
+    { maxLength: 3 },
+  ),
+})
+const asks = fc
+  .oneof(
+    value,
+    status,
+    fc.record({ apps: fc.array(fc.record({ name: text, releases: fc.array(release, { maxLength: 3 }) }), { maxLength: 3 }) }),
+    fc.array(fc.record({ app: text, revision: text, commit: fc.oneof(text, fc.constant(null)) }), { maxLength: 3 }),
+  )
+  .map((one) => Buffer.from(`\n{"asked":true}\n${lines(one)}`))
+const answers = fc.oneof({ weight: 4, arbitrary: asks }, { weight: 1, arbitrary: garbage })
+const words = fc.record({ run: runs, ask: answers, code: fc.constantFrom(0, 0, 0, 1, 4, 127, 255) })
+
+t.test('any stream of a host', async (t) => {
+  const directory = scratch(t)
+  let ran = 0
+  const action = fc.constantFrom<Action>('configure', 'deploy', 'setup', 'plan', 'status', 'rollback', 'shutdown')
+  await fc.assert(
+    fc.asyncProperty(words, action, async (words, action) => {
+      await check(await rolled(words, action, `${directory}/${ran++}`))
+      fs.rmSync(`${directory}/${ran - 1}`, { recursive: true, force: true })
+    }),
+    { numRuns: Number(process.env.FUZZ_RUNS ?? 200) },
+  )
+  t.equal(({} as Record<string, unknown>).polluted, undefined)
+  t.ok(ran >= 200, `${ran} streams`)
+})
