@@ -17,7 +17,7 @@ export function describeChange(report: ResourceReport, paint: Paint): string {
   if (report.outcome === 'unknown') return `${paint.cyan('?')} ${name} ${paint.dim(title(report.reason ?? ''))}`
   const { symbol, words } = wordsOf(report)
   const colour = symbol === '+' ? paint.green : symbol === '-' ? paint.red : paint.yellow
-  return `${colour(symbol)} ${name}${words === '' ? '' : ` ${paint.dim(plain(words))}`}`
+  return `${colour(symbol)} ${name}${words === '' ? '' : ` ${paint.dim(plain(words).replaceAll('\n', ' '))}`}`
 }
 
 function wordsOf({ patch = [], words, texts, diff }: ResourceReport): { symbol: '+' | '~' | '-'; words: string } {

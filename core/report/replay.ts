@@ -92,7 +92,9 @@ export function shortFailure(failure: FailureReport): FailureReport {
 function shortProblem({ code, message, attempted, resource, source, hint, output, recovery }: FailureReport) {
   const short = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
   const texts = { attempted, resource, hint, recovery }
-  const given = Object.entries(texts).flatMap(([key, text]) => (text === undefined ? [] : [[key, short(text)] as const]))
+  const given = Object.entries(texts).flatMap(([key, text]) =>
+    text === undefined ? [] : [[key, short(text)] as const],
+  )
   return {
     code: short(code),
     message: short(message),

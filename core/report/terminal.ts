@@ -51,12 +51,9 @@ export class Terminal implements Handlers {
 
   start(run: RunStart): void {
     this.mode = run.mode
-    if (this.options.verbose)
-      this.line(
-        this.paint.dim(
-          `${run.roles.join(', ')}: ${run.events.join(', ')}, ${run.resources} resource${run.resources === 1 ? '' : 's'}`,
-        ),
-      )
+    if (!this.options.verbose) return
+    const what = title(`${run.roles.join(', ')}: ${run.events.join(', ')}`)
+    this.line(this.paint.dim(`${what}, ${run.resources} resource${run.resources === 1 ? '' : 's'}`))
   }
 
   applying(name: string): void {

@@ -219,7 +219,10 @@ export class RemoteHost implements FleetHost {
     }
     if (status === 0 && !heard.told) return { status, report, failure: silent }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
-    const failure = (failed && shortFailure(failed)) ?? error ?? (status === 0 || isFailed(report) ? null : await this.unexplained(run, status))
+    const failure =
+      (failed && shortFailure(failed)) ??
+      error ??
+      (status === 0 || isFailed(report) ? null : await this.unexplained(run, status))
     return { status, report, failure }
   }
 

@@ -221,7 +221,9 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   try {
     text = utf8Text(readGivenFile(whole), name)
   } catch (error) {
-    search.problems.push(error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error))
+    search.problems.push(
+      error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error),
+    )
     return []
   }
   try {

@@ -3,6 +3,7 @@ import * as fs from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
+import picocolors from 'picocolors'
 import t from 'tap'
 import { RemoteHost } from '../../../core/fleet/remote/remote_host.ts'
 import type { RemoteProcess, Wire } from '../../../core/fleet/remote/wire.ts'
@@ -15,7 +16,6 @@ import { screen } from '../../../core/fleet/screen/screen.ts'
 import type { Action, FleetEvent, RolloutReport } from '../../../core/fleet/types.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 import { scratch } from '../../support/machine.ts'
-import picocolors from 'picocolors'
 
 /** What a host says to each script, by what it is asked. */
 interface Words {
@@ -54,7 +54,8 @@ function processOf(output: string | Buffer, code: number): RemoteProcess {
 function wireOf({ run, ask, revisions = '', code }: Words): Wire {
   return {
     exec: async (command) => {
-      if (command.includes('"asked":true')) return processOf(revisions !== '' && command.includes('revisions') ? revisions : ask, code)
+      if (command.includes('"asked":true'))
+        return processOf(revisions !== '' && command.includes('revisions') ? revisions : ask, code)
       if (command.includes('runs=$2 run=$3')) return processOf(run, code)
       // The lock, which stays open, and the small scripts.
       if (command.includes('held')) {
@@ -168,7 +169,18 @@ async function check({ report, texts, json, directory }: Seen): Promise<void> {
 
 const nasty = [
   ...['\x1b]0;owned\x07', '\x1b[2J\x1b[H', '\x9b31m', '\u202egnp.exe', '\0', 'a\nb', '\r', '../../etc/passwd', '%s%n'],
-  ...['__proto__', 'constructor', 'good', 'evil', 'x'.repeat(70_000), '\ud800', '', 'null', '\u2028', '-oProxyCommand=x'],
+  ...[
+    '__proto__',
+    'constructor',
+    'good',
+    'evil',
+    'x'.repeat(70_000),
+    '\ud800',
+    '',
+    'null',
+    '\u2028',
+    '-oProxyCommand=x',
+  ],
 ]
 const text = fc.oneof(fc.constantFrom(...nasty), fc.string({ unit: 'binary' }), fc.string())
 const value = fc.oneof(
@@ -176,8 +188,22 @@ const value = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
   { weight: 1, arbitrary: fc.constantFrom(-1, 1e308, 0.5, 2 ** 60, null, [], {}, true, 'failed') },
 )
-const names = ['start', 'applying', 'progress', 'resource', 'warning', 'end', 'error', 'exit', 'done', 'host', 'connection', 'phase']
-const field = (name: string) => [name, fc.oneof({ weight: 3, arbitrary: text }, { weight: 1, arbitrary: value })] as const
+const names = [
+  'start',
+  'applying',
+  'progress',
+  'resource',
+  'warning',
+  'end',
+  'error',
+  'exit',
+  'done',
+  'host',
+  'connection',
+  'phase',
+]
+const field = (name: string) =>
+  [name, fc.oneof({ weight: 3, arbitrary: text }, { weight: 1, arbitrary: value })] as const
 const failure = fc.record(
   {
     ...Object.fromEntries(['code', 'message', 'hint', 'output', 'resource', 'attempted', 'recovery'].map(field)),
@@ -217,7 +243,20 @@ const event = fc
     {
       event: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...names) }, { weight: 1, arbitrary: value }),
       ...Object.fromEntries(
-        ['name', 'line', 'message', 'host', 'phase', 'outcome', 'step', 'state', 'detail', 'reason', 'code', 'time'].map(field),
+        [
+          'name',
+          'line',
+          'message',
+          'host',
+          'phase',
+          'outcome',
+          'step',
+          'state',
+          'detail',
+          'reason',
+          'code',
+          'time',
+        ].map(field),
       ),
       durationMs: value,
       status: value,
@@ -235,13 +274,15 @@ const event = fc
   .map((one) => Buffer.from(lines(one)))
 const garbage = fc.oneof(
   fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
-  fc.constantFrom(
-    `${'['.repeat(20_000)}${']'.repeat(20_000)}\n`,
-    `{"event":"end","report":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}\n`,
-    `{"event":"progress","name":"x","line":"x","more":${'['.repeat(9_000)}${']'.repeat(9_000)}}\n`,
-    '{"event":"warning","message":"\\u001b]0;x\\u0007","__proto__":{"polluted":true}}\n',
-    '\n'.repeat(500),
-  ).map((one) => Buffer.from(one)),
+  fc
+    .constantFrom(
+      `${'['.repeat(20_000)}${']'.repeat(20_000)}\n`,
+      `{"event":"end","report":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}\n`,
+      `{"event":"progress","name":"x","line":"x","more":${'['.repeat(9_000)}${']'.repeat(9_000)}}\n`,
+      '{"event":"warning","message":"\\u001b]0;x\\u0007","__proto__":{"polluted":true}}\n',
+      '\n'.repeat(500),
+    )
+    .map((one) => Buffer.from(one)),
 )
 const said = fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: garbage }), { maxLength: 12 })
 const runs = fc
@@ -249,7 +290,10 @@ const runs = fc
   .map(([header, all, ends]) =>
     Buffer.concat([Buffer.from(header ? started : ''), ...all, Buffer.from(ends ? lines(exit) : '')]),
   )
-const release = fc.record({ id: text, commit: text, current: fc.boolean() }, { requiredKeys: ['id', 'commit', 'current'] })
+const release = fc.record(
+  { id: text, commit: text, current: fc.boolean() },
+  { requiredKeys: ['id', 'commit', 'current'] },
+)
 const status = fc.record({
   ...{ roles: fc.array(text, { maxLength: 3 }), lastRun: fc.constant(null) },
   lock: fc.oneof(fc.constant(null), fc.record({ by: text, since: text, message: text })),
@@ -268,14 +312,16 @@ const asks = fc
   .oneof(
     value,
     status,
-    fc.record({ apps: fc.array(fc.record({ name: text, releases: fc.array(release, { maxLength: 3 }) }), { maxLength: 3 }) }),
+    fc.record({
+      apps: fc.array(fc.record({ name: text, releases: fc.array(release, { maxLength: 3 }) }), { maxLength: 3 }),
+    }),
     fc.array(fc.record({ app: text, revision: text, commit: fc.oneof(text, fc.constant(null)) }), { maxLength: 3 }),
   )
   .map((one) => Buffer.from(`\n{"asked":true}\n${lines(one)}`))
 const answers = fc.oneof({ weight: 4, arbitrary: asks }, { weight: 1, arbitrary: garbage })
 const words = fc.record({ run: runs, ask: answers, code: fc.constantFrom(0, 0, 0, 1, 4, 127, 255) })
 
-t.test('any stream of a host', async (t) => {
+t.test('any stream of a host', { timeout: 300_000 }, async (t) => {
   const directory = scratch(t)
   let ran = 0
   const action = fc.constantFrom<Action>('configure', 'deploy', 'setup', 'plan', 'status', 'rollback', 'shutdown')

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import t from 'tap'
 import { listDeployments, readDeployment, readLog } from '../../../../core/fleet/rollout/history.ts'
-import { type DeploymentStart, Recorder } from '../../../../core/fleet/rollout/record.ts'
+import { type DeploymentStart, longestLog, Recorder } from '../../../../core/fleet/rollout/record.ts'
 import { loadState, updateState } from '../../../../core/fleet/rollout/state.ts'
 import type { HostReport, RolloutReport } from '../../../../core/fleet/types.ts'
 import { Secrets } from '../../../../core/model/secrets.ts'
@@ -115,6 +115,43 @@ t.test('no name of a host leads out of the record, and none is lost', (t) => {
   for (const name of names) record.log(name, { name })
   for (const name of names) t.strictSame(readLog(directory, 'last', name), [{ name }], name)
   t.strictSame(fs.readdirSync(directory), ['deployments'])
+  t.end()
+})
+
+t.test('the log of a host that never stops has a limit, and what became of it is still recorded', (t) => {
+  const directory = scratch(t)
+  const { recorder: one, warnings } = recorder(directory)
+  const record = one.open(start)
+  const line = { event: 'progress', name: 'x', line: 'y'.repeat(1 << 20) }
+  for (let n = 0; n < 80; n++) record.log('client1', line)
+  record.log('client2', { event: 'progress', line: 'quiet' })
+  record.tell({ event: 'done', host: 'client1', phase: 'switch', outcome: 'changed', durationMs: 9 })
+  record.end(report)
+  t.ok(fs.statSync(`${directory}/deployments/000001/client1.jsonl`).size < longestLog + 1000)
+  t.strictSame(warnings, ['client1: log limit of 64 MiB reached: further events of this host are not logged'])
+  t.match(readLog(directory, '1', 'client1')?.slice(-2), [
+    { event: 'output', text: /^log limit of 64 MiB reached/ },
+    { event: 'done', outcome: 'changed' },
+  ])
+  t.strictSame(readLog(directory, '1', 'client2'), [{ event: 'progress', line: 'quiet' }])
+  recorder(directory).recorder.open(start).end(report)
+  t.equal(readDeployment(directory, 'last').outcome, 'changed')
+  t.end()
+})
+
+t.test('a host cannot write what the rollout writes of it', (t) => {
+  const directory = scratch(t)
+  const record = recorder(directory).recorder.open(start)
+  record.tell({ event: 'host', host: 'client1', phase: 'build' })
+  for (const event of ['done', 'host', 'connection']) record.log('client1', { event, outcome: {}, phase: 'switch' })
+  record.log('client1', '{"event":"done","outcome":"unchanged"}')
+  const died = readDeployment(directory, '1').hosts.find(({ host }) => host === 'client1')
+  t.match(died, { outcome: 'lost', phase: 'build' })
+  t.strictSame(
+    readLog(directory, '1', 'client1')?.map((one) => (one as { event: string }).event),
+    ['host', 'output', 'output', 'output', 'output'],
+  )
+  record.end(report)
   t.end()
 })
 
