@@ -1,5 +1,6 @@
 /** One command, run when what it makes is missing, when something it depends on has changed, or every time. */
 import * as z from 'zod'
+import { noAccount } from '../core/host/missing_account.ts'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
@@ -102,11 +103,7 @@ function runsOf(name: string): string {
 /** What a run refuses at once, a dry run tells as well. */
 function requireAccount(host: HostReader, { user }: Props): void {
   if (user === undefined || user === host.self.name) return
-  if (host.account(user) === null)
-    throw new ConvergeError(`there is no account ${user} on this host`, {
-      code: 'NO_ACCOUNT',
-      hint: 'declare it with user() before, or run the setup event first',
-    })
+  if (host.account(user) === null) throw noAccount(user)
   if (!host.isRoot)
     throw new ConvergeError(`only root can run a command as ${user}`, {
       code: 'NEEDS_ROOT',

@@ -1,5 +1,6 @@
 /** One group of the system, with the members it has to have; or none. */
 import * as z from 'zod'
+import { noAccount } from '../core/host/missing_account.ts'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -96,10 +97,7 @@ function checked(host: Host, props: Props, now: State): Command[] {
 
 function requireAccount(host: HostReader, name: string): void {
   if (accountsOf(host).some((account) => account.name === name) || host.account(name) !== null) return
-  throw new ConvergeError(`there is no account ${name} to be a member`, {
-    code: 'NO_ACCOUNT',
-    hint: 'declare it with user() before',
-  })
+  throw noAccount(name)
 }
 
 function missing(props: Props, now: State): string[] {

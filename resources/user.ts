@@ -1,6 +1,7 @@
 /** One account of the system with its groups, home and shell; or none. */
 import { dirname } from 'node:path'
 import * as z from 'zod'
+import { noGroup } from '../core/host/missing_account.ts'
 import type { Account, Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -134,13 +135,6 @@ function checked(host: Host, props: Props, now: State): Command[] {
     if (host.groupNamed(name) === null) throw noGroup(name)
   if (props.gid !== undefined && host.groupById(props.gid) === null) throw noGroup(`with the gid ${props.gid}`)
   return commands
-}
-
-function noGroup(what: string): ConvergeError {
-  return new ConvergeError(`there is no group ${what} on this host`, {
-    code: 'NO_GROUP',
-    hint: 'declare it with group() before',
-  })
 }
 
 function commandsFor(host: Host, props: Props, now: State): Command[] {

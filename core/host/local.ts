@@ -11,6 +11,7 @@ import { describe, orUndefined, quietly } from './local_files.ts'
 import { LocalReader } from './local_reader.ts'
 import { LocalTree } from './local_tree.ts'
 import { acquireLock } from './lock.ts'
+import { noAccount } from './missing_account.ts'
 import { type Identity, runCommand } from './process.ts'
 import { listening, request } from './request.ts'
 import { makePrivate } from './state_files.ts'
@@ -311,11 +312,7 @@ export class LocalHost implements Host {
     if ((user === undefined || user === this.self.name) && (group === undefined || !this.isRoot))
       return { account: this.self }
     const account = user === undefined ? this.self : this.account(user)
-    if (account === null)
-      throw new ConvergeError(`there is no account ${user} on this host`, {
-        code: 'NO_ACCOUNT',
-        hint: 'declare it with user() before, or run the setup event first',
-      })
+    if (account === null) throw noAccount(`${user}`)
     if (!this.isRoot)
       throw new ConvergeError(`only root can run a command as ${account.name}`, {
         code: 'NEEDS_ROOT',

@@ -1,8 +1,8 @@
 /** The accounts and groups of this machine, read anew when their files have changed. */
 import * as fs from 'node:fs'
-import { ConvergeError } from '../model/errors.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { orUndefined, quietly } from './local_files.ts'
+import { noAccount, noGroup } from './missing_account.ts'
 import type { Rights } from './place.ts'
 import type { Account, Group } from './types.ts'
 
@@ -39,16 +39,8 @@ export class LocalAccounts {
   ids(owner: string | undefined, group: string | undefined): [number, number] {
     const uid = owner === undefined ? -1 : this.account(owner)?.uid
     const gid = group === undefined ? -1 : this.group(group)?.gid
-    if (uid === undefined)
-      throw new ConvergeError(`there is no account ${owner} on this host`, {
-        code: 'NO_ACCOUNT',
-        hint: 'declare it with user() before',
-      })
-    if (gid === undefined)
-      throw new ConvergeError(`there is no group ${group} on this host`, {
-        code: 'NO_GROUP',
-        hint: 'declare it with group() before',
-      })
+    if (uid === undefined) throw noAccount(`${owner}`)
+    if (gid === undefined) throw noGroup(`${group}`)
     return [uid, gid]
   }
 

@@ -10,6 +10,7 @@ import { knownFailure } from '../model/known_failures.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { remember } from './answers.ts'
+import { noAccount, noGroup } from './missing_account.ts'
 import { whereOf } from './request.ts'
 import type {
   Account,
@@ -374,16 +375,8 @@ export class VirtualHost implements Host {
   private ids(options: Pick<WriteOptions, 'owner' | 'group'>): [number, number] {
     const uid = options.owner === undefined ? -1 : this.account(options.owner)?.uid
     const gid = options.group === undefined ? -1 : this.groupNamed(options.group)?.gid
-    if (uid === undefined)
-      throw new ConvergeError(`there is no account ${options.owner} on this host`, {
-        code: 'NO_ACCOUNT',
-        hint: 'declare it with user() before',
-      })
-    if (gid === undefined)
-      throw new ConvergeError(`there is no group ${options.group} on this host`, {
-        code: 'NO_GROUP',
-        hint: 'declare it with group() before',
-      })
+    if (uid === undefined) throw noAccount(`${options.owner}`)
+    if (gid === undefined) throw noGroup(`${options.group}`)
     if (!this.isRoot && uid !== -1 && uid !== this.self.uid) throw systemError('EPERM', 'chown', options.owner ?? '')
     return [uid, gid]
   }

@@ -1,8 +1,6 @@
 /** Hints of resources on a host in memory: each is provoked, then followed. */
-import t, { type Test } from 'tap'
-import type { Recipe } from '../../core/compile/recipe.ts'
-import type { CommandHandler } from '../../core/host/virtual.ts'
-import { VirtualHost } from '../../core/host/virtual.ts'
+import t from 'tap'
+import type { VirtualHost } from '../../core/host/virtual.ts'
 import { cron } from '../../resources/cron.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
@@ -12,48 +10,7 @@ import { network_mount } from '../../resources/network_mount.ts'
 import { random_secret } from '../../resources/random_secret.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { user } from '../../resources/user.ts'
-import { planOf, run } from '../support/contract.ts'
-import { hintPattern, type Proof } from '../support/proofs.ts'
-
-type Declare = (r: Recipe<unknown>) => void
-
-interface ResourceProof extends Proof {
-  readonly given?: (host: VirtualHost) => void
-  readonly commands?: CommandHandler
-  readonly broken: Declare
-  /** What the hint says to do on the host. */
-  readonly repair?: (host: VirtualHost) => void
-  /** What the hint says to declare; default: the same. */
-  readonly repaired?: Declare
-}
-
-function prove(t: Test, proofs: readonly ResourceProof[]): void {
-  for (const proof of proofs)
-    t.test(`${proof.source}: ${proof.hint}`, async (t) => {
-      const host = new VirtualHost({ commands: proof.commands })
-      host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
-      host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
-      host.given('/srv', null)
-      proof.given?.(host)
-      const failureOf = async (declare: Declare) =>
-        (await run(planOf(declare), host)).resources.find(({ outcome }) => outcome === 'failed')?.failure
-      const before = await failureOf(proof.broken)
-      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given')
-      proof.repair?.(host)
-      t.equal(await failureOf(proof.repaired ?? proof.broken), undefined, 'the run succeeds')
-    })
-}
-
-/** Accounts and groups are added, and `make` makes /srv/made. */
-const commands: CommandHandler = (argv, _, host) => {
-  const [program = '', ...words] = argv
-  const line = (path: string, text: string) => host.given(path, `${host.readText(path)}${text}\n`)
-  if (/useradd$/.test(program)) line('/etc/passwd', `${words.at(-1)}:x:1001:1001::/home/web:/bin/sh`)
-  if (/(user|group)add$/.test(program) && !words.includes('--gid') && host.groupNamed('web') === null)
-    line('/etc/group', `${words.at(-1)}:x:1001:`)
-  if (argv.join(' ').includes('make')) host.given('/srv/made', 'x')
-  return { status: 0, stdout: '', stderr: '' }
-}
+import { commands, type Declare, proveResources as prove } from '../support/resource_proofs.ts'
 
 const move = (from: string) => (host: VirtualHost) => {
   host.rename(from, `${from}.old`)
@@ -106,8 +63,8 @@ t.test('files', async (t) => {
       repair: move('/srv/f'),
     },
     {
-      source: 'core/host/virtual.ts',
-      hint: 'declare it with user() before',
+      source: 'core/host/missing_account.ts',
+      hint: 'run the setup event first, or declare the account with user()',
       commands,
       broken: (r) => file(r, { path: '/srv/f', content: 'x', owner: 'web' }),
       repaired: (r) => {
@@ -116,8 +73,8 @@ t.test('files', async (t) => {
       },
     },
     {
-      source: 'core/host/virtual.ts',
-      hint: 'declare it with group() before',
+      source: 'core/host/missing_account.ts',
+      hint: 'run the setup event first, or declare the group with group()',
       commands,
       broken: (r) => file(r, { path: '/srv/f', content: 'x', group: 'web' }),
       repaired: (r) => {
@@ -167,8 +124,8 @@ t.test('accounts, commands and mounts', async (t) => {
       repaired: (r) => user(r, { name: 'deploy' }),
     },
     {
-      source: 'resources/user.ts',
-      hint: 'declare it with group() before',
+      source: 'core/host/missing_account.ts',
+      hint: 'run the setup event first, or declare the group with group()',
       commands,
       broken: (r) => user(r, { name: 'web', group: 'web' }),
       repaired: (r) => {
@@ -183,6 +140,16 @@ t.test('accounts, commands and mounts', async (t) => {
       repaired: (r) => group(r, { name: 'deploy' }),
     },
     {
+      source: 'core/host/missing_account.ts',
+      hint: 'run the setup event first, or declare the account with user()',
+      commands,
+      broken: (r) => group(r, { name: 'deploy', members: ['web'] }),
+      repaired: (r) => {
+        user(r, { name: 'web' })
+        group(r, { name: 'deploy', members: ['web'] })
+      },
+    },
+    {
       source: 'resources/execute.ts',
       hint: 'correct the path of creates, or the command',
       commands,
@@ -190,8 +157,8 @@ t.test('accounts, commands and mounts', async (t) => {
       repaired: (r) => execute(r, { name: 'make', command: 'make', creates: '/srv/made' }),
     },
     {
-      source: 'resources/execute.ts',
-      hint: 'declare it with user() before, or run the setup event first',
+      source: 'core/host/missing_account.ts',
+      hint: 'run the setup event first, or declare the account with user()',
       commands,
       broken: (r) => execute(r, { name: 'make', command: 'make', user: 'web' }),
       repaired: (r) => {

@@ -1,0 +1,72 @@
+/** Proves hints of resources by runs on a host in memory. */
+import type { Test } from 'tap'
+import type { Finding } from '../../core/compile/inspection.ts'
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
+import { planOf, run } from './contract.ts'
+import { hintPattern, type Proof } from './proofs.ts'
+
+export type Declare = (r: Recipe<unknown>) => void
+
+export interface ResourceProof extends Proof {
+  readonly given?: (host: VirtualHost) => void
+  readonly commands?: CommandHandler
+  readonly host?: VirtualOptions
+  readonly broken: Declare
+  /** What the hint says to do on the host. */
+  readonly repair?: (host: VirtualHost) => void
+  /** What the hint says to declare; default: the same. */
+  readonly repaired?: Declare
+}
+
+export function proveResources(t: Test, proofs: readonly ResourceProof[]): void {
+  for (const proof of proofs)
+    t.test(`${proof.source}: ${proof.hint}`, async (t) => {
+      const host = new VirtualHost({ ...proof.host, commands: proof.commands })
+      host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
+      host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
+      host.given('/srv', null)
+      proof.given?.(host)
+      const failureOf = async (declare: Declare) =>
+        (await run(planOf(declare), host)).resources.find(({ outcome }) => outcome === 'failed')?.failure
+      const before = await failureOf(proof.broken)
+      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given')
+      proof.repair?.(host)
+      t.equal(await failureOf(proof.repaired ?? proof.broken), undefined, 'the run succeeds')
+    })
+}
+
+/** Accounts and groups are added, and `make` makes /srv/made. */
+export const commands: CommandHandler = (argv, _, host) => {
+  const [program = '', ...words] = argv
+  const line = (path: string, text: string) => host.given(path, `${host.readText(path)}${text}\n`)
+  if (/useradd$/.test(program)) line('/etc/passwd', `${words.at(-1)}:x:1001:1001::/home/web:/bin/sh`)
+  if (/(user|group)add$/.test(program) && !words.includes('--gid') && host.groupNamed('web') === null)
+    line('/etc/group', `${words.at(-1)}:x:1001:`)
+  if (program === 'usermod') {
+    const [, , name = '', member = ''] = words
+    const groups = host.readText('/etc/group') ?? ''
+    host.given(
+      '/etc/group',
+      groups.replace(new RegExp(`^${name}:.*$`, 'm'), (found) => `${found}${member}`),
+    )
+  }
+  if (argv.join(' ').includes('make')) host.given('/srv/made', 'x')
+  return { status: 0, stdout: '', stderr: '' }
+}
+
+/** A finding of `converge doctor`, whose remedy is the hint. */
+export interface FindingProof extends Proof {
+  readonly broken: () => Finding | null | Promise<Finding | null>
+  readonly repaired: () => Finding | null | Promise<Finding | null>
+}
+
+export function proveFindings(t: Test, proofs: readonly FindingProof[]): void {
+  for (const { source, hint, broken, repaired } of proofs)
+    t.test(`${source}: ${hint}`, async (t) => {
+      const before = await broken()
+      t.match(before?.remedy, hintPattern(hint), 'the remedy is given', { before })
+      const after = await repaired()
+      t.equal(after?.status ?? 'ok', 'ok', 'the repaired host has no finding', { after })
+    })
+}
