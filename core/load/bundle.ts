@@ -116,7 +116,7 @@ export async function compileModule(entry: string, { outfile, directory, place }
     throw new ConvergeError('recipes cannot be compiled here: esbuild is not installed', {
       code: 'NO_COMPILER',
       source: { file: entry },
-      hint: 'install converge with its dependencies (npm install), or let converge stack bring the recipes',
+      hint: 'install converge with its dependencies (npm install), or let converge stack upload the recipes',
       usage: true,
     })
   try {

@@ -77,7 +77,7 @@ function checkFile(directory: string, path: string, digest: string): void {
 function broken(path: string): ConvergeError {
   return new ConvergeError(`${path} is not what was packed`, {
     code: 'PACK_BROKEN',
-    hint: 'bring the packed recipes anew; nothing in them is to be changed by hand',
+    hint: 'pack and upload the recipes again; a pack must not be changed by hand',
     usage: true,
   })
 }

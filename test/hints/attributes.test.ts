@@ -1,0 +1,100 @@
+/** Hints about attributes and the files they are in: each is provoked, then followed. */
+import t from 'tap'
+import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
+import { environmentLayer } from '../../core/node/environment.ts'
+import { neutralFacts } from '../../core/node/facts.ts'
+import { parseAttributes } from '../../core/node/layers.ts'
+import { buildNode } from '../../core/node/node.ts'
+import { type CommandProof, hintPattern, type Proof, proveCalls, proveCommands } from '../support/proofs.ts'
+
+const broken = 'render --role solr --prefix @/root --json @/site.json'
+const file = (source: string, hint: string, before: unknown, after: unknown): CommandProof => ({
+  source,
+  hint,
+  broken,
+  files: { 'site.json': JSON.stringify(before) },
+  changed: { 'site.json': JSON.stringify(after) },
+})
+
+t.test('values', async (t) => {
+  const source = 'core/node/problems.ts'
+  proveCommands(t, [
+    file(source, 'leave the key out to get the default, …', { plone_instances: { site_id: null } }, {}),
+    file(
+      source,
+      'put it in quotes: "8110"',
+      { plone_zeoserver: { readiness: { address: 8110 } } },
+      { plone_zeoserver: { readiness: { address: '8110' } } },
+    ),
+    file(
+      source,
+      'write true or false, without quotes',
+      { plone_instances: { enable_celery: 'yes' } },
+      { plone_instances: { enable_celery: true } },
+    ),
+    file(source, 'put it in brackets: ["base"]', { converge: { roles: 'base' } }, { converge: { roles: ['base'] } }),
+  ])
+})
+
+t.test('files of other programs', async (t) => {
+  const source = 'core/node/foreign_files.ts'
+  proveCommands(t, [
+    {
+      source,
+      hint: 'use it on one host: converge plan --role ROLE --node-json @/node.json; in a stack file it can be the custom_json',
+      broken: 'stack check --stack @/node.json',
+      repaired: 'plan --role base --prefix @/root --node-json @/node.json',
+      files: { 'node.json': '{"opsworks": {}, "deploy": {}}' },
+    },
+    file(source, 'name a file with attributes', { name: 'site', version: '1.0.0', dependencies: {} }, { converge: {} }),
+  ])
+})
+
+t.test('environment', async (t) => {
+  proveCalls(t, [
+    {
+      source: 'core/node/environment.ts',
+      hint: 'write CONVERGE_ATTR_<key>__<key>, e.g. CONVERGE_ATTR_plone_instances__relstorage__db__password',
+      broken: () => environmentLayer({ CONVERGE_ATTR_: 'x' }),
+      repaired: () => environmentLayer({ CONVERGE_ATTR_plone_instances__relstorage__db__password: 'x' }),
+    },
+  ])
+})
+
+interface WarningProof extends Proof {
+  readonly before: string
+  readonly after: string
+}
+
+t.test('warnings', async (t) => {
+  const hintsOf = async (text: string) => {
+    const layer = await parseAttributes({ text, file: 'site.json', kind: 'host' })
+    const node = buildNode({ layers: [layer], facts: neutralFacts, schemas: attributeSchemas, foreignKeys })
+    return node.warnings.map(({ hint = '' }) => hint)
+  }
+  const proofs: readonly WarningProof[] = [
+    {
+      source: 'core/node/layers.ts',
+      hint: 'keep one of them',
+      before: '{"converge": {},\n"converge": {}}',
+      after: '{"converge": {}}',
+    },
+    {
+      source: 'core/node/node.ts',
+      hint: 'check that this is the file you mean: converge attributes lists what there is',
+      before: '{"one": 1, "two": 2}',
+      after: '{"converge": {}}',
+    },
+    {
+      source: 'core/node/validate.ts',
+      hint: 'did you mean deploy?',
+      before: '{"converge": {}, "deploi": {}}',
+      after: '{"converge": {}, "deploy": {}}',
+    },
+  ]
+  for (const { source, hint, before, after } of proofs)
+    t.test(`${source}: ${hint}`, async (t) => {
+      t.match(await hintsOf(before), [hintPattern(hint)])
+      t.strictSame(await hintsOf(after), [])
+    })
+})

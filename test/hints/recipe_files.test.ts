@@ -1,0 +1,227 @@
+/** Hints about recipe files, configurations and packs: each is provoked, then followed. */
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { packRecipes } from '../../core/load/pack.ts'
+import { loadPacked } from '../../core/load/packed.ts'
+import * as api from '../../recipes/api.ts'
+import { type CommandProof, hintPattern, proveCalls, proveCommands } from '../support/proofs.ts'
+import { Sandbox } from '../support/program.ts'
+
+const importRole = "import { role } from 'converge-engine'\n"
+const role = `${importRole}export default role('web', { deploy() {} })\n`
+const broken = 'render --role web --prefix @/root --recipes @/recipes'
+
+/** A recipe file before and after the hint was followed. */
+const file = (source: string, hint: string, before: string, after = role): CommandProof => ({
+  source,
+  hint,
+  broken,
+  files: { 'recipes/web.ts': before },
+  changed: { 'recipes/web.ts': after },
+})
+
+t.test('compiler', async (t) => {
+  const source = 'core/load/bundle.ts'
+  proveCommands(t, [
+    file(
+      source,
+      "import { z } from 'converge-engine'",
+      `import { z } from 'zod'\n${importRole}z.string()\nexport default role('web', { deploy() {} })`,
+      `import { role, z } from 'converge-engine'\nz.string()\nexport default role('web', { deploy() {} })`,
+    ),
+    {
+      ...file(
+        source,
+        'check the path: it is taken from the file that imports it',
+        `import { a } from './lib/a.ts'\na()\n${role}`,
+        `import { a } from '../lib/a.ts'\na()\n${role}`,
+      ),
+      changed: {
+        'recipes/web.ts': `import { a } from '../lib/a.ts'\na()\n${role}`,
+        'lib/a.ts': 'export const a = () => 1\n',
+      },
+    },
+    {
+      ...file(
+        source,
+        "install it beside your recipes (npm install left-colour); the engine itself is 'converge-engine'",
+        `import colour from 'left-colour'\ncolour\n${role}`,
+      ),
+      changed: {
+        'recipes/node_modules/left-colour/package.json': '{"name": "left-colour", "main": "index.js"}',
+        'recipes/node_modules/left-colour/index.js': 'module.exports = 1\n',
+      },
+    },
+    {
+      source,
+      hint: 'recipes are written in .ts, .mts, .js or .mjs files',
+      broken: 'render --role web --prefix @/root --recipes @/web.txtx',
+      repaired: 'render --role web --prefix @/root --recipes @/web.mjs',
+      files: { 'web.txtx': role, 'web.mjs': role },
+    },
+  ])
+  const hint = 'install converge with its dependencies (npm install), or let converge stack upload the recipes'
+  t.test(hint, async (t) => {
+    await withoutCompiler(t, { source, hint })
+  })
+})
+
+/** The program alone in a directory, before and after the compiler is installed beside it. */
+async function withoutCompiler(t: Test, { hint }: { readonly source: string; readonly hint: string }) {
+  const place = new Sandbox(t)
+  place.write({ 'recipes/web.ts': role })
+  const project = fileURLToPath(new URL('../..', import.meta.url))
+  cpSync(join(project, 'dist'), place.at('alone/dist'), { recursive: true })
+  cpSync(join(project, 'package.json'), place.at('alone/package.json'))
+  const words = broken.replaceAll('@', place.directory)
+  const start = () =>
+    place.shell(`'${process.execPath}' alone/dist/start.cjs ${words} --state-dir state --config-dir etc`)
+  const before = await start()
+  t.match(before.stderr, hintPattern(`…hint: ${hint}…`))
+  mkdirSync(place.at('alone/node_modules'))
+  for (const name of ['esbuild', '@esbuild'])
+    symlinkSync(join(project, 'node_modules', name), place.at('alone/node_modules', name))
+  const after = await start()
+  t.equal(after.status, 0, 'the recipes are compiled', { after })
+}
+
+t.test('roles', async (t) => {
+  const source = 'core/load/recipes.ts'
+  proveCommands(t, [
+    file(source, "a recipe file exports one: export default role('name', { ... })", '', role),
+    file(source, "export default role('name', { deploy(r, node) { ... } })", 'export default 1\n'),
+    {
+      source,
+      hint: 'give one of them another name',
+      broken,
+      files: { 'recipes/a.ts': role, 'recipes/b.ts': role },
+      changed: { 'recipes/b.ts': role.replace('web', 'other') },
+    },
+    { source, hint: 'check the path', broken, changed: { 'recipes/web.ts': role } },
+    {
+      source,
+      hint: 'it is looked for in the working directory, @',
+      broken: 'render --role web --prefix @/root --recipes mine',
+      changed: { 'mine/web.ts': role },
+    },
+  ])
+})
+
+t.test('configurations', async (t) => {
+  const source = 'core/load/recipes.ts'
+  const config = (hint: string, before: string, after: string): CommandProof => ({
+    source,
+    hint,
+    broken: 'render --role web --prefix @/root --config @/converge.config.ts',
+    files: { 'converge.config.ts': `${importRole}${before}\n`, 'recipes/web.ts': role },
+    changed: { 'converge.config.ts': `${importRole}${after}\n` },
+  })
+  const right = "export default { recipes: './recipes' }"
+  proveCommands(t, [
+    config(right, 'export default 7', right),
+    config('it has: recipes, roles, handlers', "export default { qqqqqq: './recipes' }", right),
+    config("recipes: './recipes'", 'export default { recipes: 7 }', right),
+    config(
+      "roles: [role('name', { ... })]",
+      'export default { roles: 7 }',
+      "export default { roles: [role('web', { deploy() {} })] }",
+    ),
+    config(
+      'handlers: [{ end(report) { ... } }]',
+      'export default { handlers: 7 }',
+      "export default { recipes: './recipes', handlers: [{ end() {} }] }",
+    ),
+  ])
+  t.test('a configuration that others may change', async (t) => {
+    const proof = { source, hint: 'if you trust it: --config …; else work in another directory' }
+    const place = new Sandbox(t)
+    place.write({ 'converge.config.ts': right, 'recipes/web.ts': role, 'other/empty': '' })
+    chmodSync(place.at('converge.config.ts'), 0o666)
+    chmodSync(place.directory, 0o777)
+    const words = ['render', '--role', 'web', '--prefix', place.at('root')]
+    const account = process.getuid?.() === 0 ? undefined : null
+    if (account === null) return t.pass('its owner counts where converge is not root')
+    const before = await place.converge(words)
+    t.match(before.stderr, hintPattern(`…${proof.hint}…`))
+    const named = await place.converge([...words, '--config', place.at('converge.config.ts')])
+    t.equal(named.status, 0, 'named, it is used', { named })
+    const elsewhere = await place.converge(['render', '--role', 'solr', '--prefix', place.at('root')], {
+      cwd: place.at('other'),
+    })
+    t.equal(elsewhere.status, 0, 'another directory has none', { elsewhere })
+  })
+})
+
+t.test('packs', async (t) => {
+  const place = new Sandbox(t)
+  const own = role.replace('deploy() {}', 'deploy(r) { String(import.meta.url) }')
+  place.write({
+    'recipes/web.ts': role,
+    'reading/web.ts': own,
+    'reading/big.bin': 'x'.repeat(4000),
+    'small/web.ts': own,
+    'outside/web.ts': `import { here } from '../lib/here.ts'\nhere\n${role}`,
+    'lib/here.ts': 'export const here = import.meta.url\n',
+    'inside/web.ts': `import { here } from './lib/here.ts'\nhere\n${role}`,
+    'inside/lib/here.ts': 'export const here = import.meta.url\n',
+  })
+  const bundle = { cacheDirectory: place.at('cache'), engineVersion: '1', api }
+  const pack = async (name: string, engineVersion = '1') => {
+    const packed = await packRecipes([place.at(name)], null, async () => ({ ...bundle, engineVersion }), {
+      limit: 2000,
+    })
+    return packed?.files ?? new Map<string, Uint8Array>()
+  }
+  const write = async (name: string, engineVersion = '1') => {
+    for (const [path, content] of await pack('recipes', engineVersion)) {
+      mkdirSync(dirname(place.at(name, path)), { recursive: true })
+      writeFileSync(place.at(name, path), content)
+    }
+  }
+  const load = (name: string) => loadPacked(place.at(name), bundle)
+  await write('packed')
+  await write('old', '0')
+  await write('changed')
+  const script = place.at('changed', 'scripts/0.cjs')
+  writeFileSync(script, `${readFileSync(script, 'utf8')}\n`)
+  proveCalls(t, [
+    {
+      source: 'core/load/pack.ts',
+      hint: 'name the directory of its sources',
+      broken: () => pack('packed'),
+      repaired: () => pack('recipes'),
+    },
+    {
+      source: 'core/load/pack.ts',
+      hint: 'move it, with the files it reads, below the directory given with --recipes',
+      broken: () => pack('outside'),
+      repaired: () => pack('inside'),
+    },
+    {
+      source: 'core/load/pack.ts',
+      hint: 'keep there only what the recipes read, and fetch the rest by remote_file; the largest of the first …: big.bin (…)',
+      broken: () => pack('reading'),
+      repaired: () => pack('small'),
+    },
+    {
+      source: 'core/load/packed.ts',
+      hint: 'pack the recipes again, with the version that is to run them',
+      broken: () => load('old'),
+      repaired: async () => {
+        await write('old')
+        load('old')
+      },
+    },
+    {
+      source: 'core/load/packed.ts',
+      hint: 'pack and upload the recipes again; a pack must not be changed by hand',
+      broken: () => load('changed'),
+      repaired: async () => {
+        await write('changed')
+        load('changed')
+      },
+    },
+  ])
+})
