@@ -6,8 +6,9 @@ import t, { type Test } from 'tap'
 import { packRecipes } from '../../core/load/pack.ts'
 import { loadPacked } from '../../core/load/packed.ts'
 import * as api from '../../recipes/api.ts'
-import { type CommandProof, hintPattern, proveCalls, proveCommands } from '../support/proofs.ts'
+import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
+import { type CommandProof, hintPattern, proveCalls, proveCommands } from '../support/proofs.ts'
 
 const importRole = "import { role } from 'converge-engine'\n"
 const role = `${importRole}export default role('web', { deploy() {} })\n`
@@ -141,8 +142,7 @@ t.test('configurations', async (t) => {
     chmodSync(place.at('converge.config.ts'), 0o666)
     chmodSync(place.directory, 0o777)
     const words = ['render', '--role', 'web', '--prefix', place.at('root')]
-    const account = process.getuid?.() === 0 ? undefined : null
-    if (account === null) return t.pass('its owner counts where converge is not root')
+    if (!needs(t, ['root'])) return
     const before = await place.converge(words)
     t.match(before.stderr, hintPattern(`…${proof.hint}…`))
     const named = await place.converge([...words, '--config', place.at('converge.config.ts')])
