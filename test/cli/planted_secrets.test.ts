@@ -1,0 +1,117 @@
+/** Plants secrets in every place that can hold one, runs every command, and finds none of them in what converge prints or stores. */
+import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { isReadableByOthers, type Leak, PlantedSecrets } from '../support/planted_secrets.ts'
+import { plantedAttributes, plantedEnvironment, plantedForeignFile } from '../support/planted_site.ts'
+import { plantedRecipe } from '../support/planted_recipe.ts'
+import { Sandbox } from '../support/program.ts'
+
+t.setTimeout(240_000)
+
+/** Root would change the accounts of the host. */
+const account = process.getuid?.() === 0 ? 'nobody' : undefined
+
+const roles = ['zeo-client', 'zeo-server', 'solr', 'relstorage-pack', 'frontend', 'celerybeat', 'port-app', 'jetty-app', 'base', 'php-app']
+const commands = ['plan --verbose', 'plan --json-output', 'status --json-output', 'releases', 'revisions', 'doctor', 'attributes']
+
+function open(t: Test): Sandbox {
+  const place = new Sandbox(t)
+  if (account !== undefined) execFileSync('chown', ['-R', account, place.directory])
+  return place
+}
+
+function repository(place: Sandbox, owner?: string): string {
+  const path = place.at('shop.git')
+  const git = (...words: string[]) => execFileSync('git', ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.com', ...words])
+  git('init', '-q', '-b', 'main', path)
+  fs.writeFileSync(`${path}/README`, 'shop\n')
+  git('-C', path, 'add', '--all')
+  git('-C', path, 'commit', '-q', '-m', 'first')
+  if (owner !== undefined) execFileSync('chown', ['-R', owner, path])
+  return path
+}
+
+function none(t: Test, leaks: readonly Leak[], message: string): void {
+  t.strictSame(leaks, [], message)
+}
+
+t.test('every command for every role', async (t) => {
+  const secrets = new PlantedSecrets()
+  const place = open(t)
+  place.write({ 'site.json': JSON.stringify(plantedAttributes(secrets, repository(place, account))) })
+  const words = (role: string) => ['--role', role, '--json', 'site.json', '--prefix', place.at('root')]
+  t.ok(secrets.count >= 60, `${secrets.count} secrets`)
+  const lines = roles.flatMap((role) => commands.map((command) => [...command.split(' '), ...words(role)]))
+  while (lines.length > 0)
+    await Promise.all(
+      lines.splice(0, 4).map(async (line) => {
+        const { stdout, stderr } = await place.converge(line, { account })
+        if (process.env.SHOW) console.error(`== ${line}\n`, stdout.slice(0, 600), stderr.slice(0, 600))
+        none(t, secrets.leaks(line.join(' '), stdout + stderr), line.join(' '))
+      }),
+    )
+  for (const key of ['deploy', 'plone_instances', 'haproxy', 'newrelic', 'jetty_app', 'deploy_buildout', 'ebs_snapshots'])
+    for (const output of [[], ['--json-output']]) {
+      const { stdout, stderr } = await place.converge(['attributes', '--json', 'site.json', '--explain', key, ...output], { account })
+      none(t, secrets.leaks(`attributes --explain ${key}`, stdout + stderr), key)
+    }
+  none(t, secrets.leaksBelow(place.state), 'the state directory')
+})
+
+t.test('runs of a role of one\'s own, with values that are replaced and removed', async (t) => {
+  if (!needs(t, ['strace'])) return
+  const secrets = new PlantedSecrets()
+  const place = new Sandbox(t)
+  const scm = () => ({
+    scm_type: 'git',
+    repository: place.at('shop.git'),
+    user: 'robot',
+    password: secrets.make('scm.password', '/@+'),
+    ssh_key: `-----BEGIN KEY-----\n${secrets.make('scm.ssh_key', 'MIIEpAIBAAKCAQEA@')}\n-----END KEY-----\n`,
+  })
+  repository(place)
+  const environments = [plantedEnvironment(secrets, 'first'), plantedEnvironment(secrets, 'second'), {}]
+  const listed = [secrets.make('--secrets', '%@"'), secrets.exact('short', 'q7Zx')]
+  place.write({
+    'planted.ts': plantedRecipe,
+    'root/etc/foreign.conf': plantedForeignFile(secrets, 'foreign.conf'),
+    'root/srv/shop/releases/.keep': '',
+    'root/srv/shop/shared/.keep': '',
+    'foreign.log': plantedForeignFile(secrets, 'foreign.log'),
+    'secrets.json': JSON.stringify(listed),
+    failing: '',
+  })
+  fs.chmodSync(place.at('root/etc/foreign.conf'), 0o600)
+  const words = ['--role', 'planted', '--recipes', 'planted.ts', '--json', 'site.json', '--prefix', place.at('root'), '--secrets', 'secrets.json', '--verbose']
+  const leaks: Leak[] = []
+  let runs = 0
+  for (const environment of environments)
+    for (const more of [{}, { failing: 'failing' }, { thrown: true }, { wrong: true }]) {
+      const { failing = 'nowhere', ...rest } = more as { failing?: string }
+      const hidden = { hidden: listed.join('\n'), work: place.directory }
+      const json = { ...hidden, ...rest, converge: { secret_names: ['LOGIN_PIN', 'UNLOCK_CODE'] }, deploy: { shop: { scm: scm(), environment: { ...environment, OTHER: listed[1] }, failing } } }
+      place.write({ 'site.json': JSON.stringify(json) })
+      fs.chmodSync(place.at('site.json'), 0o644)
+      for (const command of ['plan --event deploy,configure', 'plan --event deploy,configure --json-output', 'deploy', 'configure --json-output', 'status', 'releases', 'rollback', 'lock -m planted', 'unlock']) {
+        if (Object.keys(more).length > 0 && !/plan|configure/.test(command)) continue
+        const isLock = /lock/.test(command)
+        const own = isLock ? ['--prefix', place.at('root'), '--state-dir', place.state] : words.slice(0, /status|releases/.test(command) ? -1 : undefined)
+        const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
+        const line = [...command.split(' '), ...own]
+        const { status, stdout, stderr } = await place.converge(line, { through, bare: isLock })
+        runs++
+        if (process.env.SHOW) console.error(`== ${status} ${command} ${JSON.stringify(more)}\n`, stdout.slice(0, 3000), stderr.slice(0, 1600))
+        leaks.push(...secrets.leaks(command, stdout + stderr), ...secrets.leaks(`processes of ${command}`, place.read('calls')))
+        leaks.push(...secrets.leaksBelow(place.state))
+        leaks.push(...secrets.leaksBelow(place.at('root'), (path) => isReadableByOthers(path, place.directory)))
+      }
+    }
+  t.comment(`${secrets.count} secrets, ${runs} runs`)
+  none(t, unique(leaks), 'nothing is printed, stored, passed as an argument or readable by others')
+})
+
+function unique(leaks: readonly Leak[]): Leak[] {
+  return [...new Map(leaks.map((leak) => [`${leak.where} ${leak.secret}`, leak])).values()]
+}
