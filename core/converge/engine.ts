@@ -439,6 +439,7 @@ class Run {
   private context(resource: PlannedResource, cause: string | null): Context {
     const { name, options } = resource
     const { marks } = this
+    const maskLine = this.secrets.foreignLineMask()
     return {
       cause,
       causes: (options.when ?? []).map(({ resource: { type, key } }) => `${type} ${key}`),
@@ -449,7 +450,7 @@ class Run {
       sensitive: options.sensitive ?? false,
       name,
       progress: (line) => {
-        const masked = this.secrets.maskForeign(line)
+        const masked = maskLine(line)
         for (const handler of this.handlers) handler.progress?.(this.shown(name), masked)
       },
       warn: (message) => this.warn(`${name}: ${message}`),

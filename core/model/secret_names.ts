@@ -1,15 +1,24 @@
 /** Decides by its name whether a value is secret. */
 
-const words = ['password', 'passwd', 'passphrase', 'secret', 'token', 'credential', 'credentials', 'salt', 'bearer']
-const keyKinds = ['api', 'private', 'access', 'secret', 'license', 'signing', 'encryption', 'master', 'session', 'auth']
+const words = ['password', 'passwd', 'passphrase', 'passcode', 'secret', 'token', 'credential', 'creds', 'salt', 'bearer']
+const keyKinds = [
+  ...['api', 'private', 'access', 'secret', 'license', 'signing', 'encryption', 'master', 'session', 'auth'],
+  ...['hmac', 'jwt', 'fernet', 'cipher', 'crypt', 'cookie', 'nonce', 'logged_in', 'account', 'shared'],
+]
 const keys = keyKinds.flatMap((kind) => [`${kind}_key`, `${kind}key`])
+/** Several at once. `tokens` is missing: `MAX_TOKENS` is a number. */
+const plurals = ['passwords', 'passphrases', 'secrets', 'credentials', ...keys.map((key) => `${key}s`)]
 /** Short for password and personal access token: secret only as the last part of a longer name, unlike `PWD` and `PAT`. */
-const suffixes = ['_pwd', '_pass', '_pat', '-pwd', '-pass', '-pat']
-const others = ['secret_key_base', 'pgpass', 'pgpassword', 'authorization', 'dsn']
-const endings = [...words, ...keys, ...others]
+const suffixes = ['_pwd', '_pass', '_pat']
+const others = ['secret_key_base', 'pgpass', 'pgpassword', 'requirepass', 'authorization', 'dsn']
+const endings = [...plurals, ...words, ...keys, ...others]
+
+/** Which of several values it is: `DB_PASSWORD_2`, `API_TOKEN_OLD`. */
+const which = '(?:[_-]?\\d{1,4}|[_-](?:old|new|prev|previous|next|current|backup))'
+const whichAtEnd = new RegExp(`${which}$`, 'i')
 
 /** A source for a regular expression that matches the end of a secret name. */
-export const secretEnding = [...endings, ...suffixes].map((ending) => ending.replaceAll(/[-_]/g, '[-_]?')).join('|')
+export const secretEnding = `(?:${[...endings, ...suffixes].map((ending) => ending.replaceAll('_', '[-_.]?')).join('|')})${which}?`
 
 /** What the user adds to the names that count as secret, and takes from them; letter case is ignored. */
 export interface OwnNames {
@@ -25,11 +34,13 @@ export const noNames: OwnNames = { secret: [], open: [] }
  * @param own names the user added or excluded; default: none
  */
 export function hasSecretName(name: string, own: OwnNames = noNames): boolean {
-  const lower = name.toLowerCase()
-  if (own.open.some((one) => one.toLowerCase() === lower)) return false
-  if (own.secret.some((one) => one.toLowerCase() === lower)) return true
+  const given = name.toLowerCase()
+  if (own.open.some((one) => one.toLowerCase() === given)) return false
+  if (own.secret.some((one) => one.toLowerCase() === given)) return true
+  const base = name.replaceAll(/[-.\s]/g, '_').replace(whichAtEnd, '')
+  const lower = base.toLowerCase()
   if (suffixes.some((suffix) => lower.length > suffix.length && lower.endsWith(suffix))) return true
-  return endings.some((ending) => lower.endsWith(ending) && startsWord(name, name.length - ending.length))
+  return endings.some((ending) => lower.endsWith(ending) && startsWord(base, base.length - ending.length))
 }
 
 /** A word starts after a separator, and at a capital letter: `db_token`, `dbToken`. */

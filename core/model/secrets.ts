@@ -1,7 +1,7 @@
 /** Keeps secret values out of everything that is printed or stored. */
 import { maskCuts } from './cut.ts'
 import { noNames, type OwnNames } from './secret_names.ts'
-import { maskNamed, maskValues } from './secret_text.ts'
+import { keyLineMask, maskNamed, maskValues } from './secret_text.ts'
 import { type Span, Spelling } from './spelling.ts'
 
 export type { Span } from './spelling.ts'
@@ -49,6 +49,12 @@ export class Secrets {
    */
   maskForeign(text: string): string {
     return maskNamed(this.mask(text), this.names)
+  }
+
+  /** The same as `maskForeign` for lines that arrive one by one: a private key has several. */
+  foreignLineMask(): (line: string) => string {
+    const inKey = keyLineMask()
+    return (line) => inKey(line) ?? this.maskForeign(line)
   }
 
   /** The same value with every string in it masked. */

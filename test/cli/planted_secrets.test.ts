@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { isReadableByOthers, type Leak, PlantedSecrets } from '../support/planted_secrets.ts'
-import { plantedAttributes, plantedEnvironment, plantedForeignFile } from '../support/planted_site.ts'
+import { plantedAttributes, plantedEnvironment, plantedForeignFile, plantedStack } from '../support/planted_site.ts'
 import { plantedRecipe } from '../support/planted_recipe.ts'
 import { Sandbox } from '../support/program.ts'
 
@@ -110,6 +110,59 @@ t.test('runs of a role of one\'s own, with values that are replaced and removed'
     }
   t.comment(`${secrets.count} secrets, ${runs} runs`)
   none(t, unique(leaks), 'nothing is printed, stored, passed as an argument or readable by others')
+})
+
+t.test('commands of a stack whose host does not answer', async (t) => {
+  const secrets = new PlantedSecrets()
+  const place = new Sandbox(t)
+  const { stack, env, files } = plantedStack(secrets)
+  place.write({ 'stack.json': JSON.stringify(stack, null, 1), ...files })
+  const leaks: Leak[] = []
+  for (const command of ['check', 'show', 'show --json-output', 'show --format dot', 'userdata', 'plan', 'plan --json-output', 'deploy', 'deploy --json-output', 'setup', 'configure', 'status', 'status --json-output', 'deployments', 'log last', 'log last --json-output', 'rollback', 'shutdown'])
+    for (const environment of [[], ['-E', 'staging']]) {
+      const line = ['stack', ...command.split(' '), ...environment]
+      const { status, stdout, stderr } = await place.converge(line, { env, bare: true })
+      if (process.env.SHOW) console.error(`== ${status} ${line.join(' ')}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
+      leaks.push(...secrets.leaks(line.join(' '), stdout + stderr))
+    }
+  leaks.push(...secrets.leaksBelow(place.at('.converge')))
+  t.comment(`${secrets.count} secrets`)
+  none(t, unique(leaks), 'nothing is printed or recorded')
+})
+
+t.test('mistakes beside secrets, and in their place', async (t) => {
+  const secrets = new PlantedSecrets()
+  const place = new Sandbox(t)
+  const at = (what: string, shape?: string) => secrets.make(what, shape)
+  const app = (values: object) => JSON.stringify({ port_app: { command: 'serve' }, deploy: { port_app: values } })
+  const texts: Record<string, string> = {
+    'cut.json': `{"deploy": {"port_app": {"scm": {"password": "${at('cut')}`,
+    'comma.json': `{"deploy": {"port_app": {"scm": {"password": "${at('no comma')}" "user": 1}}}}`,
+    'twice.json': `{"a_password": "${at('twice')}", "a_password": "${at('twice, second')}"}`,
+    'bare.yaml': `deploy:\n  port_app: {scm: {password: ${at('YAML', ': @ [')}}\n`,
+    'tab.yaml': `api_token: ${at('YAML tab')}\n\tother: ${at('YAML tab, second')}\n`,
+    'alias.yaml': `api_token: *${at('YAML alias')}\n`,
+    'list.json': app({ scm: { password: [at('list')] } }),
+    'object.json': app({ scm: { password: { value: at('object') } } }),
+    'lines.json': app({ scm: { password: at('lines', '\n@') } }),
+    'environment.json': app({ environment: { A_TOKEN: at('control character', '\u0007@') }, scm: { repository: '/x' } }),
+    'environment_list.json': app({ environment: { A_TOKEN: [at('list of an environment')] } }),
+    'environment_text.json': app({ environment: `A_PASSWORD=${at('text of an environment')}` }),
+    'key.json': app({ ssl_support: true, ssl_certificate_key: at('no key') }),
+    'url.json': app({ scm: { repository: `ext::sh -c https://u:${at('URL')}@h/x` } }),
+    'command.json': JSON.stringify({ port_app: { command: `serve --password='${at('open quote')}` } }),
+    'number.json': JSON.stringify({ haproxy: { stats_password: { a: at('stats') } }, converge: { secret_names: 'PIN' }, PIN: at('own name') }),
+  }
+  place.write(texts)
+  const leaks: Leak[] = []
+  for (const name of Object.keys(texts))
+    for (const command of ['plan', 'attributes', 'configure --json-output', 'doctor']) {
+      const line = [...command.split(' '), '--role', 'port-app', '--json', name, '--prefix', place.at('root')]
+      const { status, stdout, stderr } = await place.converge(command === 'configure --json-output' ? [...line, '--dry-run'] : line)
+      if (process.env.SHOW) console.error(`== ${status} ${name} ${command}\n`, stdout.slice(0, 300), stderr.slice(0, 900))
+      leaks.push(...secrets.leaks(`${command} ${name}`, stdout + stderr))
+    }
+  none(t, unique(leaks), 'no message shows them')
 })
 
 function unique(leaks: readonly Leak[]): Leak[] {

@@ -127,3 +127,37 @@ export function plantedForeignFile(secrets: PlantedSecrets, name: string): strin
     '',
   ].join('\n')
 }
+
+/** A stack file with a secret in each place that takes one; `env` and `files` hold what it refers to. */
+export function plantedStack(secrets: PlantedSecrets) {
+  const env = { SHOP_PIN: secrets.make('$env', '%@#'), DB_PASSWORD: secrets.make('$env of a password', "'@") }
+  const files = {
+    'secrets/token': `${secrets.make('$file', '$@;')}\n`,
+    'secrets/shop.key': `-----BEGIN PRIVATE KEY-----\n${secrets.make('ssl.key', 'MIIEvQIBADANBgkq@')}\n-----END PRIVATE KEY-----\n`,
+    'secrets/deploy-key': `-----BEGIN OPENSSH PRIVATE KEY-----\n${secrets.make('scm.ssh_key', 'MIIEvQIBADANBgkq@')}\n-----END OPENSSH PRIVATE KEY-----\n`,
+    'shop.crt': '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
+  }
+  const stack = {
+    name: 'shop',
+    layers: { web: { roles: ['port-app'], attributes: { port_app: { command: 'serve %{port}' }, layer_password: secrets.make('attributes of a layer') } } },
+    hosts: { web1: { address: '127.0.0.1', port: 1, layers: ['web'], attributes: { host_token: secrets.make('attributes of a host', '"@') } } },
+    apps: {
+      port_app: {
+        scm: {
+          repository: `https://ann:${secrets.make('URL of a repository')}@127.0.0.1:1/shop.git`,
+          password: secrets.make('scm.password', '/@'),
+          ssh_key: 'secrets/deploy-key',
+        },
+        environment: { ...plantedEnvironment(secrets, 'stack'), VALUE: { $env: 'SHOP_PIN' }, OTHER: { $file: 'secrets/token' } },
+        database: { adapter: 'postgresql', host: 'db', database: 'shop', username: 'shop', password: { $env: 'DB_PASSWORD' } },
+        domains: ['shop.example.com'],
+        ssl: { certificate: 'shop.crt', key: 'secrets/shop.key' },
+      },
+    },
+    custom_json: { site: { api_key: secrets.make('custom_json') }, own: { $env: 'SHOP_PIN' } },
+    environments: {
+      staging: { apps: { port_app: { environment: { STAGING_PASSWORD: secrets.make('environment layer') } } } },
+    },
+  }
+  return { stack, env, files }
+}
