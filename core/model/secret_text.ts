@@ -84,9 +84,8 @@ export function maskNamed(text: string, own: OwnNames): string {
 /** The secret parts of a value that has a form of its own, such as a URL or a command. */
 export function secretsInside(value: string): string[] {
   if (!/:\/\/|=|--|authorization/i.test(value)) return []
-  return [...places, spacedOption, variable].flatMap((place) =>
-    [...value.matchAll(place)].flatMap(([, , secret = '']) => (isHarmless(secret) ? [] : unquoted(secret))),
-  )
+  const found = [...places, spacedOption, variable].flatMap((place) => [...value.matchAll(place)])
+  return [...new Set(found.flatMap(([, , secret = '']) => (isHarmless(secret) ? [] : unquoted(secret))))]
 }
 
 function maskOwn(text: string, { secret }: OwnNames): string {
