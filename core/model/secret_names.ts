@@ -1,6 +1,17 @@
 /** Decides by its name whether a value is secret. */
 
-const words = ['password', 'passwd', 'passphrase', 'passcode', 'secret', 'token', 'credential', 'creds', 'salt', 'bearer']
+const words = [
+  'password',
+  'passwd',
+  'passphrase',
+  'passcode',
+  'secret',
+  'token',
+  'credential',
+  'creds',
+  'salt',
+  'bearer',
+]
 const keyKinds = [
   ...['api', 'private', 'access', 'secret', 'license', 'signing', 'encryption', 'master', 'session', 'auth'],
   ...['hmac', 'jwt', 'fernet', 'cipher', 'crypt', 'cookie', 'nonce', 'logged_in', 'account', 'shared'],

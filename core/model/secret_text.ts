@@ -124,7 +124,12 @@ export function keyLineMask(): (line: string) => string | null {
   let left = 0
   return (line) => {
     const isInside = left > 0 && !line.includes('-----END ')
-    left = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY/.test(line) && !line.includes('-----END ') ? longestKey : isInside ? left - 1 : 0
+    left =
+      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY/.test(line) && !line.includes('-----END ')
+        ? longestKey
+        : isInside
+          ? left - 1
+          : 0
     return isInside ? hiddenLines(line) : null
   }
 }

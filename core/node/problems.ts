@@ -1,6 +1,8 @@
 /** What is wrong with a value, in plain words: from what zod found, and what the schema says of the attribute. */
 import type { z } from 'zod'
 import { nearest } from '../model/nearest.ts'
+import { noNames } from '../model/secret_names.ts'
+import { maskNamed, maskValues } from '../model/secret_text.ts'
 import { bare, childSchema, isSensitive, type Schemas } from './notes.ts'
 import { childOf, formatPath, type KeyPath, valueAt } from './path.ts'
 
@@ -111,7 +113,8 @@ export function shown(value: unknown, sensitive: boolean): string {
   if (sensitive) return `${typeof value === 'string' ? 'a text' : `a ${typeof value}`} that is not shown`
   if (typeof value !== 'string') return String(value)
   if (value.includes('://')) return 'an address'
-  const text = JSON.stringify(value)
+  // A text in the place of an object may hold what stands in that object: `A_PASSWORD=value`.
+  const text = JSON.stringify(maskNamed(maskValues(value), noNames))
   return text.length > 60 ? `${text.slice(0, 57)}..."` : text
 }
 

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
+import { plantedRecipe } from '../support/planted_recipe.ts'
 import { isReadableByOthers, type Leak, PlantedSecrets } from '../support/planted_secrets.ts'
 import { plantedAttributes, plantedEnvironment, plantedForeignFile, plantedStack } from '../support/planted_site.ts'
-import { plantedRecipe } from '../support/planted_recipe.ts'
 import { Sandbox } from '../support/program.ts'
 
 t.setTimeout(240_000)
@@ -13,8 +13,27 @@ t.setTimeout(240_000)
 /** Root would change the accounts of the host. */
 const account = process.getuid?.() === 0 ? 'nobody' : undefined
 
-const roles = ['zeo-client', 'zeo-server', 'solr', 'relstorage-pack', 'frontend', 'celerybeat', 'port-app', 'jetty-app', 'base', 'php-app']
-const commands = ['plan --verbose', 'plan --json-output', 'status --json-output', 'releases', 'revisions', 'doctor', 'attributes']
+const roles = [
+  'zeo-client',
+  'zeo-server',
+  'solr',
+  'relstorage-pack',
+  'frontend',
+  'celerybeat',
+  'port-app',
+  'jetty-app',
+  'base',
+  'php-app',
+]
+const commands = [
+  'plan --verbose',
+  'plan --json-output',
+  'status --json-output',
+  'releases',
+  'revisions',
+  'doctor',
+  'attributes',
+]
 
 function open(t: Test): Sandbox {
   const place = new Sandbox(t)
@@ -24,7 +43,8 @@ function open(t: Test): Sandbox {
 
 function repository(place: Sandbox, owner?: string): string {
   const path = place.at('shop.git')
-  const git = (...words: string[]) => execFileSync('git', ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.com', ...words])
+  const git = (...words: string[]) =>
+    execFileSync('git', ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.com', ...words])
   git('init', '-q', '-b', 'main', path)
   fs.writeFileSync(`${path}/README`, 'shop\n')
   git('-C', path, 'add', '--all')
@@ -52,15 +72,26 @@ t.test('every command for every role', async (t) => {
         none(t, secrets.leaks(line.join(' '), stdout + stderr), line.join(' '))
       }),
     )
-  for (const key of ['deploy', 'plone_instances', 'haproxy', 'newrelic', 'jetty_app', 'deploy_buildout', 'ebs_snapshots'])
+  for (const key of [
+    'deploy',
+    'plone_instances',
+    'haproxy',
+    'newrelic',
+    'jetty_app',
+    'deploy_buildout',
+    'ebs_snapshots',
+  ])
     for (const output of [[], ['--json-output']]) {
-      const { stdout, stderr } = await place.converge(['attributes', '--json', 'site.json', '--explain', key, ...output], { account })
+      const { stdout, stderr } = await place.converge(
+        ['attributes', '--json', 'site.json', '--explain', key, ...output],
+        { account },
+      )
       none(t, secrets.leaks(`attributes --explain ${key}`, stdout + stderr), key)
     }
   none(t, secrets.leaksBelow(place.state), 'the state directory')
 })
 
-t.test('runs of a role of one\'s own, with values that are replaced and removed', async (t) => {
+t.test("runs of a role of one's own, with values that are replaced and removed", async (t) => {
   if (!needs(t, ['strace'])) return
   const secrets = new PlantedSecrets()
   const place = new Sandbox(t)
@@ -84,26 +115,65 @@ t.test('runs of a role of one\'s own, with values that are replaced and removed'
     failing: '',
   })
   fs.chmodSync(place.at('root/etc/foreign.conf'), 0o600)
-  const words = ['--role', 'planted', '--recipes', 'planted.ts', '--json', 'site.json', '--prefix', place.at('root'), '--secrets', 'secrets.json', '--verbose']
+  const words = [
+    '--role',
+    'planted',
+    '--recipes',
+    'planted.ts',
+    '--json',
+    'site.json',
+    '--prefix',
+    place.at('root'),
+    '--secrets',
+    'secrets.json',
+    '--verbose',
+  ]
   const leaks: Leak[] = []
   let runs = 0
   for (const environment of environments)
-    for (const more of environment === environments[0] ? [{}, { failing: 'failing' }, { thrown: true }, { wrong: true }] : [{}]) {
+    for (const more of environment === environments[0]
+      ? [{}, { failing: 'failing' }, { thrown: true }, { wrong: true }]
+      : [{}]) {
       const { failing = 'nowhere', ...rest } = more as { failing?: string }
       const hidden = { hidden: listed.join('\n'), work: place.directory }
-      const json = { ...hidden, ...rest, converge: { secret_names: ['LOGIN_PIN', 'UNLOCK_CODE'] }, deploy: { shop: { scm: scm(), environment: { ...environment, OTHER: listed[1] }, failing } } }
+      const json = {
+        ...hidden,
+        ...rest,
+        converge: { secret_names: ['LOGIN_PIN', 'UNLOCK_CODE'] },
+        deploy: { shop: { scm: scm(), environment: { ...environment, OTHER: listed[1] }, failing } },
+      }
       place.write({ 'site.json': JSON.stringify(json) })
       fs.chmodSync(place.at('site.json'), 0o644)
-      for (const command of ['plan --event deploy,configure', 'plan --event deploy,configure --json-output', 'deploy', 'configure --json-output', 'status', 'releases', 'rollback', 'lock -m planted', 'unlock']) {
+      for (const command of [
+        'plan --event deploy,configure',
+        'plan --event deploy,configure --json-output',
+        'deploy',
+        'configure --json-output',
+        'status',
+        'releases',
+        'rollback',
+        'lock -m planted',
+        'unlock',
+      ]) {
         if (Object.keys(more).length > 0 && !/plan|configure/.test(command)) continue
         const isLock = /lock/.test(command)
-        const own = isLock ? ['--prefix', place.at('root'), '--state-dir', place.state] : words.slice(0, /status|releases/.test(command) ? -1 : undefined)
+        const own = isLock
+          ? ['--prefix', place.at('root'), '--state-dir', place.state]
+          : words.slice(0, /status|releases/.test(command) ? -1 : undefined)
         const through = ['strace', '-f', '-qq', '-s', '100000', '-e', 'trace=execve', '-o', place.at('calls')]
         const line = [...command.split(' '), ...own]
         const { status, stdout, stderr } = await place.converge(line, { through, bare: isLock })
         runs++
-        if (process.env.SHOW) console.error(`== ${status} ${command} ${JSON.stringify(more)}\n`, stdout.slice(0, 3000), stderr.slice(0, 1600))
-        leaks.push(...secrets.leaks(command, stdout + stderr), ...secrets.leaks(`processes of ${command}`, place.read('calls')))
+        if (process.env.SHOW)
+          console.error(
+            `== ${status} ${command} ${JSON.stringify(more)}\n`,
+            stdout.slice(0, 3000),
+            stderr.slice(0, 1600),
+          )
+        leaks.push(
+          ...secrets.leaks(command, stdout + stderr),
+          ...secrets.leaks(`processes of ${command}`, place.read('calls')),
+        )
         leaks.push(...secrets.leaksBelow(place.state))
         leaks.push(...secrets.leaksBelow(place.at('root'), (path) => isReadableByOthers(path, place.directory)))
       }
@@ -118,11 +188,28 @@ t.test('commands of a stack whose host does not answer', async (t) => {
   const { stack, env, files } = plantedStack(secrets)
   place.write({ 'stack.json': JSON.stringify(stack, null, 1), ...files })
   const leaks: Leak[] = []
-  for (const command of ['check', 'show', 'show --json-output', 'schema', 'userdata web1', 'plan', 'plan --json-output', 'deploy', 'deploy --json-output', 'setup', 'status', 'deployments', 'log last', 'log last --json-output', 'rollback'])
+  for (const command of [
+    'check',
+    'show',
+    'show --json-output',
+    'schema',
+    'userdata web1',
+    'plan',
+    'plan --json-output',
+    'deploy',
+    'deploy --json-output',
+    'setup',
+    'status',
+    'deployments',
+    'log last',
+    'log last --json-output',
+    'rollback',
+  ])
     for (const environment of [[], ['-E', 'staging']]) {
       const line = ['stack', ...command.split(' '), ...environment]
       const { status, stdout, stderr } = await place.converge(line, { env, bare: true })
-      if (process.env.SHOW) console.error(`== ${status} ${line.join(' ')}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
+      if (process.env.SHOW)
+        console.error(`== ${status} ${line.join(' ')}\n`, stdout.slice(0, 900), stderr.slice(0, 900))
       leaks.push(...secrets.leaks(line.join(' '), stdout + stderr))
     }
   leaks.push(...secrets.leaksBelow(place.at('.converge')))
@@ -145,21 +232,31 @@ t.test('mistakes beside secrets, and in their place', async (t) => {
     'list.json': app({ scm: { password: [at('list')] } }),
     'object.json': app({ scm: { password: { value: at('object') } } }),
     'lines.json': app({ scm: { password: at('lines', '\n@') } }),
-    'environment.json': app({ environment: { A_TOKEN: at('control character', '\u0007@') }, scm: { repository: '/x' } }),
+    'environment.json': app({
+      environment: { A_TOKEN: at('control character', '\u0007@') },
+      scm: { repository: '/x' },
+    }),
     'environment_list.json': app({ environment: { A_TOKEN: [at('list of an environment')] } }),
     'environment_text.json': app({ environment: `A_PASSWORD=${at('text of an environment')}` }),
     'key.json': app({ ssl_support: true, ssl_certificate_key: at('no key') }),
     'url.json': app({ scm: { repository: `ext::sh -c https://u:${at('URL')}@h/x` } }),
     'command.json': JSON.stringify({ port_app: { command: `serve --password='${at('open quote')}` } }),
-    'number.json': JSON.stringify({ haproxy: { stats_password: { a: at('stats') } }, converge: { secret_names: 'PIN' }, PIN: at('own name') }),
+    'number.json': JSON.stringify({
+      haproxy: { stats_password: { a: at('stats') } },
+      converge: { secret_names: 'PIN' },
+      PIN: at('own name'),
+    }),
   }
   place.write(texts)
   const leaks: Leak[] = []
   for (const name of Object.keys(texts))
     for (const command of ['plan', 'attributes', 'configure --json-output']) {
       const line = [...command.split(' '), '--role', 'port-app', '--json', name, '--prefix', place.at('root')]
-      const { status, stdout, stderr } = await place.converge(command === 'configure --json-output' ? [...line, '--dry-run'] : line)
-      if (process.env.SHOW) console.error(`== ${status} ${name} ${command}\n`, stdout.slice(0, 300), stderr.slice(0, 900))
+      const { status, stdout, stderr } = await place.converge(
+        command === 'configure --json-output' ? [...line, '--dry-run'] : line,
+      )
+      if (process.env.SHOW)
+        console.error(`== ${status} ${name} ${command}\n`, stdout.slice(0, 300), stderr.slice(0, 900))
       leaks.push(...secrets.leaks(`${command} ${name}`, stdout + stderr))
     }
   none(t, unique(leaks), 'no message shows them')

@@ -4,12 +4,48 @@ import type { PlantedSecrets } from './planted_secrets.ts'
 type Json = { [key: string]: unknown }
 
 /** Characters that one language or another treats as special. */
-const shapes = ['%@%%', '#@;', '$@$$', "'@'", ' @ ', '\\@\\n', '/@?x=1&y', 'ü@€', '{@}', '<@&>', '+@=', ':@,', '%(here)s@', '!@`', '(@)|']
+const shapes = [
+  '%@%%',
+  '#@;',
+  '$@$$',
+  "'@'",
+  ' @ ',
+  '\\@\\n',
+  '/@?x=1&y',
+  'ü@€',
+  '{@}',
+  '<@&>',
+  '+@=',
+  ':@,',
+  '%(here)s@',
+  '!@`',
+  '(@)|',
+]
 /** Names of variables that sound secret. */
 const names = [
   ...['SECRET_KEY_BASE', 'PGPASS', 'MYSQL_PWD', 'CREDENTIALS', 'ENCRYPTION_KEY', 'COOKIE_SALT', 'GH_PAT', 'API_TOKEN'],
-  ...['AWS_SECRET_ACCESS_KEY', 'STRIPE_API_KEY', 'SENTRY_DSN', 'SMTP_PASSWORD', 'JWT_SECRET', 'SESSION_KEY', 'REDIS_PASS'],
-  ...['PRIVATE_KEY', 'PASSPHRASE', 'LDAP_PASSWD', 'dbToken', 'MASTER_KEY', 'WEBHOOK_SIGNING_KEY', 'oauth_client_secret', 'DB_PASSWORD_2', 'HMAC_KEY', 'AUTH_TOKEN_OLD', 'passwords'],
+  ...[
+    'AWS_SECRET_ACCESS_KEY',
+    'STRIPE_API_KEY',
+    'SENTRY_DSN',
+    'SMTP_PASSWORD',
+    'JWT_SECRET',
+    'SESSION_KEY',
+    'REDIS_PASS',
+  ],
+  ...[
+    'PRIVATE_KEY',
+    'PASSPHRASE',
+    'LDAP_PASSWD',
+    'dbToken',
+    'MASTER_KEY',
+    'WEBHOOK_SIGNING_KEY',
+    'oauth_client_secret',
+    'DB_PASSWORD_2',
+    'HMAC_KEY',
+    'AUTH_TOKEN_OLD',
+    'passwords',
+  ],
 ]
 /** Names that only `converge.secret_names` makes secret. */
 export const ownNames = ['LOGIN_PIN', 'UNLOCK_CODE']
@@ -70,7 +106,10 @@ export function plantedAttributes(secrets: PlantedSecrets, repository: string): 
       instance_count: 1,
       zeo: { address: '127.0.0.1:8001' },
       relstorage: {
-        db: { dsn: `dbname=zodb password=${at('plone_instances.relstorage.db.dsn')}`, password: at('plone_instances.relstorage.db.password', '@') },
+        db: {
+          dsn: `dbname=zodb password=${at('plone_instances.relstorage.db.dsn')}`,
+          password: at('plone_instances.relstorage.db.password', '@'),
+        },
       },
     },
     plone_zeoserver: { app_name: 'zeo' },
@@ -84,13 +123,24 @@ export function plantedAttributes(secrets: PlantedSecrets, repository: string): 
     },
     jetty_app: {
       app_name: 'war',
-      war: { url: 'https://files.example.com/a.war', sha256: '0'.repeat(64), user: 'shop', password: at('jetty_app.war.password') },
+      war: {
+        url: 'https://files.example.com/a.war',
+        sha256: '0'.repeat(64),
+        user: 'shop',
+        password: at('jetty_app.war.password'),
+      },
       files: { 'etc/local.properties': { content: `key = ${at('jetty_app.files.*.content', 'some more text @')}\n` } },
     },
     php_app: { app_name: 'php' },
     port_app: { app_name: 'shop', command: 'serve %{port}' },
     converge: { secret_names: ownNames, open_names: ['PLAIN_TOKEN'] },
-    deploy: { shop: app('shop'), site: app('site'), zeo: app('zeo'), php: app('php'), war: { environment: plantedEnvironment(secrets, 'war') } },
+    deploy: {
+      shop: app('shop'),
+      site: app('site'),
+      zeo: app('zeo'),
+      php: app('php'),
+      war: { environment: plantedEnvironment(secrets, 'war') },
+    },
   }
 }
 
@@ -139,8 +189,20 @@ export function plantedStack(secrets: PlantedSecrets) {
   }
   const stack = {
     name: 'shop',
-    layers: { web: { roles: ['port-app'], attributes: { port_app: { command: 'serve %{port}' }, layer_password: secrets.make('attributes of a layer') } } },
-    hosts: { web1: { address: '127.0.0.1', port: 1, layers: ['web'], attributes: { host_token: secrets.make('attributes of a host', '"@') } } },
+    layers: {
+      web: {
+        roles: ['port-app'],
+        attributes: { port_app: { command: 'serve %{port}' }, layer_password: secrets.make('attributes of a layer') },
+      },
+    },
+    hosts: {
+      web1: {
+        address: '127.0.0.1',
+        port: 1,
+        layers: ['web'],
+        attributes: { host_token: secrets.make('attributes of a host', '"@') },
+      },
+    },
     apps: {
       port_app: {
         scm: {
@@ -148,8 +210,18 @@ export function plantedStack(secrets: PlantedSecrets) {
           password: secrets.make('scm.password', '/@'),
           ssh_key: 'secrets/deploy-key',
         },
-        environment: { ...plantedEnvironment(secrets, 'stack'), VALUE: { $env: 'SHOP_PIN' }, OTHER: { $file: 'secrets/token' } },
-        database: { adapter: 'postgresql', host: 'db', database: 'shop', username: 'shop', password: { $env: 'DB_PASSWORD' } },
+        environment: {
+          ...plantedEnvironment(secrets, 'stack'),
+          VALUE: { $env: 'SHOP_PIN' },
+          OTHER: { $file: 'secrets/token' },
+        },
+        database: {
+          adapter: 'postgresql',
+          host: 'db',
+          database: 'shop',
+          username: 'shop',
+          password: { $env: 'DB_PASSWORD' },
+        },
         domains: ['shop.example.com'],
         ssl: { certificate: 'shop.crt', key: 'secrets/shop.key' },
       },

@@ -9,7 +9,8 @@ t.test('names that sound secret, and names that do not', (t) => {
     AWS_CREDENTIALS ENCRYPTION_KEY COOKIE_SALT GH_PAT github_token dbPassword apiToken SENTRY_DSN api_key apikey
     LDAP_BIND_PASS license_key Authorization
     X-Api-Key api-key DB_PASSWORD_2 db_password1 AUTH_TOKEN_OLD passwords API_KEYS HMAC_KEY WP_NONCE_KEY access.token`
-  const open = 'PWD OLDPWD PAT path compass bypass TOKEN_FILE password_reset_timeout keyboard assault pattern pass user MAX_TOKENS key public_key token_1_count'
+  const open =
+    'PWD OLDPWD PAT path compass bypass TOKEN_FILE password_reset_timeout keyboard assault pattern pass user MAX_TOKENS key public_key token_1_count'
   for (const name of secret.split(/\s+/)) t.ok(hasSecretName(name), name)
   for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
   t.ok(hasSecretName('PIN', { secret: ['pin'], open: [] }))
@@ -84,7 +85,13 @@ t.test('in foreign text: files of the host, output of commands', (t) => {
 })
 
 t.test('a private key whose lines arrive one by one, or whose beginning is cut off', (t) => {
-  const key = ['-----BEGIN RSA PRIVATE KEY-----', '  MIIEpAIBAAKCAQEA', 'former/value+0123==', '-----END RSA PRIVATE KEY-----', 'done']
+  const key = [
+    '-----BEGIN RSA PRIVATE KEY-----',
+    '  MIIEpAIBAAKCAQEA',
+    'former/value+0123==',
+    '-----END RSA PRIVATE KEY-----',
+    'done',
+  ]
   const masked = ['-----BEGIN RSA PRIVATE KEY-----', '  ********', '********', '-----END RSA PRIVATE KEY-----', 'done']
   const mask = new Secrets().foreignLineMask()
   t.strictSame(key.map(mask), masked)
