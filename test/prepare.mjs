@@ -24,6 +24,7 @@ const wanted = {
   varnishd: 'varnish',
   nginx: 'nginx',
   openssl: 'openssl',
+  gcc: 'gcc',
   wrk: 'wrk',
   ip: 'iproute2',
   setpriv: 'util-linux',

@@ -83,6 +83,7 @@ const probes = {
   haproxy: program('haproxy'),
   varnishd: program('varnishd', 'varnish'),
   openssl: program('openssl'),
+  gcc: program('gcc'),
   certbot: program('certbot'),
   pebble: program('pebble'),
   python3: program('python3'),

@@ -26,6 +26,8 @@ function needsPackages(what: string, packages: string): KnownFailure {
 const oldSetuptools =
   'pin setuptools 79.0.1 in the environment: ["setuptools", "79.0.1"] in deploy.<app>.packages, or packages: { setuptools: "79.0.1" } of virtualenv()'
 
+const commitLockFile = 'run npm install where the code is written, and commit package-lock.json'
+
 /** What says more comes first. */
 export const buildFailures: readonly Pattern[] = [
   {
@@ -143,15 +145,20 @@ export const buildFailures: readonly Pattern[] = [
     pattern: /npm (?:ERR!|error) .{0,200}can only install packages when your package\.json and package-lock\.json/,
     explain: () => ({
       reason: 'package.json and package-lock.json do not fit together',
-      hint: 'run npm install where the code is written, and commit package-lock.json',
+      hint: commitLockFile,
     }),
+  },
+  {
+    name: 'npm without lock file',
+    pattern: /npm (?:ERR!|error) .{0,200}can only install with an existing package-lock\.json/,
+    explain: () => ({ reason: 'the release has no package-lock.json', hint: commitLockFile }),
   },
   {
     name: 'npm peers',
     pattern: /npm (?:ERR!|error) (?:code )?ERESOLVE/,
     explain: () => ({
       reason: 'the dependencies of the package contradict each other',
-      hint: 'settle the versions in package.json, or build with npm ci --legacy-peer-deps',
+      hint: 'settle the versions in package.json, or add --legacy-peer-deps to the npm command of the build',
     }),
   },
 ]

@@ -5,7 +5,7 @@ const clock = 'compare the clock of this host with the true time (date), and syn
 
 export const outOfMemory: KnownFailure = {
   reason: 'the host ran out of memory, or the memory limit of the process is reached',
-  hint: 'free memory or add some (swap too); dmesg shows whether the kernel has killed it',
+  hint: 'free memory, add some (swap too), or raise the limit; dmesg shows whether the kernel killed the process',
 }
 
 export const systemFailures: readonly Pattern[] = [
@@ -57,7 +57,8 @@ export const systemFailures: readonly Pattern[] = [
   },
   {
     name: 'proxy',
-    pattern: /Tunnel connection failed: (\d+)|HTTP code (\d+) from proxy|Cannot connect to proxy|ProxyError/,
+    pattern:
+      /(?:Tunnel connection failed:|CONNECT tunnel failed, response) (\d+)|HTTP code (\d+) from proxy|Cannot connect to proxy|ProxyError/,
     explain: (one, other) => ({
       reason: `the proxy refuses the connection${one || other ? ` (HTTP status ${one || other})` : ''}`,
       hint: 'check the variables https_proxy and no_proxy of the run, and the login in them',

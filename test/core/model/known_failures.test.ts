@@ -111,6 +111,13 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
       /npm install/,
     ],
   ],
+  'npm without lock file': [
+    [
+      'npm error The `npm ci` command can only install with an existing package-lock.json or\nnpm error npm-shrinkwrap.json',
+      /no package-lock\.json/,
+      /commit package-lock\.json/,
+    ],
+  ],
   'npm peers': [['npm error code ERESOLVE\nnpm error ERESOLVE could not resolve', /contradict/, /legacy-peer-deps/]],
   'dubious ownership': [
     [
@@ -137,6 +144,11 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
   ],
   proxy: [
     ['OSError: Tunnel connection failed: 407 Proxy Authentication Required', /HTTP status 407/, /https_proxy/],
+    [
+      "fatal: unable to access 'https://git.example.com/x/': CONNECT tunnel failed, response 407",
+      /HTTP status 407/,
+      /https_proxy/,
+    ],
     ['fatal: unable to access: Received HTTP code 403 from proxy after CONNECT', /HTTP status 403/, /no_proxy/],
   ],
   'name resolution': [

@@ -1,0 +1,92 @@
+/** Hints for failures of what builds an app: real programs fail, and succeed when the hint was followed. */
+import t from 'tap'
+import { proveShell, type ShellProof } from '../support/shell_proofs.ts'
+
+const source = 'core/model/failures/build.ts'
+
+/** Writes a wheel with one module, which pip installs without any other package. */
+const wheel = `
+cat >wheel.py <<'end'
+import sys, zipfile
+name, version = sys.argv[1:]
+info = f'{name}-{version}.dist-info'
+with zipfile.ZipFile(f'{name}-{version}-py3-none-any.whl', 'w') as whole:
+    whole.writestr(f'{name}.py', 'x = 1')
+    whole.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n')
+    whole.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    whole.writestr(f'{info}/RECORD', '')
+end
+/usr/bin/python3 wheel.py hinted 1.0`
+
+t.test('pip', async (t) => {
+  const pip = (python: string) => `${python} -m pip install --disable-pip-version-check --no-index --find-links .`
+  proveShell(t, [
+    {
+      source,
+      hint: 'make a virtualenv first, and call its own pip: python3 -m venv env && env/bin/pip install ...',
+      needs: ['python3 venv'],
+      given: `${wheel}; /usr/bin/python3 -m venv own`,
+      fails: 'own/bin/python -m pip --python /usr/bin/python3 install --no-index --find-links . hinted',
+      repair: '/usr/bin/python3 -m venv env',
+      succeeds: `${pip('env/bin/python')} hinted`,
+    },
+    {
+      source,
+      hint: 'compare name and version with the package index, and the Python that this version requires',
+      needs: ['python3 venv'],
+      given: `${wheel}; /usr/bin/python3 -m venv env; wanted=hinted==2.0`,
+      fails: `${pip('env/bin/python')} $wanted`,
+      repair: 'wanted=hinted==1.0',
+    },
+  ])
+})
+
+t.test('compiler', async (t) => {
+  /** What the package brings: here a header of the same name in a directory of the test. */
+  const missing = (hint: string, header: string): ShellProof => ({
+    source,
+    hint,
+    needs: ['gcc'],
+    given: `echo '#include <${header}>' >a.c; echo 'int main(void) { return 0; }' >>a.c; mkdir -p usr/include/$(dirname ${header})`,
+    fails: 'gcc -nostdinc -isystem usr/include -c a.c',
+    repair: `echo '/* */' >usr/include/${header}`,
+  })
+  proveShell(t, [
+    missing('find its package with: apt-file search odd/name.h', 'odd/name.h'),
+    missing('list it in os_packages of the app, or install it: apt-get install libpq-dev', 'libpq-fe.h'),
+  ])
+})
+
+t.test('npm', async (t) => {
+  const npm = 'export npm_config_offline=true npm_config_update_notifier=false npm_config_cache=$PWD/cache'
+  const manifest = (name: string, more = '') => `{"name": "${name}", "version": "1.0.0"${more}}`
+  const packages = `${npm}; mkdir app a b
+echo '${manifest('a')}' >a/package.json
+echo '${manifest('b', ', "peerDependencies": {"a": "^2.0.0"}')}' >b/package.json
+npm pack ./a ./b`
+  proveShell(t, [
+    {
+      source,
+      hint: 'run npm install where the code is written, and commit package-lock.json',
+      given: `${packages}; cd app; echo '${manifest('app')}' >package.json; npm install
+echo '${manifest('app', ', "dependencies": {"a": "file:../a-1.0.0.tgz"}')}' >package.json; cd ..`,
+      fails: 'cd app; npm ci',
+      repair: '(cd app; npm install)',
+    },
+    {
+      source,
+      hint: 'run npm install where the code is written, and commit package-lock.json',
+      given: `${packages}; echo '${manifest('app', ', "dependencies": {"a": "file:../a-1.0.0.tgz"}')}' >app/package.json`,
+      fails: 'cd app; npm ci',
+      repair: '(cd app; npm install)',
+    },
+    {
+      source,
+      hint: 'settle the versions in package.json, or add --legacy-peer-deps to the npm command of the build',
+      given: `${packages}
+echo '${manifest('app', ', "dependencies": {"a": "file:../a-1.0.0.tgz", "b": "file:../b-1.0.0.tgz"}')}' >app/package.json`,
+      fails: 'cd app; npm install $more',
+      repair: 'more=--legacy-peer-deps',
+    },
+  ])
+})
