@@ -52,7 +52,7 @@ export function optionProblems(type: string, options: CommonOptions): ConvergeEr
       code: 'INVALID_OPTION',
       hint:
         Array.isArray(value) && value.includes(undefined)
-          ? 'one of the list is undefined: it was not declared in this run'
+          ? 'leave out what is undefined: this run does not declare that resource'
           : undefined,
       usage: true,
     })

@@ -353,7 +353,7 @@ function placeOf(called: (...args: never[]) => unknown): () => SourceLocation | 
 function keyProblem({ type }: AnyDefinition, key: unknown, mask: Mask): ConvergeError {
   return new ConvergeError(`${type}: its key has to be a text, and is ${key === '' ? 'empty' : shown(key, mask)}`, {
     code: 'INVALID_KEY',
-    hint: `the key function in the definition of ${type} has to give what tells one ${type} from another`,
+    hint: `return a text that identifies one ${type} from the key function of its definition`,
     usage: true,
   })
 }

@@ -22,7 +22,9 @@ export async function withDeadline<T>(
   throw new ConvergeError(`it was not done within ${limit}`, {
     code: ended ? 'TIMEOUT' : 'STILL_RUNNING',
     attempted: 'apply',
-    hint: ended ? 'give it a longer timeout, or find out what it waits for' : 'and it did not end when told to',
+    hint: ended
+      ? 'give it a longer timeout, or find out what it waits for'
+      : 'find out what it waits for, and end it: it did not stop at its deadline',
   })
 }
 

@@ -341,7 +341,7 @@ class Run {
       code: 'NOT_CONVERGED',
       attempted: 'read back',
       output: left.operations.map((operation) => JSON.stringify(operation)).join('\n'),
-      hint: 'something else changes it at the same time, or the resource type has a fault',
+      hint: 'find out what else changes it at the same time, or correct the resource type',
     })
   }
 
