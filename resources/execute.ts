@@ -1,6 +1,6 @@
 /** One command, run when what it makes is missing, when something it depends on has changed, or every time. */
 import * as z from 'zod'
-import { noAccount } from '../core/host/missing_account.ts'
+import { noAccount, onlyRoot } from '../core/host/account_errors.ts'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
@@ -104,9 +104,5 @@ function runsOf(name: string): string {
 function requireAccount(host: HostReader, { user }: Props): void {
   if (user === undefined || user === host.self.name) return
   if (host.account(user) === null) throw noAccount(user)
-  if (!host.isRoot)
-    throw new ConvergeError(`only root can run a command as ${user}`, {
-      code: 'NEEDS_ROOT',
-      hint: `run converge as root, or as ${user} with --prefix DIR`,
-    })
+  if (!host.isRoot) throw onlyRoot(user)
 }

@@ -1,6 +1,6 @@
 /** One group of the system, with the members it has to have; or none. */
 import * as z from 'zod'
-import { noAccount } from '../core/host/missing_account.ts'
+import { noAccount } from '../core/host/account_errors.ts'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'

@@ -72,7 +72,7 @@ export function removeDeployLock(stateDirectory: string): void {
 export function lockedBy(lock: DeployLock): ConvergeError {
   return new ConvergeError(`deploys are locked by ${describeDeployLock(lock)}`, {
     code: 'DEPLOY_LOCKED',
-    hint: 'ask whoever it was; converge unlock takes the lock off',
+    hint: 'ask the holder first; converge unlock removes the lock',
   })
 }
 

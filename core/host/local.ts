@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
+import { noAccount, onlyRoot } from './account_errors.ts'
 import { remember } from './answers.ts'
 import { CommandGuard } from './command_guard.ts'
 import { exchange } from './exchange.ts'
@@ -11,7 +12,6 @@ import { describe, orUndefined, quietly } from './local_files.ts'
 import { LocalReader } from './local_reader.ts'
 import { LocalTree } from './local_tree.ts'
 import { acquireLock } from './lock.ts'
-import { noAccount } from './missing_account.ts'
 import { type Identity, runCommand } from './process.ts'
 import { listening, request } from './request.ts'
 import { makePrivate } from './state_files.ts'
@@ -313,11 +313,7 @@ export class LocalHost implements Host {
       return { account: this.self }
     const account = user === undefined ? this.self : this.account(user)
     if (account === null) throw noAccount(`${user}`)
-    if (!this.isRoot)
-      throw new ConvergeError(`only root can run a command as ${account.name}`, {
-        code: 'NEEDS_ROOT',
-        hint: `run converge as root, or as ${account.name} with --prefix DIR`,
-      })
+    if (!this.isRoot) throw onlyRoot(account.name)
     const [, gid] = this.accounts.ids(undefined, group)
     return { account, uid: account.uid, gid: gid === -1 ? account.gid : gid }
   }

@@ -103,14 +103,12 @@ function lockedBy(holder: Holder, directory: string, what: string | undefined): 
   const wait =
     what === undefined
       ? 'wait for it with --wait SECONDS; the lock frees itself when that process ends'
-      : 'it was waited for; run again when that process has ended: its lock frees itself then'
+      : 'run again when that process has ended, which frees the lock'
   return new ConvergeError(
     what === undefined ? `another run is under way: ${who}` : `${what} is in the hands of another run: ${who}`,
     {
       code: 'LOCKED',
-      hint: elsewhere
-        ? `whether a process${elsewhere} still runs cannot be seen from here; if you know that it does not, remove ${directory}`
-        : wait,
+      hint: elsewhere ? `check${elsewhere} whether that process still runs; if it does not, remove ${directory}` : wait,
     },
   )
 }

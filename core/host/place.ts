@@ -224,7 +224,7 @@ export function readingAs<T>(rights: Rights, path: string, work: () => T): T {
 export function unsafe(path: string, why: string): ConvergeError {
   return new ConvergeError(`${path} is left alone: ${why}`, {
     code: 'UNSAFE_PATH',
-    hint: 'somebody else could lead root astray there: find out who has changed it, and why',
+    hint: 'find out who changed it, and why: another account could make root write to the wrong file there',
   })
 }
 
@@ -260,7 +260,7 @@ export class Spot {
       if (code !== 'EACCES' && code !== 'EPERM') throw error
       throw new ConvergeError(`${syscall} ${this.named}: the account with the id ${rights.uid} may not do that`, {
         code,
-        hint: 'that account decides what the path leads to, so root does there only what it may do itself: give it the right, or give root the directories on the way',
+        hint: 'give that account the right, or give root the directories on the way: root does there only what that account may do',
         cause: error,
       })
     }

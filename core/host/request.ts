@@ -31,7 +31,7 @@ const longestDownload = 64 * 1024 ** 3
 export function tooMuch(where: string, limit: number): ConvergeError {
   return new ConvergeError(`${where} sent more than ${limit.toLocaleString('en')} bytes`, {
     code: 'ANSWER_TOO_LONG',
-    hint: 'check that this is the right address, and a page that ends',
+    hint: 'check that the address is right, and that its page ends',
   })
 }
 

@@ -112,7 +112,7 @@ export class Spots {
     throw new ConvergeError(`${spot.named} cannot be removed`, {
       code: 'COMMAND_FAILED',
       output: stderr.trim(),
-      hint: 'look who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
+      hint: 'check who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
     })
   }
 

@@ -8,9 +8,9 @@ import { createHash } from 'node:crypto'
 import { ConvergeError } from '../model/errors.ts'
 import { knownFailure } from '../model/known_failures.ts'
 import type { Duration } from '../model/units.ts'
+import { noAccount, noGroup } from './account_errors.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { remember } from './answers.ts'
-import { noAccount, noGroup } from './missing_account.ts'
 import { whereOf } from './request.ts'
 import type {
   Account,
@@ -385,6 +385,6 @@ export class VirtualHost implements Host {
 function notPredictable(what: string): ConvergeError {
   return new ConvergeError(`a dry run may not do this: ${what}`, {
     code: 'NOT_PREDICTABLE',
-    hint: "a resource whose apply runs commands needs a 'predict' that says what is known of their effects",
+    hint: "give the resource type, whose apply runs commands, a 'predict' function that states their known effects",
   })
 }

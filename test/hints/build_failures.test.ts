@@ -43,17 +43,19 @@ t.test('pip', async (t) => {
 
 t.test('compiler', async (t) => {
   /** What the package brings: here a header of the same name in a directory of the test. */
-  const missing = (hint: string, header: string): ShellProof => ({
-    source,
-    hint,
+  const missing = (header: string): Omit<ShellProof, 'source' | 'hint'> => ({
     needs: ['gcc'],
     given: `echo '#include <${header}>' >a.c; echo 'int main(void) { return 0; }' >>a.c; mkdir -p usr/include/$(dirname ${header})`,
     fails: 'gcc -nostdinc -isystem usr/include -c a.c',
     repair: `echo '/* */' >usr/include/${header}`,
   })
   proveShell(t, [
-    missing('find its package with: apt-file search odd/name.h', 'odd/name.h'),
-    missing('list it in os_packages of the app, or install it: apt-get install libpq-dev', 'libpq-fe.h'),
+    { source, hint: 'find its package with: apt-file search odd/name.h', ...missing('odd/name.h') },
+    {
+      source,
+      hint: 'list it in os_packages of the app, or install it: apt-get install libpq-dev',
+      ...missing('libpq-fe.h'),
+    },
   ])
 })
 

@@ -60,8 +60,6 @@ t.test('accounts and repositories', async (t) => {
 })
 
 t.test('certificates', async (t) => {
-  const clock =
-    'compare the clock of this host with the true time (date), and synchronize it (timedatectl set-ntp true)'
   proveShell(t, [
     {
       source,
@@ -73,7 +71,7 @@ t.test('certificates', async (t) => {
     },
     {
       source,
-      hint: `${clock}; if the clock is right, the certificate has to be renewed`,
+      hint: 'compare the clock of this host with the true time (date), and synchronize it (timedatectl set-ntp true); if the clock is right, the certificate has to be renewed',
       needs: ['openssl'],
       given: `${certificate}; clock="-attime $(date -d '+9 days' +%s)"`,
       fails: 'openssl verify -CAfile crt $clock crt',

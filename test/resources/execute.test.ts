@@ -58,7 +58,7 @@ contract(t, execute, [
     name: 'as somebody else only for root',
     props: { command: ['nothing'], user: 'root' },
     host: { commands, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } },
-    fails: /only root.*--prefix/s,
+    fails: /only root.*run converge as root/s,
   },
 ])
 

@@ -105,7 +105,7 @@ t.test('what waiting for a lock is told', async (t) => {
   await t.rejects(acquireLock(`${directory}/lock`, 'me', none), {
     code: 'LOCKED',
     message: /^another run is under way: .* of root on elsewhere/,
-    hint: new RegExp(`cannot be seen from here.* remove ${directory}/lock.d`),
+    hint: new RegExp(`whether that process still runs; .* remove ${directory}/lock.d`),
   })
   const [one, other] = [scratch(t), scratch(t)]
   await acquireLock(`${one}/lock`, 'me', none)
@@ -116,7 +116,7 @@ t.test('what waiting for a lock is told', async (t) => {
       locking.locked('/srv/site/shared/.build', none, async () => undefined),
       {
         message: /^\/srv\/site\/shared\/\.build is in the hands of another run: process \d+ \(converge\)/,
-        hint: /waited for/,
+        hint: /frees the lock/,
       },
     )
     await locking.locked('/srv/other/.build', none, async () => t.pass('another lock'))

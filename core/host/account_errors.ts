@@ -1,4 +1,4 @@
-/** The errors for an account or a group that the host does not have. */
+/** The errors for accounts and groups that the host does not have, or that only root can use. */
 import { ConvergeError } from '../model/errors.ts'
 
 export function noAccount(name: string): ConvergeError {
@@ -13,5 +13,12 @@ export function noGroup(group: string): ConvergeError {
   return new ConvergeError(`there is no group ${group} on this host`, {
     code: 'NO_GROUP',
     hint: 'run the setup event first, or declare the group with group()',
+  })
+}
+
+export function onlyRoot(user: string): ConvergeError {
+  return new ConvergeError(`only root can run a command as ${user}`, {
+    code: 'NEEDS_ROOT',
+    hint: user === 'root' ? 'run converge as root' : `run converge as root, or as ${user} with --prefix DIR`,
   })
 }

@@ -1,0 +1,79 @@
+/** Hints about requests, downloads and dry runs: each is provoked, then followed. */
+import * as fs from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { z } from 'zod'
+import { fetchInto, request } from '../../core/host/request.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { seconds } from '../../core/model/units.ts'
+import { failureOf, planOf, run } from '../support/contract.ts'
+import { scratch } from '../support/machine.ts'
+import { type CallProof, hintPattern, proveCalls } from '../support/proofs.ts'
+
+t.test('requests', async (t) => {
+  const server = createServer((asked, answer) => {
+    if (asked.url === '/endless') {
+      const block = Buffer.alloc(1024 * 1024)
+      const more = () => void (answer.destroyed || answer.write(block, () => setImmediate(more)))
+      return more()
+    }
+    if (asked.url === '/closed' && asked.headers.authorization !== `Basic ${btoa('me:secret')}`) answer.statusCode = 401
+    answer.end('yes')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const into = fs.openSync(`${scratch(t)}/file`, 'w')
+  t.teardown(() => fs.closeSync(into))
+  const source = 'core/host/request.ts'
+  const fetching = (path: string, more: object = {}) => fetchInto(`http://127.0.0.1:${port}${path}`, into, more)
+  const proofs: CallProof[] = [
+    {
+      source: 'core/host/request.ts',
+      hint: 'check that the address is right, and that its page ends',
+      broken: () => request({ port, path: '/endless', timeout: seconds(30) }),
+      repaired: () => request({ port, path: '/page', timeout: seconds(30) }),
+    },
+    {
+      source,
+      hint: 'give user and password for it',
+      broken: () => fetching('/closed'),
+      repaired: () => fetching('/closed', { user: 'me', password: 'secret' }),
+    },
+    {
+      source,
+      hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+      broken: () => fetching('/page', { sha256: '0'.repeat(64) }),
+      repaired: () => fetching('/page', { sha256: '8a798890fe93817163b10b5f7bd2ca4d25d84c52739a645a889c173eee7d9d3d' }),
+    },
+  ]
+  proveCalls(t, proofs)
+})
+
+t.test('dry runs', async (t) => {
+  const proof = {
+    source: 'core/host/virtual.ts',
+    hint: "give the resource type, whose apply runs commands, a 'predict' function that states their known effects",
+  }
+  const state = z.strictObject({ made: z.boolean() })
+  const type = (predict?: (host: { writeFile(path: string, text: string): void }) => void) =>
+    defineResource(
+      { type: 'made', doc: 'x', examples: [], key: () => 'm', props: z.strictObject({}), state },
+      {
+        read: (host) => ({ made: host.lstat('/srv/made') !== null }),
+        desired: () => ({ made: true }),
+        apply: async (host) => void (await host.run(['touch', '/srv/made'])),
+        ...(predict && { predict }),
+      },
+    )
+  const plan = (thing: ReturnType<typeof type>) =>
+    run(
+      planOf((r) => thing(r, {})),
+      new VirtualHost({ base: new VirtualHost().given('/srv', null) }),
+      'plan',
+    )
+  t.match(failureOf(await plan(type())), { hint: hintPattern(proof.hint) })
+  t.equal(failureOf(await plan(type((host) => host.writeFile('/srv/made', '')))), undefined)
+})
