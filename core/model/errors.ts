@@ -150,14 +150,14 @@ export function asConvergeError(thrown: unknown): ConvergeError {
     return new ConvergeError(thrown.message, {
       code: 'INTERNAL',
       output: thrown.stack,
-      hint: 'a mistake in a resource type or in the engine: please report it, with all that stands above',
+      hint: 'report this fault of converge or of a resource type, with all of the output above',
       cause: thrown,
     })
   }
   if (system.syscall === 'uv_cwd')
     return new ConvergeError('the working directory is not there any more', {
       code: system.code,
-      hint: 'cd to another one, and try again',
+      hint: 'change to a directory that exists (cd), then run again',
       cause: thrown,
     })
   const hint = ['EACCES', 'EPERM'].includes(system.code) ? mayNot() : systemHints[system.code]
@@ -195,10 +195,10 @@ function mayNot(): string {
 }
 
 const systemHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space (df -h shows where), then run again: what was not finished is done then',
+  ENOSPC: 'free some space (df -h shows where), then run again to finish',
   EDQUOT: 'remove files of the account, or have its quota raised, then run again',
   EROFS: 'find out why (dmesg shows errors of the disk), and mount it writable; or name another path in the attributes',
   EMFILE: 'raise the limit of open files (ulimit -n, LimitNOFILE of the service that starts converge), then run again',
-  EIO: 'the disk is failing: dmesg says more',
+  EIO: 'check the disk: dmesg shows its errors',
   ENOENT: 'declare the directory that holds it first, or check the path',
 }

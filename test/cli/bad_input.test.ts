@@ -306,7 +306,7 @@ recipes({
   },
   'when without what it waits for': {
     files: recipe("symlink(r, { path: '/l', target: '/t', when: [undefined] })"),
-    says: ['@/recipes/r.ts:4:5: symlink: when: expected a list', 'it was not declared in this run'],
+    says: ['@/recipes/r.ts:4:5: symlink: when: expected a list', 'this run does not declare that resource'],
   },
   'a reference to what is not declared': {
     files: recipe("file(r, { path: '/q', content: '', when: [{ resource: { type: 'file', key: '/ghost' } }] })"),
@@ -431,5 +431,5 @@ t.test('a configuration that somebody else has left there is not run', async (t)
 t.test('a working directory that somebody has removed meanwhile', async (t) => {
   const script = 'mkdir gone; cd gone; rmdir ../gone; converge stack check'
   const { stderr } = await new Sandbox(t).shell(script, { bare: true })
-  t.match(stderr, 'error: the working directory is not there any more\n  hint: cd to another one')
+  t.match(stderr, 'error: the working directory is not there any more\n  hint: change to a directory that exists')
 })
