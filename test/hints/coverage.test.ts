@@ -11,12 +11,12 @@ function read<T>(name: string): Record<string, T> {
   return JSON.parse(readFileSync(new URL(`../support/${name}`, import.meta.url), 'utf8')) as Record<string, T>
 }
 
-const namesOf = (texts: Record<string, readonly string[]>) =>
+const namesOf = (texts: Record<string, readonly string[]>): string[] =>
   Object.entries(texts).flatMap(([file, all]) => all.map((text) => `${file}: ${text}`))
 const listed = namesOf(read<string[]>('unproven_hints.json'))
 const reasons = new Map(
   Object.entries(read<Record<string, string>>('unrepairable_hints.json')).flatMap(([file, all]) =>
-    Object.entries(all).map(([text, reason]) => [`${file}: ${text}`, reason] as const),
+    Object.entries(all).map(([text, reason]) => [`${file}: ${text}`, reason] as [string, string]),
   ),
 )
 const unproven = namesOf(unprovenHints())

@@ -112,28 +112,30 @@ t.test('roles', async (t) => {
 
 t.test('configurations', async (t) => {
   const source = 'core/load/recipes.ts'
-  const config = (hint: string, before: string, after: string): CommandProof => ({
-    source,
-    hint,
+  const config = (before: string, after: string) => ({
     broken: 'render --role web --prefix @/root --config @/converge.config.ts',
     files: { 'converge.config.ts': `${importRole}${before}\n`, 'recipes/web.ts': role },
     changed: { 'converge.config.ts': `${importRole}${after}\n` },
   })
   const right = "export default { recipes: './recipes' }"
   proveCommands(t, [
-    config(right, 'export default 7', right),
-    config('it has: recipes, roles, handlers', "export default { qqqqqq: './recipes' }", right),
-    config("recipes: './recipes'", 'export default { recipes: 7 }', right),
-    config(
-      "roles: [role('name', { ... })]",
-      'export default { roles: 7 }',
-      "export default { roles: [role('web', { deploy() {} })] }",
-    ),
-    config(
-      'handlers: [{ end(report) { ... } }]',
-      'export default { handlers: 7 }',
-      "export default { recipes: './recipes', handlers: [{ end() {} }] }",
-    ),
+    { source, hint: "export default { recipes: './recipes' }", ...config('export default 7', right) },
+    {
+      source,
+      hint: 'it has: recipes, roles, handlers',
+      ...config("export default { qqqqqq: './recipes' }", right),
+    },
+    { source, hint: "recipes: './recipes'", ...config('export default { recipes: 7 }', right) },
+    {
+      source,
+      hint: "roles: [role('name', { ... })]",
+      ...config('export default { roles: 7 }', "export default { roles: [role('web', { deploy() {} })] }"),
+    },
+    {
+      source,
+      hint: 'handlers: [{ end(report) { ... } }]',
+      ...config('export default { handlers: 7 }', "export default { recipes: './recipes', handlers: [{ end() {} }] }"),
+    },
   ])
   t.test('a configuration that others may change', async (t) => {
     const proof = { source, hint: 'if you trust it: --config …; else work in another directory' }
