@@ -98,9 +98,9 @@ export const buildFailures: readonly Pattern[] = [
   },
   {
     name: 'no matching version',
-    pattern: /No matching distribution found for (\S+)/,
-    explain: (what) => ({
-      reason: `the package index has no ${what} for this Python`,
+    pattern: /No matching distribution found for (\S+)|Couldn't find a distribution for '([^']+)'/,
+    explain: (one, other) => ({
+      reason: `the package index has no ${one ?? other} for this Python`,
       hint: 'compare name and version with the package index, and the Python that this version requires',
     }),
   },

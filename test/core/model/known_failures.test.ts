@@ -73,6 +73,11 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
       /no zc\.buildout==99\.1 for this Python/,
       /compare/,
     ],
+    [
+      "  Getting distribution for 'zc.buildout==3.0.1'.\nError: Couldn't find a distribution for 'zc.buildout==3.0.1'.",
+      /no zc\.buildout==3\.0\.1 for this Python/,
+      /compare/,
+    ],
   ],
   'missing header': [
     ['src/a.c:1:10: fatal error: Python.h: No such file or directory', /header Python\.h/, /install python3-dev$/],
