@@ -97,7 +97,7 @@ function definitionProblems(name: unknown, definition: object): ConvergeError[] 
     return [
       refuse(
         `the role ${name} extends ${own.extends === undefined ? 'undefined' : `a ${typeof own.extends}`}, not a role`,
-        'check the import: the file has to export the role under this name, and must not import this file itself',
+        'check the import: the file must export the role under this name, and must not import this file itself',
       ),
     ]
   const recipes = { ...Object.fromEntries(lifecycleEvents.map((event) => [event, own[event]])), ...Object(own.events) }
@@ -161,7 +161,7 @@ export class Recipe<N> implements Scope {
       this.problems.push(
         new ConvergeError(`${event} of the role ${role.name} is asynchronous`, {
           code: 'ASYNC_RECIPE',
-          hint: 'a recipe only declares: make it a plain function, and look at the host in a check or a resource',
+          hint: 'make it a plain function: a recipe only declares, and a check or a resource reads the host',
           usage: true,
         }),
       )
@@ -187,7 +187,7 @@ export class Recipe<N> implements Scope {
     if (!isBase(other)) {
       const source = placeOf(this.include)()
       const message = `include: ${other === undefined ? 'undefined' : `a ${typeof other}`} is no role`
-      const hint = 'check the import: the file has to export the role under this name'
+      const hint = 'check the import: the file must export the role under this name'
       this.problems.push(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
       return
     }
@@ -270,7 +270,7 @@ export class Recipe<N> implements Scope {
             code: 'DECLARED_TWICE',
             resource: name,
             source: resource.source(),
-            hint: `one of them has to go, or both have to say the same; they differ in: ${differing.join(', ')}`,
+            hint: `remove one of them, or declare both alike; they differ in: ${differing.join(', ')}`,
             usage: true,
           },
         ),

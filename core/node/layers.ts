@@ -157,7 +157,7 @@ function tooDeep(file: string, cause?: unknown): ConvergeError {
   return new ConvergeError('it is nested too deeply', {
     code: 'INVALID_LAYER',
     source: { file },
-    hint: `${deepest} levels are the most that is read`,
+    hint: `nest at most ${deepest} levels`,
     usage: true,
     cause,
   })

@@ -1,5 +1,8 @@
 /** Hints for failures of what builds an app: real programs fail, and succeed when the hint was followed. */
+import { spawnSync } from 'node:child_process'
 import t from 'tap'
+import { knownFailure } from '../../core/model/known_failures.ts'
+import { needs } from '../support/machine.ts'
 import { proveShell, type ShellProof } from '../support/shell_proofs.ts'
 
 const source = 'core/model/failures/build.ts'
@@ -57,6 +60,31 @@ t.test('compiler', async (t) => {
       ...missing('libpq-fe.h'),
     },
   ])
+})
+
+/** Output of compilers and of setup scripts that lack something of the distribution. */
+const lacking = [
+  ...['Python.h', 'libxml/tree.h', 'jpeglib.h', 'zlib.h', 'ffi.h', 'openssl/ssl.h', 'libpq-fe.h', 'mysql.h'],
+  ...['libmemcached/memcached.h', 'lber.h', 'sasl/sasl.h'],
+].map((header) => `fatal error: ${header}: No such file or directory`)
+const lackingMore = [
+  'Please make sure the libxml2 and libxslt development packages are installed.',
+  'The headers or library files could not be found for jpeg',
+  'The headers or library files could not be found for zlib',
+  'Error: pg_config executable not found.',
+  'Exception: Can not find valid pkg-config name.',
+  "unable to execute 'gcc': No such file or directory",
+]
+
+t.test('the distribution has the packages that hints name', async (t) => {
+  if (!needs(t, ['apt'])) return
+  for (const output of [...lacking, ...lackingMore]) {
+    const [, command = ''] = /: apt-get install (.+)$/.exec(knownFailure({ output })?.hint ?? '') ?? []
+    t.not(command, '', output)
+    const packages = command.split(' ')
+    const { status, stderr } = spawnSync('apt-get', ['install', '--simulate', ...packages], { encoding: 'utf8' })
+    t.equal(status, 0, command, { stderr })
+  }
 })
 
 t.test('npm', async (t) => {

@@ -16,7 +16,7 @@ t.test('layers', async (t) => {
     file(source, 'it is read as JSON; comments and trailing commas are fine', '{"a": ', '{/* none */ "converge": {},}'),
     file(source, 'the attributes are inside a text: take it out of its quotes, for example with jq -r .', '"{}"', '{}'),
     file(source, 'write {} for no attributes, or [ ... ] for a JSON Patch', '', '{}'),
-    file(source, '200 levels are the most that is read', `${'{"a":'.repeat(300)}1${'}'.repeat(300)}`, '{}'),
+    file(source, 'nest at most 200 levels', `${'{"a":'.repeat(300)}1${'}'.repeat(300)}`, '{}'),
     {
       source,
       hint: 'it is read as YAML',

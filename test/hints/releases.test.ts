@@ -61,7 +61,7 @@ t.test('roles and recipes', async (t) => {
     },
     {
       source,
-      hint: 'check the import: the file has to export the role under this name, and must not import this file itself',
+      hint: 'check the import: the file must export the role under this name, and must not import this file itself',
       broken: () => role('web', { extends: undefined } as never),
       repaired: () => role('web', { extends: base }),
     },
@@ -85,13 +85,13 @@ t.test('roles and recipes', async (t) => {
     },
     {
       source,
-      hint: 'a recipe only declares: make it a plain function, and look at the host in a check or a resource',
+      hint: 'make it a plain function: a recipe only declares, and a check or a resource reads the host',
       broken: () => run(async () => undefined),
       repaired: () => run(() => undefined),
     },
     {
       source,
-      hint: 'check the import: the file has to export the role under this name',
+      hint: 'check the import: the file must export the role under this name',
       broken: () => run((r) => r.include(undefined as never, 'deploy')),
       repaired: () => run((r) => r.include(base, 'deploy')),
     },
@@ -103,7 +103,7 @@ t.test('roles and recipes', async (t) => {
     },
     {
       source,
-      hint: 'one of them has to go, or both have to say the same; they differ in: content',
+      hint: 'remove one of them, or declare both alike; they differ in: content',
       broken: () =>
         run((r) => {
           file(r, { path: '/srv/a', content: 'a' })

@@ -71,7 +71,7 @@ t.test('certificates', async (t) => {
     },
     {
       source,
-      hint: 'compare the clock of this host with the true time (date), and synchronize it (timedatectl set-ntp true); if the clock is right, the certificate has to be renewed',
+      hint: 'compare the clock of this host with the true time (date), and synchronize it (timedatectl set-ntp true); if the clock is right, renew the certificate',
       needs: ['openssl'],
       given: `${certificate}; clock="-attime $(date -d '+9 days' +%s)"`,
       fails: 'openssl verify -CAfile crt $clock crt',

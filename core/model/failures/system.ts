@@ -43,7 +43,7 @@ export const systemFailures: readonly Pattern[] = [
     pattern: /certificate (?:has expired|expired)|CERT_HAS_EXPIRED/i,
     explain: () => ({
       reason: 'the certificate of the server has expired, or the clock of this host is ahead',
-      hint: `${clock}; if the clock is right, the certificate has to be renewed`,
+      hint: `${clock}; if the clock is right, renew the certificate`,
     }),
   },
   {

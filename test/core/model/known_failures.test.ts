@@ -141,7 +141,7 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
     ['SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid', /clock/, /timedatectl/],
   ],
   'certificate has expired': [
-    ['curl: (60) SSL certificate problem: certificate has expired', /expired/, /timedatectl.*renewed/],
+    ['curl: (60) SSL certificate problem: certificate has expired', /expired/, /timedatectl.*renew the certificate/],
   ],
   'unknown issuer': [
     ['certificate verify failed: unable to get local issuer certificate (_ssl.c:992)', /issued/, /ca-certificates/],

@@ -164,12 +164,12 @@ const cases: readonly Case[] = [
   {
     name: 'nested too deeply',
     text: `${'{"a":'.repeat(300)}1${'}'.repeat(300)}`,
-    errors: ['a.json: it is nested too deeply (200 levels are the most that is read)'],
+    errors: ['a.json: it is nested too deeply (nest at most 200 levels)'],
   },
   {
     name: 'nested a million times',
     text: '['.repeat(1_000_000),
-    errors: ['a.json: it is nested too deeply (200 levels are the most that is read)'],
+    errors: ['a.json: it is nested too deeply (nest at most 200 levels)'],
   },
   {
     name: 'a tab in YAML',
@@ -229,7 +229,7 @@ const cases: readonly Case[] = [
     name: 'nested too deeply in YAML',
     file: 'a.yaml',
     text: '['.repeat(20_000),
-    errors: ['a.yaml: it is nested too deeply (200 levels are the most that is read)'],
+    errors: ['a.yaml: it is nested too deeply (nest at most 200 levels)'],
   },
   {
     name: 'yes in YAML',
