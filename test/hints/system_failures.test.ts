@@ -118,6 +118,14 @@ server.on('connect', (request, socket) => {
       fails: `'${process.execPath}' -e "require('net').createServer().listen($port, '127.0.0.1', () => process.exit())"`,
       repair: 'kill $(ss -ltnp "sport = :$port" | grep -o "pid=[0-9]*" | cut -d= -f2); wait',
     },
+    {
+      source,
+      hint: 'find it: ss -ltnp; stop it, or set another port in the attributes',
+      needs: ['root', 'python3'],
+      given: serve(''),
+      fails: `/usr/bin/python3 -c "import socket; socket.socket().bind(('127.0.0.1', $port))"`,
+      repair: 'kill $(ss -ltnp | grep ":$port " | grep -o "pid=[0-9]*" | cut -d= -f2); wait',
+    },
   ])
 })
 

@@ -132,13 +132,15 @@ export const systemFailures: readonly Pattern[] = [
   },
   {
     name: 'address in use',
-    pattern: /bind\(\) to (\S+) failed \(98|Address already in use.{0,1000}?:(\d+)|EADDRINUSE.{0,1000}?:(\d+)/,
+    pattern:
+      /bind\(\) to (\S+) failed \(98|Address already in use.{0,1000}?:(\d+)|EADDRINUSE.{0,1000}?:(\d+)|Address already in use|EADDRINUSE/,
     explain(...found) {
-      const address = found.find(Boolean) ?? ''
-      const port = /\d+$/.exec(address)?.[0] ?? 'PORT'
+      const address = found.find(Boolean)
+      const port = /\d+$/.exec(address ?? '')?.[0]
+      const list = port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`
       return {
-        reason: `another program listens at ${address}`,
-        hint: `find it: ss -ltnp 'sport = :${port}'; stop it, or set another port in the attributes`,
+        reason: `another program listens at ${address ?? 'the same address'}`,
+        hint: `find it: ${list}; stop it, or set another port in the attributes`,
       }
     },
   },

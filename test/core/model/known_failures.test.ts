@@ -185,6 +185,7 @@ const cases: Readonly<Record<string, readonly (readonly [output: string, reason:
   memory: [['FATAL ERROR: Reached heap limit - JavaScript heap out of memory', /memory/, /swap/]],
   locale: [['locale.Error: unsupported locale setting', /locale/, /C\.UTF-8/]],
   'address in use': [
+    ['OSError: [Errno 98] Address already in use', /listens at the same address/, /^find it: ss -ltnp; stop it/],
     ['nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)', /0\.0\.0\.0:80/, /sport = :80'/],
     ['Error: listen EADDRINUSE: address already in use :::3000', /3000/, /sport = :3000'/],
   ],
