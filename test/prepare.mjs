@@ -25,6 +25,8 @@ const wanted = {
   nginx: 'nginx',
   openssl: 'openssl',
   gcc: 'gcc',
+  ps: 'procps',
+  'update-ca-certificates': 'ca-certificates',
   wrk: 'wrk',
   ip: 'iproute2',
   setpriv: 'util-linux',

@@ -4,21 +4,11 @@ import t from 'tap'
 import { knownFailure } from '../../core/model/known_failures.ts'
 import { needs } from '../support/machine.ts'
 import { proveShell, type ShellProof } from '../support/shell_proofs.ts'
+import { wheelMaker } from '../support/wheels.ts'
 
 const source = 'core/model/failures/build.ts'
 
-/** Writes a wheel with one module, which pip installs without any other package. */
-const wheel = `
-cat >wheel.py <<'end'
-import sys, zipfile
-name, version = sys.argv[1:]
-info = f'{name}-{version}.dist-info'
-with zipfile.ZipFile(f'{name}-{version}-py3-none-any.whl', 'w') as whole:
-    whole.writestr(f'{name}.py', 'x = 1')
-    whole.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n')
-    whole.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
-    whole.writestr(f'{info}/RECORD', '')
-end
+const wheel = `cat >wheel.py <<'end'${wheelMaker}end
 /usr/bin/python3 wheel.py hinted 1.0`
 
 t.test('pip', async (t) => {
@@ -29,6 +19,7 @@ t.test('pip', async (t) => {
       hint: 'make a virtualenv first, and call its own pip: python3 -m venv env && env/bin/pip install ...',
       needs: ['python3 venv'],
       given: `${wheel}; /usr/bin/python3 -m venv own`,
+      // The own pip of the distribution may not be installed.
       fails: 'own/bin/python -m pip --python /usr/bin/python3 install --no-index --find-links . hinted',
       repair: '/usr/bin/python3 -m venv env',
       succeeds: `${pip('env/bin/python')} hinted`,

@@ -2,7 +2,7 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { packRecipes } from '../../core/load/pack.ts'
 import { loadPacked } from '../../core/load/packed.ts'
 import * as api from '../../recipes/api.ts'
@@ -63,30 +63,28 @@ t.test('compiler', async (t) => {
       files: { 'web.txtx': role, 'web.mjs': role },
     },
   ])
-  const hint = 'install converge with its dependencies (npm install), or let converge stack upload the recipes'
-  t.test(hint, async (t) => {
-    await withoutCompiler(t, { source, hint })
+  t.test('without the compiler', async (t) => {
+    const proof = {
+      source: 'core/load/bundle.ts',
+      hint: 'install converge with its dependencies (npm install), or let converge stack upload the recipes',
+    }
+    const place = new Sandbox(t)
+    place.write({ 'recipes/web.ts': role })
+    const project = fileURLToPath(new URL('../..', import.meta.url))
+    for (const name of ['dist', 'package.json'])
+      cpSync(join(project, name), place.at('alone', name), { recursive: true })
+    const words = broken.replaceAll('@', place.directory)
+    const start = () =>
+      place.shell(`'${process.execPath}' alone/dist/start.cjs ${words} --state-dir state --config-dir etc`)
+    const before = await start()
+    t.match(before.stderr, hintPattern(`…hint: ${proof.hint}…`))
+    mkdirSync(place.at('alone/node_modules'))
+    for (const name of ['esbuild', '@esbuild'])
+      symlinkSync(join(project, 'node_modules', name), place.at('alone/node_modules', name))
+    const after = await start()
+    t.equal(after.status, 0, 'the recipes are compiled', { after })
   })
 })
-
-/** The program alone in a directory, before and after the compiler is installed beside it. */
-async function withoutCompiler(t: Test, { hint }: { readonly source: string; readonly hint: string }) {
-  const place = new Sandbox(t)
-  place.write({ 'recipes/web.ts': role })
-  const project = fileURLToPath(new URL('../..', import.meta.url))
-  cpSync(join(project, 'dist'), place.at('alone/dist'), { recursive: true })
-  cpSync(join(project, 'package.json'), place.at('alone/package.json'))
-  const words = broken.replaceAll('@', place.directory)
-  const start = () =>
-    place.shell(`'${process.execPath}' alone/dist/start.cjs ${words} --state-dir state --config-dir etc`)
-  const before = await start()
-  t.match(before.stderr, hintPattern(`…hint: ${hint}…`))
-  mkdirSync(place.at('alone/node_modules'))
-  for (const name of ['esbuild', '@esbuild'])
-    symlinkSync(join(project, 'node_modules', name), place.at('alone/node_modules', name))
-  const after = await start()
-  t.equal(after.status, 0, 'the recipes are compiled', { after })
-}
 
 t.test('roles', async (t) => {
   const source = 'core/load/recipes.ts'
