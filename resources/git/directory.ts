@@ -18,7 +18,7 @@ export function directoryDigest(host: HostReader, root: string): string {
   if (host.stat(root)?.kind !== 'directory')
     throw new ConvergeError(`there is no directory ${root}`, {
       code: 'NO_SOURCE',
-      hint: 'repository has to be a directory on this host where scmType is directory',
+      hint: 'give a directory of this host as repository, or leave out scmType',
     })
   const hash = createHash('sha256')
   for (const item of itemsIn(host, root)) add(hash, item)

@@ -122,7 +122,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   if (host.lstat(path) !== null)
     throw new ConvergeError(`${path} is no git repository, and the mirror of ${remote.url} is to be there`, {
       code: 'IN_THE_WAY',
-      hint: `look what it is, then move it away: mv ${path} ${path}.old`,
+      hint: `find out what it is, then move it away: mv ${path} ${path}.old`,
     })
   const { argv, options } = writing(localGit(remote, ['init', '--quiet', '--bare', '--template=', fresh]))
   try {
@@ -261,6 +261,6 @@ export function parseRefs(text: string): Refs {
 export function noSuchCommit(remote: Remote, revision: string): ConvergeError {
   return new ConvergeError(`${remote.url} has no commit ${revision}`, {
     code: 'UNKNOWN_REVISION',
-    hint: 'look whether it was pushed, and to this repository; a branch or a tag has to be given by its whole name',
+    hint: 'push the commit to this repository; give a branch or a tag by its whole name',
   })
 }

@@ -159,7 +159,8 @@ function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string):
   if (copyDirectory(host, source, to, ownerOf(host, props)) !== commit)
     throw new ConvergeError(`${source} is not what it was when it was looked at`, {
       code: 'SOURCE_CHANGED',
-      hint: props.pin === 'current' ? 'run a deploy: it takes what is there now' : 'run again when nobody writes to it',
+      hint:
+        props.pin === 'current' ? 'run a deploy: it copies what is there now' : 'run again when nobody writes to it',
     })
   for (const path of props.purge) removeInside(host, to, path)
 }

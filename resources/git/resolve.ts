@@ -151,7 +151,7 @@ async function unknownRevision(host: HostReader, remote: Remote, revision: strin
   if (refs.length === 0)
     return new ConvergeError(`${remote.url} is empty: it has no branch, no tag and no commit`, {
       code: 'EMPTY_REPOSITORY',
-      hint: 'push something first',
+      hint: 'push a commit first',
     })
   const names = revision.startsWith('refs/') ? refs : refs.map((name) => name.replace(/^refs\/(heads|tags)\//, ''))
   if (revision === 'HEAD')

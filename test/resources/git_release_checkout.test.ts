@@ -104,7 +104,7 @@ t.test('names, modes and links as they are in the repository', async (t) => {
 
 t.test('an empty repository, one without HEAD, none at all', async (t) => {
   const site = new GitSite(t, 'trunk')
-  t.match((await site.deploy({ revision: 'HEAD' })).failure?.text, /is empty.*push something first/s)
+  t.match((await site.deploy({ revision: 'HEAD' })).failure?.text, /is empty.*push a commit first/s)
   t.match((await site.deploy({ revision: 'main' })).failure?.text, /is empty/)
   site.commit({ 'a.txt': '1' })
   site.git(site.repository, 'symbolic-ref', 'HEAD', 'refs/heads/gone')

@@ -1,0 +1,300 @@
+/** Hints about deploys from git: each is provoked by a real deploy from a real repository, then followed. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { type GitReleaseProps, GitSite } from '../support/git_site.ts'
+import { hintPattern, type Proof } from '../support/proofs.ts'
+
+type Props = Partial<GitReleaseProps>
+
+interface DeployProof extends Proof {
+  readonly given?: (site: GitSite) => unknown
+  readonly broken?: Props | ((site: GitSite) => Props)
+  /** What the hint says to do in the repository or on the host. */
+  readonly repair?: (site: GitSite) => unknown
+  readonly repaired?: Props | ((site: GitSite) => Props)
+}
+
+function prove(t: Test, proofs: readonly DeployProof[]): void {
+  for (const proof of proofs)
+    t.test(`${proof.source}: ${proof.hint}`, async (t) => {
+      const site = new GitSite(t)
+      site.commit({ 'a.txt': '1' })
+      await proof.given?.(site)
+      const failureOf = async (given: DeployProof['broken']) => {
+        const { report } = await site.deploy(typeof given === 'function' ? given(site) : given)
+        return report.resources.find(({ outcome }) => outcome === 'failed')?.failure
+      }
+      const before = await failureOf(proof.broken)
+      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given', { before })
+      await proof.repair?.(site)
+      t.equal(await failureOf(proof.repaired ?? proof.broken), undefined, 'the deploy succeeds')
+    })
+}
+
+t.test('revisions', async (t) => {
+  const source = 'resources/git/resolve.ts'
+  prove(t, [
+    {
+      source,
+      hint: 'push a commit first',
+      given: (site) => site.init(`${site.root}/empty`),
+      broken: (site) => ({ repository: `${site.root}/empty` }),
+      repair: (site) => site.commit({ 'a.txt': '1' }, 'first', `${site.root}/empty`),
+    },
+    {
+      source,
+      hint: 'name one: main',
+      given: (site) => site.git(site.repository, 'symbolic-ref', 'HEAD', 'refs/heads/gone'),
+      broken: { revision: 'HEAD' },
+      repaired: { revision: 'main' },
+    },
+    { source, hint: 'it has: main', broken: { revision: 'qqqqqq' }, repaired: { revision: 'main' } },
+    {
+      source: 'resources/git/mirror.ts',
+      hint: 'push the commit to this repository; give a branch or a tag by its whole name',
+      broken: { revision: 'abcdef0123' },
+      repaired: (site) => ({ revision: site.git(site.repository, 'rev-parse', 'HEAD').slice(0, 10) }),
+    },
+  ])
+})
+
+t.test('what is on the host', async (t) => {
+  prove(t, [
+    {
+      source: 'resources/git/mirror.ts',
+      hint: 'find out what it is, then move it away: mv … ….old',
+      given: (site) => fs.mkdirSync(`${site.shared}/repo.git`),
+      repair: (site) => fs.renameSync(`${site.shared}/repo.git`, `${site.shared}/repo.git.old`),
+    },
+    {
+      source: 'resources/git/source.ts',
+      hint: 'run a deploy first',
+      broken: { pin: 'current' },
+      repair: (site) => site.deploy(),
+    },
+    {
+      source: 'resources/git/source.ts',
+      hint: 'deploy to a directory outside',
+      broken: (site) => ({ scmType: 'directory', repository: site.root }),
+      repaired: (site) => ({ scmType: 'directory', repository: site.repository }),
+    },
+    {
+      source: 'resources/git/source.ts',
+      hint: 'declare it with directory() before the release',
+      given: (site) => fs.rmdirSync(site.into),
+      repair: (site) => fs.mkdirSync(site.into),
+    },
+    {
+      source: 'resources/git/directory.ts',
+      hint: 'give a directory of this host as repository, or leave out scmType',
+      broken: (site) => ({ scmType: 'directory', repository: `${site.root}/none` }),
+      repaired: (site) => ({ scmType: 'directory', repository: site.repository }),
+    },
+    {
+      source: 'resources/git/produce.ts',
+      hint: 'run a deploy: it may ask the remote',
+      given: async (site) => {
+        await site.deploy()
+        fs.rmSync(`${site.shared}/repo.git`, { recursive: true })
+      },
+      broken: { pin: 'current', inputs: { config: 'new' } },
+      repaired: { inputs: { config: 'new' } },
+    },
+    {
+      source: 'resources/git/produce.ts',
+      hint: 'run a deploy: it copies what is there now',
+      given: async (site) => {
+        await site.deploy({ scmType: 'directory' })
+        fs.writeFileSync(`${site.repository}/a.txt`, '2')
+      },
+      broken: { scmType: 'directory', pin: 'current', inputs: { config: 'new' } },
+      repaired: { scmType: 'directory', inputs: { config: 'new' } },
+    },
+  ])
+})
+
+t.test('what is in the repository', async (t) => {
+  const log = { log: 'log' }
+  prove(t, [
+    {
+      source: 'resources/git/produce.ts',
+      hint: 'if it is not needed, list it in purge_before_symlink of the app: ["log"] (purge of git_release)',
+      given: (site) => site.commit({ 'log/a': 'x' }),
+      broken: { links: log },
+      repaired: { links: log, purge: ['log'] },
+    },
+    {
+      source: 'resources/git/inside.ts',
+      hint: 'list it in purge_before_symlink of the app (purge of git_release) if it is not needed, or choose another place for the link',
+      given: (site) => site.commit({ var: 'x' }),
+      broken: { links: { log: 'var/log' } },
+      repaired: { links: { log: 'var/log' }, purge: ['var'] },
+    },
+    {
+      source: 'resources/git/produce.ts',
+      hint: 'converge keeps its notes on a release under that name: rename it in the repository',
+      given: (site) => site.commit({ '.converge/a': 'x' }),
+      repair: (site) => {
+        site.git(site.repository, 'mv', '.converge', 'converge-notes')
+        site.commit({})
+      },
+    },
+  ])
+})
+
+t.test('submodules', async (t) => {
+  const source = 'resources/git/checkout.ts'
+  const withSubmodule = (site: GitSite) => {
+    site.init(`${site.root}/lib`)
+    site.commit({ 'i.txt': '1' }, 'i', `${site.root}/lib`)
+    site.git(site.repository, 'submodule', 'add', '-q', '../lib', 'lib')
+    site.commit({})
+  }
+  prove(t, [
+    {
+      source,
+      hint: 'push that commit of the submodule, or commit another one in the main repository',
+      given: (site) => {
+        withSubmodule(site)
+        site.git(`${site.repository}/lib`, 'commit', '-q', '--allow-empty', '-m', 'local')
+        site.commit({})
+      },
+      repair: (site) => site.git(`${site.repository}/lib`, 'push', '-q', 'origin', 'HEAD:refs/heads/next'),
+    },
+    {
+      source,
+      hint: 'run a deploy: it may ask the remote',
+      given: async (site) => {
+        withSubmodule(site)
+        await site.deploy()
+        fs.rmSync(`${site.shared}/repo.git/modules`, { recursive: true })
+      },
+      broken: { pin: 'current', inputs: { config: 'new' } },
+      repaired: { inputs: { config: 'new' } },
+    },
+  ])
+})
+
+/** An ssh that knows the server only by `knownHosts`, and is let in only with a key; it runs the command here. */
+function withSsh(site: GitSite, script: string): void {
+  const parse = 'key= hosts=; for word; do case $word in -i) key=yes;; UserKnownHostsFile=*) hosts=yes;; esac; done'
+  fs.writeFileSync(
+    `${site.root}/bin/ssh`,
+    `#!/bin/sh\n${parse}\n${script}\nfor last; do :; done\nexec sh -c "$last"\n`,
+    {
+      mode: 0o755,
+    },
+  )
+}
+
+t.test('remotes over ssh', async (t) => {
+  const source = 'resources/git/remote.ts'
+  const repository = (site: GitSite) => ({ repository: `git@git.example.com:${site.repository}` })
+  const fails = (when: string, text: string) => (site: GitSite) =>
+    withSsh(site, `if ${when}; then echo '${text}' >&2; exit 255; fi`)
+  const works = (site: GitSite) => withSsh(site, '')
+  prove(t, [
+    {
+      source,
+      hint: 'the network: check name, port and route from this host, then run again; nothing was changed',
+      given: fails('true', 'ssh: Could not resolve hostname git.example.com: Name or service not known'),
+      broken: repository,
+      repair: works,
+    },
+    {
+      source,
+      hint: 'the key: give the private key (sshKey) whose public half the server knows, with read access to this repository',
+      given: fails('[ -z "$key" ]', 'git@git.example.com: Permission denied (publickey).'),
+      broken: repository,
+      repaired: (site) => ({ ...repository(site), sshKey: 'KEY' }),
+    },
+    {
+      source,
+      hint: 'the key: its text is damaged; it has to be the whole private key, with its first and last line, without passphrase',
+      given: (site) =>
+        withSsh(
+          site,
+          'if ! grep -q END /proc/$PPID/fd/9 2>/dev/null; then echo "Load key "x": error in libcrypto" >&2; exit 255; fi',
+        ),
+      broken: (site) => ({ ...repository(site), sshKey: 'BEGIN' }),
+      repaired: (site) => ({ ...repository(site), sshKey: 'BEGIN KEY END' }),
+    },
+    {
+      source,
+      hint: "known hosts: the server's host key is not known here; put it into knownHosts, or into ~/.ssh/known_hosts of the account that runs git (ssh-keyscan HOST shows it: compare it with what the server's owner publishes)",
+      given: fails('[ -z "$hosts" ]', 'Host key verification failed.'),
+      broken: repository,
+      repaired: (site) => ({ ...repository(site), knownHosts: 'git.example.com ssh-ed25519 AAAA' }),
+    },
+    {
+      source,
+      hint: "known hosts: the server's host key is not the one known here: either it was changed, or somebody is in between; ask the server's owner before replacing it in knownHosts",
+      given: fails('[ -z "$hosts" ]', '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @'),
+      broken: repository,
+      repaired: (site) => ({ ...repository(site), knownHosts: 'git.example.com ssh-ed25519 BBBB' }),
+    },
+  ])
+})
+
+t.test('git itself', async (t) => {
+  prove(t, [
+    {
+      source: 'resources/git/remote.ts',
+      hint: 'apt-get install git',
+      given: (site) => {
+        fs.renameSync(`${site.root}/bin`, `${site.root}/none`)
+        process.env.PATH = `${site.root}/bin`
+      },
+      repair: (site) => {
+        fs.renameSync(`${site.root}/none`, `${site.root}/bin`)
+        process.env.PATH = `${site.root}/bin:/usr/bin:/bin`
+      },
+    },
+  ])
+})
+
+/** A git with a configuration of the system of its own, which fails to run git-lfs while `no-lfs` exists. */
+function withSystemConfig(site: GitSite): void {
+  const program = `${site.root}/bin/git`
+  const missing = `case " $* " in *" lfs version "*) if [ -e ${site.root}/no-lfs ]; then echo "git: 'lfs' is not a git command." >&2; exit 1; fi;; esac`
+  const script = `#!/bin/sh\nexport GIT_CONFIG_NOSYSTEM= GIT_CONFIG_SYSTEM=${site.root}/gitconfig\n${missing}\n`
+  fs.writeFileSync(program, site.read(program).replace('#!/bin/sh\n', script))
+  fs.writeFileSync(`${site.root}/gitconfig`, '')
+}
+
+t.test('filters', async (t) => {
+  const source = 'resources/git/filters.ts'
+  const filtered = (name: string) => (site: GitSite) => {
+    withSystemConfig(site)
+    site.commit({ '.gitattributes': `*.bin filter=${name}\n`, 'a.bin': 'x' })
+  }
+  const setSmudge = (command: string) => (site: GitSite) => {
+    fs.writeFileSync(`${site.root}/gitconfig`, `[filter "crypt"]\n\tsmudge = ${command}\n`)
+  }
+  prove(t, [
+    {
+      source,
+      hint: 'install its program and run: git config --system filter.crypt.smudge COMMAND; "cat" as the command deploys these files as they are in the repository',
+      given: filtered('crypt'),
+      repair: setSmudge('cat'),
+    },
+    {
+      source,
+      hint: 'check that the program of filter.crypt is installed (git config --system --get-regexp filter)',
+      given: (site) => {
+        filtered('crypt')(site)
+        setSmudge('no-such-program')(site)
+      },
+      repair: setSmudge('cat'),
+    },
+    {
+      source,
+      hint: 'install it: apt-get install git-lfs, or list git-lfs in os_packages of the app',
+      given: (site) => {
+        filtered('lfs')(site)
+        fs.writeFileSync(`${site.root}/no-lfs`, '')
+      },
+      repair: (site) => fs.rmSync(`${site.root}/no-lfs`),
+    },
+  ])
+})
