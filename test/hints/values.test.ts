@@ -1,0 +1,52 @@
+/** Hints about the values of attributes: each is provoked by the code that reads them, then followed. */
+import t from 'tap'
+import { hostAddress } from '../../recipes/plone/site.ts'
+import { Values } from '../../recipes/plone/values.ts'
+import { proveCalls } from '../support/proofs.ts'
+
+const reading = (read: (values: Values) => unknown) => () => {
+  const values = new Values()
+  read(values)
+  values.check()
+}
+
+t.test('values', async (t) => {
+  const source = 'recipes/plone/values.ts'
+  proveCalls(t, [
+    {
+      source,
+      hint: 'give a single value',
+      broken: reading((values) => values.line('a', ['x'])),
+      repaired: reading((values) => values.line('a', 'x')),
+    },
+    {
+      source,
+      hint: 'give the value on one line',
+      broken: reading((values) => values.line('a', 'x\ny')),
+      repaired: reading((values) => values.line('a', 'x y')),
+    },
+    {
+      source,
+      hint: 'write it as ["…", "…"]',
+      broken: reading((values) => values.lines('a', 'x')),
+      repaired: reading((values) => values.lines('a', ['x', 'y'])),
+    },
+    {
+      source,
+      hint: 'give a number',
+      broken: reading((values) => values.number('a', 'many', 1)),
+      repaired: reading((values) => values.number('a', 2, 1)),
+    },
+  ])
+})
+
+t.test('addresses', async (t) => {
+  proveCalls(t, [
+    {
+      source: 'recipes/plone/site.ts',
+      hint: 'give it a private_dns_name or a private_ip where the JSON describes it',
+      broken: () => hostAddress({} as never, 'web1'),
+      repaired: () => hostAddress({ private_ip: '10.0.0.1' } as never, 'web1'),
+    },
+  ])
+})
