@@ -1,7 +1,7 @@
 /** One command, run when what it makes is missing, when something it depends on has changed, or every time. */
 import * as z from 'zod'
-import { noAccount, onlyRoot } from '../core/host/account_errors.ts'
 import type { HostReader } from '../core/host/types.ts'
+import { noAccount, onlyRoot } from '../core/model/account_errors.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration } from '../core/model/units.ts'

@@ -1,7 +1,7 @@
 /** One group of the system, with the members it has to have; or none. */
 import * as z from 'zod'
-import { noAccount } from '../core/host/account_errors.ts'
 import type { Host, HostReader } from '../core/host/types.ts'
+import { noAccount } from '../core/model/account_errors.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
 import {

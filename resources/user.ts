@@ -1,8 +1,8 @@
 /** One account of the system with its groups, home and shell; or none. */
 import { dirname } from 'node:path'
 import * as z from 'zod'
-import { noGroup } from '../core/host/account_errors.ts'
 import type { Account, Host } from '../core/host/types.ts'
+import { noGroup } from '../core/model/account_errors.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'

@@ -1,9 +1,9 @@
 /** The machine converge runs on: straight to system calls. */
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
+import { noAccount, onlyRoot } from '../model/account_errors.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
-import { noAccount, onlyRoot } from './account_errors.ts'
 import { remember } from './answers.ts'
 import { CommandGuard } from './command_guard.ts'
 import { exchange } from './exchange.ts'

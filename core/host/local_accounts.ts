@@ -1,6 +1,6 @@
 /** The accounts and groups of this machine, read anew when their files have changed. */
 import * as fs from 'node:fs'
-import { noAccount, noGroup } from './account_errors.ts'
+import { noAccount, noGroup } from '../model/account_errors.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { orUndefined, quietly } from './local_files.ts'
 import type { Rights } from './place.ts'

@@ -5,10 +5,10 @@
  * what earlier resources would write is there for later ones to read, and nothing reaches the disk.
  */
 import { createHash } from 'node:crypto'
+import { noAccount, noGroup } from '../model/account_errors.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { knownFailure } from '../model/known_failures.ts'
 import type { Duration } from '../model/units.ts'
-import { noAccount, noGroup } from './account_errors.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
 import { remember } from './answers.ts'
 import { whereOf } from './request.ts'

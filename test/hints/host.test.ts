@@ -215,13 +215,13 @@ t.test('accounts and the state directory', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   proveCalls(t, [
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run converge as root, or as daemon with --prefix DIR',
       broken: () => asNobody(() => runAs('daemon')),
       repaired: () => runAs('daemon'),
     },
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run converge as root',
       broken: () => asNobody(() => runAs('root')),
       repaired: () => runAs('root'),

@@ -63,7 +63,7 @@ t.test('files', async (t) => {
       repair: move('/srv/f'),
     },
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run the setup event first, or declare the account with user()',
       commands,
       broken: (r) => file(r, { path: '/srv/f', content: 'x', owner: 'web' }),
@@ -73,7 +73,7 @@ t.test('files', async (t) => {
       },
     },
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run the setup event first, or declare the group with group()',
       commands,
       broken: (r) => file(r, { path: '/srv/f', content: 'x', group: 'web' }),
@@ -124,7 +124,7 @@ t.test('accounts, commands and mounts', async (t) => {
       repaired: (r) => user(r, { name: 'deploy' }),
     },
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run the setup event first, or declare the group with group()',
       commands,
       broken: (r) => user(r, { name: 'web', group: 'web' }),
@@ -140,7 +140,7 @@ t.test('accounts, commands and mounts', async (t) => {
       repaired: (r) => group(r, { name: 'deploy' }),
     },
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run the setup event first, or declare the account with user()',
       commands,
       broken: (r) => group(r, { name: 'deploy', members: ['web'] }),
@@ -157,7 +157,7 @@ t.test('accounts, commands and mounts', async (t) => {
       repaired: (r) => execute(r, { name: 'make', command: 'make', creates: '/srv/made' }),
     },
     {
-      source: 'core/host/account_errors.ts',
+      source: 'core/model/account_errors.ts',
       hint: 'run the setup event first, or declare the account with user()',
       commands,
       broken: (r) => execute(r, { name: 'make', command: 'make', user: 'web' }),

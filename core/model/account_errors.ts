@@ -1,5 +1,5 @@
 /** The errors for accounts and groups that the host does not have, or that only root can use. */
-import { ConvergeError } from '../model/errors.ts'
+import { ConvergeError } from './errors.ts'
 
 export function noAccount(name: string): ConvergeError {
   return new ConvergeError(`there is no account ${name} on this host`, {
