@@ -18,7 +18,7 @@ import { placeOf, recordOf } from './services/due.ts'
 import { LoadRecord, mainProcess } from './services/load_record.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { readyProp } from './services/ready_props.ts'
-import { reloadProps, wordsProp } from './services/reload.ts'
+import { reloadProps } from './services/reload.ts'
 import { Deadline, Roll } from './services/roll.ts'
 import { nameProp, type ServiceStatus, serviceStates } from './services/types.ts'
 

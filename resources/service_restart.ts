@@ -1,7 +1,6 @@
 /** Restarts services one after the other for what changed, each ready before the next; a restart that is due stays due. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
-import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'

@@ -46,6 +46,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/report',
     'core/host/types.ts',
     'core/host/directories.ts',
+    'core/host/given_file.ts',
     'core/host/lock.ts',
   ],
   'core/cli': ['core'],

@@ -1,5 +1,3 @@
-/** What recipes are written with: roles, their events, and the scope resources are declared in. */
-import type { z } from 'zod'
 import type { HostReader } from '../host/types.ts'
 import { ConvergeError, InvalidInput, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { sameJson } from '../model/json.ts'

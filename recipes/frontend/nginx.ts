@@ -100,7 +100,6 @@ const crawlers = 'Googlebot|msnbot|Bingbot|BingPreview|Yahoo|Baiduspider'
 
 /** What all virtual hosts share. */
 function shared(node: PloneNode, { app }: FrontendLayout): string {
-  const { nginx_plone, converge } = node
   const own = `$${variable(app)}`
   return `upstream cache {
   server ${reached(cacheAt(node))} max_fails=0;

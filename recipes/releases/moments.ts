@@ -1,5 +1,4 @@
 /** What an app has done at the moments of its deploy: its hooks, its migration, its smoke test. */
-import { isIP } from 'node:net'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Input } from '../../core/model/reference.ts'
@@ -156,7 +155,7 @@ function withHost(headers: Readonly<Record<string, string>>, host: string | unde
 
 /** A host that is asked by its name is asked for that name. */
 function isAddress(host: string): boolean {
-  return host === 'localhost' || isIP(host) !== 0
+  return host === 'localhost' || /^[\d.]+$/.test(host) || host.includes(':')
 }
 
 function commandOf(node: PloneNode, { at, environment }: DeployedApp, { path }: DeployedRelease) {

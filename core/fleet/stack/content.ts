@@ -2,7 +2,7 @@
 import type * as z from 'zod'
 import { inspect, moreUnknownMessage } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
-import { isSensitive, isVerbatim } from '../../node/notes.ts'
+import { isVerbatim } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
 import type { GivenNames } from './checks.ts'
