@@ -199,7 +199,7 @@ const roleNamed = (name: string) =>
 /**
  * The real program, below a prefix: what changes a host becomes a dry run. Where a host of the reader's own is missing (no
  * release to go back to, no host of the stack to connect to) status 1 is what has to come; status 2, wrong usage or input,
- * never is.
+ * never is, apart from a release that is named by --to.
  */
 function convergeStandIn(reader: Reader): string {
   const taking = (option: string) =>
@@ -232,7 +232,9 @@ words=(); for word; do words+=("\${word/#'/etc/stack.json'/stack.json}"); done
 status=$?
 has --detailed-exit-code "$@" && [ $status = 3 ] && status=0
 case "$command" in
-  status|doctor|releases|rollback|restart|start|stop|rebuild|balancer*|"hooks show") [ $status = 1 ] && status=0 ;;
+  # The release that --to names is not there.
+  rollback) [ $status = 1 ] || { [ $status = 2 ] && has --to "$@"; } && status=0 ;;
+  status|doctor|releases|restart|start|stop|rebuild|balancer*|"hooks show") [ $status = 1 ] && status=0 ;;
   "stack check"|"stack show"|"stack schema"|"stack userdata") ;;
   stack*) [ $status = 1 ] && status=0 ;;
 esac
