@@ -150,7 +150,7 @@ export function asConvergeError(thrown: unknown): ConvergeError {
     return new ConvergeError(thrown.message, {
       code: 'INTERNAL',
       output: thrown.stack,
-      hint: 'report this fault of converge or of a resource type, with all of the output above',
+      hint: 'report this fault of the program or of a resource type, with all of the output above',
       cause: thrown,
     })
   }

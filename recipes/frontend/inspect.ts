@@ -1,9 +1,9 @@
 /** What status shows of the front end. */
 import type { Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { intendedStop } from '../../resources/stop_record.ts'
 import type { PloneNode } from '../node.ts'
 import { viewService } from '../releases/service_view.ts'
+import { shownStop } from '../releases/stopped.ts'
 import { balancedServers } from './haproxy.ts'
 import { type FrontendLayout, frontendLayout } from './layout.ts'
 import { nameOf, parts, providerOf, readyOf, stoppable } from './programs.ts'
@@ -23,7 +23,7 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
         directory: at.nginx.config.replace(/\/[^/]*$/, ''),
         releases: [],
         unreleased: true,
-        stopped: intendedStop(host, stoppable(at).app),
+        stopped: shownStop(host, stoppable(at).app),
         services,
       },
     ],

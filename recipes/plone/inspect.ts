@@ -2,9 +2,9 @@
 import type { AppView, Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
-import { intendedStop } from '../../resources/stop_record.ts'
 import type { PloneNode } from '../node.ts'
 import { servicesOf, viewOf } from '../releases/inspect.ts'
+import { shownStop } from '../releases/stopped.ts'
 import { layout } from './layout.ts'
 import { readinessOf } from './readiness.ts'
 import { programsOf } from './running.ts'
@@ -19,7 +19,7 @@ export async function inspect(node: PloneNode, role: BuildoutRole, host: HostRea
     name: at.app,
     directory: at.deployTo,
     releases: releases.map(viewOf),
-    stopped: intendedStop(host, at.app),
+    stopped: shownStop(host, at.app),
     services: await servicesOf(host, at.supervisor.socket, programs),
   }
   return { apps: [app] }

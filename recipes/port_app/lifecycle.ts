@@ -9,7 +9,6 @@ import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
 import { listReleases } from '../../resources/releases.ts'
 import { service } from '../../resources/service.ts'
-import { intendedStop } from '../../resources/stop_record.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
@@ -19,7 +18,15 @@ import { hasCurrent } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver, wasLive } from '../releases/rollback.ts'
 import { accounts, releaseDirectories, removeReleases } from '../releases/setup.ts'
-import { endStop, isLeftStopped, keepDown, recordStop, removeRecord, staysStopped } from '../releases/stopped.ts'
+import {
+  endStop,
+  isLeftStopped,
+  keepDown,
+  recordStop,
+  removeRecord,
+  shownStop,
+  staysStopped,
+} from '../releases/stopped.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { deployedApp } from '../web/deployed_app.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -95,7 +102,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
             name: at.app,
             directory: at.deployTo,
             releases: releases.map(viewOf),
-            stopped: intendedStop(host, at.app),
+            stopped: shownStop(host, at.app),
             services: shown.length > 0 ? shown : services.slice(0, 1),
           },
         ],

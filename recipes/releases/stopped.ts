@@ -1,5 +1,6 @@
 /** Apps that were stopped on purpose: `stop` records it, `configure` respects it, and what starts the app ends it. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { intendedStop, stop_record } from '../../resources/stop_record.ts'
 import { supervisor_autostart } from '../../resources/supervisor_autostart.ts'
@@ -54,6 +55,16 @@ export function staysStopped(r: Recipe<PloneNode>, node: PloneNode, app: string)
 export function isLeftStopped(r: Recipe<PloneNode>, node: PloneNode, app: string): boolean {
   const { deployed_apps } = node.converge
   return deployed_apps !== null && !deployed_apps.includes(app) && staysStopped(r, node, app)
+}
+
+/** What status shows of it: nothing where this account may not read the records, which status reports beside. */
+export function shownStop(host: HostReader, app: string): ReturnType<typeof intendedStop> {
+  try {
+    return intendedStop(host, app)
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === 'EACCES') return null
+    throw error
+  }
 }
 
 /** Earlier events of this run count. */
