@@ -61,7 +61,8 @@ function actionOf({ name = 'list', target }: Arguments): Action {
   const action = balancerActions.find((one) => one === name)
   if (action === undefined)
     throw usage(`balancer can't ${name}`, nearest(name, balancerActions) ?? `it can: ${balancerActions.join(', ')}`)
-  if (action === 'list' && target !== undefined) throw usage(`balancer list takes no server: ${target}`, 'it lists all')
+  if (action === 'list' && target !== undefined)
+    throw usage(`balancer list takes no server: ${target}`, 'leave the name out: the list holds every server')
   if (action !== 'list' && target === undefined)
     throw usage(
       `which server is to be ${action === 'drain' ? 'drained' : 'set ready'}?`,

@@ -76,7 +76,7 @@ function checkWords({ program, bare }: Arguments, { commands, stamp }: HookOptio
   if (odd !== undefined)
     throw usage(
       `no scheduler can be told of ${JSON.stringify(odd)}`,
-      'names with line ends or other control characters in them cannot stand in a unit or a crontab',
+      'remove line ends and other control characters from the name: units and crontabs cannot hold them',
     )
 }
 
@@ -87,10 +87,10 @@ function checkProgram(path: string): void {
   } catch (error) {
     throw usage(
       `--program ${path}: ${asConvergeError(error).message.replace(/^.*?: /, '')}`,
-      'name a program that is there; leave it out for this one',
+      'name a program that exists, or leave --program out to use this one',
     )
   }
-  throw usage(`--program ${path}: is no file`, 'name a program that is there; leave it out for this one')
+  throw usage(`--program ${path}: is no file`, 'name a program that exists, or leave --program out to use this one')
 }
 
 /** The options of the run that is called, with whole paths: it has another working directory. */

@@ -192,7 +192,7 @@ t.test('which file is meant', async (t) => {
   const run = (...args: string[]) => place.converge(['stack', 'check', ...args], { bare: true })
   t.match(await run(), {
     status: 2,
-    stderr: /there is no stack file in the working directory.*\n {2}hint: --stack FILE/s,
+    stderr: /there is no stack file in the working directory.*\n {2}hint: name one with --stack FILE/s,
   })
   place.write({
     'stack.ts': `import { defineStack } from 'converge-engine'\nexport default defineStack(${JSON.stringify(small)})`,

@@ -36,7 +36,7 @@ t.test('names that the stack does not have', async (t) => {
 error: the stack site has no host web4
   hint: did you mean web1?
 error: old1 is stopped, as the stack file says
-  hint: take its status out of the stack file first
+  hint: remove its status from the stack file first
 error: the stack site has no app shop
   hint: there are: zeoserver, plone_instances
 error: --limit !web33: the stack site has no such host
@@ -51,7 +51,7 @@ t.test('a revision is that of one app', async (t) => {
   t.equal(status, 2)
   t.match(
     stderr,
-    /^error: --revision is that of one app\n {2}hint: --app NAME says of which: zeoserver, plone_instances\n$/,
+    /^error: --revision is that of one app\n {2}hint: name the app with --app NAME: zeoserver, plone_instances\n$/,
   )
 })
 

@@ -241,7 +241,7 @@ t.test('records of another account', async (t) => {
     t.equal(ended.status, 2)
     t.match(
       ended.stderr,
-      /^error: this account may not read the records of the stack in .*\n {2}hint: .* work as that one/,
+      /^error: this account may not read the records of the stack in .*\n {2}hint: run the command as the account that owns these records/,
     )
   }
 })

@@ -37,7 +37,7 @@ test('a host that is not known is refused, or taken once and kept', async (t) =>
     usage: true,
     message: `web1 (${sshd.name}): nobody knows its host key, ssh-ed25519 ${fingerprint}`,
     hint: new RegExp(
-      `ssh_host_ed25519_key.pub.*--accept-new stores the key; .* printed by ssh-keyscan -p ${sshd.port} 127.0.0.1`,
+      `ssh_host_ed25519_key.pub.*--accept-new, or add the output of ssh-keyscan -p ${sshd.port} 127.0.0.1`,
     ),
   })
   t.notOk(sshd.log().includes('Accepted'), 'nobody has logged in')
@@ -95,7 +95,7 @@ test('a key that has changed is refused in any case', async (t) => {
         `web1 (${sshd.name}): its host key is ssh-ed25519 ${fingerprintOf(sshd.hostKey)}, ` +
         `but known is ssh-ed25519 ${fingerprintOf(old)} at ${person.knownHosts}:2`,
       source: { file: person.knownHosts, line: 2 },
-      hint: /somebody stands between you and it/,
+      hint: /another machine intercepts the connection/,
     })
   const rsa = await newKey(join(person.home, 'rsa'), { type: 'rsa' })
   person.knows(`${sshd.name} ${rsa.line}`)

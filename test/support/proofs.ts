@@ -17,7 +17,7 @@ export interface CommandProof extends Proof {
   /** Default: the same command, where `changed` repairs its files. */
   readonly repaired?: string
   readonly changed?: Readonly<Record<string, string>>
-  /** A later error that the repaired command reaches; default: exit status 0. */
+  /** A later error or line that the repaired command reaches; default: exit status 0. */
   readonly reaches?: string
 }
 
@@ -40,8 +40,8 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
       place.write(proof.files ?? {})
       const run = async (line: string) => {
         const words = line.split(' ').map((word) => word.replaceAll('@', place.directory).replaceAll('~', ' '))
-        const { status, stderr } = await place.converge(words, { bare: words[0] === 'stack' })
-        return { status, stderr: stderr.replaceAll(place.directory, '@') }
+        const { status, stdout, stderr } = await place.converge(words, { bare: words[0] === 'stack' })
+        return { status, stdout, stderr: stderr.replaceAll(place.directory, '@') }
       }
       const pattern = hintPattern(proof.hint)
       const hintsOf = (stderr: string) => [...stderr.matchAll(/^ +hint: (.*)$/gm)].map(([, hint = '']) => hint)
@@ -60,7 +60,7 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
         { after },
       )
       if (proof.reaches === undefined) t.equal(after.status, 0, 'the command succeeds', { after })
-      else t.ok(after.stderr.includes(proof.reaches), `it reaches: ${proof.reaches}`, { after })
+      else t.ok(`${after.stderr}${after.stdout}`.includes(proof.reaches), `it reaches: ${proof.reaches}`, { after })
     })
 }
 

@@ -62,9 +62,9 @@ async function fileInWorkingDirectory(): Promise<string> {
   if (file === undefined)
     throw refuse(
       `there is no stack file in the working directory, ${process.cwd()}`,
-      `--stack FILE names one; by itself ${fileNames.join(', ')} is found`,
+      `name one with --stack FILE; without it, the command reads ${fileNames.join(' or ')}`,
     )
-  if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `--stack ${file} names one of them`)
+  if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `name one of them: --stack ${file}`)
   if (file.endsWith('.ts')) await trustCode(file, [file], true)
   return file
 }

@@ -86,7 +86,7 @@ function noLog({ id: padded, hosts, outcome }: Deployment, { target: name = '', 
   if (outcome === 'not readable')
     return new ConvergeError(`there is no log of ${name} in deployment ${id}, and its record cannot be read`, {
       code: 'NO_LOG',
-      hint: 'look for a slip in the name; what hosts have told lies beside the record, as HOST.jsonl',
+      hint: 'check the spelling of the host: the logs of the hosts are beside the record, as HOST.jsonl',
     })
   if (host === undefined)
     return new ConvergeError(`deployment ${id} has no host ${name}`, {

@@ -47,7 +47,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
     ...unknown('host', host, hosts),
     ...(host ?? [])
       .filter((one) => stopped.includes(one))
-      .map((one) => usage(`${one} is stopped, as the stack file says`, 'take its status out of the stack file first')),
+      .map((one) => usage(`${one} is stopped, as the stack file says`, 'remove its status from the stack file first')),
     ...unknown('app', app, apps),
     // One that is misspelt behind a ! would leave in just the host that was to be left out.
     ...(limit ?? []).flatMap((pattern) => {
@@ -63,7 +63,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
       : [
           usage(
             '--revision is that of one app',
-            `--app NAME says of which: ${(app ?? apps).join(', ') || 'there is none'}`,
+            `name the app with --app NAME: ${(app ?? apps).join(', ') || 'there is none'}`,
           ),
         ]),
   ]
@@ -83,11 +83,10 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
   if (chosen.length > 0) return new Set(chosen)
   const names = hosts.map(({ name }) => name)
   const out = namesOf(stack.hosts.filter(({ name }) => !names.includes(name)))
+  const left = out.length > 0 ? `; stopped, or shut down until setup or --host names them: ${describeNames(out)}` : ''
   throw new ConvergeError('no host is meant by that', {
     code: 'NO_HOSTS',
-    hint:
-      `the hosts of the stack: ${describeNames(names) || 'none'}` +
-      (out.length > 0 ? `; stopped, or shut down until setup or --host names them: ${describeNames(out)}` : ''),
+    hint: `the hosts of the stack: ${describeNames(names) || 'none'}${left}`,
     usage: true,
   })
 }

@@ -26,7 +26,7 @@ export function reading<T>(directory: string, read: () => T): T {
     if (!['EACCES', 'EPERM'].includes((thrown as NodeJS.ErrnoException).code ?? '')) throw thrown
     throw new ConvergeError(`this account may not read the records of the stack in ${directory}`, {
       code: 'NO_STACK_STATE',
-      hint: 'they are readable for the account only that has made them: work as that one. Operators who share a stack share this directory',
+      hint: 'run the command as the account that owns these records, which is the only one that may read them',
       usage: true,
       cause: thrown,
     })

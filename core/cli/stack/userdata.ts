@@ -75,7 +75,7 @@ function write(file: string, text: string): void {
     rmSync(aside, { force: true })
     throw new ConvergeError(`${file} cannot be written: ${asConvergeError(thrown).message}`, {
       code: 'NOT_WRITABLE',
-      hint: '--output names a file of yours, in a directory that is there',
+      hint: 'give --output a file in a directory that exists and that you may write to',
       usage: true,
     })
   }

@@ -57,7 +57,7 @@ function broken(path: string, problem: string): ConvergeError {
   return new ConvergeError(`the state of the stack cannot be read: ${problem}`, {
     code: 'BROKEN_STACK_STATE',
     source: { file: path },
-    hint: 'mend it, or take it from a copy; without the file every host counts as new, until the next setup',
+    hint: 'repair it, or restore it from a copy; without the file every host counts as new until the next setup',
   })
 }
 

@@ -167,15 +167,13 @@ export class HostKeyCheck {
   private unknown(key: Buffer): ConvergeError {
     const { address, port, jump } = this.target
     const spoilt = this.files.linesFor(this.target).unreadable.map(describeLocation)
-    const at = jump ? `on ${jump.name} ` : ''
+    const at = jump ? ` (on ${jump.name})` : ''
+    const damaged = spoilt.length > 0 ? `; correct the lines that are damaged: ${spoilt.join(', ')}` : ''
     const kind = keyType(key)?.match(/ed25519|ecdsa|rsa/)?.[0] ?? '*'
     return new ConvergeError(`${this.host()}: nobody knows its host key, ${this.shown(key)}`, {
       code: 'HOST_KEY_UNKNOWN',
       usage: true,
-      hint:
-        `look at the fingerprint on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if it is this one, ` +
-        `--accept-new stores the key; or add to known_hosts what is printed ${at}by ssh-keyscan -p ${port} ${address}` +
-        (spoilt.length > 0 ? `; lines that make no sense: ${spoilt.join(', ')}` : ''),
+      hint: `compare it with the key on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if they match, run again with --accept-new, or add the output of ssh-keyscan -p ${port} ${address}${at} to known_hosts${damaged}`,
     })
   }
 
@@ -186,9 +184,7 @@ export class HostKeyCheck {
       code: 'HOST_KEY_CHANGED',
       usage: true,
       source: first && { file: first.file, line: first.line },
-      hint:
-        'either the host was installed anew, or somebody stands between you and it and reads along; nothing was sent. ' +
-        `Ask whoever runs the host; only if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
+      hint: `the host was reinstalled, or another machine intercepts the connection; nothing was sent. Ask the administrator of the host; if the new key is right: ssh-keygen -R '${this.target.knownAs[0]}' -f ${first?.file}`,
     })
   }
 
@@ -199,7 +195,7 @@ export class HostKeyCheck {
         code: 'HOST_KEY_REVOKED',
         usage: true,
         source: { file: line.file, line: line.line },
-        hint: 'somebody else may hold this key: the host needs a new one (ssh-keygen -A, after the old ones are removed)',
+        hint: 'give the host a new key, since others may have this one: remove its host keys, then run ssh-keygen -A there',
       },
     )
   }

@@ -154,7 +154,7 @@ const unusable = (file: string, what: string, thrown: unknown) =>
   new ConvergeError(`${file}: ${what}: ${asConvergeError(thrown).message.replace(/^.*?: /, '')}`, {
     code: 'KNOWN_HOSTS_UNUSABLE',
     usage: true,
-    hint: 'it has to be a file of yours; UserKnownHostsFile in ~/.ssh/config names another one',
+    hint: 'give your account access to it, or name another file in ~/.ssh/config: UserKnownHostsFile',
     cause: thrown,
   })
 

@@ -24,7 +24,7 @@ export async function publicKeysFor(target: SshTarget): Promise<string[]> {
   if (offer !== undefined) return [`${offer.key.type} ${offer.key.getPublicSSH().toString('base64')}`]
   throw new ConvergeError(`there is no key to log in to ${target.name} with`, {
     code: 'NO_PUBLIC_KEY',
-    hint: '--authorized-key FILE names a public one; or set "identity" for the host in the stack file',
+    hint: 'name a public key with --authorized-key FILE, or set "identity" for the host in the stack file',
     usage: true,
   })
 }
@@ -90,7 +90,7 @@ export function noteHostKey(target: SshTarget, key: HostKeyPair): string {
   if (file === undefined)
     throw new ConvergeError('there is no file of known hosts', {
       code: 'KNOWN_HOSTS_UNUSABLE',
-      hint: 'UserKnownHostsFile in ~/.ssh/config names one',
+      hint: 'name one in ~/.ssh/config: UserKnownHostsFile ~/.ssh/known_hosts',
       usage: true,
     })
   const blob = Buffer.from(key.public.split(' ')[1] ?? '', 'base64')

@@ -70,7 +70,7 @@ export function twins({ hosts, ssh }: StackContent, { locate }: Where): Converge
       problemAt(
         `${formatPath(['hosts', name])} and ${formatPath(['hosts', other])} have one address, ${host.address} port ${port}`,
         locate(['hosts', name, 'address']),
-        'give each its own; one host that does both is one entry, with the layers of both',
+        'give each its own address; if they are one host, write one entry with the layers of both',
       ),
     ]
   })
@@ -89,7 +89,7 @@ export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Whe
       code: 'SHARED_ADDRESS' as const,
       message: `${formatPath(path)} and ${formatPath(['hosts', other])} have one address for the other hosts, ${place}`,
       path: formatPath(path),
-      hint: 'private_ip, or private_dns_name, says where each is reached inside the network',
+      hint: 'set private_ip or private_dns_name to the address at which the other hosts reach each of them',
       source: locate([...path, 'address']),
     }
   })

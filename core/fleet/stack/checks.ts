@@ -72,7 +72,7 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
       problemAt(
         `${formatPath(path)} has no repository`,
         locate([...path, 'scm']),
-        'scm: { repository: … } says where its source is',
+        'name the repository of its source: scm: { repository: … }',
       ),
     )
   if (ssl !== undefined && !('certificate' in ssl && 'key' in ssl))
@@ -100,7 +100,7 @@ export function hostProblems(content: StackContent, given: GivenNames, where: Wh
         problemAt(
           `${formatPath(path)} is in no layer`,
           where.locate([...path, 'layers']),
-          `layers: [${(known ?? []).join(', ')}], those that it belongs to`,
+          `name the layers that it belongs to: layers: [${(known ?? []).join(', ')}]`,
         ),
       )
     if (host.identity !== undefined) problems.push(...keyProblems(host.identity, [...path, 'identity'], where))
@@ -118,7 +118,9 @@ function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeErr
   try {
     accessSync(file, constants.R_OK)
     if (statSync(file).isFile()) return []
-    return [problemAt(`${formatPath(path)}: ${identity} is no file`, where.locate(path), 'the file of a private key')]
+    return [
+      problemAt(`${formatPath(path)}: ${identity} is no file`, where.locate(path), 'name the file of a private key'),
+    ]
   } catch (error) {
     return [unreadable(identity, path, where, error)]
   }

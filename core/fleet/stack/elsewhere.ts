@@ -58,7 +58,7 @@ function textOf(value: Readonly<Record<string, unknown>>, path: KeyPath, search:
   if (more.length > 0 || typeof name !== 'string' || name === '')
     return refuse(
       'only {"$file": "PATH"} or {"$env": "NAME"} stands for a value from elsewhere',
-      'one key, and a text behind it',
+      'write an object with that one key and a text as its value',
     )
   if (kind === '$file') return fileText(name, path, search)
   const text = search.environment[name]
@@ -81,7 +81,7 @@ export function fileText(file: string, path: KeyPath, search: Search): string | 
   try {
     const text = decoded(readGivenFile(placeOf(file, search.directory)))
     if (text === null) {
-      const hint = 'a key or certificate in binary form (DER) has to be converted to PEM: openssl x509, openssl pkey'
+      const hint = 'convert a key or certificate in binary form (DER) to PEM: openssl x509, openssl pkey'
       search.problems.push(problemAt(`${formatPath(path)}: ${file} is no text`, search.locate(path), hint))
       return undefined
     }

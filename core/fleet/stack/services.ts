@@ -105,7 +105,7 @@ export function portClashes(hosts: readonly HostServices[]): Concern[] {
     host,
     message: `port ${port} is wanted by ${one?.name} (${one?.role}) and ${other?.name} (${other?.role})`,
   }))
-  return gathered(messages, 'give one of them other ports, or other hosts')
+  return gathered(messages, 'give one of them other ports, or move it to another host')
 }
 
 /** Something that is asked where nothing of the stack answers. */

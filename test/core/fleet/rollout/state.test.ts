@@ -49,7 +49,7 @@ t.test('a broken file is told, and left as it is', async (t) => {
     ['{"hosts": {"a": {"status": "asleep"}}, "apps": {"x": {}}}', /hosts\.a\.status: .*apps\.x\.commit: /],
   ] as const) {
     fs.writeFileSync(path, text)
-    const error = { code: 'BROKEN_STACK_STATE', message: problem, source: { file: path }, hint: /mend it/ }
+    const error = { code: 'BROKEN_STACK_STATE', message: problem, source: { file: path }, hint: /repair it/ }
     t.throws(() => loadState(directory), error, text)
     await t.rejects(
       updateState(directory, (state) => state),

@@ -179,17 +179,17 @@ recipes: [norecipes]
   })
   const roles = async () => ['zeo-client', 'base']
   t.strictSame((await problems(path, { roles })).sort(), [
-    `11:9 apps.site has no repository [scm: { repository: … } says where its source is]`,
+    `11:9 apps.site has no repository [name the repository of its source: scm: { repository: … }]`,
     `12:47 apps.shop.ssl needs a certificate and its key`,
     `12:59 apps.shop.ssl.key: nokey cannot be read: no such file or directory [it is looked for at ${join(path, '../nokey')}]`,
     `12:77 apps.shop.layers[0]: there is no layer spar [did you mean spare?]`,
     `13:11 recipes[0]: there is no norecipes [it is looked for at ${join(path, '../norecipes')}]`,
     `3:18 layers.app.roles[0]: there is no role zeo-clint [did you mean zeo-client?]`,
     `6:38 hosts.one.layers[0]: there is no layer ap [did you mean app?]`,
-    `7:19 hosts.two and hosts.one have one address, 10.0.0.1 port 22 [give each its own; one host that does both is one entry, with the layers of both]`,
+    `7:19 hosts.two and hosts.one have one address, 10.0.0.1 port 22 [give each its own address; if they are one host, write one entry with the layers of both]`,
     `7:54 hosts.two.identity: nokey cannot be read: no such file or directory [it is looked for at ${join(path, '../nokey')}]`,
     `8:21 hosts.three.address: "admin@10.0.0.300" is no address of a host [the account goes into user: admin]`,
-    `8:47 hosts.three is in no layer [layers: [app, spare], those that it belongs to]`,
+    `8:47 hosts.three is in no layer [name the layers that it belongs to: layers: [app, spare]]`,
     `9:20 hosts.four.address: "10.0.0.4:2222" is no address of a host [the port goes into port: 2222]`,
     `9:62 hosts.four.private_ip: inner is no IP address [a name goes into private_dns_name]`,
     `9:69 hosts.four.usr: there is no such key [did you mean hosts.four.user?]`,
@@ -670,7 +670,7 @@ t.test('keys: the public one will do, binary ones will not', async (t) => {
   writeFileSync(join(path, '../der'), Buffer.from([0x30, 0x82, 0xff, 0xfe]))
   t.match(await problems(path), [
     /apps\.site\.ssl\.certificate: der is no text/,
-    /apps\.site\.ssl\.key: der is no text \[a key or certificate in binary form/,
+    /apps\.site\.ssl\.key: der is no text \[convert a key or certificate in binary form/,
   ])
 })
 

@@ -1,0 +1,201 @@
+/** Hints of the stack commands about their words and the records of a stack: each is provoked, then followed. */
+import t from 'tap'
+import { proveCommands } from '../support/proofs.ts'
+
+const stack = {
+  name: 'shop',
+  layers: { app: { roles: ['base'] } },
+  hosts: {
+    web1: { address: '127.0.0.1', port: 1, layers: ['app'] },
+    old1: { address: '127.0.0.1', port: 2, layers: ['app'], status: 'stopped' },
+  },
+}
+const scm = { repository: '/srv/site.git' }
+const text = (change: object = {}): string => JSON.stringify({ ...stack, ...change })
+const key = `ssh-ed25519 ${Buffer.concat([Buffer.from('\0\0\0\x0bssh-ed25519\0\0\0 '), Buffer.alloc(32, 7)]).toString('base64')}`
+const files = { 'stack.json': text() }
+/** The repaired command gets as far as the host, where no sshd listens. */
+const reaches = 'web1'
+
+t.test('which stack file', async (t) => {
+  const source = 'core/cli/stack/inputs.ts'
+  proveCommands(t, [
+    {
+      source,
+      hint: 'name one with --stack FILE; without it, the command reads …',
+      files: { 'shop.json': text() },
+      broken: 'stack check',
+      repaired: 'stack check --stack shop.json',
+    },
+    {
+      source,
+      hint: 'name one of them: --stack …',
+      files: { ...files, 'stack.yaml': text() },
+      broken: 'stack check',
+      repaired: 'stack check --stack stack.yaml',
+    },
+    {
+      source: 'core/fleet/stack/file.ts',
+      hint: '--stack FILE; it is looked for in the working directory, @',
+      files,
+      broken: 'stack check --stack shop.json',
+      repaired: 'stack check --stack stack.json',
+    },
+    {
+      source: 'core/fleet/stack/file.ts',
+      hint: 'export default defineStack({ name: …, layers: …, hosts: … })',
+      files: { 'stack.ts': 'export const shop = {}\n' },
+      broken: 'stack check --stack stack.ts',
+      changed: {
+        'stack.ts': `import { defineStack } from 'converge-engine'\nexport default defineStack(${text()})\n`,
+      },
+    },
+  ])
+})
+
+t.test('hosts, layers and apps', async (t) => {
+  const source = 'core/cli/stack/select.ts'
+  const deploying = text({
+    layers: { app: { roles: ['zeo-server', 'zeo-client'] } },
+    apps: { zeoserver: { scm }, plone_instances: { scm } },
+  })
+  proveCommands(t, [
+    {
+      source,
+      hint: 'there are: app',
+      files,
+      broken: 'stack configure --layer qqqqqqqq',
+      repaired: 'stack configure --layer app',
+      reaches,
+    },
+    {
+      source,
+      hint: 'remove its status from the stack file first',
+      files,
+      broken: 'stack configure --host old1 --limit old1',
+      changed: { 'stack.json': text().replace(',"status":"stopped"', '') },
+      reaches: 'old1',
+    },
+    {
+      source,
+      hint: 'the hosts of the stack: web1; stopped, or shut down until setup or --host names them: old1',
+      files,
+      broken: 'stack configure --limit old1',
+      repaired: 'stack configure --limit web1',
+      reaches,
+    },
+    {
+      source,
+      hint: 'name the app with --app NAME: zeoserver, plone_instances',
+      files: { 'stack.json': deploying },
+      broken: 'stack deploy --revision v2',
+      repaired: 'stack deploy --revision v2 --app zeoserver',
+      reaches,
+    },
+    {
+      source: 'core/cli/stack/taking_part.ts',
+      hint: 'a role of one of its layers has to deploy an app of the stack file; converge stack check says what is missing',
+      files,
+      broken: 'stack deploy',
+      changed: { 'stack.json': deploying },
+      reaches,
+    },
+    {
+      source: 'core/cli/stack/userdata.ts',
+      hint: 'there are: web1, old1',
+      files: { ...files, 'key.pub': key },
+      broken: 'stack userdata',
+      repaired: 'stack userdata web1 --authorized-key key.pub',
+    },
+    {
+      source: 'core/cli/stack/userdata.ts',
+      hint: 'give --output a file in a directory that exists and that you may write to',
+      files: { ...files, 'key.pub': key },
+      broken: 'stack userdata web1 --authorized-key key.pub --output none/web1.yaml',
+      repaired: 'stack userdata web1 --authorized-key key.pub --output web1.yaml',
+    },
+    {
+      source: 'core/fleet/ssh/new_host.ts',
+      hint: 'name a public key with --authorized-key FILE, or set "identity" for the host in the stack file',
+      files: { ...files, 'key.pub': key },
+      broken: 'stack userdata web1',
+      repaired: 'stack userdata web1 --authorized-key key.pub',
+    },
+    {
+      source: 'core/fleet/ssh/new_host.ts',
+      hint: 'give the file that ends in .pub, or one like ~/.ssh/authorized_keys',
+      files: { ...files, key: '-----BEGIN OPENSSH PRIVATE KEY-----', 'key.pub': key },
+      broken: 'stack userdata web1 --authorized-key key',
+      repaired: 'stack userdata web1 --authorized-key key.pub',
+    },
+    {
+      source: 'core/fleet/ssh/target.ts',
+      hint: 'write [user@]host[:port], several with commas between them, the nearest one first; or none',
+      files: { 'stack.json': text({ ssh: { jump: 'admin@gate:ssh' } }), 'key.pub': key },
+      broken: 'stack userdata web1 --authorized-key key.pub',
+      changed: { 'stack.json': text({ ssh: { jump: 'admin@gate:22' } }) },
+    },
+  ])
+})
+
+t.test('runs and hooks', async (t) => {
+  const source = 'core/cli/stack/request.ts'
+  proveCommands(t, [
+    {
+      source,
+      hint: 'converge stack run restart; or the name of a role, or role::event',
+      files,
+      broken: 'stack run',
+      repaired: 'stack run base',
+      reaches,
+    },
+    { source, hint: 'there are: …', files, broken: 'stack run qqqqqqqq', repaired: 'stack run setup', reaches },
+    {
+      source,
+      hint: 'for example --parallel 10',
+      files,
+      broken: 'stack run setup --parallel many',
+      repaired: 'stack run setup --parallel 10',
+      reaches,
+    },
+    {
+      source: 'core/fleet/rollout/plan.ts',
+      hint: 'for example --batch 2 or --batch 25%',
+      files,
+      broken: 'stack run setup --batch none',
+      repaired: 'stack run setup --batch 25%',
+      reaches,
+    },
+    {
+      source: 'core/cli/stack/hooks.ts',
+      hint: 'converge stack hooks install, remove or show',
+      files,
+      broken: 'stack hooks qqqqqqqqq',
+      repaired: 'stack hooks show',
+      reaches,
+    },
+    {
+      source: 'core/cli/stack/hooks.ts',
+      hint: 'converge stack hooks install --interval 5m',
+      files,
+      broken: 'stack hooks show --interval 5m',
+      repaired: 'stack hooks install --interval 5m',
+      reaches,
+    },
+    {
+      source: 'core/cli/parse.ts',
+      hint: 'hosts are chosen by --host web1, --layer or --app',
+      files,
+      broken: 'stack configure web1',
+      repaired: 'stack configure --host web1',
+      reaches,
+    },
+    {
+      source: 'core/cli/parse.ts',
+      hint: 'converge stack check --help shows what there is',
+      files,
+      broken: 'stack check web1',
+      repaired: 'stack check --help',
+    },
+  ])
+})

@@ -1,0 +1,56 @@
+/** Hints of the warnings about a stack, which stop no command: each is provoked, then followed. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { loadStack } from '../../core/fleet/stack/load.ts'
+import { portClashes, type Service } from '../../core/fleet/stack/services.ts'
+import { scratch } from '../support/machine.ts'
+import type { Proof } from '../support/proofs.ts'
+
+interface WarningProof extends Proof {
+  readonly broken: () => Promise<readonly (string | undefined)[]>
+  readonly repaired: () => Promise<readonly (string | undefined)[]>
+}
+
+const stack = join(scratch(t), 'stack.json')
+
+/** The hints of a stack whose two hosts differ as given. */
+async function hintsOf(web1: object, web2: object): Promise<(string | undefined)[]> {
+  const host = { address: 'gate.example.com', layers: ['app'] }
+  const hosts = { web1: { ...host, port: 2201, ...web1 }, web2: { ...host, port: 2202, ...web2 } }
+  writeFileSync(stack, JSON.stringify({ name: 'shop', layers: { app: {} }, hosts }))
+  return (await loadStack(stack)).warnings.map(({ hint }) => hint)
+}
+
+const service = (name: string, port: number): Service => ({
+  ...{ name, role: name, ports: [port], visited: false, asks: [] },
+})
+const clashes = async (...hosts: (readonly Service[])[]) =>
+  portClashes(hosts.map((services, at) => ({ host: `web${at + 1}`, services }))).map(({ hint }) => hint)
+
+const proofs: readonly WarningProof[] = [
+  {
+    source: 'core/fleet/stack/addresses.ts',
+    hint: 'set private_ip or private_dns_name to the address at which the other hosts reach each of them',
+    broken: () => hintsOf({}, {}),
+    repaired: () => hintsOf({ private_ip: '10.0.0.1' }, { private_dns_name: 'web2.internal' }),
+  },
+  {
+    source: 'core/fleet/stack/services.ts',
+    hint: 'give one of them other ports, or move it to another host',
+    broken: () => clashes([service('solr', 8080), service('jetty', 8080)]),
+    repaired: () => clashes([service('solr', 8080), service('jetty', 8081)]),
+  },
+  {
+    source: 'core/fleet/stack/services.ts',
+    hint: 'give one of them other ports, or move it to another host',
+    broken: () => clashes([service('solr', 8080), service('jetty', 8080)]),
+    repaired: () => clashes([service('solr', 8080)], [service('jetty', 8080)]),
+  },
+]
+
+for (const { source, hint, broken, repaired } of proofs)
+  t.test(`${source}: ${hint}`, async (t) => {
+    t.strictSame(await broken(), [hint], 'the hint is given')
+    t.strictSame(await repaired(), [], 'there is no warning left')
+  })
