@@ -73,7 +73,7 @@ export async function verifyContent(
     throw new ConvergeError(`${program} does not take the new content of ${path}: exit status ${status}`, {
       code: 'CHECK_FAILED',
       output: context.sensitive ? '(what it says is not shown: the content is sensitive)' : output,
-      hint: `the file in use is left as it is; its lines are those of the new content: look at it with converge render, and mend what it is made from`,
+      hint: 'display the new content with converge render, and correct what it is made from; the file in use is unchanged',
     })
   } finally {
     tidy()

@@ -4,7 +4,7 @@ import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import type { PloneNode } from '../node.ts'
 import { firstName } from '../releases/health.ts'
 import { type DeployedApp, type DeployedRelease, hook, smokeTest } from '../releases/moments.ts'
-import { clientLayer } from './balancing.ts'
+import { clientAddress, clientLayer } from './balancing.ts'
 import type { Layout } from './layout.ts'
 import type { Program } from './programs.ts'
 import { run } from './running.ts'
@@ -18,6 +18,7 @@ export function deployedApp(node: PloneNode, at: Layout, wanted: readonly Progra
     zope: at.role === 'zeo-client',
     layers: [layer],
     ports: wanted.flatMap(({ port }) => port ?? []),
+    address: clientAddress(node.plone_instances),
     domain: firstName(at.own.domains ?? []),
   }
 }

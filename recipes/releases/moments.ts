@@ -23,6 +23,8 @@ export interface DeployedApp {
   readonly layers: readonly string[]
   /** Ports that a request of the smoke test asks where it names none. */
   readonly ports: readonly number[]
+  /** Address that its programs listen at; default: 127.0.0.1. */
+  readonly address?: string | undefined
   /** Host name that such a request asks for, where others answer at these ports as well. */
   readonly host?: string | undefined
   /** Host name that a request asks for at a port that it names; default: none. */
@@ -134,7 +136,7 @@ function trialOf(app: DeployedApp) {
   const requests = test.http.flatMap(({ port, host, path, status, contains, headers }) =>
     (port ? [port] : app.ports).map((one) => ({
       port: one,
-      host,
+      host: port === null && host === loopback ? (app.address ?? loopback) : host,
       path,
       statusMin: status.min,
       statusMax: status.max,
@@ -148,6 +150,8 @@ function trialOf(app: DeployedApp) {
     deadline: seconds(test.deadline_seconds),
   }
 }
+
+const loopback = '127.0.0.1'
 
 function withHost(headers: Readonly<Record<string, string>>, host: string | undefined): Record<string, string> {
   return host === undefined || hostOf(headers) !== undefined ? { ...headers } : { Host: host, ...headers }

@@ -1,11 +1,11 @@
 /** Reads files of a repository at the commit that a deploy would take, without a checkout. */
 import { posix } from 'node:path'
 import type { HostReader } from '../../core/host/types.ts'
-import type { Context } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { listReleases } from '../releases.ts'
 import { hasCommit, type Mirror } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
+import { queryContext } from './query_context.ts'
 import { localGit, remoteGit } from './remote.ts'
 import { mirrorOf, sourceDirectory, wantedCommit } from './source.ts'
 
@@ -23,19 +23,7 @@ export async function contentsOf(host: HostReader, given: GitReleaseProps): Prom
   const props = absent ? { ...given, user: undefined, group: undefined } : given
   if (props.scmType === 'directory') return directoryContents(host, sourceDirectory(props))
   const warnings: string[] = []
-  const context: Context = {
-    ...{
-      cause: null,
-      causes: [],
-      counted: false,
-      listedPaths: [],
-      sensitive: false,
-      name: '',
-      progress: () => undefined,
-      secret: () => undefined,
-    },
-    warn: (text) => void warnings.push(text),
-  }
+  const context = queryContext({ warn: (text) => void warnings.push(text) })
   const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
   const shown = commit === null ? props.revision : `${props.revision} is ${commit.slice(0, 12)}`
   const mirror = mirrorOf(host, props, context)

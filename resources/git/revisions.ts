@@ -5,6 +5,7 @@ import { resolveReferences } from '../../core/model/reference.ts'
 import type { Context, PlannedResource } from '../../core/model/resource.ts'
 import { listReleases } from '../releases.ts'
 import { type GitReleaseProps, gitReleaseProps } from './props.ts'
+import { queryContext } from './query_context.ts'
 import { wantedCommit } from './source.ts'
 
 /** What an app would be deployed from. */
@@ -22,19 +23,10 @@ export function revisionsOf(
   host: HostReader,
   { warn, secret }: Pick<Context, 'warn' | 'secret'>,
 ): Promise<AppRevision[]> {
-  const context = {
-    cause: null,
-    causes: [],
-    counted: false,
-    listedPaths: [],
-    sensitive: false,
-    name: '',
-    progress: () => undefined,
-    warn,
-    secret,
-  }
   const releases = resources.filter(({ type }) => type === 'git_release')
-  return Promise.all(releases.map((one) => revisionOf(host, propsOf(one), { ...context, name: one.name })))
+  return Promise.all(
+    releases.map((one) => revisionOf(host, propsOf(one), queryContext({ warn, secret, name: one.name }))),
+  )
 }
 
 /** What goes into a release may be known in the run only; where its code comes from has to be known now. */

@@ -33,6 +33,6 @@ export async function check(host: Host, { check, deadline }: Checked, kept: stri
   throw new ConvergeError(`${kept}: its check ended with exit status ${status}`, {
     code: 'CHECK_FAILED',
     output: context.sensitive ? undefined : lastLines(`${stdout}\n${stderr}`.trim(), logLines),
-    hint: 'it goes on as it is; mend its configuration, then run again',
+    hint: 'correct its configuration, then run again; it keeps running with the one it has',
   })
 }

@@ -29,7 +29,7 @@ export function failureOf<S extends Named>(due: readonly S[], { done, failures, 
   const { code, hint, output, message } = error
   const out = due.flatMap((one) => (one.name === first ? drained(one) : []))
   const till = out.length > 0 ? `, which stays drained at ${out.join(' and ')} until then` : ''
-  const again = `mend it, then run again: it goes on with ${first}${till}`
+  const again = `correct the cause, then run again: it continues with ${first}${till}`
   return new ConvergeError(`${message}${failed.join('')}${outcome.join('')}`, {
     code,
     output,

@@ -21,7 +21,11 @@ const faults: Readonly<Record<number, readonly [name: string, words: string, hin
   70: ['NOT_RUNNING', 'the process is not running'],
   90: ['ALREADY_ADDED', 'it has the program already'],
   91: ['STILL_RUNNING', 'a process of the group is still running'],
-  92: ['CANT_REREAD', 'it cannot read its configuration', 'mend the file named; the running programs are not touched'],
+  92: [
+    'CANT_REREAD',
+    'it cannot read its configuration',
+    'correct the file that is named; the running programs are not touched',
+  ],
 }
 
 /** The error that a fault of a call becomes. */

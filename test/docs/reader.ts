@@ -228,12 +228,14 @@ case "$command $*" in
 esac
 echo "\\$ converge $* \${more[*]}" >&2
 words=(); for word; do words+=("\${word/#'/etc/stack.json'/stack.json}"); done
-'${process.execPath}' '${program}' "\${words[@]}" "\${more[@]}"
+errors="$HOST/errors"
+'${process.execPath}' '${program}' "\${words[@]}" "\${more[@]}" 2> "$errors"
 status=$?
+cat "$errors" >&2
 has --detailed-exit-code "$@" && [ $status = 3 ] && status=0
 case "$command" in
   # The release that --to names is not there.
-  rollback) [ $status = 1 ] || { [ $status = 2 ] && has --to "$@"; } && status=0 ;;
+  rollback) [ $status = 1 ] || { [ $status = 2 ] && grep -q '^error: there is no release' "$errors"; } && status=0 ;;
   status|doctor|releases|restart|start|stop|rebuild|balancer*|"hooks show") [ $status = 1 ] && status=0 ;;
   "stack check"|"stack show"|"stack schema"|"stack userdata") ;;
   stack*) [ $status = 1 ] && status=0 ;;

@@ -71,7 +71,7 @@ contract(t, service_reload, [
     props: { name: 'web', provider, check },
     given: (host) => void host.given('/srv/broken', ''),
     host: { ...supervised(), commands: proxy },
-    fails: /web is not reloaded: its check ended with exit status 2 it goes on as it is.*line 3:\nno such word/s,
+    fails: /web is not reloaded: its check ended with exit status 2 correct its configuration.*line 3:\nno such word/s,
   },
   {
     name: 'one that ends of its reload',
@@ -107,7 +107,7 @@ t.test('once for each change, and a reload that a failure kept away stays due', 
   t.equal(signals(host), 1)
   host.given('/srv/broken', '')
   t.match(failureOf(await run(causedBy('2', { check }), host)), { code: 'CHECK_FAILED' })
-  t.equal(signals(host), 1, 'refused: it goes on as it is')
+  t.equal(signals(host), 1, 'refused: it keeps its configuration')
   host.remove('/srv/broken')
   t.strictSame(patchOf(await run(causedBy('2', { check }), host)).length, 1, 'the file is there, the reload is due')
   t.equal(signals(host), 2)

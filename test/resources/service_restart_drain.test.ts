@@ -285,7 +285,7 @@ t.test(
       code: 'SERVICE_DOWN',
       message: /^c2 did not come up.*; restarted before it: c1; left on the old process: c3$/,
       output: 'log of c2',
-      hint: 'mend it, then run again: it goes on with c2, which stays drained at /run/haproxy.sock and lb2:9999 until then',
+      hint: 'correct the cause, then run again: it continues with c2, which stays drained at /run/haproxy.sock and lb2:9999 until then',
     })
     const stays = Object.fromEntries(places.map((at) => [at, 'ready, drain down, ready']))
     t.strictSame(states(), stays)

@@ -61,7 +61,7 @@ contract(t, file, [
     host,
     given,
     fails:
-      /proxy does not take the new content of \/etc\/proxy.cfg: exit status 1 the file in use is left.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
+      /proxy does not take the new content of \/etc\/proxy.cfg: exit status 1 display the new content.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
   },
   {
     name: 'only the mode differs: there is nothing to check',

@@ -50,7 +50,7 @@ const others = [
   'npm error ',
 ]
 
-t.test('the time is proportional to the text', async (t) => {
+t.test('a long text of one repeated piece is read to its end', async (t) => {
   const secrets = new Secrets()
   for (const secret of ['hunter2hunter2', 'pa ss"wor\'d%', '$$$$;;;;', 'aaaaaaaaaaaa']) secrets.add(secret)
   secrets.useNames({ secret: ['my_name'], open: [] })

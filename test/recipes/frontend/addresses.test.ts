@@ -1,12 +1,14 @@
 /** Where HAProxy, Varnish and the clients listen: nowhere that nobody needs. */
 import t from 'tap'
 import { attributeSchemas } from '../../../attributes/index.ts'
+import { compile } from '../../../core/compile/compile.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import { balancerAt, bound, cacheAt, reached } from '../../../recipes/frontend/addresses.ts'
 import { balancedServers, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
 import { frontendLayout } from '../../../recipes/frontend/layout.ts'
 import { varnishUnit } from '../../../recipes/frontend/programs.ts'
 import type { PloneNode } from '../../../recipes/node.ts'
+import zeoClient from '../../../recipes/zeo_client/role.ts'
 import { type NodeJson, nodeOf } from '../../support/golden.ts'
 
 const own = { hostname: 'web1', private_ip: '10.0.0.5', status: 'online' }
@@ -80,4 +82,23 @@ t.test('clients that listen at one address', async (t) => {
   t.throws(() => renderHaproxy(node, frontendLayout(node), ''), {
     message: /plone_instances\.listen_address is 127\.0\.0\.1, and HAProxy has to reach clients of app2/,
   })
+})
+
+t.test('a smoke test asks the clients where they listen', async (t) => {
+  const http = [{ path: '/' }, { path: '/', port: 9000 }, { path: '/', host: '192.0.2.1' }]
+  const asked = (more: object) => {
+    const site = { instance_count: 1, zeo: { address: '127.0.0.1:8001' }, ...more }
+    const node = nodeWith(clientsOn('web1'), { plone_instances: site } as unknown as NodeJson)
+    const deploy = attributeSchemas.deploy.parse({
+      plone_instances: { scm: { repository: '/srv/site.git' }, smoke_test: { http } },
+    })
+    const { resources } = compile([zeoClient], ['deploy'], { ...node, deploy })
+    return resources.flatMap(({ type, props }) => {
+      if (type !== 'smoke_test') return []
+      const { requests } = props as { readonly requests: readonly { readonly host: string; readonly port: number }[] }
+      return requests.map(({ host, port }) => `${host}:${port}`)
+    })
+  }
+  t.strictSame(asked({}), ['127.0.0.1:8081', '127.0.0.1:9000', '192.0.2.1:8081'])
+  t.strictSame(asked({ listen_address: '10.0.0.5' }), ['10.0.0.5:8081', '127.0.0.1:9000', '192.0.2.1:8081'])
 })
