@@ -59,11 +59,11 @@ async function onlyChecked(t: Test, app: WebApp): Promise<void> {
   t.match(await upload(), { status: 200 }, 'not yet reloaded')
 }
 
-/** A visitor's answer by nginx alone: what it has loaded. */
-function served(app: WebApp): Promise<number> {
+/** What a visitor gets: a status, or the code of an error. A connection that a reload closes is another error than a closed port. */
+function served(app: WebApp): Promise<number | string | undefined> {
   return app.page().then(
     ({ status }) => status,
-    () => 0,
+    (error: NodeJS.ErrnoException) => error.code,
   )
 }
 
@@ -76,7 +76,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   await app.done(t, ['deploy'])
   fs.writeFileSync(site, '')
   nginxLoads(app)
-  await until(async () => (await served(app)) !== 200, 'nginx serves no page')
+  await until(async () => (await served(app)) === 'ECONNREFUSED', 'nginx has closed the port of the site')
   const [shown] = (await app.inspect()).apps
   t.match(shown?.services, [{ up: false, readiness: 'not ready', detail: /nginx does not show it: / }])
   t.equal((await app.done(t, ['deploy'])).report.outcome, 'changed')
@@ -105,15 +105,15 @@ async function putBack(t: Test, app: WebApp): Promise<void> {
   const nginx = `${app.prefix}/etc/nginx`
   const upstream = `${nginx}/conf.d/app-upstream.conf`
   const port = /:(\d+);/.exec(fs.readFileSync(upstream, 'utf8'))?.[1] ?? ''
-  for (const [path, edit] of [
-    [`${nginx}/sites-enabled/app`, () => ''],
-    [upstream, (text: string) => text.replace(port, '1')],
+  for (const [path, edit, seen] of [
+    [`${nginx}/sites-enabled/app`, () => '', 'ECONNREFUSED'],
+    [upstream, (text: string) => text.replace(port, '1'), 502],
   ] as const)
     for (const event of ['deploy', 'configure']) {
       const text = fs.readFileSync(path, 'utf8')
       fs.writeFileSync(path, edit(text))
       nginxLoads(app)
-      await until(async () => (await served(app)) !== 200, 'nginx has loaded the other text')
+      await until(async () => (await served(app)) === seen, 'nginx has loaded the other text')
       fs.writeFileSync(path, text)
       t.not((await app.run([event], { mode: 'plan' })).report.outcome, 'unchanged')
       t.equal((await app.done(t, [event])).report.resources.length, 1, `${event}: ${path}`)
