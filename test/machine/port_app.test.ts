@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
+import { childrenOf, isLeaving } from '../../resources/services/workers.ts'
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'
@@ -100,6 +101,10 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
 }
 
+function workers(app: WebApp): number[] {
+  return childrenOf(app.host, Number(fs.readFileSync(`${app.prefix}/var/lib/nginx/nginx.pid`, 'utf8')))
+}
+
 /** Nothing differs on the disk: only what is loaded tells. */
 async function putBack(t: Test, app: WebApp): Promise<void> {
   const nginx = `${app.prefix}/etc/nginx`
@@ -112,8 +117,12 @@ async function putBack(t: Test, app: WebApp): Promise<void> {
     for (const event of ['deploy', 'configure']) {
       const text = fs.readFileSync(path, 'utf8')
       fs.writeFileSync(path, edit(text))
+      const before = workers(app)
       nginxLoads(app)
       await until(async () => (await served(app)) === seen, 'nginx has loaded the other text')
+      // For a tenth of a second nginx serves with the new workers and the old ones.
+      const stays = (pid: number) => workers(app).includes(pid) && !isLeaving(app.host, pid)
+      await until(() => !before.some(stays), 'the workers with the declared text take no requests')
       fs.writeFileSync(path, text)
       t.not((await app.run([event], { mode: 'plan' })).report.outcome, 'unchanged')
       t.equal((await app.done(t, [event])).report.resources.length, 1, `${event}: ${path}`)

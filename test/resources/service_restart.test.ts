@@ -92,7 +92,7 @@ contract(t, service_restart, [
     given: conf(),
     host: { requests: fakeOf({ c1: { status: 500 } }).requests },
     fails:
-      /c1 did not come up: it was not ready within 20 s \(it answered with HTTP status 500\).*run again: it goes on with c1.*log of c1/s,
+      /c1 did not come up: it was not ready within 20 s \(it answered with HTTP status 500\).*run again: it continues with c1.*log of c1/s,
   },
   {
     name: 'no supervisord',
@@ -217,7 +217,7 @@ t.test('the first that does not come up ends it; the others stay on the old proc
       },
       as,
     )
-    t.match(failure, { hint: /run again: it goes on with c2/, output: /^line 30\n(.|\n)*line 49$/ })
+    t.match(failure, { hint: /run again: it continues with c2/, output: /^line 30\n(.|\n)*line 49$/ })
     t.ok(host.clock - before < 30, 'at once, not at the deadline')
     t.equal(fake.states(host).c3, 'RUNNING')
     t.strictSame(started(host), ['c1', 'c2'])
