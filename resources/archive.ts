@@ -6,6 +6,7 @@ import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
+import { shellWords } from '../core/text/shell.ts'
 import { isExcepted, isFilled, mergeEntries, restoreEntries } from './merge.ts'
 import { loginProps, requireSha256, sourceOf, sourceProps } from './source_url.ts'
 import { unpack, workerIn } from './unpack.ts'
@@ -83,7 +84,10 @@ export const archive = defineResource(
       if (now.kind === 'link' || now.kind === 'file' || now.kind === 'other')
         throw new ConvergeError(`${props.into} is a ${now.kind}, and a directory is to be there`, {
           code: 'IN_THE_WAY',
-          hint: now.kind === 'link' ? 'give the directory it points to itself' : 'move it away',
+          hint:
+            now.kind === 'link'
+              ? 'set into to the directory that the link points to'
+              : `check whether it is still needed, then move it away: ${shellWords(['mv', props.into, `${props.into}.old`])}`,
         })
       return { kind: 'filled', source }
     },
@@ -176,11 +180,14 @@ function checked(host: HostReader, props: Props): string {
   if (host.stat(parent)?.kind !== 'directory')
     throw new ConvergeError(`there is no directory ${parent} to unpack in`, {
       code: 'NO_DIRECTORY',
-      hint: 'declare it with directory() before',
+      hint: `declare ${parent} with directory() before the archive`,
     })
   const { path } = sourceOf(props)
   if (path !== null && host.stat(path)?.kind !== 'file')
-    throw new ConvergeError(`there is no archive ${path} on this host`, { code: 'NO_FILE', hint: 'look at the url' })
+    throw new ConvergeError(`there is no archive ${path} on this host`, {
+      code: 'NO_FILE',
+      hint: `correct the url, or copy the archive to ${path}`,
+    })
   return parent
 }
 

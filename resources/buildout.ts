@@ -96,7 +96,7 @@ function writeMark(host: Host, given: Props, built: string): void {
   if (kind !== undefined && kind !== 'directory')
     throw new ConvergeError(`${directory} is a ${kind}, not a directory`, {
       code: 'IN_THE_WAY',
-      hint: 'the build has put it there; find out which package did, and why',
+      hint: `remove it, and the package that creates it during the build (${shellWords(['grep', '-rlF', metadataDirectory, `${given.shared ?? given.directory}/eggs`])})`,
     })
   if (kind === undefined) host.makeDirectory(directory, account)
   host.writeFile(markOf(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
@@ -110,7 +110,7 @@ function refuseRoot(host: HostReader, { user, allowRoot }: Props): void {
     `the buildout would run as ${account.name}, and with it the code of every package it fetches`,
     {
       code: 'BUILDOUT_AS_ROOT',
-      hint: 'let it run as the account of the site (user: deploy); allowRoot lets it run as root all the same: a hostile setup.py then owns this host',
+      hint: 'set user to the account of the site, such as deploy; allowRoot allows root, and gives this host to any hostile setup.py',
     },
   )
 }
@@ -119,12 +119,12 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
   if (host.stat(given.directory)?.kind !== 'directory')
     throw new ConvergeError(`there is no directory ${given.directory} to build in`, {
       code: 'ENOENT',
-      hint: 'declare git_release() first, and give its path',
+      hint: 'declare git_release() first, and set directory to its path',
     })
   if (host.which(given.buildout) === null)
     throw new ConvergeError(`there is no program ${given.buildout}`, {
       code: 'NO_PROGRAM',
-      hint: "declare a virtualenv with the package 'zc.buildout' first, and take its bin/buildout",
+      hint: "declare virtualenv() with the package 'zc.buildout' first, and set buildout to its bin/buildout",
     })
   if (await recoverBuild(host, area)) context.progress('an earlier build was killed: what it had added was removed')
   await beginBuild(host, area)
@@ -162,7 +162,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
     return new ConvergeError(`the buildout did not end within ${given.timeout}, and was killed`, {
       code: 'BUILDOUT_TIMEOUT',
       output: error.output,
-      hint: 'give it a longer timeout, or look what it waits for; the eggs that are whole are kept for the next try',
+      hint: 'set a longer timeout, or find out from the output what it waited for; the next run keeps the eggs that are complete',
       cause: error,
     })
   if (code !== 'COMMAND_FAILED') return error
@@ -171,7 +171,9 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
     {
       code: 'BUILDOUT_FAILED',
       output: error.output,
-      hint: error.hint?.replaceAll('<app>', given.app ?? '<app>') ?? `try it by hand: ${byHand(given)}`,
+      hint:
+        error.hint?.replaceAll('<app>', given.app ?? '<app>') ??
+        `correct what the output reports, and test it with: ${byHand(given)}`,
       cause: error,
     },
   )

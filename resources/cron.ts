@@ -86,7 +86,7 @@ export const cron = defineResource(
       if (now.kind === 'directory')
         throw new ConvergeError(`${place} is a directory, and a job of cron is spoken of`, {
           code: 'IN_THE_WAY',
-          hint: 'move it away',
+          hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
         })
       if (props.absent) return { place, ...nothing }
       if (place === 'crontab') return { place, kind: 'block', content: blockText(props), mode: null, owner: null }
@@ -145,7 +145,7 @@ const cronsOwn = ['MAILTO', 'MAILFROM', 'SHELL', 'CRON_TZ', 'CONTENT_TYPE', 'CON
 function fileText({ name, user = 'root', schedule = '', command = '', environment = {} }: Props): string {
   const variables = sortedEntries(environment).map(
     ([variable, value]) =>
-      `${variable}=${written(variable, value, cronVariable, 'set it in the command, or put the command into a script')}\n`,
+      `${variable}=${written(variable, value, cronVariable, 'set the variable in the command, or in a script that the command runs')}\n`,
   )
   return `# ${name}: kept by converge\n${variables.join('')}${schedule} ${user} ${checkedCommand(command)}\n`
 }
@@ -174,7 +174,7 @@ function written(what: string, text: string, writes: Writer, hint: string): stri
 }
 
 const checkedCommand = (command: string) =>
-  written('the command', command, cronCommand, 'put it into a script, and let cron run that')
+  written('the command', command, cronCommand, 'write it to a script, and declare the script as the command')
 
 async function readBlock(host: HostReader, name: string): Promise<State> {
   const place = 'crontab'
@@ -190,6 +190,6 @@ async function readCrontab(host: HostReader): Promise<string> {
   throw new ConvergeError(`the crontab of ${host.self.name} cannot be read`, {
     code: 'COMMAND_FAILED',
     output: stderr,
-    hint: 'root allows it in /etc/cron.allow',
+    hint: `as root, add ${host.self.name} to /etc/cron.allow`,
   })
 }

@@ -46,7 +46,7 @@ function fileOf(host: HostReader, { directory, hook }: Props): string | null {
   if (found.length < 2) return found[0] ?? there[0] ?? null
   throw new ConvergeError(`${directory}/deploy has several files for ${hook}: ${found.join(', ')}`, {
     code: 'AMBIGUOUS_HOOK',
-    hint: 'keep one of them',
+    hint: 'remove all but one of them from the repository',
   })
 }
 

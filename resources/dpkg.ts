@@ -26,7 +26,7 @@ export function installedPackages(host: HostReader): Promise<ReadonlyMap<string,
   if (size === undefined)
     throw new ConvergeError(`this host has no ${statusFile}: it is neither Debian nor Ubuntu`, {
       code: 'NOT_DEBIAN',
-      hint: 'install what is needed by the means of this system, and leave the package resource out',
+      hint: 'install the packages with the package manager of this system, and remove package() from the recipe',
     })
   // Its size in the key: in a dry run the file itself is part of what is planned.
   return host.cached(`${statusFile} ${size}`, async () =>

@@ -103,7 +103,7 @@ function wanted(props: Props, name: string, found: string): string {
   if (found.endsWith(held))
     throw new ConvergeError(
       `${name} is held at ${found.slice(0, -held.length)}, and ${props.absent ? 'none' : version} is wanted`,
-      { code: 'PACKAGE_HELD', hint: `decide which of the two is right; to let it go: apt-mark unhold ${name}` },
+      { code: 'PACKAGE_HELD', hint: `correct the declaration, or allow the change: apt-mark unhold ${name}` },
     )
   return props.absent ? 'absent' : (version ?? 'installed')
 }
@@ -172,7 +172,7 @@ async function mend(host: Host, context: Context): Promise<void> {
     throw new ConvergeError('dpkg was interrupted, and cannot finish what it left half done', {
       code: 'COMMAND_FAILED',
       output,
-      hint: 'find out why with: dpkg --configure -a',
+      hint: 'correct what the output reports, and test it with: dpkg --configure -a',
     })
 }
 
@@ -206,7 +206,7 @@ async function update(host: Host, context: Context): Promise<void> {
       code: 'COMMAND_FAILED',
       attempted: 'apt-get update',
       output,
-      hint: 'look at the network, and at the sources in /etc/apt',
+      hint: 'check the network, and correct the sources in /etc/apt/sources.list and /etc/apt/sources.list.d',
     })
   const reason = output.split('\n').find((line) => /^[EW]:/.test(line)) ?? ''
   context.warn(`the package lists could not all be fetched, so older ones are used: ${reason}`)
@@ -226,7 +226,10 @@ async function explained(
     const versions = [...new Set(stdout.split('\n').map((line) => line.split('|')[1]?.trim() ?? ''))].filter(Boolean)
     return new ConvergeError(`there is no version ${missing[1]} of the package ${missing[2]}`, {
       code: 'UNKNOWN_VERSION',
-      hint: versions.length > 0 ? `there is: ${versions.join(', ')}` : 'the sources in /etc/apt have none at all',
+      hint:
+        versions.length > 0
+          ? `declare a version that the sources have: ${versions.join(', ')}`
+          : `add a source that has ${missing[2]} to /etc/apt/sources.list.d`,
       output,
     })
   }
@@ -235,7 +238,8 @@ async function explained(
     const others = stdout.split('\n').filter((name) => name !== '' && name !== unknown)
     return new ConvergeError(`there is no package ${unknown}`, {
       code: 'UNKNOWN_PACKAGE',
-      hint: nearest(unknown, others) ?? 'look at its name, and at the sources in /etc/apt',
+      hint:
+        nearest(unknown, others) ?? `correct the name, or add a source that has ${unknown} to /etc/apt/sources.list.d`,
       output,
     })
   }

@@ -254,6 +254,7 @@ export class VirtualTree {
 
   private followParent(path: string, depth = 0): Followed | null {
     if (path === '/') return { real: '/', by: null }
+    if (path === '') return null
     const [parent, name] = split(path)
     const found = this.follow(parent, depth)
     if (name === '.') return found

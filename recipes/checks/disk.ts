@@ -1,6 +1,7 @@
 /** Free space and inodes of the file systems that a run writes to. */
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { shellWord, shellWords } from '../../core/text/shell.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
 /** MiB: below the first a build cannot succeed, below the second the next deploys may fail. */
@@ -50,18 +51,21 @@ function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
   // The last mount at a place covers those before it.
   const options = lines.findLast(([, at]) => at === target)?.[3]
   if (!options?.split(',').includes('ro')) return null
-  return missing(`${target} is a read-only file system`, `mount -o remount,rw ${target}`)
+  return missing(
+    `${target} is a read-only file system`,
+    `check dmesg for errors of the disk, then run: ${shellWords(['mount', '-o', 'remount,rw', target])}`,
+  )
 }
 
 function inodes({ target, freeInodes, inodes }: FileSystem): Finding | null {
   if (inodes === 0 || freeInodes >= leastInodes) return null
-  const remedy = `remove small files; du --inodes -x ${target} | sort -n | tail shows where they are`
+  const remedy = `remove files; du --inodes -x ${shellWord(target)} | sort -n | tail lists the directories with the most`
   return missing(`${target} has ${freeInodes} free inodes`, remedy)
 }
 
 function space({ target, free }: FileSystem): Finding {
   const detail = `${target} has ${free >= 1024 ? `${(free / 1024).toFixed(1)} GiB` : `${free} MiB`} free`
-  const remedy = `free some space; du -xm ${target} | sort -n | tail shows what is large`
+  const remedy = `free some space; du -xm ${shellWord(target)} | sort -n | tail lists the largest directories`
   if (free < least.fails) return missing(detail, remedy)
   return free < least.warns ? warning(detail, remedy) : ok(detail)
 }

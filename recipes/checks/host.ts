@@ -2,7 +2,7 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { show } from '../hooks/show.ts'
-import { configureTimer } from '../hooks/units.ts'
+import { configureTimer, configureUnit } from '../hooks/units.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { diskCheck } from './disk.ts'
 import { ok, warning } from './findings.ts'
@@ -33,7 +33,7 @@ function clockCheck(host: HostReader): HostCheck {
     async run() {
       const now = new Date(host.now() * 1000)
       const shown = now.toISOString().replace(/\.\d+Z$/, 'Z')
-      const remedy = 'synchronize it: timedatectl set-ntp true, or date --set'
+      const remedy = 'synchronize the clock (timedatectl set-ntp true), or set it (date --set)'
       if (now.getUTCFullYear() < firstYear) return { status: 'missing', detail: `says ${shown}`, remedy }
       if (host.which('timedatectl') === null || host.stat('/run/systemd/system') === null) return ok(shown)
       const { status, stdout } = await host.query(['timedatectl', 'show', '--property=NTPSynchronized', '--value'], {
@@ -57,13 +57,16 @@ function hookCheck(node: PloneNode, host: HostReader): HostCheck {
       const installed = all.filter((one) => one.installed)
       if (installed.length === 0) return null
       const absent = all.filter((one) => !one.installed).map(({ name }) => name)
-      const remedy = 'converge hooks install'
+      const remedy = 'run converge hooks install again, with the same options'
       if (absent.length > 0) return warning(`${absent.join(', ')}: not installed, though the others are`, remedy)
       const timer = installed.find(({ name }) => name === configureTimer)
       if (timer !== undefined && !timer.detail.startsWith('active'))
         return warning(`${timer.name}: ${timer.detail}`, remedy)
       if (timer !== undefined && /: (?!success)\S+$/.test(timer.detail))
-        return warning(`${timer.name}: ${timer.detail}`, 'converge status shows the last run')
+        return warning(
+          `${timer.name}: ${timer.detail}`,
+          `find the cause with converge status, correct it, then run: systemctl start ${configureUnit}`,
+        )
       return ok('installed')
     },
   }

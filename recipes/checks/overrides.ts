@@ -19,7 +19,7 @@ export function poolOverride(host: HostReader, config: string, pool: string): Ov
     if (!sectionsOf(host.readText(path) ?? '').some((section) => section.type === pool)) continue
     return {
       message: `pool ${pool} of php-fpm is defined twice: in ${config}, and in ${path}`,
-      hint: `php-fpm merges both, and the last file wins: remove [${pool}] from ${path}`,
+      hint: `remove [${pool}] from ${path}: php-fpm merges both pools, and the last file wins`,
     }
   }
   return null
@@ -37,7 +37,7 @@ export function dropInOverride(host: HostReader, unit: string, own: string): Ove
       if (!/^\s*ExecStart\s*=/m.test(host.readText(path) ?? '')) continue
       return {
         message: `${path} sets ExecStart of ${unit} again, after ${unitDirectories[0]}/${unit}.d/${own}`,
-        hint: `systemd would run the command of ${path}: remove ExecStart there`,
+        hint: `remove ExecStart from ${path}: systemd would run its command`,
       }
     }
   return null

@@ -12,8 +12,11 @@ export function rightsCheck(node: PloneNode, host: HostReader, directory: string
       if (host.isRoot) return ok('root')
       const { name } = host.self
       if (prefix === '/') {
-        const remedy = host.which('sudo') === null ? 'run as root' : 'run as root (sudo converge ...)'
-        return missing(`${name} may not change the system`, `${remedy}, or give --prefix DIR`)
+        const remedy =
+          host.which('sudo') === null
+            ? 'run as root, or give --prefix DIR'
+            : 'run as root (sudo converge ...), or give --prefix DIR'
+        return missing(`${name} may not change the system`, remedy)
       }
       const existing = nearestExisting(host, directory)
       if (host.writable(existing)) return ok(`below ${prefix}`)

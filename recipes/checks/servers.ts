@@ -31,7 +31,7 @@ async function reach(host: HostReader, { name, port, service }: Address) {
     if (status !== 0)
       return missing(
         `${service} asks ${name}, and no address is known for that name`,
-        `correct the name in the attributes, or add it to DNS or /etc/hosts`,
+        `correct the name in the attributes, or add ${name} to DNS or /etc/hosts`,
       )
   }
   if (port === 0) return ok(`resolves, for ${service}`)
@@ -39,7 +39,7 @@ async function reach(host: HostReader, { name, port, service }: Address) {
   // It may be set up after this host: that alone keeps no deploy from starting.
   return warning(
     `no connection to ${name}:${port}, which ${service} needs`,
-    'start the server there, and let its firewall accept this host',
+    `start the server on ${name}, and open port ${port} in its firewall for this host`,
   )
 }
 

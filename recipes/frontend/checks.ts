@@ -44,7 +44,7 @@ function backendCheck(node: PloneNode): HostCheck {
       const layer = clientLayer(node)
       return missing(
         `none: no host of the layer ${layer} is online, so visitors get HTTP 503`,
-        `describe the hosts of the clients in opsworks.layers.${layer}.instances, each with "status": "online"`,
+        `add the hosts of the clients to opsworks.layers.${layer}.instances, each with "status": "online"`,
       )
     },
   }

@@ -106,20 +106,20 @@ class Checked {
   ) {}
 
   time(name: 'client_timeout' | 'server_timeout' | 'queue_timeout' | 'connect_timeout' | 'http_request_timeout') {
-    return this.matching(name, /^\d+(us|ms|s|m|h|d)?$/, 'a time in HAProxy notation, such as 60s')
+    return this.matching(name, /^\d+(us|ms|s|m|h|d)?$/, 'give a time in HAProxy notation, such as 60s')
   }
 
   count(name: 'global_max_connections' | 'default_max_connections'): string {
-    return this.matching(name, /^\d+$/, 'a whole number')
+    return this.matching(name, /^\d+$/, 'give a whole number')
   }
 
   word(name: 'health_check_host' | 'health_check_method' | 'health_check_url' | 'stats_url' | 'stats_user'): string {
-    return this.matching(name, /^[!-~]+$/, 'one word without blanks')
+    return this.matching(name, /^[!-~]+$/, 'give one word without blanks')
   }
 
   /** Several words, none of which begins anything else. */
   words(name: 'balance'): string {
-    return this.matching(name, /^[\w()., -]+$/, 'words in HAProxy notation, such as leastconn')
+    return this.matching(name, /^[\w()., -]+$/, 'give words in HAProxy notation, such as leastconn')
   }
 
   private matching(name: keyof PloneNode['haproxy'] & string, pattern: RegExp, hint: string): string {

@@ -94,7 +94,7 @@ export const failedContext = [
     text: 'Failed startup of context',
     hints: {
       'No LoginService':
-        'web.xml of the war asks for a login: add a LoginService with the realm-name of web.xml by an XML file in jetty_app.files, and name that file in jetty_app.ini; docs/port-swap.md has an example under "Add a login"',
+        'add an XML file to jetty_app.files with a LoginService for the realm-name in web.xml of the war, and name that file in jetty_app.ini; for an example, see "Add a login" in docs/port-swap.md',
     },
   },
 ]

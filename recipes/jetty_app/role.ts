@@ -48,8 +48,16 @@ function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
   const refuse = (message: string, hint: string) => {
     throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'jetty_app.war', hint, usage: true })
   }
-  if (given.length > 1) refuse(`jetty_app.war has ${given.join(' and ')}`, 'the war comes from one of them')
-  if (war.url && !war.sha256) refuse('jetty_app.war.url needs jetty_app.war.sha256', 'sha256sum of the war gives it')
+  if (given.length > 1)
+    refuse(
+      `jetty_app.war has ${given.join(' and ')}`,
+      `keep one of them: ${given.map((name) => `jetty_app.war.${name}`).join(' or ')}`,
+    )
+  if (war.url && !war.sha256)
+    refuse(
+      'jetty_app.war.url needs jetty_app.war.sha256',
+      'set jetty_app.war.sha256 to what sha256sum prints for the war',
+    )
   return given[0] ?? null
 }
 
@@ -103,7 +111,7 @@ function checks({ jetty_app }: PloneNode, host: HostReader): HostCheck[] {
             what: file,
             run: () =>
               host.stat(file) === null
-                ? missing('does not exist', 'put the war there, or correct jetty_app.war.file')
+                ? missing('does not exist', 'copy the war to this path, or correct jetty_app.war.file')
                 : ok('exists'),
           },
         ]

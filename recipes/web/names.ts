@@ -102,7 +102,7 @@ function refused({ files: [file = ''] }: Claim, other: string, taken: string): C
   )
   return new ConvergeError(`the sites of ${one} and of ${another} both answer ${what} at port ${port}`, {
     code: 'SITE_TAKEN',
-    hint: `nginx would show one of them only: give ${one} domains or a port of its own, or undeploy ${another}`,
+    hint: `give ${one} domains or a port of its own, or undeploy ${another}: nginx would show only one of them`,
     usage: true,
   })
 }

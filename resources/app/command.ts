@@ -44,7 +44,7 @@ export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, what: st
   if (account?.uid !== 0 || allowRoot) return
   throw new ConvergeError(`${what} would run as ${account.name}, and with it whatever is pushed to the repository`, {
     code: 'APP_AS_ROOT',
-    hint: 'let it run as the account of the app (user: deploy); allowRoot lets it run as root all the same',
+    hint: 'set user to the account of the app, such as deploy; to run it as root, set allowRoot',
   })
 }
 

@@ -59,7 +59,7 @@ function plainScript(text: string, path: string, context: DeployHookContext): st
       `${path} cannot be run here: neither esbuild nor this Node (${process.version}) takes the types out`,
       {
         code: 'NO_COMPILER',
-        hint: 'use Node 22.13 or later on this host, or write the hook in JavaScript (.mjs) or as an executable',
+        hint: 'install Node 22.13 or later on this host, or write the hook in JavaScript (.mjs) or as an executable',
       },
     )
   const isModule = /\.(mjs|m?ts)$/.test(path) || (path.endsWith('.js') && /^\s*(import|export)\b/m.test(text))

@@ -129,7 +129,7 @@ function notHere(name: string, url: string, commit: string): ConvergeError {
 function notEmpty(directory: string, name: string): ConvergeError {
   return new ConvergeError(`the submodule ${name} cannot be checked out: ${directory} is no empty directory`, {
     code: 'IN_THE_WAY',
-    hint: 'remove what the repository has at the path of its submodule, or correct .gitmodules',
+    hint: 'remove what the repository has at the path of the submodule, or correct .gitmodules',
   })
 }
 

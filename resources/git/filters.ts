@@ -46,7 +46,7 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
   const { output } = error
   if (name === 'lfs' && !fetch)
     return new ConvergeError(`the Git LFS files of ${commit} (${mirror.remote.url}) are not on this host`, {
-      ...{ code: 'NOT_HERE', hint: 'run a deploy, which fetches them', output, cause: error },
+      ...{ code: 'NOT_HERE', hint: 'run a deploy: it fetches them', output, cause: error },
     })
   return new ConvergeError(`the git filter "${name}" failed; it converts ${listed(files.get(name) ?? [])}`, {
     code: 'FILTER_FAILED',
@@ -61,7 +61,7 @@ export function requireNoPointers(host: HostReader, { directory }: Checkout, { f
   if (left.length === 0) return
   throw new ConvergeError(`git-lfs did not replace the pointers of ${listed(left)}`, {
     code: 'FILTER_FAILED',
-    hint: 'check that the repository stores these files in Git LFS: git lfs ls-files, git lfs push --all REMOTE',
+    hint: 'run git lfs fsck --pointers in a clone to list the damaged pointers, then commit these files again',
   })
 }
 

@@ -5,6 +5,7 @@ import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { readDisposable } from '../../core/model/unreadable.ts'
+import { shellWords } from '../../core/text/shell.ts'
 import { irregularEntry } from './irregular.ts'
 import { gitFailure, localGit, type Remote, remoteGit, writing } from './remote.ts'
 
@@ -151,7 +152,7 @@ function checkOwner(host: HostReader, { path, remote }: Mirror): void {
   const owner = host.accountById(stat.uid)?.name ?? stat.uid
   throw new ConvergeError(`${path} belongs to ${owner}, and git is run as ${runner.name}`, {
     code: 'WRONG_OWNER',
-    hint: `if nobody else uses it: chown -R ${runner.name} ${path}`,
+    hint: `check that only converge uses it, then run: ${shellWords(['chown', '-R', runner.name, path])}`,
   })
 }
 

@@ -160,7 +160,9 @@ function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string):
     throw new ConvergeError(`${source} is not what it was when it was looked at`, {
       code: 'SOURCE_CHANGED',
       hint:
-        props.pin === 'current' ? 'run a deploy: it copies what is there now' : 'run again when nobody writes to it',
+        props.pin === 'current'
+          ? 'run a deploy: it copies what is there now'
+          : `stop what writes to ${source}, then run again`,
     })
   for (const path of props.purge) removeInside(host, to, path)
 }

@@ -82,7 +82,7 @@ export async function resolveShort(
   throw new ConvergeError(`${revision} may be any of ${commits.length} commits of ${mirror.remote.url}`, {
     code: 'AMBIGUOUS_REVISION',
     output: (await describeCommits(host, mirror, commits)).join('\n'),
-    hint: 'give more digits of the one that is meant',
+    hint: 'give more digits of the commit',
   })
 }
 

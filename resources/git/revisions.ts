@@ -35,7 +35,7 @@ function propsOf({ props, name }: PlannedResource): GitReleaseProps {
   if (parsed.success) return parsed.data
   throw new ConvergeError(`${name}: where its code comes from is known in the run only`, {
     code: 'UNKNOWN_REVISION',
-    hint: 'give repository, revision and directories as texts, and not as what other resources put out',
+    hint: 'set repository, revision and directories to strings, not to outputs of other resources',
   })
 }
 

@@ -151,7 +151,11 @@ t.test('attributes that are refused for one role: the other roles are checked to
   const found = await told(place, args)
   t.match(
     found.find(({ what }) => what === 'attributes of jetty-app'),
-    { status: 'missing', detail: 'jetty_app.war has file and path', remedy: 'the war comes from one of them' },
+    {
+      status: 'missing',
+      detail: 'jetty_app.war has file and path',
+      remedy: 'keep one of them: jetty_app.war.file or jetty_app.war.path',
+    },
   )
   t.ok(bad(found).includes('/nowhere/a.war'))
   t.ok(found.some(({ what }) => what === 'python3'))

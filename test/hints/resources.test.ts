@@ -104,13 +104,13 @@ t.test('cron', async (t) => {
     { source, hint: 'install it: apt-get install cron', broken: (r) => cron(r, job), repair: withCron },
     {
       source,
-      hint: 'move it away',
+      hint: 'check whether it is still needed, then move it away: mv /etc/cron.d/job /etc/cron.d/job.old',
       given: (host) => {
         withCron(host)
         host.given('/etc/cron.d/job', null)
       },
       broken: (r) => cron(r, job),
-      repair: (host) => host.rename('/etc/cron.d/job', '/srv/job'),
+      repair: move('/etc/cron.d/job'),
     },
   ])
 })

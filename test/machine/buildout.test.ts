@@ -210,7 +210,7 @@ t.test('buildout', async (t) => {
     t.match(failure, {
       code: 'BUILDOUT_FAILED',
       output: /mode fail(.|\n)*ValueError: no such database$/,
-      hint: /try it by hand: cd .* && .*bin\/buildout -c deploy\.cfg/,
+      hint: /test it with: cd .* && .*bin\/buildout -c deploy\.cfg/,
     })
     t.strictSame(shared(site), ['half-1.0.egg', 'odd_recipe-1.0.egg'], 'eggs stay, halves and downloads do not')
     t.equal(failureOf(await run(site, directory)) === undefined, false, 'it is tried again')

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { failureOf, patchOf } from '../support/contract.ts'
 import { needs, scratch } from '../support/machine.ts'
+import { hintPattern } from '../support/proofs.ts'
 import { WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
@@ -47,7 +48,11 @@ t.test('a war with a login', async (t) => {
   const began = performance.now()
   const failure = failureOf((await app.run(['deploy'])).report) as Record<string, string>
   t.match(failure.message, /Failed startup of context: .*No LoginService.*HTTP status 503/)
-  t.match(failure.hint, /LoginService.*jetty_app\.files.*jetty_app\.ini.*Add a login/s)
+  const proof = {
+    source: 'recipes/jetty_app/base_files.ts',
+    hint: 'add an XML file to jetty_app.files with a LoginService for the realm-name in web.xml of the war, and name that file in jetty_app.ini; for an example, see "Add a login" in docs/port-swap.md',
+  }
+  t.match(failure.hint, hintPattern(proof.hint), proof.source)
   t.ok(performance.now() - began < 60_000, 'nobody waits for the deadline of two minutes')
 
   const { files, ini, health } = documented()

@@ -1,96 +1,9 @@
 /** The units and jobs by which a host calls converge itself: their text, what a change of them brings about, and their end. */
-import t, { type Test } from 'tap'
-import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
-import type { HookOptions } from '../../core/cli/catalogue.ts'
-import { compile } from '../../core/compile/compile.ts'
-import { converge } from '../../core/converge/engine.ts'
-import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
-import { neutralFacts } from '../../core/node/facts.ts'
-import { buildNode } from '../../core/node/node.ts'
-import { catalogue } from '../../recipes/catalogue.ts'
-import { recipeNode } from '../../recipes/node.ts'
-import { failureOf } from '../support/contract.ts'
-import { changed } from '../support/lifecycle.ts'
-
-const words = ['--role', 'web', '--json', '/etc/converge/a "site"$x%.json']
-const options: HookOptions = {
-  commands: {
-    setup: ['/usr/bin/node', '/opt/start.cjs', 'apply', ...words],
-    configure: ['/usr/bin/node', '/opt/start.cjs', 'configure', ...words],
-    shutdown: ['/usr/bin/node', '/opt/start.cjs', 'shutdown', ...words],
-  },
-  interval: 300,
-  jitter: 60,
-  stamp: '/var/lib/converge/first-boot-done',
-  prefixed: false,
-}
-
-/** A systemd that knows what was started, by what was read of its units. */
-class Machine {
-  readonly active = new Set<string>()
-  readonly said: string[] = []
-  readonly host: VirtualHost
-
-  constructor(
-    public init: 'systemd' | 'other',
-    readonly uid = 0,
-  ) {
-    const self = { name: 'jane', uid: 1000, gid: 1000, home: '/home/jane', shell: '/bin/sh' }
-    const handler: CommandHandler = (argv, { input }) => this.command(argv, input)
-    this.host = new VirtualHost({ commands: handler, ...(uid === 0 ? {} : { self }) })
-    this.host.given('/usr/bin/crontab', '', '0755').given('/etc/cron.d', null).given('/var/lib/converge', null)
-    this.host.given('/etc/systemd/system/multi-user.target.wants', null)
-    if (init === 'systemd') this.host.given('/run/systemd/system', null)
-  }
-
-  private command(argv: readonly string[], input: string | undefined) {
-    const [program, verb = '', ...rest] = argv
-    if (program === 'crontab') {
-      if (verb !== '-') return { stdout: this.host.readText('/crontab') ?? '' }
-      this.host.given('/crontab', input ?? '')
-      return {}
-    }
-    if (program !== 'systemctl') return null
-    const unit = rest.at(-1) ?? ''
-    const units = rest.slice(rest.indexOf('--') + 1)
-    if (verb === 'show') return { stdout: units.map((one) => this.shown(one)).join('\n') }
-    this.said.push([verb, ...rest.filter((word) => !word.startsWith('-'))].join(' '))
-    if (verb === 'start' || verb === 'restart') this.active.add(unit)
-    if (verb === 'stop') this.active.delete(unit)
-    return {}
-  }
-
-  private shown(unit: string): string {
-    const there = this.host.stat(`/etc/systemd/system/${unit}`) !== null
-    if (!there) return `Id=${unit}\nNames=${unit}\nLoadState=not-found\nActiveState=inactive\n`
-    const state = this.active.has(unit) ? 'active' : 'inactive'
-    return `Id=${unit}\nNames=${unit}\nLoadState=loaded\nActiveState=${state}\nUnitFileState=enabled\nResult=success\nType=oneshot\n`
-  }
-
-  async run(event: string, own: Partial<HookOptions> = {}, mode: 'run' | 'plan' = 'run') {
-    const { role, show } = await catalogue.hooks({ ...options, ...own })
-    const facts = { ...neutralFacts, init: this.init, uid: this.uid }
-    const built = buildNode({ layers: [], facts, schemas: attributeSchemas, foreignKeys })
-    const node = recipeNode(built, { id: '1', events: [event], host: this.host, by: 'tester', options: {} })
-    if (event === 'show') return { report: null, seen: await show(node, this.host) }
-    const plan = compile([role], [event], node)
-    const host = mode === 'plan' ? new VirtualHost({ base: this.host }) : this.host
-    return { report: await converge(plan, host, { id: 'test', mode }), seen: [] }
-  }
-
-  async done(t: Test, event: string, own: Partial<HookOptions> = {}) {
-    const { report } = await this.run(event, own)
-    t.strictSame(report && failureOf(report), undefined, event)
-    return { changes: report === null ? [] : changed(report), warnings: report?.warnings ?? [] }
-  }
-
-  unit(name: string): string {
-    return this.host.readText(`/etc/systemd/system/${name}`) ?? ''
-  }
-}
+import t from 'tap'
+import { HooksMachine, hookOptions } from '../support/hooks_machine.ts'
 
 t.test('units: written, linked, started, and left alone the second time', async (t) => {
-  const machine = new Machine('systemd')
+  const machine = new HooksMachine('systemd')
   const before = machine.host.changes.length
   const { report } = await machine.run('hooks_install', {}, 'plan')
   t.equal(machine.host.changes.length, before, 'a dry run writes nothing')
@@ -124,7 +37,7 @@ t.test('units: written, linked, started, and left alone the second time', async 
 })
 
 t.test('what a unit calls, whatever is in the words', async (t) => {
-  const machine = new Machine('systemd')
+  const machine = new HooksMachine('systemd')
   await machine.done(t, 'hooks_install')
   const quoted = '--role web --json "/etc/converge/a \\"site\\"$$x%%.json"'
   const setup = machine.unit('converge-setup.service')
@@ -142,7 +55,7 @@ t.test('what a unit calls, whatever is in the words', async (t) => {
 })
 
 t.test('the program that a unit calls may have an odd path, of which systemd takes no program', async (t) => {
-  const machine = new Machine('systemd')
+  const machine = new HooksMachine('systemd')
   const program = ['/opt/a $b%c"d/run', '$HOME', '']
   await machine.done(t, 'hooks_install', { commands: { setup: program, configure: program, shutdown: program } })
   const words = '"/opt/a $$b%%c\\"d/run" "$$HOME" ""'
@@ -150,7 +63,7 @@ t.test('the program that a unit calls may have an odd path, of which systemd tak
 })
 
 t.test('a host that had the other scheduler before is not called twice', async (t) => {
-  const machine = new Machine('other')
+  const machine = new HooksMachine('other')
   await machine.done(t, 'hooks_install')
   machine.init = 'systemd'
   machine.host.given('/run/systemd/system', null)
@@ -163,12 +76,12 @@ t.test('a host that had the other scheduler before is not called twice', async (
 })
 
 t.test('taken away again, and nothing is stopped that visitors see', async (t) => {
-  const machine = new Machine('systemd')
+  const machine = new HooksMachine('systemd')
   const directories = ['', '/multi-user.target.wants', '/timers.target.wants'].map((one) => `/etc/systemd/system${one}`)
   const own = () => directories.flatMap((one) => machine.host.list(one)).filter((name) => name.startsWith('converge-'))
   await machine.done(t, 'hooks_install')
   t.equal(own().length, 7)
-  machine.host.given(options.stamp, '')
+  machine.host.given(hookOptions.stamp, '')
   machine.active.add('converge-setup.service')
   await machine.done(t, 'hooks_remove')
   t.strictSame(own(), [])
@@ -177,20 +90,20 @@ t.test('taken away again, and nothing is stopped that visitors see', async (t) =
     'daemon-reload',
     'reset-failed converge-setup.* converge-configure.* converge-shutdown.*',
   ])
-  t.equal(machine.host.stat(options.stamp), null)
+  t.equal(machine.host.stat(hookOptions.stamp), null)
   t.strictSame((await machine.done(t, 'hooks_remove')).changes, [])
   const { seen } = await machine.run('show')
   t.ok(seen.every(({ installed }) => !installed))
 })
 
 t.test('cron where no systemd runs, and what it cannot do is said', async (t) => {
-  const machine = new Machine('other')
+  const machine = new HooksMachine('other')
   const { warnings } = await machine.done(t, 'hooks_install')
   t.match(warnings, [/no systemd runs on this host: .*nothing calls shutdown/])
   const setup = machine.host.readText('/etc/cron.d/converge-setup')
   t.match(
     setup,
-    `\n@reboot root [ -e ${options.stamp} ] || { /usr/bin/node /opt/start.cjs apply --role web --json '/etc/converge/a "site"$x\\%.json' && touch ${options.stamp}; }\n`,
+    `\n@reboot root [ -e ${hookOptions.stamp} ] || { /usr/bin/node /opt/start.cjs apply --role web --json '/etc/converge/a "site"$x\\%.json' && touch ${hookOptions.stamp}; }\n`,
   )
   const configure = machine.host.readText('/etc/cron.d/converge-configure')
   t.match(configure, '\n*/5 * * * * root sleep $(shuf -i 0-60 -n 1); /usr/bin/node /opt/start.cjs configure')
@@ -214,7 +127,7 @@ t.test('cron where no systemd runs, and what it cannot do is said', async (t) =>
 })
 
 t.test('an ordinary user: the crontab, also where systemd runs', async (t) => {
-  const machine = new Machine('systemd', 1000)
+  const machine = new HooksMachine('systemd', 1000)
   machine.host.given('/crontab', '0 0 * * * mine\n')
   const { warnings } = await machine.done(t, 'hooks_install')
   t.match(warnings, [/root’s to make/])

@@ -1,34 +1,13 @@
 /** What port-app, jetty-app and php-app declare for given attributes, without a host. */
 import t from 'tap'
-import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
-import { compile } from '../../core/compile/compile.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { PlannedResource } from '../../core/model/resource.ts'
-import { neutralFacts } from '../../core/node/facts.ts'
-import { objectLayer } from '../../core/node/layers.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
-import { buildNode } from '../../core/node/node.ts'
-import { catalogue } from '../../recipes/catalogue.ts'
-import { recipeNode } from '../../recipes/node.ts'
+import { planned } from '../support/role_plans.ts'
 
 const scm = { repository: 'https://git.example.com/app.git' }
 const app = (more: object = {}) => ({ deploy: { app: { scm, ...more } } })
-
-async function planned(
-  role: string,
-  json: JsonObject,
-  { event = 'deploy', host = null as HostReader | null, root = true } = {},
-): Promise<{ resources: readonly PlannedResource[]; warnings: readonly string[] }> {
-  const loaded = await Promise.all(role.split(',').map((name) => catalogue.roles[name]?.load()))
-  if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${role}`)
-  const prefix = root ? {} : { converge: { prefix: '/home/jane' } }
-  const layers = [json, prefix].map((one, index) => objectLayer(one, `${index}.json`, 'deployment'))
-  const facts = { ...neutralFacts, uid: root ? 0 : 1000, init: 'systemd' as const }
-  const built = buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
-  const events = event.split(',')
-  return compile(loaded, events, recipeNode(built, { id: '1', events, host, by: 'tester', options: {} }))
-}
 
 const find = (resources: readonly PlannedResource[], type: string, key = '') =>
   resources.find((one) => one.type === type && one.key.includes(key))?.props as Record<string, unknown> | undefined

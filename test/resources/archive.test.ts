@@ -199,7 +199,7 @@ contract(t, archive, [
     props: { url, into, purge: true },
     given: (host) => host.given('/mnt/x', 'x').given(into, { link: '/mnt' }),
     host,
-    fails: /is a link.*give the directory it points to/s,
+    fails: /is a link.*the directory that the link points to/s,
   },
   {
     name: 'no directory around it',

@@ -155,14 +155,14 @@ contract(t, buildout, [
     given,
     host: { commands: commands(() => ({ status: 1, lines: Array.from({ length: 40 }, (_, line) => `line ${line}`) })) },
     fails:
-      /the buildout in \/srv\/site\/releases\/1 failed: it exited with status 1.*try it by hand: cd \/srv\/site\/releases\/1 && runuser -u deploy -- \S+\/bin\/buildout -c deploy\.cfg .*line 15\nline 16.*line 39/s,
+      /the buildout in \/srv\/site\/releases\/1 failed: it exited with status 1.*and test it with: cd \/srv\/site\/releases\/1 && runuser -u deploy -- \S+\/bin\/buildout -c deploy\.cfg .*line 15\nline 16.*line 39/s,
   },
   {
     name: 'as root it is refused',
     props: { ...props, user: undefined },
     given,
     host: { commands: commands() },
-    fails: /would run as root, and with it the code.*user: deploy.*hostile setup\.py/s,
+    fails: /would run as root, and with it the code.*set user.*hostile setup\.py/s,
   },
   {
     name: 'as somebody else with the rights of root, too',

@@ -108,7 +108,7 @@ contract(t, deploy_hook, [
       hook('')(on)
       hook('', 'before_restart.ts', '0644')(on)
     },
-    fails: /several files for before_restart: before_restart, before_restart\.ts.*keep one/s,
+    fails: /several files for before_restart: before_restart, before_restart\.ts.*remove all but one/s,
   },
   {
     name: 'not as root',

@@ -118,7 +118,7 @@ contract(t, package_, [
     props: { names: { hello: '3*' } },
     given: offered,
     host,
-    fails: /no version 3\* of the package hello.*there is: 2\.10-3/s,
+    fails: /no version 3\* of the package hello.*declare a version that the sources have: 2\.10-3/s,
   },
   {
     name: 'the lists are locked for a while',
@@ -214,7 +214,7 @@ t.test('a host without dpkg', async (t) => {
     planOf((r) => package_(r, { names: ['awk'] })),
     host,
   )
-  t.match(report.resources[0]?.failure, { code: 'NOT_DEBIAN', hint: /means of this system/ })
+  t.match(report.resources[0]?.failure, { code: 'NOT_DEBIAN', hint: /package manager of this system/ })
 })
 
 t.test('a virtual package counts where another provides it', async (t) => {

@@ -1,4 +1,4 @@
-/** Reads the tables of proofs in test/hints as text, and compares them with the hints of the sources. */
+/** Reads the proofs in test/hints and test/machine as text, and compares them with the hints of the sources. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,12 +6,14 @@ import ts from 'typescript'
 import { type HintSource, hints } from './hint_sources.ts'
 import { hintPattern, type Proof } from './proofs.ts'
 
-const directory = fileURLToPath(new URL('../hints', import.meta.url))
+const tables = fileURLToPath(new URL('../hints', import.meta.url))
+const machine = fileURLToPath(new URL('../machine', import.meta.url))
 
-/** `{ source, hint }`, where source may be a constant of the same block, and `file(source, hint, ...)`. */
+/** `{ source, hint }`, where source may be a constant of the same block, and in tables `file(source, hint, ...)`. */
 function proofsIn(path: string): Proof[] {
   const parsed = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
   const found: Proof[] = []
+  const isTable = path.startsWith(tables)
   const textOf = (node: ts.Node | undefined, scope: ReadonlyMap<string, string>): string | undefined => {
     if (node === undefined) return undefined
     if (ts.isStringLiteralLike(node)) return node.text
@@ -29,7 +31,8 @@ function proofsIn(path: string): Proof[] {
         return ts.isPropertyAssignment(property) ? property.initializer : property.name
       }
       pair = [value('source'), value('hint')]
-    } else if (ts.isCallExpression(node) && node.expression.getText() === 'file') pair = node.arguments.slice(0, 2)
+    } else if (isTable && ts.isCallExpression(node) && node.expression.getText() === 'file')
+      pair = node.arguments.slice(0, 2)
     const [source, hint] = pair.map((one) => textOf(one, inner))
     if (source !== undefined && hint !== undefined) found.push({ source, hint })
     ts.forEachChild(node, (child) => visit(child, inner))
@@ -38,9 +41,11 @@ function proofsIn(path: string): Proof[] {
   return found
 }
 
-export const proofs: readonly Proof[] = readdirSync(directory)
-  .filter((name) => name.endsWith('.test.ts'))
-  .flatMap((name) => proofsIn(join(directory, name)))
+export const proofs: readonly Proof[] = [tables, machine].flatMap((directory) =>
+  readdirSync(directory)
+    .filter((name) => name.endsWith('.test.ts'))
+    .flatMap((name) => proofsIn(join(directory, name))),
+)
 
 export function isProvenBy(hint: HintSource, proof: Proof): boolean {
   return proof.source === hint.file && hintPattern(hint.text).test(proof.hint)

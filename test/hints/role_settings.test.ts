@@ -1,0 +1,110 @@
+/** Hints about what the attributes of roles ask for: each is provoked by the recipes, then followed. */
+import t from 'tap'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { HooksMachine } from '../support/hooks_machine.ts'
+import { proveCalls } from '../support/proofs.ts'
+import { planned } from '../support/role_plans.ts'
+
+t.test('haproxy', async (t) => {
+  const source = 'recipes/frontend/haproxy.ts'
+  const client = { hostname: 'web1', private_ip: '10.0.0.1', status: 'online' }
+  const layers = { plone_instances: { instances: { web1: client } } }
+  const configure = (haproxy: JsonObject) => () =>
+    planned('frontend', { haproxy, opsworks: { layers } }, { event: 'configure' })
+  proveCalls(t, [
+    {
+      source,
+      hint: 'give a time in HAProxy notation, such as 60s',
+      broken: configure({ client_timeout: 'a minute' }),
+      repaired: configure({ client_timeout: '60s' }),
+    },
+    {
+      source,
+      hint: 'give a whole number',
+      broken: configure({ global_max_connections: 'many' }),
+      repaired: configure({ global_max_connections: 100 }),
+    },
+    {
+      source,
+      hint: 'give one word without blanks',
+      broken: configure({ health_check_url: '/is it up' }),
+      repaired: configure({ health_check_url: '/is-it-up' }),
+    },
+    {
+      source,
+      hint: 'give words in HAProxy notation, such as leastconn',
+      broken: configure({ balance: 'least;most' }),
+      repaired: configure({ balance: 'leastconn' }),
+    },
+  ])
+})
+
+t.test('hooks', async (t) => {
+  const install = (interval: number) => () => new HooksMachine('other').run('hooks_install', { interval })
+  proveCalls(t, [
+    {
+      source: 'recipes/hooks/jobs.ts',
+      hint: 'set --interval to a time that divides an hour or a day evenly, such as 1m, 5m, 10m, 15m, 30m, 1h, 2h, 6h or 24h',
+      broken: install(7 * 60),
+      repaired: install(10 * 60),
+    },
+  ])
+})
+
+t.test('the war of jetty-app', async (t) => {
+  const source = 'recipes/jetty_app/role.ts'
+  const deploy = (war: JsonObject) => () =>
+    planned('jetty-app', {
+      jetty_app: { war },
+      deploy: { jetty_app: { scm: { repository: 'https://git.example.com/app.git' } } },
+    })
+  const url = 'https://example.com/app.war'
+  const sha256 = '0'.repeat(64)
+  proveCalls(t, [
+    {
+      source,
+      hint: 'keep one of them: jetty_app.war.file or jetty_app.war.path',
+      broken: deploy({ file: '/srv/app.war', path: 'app.war' }),
+      repaired: deploy({ path: 'app.war' }),
+    },
+    {
+      source,
+      hint: 'set jetty_app.war.sha256 to what sha256sum prints for the war',
+      broken: deploy({ url }),
+      repaired: deploy({ url, sha256 }),
+    },
+  ])
+})
+
+t.test('sites of nginx', async (t) => {
+  const source = 'recipes/web/names.ts'
+  const scm = { repository: 'https://git.example.com/app.git' }
+  const site = (php: JsonObject, host: VirtualHost) => () =>
+    planned('php-app', { php_app: { app_name: 'app', ...php }, deploy: { app: { scm } } }, { host })
+  const server = (listen: string) => `server {\n    listen ${listen};\n    server_name _;\n}\n`
+  const with_ = (name: string, text: string) => new VirtualHost().given(`/etc/nginx/sites-enabled/${name}`, text)
+  const written = with_('shop', `# Written by converge, changes are overwritten.\n${server('80')}`)
+  const others = with_('other', server('80 default_server'))
+  const repaired = with_('other', server('80'))
+  const hint = 'give app domains or a port of its own, or undeploy shop: nginx would show only one of them'
+  const default_ = 'remove default_server from /etc/nginx/sites-enabled/other, or give app domains or another port'
+  const frontend =
+    (host: VirtualHost, more: JsonObject = {}) =>
+    () =>
+      planned('frontend', more, { host, event: 'configure' })
+  proveCalls(t, [
+    { source, hint, broken: site({}, written), repaired: site({ domains: ['app.test'] }, written) },
+    { source, hint, broken: site({}, written), repaired: site({ http_port: 8080 }, written) },
+    { source, hint, broken: site({}, written), repaired: site({}, new VirtualHost()) },
+    { source, hint: default_, broken: site({}, others), repaired: site({}, repaired) },
+    { source, hint: default_, broken: site({}, others), repaired: site({ domains: ['app.test'] }, others) },
+    { source, hint: default_, broken: site({}, others), repaired: site({ http_port: 8080 }, others) },
+    {
+      source,
+      hint: 'remove default_server from /etc/nginx/sites-enabled/other, or give the frontend another port',
+      broken: frontend(others),
+      repaired: frontend(repaired),
+    },
+  ])
+})

@@ -1,0 +1,36 @@
+/** The node that recipes get for given attributes, and what roles declare for it. */
+import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
+import { compile, type Plan } from '../../core/compile/compile.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import { type Facts, neutralFacts } from '../../core/node/facts.ts'
+import { objectLayer } from '../../core/node/layers.ts'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { buildNode } from '../../core/node/node.ts'
+import { catalogue } from '../../recipes/catalogue.ts'
+import { type PloneNode, recipeNode } from '../../recipes/node.ts'
+
+interface NodeOptions {
+  readonly host?: HostReader | null
+  readonly facts?: Partial<Facts>
+  readonly events?: readonly string[]
+}
+
+export function roleNode(json: JsonObject, { host = null, facts = {}, events = [] }: NodeOptions = {}): PloneNode {
+  const layers = [objectLayer(json, 'site.json', 'deployment')]
+  const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, ...facts }
+  const built = buildNode({ layers, facts: known, schemas: attributeSchemas, foreignKeys })
+  return recipeNode(built, { id: '1', events, host, by: 'tester', options: {} })
+}
+
+/** @param roles names, with commas between them */
+export async function planned(
+  roles: string,
+  json: JsonObject,
+  { event = 'deploy', host = null as HostReader | null, root = true } = {},
+): Promise<Plan> {
+  const loaded = await Promise.all(roles.split(',').map((name) => catalogue.roles[name]?.load()))
+  if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${roles}`)
+  const events = event.split(',')
+  const attributes = root ? json : { ...json, converge: { ...(json.converge as JsonObject), prefix: '/home/jane' } }
+  return compile(loaded, events, roleNode(attributes, { host, events, facts: { uid: root ? 0 : 1000 } }))
+}
