@@ -335,3 +335,18 @@ t.test('any stream of a host', { timeout: 300_000 }, async (t) => {
   t.equal(({} as Record<string, unknown>).polluted, undefined)
   t.ok(ran >= 200, `${ran} streams`)
 })
+
+t.test('a host that never stops', async (t) => {
+  const endless = (line: string) => Buffer.from(line.repeat(Math.ceil((40 << 20) / line.length)))
+  for (const [name, run] of [
+    ['before the run starts', endless('welcome\n')],
+    ['in one line', Buffer.concat([Buffer.from(started), endless('x')])],
+  ] as const) {
+    const seen = await rolled({ run, ask: honest.ask, code: 0 }, 'configure', scratch(t))
+    await check(seen)
+    t.match(seen.report.hosts, [{ host: 'evil', failure: { code: 'REMOTE_FAILED' } }, { host: 'good' }], name)
+  }
+  const warning = Buffer.from(started + lines({ event: 'warning', message: 'again' }).repeat(5_000) + lines(exit))
+  const { json } = await rolled({ run: warning, ask: honest.ask, code: 0 }, 'configure', scratch(t))
+  t.equal(json.split('"event":"warning"').length - 1, 200, 'warnings have a limit')
+})

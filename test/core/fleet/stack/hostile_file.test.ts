@@ -1,0 +1,94 @@
+/** A stack file of somebody else: it is taken or refused with a message, quickly, and reads nothing without an end. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { loadStack } from '../../../../core/fleet/stack/load.ts'
+import { ConvergeError } from '../../../../core/model/errors.ts'
+import { hostileKinds } from '../../../support/hostile.ts'
+import { scratch } from '../../../support/machine.ts'
+
+const base = { name: 'small', layers: { app: {} }, hosts: { one: { address: '10.0.0.1', layers: ['app'] } } }
+
+/** The error of loading it; null where it is taken. */
+async function refusal(file: string): Promise<ConvergeError | null> {
+  try {
+    await loadStack(file)
+    return null
+  } catch (error) {
+    if (error instanceof ConvergeError && error.usage) return error
+    throw error
+  }
+}
+
+const kinds = hostileKinds.filter(({ name }) => !/of root$/.test(name))
+
+t.test('files without an end, and what is no file', async (t) => {
+  for (const { name, put } of kinds) {
+    const directory = scratch(t)
+    const bad = join(directory, 'bad')
+    put(bad, '')
+    const file = join(directory, 'stack.json')
+    for (const more of [
+      { custom_json: { a: { $file: 'bad' } } },
+      { custom_json: 'bad' },
+      { apps: { site: { ssl: { certificate: 'bad', key: 'bad' } } } },
+    ]) {
+      writeFileSync(file, JSON.stringify({ ...base, ...more }))
+      t.match((await refusal(file))?.message, /cannot be read|no valid stack/, `${name}: ${Object.keys(more)}`)
+    }
+    t.match((await refusal(bad))?.message, /cannot be read/, `${name} as the stack file`)
+  }
+})
+
+t.test('documents that grow, nest or pollute', async (t) => {
+  const directory = scratch(t)
+  const aliases = Array.from({ length: 30 }, (_, at) => `x-${at + 1}: &a${at + 1} [${'*a'.concat(String(at), ',').repeat(9)}]`)
+  const contents: Readonly<Record<string, string>> = {
+    'bomb.yaml': `x-0: &a0 [1]\n${aliases.join('\n')}\n${JSON.stringify(base).slice(1, -1)}`,
+    'deep.json': `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`,
+    'deep.yaml': `a: ${'['.repeat(5_000)}${']'.repeat(5_000)}`,
+    'proto.json': `{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},${JSON.stringify(base).slice(1)}`,
+    'proto.yaml': 'name: x\n__proto__: {polluted: 1}\nhosts: {__proto__: {polluted: 1}}\nlayers: {}\n',
+    'tag.yaml': 'name: !!js/function "function () { process.exit(7) }"\nlayers: {}\nhosts: {}\n',
+  }
+  for (const [name, content] of Object.entries(contents)) {
+    writeFileSync(join(directory, name), content)
+    t.ok(await refusal(join(directory, name)), name)
+  }
+  t.equal(({} as Record<string, unknown>).polluted, undefined)
+})
+
+t.test('names that lead elsewhere', async (t) => {
+  const file = join(scratch(t), 'stack.json')
+  for (const name of ['../x', 'a/b', '-oProxyCommand=x', '\x1b[2J', 'a\nb', '', '.', '__proto__', '7', 'x'.repeat(101)]) {
+    const host = JSON.stringify(base.hosts.one)
+    writeFileSync(file, `{"name":"a","layers":{"app":{}},"hosts":{${JSON.stringify(name)}:${host}}}`)
+    t.ok(await refusal(file), JSON.stringify(name))
+  }
+  for (const key of ['address', 'user', 'jump', 'identity'])
+    for (const value of ['a\nb', 'a\0b']) {
+      writeFileSync(file, JSON.stringify({ ...base, hosts: { one: { ...base.hosts.one, [key]: value } } }))
+      t.ok(await refusal(file), `${key} ${JSON.stringify(value)}`)
+    }
+})
+
+t.test('any bytes', async (t) => {
+  const directory = scratch(t)
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((one) => Buffer.from(one)),
+    fc.string({ unit: 'binary' }).map((one) => Buffer.from(one)),
+    fc.json().map((one) => Buffer.from(one)),
+    fc.tuple(fc.nat(200), fc.string()).map(([at, more]) => {
+      const text = JSON.stringify(base)
+      return Buffer.from(text.slice(0, at) + more + text.slice(at))
+    }),
+  )
+  await fc.assert(
+    fc.asyncProperty(bytes, fc.constantFrom('json', 'yaml'), async (content, kind) => {
+      writeFileSync(join(directory, `stack.${kind}`), content)
+      await refusal(join(directory, `stack.${kind}`))
+    }),
+    { numRuns: Number(process.env.FUZZ_RUNS ?? 400) },
+  )
+})
