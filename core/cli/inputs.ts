@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { wholeWay } from '../compile/compile.ts'
 import type { Role } from '../compile/recipe.ts'
+import { givenFileLimit, readGivenFile } from '../host/given_file.ts'
 import type { HostReader } from '../host/types.ts'
 import type { BundleOptions } from '../load/bundle.ts'
 import type { UserRecipes } from '../load/recipes.ts'
@@ -11,6 +12,7 @@ import { configNames, loadUserRecipes } from '../load/recipes.ts'
 import { asConvergeError, ConvergeError, describeLocation, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Secrets } from '../model/secrets.ts'
+import { fileTooLarge } from '../model/unreadable.ts'
 import { utf8Text } from '../model/utf8.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
@@ -167,16 +169,21 @@ function secretTexts(file: string): readonly string[] {
 
 function readInput(file: string, flag: string): string {
   try {
-    return utf8Text(fs.readFileSync(file), file)
+    return utf8Text(readGivenFile(file), file)
   } catch (error) {
-    throw error instanceof ConvergeError ? error : unreadable(file, flag, error)
+    throw error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(file, flag, error)
   }
 }
 
 /** Not by readFileSync, which fails where standard input is a pipe that nobody has written to yet. */
 async function standardInput(): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  let length = 0
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Buffer)
+    length += (chunk as Buffer).length
+    if (length > givenFileLimit) throw fileTooLarge('standard input', null, givenFileLimit)
+  }
   return utf8Text(Buffer.concat(chunks), 'standard input')
 }
 
@@ -199,7 +206,8 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
   const { code, message } = asConvergeError(error)
   const hints: Readonly<Record<string, string>> = {
     ENOENT: isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`,
-    EISDIR: 'give a file; several by repeating the option',
+    FILE_TOO_LARGE: 'shorten the file',
+    NOT_A_FILE: 'name a regular file; several by repeating the option',
     ENOTDIR: 'give a directory',
     EACCES: 'run as an account that may read it',
   }

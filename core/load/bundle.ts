@@ -9,6 +9,7 @@ import vm from 'node:vm'
 import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
 import { recipeFault } from '../compile/source.ts'
 import { makeDirectories } from '../host/directories.ts'
+import { readGivenFile } from '../host/given_file.ts'
 import { loadCompiler } from '../model/compiler.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { utf8Text } from '../model/utf8.ts'
@@ -74,7 +75,7 @@ function isFresh(base: string): boolean {
 }
 
 function digestOfFile(path: string): string {
-  return digestOf(fs.readFileSync(path))
+  return digestOf(readGivenFile(path))
 }
 
 function digestOf(content: Uint8Array): string {
@@ -170,8 +171,11 @@ function ownUrl(place: CompileOptions['place']): Plugin {
   return {
     name: 'own-url',
     setup(build) {
-      build.onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
-        const text = utf8Text(fs.readFileSync(path), path)
+      build.onLoad({ filter: /./, namespace: 'file' }, ({ path }) => {
+        // The compiler would wait for a pipe, and read a device without an end.
+        const content = readGivenFile(path)
+        if (!/\.[cm]?[jt]s$/.test(path)) return undefined
+        const text = utf8Text(content, path)
         if (!text.includes('import.meta.url')) return undefined
         const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
         return { contents: text.replaceAll('import.meta.url', () => place(path)), loader }

@@ -1,14 +1,21 @@
 /** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
+import { constants } from 'node:fs'
 import type { HostReader, ReadOptions } from '../host/types.ts'
 import { ConvergeError } from './errors.ts'
 
 const remove = 'find out which account put it there, then remove it'
 
 export function notAFile(path: string, stat: { readonly mode: number } | null): ConvergeError {
-  return new ConvergeError(`cannot read ${path}: it is ${kindOf(stat)}, not a regular file`, {
-    code: 'NOT_A_FILE',
-    hint: remove,
-  })
+  return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint: remove })
+}
+
+const notAFileMessage = (path: string, stat: { readonly mode: number } | null) =>
+  `cannot read ${path}: it is ${kindOf(stat)}, not a regular file`
+
+/** For a path that an input of the user names. */
+export function givenNoFile(path: string, stat: { readonly mode: number }): ConvergeError {
+  const hint = 'name a regular file'
+  return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint, usage: true })
 }
 
 /** @param size null where the file grew while it was read */
@@ -52,16 +59,19 @@ export function readDisposable(host: HostReader, path: string, options: ReadOpti
 }
 
 function kindOf(stat: { readonly mode: number } | null): string {
-  const kinds: Record<number, string> = {
-    2401: 'a named pipe',
-    4802: 'a character device',
-    9604: 'a directory',
-    14406: 'a block device',
-    21609: 'a link',
-    26411: 'a socket',
-  }
-  return kinds[(stat?.mode ?? 0) & 0o170000] ?? 'a socket or a device'
+  return kinds.get((stat?.mode ?? 0) & S_IFMT) ?? 'a socket or a device'
 }
+
+const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK } = constants
+
+const kinds: ReadonlyMap<number, string> = new Map([
+  [S_IFIFO, 'a named pipe'],
+  [S_IFCHR, 'a character device'],
+  [S_IFDIR, 'a directory'],
+  [S_IFBLK, 'a block device'],
+  [S_IFLNK, 'a link'],
+  [S_IFSOCK, 'a socket'],
+])
 
 function bytes(count: number): string {
   const mebibytes = count / 1024 / 1024

@@ -1,6 +1,7 @@
 /** Names of a stack for completion in a shell: its file is read for its keys, nothing in it is fetched or run. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { readGivenFile } from '../../host/given_file.ts'
 import { parseLayer } from '../../node/layers.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 
@@ -51,7 +52,7 @@ async function recordedCommits(directory: string): Promise<readonly string[]> {
 /** Null where there is no such file, or none that can be read: a shell that completes a word is no place to say so. */
 async function keysIn(file: string): Promise<JsonObject | null> {
   try {
-    return (await parseLayer({ text: await readFile(file, 'utf8'), file, kind: 'stack' })).value
+    return (await parseLayer({ text: readGivenFile(file).toString('utf8'), file, kind: 'stack' })).value
   } catch {
     return null
   }

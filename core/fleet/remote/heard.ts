@@ -38,8 +38,9 @@ export class Heard {
   }
 
   /** @returns what is missing, where the run was not started; undefined at the end */
-  async listen(process: RemoteProcess): Promise<string[] | undefined> {
+  async listen(process: RemoteProcess, onAnswer = () => {}): Promise<string[] | undefined> {
     for await (const chunk of process.stdout) {
+      onAnswer()
       for (const line of this.linesWith(Buffer.from(chunk as Uint8Array), process)) {
         const missing = this.line(line.toString('utf8'), line.length + 1)
         if (missing !== undefined) return missing
@@ -96,6 +97,8 @@ const invalidStatus = 255
 
 /** Parses one line as a JSON object; null for anything else, and for what is nested too deeply. */
 export function parsed(line: string): Record<string, unknown> | null {
+  // A host that writes millions of other lines costs little time.
+  if (!/^[\s]*[{[]/.test(line)) return null
   try {
     const value = JSON.parse(line) as unknown
     return typeof value === 'object' && value !== null && !isTooDeep(value) ? (value as Record<string, unknown>) : null
@@ -150,11 +153,15 @@ function textsIn(values: readonly unknown[]): string[] {
   return values.filter((value) => typeof value === 'string')
 }
 
-/** @throws REMOTE_FAILED where it is more than anybody asked for */
-export async function textOf(process: RemoteProcess): Promise<string> {
+/**
+ * @param onAnswer called for each part of it
+ * @throws REMOTE_FAILED where it is more than anybody asked for
+ */
+export async function textOf(process: RemoteProcess, onAnswer = () => {}): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of process.stdout) {
+    onAnswer()
     chunks.push(Buffer.from(chunk as Uint8Array))
     size += (chunk as Uint8Array).length
     if (size > longestLine) throw tooLong(process)

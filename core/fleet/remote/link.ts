@@ -1,6 +1,7 @@
 /** The way to one host: a connection that is made again where it was lost, scripts over it, and the hold of a rollout. */
 import { ConvergeError } from '../../model/errors.ts'
-import { firstLines, tail, textOf } from './heard.ts'
+import { type AnswerLimits, outputOf, usualLimits, withDeadline } from './answer_deadline.ts'
+import { firstLines, tail } from './heard.ts'
 import { holdScript } from './scripts.ts'
 import { lastLine, type RemoteProcess, type Started, type Sudo, startScriptOn, sudoRefusal, type Wire } from './wire.ts'
 
@@ -12,6 +13,8 @@ export interface LinkOptions {
   /** Name of the rollout, and who is behind it. */
   readonly rollout: string
   readonly by: string
+  /** Default: a minute for the first byte, ten minutes for the rest. */
+  readonly limits?: AnswerLimits | undefined
 }
 
 /** How often the host hears that its operator is still there. Milliseconds. */
@@ -49,6 +52,10 @@ export class Link {
     await this.connected()
   }
 
+  get limits(): AnswerLimits {
+    return this.options.limits ?? usualLimits
+  }
+
   /** Whether it was closed by us. */
   get closed(): boolean {
     return this.over
@@ -67,7 +74,7 @@ export class Link {
   }
 
   async script(script: string, args: readonly string[]): Promise<Started> {
-    return startScriptOn(await this.connected(), script, args, this.options.sudo)
+    return this.startOn(await this.connected(), script, args)
   }
 
   /** One command's standard output. @throws where it fails */
@@ -76,13 +83,25 @@ export class Link {
     const { process, errors } = started
     // What ended early no longer reads; why is in its exit status.
     process.stdin.on('error', () => undefined)
-    process.stdin.end(input)
-    const output = await textOf(process)
-    const { code } = await process.ended
+    const { output, code } = await outputOf(process, this.limits, input ?? new Uint8Array())
     // What the shell of the account has to say comes before.
     if (!output.includes(`${begins}\n`) && (code === 0 || errors().trim() === '')) throw shellEnded(code)
     if (code === 0) return output.slice(output.indexOf(`${begins}\n`) + begins.length + 1)
     throw this.refusal(code, started) ?? scriptFailure(code, errors())
+  }
+
+  /** The time in which the operator types a password does not count. */
+  private startOn(wire: Wire, script: string, args: readonly string[]): Promise<Started> {
+    const { first } = this.limits
+    return withDeadline(first, (extend) => {
+      const { sudo } = this.options
+      if (typeof sudo === 'string') return startScriptOn(wire, script, args, sudo)
+      const password = () => {
+        extend(null)
+        return sudo.password().finally(() => extend(first))
+      }
+      return startScriptOn(wire, script, args, { password })
+    })
   }
 
   /** What a script that ended without a word died of. */
@@ -134,15 +153,15 @@ export class Link {
 
   /** @throws HOST_HELD */
   private async hold(wire: Wire): Promise<void> {
-    const { name, rollout, by, sudo } = this.options
+    const { name, rollout, by } = this.options
     const what = `converge stack ${rollout}`
     const who = `${by} since ${new Date().toISOString()}, ${what}`
     // Of this host alone: where two entries of the stack file lead to one machine, the second does not take it from the first.
-    const started = await startScriptOn(wire, holdScript, [this.state, `${rollout}/${name}`, who], sudo)
+    const started = await this.startOn(wire, holdScript, [this.state, `${rollout}/${name}`, who])
     const { process } = started
     process.stdin.on('error', () => undefined)
     // What the shell of the account has to say may come before.
-    const said = await firstLines(process, (text) => answered.test(text))
+    const said = await withDeadline(this.limits.first, () => firstLines(process, (text) => answered.test(text)))
     const answer = answered.exec(said)
     const holder = answer?.groups?.holder
     if (answer !== null && holder === undefined) {

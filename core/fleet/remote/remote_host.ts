@@ -4,9 +4,10 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { shortFailure } from '../../report/replay.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
+import { outputOf, withDeadline } from './answer_deadline.ts'
 import { Bringing, stillMissing } from './bringing.ts'
 import { type Kept, keptWords, ownCommand } from './by_itself.ts'
-import { answerOf, askedOf, Heard, tail, textOf } from './heard.ts'
+import { answerOf, askedOf, Heard, tail } from './heard.ts'
 import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
@@ -120,8 +121,7 @@ export class RemoteHost implements FleetHost {
         ...this.command(words, request, inputs),
         '--json-output',
       ])
-      const output = await textOf(started.process)
-      const { code } = await started.process.ended
+      const { output, code } = await outputOf(started.process, this.link.limits)
       const asked = askedOf(output)
       if ('missing' in asked) {
         if (brought) throw stillMissing(asked.missing)
@@ -166,7 +166,10 @@ export class RemoteHost implements FleetHost {
     let following = process
     for (;;) {
       try {
-        const first = await heard.listen(following)
+        // From its first answer on a run takes as long as it takes.
+        const { first: limit } = this.link.limits
+        const source = following
+        const first = await withDeadline(limit, (extend) => heard.listen(source, () => extend(null)))
         if (first !== undefined) return first
         if (heard.status !== undefined || !heard.started) return heard.started ? null : 'silent'
         // The end of the stream without the exit status: the run died, or the connection did.

@@ -67,7 +67,9 @@ export class Connecting {
     if (taking.every(({ name }) => !board.of(name).connected)) return brake.stop('no host can be used')
     const failed = taking.filter(({ name }) => board.hasFailed(name))
     if (failed.length === 0) return
-    const down = failed.every(({ name }) => board.of(name).failure?.code === 'CONNECT_FAILED')
+    const down = failed.every(({ name }) =>
+      ['CONNECT_FAILED', 'HOST_SILENT'].includes(board.of(name).failure?.code ?? ''),
+    )
     const hint = down ? ' (--down skip goes on without)' : ''
     // Of more, the summary names each beside why.
     const who = failed.length > few ? `${failed.length} hosts` : namesOf(failed).join(', ')

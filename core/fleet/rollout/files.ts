@@ -1,6 +1,7 @@
 /** Files of the operator's own state: made for this account only, replaced whole, and clear about what cannot be kept. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
+import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
 /**
@@ -45,10 +46,13 @@ export function namesIn(path: string): string[] {
   }
 }
 
+/** Bytes; the log of a host ends well below. */
+const longestRecord = 256 << 20
+
 /** What a file holds, or null where there is none. */
 export function contentOf(path: string): string | null {
   try {
-    return fs.readFileSync(path, 'utf8')
+    return readGivenFile(path, longestRecord).toString('utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error

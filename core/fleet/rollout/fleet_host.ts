@@ -68,5 +68,5 @@ export interface FleetHost {
 
 /** Whether it is the connection that failed, before anything was done: another time it may work. */
 export function isDown({ code }: ConvergeError): boolean {
-  return code === 'CONNECT_FAILED' || code === 'CONNECTION_LOST'
+  return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT'].includes(code)
 }

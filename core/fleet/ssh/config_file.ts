@@ -1,6 +1,7 @@
 /** Reads the files of ssh_config(5) into sections, each with the condition under which it counts. */
-import { readFileSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { invalid } from './config_error.ts'
 import { expandGlob } from './config_include.ts'
@@ -135,11 +136,12 @@ function lineAt(text: string, source: SourceLocation): ReturnType<typeof splitLi
 
 function readLines(file: string): string[] {
   try {
-    return readFileSync(file, 'utf8').split('\n')
+    // ssh reads a directory that Include names as an empty file.
+    if (statSync(file).isDirectory()) return []
+    return readGivenFile(file).toString('utf8').split('\n')
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException
-    // ssh reads a directory that Include names as an empty file.
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return []
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
     throw asConvergeError(thrown)
   }
 }

@@ -1,6 +1,5 @@
 /** Reads a stack file: JSON, YAML or TypeScript, one of its environments laid over it, values from elsewhere fetched. */
-import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
@@ -64,6 +63,7 @@ export async function readStackFile(file: string, options: FileOptions): Promise
     secrets: new Set(),
     hidden: new Set(),
   }
+  checkSizes(states.at(-1) ?? {}, search)
   // Custom JSON may be in files, which are read and fetched when the rest is known to be right.
   const { environments: _, ...all } = states.at(-1) ?? {}
   const value = fetched(all, [], search)
@@ -72,6 +72,22 @@ export async function readStackFile(file: string, options: FileOptions): Promise
     value: { ...(isObject(value) ? value : {}), ...(given === undefined ? {} : { environments: given }) },
     search,
     environments: Object.keys(environments),
+  }
+}
+
+/** Entries of hosts, layers or apps; with more, each later step would take minutes. */
+const mostEntries = 10_000
+
+function checkSizes(value: JsonObject, { locate }: Search): void {
+  for (const key of maps) {
+    const entries = value[key]
+    const count = isObject(entries) ? Object.keys(entries).length : 0
+    if (count > mostEntries)
+      throw problemAt(
+        `${key}: ${count.toLocaleString('en')} entries, more than the limit of ${mostEntries.toLocaleString('en')}`,
+        locate([key], 'key'),
+        'divide the stack into several stack files',
+      )
   }
 }
 
@@ -116,16 +132,16 @@ async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<L
   }
 }
 
-/** What the shell that starts the command writes to: `--stack <(…)`. */
-const ownPipe = /^\/(dev\/(fd\/|stdin$)|proc\/self\/fd\/)/
-
 function textOf(file: string): string {
   try {
-    return utf8Text(ownPipe.test(file) ? readFileSync(file) : readGivenFile(file), file)
+    return utf8Text(readGivenFile(file), file)
   } catch (error) {
     if (error instanceof ConvergeError && error.code === 'NOT_UTF8') throw error
     const reason = asConvergeError(error).message.replace(/^.*?: /, '')
-    const hint = `--stack FILE; it is looked for in the working directory, ${process.cwd()}`
+    const hint =
+      error instanceof ConvergeError && error.code === 'NOT_A_FILE'
+        ? `name the file itself, such as --stack ${join(file, 'stack.yaml')}`
+        : `--stack FILE; it is looked for in the working directory, ${process.cwd()}`
     throw new ConvergeError(`the stack file ${file} cannot be read: ${reason}`, { code: 'NO_FILE', hint, usage: true })
   }
 }

@@ -17,6 +17,10 @@ function text(pattern: RegExp, what: string): z.ZodType<string, string | Elsewhe
   return plain.meta({ verbatim: true }) as unknown as z.ZodType<string, string | Elsewhere>
 }
 
+/** Programs read a leading dash as an option. */
+const account = () => text(/^(?!-)[^\p{Cc}]+$/u, 'the name of an account, without a leading dash')
+const jumpHosts = () =>
+  text(/^(?!(.*[,@])?\s*-)[^\p{Cc}]+$/u, '[user@]host[:port], several with commas, none with a leading dash')
 const line = () => text(/^[^\r\n\0]+$/, 'text on one line')
 const lines = () => text(/^[^\0]*$/, 'text without NUL characters')
 const count = (least: number) => z.int().min(least)
@@ -38,11 +42,11 @@ const customJson = () => z.custom<CustomJson>().meta({ customJson: true })
 const sudo = () => z.union([z.boolean(), z.literal('password')], { error: "true, false or 'password'" })
 
 const connection = () => ({
-  user: line().optional().describe('Account to log in as; default: as ~/.ssh/config says, else the own one.'),
+  user: account().optional().describe('Account to log in as; default: as ~/.ssh/config says, else the own one.'),
   identity: line()
     .optional()
     .describe('File of the private key, relative to this file; default: ~/.ssh/config, the agent, the usual files.'),
-  jump: line()
+  jump: jumpHosts()
     .optional()
     .describe('Host to go through, [user@]host[:port]; several with commas; none for none. Default: ~/.ssh/config.'),
   port: port().optional().describe('Port of sshd; default: ~/.ssh/config, else 22.'),

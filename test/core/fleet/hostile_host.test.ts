@@ -24,6 +24,8 @@ interface Words {
   /** Default: as `ask`. */
   readonly revisions?: string
   readonly code: number
+  /** In place of one that says all this. */
+  readonly wire?: Wire
 }
 
 const counts = { changed: 1, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -39,6 +41,18 @@ const honest: Words = {
   ask: `\n{"asked":true}\n${lines({ apps: [] })}`,
   revisions: `\n{"asked":true}\n${lines({ app: 'site', revision: 'main', commit: 'a'.repeat(40) })}`,
   code: 0,
+}
+
+/** A host that takes a command and neither answers nor ends it. */
+function mute(): RemoteProcess {
+  const ended = new Promise<never>(() => undefined)
+  return {
+    stdin: new PassThrough(),
+    stdout: new PassThrough(),
+    stderr: new PassThrough(),
+    ended,
+    close: () => undefined,
+  }
 }
 
 function processOf(output: string | Buffer, code: number): RemoteProcess {
@@ -74,8 +88,8 @@ function wireOf({ run, ask, revisions = '', code }: Words): Wire {
 function member(name: string, words: Words): Member {
   const host = new RemoteHost({
     ...{ name, sudo: 'none', rollout: 'deploy-1', by: 'ann', prefix: null, recipes: null, secrets: [], patience: 0 },
-    ...{ open: async () => wireOf(words), engine: new Map(), runtimes: {} as never },
-    ...{ step: () => undefined, connection: () => undefined },
+    ...{ open: async () => words.wire ?? wireOf(words), engine: new Map(), runtimes: {} as never },
+    ...{ step: () => undefined, connection: () => undefined, ...(words.wire && { limits: { first: 0.2, rest: 0.2 } }) },
   })
   const events = new Set(['setup', 'build', 'deploy', 'configure'])
   return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, host }
@@ -135,11 +149,14 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   for (const one of screens) one.close()
   recording.end(report)
   const [pipe = [], live = [], json = []] = written
-  return { report, texts: [pipe.join(''), live.join('')], json: json.join(''), directory }
+  return { report, texts: [...pipe, ...live.map(withoutMoves)], json: json.join(''), directory }
 }
 
 /** Everything that a terminal obeys, but for what a screen of ours writes. */
 const raw = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/
+
+/** What the live screen writes of its own: it goes up to the first of its rows, and each row begins at the left. */
+const withoutMoves = (written: string) => written.replace(/^(\x1b\[\d+A)?\r/, '').replaceAll('\r\n', '\n')
 
 async function check({ report, texts, json, directory }: Seen): Promise<void> {
   for (const text of texts) {
@@ -337,7 +354,7 @@ t.test('any stream of a host', { timeout: 300_000 }, async (t) => {
 })
 
 t.test('a host that never stops', async (t) => {
-  const endless = (line: string) => Buffer.from(line.repeat(Math.ceil((40 << 20) / line.length)))
+  const endless = (line: string) => Buffer.from(line.repeat(Math.ceil((34 << 20) / line.length)))
   for (const [name, run] of [
     ['before the run starts', endless('welcome\n')],
     ['in one line', Buffer.concat([Buffer.from(started), endless('x')])],
@@ -349,4 +366,26 @@ t.test('a host that never stops', async (t) => {
   const warning = Buffer.from(started + lines({ event: 'warning', message: 'again' }).repeat(5_000) + lines(exit))
   const { json } = await rolled({ run: warning, ask: honest.ask, code: 0 }, 'configure', scratch(t))
   t.equal(json.split('"event":"warning"').length - 1, 200, 'warnings have a limit')
+})
+
+t.test('a host that accepts commands and answers none is given up, and the other one is not', async (t) => {
+  const kinds: Readonly<Record<string, (command: string) => Promise<RemoteProcess> | null>> = {
+    'no command at all': () => new Promise(() => undefined),
+    'not the lock': (command) => (command.includes('held') ? Promise.resolve(mute()) : null),
+    'not the question': (command) => (command.includes('"asked":true') ? Promise.resolve(mute()) : null),
+    'not the start of the run': (command) => (command.includes('runs=$2 run=$3') ? Promise.resolve(mute()) : null),
+  }
+  for (const [name, silent] of Object.entries(kinds))
+    for (const action of ['deploy', 'status'] as const) {
+      if (action === 'status' && /lock|run/.test(name)) continue
+      const wire = wireOf(honest)
+      const exec = async (command: string) => silent(command) ?? wire.exec(command)
+      const seen = await rolled({ ...honest, wire: { ...wire, exec } }, action, scratch(t))
+      await check(seen)
+      const failure = {
+        code: 'HOST_SILENT',
+        message: /^the host accepts the connection but has not answered a command/,
+      }
+      t.match(seen.report.hosts, [{ host: 'evil', failure }, { host: 'good' }], `${action}: ${name}`)
+    }
 })

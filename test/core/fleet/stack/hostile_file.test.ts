@@ -43,7 +43,10 @@ t.test('files without an end, and what is no file', async (t) => {
 
 t.test('documents that grow, nest or pollute', async (t) => {
   const directory = scratch(t)
-  const aliases = Array.from({ length: 30 }, (_, at) => `x-${at + 1}: &a${at + 1} [${'*a'.concat(String(at), ',').repeat(9)}]`)
+  const aliases = Array.from(
+    { length: 30 },
+    (_, at) => `x-${at + 1}: &a${at + 1} [${'*a'.concat(String(at), ',').repeat(9)}]`,
+  )
   const contents: Readonly<Record<string, string>> = {
     'bomb.yaml': `x-0: &a0 [1]\n${aliases.join('\n')}\n${JSON.stringify(base).slice(1, -1)}`,
     'deep.json': `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`,
@@ -61,7 +64,18 @@ t.test('documents that grow, nest or pollute', async (t) => {
 
 t.test('names that lead elsewhere', async (t) => {
   const file = join(scratch(t), 'stack.json')
-  for (const name of ['../x', 'a/b', '-oProxyCommand=x', '\x1b[2J', 'a\nb', '', '.', '__proto__', '7', 'x'.repeat(101)]) {
+  for (const name of [
+    '../x',
+    'a/b',
+    '-oProxyCommand=x',
+    '\x1b[2J',
+    'a\nb',
+    '',
+    '.',
+    '__proto__',
+    '7',
+    'x'.repeat(101),
+  ]) {
     const host = JSON.stringify(base.hosts.one)
     writeFileSync(file, `{"name":"a","layers":{"app":{}},"hosts":{${JSON.stringify(name)}:${host}}}`)
     t.ok(await refusal(file), JSON.stringify(name))
@@ -71,6 +85,35 @@ t.test('names that lead elsewhere', async (t) => {
       writeFileSync(file, JSON.stringify({ ...base, hosts: { one: { ...base.hosts.one, [key]: value } } }))
       t.ok(await refusal(file), `${key} ${JSON.stringify(value)}`)
     }
+})
+
+t.test('accounts and jump hosts that ssh would read as options', async (t) => {
+  const file = join(scratch(t), 'stack.json')
+  const load = async (ssh: object) => {
+    writeFileSync(file, JSON.stringify({ ...base, ssh }))
+    return refusal(file)
+  }
+  for (const user of ['-oProxyCommand=x', '-l', '-'])
+    t.match(await load({ user }), { message: /^ssh.user: expected the name of an account, without/ }, user)
+  for (const jump of ['-J', '-oX=y', 'ann@-oX', 'one,-oX', 'one, -oX', 'one,ann@-oX'])
+    t.match(await load({ jump }), { message: /^ssh.jump: expected \[user@\]host/ }, jump)
+  for (const good of [{ user: 'DOMAIN\\a-user' }, { jump: 'a-b, ann@c-d:22' }, { jump: 'none' }])
+    t.equal(await load(good), null, JSON.stringify(good))
+})
+
+t.test('more hosts than a stack can have', { timeout: 20_000 }, async (t) => {
+  const file = join(scratch(t), 'stack.json')
+  const hosts = Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`h${at}`, base.hosts.one]))
+  writeFileSync(file, JSON.stringify({ ...base, hosts }))
+  t.equal((await refusal(file))?.message, 'hosts: 100,000 entries, more than the limit of 10,000')
+})
+
+t.test('a directory in place of the file', async (t) => {
+  const directory = scratch(t)
+  t.match(await refusal(directory), {
+    message: `the stack file ${directory} cannot be read: it is a directory, not a regular file`,
+    hint: `name the file itself, such as --stack ${directory}/stack.yaml`,
+  })
 })
 
 t.test('any bytes', async (t) => {

@@ -1,0 +1,77 @@
+/** Limits the wait for a host that accepts connections and commands, and does not answer them. */
+import type { Writable } from 'node:stream'
+import { ConvergeError } from '../../model/errors.ts'
+import { textOf } from './heard.ts'
+import type { RemoteProcess } from './wire.ts'
+
+/** Seconds. */
+export interface AnswerLimits {
+  /** Until a script has written its first byte; each begins with one. */
+  readonly first: number
+  /** From there to its end, and for the host to accept a part of an upload. */
+  readonly rest: number
+}
+
+export const usualLimits: AnswerLimits = { first: 60, rest: 600 }
+
+/** Sets the limit anew, from this moment on; null lifts it. Seconds. */
+export type Extend = (limit: number | null) => void
+
+/**
+ * Waits for work on a host.
+ * @param limit seconds; the work may extend it
+ * @throws HOST_SILENT
+ */
+export function withDeadline<T>(limit: number, work: (extend: Extend) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    const extend: Extend = (seconds) => {
+      clearTimeout(timer)
+      if (seconds !== null) timer = setTimeout(() => reject(silentHost(seconds)), seconds * 1000)
+    }
+    extend(limit)
+    work(extend)
+      .then(resolve, reject)
+      .finally(() => extend(null))
+  })
+}
+
+const silentHost = (seconds: number) =>
+  new ConvergeError(`the host accepts the connection but has not answered a command for ${seconds} s`, {
+    code: 'HOST_SILENT',
+    hint: 'log in with ssh and run a command; look at the load, the disks and the login shell of the host',
+  })
+
+/**
+ * Reads the whole output of a command, which is closed where the host does not answer in time.
+ * @throws HOST_SILENT, REMOTE_FAILED, CONNECTION_LOST
+ */
+export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLimits, input?: Uint8Array) {
+  let hasAnswered = false
+  const answers = (extend: Extend) => () => {
+    if (!hasAnswered) extend(rest)
+    hasAnswered = true
+  }
+  try {
+    return await withDeadline(first, async (extend) => {
+      if (input !== undefined) void writeParts(process.stdin, input, () => extend(rest))
+      const output = await textOf(process, answers(extend))
+      return { output, code: (await process.ended).code }
+    })
+  } catch (error) {
+    process.close()
+    throw error
+  }
+}
+
+const partSize = 256 * 1024
+
+/** In parts, so that the progress of an upload is seen. */
+async function writeParts(stdin: Writable, input: Uint8Array, onProgress: () => void): Promise<void> {
+  for (let at = 0; at < input.length; at += partSize) {
+    const part = input.subarray(at, at + partSize)
+    await new Promise<void>((resolve) => stdin.write(part, () => resolve()))
+    onProgress()
+  }
+  stdin.end()
+}
