@@ -38,7 +38,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/compile': ['core/model', 'core/text', 'core/host/types.ts'],
   'core/report': ['core/model'],
   'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],
-  'core/load': ['core/model', 'core/host/directories.ts', 'core/compile', 'core/report'],
+  'core/load': ['core/model', 'core/host/directories.ts', 'core/host/given_file.ts', 'core/compile', 'core/report'],
   'core/fleet': [
     'core/model',
     'core/text',
@@ -51,7 +51,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'core/cli': ['core'],
   attributes: ['core/model', 'core/node'],
-  resources: ['core/model', 'core/host/mounts.ts', 'core/text', 'core/host/types.ts', 'core/host/accounts.ts'],
+  resources: [
+    'core/model',
+    'core/host/mounts.ts',
+    'core/text',
+    'core/host/types.ts',
+    'core/host/accounts.ts',
+    'core/host/given_file.ts',
+  ],
   recipes: [
     'attributes',
     'resources',
@@ -89,7 +96,7 @@ t.test('only the host touches files, processes and sockets of the machine', asyn
   const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
   // What the user wrote is read where it is taken in; facts are read once.
   const mayRead =
-    /^core\/(host|cli|load)\/|^core\/fleet\/((ssh|remote|rollout|stack)\/|machines\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^resources\/templates\.ts$/
+    /^core\/(host|cli|load)\/|^core\/fleet\/((ssh|remote|rollout|stack)\/|machines\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$/
   for (const { from, to } of arrows) if (touching.test(to) && !mayRead.test(from)) t.fail(`${from} imports ${to}`)
 })
 

@@ -206,8 +206,7 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
   const { code, message } = asConvergeError(error)
   const hints: Readonly<Record<string, string>> = {
     ENOENT: isAbsolute(path) ? 'check the path' : `it is looked for in the working directory, ${process.cwd()}`,
-    FILE_TOO_LARGE: 'shorten the file',
-    NOT_A_FILE: 'name a regular file; several by repeating the option',
+    NOT_A_FILE: 'give a file; several by repeating the option',
     ENOTDIR: 'give a directory',
     EACCES: 'run as an account that may read it',
   }

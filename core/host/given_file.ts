@@ -17,7 +17,7 @@ const ownPipe = /^\/(dev\/(fd\/|stdin$)|proc\/self\/fd\/)/
  */
 export function readGivenFile(path: string, limit = givenFileLimit): Buffer {
   const isOwnPipe = ownPipe.test(path)
-  const file = fs.openSync(path, O_RDONLY | O_NOCTTY | (isOwnPipe ? 0 : O_NONBLOCK))
+  const file = opened(path, O_RDONLY | O_NOCTTY | (isOwnPipe ? 0 : O_NONBLOCK))
   try {
     const stat = fs.fstatSync(file)
     if (!stat.isFile() && !isNull(stat) && !(isOwnPipe && !stat.isDirectory())) throw givenNoFile(path, stat)
@@ -25,6 +25,16 @@ export function readGivenFile(path: string, limit = givenFileLimit): Buffer {
     return upTo(limit, file, path)
   } finally {
     fs.closeSync(file)
+  }
+}
+
+function opened(path: string, flags: number): number {
+  try {
+    return fs.openSync(path, flags)
+  } catch (error) {
+    // A socket cannot be opened.
+    if ((error as NodeJS.ErrnoException).code === 'ENXIO') throw givenNoFile(path, fs.statSync(path))
+    throw error
   }
 }
 

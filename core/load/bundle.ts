@@ -11,7 +11,7 @@ import { recipeFault } from '../compile/source.ts'
 import { makeDirectories } from '../host/directories.ts'
 import { readGivenFile } from '../host/given_file.ts'
 import { loadCompiler } from '../model/compiler.ts'
-import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { asConvergeError, ConvergeError, throwProblems } from '../model/errors.ts'
 import { utf8Text } from '../model/utf8.ts'
 
 export interface BundleOptions {
@@ -166,19 +166,29 @@ function compilerHint(text: string): string | undefined {
   return text.startsWith('No loader is configured') ? 'recipes are written in .ts, .mts, .js or .mjs files' : undefined
 }
 
+/** The compiler would name a line of its own code for what is thrown. */
+function readProblem({ message, source }: ConvergeError, path: string) {
+  if (source?.line === undefined) return { text: message }
+  return { text: message, location: { file: path, line: source.line, column: (source.column ?? 1) - 1 } }
+}
+
 /** `import.meta.url` of each file is its own place, also in a bundle: templates are read beside the recipe. */
 function ownUrl(place: CompileOptions['place']): Plugin {
   return {
     name: 'own-url',
     setup(build) {
       build.onLoad({ filter: /./, namespace: 'file' }, ({ path }) => {
-        // The compiler would wait for a pipe, and read a device without an end.
-        const content = readGivenFile(path)
-        if (!/\.[cm]?[jt]s$/.test(path)) return undefined
-        const text = utf8Text(content, path)
-        if (!text.includes('import.meta.url')) return undefined
-        const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
-        return { contents: text.replaceAll('import.meta.url', () => place(path)), loader }
+        try {
+          // The compiler would wait for a pipe, and read a device without an end.
+          const content = readGivenFile(path)
+          if (!/\.[cm]?[jt]s$/.test(path)) return undefined
+          const text = utf8Text(content, path)
+          if (!text.includes('import.meta.url')) return undefined
+          const loader = /\.[cm]?ts$/.test(path) ? 'ts' : 'js'
+          return { contents: text.replaceAll('import.meta.url', () => place(path)), loader }
+        } catch (error) {
+          return { errors: [readProblem(asConvergeError(error), path)] }
+        }
       })
     },
   }

@@ -1,5 +1,4 @@
 /** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
-import { constants } from 'node:fs'
 import type { HostReader, ReadOptions } from '../host/types.ts'
 import { ConvergeError } from './errors.ts'
 
@@ -59,18 +58,17 @@ export function readDisposable(host: HostReader, path: string, options: ReadOpti
 }
 
 function kindOf(stat: { readonly mode: number } | null): string {
-  return kinds.get((stat?.mode ?? 0) & S_IFMT) ?? 'a socket or a device'
+  return kinds.get((stat?.mode ?? 0) & 0o170000) ?? 'a socket or a device'
 }
 
-const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK } = constants
-
+// As values: a formatter reads them wrongly where they are keys.
 const kinds: ReadonlyMap<number, string> = new Map([
-  [S_IFIFO, 'a named pipe'],
-  [S_IFCHR, 'a character device'],
-  [S_IFDIR, 'a directory'],
-  [S_IFBLK, 'a block device'],
-  [S_IFLNK, 'a link'],
-  [S_IFSOCK, 'a socket'],
+  [0o010000, 'a named pipe'],
+  [0o020000, 'a character device'],
+  [0o040000, 'a directory'],
+  [0o060000, 'a block device'],
+  [0o120000, 'a link'],
+  [0o140000, 'a socket'],
 ])
 
 function bytes(count: number): string {

@@ -120,7 +120,7 @@ table('files that are not there, or are something else', {
       'looked for in the working directory, @',
     ],
   },
-  [`${solr} --json etc`]: { says: ['--json etc: is a directory', 'give a file'] },
+  [`${solr} --json etc`]: { says: ['--json etc: it is a directory, not a regular file', 'give a file'] },
   [`${solr} --node-json nope`]: { says: ['--node-json nope: no such file or directory'] },
   [`${solr} --json -`]: {
     input: '',

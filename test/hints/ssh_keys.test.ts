@@ -41,6 +41,18 @@ function place(t: Test) {
   return { home, known: join(home, '.ssh/known_hosts'), one: keyIn(home, 'one'), two: keyIn(home, 'two') }
 }
 
+t.test('configurations that are no files', async (t) => {
+  const home = scratch(t)
+  proveCalls(t, [
+    {
+      source: 'core/model/unreadable.ts',
+      hint: 'name a regular file',
+      broken: () => targetIn(home, 'Include /dev/zero\n'),
+      repaired: () => targetIn(home, 'Include /dev/null\n'),
+    },
+  ])
+})
+
 t.test('keys of hosts', async (t) => {
   if (!needs(t, ['ssh-keygen'])) return
   const source = 'core/fleet/ssh/host_keys.ts'

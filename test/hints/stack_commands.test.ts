@@ -43,6 +43,13 @@ t.test('which stack file', async (t) => {
     },
     {
       source: 'core/fleet/stack/file.ts',
+      hint: 'name the file itself, such as --stack …',
+      files: { 'shop/stack.yaml': text() },
+      broken: 'stack check --stack shop',
+      repaired: 'stack check --stack shop/stack.yaml',
+    },
+    {
+      source: 'core/fleet/stack/file.ts',
       hint: 'export default defineStack({ name: …, layers: …, hosts: … })',
       files: { 'stack.ts': 'export const shop = {}\n' },
       broken: 'stack check --stack stack.ts',

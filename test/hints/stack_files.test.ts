@@ -221,6 +221,12 @@ t.test('the file as a whole, and its environments', async (t) => {
       broken: `${twice} "web1": {"address": "10.0.0.1", "layers": ["app"]}}}`,
       repaired: web1({}),
     },
+    {
+      source,
+      hint: 'divide the stack into several stack files',
+      broken: { hosts: Object.fromEntries(Array.from({ length: 10_001 }, (_, at) => [`h${at}`, {}])) },
+      repaired: sound,
+    },
     { source, hint: 'write { "name": …, "layers": …, "hosts": … }', broken: '[]', repaired: sound },
     {
       source,

@@ -13,7 +13,7 @@ const says: Readonly<Record<string, RegExp>> = {
   'link to itself': /ELOOP/,
   'sparse file of 5 GB': /it has 5,000,000,000 bytes, more than the limit of 64 MiB$/,
   directory: /it is a directory, not a regular file$/,
-  socket: /ENXIO/,
+  socket: /it is a socket, not a regular file$/,
 }
 
 t.test('what is no file', async (t) => {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type BundleOptions, loadModule } from '../../../core/load/bundle.ts'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
+import { hostileKinds } from '../../support/hostile.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
 interface Place {
@@ -212,6 +213,17 @@ t.test('every error of the compiler, with file, line and column', async (t) => {
     { source: { file: at('recipe.ts'), line: 1, column: 8 }, hint: /taken from the file that imports it/ },
     { source: { file: at('recipe.ts'), line: 2, column: 8 }, hint: /npm install a-package/ },
   ])
+})
+
+t.test('a recipe, or a file that it imports, that is no file stops nothing', { timeout: 20_000 }, async (t) => {
+  const { load, at } = made(t, { 'recipe.ts': "import x from './more.json'\nexport default x\n" })
+  for (const kind of hostileKinds.filter(({ name }) => !/of root$/.test(name)))
+    for (const name of ['more.json', 'entry.ts']) {
+      kind.put(at(name), '')
+      const [problem] = await problems(load(name === 'entry.ts' ? name : 'recipe.ts'))
+      t.match(problem?.message, /cannot read|Could not (read|resolve)|Cannot read/, `${kind.name} as ${name}`)
+      fs.rmSync(at(name), { recursive: true })
+    }
 })
 
 t.test('what the module itself throws, at its own line, through the files it goes through', async (t) => {

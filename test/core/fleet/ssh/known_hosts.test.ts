@@ -147,7 +147,7 @@ t.test('a file that cannot be read is an error, one that is missing is not', asy
   t.same(readKnownHosts([join(directory, 'none')]).lines, [])
   t.throws(() => readKnownHosts([directory]), {
     code: 'KNOWN_HOSTS_UNUSABLE',
-    message: /: it cannot be read: is a directory$/,
+    message: /: it cannot be read: it is a directory, not a regular file$/,
   })
   const stored = { code: 'KNOWN_HOSTS_UNUSABLE', message: /cannot be stored: .*directory/ }
   t.throws(() => appendKnownHost(directory, 'a', one, { hash: false }), stored)
