@@ -159,12 +159,12 @@ function serverConcerns(servers: readonly Member[], clients: readonly Member[]):
     ...concern(
       `there are ${servers.length} ZEO servers, and clients use the first of the layer only`,
       servers.length > 1 ? servers : [],
-      'one host has the role zeo-server; a second database is a second stack',
+      'give the role zeo-server to one host, and put a second database into another stack',
     ),
     ...layers.map((layer) => ({
       message: `clients have no ZEO server: no host is in the layer ${layer}`,
       hosts: namesOf(lost.filter(({ node }) => node.plone_instances.zeo_layer === layer)),
-      hint: 'name the layer of the ZEO server so, or set plone_instances.zeo_layer, or plone_instances.zeo.address',
+      hint: 'set plone_instances.zeo_layer to the layer of the ZEO server, or plone_instances.zeo.address to its address',
     })),
   ]
 }
@@ -181,13 +181,13 @@ function drainConcerns(clients: readonly Member[], frontends: readonly Member[])
     const known = (one: Member) => one.node.opsworks.instance.layers.some((layer) => layers.includes(layer))
     return port !== null && !frontends.every(known)
   })
-  const hint = 'custom_json: { converge: { balancer: { port: 8099 } } } opens the runtime API inside the network'
+  const hint = 'open the runtime API inside the network with custom_json: { converge: { balancer: { port: 8099 } } }'
   return [
     ...concern('clients restart without being drained: converge.balancer.port is not set', without, hint),
     ...concern(
       'clients restart without being drained: frontends are in no layer of converge.balancer.layers',
       unknown,
-      `name the frontends' layer there; it is ${JSON.stringify(unknown[0]?.node.converge.balancer.layers)}`,
+      `add the layer of the frontends to converge.balancer.layers, which is ${JSON.stringify(unknown[0]?.node.converge.balancer.layers)}`,
     ),
   ]
 }
@@ -207,12 +207,12 @@ function countConcerns(clients: readonly Member[], frontends: readonly Member[])
     ...concern(
       'the frontends cannot know how many clients run here',
       unsaid,
-      'give each host cpus, or set plone_instances.instance_count',
+      'set cpus for each host in the stack file, or plone_instances.instance_count in custom_json',
     ),
     ...concern(
       'the frontends count other clients here than there are',
       counts,
-      'plone_instances.per_cpu and instance_count are for all hosts: custom_json is the place for them, not a layer',
+      'set plone_instances.per_cpu and instance_count for all hosts, in custom_json instead of a layer',
     ),
   ]
 }
@@ -227,6 +227,6 @@ function frontendConcerns(frontends: readonly Member[]): Concern[] {
   return layers.map((layer) => ({
     message: `a frontend has no clients: no host is in the layer ${layer}`,
     hosts: namesOf(idle.filter(({ node }) => clientLayer(node) === layer)),
-    hint: 'name the layer of the clients so, or as their app (plone_instances.app_name)',
+    hint: 'name the layer of the clients plone_instances, or after their app (plone_instances.app_name)',
   }))
 }

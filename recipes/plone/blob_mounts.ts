@@ -25,7 +25,7 @@ function mountOf(node: PloneNode, at: Layout): Mount | null {
   return {
     attribute: `${section}.${key}`,
     path: blob_dir ? placed(node, blob_dir) : `${at.shared}/var/blobstorage`,
-    hint: `mount it (fstab), converge does not; ${blob_dir ? '' : 'name its directory in plone_blobs.blob_dir; '}or set ${section}.${key} to false`,
+    hint: `mount it and add it to /etc/fstab, ${blob_dir ? '' : 'set plone_blobs.blob_dir to a mounted directory, '}or set ${section}.${key} to false`,
   }
 }
 

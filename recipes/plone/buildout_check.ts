@@ -84,7 +84,7 @@ function baseFinding({ absent }: Files, base: string, key: string): Finding {
   if (absent.length > 0)
     return missing(
       `the repository has no ${absent.join(', ')}, which ${base} extends`,
-      `commit it, or take it out of extends`,
+      'commit it, or remove it from extends',
     )
   return ok(base)
 }

@@ -31,7 +31,10 @@ function refuseBlanks({ converge: { prefix } }: PloneNode, { app, deployTo }: Ap
     {
       code: 'INVALID_ATTRIBUTE',
       attribute,
-      hint: attribute === 'converge.prefix' ? 'give --prefix a path without blanks' : 'use a path without blanks',
+      hint:
+        attribute === 'converge.prefix'
+          ? 'give --prefix a path without blanks'
+          : `set ${attribute} to a path without blanks`,
       usage: true,
     },
   )

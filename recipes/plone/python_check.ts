@@ -24,7 +24,9 @@ async function installed(node: PloneNode, host: HostReader, at: Layout): Promise
   const path = findProgram(host, python, at.account.user)
   if (path !== null) {
     const version = await versionOf(host, path)
-    return version === null ? missing(`${path} does not run`, `try ${path} --version`) : ok(`${path}, ${version}`)
+    return version === null
+      ? missing(`${path} does not run`, `repair or reinstall it: ${path} --version must succeed`)
+      : ok(`${path}, ${version}`)
   }
   const name = packageOf(python)
   if (name !== null && (await isAvailable(host, name)))
@@ -45,9 +47,9 @@ export function settingOf(node: PloneNode, { app, own }: Layout): { readonly key
 
 async function environment(host: HostReader, { build: { python }, account }: Layout): Promise<Finding> {
   const path = findProgram(host, python, account.user)
-  if (path === null) return missing(`requires ${python}`, `install ${python}, then run this again`)
+  if (path === null) return missing(`requires ${python}`, `install ${python}, then run converge doctor again`)
   const version = await versionOf(host, path)
-  if (version === null) return missing(`${path} does not run`, `try ${path} --version`)
+  if (version === null) return missing(`${path} does not run`, `repair or reinstall it: ${path} --version must succeed`)
   const maker = version.startsWith('2.') ? bootstrapPython : path
   const { status } = await host.query([maker, '-c', 'import venv, ensurepip'], { accept: 'any' })
   if (status === 0) return ok(maker === path ? 'can be made' : `can be made, by virtualenv on ${maker}`)

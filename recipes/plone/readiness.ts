@@ -80,7 +80,7 @@ function celery(node: PloneNode, at: Layout, program: Program, args: readonly st
     cwd: program.directory,
     environment: { ...program.environment },
     ...at.account,
-    hint: 'see whether its broker answers; where workers have no remote control, set plone_instances.celery_readiness to "running"',
+    hint: 'start its broker, or correct its address; where workers have no remote control, set plone_instances.celery_readiness to "running"',
   }
 }
 

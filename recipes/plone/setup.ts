@@ -123,7 +123,7 @@ function cachePlace(at: Layout, path: string): string {
     `no archive is unpacked into ${path} of ${at.app}: it holds the releases or the data of the site`,
     {
       code: 'PROTECTED_PATH',
-      hint: `deploy.${at.app}.buildout_cache_archives: name the directory it is for, such as shared or shared/eggs, as path`,
+      hint: `set path in deploy.${at.app}.buildout_cache_archives to the directory of the cache, such as shared or shared/eggs`,
       usage: true,
     },
   )

@@ -122,7 +122,7 @@ export function appName(attributes: SiteAttributes, role: BuildoutRole): string 
   throw new ConvergeError(`${key}.app_name has to be the name of an app below deploy`, {
     code: 'INVALID_ATTRIBUTE',
     attribute: `${key}.app_name`,
-    hint: `letters, digits, dots, dashes and underscores; the default is ${fallback}`,
+    hint: `use letters, digits, dots, dashes and underscores, without a dot in front; the default is ${fallback}`,
     usage: true,
   })
 }

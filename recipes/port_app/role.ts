@@ -20,7 +20,7 @@ function server(node: PloneNode): Server {
   const refuse = (message: string, hint: string) => {
     throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'port_app.command', hint, usage: true })
   }
-  const example = '"port_app": {"command": "node server.js --port %{port}"}'
+  const example = 'name the port by %{port}: "port_app": {"command": "node server.js --port %{port}"}'
   if (command.trim() === '') refuse('port_app.command is not set: there is nothing to run', example)
   if (![command, ...Object.values(environment)].some((text) => text.includes(mark)))
     refuse(`port_app.command does not say ${mark}, nor does deploy.${app_name}.environment`, example)

@@ -42,7 +42,7 @@ export function sourceOf(at: AppLayout): Source | null {
   if (scm_type === 'git' || scm_type === 'directory') return { repository, scmType: scm_type }
   throw new ConvergeError(`deploy.${at.app}.scm.scm_type ${scm_type} cannot be deployed`, {
     code: 'UNSUPPORTED_SCM',
-    hint: 'git and directory can be; bring the others into a git repository',
+    hint: `set deploy.${at.app}.scm.scm_type to git or directory, and import code from elsewhere into a git repository`,
     usage: true,
   })
 }
@@ -86,7 +86,7 @@ export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed
   if (account.user !== 'root' || allowed) return
   throw new ConvergeError(`${app} would be built and run as root, and with it whatever is pushed to its repository`, {
     code: 'APP_AS_ROOT',
-    hint: `give it an account of its own (deploy.${app}.user, default deploy); converge.allow_root lets it be root all the same`,
+    hint: `give it an account of its own (deploy.${app}.user, default deploy), or set converge.allow_root to true`,
     usage: true,
   })
 }

@@ -57,7 +57,7 @@ function repositoryCheck(node: PloneNode, host: HostReader, at: AppLayout): Host
       if (sourceOf(at) === null)
         return missing(
           'is not set: there is nothing to deploy',
-          `{"deploy": {"${at.app}": {"scm": {"scm_type": "git", "repository": "..."}}}} in a file given with --json`,
+          `set it in a file given with --json: {"deploy": {"${at.app}": {"scm": {"scm_type": "git", "repository": "..."}}}}`,
         )
       if (host.which('git') === null) throw new Error('git is not installed')
       try {

@@ -43,7 +43,7 @@ export function appLayout(node: PloneNode, app: string, link = 'current'): AppLa
   if (!/^[\w-][\w.-]*$/.test(app))
     throw new ConvergeError(`${JSON.stringify(app)} cannot be the name of an app (app_name)`, {
       code: 'INVALID_ATTRIBUTE',
-      hint: 'letters, digits, dots, dashes and underscores',
+      hint: 'use letters, digits, dots, dashes and underscores, without a dot in front',
       usage: true,
     })
   const own = appAttributes(node, app)

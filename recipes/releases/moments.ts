@@ -67,7 +67,7 @@ export function migrate(
     throw new ConvergeError(`deploy.${at.app}.migrate is true, and there is no migrate_command`, {
       code: 'INVALID_ATTRIBUTE',
       attribute: `deploy.${at.app}.migrate`,
-      hint: `set deploy.${at.app}.migrate_command, e.g. "bin/client1 run scripts/migrate.py"`,
+      hint: `set deploy.${at.app}.migrate_command, such as "bin/client1 run scripts/migrate.py"`,
       usage: true,
     })
   if (!migratesHere(node, app)) return

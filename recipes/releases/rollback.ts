@@ -44,7 +44,7 @@ function staying({ app }: AppLayout, current: Release | undefined): ConvergeErro
     : `${app} stays as it is: there is no current release`
   return new ConvergeError(message, {
     code: 'NO_SUCH_RELEASE',
-    hint: 'converge releases lists what there is; --to names a release',
+    hint: 'name another release with --to; converge releases lists them',
   })
 }
 

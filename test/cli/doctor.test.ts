@@ -87,7 +87,7 @@ asEach('what is missing, and what fixes it', async (t, options) => {
   t.match(stdout, /^missing {2}python venv: requires python9\.9\n/m)
   t.match(
     stdout,
-    /^missing {2}deploy\.plone_instances\.scm\.repository: is not set: there is nothing to deploy\n {9}fix: \{"deploy": .* in a file given with --json\n/m,
+    /^missing {2}deploy\.plone_instances\.scm\.repository: is not set: there is nothing to deploy\n {9}fix: set it in a file given with --json: \{"deploy": .*\n/m,
   )
   t.notMatch(stdout, /has what its roles need/)
   const machine = await place.converge([...args, '--json-output'], options)

@@ -102,7 +102,7 @@ t.test('what is odd is a warning', async (t) => {
     [
       'nobody drains',
       { custom_json: {} },
-      /without being drained: converge\.balancer\.port is not set \(app1, app2\)\n {2}hint: custom_json/,
+      /without being drained: converge\.balancer\.port is not set \(app1, app2\)\n {2}hint: open the runtime API .* custom_json/,
     ],
     [
       'drained by nobody who is known',
@@ -137,7 +137,7 @@ t.test('what is odd is a warning', async (t) => {
     [
       'clients that nobody can count',
       { hosts: { ...small.hosts, app2: { address: '10.0.0.3', layers: ['plone_instances'] } } },
-      /the frontends cannot know how many clients run here \(app2\)\n {2}hint: give each host cpus/,
+      /the frontends cannot know how many clients run here \(app2\)\n {2}hint: set cpus for each host/,
     ],
     [
       'ports',

@@ -64,6 +64,8 @@ export class FakeHost {
   balancers: FakeHaproxy | null = null
   /** Behaviour of programs beside what the release says. */
   programs: Record<string, Behaviour> = {}
+  /** Whether Celery workers get requests through their broker. */
+  hasBroker = true
   /** Changes and half effects of the last run. */
   events = 0
   /** What was about to happen when the run was killed. */
@@ -225,7 +227,8 @@ export class FakeHost {
       this.supervisor.startSupervisord(host)
       return {}
     }
-    if (program === '/bin/sh' && args.includes('ping')) return { status: this.isRunning('celery') ? 0 : 69 }
+    if (program === '/bin/sh' && args.includes('ping'))
+      return { status: this.hasBroker && this.isRunning('celery') ? 0 : 69 }
     if (program === 'systemctl') return this.systemctl(args)
     if (program === '/bin/sh' || /\/deploy\/[^/]+$/.test(program)) return this.appCommand(argv, options, working)
     return systemPrograms[program]?.(args, working, options) ?? null

@@ -1,0 +1,201 @@
+/** Remedies that `converge doctor` names for a site: each is provoked, then followed. */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, rmSync, symlinkSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import type { Need } from '../../core/compile/inspection.ts'
+import { type JsonObject, merge } from '../../core/node/merge.ts'
+import { needs } from '../support/machine.ts'
+import { Sandbox } from '../support/program.ts'
+import { hintPattern, type Proof } from '../support/proofs.ts'
+
+interface DoctorProof extends Proof {
+  /** What is checked, and what is checked instead once the hint was followed. */
+  readonly what: string
+  readonly becomes?: string
+  /** The check reports nothing where all is well. */
+  readonly isSilent?: boolean
+  /** Files of the repository, over a base configuration; `@` stands for the directory of the test. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Attributes over those of a site that works. */
+  readonly broken?: JsonObject
+  readonly given?: (place: Sandbox) => void
+  /** Default: the same attributes. */
+  readonly repaired?: JsonObject
+  /** Commits such files. */
+  readonly committed?: Readonly<Record<string, string>>
+  readonly repair?: (place: Sandbox) => void
+}
+
+const words = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site', '--json-output']
+
+function proveDoctor(t: Test, proofs: readonly DoctorProof[]): void {
+  t.jobs = 2
+  for (const proof of proofs)
+    t.test(`${proof.source}: ${proof.hint}`, { buffered: true }, async (t) => {
+      const { hint, what, becomes = what, files = {}, broken = {}, repaired = broken, committed, repair } = proof
+      if (!needs(t, ['git', 'python3 venv'])) return
+      const place = new Sandbox(t)
+      const here = (text: string) => text.replaceAll('@', place.directory)
+      const sound = {
+        plone_instances: { instance_count: 1, zeo: { address: '127.0.0.1:8001' } },
+        deploy: { plone_instances: { scm: { scm_type: 'git', repository: place.at('site.git') } } },
+      }
+      const find = async (what: string, more: JsonObject): Promise<Need | undefined> => {
+        place.write({ 'site.json': here(JSON.stringify(merge(sound, more))) })
+        const { stdout } = await place.converge(words)
+        return (JSON.parse(stdout) as { needs: Need[] }).needs.find((need) => need.what === here(what))
+      }
+      commit(place, { 'cfg/base.cfg': '[buildout]\nparts =\n', ...files })
+      proof.given?.(place)
+      const before = await find(what, broken)
+      t.match(before?.remedy, hintPattern(here(hint)), 'the remedy is named', { before })
+      if (committed) commit(place, committed)
+      repair?.(place)
+      const after = await find(becomes, repaired)
+      if (proof.isSilent) t.equal(after, undefined, 'the check reports nothing', { after })
+      else t.match(after, { met: true, remedy: undefined }, 'the check finds nothing missing', { after })
+    })
+}
+
+function commit(place: Sandbox, files: Readonly<Record<string, string>>): void {
+  const at = place.at('site.git')
+  place.write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`site.git/${name}`, text])))
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-C', at, ...args], { stdio: 'ignore' })
+  git('init', '--quiet', '--initial-branch=main')
+  git('add', '.')
+  git('commit', '--quiet', '-m', 'files')
+}
+
+t.test('buildout files of the repository', async (t) => {
+  const source = 'recipes/plone/buildout_check.ts'
+  const shared = '[buildout]\n[client]\nshared-blob = on\nblob-storage = var/blobs\n'
+  const blobs =
+    'set plone_blobs.blob_dir to one directory for the server and its clients, or plone_instances.shared_blobs to false'
+  proveDoctor(t, [
+    {
+      source,
+      hint: 'set plone_instances.base_config to the buildout file of the repository that deploy.cfg extends',
+      what: 'plone_instances.base_config',
+      files: { 'site.cfg': '[buildout]\n' },
+      broken: { plone_instances: { base_config: 'none.cfg' } },
+      repaired: { plone_instances: { base_config: 'site.cfg' } },
+    },
+    {
+      source,
+      hint: 'commit it, or remove it from extends',
+      what: 'plone_instances.base_config',
+      files: { 'cfg/base.cfg': '[buildout]\nextends = versions.cfg\n' },
+      committed: { 'cfg/versions.cfg': '[versions]\n' },
+    },
+    {
+      source,
+      hint: 'commit it, or remove it from extends',
+      what: 'plone_instances.base_config',
+      files: { 'cfg/base.cfg': '[buildout]\nextends = versions.cfg\n' },
+      committed: { 'cfg/base.cfg': '[buildout]\n' },
+    },
+    {
+      source,
+      hint: 'set deploy.plone_instances.buildout_version to "3.0.1"',
+      what: 'zc.buildout of plone_instances',
+      files: { 'cfg/base.cfg': '[buildout]\n[versions]\nzc.buildout = 3.0.1\n' },
+      repaired: { deploy: { plone_instances: { buildout_version: '3.0.1' } } },
+    },
+    {
+      source,
+      hint: blobs,
+      what: 'shared blobs',
+      files: { 'cfg/base.cfg': shared },
+      repaired: { plone_blobs: { blob_dir: '/srv/blobs' } },
+      isSilent: true,
+    },
+    {
+      source,
+      hint: blobs,
+      what: 'shared blobs',
+      files: { 'cfg/base.cfg': shared },
+      repaired: { plone_instances: { shared_blobs: false } },
+      isSilent: true,
+    },
+  ])
+})
+
+t.test('Python', async (t) => {
+  const source = 'recipes/plone/python_check.ts'
+  const install =
+    'install it by other means as /usr/local/bin/python9.9, or set converge.python to a Python of this host'
+  const named = { converge: { python: '@/bin/python' } }
+  const own = (place: Sandbox) => {
+    place.write({ 'bin/empty': '' })
+    rmSync(place.at('bin/python'), { force: true })
+    symlinkSync('/usr/bin/python3', place.at('bin/python'))
+  }
+  proveDoctor(t, [
+    {
+      source,
+      hint: install,
+      what: 'python9.9',
+      broken: { converge: { python: 'python9.9' } },
+      repaired: {},
+      becomes: 'python3',
+    },
+    {
+      source,
+      hint: 'install @/bin/python, then run converge doctor again',
+      what: 'python venv',
+      broken: named,
+      repair: own,
+    },
+    {
+      source,
+      hint: 'repair or reinstall it: @/bin/python --version must succeed',
+      what: '@/bin/python',
+      given: (place) => {
+        place.write({ 'bin/python': '#!/bin/sh\nexit 1\n' })
+        chmodSync(place.at('bin/python'), 0o755)
+      },
+      broken: named,
+      repair: own,
+    },
+  ])
+})
+
+t.test('the app', async (t) => {
+  const source = 'recipes/releases/checks.ts'
+  const create =
+    'create it for deploy:www-data; where it is a directory, list it in deploy.plone_instances.create_dirs_before_symlink'
+  const link = (name: string, directories: readonly string[] = []): JsonObject => ({
+    deploy: {
+      plone_instances: {
+        symlink_before_migrate: { [name]: name },
+        create_dirs_before_symlink: ['log', 'tmp', ...directories],
+      },
+    },
+  })
+  const what = 'linked file @/site/srv/www/plone_instances/shared'
+  proveDoctor(t, [
+    {
+      source,
+      hint: create,
+      what: `${what}/site.conf`,
+      broken: link('site.conf'),
+      repair: (place) => place.write({ 'site/srv/www/plone_instances/shared/site.conf': '' }),
+    },
+    {
+      source,
+      hint: create,
+      what: `${what}/media.new`,
+      broken: link('media.new'),
+      repaired: link('media.new', ['media.new']),
+      isSilent: true,
+    },
+    {
+      source,
+      hint: 'set it in a file given with --json: {"deploy": {"plone_instances": {"scm": {"scm_type": "git", "repository": "..."}}}}',
+      what: 'deploy.plone_instances.scm.repository',
+      broken: { deploy: { plone_instances: { scm: { repository: '' } } } },
+      repaired: {},
+    },
+  ])
+})
