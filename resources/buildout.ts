@@ -137,15 +137,18 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
       timeout: given.timeout,
       onLine: context.progress,
     })
-  const tagged = given.eggsByPython ? ['buildout:abi-tag-eggs=true'] : []
   const bootstrap = wordsOf(given.bootstrapParams)
   try {
-    if (bootstrap.length > 0) await run(...tagged, ...bootstrap, 'bootstrap')
-    await run(...tagged, ...wordsOf(given.flags))
+    if (bootstrap.length > 0) await run(...tagOf(given), ...bootstrap, 'bootstrap')
+    await run(...tagOf(given), ...wordsOf(given.flags))
   } catch (error) {
     throw await failure(host, given, area, error, context)
   }
   await endBuild(host, area)
+}
+
+function tagOf({ eggsByPython }: Props): readonly string[] {
+  return eggsByPython ? ['buildout:abi-tag-eggs=true'] : []
 }
 
 async function failure(host: Host, given: Props, area: BuildArea, error: unknown, context: Context): Promise<unknown> {
@@ -180,9 +183,10 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
 }
 
 /** As the account it runs as: files that root has made in the release or among the eggs make the next build fail. */
-function byHand({ directory, buildout, config, user, group, flags }: Props): string {
+function byHand(given: Props): string {
+  const { directory, buildout, config, user, group, flags } = given
   const account = user === undefined ? [] : ['runuser', '-u', user, ...(group === undefined ? [] : ['-g', group]), '--']
-  const words = [...account, buildout, '-c', config, ...wordsOf(flags)]
+  const words = [...account, buildout, '-c', config, ...tagOf(given), ...wordsOf(flags)]
   return `cd ${shellWord(directory)} && ${shellWords(words)}`
 }
 

@@ -76,14 +76,23 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
   // Read as the account it runs as: what is a link to a file that only root may read stays closed.
   const account = given.user === undefined ? host.self : host.account(given.user)
   const text = host.readText(path, { limit: longestHook, origin: { path, by: account?.uid ?? null } })
-  if (text === null)
-    throw new ConvergeError(`${path} was removed while the deploy was running`, {
-      code: 'NO_FILE',
-      hint: 'run the deploy again',
-    })
+  if (text === null) throw notThere(host, path)
   const input = await hookScript(text, path, { app, hook, release: directory, commit })
   const flags = ['--enable-source-maps', '--disable-warning=ExperimentalWarning', '--input-type=commonjs']
   await host.run([process.execPath, ...flags, '-'], { ...options, input })
+}
+
+function notThere(host: HostReader, path: string): ConvergeError {
+  const code = 'NO_FILE'
+  return host.lstat(path)?.kind === 'link'
+    ? new ConvergeError(`${path} is a link to ${host.readLink(path)}, which does not exist`, {
+        code,
+        hint: 'commit what the link points to, or remove the link from the repository',
+      })
+    : new ConvergeError(`${path} was removed while the deploy was running`, {
+        code,
+        hint: `restore ${path}, then run the deploy again`,
+      })
 }
 
 export const deploy_hook = defineResource(

@@ -1,35 +1,8 @@
 /** Hints about deploys from git: each is provoked by a real deploy from a real repository, then followed. */
 import * as fs from 'node:fs'
-import t, { type Test } from 'tap'
-import { type GitReleaseProps, GitSite } from '../support/git_site.ts'
-import { hintPattern, type Proof } from '../support/proofs.ts'
-
-type Props = Partial<GitReleaseProps>
-
-interface DeployProof extends Proof {
-  readonly given?: (site: GitSite) => unknown
-  readonly broken?: Props | ((site: GitSite) => Props)
-  /** What the hint says to do in the repository or on the host. */
-  readonly repair?: (site: GitSite) => unknown
-  readonly repaired?: Props | ((site: GitSite) => Props)
-}
-
-function prove(t: Test, proofs: readonly DeployProof[]): void {
-  for (const proof of proofs)
-    t.test(`${proof.source}: ${proof.hint}`, async (t) => {
-      const site = new GitSite(t)
-      site.commit({ 'a.txt': '1' })
-      await proof.given?.(site)
-      const failureOf = async (given: DeployProof['broken']) => {
-        const { report } = await site.deploy(typeof given === 'function' ? given(site) : given)
-        return report.resources.find(({ outcome }) => outcome === 'failed')?.failure
-      }
-      const before = await failureOf(proof.broken)
-      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given', { before })
-      await proof.repair?.(site)
-      t.equal(await failureOf(proof.repaired ?? proof.broken), undefined, 'the deploy succeeds')
-    })
-}
+import t from 'tap'
+import { proveDeploys as prove } from '../support/deploy_proofs.ts'
+import type { GitSite } from '../support/git_site.ts'
 
 t.test('revisions', async (t) => {
   const source = 'resources/git/resolve.ts'

@@ -9,12 +9,14 @@ import { hintPattern, type Proof } from './proofs.ts'
 export type Declare = (r: Recipe<unknown>) => void
 
 export interface ResourceProof extends Proof {
-  readonly given?: (host: VirtualHost) => void
+  readonly given?: (host: VirtualHost) => unknown
   readonly commands?: CommandHandler
   readonly host?: VirtualOptions
+  /** Another account that runs converge on the repaired host, which is set up anew. */
+  readonly repairedHost?: VirtualOptions
   readonly broken: Declare
   /** What the hint says to do on the host. */
-  readonly repair?: (host: VirtualHost) => void
+  readonly repair?: (host: VirtualHost) => unknown
   /** What the hint says to declare; default: the same. */
   readonly repaired?: Declare
 }
@@ -22,18 +24,28 @@ export interface ResourceProof extends Proof {
 export function proveResources(t: Test, proofs: readonly ResourceProof[]): void {
   for (const proof of proofs)
     t.test(`${proof.source}: ${proof.hint}`, async (t) => {
-      const host = new VirtualHost({ ...proof.host, commands: proof.commands })
-      host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
-      host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
-      host.given('/srv', null)
-      proof.given?.(host)
-      const failureOf = async (declare: Declare) =>
-        (await run(planOf(declare), host)).resources.find(({ outcome }) => outcome === 'failed')?.failure
-      const before = await failureOf(proof.broken)
-      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given')
+      const host = hostOf(proof, proof.host)
+      const before = await failureOf(proof.broken, host)
+      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given', { before })
       proof.repair?.(host)
-      t.equal(await failureOf(proof.repaired ?? proof.broken), undefined, 'the run succeeds')
+      host.forgetAnswers()
+      const repaired = proof.repairedHost === undefined ? host : hostOf(proof, proof.repairedHost)
+      t.equal(await failureOf(proof.repaired ?? proof.broken, repaired), undefined, 'the run succeeds')
     })
+}
+
+function hostOf({ commands, given }: ResourceProof, options: VirtualOptions = {}): VirtualHost {
+  const host = new VirtualHost({ ...options, commands })
+  host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
+  host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
+  host.given('/srv', null)
+  given?.(host)
+  return host
+}
+
+async function failureOf(declare: Declare, host: VirtualHost) {
+  const { resources } = await run(planOf(declare), host)
+  return resources.find(({ outcome }) => outcome === 'failed')?.failure
 }
 
 /** Accounts and groups are added, and `make` makes /srv/made. */
