@@ -42,7 +42,7 @@ const notCommands = new Set([
 
 t.test('an attribute that a hint names exists', async (t) => {
   const keys = Object.keys(attributeSchemas).filter((key) => key !== 'deploy')
-  const pattern = new RegExp(`\\b(${keys.join('|')})((?:\\.[a-z_]+)+)`, 'g')
+  const pattern = new RegExp(`\\b(${keys.join('|')})((?:\\.[a-z_][a-z_\\d]*)+)`, 'g')
   for (const { where, text } of hints)
     for (const [whole, key = '', rest = ''] of text.matchAll(pattern)) {
       const parsed = attributeSchemas[key]?.safeParse(undefined)

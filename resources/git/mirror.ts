@@ -152,7 +152,7 @@ function checkOwner(host: HostReader, { path, remote }: Mirror): void {
   const owner = host.accountById(stat.uid)?.name ?? stat.uid
   throw new ConvergeError(`${path} belongs to ${owner}, and git is run as ${runner.name}`, {
     code: 'WRONG_OWNER',
-    hint: `check that only converge uses it, then run: ${shellWords(['chown', '-R', runner.name, path])}`,
+    hint: `check that nothing else uses it, then run: ${shellWords(['chown', '-R', runner.name, path])}`,
   })
 }
 

@@ -59,7 +59,7 @@ t.test('the mirror of another account', async (t) => {
   proveDeploys(t, [
     {
       source: 'resources/git/mirror.ts',
-      hint: 'check that only converge uses it, then run: chown -R root …/site/shared/repo.git',
+      hint: 'check that nothing else uses it, then run: chown -R root …/site/shared/repo.git',
       async given(site) {
         await site.deploy()
         execFileSync('chown', ['-R', 'nobody', `${site.shared}/repo.git`])
