@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { asConvergeError } from '../core/model/errors.ts'
-import { digestOf } from '../core/model/json.ts'
+import { digestOf, sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, seconds } from '../core/model/units.ts'
 import {
@@ -14,13 +14,14 @@ import {
   statesToKeep,
 } from './haproxy/server_addresses.ts'
 import { check, checkProps } from './services/check.ts'
+import { currentState, currentStateOf, isUp } from './services/current_state.ts'
 import { placeOf, recordOf } from './services/due.ts'
 import { LoadRecord, mainProcess } from './services/load_record.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { readyProp } from './services/ready_props.ts'
 import { reloadProps } from './services/reload.ts'
 import { Deadline, Roll } from './services/roll.ts'
-import { nameProp, type ServiceStatus, serviceStates } from './services/types.ts'
+import { nameProp, type ServiceStatus } from './services/types.ts'
 
 const props = z.strictObject({
   name: nameProp.describe('Name of the unit, init script or program'),
@@ -57,7 +58,7 @@ const props = z.strictObject({
   ready: readyProp
     .optional()
     .describe(
-      'How it shows that it is ready, waited for afterwards; default: it is running, and where it was started, stays up for 5 s',
+      'How it shows that it is ready, waited for afterwards, and where nothing has changed as well; default: it is running, and where it was started, stays up for 5 s',
     ),
   pidFile: absolutePath
     .optional()
@@ -93,7 +94,7 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  state: z.enum(serviceStates),
+  state: currentState,
   /** Digest of what it was last reloaded, or started, for; null: never, as far as is known here. */
   reloadedFor: z.string().nullable(),
   /** The last command that it was reloaded for regardless of changes; null where there is none now. */
@@ -137,12 +138,29 @@ function reloadedFor(host: HostReader, given: Props, context: Context, status: S
 async function read(host: HostReader, given: Props, context: Context): Promise<State> {
   const status = await readerOf(host, given.provider).status(given.name)
   const { state } = status
-  return {
+  const found = {
     state,
     reloadedFor: reloadedFor(host, given, context, status),
     forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
     outdated: state === 'running' ? await outdated(host, given, (key, ask) => host.cached(key, ask)) : [],
   }
+  // What is to be reloaded is asked then.
+  const asked = given.ready !== undefined && !isReloadDue(found, desired(given, found, context))
+  return asked ? { ...found, state: await currentStateOf(host, status, given) } : found
+}
+
+function desired(given: Props, now: State, context: Context): State {
+  return {
+    state: given.start || isUp(now.state) ? 'running' : now.state,
+    reloadedFor: dueFor(context),
+    forced: given.force ?? null,
+    outdated: [],
+  }
+}
+
+/** Whether there is more to do than to wait until it is ready. */
+function isReloadDue(now: State, wanted: State): boolean {
+  return !isUp(now.state) || !sameJson({ ...now, state: 'running' }, { ...wanted, state: 'running' })
 }
 
 /**
@@ -179,6 +197,9 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
   const { name, provider, signal, command, deadline } = given
   const manager = managerOf(host, provider)
   const load = loadRecord(host, given, context)
+  // Looked at anew: a try before this one may have reloaded it.
+  const now = await read(host, given, context)
+  if (!isReloadDue(now, desired(given, now, context))) return new Roll(host, manager, deadline, context).answers(given)
   await check(host, given, `${name} is not reloaded`, context)
   await manager.refresh()
   const roll = new Roll(host, manager, deadline, context)
@@ -248,18 +269,14 @@ export const service_reload = defineResource(
   },
   {
     read,
-    desired: ({ force = null, start }, now, context): State => ({
-      state: start ? 'running' : now.state,
-      reloadedFor: dueFor(context),
-      forced: force,
-      outdated: [],
-    }),
+    desired,
     apply: (host, given, _, context) => apply(host, given, context),
     settle(host, given, _, context) {
       loadRecord(host, given, context).settle(host)
       if (host.recorded(recordKey(given, context)) !== dueFor(context)) recordDone(host, given, context)
     },
-    words: ({ name }, { now }) => `${now.state === 'running' ? 'reload' : 'start'} ${name}`,
+    words: ({ name }, { now, desired }) =>
+      `${isReloadDue(now, desired) ? (isUp(now.state) ? 'reload' : 'start') : 'wait for'} ${name}`,
     predict: (host, given, _, context) => recordDone(host, given, context),
   },
 )

@@ -8,16 +8,20 @@ import { viewService } from '../releases/service_view.ts'
 import { shownStop } from '../releases/stopped.ts'
 import { viewServed } from '../web/served.ts'
 import { phpLayout } from './layout.ts'
+import { readyOf } from './serve.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
   const php = phpLayout(node)
   const { at, nginx, fpm, settings } = php
   const releases = listReleases(host, at.releases, at.current)
-  const services = [fpm.reload, nginx.reload].map(async ({ name, provider }) => {
-    const view = await viewService(host, { name, provider })
-    const isSite = name === nginx.reload.name && releases.some(({ current }) => current)
-    return isSite ? viewServed(host, view, php, settings.health) : view
-  })
+  const isServed = releases.some(({ current }) => current)
+  const viewNginx = async () => {
+    const view = await viewService(host, nginx.reload)
+    return isServed ? viewServed(host, view, php, settings.health) : view
+  }
+  // Without a release php-fpm has no pool yet.
+  const ready = isServed ? readyOf(php) : undefined
+  const services = [viewService(host, { ...fpm.reload, ready }), viewNginx()]
   return {
     apps: [
       {

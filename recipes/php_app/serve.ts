@@ -9,6 +9,7 @@ import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { service_restart } from '../../resources/service_restart.ts'
+import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
@@ -53,6 +54,11 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
     })
   } else service(r, { name: fpm.reload.name, provider: fpm.reload.provider, enabled: true })
   return config
+}
+
+/** The pool is ready while one of its workers answers. */
+export function readyOf({ fpm }: PhpLayout): ReadyProps {
+  return { kind: 'fastcgi', socket: fpm.socket }
 }
 
 /** Says where a hot update is the first one: then it is none yet. */
@@ -135,6 +141,9 @@ export function switchTo(
     provider,
     signal,
     check: [...check],
+    ready: readyOf(php),
+    // A reload takes as long as the requests under way may.
+    deadline: seconds(settings.fpm.control_timeout_seconds + 60),
     when: [config, text],
     ...(force === undefined ? {} : { force }),
   })

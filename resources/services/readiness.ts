@@ -2,6 +2,7 @@
 import type { Endpoint, HostReader, RequestOptions } from '../../core/host/types.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import { Duration } from '../../core/model/units.ts'
+import { fastcgiProblem, haproxyProblem, varnishProblem } from './answers.ts'
 import { jettyAddress, zeoServer } from './listening_address.ts'
 import { portTaken } from './port.ts'
 import type { HttpReadiness, Readiness } from './ready_props.ts'
@@ -25,7 +26,7 @@ export async function problemOf(host: HostReader, ready: Asked, timeout: Duratio
   }
 }
 
-function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<string | null> {
+async function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<string | null> {
   switch (ready.kind) {
     case 'solr':
       return page(host, { ...jettyAddress(host, ready.config, ready), path: ready.path, timeout }, solrStatus)
@@ -33,6 +34,12 @@ function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<string 
       return greeting(host, ready, timeout)
     case 'tcp':
       return accepts(host, ready)
+    case 'fastcgi':
+      return fastcgiProblem(host, ready.socket, timeout)
+    case 'haproxy':
+      return (await accepts(host, ready)) ?? (await haproxyProblem(host, ready.socket, timeout))
+    case 'varnish':
+      return varnishProblem(host, ready, timeout)
     case 'command':
       return succeeds(host, ready, timeout)
     default:
@@ -108,6 +115,12 @@ export function nameOfCheck(host: HostReader, ready: Asked): string {
       return `the ZEO server at ${nameOf(zeoServer(host, ready).endpoint)}`
     case 'tcp':
       return `a listener at ${nameOf(ready)}`
+    case 'fastcgi':
+      return `php-fpm at ${ready.socket}`
+    case 'haproxy':
+      return `HAProxy at ${nameOf(ready)}`
+    case 'varnish':
+      return `Varnish at ${nameOf(ready)}`
     case 'command':
       return titleOf(ready)
     default:
@@ -125,7 +138,7 @@ function nameOf({ socketPath, host, port }: Endpoint): string {
 
 /** The port that the service takes, null where it takes none. */
 export function portOf(host: HostReader, ready: Readiness): { readonly host: string; readonly port: number } | null {
-  if (ready.kind === 'uptime' || ready.kind === 'command') return null
+  if (ready.kind === 'uptime' || ready.kind === 'command' || ready.kind === 'fastcgi') return null
   if (ready.kind === 'solr') return jettyAddress(host, ready.config, ready)
   if (ready.kind !== 'zeo') return ready
   const { host: address = '127.0.0.1', port } = zeoServer(host, ready).endpoint

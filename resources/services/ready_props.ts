@@ -50,6 +50,24 @@ const tcp = z.strictObject({
   host: address,
 })
 
+const fastcgi = z.strictObject({
+  kind: z.literal('fastcgi').describe('A worker of php-fpm answers; no script runs'),
+  socket: absolutePath.describe('Its unix socket'),
+})
+
+const haproxy = z.strictObject({
+  kind: z.literal('haproxy').describe('HAProxy answers at its runtime socket, and its port is open'),
+  socket: absolutePath.describe('Its runtime socket'),
+  port: port.describe('Port it listens at'),
+  host: address,
+})
+
+const varnish = z.strictObject({
+  kind: z.literal('varnish').describe('Varnish answers a request, without its backend'),
+  port: port.describe('Port it listens at'),
+  host: address,
+})
+
 const command = z.strictObject({
   kind: z.literal('command').describe('A command succeeds'),
   command: z.array(z.string().min(1)).min(1).describe('Program and arguments; it must not change anything'),
@@ -69,7 +87,17 @@ const uptime = z.strictObject({
 /** Long enough to see a server end that fails while it opens its data. */
 export const defaultUptime: Duration = seconds(5)
 
-export const readyProp = z.discriminatedUnion('kind', [httpReadyProp, solr, zeo, tcp, command, uptime])
+export const readyProp = z.discriminatedUnion('kind', [
+  httpReadyProp,
+  solr,
+  zeo,
+  tcp,
+  fastcgi,
+  haproxy,
+  varnish,
+  command,
+  uptime,
+])
 
 /** How a service shows that it is ready. */
 export type Readiness = z.output<typeof readyProp>

@@ -57,6 +57,7 @@ const steps: readonly Step[] = [
   ['directives that nginx does not take', brokenSite],
   ['hooks, a migration, and a smoke test that sends it back', moments],
   ['drift that php-fpm has loaded', drift],
+  ['a pool whose workers all hang', hanging],
   ['closed for a while, and deployed to meanwhile', closed],
   ['stop, start, restart, undeploy', operating],
 ]
@@ -121,6 +122,19 @@ async function drift(t: Test, app: WebApp): Promise<void> {
       t.equal((await app.run([event])).report.outcome, 'unchanged')
       t.match(await app.page(), { status: 200 })
     }
+}
+
+async function hanging(t: Test, app: WebApp): Promise<void> {
+  const master = await app.pid('app-php-fpm')
+  const workers = fs.readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
+  for (const pid of workers) process.kill(pid, 'SIGSTOP')
+  const [seen, planned] = await Promise.all([app.inspect(), app.run(['configure'], { mode: 'plan' })])
+  for (const pid of workers) process.kill(pid, 'SIGCONT')
+  const silent = { name: 'app-php-fpm', up: false, detail: /run\/app\.sock did not answer within 10 s/ }
+  t.match(seen.apps, [{ services: [silent, { up: false }] }])
+  t.match(planned.report.resources, [{ words: 'wait for app-php-fpm' }])
+  t.match(await app.inspect(), { apps: [{ services: [{ up: true }, { up: true }] }] })
+  t.equal((await app.run(['configure'])).report.outcome, 'unchanged')
 }
 
 async function closed(t: Test, app: WebApp): Promise<void> {

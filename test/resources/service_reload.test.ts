@@ -93,6 +93,23 @@ contract(t, service_reload, [
   },
 ])
 
+t.test('one that runs and is not ready is waited for, and not reloaded', async (t) => {
+  const options = { ready: { port: 8081 }, deadline: seconds(5) }
+  const behaviour = { port: 8081, status: 200 }
+  const host = new VirtualHost(supervised(behaviour))
+  t.strictSame(failureOf(await run(causedBy('1', options), host)), undefined)
+  t.equal((await run(causedBy('1', options), host)).outcome, 'unchanged')
+  behaviour.status = 502
+  const planned = await run(causedBy('1', options), new VirtualHost({ base: host }), 'plan')
+  t.strictSame(patchOf(planned), ['replace /state = "running"'])
+  t.match(planned.resources, [{ words: 'wait for web' }])
+  const failure = failureOf(await run(causedBy('1', options), host))
+  t.match(failure, { code: 'SERVICE_DOWN', message: /web is not ready: .*within 5 s .*HTTP status 502/ })
+  t.equal(signals(host), 1)
+  behaviour.status = 200
+  t.equal((await run(causedBy('1', options), host)).outcome, 'unchanged')
+})
+
 const causedBy = (content: string, more: object = {}) =>
   planOf((r) => {
     const config = file(r, { path: '/srv/config', content })

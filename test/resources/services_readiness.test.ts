@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../core/host/local.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
 import { service_restart } from '../../resources/service_restart.ts'
 import { jettyAddress, zeoServer } from '../../resources/services/listening_address.ts'
@@ -20,6 +21,22 @@ async function listening(t: Test, server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise((resolve) => server.close(resolve)))
   return (server.address() as AddressInfo).port
+}
+
+/** Whether a socket counts as ready, where a server does that with each connection. */
+async function problemAt(ready: ReadyProps & { socket: string }, connected: (socket: Socket) => void) {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => undefined))
+    connected(socket)
+  })
+  await new Promise<void>((resolve) => server.listen(ready.socket, resolve))
+  try {
+    return await problem(ready)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  }
 }
 
 const greets = (text: string) => (socket: Socket) => void socket.on('error', () => undefined).write(text)
@@ -62,6 +79,49 @@ t.test('solr, tcp and command', async (t) => {
   t.match(await problem({ kind: 'tcp', port: 1 }), /nothing listens/)
   t.equal(await problem({ kind: 'command', command: ['true'] }), null)
   t.match(await problem({ kind: 'command', command: ['sh', '-c', 'echo no broker; exit 69'] }), /status 69: no broker/)
+})
+
+t.test('fastcgi: a worker answers, without a script', async (t) => {
+  const at = scratch(t)
+  const serves = (name: string, connected: (socket: Socket) => void) =>
+    problemAt({ kind: 'fastcgi', socket: `${at}/${name}` }, connected)
+  const result = Buffer.from('010a000000120600', 'hex')
+  const worker = (socket: Socket) =>
+    void socket.on('data', (asked) => socket.write(asked[1] === 9 ? Buffer.concat([result, Buffer.alloc(24)]) : 'no'))
+  t.equal(await serves('fine', worker), null)
+  const hangs = (socket: Socket) => void socket.on('data', () => undefined)
+  t.match(await serves('hangs', hangs), /hangs did not answer within 1 s/)
+  t.match(await serves('ssh', greets('SSH-2.0-OpenSSH_9.2\r\n')), /ssh is no FastCGI server/)
+  t.match(await serves('ends', (socket) => void socket.end()), /ends is no FastCGI server/)
+  t.match(await problem({ kind: 'fastcgi', socket: `${at}/none` }), /ENOENT/)
+  const forbidden = new VirtualHost()
+  forbidden.ask = () => Promise.reject(new ConvergeError('no', { code: 'EACCES' }))
+  const asked = { kind: 'fastcgi', socket: '/run/php/app.sock' } as const
+  t.equal(await problemOf(forbidden, asked, seconds(1)), null, 'an account that may not ask')
+})
+
+t.test('haproxy: its port, and its runtime socket', async (t) => {
+  const at = scratch(t)
+  const port = await listening(t, createServer())
+  const asked = (name: string, answer: string | null) =>
+    problemAt({ kind: 'haproxy', port, socket: `${at}/${name}` }, (socket) =>
+      socket.on('data', () => answer !== null && socket.end(answer)),
+    )
+  t.equal(await asked('fine', 'Name: HAProxy\nVersion: 2.6.12\n'), null)
+  t.match(await asked('hangs', null), /hangs did not answer within 1 s/)
+  t.match(await asked('other', '* OK\n'), /other is no HAProxy/)
+  t.match(await problem({ kind: 'haproxy', port, socket: `${at}/none` }), /ENOENT/)
+  t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens at 127.0.0.1:1/)
+})
+
+t.test('varnish: it answers, and says so', async (t) => {
+  const asked = async (headers: Record<string, string> | null) => {
+    const server = createHttpServer((_, response) => headers && response.writeHead(405, headers).end())
+    return problem({ kind: 'varnish', port: await listening(t, server) })
+  }
+  t.equal(await asked({ 'X-Varnish': '2' }), null)
+  t.match(await asked({ Server: 'nginx' }), /is no Varnish/)
+  t.match(await asked(null), /did not answer within 1 s/)
 })
 
 t.test('addresses in the configuration that a build wrote', (t) => {
