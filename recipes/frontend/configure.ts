@@ -66,9 +66,17 @@ export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void 
     provider,
     signal: 'USR2',
     balances: { socket: runtimeSocket(node), file: at.haproxy.state, servers: configuredServers(node) },
+    // Once it is reloaded, the one that haproxy.cfg names.
+    ready: readyOf(node, 'haproxy', at.haproxy.socket),
     when: haproxy,
   })
-  service_reload(r, { name: nameOf(at, 'varnish'), provider, command: loadVcl(at, vcl), when: varnish })
+  service_reload(r, {
+    name: nameOf(at, 'varnish'),
+    provider,
+    command: loadVcl(at, vcl),
+    ready: readyOf(node, 'varnish'),
+    when: varnish,
+  })
   service_reload(r, {
     name: nameOf(at, 'nginx'),
     provider,

@@ -5,6 +5,7 @@ import { shellWords } from '../../core/text/shell.ts'
 import { varnishWord } from '../../core/text/varnish_cli.ts'
 import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import type { PloneNode } from '../node.ts'
+import { runtimeSocket } from '../plone/balancing.ts'
 import type { StoppableApp } from '../releases/stopped.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import { balancerAt, bound, cacheAt, reachedAt } from './addresses.ts'
@@ -37,12 +38,16 @@ export function stoppable({ supervisor, nginx }: FrontendLayout): StoppableApp {
   return { app: 'the front end', programOwner: owner, programs: [nginx.reload.name], supervisor }
 }
 
-/** How a part shows that it is ready. nginx does by a page of the site: it may serve others at the same port. */
-export function readyOf(node: PloneNode, part: Part): ReadyProps {
+/**
+ * How a part shows that it is ready. nginx does by a page of the site: it may serve others at the same port.
+ * @param socket runtime socket of HAProxy; default: the one that there is
+ */
+export function readyOf(node: PloneNode, part: Part, socket = runtimeSocket(node)): ReadyProps {
   if (part === 'nginx')
     return { port: node.converge.frontend.http_port, path: '/_main_status_', statusMin: 200, statusMax: 200 }
   const at = part === 'haproxy' ? balancerAt(node) : cacheAt(node)
-  return { kind: 'tcp', port: at.port, host: reachedAt(at) }
+  const listening = { port: at.port, host: reachedAt(at) }
+  return part === 'varnish' ? { kind: 'varnish', ...listening } : { kind: 'haproxy', socket, ...listening }
 }
 
 /** How a part in a supervisord is run, in the foreground; nginx is run the same way for all sites. */

@@ -8,6 +8,8 @@ import frontend from '../../recipes/frontend/role.ts'
 import portApp from '../../recipes/port_app/role.ts'
 import { BalancerClient } from '../../resources/haproxy/runtime.ts'
 import { service } from '../../resources/service.ts'
+import { readerOf } from '../../resources/services/manager.ts'
+import { childrenOf } from '../../resources/services/workers.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { freePort, needs, scratch, selfSigned } from '../support/machine.ts'
 import { reservePorts, until } from '../support/waiting.ts'
@@ -185,6 +187,24 @@ t.test('the front end', async (t) => {
     })
     t.equal((await ask(http, '/still')).status, 200)
     t.strictSame(patchOf(await site.converge()), [], 'nothing is left to mend')
+  })
+
+  await t.test('one that takes connections and answers nothing is not ready', async (t) => {
+    const names = ['frontend-haproxy', 'frontend-varnish']
+    const reader = readerOf(site.host, { kind: 'supervisor', socket: `${site.prefix}/var/run/supervisor.sock` })
+    const masters = await Promise.all(names.map(async (name) => (await reader.look(name)).pid))
+    const workers = masters.flatMap((pid) => childrenOf(site.host, pid))
+    for (const pid of workers) process.kill(pid, 'SIGSTOP')
+    const [seen, planned] = await Promise.all([site.inspect(), site.converge({}, ['configure'], 'plan')])
+    for (const pid of workers) process.kill(pid, 'SIGCONT')
+    const silent = { up: false, detail: /did not answer within 10 s/ }
+    t.match(seen, [silent, silent, { up: true }])
+    t.strictSame(
+      planned.resources.map(({ words }) => words),
+      names.map((name) => `wait for ${name}`),
+    )
+    t.match(await site.inspect(), [{ up: true }, { up: true }, { up: true }])
+    t.strictSame(patchOf(await site.converge()), [])
   })
 
   await t.test('drift that somebody has loaded', (t) => repairsLoadedDrift(t, site))

@@ -18,6 +18,8 @@ export interface Behaviour {
   readonly dies?: { readonly after: number; readonly as: 'BACKOFF' | 'FATAL' | 'EXITED' | 'again' }
   /** HTTP status it answers with; default 200. */
   readonly status?: number
+  /** Headers of its answers; default: none. */
+  readonly headers?: Readonly<Record<string, string>>
   /** Signal that ends it for good. */
   readonly diesOf?: string
   /** Fault that starting it gives. */
@@ -202,6 +204,7 @@ export class FakeSupervisor {
         stopAfter = 0,
         holdsPort = 0,
         status = 200,
+        headers = {},
       } = this.behaviour(host, name, group)
       if (own !== port) continue
       const state = this.state(host, name, group)
@@ -209,7 +212,7 @@ export class FakeSupervisor {
       if (held) return { status: 503, headers: {}, body: 'stopping' }
       const up = state === 'RUNNING' || state === 'STARTING'
       const body = `${path} of ${group.startedIn}`
-      if (up && host.clock - (group.startedAt ?? 0) >= readyAfter) return { status, headers: {}, body }
+      if (up && host.clock - (group.startedAt ?? 0) >= readyAfter) return { status, headers, body }
     }
     return null
   }

@@ -4,6 +4,7 @@ import { Agent, createServer, type Server } from 'node:http'
 import type { Test } from 'tap'
 import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { compile } from '../../../core/compile/compile.ts'
+import type { ServiceView } from '../../../core/compile/inspection.ts'
 import type { Role } from '../../../core/compile/recipe.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
@@ -13,6 +14,7 @@ import { gatherFacts } from '../../../core/node/facts.ts'
 import { objectLayer } from '../../../core/node/layers.ts'
 import { buildNode } from '../../../core/node/node.ts'
 import type { RunReport } from '../../../core/report/events.ts'
+import { inspect } from '../../../recipes/frontend/inspect.ts'
 import role from '../../../recipes/frontend/role.ts'
 import { type PloneNode, recipeNode } from '../../../recipes/node.ts'
 import { supervisord } from '../../../resources/supervisord.ts'
@@ -71,6 +73,8 @@ export interface FrontendSite {
     mode?: 'run' | 'plan',
     roles?: readonly Role<PloneNode>[],
   ): Promise<RunReport>
+  /** What status shows. */
+  inspect(): Promise<readonly ServiceView[]>
 }
 
 export async function frontendSite(t: Test): Promise<FrontendSite> {
@@ -109,6 +113,13 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     },
     converge: { prefix, frontend: { http_port: http, https_port: https, balancer_port: balancer, cache_size: '16m' } },
   }
+  const nodeOf = (events: readonly string[], attributes: Json, on: LocalHost) => {
+    const layers = [objectLayer(base, 'stack.json', 'stack'), objectLayer(attributes, 'custom.json', 'deployment')]
+    const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
+    const secrets = new Secrets()
+    for (const secret of built.secrets) secrets.add(secret)
+    return { node: recipeNode(built, { id: 'test', events, host: on, by: 'tester', options: {} }), secrets }
+  }
   return {
     prefix,
     ports: { http, https, cache, balancer },
@@ -118,11 +129,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
     host,
     told,
     async converge(attributes = {}, events = ['configure'], mode = 'run', roles = [role]) {
-      const layers = [objectLayer(base, 'stack.json', 'stack'), objectLayer(attributes, 'custom.json', 'deployment')]
-      const built = buildNode({ layers, facts: gatherFacts(), schemas: attributeSchemas, foreignKeys })
-      const secrets = new Secrets()
-      for (const secret of built.secrets) secrets.add(secret)
-      const node = recipeNode(built, { id: 'test', events, host, by: 'tester', options: {} })
+      const { node, secrets } = nodeOf(events, attributes, host)
       const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
       const report = await converge(compile(roles, events, node), on, {
         id: 'test',
@@ -132,6 +139,11 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
       })
       told.push(JSON.stringify(report))
       return report
+    },
+    async inspect() {
+      // What another host object has asked may have changed since.
+      const on = new LocalHost(`${prefix}/state`)
+      return (await inspect(nodeOf([], {}, on).node, on)).apps[0]?.services ?? []
     },
   }
 }

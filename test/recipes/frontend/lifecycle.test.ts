@@ -20,7 +20,7 @@ const pem = `${prefix}/etc/nginx/ssl/www.example.com.pem`
 const behaviours = {
   nginx: { port: 8000 },
   'frontend-haproxy': { port: 8080 },
-  'frontend-varnish': { port: 6081 },
+  'frontend-varnish': { port: 6081, headers: { 'x-varnish': '2' } },
 }
 
 const attributes = {
@@ -64,7 +64,10 @@ function machine(beforeChange?: (count: number, what: string) => void): { host: 
       ran.push(argv.join(' '))
       return {}
     },
-    exchanges: (_, machine) => statesOf(machine.readText(`${prefix}/etc/haproxy/haproxy.cfg`) ?? ''),
+    exchanges: ({ text }, machine) =>
+      text.startsWith('show info')
+        ? 'Name: HAProxy\n'
+        : statesOf(machine.readText(`${prefix}/etc/haproxy/haproxy.cfg`) ?? ''),
     requests: supervisor.requests,
   })
   for (const program of ['haproxy', 'varnishd', 'nginx']) host.given(`/usr/sbin/${program}`, '', '0755')
