@@ -10,7 +10,17 @@ import { readerOf } from './services/manager.ts'
 import { portTaken } from './services/port.ts'
 import type { ServiceStatus } from './services/types.ts'
 import { refuseShadowed } from './supervisor/shadowed.ts'
-import { atRest, digestAt, fileAt, programAt, programText, startsItself, wantedDigest } from './swap/programs.ts'
+import {
+  atRest,
+  digestAt,
+  fileAt,
+  isDamaged,
+  programAt,
+  programText,
+  repairedText,
+  startsItself,
+  wantedDigest,
+} from './swap/programs.ts'
 import { type PortSwapProps, portSwapProps } from './swap/props.ts'
 import { loadRecord, Swap, toldKey, toldPort } from './swap/swap.ts'
 import { portIn, upstreamText } from './swap/upstream.ts'
@@ -24,6 +34,8 @@ const state = z.strictObject({
   told: z.boolean(),
   /** Ports whose program is up, or comes up by itself. */
   up: z.array(z.number()),
+  /** Ports whose program file is damaged, but for the live one: that makes room for another process. */
+  damaged: z.array(z.number()),
   /** A port that is needed now, and that another process has. */
   stranger: z.number().nullable(),
   /** The last command that was swapped for regardless of changes. */
@@ -51,6 +63,7 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
     runs: digest === wanted && live !== null && (await isOutdated(live)) ? null : digest,
     told: isTold && !(await hasLoadedAnother(host, given)),
     up: given.ports.filter((port, index) => upAt(port, statuses[index] as ServiceStatus)),
+    damaged: given.ports.filter((port) => port !== live && isDamaged(given, port, host.readText(fileAt(given, port)))),
     stranger: null,
     forced: given.force === undefined ? null : host.recorded(forcedKey(given)),
   }
@@ -102,7 +115,7 @@ function desired(given: PortSwapProps, now: State, context: Context): State {
     })
   const live = liveAfter(given, now, context)
   const runs = wantedDigest(given, context.cause)
-  return { live, runs, told: true, up: [live], stranger: null, forced: given.force ?? null }
+  return { live, runs, told: true, up: [live], damaged: [], stranger: null, forced: given.force ?? null }
 }
 
 async function apply(host: Host, given: PortSwapProps, context: Context): Promise<void> {
@@ -118,6 +131,7 @@ async function apply(host: Host, given: PortSwapProps, context: Context): Promis
   if (given.force !== undefined) host.record(forcedKey(given), given.force)
   for (const port of given.ports)
     if (port !== live && (now.up.includes(port) || port === now.live)) await swap.retire(port, live)
+    else if (port !== live && now.damaged.includes(port)) await swap.repairIdle(port, live)
 }
 
 function predict(host: Host, given: PortSwapProps, now: State, { live }: State, context: Context): void {
@@ -126,7 +140,8 @@ function predict(host: Host, given: PortSwapProps, now: State, { live }: State, 
     host.writeFile(fileAt(given, live), programText(given, live, wantedDigest(given, context.cause)), { mode: '0600' })
   for (const port of given.ports) {
     const text = host.readText(fileAt(given, port))
-    if (port !== live && text !== null) host.writeFile(fileAt(given, port), atRest(text))
+    if (port === live || text === null) continue
+    host.writeFile(fileAt(given, port), isDamaged(given, port, text) ? repairedText(given, port, live) : atRest(text))
   }
   const text = upstreamText(given.upstream, live)
   host.writeFile(given.upstream.path, text, { mode: '0644' })
@@ -176,6 +191,7 @@ export const port_swap = defineResource(
         ...(now.told ? [] : ['tell the web server']),
         ...(desired.live === null || now.up.includes(desired.live) ? [] : [`start on port ${desired.live}`]),
         ...now.up.filter((port) => port !== desired.live).map((port) => `stop ${name}-${port}`),
+        ...now.damaged.map((port) => `repair the file of ${name}-${port}`),
       ]
       return parts.join('; ')
     },

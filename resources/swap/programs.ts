@@ -4,6 +4,7 @@ import { digestOf } from '../../core/model/json.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { refuseForeign } from '../supervisor/own_file.ts'
 import { renderProgram } from '../supervisor/program_file.ts'
+import { isReadable, sectionsOf } from '../supervisor/sections.ts'
 import { refuseShadowed } from '../supervisor/shadowed.ts'
 import type { PortSwapProps } from './props.ts'
 import { atPort } from './upstream.ts'
@@ -61,4 +62,21 @@ export function startsItself(host: HostReader, given: PortSwapProps, port: numbe
 /** The same text, for a program that is not to come back with supervisord. */
 export function atRest(text: string): string {
   return text.replace(starts, 'autostart=false')
+}
+
+/**
+ * Whether the file of a program is damaged: supervisord cannot read it, or reads another program in it, or would start the
+ * program because the file does not say otherwise.
+ */
+export function isDamaged(given: PortSwapProps, port: number, text: string | null): text is string {
+  if (text === null) return false
+  const isItsOwn = sectionsOf(text).some(({ type, name }) => type === 'program' && name === programAt(given, port))
+  return !isItsOwn || !isReadable(text) || !/^autostart=/m.test(text)
+}
+
+/** The text of a damaged file as it is repaired. What runs is not what it says: it stays due. */
+export function repairedText(given: PortSwapProps, port: number, live: number | null): string {
+  const text = programText(given, port, 'repaired')
+  // Only the live one comes back with the machine.
+  return port === live ? text : atRest(text)
 }

@@ -11,8 +11,7 @@ import { Deadline, Roll } from '../services/roll.ts'
 import type { ServiceManager } from '../services/types.ts'
 import { Supervisor } from '../supervisor/client.ts'
 import { recordWritten } from '../supervisor/own_file.ts'
-import { isReadable } from '../supervisor/sections.ts'
-import { atRest, fileAt, programAt, programText, wantedDigest } from './programs.ts'
+import { atRest, fileAt, isDamaged, programAt, programText, repairedText, wantedDigest } from './programs.ts'
 import type { PortSwapProps } from './props.ts'
 import { upstreamText } from './upstream.ts'
 import { WebServer } from './web_server.ts'
@@ -93,18 +92,23 @@ export class Swap {
     await roll.restart({ name, ready: { ...ready, port }, fatal, ...log })
   }
 
-  /** supervisord reads none of its files while one is broken. What runs is not what the repaired file says: it stays due. */
+  /** supervisord reads none of its files while one is broken. */
   private repairPrograms(live: number | null): void {
+    for (const port of this.given.ports) this.repairProgram(port, live)
+  }
+
+  private repairProgram(port: number, live: number | null): void {
     const { host, given } = this
-    for (const port of given.ports) {
-      const path = fileAt(given, port)
-      const text = host.readText(path)
-      if (text === null || isReadable(text)) continue
-      recordWritten(host, path, given.app)
-      const repaired = programText(given, port, 'repaired')
-      // Only the live one comes back with the machine.
-      host.writeFile(path, port === live ? repaired : atRest(repaired), programFile)
-    }
+    const path = fileAt(given, port)
+    if (!isDamaged(given, port, host.readText(path))) return
+    recordWritten(host, path, given.app)
+    host.writeFile(path, repairedText(given, port, live), programFile)
+  }
+
+  /** Repairs the file of a port that is idle, and starts nothing. */
+  async repairIdle(port: number, live: number | null): Promise<void> {
+    this.repairPrograms(live)
+    await this.takeIn(programAt(this.given, port), live)
   }
 
   /** Makes the port the one that visitors get. */

@@ -1,11 +1,14 @@
+import fc from 'fast-check'
 import t from 'tap'
+import type { Plan } from '../../core/compile/compile.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { file } from '../../resources/file.ts'
 import { port_swap } from '../../resources/port_swap.ts'
-import { contract, failureOf, patchOf, planOf } from '../support/contract.ts'
+import { isReadable } from '../../resources/supervisor/sections.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../support/contract.ts'
 import { type Behaviour, FakeSupervisor } from '../support/fake_supervisor.ts'
 
 const upstream = '/etc/nginx/conf.d/shop.conf'
@@ -172,12 +175,16 @@ class World {
     return this.fake.requests({ port: this.port ?? 0 }, this.host)?.status === 200
   }
 
-  async run(more: object = {}, cause = 'one'): Promise<RunReport> {
-    this.count = 0
-    const plan = planOf((r) => {
+  plan(more: object = {}, cause = 'one'): Plan {
+    return planOf((r) => {
       const config = file(r, { path: '/srv/config', content: cause })
       port_swap(r, { ...props, when: [config], ...more })
     })
+  }
+
+  async run(more: object = {}, cause = 'one'): Promise<RunReport> {
+    this.count = 0
+    const plan = this.plan(more, cause)
     const handlers = [{ progress: (_: string, line: string) => void this.told.push(line) }]
     return converge(plan, this.host, { id: 'test', mode: 'run', handlers })
   }
@@ -414,6 +421,46 @@ t.test('program files that were cut short anywhere are repaired before superviso
     t.equal(world.up().length, 1)
     t.equal((await world.run({ release: 'three' })).outcome, 'unchanged')
   }
+})
+
+t.test('a damaged program file of the idle port is repaired, and nothing is started', async (t) => {
+  const whole = new World()
+  await whole.run()
+  await whole.run({ release: 'two' })
+  const idle = conf(9090)
+  const text = whole.host.readText(idle) ?? ''
+  const damage = fc.oneof(
+    fc.nat(text.length - 1).map((end) => text.slice(0, end)),
+    fc.nat(text.length).map((at) => `${text.slice(0, at)}\0garbage\n${text.slice(at)}`),
+    fc.constantFrom(...text.split('\n').filter((line) => line !== '')).map((line) => text.replace(`${line}\n`, '')),
+    fc.constantFrom(
+      '',
+      '\n',
+      'x',
+      '[program:shop-9090]\n',
+      '[program:other]\ncommand=x\n',
+      text.replace('autostart=', 'a='),
+    ),
+  )
+  const check = async (damaged: string, killAt: number) => {
+    const world = new World()
+    await world.run()
+    await world.run({ release: 'two' })
+    world.host.writeFile(idle, damaged)
+    const before = world.up()
+    const dry = await run(world.plan({ release: 'two' }), new VirtualHost({ base: world.host }), 'plan')
+    world.killAt = killAt
+    const [mark, report] = [world.host.changes.length, await world.run({ release: 'two' })]
+    world.killAt = Number.POSITIVE_INFINITY
+    if (failureOf(report) === undefined) t.strictSame(patchOf(report), patchOf(dry), damaged)
+    else t.strictSame(failureOf(await world.run({ release: 'two' })), undefined, damaged)
+    const now = world.host.readText(idle) ?? ''
+    t.ok(isReadable(now) && /^autostart=false$/m.test(now), `${damaged}\n->\n${now}`)
+    t.strictSame(world.up(), before)
+    t.notMatch(world.host.changes.slice(mark).join('\n'), /startProcess|stopProcess|signalProcess/)
+    t.equal((await world.run({ release: 'two' })).outcome, 'unchanged')
+  }
+  await fc.assert(fc.asyncProperty(damage, fc.constantFrom(99, 1, 2, 3, 4), check), { numRuns: 60 })
 })
 
 t.test('refused at once', async (t) => {
