@@ -68,7 +68,7 @@ const balancer = () =>
     max_unavailable: field(
       share(),
       1,
-      "How many clients of a host restart at once: a count, or a share such as '50%'.",
+      "How many clients restart at once, over all hosts: a count, or a share such as '25%'.",
     ),
     layers: field(
       list(line()),

@@ -3,10 +3,11 @@ import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { sameJson } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
-import { absolutePath, duration, seconds } from '../core/model/units.ts'
+import { absolutePath, Duration, duration, seconds } from '../core/model/units.ts'
 import { Draining } from './haproxy/draining.ts'
 import { drainProps, serverProp } from './haproxy/props.ts'
 import { leftOut, predictBack, takenOut } from './haproxy/taken_out.ts'
+import type { TurnRules } from './haproxy/turn.ts'
 import { atOnce, atOnceProp, eachAtOnce } from './services/at_once.ts'
 import { check, checkProps } from './services/check.ts'
 import { currentState, currentStateOf, isUp } from './services/current_state.ts'
@@ -53,7 +54,7 @@ const props = z
     maxUnavailable: atOnceProp
       .default(1)
       .describe(
-        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); default 1",
+        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); of the services here, and of all servers of a backend, also those of other hosts; default 1",
       ),
     adopt: z
       .boolean()
@@ -142,9 +143,12 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   // Looked at anew: in a further try some of them are done.
   const now = await read(host, given, context)
   const wanted = desired(given, now, context)
-  const due = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
+  const changed = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
+  // What takes no visitors comes up first: then another one is up while the rest restarts.
+  const isOut = ({ name }: Service) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
+  const due = [...changed.filter(isOut), ...changed.filter((one) => !isOut(one))]
   const roll = new Roll(host, manager, given.deadline, context)
-  const draining = new Draining(host, asked(host, given), given.drainDeadline, context)
+  const draining = new Draining(host, asked(host, given), given.drainDeadline, context, 'restart', rulesOf(given))
   const done = new Set<string>()
   const failures = new Map<string, unknown>()
   const proving = new Map<string, () => Promise<void>>()
@@ -200,6 +204,13 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   })
   await settle()
   if (stopped()) throw failureOf(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
+}
+
+/** Another host may drain and restart one of its own for as long as this one may. */
+function rulesOf({ services, maxUnavailable, drainDeadline, deadline }: Props): TurnRules {
+  const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
+  const restart = new Duration(drainDeadline.ms + deadline.ms)
+  return { own, atOnce: maxUnavailable, patience: drainDeadline, restart }
 }
 
 /** Without draining only those in which something was left drained. */

@@ -6,19 +6,15 @@ import { type Duration, seconds } from '../../core/model/units.ts'
 import { Deadline } from '../services/roll.ts'
 import { type Balancer, BalancerClient, type BalancerServer } from './runtime.ts'
 import { isOurs, recordOf, unreachable } from './taken_out.ts'
+import { type Place, Turn, type TurnRules } from './turn.ts'
 
 type Tell = Pick<Context, 'progress' | 'warn'>
 
 /** What is done to a server, and what was. */
 const words = { restart: 'restarted', stop: 'stopped' } as const
 
-/** A server in one of its balancers. */
-interface Place {
-  readonly client: BalancerClient
-  readonly now: BalancerServer
-  /** Whether no other server of its backend takes visitors. */
-  readonly alone: boolean
-}
+/** Where nothing else is declared: the server alone, one at a time. */
+const usualRules: TurnRules = { own: new Set(), atOnce: 1, patience: seconds(60), restart: seconds(180) }
 
 export class Draining {
   private readonly clients: readonly BalancerClient[]
@@ -26,7 +22,7 @@ export class Draining {
   private readonly silent = new Set<string>()
   /** Servers out at the moment, with what ends when they are back. */
   private readonly out = new Map<string, Promise<unknown>>()
-  /** Who looks whether another server is up must not be overtaken by one who takes just that out. */
+  /** One looks at the others, and leaves, before the next one looks. */
   private turn: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -35,6 +31,7 @@ export class Draining {
     private readonly limit: Duration,
     private readonly tell: Tell,
     private readonly verb: keyof typeof words = 'restart',
+    private readonly rules: TurnRules = usualRules,
   ) {
     this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
   }
@@ -76,7 +73,7 @@ export class Draining {
     const places: Place[] = []
     for (const { client, now } of await this.lookEverywhere(server))
       if (now.admin === 'ready' ? await this.drain(client, now) : isOurs(this.host, client.at, server))
-        places.push({ client, now, alone: false })
+        places.push({ client, now, others: [] })
     await this.waitUntilIdle(server, places)
     await stop()
     for (const { client, now } of places) if (now.checked) await this.leaveDown(client, server)
@@ -97,25 +94,36 @@ export class Draining {
 
   /** The places where it takes no visitors any more; null where it was not begun. */
   private async takeOut(server: string, stopped: () => boolean): Promise<Place[] | null> {
-    let found = await this.lookEverywhere(server)
-    while (this.out.size > 0 && !stopped() && found.some(({ alone }) => alone)) {
-      this.tell.progress(`${server} waits until another one is back`)
-      await Promise.race(this.out.values())
-      found = await this.lookEverywhere(server)
+    const look = () => this.lookEverywhere(server)
+    const turn = new Turn(this.host, server, this.rules, { look, out: this.out, stopped, tell: this.tell })
+    for (;;) {
+      const found = await turn.come()
+      if (found === null) return null
+      const places: Place[] = []
+      for (const place of found) if (await this.isTakenOut(place, turn)) places.push(place)
+      const drained = places.filter(({ now }) => now.admin === 'ready')
+      if (drained.every(({ now }) => now.checked) || !(await turn.hasOvertaken())) return places
+      for (const { client } of drained) await this.putBack(client, server)
+      await turn.backOff()
     }
-    if (stopped()) return null
-    const places: Place[] = []
-    for (const place of found) {
-      const { client, now, alone } = place
-      if (now.admin !== 'ready') {
-        if (!isOurs(this.host, client.at, server))
-          this.tell.progress(`${server} is in ${now.admin} at ${client.where} already, and stays so`)
-        places.push(place)
-      } else if (alone)
-        this.tell.progress(`${server} is the only one up at ${client.where}: restarted without draining`)
-      else if (await this.drain(client, now)) places.push(place)
+  }
+
+  private async isTakenOut(place: Place, turn: Turn): Promise<boolean> {
+    const { client, now } = place
+    if (now.admin === 'ready') return !turn.isAlone(place) && (await this.drain(client, now))
+    if (!isOurs(this.host, client.at, now.name))
+      this.tell.progress(`${now.name} is in ${now.admin} at ${client.where} already, and stays so`)
+    return true
+  }
+
+  /** For one that was not stopped. */
+  private async putBack(client: BalancerClient, server: string): Promise<void> {
+    try {
+      await client.ready(server)
+      this.host.record(recordOf(client.at, server), '')
+    } catch (error) {
+      this.lost(client, unreachable(error))
     }
-    return places
   }
 
   private async lookEverywhere(server: string): Promise<Place[]> {
@@ -130,7 +138,7 @@ export class Draining {
   private async drain(client: BalancerClient, server: BalancerServer): Promise<boolean> {
     const { name } = server
     const record = recordOf(client.at, name)
-    this.host.record(record, 'taken out')
+    if (!isOurs(this.host, client.at, name)) this.host.record(record, 'taken out')
     try {
       await client.takeOut(server)
       this.tell.progress(`draining ${name} at ${client.where}`)
@@ -191,6 +199,8 @@ export class Draining {
     { client, now }: Place,
     { limit, ours }: { readonly limit: Duration; readonly ours: boolean },
   ): Promise<void> {
+    // The run was killed before it drained the server.
+    if (now.claimed) await client.release(now.name)
     // It was never told to take it out, or has forgotten it.
     if (now.admin === 'ready' && now.up) return
     try {
@@ -266,7 +276,7 @@ export class Draining {
       return null
     }
     const others = servers.filter((one) => one.backend === now.backend && one.name !== name)
-    return { client, now, alone: !others.some((one) => one.takesVisitors) }
+    return { client, now, others }
   }
 }
 

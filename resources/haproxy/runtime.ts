@@ -31,6 +31,12 @@ export interface BalancerServer {
   readonly queue: number
   /** Whether visitors are bound to it by a cookie: these are sent to it in `drain` as well. */
   readonly sticky: boolean
+  /** Whether a command over the runtime API drained it, or put it in maintenance. */
+  readonly setAside: boolean
+  /** Whether a run has announced that it is about to drain it, see `claim`. */
+  readonly claimed: boolean
+  /** Seconds since it went up or down, was drained or set ready. */
+  readonly unchangedFor: number
 }
 
 export function nameOf(balancer: Balancer): string {
@@ -77,8 +83,26 @@ export class BalancerClient extends BalancerReader {
    * are sent to a drained server all the same, and while they come it would never be without one.
    * @throws BALANCER_UNREACHABLE, NO_SERVER, BALANCER_DENIED where the socket's level is too low, else BALANCER_REFUSED
    */
-  takeOut({ name, sticky }: Pick<BalancerServer, 'name' | 'sticky'>): Promise<void> {
-    return this.set(name, `state ${sticky ? 'maint' : 'drain'}`)
+  takeOut({
+    name,
+    sticky,
+    claimed = false,
+  }: Pick<BalancerServer, 'name' | 'sticky'> & { readonly claimed?: boolean }): Promise<void> {
+    const drain = `set server ${name} state ${sticky ? 'maint' : 'drain'}`
+    return this.send(name, claimed ? [drain, `enable health ${name}`] : [drain])
+  }
+
+  /**
+   * Announces to the runs of other hosts that the server is about to be drained. Its health checks pause meanwhile: all who ask
+   * the balancer see that, and visitors do not notice. Only for a server with checks.
+   */
+  claim(server: string): Promise<void> {
+    return this.send(server, [`disable health ${server}`])
+  }
+
+  /** Withdraws the claim. */
+  release(server: string): Promise<void> {
+    return this.send(server, [`enable health ${server}`])
   }
 
   /**
@@ -102,9 +126,15 @@ export class BalancerClient extends BalancerReader {
     return this.set(server, 'health down', 'state ready', 'health down')
   }
 
-  private async set(server: string, ...what: readonly string[]): Promise<void> {
-    const text = what.map((one) => `set server ${server} ${one}`).join('; ')
-    const answer = await reach(this.where, () => this.host.tell(message(this.at, text)))
+  private set(server: string, ...what: readonly string[]): Promise<void> {
+    return this.send(
+      server,
+      what.map((one) => `set server ${server} ${one}`),
+    )
+  }
+
+  private async send(server: string, commands: readonly string[]): Promise<void> {
+    const answer = await reach(this.where, () => this.host.tell(message(this.at, commands.join('; '))))
     if (answer.trim() !== '') throw refused(this.where, answer, server)
   }
 }
@@ -184,14 +214,18 @@ function pairs(columns: readonly string[], cells: readonly string[]): Row {
 
 const maintenance = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
 const draining = 0x08 | 0x10
-/** CHECK_ST_CONFIGURED in HAProxy's check-t.h. */
+/** By `set server state maint` and `drain`: SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN in HAProxy's server-t.h. */
+const forced = 0x01 | 0x08
+/** CHECK_ST_CONFIGURED and CHECK_ST_ENABLED in HAProxy's check-t.h. */
 const configured = 0x02
+const enabled = 0x04
 
 function serverOf(state: Row, figures: Row): BalancerServer {
   const number = (row: Row, column: string) => Number(row.get(column)) || 0
   const flags = number(state, 'srv_admin_state')
   const admin = (flags & maintenance) !== 0 ? 'maint' : (flags & draining) !== 0 ? 'drain' : 'ready'
   const operation = number(state, 'srv_op_state')
+  const check = number(state, 'srv_check_state')
   const backend = state.get('be_name') ?? ''
   return {
     name: `${backend}/${state.get('srv_name')}`,
@@ -199,7 +233,7 @@ function serverOf(state: Row, figures: Row): BalancerServer {
     address: addressOf(state),
     admin,
     up: operation !== 0,
-    checked: (number(state, 'srv_check_state') & configured) !== 0,
+    checked: (check & configured) !== 0,
     // 3: it asked by itself, in its answer to a health check, for no more visitors.
     takesVisitors: admin === 'ready' && (operation === 1 || operation === 2) && number(state, 'srv_uweight') > 0,
     status: figures.get('status') ?? '',
@@ -207,6 +241,9 @@ function serverOf(state: Row, figures: Row): BalancerServer {
     sessions: number(figures, 'scur'),
     queue: number(figures, 'qcur'),
     sticky: (figures.get('cookie') ?? '') !== '',
+    setAside: (flags & forced) !== 0,
+    claimed: (check & configured) !== 0 && (check & enabled) === 0,
+    unchangedFor: number(state, 'srv_time_since_last_change'),
   }
 }
 

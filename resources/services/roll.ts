@@ -39,10 +39,10 @@ export class Deadline {
   }
 
   /** A short sleep; false when the time is over. */
-  async pause(): Promise<boolean> {
+  async pause(time = pause): Promise<boolean> {
     if (this.left <= 0) return false
-    await this.host.sleep(pause)
-    this.slept += pause.ms
+    await this.host.sleep(time)
+    this.slept += time.ms
     return true
   }
 }

@@ -8,8 +8,11 @@ import { file } from '../../resources/file.ts'
 import { group } from '../../resources/group.ts'
 import { network_mount } from '../../resources/network_mount.ts'
 import { random_secret } from '../../resources/random_secret.ts'
+import { service_restart } from '../../resources/service_restart.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { user } from '../../resources/user.ts'
+import { FakeHaproxy } from '../support/fake_haproxy.ts'
+import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { commands, type Declare, proveResources as prove } from '../support/resource_proofs.ts'
 
 const move = (from: string) => (host: VirtualHost) => {
@@ -172,6 +175,30 @@ t.test('accounts, commands and mounts', async (t) => {
       given: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\n').given('/srv/blobs', null),
       broken: (r) => network_mount(r, { path: '/srv/blobs', attribute: 'plone_blobs.nfs' }),
       repair: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\nnfs:/b /srv/blobs nfs4 rw 0 0\n'),
+    },
+  ])
+})
+
+t.test('servers of a balancer', async (t) => {
+  const socket = '/run/haproxy.sock'
+  const haproxy = new FakeHaproxy([{ at: socket, backends: { site: ['web1', 'web2'] } }])
+  const supervisor = new FakeSupervisor({ running: ['zope'], programs: () => ({ port: 8081 }) })
+  prove(t, [
+    {
+      source: 'resources/haproxy/turn.ts',
+      hint: 'run converge on the host of that server, or set it ready: converge balancer ready …',
+      host: { exchanges: haproxy.exchanges, requests: supervisor.requests },
+      given(host) {
+        host.given('/etc/supervisor/conf.d/zope.conf', '[program:zope]\n')
+        haproxy.set(host, socket, 'site/web2', 'drain')
+      },
+      broken: (r) =>
+        service_restart(r, {
+          services: [{ name: 'zope', ready: { port: 8081 }, server: 'site/web1' }],
+          provider: { kind: 'supervisor' },
+          balancers: [{ socket }],
+        }),
+      repair: (host) => haproxy.set(host, socket, 'site/web2', 'ready'),
     },
   ])
 })

@@ -13,7 +13,16 @@ import { freePort, needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { RealBalancer } from './support/haproxy_site.ts'
 import { type Load, underLoad } from './support/load.ts'
-import { answers, type Environments, names, run, type Site, servers, siteOf } from './support/supervisor_site.ts'
+import {
+  answers,
+  type Environments,
+  names,
+  restartOnItsHost,
+  run,
+  type Site,
+  servers,
+  siteOf,
+} from './support/supervisor_site.ts'
 
 t.setTimeout(240_000)
 
@@ -97,6 +106,24 @@ t.test('behind a balancer', async (t) => {
     noneFailed(t, load, 'bound by a cookie')
     t.equal(await balancer.states('sticky'), allReady)
   })
+
+  for (const [what, backend, port] of [
+    ['three hosts at the same moment', 'site', balancer.port],
+    ['and where a cookie binds visitors', 'sticky', balancer.stickyPort],
+  ] as const)
+    await t.test(`${what}: their servers restart one after the other`, async (t) => {
+      const reports: RunReport[] = []
+      const balancers = [{ socket: balancer.socket }]
+      const load = await underLoad(port, async () => {
+        const runs = names.map((name) => restartOnItsHost(site, name, { backend, balancers }))
+        reports.push(...(await Promise.all(runs)))
+      })
+      for (const report of reports) t.match(report, { outcome: 'changed', warnings: [] })
+      noneFailed(t, load, what)
+      t.equal(await balancer.states(backend), allReady)
+      const checks = (await balancer.servers()).filter((one) => one.claimed)
+      t.strictSame(checks, [], 'no claim is left')
+    })
 
   await t.test('a health path that answers 500 for a while', async (t) => {
     const { load, report } = await visited({ c2: { BAD_FOR: '1' } })

@@ -155,7 +155,8 @@ t.test('in this order, for each', async (t) => {
   t.strictSame(report.warnings, [])
   const steps = (name: string) => [
     `record drained site/${name} in ${socket}`,
-    `tell ${socket} ${name} state drain`,
+    `tell ${socket} disable health site/${name}`,
+    `tell ${socket} ${name} state drain; enable health site/${name}`,
     `record restart ${name}`,
     `stopProcess ${name}`,
     `startProcess ${name}`,

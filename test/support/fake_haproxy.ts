@@ -25,6 +25,10 @@ interface Server {
   /** Since when it gets no visitors. */
   outSince: number | null
   setUp: boolean
+  /** Whether a health check is made; off, somebody has claimed the server. */
+  checks: boolean
+  /** By the clock; null: long ago. */
+  changed: number | null
 }
 
 const stateColumns =
@@ -38,10 +42,15 @@ export class FakeHaproxy {
   /** For `exchanges` of a VirtualHost. */
   readonly exchanges: ExchangeHandler
   private readonly worlds = new WeakMap<VirtualHost, Map<string, Server>>()
+  private readonly common = new Map<string, Server>()
   /** How often any of them was asked or told something. */
   calls = 0
 
-  constructor(readonly balancers: readonly FakeBalancer[]) {
+  /** @param shared whether all hosts share the balancers; default: each host has its own */
+  constructor(
+    readonly balancers: readonly FakeBalancer[],
+    private readonly shared = false,
+  ) {
     this.exchanges = ({ socketPath, host = '127.0.0.1', port, text }, machine) => {
       this.calls++
       const balancer = balancers.find(({ at }) => at === (socketPath ?? `${host}:${port}`))
@@ -69,6 +78,7 @@ export class FakeHaproxy {
   }
 
   private world(host: VirtualHost): Map<string, Server> {
+    if (this.shared) return this.common
     const known = this.worlds.get(host) ?? new Map<string, Server>()
     this.worlds.set(host, known)
     return known
@@ -76,7 +86,7 @@ export class FakeHaproxy {
 
   private server(host: VirtualHost, { at }: FakeBalancer, name: string): Server {
     const world = this.world(host)
-    const found = world.get(`${at} ${name}`) ?? { admin: 0, outSince: null, setUp: false }
+    const found = world.get(`${at} ${name}`) ?? { admin: 0, outSince: null, setUp: false, checks: true, changed: null }
     world.set(`${at} ${name}`, found)
     return found
   }
@@ -97,6 +107,8 @@ export class FakeHaproxy {
   private answer(balancer: FakeBalancer, command: string, host: VirtualHost): string {
     if (command === 'show servers state') return this.states(balancer, host)
     if (command.startsWith('show stat')) return this.stats(balancer, host)
+    const [, word, checked = ''] = /^(enable|disable) health (\S+)$/.exec(command) ?? []
+    if (word !== undefined) return this.setChecks(balancer, checked, host, word === 'enable')
     const [, name = '', kind, value = ''] = /^set server (\S+) (state|health) (\w+)$/.exec(command) ?? []
     if (kind === undefined) return 'Unknown command, but maybe one of the following ones is a better match:'
     if (balancer.level !== undefined && balancer.level !== 'admin') return 'Permission denied'
@@ -110,8 +122,18 @@ export class FakeHaproxy {
       return ''
     }
     const admin = admins[value] ?? 0
+    if (found.admin !== admin) found.changed = host.clock
     Object.assign(found, { admin, outSince: admin === 0 ? null : (found.outSince ?? host.clock) })
     if (admin !== 0) found.setUp = false
+    return ''
+  }
+
+  private setChecks(balancer: FakeBalancer, name: string, host: VirtualHost, checks: boolean): string {
+    if (balancer.level !== undefined && balancer.level !== 'admin') return 'Permission denied'
+    const [backend = '', server = ''] = name.split('/')
+    if (!balancer.backends[backend]?.includes(server)) return 'No such server.'
+    if (balancer.tracking) return 'Health check was not configured on this server, cannot enable.'
+    this.server(host, balancer, name).checks = checks
     return ''
   }
 
@@ -125,8 +147,10 @@ export class FakeHaproxy {
     const rows = this.each(balancer, (backend, server, n) => {
       const name = `${backend}/${server}`
       const operation = this.isUp(host, balancer, name) ? 2 : 0
-      const { admin } = this.server(host, balancer, name)
-      return `2 ${backend} ${n} ${server} 127.0.0.1 ${operation} ${admin} 1 1 60 8 2 0 ${balancer.tracking ? 0 : 6} 0 0 0 - ${8080 + n} - 0 0 - - 0`
+      const { admin, checks, changed } = this.server(host, balancer, name)
+      const ago = changed === null ? 3600 : Math.floor(host.clock - changed)
+      const checked = balancer.tracking ? 0 : checks ? 6 : 2
+      return `2 ${backend} ${n} ${server} 127.0.0.1 ${operation} ${admin} 1 1 ${ago} 8 2 0 ${checked} 0 0 0 - ${8080 + n} - 0 0 - - 0`
     })
     return `1\n# ${stateColumns}\n${rows.join('\n')}\n`
   }

@@ -87,7 +87,11 @@ export function planOf(declare: (r: Recipe<unknown>) => unknown): Plan {
   return compile([role<unknown>('test', { deploy: (r) => void declare(r) })], ['deploy'], {})
 }
 
-export function run(site: Site, declare: (r: Recipe<unknown>) => unknown, told: string[] = []): Promise<RunReport> {
+export function run(
+  site: Pick<Site, 'host'>,
+  declare: (r: Recipe<unknown>) => unknown,
+  told: string[] = [],
+): Promise<RunReport> {
   return converge(planOf(declare), site.host, {
     id: 't',
     mode: 'run',
@@ -128,6 +132,26 @@ export function servers(
       ...more,
     })
   }
+}
+
+let commands = 0
+
+/** Restarts one server by a run that knows no other one, as on a host of its own. */
+export function restartOnItsHost(
+  site: Site,
+  name: string,
+  { backend, balancers }: { readonly backend: string; readonly balancers: readonly { readonly socket: string }[] },
+): Promise<RunReport> {
+  const port = site.ports[names.indexOf(name)] ?? 0
+  const declare = (r: Recipe<unknown>) =>
+    service_restart(r, {
+      provider: { kind: 'supervisor', socket: site.socket },
+      services: [{ name, ready: { port }, server: `${backend}/${name}` }],
+      balancers,
+      force: `command ${++commands}`,
+      deadline: seconds(30),
+    })
+  return run({ ...site, host: new LocalHost(`${site.directory}/state-${name}`) }, declare)
 }
 
 export async function answers(site: Site): Promise<string[]> {
