@@ -5,6 +5,7 @@ import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
 import { secretsInside } from '../model/secret_text.ts'
 import { bare, childSchema, knownKeys, type Schemas } from './notes.ts'
 import { formatPath, type KeyPath } from './path.ts'
+import { Derived, isShared } from './shared.ts'
 
 export interface UnknownKey {
   readonly path: KeyPath
@@ -24,6 +25,11 @@ export interface Inspection {
 const mostListed = 50
 const mostCompared = 1000
 
+type Schema = z.core.$ZodType
+
+/** The nearest known name of each unknown key, by the known names. A stack of a thousand hosts has the same few keys a thousand times. */
+type NearNames = Map<ReadonlySet<string>, Map<string, string | undefined>>
+
 /**
  * @param foreign top-level keys without a schema that are no reason for a warning
  */
@@ -33,67 +39,106 @@ export function inspect(
   foreign: ReadonlySet<string>,
   own: OwnNames = noNames,
 ): Inspection {
-  const unknown: UnknownKey[] = []
-  const secrets = new Set<string>()
-  const path: (string | number)[] = []
-  // A stack of a thousand hosts has the same few keys a thousand times.
-  const near = new Map<ReadonlySet<string>, Map<string, string | undefined>>()
+  const walk = new Walk(own, new Map())
+  const names = new Set(Object.keys(schemas))
+  for (const [key, child] of Object.entries(value)) {
+    const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
+    walk.enter(key, child, schema, schema !== undefined && bare(schema).notes.sensitive === true)
+    if (schema === undefined && !foreign.has(key)) walk.add([key], walk.nearOf(key, names))
+  }
+  return walk.found()
+}
 
-  const nearOf = (key: string, names: ReadonlySet<string>): string | undefined => {
-    const known = near.get(names) ?? new Map<string, string | undefined>()
-    near.set(names, known)
+const ofShared = new Derived<string, Map<Schema | undefined, Inspection>>()
+
+/** One walk through a value; what it finds in a shared part is stored with that part. */
+class Walk {
+  private readonly unknown: UnknownKey[] = []
+  private more = 0
+  private readonly secrets = new Set<string>()
+  private readonly path: (string | number)[] = []
+  /** Tells walks apart whose names of secrets differ. */
+  private readonly names: string
+
+  constructor(
+    private readonly own: OwnNames,
+    private readonly near: NearNames,
+  ) {
+    this.names = JSON.stringify([own.secret, own.open])
+  }
+
+  found(): Inspection {
+    return { unknown: this.unknown, more: this.more, secrets: [...this.secrets] }
+  }
+
+  enter(key: string | number, value: unknown, schema: Schema | undefined, secret: boolean): void {
+    this.path.push(key)
+    if (isShared(value)) this.include(this.inspectShared(value as object, schema, secret))
+    else this.visit(value, schema, secret)
+    this.path.pop()
+  }
+
+  /** @param key of an object at the current path */
+  add(key: KeyPath, near: string | undefined): void {
+    if (this.unknown.length < mostListed) this.unknown.push({ path: [...this.path, ...key], near })
+    else this.more++
+  }
+
+  nearOf(key: string, names: ReadonlySet<string>): string | undefined {
+    const known = this.near.get(names) ?? new Map<string, string | undefined>()
+    this.near.set(names, known)
     // Each takes a comparison with every name there is.
     if (!known.has(key) && known.size < mostCompared) known.set(key, nearName(key, [...names]))
     return known.get(key)
   }
 
-  let more = 0
-  const add = (key: string, meant: string | undefined): void => {
-    if (unknown.length < mostListed) unknown.push({ path: [...path, key], near: meant })
-    else more++
+  private inspectShared(value: object, schema: Schema | undefined, secret: boolean): Inspection {
+    const bySchema = ofShared.of(value, `${secret} ${this.names}`, () => new Map<Schema | undefined, Inspection>())
+    const known = bySchema.get(schema)
+    if (known !== undefined) return known
+    const walk = new Walk(this.own, this.near)
+    walk.visit(value, schema, secret)
+    const found = walk.found()
+    bySchema.set(schema, found)
+    return found
   }
 
-  const visit = (at: unknown, schema: z.core.$ZodType | undefined, secret: boolean): void => {
-    if (typeof at !== 'object' || at === null) return note(at, secret)
-    if (Array.isArray(at)) return at.forEach((item, index) => void step(index, item, schema, secret))
+  private include({ unknown, more, secrets }: Inspection): void {
+    for (const { path, near } of unknown) this.add(path, near)
+    this.more += more
+    for (const secret of secrets) this.secrets.add(secret)
+  }
+
+  private visit(at: unknown, schema: Schema | undefined, secret: boolean): void {
+    if (typeof at !== 'object' || at === null) return this.note(at, secret)
+    if (Array.isArray(at)) return at.forEach((item, index) => void this.step(index, item, schema, secret))
     const names = schema === undefined ? undefined : knownKeys(schema)
     for (const [key, child] of Object.entries(at)) {
-      if (names !== undefined && !names.has(key)) tell(key, names, bare(schema!).notes.open === true)
-      step(key, child, schema, secret)
+      if (names !== undefined && !names.has(key)) this.tell(key, names, bare(schema!).notes.open === true)
+      this.step(key, child, schema, secret)
     }
   }
 
-  const step = (key: string | number, child: unknown, schema: z.core.$ZodType | undefined, secret: boolean): void => {
-    path.push(key)
+  private step(key: string | number, child: unknown, schema: Schema | undefined, secret: boolean): void {
     const inner = schema === undefined ? undefined : childSchema(schema, key)
     const declared = inner !== undefined && bare(inner).notes.sensitive === true
-    visit(child, inner, secret || declared || (typeof child !== 'object' && hasSecretName(String(key), own)))
-    path.pop()
+    const named = typeof child !== 'object' && hasSecretName(String(key), this.own)
+    this.enter(key, child, inner, secret || declared || named)
   }
 
-  const tell = (key: string, names: ReadonlySet<string>, open: boolean): void => {
-    const meant = nearOf(key, names)
+  private tell(key: string, names: ReadonlySet<string>, open: boolean): void {
+    const meant = this.nearOf(key, names)
     // Among keys of others a name counts as a slip only where hardly a letter differs: `id` is not meant for `ip`.
     const slip = meant !== undefined && key.length > 4 && distance(inOrder(key), inOrder(meant)) <= 2
-    if (slip || !open) add(key, meant)
+    if (slip || !open) this.add([key], meant)
   }
 
-  const note = (scalar: unknown, secret: boolean): void => {
+  private note(scalar: unknown, secret: boolean): void {
     if (secret && (typeof scalar === 'number' || (typeof scalar === 'string' && !/^(true|false)?$/i.test(scalar))))
-      secrets.add(String(scalar))
+      this.secrets.add(String(scalar))
     // A URL, a command or a header may hold a secret.
-    if (typeof scalar === 'string') for (const one of secretsInside(scalar)) secrets.add(one)
+    if (typeof scalar === 'string') for (const one of secretsInside(scalar)) this.secrets.add(one)
   }
-
-  const names = new Set(Object.keys(schemas))
-  for (const [key, child] of Object.entries(value)) {
-    path.push(key)
-    const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    visit(child, schema, schema !== undefined && bare(schema).notes.sensitive === true)
-    path.pop()
-    if (schema === undefined && !foreign.has(key)) add(key, nearOf(key, names))
-  }
-  return { unknown, more, secrets: [...secrets] }
 }
 
 /** The nearest name by letters, in whatever order the words stand, or one that the key is a part of. */

@@ -6,6 +6,7 @@ import { duplicateKeys, type Locate, type ParsedText, parseJson, quotedTexts, ty
 import { isObject, type JsonObject } from './merge.ts'
 import { checkOperations, type PatchLibrary } from './patch.ts'
 import { formatPath, type KeyPath } from './path.ts'
+import { isShared, jsonCopy } from './shared.ts'
 import { parseYaml } from './yaml_text.ts'
 
 /** Lowest first; of two layers of one kind the later one counts. */
@@ -94,7 +95,7 @@ export interface Document {
 
 /** @throws ConvergeError, InvalidInput with every problem of a patch */
 export async function documentLayer({ name, kind, value, locate = () => ({ file: name }) }: Document): Promise<Layer> {
-  const copy = JSON.parse(JSON.stringify(value)) as JsonObject | unknown[]
+  const copy = jsonCopy(value) as JsonObject | unknown[]
   const { unsafe } = clean(copy, name)
   return layerOf(copy, { kind, file: name, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate })
 }
@@ -110,7 +111,7 @@ async function layerOf(value: JsonObject | unknown[], rest: LayerRest): Promise<
 
 /** A layer made of a value at hand, e.g. the attributes a role brings; `file` says what it is. */
 export function objectLayer(value: JsonObject, file: string, kind: LayerKind): Layer {
-  const copy = JSON.parse(JSON.stringify(value)) as JsonObject
+  const copy = jsonCopy(value)
   const { unsafe } = clean(copy, file)
   const locate = () => ({ file })
   return { kind, file, value: copy, patch: null, warnings: unsafe.map((path) => unsafeKey(path, locate)), locate }
@@ -168,7 +169,8 @@ function clean(root: JsonObject | unknown[], file: string): { keys: number; unsa
   let keys = 0
   const unsafe: KeyPath[] = []
   const visit = (value: unknown, path: readonly (string | number)[]): void => {
-    if (typeof value !== 'object' || value === null) return
+    // What is shared has been through this.
+    if (typeof value !== 'object' || value === null || isShared(value)) return
     if (path.length > deepest) throw tooDeep(file)
     if (Array.isArray(value)) return value.forEach((item, index) => void visit(item, [...path, index]))
     for (const key of Object.keys(value)) {

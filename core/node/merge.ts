@@ -1,5 +1,6 @@
 /** Merging layers: objects key by key, arrays and scalars replace, null sets null. */
 import { isObject } from '../model/json.ts'
+import { Derived, isShared, share } from './shared.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -11,15 +12,22 @@ export { isObject } from '../model/json.ts'
  * (`constructor`) are keys like any other.
  */
 export function merge(lower: JsonObject, upper: JsonObject): JsonObject {
-  let merged: Record<string, unknown> | undefined
+  if (!isShared(lower) || !isShared(upper)) return merged(lower, upper)
+  return mergedOnce.of(lower, upper, () => share(merged(lower, upper)))
+}
+
+const mergedOnce = new Derived<JsonObject, JsonObject>()
+
+function merged(lower: JsonObject, upper: JsonObject): JsonObject {
+  let result: Record<string, unknown> | undefined
   for (const key of Object.keys(upper)) {
     if (key === '__proto__') continue
     const over = upper[key]
     const under = Object.hasOwn(lower, key) ? lower[key] : undefined
     const value = isObject(under) && isObject(over) ? merge(under, over) : over
     if (value === under && (under !== undefined || Object.hasOwn(lower, key))) continue
-    merged ??= { ...lower }
-    merged[key] = value
+    result ??= { ...lower }
+    result[key] = value
   }
-  return merged ?? lower
+  return result ?? lower
 }

@@ -6,8 +6,10 @@ import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
 import type { NodeWarning } from './layers.ts'
 import type { JsonObject } from './merge.ts'
 import type { Schemas } from './notes.ts'
+import { parseSharedOnce } from './parsed_once.ts'
 import { formatPath, type KeyPath } from './path.ts'
 import { problemOf } from './problems.ts'
+import { deepFreeze } from './shared.ts'
 
 export interface Validated {
   /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
@@ -53,7 +55,9 @@ export function validate(
       continue
     }
     // Compiling a parser pays off from some hundred calls on; here each schema is used once.
-    const result = schemas[key]?.safeParse(said, { jitless: true })
+    const schema = schemas[key]
+    if (schema !== undefined) parseSharedOnce(schema, said)
+    const result = schema?.safeParse(said, { jitless: true })
     if (result?.success) defineFrozen(value, key, result.data)
     for (const issue of result?.error?.issues ?? []) {
       const { path, message, hint, what } = problemOf(issue, key, merged, schemas, written)
@@ -85,10 +89,24 @@ function defineLazily(
   Object.defineProperty(target, key, {
     enumerable: true,
     get: () => {
-      made ??= { value: deepFreeze(schemaOf()?.parse(said, { jitless: true })) }
+      made ??= { value: said === undefined ? defaultOf(schemaOf()) : parsed(schemaOf(), said) }
       return made.value
     },
   })
+}
+
+const defaults = new WeakMap<ZodType, { readonly value: unknown }>()
+
+/** The same for every node. */
+function defaultOf(schema: ZodType | undefined): unknown {
+  if (schema === undefined) return undefined
+  const known = defaults.get(schema) ?? { value: parsed(schema, undefined) }
+  defaults.set(schema, known)
+  return known.value
+}
+
+function parsed(schema: ZodType | undefined, said: unknown): unknown {
+  return deepFreeze(schema?.parse(said, { jitless: true }))
 }
 
 /** Freezing a large value takes a while, and most keys are never looked at. */
@@ -102,10 +120,4 @@ function defineFrozen(target: Record<string, unknown>, key: string, value: unkno
       return value
     },
   })
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const child of Object.values(value)) deepFreeze(child)
-  return Object.freeze(value)
 }

@@ -1,17 +1,16 @@
 /** What the roles of a host would do, compiled where the operator is: which apps they deploy, and what is wrong before anything is touched. */
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
-import { hostNamed, nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import { problemsOf } from '../../fleet/stack/file.ts'
+import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { neutralFacts } from '../../node/facts.ts'
-import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
 import { withLocations } from '../../node/located.ts'
-import { buildNode } from '../../node/node.ts'
 import { valueAt } from '../../node/path.ts'
 import type { StackCall } from './call.ts'
 import { together } from './compiled.ts'
 import type { StackInputs } from './inputs.ts'
+import { StackNodes } from './nodes.ts'
 
 export interface Deployed {
   /** Short names of the apps of the stack that the host deploys. */
@@ -33,15 +32,15 @@ export async function deployedOnAll<N>(
   asked: readonly string[],
 ): Promise<ReadonlyMap<string, Deployed>> {
   const { stack } = inputs
-  const everybody = new Set(stack.hosts.map(({ name }) => name))
   const all = new Map<string, Deployed>()
   const wrong: { host: string; error: ConvergeError }[] = []
-  for (const { name, status } of stack.hosts) {
-    if (status !== 'online') continue
+  const nodes = await StackNodes.of(call, inputs)
+  for (const host of stack.hosts) {
+    if (host.status !== 'online') continue
     try {
-      all.set(name, await deployedOn(call, inputs, { host: name, online: everybody, asked }))
+      all.set(host.name, await deployedOn(call, nodes, { stack, host, asked }))
     } catch (error) {
-      for (const one of problemsOf(error)) wrong.push({ host: name, error: one })
+      for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
     }
   }
   throwProblems(
@@ -52,29 +51,17 @@ export async function deployedOnAll<N>(
 }
 
 interface Question {
-  readonly host: string
-  readonly online: ReadonlySet<string>
+  readonly stack: Stack
+  readonly host: StackHost
   readonly asked: readonly string[]
 }
 
 async function deployedOn<N>(
   { catalogue, secrets }: StackCall<N>,
-  { stack, roles }: StackInputs<N>,
-  { host, online, asked }: Question,
+  nodes: StackNodes<N>,
+  { stack, host, asked }: Question,
 ): Promise<Deployed> {
-  const found = await roles(rolesOf(stack, host))
-  const layers: Layer[] = await Promise.all(nodeDocuments(stack, host, { online }).map(documentLayer))
-  for (const { attributes, name } of found)
-    if (Object.keys(attributes).length > 0) layers.push(objectLayer(attributes, `role ${name}`, 'role'))
-  const facts = { ...neutralFacts, hostname: host }
-  const built = buildNode({
-    layers,
-    facts,
-    schemas: await catalogue.schemas(),
-    foreignKeys: await catalogue.foreignKeys(),
-  })
-  for (const secret of built.secrets) secrets.add(secret)
-  secrets.useNames(built.names)
+  const { roles: found, built } = await nodes.build(host, { ...neutralFacts, hostname: host.name })
   const known = new Set(found.flatMap((role) => [...role.events.keys()]))
   const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
   const names = found.map(({ name }) => name)
@@ -82,7 +69,7 @@ async function deployedOn<N>(
   const { resources } = withLocations(built, () =>
     compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text)),
   )
-  const { prefix = '', layers: own } = hostNamed(stack, host)
+  const { prefix = '', layers: own } = host
   const keys = resources.map(({ key }) => key)
   const apps = stack.apps.filter(({ name, layers }) => {
     // A recipe of somebody's own may deploy an app anywhere: then the stack file says where.

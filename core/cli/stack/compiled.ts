@@ -1,9 +1,8 @@
 /** What each host of a stack would be given and would declare, worked out where the operator is: no host is asked. */
 import { randomUUID } from 'node:crypto'
 import { compile, type Plan, wholeWay } from '../../compile/compile.ts'
-import type { Role } from '../../compile/recipe.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
-import { baseRole, nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
+import { baseRole } from '../../fleet/stack/documents.ts'
 import { problemsOf } from '../../fleet/stack/file.ts'
 import {
   arrowsOf,
@@ -16,13 +15,13 @@ import {
 import type { StackHost } from '../../fleet/stack/stack.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { type Facts, neutralFacts } from '../../node/facts.ts'
-import { documentLayer, objectLayer } from '../../node/layers.ts'
 import { withLocations } from '../../node/located.ts'
-import { buildNode, type Node } from '../../node/node.ts'
+import type { Node } from '../../node/node.ts'
 import { warningText } from '../inputs.ts'
 import { renderedFiles } from '../render.ts'
 import type { StackCall } from './call.ts'
 import type { StackInputs } from './inputs.ts'
+import { StackNodes } from './nodes.ts'
 
 interface CompiledHost<N> {
   readonly name: string
@@ -49,9 +48,10 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
   const said: { host: string; message: string }[] = []
   const members: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
   const services: (HostServices & { readonly known: boolean })[] = []
+  const nodes = await StackNodes.of(call, inputs)
   for (const host of stack.hosts)
     try {
-      const compiled = await compileHost(call, inputs, host)
+      const compiled = await compileHost(call, nodes, host)
       const { name, roles, node, built, plan } = compiled
       for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
       if (host.status === 'stopped') continue
@@ -76,25 +76,16 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
 
 async function compileHost<N>(
   { catalogue, secrets }: StackCall<N>,
-  { stack, roles }: StackInputs<N>,
+  nodes: StackNodes<N>,
   host: StackHost,
 ): Promise<CompiledHost<N>> {
-  const { name } = host
-  const online = new Set(stack.hosts.map((one) => one.name))
-  const found: readonly Role<N>[] = await roles(rolesOf(stack, name))
-  const layers = await Promise.all(nodeDocuments(stack, name, { online }).map(documentLayer))
-  for (const role of found)
-    if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
-  const [schemas, foreignKeys] = [await catalogue.schemas(), await catalogue.foreignKeys()]
-  const built = buildNode({ layers, facts: factsOf(host), schemas, foreignKeys })
-  for (const secret of built.secrets) secrets.add(secret)
-  secrets.useNames(built.names)
+  const { roles: found, built } = await nodes.build(host, factsOf(host))
   const names = found.map((role) => role.name)
   const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '' }
   const node = catalogue.node(built, run)
   const plan = withLocations(built, () => compile(found, wholeWay, node, (text) => secrets.mask(text)))
   await renderedFiles(plan)
-  return { name, roles: names, built, node, plan }
+  return { name: host.name, roles: names, built, node, plan }
 }
 
 /** Nothing is known of the host but what the stack says. */

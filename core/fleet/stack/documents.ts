@@ -3,6 +3,7 @@ import type { SourceLocation } from '../../model/errors.ts'
 import type { Document } from '../../node/layers.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
+import { jsonCopy, share } from '../../node/shared.ts'
 import { placeInApp } from './apps.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
 
@@ -10,7 +11,7 @@ import type { Stack, StackHost, StackLayer } from './stack.ts'
 export const baseRole = 'base'
 
 export interface DocumentOptions {
-  /** Names of the hosts that are counted on; one whose status is `stopped` never is. */
+  /** Names of the hosts that are counted on; one whose status is `stopped` never is. The set must not change. */
   readonly online: ReadonlySet<string>
   /** Custom JSON of this deployment. */
   readonly deployment?: JsonObject | undefined
@@ -23,9 +24,13 @@ export function rolesOf(stack: Stack, host: string): readonly string[] {
   return [...new Set([baseRole, ...layersOf(stack, hostNamed(stack, host)).flatMap(({ roles }) => roles)])]
 }
 
+const hostsByName = new WeakMap<Stack, ReadonlyMap<string, StackHost>>()
+
 /** @throws where the stack has no such host, which is for the caller to know */
 export function hostNamed(stack: Stack, name: string): StackHost {
-  const found = stack.hosts.find((host) => host.name === name)
+  const hosts = hostsByName.get(stack) ?? new Map(stack.hosts.map((host) => [host.name, host]))
+  hostsByName.set(stack, hosts)
+  const found = hosts.get(name)
   if (found === undefined) throw new TypeError(`the stack ${stack.name} has no host ${name}`)
   return found
 }
@@ -69,39 +74,54 @@ function nodeJson(stack: Stack, host: StackHost, { online, activity }: DocumentO
     ...(packages.length > 0 ? { packages } : {}),
     ...(updates.length > 0 ? { automatic_updates: updates.includes(true) } : {}),
   }
+  const common = commonPart(stack, online)
   return {
-    opsworks: opsworksOf(stack, host, online, activity),
+    opsworks: {
+      stack: { name: stack.name },
+      instance: {
+        ...instanceOf(host, true),
+        layers: host.layers,
+        ...(host.region === undefined ? {} : { region: host.region }),
+      },
+      layers: common.layers,
+      applications: common.applications,
+      ...(activity === undefined ? {} : { activity }),
+    },
     ...(host.cpus === undefined ? {} : { cpu: { total: host.cpus } }),
     ...(Object.keys(converge).length > 0 ? { converge } : {}),
-    deploy: Object.fromEntries(stack.apps.map((app) => [app.name, app.deploy])),
+    deploy: common.deploy,
   }
 }
 
-function opsworksOf(
-  stack: Stack,
-  host: StackHost,
-  online: ReadonlySet<string>,
-  activity: string | undefined,
-): JsonObject {
+/** What every host of the stack is given alike. */
+interface CommonPart {
+  readonly layers: JsonObject
+  readonly applications: readonly JsonObject[]
+  readonly deploy: JsonObject
+}
+
+const commonParts = new WeakMap<Stack, WeakMap<ReadonlySet<string>, CommonPart>>()
+
+/** One value for all hosts, made once: each of its layers lists all hosts of the layer. */
+function commonPart(stack: Stack, online: ReadonlySet<string>): CommonPart {
+  const known = commonParts.get(stack) ?? new WeakMap<ReadonlySet<string>, CommonPart>()
+  commonParts.set(stack, known)
+  const found = known.get(online)
+  if (found !== undefined) return found
   const instances = (layer: string) =>
     Object.fromEntries(
       stack.hosts
         .filter((one) => one.layers.includes(layer))
         .map((one) => [one.name, instanceOf(one, online.has(one.name) && one.status === 'online')]),
     )
-  return {
-    stack: { name: stack.name },
-    instance: {
-      ...instanceOf(host, true),
-      layers: host.layers,
-      ...(host.region === undefined ? {} : { region: host.region }),
-    },
-    layers: Object.fromEntries(
-      stack.layers.map(({ name, title }) => [name, { name: title, instances: instances(name) }]),
-    ),
-    applications: stack.apps.map(({ name, title, type }) => ({ name: title, slug_name: name, application_type: type })),
-    ...(activity === undefined ? {} : { activity }),
-  }
+  const { layers, apps } = stack
+  const common = share({
+    layers: Object.fromEntries(layers.map(({ name, title }) => [name, { name: title, instances: instances(name) }])),
+    applications: apps.map(({ name, title, type }) => ({ name: title, slug_name: name, application_type: type })),
+    deploy: jsonCopy(Object.fromEntries(apps.map((app) => [app.name, app.deploy]))),
+  })
+  known.set(online, common)
+  return common
 }
 
 /** What is not known of it is left out, as the attributes have it. */

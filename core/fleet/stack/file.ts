@@ -19,6 +19,7 @@ import { layerThatSet, locateIn, withVerbatim, writtenAt } from '../../node/node
 import type { Schemas } from '../../node/notes.ts'
 import { applyPatch } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
+import { share } from '../../node/shared.ts'
 import { fetched, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
 import { writtenNumbers } from './numbers.ts'
 
@@ -258,9 +259,8 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
 async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
   try {
     const layer = await documentLayer(document)
-    if (numbers.length === 0) return [document]
     const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas)
-    return [{ ...document, value: value ?? patch?.operations ?? {} }]
+    return [{ ...document, value: share(value ?? patch?.operations ?? {}) }]
   } catch (error) {
     search.problems.push(...problemsOf(error))
     return []

@@ -158,6 +158,19 @@ t.test('the node JSON of a host', async (t) => {
   })
 })
 
+t.test('what all hosts are given alike is one value', async (t) => {
+  const stack = await loadStack(fixture, { variables: { SHOP_TOKEN: 'sesame-open' } })
+  const online = new Set(['zeo1'])
+  const layersFor = (host: string, all: ReadonlySet<string>) => {
+    const { value } = nodeDocuments(stack, host, { online: all })[0] as Document
+    return (value as never as Golden['node']).opsworks.layers
+  }
+  t.equal(layersFor('plone1', online), layersFor('web1', online))
+  t.match(layersFor('web1', online), { frontend: { instances: { web1: { status: 'stopped' } } } })
+  const later = layersFor('web1', new Set(['zeo1', 'web1']))
+  t.match(later, { frontend: { instances: { web1: { status: 'online' } } } })
+})
+
 t.test('who has a say, lowest first, each by its place', async (t) => {
   const stack = await stackOf(t, {
     name: 'small',

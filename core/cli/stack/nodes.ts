@@ -1,0 +1,76 @@
+/** Builds the nodes of a stack's hosts where the operator is. What all of them have in common is made once. */
+import type { Role } from '../../compile/recipe.ts'
+import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
+import type { StackHost } from '../../fleet/stack/stack.ts'
+import type { Facts } from '../../node/facts.ts'
+import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
+import { buildNode, type Node } from '../../node/node.ts'
+import type { Schemas } from '../../node/notes.ts'
+import { share } from '../../node/shared.ts'
+import type { StackCall } from './call.ts'
+import type { StackInputs } from './inputs.ts'
+
+interface BuiltNode<N> {
+  readonly roles: readonly Role<N>[]
+  readonly built: Node<unknown>
+}
+
+/** Every host that is not stopped counts as online. */
+export class StackNodes<N> {
+  private readonly online: ReadonlySet<string>
+  private readonly roles = new Map<string, readonly Role<N>[]>()
+  private readonly roleLayers = new Map<Role<N>, Layer>()
+  private readonly names = new Set<string>()
+
+  private constructor(
+    private readonly call: StackCall<N>,
+    private readonly inputs: StackInputs<N>,
+    private readonly schemas: Schemas,
+    private readonly foreignKeys: readonly string[],
+  ) {
+    this.online = new Set(inputs.stack.hosts.map(({ name }) => name))
+  }
+
+  static async of<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<StackNodes<N>> {
+    const { catalogue } = call
+    return new StackNodes(call, inputs, await catalogue.schemas(), await catalogue.foreignKeys())
+  }
+
+  /**
+   * The node of a host; its secrets are known from then on.
+   * @throws InvalidInput with all that is wrong with its attributes
+   */
+  async build({ name }: StackHost, facts: Facts): Promise<BuiltNode<N>> {
+    const { inputs, schemas, foreignKeys, online } = this
+    const roles = await this.rolesOf(name)
+    const layers = await Promise.all(nodeDocuments(inputs.stack, name, { online }).map(documentLayer))
+    for (const role of roles) if (Object.keys(role.attributes).length > 0) layers.push(this.layerOf(role))
+    const built = buildNode({ layers, facts, schemas, foreignKeys })
+    this.learnSecrets(built)
+    return { roles, built }
+  }
+
+  private async rolesOf(host: string): Promise<readonly Role<N>[]> {
+    const names = rolesOf(this.inputs.stack, host)
+    const key = JSON.stringify(names)
+    const roles = this.roles.get(key) ?? (await this.inputs.roles(names))
+    this.roles.set(key, roles)
+    return roles
+  }
+
+  private layerOf(role: Role<N>): Layer {
+    const made = this.roleLayers.get(role)
+    if (made !== undefined) return made
+    const own = objectLayer(role.attributes, `role ${role.name}`, 'role')
+    const layer = { ...own, value: share(own.value) }
+    this.roleLayers.set(role, layer)
+    return layer
+  }
+
+  private learnSecrets({ secrets, names }: Node<unknown>): void {
+    for (const secret of secrets) this.call.secrets.add(secret)
+    const key = JSON.stringify(names)
+    if (!this.names.has(key)) this.call.secrets.useNames(names)
+    this.names.add(key)
+  }
+}

@@ -1,0 +1,42 @@
+/** Makes schemas remember what they made of shared values, so that a thousand nodes parse the same value once. */
+import type { z } from 'zod'
+import { childSchema } from './notes.ts'
+import { deepFreeze, isShared } from './shared.ts'
+
+type Schema = z.core.$ZodType
+type Payload = z.core.ParsePayload
+
+const remembering = new WeakSet<Schema>()
+
+/** Prepares a schema for a value of which parts are shared: their schemas parse each of these parts once. */
+export function parseSharedOnce(schema: Schema, value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  if (isShared(value)) return remember(schema)
+  for (const [key, child] of Object.entries(value)) {
+    const inner = typeof child === 'object' ? childSchema(schema, key) : undefined
+    if (inner !== undefined) parseSharedOnce(inner, child)
+  }
+}
+
+function remember(schema: Schema): void {
+  if (remembering.has(schema)) return
+  remembering.add(schema)
+  const { _zod } = schema
+  const parse = _zod.run
+  const results = new WeakMap<object, Payload>()
+  _zod.run = (payload, context) => {
+    const { value } = payload
+    if (!isShared(value)) return parse(payload, context)
+    const known = results.get(value)
+    if (known !== undefined) return resultOf(known)
+    const result = parse(payload, context)
+    if (result instanceof Promise) return result
+    results.set(value, resultOf({ ...result, value: deepFreeze(result.value) }))
+    return result
+  }
+}
+
+/** The caller prepends to the paths of the issues: it gets its own. */
+function resultOf(known: Payload): Payload {
+  return { ...known, issues: known.issues.map((issue) => ({ ...issue, path: [...(issue.path ?? [])] })) }
+}
