@@ -21,7 +21,7 @@ export function requireRoot(host: HostReader, commands: readonly Command[]): voi
   if (host.isRoot) return
   throw new ConvergeError(`only root can do this, and converge runs as ${host.self.name}`, {
     code: 'NEEDS_ROOT',
-    hint: `run converge as root, or run as root: ${commands.map(shellWords).join(' && ')}`,
+    hint: `run converge as root, or run this as root: ${commands.map(shellWords).join(' && ')}`,
   })
 }
 

@@ -5,6 +5,12 @@ import type { HostReader } from '../core/host/types.ts'
 const networkFileSystem =
   /^(nfs4?|fuse\.glusterfs|glusterfs|cifs|smb3|ceph|fuse\.ceph|fuse\.s3fs|lustre|9p|virtiofs|ocfs2|gfs2)$/
 
+interface Mount {
+  readonly at: string
+  readonly type: string
+  readonly options: readonly string[]
+}
+
 /** Whether several hosts can share a path; links are followed. */
 export function isOnNetworkMount(host: HostReader, path: string): boolean {
   return networkFileSystem.test(fileSystemOf(host, resolvedPath(host, path)) ?? '')
@@ -12,14 +18,18 @@ export function isOnNetworkMount(host: HostReader, path: string): boolean {
 
 /** The type of the file system that a path is on. */
 function fileSystemOf(host: HostReader, path: string): string | undefined {
-  const mounts = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
-  const points = mounts.map(([, at = '', type = '']) => ({ at: unescaped(at), type }))
-  const above = points.filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
+  const above = mountsOf(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
   // The longest; of several at one place the last, which covers the others.
-  return above.reduce<{ at: string; type: string } | undefined>(
+  return above.reduce<Mount | undefined>(
     (best, one) => (one.at.length >= (best?.at.length ?? 0) ? one : best),
     undefined,
   )?.type
+}
+
+/** In the order of mounting. */
+export function mountsOf(host: HostReader): Mount[] {
+  const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
+  return lines.map(([, at = '', type = '', options = '']) => ({ at: unescaped(at), type, options: options.split(',') }))
 }
 
 /** The kernel writes blanks, tabs, line breaks and backslashes as three octal digits. */

@@ -2,6 +2,7 @@
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
+import { mountsOf } from '../../resources/mounts.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
 /** MiB: below the first a build cannot succeed, below the second the next deploys may fail. */
@@ -47,10 +48,9 @@ function fileSystems(output: string): FileSystem[] {
 }
 
 function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
-  const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
   // The last mount at a place covers those before it.
-  const options = lines.findLast(([, at]) => at === target)?.[3]
-  if (!options?.split(',').includes('ro')) return null
+  const mount = mountsOf(host).findLast(({ at }) => at === target)
+  if (!mount?.options.includes('ro')) return null
   return missing(
     `${target} is a read-only file system`,
     `check dmesg for errors of the disk, then run: ${shellWords(['mount', '-o', 'remount,rw', target])}`,

@@ -33,15 +33,16 @@ t.test('disk space', async (t) => {
   if (!needs(t, ['root', 'tmpfs'])) return
   const host = new LocalHost(scratch(t))
   const run = (...argv: string[]) => host.run(argv)
-  const disk = async (options: string) => {
-    const at = fs.realpathSync(scratch(t))
+  const disk = async (options: string, name = 'disk') => {
+    const at = `${fs.realpathSync(scratch(t))}/${name}`
+    fs.mkdirSync(at)
     await run('mount', '-t', 'tmpfs', '-o', options, 'none', at)
     t.teardown(() => run('umount', at))
     return { at, check: () => diskCheck(host, [at]).run() }
   }
   const space = await disk('size=1030m')
   const inodes = await disk('size=1100m,nr_inodes=10050')
-  const closed = await disk('size=1100m')
+  const closed = await disk('size=1100m', 'a disk')
   const source = 'recipes/checks/disk.ts'
   proveFindings(t, [
     {
@@ -76,7 +77,7 @@ t.test('disk space', async (t) => {
     },
     {
       source,
-      hint: 'check dmesg for errors of the disk, then run: mount -o remount,rw …',
+      hint: "check dmesg for errors of the disk, then run: mount -o remount,rw '…/a disk'",
       async broken() {
         await run('mount', '-o', 'remount,ro', closed.at)
         return closed.check()

@@ -13,7 +13,7 @@ t.test('the host', async (t) => {
   proveResources(t, [
     {
       source: 'resources/accounts.ts',
-      hint: 'run converge as root, or run as root: apt-get -y --no-install-recommends install hello',
+      hint: 'run converge as root, or run this as root: apt-get -y --no-install-recommends install hello',
       host: { self: ann },
       commands,
       given(host) {
@@ -25,7 +25,7 @@ t.test('the host', async (t) => {
     },
     {
       source: 'resources/accounts.ts',
-      hint: 'run converge as root, or run as root: …',
+      hint: 'run converge as root, or run this as root: …',
       host: { self: ann },
       commands,
       given: offered,
