@@ -62,13 +62,9 @@ function isExecutable(host: HostReader, path: string): boolean {
 async function runHook(host: Host, given: Props, file: string, context: Context): Promise<void> {
   const { app, hook, directory, commit = '' } = given
   const path = `${directory}/deploy/${file}`
-  if (!isExecutable(host, path) && !isScript(file))
-    return context.warn(
-      file.endsWith('.rb')
-        ? `${path} is a hook for Chef, and is not run: write deploy/${hook} as an executable, or deploy/${hook}.ts`
-        : `${path} is not run, since it is no executable: chmod +x deploy/${file}`,
-    )
+  if (!isExecutable(host, path) && !isScript(file)) return context.warn(whyNotRun(host, given, file))
   refuseRoot(host, given, `deploy/${file}`)
+  requireTarget(host, path)
   const client = given.zope ? clientScript(host, directory, { owner: given.user, group: given.group }) : null
   const environment = { ...deployVariables(given, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
   const options = optionsOf(given, { environment, onLine: context.progress })
@@ -76,23 +72,35 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
   // Read as the account it runs as: what is a link to a file that only root may read stays closed.
   const account = given.user === undefined ? host.self : host.account(given.user)
   const text = host.readText(path, { limit: longestHook, origin: { path, by: account?.uid ?? null } })
-  if (text === null) throw notThere(host, path)
+  if (text === null)
+    throw new ConvergeError(`${path} was removed while the deploy was running`, {
+      code: 'NO_FILE',
+      hint: `restore ${path}, then run the deploy again`,
+    })
   const input = await hookScript(text, path, { app, hook, release: directory, commit })
   const flags = ['--enable-source-maps', '--disable-warning=ExperimentalWarning', '--input-type=commonjs']
   await host.run([process.execPath, ...flags, '-'], { ...options, input })
 }
 
-function notThere(host: HostReader, path: string): ConvergeError {
-  const code = 'NO_FILE'
-  return host.lstat(path)?.kind === 'link'
-    ? new ConvergeError(`${path} is a link to ${host.readLink(path)}, which does not exist`, {
-        code,
-        hint: 'commit what the link points to, or remove the link from the repository',
-      })
-    : new ConvergeError(`${path} was removed while the deploy was running`, {
-        code,
-        hint: `restore ${path}, then run the deploy again`,
-      })
+function isLinkToNothing(host: HostReader, path: string): boolean {
+  return host.lstat(path)?.kind === 'link' && host.stat(path) === null
+}
+
+function requireTarget(host: HostReader, path: string): void {
+  if (!isLinkToNothing(host, path)) return
+  throw new ConvergeError(`${path} is a link to ${host.readLink(path)}, which does not exist`, {
+    code: 'NO_FILE',
+    hint: 'commit what the link points to, or remove the link from the repository',
+  })
+}
+
+function whyNotRun(host: HostReader, { directory, hook }: Props, file: string): string {
+  const path = `${directory}/deploy/${file}`
+  if (file.endsWith('.rb'))
+    return `${path} is a hook for Chef, and is not run: write deploy/${hook} as an executable, or deploy/${hook}.ts`
+  return isLinkToNothing(host, path)
+    ? `${path} is not run: it is a link to ${host.readLink(path)}, which does not exist`
+    : `${path} is not run, since it is no executable: chmod +x deploy/${file}`
 }
 
 export const deploy_hook = defineResource(
@@ -125,6 +133,8 @@ export const deploy_hook = defineResource(
     words: (_, { desired }) => `run deploy/${desired.file}`,
     predict(host, given, { desired }) {
       refuseRoot(host, given, `deploy/${desired.file}`)
+      if (desired.file !== null && isScript(desired.file))
+        requireTarget(host, `${given.directory}/deploy/${desired.file}`)
       host.record(recordKey(given), desired.ranFor ?? '')
     },
   },

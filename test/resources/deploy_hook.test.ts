@@ -130,6 +130,19 @@ contract(t, deploy_hook, [
   },
 ])
 
+t.test('a link to nothing: the dry run says what the run says', async (t) => {
+  const plan = planOf((r) => void deploy_hook(r, base))
+  const linked = (name: string) => new VirtualHost(host).given(`${release}/deploy/${name}`, { link: '../none' })
+  for (const mode of ['plan', 'run'] as const)
+    t.match(failureOf(await run(plan, linked('before_restart.ts'), mode)), {
+      code: 'NO_FILE',
+      message: /before_restart\.ts is a link to \.\.\/none, which does not exist/,
+    })
+  t.match((await run(plan, linked('before_restart'))).warnings, [
+    /is not run: it is a link to \.\.\/none, which does not exist/,
+  ])
+})
+
 for (const [name, mode, words] of [
   ['before_restart.rb', '0644', /is a hook for Chef, and is not run: write deploy\/before_restart/],
   ['before_restart', '0644', /is not run, since it is no executable: chmod \+x/],
