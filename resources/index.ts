@@ -35,7 +35,9 @@ import { supervisor_program } from './supervisor_program.ts'
 import { supervisord } from './supervisord.ts'
 import { symlink } from './symlink.ts'
 import { template } from './template.ts'
+import { unit_command } from './unit_command.ts'
 import { user } from './user.ts'
+import { versioned_program } from './versioned_program.ts'
 import { virtualenv } from './virtualenv.ts'
 import { zope_cache } from './zope_cache.ts'
 
@@ -75,7 +77,9 @@ export {
   supervisord,
   symlink,
   template,
+  unit_command,
   user,
+  versioned_program,
   virtualenv,
   zope_cache,
 }
@@ -116,7 +120,9 @@ const all = [
   supervisord,
   symlink,
   template,
+  unit_command,
   user,
+  versioned_program,
   virtualenv,
   zope_cache,
 ]

@@ -250,5 +250,6 @@ async function explained(
 function ownPaths(name: string): string[] {
   const directories = ['/etc', '/etc/default', '/etc/init.d', '/etc/logrotate.d', '/etc/cron.d', '/etc/cron.daily']
   const data = ['/usr/bin', '/usr/sbin', '/usr/lib', '/usr/share', '/var/lib', '/var/log', '/var/cache', '/run']
-  return [...directories, ...data].map((directory) => `${directory}/${name}`)
+  const units = ['/usr/lib/systemd/system', '/lib/systemd/system'].map((directory) => `${directory}/${name}.service`)
+  return [...[...directories, ...data].map((directory) => `${directory}/${name}`), ...units]
 }

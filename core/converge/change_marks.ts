@@ -26,11 +26,18 @@ const noAccount: Account = { drift: null, turns: null, left: null }
 export type Unmark = (found: unknown) => void
 
 export class ChangeMarks {
+  private readonly recordedNames = new Map<string, string>()
+
   /** @param listed names of the resources whose digest others ask for in this plan */
   constructor(
     private readonly host: Host,
     private readonly listed: ReadonlySet<string>,
   ) {}
+
+  /** Keeps the account of a resource under another name than the one it has in this plan. */
+  recordAs(name: string, recorded: string): void {
+    this.recordedNames.set(name, recorded)
+  }
 
   /** The digest that others see of a resource; plain as long as nothing was counted. */
   digest(name: string, print: unknown): string {
@@ -71,14 +78,18 @@ export class ChangeMarks {
   }
 
   private account(name: string): Account | null {
-    const text = this.host.recorded(keyOf(name))
+    const text = this.host.recorded(this.keyOf(name))
     if (text === null) return null
     const [drift = null, turns = null, left = null] = JSON.parse(text) as (string | null)[]
     return { drift, turns, left }
   }
 
   private record(name: string, { drift, turns, left }: Account): void {
-    this.host.record(keyOf(name), JSON.stringify([drift, turns, left]))
+    this.host.record(this.keyOf(name), JSON.stringify([drift, turns, left]))
+  }
+
+  private keyOf(name: string): string {
+    return `changes of ${this.recordedNames.get(name) ?? name}`
   }
 }
 
@@ -95,8 +106,4 @@ export function fingerprintOf(
 /** Null where a dry run cannot tell it. */
 function digestOfPrint(print: unknown): string | null {
   return print instanceof Unknown ? null : digestOf(print)
-}
-
-function keyOf(name: string): string {
-  return `changes of ${name}`
 }

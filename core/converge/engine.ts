@@ -7,7 +7,7 @@ import type { Host } from '../host/types.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
 import { sameJson } from '../model/json.ts'
-import { isReference, NotYetKnown, resolveReferences, Unknown } from '../model/reference.ts'
+import { isReference, NotYetKnown, references, resolveReferences, Unknown } from '../model/reference.ts'
 import type { Check, Context, PlannedResource } from '../model/resource.ts'
 import { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
@@ -364,8 +364,12 @@ class Run {
     const parsed = checkProps(resource.definition, props as object, (text) =>
       resource.options.sensitive ? '********' : this.secrets.mask(text),
     )
-    if ('props' in parsed) return parsed.props
-    throw parsed.problems[0]
+    if (!('props' in parsed)) throw parsed.problems[0]
+    const { definition, type, name } = resource
+    // The recipe of the next run knows the values, and so does the key.
+    if (references(resource.props).every((reference) => this.provided.isConstant(reference)))
+      this.marks.recordAs(name, `${type} ${definition.key(parsed.props)}`)
+    return parsed.props
   }
 
   private unknown(resource: PlannedResource, value: Unknown, began: number): void {

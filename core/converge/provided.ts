@@ -44,6 +44,11 @@ export class Provided {
     return value instanceof Unknown || transform === undefined ? value : transform(value as never)
   }
 
+  /** Whether a reference stands for the same value in each run on this host, once it is known. */
+  isConstant({ provider }: Reference): boolean {
+    return this.ended.get(provider)?.definition.constant === true
+  }
+
   /** What has to differ for `when` to act anew; null where there is no `when`. */
   cause({ options }: PlannedResource): string | null | Unknown {
     if (options.when === undefined) return null

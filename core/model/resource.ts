@@ -100,6 +100,11 @@ export interface ResourceDescription<P, I, S> {
    * `desired`, which gets it as `context.cause` and records it itself.
    */
   readonly when?: 'gate' | 'cause' | undefined
+  /**
+   * Whether its outputs stay the same on a host once they are known, such as the version of an installed program. Resources
+   * whose keys depend on them have the same records in the first run as later, when the recipe knows the values.
+   */
+  readonly constant?: boolean | undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: definitions of all types stand in one list; variance leaves no other word.

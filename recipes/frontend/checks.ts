@@ -10,7 +10,8 @@ import type { PloneNode } from '../node.ts'
 import { clientLayer } from '../plone/balancing.ts'
 import { balancedServers } from './haproxy.ts'
 import { frontendLayout } from './layout.ts'
-import { nameOf, programs, varnishDropIn } from './programs.ts'
+import { nameOf, programs } from './programs.ts'
+import { varnishDropIn } from './varnish_service.ts'
 
 const packageOf = { haproxy: 'haproxy', varnishd: 'varnish', nginx: 'nginx' } as const
 

@@ -1,7 +1,7 @@
 /** The configuration of the front end, as the stack is now: checked, written, and taken in without a lost request. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { derived, type Reference } from '../../core/model/reference.ts'
-import type { Handle } from '../../core/model/resource.ts'
+import type { Check, Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
@@ -12,6 +12,7 @@ import { service_reload } from '../../resources/service_reload.ts'
 import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
+import { unit_command } from '../../resources/unit_command.ts'
 import { dropInOverride, refuseOverride } from '../checks/overrides.ts'
 import type { PloneNode } from '../node.ts'
 import { clientLayer, runtimeSocket } from '../plone/balancing.ts'
@@ -26,20 +27,16 @@ import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from 
 import { balancedServers, configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
 import { renderSite, renderTlsSite } from './nginx.ts'
+import { loadVcl, nameOf, parts, programs, providerOf, readyOf, stoppable, supervised } from './programs.ts'
+import { renderVcl } from './varnish.ts'
 import {
-  loadVcl,
-  nameOf,
-  parts,
-  programs,
-  providerOf,
-  readyOf,
-  stoppable,
-  supervised,
+  initScript,
+  isOwnInitScript,
   varnishDefaults,
   varnishDropIn,
+  varnishInitScript,
   varnishUnit,
-} from './programs.ts'
-import { renderVcl } from './varnish.ts'
+} from './varnish_service.ts'
 
 /** Everything but packages; setup has to have been before. */
 export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void {
@@ -207,17 +204,38 @@ function running(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): voi
 }
 
 function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
-  const { facts } = node
-  const systemd = facts.init === 'systemd'
-  const { unit, name: ownName } = varnishDropIn
-  const directoryPath = `/etc/systemd/system/${unit}.d`
-  if (systemd && node.run.host) refuseOverride(dropInOverride(node.run.host, unit, ownName))
-  if (systemd) directory(r, { path: directoryPath })
-  const command = systemd
-    ? file(r, { path: `${directoryPath}/${ownName}`, content: varnishUnit(node) })
-    : file(r, { path: '/etc/default/varnish', content: varnishDefaults(node) })
-  for (const name of parts) if (!r.has('service', name)) service(r, { name, ...(systemd ? { enabled: true } : {}) })
+  const command = node.facts.init === 'systemd' ? varnishOfSystemd(r, node) : varnishOfInit(r, node)
+  const enabled = node.facts.init === 'systemd' ? { enabled: true } : {}
+  for (const name of parts) if (!r.has('service', name)) service(r, { name, ...enabled })
   return [{ name: 'varnish', configuration: command.digest }]
+}
+
+/** @returns what decides the command of Varnish */
+function varnishOfSystemd(r: Recipe<PloneNode>, node: PloneNode): Handle {
+  const { unit, name } = varnishDropIn
+  const directoryPath = `/etc/systemd/system/${unit}.d`
+  if (node.run.host) refuseOverride(dropInOverride(node.run.host, unit, name))
+  const packaged = packagedCommand(r)
+  directory(r, { path: directoryPath })
+  const content = derived(packaged, (command) => varnishUnit(node, command))
+  return file(r, { path: `${directoryPath}/${name}`, content })
+}
+
+function varnishOfInit(r: Recipe<PloneNode>, node: PloneNode): Handle {
+  const packaged = packagedCommand(r)
+  const content = derived(packaged, (command) => varnishDefaults(node, command))
+  const command = file(r, { path: '/etc/default/varnish', content })
+  const onlyIf: Check = {
+    description: 'the package has no init script',
+    check: (host) => isOwnInitScript(host.readText(varnishInitScript) ?? initScript),
+  }
+  const script = file(r, { path: varnishInitScript, content: initScript, mode: '0755', onlyIf })
+  execute(r, { name: 'start Varnish with the host', command: 'update-rc.d varnish defaults', when: [script], onlyIf })
+  return command
+}
+
+function packagedCommand(r: Recipe<PloneNode>): Reference<string> {
+  return unit_command(r, { unit: varnishDropIn.unit, without: varnishDropIn.name }).command
 }
 
 function ownPrograms(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout) {

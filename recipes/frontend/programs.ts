@@ -83,36 +83,6 @@ function varnishCommand(node: PloneNode, { varnish }: FrontendLayout): string[] 
   ]
 }
 
-function varnishAddresses(node: PloneNode): string {
-  return bound(cacheAt(node))
-    .map((at) => `-a ${at}`)
-    .join(' ')
-}
-
-/** Our part of Debian's unit. */
-export const varnishDropIn = { unit: 'varnish.service', name: 'converge.conf' } as const
-
-/** The unit's command, with this port and this size instead of the package's. */
-export function varnishUnit(node: PloneNode): string {
-  const { converge } = node
-  return `# Written by converge, changes are overwritten.
-[Service]
-ExecStart=
-ExecStart=${programs.varnishd} -j unix,user=vcache -F ${varnishAddresses(node)} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}
-`
-}
-
-/** The same for the init script, where no systemd runs. */
-export function varnishDefaults(node: PloneNode): string {
-  const { converge } = node
-  return `# Written by converge, changes are overwritten.
-START=yes
-NFILES=131072
-MEMLOCK=82000
-DAEMON_OPTS="${varnishAddresses(node)} -T localhost:6082 -f /etc/varnish/default.vcl -S /etc/varnish/secret -s malloc,${converge.frontend.cache_size}"
-`
-}
-
 /** What it has loaded before under this name is the same; what is no longer used is let go. */
 const load = `
 name=$1 file=$2

@@ -7,17 +7,18 @@ import { shadowCheck, supervisorCheck } from '../checks/supervisor.ts'
 import type { PloneNode } from '../node.ts'
 import { appChecks } from '../releases/checks.ts'
 import { nginxProgram } from '../web/nginx.ts'
-import { phpLayout } from './layout.ts'
+import { fpmProgram, orPlain, packageOf, phpLayout } from './layout.ts'
 
 export function checks(node: PloneNode, host: HostReader): HostCheck[] {
   const { at, fpm } = phpLayout(node)
+  const config = orPlain(fpm.config, '')
   return [
     ...appChecks(node, host, at),
     programCheck(host, nginxProgram, 'nginx'),
-    programCheck(host, fpm.program, `php${fpm.version}-fpm`),
+    programCheck(host, orPlain(fpm.program, fpmProgram), packageOf(fpm)),
     // The system's php-fpm is a service of its own.
     ...(at.system
-      ? [overrideCheck('pool of php-fpm', () => poolOverride(host, fpm.config, at.app))]
-      : [supervisorCheck(host, at), shadowCheck(host, at, [fpm.reload.name])]),
+      ? [overrideCheck('pool of php-fpm', () => (config === '' ? null : poolOverride(host, config, at.app)))]
+      : [supervisorCheck(host, at), shadowCheck(host, at, [orPlain(fpm.reload.name, '')])]),
   ]
 }

@@ -7,7 +7,7 @@ import { viewOf } from '../releases/inspect.ts'
 import { viewService } from '../releases/service_view.ts'
 import { shownStop } from '../releases/stopped.ts'
 import { viewServed } from '../web/served.ts'
-import { phpLayout } from './layout.ts'
+import { orPlain, phpLayout } from './layout.ts'
 import { readyOf } from './serve.ts'
 
 export async function inspect(node: PloneNode, host: HostReader): Promise<Inspection> {
@@ -21,7 +21,8 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
   }
   // Without a release php-fpm has no pool yet.
   const ready = isServed ? readyOf(php) : undefined
-  const services = [viewService(host, { ...fpm.reload, ready }), viewNginx()]
+  const { name, provider } = fpm.reload
+  const services = [viewService(host, { name: orPlain(name, 'php-fpm'), provider, ready }), viewNginx()]
   return {
     apps: [
       {

@@ -1,6 +1,9 @@
 /** Where everything of a PHP app is, and which PHP runs it. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { derived, isReference, type Reference, reference } from '../../core/model/reference.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { phpFpmVariable } from '../../core/text/php_fpm.ts'
+import { newestVersion, versioned_program } from '../../resources/versioned_program.ts'
 import type { PloneNode } from '../node.ts'
 import { placed } from '../node.ts'
 import { Values } from '../plone/values.ts'
@@ -9,6 +12,9 @@ import { hostHeader, hostOf } from '../releases/health.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { namesOf } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
+
+/** A text, or a reference to it. */
+type Known = string | Reference<string>
 
 export interface PhpLayout {
   readonly at: AppLayout
@@ -26,17 +32,18 @@ export interface PhpLayout {
 }
 
 export interface Fpm {
-  readonly version: string
-  readonly program: string
+  /** Where PHP is not installed yet, this and what depends on it are known only after setup. */
+  readonly version: Known
+  readonly program: Known
   /** The file of the pool: of the system's php-fpm, or all there is of one of its own. */
-  readonly config: string
+  readonly config: Known
   readonly socket: string
   readonly log: string
   readonly pidFile: string
   readonly reload: {
-    readonly name: string
+    readonly name: Known
     readonly provider: { readonly kind: 'systemd' } | { readonly kind: 'supervisor'; readonly socket: string }
-    readonly check: readonly string[]
+    readonly check: readonly Known[]
     readonly signal: string
   }
 }
@@ -81,16 +88,19 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
 
 function fpmOf(node: PloneNode, at: AppLayout): Fpm {
   const version = versionOf(node)
-  const program = `/usr/sbin/php-fpm${version}`
-  const name = at.system ? `php${version}-fpm` : `${at.app}-php-fpm`
-  const config = at.system ? `/etc/php/${version}/fpm/pool.d/${at.app}.conf` : placed(node, `/etc/php/${at.app}.conf`)
+  const program = derived(version, (known) => `${fpmProgram}${known}`)
+  const own = `${at.app}-php-fpm`
+  const name = at.system ? derived(version, (known) => `php${known}-fpm`) : own
+  const config = at.system
+    ? derived(version, (known) => `/etc/php/${known}/fpm/pool.d/${at.app}.conf`)
+    : placed(node, `/etc/php/${at.app}.conf`)
   return {
     version,
     program,
     config,
     socket: `${placed(node, '/run')}/${at.system ? 'php/' : ''}${at.app}.sock`,
-    log: placed(node, `/var/log/${name}.log`),
-    pidFile: `${placed(node, '/run')}/${name}.pid`,
+    log: placed(node, `/var/log/${own}.log`),
+    pidFile: `${placed(node, '/run')}/${own}.pid`,
     reload: {
       name,
       provider: at.system ? { kind: 'systemd' } : { kind: 'supervisor', socket: at.supervisor.socket },
@@ -100,19 +110,26 @@ function fpmOf(node: PloneNode, at: AppLayout): Fpm {
   }
 }
 
-/** Releases of PHP that distributions bring, for a host where it is not installed yet. */
-const shipped: Readonly<Record<string, string>> = {
-  'debian 11': '7.4',
-  'debian 12': '8.2',
-  'debian 13': '8.4',
-  'ubuntu 20.04': '7.4',
-  'ubuntu 22.04': '8.1',
-  'ubuntu 24.04': '8.3',
+/** The program of php-fpm without its version. */
+export const fpmProgram = '/usr/sbin/php-fpm'
+
+function versionOf({ php_app, run }: PloneNode): Known {
+  if (php_app.fpm.version) return php_app.fpm.version
+  const installed = run.host === null ? null : newestVersion(run.host, fpmProgram)
+  return installed ?? reference(`${versioned_program.definition.type} ${fpmProgram}`, 'version')
 }
 
-function versionOf({ php_app, facts, run }: PloneNode): string {
-  if (php_app.fpm.version) return php_app.fpm.version
-  const installed = (run.host?.list('/usr/sbin') ?? []).flatMap((name) => /^php-fpm(\d+\.\d+)$/.exec(name)?.[1] ?? [])
-  const newest = installed.sort((a, b) => Number(a) - Number(b)).at(-1)
-  return newest ?? shipped[`${facts.platform.name} ${facts.platform.version}`] ?? '8.2'
+/** The package of that version; where PHP is not installed yet, the one that brings the version of the distribution. */
+export function packageOf({ version }: Fpm): string {
+  return isReference(version) ? 'php-fpm' : `php${version}-fpm`
+}
+
+/** Asks the host for the version of PHP, where the recipe cannot know it. */
+export function findVersion(r: Recipe<PloneNode>, { fpm }: PhpLayout): void {
+  if (isReference(fpm.version)) versioned_program(r, { path: fpmProgram })
+}
+
+/** A value for whoever only looks at the host. */
+export function orPlain(value: Known, plain: string): string {
+  return isReference(value) ? plain : value
 }

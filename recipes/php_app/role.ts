@@ -1,5 +1,6 @@
 /** The role php-app: a PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration. */
 import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { isReference } from '../../core/model/reference.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
@@ -23,13 +24,13 @@ import { nginxSetup } from '../web/nginx.ts'
 import { removeSite, unserveSite } from '../web/site.ts'
 import { checks } from './checks.ts'
 import { inspect } from './inspect.ts'
-import { type PhpLayout, phpLayout } from './layout.ts'
+import { type PhpLayout, packageOf, phpLayout } from './layout.ts'
 import { pool, switchTo, tellFirst, tryOut } from './serve.ts'
 
 function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   const { at, nginx, fpm } = phpLayout(node)
   const own = (at.own.os_packages ?? []).map(({ name }) => name)
-  if (at.system) packages(r, { names: ['git', `php${fpm.version}-fpm`, ...own] })
+  if (at.system) packages(r, { names: ['git', packageOf(fpm), ...own] })
   accounts(r, at)
   releaseDirectories(r, at)
   if (!at.system) {
@@ -161,6 +162,8 @@ function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
 function removePool(r: Recipe<PloneNode>, { at, fpm }: PhpLayout): void {
   const { confDir, socket } = at.supervisor
   if (!at.system) supervisor_cleanup(r, { app: at.app, keep: [], confDir, socket })
+  // Without php-fpm there is no pool.
+  if (isReference(fpm.config)) return
   const gone = file(r, { path: fpm.config, absent: true })
   const { name, provider, check } = fpm.reload
   if (at.system) service_reload(r, { name, purpose: at.app, provider, check: [...check], when: [gone] })

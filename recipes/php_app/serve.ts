@@ -1,7 +1,7 @@
 /** What serves a PHP app: its pool in php-fpm, its site in nginx, and the switch from one release to another. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import type { Input } from '../../core/model/reference.ts'
+import { derived, type Input, isReference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -21,12 +21,14 @@ import { wasLive } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
 import { hotRoot, poolText, previewNames, rootIn, siteText } from './config.ts'
-import type { PhpLayout } from './layout.ts'
+import { findVersion, orPlain, type PhpLayout } from './layout.ts'
 
 /** The pool, in a php-fpm that runs. */
 export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Handle {
   const { at, fpm, settings } = php
-  if (at.system && node.run.host) refuseOverride(poolOverride(node.run.host, fpm.config, at.app))
+  findVersion(r, php)
+  if (at.system && node.run.host && !isReference(fpm.config))
+    refuseOverride(poolOverride(node.run.host, fpm.config, at.app))
   const config = file(r, {
     path: fpm.config,
     content: poolText(php),
@@ -35,11 +37,12 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
     verify: { command: [fpm.program, '-t', '-y', '%{path}'] },
   })
   if (!at.system) {
+    const ownConfig = orPlain(fpm.config, '')
     supervisorRuns(r, node, at)
     const program = supervisor_program(r, {
       name: fpm.reload.name,
       app: at.app,
-      command: shellWords([fpm.program, '-y', fpm.config]),
+      command: derived(fpm.program, (program) => shellWords([program, '-y', ownConfig])),
       stopSignal: 'QUIT',
       stopWait: seconds(settings.fpm.control_timeout_seconds + 5),
       confDir: at.supervisor.confDir,

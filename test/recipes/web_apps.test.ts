@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { HostReader } from '../../core/host/types.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import type { Reference } from '../../core/model/reference.ts'
 import type { PlannedResource } from '../../core/model/resource.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { planned } from '../support/role_plans.ts'
@@ -323,7 +324,7 @@ t.test(
   },
 )
 
-t.test('PHP: the version that is there, else that of the distribution', async (t) => {
+t.test('PHP: the version that is there, else the one that setup installs', async (t) => {
   const pool = async (host: HostReader | null, json: JsonObject = {}) =>
     find(
       (await planned('php-app', { ...app(), php_app: { app_name: 'app', ...json } }, { host })).resources,
@@ -331,9 +332,15 @@ t.test('PHP: the version that is there, else that of the distribution', async (t
       'pool.d',
     )
   const path = '/etc/php/8.2/fpm/pool.d/app.conf'
-  t.match(await pool(null), { path })
+  const later = (await pool(null))?.path as Reference<string>
+  t.equal(later.provider, 'versioned_program /usr/sbin/php-fpm')
+  t.equal(later.transform?.('8.2' as never), path)
+  const packages = async (host: HostReader | null) =>
+    find((await planned('php-app', app(), { host, event: 'setup' })).resources, 'package')?.names
+  t.strictSame(await packages(new VirtualHost()), ['git', 'php-fpm'])
   const installed = new VirtualHost().given('/usr/sbin/php-fpm8.4', '').given('/usr/sbin/php-fpm7.4', '')
   t.match(await pool(installed), { path: path.replace('8.2', '8.4') })
+  t.strictSame(await packages(installed), ['git', 'php8.4-fpm'])
   t.match(await pool(installed, { fpm: { version: '7.4' } }), { path: path.replace('8.2', '7.4') })
   const text = (await pool(null, { fpm: { pm: 'ondemand', settings: { memory_limit: '64M' } } }))?.content
   t.match(

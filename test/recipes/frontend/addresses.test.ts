@@ -6,10 +6,12 @@ import { neutralFacts } from '../../../core/node/facts.ts'
 import { balancerAt, bound, cacheAt, reached } from '../../../recipes/frontend/addresses.ts'
 import { balancedServers, renderHaproxy } from '../../../recipes/frontend/haproxy.ts'
 import { frontendLayout } from '../../../recipes/frontend/layout.ts'
-import { varnishUnit } from '../../../recipes/frontend/programs.ts'
+import { varnishUnit } from '../../../recipes/frontend/varnish_service.ts'
 import type { PloneNode } from '../../../recipes/node.ts'
 import zeoClient from '../../../recipes/zeo_client/role.ts'
 import { type NodeJson, nodeOf } from '../../support/golden.ts'
+
+const debian12 = '/usr/sbin/varnishd -j unix,user=vcache -F -a :6081 -T localhost:6082 -f /x -S /y -s malloc,1g'
 
 const own = { hostname: 'web1', private_ip: '10.0.0.5', status: 'online' }
 const clientsOn = (...names: string[]): NodeJson => ({
@@ -46,13 +48,13 @@ t.test('loopback, where everything is on one host', async (t) => {
   t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081'])
   t.match(renderHaproxy(node, frontendLayout(node), ''), /\n {2}bind 127\.0\.0\.1:8080\n/)
   t.match(renderHaproxy(node, frontendLayout(node), ''), /\n {2}stats socket \/var\/lib\/haproxy\/stats mode 660 /)
-  t.match(varnishUnit(node), / -a 127\.0\.0\.1:6081 -T /)
+  t.match(varnishUnit(node, debian12), / -a 127\.0\.0\.1:6081 -T /)
 })
 
 t.test('clients on other hosts reach Varnish by the private address', async (t) => {
   const node = nodeWith(clientsOn('web1', 'app2'))
   t.strictSame(bound(cacheAt(node)), ['127.0.0.1:6081', '10.0.0.5:6081'])
-  t.match(varnishUnit(node), / -a 127\.0\.0\.1:6081 -a 10\.0\.0\.5:6081 -T /)
+  t.match(varnishUnit(node, debian12), / -a 127\.0\.0\.1:6081 -a 10\.0\.0\.5:6081 -T /)
   const loopback = { opsworks: { instance: { ...own, private_ip: '127.0.0.1' } } } as unknown as NodeJson
   t.strictSame(bound(cacheAt(nodeWith(clientsOn('app2'), loopback))), ['127.0.0.1:6081'], 'each address once')
   t.strictSame(bound(balancerAt(node)), ['127.0.0.1:8080'], 'HAProxy is for this host alone')

@@ -3,6 +3,7 @@ import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
+import type { Reference } from '../../../core/model/reference.ts'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import type { RunReport } from '../../../core/report/events.ts'
 import { inspect } from '../../../recipes/frontend/inspect.ts'
@@ -195,8 +196,10 @@ t.test('as root on the system itself: packages, units, and Debian’s own site o
     const names = resources.map(({ name }) => name)
     t.match(names[0], /^package (?=.*haproxy)(?=.*nginx)(?=.*varnish)/)
     t.ok(names.includes('symlink /etc/nginx/sites-enabled/default'))
-    const unit = resources.find(({ key }) => key === path)
-    t.match(JSON.stringify(unit?.props), /-a :6082 .*malloc,256m/)
+    const { content } = resources.find(({ key }) => key === path)?.props as { content: Reference<string> }
+    const packaged = '/usr/sbin/varnishd -F -a :6081 -s malloc,1g'
+    t.match(content.transform?.(packaged as never), /-a :6082 .*malloc,256m/)
+    t.match(content.provider, 'unit_command varnish.service')
     t.notOk(names.some((name) => name.startsWith('supervisor')))
     const removed = plan(['undeploy'], node).resources.map(({ name }) => name)
     t.ok(['service varnish', 'service haproxy'].every((name) => removed.includes(name)))
