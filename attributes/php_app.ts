@@ -7,7 +7,7 @@ const fpm = () =>
     version: field(
       orNull(line()),
       null,
-      'Version of PHP, as "8.2"; null for the newest that is installed, else that of the distribution.',
+      'Version of PHP, as "8.2"; null for the newest that is installed. Where none is, setup installs that of the distribution.',
     ),
     pm: field(choice(['static', 'dynamic', 'ondemand']), 'dynamic', 'How php-fpm decides on the number of workers.', {
       mirrors: 'php-fpm.conf: pm',

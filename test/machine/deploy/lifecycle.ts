@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { get, put, Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
 import { keepEggs } from '../../support/eggs.ts'
+import { unpinned } from '../../support/example_pins.ts'
 import { directoryOf, needs } from '../../support/machine.ts'
 import { isTaken } from '../../support/waiting.ts'
 import { client, fails, kept, pids, shows, touched } from './steps.ts'
@@ -23,6 +24,8 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   const run = await site.done(t, ['--json-output'])
   t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
   keepEggs(`${site.directory()}/shared`)
+  for (const python of ['3.11', '3.12', '3.13'])
+    t.strictSame(unpinned(`${site.directory()}/shared/eggs`, python), [], `each package has a pin for Python ${python}`)
   t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
   await shows(t, site, '1')
   t.equal((await site.releases()).length, 1)

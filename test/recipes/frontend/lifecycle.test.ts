@@ -196,7 +196,7 @@ t.test('as root on the system itself: packages, units, and Debian’s own site o
     const names = resources.map(({ name }) => name)
     t.match(names[0], /^package (?=.*haproxy)(?=.*nginx)(?=.*varnish)/)
     t.ok(names.includes('symlink /etc/nginx/sites-enabled/default'))
-    const { content } = resources.find(({ key }) => key === path)?.props as { content: Reference<string> }
+    const { content } = (resources.find(({ key }) => key === path)?.props ?? {}) as { content: Reference<string> }
     const packaged = '/usr/sbin/varnishd -F -a :6081 -s malloc,1g'
     t.match(content.transform?.(packaged as never), /-a :6082 .*malloc,256m/)
     t.match(content.provider, 'unit_command varnish.service')
