@@ -36,6 +36,7 @@ const wanted = {
   pebble: 'pebble',
   sshd: 'openssh-server',
   sudo: 'sudo',
+  debootstrap: 'debootstrap',
   init: 'systemd-sysv',
   'dbus-daemon': 'dbus',
   'cloud-init': 'cloud-init',

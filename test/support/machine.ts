@@ -73,6 +73,7 @@ const probes = {
       return 'systemd is not installed (apt install systemd-sysv dbus)'
     return grouped ? null : 'no cgroup can be made here'
   },
+  debootstrap: program('debootstrap'),
   sudo: program('sudo'),
   wrk: program('wrk'),
   'cloud-init': program('cloud-init'),

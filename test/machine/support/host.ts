@@ -16,6 +16,8 @@ export interface HostOptions {
   readonly authorized?: readonly string[]
   /** Ordinary accounts, by name. */
   readonly accounts?: Readonly<Record<string, Account>>
+  /** Directory of the system that it has; default: that of this machine. */
+  readonly system?: string
   /** Port of sshd; default 22. */
   readonly port?: number
   /** More lines of sshd_config(5); they come first, and the first one counts. */
@@ -73,6 +75,7 @@ export interface Place {
   readonly name: string
   readonly address: string
   readonly systemd: boolean
+  /** Layers below its own files, as overlay(5) takes them. */
   readonly lower: string
 }
 

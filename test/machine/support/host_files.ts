@@ -52,7 +52,7 @@ const usual =
   /^(bin|boot|dev|etc|home|lib\w*|lost\+found|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(\.\S+)?$/
 
 /** Units that have nothing to do on such a host, or take a machine of their own. */
-const masked = [
+export const masked = [
   'apt-daily.timer',
   'apt-daily-upgrade.timer',
   'dpkg-db-backup.timer',

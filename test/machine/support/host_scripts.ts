@@ -3,7 +3,7 @@ import { whiteouts } from './host_files.ts'
 
 export const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** $1: directory of the host; then paths that are hidden, the lower layer, and MB. */
+/** $1: directory of the host; then paths that are hidden, the lower layers, and MB. */
 export const makeFiles = `
 lower="\${@: -2:1}"
 mkdir -p "$1/disk" "$1/root" "$1/cgroup"
@@ -12,7 +12,7 @@ mkdir "$1/disk/upper" "$1/disk/work"
 directory="$1"
 set -- "\${@:1:$#-2}"
 ${whiteouts('$directory/disk/upper')}
-mount -t overlay overlay -o lowerdir="$lower":/,upperdir="$directory/disk/upper",workdir="$directory/disk/work" "$directory/root"
+mount -t overlay overlay -o lowerdir="$lower",upperdir="$directory/disk/upper",workdir="$directory/disk/work" "$directory/root"
 `
 
 /** $1: name of namespace and link, $2: bridge, $3: address, $4: gateway, $5: hardware address. */

@@ -83,7 +83,8 @@ export class TestNetwork {
   private async made(name: string, options: HostOptions, systemd: boolean): Promise<TestHost> {
     const address = options.address ?? this.freeAddress()
     const id = `${this.ground.prefix}-${address.split('.')[3]}`
-    const host = new TestHost(this, this.ground, { id, name, address, systemd, lower: this.lower }, options)
+    const lower = options.system ?? `${this.lower}:/`
+    const host = new TestHost(this, this.ground, { id, name, address, systemd, lower }, options)
     this.hosts.push(host)
     await host.make()
     await host.start()
