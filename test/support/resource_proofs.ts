@@ -1,6 +1,6 @@
 /** Proves hints of resources by runs on a host in memory. */
 import type { Test } from 'tap'
-import type { Finding } from '../../core/compile/inspection.ts'
+import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { planOf, run } from './contract.ts'
@@ -65,6 +65,13 @@ export const commands: CommandHandler = (argv, _, host) => {
   }
   if (argv.join(' ').includes('make')) host.given('/srv/made', 'x')
   return { status: 0, stdout: '', stderr: '' }
+}
+
+/** What one of several checks finds. */
+export async function finding(checks: readonly HostCheck[], what: string): Promise<Finding | null> {
+  const check = checks.find((one) => one.what === what)
+  if (check === undefined) throw new Error(`no check of ${what}: ${checks.map((one) => one.what).join(', ')}`)
+  return check.run()
 }
 
 /** A finding of `converge doctor`, whose remedy is the hint. */
