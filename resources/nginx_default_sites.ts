@@ -10,6 +10,12 @@ const props = z.strictObject({
   app: z.string().min(1).describe('The app whose site has been added, changed or removed before'),
   enabled: absolutePath.describe('Directory of the sites that nginx serves'),
   confDir: absolutePath.describe('Directory of configuration that nginx reads before the sites: it gets the files'),
+  ports: z
+    .array(z.int().min(1).max(65_535))
+    .default([])
+    .describe(
+      "Ports of the app's site: nginx is reloaded also where somebody has changed their default site, loaded it, and put it back; default: none",
+    ),
   distribution: z
     .strictObject({
       link: absolutePath.describe('Link by which nginx serves it'),
@@ -127,6 +133,7 @@ export const nginx_default_sites = defineResource(
         distribution: servesDistribution(host, given),
       }
     },
+    paths: ({ confDir, ports }) => ports.map((port) => pathOf(confDir, port)),
     desired: ({ confDir }, { needed, distribution }): State => ({
       files: needed,
       needed,

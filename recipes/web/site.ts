@@ -100,9 +100,10 @@ export function repairSite(r: Recipe<PloneNode>, { run }: PloneNode, site: Site,
 }
 
 /** Other host names than those of the sites get 404. */
-function unknownNames(r: Recipe<PloneNode>, { at, nginx: { available, enabled, confDir } }: Site): Handle {
+function unknownNames(r: Recipe<PloneNode>, { at, nginx: { available, enabled, confDir }, settings }: Site): Handle {
   const distribution = at.system ? { link: `${enabled}/default`, file: `${available}/default` } : undefined
-  return nginx_default_sites(r, { app: at.app, enabled, confDir, ...(distribution && { distribution }) })
+  const ports = [settings.http_port, settings.https_port]
+  return nginx_default_sites(r, { app: at.app, enabled, confDir, ports, ...(distribution && { distribution }) })
 }
 
 const setUp = ({ config }: Nginx): Check => ({

@@ -3,6 +3,7 @@ import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Duration, milliseconds, minutes } from '../../core/model/units.ts'
 import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+import { declaredProcess, lacksDeclared } from './unit_process.ts'
 
 /** As sd_booted(3) does it. */
 export function runsSystemd(host: HostReader): boolean {
@@ -38,8 +39,14 @@ export class SystemdReader implements ServiceReader {
   }
 
   /** systemd compares the unit files with what it has read, not with the process that runs. */
-  isOutdated(): Promise<boolean> {
-    return Promise.resolve(false)
+  async isOutdated(name: string): Promise<boolean> {
+    const command = ['systemctl', 'show', '--property=MainPID,FragmentPath,DropInPaths', '--', unitName(name)]
+    const { stdout } = await this.reading.query(command)
+    const fields = new Map(stdout.split('\n').map((line) => pair(line)))
+    const paths = [fields.get('FragmentPath') ?? '', ...(fields.get('DropInPaths') ?? '').split(' ')]
+    const texts = paths.flatMap((path) => (path === '' ? [] : (this.reading.readText(path) ?? [])))
+    const [pid, declared] = [Number(fields.get('MainPID')) || 0, declaredProcess(texts)]
+    return pid !== 0 && declared !== null && lacksDeclared(this.reading, pid, declared)
   }
 
   async log(name: string, lines: number): Promise<string> {

@@ -92,9 +92,26 @@ async function ownUnit(t: Test, host: TestHost): Promise<void> {
   )
   t.equal(await property(host, 'teller', 'NeedDaemonReload'), 'no')
 
+  for (const isLoadedAgain of [false, true]) {
+    const edited = changed.replace('MORE=yes', 'MORE=no')
+    host.write('/etc/systemd/system/teller.service', edited)
+    await host.run('systemctl daemon-reload && systemctl restart teller')
+    host.write('/etc/systemd/system/teller.service', changed)
+    if (isLoadedAgain) await host.run('systemctl daemon-reload')
+    t.match(await setup(host, tellerRole('two', 'restart', changed)), {
+      status: 0,
+      stdout: /restart teller\b.*\n1 changed/,
+    })
+    const process = await property(host, 'teller', 'MainPID')
+    t.match((await host.run(`tr '\\0' '\\n' < /proc/${process}/environ`)).stdout, /^MORE=yes$/m, 'put back by hand')
+    await host.run('systemctl restart teller')
+    t.match(await setup(host, tellerRole('two', 'restart', changed)), { status: 0, stdout: /nothing to do/ })
+  }
+  const pidFour = await property(host, 'teller', 'MainPID')
+
   t.match((await setup(host, tellerRole('two', 'reload', changed))).status, 0)
   t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /reload teller/ })
-  t.strictSame(await tells(), ['three', pidThree], 'the same process says something else')
+  t.strictSame(await tells(), ['three', pidFour], 'the same process says something else')
   t.match(await setup(host, tellerRole('three', 'reload', changed)), { status: 0, stdout: /nothing to do/ })
 
   t.match(await setup(host, timer), { status: 0, stdout: /service tick.timer enabled true, state running/ })

@@ -1,9 +1,11 @@
 /** Which ports get a site that answers 404 for unknown host names, beside sites of converge, of others and of Debian. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
+import { VirtualHost } from '../../core/host/virtual.ts'
 import { statusFile } from '../../resources/dpkg.ts'
 import { nginx_default_sites } from '../../resources/nginx_default_sites.ts'
-import { contract } from '../support/contract.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { contract, failureOf, planOf, run } from '../support/contract.ts'
 
 const [enabled, confDir] = ['/etc/nginx/sites-enabled', '/etc/nginx/conf.d']
 const props = { app: 'shop', enabled, confDir }
@@ -122,3 +124,31 @@ contract(t, nginx_default_sites, [
     then: (t, host) => t.strictSame(host.list(confDir), ['x.conf']),
   },
 ])
+
+t.test('one that somebody changed, loaded and put back is loaded again', async (t) => {
+  const calls: string[] = []
+  const host = new VirtualHost({
+    commands: (argv) => {
+      calls.push(argv.slice(0, 3).join(' '))
+      return {}
+    },
+  })
+  host.given('/etc/init.d/nginx', '', '0755').given(confDir, null).given(`${enabled}/shop`, site('shop.test'))
+  const plan = planOf((r) => {
+    const sites = nginx_default_sites(r, { ...props, ports: [80, 443] })
+    service_reload(r, { name: 'nginx', when: [sites] })
+  })
+  const reloads = async () => {
+    calls.length = 0
+    t.strictSame(failureOf(await run(plan, host)), undefined)
+    return calls.filter((call) => call === 'service nginx reload').length
+  }
+  t.equal(await reloads(), 1)
+  t.equal(await reloads(), 0)
+  const text = host.readText(at(80)) ?? ''
+  host.writeFile(at(80), text.replace('404', '403'))
+  host.writeFile(at(80), text)
+  t.match(await run(plan, new VirtualHost({ base: host }), 'plan'), { outcome: 'planned' })
+  t.equal(await reloads(), 1)
+  t.equal(await reloads(), 0)
+})
