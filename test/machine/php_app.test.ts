@@ -116,6 +116,8 @@ async function drift(t: Test, app: WebApp): Promise<void> {
       const names = ({ resources }: typeof report) => resources.map(({ name }) => name)
       t.strictSame(names(planned.report), names(report))
       t.match(names(report).join(), /service_re(start|load) app-php-fpm/)
+      const tested = report.resources.filter(({ type, outcome }) => type === 'smoke_test' && outcome !== 'skipped')
+      t.strictSame(tested, [], 'what is live is not tested before it goes live')
       if (isPutBack) t.equal(report.resources.length, 1, names(report).join())
       t.equal(fs.readFileSync(file, 'utf8'), text)
       await until(async () => !(await isLoaded()), `${path} is right again`)
