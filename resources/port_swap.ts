@@ -111,7 +111,7 @@ function desired(given: PortSwapProps, now: State, context: Context): State {
   if (now.stranger !== null)
     throw new ConvergeError(`port ${now.stranger}, which ${given.name} needs, is taken by another process`, {
       code: 'PORT_TAKEN',
-      hint: `nothing was touched; find it: ss -ltnp 'sport = :${now.stranger}', and end it, or give ${given.name} other ports`,
+      hint: `find the process with ss -ltnp 'sport = :${now.stranger}' and end it, or give ${given.name} other ports; nothing was changed`,
     })
   const live = liveAfter(given, now, context)
   const runs = wantedDigest(given, context.cause)

@@ -217,7 +217,8 @@ export function releaseBefore(releases: readonly Release[]): Release | undefined
  */
 export function rollbackTarget(releases: readonly Release[], to?: string): Release {
   const complete = releases.filter((release) => release.known && release.complete)
-  const there = complete.length === 0 ? 'there is no complete release' : `complete: ${names(complete)}`
+  const there =
+    complete.length === 0 ? 'deploy the app first: it has no complete release' : `complete: ${names(complete)}`
   if (to === undefined) {
     const before = releaseBefore(releases)
     if (before) return before

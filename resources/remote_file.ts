@@ -37,7 +37,10 @@ async function wantedContent(host: HostReader, props: Props): Promise<string> {
   const { path: local, url } = sourceOf(props)
   if (local === null) return digestOf(url)
   if (host.stat(local)?.kind !== 'file')
-    throw new ConvergeError(`there is no file ${local} on this host`, { code: 'NO_FILE', hint: 'look at the url' })
+    throw new ConvergeError(`there is no file ${local} on this host`, {
+      code: 'NO_FILE',
+      hint: `put the file at ${local} on the host, or correct the property url`,
+    })
   return sha256Of(host, local)
 }
 
@@ -97,7 +100,7 @@ function requireDirectory(host: HostReader, { path }: Props): void {
   if (host.stat(dirname(path))?.kind === 'directory') return
   throw new ConvergeError(`there is no directory ${dirname(path)} for the file`, {
     code: 'NO_DIRECTORY',
-    hint: 'declare it with directory() before',
+    hint: 'declare it with directory() before this file',
   })
 }
 

@@ -96,7 +96,7 @@ export const service = defineResource(
       const manager = managerOf(host, given.provider)
       const { name, enabled } = given
       if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
-        await manager.setEnabled(name, enabled)
+        await manager.setEnabled?.(name, enabled)
       if (desired.state === 'running') await run(host, given, now, context)
       else if (now.state !== desired.state || now.drained.length > 0) await stop(host, given, context)
     },

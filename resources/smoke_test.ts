@@ -99,7 +99,11 @@ function failed({ app, rollback }: Props, error: ConvergeError, fresh: boolean):
   return new ConvergeError(`${app} did not pass its smoke test: ${error.message}`, {
     code: 'SMOKE_TEST_FAILED',
     output: error.output,
-    hint: error.hint ?? (goesBack ? undefined : 'repair it and deploy again, or go back with converge rollback'),
+    hint:
+      error.hint ??
+      (goesBack
+        ? undefined
+        : 'correct the app and deploy again, or return to the previous release with converge rollback'),
     ...(goesBack ? { recovery: 'rollback' } : {}),
     cause: error,
   })

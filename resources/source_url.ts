@@ -66,6 +66,6 @@ export async function requireSha256(host: HostReader, path: string, wanted: stri
   if (found === wanted) return
   throw new ConvergeError(`${path} has the sha256 ${found}, not ${wanted}`, {
     code: 'CHECKSUM_MISMATCH',
-    hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+    hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
   })
 }

@@ -40,7 +40,7 @@ async function refuseSecond(host: Host, socket: string, pidFile: string): Promis
     if (!(await limit.pause()))
       throw new ConvergeError(`a supervisord is running (process ${pid}) that does not answer at ${socket}`, {
         code: 'SUPERVISOR_ELSEWHERE',
-        hint: `it was started with another socket, or its socket was removed, and a second one would start every program twice: end it with all it runs (kill ${pid}), then run again`,
+        hint: `end it with all its programs (kill ${pid}), then run again: a second supervisord would start every program twice`,
       })
 }
 
@@ -109,7 +109,10 @@ export const supervisord = defineResource(
             throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
               code: 'SUPERVISOR_DOWN',
               output: log === undefined ? undefined : endOfFile(host, log, 20),
-              hint: `look whether ${config} has a [unix_http_server] with file=${socket}, and what its log says`,
+              hint:
+                action === 'running'
+                  ? `set file=${socket} in [unix_http_server] of ${config}, and correct the errors that its log shows`
+                  : `wait until its programs have ended, or set a longer deadline, then run again`,
             })
       }
       if (action === 'stopped') {

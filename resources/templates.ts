@@ -42,7 +42,7 @@ export function readTemplate(from: string, name: string): string {
       `cannot read the template ${path}: ${asConvergeError(error).message.replace(/^.*: /, '')}`,
       {
         code: 'NO_FILE',
-        hint: 'a template is looked for beside the file that calls readTemplate',
+        hint: 'put the template beside the file that calls readTemplate, or correct its name',
         usage: true,
         cause: error,
       },

@@ -27,7 +27,7 @@ export async function unpack(host: Host, { file, into, strip }: Unpacking, conte
     throw new ConvergeError(`${user ?? host.self.name} cannot read the archive ${file}`, {
       code: 'EACCES',
       output: start.stderr.trim(),
-      hint: `it is unpacked by the owner of ${dirname(into)}: let that account read it`,
+      hint: `let that account read it: it owns ${dirname(into)}, and unpacks the archive`,
     })
   const run = (argv: readonly string[]) =>
     host.run(argv, { user, accept: 'any', timeout: minutes(30), onLine: context.progress })
@@ -47,6 +47,8 @@ export function workerIn(host: HostReader, directory: string): string | undefine
 
 type Run = (argv: readonly string[]) => Promise<CommandResult>
 
+const notWhole = 'correct the url, or have the archive uploaded again: what it gives is incomplete, or no archive'
+
 /** What tar and unzip say when they have kept a member from leaving the directory. */
 const unsafe = /Removing leading|contains '\.\.'|stripped absolute path|skipped "\.\.\/" path/
 
@@ -59,9 +61,7 @@ async function untar(run: Run, { file, into, strip }: Unpacking): Promise<void> 
   const program = /(\w+): Cannot exec/.exec(stderr)?.[1]
   throw badArchive(
     stderr,
-    program === undefined
-      ? 'it may be cut short, or a page of the server in place of it: look at it with `file` and `head`'
-      : `install ${program}: apt-get install ${program === 'xz' ? 'xz-utils' : program}`,
+    program === undefined ? notWhole : `install ${program}: apt-get install ${program === 'xz' ? 'xz-utils' : program}`,
   )
 }
 
@@ -74,7 +74,7 @@ async function unzip(host: Host, run: Run, { file, into, strip }: Unpacking): Pr
   const argv = ['unzip', '-q', '-o', file, '-d', into]
   const { status, stdout, stderr } = await run(argv)
   if (unsafe.test(stdout + stderr)) throw unsafeArchive(stdout + stderr)
-  if (status !== 0) throw badArchive(stdout + stderr, 'it may be cut short')
+  if (status !== 0) throw badArchive(stdout + stderr, notWhole)
   for (let level = 0; level < strip; level++) stripLevel(host, into)
 }
 
@@ -86,7 +86,7 @@ function unsafeArchive(output: string): ConvergeError {
   return new ConvergeError('the archive has members that would leave the directory it is unpacked in', {
     code: 'UNSAFE_ARCHIVE',
     output: output.trim(),
-    hint: 'do not trust where it comes from; a sound archive has relative names only',
+    hint: 'use an archive from a source that you trust, packed with relative names only',
   })
 }
 

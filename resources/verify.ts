@@ -50,7 +50,7 @@ export async function verifyContent(
   if (host.which(program) === null)
     throw new ConvergeError(`${path} cannot be checked: there is no program ${program} on this host`, {
       code: 'NO_PROGRAM',
-      hint: `install the package it comes with (apt-get install ${program.replace(/^.*\//, '')}, or a package() before this)`,
+      hint: `install its package (apt-get install ${program.replace(/^.*\//, '')}), or declare it with package() before this`,
     })
   // Their names begin with a dot, and end in no suffix: what reads a whole directory of configurations leaves them out.
   const [slash, ending] = [path.lastIndexOf('/'), 'converge-check']

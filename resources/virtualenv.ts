@@ -86,12 +86,11 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
 
 /** What was built with one Python has compiled parts that another one cannot load. */
 function stayWith(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
-  const hint = `name the new one itself, such as ${basename(chosen ?? '')}, to get another environment and all built anew with it`
-  if (kind === 'environment')
-    return context.warn(`it goes on with ${python}, though ${word} means ${chosen} now; ${hint}`)
+  const hint = `set python to ${basename(chosen ?? '')} itself, which makes another environment and builds everything in it anew`
+  if (kind === 'environment') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
   throw new ConvergeError(
     `${path} was made with ${python}, which is gone, and what was built with that does not run with ${chosen}`,
-    { code: 'PYTHON_CHANGED', hint: `${hint}; or install the old one again` },
+    { code: 'PYTHON_CHANGED', hint: `install ${python} again; or ${hint}` },
   )
 }
 

@@ -141,6 +141,6 @@ export async function fetchInto(url: string, file: number, options: DownloadOpti
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)
     throw new ConvergeError(`${shown} has the sha256 ${digest}, not ${options.sha256}`, {
       code: 'CHECKSUM_MISMATCH',
-      hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+      hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
     })
 }

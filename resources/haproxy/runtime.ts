@@ -160,7 +160,10 @@ async function reach(where: string, talk: () => Promise<string>): Promise<string
     if (error.code === 'INTERNAL' || error.code === 'NOT_PREDICTABLE') throw thrown
     throw new ConvergeError(`the balancer at ${where} cannot be asked: ${reasons[error.code] ?? error.message}`, {
       code: 'BALANCER_UNREACHABLE',
-      hint: 'does haproxy run, and does its haproxy.cfg say `stats socket` with this path or address?',
+      hint:
+        error.code === 'EACCES'
+          ? 'run converge as root, or let the account use the socket: set user, group or mode after "stats socket" in haproxy.cfg'
+          : 'start haproxy (service haproxy start), or set the balancer to the path or address after "stats socket" in haproxy.cfg',
       cause: thrown,
     })
   }
@@ -171,12 +174,12 @@ function refused(where: string, answer: string, server?: string): ConvergeError 
   if (/^Permission denied/.test(said))
     return new ConvergeError(`the balancer at ${where} does not let itself be told anything: ${said}`, {
       code: 'BALANCER_DENIED',
-      hint: 'its haproxy.cfg has to say `level admin` after the path of `stats socket`',
+      hint: 'add "level admin" to the line "stats socket" of haproxy.cfg, then reload haproxy',
     })
   if (server !== undefined && /^(No such|Can't find|Require)/.test(said))
     return new ConvergeError(`the balancer at ${where} knows no server ${server}: ${said}`, {
       code: 'NO_SERVER',
-      hint: 'converge balancer list shows those it knows',
+      hint: 'correct the name: converge balancer list shows the servers of the balancer',
     })
   return new ConvergeError(`the balancer at ${where} answered: ${said || 'nothing'}`, { code: 'BALANCER_REFUSED' })
 }

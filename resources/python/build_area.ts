@@ -95,7 +95,7 @@ async function discard(host: Host, area: BuildArea, goes: (found: Found) => bool
     `what an unfinished build left behind cannot be removed: ${surplus().slice(0, 5).join(', ')}`,
     {
       code: 'BUILD_LEFTOVERS',
-      hint: 'look whose these files are, and remove them by hand',
+      hint: 'remove them as root (rm -rf), then run again',
     },
   )
 }

@@ -72,7 +72,7 @@ function withoutVenv(error: unknown, python: string): unknown {
     code: 'NO_ENSUREPIP',
     hint: python.startsWith('/usr/bin/')
       ? `apt-get install ${named}`
-      : `install them for this Python, or name another one: the package ${named} is for that of the distribution`,
+      : `install both modules for this Python, or set python to /usr/bin/python3 and install ${named}`,
     cause: error,
   })
 }

@@ -147,7 +147,7 @@ export class Roll {
       if (!(await deadline.pause()))
         throw new ConvergeError(`port ${port} was still taken by another process after ${deadline.limit}`, {
           ...down,
-          hint: `find it: ss -ltnp 'sport = :${port}'`,
+          hint: `find the process with ss -ltnp 'sport = :${port}' and end it, then run again`,
         })
   }
 

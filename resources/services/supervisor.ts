@@ -1,6 +1,5 @@
 /** Services that supervisord keeps running. */
 import type { Host, HostReader } from '../../core/host/types.ts'
-import { ConvergeError } from '../../core/model/errors.ts'
 import { milliseconds } from '../../core/model/units.ts'
 import {
   type ConfigChanges,
@@ -126,13 +125,6 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
 
   reload(name: string, signal: string): Promise<void> {
     return this.supervisor.signalProcess(name, signal)
-  }
-
-  async setEnabled(name: string): Promise<void> {
-    throw new ConvergeError(`${name}: supervisor says in its configuration what starts with the machine`, {
-      code: 'NOT_SUPPORTED',
-      hint: 'set autostart of supervisor_program instead of enabled here',
-    })
   }
 }
 

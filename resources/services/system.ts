@@ -151,19 +151,12 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
   async reload(name: string): Promise<void> {
     await this.host.run(['service', name, 'reload'], options)
   }
-
-  async setEnabled(name: string): Promise<void> {
-    throw new ConvergeError(`${name}: no systemd runs on this host, so it can't be enabled or disabled`, {
-      code: 'NOT_SUPPORTED',
-      hint: 'leave enabled out, or link it with update-rc.d',
-    })
-  }
 }
 
 function noService(name: string): ConvergeError {
   return new ConvergeError(`there is no service ${name} on this host`, {
     code: 'NO_SERVICE',
-    hint: 'declare the package it comes with before',
+    hint: 'declare its package with package() before the service, or correct the name of the service',
   })
 }
 
@@ -173,8 +166,8 @@ function refused(name: string, stderr: string): ConvergeError {
   return new ConvergeError(`systemd refused to start it: ${why}`, {
     code: 'SERVICE_DOWN',
     hint: /is masked/.test(why)
-      ? `if it is to run: systemctl unmask ${unitName(name)}`
-      : `systemctl status ${unitName(name)}`,
+      ? `run systemctl unmask ${unitName(name)}, or set action to stopped`
+      : `correct what systemctl status ${unitName(name)} shows, then run again`,
   })
 }
 

@@ -69,7 +69,8 @@ export interface ServiceManager extends ServiceReader {
    * @param signal what supervisor sends it, without SIG; others have it in their unit or script
    */
   reload(name: string, signal: string): Promise<void>
-  setEnabled(name: string, enabled: boolean): Promise<void>
+  /** Only where a status says whether a service is enabled. */
+  setEnabled?(name: string, enabled: boolean): Promise<void>
 }
 
 const serviceName = /^[\w.@-]+$/

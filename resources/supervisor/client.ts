@@ -156,7 +156,7 @@ export class SupervisorReader {
     if (code !== undefined && notThere.has(code))
       return new ConvergeError(`no supervisord is running at ${this.socket}`, {
         code: 'SUPERVISOR_DOWN',
-        hint: 'start it: service supervisor start, or supervisord -c its configuration',
+        hint: 'start it: service supervisor start, or supervisord -c FILE with its own configuration',
         cause: error,
       })
     if (code === 'EACCES' || code === 'EPERM')
@@ -170,12 +170,12 @@ export class SupervisorReader {
 
   private refused(method: string, status: number): ConvergeError {
     const hints: Readonly<Record<number, string>> = {
-      401: 'its [unix_http_server] asks for a password: remove username and password there, the socket has a mode',
-      404: 'its configuration lacks the section [rpcinterface:supervisor]',
+      401: 'remove username and password from [unix_http_server] in its configuration, then restart it; the mode of the socket keeps other accounts out',
+      404: 'add the section [rpcinterface:supervisor] of the default supervisord.conf to its configuration, then restart it',
     }
     return new ConvergeError(`supervisord at ${this.socket} answered ${method} with HTTP status ${status}`, {
       code: 'SUPERVISOR_ANSWER',
-      hint: hints[status] ?? 'its own log says more',
+      hint: hints[status] ?? 'read its log (logfile in [supervisord]), correct the error there, then run again',
     })
   }
 }
@@ -301,6 +301,6 @@ function uptimeOf(process: Value): number | null {
 function unexpected(what: string): ConvergeError {
   return new ConvergeError(`supervisord's answer lacks ${what}`, {
     code: 'SUPERVISOR_ANSWER',
-    hint: 'supervisor 3.0 or later is needed',
+    hint: 'upgrade supervisor to 3.0 or later',
   })
 }

@@ -1,31 +1,53 @@
 /** The faults that supervisord answers calls with, as errors. */
 import { ConvergeError } from '../../core/model/errors.ts'
 
-/** supervisord's faults (supervisor/xmlrpc.py) by number: their name, what they mean, and what helps. */
-const faults: Readonly<Record<number, readonly [name: string, words: string, hint?: string]>> = {
-  1: ['UNKNOWN_METHOD', 'it does not know the call', 'supervisor 3.0 or later is needed'],
-  2: ['INCORRECT_PARAMETERS', 'the parameters are not what the call takes'],
-  6: ['SHUTDOWN_STATE', 'it is shutting down', 'wait until it is gone, start it again, then run again'],
-  10: ['BAD_NAME', 'it knows no such program', 'look whether its [include] names the directory of the .conf file'],
-  11: ['BAD_SIGNAL', 'it does not know the signal'],
-  20: [
-    'NO_FILE',
-    'the file is not there',
-    'check the first word of command in the .conf file of the program: supervisord looks for it at that path, or on its own PATH where it has no slash',
-  ],
-  21: ['NOT_EXECUTABLE', 'the program cannot be executed', 'check the mode of the command, and of its directories'],
-  30: ['FAILED', 'it failed'],
-  40: ['ABNORMAL_TERMINATION', 'the process ended right after its start'],
-  50: ['SPAWN_ERROR', 'the process could not be started', 'its own log says why'],
-  60: ['ALREADY_STARTED', 'the process is running already'],
-  70: ['NOT_RUNNING', 'the process is not running'],
-  90: ['ALREADY_ADDED', 'it has the program already'],
-  91: ['STILL_RUNNING', 'a process of the group is still running'],
-  92: [
-    'CANT_REREAD',
-    'it cannot read its configuration',
-    'correct the file that is named; the running programs are not touched',
-  ],
+interface Fault {
+  readonly name: string
+  readonly words: string
+  readonly hint?: string
+}
+
+/** supervisord's faults (supervisor/xmlrpc.py) by number. */
+const faults: Readonly<Record<number, Fault>> = {
+  1: { name: 'UNKNOWN_METHOD', words: 'it does not know the call', hint: 'upgrade supervisor to 3.0 or later' },
+  2: { name: 'INCORRECT_PARAMETERS', words: 'the parameters are not what the call takes' },
+  6: {
+    name: 'SHUTDOWN_STATE',
+    words: 'it is shutting down',
+    hint: 'wait until it has ended, start it (service supervisor start), then run again',
+  },
+  10: {
+    name: 'BAD_NAME',
+    words: 'it knows no such program',
+    hint: 'add the directory of the .conf file to files in [include] of supervisord.conf, then run again',
+  },
+  11: { name: 'BAD_SIGNAL', words: 'it does not know the signal' },
+  20: {
+    name: 'NO_FILE',
+    words: 'the file is not there',
+    hint: 'correct the first word of command in the .conf file of the program, or install it: supervisord looks for it at that path, or on its own PATH where it has no slash',
+  },
+  21: {
+    name: 'NOT_EXECUTABLE',
+    words: 'the program cannot be executed',
+    hint: 'make the command executable (chmod +x), and its directories accessible to the account of the program',
+  },
+  30: { name: 'FAILED', words: 'it failed' },
+  40: { name: 'ABNORMAL_TERMINATION', words: 'the process ended right after its start' },
+  50: {
+    name: 'SPAWN_ERROR',
+    words: 'the process could not be started',
+    hint: 'read the log of supervisord (logfile in [supervisord]), correct the error there, then run again',
+  },
+  60: { name: 'ALREADY_STARTED', words: 'the process is running already' },
+  70: { name: 'NOT_RUNNING', words: 'the process is not running' },
+  90: { name: 'ALREADY_ADDED', words: 'it has the program already' },
+  91: { name: 'STILL_RUNNING', words: 'a process of the group is still running' },
+  92: {
+    name: 'CANT_REREAD',
+    words: 'it cannot read its configuration',
+    hint: 'correct the file that the message names, then run again; the running programs are not touched',
+  },
 }
 
 /** The error that a fault of a call becomes. */
@@ -34,7 +56,7 @@ export function faultError(
   method: string,
   parameters: readonly (string | number | boolean)[],
 ): ConvergeError {
-  const [name, words, hint] = faults[code] ?? [`FAULT_${code}`, text]
+  const { name, words, hint } = faults[code] ?? { name: `FAULT_${code}`, words: text }
   const subject = typeof parameters[0] === 'string' ? ` of ${parameters[0]}` : ''
   const detail = text.replace(/^[A-Z_]+(: )?/, '')
   const more = detail === '' || detail === parameters[0] ? '' : ` (${detail})`

@@ -16,7 +16,7 @@ export async function forget(host: Host, supervisor: Supervisor, name: string): 
       if (tries >= patience)
         throw new ConvergeError(`${name} does not stop`, {
           code: 'STILL_RUNNING',
-          hint: 'look at its process, and kill it by hand',
+          hint: `end its process: kill -9 $(supervisorctl -s unix://${supervisor.socket} pid ${name})`,
         })
       await host.sleep(pause)
     }

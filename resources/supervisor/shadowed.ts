@@ -45,12 +45,12 @@ function shadowIn(
   if (defines)
     return {
       message: `supervisor program ${name} is defined twice: in ${own}, and as ${title} in ${path}`,
-      hint: `supervisord merges both, and the last file wins: remove ${title} from ${path}`,
+      hint: `remove ${title} from ${path}: supervisord merges both, and the last file wins`,
     }
   if (section.type !== 'group' || !programsOfGroup(section).includes(name)) return null
   return {
     message: `supervisor program ${name}, defined in ${own}, is taken into a group by ${title} in ${path}`,
-    hint: `supervisord would know it as ${section.name}:${name} only: remove it from programs of ${title} in ${path}`,
+    hint: `remove ${name} from programs of ${title} in ${path}: supervisord would know it as ${section.name}:${name} only`,
   }
 }
 

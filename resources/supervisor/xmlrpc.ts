@@ -137,7 +137,7 @@ class Parser {
     const found = this.text.slice(this.position, this.position + 40).trim()
     return new ConvergeError(`the answer is no XML-RPC: ${expected} was expected, not ${JSON.stringify(found)}`, {
       code: 'SUPERVISOR_ANSWER',
-      hint: 'look whether the socket is that of supervisord',
+      hint: 'set the socket to file of [unix_http_server] in the configuration of supervisord',
     })
   }
 }

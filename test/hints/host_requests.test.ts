@@ -44,7 +44,7 @@ t.test('requests', async (t) => {
     },
     {
       source,
-      hint: 'the file was changed or cut short on its way: look where it comes from before you change the checksum',
+      hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
       broken: () => fetching('/page', { sha256: '0'.repeat(64) }),
       repaired: () => fetching('/page', { sha256: '8a798890fe93817163b10b5f7bd2ca4d25d84c52739a645a889c173eee7d9d3d' }),
     },

@@ -102,7 +102,7 @@ t.test('a Python without ensurepip', async (t) => {
     converge(plan({ path: `${directory}/venv`, python: chosen }), host, { id: 't', mode: 'run' })
   t.match(failureOf(await make(wrapper)), {
     code: 'NO_ENSUREPIP',
-    hint: /the package python3[\d.]*-venv is for that of the distribution$/,
+    hint: /install both modules for this Python, or set python to \/usr\/bin\/python3 and install python3[\d.]*-venv$/,
   })
   t.strictSame(failureOf(await make(python)), undefined, 'and where it is installed then, it is made')
 })

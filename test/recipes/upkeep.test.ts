@@ -42,7 +42,7 @@ t.test('an upgrade of the machine leaves the environment as it is', async (t) =>
   const report = await host.run()
   succeeded(t, report)
   t.equal(report.outcome, 'unchanged')
-  t.match(report.warnings, [/goes on with \/usr\/bin\/python3, though python3 means \/usr\/bin\/python3\.13 now/])
+  t.match(report.warnings, [/still uses \/usr\/bin\/python3, although python3 is \/usr\/bin\/python3\.13 now/])
   t.equal(host.machine.readText(`${shared}/${name}/.converge.json`), made)
 })
 

@@ -54,7 +54,7 @@ contract(t, remote_file, [
     props: { path, url: '/var/tmp/app.war', sha256 },
     given: local('cut short'),
     host,
-    fails: /has the sha256 [0-9a-f]{64}, not .*look where it comes from/,
+    fails: /has the sha256 [0-9a-f]{64}, not .*fetch the file again/,
   },
   {
     name: 'nothing there',

@@ -142,7 +142,7 @@ contract(t, service, [
     props: { name: 'none' },
     host,
     given: booted,
-    fails: /none did not come up: there is no service none on this host.*declare the package/s,
+    fails: /none did not come up: there is no service none on this host.*declare its package/s,
   },
   {
     name: 'systemd: one that is masked',
@@ -264,7 +264,7 @@ contract(t, service, [
     name: 'init script: one that is not there',
     props: { name: 'none' },
     ...initScripts({}),
-    fails: /there is no service none on this host.*declare the package/s,
+    fails: /there is no service none on this host.*declare its package/s,
   },
 ])
 

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
+import type { RunReport } from '../../core/report/events.ts'
 import { planOf, run } from './contract.ts'
 import { hintPattern, type Proof } from './proofs.ts'
 
@@ -15,6 +16,10 @@ export interface ResourceProof extends Proof {
   /** Another account that runs converge on the repaired host, which is set up anew. */
   readonly repairedHost?: VirtualOptions
   readonly broken: Declare
+  /** The hint stands in a warning of a run that succeeds. */
+  readonly warning?: boolean
+  /** The hint is followed by that of another source. */
+  readonly part?: boolean
   /** What the hint says to do on the host. */
   readonly repair?: (host: VirtualHost) => unknown
   /** What the hint says to declare; default: the same. */
@@ -25,12 +30,19 @@ export function proveResources(t: Test, proofs: readonly ResourceProof[]): void 
   for (const proof of proofs)
     t.test(`${proof.source}: ${proof.hint}`, async (t) => {
       const host = hostOf(proof, proof.host)
-      const before = await failureOf(proof.broken, host)
-      t.match(before?.hint, hintPattern(proof.hint), 'the hint is given', { before })
+      const pattern = hintPattern(proof.warning ? `…${proof.hint}…` : proof.part ? `${proof.hint}; …` : proof.hint)
+      const isGiven = ({ resources, warnings }: RunReport) =>
+        (proof.warning ? warnings : resources.map(({ failure }) => failure?.hint ?? '')).some((text) =>
+          pattern.test(text),
+        )
+      const before = await run(planOf(proof.broken), host)
+      t.ok(isGiven(before), 'the hint is given', { before })
       proof.repair?.(host)
       host.forgetAnswers()
       const repaired = proof.repairedHost === undefined ? host : hostOf(proof, proof.repairedHost)
-      t.equal(await failureOf(proof.repaired ?? proof.broken, repaired), undefined, 'the run succeeds')
+      const after = await run(planOf(proof.repaired ?? proof.broken), repaired)
+      t.equal(after.resources.find(({ outcome }) => outcome === 'failed')?.failure, undefined, 'the run succeeds')
+      t.notOk(isGiven(after), 'the hint is not given again', { warnings: after.warnings })
     })
 }
 

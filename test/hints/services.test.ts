@@ -1,0 +1,338 @@
+/** Hints about services, their balancers and their smoke tests: each is provoked on a host in memory, then followed. */
+import t from 'tap'
+import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { seconds } from '../../core/model/units.ts'
+import { file } from '../../resources/file.ts'
+import { BalancerClient, BalancerReader } from '../../resources/haproxy/runtime.ts'
+import { port_swap } from '../../resources/port_swap.ts'
+import { service } from '../../resources/service.ts'
+import { service_reload } from '../../resources/service_reload.ts'
+import { service_restart } from '../../resources/service_restart.ts'
+import { smoke_test } from '../../resources/smoke_test.ts'
+import { FakeHaproxy } from '../support/fake_haproxy.ts'
+import { FakeSupervisor } from '../support/fake_supervisor.ts'
+import { proveCalls } from '../support/proofs.ts'
+import { type Declare, proveResources } from '../support/resource_proofs.ts'
+
+const provider = { kind: 'supervisor' as const }
+const confDir = '/etc/supervisor/conf.d'
+const hasWeb = (host: VirtualHost): void => {
+  host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n')
+}
+/** What any check of a configuration finds, while its file says so. */
+const checking: CommandHandler = (_, __, host) =>
+  host.readText('/etc/web.conf') === 'wrong' ? { status: 2, stdout: '/etc/web.conf: line 1: wrong\n' } : {}
+const correct = (host: VirtualHost) => host.given('/etc/web.conf', 'right')
+const damaged = (host: VirtualHost): void => {
+  hasWeb(host)
+  host.given('/etc/web.conf', 'wrong')
+}
+
+t.test('services of the system', async (t) => {
+  const source = 'resources/services/system.ts'
+  const unit = '/etc/systemd/system/web.service'
+  /** systemd with the units in /etc/systemd/system, where a link to /dev/null masks one. */
+  const systemd: CommandHandler = ([program, verb], _, host) => {
+    if (program === 'dpkg') host.given(unit, '[Service]\nExecStart=/srv/web\n')
+    if (program === 'journalctl') return { stdout: '' }
+    const isMasked = host.lstat(unit)?.kind === 'link'
+    const text = isMasked ? '' : host.readText(unit)
+    if (verb === 'show') {
+      const active = host.lstat('/run/web') === null ? 'inactive' : 'active'
+      const load = text === null ? 'not-found' : isMasked ? 'masked' : 'loaded'
+      return { stdout: `Names=web.service\nLoadState=${load}\nActiveState=${active}\nMainPID=7\nType=notify\n` }
+    }
+    const refuse = (why: string) => ({ status: 1, stderr: `Failed to start web.service: Unit web.service ${why}.\n` })
+    if (verb === 'start' && isMasked) return refuse('is masked')
+    if (verb === 'start' && !text?.includes('ExecStart=/')) return refuse('has a bad unit file setting')
+    if (verb === 'start') host.given('/run/web', '')
+    return {}
+  }
+  const initScripts: CommandHandler = ([, , verb], _, host) => {
+    if (verb === 'start') host.given('/run/web', '')
+    return { status: host.lstat('/run/web') === null ? 3 : 0 }
+  }
+  const booted = (host: VirtualHost) => host.given('/run/systemd/system', null)
+  const web: Declare = (r) => service(r, { name: 'web' })
+  const common = { commands: systemd, broken: web }
+  const masked = {
+    ...common,
+    source,
+    hint: 'run systemctl unmask web.service, or set action to stopped',
+    given: (host: VirtualHost) => booted(host).given(unit, { link: '/dev/null' }),
+  }
+  proveResources(t, [
+    {
+      ...common,
+      source,
+      hint: 'declare its package with package() before the service, or correct the name of the service',
+      given: booted,
+      repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n'),
+    },
+    {
+      ...common,
+      source,
+      hint: 'declare its package with package() before the service, or correct the name of the service',
+      given: (host) => booted(host).given(unit, '[Service]\nExecStart=/srv/web\n'),
+      broken: (r) => service(r, { name: 'wbe' }),
+      repaired: web,
+    },
+    {
+      ...common,
+      source,
+      hint: 'declare its package with package() before the service, or correct the name of the service',
+      commands: initScripts,
+      repair: (host) => host.given('/etc/init.d/web', '#!/bin/sh\n', '0755'),
+    },
+    { ...masked, repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n') },
+    { ...masked, repaired: (r) => service(r, { name: 'web', action: 'stopped' }) },
+    {
+      ...common,
+      source,
+      hint: 'correct what systemctl status web.service shows, then run again',
+      given: (host) => booted(host).given(unit, '[Service]\nExecStart=bin/web\n'),
+      repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n'),
+    },
+  ])
+})
+
+t.test('restarts and reloads', async (t) => {
+  let isHeld = true
+  const held = new FakeSupervisor({
+    running: ['web'],
+    programs: () => ({ port: 8081, holdsPort: isHeld ? 1e6 : 0 }),
+  })
+  const free = () => {
+    isHeld = false
+  }
+  const failing = new FakeSupervisor({
+    running: ['web'],
+    programs: (_, __, host) =>
+      host.readText('/etc/web.conf') === 'wrong' ? { dies: { after: 1, as: 'FATAL' } } : { port: 8081 },
+  })
+  const restart =
+    (when: string): Declare =>
+    (r) => {
+      const changed = file(r, { path: '/srv/changed', content: when })
+      service_restart(r, {
+        services: [{ name: 'web', ready: { port: 8081 } }],
+        provider,
+        deadline: seconds(9),
+        when: [changed],
+      })
+    }
+  proveResources(t, [
+    {
+      source: 'resources/services/roll.ts',
+      hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again",
+      part: true,
+      host: { requests: held.requests },
+      given: hasWeb,
+      broken: restart('1'),
+      repair: free,
+    },
+    {
+      source: 'resources/services/restart_failure.ts',
+      hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again; correct the cause, then run again: it continues with web",
+      host: { requests: held.requests },
+      given: (host) => {
+        isHeld = true
+        hasWeb(host)
+      },
+      broken: restart('1'),
+      repair: free,
+    },
+    {
+      source: 'resources/services/restart_failure.ts',
+      hint: 'correct the cause, then run again: it continues with web',
+      host: { requests: failing.requests },
+      given: damaged,
+      broken: restart('1'),
+      repair: correct,
+    },
+    {
+      source: 'resources/services/check.ts',
+      hint: 'correct its configuration, then run again; it keeps running with the one it has',
+      host: { requests: new FakeSupervisor({ running: ['web'] }).requests },
+      commands: checking,
+      given: damaged,
+      broken: (r) => service_reload(r, { name: 'web', provider, check: ['web', '-t'] }),
+      repair: correct,
+    },
+  ])
+})
+
+t.test('a server that is replaced on another port', async (t) => {
+  let isStranger = true
+  const supervisor = new FakeSupervisor({
+    running: ['nginx'],
+    programs: (name) => (name === 'shop-9090' || name === 'shop-9190' ? { port: Number(name.slice(5)) } : {}),
+  })
+  const taken: VirtualOptions['requests'] = (options, host) =>
+    options.port === 9090 && isStranger
+      ? { status: 200, headers: {}, body: 'a stranger' }
+      : supervisor.requests(options, host)
+  const shop =
+    (ports: [number, number]): Declare =>
+    (r) =>
+      port_swap(r, {
+        name: 'shop',
+        ports,
+        command: ['/srv/shop/server', '%{port}'],
+        directory: '/srv/shop',
+        upstream: { path: '/etc/nginx/conf.d/shop.conf', name: 'shop' },
+        reload: { name: 'nginx', provider, check: ['nginx', '-t'] },
+        deadline: seconds(20),
+      })
+  const given = (host: VirtualHost): void => {
+    host.given('/etc/nginx/conf.d', null).given(`${confDir}/nginx.conf`, '[program:nginx]\n')
+  }
+  const port = {
+    source: 'resources/port_swap.ts',
+    hint: "find the process with ss -ltnp 'sport = :9090' and end it, or give shop other ports; nothing was changed",
+    host: { requests: taken },
+    commands: checking,
+    given,
+    broken: shop([9090, 9091]),
+  }
+  proveResources(t, [
+    { ...port, repaired: shop([9190, 9191]) },
+    {
+      ...port,
+      repair: () => {
+        isStranger = false
+      },
+    },
+    {
+      source: 'resources/swap/web_server.ts',
+      hint: 'correct the file that the output names, then run again; it keeps running with the configuration it has',
+      host: { requests: supervisor.requests },
+      commands: checking,
+      given: (host) => {
+        given(host)
+        host.given('/etc/web.conf', 'wrong')
+      },
+      broken: shop([9090, 9091]),
+      repair: correct,
+    },
+  ])
+})
+
+t.test('balancers', async (t) => {
+  const socket = '/run/haproxy.sock'
+  const backends = { site: ['c1', 'c2'] }
+  const hosts = (level: 'admin' | 'operator', listening = true) =>
+    new VirtualHost({
+      exchanges: new FakeHaproxy([{ at: socket, backends, level, listening: () => listening }]).exchanges,
+    })
+  const drain = (host: VirtualHost, name = 'site/c1') =>
+    new BalancerClient(host, { socket }).takeOut({ name, sticky: false })
+  const list = (host: VirtualHost, at = socket) => new BalancerReader(host, { socket: at }).servers()
+  const asAccount = (uid: number) =>
+    new VirtualHost({
+      self: { name: 'jane', uid, gid: uid, home: '/', shell: '/bin/sh' },
+      exchanges: (options, host) => {
+        if (!host.isRoot) throw new ConvergeError('connect: permission denied', { code: 'EACCES' })
+        return new FakeHaproxy([{ at: socket, backends }]).exchanges(options, host)
+      },
+    })
+  const source = 'resources/haproxy/runtime.ts'
+  const unreachable =
+    'start haproxy (service haproxy start), or set the balancer to the path or address after "stats socket" in haproxy.cfg'
+  proveCalls(t, [
+    { source, hint: unreachable, broken: () => list(hosts('admin', false)), repaired: () => list(hosts('admin')) },
+    {
+      source,
+      hint: unreachable,
+      broken: () => list(hosts('admin'), '/run/other.sock'),
+      repaired: () => list(hosts('admin')),
+    },
+    {
+      source,
+      hint: 'run converge as root, or let the account use the socket: set user, group or mode after "stats socket" in haproxy.cfg',
+      broken: () => list(asAccount(1000)),
+      repaired: () => list(asAccount(0)),
+    },
+    {
+      source,
+      hint: 'add "level admin" to the line "stats socket" of haproxy.cfg, then reload haproxy',
+      broken: () => drain(hosts('operator')),
+      repaired: () => drain(hosts('admin')),
+    },
+    {
+      source,
+      hint: 'correct the name: converge balancer list shows the servers of the balancer',
+      broken: () => drain(hosts('admin'), 'site/c3'),
+      repaired: () => drain(hosts('admin'), 'site/c2'),
+    },
+  ])
+
+  const supervisor = new FakeSupervisor({ running: ['web'], programs: () => ({ port: 8081 }) })
+  /** Whether the page that the health check asks for is one that the server has. */
+  const healthy = (name: string, host: VirtualHost) =>
+    name === 'site/other' || host.readText('/etc/haproxy/haproxy.cfg')?.includes('option httpchk GET /ok') === true
+  const haproxy = new FakeHaproxy([{ at: socket, backends: { site: ['web', 'other'] }, tracking: true, healthy }])
+  proveResources(t, [
+    {
+      source: 'resources/haproxy/draining.ts',
+      hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
+      part: true,
+      host: { requests: supervisor.requests, exchanges: haproxy.exchanges },
+      given: (host) => {
+        hasWeb(host)
+        host.given('/etc/haproxy/haproxy.cfg', 'option httpchk GET /typo\n')
+      },
+      broken: (r) =>
+        service_restart(r, {
+          services: [{ name: 'web', ready: { port: 8081 }, server: 'site/web' }],
+          balancers: [{ socket }],
+          provider,
+          deadline: seconds(9),
+        }),
+      repair: (host) => host.given('/etc/haproxy/haproxy.cfg', 'option httpchk GET /ok\n'),
+    },
+  ])
+})
+
+t.test('smoke tests', async (t) => {
+  const source = 'resources/smoke_test.ts'
+  const hint = 'correct the app and deploy again, or return to the previous release with converge rollback'
+  const requests: VirtualOptions['requests'] = (_, host) => ({
+    status: host.readText('/srv/current/app') === 'broken' ? 500 : 200,
+    headers: {},
+    body: 'Welcome',
+  })
+  const given = (host: VirtualHost): void => {
+    host.given('/srv/1/app', 'sound').given('/srv/2/app', 'broken').given('/srv/current', { link: '/srv/2' })
+  }
+  const test =
+    (release: string): Declare =>
+    (r) =>
+      smoke_test(r, {
+        app: 'site',
+        directory: `/srv/${release}`,
+        requests: [{ port: 80, path: '/' }],
+        deadline: seconds(3),
+      })
+  proveResources(t, [
+    {
+      source,
+      hint,
+      host: { requests },
+      given,
+      broken: test('2'),
+      repair: (host) => host.given('/srv/3/app', 'sound').given('/srv/current', { link: '/srv/3' }),
+      repaired: test('3'),
+    },
+    {
+      source,
+      hint,
+      host: { requests },
+      given,
+      broken: test('2'),
+      repair: (host) => host.given('/srv/current', { link: '/srv/1' }),
+      repaired: test('1'),
+    },
+  ])
+})

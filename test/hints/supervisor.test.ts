@@ -1,0 +1,348 @@
+/** Hints about supervisord and its programs: each is provoked on a host in memory, then followed. */
+import t from 'tap'
+import type { Response } from '../../core/host/types.ts'
+import { type RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { seconds } from '../../core/model/units.ts'
+import { service } from '../../resources/service.ts'
+import { SupervisorReader } from '../../resources/supervisor/client.ts'
+import { supervisor_program } from '../../resources/supervisor_program.ts'
+import { supervisord } from '../../resources/supervisord.ts'
+import { type Behaviour, FakeSupervisor, type Taken } from '../support/fake_supervisor.ts'
+import { proveCalls } from '../support/proofs.ts'
+import { type Declare, proveResources } from '../support/resource_proofs.ts'
+
+const socket = '/var/run/supervisor.sock'
+const confDir = '/etc/supervisor/conf.d'
+const provider = { kind: 'supervisor' as const }
+const web: Declare = (r) => service(r, { name: 'web', provider })
+const hasWeb = (host: VirtualHost): void => {
+  host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n').given('/srv/web', '#!/bin/sh\n', '0755')
+}
+
+t.test('the connection to supervisord', async (t) => {
+  const source = 'resources/supervisor/client.ts'
+  const stopped = new FakeSupervisor({ up: false })
+  const upgraded = new FakeSupervisor({ stopped: ['web'] })
+  const old: RequestHandler = (options, host) =>
+    host.readText('/usr/share/supervisor/version') === '2.2'
+      ? {
+          status: 200,
+          headers: {},
+          body: '<methodResponse><params><param><value>RUNNING</value></param></params></methodResponse>',
+        }
+      : upgraded.requests(options, host)
+  const upgrade = (host: VirtualHost) => host.given('/usr/share/supervisor/version', '4.2.5')
+  proveResources(t, [
+    {
+      source,
+      hint: 'start it: service supervisor start, or supervisord -c FILE with its own configuration',
+      host: { requests: stopped.requests },
+      given: hasWeb,
+      broken: web,
+      repair: (host) => stopped.startSupervisord(host),
+    },
+    {
+      source,
+      hint: 'upgrade supervisor to 3.0 or later',
+      host: { requests: old },
+      given: (host) => {
+        hasWeb(host)
+        host.given('/usr/share/supervisor/version', '2.2')
+      },
+      broken: web,
+      repair: upgrade,
+    },
+  ])
+
+  const running = new FakeSupervisor({ running: ['web'] })
+  /** As its HTTP server answers what its configuration does not allow. */
+  const configured =
+    (text: string): RequestHandler =>
+    (options, host) => {
+      const refuse = (status: number): Response => ({ status, headers: {}, body: '' })
+      if (/^username=/m.test(text)) return refuse(401)
+      if (!text.includes('[rpcinterface:supervisor]')) return refuse(404)
+      if (!text.includes('rpcinterface:make_main_rpcinterface')) return refuse(500)
+      return running.requests(options, host)
+    }
+  const whole = `[unix_http_server]
+file=${socket}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+`
+  const ask = (text: string, self?: ConstructorParameters<typeof VirtualHost>[0]) => () =>
+    new SupervisorReader(new VirtualHost({ requests: configured(text), ...self }), socket).getAllProcessInfo()
+  const repaired = ask(whole)
+  const asAccount = (uid: number) => () => {
+    const self = { name: 'jane', uid, gid: uid, home: '/', shell: '/bin/sh' }
+    const requests: RequestHandler = (options, host) => {
+      if (!host.isRoot) throw new ConvergeError('connect: permission denied', { code: 'EACCES' })
+      return running.requests(options, host)
+    }
+    return new SupervisorReader(new VirtualHost({ self, requests }), socket).getAllProcessInfo()
+  }
+  proveCalls(t, [
+    {
+      source,
+      hint: 'run converge as root, or as the account that supervisord runs as',
+      broken: asAccount(1000),
+      repaired: asAccount(0),
+    },
+    {
+      source,
+      hint: 'remove username and password from [unix_http_server] in its configuration, then restart it; the mode of the socket keeps other accounts out',
+      broken: ask(whole.replace('\n[rpc', '\nusername=a\npassword=b\n[rpc')),
+      repaired,
+    },
+    {
+      source,
+      hint: 'add the section [rpcinterface:supervisor] of the default supervisord.conf to its configuration, then restart it',
+      broken: ask(whole.replace(/\[rpcinterface[\s\S]*/, '')),
+      repaired,
+    },
+    {
+      source,
+      hint: 'read its log (logfile in [supervisord]), correct the error there, then run again',
+      broken: ask(whole.replace('make_main_rpcinterface', 'none')),
+      repaired,
+    },
+    {
+      source: 'resources/supervisor/xmlrpc.ts',
+      hint: 'set the socket to file of [unix_http_server] in the configuration of supervisord',
+      broken: () => {
+        const other: RequestHandler = () => ({ status: 200, headers: {}, body: '{"name": "docker"}' })
+        return new SupervisorReader(new VirtualHost({ requests: other }), '/run/docker.sock').getAllProcessInfo()
+      },
+      repaired,
+    },
+  ])
+})
+
+t.test('the faults that supervisord answers with', async (t) => {
+  const source = 'resources/supervisor/faults.ts'
+  /** As supervisord looks for the command of a program, and opens its log, when it starts it. */
+  const programs = (_: string, { config }: Taken, host: VirtualHost): Behaviour => {
+    const option = (name: string) => new RegExp(`^${name}=(\\S+)`, 'm').exec(config)?.[1] ?? ''
+    const command = host.stat(option('command'))
+    if (command === null) return { fault: 20 }
+    if (!/[1357]/.test(command.mode)) return { fault: 21 }
+    const log = option('stdout_logfile')
+    return log !== '' && host.stat(log.replace(/\/[^/]*$/, '')) === null ? { fault: 50 } : {}
+  }
+  const fake = new FakeSupervisor({ programs, stopped: ['web'] })
+  const without = new FakeSupervisor({ confDir: '/srv/none' })
+  const elsewhere = new FakeSupervisor({ confDir: '/srv/conf.d', stopped: ['web'] })
+  const refusing =
+    (fault: number, method: string, isBroken: (host: VirtualHost) => boolean): RequestHandler =>
+    (options, host) =>
+      options.body?.includes(`>supervisor.${method}`) && isBroken(host)
+        ? {
+            status: 200,
+            headers: {},
+            body: `<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>${fault}</int></value></member><member><name>faultString</name><value><string>REFUSED</string></value></member></struct></value></fault></methodResponse>`,
+          }
+        : fake.requests(options, host)
+  const missing = { host: { requests: fake.requests }, broken: web }
+  proveResources(t, [
+    {
+      source,
+      ...missing,
+      hint: 'correct the first word of command in the .conf file of the program, or install it: supervisord looks for it at that path, or on its own PATH where it has no slash',
+      given: (host) => host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n'),
+      repair: (host) => host.given('/srv/web', '#!/bin/sh\n', '0755'),
+    },
+    {
+      source,
+      ...missing,
+      hint: 'make the command executable (chmod +x), and its directories accessible to the account of the program',
+      given: (host) => {
+        hasWeb(host)
+        host.setMode('/srv/web', '0644')
+      },
+      repair: (host) => host.setMode('/srv/web', '0755'),
+    },
+    {
+      source,
+      ...missing,
+      hint: 'read the log of supervisord (logfile in [supervisord]), correct the error there, then run again',
+      given: (host) => {
+        hasWeb(host)
+        host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\nstdout_logfile=/var/log/web/out.log\n')
+      },
+      repair: (host) => host.given('/var/log/web', null),
+    },
+    {
+      source,
+      hint: 'add the directory of the .conf file to files in [include] of supervisord.conf, then run again',
+      host: {
+        requests: (options, host) => {
+          const reads = host.readText('/etc/supervisor/supervisord.conf')?.includes('/srv/conf.d/*.conf')
+          return (reads ? elsewhere : without).requests(options, host)
+        },
+      },
+      given: (host) =>
+        host
+          .given('/srv/conf.d/web.conf', '[program:web]\ncommand=/srv/web\n')
+          .given('/etc/supervisor/supervisord.conf', '[include]\nfiles = conf.d/*.conf\n'),
+      broken: (r) => service(r, { name: 'web', provider }),
+      repair: (host) =>
+        host.given('/etc/supervisor/supervisord.conf', '[include]\nfiles = conf.d/*.conf /srv/conf.d/*.conf\n'),
+    },
+    {
+      source,
+      hint: 'wait until it has ended, start it (service supervisor start), then run again',
+      host: { requests: refusing(6, '', (host) => host.lstat('/run/ending') !== null) },
+      given: (host) => {
+        hasWeb(host)
+        host.given('/run/ending', '')
+      },
+      broken: web,
+      repair: (host) => host.remove('/run/ending'),
+    },
+    {
+      source,
+      hint: 'correct the file that the message names, then run again; the running programs are not touched',
+      host: {
+        requests: refusing(
+          92,
+          'reloadConfig',
+          (host) => !/^\[program:x\]\n(\w+=.*\n)*$/.test(host.readText(`${confDir}/x.conf`) ?? ''),
+        ),
+      },
+      given: (host) => {
+        hasWeb(host)
+        host.given(`${confDir}/x.conf`, '[program:x]\ncommand\n')
+      },
+      broken: web,
+      repair: (host) => host.given(`${confDir}/x.conf`, '[program:x]\ncommand=/bin/true\n'),
+    },
+    {
+      source,
+      hint: 'upgrade supervisor to 3.0 or later',
+      host: {
+        requests: refusing(1, 'reloadConfig', (host) => host.readText('/usr/share/supervisor/version') === '2.2'),
+      },
+      given: (host) => {
+        hasWeb(host)
+        host.given('/usr/share/supervisor/version', '2.2')
+      },
+      broken: web,
+      repair: (host) => host.given('/usr/share/supervisor/version', '4.2.5'),
+    },
+  ])
+})
+
+t.test('programs', async (t) => {
+  const program: Declare = (r) => supervisor_program(r, { name: 'web', command: '/srv/web' })
+  const foreign = (host: VirtualHost) => host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/other\n')
+  const own = {
+    source: 'resources/supervisor/own_file.ts',
+    hint: 'give the program another name, or move the file away: mv /etc/supervisor/conf.d/web.conf /etc/supervisor/conf.d/web.conf.old',
+    given: foreign,
+    broken: program,
+  }
+  let isKilled = false
+  const stubborn = new FakeSupervisor({
+    running: ['web'],
+    programs: () => ({ stopAfter: isKilled ? 0 : 1e6 }),
+  })
+  proveResources(t, [
+    { ...own, repair: (host) => host.rename(`${confDir}/web.conf`, `${confDir}/web.conf.old`) },
+    { ...own, repaired: (r) => supervisor_program(r, { name: 'shop', command: '/srv/web' }) },
+    {
+      source: 'resources/supervisor/shadowed.ts',
+      hint: 'remove [program:web] from /etc/supervisor/conf.d/old.conf: supervisord merges both, and the last file wins',
+      given: (host) => host.given(`${confDir}/old.conf`, '[program:web]\ncommand=/srv/old\n'),
+      broken: program,
+      repair: (host) => host.given(`${confDir}/old.conf`, ''),
+    },
+    {
+      source: 'resources/supervisor/shadowed.ts',
+      hint: 'remove web from programs of [group:all] in /etc/supervisor/conf.d/old.conf: supervisord would know it as all:web only',
+      given: (host) => host.given(`${confDir}/old.conf`, '[group:all]\nprograms=web,mail\n'),
+      broken: program,
+      repair: (host) => host.given(`${confDir}/old.conf`, '[group:all]\nprograms=mail\n'),
+    },
+    {
+      source: 'resources/supervisor/forget.ts',
+      hint: 'end its process: kill -9 $(supervisorctl -s unix:///var/run/supervisor.sock pid web)',
+      host: { requests: stubborn.requests },
+      given: (host) => host.given(`${confDir}/web.conf`, '; Written by converge; by hand.\n[program:web]\n'),
+      broken: (r) => supervisor_program(r, { name: 'web', command: '/srv/web', absent: true }),
+      repair: () => {
+        isKilled = true
+      },
+    },
+  ])
+})
+
+t.test('supervisord', async (t) => {
+  const source = 'resources/supervisord.ts'
+  const config = '/srv/site/supervisord.conf'
+  const named = '/srv/site/supervisor.sock'
+  const fake = new FakeSupervisor({ up: false, socket: named })
+  /** It makes the socket that its configuration names. */
+  const commands = (argv: readonly string[], _: unknown, host: VirtualHost) => {
+    if (argv.join(' ') !== `/usr/bin/supervisord -c ${config}`) return null
+    if (host.readText(config)?.includes(`file=${named}\n`)) fake.startSupervisord(host)
+    return { status: 0, stdout: '', stderr: '' }
+  }
+  const ours = { commands, host: { requests: fake.requests } }
+  let stopAfter = 1e6
+  const slow = new FakeSupervisor({ running: ['web'] })
+  const ending: RequestHandler = (options, host) => {
+    const since = host.readText('/run/ending')
+    if (options.body?.includes('supervisor.shutdown')) host.given('/run/ending', `${host.clock}`)
+    if (since === null) return slow.requests(options, host)
+    return host.clock - Number(since) < stopAfter
+      ? {
+          status: 200,
+          headers: {},
+          body: '<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>6</int></value></member><member><name>faultString</name><value><string>SHUTDOWN_STATE</string></value></member></struct></value></fault></methodResponse>',
+        }
+      : null
+  }
+  const stop =
+    (deadline: number): Declare =>
+    (r) =>
+      supervisord(r, { config, action: 'stopped', deadline: seconds(deadline) })
+  const slowStop = {
+    source,
+    hint: 'wait until its programs have ended, or set a longer deadline, then run again',
+    host: { requests: ending },
+    given: (host: VirtualHost) => host.given(config, ''),
+    broken: stop(5),
+  }
+  proveResources(t, [
+    {
+      ...ours,
+      source,
+      hint: 'set file=/srv/site/supervisor.sock in [unix_http_server] of /srv/site/supervisord.conf, and correct the errors that its log shows',
+      given: (host) => host.given(config, '[unix_http_server]\nfile=/tmp/other.sock\n'),
+      broken: (r) => supervisord(r, { config, socket: named, deadline: seconds(5) }),
+      repair: (host) => host.given(config, `[unix_http_server]\nfile=${named}\n`),
+    },
+    {
+      ...ours,
+      source,
+      hint: 'end it with all its programs (kill 77), then run again: a second supervisord would start every program twice',
+      given: (host) =>
+        host
+          .given(config, `[unix_http_server]\nfile=${named}\n`)
+          .given('/run/supervisord.pid', '77\n')
+          .given('/proc/77/cmdline', '/usr/bin/python3\0/usr/bin/supervisord\0'),
+      broken: (r) => supervisord(r, { config, socket: named, pidFile: '/run/supervisord.pid' }),
+      repair: (host) => host.remove('/proc/77'),
+    },
+    { ...slowStop, repair: (host) => (host.clock += 1e6) },
+    {
+      ...slowStop,
+      repair: (host) => {
+        stopAfter = 20
+        host.given('/run/ending', `${host.clock}`)
+      },
+      repaired: stop(60),
+    },
+  ])
+})
