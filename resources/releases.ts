@@ -211,23 +211,16 @@ export function releaseBefore(releases: readonly Release[]): Release | undefined
 }
 
 /**
- * The release a rollback goes to.
- * @param to an id, or the start of one or of its commit, which may be newer than the live one; default: the one that was current before
+ * The release that an operator names for a rollback, which may be newer than the current one.
+ * @param to an id, or the start of one or of its commit
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
-export function rollbackTarget(releases: readonly Release[], to?: string): Release {
+export function rollbackTarget(releases: readonly Release[], to: string): Release {
   const complete = releases.filter((release) => release.known && release.complete)
   const there =
-    complete.length === 0 ? 'deploy the app first: it has no complete release' : `complete: ${names(complete)}`
-  if (to === undefined) {
-    const before = releaseBefore(releases)
-    if (before) return before
-    const current = releases.find((release) => release.current)
-    throw new ConvergeError(
-      current ? `there is no complete release before ${current.id}` : 'there is no current release',
-      { code: 'NO_SUCH_RELEASE', hint: there },
-    )
-  }
+    complete.length === 0
+      ? 'deploy the app first: it has no complete release'
+      : `choose one that is complete: ${names(complete)}`
   const known = releases.filter((release) => release.known)
   const exact = known.filter((release) => release.id === to)
   const fitting =

@@ -86,7 +86,7 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
 
 /** What was built with one Python has compiled parts that another one cannot load. */
 function stayWith(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
-  const hint = `set python to ${basename(chosen ?? '')} itself, which makes another environment and builds everything in it anew`
+  const hint = `set converge.python to ${basename(chosen ?? '')}, or python_major_version of the app to its version: the next deploy makes another environment with it`
   if (kind === 'environment') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
   throw new ConvergeError(
     `${path} was made with ${python}, which is gone, and what was built with that does not run with ${chosen}`,
@@ -141,8 +141,8 @@ export const virtualenv = defineResource(
           throw new ConvergeError(`there is no ${python} on this host`, {
             code: 'NO_PROGRAM',
             hint: python.startsWith('/')
-              ? 'check the path, or install that Python'
-              : `apt-get install ${python} ${python}-venv where the distribution has it; else install it by other means, and give its full path as python`,
+              ? 'install that Python, or correct the path of python'
+              : `install it (apt-get install ${python} ${python}-venv), or set python to the full path of another one`,
           })
         await make(host, given, chosen)
       } else writeMark(host, path, null, account)

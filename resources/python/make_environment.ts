@@ -35,7 +35,7 @@ async function makeForPython2(host: Host, given: EnvironmentProps, python: strin
       `${python} is a Python 2: its environments are made by virtualenv, which requires ${helper}`,
       {
         code: 'NO_PROGRAM',
-        hint: `apt-get install ${helper} ${helper}-venv`,
+        hint: `install it: apt-get install ${helper} ${helper}-venv`,
       },
     )
   const tool = `${path}/.virtualenv`
@@ -71,7 +71,7 @@ function withoutVenv(error: unknown, python: string): unknown {
   return new ConvergeError(`${python} cannot make environments: its modules venv and ensurepip are not installed`, {
     code: 'NO_ENSUREPIP',
     hint: python.startsWith('/usr/bin/')
-      ? `apt-get install ${named}`
+      ? `install them: apt-get install ${named}`
       : `install both modules for this Python, or set python to /usr/bin/python3 and install ${named}`,
     cause: error,
   })

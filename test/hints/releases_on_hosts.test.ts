@@ -62,9 +62,15 @@ t.test('rollbacks', async (t) => {
   proveCalls(t, [
     {
       source,
-      hint: 'complete: 000001-aaaaaaaa',
+      hint: 'choose one that is complete: 000001-aaaaaaaa',
       broken: () => rollbackTarget(releases, '000002'),
       repaired: () => rollbackTarget(releases, '000001-aaaaaaaa'),
+    },
+    {
+      source,
+      hint: 'deploy the app first: it has no complete release',
+      broken: () => rollbackTarget([], '000001'),
+      repaired: () => rollbackTarget(releases, '000001'),
     },
   ])
 })
