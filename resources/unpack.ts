@@ -61,7 +61,7 @@ async function untar(run: Run, { file, into, strip }: Unpacking): Promise<void> 
   const program = /(\w+): Cannot exec/.exec(stderr)?.[1]
   throw badArchive(
     stderr,
-    program === undefined ? notWhole : `install ${program}: apt-get install ${program === 'xz' ? 'xz-utils' : program}`,
+    program === undefined ? notWhole : `install it: apt-get install ${program === 'xz' ? 'xz-utils' : program}`,
   )
 }
 

@@ -79,7 +79,7 @@ t.test('a release that failed its smoke test', async (t) => {
     set(host, {}, { smoke_test: { http: [] } })
     succeeded(t, await host.run(['rollback']))
     set(host, {}, trial)
-    t.match(failureOf(await host.run(['deploy']))?.hint, hintPattern(proof.hint), 'the hint is given')
+    t.match(failureOf(await host.run(['deploy'])), { hint: hintPattern(proof.hint) }, 'the hint is given')
     return host
   }
   const number = (host: FakeHost) => host.live()?.id.slice(0, 6)
