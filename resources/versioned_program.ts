@@ -30,7 +30,7 @@ export const versioned_program = defineResource(
       if (now.version === null)
         throw new ConvergeError(`no version of ${path} is installed`, {
           code: 'NO_PROGRAM',
-          hint: 'run setup first, which installs it',
+          hint: 'run setup first, or declare its package with package() before this',
         })
       return now
     },

@@ -10,6 +10,8 @@ import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { service_restart } from '../../resources/service_restart.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
+import { unit_command } from '../../resources/unit_command.ts'
+import { versioned_program } from '../../resources/versioned_program.ts'
 import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { proveCalls } from '../support/proofs.ts'
@@ -93,6 +95,27 @@ t.test('services of the system', async (t) => {
       hint: 'correct what systemctl status web.service shows, then run again',
       given: (host) => booted(host).given(unit, '[Service]\nExecStart=bin/web\n'),
       repair: (host) => host.given(unit, '[Service]\nExecStart=/srv/web\n'),
+    },
+  ])
+})
+
+t.test('what a package of the system brings', async (t) => {
+  const source = 'resources/unit_command.ts'
+  const hint = 'declare its package with package() before this, or correct the name of the unit'
+  const command =
+    (unit: string): Declare =>
+    (r) =>
+      unit_command(r, { unit, without: 'converge.conf' })
+  const installed = (host: VirtualHost) =>
+    host.given('/usr/lib/systemd/system/varnish.service', '[Service]\nExecStart=/usr/sbin/varnishd -F\n')
+  proveResources(t, [
+    { source, hint, broken: command('varnish.service'), repair: installed },
+    { source, hint, given: installed, broken: command('vanish.service'), repaired: command('varnish.service') },
+    {
+      source: 'resources/versioned_program.ts',
+      hint: 'run setup first, or declare its package with package() before this',
+      broken: (r) => versioned_program(r, { path: '/usr/sbin/php-fpm' }),
+      repair: (host) => host.given('/usr/sbin/php-fpm8.4', '', '0755'),
     },
   ])
 })

@@ -55,11 +55,6 @@ function hostOf({ commands, given }: ResourceProof, options: VirtualOptions = {}
   return host
 }
 
-async function failureOf(declare: Declare, host: VirtualHost) {
-  const { resources } = await run(planOf(declare), host)
-  return resources.find(({ outcome }) => outcome === 'failed')?.failure
-}
-
 /** Accounts and groups are added, and `make` makes /srv/made. */
 export const commands: CommandHandler = (argv, _, host) => {
   const [program = '', ...words] = argv
