@@ -14,6 +14,7 @@ import { seconds } from '../model/units.ts'
 import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
 import { ChangeMarks, type Unmark } from './change_marks.ts'
 import { withDeadline } from './deadline.ts'
+import { exposureOf } from './exposed_secrets.ts'
 import { FormerSecrets } from './former_secrets.ts'
 import { ListedPaths } from './listed_paths.ts'
 import { inOrder } from './order.ts'
@@ -209,6 +210,8 @@ class Run {
   ): Promise<void> | void {
     this.found = { props, state: now }
     const desired = resource.definition.implementation.desired(props, now, this.context(resource, cause))
+    const exposure = exposureOf(this.host, resource, props, desired, this.secrets)
+    if (exposure !== null) this.warn(`${resource.name}: ${exposure}`)
     if (!sameJson(now, desired))
       return this.change(resource, props, cause, now, desired, began).catch((e) => this.fail(resource, e, began))
     resource.definition.implementation.settle?.(this.host, props, now, this.context(resource, cause))

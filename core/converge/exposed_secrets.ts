@@ -1,0 +1,33 @@
+/** Finds files that hold a secret and that every account can read, because their recipe does not say otherwise. */
+
+import type { HostReader } from '../host/types.ts'
+import { isObject } from '../model/json.ts'
+import type { PlannedResource } from '../model/resource.ts'
+import type { Secrets } from '../model/secrets.ts'
+
+/** The mode of a new file without one. */
+const usual = '0644'
+
+/**
+ * A warning about a desired state; null where it exposes no secret. A recipe that sets a mode has decided who reads the
+ * file: another default would keep the service from reading it that the file is for.
+ */
+export function exposureOf(
+  host: HostReader,
+  { definition }: PlannedResource,
+  props: unknown,
+  desired: unknown,
+  secrets: Secrets,
+): string | null {
+  if (!isObject(desired) || desired.mode !== null || typeof desired.content !== 'string') return null
+  if (secrets.spans(desired.content).length === 0) return null
+  const [path] = definition.implementation.paths?.(props) ?? []
+  if (typeof path !== 'string') return null
+  const stat = host.lstat(path)
+  const mode = (stat?.kind === 'file' && stat.mode) || usual
+  if ((Number.parseInt(mode, 8) & 0o004) === 0) return null
+  return (
+    `every account can read ${path} (mode ${mode}), and it holds a secret; set mode and group in the recipe, ` +
+    `such as mode: '0640' with the group of the program that reads it, or mode: '${mode}' to keep it so`
+  )
+}

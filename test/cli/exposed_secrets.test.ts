@@ -1,0 +1,45 @@
+/** A file with a secret in it that every account can read: the recipe's author decides, and is asked to. */
+import * as fs from 'node:fs'
+import t from 'tap'
+import { Sandbox } from '../support/program.ts'
+
+const recipe = (mode: string) => `
+import { file, role, template } from 'converge-engine'
+export default role('own', {
+  configure(r, node) {
+    const at = node.converge.prefix
+    file(r, { path: at + '/plain', content: 'nothing to hide', ...${mode} })
+    file(r, { path: at + '/key', content: 'key = hunter2-hunter2', ...${mode} })
+    template(r, { path: at + '/conf', source: 'pass = {{word}}', variables: { word: 'hunter2-hunter2' }, ...${mode} })
+  },
+})
+`
+
+t.test('a secret in a file without a mode is a warning', async (t) => {
+  const place = new Sandbox(t)
+  fs.mkdirSync(place.at('site'), { mode: 0o755 })
+  place.write({ 'secrets.json': '["hunter2-hunter2"]', 'recipes/own.ts': recipe('{}') })
+  const args = ['--role', 'own', '--recipes', 'recipes', '--secrets', 'secrets.json', '--prefix', place.at('site')]
+  const said = async (command: string) => {
+    const { stdout, stderr, status } = await place.converge([command, ...args])
+    t.equal(status, 0, stderr)
+    t.notMatch(stdout + stderr, 'hunter2')
+    return [...(stdout + stderr).matchAll(/every account can read (\S+) \(mode (\d+)\)/g)].map(
+      ([, path = '', mode]) => [path.slice(path.lastIndexOf('/')), mode],
+    )
+  }
+  const both = [
+    ['/key', '0644'],
+    ['/conf', '0644'],
+  ]
+  t.strictSame(await said('configure'), both)
+  t.strictSame(await said('configure'), both, 'also where there is nothing to do')
+  fs.chmodSync(place.at('site/key'), 0o600)
+  fs.chmodSync(place.at('site/conf'), 0o640)
+  t.strictSame(await said('configure'), [], 'a mode that somebody has set on the host stays')
+  t.equal(fs.statSync(place.at('site/key')).mode & 0o777, 0o600)
+  for (const mode of ["{ mode: '0640' }", "{ mode: '0644' }"]) {
+    place.write({ 'recipes/own.ts': recipe(mode) })
+    t.strictSame(await said('plan'), [], `the recipe says ${mode}`)
+  }
+})
