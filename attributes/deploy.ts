@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { buildoutFields } from './deploy_buildout.ts'
 import {
+  accountName,
   choice,
   commit,
   configuredPath,
@@ -86,8 +87,8 @@ const database = () =>
 
 const placement = () => ({
   deploy_to: optional(configuredPath(), 'Directory of the application; default /srv/www/<app>.'),
-  user: optional(line(), 'Account that owns and builds it; default deploy.'),
-  group: optional(line(), 'Group of its files; default www-data.'),
+  user: optional(accountName(), 'Account that owns and builds it; default deploy.'),
+  group: optional(accountName(), 'Group of its files; default www-data.'),
   home: optional(path(), 'Home directory of that account; default /home/<user>.'),
   shell: optional(path(), 'Login shell of that account.'),
   keep_releases: optional(integer(1), 'Complete releases kept; default 5.', { unit: 'releases' }),

@@ -56,11 +56,24 @@ const withoutEndSlash = (value: unknown): unknown =>
 
 const textNotes = { accepts: 'text', verbatim: true }
 
-/** Text on one line; a number is the text that the file has. */
+/** Text on one line, without control characters other than tabs; a number is the text that the file has. */
 export const line = () =>
   shared('line', () =>
-    noted(z.preprocess(textOf, z.string().regex(/^[^\r\n\0]*$/, { error: 'text on one line' })), textNotes),
+    noted(
+      z.preprocess(
+        textOf,
+        z.string().regex(/^[^\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]*$/, { error: 'text on one line' }),
+      ),
+      textNotes,
+    ),
   )
+
+/** Text of one kind. */
+export const pattern = (regex: RegExp, what: string) =>
+  noted(z.preprocess(textOf, z.string().regex(regex, { error: what })), textNotes)
+
+export const buildoutFile = () =>
+  shared('buildoutFile', () => pattern(/^(?=.*\S)[^\0-\x08\n-\x1f\x7f]*$/, 'the name of a buildout file'))
 
 /** A size as nginx writes it: it stands in its configuration as it is. */
 export const nginxSize = () =>
@@ -70,6 +83,20 @@ export const nginxSize = () =>
       {
         accepts: 'text',
       },
+    ),
+  )
+
+/** The name of an account or a group, which no configuration file has to quote. */
+export const accountName = () =>
+  shared('accountName', () =>
+    noted(
+      z.preprocess(
+        textOf,
+        z.string().regex(/^\w[\w.-]{0,30}[\w.$-]?$/, {
+          error: 'the name of an account: letters, digits, dots, dashes and underscores, 32 at most',
+        }),
+      ),
+      textNotes,
     ),
   )
 
@@ -107,7 +134,10 @@ export const relativePath = () =>
   shared('relativePath', () =>
     z
       .string()
-      .regex(/^[^/\r\n\0][^\r\n\0]*$/, { error: 'a relative path', abort: true })
+      .regex(/^[^/\0-\x1f\x7f-\x9f\u2028\u2029-][^\0-\x1f\x7f-\x9f\u2028\u2029]*$/, {
+        error: 'a relative path',
+        abort: true,
+      })
       .regex(/^(?!(.*\/)?\.\.(\/|$))/, { error: "a path without '..' parts" }),
   )
 

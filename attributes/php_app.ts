@@ -1,11 +1,13 @@
 /** A PHP application in php-fpm behind nginx, deployed by the role php-app. */
-import { choice, field, group, integer, line, map, number, orNull, relativePath } from './fields.ts'
+import { choice, field, group, integer, line, map, number, orNull, pattern, relativePath } from './fields.ts'
 import { health, webSite } from './web_app.ts'
+
+const phpVersion = () => pattern(/^\d+(\.\d+)?$/, 'a version such as 8.2')
 
 const fpm = () =>
   group('Its pool in php-fpm.', {
     version: field(
-      orNull(line()),
+      orNull(phpVersion()),
       null,
       'Version of PHP, as "8.2"; null for the newest that is installed. Where none is, setup installs that of the distribution.',
     ),

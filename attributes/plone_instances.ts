@@ -1,6 +1,7 @@
 /** The Zope clients: how many, with which storage, and what goes along with them. */
 import * as z from 'zod'
 import {
+  buildoutFile,
   choice,
   field,
   flag,
@@ -107,7 +108,7 @@ export const plone_instances = () =>
     'The Zope clients of the role zeo-client.',
     {
       base_config: field(
-        line(),
+        buildoutFile(),
         'cfg/base.cfg',
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),

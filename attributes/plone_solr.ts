@@ -1,5 +1,5 @@
 /** The Solr search server. */
-import { field, flag, group, line, orNull, path, port } from './fields.ts'
+import { buildoutFile, field, flag, group, line, orNull, path, port } from './fields.ts'
 import { urlPath } from './http.ts'
 
 export const plone_solr = () =>
@@ -8,7 +8,7 @@ export const plone_solr = () =>
     {
       app_name: field(line(), 'solr', 'Name of the application, as below `deploy`, whose buildout holds Solr.'),
       base_config: field(
-        line(),
+        buildoutFile(),
         'cfg/base.cfg',
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),

@@ -1,6 +1,6 @@
 /** The ZEO server: what it stores, packs and backs up. */
 import * as z from 'zod'
-import { field, flag, group, line, orNull, path } from './fields.ts'
+import { buildoutFile, field, flag, group, line, orNull, path } from './fields.ts'
 
 const address = () => z.string().regex(/^([^\s/]+:)?\d{1,5}$/, { error: 'a port, or host:port' })
 
@@ -14,7 +14,7 @@ export const plone_zeoserver = () =>
         'Name of the application, as below `deploy`, whose buildout holds the ZEO server.',
       ),
       base_config: field(
-        line(),
+        buildoutFile(),
         'cfg/base.cfg',
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),

@@ -18,7 +18,8 @@ export function nginxWord(text: string): string {
  */
 export function nginxName(text: string): string {
   requireLine('nginx', text)
-  if (/^[^\s'";{}#]+$/.test(text)) return text
+  // A backslash at the end would take the meaning from what ends the word.
+  if (/^[^\s'";{}#]+$/.test(text) && !text.endsWith('\\')) return text
   return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 

@@ -114,7 +114,8 @@ class Checked {
   }
 
   word(name: 'health_check_host' | 'health_check_method' | 'health_check_url' | 'stats_url' | 'stats_user'): string {
-    return this.matching(name, /^[!-~]+$/, 'give one word without blanks')
+    const value = this.matching(name, /^[!-~]+$/, 'give one word without blanks')
+    return /["'\\#]/.test(value) ? haproxyWord(value) : value
   }
 
   /** Several words, none of which begins anything else. */

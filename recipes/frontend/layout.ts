@@ -35,7 +35,7 @@ export function enabledOf({ nginx }: FrontendLayout, site: string): string {
 
 export function frontendLayout(node: PloneNode): FrontendLayout {
   const at = (path: string) => placed(node, path)
-  const app = appLayout(node, appName(node, 'zeo-client'))
+  const app = appLayout(node, appName(node, 'zeo-client'), 'plone_instances.app_name')
   const nginx = nginxOf(node, app)
   return {
     ...app,

@@ -46,7 +46,7 @@ export function renderTlsSite(
   const paths = new Map(subsites(node, values))
   const hosts = domains.map(
     (name, index): VirtualHost => ({
-      name: hostName(values, 'the domains of the site', name),
+      name: hostName(values, domainKey(node, at, name), name),
       path: paths.get(name) ?? site,
       own: [nginx_plone.default_ssl_config, nginx_plone.additional_ssl_config, plone_instances.subsite_config[name]],
       main: index === 0,
@@ -59,6 +59,13 @@ export function renderTlsSite(
     ...tlsDirectives(files),
   ]
   return `# Written by converge, changes are overwritten.\n${hosts.map((host) => server(node, at, host, tls(host.main))).join('\n')}\n`
+}
+
+/** The attribute that a domain comes from. */
+function domainKey(node: PloneNode, { app }: FrontendLayout, name: string): string {
+  const index = node.certbot_domains.indexOf(name)
+  if (index >= 0) return `certbot_domains[${index}]`
+  return `deploy.${app}.domains[${(appAttributes(node, app).domains ?? []).indexOf(name)}]`
 }
 
 /** The domains of the app, without the app's own short name, which the platform puts among them. */

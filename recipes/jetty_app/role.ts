@@ -22,7 +22,7 @@ type WarSource = 'file' | 'url' | 'path'
 
 function server(node: PloneNode): Server {
   const { app_name, java, jvm_options, jetty_home, ...settings } = node.jetty_app
-  const layout = appLayout(node, app_name)
+  const layout = appLayout(node, app_name, 'jetty_app.app_name')
   const links = { ...layout.own.symlink_before_migrate, ...baseFiles(node).links }
   const at = { ...layout, own: { ...layout.own, symlink_before_migrate: links } }
   const jetty = [

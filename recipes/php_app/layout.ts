@@ -52,7 +52,7 @@ export interface Fpm {
 export function phpLayout(node: PloneNode): PhpLayout {
   const settings = node.php_app
   // What the web server serves is what is live: there is no second link that could say otherwise.
-  const at = appLayout(node, settings.app_name, 'active')
+  const at = appLayout(node, settings.app_name, 'php_app.app_name', 'active')
   check(settings, at)
   return {
     at,
@@ -73,7 +73,7 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
   values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
   values.written('php_app.health.host', health.host, nginxWord)
   values.written('php_app.health.headers', hostOf(health.headers), nginxWord)
-  if (/[\s;{}"'\\#$]/.test(index)) values.refuse('php_app.index', 'is no name of a page', 'such as index.php')
+  if (!/^[^\s;{}"'\\#$]+$/.test(index)) values.refuse('php_app.index', 'is no name of a page', 'such as index.php')
   for (const [name, value] of Object.entries(fpm.settings)) {
     const key = `php_app.fpm.settings.${name}`
     if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is no name of a setting', 'such as memory_limit')
@@ -82,6 +82,8 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
     // PHP takes `\"` for a quote within the text, so that the text would continue on the next line.
     else if (/^"(?:.*[^\\])?\\(?:\\\\)*"$/.test(value))
       values.refuse(key, 'ends with a backslash before its quote', 'put it into single quotes')
+    if (value.includes('${') && !value.startsWith("'"))
+      values.refuse(key, 'contains ${, which php-fpm replaces by a variable', 'put it into single quotes')
   }
   values.check()
 }

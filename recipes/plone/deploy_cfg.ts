@@ -73,8 +73,8 @@ function buildout(
   more: readonly Option[] = [],
 ): Section {
   const inherit = buildoutSetting(attributes, app, 'inherit_parts')
-  const parts = values.lines(`deploy.${app}.buildout_parts_to_include`, own.buildout_parts_to_include)
-  const files = values.lines(`deploy.${app}.buildout_extends`, own.buildout_extends)
+  const parts = values.buildoutLines(`deploy.${app}.buildout_parts_to_include`, own.buildout_parts_to_include)
+  const files = values.buildoutLines(`deploy.${app}.buildout_extends`, own.buildout_extends)
   return {
     name: 'buildout',
     options: [
@@ -99,7 +99,7 @@ function zeoClientCfg(context: Context): BuildoutCfg {
   const celery = celerySections(context)
   const count = clientCount(attributes, attributes.opsworks.instance)
   const clients = Array.from({ length: count }, (_, index) => `client${index + 1}`)
-  const base = values.line('plone_instances.base_config', site.base_config)
+  const base = values.buildoutLine('plone_instances.base_config', site.base_config)
   const parts = [...stored.parts, ...clients, ...(celery.length > 0 ? ['celery'] : [])]
   return [
     buildout(context, [base, ...stored.extends], parts, [
@@ -272,7 +272,7 @@ function zeoServerCfg(context: Context): BuildoutCfg {
   return [
     buildout(
       context,
-      [values.line('plone_zeoserver.base_config', server.base_config)],
+      [values.buildoutLine('plone_zeoserver.base_config', server.base_config)],
       ['zeoserver', 'backup', ...jobs],
     ),
     ...(options.length > 0 ? [{ name: 'zeoserver', options }] : []),
@@ -281,7 +281,7 @@ function zeoServerCfg(context: Context): BuildoutCfg {
 }
 
 function solrCfg(context: Context): BuildoutCfg {
-  const base = context.values.line('plone_solr.base_config', context.attributes.plone_solr.base_config)
+  const base = context.values.buildoutLine('plone_solr.base_config', context.attributes.plone_solr.base_config)
   const host = hostAddress(context.attributes.opsworks.instance)
   return [
     buildout(context, [base], ['solr-download', 'solr-instance']),

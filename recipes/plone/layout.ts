@@ -16,7 +16,7 @@ export interface Layout extends AppLayout {
 
 /** @throws INVALID_ATTRIBUTE for a path that the scripts of a buildout cannot name */
 export function layout(node: PloneNode, role: BuildoutRole): Layout {
-  const at = appLayout(node, appName(node, role))
+  const at = appLayout(node, appName(node, role), 'app_name')
   refuseBlanks(node, at)
   const build = environmentOf(node, at.app, at.own)
   return { ...at, role, build, environment: `${at.shared}/${build.name}` }

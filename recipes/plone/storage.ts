@@ -49,7 +49,7 @@ function relationalStorage(attributes: SiteAttributes, app: string, settings: Re
     option('cache-servers', reference('memcached', 'servers')),
   ]
   return {
-    extends: [values.line(`${key}.config`, settings.config)],
+    extends: [values.buildoutLine(`${key}.config`, settings.config)],
     parts: pack.parts,
     eggs: [...driverEgg(database.type), ...(settings.enable_cache ? ['pylibmc'] : [])],
     sections: [

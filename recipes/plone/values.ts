@@ -30,6 +30,20 @@ export class Values {
     return ''
   }
 
+  /** A line in a list of buildout, where `#` and `;` would make it a comment. */
+  buildoutLine(key: string, value: unknown): string {
+    const text = this.line(key, value)
+    if (/^[#;]/.test(text)) this.refuse(key, 'begins a comment in buildout', 'give a name without # or ; at its start')
+    return text
+  }
+
+  /** The same for each item of a list; empty ones are left out. */
+  buildoutLines(key: string, value: unknown): string[] {
+    const items = this.lines(key, value)
+    for (const [index, item] of items.entries()) this.buildoutLine(`${key}[${index}]`, item)
+    return items
+  }
+
   /** The items of a list, or of one string with items parted by `separator`; empty ones are left out. */
   lines(key: string, value: unknown, separator?: string): string[] {
     if (value === null || value === undefined) return []

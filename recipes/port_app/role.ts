@@ -15,7 +15,7 @@ const mark = '%{port}'
 /** @throws INVALID_ATTRIBUTE where there is no command, or nothing in it says which port to take */
 function server(node: PloneNode): Server {
   const { app_name, command } = node.port_app
-  const at = appLayout(node, app_name)
+  const at = appLayout(node, app_name, 'port_app.app_name')
   const environment = environmentOf(at, supervisorVariable)
   const refuse = (message: string, hint: string) => {
     throw new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: 'port_app.command', hint, usage: true })

@@ -36,13 +36,15 @@ export interface SupervisorLayout {
 }
 
 /**
+ * @param attribute that names the app
  * @param link name of the link to the live release
  * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
  */
-export function appLayout(node: PloneNode, app: string, link = 'current'): AppLayout {
+export function appLayout(node: PloneNode, app: string, attribute: string, link = 'current'): AppLayout {
   if (!/^[\w-][\w.-]*$/.test(app))
     throw new ConvergeError(`${JSON.stringify(app)} cannot be the name of an app (app_name)`, {
       code: 'INVALID_ATTRIBUTE',
+      attribute,
       hint: 'use letters, digits, dots, dashes and underscores, without a dot in front',
       usage: true,
     })

@@ -5,7 +5,7 @@ import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { refusalOf } from '../../core/text/writer.ts'
 import { systemSocket } from './client.ts'
 
-export const line = z.string().regex(/^[^\0-\x1f\x7f]*$/, { error: 'one line of text' })
+export const line = z.string().regex(/^[^\0-\x08\x0a-\x1f\x7f]*$/, { error: 'one line of text' })
 
 export const programName = z.string().regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
 

@@ -27,11 +27,11 @@ t.test('values of nginx', async (t) => {
 
 t.test('values of a PHP site', async (t) => {
   const app = (php: object) => ({ php_app: { app_name: 'shop', ...php }, deploy: { shop: { scm } } })
-  for (const value of ['index.php; return 200', 'a b', 'a}', 'a\nb', 'a#', '"a', '$uri'])
+  for (const value of ['', 'index.php; return 200', 'a b', 'a}', 'a\nb', 'a#', '"a', '$uri'])
     await refused(t, 'php-app', app({ index: value }), 'php_app.index')
   for (const value of ['web$uri', 'a\nb', '../x', '/etc'])
     await refused(t, 'php-app', app({ document_root: value }), 'php_app.document_root')
-  for (const value of ['1; x', '"a" b', 'a"b', "a'b", '"a\\"', 'a\nuser = root'])
+  for (const value of ['${evil}', '"a ${evil}"', '1; x', '"a" b', 'a"b', "a'b", '"a\\"', 'a\nuser = root'])
     await refused(
       t,
       'php-app',
@@ -39,6 +39,44 @@ t.test('values of a PHP site', async (t) => {
       'php_app.fpm.settings.memory_limit',
     )
   await refused(t, 'php-app', app({ fpm: { settings: { 'a] = 1\nuser': 'root' } } }), 'php_app.fpm.settings')
+})
+
+t.test('names of accounts', async (t) => {
+  for (const key of ['user', 'group'])
+    for (const value of ['a}', 'a b', 'a;b', '"', '${evil}', '#a', '-a', 'a\nb', ''])
+      await refused(
+        t,
+        'php-app',
+        { php_app: { app_name: 'shop' }, deploy: { shop: { scm, [key]: value } } },
+        `deploy.shop.${key}`,
+      )
+})
+
+t.test('values of HAProxy with quotes, comments and backslashes are words for the program itself', async (t) => {
+  if (!needs(t, ['haproxy'])) return
+  for (const value of ["/a'b", '/"', '/#evil', '/\\', '/a\\', '/\'"$evil']) {
+    const place = new Sandbox(t)
+    const haproxy = { health_check_url: value, health_check_host: value.slice(1), stats_url: value, enable_stats: true }
+    place.write({
+      'site.json': JSON.stringify({
+        haproxy: { ...haproxy, stats_user: 'u', stats_password: 'hunter22' },
+        plone_instances: { instance_count: 1 },
+        opsworks: {
+          instance: { hostname: 'web1', private_ip: '10.0.0.5' },
+          layers: { plone_instances: { instances: { web1: { private_ip: '10.0.0.5', status: 'online' } } } },
+        },
+      }),
+    })
+    const { status, stdout, stderr } = await place.converge(['render', '--role', 'frontend', '--json', 'site.json'])
+    t.equal(status, 0, stderr)
+    const { files } = JSON.parse(stdout) as { files: Record<string, { content: string }> }
+    const [, file] = Object.entries(files).find(([path]) => path.endsWith('haproxy.cfg')) ?? []
+    // Accounts and directories of the package may be missing here.
+    const content = (file?.content ?? '').replace(/^ {2}(user|group|chroot|server-state-file|stats socket) .*\n/gm, '')
+    place.write({ 'haproxy.cfg': content })
+    const checked = spawnSync('haproxy', ['-c', '-f', place.at('haproxy.cfg')], { encoding: 'utf8' })
+    t.equal(checked.status, 0, `${value}: ${checked.stderr}`)
+  }
 })
 
 t.test('a path with signs of nginx arrives as one word', async (t) => {

@@ -21,6 +21,12 @@ t.test('values', async (t) => {
     },
     {
       source,
+      hint: 'give a name without # or ; at its start',
+      broken: reading((values) => values.buildoutLine('a', '#x.cfg')),
+      repaired: reading((values) => values.buildoutLine('a', 'x.cfg')),
+    },
+    {
+      source,
       hint: 'give the value on one line',
       broken: reading((values) => values.line('a', 'x\ny')),
       repaired: reading((values) => values.line('a', 'x y')),
