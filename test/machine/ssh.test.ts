@@ -391,7 +391,7 @@ test('an sshd that has stopped is noticed by its silence, one that works silentl
     for (const pid of sessions) process.kill(pid, 'SIGKILL')
   })
   await t.rejects(running.ended, { code: 'CONNECTION_LOST', message: /silent/ })
-  t.match(await connection.closed, { code: 'CONNECTION_LOST', hint: /goes on there/ })
+  t.match(await connection.closed, { code: 'CONNECTION_LOST', hint: /continues there/ })
 })
 
 /** A port whose connections lead to another one, at so many bytes a second upwards. */

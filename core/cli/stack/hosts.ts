@@ -11,12 +11,13 @@ import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
 import type { Tell } from '../../fleet/types.ts'
-import { asConvergeError, ConvergeError, throwProblems } from '../../model/errors.ts'
+import { asConvergeError, type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { cacheDirectory } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import type { StackInputs } from './inputs.ts'
 import { hasTerminal, Prompter } from './prompt.ts'
 import type { Placed } from './select.ts'
+import { sudoPassword } from './sudo_password.ts'
 
 export interface FleetOptions {
   readonly hosts: readonly Placed[]
@@ -26,8 +27,6 @@ export interface FleetOptions {
   readonly rollout: string
   readonly by: string
 }
-
-const passwordVariable = 'CONVERGE_SUDO_PASSWORD'
 
 /** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
 export async function fleetHosts<N>(
@@ -82,24 +81,4 @@ export async function fleetHosts<N>(
 function sudoOf({ sudo }: StackHost, user: string, ask: () => Promise<string>): Sudo {
   if (sudo === false || user === 'root') return 'none'
   return sudo === 'password' ? { password: ask } : 'free'
-}
-
-/** Asked once for all hosts, when the first one wants it. */
-function sudoPassword(prompt: ((question: string) => Promise<string>) | null, known: (password: string) => void) {
-  let answer: Promise<string> | undefined
-  const get = async () => {
-    const given = process.env[passwordVariable]
-    if (given) return given
-    if (prompt) return prompt('Password for sudo on the hosts: ')
-    throw new ConvergeError('sudo wants a password, and there is nobody to ask', {
-      code: 'SUDO_REFUSED',
-      hint: `run it on a terminal, or set ${passwordVariable}`,
-    })
-  }
-  return async () => {
-    answer ??= get()
-    const password = await answer
-    known(password)
-    return password
-  }
 }

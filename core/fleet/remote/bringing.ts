@@ -36,7 +36,7 @@ export class Bringing {
     if (facts.lacks.length > 0)
       throw new ConvergeError(`the host lacks ${facts.lacks.join(', ')}`, {
         code: 'HOST_UNSUPPORTED',
-        hint: 'install coreutils, tar, gzip and util-linux there',
+        hint: 'install coreutils, tar, gzip and util-linux on the host',
       })
     if (facts.node !== null && recentEnough(facts.node.version)) {
       await this.link.output(nodeScript, [this.options.library, facts.node.path])
@@ -58,8 +58,8 @@ export class Bringing {
 
 /** What the host says that it lacks although it was brought. */
 export function stillMissing(missing: readonly string[]): ConvergeError {
-  return new ConvergeError(`what was brought is gone again: ${missing.join(', ')}`, {
+  return new ConvergeError(`uploaded directories are missing on the host again: ${missing.join(', ')}`, {
     code: 'REMOTE_FAILED',
-    hint: 'something else removes files there, or the disk is full',
+    hint: 'stop what removes these directories on the host, or free space there (df -h shows where), then run again',
   })
 }

@@ -189,8 +189,8 @@ export function tail(text: string): string {
 
 function tooLong(process: RemoteProcess): ConvergeError {
   process.close()
-  return new ConvergeError('the host says more than anybody asked for', {
+  return new ConvergeError('the host sent more output than any command of converge has', {
     code: 'REMOTE_FAILED',
-    hint: 'something there writes to standard output: look at the files its shell reads (~/.bashrc)',
+    hint: 'remove what writes to standard output from the startup files of the account on the host, such as ~/.bashrc',
   })
 }

@@ -183,7 +183,7 @@ export class Link {
     if (holder?.endsWith(`, ${what}`)) throw sameHost()
     throw new ConvergeError(`another rollout is at work on it: ${holder}`, {
       code: 'HOST_HELD',
-      hint: 'wait for it to end; a rollout whose operator is gone lets go within a minute',
+      hint: 'wait for it to end, then run again; a rollout that lost its operator releases the host within a minute',
     })
   }
 
@@ -199,7 +199,7 @@ export class Link {
 const sameHost = () =>
   new ConvergeError('another entry of the stack file leads to the same machine', {
     code: 'SAME_HOST',
-    hint: 'compare the addresses of the stack file, and HostName and Port in ~/.ssh/config; one host that does both is one entry',
+    hint: 'correct the address and port of one entry, or HostName and Port in ~/.ssh/config; if they are one host, write one entry with the layers of both',
   })
 
 const left = () => new ConvergeError('the connection was closed here', { code: 'CONNECTION_LOST' })
@@ -213,12 +213,15 @@ function shellEnded(code: number | null): ConvergeError {
 
 function scriptFailure(code: number | null, errors: string): ConvergeError {
   return new ConvergeError(`the host could not be prepared: ${lastLine(errors) || `exit status ${code}`}`, {
-    code: /No space left/.test(errors) ? 'ENOSPC' : 'REMOTE_FAILED',
+    code: noSpace.test(errors) ? 'ENOSPC' : 'REMOTE_FAILED',
     output: tail(errors),
     hint: spaceHint(errors),
   })
 }
 
+/** Where a part of a file still has room, tar says only how much of it was written. */
+const noSpace = /No space left|Wrote only \d+ of \d+ bytes/
+
 function spaceHint(errors: string): string | undefined {
-  return /No space left/.test(errors) ? 'free some space on the host (df -h shows where), then run again' : undefined
+  return noSpace.test(errors) ? 'free some space on the host (df -h shows where), then run again' : undefined
 }

@@ -11,6 +11,7 @@ import { answerOf, askedOf, Heard, tail } from './heard.ts'
 import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
+import { died, notBegun, silent } from './run_failures.ts'
 import type { Runtimes } from './runtime.ts'
 import { askScript, errorsScript, followScript, interruptScript, startScript } from './scripts.ts'
 import type { RemoteProcess } from './wire.ts'
@@ -138,6 +139,10 @@ export class RemoteHost implements FleetHost {
         new ConvergeError(`converge ${words.join(' ')} gave no answer on the host`, {
           code: 'REMOTE_FAILED',
           output: tail(started.errors() || said),
+          hint:
+            code === 0
+              ? 'remove what your recipes print to standard output, or print it to standard error: console.error'
+              : undefined,
         })
       )
     }
@@ -203,7 +208,7 @@ export class RemoteHost implements FleetHost {
     }
     throw new ConvergeError(`the connection was lost while a run was under way: ${last.message}`, {
       code: 'HOST_LOST',
-      hint: 'the run goes on there, or was ended with the host; the next run finds out, and finishes what is left',
+      hint: 'run again when the host answers: the run continues there meanwhile, and the next one finishes what is left',
       cause: last,
     })
   }
@@ -212,13 +217,7 @@ export class RemoteHost implements FleetHost {
     const { status, report, error } = heard
     if (status === undefined) {
       const said = await this.link.output(errorsScript, [`${this.state}/runs`, run]).catch(() => '')
-      const failure: FailureReport = {
-        code: 'RUN_DIED',
-        message: 'the run was killed, or its host was',
-        ...(said.trim() === '' ? {} : { output: tail(said) }),
-        hint: 'run again: what was not finished is done then',
-      }
-      return { status: null, report: null, failure }
+      return { status: null, report: null, failure: died('the run was killed, or its host was', said) }
     }
     if (status === 0 && !heard.told) return { status, report, failure: silent }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
@@ -231,6 +230,8 @@ export class RemoteHost implements FleetHost {
 
   private async unexplained(run: string, status: number): Promise<FailureReport> {
     const said = await this.link.output(errorsScript, [`${this.state}/runs`, run])
+    // A shell reports a signal like that; out of memory, the kernel sends 9.
+    if (status > 128) return died(`the run was killed by signal ${status - 128}`, said)
     return { code: 'REMOTE_FAILED', message: `converge ended with exit status ${status}`, output: tail(said) }
   }
 
@@ -286,18 +287,6 @@ class Running {
       this.begins = resolve
     })
   }
-}
-
-const notBegun = () =>
-  new ConvergeError('ended before anything was begun on the host', {
-    code: 'INTERRUPTED',
-    hint: 'run it again to finish',
-  })
-
-const silent: FailureReport = {
-  code: 'REMOTE_FAILED',
-  message: 'converge ended there without a word, so nothing was done',
-  hint: 'its files may be damaged: remove /usr/local/lib/converge on the host (below its prefix, if it has one), and run again',
 }
 
 /** A report that says itself why the exit status is not 0. */

@@ -91,13 +91,13 @@ export async function runtimeFor(facts: HostFacts, library: string, runtimes: Ru
   if (facts.kernel !== 'Linux' || arch === undefined)
     throw new ConvergeError(`${facts.kernel || 'this system'} on ${facts.machine || 'this machine'} is not supported`, {
       code: 'HOST_UNSUPPORTED',
-      hint: `Linux on ${Object.keys(architectures).join(', ')} is; elsewhere install Node ${leastVersion} or later on the host`,
+      hint: `install Node ${leastVersion} or later on the host; converge uploads one only to Linux on ${Object.keys(architectures).join(', ')}`,
     })
   const own = given[arch] ?? (portable(arch, facts.libc) ? process.execPath : undefined)
   if (own === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
-      hint: `install Node ${leastVersion} or later there (apk add nodejs)`,
+      hint: `install Node ${leastVersion} or later on the host (apk add nodejs)`,
     })
   if (given[arch] !== undefined) checkGiven(given[arch], arch, facts.libc)
   const all = packed.get(runtimes) ?? new Map<string, Promise<Packed>>()
@@ -190,7 +190,7 @@ export function checkBrought(said: string): void {
 function unfit(message: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'NO_RUNTIME',
-    hint: `runtime in the stack file names a Node ${leastVersion} or later; one that is installed on the host goes before it`,
+    hint: `set "runtime" in the stack file to a Node ${leastVersion} or later for this kind of host, or install one on the host`,
   })
 }
 
@@ -213,7 +213,7 @@ async function fetched(arch: Architecture, cacheDirectory: string): Promise<stri
   } catch (error) {
     throw new ConvergeError(`Node for Linux on ${arch} could not be fetched by npm: ${npmReason(error)}`, {
       code: 'NO_RUNTIME',
-      hint: `install Node ${leastVersion} or later on the host, or name a program to bring: "runtime": {"${arch}": "/path/to/node"} in the stack file`,
+      hint: `install Node ${leastVersion} or later on the host, or set "runtime": {"${arch}": "/path/to/node"} in the stack file`,
       cause: error,
     })
   } finally {

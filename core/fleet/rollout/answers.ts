@@ -72,9 +72,9 @@ export function liveOf(apps: readonly AppReleases[]): readonly LiveRelease[] {
 function checked<S extends z.ZodType>(schema: S, said: unknown, command: string): z.output<S> {
   const result = schema.safeParse(said)
   if (result.success) return result.data
-  throw new ConvergeError(`converge ${command} said on the host what nobody understands`, {
+  throw new ConvergeError(`converge ${command} printed an answer of unknown form on the host`, {
     code: 'REMOTE_FAILED',
     output: (JSON.stringify(said) ?? 'nothing').slice(0, 400),
-    hint: 'something there writes to standard output: look at the files its shell reads (~/.bashrc)',
+    hint: 'remove what your recipes print to standard output, or print it to standard error: console.error',
   })
 }

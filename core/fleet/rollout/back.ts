@@ -180,6 +180,6 @@ function noSuchRelease(app: string, wanted: string | null): ConvergeError {
   const which = wanted === null ? 'before the one that is live' : `of ${wanted.slice(0, 12)}`
   return new ConvergeError(`${app} has no release ${which} to go back to`, {
     code: 'NO_SUCH_RELEASE',
-    hint: `converge stack rollback --to takes a commit, or the id of a release; --app and --limit '!HOST' leave out what is to stay; converge stack log says what each host was on`,
+    hint: `name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows what each host was on`,
   })
 }

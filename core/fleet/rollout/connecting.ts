@@ -70,9 +70,9 @@ export class Connecting {
     const down = failed.every(({ name }) =>
       ['CONNECT_FAILED', 'HOST_SILENT'].includes(board.of(name).failure?.code ?? ''),
     )
-    const hint = down ? ' (--down skip goes on without)' : ''
+    const hint = 'add --down skip to continue without them'
     // Of more, the summary names each beside why.
     const who = failed.length > few ? `${failed.length} hosts` : namesOf(failed).join(', ')
-    brake.stop(`${who} cannot be used; nothing was begun${hint}`)
+    brake.stop(`${who} cannot be used; nothing was begun${down ? `; ${hint}` : ''}`)
   }
 }

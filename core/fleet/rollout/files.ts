@@ -66,8 +66,8 @@ export function unusable(directory: string, error: unknown, nothingDone: boolean
     {
       code: 'NO_STACK_STATE',
       hint: ['ENOSPC', 'EDQUOT'].includes(code)
-        ? 'make room there (df -h shows how much is left), then run again'
-        : 'it lies beside the stack file: that has to be a directory in which you may write',
+        ? 'free some space there (df -h shows how much is left), then run again'
+        : 'get write access to it, which is beside the stack file, or move the stack file into a directory of your own',
       // A full or broken disk is nothing that the command line says.
       usage: ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
       cause: error,

@@ -289,8 +289,8 @@ interface BatchMore {
 }
 
 function runsMore(apps: readonly string[]): ConvergeError {
-  return new ConvergeError(`it runs ${apps.join(', ')} as well, and undeploy takes away all that a host runs`, {
+  return new ConvergeError(`the host runs ${apps.join(', ')} as well, and undeploy removes all apps of a host`, {
     code: 'USAGE',
-    hint: 'without --app all of it goes; on the host itself, converge undeploy --role ROLE takes away what one role runs',
+    hint: 'leave --app out to undeploy all of them, or run converge undeploy --role ROLE on the host itself',
   })
 }

@@ -164,6 +164,6 @@ function asConnection(session: Session): Connection {
 const refused = (target: SshTarget, error: Error) =>
   new ConvergeError(`${target.name}: the host does not run a command: ${error.message}`, {
     code: 'COMMAND_REFUSED',
-    hint: 'look at MaxSessions and ForceCommand in its sshd_config, and at the shell of the account',
+    hint: 'raise MaxSessions in the sshd_config of the host to 3 or more, and let the account run commands there',
     cause: error,
   })

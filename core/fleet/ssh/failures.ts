@@ -92,6 +92,6 @@ export function authFailed(target: SshTarget, { tried, taken, notes, methods }: 
 export const connectionLost = (target: SshTarget, why: string, cause?: unknown): ConvergeError =>
   new ConvergeError(`${describeTarget(target)}: the connection is lost: ${why}`, {
     code: 'CONNECTION_LOST',
-    hint: 'what runs on the host goes on there; run the same command again to see how it ended',
+    hint: 'run the same command again: what runs on the host continues there, and the next run finishes the rest',
     cause,
   })

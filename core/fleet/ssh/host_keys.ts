@@ -209,7 +209,7 @@ export class HostKeyCheck {
         code: 'HOST_CERTIFICATE_INVALID',
         usage: true,
         source: first && { file: first.file, line: first.line },
-        hint: `have the host's key signed (ssh-keygen -s AUTHORITY -h -n ${this.target.certifiedAs} -I NAME KEY.pub) and named in its sshd_config (HostCertificate)`,
+        hint: `sign the key of the host (ssh-keygen -s AUTHORITY -h -n ${this.target.certifiedAs} -I NAME KEY.pub), and name the certificate in its sshd_config (HostCertificate)`,
       },
     )
   }
@@ -219,5 +219,9 @@ export class HostKeyCheck {
 export const scanFailure = (address: string, thrown: unknown): ConvergeError =>
   new ConvergeError(`${address}: its certificates cannot be asked for: ${asConvergeError(thrown).message}`, {
     code: 'HOST_CERTIFICATE_INVALID',
-    hint: 'install ssh-keyscan, which asks for them: apt-get install openssh-client',
+    // One that does not end in time is installed.
+    hint:
+      (thrown as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'install ssh-keyscan: apt-get install openssh-client'
+        : undefined,
   })

@@ -130,7 +130,7 @@ t.test('what cannot be had', async (t) => {
     await t.rejects(runtimeFor(facts(machine), '/a', runtimes()), {
       code: 'NO_RUNTIME',
       message: says,
-      hint: /install Node 20\.11 or later on the host, or name a program to bring: "runtime": \{"\w+": "\/path\/to\/node"\} in the stack file/,
+      hint: /install Node 20\.11 or later on the host, or set "runtime": \{"\w+": "\/path\/to\/node"\} in the stack file/,
     })
   }
   await refused(

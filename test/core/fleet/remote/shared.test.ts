@@ -75,7 +75,7 @@ t.test('a runtime that does not fit its host', async (t) => {
   const runtimes = { cacheDirectory: `${place}/cache`, given: { x64: program, arm64: program } }
   const refused = (machine: string, libc: string) =>
     runtimeFor(hostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes)
-  const hint = /^runtime in the stack file names a Node 20\.11 or later/
+  const hint = /^set "runtime" in the stack file to a Node 20\.11 or later/
   await t.rejects(refused('x86_64', 'glibc'), {
     ...{ code: 'NO_RUNTIME', hint },
     message: `${program} (runtime.x64 of the stack file) is a program for arm64, not for x64`,

@@ -364,7 +364,12 @@ t.test('a disk without room', async (t) => {
   record.end(report)
   t.equal(readDeployment(directory, 'last').outcome, 'changed', 'there was room in reserve for the report')
   fill()
-  t.throws(() => one.open(start), { code: 'NO_STACK_STATE', message: /no space left/, hint: /make room/, usage: false })
+  t.throws(() => one.open(start), {
+    code: 'NO_STACK_STATE',
+    message: /no space left/,
+    hint: /free some space/,
+    usage: false,
+  })
   t.strictSame(fs.readdirSync(`${directory}/deployments`), ['000001'], 'and nothing is left of it')
   mount('-o', 'remount,ro')
   t.throws(() => one.open(start), { code: 'NO_STACK_STATE', message: /read-only/, usage: true })

@@ -1,0 +1,30 @@
+/** The password for sudo on the hosts: from the environment, or asked for on the terminal. */
+import { ConvergeError } from '../../model/errors.ts'
+
+const passwordVariable = 'CONVERGE_SUDO_PASSWORD'
+
+type Prompt = (question: string) => Promise<string>
+
+/**
+ * Asks once for all hosts, when the first one requires it.
+ * @param prompt null where there is no terminal
+ * @param known called with the password
+ */
+export function sudoPassword(prompt: Prompt | null, known: (password: string) => void): () => Promise<string> {
+  let answer: Promise<string> | undefined
+  const get = async () => {
+    const given = process.env[passwordVariable]
+    if (given) return given
+    if (prompt) return prompt('Password for sudo on the hosts: ')
+    throw new ConvergeError('sudo on the hosts requires a password, and standard input is not a terminal', {
+      code: 'SUDO_REFUSED',
+      hint: `run it on a terminal, or set ${passwordVariable}`,
+    })
+  }
+  return async () => {
+    answer ??= get()
+    const password = await answer
+    known(password)
+    return password
+  }
+}

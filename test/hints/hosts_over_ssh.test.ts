@@ -1,0 +1,356 @@
+/** Hints about hosts that the operator connects to: each is given for a host that is a shell of this machine, then followed. */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Bringing } from '../../core/fleet/remote/bringing.ts'
+import type { RemoteHost } from '../../core/fleet/remote/remote_host.ts'
+import { hostFacts, runtimeFor } from '../../core/fleet/remote/runtime.ts'
+import { revisionsIn } from '../../core/fleet/rollout/answers.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { elf } from '../support/elf.ts'
+import { needs, scratch } from '../support/machine.ts'
+import { type Proof, proveCalls } from '../support/proofs.ts'
+import { cutOff, enginesAt, hostAt, linkTo, type Shell, shell } from '../support/shell_hosts.ts'
+import { until } from '../support/waiting.ts'
+
+/** Ends well, unless a file in the directory of the test says otherwise. */
+const engineAt = (place: string) => `
+const has = (name) => require('node:fs').existsSync('${place}/' + name)
+const tell = (event) => console.log(JSON.stringify(event))
+if (process.argv[2] === 'revisions') {
+  if (has('prints')) console.log('{"loaded": true}')
+  if (has('greets')) console.log('loaded')
+  tell({ app: 'site', revision: 'main', commit: '${'a'.repeat(40)}' })
+  process.exit(0)
+}
+tell({ event: 'start' })
+if (has('ends')) process.kill(process.ppid, 'SIGKILL')
+if (has('ends') || has('dies')) process.kill(process.pid, 'SIGKILL')
+const end = () => tell({ event: 'end', report: { outcome: 'unchanged', resources: [] } })
+if (has('waits')) setTimeout(end, 3000)
+else end()
+`
+
+const request = { events: ['setup'], roles: [], documents: [], dry: false, options: [] } as const
+
+async function runOn(host: RemoteHost): Promise<void> {
+  const { failure } = await host.run(request, () => undefined)
+  if (failure !== null) throw new ConvergeError(failure.message, failure)
+}
+
+t.test('the shell of the account', async (t) => {
+  const loud = shell({ startup: 'head -c 40000000 /dev/zero' })
+  const ending = shell({ startup: 'exit 0' })
+  const place = scratch(t)
+  proveCalls(t, [
+    {
+      source: 'core/fleet/remote/heard.ts',
+      hint: 'remove what writes to standard output from the startup files of the account on the host, such as ~/.bashrc',
+      broken: () => linkTo(t, loud, place).output('true', []),
+      repaired: () => {
+        loud.startup = ''
+        return linkTo(t, loud, place).output('true', [])
+      },
+    },
+    {
+      source: 'core/fleet/remote/link.ts',
+      hint: 'remove exit and exec from ~/.bashrc and the other startup files of the account, or guard them: case $- in *i*) … ;; esac',
+      broken: () => linkTo(t, ending, place).output('true', []),
+      repaired: () => {
+        ending.startup = 'case $- in *i*) exit 0 ;; esac'
+        return linkTo(t, ending, place).output('true', [])
+      },
+    },
+  ])
+})
+
+t.test('who uses a host', async (t) => {
+  const [state, other] = [scratch(t), scratch(t)]
+  const first = linkTo(t, shell(), state)
+  await first.connect(true)
+  const same = scratch(t)
+  await linkTo(t, shell(), same).connect(true)
+  proveCalls(t, [
+    {
+      source: 'core/fleet/remote/link.ts',
+      hint: 'wait for it to end, then run again; a rollout that lost its operator releases the host within a minute',
+      broken: () => linkTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true),
+      repaired: async () => {
+        first.close()
+        await until(() => !existsSync(join(state, 'held')), 'the host is released')
+        await linkTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true)
+      },
+    },
+    {
+      source: 'core/fleet/remote/link.ts',
+      hint: 'correct the address and port of one entry, or HostName and Port in ~/.ssh/config; if they are one host, write one entry with the layers of both',
+      broken: () => linkTo(t, shell(), same, { name: 'web2' }).connect(true),
+      repaired: () => linkTo(t, shell(), other, { name: 'web2' }).connect(true),
+    },
+  ])
+})
+
+t.test('sudo', async (t) => {
+  const place = scratch(t)
+  const host = shell({ startup: `PATH=${place}:$PATH` })
+  const sudo = (script: string) => writeFileSync(join(place, 'sudo'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const output = (how: 'none' | 'free') => linkTo(t, host, place, { sudo: how }).output('true', [])
+  const proof: Proof = {
+    source: 'core/fleet/remote/sudo_refusal.ts',
+    hint: 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
+  }
+  const broken = () => {
+    sudo('echo "ann is not in the sudoers file." >&2; exit 1')
+    return output('free')
+  }
+  proveCalls(t, [
+    {
+      ...proof,
+      broken,
+      repaired: () => {
+        sudo('shift 2; exec "$@"')
+        return output('free')
+      },
+    },
+    { ...proof, broken, repaired: () => output('none') },
+  ])
+})
+
+t.test('what a host lacks', async (t) => {
+  const source = 'core/fleet/remote/runtime.ts'
+  const bring = (host: Shell, place: string, given: object = {}) => {
+    const runtimes = { cacheDirectory: join(place, 'cache'), given }
+    const options = { library: join(place, 'lib'), state: join(place, 'state'), runtimes, step: () => undefined }
+    return new Bringing(linkTo(t, host, place), options).bring(['node'], [])
+  }
+  const own = `node=${process.execPath}\nversion=${process.version}`
+  const probed = (facts: string) => shell({ answers: { 'uname -s': facts } })
+  const rare = 'kernel=Linux\nmachine=riscv64\nlibc=glibc'
+  const musl = 'kernel=Linux\nmachine=x86_64\nlibc=musl'
+  const [kinds, libcs] = [probed(rare), probed(musl)]
+  const place = scratch(t)
+  const [bin, bare] = [join(place, 'bin'), shell({ path: join(place, 'bin') })]
+  mkdirSync(bin)
+  const link = (name: string) => symlinkSync(`/usr/bin/${name}`, join(bin, name))
+  for (const name of 'sh uname tar setsid tail mktemp mkdir ln mv'.split(' ')) link(name)
+  symlinkSync(process.execPath, join(bin, 'node'))
+  const path = process.env.PATH
+  t.teardown(() => {
+    process.env.PATH = path
+  })
+  const [foreign, fitting] = [join(place, 'arm64'), join(place, 'x64')]
+  writeFileSync(foreign, elf({ machine: 183 }))
+  writeFileSync(fitting, elf({ machine: 62 }))
+  const fetched = hostFacts('kernel=Linux\nmachine=aarch64\nlibc=glibc\n')
+  const known = hostFacts('kernel=Linux\nmachine=x86_64\nlibc=glibc\n')
+  const runtimes = (given: object) => ({ cacheDirectory: join(place, 'cache'), given })
+  const unfit = 'set "runtime" in the stack file to a Node … or later for this kind of host, or install one on the host'
+  proveCalls(t, [
+    {
+      source: 'core/fleet/remote/bringing.ts',
+      hint: 'install coreutils, tar, gzip and util-linux on the host',
+      broken: () => bring(bare, place),
+      repaired: () => {
+        link('gzip')
+        return bring(bare, place)
+      },
+    },
+    {
+      source,
+      hint: 'install Node … or later on the host; converge uploads one only to Linux on …',
+      broken: () => bring(kinds, place),
+      repaired: () => {
+        kinds.answers = { 'uname -s': `${rare}\n${own}` }
+        return bring(kinds, place)
+      },
+    },
+    {
+      source,
+      hint: 'install Node … or later on the host (apk add nodejs)',
+      broken: () => bring(libcs, place),
+      repaired: () => {
+        libcs.answers = { 'uname -s': `${musl}\n${own}` }
+        return bring(libcs, place)
+      },
+    },
+    {
+      source,
+      hint: unfit,
+      broken: () => runtimeFor(known, '/lib', runtimes({ x64: foreign })),
+      repaired: () => runtimeFor(known, '/lib', runtimes({ x64: fitting })),
+    },
+    {
+      source,
+      hint: unfit,
+      broken: () => bring(probed(`${rare.replace('riscv64', 'x86_64')}`), place, { x64: foreign }),
+      repaired: () => bring(probed(`${rare.replace('riscv64', 'x86_64')}\n${own}`), place, { x64: foreign }),
+    },
+    {
+      source,
+      hint: 'install Node … or later on the host, or set "runtime": {"arm64": "/path/to/node"} in the stack file',
+      broken: async () => {
+        process.env.PATH = place
+        await runtimeFor(fetched, '/lib', runtimes({})).finally(() => {
+          process.env.PATH = path
+        })
+      },
+      repaired: () => runtimeFor(fetched, '/lib', runtimes({ arm64: foreign })),
+    },
+  ])
+})
+
+t.test('runs on a host', async (t) => {
+  const source = 'core/fleet/remote/remote_host.ts'
+  const at = (host: Shell = shell()) => {
+    const place = scratch(t)
+    const mark = (name: string) => writeFileSync(join(place, name), '')
+    return { place, mark, run: () => runOn(hostAt(t, host, place, engineAt(place))) }
+  }
+  const unreachable = shell()
+  const [lost, killed, ended, damaged, loud, quiet] = [at(unreachable), at(), at(), at(), at(), at()]
+  const cleaned = shell()
+  const cleaning = at(cleaned)
+  const revisions = async ({ place }: { readonly place: string }) =>
+    revisionsIn(await hostAt(t, shell(), place, engineAt(place)).ask(['revisions'], request))
+  const interrupted = shell()
+  const told = at()
+  const printing = 'remove what your recipes print to standard output, or print it to standard error: console.error'
+  proveCalls(t, [
+    {
+      source,
+      hint: 'run again when the host answers: the run continues there meanwhile, and the next one finishes what is left',
+      broken: async () => {
+        lost.mark('waits')
+        const host = hostAt(t, unreachable, lost.place, engineAt(lost.place))
+        await host.run(request, ({ event }) => {
+          if (event === 'start') cutOff(unreachable)
+        })
+      },
+      repaired: () => {
+        unreachable.isDown = false
+        rmSync(join(lost.place, 'waits'))
+        return lost.run()
+      },
+    },
+    {
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'run again to finish what is left',
+      broken: () => {
+        killed.mark('dies')
+        return killed.run()
+      },
+      repaired: () => {
+        rmSync(join(killed.place, 'dies'))
+        return killed.run()
+      },
+    },
+    {
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'run again to finish what is left',
+      broken: () => {
+        ended.mark('ends')
+        return ended.run()
+      },
+      repaired: () => {
+        rmSync(join(ended.place, 'ends'))
+        return ended.run()
+      },
+    },
+    {
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'run it again to finish',
+      broken: async () => {
+        const host = hostAt(t, interrupted, told.place, engineAt(told.place))
+        interrupted.before = (command) => {
+          if (command.includes('mktemp -d')) void host.interrupt()
+        }
+        await runOn(host)
+      },
+      repaired: () => told.run(),
+    },
+    {
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'remove /usr/local/lib/converge on the host (below its prefix, if it has one), whose files may be damaged, and run again',
+      broken: async () => {
+        await damaged.run()
+        for (const engine of enginesAt(damaged.place)) writeFileSync(join(engine, 'start.cjs'), '')
+        await damaged.run()
+      },
+      repaired: () => {
+        rmSync(join(damaged.place, 'usr/local/lib/converge'), { recursive: true })
+        return damaged.run()
+      },
+    },
+    {
+      source: 'core/fleet/remote/bringing.ts',
+      hint: 'stop what removes these directories on the host, or free space there (df -h shows where), then run again',
+      broken: () => {
+        cleaned.before = (command) => {
+          if (!command.includes('"started') || !existsSync(join(cleaning.place, 'usr/local/lib/converge/node'))) return
+          for (const engine of enginesAt(cleaning.place)) rmSync(engine, { recursive: true })
+        }
+        return cleaning.run()
+      },
+      repaired: () => {
+        cleaned.before = () => undefined
+        return cleaning.run()
+      },
+    },
+    {
+      source,
+      hint: printing,
+      broken: () => {
+        loud.mark('greets')
+        return revisions(loud)
+      },
+      repaired: () => {
+        rmSync(join(loud.place, 'greets'))
+        return revisions(loud)
+      },
+    },
+    {
+      source: 'core/fleet/rollout/answers.ts',
+      hint: printing,
+      broken: () => {
+        quiet.mark('prints')
+        return revisions(quiet)
+      },
+      repaired: () => {
+        rmSync(join(quiet.place, 'prints'))
+        return revisions(quiet)
+      },
+    },
+  ])
+})
+
+t.test('a full disk on the host', async (t) => {
+  if (!needs(t, ['root', 'overlay'])) return
+  const place = scratch(t)
+  const pid = await fullDisk(t, place)
+  const inside = ['nsenter', `--mount=/proc/${pid}/ns/mnt`]
+  const rest = randomBytes(300_000).toString('hex')
+  const run = () => runOn(hostAt(t, shell({ through: inside }), place, `${engineAt('/nowhere')}// ${rest}\n`))
+  proveCalls(t, [
+    {
+      source: 'core/fleet/remote/link.ts',
+      hint: 'free some space on the host (df -h shows where), then run again',
+      broken: run,
+      repaired: async () => {
+        const resize = spawn(inside[0] ?? '', [...inside.slice(1), 'mount', '-o', 'remount,size=4m', place])
+        await new Promise((resolve) => resize.once('close', resolve))
+        await run()
+      },
+    },
+  ])
+})
+
+/** A small file system at a path, for a process and who joins it. */
+async function fullDisk(t: Test, path: string): Promise<number> {
+  const script = 'mount -t tmpfs -o size=256k none "$0" && echo ready && exec sleep 60'
+  const child = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, path])
+  t.teardown(() => child.kill('SIGKILL'))
+  await new Promise((resolve) => child.stdout.once('data', resolve))
+  return child.pid ?? 0
+}

@@ -1,0 +1,87 @@
+/** Hints of rollouts over several hosts: each is given by a rollout over simulated hosts, then followed. */
+import t, { type Test } from 'tap'
+import type { RolloutRequest } from '../../core/fleet/rollout/request.ts'
+import { type Behaviour, Simulation } from '../core/fleet/rollout/simulated.ts'
+import { hintPattern, type Proof } from '../support/proofs.ts'
+
+type Hosts = Readonly<Record<string, Behaviour>>
+
+interface RolloutProof extends Proof {
+  readonly hosts: Hosts
+  readonly broken: Partial<RolloutRequest>
+  /** The hosts and the request once the hint was followed; default: the same. */
+  readonly repairedHosts?: Hosts
+  readonly repaired?: Partial<RolloutRequest>
+  /** Names of the hosts that are named; default: all. */
+  readonly only?: readonly string[]
+}
+
+function proveRollouts(t: Test, proofs: readonly RolloutProof[]): void {
+  for (const { source, hint, hosts, broken, repairedHosts = hosts, repaired = broken, only } of proofs)
+    t.test(`${source}: ${hint}`, async (t) => {
+      const before = (await new Simulation(hosts).go(broken)).report
+      const hints = before.hosts.flatMap(({ failure }) => failure?.hint ?? [])
+      // What stopped a rollout has its hint at the end.
+      const given = [...hints, before.stopped?.split('; ').at(-1) ?? '']
+      t.ok(
+        given.some((text) => hintPattern(hint).test(text)),
+        'the hint is given',
+        { before },
+      )
+      const { report } = await new Simulation(repairedHosts).go(repaired, only ? { only } : {})
+      t.equal(report.outcome, 'changed', 'the rollout succeeds', { report })
+    })
+}
+
+const [old, bad, good] = ['0'.repeat(40), 'b'.repeat(40), 'd'.repeat(40)]
+
+t.test('rollbacks', async (t) => {
+  const hint =
+    "name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows what each host was on"
+  const source = 'core/fleet/rollout/back.ts'
+  const hosts = { a: { history: [old, bad, good] }, b: { history: [old, good] } }
+  const both = { a: { apps: ['site', 'shop'], history: { site: [old, good], shop: [good] } } }
+  const broken = { action: 'rollback', to: bad } as const
+  proveRollouts(t, [
+    { source, hint, hosts, broken, repaired: { action: 'rollback', to: old } },
+    { source, hint, hosts, broken, only: ['a'] },
+    {
+      source,
+      hint,
+      hosts: both,
+      broken: { action: 'rollback', to: old },
+      repaired: { action: 'rollback', to: old, apps: ['site'] },
+    },
+  ])
+})
+
+t.test('hosts that are down, and interrupted ones', async (t) => {
+  proveRollouts(t, [
+    {
+      source: 'core/fleet/rollout/connecting.ts',
+      hint: 'add --down skip to continue without them',
+      hosts: { a: {}, b: { connects: 'refused' } },
+      broken: { down: 'fail' },
+      repaired: { down: 'skip' },
+    },
+    {
+      source: 'core/fleet/rollout/crew.ts',
+      hint: 'run it again to finish',
+      hosts: { a: { does: { deploy: 'ends' } } },
+      broken: {},
+      repairedHosts: { a: {} },
+    },
+  ])
+})
+
+t.test('undeploy', async (t) => {
+  proveRollouts(t, [
+    {
+      source: 'core/fleet/rollout/rollout.ts',
+      hint: 'leave --app out to undeploy all of them, or run converge undeploy --role ROLE on the host itself',
+      hosts: { a: { apps: ['site', 'shop'] } },
+      broken: { action: 'undeploy', apps: ['site'] },
+      repaired: { action: 'undeploy', apps: [] },
+    },
+  ])
+})

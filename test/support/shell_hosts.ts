@@ -1,0 +1,117 @@
+/** Hosts for the fleet that are shells of this machine, each below a directory of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import type { Test } from 'tap'
+import { Link } from '../../core/fleet/remote/link.ts'
+import { RemoteHost, type RemoteHostOptions } from '../../core/fleet/remote/remote_host.ts'
+import type { RemoteProcess, Sudo, Wire } from '../../core/fleet/remote/wire.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+
+/** What a test changes about a host while it uses it. */
+export interface Shell {
+  /** What the startup files of the account run before each command. */
+  startup: string
+  /** Words before the shell, such as nsenter; without them it is run as it is. */
+  through: readonly string[]
+  /** Default: that of the test. */
+  path: string | undefined
+  /** Answers to commands that contain the key, instead of running them. */
+  answers: Readonly<Record<string, string>>
+  /** Called with each command before it is run. */
+  before: (command: string) => void | Promise<void>
+  /** Whether nobody can connect. */
+  isDown: boolean
+  readonly children: Set<ChildProcess>
+}
+
+export const shell = (change: Partial<Shell> = {}): Shell => ({
+  children: new Set(),
+  ...{ startup: '', through: [], path: undefined, answers: {}, before: () => undefined, isDown: false },
+  ...change,
+})
+
+/** Ends all connections to a host, and lets nobody connect. */
+export function cutOff(host: Shell): void {
+  host.isDown = true
+  for (const child of host.children) child.kill('SIGKILL')
+}
+
+function wireTo(t: Test, host: Shell): Wire {
+  let lose: (error: ConvergeError) => void = () => undefined
+  const closed = new Promise<ConvergeError>((resolve) => {
+    lose = resolve
+  })
+  return {
+    closed,
+    close: () => undefined,
+    async exec(command): Promise<RemoteProcess> {
+      await host.before(command)
+      const lost = new ConvergeError('the connection is lost', { code: 'CONNECTION_LOST' })
+      if (host.isDown) {
+        lose(lost)
+        throw lost
+      }
+      const answer = Object.entries(host.answers).find(([part]) => command.includes(part))?.[1]
+      const script = answer === undefined ? `exec ${command}` : `printf '\\n%s\\n' 'converge: begins' '${answer}'`
+      const [program = '', ...args] = [...host.through, '/bin/sh', '-c', `${host.startup}\n${script}`]
+      const { NODE_OPTIONS: _, ...environment } = process.env
+      const child = spawn(program, args, { env: { ...environment, PATH: host.path ?? environment.PATH } })
+      host.children.add(child)
+      t.teardown(() => child.kill('SIGKILL'))
+      const ended = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) =>
+        child.once('close', (code, signal) => {
+          if (!host.isDown) return resolve({ code, signal })
+          lose(lost)
+          reject(lost)
+        }),
+      )
+      ended.catch(() => undefined)
+      return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close: () => child.kill() }
+    },
+  }
+}
+
+async function open(t: Test, host: Shell): Promise<Wire> {
+  if (host.isDown) throw new ConvergeError('connection refused', { code: 'CONNECT_FAILED' })
+  return wireTo(t, host)
+}
+
+interface LinkChange {
+  readonly name?: string
+  readonly rollout?: string
+  readonly sudo?: Sudo
+}
+
+export function linkTo(t: Test, host: Shell, state: string, change: LinkChange = {}): Link {
+  const { name = 'web1', rollout = 'deploy-1', sudo = 'none' } = change
+  const link = new Link({ name, rollout, sudo, by: 'ann', open: () => open(t, host) }, state)
+  t.teardown(() => link.close())
+  return link
+}
+
+/** @param engine text of the program that the host runs */
+export function hostAt(
+  t: Test,
+  host: Shell,
+  prefix: string,
+  engine: string,
+  change: Partial<RemoteHostOptions> = {},
+): RemoteHost {
+  const made = new RemoteHost({
+    ...{ name: 'web1', prefix, rollout: 'deploy-1', by: 'ann', sudo: 'none', recipes: null, secrets: [], patience: 1 },
+    open: () => open(t, host),
+    engine: new Map([['start.cjs', { content: Buffer.from(engine) }]]),
+    runtimes: { cacheDirectory: `${prefix}/cache`, given: {} },
+    step: () => undefined,
+    connection: () => undefined,
+    ...change,
+  })
+  t.teardown(() => made.close())
+  return made
+}
+
+/** The directories of the engine on a host, without the Node. */
+export const enginesAt = (prefix: string): string[] =>
+  readdirSync(`${prefix}/usr/local/lib/converge`)
+    .filter((name) => name.startsWith('engine-'))
+    .map((name) => `${prefix}/usr/local/lib/converge/${name}`)
