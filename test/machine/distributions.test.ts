@@ -1,0 +1,148 @@
+/**
+ * The roles on each distribution that converge supports: setup, deploy, rollback and a second run that finds nothing to do,
+ * on hosts with their own packages, and with systemd; the newest one without systemd as well.
+ */
+import { cpSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { aptProxy, type Distribution, distributions, systemOf } from './support/distributions.ts'
+import { put } from './support/host_files.ts'
+import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
+
+const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+
+/** A Zope client as HAProxy sees it. */
+const client = "require('node:http').createServer((_, answer) => answer.end('a page')).listen(8081, '127.0.0.1')"
+
+const site = {
+  converge: { roles: ['port-app', 'php-app', 'frontend'], frontend: { cache_size: '64m' } },
+  opsworks: {
+    instance: { hostname: 'web', private_ip: '127.0.0.1', layers: ['web'] },
+    layers: { plone_instances: { instances: { plone1: { private_ip: '127.0.0.1', status: 'online' } } } },
+  },
+  plone_instances: { instance_count: 1, site_id: '' },
+  port_app: {
+    app_name: 'shop',
+    command: '/usr/local/bin/node server.js --port %{port}',
+    health: { path: '/healthz' },
+    domains: ['shop.test'],
+  },
+  php_app: { app_name: 'wiki', domains: ['wiki.test'], health: { deadline_seconds: 20 } },
+  deploy: Object.fromEntries(
+    ['shop', 'wiki'].map((app) => [app, { scm: { scm_type: 'directory', repository: `/opt/apps/${app}` } }]),
+  ),
+}
+
+/** Two apps, at one version; the host gets them as they are. */
+function writeApps(root: string, version: string): void {
+  cpSync(`${project}/fixtures/example-node-app`, `${root}/opt/apps/shop`, { recursive: true })
+  put(`${root}/opt/apps/shop/VERSION`, `${version}\n`)
+  put(`${root}/opt/apps/wiki/index.php`, `<?php echo '${version} ' . PHP_VERSION . PHP_EOL;\n`)
+}
+
+interface Scene {
+  readonly network: TestNetwork
+  readonly proxy: string
+}
+
+class Machine {
+  private constructor(readonly host: TestHost) {}
+
+  /** A minimal host of a distribution, on which apt works and nothing of converge is but the program. */
+  static async make({ network, proxy }: Scene, distribution: Distribution, init: 'systemd' | 'none'): Promise<Machine> {
+    const options = {
+      system: await systemOf(distribution),
+      node: 'own' as const,
+      enabled: [],
+      mounts: { '/opt/converge': `${project}/dist` },
+    }
+    const { suite } = distribution
+    const host = await (init === 'systemd' ? network.systemdHost(suite, options) : network.host(suite, options))
+    put(`${host.root}/etc/apt/apt.conf.d/99proxy`, proxy)
+    put(`${host.root}/etc/converge/site.json`, JSON.stringify(site))
+    await host.run(`setsid /usr/local/bin/node -e "${client}" > /dev/null 2>&1 &`)
+    return new Machine(host)
+  }
+
+  /** Runs converge, which has to succeed. */
+  async converge(t: Test, words: string): Promise<string> {
+    const began = performance.now()
+    const { status, stdout, stderr } = await this.host.run(`/usr/local/bin/node /opt/converge/start.cjs ${words}`)
+    t.equal(status, 0, `converge ${words}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    if (status !== 0) t.comment(`${stdout}\n${stderr}`)
+    return stdout
+  }
+}
+
+async function page(host: TestHost, name: string, path = '/'): Promise<string> {
+  const { stdout } = await host.run(
+    `exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET ${path} HTTP/1.1\\r\\nHost: ${name}\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3`,
+  )
+  return stdout
+}
+
+/** Words of the command that the package gives Varnish, but for those that the attributes or an init script decide. */
+async function packagedOptions(host: TestHost): Promise<string[]> {
+  const { stdout } = await host.run("sed -e '/^ExecStart=/,/[^\\\\]$/!d' /lib/systemd/system/varnish.service")
+  const words = stdout.replace(/\\\n/g, ' ').replace('ExecStart=', '').trim().split(/\s+/)
+  const decided = ['-a', '-s', '-F', '-j']
+  return words.filter((word, at) => !decided.some((option) => [word, words[at - 1]].includes(option)))
+}
+
+/** Varnish runs with what the package gives it, with another address and size. */
+async function keepsOptions(t: Test, host: TestHost): Promise<void> {
+  const { stdout: command } = await host.run('tr "\\0" " " < /proc/$(pgrep -o varnishd)/cmdline')
+  t.match(command, / -a 127\.0\.0\.1:6081 .*malloc,64m/)
+  const lost = (await packagedOptions(host)).filter((word) => !command.split(' ').includes(word))
+  t.strictSame(lost, [], command)
+}
+
+async function wholeLife(t: Test, scene: Scene, distribution: Distribution): Promise<void> {
+  const machine = await Machine.make(scene, distribution, 'systemd')
+  const { host } = machine
+  writeApps(host.root, 'one')
+  t.match(await machine.converge(t, 'plan'), /known after package/, 'a plan for a host without PHP')
+  t.notOk(host.exists('/etc/nginx'))
+  await machine.converge(t, '')
+  t.match(await machine.converge(t, ''), /nothing to do/)
+  t.match(await page(host, 'shop.test'), /\bone /)
+  t.match(await page(host, 'wiki.test'), /\bone \d/)
+  t.match(await page(host, 'www.test'), /X-Cache: miss[\s\S]*a page/i)
+  t.match(await machine.converge(t, 'status'), /up .*varnish/)
+  await keepsOptions(t, host)
+  writeApps(host.root, 'two')
+  await machine.converge(t, 'deploy')
+  t.match(await page(host, 'shop.test'), /\btwo /)
+  t.match(await page(host, 'wiki.test'), /\btwo \d/)
+  await machine.converge(t, 'rollback --role port-app,php-app')
+  t.match(await page(host, 'shop.test'), /\bone /)
+  t.match(await page(host, 'wiki.test'), /\bone \d/)
+  t.match(await machine.converge(t, 'configure'), /nothing to do/)
+}
+
+/** Its package of Varnish has no init script. */
+async function withoutSystemd(t: Test, scene: Scene, distribution: Distribution): Promise<void> {
+  const machine = await Machine.make(scene, distribution, 'none')
+  const { host } = machine
+  const role = '--role frontend'
+  await machine.converge(t, role)
+  t.match(await machine.converge(t, role), /nothing to do/)
+  t.match(await page(host, 'www.test'), /X-Cache: miss[\s\S]*a page/i)
+  await keepsOptions(t, host)
+  for (const command of ['restart', 'stop', 'start']) await machine.converge(t, `${command} ${role}`)
+  t.match(await page(host, 'www.test'), /X-Cache: miss[\s\S]*a page/i)
+  t.match(await machine.converge(t, `configure ${role}`), /nothing to do/)
+}
+
+t.test('each distribution', async (t) => {
+  t.setTimeout(24 * 60_000)
+  if (!needs(t, [...systemdHostNeeds, 'debootstrap', 'apt'])) return
+  const network = await testNetwork(t)
+  const scene = { network, proxy: await aptProxy(t, network.gateway) }
+  const timeout = 8 * 60_000
+  for (const distribution of Object.values(distributions))
+    await t.test(distribution.title, { timeout }, (t) => wholeLife(t, scene, distribution))
+  const { debian13 } = distributions
+  await t.test(`${debian13.title} without systemd`, { timeout }, (t) => withoutSystemd(t, scene, debian13))
+})

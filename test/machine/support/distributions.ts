@@ -1,0 +1,153 @@
+/** Systems of other distributions for test hosts, made by debootstrap: once for a machine, since each takes half a minute. */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createServer, request } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import type { Owner } from '../../support/machine.ts'
+import { masked } from './host_files.ts'
+import { script } from './host_network.ts'
+
+export interface Distribution {
+  readonly title: string
+  readonly vendor: 'debian' | 'ubuntu'
+  readonly suite: string
+}
+
+export const distributions = {
+  debian12: { title: 'Debian 12', vendor: 'debian', suite: 'bookworm' },
+  debian13: { title: 'Debian 13', vendor: 'debian', suite: 'trixie' },
+  ubuntu2404: { title: 'Ubuntu 24.04', vendor: 'ubuntu', suite: 'noble' },
+} as const satisfies Record<string, Distribution>
+
+/** What a server has before converge comes. */
+const packages = [
+  'ca-certificates',
+  'cron',
+  'dbus',
+  'iproute2',
+  'openssh-server',
+  'procps',
+  'python3-minimal',
+  'systemd',
+  'systemd-sysv',
+]
+
+/** Scripts of debootstrap for a suite that is newer than it. */
+const scripts = '/usr/share/debootstrap/scripts'
+const likeOthers = { debian: 'sid', ubuntu: 'gutsy' } as const
+
+/** @returns the directory of a minimal system, which nobody writes to */
+export async function systemOf(distribution: Distribution): Promise<string> {
+  const key = createHash('sha256')
+    .update(JSON.stringify([packages, masked, prepared]))
+    .digest('hex')
+    .slice(0, 8)
+  const path = `${ownDirectory()}/${distribution.suite}-${key}`
+  if (existsSync(path)) return path
+  const made = `${path}.${process.pid}`
+  try {
+    await bootstrap(distribution, made)
+    renameSync(made, path)
+  } finally {
+    rmSync(made, { recursive: true, force: true })
+  }
+  return path
+}
+
+/** @throws Error where somebody else has made it */
+function ownDirectory(): string {
+  const path = `${tmpdir()}/converge-test-systems`
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (statSync(path).uid !== process.getuid?.()) throw new Error(`${path} belongs to another account`)
+  return path
+}
+
+async function bootstrap({ vendor, suite }: Distribution, path: string): Promise<void> {
+  const keyring = `/usr/share/keyrings/${vendor}-archive-keyring.gpg`
+  const own = existsSync(`${scripts}/${suite}`) ? suite : likeOthers[vendor]
+  await script(
+    `${make}\n${prepared}`,
+    suite,
+    path,
+    mirrorOf(vendor),
+    keyring,
+    vendor === 'ubuntu' ? 'main,universe' : 'main',
+    packages.join(','),
+    `${scripts}/${own}`,
+  )
+}
+
+/**
+ * $1: suite, $2: directory, $3: mirror or nothing, $4: keyring, $5: components, $6: packages, $7: script. What it mounts and
+ * starts ends with it. Debian has no package with the keys of Ubuntu: the system is thrown away, and its own apt checks what
+ * it installs.
+ */
+const make = `
+if [ -e "$4" ]; then check="--keyring=$4"; else check=--no-check-gpg; fi
+unshare --mount --pid --fork --kill-child --propagation private \
+  debootstrap --variant=minbase "$check" --components="$5" --include="$6" "$1" "$2" "$3" "$7" > "$2.log" 2>&1 ||
+  { tail -n 20 "$2.log" >&2; exit 1; }
+rm "$2.log"
+`
+
+/** As a host of its own has it: sshd by its service, and no units that take a machine of their own. */
+const prepared = `
+cd "$2/etc/systemd/system"
+find . -name 'ssh.socket' -delete
+mkdir -p multi-user.target.wants
+ln -sfn /lib/systemd/system/multi-user.target default.target
+for unit in ${masked.join(' ')}; do ln -sfn /dev/null $unit; done
+rm -f "$2"/etc/ssh/ssh_host_* "$2/etc/machine-id" "$2/usr/sbin/policy-rc.d"
+`
+
+/** Where this machine's apt gets packages of that vendor; empty for debootstrap's own choice. */
+function mirrorOf(vendor: Distribution['vendor']): string {
+  const targets = execFileSync('apt-get', ['indextargets', '--format', '$(LABEL) $(SITE)', 'Created-By: Packages'], {
+    encoding: 'utf8',
+  })
+  const line = targets.split('\n').find((one) => one.toLowerCase().startsWith(`${vendor} `))
+  return line?.split(' ')[1] ?? ''
+}
+
+/**
+ * A way for the apt of hosts to the mirrors of this machine, which they have no network to: an HTTP proxy at an address.
+ * @returns the text of the file for apt.conf.d
+ */
+export async function aptProxy(t: Owner, address: string): Promise<string> {
+  const server = createServer((asked, answer) => {
+    const { host, hostname, port, pathname, search } = new URL(asked.url ?? '')
+    const options = {
+      hostname,
+      port,
+      path: `${pathname}${search}`,
+      method: asked.method,
+      headers: { ...asked.headers, host },
+    }
+    const passed = request(options, (found) => {
+      answer.writeHead(found.statusCode ?? 502, found.headers)
+      found.pipe(answer)
+    })
+    passed.on('error', () => answer.writeHead(502).end())
+    asked.pipe(passed)
+  })
+  server.on('connect', ({ url = '' }, client, head) => {
+    const [name, port] = url.split(':')
+    const wire = connect(Number(port), name, () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n')
+      wire.write(head)
+      wire.pipe(client).pipe(wire)
+    })
+    wire.on('error', () => client.destroy())
+    client.on('error', () => wire.destroy())
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const at = server.address()
+  const port = typeof at === 'object' ? at?.port : undefined
+  return `Acquire::http::Proxy "http://${address}:${port}";\nAcquire::https::Proxy "http://${address}:${port}";\n`
+}
