@@ -1,7 +1,9 @@
 /** The program `converge`: the only place that ends the process. */
+
 import { main } from '../core/cli/main.ts'
 import { callerOf, recipeFault } from '../core/compile/source.ts'
 import { asConvergeError, describeLocation } from '../core/model/errors.ts'
+import { printable } from '../core/report/printable.ts'
 import { catalogue } from './catalogue.ts'
 
 // A reader that went away (`converge plan | head`, a terminal that hung up) is no reason to leave a run half done.
@@ -30,7 +32,8 @@ process.on('uncaughtException', (thrown) => void endFor(thrown, 'a function that
 function endFor(thrown: unknown, what: string): never {
   const error = asConvergeError(recipeFault(thrown, what))
   const where = error.source === undefined ? '' : `${describeLocation(error.source)}: `
-  process.stderr.write(`error: ${where}${error.message}\n${error.code === 'INTERNAL' ? `${error.output}\n` : ''}`)
+  const more = error.code === 'INTERNAL' ? `${error.output}\n` : ''
+  process.stderr.write(printable(`error: ${where}${error.message}\n${more}`, false))
   process.exit(1)
 }
 

@@ -74,6 +74,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/node',
     'core/load/recipes.ts',
     'core/report/events.ts',
+    'core/report/printable.ts',
   ],
 }
 

@@ -64,8 +64,9 @@ export class Terminal implements Handlers {
   }
 
   progress(name: string, line: string): void {
-    if (this.current) this.current.line = plain(line).trim()
-    else if (this.options.verbose) this.line(this.paint.dim(`    ${title(name)}: ${plain(line)}`))
+    const one = plain(line).trimEnd().replaceAll('\n', ' ')
+    if (this.current) this.current.line = one.trim()
+    else if (this.options.verbose) this.line(this.paint.dim(`    ${title(name)}: ${one}`))
   }
 
   resource(report: ResourceReport): void {
@@ -91,7 +92,8 @@ export class Terminal implements Handlers {
 
   warn(message: string): void {
     this.settle()
-    this.line(`  ${this.paint.yellow('warning:')} ${plain(message)}`)
+    // No line of a text of others looks like one of ours.
+    this.line(`  ${this.paint.yellow('warning:')} ${plain(message).replace(/\n(?=\S)/g, '\n    ')}`)
   }
 
   end(report: RunReport): void {

@@ -1,8 +1,11 @@
 /** Texts of the app's account as they reach a terminal. */
 import * as fs from 'node:fs'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { Recorder } from '../../core/fleet/rollout/record.ts'
+import { Secrets } from '../../core/model/secrets.ts'
 import { plain, printable, printableJson } from '../../core/report/printable.ts'
 import { Sandbox } from '../support/program.ts'
+import { hostReport, rolloutReport } from '../support/screen.ts'
 
 const hostile = '\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[8mhidden\x9b2J\x85\u202eevil\u2066\r\nforged line\x7f'
 const steering = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
@@ -52,4 +55,129 @@ t.test('releases and status show nothing that steers the terminal, and no forged
     }
   const { stdout } = await place.converge(['releases', ...args, '--json-output'])
   t.equal(JSON.parse(stdout).apps[0].releases[0].by, hostile, 'a program gets what is there')
+})
+
+/** A site whose files of the app's account, records, recipes and attributes are all hostile. */
+function hostileSite(t: Test): Sandbox {
+  const place = new Sandbox(t)
+  const scm = { scm_type: 'git', repository: `/srv/${hostile.replaceAll(/[\r\n]/g, '')}` }
+  const words = `one\n${hostile}`
+  place.write({
+    'site.json': JSON.stringify({ deploy: { plone_instances: { scm } }, [hostile]: 1 }),
+    'stack.json': JSON.stringify({
+      name: 'site',
+      layers: { app: { name: 'evil\x1b[2J\u202e', roles: ['own'] } },
+      hosts: { web1: { address: '127.0.0.1', port: 1, layers: ['app'] } },
+      apps: { shop: { name: 'evil\x1b]0;x\x07', scm } },
+      recipes: ['recipes'],
+      [hostile]: 1,
+    }),
+    'good.json': JSON.stringify({
+      name: 'site',
+      layers: { app: { name: 'evil\x1b[2J\u202e', roles: ['own'] } },
+      hosts: { web1: { address: '127.0.0.1', port: 1, layers: ['app'] } },
+      apps: { shop: { name: 'evil\x1b]0;x\x07', scm } },
+      recipes: ['recipes'],
+    }),
+    'site/current': words,
+    'recipes/own.ts': `import { execute, file, role } from 'converge-engine'
+const text = ${JSON.stringify(words)}
+export default role('own', {
+  configure(r) {
+    r.warn(text)
+    file(r, { path: ${JSON.stringify(place.at('site/current'))}, content: 'evil ' + text.slice(0, 40) })
+    execute(r, 'say', { command: ['printf', '%s', text], stampFile: ${JSON.stringify(place.at('site/stamp'))} })
+    execute(r, 'fail', { command: ['sh', '-c', 'printf "%s" "$0"; printf "%s" "$0" >&2; exit 3', text], stampFile: ${JSON.stringify(place.at('site/never'))} })
+  },
+})
+`,
+    'recipes/late.ts': 'export {}\n',
+    'throws/throws.ts': `throw new Error(${JSON.stringify(words)})\n`,
+    'late/late.ts': `import { role } from 'converge-engine'
+setTimeout(() => { throw new Error(${JSON.stringify(words)}) }, 1)
+export default role('late', { async configure() { await new Promise((done) => setTimeout(done, 500)) } })
+`,
+  })
+  const app = place.at('site/srv/www/plone_instances')
+  fs.mkdirSync(`${app}/releases/.converge`, { recursive: true })
+  fs.writeFileSync(`${app}/releases/.history`, words)
+  fs.writeFileSync(`${app}/releases/.held`, words)
+  const recorder = new Recorder({
+    directory: place.at('.converge/site'),
+    secrets: new Secrets(),
+    warn: () => undefined,
+  })
+  const start = {
+    stack: 'site',
+    action: 'deploy' as const,
+    comment: words,
+    by: words,
+    started: new Date().toISOString(),
+  }
+  const record = recorder.open({ ...start, strategy: 'rolling', commits: { shop: hostile }, hosts: ['web1'] })
+  const failure = { code: 'X', message: words, hint: words, output: words, resource: words }
+  record.log('web1', words)
+  record.log('web1', { event: 'warning', message: words })
+  record.log('web1', { event: 'progress', name: words, line: words })
+  record.tell({ event: 'done', host: 'web1', phase: 'build', outcome: 'failed', durationMs: 1, failure })
+  record.end(
+    rolloutReport([hostReport('web1', { outcome: 'failed', phase: 'build', failure })], { ...start, comment: words }),
+  )
+  return place
+}
+
+const own = '--role own --recipes recipes --prefix @/site'
+const plone = '--role zeo-client --json site.json --prefix @/site'
+const commands: readonly string[] = [
+  ...['plan', 'configure', 'configure --verbose', 'doctor', 'status', 'releases', 'render'].map(
+    (one) => `${one} ${own}`,
+  ),
+  ...[
+    'plan',
+    'doctor',
+    'doctor --verbose',
+    'status',
+    'releases',
+    'revisions',
+    'attributes',
+    'lock --message m',
+    'unlock',
+  ].map((one) => `${one} ${plone}`),
+  `attributes ${plone} --explain deploy`,
+  'plan --role throws --recipes throws --prefix @/site',
+  'configure --role late --recipes late --prefix @/site',
+  `plan --role ${hostile.replaceAll(' ', '~')} --prefix @/site`,
+  `resources ${hostile}`,
+  hostile,
+  ...[
+    'check',
+    'show',
+    'status',
+    'deployments',
+    'log last',
+    'log last web1',
+    'plan',
+    'configure',
+    'userdata web1',
+  ].flatMap((one) => [`stack ${one} --stack stack.json`, `stack ${one} --stack good.json`]),
+  'stack show --stack good.json --verbose',
+  'stack log last web1 --stack good.json --verbose',
+]
+
+t.test('no command prints what steers the terminal', { timeout: 300_000 }, async (t) => {
+  const place = hostileSite(t)
+  let shown = 0
+  for (const line of commands)
+    for (const color of [[], ['--color']]) {
+      const words = line.split(' ').map((word) => word.replaceAll('@', place.directory).replaceAll('~', ' '))
+      const { stdout, stderr } = await place.converge([...words, ...color], { bare: words[0] === 'stack' })
+      const text = stdout + stderr
+      t.notMatch(text.replaceAll(/\x1b\[\d+m/g, ''), steering, line)
+      // What the operator has typed or written into a recipe may have several lines.
+      if (!line.includes('forged') && !/--recipes (throws|late)/.test(line)) t.notMatch(text, /^forged/m, line)
+      t.notMatch(text, /\x1b\[(31mred|8m)/, line)
+      t.notMatch(text, /INTERNAL|\n\s+at /, line)
+      if (text.includes('evil')) shown++
+    }
+  t.ok(shown > 30, `${shown} of ${2 * commands.length} outputs show hostile text`)
 })
