@@ -23,6 +23,8 @@ export interface RoleOptions<N> {
   readonly inspect?: Inspect<N>
   /** What `doctor` checks for it. */
   readonly checks?: Checks<N>
+  /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
+  readonly sharesData?: boolean
 }
 
 export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
@@ -37,6 +39,7 @@ export interface Role<N = never> {
   readonly events: ReadonlyMap<string, RecipeFunction<N>>
   readonly inspect: Inspect<N> | undefined
   readonly checks: Checks<N> | undefined
+  readonly sharesData: boolean
 }
 
 /** The events that commands are named for. */
@@ -79,10 +82,20 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     events,
     inspect: definition.inspect ?? definition.extends?.inspect,
     checks: definition.checks ?? definition.extends?.checks,
+    sharesData: definition.sharesData ?? definition.extends?.sharesData ?? false,
   }
 }
 
-const roleKeys: readonly string[] = [...lifecycleEvents, 'doc', 'attributes', 'extends', 'inspect', 'checks', 'events']
+const roleKeys: readonly string[] = [
+  ...lifecycleEvents,
+  'doc',
+  'attributes',
+  'extends',
+  'inspect',
+  'checks',
+  'sharesData',
+  'events',
+]
 
 /** A misspelt event would be no event at all, without a word. */
 function definitionProblems(name: unknown, definition: object): ConvergeError[] {

@@ -96,6 +96,12 @@ export type FleetEvent =
       readonly batch?: number
       readonly batches?: number
     }
+  /** What the next phase will restart; hosts with a restart go one batch after the other. */
+  | {
+      readonly event: 'restarts'
+      readonly phase: Phase
+      readonly hosts: readonly { readonly host: string; readonly what: readonly string[] }[]
+    }
   | { readonly event: 'host'; readonly host: string; readonly phase: Phase; readonly step?: string | undefined }
   /** A phase of a host has ended. */
   | {

@@ -9,9 +9,10 @@ import { rollback } from './rollback.ts'
 import { setup } from './setup.ts'
 import type { BuildoutRole } from './types.ts'
 
-export function buildoutRole(name: BuildoutRole, doc: string): Role<PloneNode> {
+export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = false } = {}): Role<PloneNode> {
   return role<PloneNode>(name, {
     doc,
+    sharesData,
     setup: (r, node) => setup(r, node, name),
     build: (r, node) => build(r, node, name),
     deploy: (r, node) => deploy(r, node, name),

@@ -3,6 +3,7 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { type Duration, milliseconds } from '../../core/model/units.ts'
+import { Ends } from './ends.ts'
 import { type FatalLine, fatalLine, LogMark } from './fatal_line.ts'
 import { isAsked, isTaken, nameOfCheck, pageOf, problemOf, questionLimit } from './readiness.ts'
 import { defaultUptime, type Readiness } from './ready_props.ts'
@@ -155,15 +156,16 @@ export class Roll {
     const { name, ready } = service
     const { after, stays = true } = watch
     if (stays && isAsked(ready)) this.context.progress(`waiting for ${nameOfCheck(this.host, ready)}`)
-    let pid = 0
+    const ends = new Ends()
     let problem: string | null = null
     for (;;) {
       const status = await this.manager.look(name)
-      if (status.state !== 'running') throw new ConvergeError(`it ended right after ${after}${more(status)}`, down)
-      if (pid !== 0 && status.pid !== 0 && status.pid !== pid)
-        throw new ConvergeError(`it ended right after ${after}, and was started again`, down)
-      pid = status.pid
-      if (!status.starting) {
+      const { pid } = status
+      const isUp = status.state === 'running'
+      // One that cannot be asked shows only by staying up that it works.
+      if (ends.hasEnded(status, deadline.passed) || (ends.count > 0 && !isAsked(ready)))
+        throw new ConvergeError(`it ended right after ${after}${ends.times}${more(status)}`, down)
+      if (isUp && !status.starting) {
         if (!stays) return
         problem = await this.missing(service, status, deadline, watch)
         // Asked once more: what answers may be another process, if this one is just ending.
@@ -172,8 +174,10 @@ export class Roll {
       }
       if (!(await deadline.pause())) {
         // It stayed up for as long as anybody waits for it.
-        if (!status.starting && stays && !isAsked(ready)) return
-        throw new ConvergeError(`it was not ready within ${deadline.limit}${problem === null ? '' : ` (${problem})`}`, {
+        if (isUp && !status.starting && stays && !isAsked(ready)) return
+        const ended = ends.count > 0 ? `it ended right after ${after}${ends.times}, and was started again, but ` : 'it '
+        const missing = problem === null ? '' : ` (${problem})`
+        throw new ConvergeError(`${ended}was not ready within ${deadline.limit}${missing}`, {
           ...down,
           hint: ready?.kind === 'command' ? ready.hint : undefined,
         })

@@ -218,6 +218,42 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     await site.served(clients)
   })
 
+  await scene('the ZEO server gets another address', async (t) => {
+    const address = await site.move('zeo')
+    let configured: Outcome | undefined
+    nobodyNotices(
+      t,
+      await site.visited(async () => {
+        configured = await stack(t, 0, 'configure')
+      }),
+    )
+    if (configured === undefined) return
+    t.strictSame(batches(configured, 'configure').slice(1), clients)
+    t.match(
+      configured.events.flatMap((event) => (event.event === 'restarts' ? event.hosts : [])),
+      clients.map((host) => ({ host })),
+      'the restarts are announced',
+    )
+    for (const client of clients) {
+      const { stdout } = await site.host(client).run(`ss -Htn state established dport = :8001`)
+      t.match(stdout, `${address}:8001`, `${client} reaches the ZEO server there`)
+    }
+    await site.served(clients)
+    t.equal((await stack(t, 0, 'configure')).report?.outcome, 'unchanged')
+  })
+
+  await scene('the timers of all hosts fire in the same second, with a restart due', async (t) => {
+    const before = await Promise.all(clients.map((name) => site.process(name)))
+    const timer = (name: string) => {
+      const program = '/etc/supervisor/conf.d/plone_instances-client1.conf'
+      return site.host(name).run(`echo "; by hand" >> ${program}; /usr/local/lib/converge/this-host configure 2>&1`)
+    }
+    nobodyNotices(t, await site.visited(() => Promise.all(clients.map((name) => timer(name)))))
+    const after = await Promise.all(clients.map((name) => site.process(name)))
+    for (const [index, name] of clients.entries()) t.not(after[index], before[index], `${name} has restarted`)
+    await site.served(clients)
+  })
+
   await scene('a canary that is well, and all back to the release before', async (t) => {
     const before = site.latest
     await site.commit()

@@ -218,10 +218,56 @@ t.test('the first that does not come up ends it; the others stay on the old proc
       as,
     )
     t.match(failure, { hint: /run again: it continues with c2/, output: /^line 30\n(.|\n)*line 49$/ })
-    t.ok(host.clock - before < 30, 'at once, not at the deadline')
+    // What its manager is starting again may still come up.
+    const isFinal = as === 'FATAL' || as === 'EXITED'
+    t.equal(host.clock - before < 30, isFinal, isFinal ? 'at once' : 'at the deadline')
     t.equal(fake.states(host).c3, 'RUNNING')
     t.strictSame(started(host), ['c1', 'c2'])
   }
+})
+
+t.test('what its manager starts again counts as starting', async (t) => {
+  for (const as of ['BACKOFF', 'EXITED', 'again'] as const) {
+    const ready = { port: 8081 }
+    const ends = { after: 2, as }
+    let began = 0
+    /** It ends two seconds after its start, and is up again two seconds later. */
+    const programs = (_: string, __: unknown, host: VirtualHost): Behaviour => {
+      const age = host.clock - began
+      const lost = age >= 2 && age < 4 && as !== 'again'
+      return { port: 8081, readyAfter: 5, ...(lost || (as === 'again' && age >= 2) ? { dies: ends } : {}) }
+    }
+    const fake = new FakeSupervisor({ running: ['c1'], programs })
+    const host = new VirtualHost({
+      requests: fake.requests,
+      beforeChange: (_, what) => {
+        if (short(what) === 'startProcess c1') began = host.clock
+      },
+    })
+    conf()(host)
+    const plan = planOf((r) => void service_restart(r, { services: [{ name: 'c1', ready }], provider }))
+    t.strictSame(failureOf(await run(plan, host)), undefined, as)
+    t.ok(host.clock - began >= 5, `${host.clock - began} s`)
+  }
+})
+
+t.test('one that ends again and again is given up', async (t) => {
+  let pid = 0
+  const fake = fakeOf({ c1: { readyAfter: 1e6 } })
+  const host = new VirtualHost({
+    // Another process each second.
+    requests: (options, machine) => {
+      const answer = fake.requests(options, machine)
+      if (answer === null || !/getAllProcessInfo|getProcessInfo/.test(options.body ?? '')) return answer
+      pid = Math.floor(machine.clock)
+      return { ...answer, body: answer.body.replace(/(<name>pid<\/name>\s*<value><int>)[1-9]\d*/g, `$1${pid}`) }
+    },
+  })
+  conf()(host)
+  const before = host.clock
+  const plan = planOf((r) => void service_restart(r, { services: [{ name: 'c1', ready: { port: 8081 } }], provider }))
+  t.match(failureOf(await run(plan, host)), { message: /^c1 did not come up: it ended right after its start, 5 times/ })
+  t.ok(host.clock - before < 30)
 })
 
 t.test('a run goes on where the last one stopped', async (t) => {

@@ -17,8 +17,10 @@ export interface Deployed {
   readonly apps: readonly string[]
   /** Those that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
-  /** Of these, those that are to be migrated. */
+  /** Of the apps, those that are to be migrated. */
   readonly migrating: readonly string[]
+  /** Of the apps, those that share a database with other hosts. */
+  readonly sharing?: readonly string[] | undefined
 }
 
 /**
@@ -82,5 +84,6 @@ async function deployedOn<N>(
     apps: named,
     events: known,
     migrating: named.filter((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
+    sharing: found.some(({ sharesData }) => sharesData) ? named : [],
   }
 }

@@ -13,12 +13,17 @@ export interface Placed extends PlannedHost {
   readonly apps: readonly string[]
   /** Of these, those that are to be migrated. */
   readonly migrating: readonly string[]
+  /** Of its apps, those that share a database with other hosts. */
+  readonly sharing?: readonly string[] | undefined
   /** Those that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
 }
 
 /** @param what the roles of a host do */
-export function placed(stack: Stack, what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'events'>): Placed[] {
+export function placed(
+  stack: Stack,
+  what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'sharing' | 'events'>,
+): Placed[] {
   const order = stack.layers.map(({ name }) => name)
   return stack.hosts
     .filter(({ status }) => status === 'online')

@@ -1,7 +1,7 @@
 /** Hosts at work: so many at once, each with what it is given, until the rollout stops. */
 import pLimit from 'p-limit'
 import { asConvergeError } from '../../model/errors.ts'
-import type { FailureReport } from '../../report/events.ts'
+import type { FailureReport, RunReport } from '../../report/events.ts'
 import type { Phase } from '../types.ts'
 import { namesOf } from './aftermath.ts'
 import type { Board } from './board.ts'
@@ -33,7 +33,7 @@ export interface RunMore {
 interface TogetherMore {
   readonly batch?: number
   readonly batches?: number
-  /** Of them, those that migrate: each goes alone, and before the others. */
+  /** Of them, those that migrate or make a new database: each goes alone, and before the others. */
   readonly first?: ReadonlySet<string>
   /** Whether no further one is begun; default: as the brake has it. */
   readonly isOver?: () => boolean
@@ -90,8 +90,8 @@ export class Crew {
     for (const turn of turnsOf(members, first)) {
       await this.each(turn, counted, isOver)
       const failed = turn.find(({ name }) => first.has(name) && !this.board.succeeded(name))
-      // Nobody's new code meets data that is not migrated.
-      if (failed && !this.brake.isOn) this.brake.stop(`${failed.name} was to migrate before all others, and has failed`)
+      // No new code meets data that is not migrated.
+      if (failed && !this.brake.isOn) this.brake.stop(`${failed.name} had to go before all others, and failed`)
     }
   }
 
@@ -118,6 +118,18 @@ export class Crew {
       this.board.done(name, phase, begun, result.report === null ? {} : { report: result.report })
     } catch (thrown) {
       this.board.fail(name, phase, asConvergeError(thrown), begun)
+    }
+  }
+
+  /** What a run would do, by a dry run; null where that is not known. */
+  async foresee(member: Member, events: readonly string[]): Promise<RunReport | null> {
+    const { roles, host } = member
+    const request = { events, roles, documents: this.documents(member), dry: true, options: [] }
+    try {
+      return (await host.run(request, () => undefined)).report
+    } catch {
+      // What keeps it from looking keeps it from running, and is reported then.
+      return null
     }
   }
 

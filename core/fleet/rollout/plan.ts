@@ -78,21 +78,39 @@ interface Migrating extends PlannedHost {
   readonly migrating: readonly string[]
 }
 
+/** A host that has apps, of which some share a database with other hosts. */
+interface Sharing extends PlannedHost {
+  readonly sharing?: readonly string[] | undefined
+}
+
+/** For each app one host that migrates it. @param wanted which apps are to be migrated */
+export function migratorsOf(hosts: readonly Migrating[], wanted: (app: string) => boolean): Set<string> {
+  return firstOf(hosts, ({ migrating }) => migrating, wanted)
+}
+
 /**
- * For each app one host that migrates it: of those that are there first, and, if it can be, one that does not migrate another app a
- * second time.
- * @param wanted which apps are to be migrated
+ * For each app that shares a database the host that makes it: two that begin with an empty one at the same time get in each
+ * other's way. @param isNew which apps have no database yet
  */
-export function migratorsOf<H extends Migrating>(hosts: readonly H[], wanted: (app: string) => boolean): Set<string> {
-  const having = (app: string) => hosts.filter(({ migrating }) => migrating.includes(app))
+export function foundersOf(hosts: readonly Sharing[], isNew: (app: string) => boolean): Set<string> {
+  return firstOf(hosts, ({ sharing = [] }) => sharing, isNew)
+}
+
+/** For each app one host: of those that are there first, and, if it can be, one that does not do it for another app a second time. */
+function firstOf<H extends PlannedHost>(
+  hosts: readonly H[],
+  appsOf: (host: H) => readonly string[],
+  wanted: (app: string) => boolean,
+): Set<string> {
+  const having = (app: string) => hosts.filter((host) => appsOf(host).includes(app))
   const firstStage = (app: string) => Math.min(...having(app).map(({ stage }) => stage))
-  const apps = [...new Set(hosts.flatMap(({ migrating }) => migrating))].filter(wanted)
+  const apps = [...new Set(hosts.flatMap(appsOf))].filter(wanted)
   const chosen = new Map<string, H>()
   for (const app of apps.toSorted((a, b) => firstStage(a) - firstStage(b))) {
     if (chosen.has(app)) continue
     const able = having(app).filter(({ stage }) => stage === firstStage(app))
-    const member = able.find(({ migrating }) => !migrating.some((other) => chosen.has(other))) ?? able[0]
-    for (const one of member?.migrating ?? []) if (member && !chosen.has(one)) chosen.set(one, member)
+    const member = able.find((host) => !appsOf(host).some((other) => chosen.has(other))) ?? able[0]
+    for (const one of member ? appsOf(member) : []) if (member && !chosen.has(one)) chosen.set(one, member)
   }
   return new Set([...chosen.values()].map(({ name }) => name))
 }

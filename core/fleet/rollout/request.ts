@@ -11,6 +11,8 @@ export interface Member extends PlannedHost {
   readonly apps: readonly string[]
   /** Of these, those that are to be migrated. */
   readonly migrating: readonly string[]
+  /** Of its apps, those that share a database with other hosts. */
+  readonly sharing?: readonly string[] | undefined
   /** Events that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
   readonly address: string

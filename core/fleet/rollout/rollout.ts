@@ -7,15 +7,14 @@ import { Board, outcomeOf } from './board.ts'
 import { Brake } from './brake.ts'
 import { careful, neverBack } from './careful.ts'
 import { Commits } from './commits.ts'
+import { Configuring, wholeWay } from './configuring.ts'
 import { Connecting } from './connecting.ts'
 import { Crew, type RunMore } from './crew.ts'
 import { Gate } from './gate.ts'
 import { Looking } from './looking.ts'
-import { batchesOf, migratorsOf } from './plan.ts'
+import { batchesOf, foundersOf, migratorsOf } from './plan.ts'
 import { whoIsThere, whoWillBeThere } from './presence.ts'
 import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
-
-const wholeWay = ['setup', 'deploy', 'configure']
 
 export async function rollout(
   request: RolloutRequest,
@@ -32,12 +31,11 @@ class Rollout {
   private readonly crew: Crew
   private readonly looking: Looking
   private readonly gate: Gate
+  private readonly configuring: Configuring
   private readonly taking: readonly Member[]
   private readonly others: readonly Member[]
   /** Of the others, those that could not be reached. */
   private missed: ReadonlySet<string> = new Set()
-  /** Those that had missed a deployment, and have it now. */
-  private readonly caughtUp: string[] = []
   private readonly begun: number
 
   constructor(
@@ -56,6 +54,7 @@ class Rollout {
     this.crew = new Crew(request, this.ports, this.board, this.brake, this.commits)
     this.looking = new Looking(this.board, this.brake, this.crew)
     this.gate = new Gate(this.ports, this.board, this.brake)
+    this.configuring = new Configuring(request, this.ports, this.board, this.brake, this.crew, this.gate)
   }
 
   async go() {
@@ -75,7 +74,8 @@ class Rollout {
     }
     const report = this.report()
     tell({ event: 'end', report })
-    const { request, board, taking, others, missed, caughtUp } = this
+    const { request, board, taking, others, missed } = this
+    const { caughtUp } = this.configuring
     const ended = { request, board, taking, others, missed, caughtUp, commits: this.commits.found }
     return { report, aftermath: aftermathOf({ ...ended, isStopped: this.brake.isOn }) }
   }
@@ -92,7 +92,7 @@ class Rollout {
       case 'status':
         return this.looking.status(this.wanting(), this.ports.known.behind)
       case 'configure':
-        return this.crew.together('configure', this.wanting(), (member) => this.configure(member))
+        return this.configuring.all(this.wanting())
       case 'hooks':
         return this.everywhere('hooks', this.wanting(), events, { options })
       case 'run':
@@ -183,15 +183,6 @@ class Rollout {
     await this.tellOthers()
   }
 
-  /** One that missed a deployment gets that first. */
-  private async configure(member: Member): Promise<void> {
-    const late = this.ports.known.behind.get(member.name)
-    if (late === undefined) return this.crew.run(member, 'configure', ['configure'])
-    this.board.say(`it missed deployment ${late}, and gets that now`, member.name)
-    await this.crew.run(member, 'configure', wholeWay, { options: ['--no-migrate'] })
-    if (this.board.succeeded(member.name)) this.caughtUp.push(member.name)
-  }
-
   /** Who did not take part hears who is there now; so do those that were set up before the rest was. */
   private async tellOthers(): Promise<void> {
     if (this.brake.isOn) return
@@ -200,9 +191,7 @@ class Rollout {
     const hear = this.others.filter(({ name }) => !this.missed.has(name))
     for (const { name } of hear) this.board.add(name, true)
     this.crew.online = whoIsThere(this.crew.online, this.ports.known.online, this.taking, this.board)
-    await this.crew.together('configure', [...also, ...hear], (member) =>
-      also.includes(member) ? this.crew.run(member, 'configure', ['configure']) : this.configure(member),
-    )
+    await this.configuring.all([...also, ...hear], also)
   }
 
   private wanting(): Member[] {
@@ -231,12 +220,13 @@ class Rollout {
     const { reverse = false, gate = false, options = [], optionsFor = () => options, members = this.wanting() } = more
     const { strategy, batch: size, action } = this.request
     const deploys = switching.includes(action)
-    const first = deploys ? migratorsOf(members, (app) => this.isToBeMigrated(app)) : new Set<string>()
+    const migrators = migratorsOf(deploys ? members : [], (app) => this.isToBeMigrated(app))
+    const first = new Set([...migrators, ...foundersOf(deploys ? members : [], (app) => this.isNew(app))])
     const batches = batchesOf(members, { strategy, size, first, reverse })
     const wasThere = this.taking.some(({ name }) => this.ports.known.online.has(name))
     const answers = gate && batches.length > 1 && (await this.gate.answersBefore(wasThere))
     const run = (member: Member) => {
-      const migrate = deploys ? [first.has(member.name) ? '--migrate' : '--no-migrate'] : []
+      const migrate = deploys ? [migrators.has(member.name) ? '--migrate' : '--no-migrate'] : []
       const retry = deploys && this.request.retryFailed ? ['--retry-failed'] : []
       return this.crew.run(member, phase, events, { options: [...optionsFor(member), ...migrate, ...retry] })
     }
@@ -252,6 +242,13 @@ class Rollout {
   private isToBeMigrated(app: string): boolean {
     const { migrates } = this.request
     return this.means(app) && migrates !== false && !(migrates === 'new' && this.commits.isKnown(app))
+  }
+
+  /** Whether no host has it yet, and so nobody has made its database. */
+  private isNew(app: string): boolean {
+    const { members, known } = this.ports
+    const isThere = members.some(({ name, apps }) => known.online.has(name) && apps.includes(app))
+    return this.means(app) && known.apps[app] === undefined && !isThere
   }
 
   private heardInterruption(state: Interruption): void {

@@ -11,7 +11,7 @@ import { sound } from './failures.ts'
 import { type HostStatus, isUnremarkable, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
-import { describeGroup, describeStart, endOf, Tally } from './tally.ts'
+import { describeGroup, describeRestarts, describeStart, endOf, Tally } from './tally.ts'
 import { oneLine, shortCommit } from './text.ts'
 
 export interface ScreenOptions {
@@ -92,6 +92,9 @@ class TextScreen implements Screen {
         break
       case 'phase':
         if (!this.options.live && !this.onlyLooks) this.line(describeGroup(event))
+        break
+      case 'restarts':
+        this.line(describeRestarts(event))
         break
       case 'host':
         if (!this.options.live && this.options.verbose) this.host(event)

@@ -161,6 +161,18 @@ export function describeGroup(event: FleetEvent & { event: 'phase' }): string {
   return `${event.phase}${batchOf(event)}: ${describeNames(event.hosts)}`
 }
 
+/** Hosts that restart the same stand together. */
+export function describeRestarts({ phase, hosts }: FleetEvent & { event: 'restarts' }): string {
+  const groups = new Map<string, string[]>()
+  for (const { host, what } of hosts) {
+    const text = what.map(oneLine).join(', ')
+    groups.set(text, [...(groups.get(text) ?? []), host])
+  }
+  const lines = [...groups].map(([what, names]) => `  ${describeNames(names)}: ${what}`)
+  const order = hosts.length === 1 ? '' : ', one batch of hosts after the other'
+  return [`restarts in ${phase}${order}:`, ...lines].join('\n')
+}
+
 function batchOf({ batch, batches }: FleetEvent & { event: 'phase' }): string {
   if (batch === undefined) return ''
   return `, batch ${batch}${batches === undefined ? '' : ` of ${batches}`}`

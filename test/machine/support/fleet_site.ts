@@ -51,6 +51,8 @@ export class FleetSite {
   private eggs: JsonObject = {}
   private version = 1
   private readonly off = new Set<string>()
+  /** The address at which the others reach a host, where it has a second one. */
+  private readonly inside = new Map<string, string>()
 
   private constructor(
     private readonly t: Owner,
@@ -154,6 +156,21 @@ export class FleetSite {
     this.writeStack()
   }
 
+  /** Gives a host a second address, and has the stack file name that one for the other hosts. */
+  async move(name: string): Promise<string> {
+    const { address } = this.host(name)
+    const other = address.replace(/\d+$/, '240')
+    await this.host(name).run(`ip addr add ${other}/24 dev eth0`)
+    this.inside.set(name, other)
+    this.writeStack()
+    return other
+  }
+
+  /** Number of the process of a client. */
+  async process(name: string): Promise<string> {
+    return (await this.host(name).run('supervisorctl pid plone_instances-client1')).stdout.trim()
+  }
+
   host(name: string): TestHost {
     const found = this.hosts.get(name)
     if (found === undefined) throw new Error(`there is no host ${name}`)
@@ -180,8 +197,9 @@ export class FleetSite {
   }
 
   private writeStack(): void {
+    const inside = (name: string) => (this.inside.has(name) ? `, private_ip: ${this.inside.get(name)}` : '')
     const hosts = [...this.hosts.values()].map(
-      ({ name, address }) => `  ${name}: { address: ${address}, layers: [${layerOf(name)}] }`,
+      ({ name, address }) => `  ${name}: { address: ${address}${inside(name)}, layers: [${layerOf(name)}] }`,
     )
     const scm = `{ repository: "git://${this.network.gateway}/site", revision: main }`
     const eggs = Object.entries(this.eggs).map(([name, value]) => `${name}: ${JSON.stringify(value)}`)

@@ -82,7 +82,7 @@ t.test('nobody goes on where migrating has failed, however many may fail', async
   const fleet = new Simulation({ ...three, a: { does: { deploy: 'fails' } } })
   const { report } = await fleet.go({ migrates: true, maxFailures: { count: 3 }, batch: { count: 3 } })
   t.strictSame(deploys(fleet), ['a deploy'])
-  t.match(report, { outcome: 'failed', stopped: 'a was to migrate before all others, and has failed' })
+  t.match(report, { outcome: 'failed', stopped: 'a had to go before all others, and failed' })
 })
 
 t.test('who migrates is among the first batch, and done before the rest of it begins', async (t) => {
@@ -218,7 +218,7 @@ t.test('a plan is of what the branch is on now, or of what was asked for', async
 t.test('another host that catches up gets what the stack is on, and not what is tried on some', async (t) => {
   const fleet = new Simulation(three)
   await fleet.go({}, { only: ['a'], known: known({ site: good }, { behind: new Map([['b', '000007']]) }) })
-  t.strictSame(told(fleet).slice(-2), ['b setup+deploy+configure: site d', 'c configure: site d'])
+  t.strictSame(told(fleet).slice(-2), ['c configure: site d', 'b setup+deploy+configure: site d'])
 })
 
 t.test('a host that has nothing live, or is far behind, keeps nobody from going back', async (t) => {

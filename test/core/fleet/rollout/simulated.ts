@@ -25,6 +25,10 @@ export interface Behaviour {
   readonly without?: readonly string[]
   /** Questions that it has no answer to, each from the nth time on. */
   readonly silent?: Readonly<Record<string, number>>
+  /** What a dry run of configure says that it would restart. */
+  readonly restarts?: string
+  /** Of its apps, those that share a database with other hosts. */
+  readonly sharing?: readonly string[]
   /** Until then it does not come to what it is at; by event, `connect` among them. */
   readonly waits?: Readonly<Record<string, Promise<unknown>>>
 }
@@ -50,6 +54,8 @@ export class Simulation {
   /** `host event`, as they began. */
   readonly begun: string[] = []
   readonly ended: string[] = []
+  /** Hosts that were asked what configure would restart. */
+  readonly foreseen: string[] = []
   readonly connected: string[] = []
   readonly told: FleetEvent[] = []
   readonly requests: (RunRequest & { readonly host: string })[] = []
@@ -110,13 +116,24 @@ export class Simulation {
   }
 
   private member(name: string, behaviour: Behaviour): Member {
-    const { apps = ['site'], migrating = apps, stage = 0, without = [] } = behaviour
+    const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing } = behaviour
     const all = 'setup build deploy configure rollback shutdown undeploy restart'.split(' ')
     return {
-      ...{ name, stage, apps, migrating, roles: ['role'], address: '192.0.2.1' },
+      ...{ name, stage, apps, migrating, sharing, roles: ['role'], address: '192.0.2.1' },
       events: new Set(all.filter((event) => !without.includes(event))),
       host: this.host(name, apps, behaviour),
     }
+  }
+
+  private foresee(name: string, request: RunRequest, { restarts, does = {} }: Behaviour): RunResult {
+    this.foreseen.push(name)
+    if (does.configure === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
+    const report = reportOf(request, restarts === undefined ? 'unchanged' : 'planned', false)
+    const resource = {
+      ...{ name: 'service_restart x', type: 'service_restart', key: 'x', role: 'role', event: 'configure' },
+      ...{ outcome: 'planned' as const, words: restarts, durationMs: 1 },
+    }
+    return { status: 0, report: { ...report, resources: restarts === undefined ? [] : [resource] }, failure: null }
   }
 
   private host(name: string, apps: readonly string[], behaviour: Behaviour): FleetHost {
@@ -139,6 +156,7 @@ export class Simulation {
       },
       run: async (request, hear): Promise<RunResult> => {
         const event = request.events.join('+')
+        if (request.dry && event === 'configure') return this.foresee(name, request, behaviour)
         this.begun.push(`${name} ${event}`)
         this.requests.push({ ...request, host: name })
         this.onRun(name, event)

@@ -1,0 +1,40 @@
+/** Counts how often a service ends while it is waited for: its manager may start it again, and then it is still starting. */
+import type { ServiceStatus } from './types.ts'
+
+/**
+ * A client that loses a race for a new database succeeds when it is started again. One that ends this often does so for
+ * another cause.
+ */
+const mostEnds = 5
+/** Milliseconds: supervisord shows a program as exited for up to a second before it starts it again. */
+const longestStop = 3000
+
+export class Ends {
+  count = 0
+  private pid = 0
+  /** When it was first seen down; null while it is up. */
+  private downSince: number | null = null
+
+  /**
+   * @param now milliseconds
+   * @returns whether it has ended for good
+   */
+  hasEnded(status: ServiceStatus, now: number): boolean {
+    const { state, pid } = status
+    const isUp = state === 'running'
+    const isAnother = this.pid !== 0 && pid !== 0 && pid !== this.pid
+    if (this.downSince === null && (!isUp || isAnother)) this.count++
+    if (isUp) {
+      this.downSince = null
+      if (pid !== 0) this.pid = pid
+      return this.count >= mostEnds
+    }
+    this.downSince ??= now
+    if (state === 'failing') return this.count >= mostEnds
+    return state !== 'stopped' || now - this.downSince >= longestStop
+  }
+
+  get times(): string {
+    return this.count > 1 ? `, ${this.count} times` : ''
+  }
+}
