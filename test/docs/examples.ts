@@ -56,6 +56,10 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
 
+  'docs/fleet.md > Restarts by configure': cannotRun(
+    'what hosts restart; test/core/fleet/screen/screen.test.ts has these very lines',
+  ),
+
   'docs/fleet.md > What you see': cannotRun(
     'a picture of a rollout; test/core/fleet/screen/screen.test.ts has each of its lines',
   ),

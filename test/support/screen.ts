@@ -155,6 +155,11 @@ export function anyEvents(hosts: readonly string[]): fc.Arbitrary<FleetEvent[]> 
       }),
       fc.record({ event: fc.constant('warning' as const), host: fc.option(host, { nil: undefined }), message: text }),
       fc.record({ event: fc.constant('health' as const), what: text, ok: fc.boolean(), detail: text }),
+      fc.record({
+        event: fc.constant('restarts' as const),
+        phase,
+        hosts: fc.array(fc.record({ host, what: fc.array(text, { maxLength: 3 }) }), { maxLength: 5 }),
+      }),
     ),
     { maxLength: 60 },
   )

@@ -179,6 +179,26 @@ t.test('who has the release ready, and was not switched to it, has not changed',
   t.end()
 })
 
+t.test('what will restart is announced: hosts that restart the same together', (t) => {
+  const client = ['plone_instances-client1, plone_instances-client2']
+  const due = [1, 2, 3, 4].map((n) => ({ host: `client${n}`, what: client }))
+  const restarts = (hosts: typeof due): FleetEvent => ({ event: 'restarts', phase: 'configure', hosts })
+  t.equal(
+    told([restarts([{ host: 'zeo', what: ['zeoserver'] }, ...due])]),
+    [
+      'restarts in configure, one batch of hosts after the other:',
+      '  zeo: zeoserver',
+      '  client[1-4]: plone_instances-client1, plone_instances-client2',
+      '',
+    ].join('\n'),
+  )
+  t.equal(
+    told([restarts([{ host: 'zeo', what: ['zeo\u001b[2Jserver', 'x'] }])]),
+    'restarts in configure:\n  zeo: zeoserver, x\n',
+  )
+  t.end()
+})
+
 t.test('what was run is told', (t) => {
   const report = rolloutReport([hostReport('db')], { action: 'run', recipe: 'restart', commits: {} })
   const text = told([
