@@ -172,7 +172,7 @@ async function reach(where: string, talk: () => Promise<string>): Promise<string
 function refused(where: string, answer: string, server?: string): ConvergeError {
   const said = answer.trim().split('\n')[0] ?? ''
   if (/^Permission denied/.test(said))
-    return new ConvergeError(`the balancer at ${where} does not let itself be told anything: ${said}`, {
+    return new ConvergeError(`the balancer at ${where} refuses commands: ${said}`, {
       code: 'BALANCER_DENIED',
       hint: 'add "level admin" to the line "stats socket" of haproxy.cfg, then reload haproxy',
     })

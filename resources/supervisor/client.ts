@@ -171,11 +171,11 @@ export class SupervisorReader {
   private refused(method: string, status: number): ConvergeError {
     const hints: Readonly<Record<number, string>> = {
       401: 'remove username and password from [unix_http_server] in its configuration, then restart it; the mode of the socket keeps other accounts out',
-      404: 'add the section [rpcinterface:supervisor] of the default supervisord.conf to its configuration, then restart it',
+      500: 'read its log (logfile in [supervisord]), correct the error there, then run again',
     }
     return new ConvergeError(`supervisord at ${this.socket} answered ${method} with HTTP status ${status}`, {
       code: 'SUPERVISOR_ANSWER',
-      hint: hints[status] ?? 'read its log (logfile in [supervisord]), correct the error there, then run again',
+      hint: hints[status] ?? 'set the socket to file of [unix_http_server] in the configuration of supervisord',
     })
   }
 }

@@ -9,7 +9,11 @@ interface Fault {
 
 /** supervisord's faults (supervisor/xmlrpc.py) by number. */
 const faults: Readonly<Record<number, Fault>> = {
-  1: { name: 'UNKNOWN_METHOD', words: 'it does not know the call', hint: 'upgrade supervisor to 3.0 or later' },
+  1: {
+    name: 'UNKNOWN_METHOD',
+    words: 'it does not know the call',
+    hint: 'add the section [rpcinterface:supervisor] of the default supervisord.conf to its configuration, then restart it',
+  },
   2: { name: 'INCORRECT_PARAMETERS', words: 'the parameters are not what the call takes' },
   6: {
     name: 'SHUTDOWN_STATE',
@@ -57,11 +61,13 @@ export function faultError(
   parameters: readonly (string | number | boolean)[],
 ): ConvergeError {
   const { name, words, hint } = faults[code] ?? { name: `FAULT_${code}`, words: text }
+  // The only call that is younger than supervisor 3.0.
+  const isTooOld = code === 1 && method === 'signalProcess'
   const subject = typeof parameters[0] === 'string' ? ` of ${parameters[0]}` : ''
   const detail = text.replace(/^[A-Z_]+(: )?/, '')
   const more = detail === '' || detail === parameters[0] ? '' : ` (${detail})`
   return new ConvergeError(`supervisord refused ${method}${subject}: ${words}${more}`, {
     code: `SUPERVISOR_${name}`,
-    hint,
+    hint: isTooOld ? 'upgrade supervisor to 3.2 or later' : hint,
   })
 }

@@ -1,10 +1,10 @@
 /** Hints about supervisord and its programs: each is provoked on a host in memory, then followed. */
 import t from 'tap'
-import type { Response } from '../../core/host/types.ts'
 import { type RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
 import { service } from '../../resources/service.ts'
+import { service_reload } from '../../resources/service_reload.ts'
 import { SupervisorReader } from '../../resources/supervisor/client.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { supervisord } from '../../resources/supervisord.ts'
@@ -56,24 +56,7 @@ t.test('the connection to supervisord', async (t) => {
   ])
 
   const running = new FakeSupervisor({ running: ['web'] })
-  /** As its HTTP server answers what its configuration does not allow. */
-  const configured =
-    (text: string): RequestHandler =>
-    (options, host) => {
-      const refuse = (status: number): Response => ({ status, headers: {}, body: '' })
-      if (/^username=/m.test(text)) return refuse(401)
-      if (!text.includes('[rpcinterface:supervisor]')) return refuse(404)
-      if (!text.includes('rpcinterface:make_main_rpcinterface')) return refuse(500)
-      return running.requests(options, host)
-    }
-  const whole = `[unix_http_server]
-file=${socket}
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-`
-  const ask = (text: string, self?: ConstructorParameters<typeof VirtualHost>[0]) => () =>
-    new SupervisorReader(new VirtualHost({ requests: configured(text), ...self }), socket).getAllProcessInfo()
-  const repaired = ask(whole)
+  const repaired = () => new SupervisorReader(new VirtualHost({ requests: running.requests }), socket).getState()
   const asAccount = (uid: number) => () => {
     const self = { name: 'jane', uid, gid: uid, home: '/', shell: '/bin/sh' }
     const requests: RequestHandler = (options, host) => {
@@ -88,24 +71,6 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
       hint: 'run converge as root, or as the account that supervisord runs as',
       broken: asAccount(1000),
       repaired: asAccount(0),
-    },
-    {
-      source,
-      hint: 'remove username and password from [unix_http_server] in its configuration, then restart it; the mode of the socket keeps other accounts out',
-      broken: ask(whole.replace('\n[rpc', '\nusername=a\npassword=b\n[rpc')),
-      repaired,
-    },
-    {
-      source,
-      hint: 'add the section [rpcinterface:supervisor] of the default supervisord.conf to its configuration, then restart it',
-      broken: ask(whole.replace(/\[rpcinterface[\s\S]*/, '')),
-      repaired,
-    },
-    {
-      source,
-      hint: 'read its log (logfile in [supervisord]), correct the error there, then run again',
-      broken: ask(whole.replace('make_main_rpcinterface', 'none')),
-      repaired,
     },
     {
       source: 'resources/supervisor/xmlrpc.ts',
@@ -219,15 +184,18 @@ t.test('the faults that supervisord answers with', async (t) => {
     },
     {
       source,
-      hint: 'upgrade supervisor to 3.0 or later',
+      hint: 'upgrade supervisor to 3.2 or later',
       host: {
-        requests: refusing(1, 'reloadConfig', (host) => host.readText('/usr/share/supervisor/version') === '2.2'),
+        requests: refusing(1, 'signalProcess', (host) => host.readText('/usr/share/supervisor/version') === '3.1'),
       },
       given: (host) => {
         hasWeb(host)
-        host.given('/usr/share/supervisor/version', '2.2')
+        host.given('/usr/share/supervisor/version', '3.1')
       },
-      broken: web,
+      broken: (r) => {
+        web(r)
+        service_reload(r, { name: 'web', provider })
+      },
       repair: (host) => host.given('/usr/share/supervisor/version', '4.2.5'),
     },
   ])

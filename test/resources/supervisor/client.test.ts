@@ -131,7 +131,7 @@ t.test('starting what runs and stopping what does not is fine', async (t) => {
 
 t.test('answers that are none', async (t) => {
   await t.rejects(answering({ status: 401 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /password/ })
-  await t.rejects(answering({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /rpcinterface/ })
+  await t.rejects(answering({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /unix_http_server/ })
   await t.rejects(answering({ status: 500 }).getState(), { message: /HTTP status 500/ })
   await t.rejects(answering({ body: '<html>' }).getState(), { code: 'SUPERVISOR_ANSWER' })
   const body =
