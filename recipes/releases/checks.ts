@@ -33,16 +33,20 @@ export function appChecks(
 }
 
 /** A deploy stops where it is missing. */
-function linkedFileCheck(host: HostReader, { app, shared, own }: AppLayout, name: string): HostCheck {
+function linkedFileCheck(
+  host: HostReader,
+  { app, shared, owner: { owner, group } }: AppLayout,
+  name: string,
+): HostCheck {
   const path = `${shared}/${name}`
+  const forOwner = owner === undefined ? '' : ` for ${owner}:${group}`
   return {
     what: `linked file ${path}`,
     async run() {
       if (host.stat(path) !== null) return ok('exists')
-      const owner = `${own.user ?? 'deploy'}:${own.group ?? 'www-data'}`
       return missing(
         'does not exist: releases would link to nothing',
-        `create it for ${owner}; where it is a directory, list it in deploy.${app}.create_dirs_before_symlink`,
+        `create it${forOwner}; where it is a directory, list it in deploy.${app}.create_dirs_before_symlink`,
       )
     },
   }

@@ -5,7 +5,8 @@ import { VirtualHost } from '../../core/host/virtual.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { PlannedResource } from '../../core/model/resource.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
-import { planned } from '../support/role_plans.ts'
+import { catalogue } from '../../recipes/catalogue.ts'
+import { planned, roleNode } from '../support/role_plans.ts'
 
 const scm = { repository: 'https://git.example.com/app.git' }
 const app = (more: object = {}) => ({ deploy: { app: { scm, ...more } } })
@@ -458,3 +459,17 @@ t.test(
       }
   },
 )
+
+t.test('doctor names the owner of a missing linked file only where it is another account', async (t) => {
+  const json = { php_app: { app_name: 'app' }, ...app({ symlink_before_migrate: { 'site.conf': 'site.conf' } }) }
+  const role = await catalogue.roles['php-app']?.load()
+  const fix = async (uid: number) => {
+    const host = new VirtualHost()
+    const checks = role?.checks?.(roleNode(json, { host, facts: { uid } }), host, ['php-app']) ?? []
+    const found = await checks.find(({ what }) => what.startsWith('linked file'))?.run()
+    return found?.remedy
+  }
+  const where = 'where it is a directory, list it in deploy.app.create_dirs_before_symlink'
+  t.equal(await fix(0), `create it for deploy:www-data; ${where}`)
+  t.equal(await fix(1000), `create it; ${where}`)
+})
