@@ -158,6 +158,27 @@ t.test('the hosts of a stack', async (t) => {
           t.notOk(readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8').includes(text), entry.name)
   })
 
+  await t.test('a secret that was replaced shows neither here nor in the records', async (t) => {
+    operator.write({ greeting: 'good evening to all of you\n' })
+    const seen = [
+      await operator.run(['run', 'secret', '--dry-run', '--verbose']),
+      await operator.run(['run', 'secret', '--verbose']),
+      await operator.run(['log', 'h1']),
+    ]
+    const shown = seen.map(({ stdout, stderr }) => `${stdout}${stderr}`).join('\n')
+    t.match(shown, /file \/srv\/probe\/greeting/)
+    t.match(one.read('/srv/probe/greeting'), /evening/)
+    const records = `${operator.directory}/.converge/probe`
+    const kept = readdirSync(records, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+      entry.isFile() ? [readFileSync(`${entry.parentPath}/${entry.name}`, 'utf8')] : [],
+    )
+    for (const text of [greeting, 'good evening to all of you'])
+      t.notOk(
+        [shown, ...kept].some((one) => one.includes(text)),
+        text,
+      )
+  })
+
   await t.test('a host that is cut off in the middle goes on, and tells the rest afterwards', async (t) => {
     const run = operator.start(['run', 'slow', '--strategy', 'parallel', '--json-output'])
     await until(() => hosts.every((host) => host.exists('/srv/probe/began')), 'all are at work')
