@@ -1,10 +1,8 @@
-/** Hints about services, their balancers and their smoke tests: each is provoked on a host in memory, then followed. */
+/** Hints about services and their smoke tests: each is provoked on a host in memory, then followed. */
 import t from 'tap'
-import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
-import { ConvergeError } from '../../core/model/errors.ts'
+import type { CommandHandler, VirtualHost, VirtualOptions } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/file.ts'
-import { BalancerClient, BalancerReader } from '../../resources/haproxy/runtime.ts'
 import { port_swap } from '../../resources/port_swap.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
@@ -12,9 +10,7 @@ import { service_restart } from '../../resources/service_restart.ts'
 import { smoke_test } from '../../resources/smoke_test.ts'
 import { unit_command } from '../../resources/unit_command.ts'
 import { versioned_program } from '../../resources/versioned_program.ts'
-import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
-import { proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
 const provider = { kind: 'supervisor' as const }
@@ -238,82 +234,6 @@ t.test('a server that is replaced on another port', async (t) => {
       },
       broken: shop([9090, 9091]),
       repair: correct,
-    },
-  ])
-})
-
-t.test('balancers', async (t) => {
-  const socket = '/run/haproxy.sock'
-  const backends = { site: ['c1', 'c2'] }
-  const hosts = (level: 'admin' | 'operator', listening = true) =>
-    new VirtualHost({
-      exchanges: new FakeHaproxy([{ at: socket, backends, level, listening: () => listening }]).exchanges,
-    })
-  const drain = (host: VirtualHost, name = 'site/c1') =>
-    new BalancerClient(host, { socket }).takeOut({ name, sticky: false })
-  const list = (host: VirtualHost, at = socket) => new BalancerReader(host, { socket: at }).servers()
-  const asAccount = (uid: number) =>
-    new VirtualHost({
-      self: { name: 'jane', uid, gid: uid, home: '/', shell: '/bin/sh' },
-      exchanges: (options, host) => {
-        if (!host.isRoot) throw new ConvergeError('connect: permission denied', { code: 'EACCES' })
-        return new FakeHaproxy([{ at: socket, backends }]).exchanges(options, host)
-      },
-    })
-  const source = 'resources/haproxy/runtime.ts'
-  const unreachable =
-    'start haproxy (service haproxy start), or set the balancer to the path or address after "stats socket" in haproxy.cfg'
-  proveCalls(t, [
-    { source, hint: unreachable, broken: () => list(hosts('admin', false)), repaired: () => list(hosts('admin')) },
-    {
-      source,
-      hint: unreachable,
-      broken: () => list(hosts('admin'), '/run/other.sock'),
-      repaired: () => list(hosts('admin')),
-    },
-    {
-      source,
-      hint: 'run converge as root, or let the account use the socket: set user, group or mode after "stats socket" in haproxy.cfg',
-      broken: () => list(asAccount(1000)),
-      repaired: () => list(asAccount(0)),
-    },
-    {
-      source,
-      hint: 'add "level admin" to the line "stats socket" of haproxy.cfg, then reload haproxy',
-      broken: () => drain(hosts('operator')),
-      repaired: () => drain(hosts('admin')),
-    },
-    {
-      source,
-      hint: 'correct the name: converge balancer list shows the servers of the balancer',
-      broken: () => drain(hosts('admin'), 'site/c3'),
-      repaired: () => drain(hosts('admin'), 'site/c2'),
-    },
-  ])
-
-  const supervisor = new FakeSupervisor({ running: ['web'], programs: () => ({ port: 8081 }) })
-  /** Whether the page that the health check asks for is one that the server has. */
-  const healthy = (name: string, host: VirtualHost) =>
-    name === 'site/other' || host.readText('/etc/haproxy/haproxy.cfg')?.includes('option httpchk GET /ok') === true
-  const haproxy = new FakeHaproxy([{ at: socket, backends: { site: ['web', 'other'] }, tracking: true, healthy }])
-  proveResources(t, [
-    {
-      source: 'resources/haproxy/draining.ts',
-      hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
-      part: true,
-      host: { requests: supervisor.requests, exchanges: haproxy.exchanges },
-      given: (host) => {
-        hasWeb(host)
-        host.given('/etc/haproxy/haproxy.cfg', 'option httpchk GET /typo\n')
-      },
-      broken: (r) =>
-        service_restart(r, {
-          services: [{ name: 'web', ready: { port: 8081 }, server: 'site/web' }],
-          balancers: [{ socket }],
-          provider,
-          deadline: seconds(9),
-        }),
-      repair: (host) => host.given('/etc/haproxy/haproxy.cfg', 'option httpchk GET /ok\n'),
     },
   ])
 })
