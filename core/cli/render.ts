@@ -21,7 +21,7 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
     compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text)),
   )
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
-    printError(`warning: ${secrets.mask(warning)}\n`)
+    printError(`warning: ${secrets.mask(warning).replace(/\n(?=\S)/g, '\n  ')}\n`)
   const files = await renderedFiles(plan)
   if (args.path === undefined) {
     printJson({ files }, 2)

@@ -86,8 +86,8 @@ export default role('own', {
   configure(r) {
     r.warn(text)
     file(r, { path: ${JSON.stringify(place.at('site/current'))}, content: 'evil ' + text.slice(0, 40) })
-    execute(r, 'say', { command: ['printf', '%s', text], stampFile: ${JSON.stringify(place.at('site/stamp'))} })
-    execute(r, 'fail', { command: ['sh', '-c', 'printf "%s" "$0"; printf "%s" "$0" >&2; exit 3', text], stampFile: ${JSON.stringify(place.at('site/never'))} })
+    execute(r, { command: ['printf', '%s', text], name: text })
+    execute(r, { command: ['sh', '-c', 'printf "%s" "$0"; printf "%s" "$0" >&2; exit 3', text] })
   },
 })
 `,
