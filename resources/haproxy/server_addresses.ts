@@ -102,7 +102,8 @@ export function outdatedServers(
 
 /**
  * The states to start a new process with: those of servers whose address stays the same. What was said of another host,
- * such as `drain`, and its address are left out.
+ * such as `drain`, and its address are left out. A server that is new counts as down until a health check has passed, if its backend
+ * has others: HAProxy would send it visitors before the first check.
  */
 export function statesToKeep(answer: string, configured: readonly ConfiguredServer[], addresses: Addresses): string {
   const table = parse(answer)
@@ -115,5 +116,42 @@ export function statesToKeep(answer: string, configured: readonly ConfiguredServ
     const written = isAddress(server.host) ? '-' : server.host
     return [row.cells.map((cell, column) => (column === fqdn ? written : cell)).join(' ')]
   })
-  return `${[...table.head, ...kept].join('\n')}\n`
+  const rows = [...kept, ...newRows(table, configured, addresses)]
+  return `${[...table.head, ...rows].join('\n')}\n`
+}
+
+/** As HAProxy writes it of a server whose checks have failed. */
+const down = { srv_op_state: '0', srv_admin_state: '0', srv_check_result: '2', srv_check_health: '0' }
+
+function newRows(table: StateTable, configured: readonly ConfiguredServer[], addresses: Addresses): string[] {
+  const isKept = (server: ConfiguredServer) =>
+    table.rows.some((row) => row.name === server.name && isAt(server, row, addresses))
+  const kept = configured.filter(isKept)
+  return configured.flatMap((server) => {
+    const address = addresses.get(server.host)?.[0]
+    const [backend = '', name = ''] = server.name.split('/')
+    // Its other columns, such as the weight, are those of its neighbours.
+    const neighbour = table.rows.find(
+      (row) =>
+        kept.some((one) => one.name === row.name) && row.name.startsWith(`${backend}/`) && takesVisitors(table, row),
+    )
+    if (isKept(server) || address === undefined || neighbour === undefined) return []
+    const fqdn = isAddress(server.host) ? '-' : server.host
+    const own = { srv_name: name, srv_addr: address, srv_port: `${server.port}`, srv_fqdn: fqdn, srv_id: '0', ...down }
+    const cells = new Map<string, string>(Object.entries(own))
+    return [table.columns.map((column, at) => cells.get(column) ?? neighbour.cells[at] ?? '').join(' ')]
+  })
+}
+
+/** CHECK_ST_CONFIGURED in HAProxy's check-t.h. */
+const isChecked = 0x02
+
+/** Whether it has health checks, and is up by them. */
+function takesVisitors({ columns }: StateTable, { cells }: Row): boolean {
+  const cell = (column: string) => cells[columns.indexOf(column)]
+  return (
+    cell('srv_op_state') === '2' &&
+    cell('srv_admin_state') === '0' &&
+    (Number(cell('srv_check_state')) & isChecked) !== 0
+  )
 }

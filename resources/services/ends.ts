@@ -27,11 +27,9 @@ export class Ends {
     if (isUp) {
       this.downSince = null
       if (pid !== 0) this.pid = pid
-      return this.count >= mostEnds
-    }
-    this.downSince ??= now
-    if (state === 'failing') return this.count >= mostEnds
-    return state !== 'stopped' || now - this.downSince >= longestStop
+    } else this.downSince ??= now
+    if (this.count >= mostEnds || state === 'failed' || state === 'absent') return true
+    return state === 'stopped' && this.downSince !== null && now - this.downSince >= longestStop
   }
 
   get times(): string {

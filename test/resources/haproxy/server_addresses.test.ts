@@ -80,6 +80,35 @@ t.test('new configuration wins over the address that HAProxy runs with', (t) => 
   t.end()
 })
 
+t.test('a new server counts as down until a health check has passed', (t) => {
+  const columns =
+    'be_name srv_name srv_addr srv_op_state srv_admin_state srv_check_result srv_check_health srv_check_state srv_fqdn srv_port'
+  const answer = (...rows: readonly string[]) => `${['1', `# be_id srv_id ${columns}`, ...rows].join('\n')}\n`
+  const addresses = new Map(['10.0.0.1', '10.0.0.2'].map((one) => [one, [one]]))
+  addresses.set('p3.test', ['10.0.0.3'])
+  const wanted = [server('a', '10.0.0.1'), server('b', '10.0.0.2', 8082), server('c', 'p3.test')]
+  const up = '3 1 plone a 10.0.0.1 2 0 3 4 6 - 8081'
+  t.equal(
+    statesToKeep(answer(up), wanted, addresses),
+    answer(up, '3 0 plone b 10.0.0.2 0 0 2 0 6 - 8082', '3 0 plone c 10.0.0.3 0 0 2 0 6 p3.test 8081'),
+  )
+  const moved = '3 2 plone b 10.0.0.9 2 8 3 4 6 - 8082'
+  t.equal(
+    statesToKeep(answer(up, moved), wanted.slice(0, 2), addresses),
+    answer(up, '3 0 plone b 10.0.0.2 0 0 2 0 6 - 8082'),
+    'at another address it is another one',
+  )
+  for (const [what, row] of [
+    ['no other one is up', '3 1 plone a 10.0.0.1 0 0 2 0 6 - 8081'],
+    ['the other one is drained', '3 1 plone a 10.0.0.1 2 8 3 4 6 - 8081'],
+    ['there are no checks', '3 1 plone a 10.0.0.1 2 0 0 0 0 - 8081'],
+  ] as const)
+    t.equal(statesToKeep(answer(row), wanted, addresses), answer(row), `${what}: it takes visitors at once`)
+  const gone = '3 1 plone a 10.0.0.7 2 0 3 4 6 - 8081'
+  t.equal(statesToKeep(answer(gone), wanted, addresses), answer(), 'the other one has another address')
+  t.end()
+})
+
 t.test('whatever ran before: no state of another address is kept, and none of the same address is lost', (t) => {
   const name = fc.constantFrom('a-1', 'a-2', 'b-1')
   const address = fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.3')
