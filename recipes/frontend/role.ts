@@ -48,8 +48,11 @@ function start(r: Recipe<PloneNode>, node: PloneNode): void {
 }
 
 function startParts(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
-  for (const part of parts)
-    service(r, { name: nameOf(at, part), provider: providerOf(at), ...startsWithHost(node, at, true) })
+  for (const part of parts) {
+    const name = nameOf(at, part)
+    // An app of another role may have declared nginx, which both share.
+    if (!r.has('service', name)) service(r, { name, provider: providerOf(at), ...startsWithHost(node, at, true) })
+  }
 }
 
 /** Stops the front end until `start` or a deploy, also after a reboot. */

@@ -85,7 +85,7 @@ export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<strin
   if (at.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
   const pem = certificate(r, site)
   // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
-  reload(r, site, [...(pem === null ? [] : [pem]), ...served(r, site, content)], force)
+  reload(r, site, [...(pem === null ? [] : [pem]), ...served(r, site, content)], { force })
   startsWithHost(r, nginx)
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
 }
@@ -118,7 +118,19 @@ function startsWithHost(r: Recipe<PloneNode>, nginx: Nginx): void {
   service(r, { name, provider, enabled: true, onlyIf: setUp(nginx) })
 }
 
-function reload(r: Recipe<PloneNode>, { at, nginx }: Site, when: readonly Handle[], force?: string): void {
+interface ReloadOptions {
+  /** Names a command that reloads regardless of changes. */
+  readonly force?: string | undefined
+  /** Whether nginx is started where it is down. */
+  readonly start?: boolean
+}
+
+function reload(
+  r: Recipe<PloneNode>,
+  { at, nginx }: Site,
+  when: readonly Handle[],
+  { force, start = true }: ReloadOptions = {},
+): void {
   const { name, provider, check, pidFile } = nginx.reload
   service_reload(r, {
     name,
@@ -128,13 +140,16 @@ function reload(r: Recipe<PloneNode>, { at, nginx }: Site, when: readonly Handle
     check: [...check],
     when,
     onlyIf: setUp(nginx),
+    ...(start ? {} : { start }),
     ...(force === undefined ? {} : { force }),
   })
 }
 
 /** Has nginx no longer serve the site; the text that was checked stays. */
 export function unserveSite(r: Recipe<PloneNode>, site: Site): void {
-  reload(r, site, [file(r, { path: enabledPath(site), absent: true }), unknownNames(r, site)])
+  const removed = [file(r, { path: enabledPath(site), absent: true }), unknownNames(r, site)]
+  // A stop of the front end has ended nginx before.
+  reload(r, site, removed, { start: false })
 }
 
 /** Has nginx forget the site. */

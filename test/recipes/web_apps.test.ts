@@ -473,3 +473,17 @@ t.test('doctor names the owner of a missing linked file only where it is another
   t.equal(await fix(0), `create it for deploy:www-data; ${where}`)
   t.equal(await fix(1000), `create it; ${where}`)
 })
+
+t.test('an app and the front end share nginx in each event', async (t) => {
+  const json = { php_app: { app_name: 'app', domains: ['app.test'] }, ...app() }
+  const host = new VirtualHost().given('/srv/www/app/releases/000001-1a2b3c4d', null)
+  host.given('/srv/www/app/active', { link: '/srv/www/app/releases/000001-1a2b3c4d' })
+  for (const roles of ['php-app,frontend', 'frontend,php-app'])
+    for (const event of ['setup', 'deploy', 'configure', 'start', 'restart', 'stop', 'shutdown', 'undeploy']) {
+      const { resources } = await planned(roles, json, { event, host })
+      t.equal(resources.filter(({ name }) => name === 'service nginx').length <= 1, true, `${event} of ${roles}`)
+      if (event !== 'stop') continue
+      const reload = resources.find(({ name }) => /^service_reload nginx for the site/.test(name))
+      t.match(reload?.props, { start: false }, `${roles}: nginx, once stopped, stays down`)
+    }
+})
