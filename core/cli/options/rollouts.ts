@@ -214,8 +214,13 @@ export const rolloutCommands: readonly CommandSpec[] = [
     ],
   }),
   rolloutCommand('configure', 'Adapt all hosts to who is in the stack now; no new code', {
-    details: 'After hosts were added to or taken from the stack file. A host that missed a deployment gets it now.',
-    options: { ...acting },
+    details:
+      'After hosts were added to or taken from the stack file. A host that missed a deployment gets it now. A dry run finds out which hosts restart something; this is printed, and they go one batch after the other. The rest go at once.',
+    options: {
+      ...acting,
+      batch: { ...rolling.batch, describe: 'How many hosts of a layer restart something at once' },
+      'max-failures': rolling['max-failures'],
+    },
     examples: [['converge stack configure', 'a host was taken out of the file']],
   }),
   rolloutCommand('rollback', 'Go back to the release before, host by host', {
