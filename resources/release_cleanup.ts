@@ -5,6 +5,7 @@ import type { Host, HostReader } from '../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
+import { releasesInUse } from './releases/in_use.ts'
 import { listReleases, metadataDirectory, surplusOf } from './releases.ts'
 
 const state = z.strictObject({ surplus: z.array(z.string()) })
@@ -12,7 +13,7 @@ const state = z.strictObject({ surplus: z.array(z.string()) })
 export const release_cleanup = defineResource(
   {
     type: 'release_cleanup',
-    doc: 'Keeps the newest complete releases, the live one and the one before it, and removes the others.',
+    doc: 'Keeps the newest complete releases, the current one, the one before it, and those in which a process works, and removes the others.',
     mirrors: "keep_releases of Chef's deploy resource",
     examples: [{ into: '/srv/www/site/releases', current: '/srv/www/site/current', keep: 5 }],
     key: ({ into }) => into,
@@ -30,7 +31,7 @@ export const release_cleanup = defineResource(
   },
   {
     read(host, { into, current, keep }, context) {
-      const surplus = surplusOf(host, into, listReleases(host, into, current), keep)
+      const surplus = unused(host, into, surplusOf(host, into, listReleases(host, into, current), keep))
       const stuck = stuckIn(host, into).filter((name) => surplus.includes(name))
       if (stuck.length > 0)
         context.warn(`${stuck.join(', ')} in ${into} could not be removed; the next cleanup tries again`)
@@ -49,6 +50,12 @@ export const release_cleanup = defineResource(
     },
   },
 )
+
+/** A program that no deploy since had to restart needs the files of the release that it was started from. */
+function unused(host: HostReader, into: string, surplus: readonly string[]): string[] {
+  const inUse = surplus.length === 0 ? new Set() : releasesInUse(host, into)
+  return surplus.filter((name) => !inUse.has(name))
+}
 
 /** Runs whose cleanup is over: what could not be removed does not fail them. */
 const tried = new WeakSet<Context>()

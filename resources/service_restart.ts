@@ -14,6 +14,7 @@ import { currentState, currentStateOf, isUp } from './services/current_state.ts'
 import { managerOf, readerOf } from './services/manager.ts'
 import { isAsked } from './services/readiness.ts'
 import { readyProp } from './services/ready_props.ts'
+import { loadsProp } from './services/release_files.ts'
 import { failureOf } from './services/restart_failure.ts'
 import { dueFor, RestartRecord } from './services/restart_record.ts'
 import { Roll } from './services/roll.ts'
@@ -25,6 +26,7 @@ const service = z.strictObject({
     .string()
     .optional()
     .describe('Digest of what only this one depends on, such as `program.digest`; it is restarted when that changes'),
+  loads: loadsProp.optional(),
   ready: readyProp.optional().describe('How it shows that it is ready; default: it stays up for 5 s'),
   log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
   delay: duration.optional().describe('Pause before this one, instead of the `delay` of all'),
@@ -184,7 +186,8 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     if (isAsked(one.ready)) await settle()
     if (what === 'restart' && restarts++ > 0) await wait(host, given, one, context)
     if (stopped()) return false
-    context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})`)
+    const reason = what === 'restart' ? new RestartRecord(host, given, one, context).reason() : ''
+    context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
     const { server } = one
     if (what === 'restart' && server !== undefined && given.drain)
       return draining.around(server, () => restart(one), given.deadline, stopped)

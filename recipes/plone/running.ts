@@ -65,6 +65,7 @@ export function run(
       log: logOf(at, one),
       delay: one.delay,
       ready: readinessOf(node, at, one),
+      ...loadsOf(at, one),
       ...serverOf(node, one, balancers),
     })),
     deadline: seconds(node.converge.readiness.deadline_seconds),
@@ -76,6 +77,15 @@ export function run(
     ...(force ? { force } : {}),
     ...guard,
   })
+}
+
+/**
+ * A ZEO server runs none of the site's code, so most releases change nothing of what it loads. With another command the
+ * files that it starts from are not known, and each release restarts it.
+ */
+function loadsOf(at: Layout, { command }: Program) {
+  if (command !== `${at.current}/bin/zeoserver fg`) return {}
+  return { loads: { current: at.current, paths: ['bin/zeoserver', 'parts/zeoserver'] } }
 }
 
 /** Where the clients are taken out before they restart or stop; other programs have no balancer. */

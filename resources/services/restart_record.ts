@@ -1,9 +1,11 @@
 /** What a service was last restarted for, and the process that it has been since. */
+import type * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOfAll, stateOf } from '../../core/model/digest.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { isUp } from './current_state.ts'
 import { placeOf, recordOf } from './due.ts'
+import { differences, type LoadedFiles, loadedFiles, type loadsProp } from './release_files.ts'
 import type { Provider, ServiceReader, ServiceStatus } from './types.ts'
 
 interface Restarts {
@@ -19,12 +21,16 @@ interface Restarts {
 interface Restarted {
   readonly name: string
   readonly configuration?: string | undefined
+  readonly loads?: z.output<typeof loadsProp> | undefined
 }
 
 /** What a service is to be restarted for. */
 export function dueFor({ force }: Restarts, { configuration }: Restarted, { cause }: Context): string {
   return force ?? digestOfAll([cause, configuration ?? null])
 }
+
+/** Files in a progress line. */
+const mostNamed = 3
 
 /** Recorded while a restart is under way: its end is not known. */
 const begun = 'begun'
@@ -57,7 +63,7 @@ export class RestartRecord {
     const isSame = process !== null && last.process === process
     // A process that is still the one of that restart has loaded nothing since: where the same state is back, as after a
     // rollback of a release that it was never restarted for, nothing is due.
-    if (isSame) return stateOf(last.digest ?? '') === stateOf(this.due) ? this.due : last.digest
+    if (isSame) return stateOf(last.digest ?? '') === stateOf(this.due) || this.loadsTheSame() ? this.due : last.digest
     const { force, adopt, start } = this.restarts
     if (!isUp(state) && start === false) return this.due
     if (state !== 'running' || force !== undefined) return last.digest
@@ -73,13 +79,52 @@ export class RestartRecord {
   /** @param process the one that the restart has brought up; null where that is not known */
   end(host: Host, process: string | null): void {
     const named = process !== null && this.restarts.force === undefined
+    if (named) this.recordFiles(host)
     host.record(this.key, named ? `${this.due} ${process}` : this.due)
+  }
+
+  /** For a progress line: the first of the files that differ, where these are known. */
+  reason(): string {
+    const differing = this.differing() ?? []
+    if (differing.length === 0) return ''
+    const more = differing.length > mostNamed ? ` and ${differing.length - mostNamed} more` : ''
+    return `: ${differing.slice(0, mostNamed).join(', ')}${more} ${differing.length === 1 ? 'differs' : 'differ'}`
+  }
+
+  /** What differs from what it loaded at its last restart; null where that is not known. */
+  private differing(): string[] | null {
+    const [before, now] = [this.filesBefore(), this.filesNow()]
+    return before === null || now === null ? null : differences(before, now)
   }
 
   /** Nothing is due: the next process may load what is there now, and no longer what was there before. */
   settle(host: Host): void {
     const { digest, process } = this.last()
     if (digest !== this.due) this.end(host, process)
+    else if (process !== null && this.service.loads !== undefined && this.filesBefore() === null) this.recordFiles(host)
+  }
+
+  private loadsTheSame(): boolean {
+    return this.differing()?.length === 0
+  }
+
+  private recordFiles(host: Host): void {
+    if (this.service.loads !== undefined) host.record(this.filesKey, JSON.stringify(this.filesNow()))
+  }
+
+  private filesBefore(): LoadedFiles | null {
+    const text = this.service.loads === undefined ? null : this.reader.recorded(this.filesKey)
+    return text === null ? null : (JSON.parse(text) as LoadedFiles | null)
+  }
+
+  private filesNow(): LoadedFiles | null {
+    const { loads, configuration = '' } = this.service
+    const files = loads === undefined ? null : loadedFiles(this.reader, loads)
+    return files === null ? null : { ...files, 'its program': configuration }
+  }
+
+  private get filesKey(): string {
+    return `${this.key}: files`
   }
 
   /** An earlier version recorded no process. */

@@ -37,6 +37,17 @@ contract(t, release_cleanup, [
     changes: ['remove /surplus/1', 'remove /surplus/0'],
     then: left(3, 4, 5, 6, 7),
   },
+  {
+    name: 'one in which a process works stays',
+    props: { ...props, keep: 2 },
+    given: (host) => {
+      site(host, [1, 2, 3, 4], [], 4)
+      host.given('/proc/41/cwd', { link: `${into}/${id(1)}/parts` }).given('/proc/42/cwd', { link: '/' })
+      host.given('/proc/self/cwd', { link: `${into}/${id(2)}` })
+    },
+    changes: ['remove /surplus/0'],
+    then: left(1, 3, 4),
+  },
   { name: 'nothing to do', props, given: (host) => site(host, [1, 2], [], 2), changes: [], then: left(1, 2) },
   { name: 'no directory', props, changes: [] },
   { name: 'none complete', props, given: (host) => site(host, [], [1, 2], null), changes: [], then: left(1, 2) },

@@ -121,6 +121,7 @@ export class FakeSupervisor {
   /** supervisord ends, and with it all it runs. */
   die(host: VirtualHost): void {
     const world = this.world(host)
+    for (const group of world.groups.values()) this.workIn(host, group, '/')
     world.up = false
     world.groups.clear()
   }
@@ -235,8 +236,15 @@ export class FakeSupervisor {
     const directory = /^directory=(.*)$/m.exec(group.config)?.[1]
     const startedIn =
       directory === undefined ? null : host.lstat(directory)?.kind === 'link' ? host.readLink(directory) : directory
+    this.workIn(host, group, '/')
     const up = { startedAt: host.clock, stoppedAt: null, failing: false, pid: world.nextPid++, startedIn }
     Object.assign(group, up, { fatal: this.behaviour(host, name, group).fault !== undefined })
+    this.workIn(host, group, startedIn ?? '/')
+  }
+
+  /** The working directory of its process, as proc(5) shows it; the root where it has ended. */
+  private workIn(host: VirtualHost, { pid }: Group, directory: string): void {
+    if (pid > 0) host.given(`/proc/${pid}/cwd`, { link: directory })
   }
 
   private call(world: World, host: VirtualHost, body: string): unknown {
@@ -270,6 +278,7 @@ export class FakeSupervisor {
       }
       case 'stopProcess':
         if (!up(group()) || this.state(host, name, group()) === 'STOPPING') return fault(70, `NOT_RUNNING: ${name}`)
+        this.workIn(host, group(), '/')
         Object.assign(group(), { stoppedAt: host.clock, failing: false })
         return true
       case 'signalProcess':

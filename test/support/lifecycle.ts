@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert'
 import type { Test } from 'tap'
 import type { RunReport } from '../../core/report/events.ts'
+import type { Release } from '../../resources/releases.ts'
 import { failureOf } from './contract.ts'
 import type { FakeHost } from './fake_host.ts'
 
@@ -61,10 +62,19 @@ export function settled(t: Checks, host: FakeHost, { app = 'site', programs, com
     names.map((name) => `${name}.conf`).sort(),
   )
   t.strictSame(
-    Object.fromEntries(own.map(([name, { state, config, startedIn }]) => [name, [state, startedIn, config]])),
+    Object.fromEntries(
+      own.map(([name, { state, config, startedIn }]) => [name, [state, loadedFrom(host, name, startedIn, live), config]]),
+    ),
     Object.fromEntries(names.map((name) => [name, ['RUNNING', live?.path, file(name)]])),
     `${app}: each program runs, and from where it should`,
   )
+}
+
+/** The current release also where a ZEO server has loaded the same from another one, as long as that is there. */
+function loadedFrom(host: FakeHost, name: string, startedIn: string | null, live: Release | undefined): string | null {
+  const script = (release: string | null | undefined) => host.machine.readText(`${release}/bin/zeoserver`)
+  const isSame = name.endsWith('-zeoserver') && script(startedIn) !== null && script(startedIn) === script(live?.path)
+  return isSame ? (live?.path ?? null) : startedIn
 }
 
 /** The run did not fail. */
@@ -98,7 +108,7 @@ const time = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
  */
 export function stateOf(host: FakeHost): Record<string, unknown> {
   const files = Object.entries(host.tree())
-    .filter(([path]) => !/\/repo\.git\/./.test(path))
+    .filter(([path]) => !/\/repo\.git\/.|^\/proc\/\d/.test(path))
     .map(([path, { content, ...entry }]) => [path, { ...entry, content: content.replace(time, 'TIME') }])
   const processes = Object.entries(host.processes()).map(([name, { pid: _, ...rest }]) => [`process ${name}`, rest])
   const records = [...host.machine.kept]

@@ -1,0 +1,21 @@
+/** Which releases running programs work in, by proc_pid_cwd(5). */
+import type { HostReader } from '../../core/host/types.ts'
+
+/** Names in the directory of the releases in which, or below which, a process has its working directory. */
+export function releasesInUse(host: HostReader, into: string): ReadonlySet<string> {
+  const processes = host.list('/proc').filter((name) => /^\d+$/.test(name))
+  const directories = processes.flatMap((pid) => workingDirectory(host, pid) ?? [])
+  return new Set(
+    directories.flatMap((path) => (path.startsWith(`${into}/`) ? (path.slice(into.length + 1).split('/')[0] ?? []) : [])),
+  )
+}
+
+/** Null for a process that has ended, and for one of another account where the run is not root's. */
+function workingDirectory(host: HostReader, pid: string): string | null {
+  try {
+    return host.readLink(`/proc/${pid}/cwd`)
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
+    throw error
+  }
+}

@@ -1,0 +1,110 @@
+/** A release that changes nothing of what a program loads does not restart it. */
+import t, { type Test } from 'tap'
+import { converge } from '../../core/converge/engine.ts'
+import { VirtualHost } from '../../core/host/virtual.ts'
+import { service_restart } from '../../resources/service_restart.ts'
+import { supervisor_program } from '../../resources/supervisor_program.ts'
+import { symlink } from '../../resources/symlink.ts'
+import { failureOf, planOf } from '../support/contract.ts'
+import { FakeSupervisor } from '../support/fake_supervisor.ts'
+
+const app = '/srv/www/zeo'
+const loads = { current: `${app}/current`, paths: ['bin/zeoserver', 'parts/zeoserver'] }
+
+type Files = Readonly<Record<string, string>>
+
+const files = (release: string): Files => ({
+  'bin/zeoserver': `#!/env/bin/python\nsys.path[0:0] = ['${release}/eggs/ZEO-5.4.egg', '${release}/src/site']\nmain(['-C', '${release}/parts/zeoserver/etc/zeo.conf'])\n`,
+  'parts/zeoserver/etc/zeo.conf': `address 8001\npath ${release}/var/Data.fs\n`,
+  'src/site/__init__.py': 'import site.conflicts\n',
+  'src/other/__init__.py': 'unrelated\n',
+})
+
+interface Options {
+  readonly environment?: Record<string, string>
+  readonly withLoads?: boolean
+}
+
+function site() {
+  const fake = new FakeSupervisor({ programs: { zeo: { startsecs: 1 } } })
+  const told: string[] = []
+  const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
+  const release = (id: string, changed: (release: string) => Files = () => ({})) => {
+    const path = `${app}/releases/${id}`
+    for (const [name, text] of Object.entries({ ...files(path), ...changed(path) })) host.given(`${path}/${name}`, text)
+    host.given(`${path}/eggs`, { link: `${app}/shared/eggs` }).given(`${path}/var`, { link: `${app}/shared/var` })
+    return path
+  }
+  const deploy = async (t: Test, path: string, { environment = {}, withLoads = true }: Options = {}) => {
+    const before = started()
+    const report = await converge(
+      planOf((r) => {
+        const current = symlink(r, { path: `${app}/current`, target: path })
+        const program = supervisor_program(r, { name: 'zeo', command: 'x', environment })
+        const service = { name: 'zeo', configuration: program.digest, ...(withLoads ? { loads } : {}) }
+        service_restart(r, { services: [service], provider: { kind: 'supervisor' }, when: [current] })
+      }),
+      host,
+      { id: 'test', mode: 'run', handlers: [{ progress: (_, line) => void told.push(line) }] },
+    )
+    t.strictSame(failureOf(report), undefined)
+    return started() - before
+  }
+  const started = () => host.changes.filter((change) => change.includes('startProcess')).length
+  return { host, release, deploy, told }
+}
+
+t.test('the first start, and a release with the same files', async (t) => {
+  const { release, deploy } = site()
+  t.equal(await deploy(t, release('1')), 1)
+  t.equal(await deploy(t, release('2', (path) => ({ [`src/other/__init__.py`]: `other ${path}` }))), 0)
+  t.equal(await deploy(t, release('3')), 0, 'compared with what it loaded, not with the release before')
+  t.equal(await deploy(t, `${app}/releases/1`), 0, 'a rollback')
+})
+
+t.test('whatever it loads restarts it, and the progress names it', async (t) => {
+  const changes: Record<string, (path: string) => Files> = {
+    'parts/zeoserver/etc/zeo.conf': (path) => ({ 'parts/zeoserver/etc/zeo.conf': `address 8100\npath ${path}/var/Data.fs\n` }),
+    'src/site/__init__.py': () => ({ 'src/site/__init__.py': 'import site.other_conflicts\n' }),
+    'bin/zeoserver': (path) => ({ 'bin/zeoserver': files(path)['bin/zeoserver']?.replace('5.4', '5.5') ?? '' }),
+    'parts/zeoserver/etc/more.conf': () => ({ 'parts/zeoserver/etc/more.conf': 'new\n' }),
+  }
+  for (const [path, change] of Object.entries(changes)) {
+    const { release, deploy, told } = site()
+    await deploy(t, release('1'))
+    t.equal(await deploy(t, release('2', change)), 1, path)
+    t.ok(told.some((line) => line === `restarting zeo (1 of 1): ${path} differs`), path, { told })
+    t.equal(await deploy(t, release('3', change)), 0, `${path}: the same again`)
+  }
+})
+
+t.test('scripts with relative paths', async (t) => {
+  const { release, deploy } = site()
+  const script = { 'bin/zeoserver': "base = dirname(base)\nsys.path[0:0] = [join(base, 'src/site')]\n" }
+  await deploy(t, release('1', () => script))
+  t.equal(await deploy(t, release('2', () => script)), 0)
+  t.equal(await deploy(t, release('3', () => ({ ...script, 'src/site/__init__.py': 'changed\n' }))), 1)
+})
+
+t.test('its own configuration, and another process than that of the restart', async (t) => {
+  const { host, release, deploy } = site()
+  await deploy(t, release('1'))
+  t.equal(await deploy(t, release('2'), { environment: { A: '1' } }), 1)
+  t.equal(await deploy(t, release('4'), { environment: { A: '1' } }), 0)
+})
+
+t.test('where it cannot be known it restarts', async (t) => {
+  const { host, release, deploy } = site()
+  await deploy(t, release('1'))
+  const path = release('2')
+  host.remove(`${path}/parts`)
+  t.equal(await deploy(t, path), 1)
+})
+
+t.test('a host of an earlier version: nothing restarts, and the next release counts', async (t) => {
+  const { release, deploy } = site()
+  const first = release('1')
+  await deploy(t, first, { withLoads: false })
+  t.equal(await deploy(t, first), 0)
+  t.equal(await deploy(t, release('2')), 0)
+})
