@@ -9,6 +9,7 @@ import { absolutePath, duration, minutes } from '../core/model/units.ts'
 import { readDisposable } from '../core/model/unreadable.ts'
 import { shellWord, shellWords } from '../core/text/shell.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './python/build_area.ts'
+import { linkEggs } from './python/linked_eggs.ts'
 import { accountOf } from './python/program.ts'
 import { shellSplit } from './python/words.ts'
 import { metadataDirectory } from './releases.ts'
@@ -31,6 +32,12 @@ const props = z.strictObject({
   shared: absolutePath
     .optional()
     .describe('Directory whose eggs, downloads and extends this build shares with others; default: the directory'),
+  eggsOf: z
+    .array(absolutePath)
+    .default([])
+    .describe(
+      'Directories like `shared` of other apps: eggs that the same account has built there are linked and not built again; default none',
+    ),
   app: z.string().min(1).optional().describe('Name of the app, for hints; no part of the build'),
   user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
   group: z.string().min(1).optional().describe('Group it runs as; default: that of the account'),
@@ -128,6 +135,8 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
     })
   if (await recoverBuild(host, area)) context.progress('an earlier build was killed: what it had added was removed')
   await beginBuild(host, area)
+  const linked = await linkEggs(host, area, given.eggsOf)
+  if (linked > 0) context.progress(`${linked} eggs of another app are linked`)
   const run = (...args: readonly string[]) =>
     host.run([given.buildout, '-c', given.config, ...args], {
       cwd: given.directory,

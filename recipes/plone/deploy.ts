@@ -32,7 +32,7 @@ import { requirePython } from './python.ts'
 import { heldFrom, hold, stay } from './rollback.ts'
 import { recorded, releasesOf } from './running.ts'
 import { appDirectories, buildEnvironment } from './setup.ts'
-import { appEnvironment, buildoutSetting } from './site.ts'
+import { appEnvironment, buildoutSetting, deployDirectory } from './site.ts'
 import type { BuildoutRole } from './types.ts'
 
 export interface DeployOptions {
@@ -109,6 +109,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
     app: at.app,
     directory: release.path,
     shared: at.shared,
+    eggsOf: otherApps(node, at),
     inputs: { release: release.identity },
     timeout: seconds(node.converge.build_timeout_seconds),
     allowRoot,
@@ -143,6 +144,18 @@ function stayBack(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const live = releasesOf(node, at).find((release) => release.current)
   if (live) stay(r, node, at, live)
   rollbackIsOver(r, at)
+}
+
+/**
+ * Where other apps of the same repository have their eggs, such as the ZEO server beside its clients. Another repository may
+ * have another index, with another content for the same version.
+ */
+function otherApps(node: PloneNode, { app, own, shared }: Layout): string[] {
+  const others = Object.entries(node.deploy).filter(
+    ([name, { scm }]) => name !== app && scm?.repository !== undefined && scm.repository === own.scm?.repository,
+  )
+  const directories = others.map(([name]) => `${placed(node, deployDirectory(node, name))}/shared`)
+  return [...new Set(directories)].filter((directory) => directory !== shared)
 }
 
 /** The node with its paths placed below the prefix, as the build has to see them. */

@@ -85,7 +85,7 @@ export function run(
  */
 function loadsOf(at: Layout, { command }: Program) {
   if (command !== `${at.current}/bin/zeoserver fg`) return {}
-  return { loads: { current: at.current, paths: ['bin/zeoserver', 'parts/zeoserver'] } }
+  return { loads: { current: at.current, paths: ['bin/zeoserver', 'parts/zeoserver/etc/zeo.conf'] } }
 }
 
 /** Where the clients are taken out before they restart or stop; other programs have no balancer. */

@@ -30,6 +30,11 @@ function noteOf({ shared }: BuildArea): string {
   return `${shared}/.converge-building.json`
 }
 
+/** Whether a build is under way there, or was killed: some of its eggs may not be complete. */
+export function isBuilding(host: HostReader, shared: string): boolean {
+  return host.lstat(noteOf({ shared, directory: shared })) !== null
+}
+
 /** Notes what is there, so that what the build adds can be told from it. On the disk before the build begins. */
 export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
   host.writeFile(noteOf(area), JSON.stringify({ directory: area.directory, before: present(host, area) }), {

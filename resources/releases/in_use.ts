@@ -6,7 +6,9 @@ export function releasesInUse(host: HostReader, into: string): ReadonlySet<strin
   const processes = host.list('/proc').filter((name) => /^\d+$/.test(name))
   const directories = processes.flatMap((pid) => workingDirectory(host, pid) ?? [])
   return new Set(
-    directories.flatMap((path) => (path.startsWith(`${into}/`) ? (path.slice(into.length + 1).split('/')[0] ?? []) : [])),
+    directories.flatMap((path) =>
+      path.startsWith(`${into}/`) ? (path.slice(into.length + 1).split('/')[0] ?? []) : [],
+    ),
   )
 }
 

@@ -97,7 +97,7 @@ class Scan {
     const content = this.host.readBytes(`${this.release}/${name}`)
     if (content === null) return false
     const text = this.withoutRelease(content.toString('latin1'))
-    this.found[name] = digestOf(text).slice(0, 16)
+    this.found[name] = digestOf(withSortedPaths(name, text)).slice(0, 16)
     return namedIn(text).every((path) => this.add(path))
   }
 
@@ -107,8 +107,33 @@ class Scan {
 }
 
 /** Also as zc.buildout writes them with `relative-paths`: `join(base, 'eggs/x')`. */
-function namedIn(text: string): string[] {
+function namedIn(content: string): string[] {
+  const text = expanded(content)
   const absolute = [...text.matchAll(/@\/([^\s'"<>:;,()[\]{}$\\]+)/g)]
   const relative = [...text.matchAll(/\bjoin\(base, '([^']+)'\)/g)]
   return [...absolute, ...relative].map(([, path = '']) => path)
+}
+
+/** A configuration by ZConfig with its definitions in place: `%define INSTANCE @/parts/x` names no file yet. */
+function expanded(text: string): string {
+  const definition = /^[ \t]*%define[ \t]+(\w+)[ \t]+(.*)$/gm
+  const values = new Map([...text.matchAll(definition)].map(([, name = '', value = '']) => [name.toLowerCase(), value]))
+  if (values.size === 0) return text
+  const replaced = (whole: string, name: string) => values.get(name.toLowerCase()) ?? whole
+  return text.replace(definition, '').replace(/\$\{?(\w+)\}?/g, replaced)
+}
+
+/**
+ * zc.buildout lists the same eggs in another order where it has to build them first, and plone.recipe.zeoserver writes those of
+ * `runzeo` and `etc/.eggs` in the order of a set.
+ */
+function withSortedPaths(name: string, text: string): string {
+  const sorted = (list: string, separator: string) => list.split(separator).filter(Boolean).sort().join(separator)
+  if (name.endsWith('/.eggs')) return sorted(text, '\n')
+  return text
+    .replace(
+      /^(sys\.path\[0:0\] = \[\n)((?:[ \t]+.*\n)+)/m,
+      (_, head: string, lines: string) => head + sorted(lines, '\n'),
+    )
+    .replace(/^(PYTHONPATH=")(.*)"$/m, (_, head: string, list: string) => `${head}${sorted(list, ':')}"`)
 }

@@ -101,7 +101,7 @@ export class RestartRecord {
   settle(host: Host): void {
     const { digest, process } = this.last()
     if (digest !== this.due) this.end(host, process)
-    else if (process !== null && this.service.loads !== undefined && this.filesBefore() === null) this.recordFiles(host)
+    else if (process !== null && host.recorded(this.filesKey) === null) this.recordFiles(host)
   }
 
   private loadsTheSame(): boolean {

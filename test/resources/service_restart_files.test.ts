@@ -9,13 +9,22 @@ import { failureOf, planOf } from '../support/contract.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 
 const app = '/srv/www/zeo'
-const loads = { current: `${app}/current`, paths: ['bin/zeoserver', 'parts/zeoserver'] }
+const loads = { current: `${app}/current`, paths: ['bin/zeoserver', 'parts/zeoserver/etc/zeo.conf'] }
 
 type Files = Readonly<Record<string, string>>
 
+const eggs = (release: string) => {
+  const lines = ['eggs/ZEO-5.4.egg', 'src/site'].map((path) => `  '${release}/${path}',\n`)
+  return release.endsWith('2') ? lines.reverse() : lines
+}
+
 const files = (release: string): Files => ({
-  'bin/zeoserver': `#!/env/bin/python\nsys.path[0:0] = ['${release}/eggs/ZEO-5.4.egg', '${release}/src/site']\nmain(['-C', '${release}/parts/zeoserver/etc/zeo.conf'])\n`,
-  'parts/zeoserver/etc/zeo.conf': `address 8001\npath ${release}/var/Data.fs\n`,
+  // In another order in the second build, as zc.buildout writes them.
+  'bin/zeoserver': `#!/env/bin/python\nsys.path[0:0] = [\n${eggs(release).join('')}  ]\nmain(['-C', '${release}/parts/zeoserver/etc/zeo.conf'])\n`,
+  'parts/zeoserver/etc/zeo.conf': `%define INSTANCE ${release}/parts/zeoserver\naddress 8001\npath ${release}/var/Data.fs\n<runner>\n  program $INSTANCE/bin/runzeo\n  directory $INSTANCE\n</runner>\n`,
+  // plone.recipe.zeoserver writes the eggs in another order in each build.
+  'parts/zeoserver/bin/runzeo': `PYTHONPATH="${release.endsWith('2') ? '/a:/b:' : '/b:/a:'}"\n`,
+  'parts/zeoserver/etc/.eggs': release.endsWith('2') ? '/a\n/b' : '/b\n/a',
   'src/site/__init__.py': 'import site.conflicts\n',
   'src/other/__init__.py': 'unrelated\n',
 })
@@ -57,14 +66,22 @@ function site() {
 t.test('the first start, and a release with the same files', async (t) => {
   const { release, deploy } = site()
   t.equal(await deploy(t, release('1')), 1)
-  t.equal(await deploy(t, release('2', (path) => ({ [`src/other/__init__.py`]: `other ${path}` }))), 0)
+  t.equal(
+    await deploy(
+      t,
+      release('2', (path) => ({ [`src/other/__init__.py`]: `other ${path}` })),
+    ),
+    0,
+  )
   t.equal(await deploy(t, release('3')), 0, 'compared with what it loaded, not with the release before')
   t.equal(await deploy(t, `${app}/releases/1`), 0, 'a rollback')
 })
 
 t.test('whatever it loads restarts it, and the progress names it', async (t) => {
   const changes: Record<string, (path: string) => Files> = {
-    'parts/zeoserver/etc/zeo.conf': (path) => ({ 'parts/zeoserver/etc/zeo.conf': `address 8100\npath ${path}/var/Data.fs\n` }),
+    'parts/zeoserver/etc/zeo.conf': (path) => ({
+      'parts/zeoserver/etc/zeo.conf': files(path)['parts/zeoserver/etc/zeo.conf']?.replace('8001', '8100') ?? '',
+    }),
     'src/site/__init__.py': () => ({ 'src/site/__init__.py': 'import site.other_conflicts\n' }),
     'bin/zeoserver': (path) => ({ 'bin/zeoserver': files(path)['bin/zeoserver']?.replace('5.4', '5.5') ?? '' }),
     'parts/zeoserver/etc/more.conf': () => ({ 'parts/zeoserver/etc/more.conf': 'new\n' }),
@@ -73,7 +90,11 @@ t.test('whatever it loads restarts it, and the progress names it', async (t) => 
     const { release, deploy, told } = site()
     await deploy(t, release('1'))
     t.equal(await deploy(t, release('2', change)), 1, path)
-    t.ok(told.some((line) => line === `restarting zeo (1 of 1): ${path} differs`), path, { told })
+    t.ok(
+      told.some((line) => line === `restarting zeo (1 of 1): ${path} differs`),
+      path,
+      { told },
+    )
     t.equal(await deploy(t, release('3', change)), 0, `${path}: the same again`)
   }
 })
@@ -81,13 +102,28 @@ t.test('whatever it loads restarts it, and the progress names it', async (t) => 
 t.test('scripts with relative paths', async (t) => {
   const { release, deploy } = site()
   const script = { 'bin/zeoserver': "base = dirname(base)\nsys.path[0:0] = [join(base, 'src/site')]\n" }
-  await deploy(t, release('1', () => script))
-  t.equal(await deploy(t, release('2', () => script)), 0)
-  t.equal(await deploy(t, release('3', () => ({ ...script, 'src/site/__init__.py': 'changed\n' }))), 1)
+  await deploy(
+    t,
+    release('1', () => script),
+  )
+  t.equal(
+    await deploy(
+      t,
+      release('2', () => script),
+    ),
+    0,
+  )
+  t.equal(
+    await deploy(
+      t,
+      release('3', () => ({ ...script, 'src/site/__init__.py': 'changed\n' })),
+    ),
+    1,
+  )
 })
 
 t.test('its own configuration, and another process than that of the restart', async (t) => {
-  const { host, release, deploy } = site()
+  const { release, deploy } = site()
   await deploy(t, release('1'))
   t.equal(await deploy(t, release('2'), { environment: { A: '1' } }), 1)
   t.equal(await deploy(t, release('4'), { environment: { A: '1' } }), 0)

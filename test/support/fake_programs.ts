@@ -68,6 +68,21 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     for (const path of (input ?? '').split('\0')) host.remove(path)
     return {}
   },
+  mkdir(args, { host, owner }) {
+    host.given(args.at(-1) ?? '', null, '0755', owner)
+    return {}
+  },
+  cp(args, { host, owner, step }) {
+    if (args.slice(0, 2).join(' ') !== '-al -t') throw new Error(`cp of what? ${args.join(' ')}`)
+    const copy = (from: string, to: string) => {
+      const names = host.lstat(from)?.kind === 'directory' ? host.list(from) : null
+      host.given(to, names === null ? host.readText(from) : null, '0755', owner)
+      step(`${to} linked`)
+      for (const name of names ?? []) copy(`${from}/${name}`, `${to}/${name}`)
+    }
+    for (const from of args.slice(4)) copy(from, `${args[2]}/${from.split('/').at(-1)}`)
+    return {}
+  },
   touch([path = ''], { host, owner }) {
     if (host.lstat(path) === null) host.given(path, '', '0644', owner)
     return {}
@@ -161,6 +176,7 @@ export function buildout(args: readonly string[], directory: string, building: B
   for (const part of [...parts, ...more]) {
     host.given(`${directory}/parts/${part}`, null, '0755', owner)
     step(`half of the part ${part}`)
+    if (part === 'zeoserver') host.given(`${directory}/parts/zeoserver/etc/zeo.conf`, 'address 8001\n', '0644', owner)
     for (const script of scripts[part] ?? [part])
       host.given(
         `${directory}/bin/${script}`,

@@ -63,7 +63,10 @@ export function settled(t: Checks, host: FakeHost, { app = 'site', programs, com
   )
   t.strictSame(
     Object.fromEntries(
-      own.map(([name, { state, config, startedIn }]) => [name, [state, loadedFrom(host, name, startedIn, live), config]]),
+      own.map(([name, { state, config, startedIn }]) => [
+        name,
+        [state, loadedFrom(host, name, startedIn, live), config],
+      ]),
     ),
     Object.fromEntries(names.map((name) => [name, ['RUNNING', live?.path, file(name)]])),
     `${app}: each program runs, and from where it should`,

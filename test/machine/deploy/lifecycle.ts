@@ -1,5 +1,5 @@
 /** From the first run through new revisions, changed attributes and rollbacks. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { Test } from 'tap'
 import { get, put, Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
@@ -103,8 +103,17 @@ export async function newRevision(t: Test, site: DeploySite): Promise<void> {
     'each is a new process',
   )
   t.equal((await site.releases()).length, 2)
+  const server = site.processes('/zeoserver/current/bin/zeoserver')
+  t.equal(server.length, 1)
   await site.done(t, ['deploy'])
   t.equal((await site.releases('zeoserver')).length, 2, 'the server, too, was deployed anew')
+  t.strictSame(site.processes('/zeoserver/current/bin/zeoserver'), server, 'it loads nothing of that, and runs on')
+  const [first] = await site.releases('zeoserver')
+  t.equal(
+    readlinkSync(`/proc/${server[0]}/cwd`),
+    `${site.directory('zeoserver')}/releases/${first?.id}`,
+    'its files are those of the release it was started from',
+  )
   await shows(t, site, site.latest)
 }
 

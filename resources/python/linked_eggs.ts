@@ -1,0 +1,64 @@
+/** Hard-links eggs that another app of the same account has built, so that they take neither time nor room twice. */
+import { posix } from 'node:path'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { type BuildArea, isBuilding } from './build_area.ts'
+
+/** eggs/v5/cp311/NAME.egg, eggs/NAME.egg */
+const eggDepth = 3
+
+/**
+ * An egg is never changed once it is complete: another version or Python has another name. So a link is as good as a copy,
+ * also after the other app is gone.
+ * @param others directories like `area.shared`; those with a build under way are left out
+ * @returns how many eggs were linked
+ */
+export async function linkEggs(host: Host, area: BuildArea, others: readonly string[]): Promise<number> {
+  let linked = 0
+  for (const other of others)
+    if (mayLink(host, area, other))
+      for (const [below, names] of missing(host, area.shared, other)) {
+        if (await link(host, area, { from: `${other}/${below}`, to: `${area.shared}/${below}`, names }))
+          linked += names.length
+      }
+  return linked
+}
+
+/** Only eggs of the same account: what another one has built, it may change at any time. */
+function mayLink(host: HostReader, { shared }: BuildArea, other: string): boolean {
+  const [own, its] = [host.stat(`${shared}/eggs`), host.stat(`${other}/eggs`)]
+  return other !== shared && own !== null && its !== null && own.uid === its.uid && !isBuilding(host, other)
+}
+
+/** Names of complete eggs by their directory below `shared`. */
+function missing(host: HostReader, shared: string, other: string): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  const visit = (below: string, left: number) => {
+    const names = host.list(`${other}/${below}`)
+    const eggs = names.filter((name) => name.endsWith('.egg') && host.lstat(`${shared}/${below}/${name}`) === null)
+    if (eggs.length > 0) found.set(below, eggs)
+    for (const name of names.filter((one) => !one.endsWith('.egg') && !one.startsWith('tmp')))
+      if (left > 1 && host.lstat(`${other}/${below}/${name}`)?.kind === 'directory') visit(`${below}/${name}`, left - 1)
+  }
+  visit('eggs', eggDepth)
+  return found
+}
+
+interface Links {
+  readonly from: string
+  readonly to: string
+  readonly names: readonly string[]
+}
+
+/** Both directories may be on different file systems: then buildout makes the eggs itself. */
+async function link(host: Host, { user, group }: BuildArea, { from, to, names }: Links): Promise<boolean> {
+  const run = (argv: readonly string[]) => host.run(argv, { user, group, accept: 'any' })
+  if (host.lstat(to) === null) await run(['mkdir', '-p', to])
+  const { status } = await run(['cp', '-al', '-t', to, '--', ...names.map((name) => `${from}/${name}`)])
+  if (status === 0) return true
+  await host.run(['xargs', '-0', 'rm', '-rf', '--'], {
+    user,
+    group,
+    input: names.map((name) => posix.join(to, name)).join('\0'),
+  })
+  return false
+}
