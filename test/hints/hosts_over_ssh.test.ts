@@ -159,7 +159,7 @@ t.test('what a host lacks', async (t) => {
     },
     {
       source,
-      hint: 'install Node … or later on the host; converge uploads one only to Linux on …',
+      hint: 'install Node … or later on the host; only hosts with Linux get one, on …',
       broken: () => bring(kinds, place),
       repaired: () => {
         kinds.answers = { 'uname -s': `${rare}\n${own}` }

@@ -77,7 +77,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.match(failureOf(await as('other', ['setup'])), {
       code: 'NO_RUNTIME',
       message: 'the program that was brought as Node is none',
-      hint: /^runtime in the stack file names/,
+      hint: /^set "runtime" in the stack file to a Node /,
     })
     t.notOk(host.exists('/usr/local/lib/converge/node'))
   })

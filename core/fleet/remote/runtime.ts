@@ -91,7 +91,7 @@ export async function runtimeFor(facts: HostFacts, library: string, runtimes: Ru
   if (facts.kernel !== 'Linux' || arch === undefined)
     throw new ConvergeError(`${facts.kernel || 'this system'} on ${facts.machine || 'this machine'} is not supported`, {
       code: 'HOST_UNSUPPORTED',
-      hint: `install Node ${leastVersion} or later on the host; converge uploads one only to Linux on ${Object.keys(architectures).join(', ')}`,
+      hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
     })
   const own = given[arch] ?? (portable(arch, facts.libc) ? process.execPath : undefined)
   if (own === undefined && facts.libc === 'musl')
