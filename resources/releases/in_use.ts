@@ -1,14 +1,14 @@
 /** Which releases running programs work in, by proc_pid_cwd(5). */
 import type { HostReader } from '../../core/host/types.ts'
+import { realPath } from '../real_path.ts'
 
 /** Names in the directory of the releases in which, or below which, a process has its working directory. */
 export function releasesInUse(host: HostReader, into: string): ReadonlySet<string> {
+  const below = `${realPath(host, into)}/`
   const processes = host.list('/proc').filter((name) => /^\d+$/.test(name))
   const directories = processes.flatMap((pid) => workingDirectory(host, pid) ?? [])
   return new Set(
-    directories.flatMap((path) =>
-      path.startsWith(`${into}/`) ? (path.slice(into.length + 1).split('/')[0] ?? []) : [],
-    ),
+    directories.flatMap((path) => (path.startsWith(below) ? (path.slice(below.length).split('/')[0] ?? []) : [])),
   )
 }
 

@@ -5,6 +5,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { absolutePath } from '../../core/model/units.ts'
+import { realPath } from '../real_path.ts'
 
 export const loadsProp = z
   .strictObject({
@@ -33,7 +34,8 @@ const unreadable = ['NOT_A_FILE', 'FILE_TOO_LARGE', 'NOT_READABLE', 'EACCES', 'E
 export function loadedFiles(host: HostReader, { current, paths }: Loads): LoadedFiles | null {
   const target = host.readLink(current)
   if (target === null) return null
-  const scan = new Scan(host, current, posix.resolve(posix.dirname(current), target))
+  const declared = posix.resolve(posix.dirname(current), target)
+  const scan = new Scan(host, realPath(host, declared), [declared, current])
   try {
     return paths.every((path) => scan.add(path, true)) ? scan.found : null
   } catch (error) {
@@ -55,8 +57,9 @@ class Scan {
 
   constructor(
     private readonly host: HostReader,
-    private readonly current: string,
     private readonly release: string,
+    /** Its other names, through links. */
+    private readonly alsoNamed: readonly string[],
   ) {}
 
   /** Whether all of it was read. What a text names need not exist, such as a file that the program creates. */
@@ -102,7 +105,7 @@ class Scan {
   }
 
   private withoutRelease(text: string): string {
-    return text.replaceAll(this.release, '@').replaceAll(this.current, '@')
+    return [this.release, ...this.alsoNamed].reduce((all, name) => all.replaceAll(name, '@'), text)
   }
 }
 

@@ -48,6 +48,22 @@ contract(t, release_cleanup, [
     changes: ['remove /surplus/0'],
     then: left(1, 3, 4),
   },
+  {
+    name: 'the same where the app is behind a link',
+    props: { ...props, keep: 2 },
+    given: (host) => {
+      for (const n of [1, 2, 3, 4])
+        for (const [name, text] of [
+          ['release.json', '{}'],
+          ['complete', ''],
+        ] as const)
+          host.given(`/data/site/releases/${id(n)}/.converge/${name}`, text)
+      host.given('/srv/site', { link: '../data/site' }).given('/data/site/current', { link: `${into}/${id(4)}` })
+      host.given('/proc/41/cwd', { link: `/data/site/releases/${id(1)}` })
+    },
+    changes: ['remove /surplus/0'],
+    then: left(1, 3, 4),
+  },
   { name: 'nothing to do', props, given: (host) => site(host, [1, 2], [], 2), changes: [], then: left(1, 2) },
   { name: 'no directory', props, changes: [] },
   { name: 'none complete', props, given: (host) => site(host, [], [1, 2], null), changes: [], then: left(1, 2) },

@@ -34,15 +34,16 @@ interface Options {
   readonly withLoads?: boolean
 }
 
-function site() {
+/** @param base where the app really is */
+function site(base = app) {
   const fake = new FakeSupervisor({ programs: { zeo: { startsecs: 1 } } })
   const told: string[] = []
   const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
   const release = (id: string, changed: (release: string) => Files = () => ({})) => {
-    const path = `${app}/releases/${id}`
+    const path = `${base}/releases/${id}`
     for (const [name, text] of Object.entries({ ...files(path), ...changed(path) })) host.given(`${path}/${name}`, text)
-    host.given(`${path}/eggs`, { link: `${app}/shared/eggs` }).given(`${path}/var`, { link: `${app}/shared/var` })
-    return path
+    host.given(`${path}/eggs`, { link: `${base}/shared/eggs` }).given(`${path}/var`, { link: `${base}/shared/var` })
+    return `${app}/releases/${id}`
   }
   const deploy = async (t: Test, path: string, { environment = {}, withLoads = true }: Options = {}) => {
     const before = started()
@@ -69,7 +70,7 @@ t.test('the first start, and a release with the same files', async (t) => {
   t.equal(
     await deploy(
       t,
-      release('2', (path) => ({ [`src/other/__init__.py`]: `other ${path}` })),
+      release('2', (path) => ({ 'src/other/__init__.py': `other ${path}` })),
     ),
     0,
   )
@@ -142,5 +143,12 @@ t.test('a host of an earlier version: nothing restarts, and the next release cou
   const first = release('1')
   await deploy(t, first, { withLoads: false })
   t.equal(await deploy(t, first), 0)
+  t.equal(await deploy(t, release('2')), 0)
+})
+
+t.test('an app behind a link: buildout writes the real path', async (t) => {
+  const { host, release, deploy } = site('/data/zeo')
+  host.given(app, { link: '/data/zeo' })
+  await deploy(t, release('1'))
   t.equal(await deploy(t, release('2')), 0)
 })
