@@ -1,5 +1,5 @@
 /** From the first run through new revisions, changed attributes and rollbacks. */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import type { Test } from 'tap'
 import { get, put, Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
@@ -24,6 +24,14 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   const run = await site.done(t, ['--json-output'])
   t.strictSame(touched(run), touched(plan), 'what was planned is what was done')
   keepEggs(`${site.directory()}/shared`)
+  const egg = (app?: 'zeoserver') => {
+    const eggs = `${site.directory(app)}/shared/eggs/v5`
+    const [path = ''] = readdirSync(eggs, { recursive: true, encoding: 'utf8' }).filter((one) =>
+      /\/ZODB-.*\/POSException\.py$/.test(one),
+    )
+    return statSync(`${eggs}/${path}`).ino
+  }
+  t.equal(egg(), egg('zeoserver'), 'server and clients share the eggs that both need')
   for (const python of ['3.11', '3.12', '3.13'])
     t.strictSame(unpinned(`${site.directory()}/shared/eggs`, python), [], `each package has a pin for Python ${python}`)
   t.comment(`the first run took ${run.seconds.toFixed(1)} s`)
