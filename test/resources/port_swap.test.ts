@@ -452,10 +452,10 @@ t.test('a damaged program file of the idle port is repaired, and nothing is star
     world.killAt = killAt
     const [mark, report] = [world.host.changes.length, await world.run({ release: 'two' })]
     world.killAt = Number.POSITIVE_INFINITY
-    if (failureOf(report) === undefined) t.strictSame(patchOf(report), patchOf(dry), damaged)
-    else t.strictSame(failureOf(await world.run({ release: 'two' })), undefined, damaged)
+    if (failureOf(report) === undefined) t.strictSame(patchOf(report), patchOf(dry), JSON.stringify(damaged))
+    else t.strictSame(failureOf(await world.run({ release: 'two' })), undefined, JSON.stringify(damaged))
     const now = world.host.readText(idle) ?? ''
-    t.ok(isReadable(now) && /^autostart=false$/m.test(now), `${damaged}\n->\n${now}`)
+    t.ok(isReadable(now) && /^autostart=false$/m.test(now), JSON.stringify([damaged, now]))
     t.strictSame(world.up(), before)
     t.notMatch(world.host.changes.slice(mark).join('\n'), /startProcess|stopProcess|signalProcess/)
     t.equal((await world.run({ release: 'two' })).outcome, 'unchanged')

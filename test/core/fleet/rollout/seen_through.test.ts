@@ -150,7 +150,10 @@ t.test('undeploy of one of two apps is refused before anything is touched', asyn
   const fleet = new Simulation({ a: two, b: { apps: ['site'] } })
   const { report } = await fleet.go({ action: 'undeploy', apps: ['site'] })
   t.strictSame(fleet.begun, [])
-  t.match(report.hosts[0]?.failure, { code: 'USAGE', message: /the host runs shop as well, and undeploy removes all apps/ })
+  t.match(report.hosts[0]?.failure, {
+    code: 'USAGE',
+    message: /the host runs shop as well, and undeploy removes all apps/,
+  })
 })
 
 t.test('a rollback where a host runs two apps', async (t) => {
