@@ -73,7 +73,7 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
   values.written(`deploy.${app}.document_root`, own.document_root, nginxWord)
   values.written('php_app.health.host', health.host, nginxWord)
   values.written('php_app.health.headers', hostOf(health.headers), nginxWord)
-  if (!/^[^\s;{}"'\\#$]+$/.test(index)) values.refuse('php_app.index', 'is no name of a page', 'such as index.php')
+  if (!/^[^\s;{}"'\\#$]+$/.test(index)) values.refuse('php_app.index', 'is not the name of a page', 'such as index.php')
   for (const [name, value] of Object.entries(fpm.settings)) {
     const key = `php_app.fpm.settings.${name}`
     if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is no name of a setting', 'such as memory_limit')
@@ -131,7 +131,7 @@ export function findVersion(r: Recipe<PloneNode>, { fpm }: PhpLayout): void {
   if (isReference(fpm.version)) versioned_program(r, { path: fpmProgram })
 }
 
-/** A value for whoever only looks at the host. */
+/** A value for runs that only read the host. */
 export function orPlain(value: Known, plain: string): string {
   return isReference(value) ? plain : value
 }

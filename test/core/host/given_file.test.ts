@@ -16,7 +16,7 @@ const says: Readonly<Record<string, RegExp>> = {
   socket: /it is a socket, not a regular file$/,
 }
 
-t.test('what is no file', async (t) => {
+t.test('pipes, devices and directories are refused', async (t) => {
   for (const { name, put } of hostileKinds) {
     const message = says[name]
     if (message === undefined) continue

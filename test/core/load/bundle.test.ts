@@ -215,7 +215,7 @@ t.test('every error of the compiler, with file, line and column', async (t) => {
   ])
 })
 
-t.test('a recipe, or a file that it imports, that is no file stops nothing', { timeout: 20_000 }, async (t) => {
+t.test('a recipe or an import that is a pipe or a device is refused at once', { timeout: 20_000 }, async (t) => {
   const { load, at } = made(t, { 'recipe.ts': "import x from './more.json'\nexport default x\n" })
   for (const kind of hostileKinds.filter(({ name }) => !/of root$/.test(name)))
     for (const name of ['more.json', 'entry.ts']) {

@@ -127,7 +127,7 @@ t.test('one that is set ready by its operator ends the waiting', async (t) => {
   t.equal(seen.fewest, 1)
 })
 
-t.test('others are out for longer than it waits, and enough are up: it goes on', async (t) => {
+t.test('others are out for longer than it waits, and enough are up: the run drains its server', async (t) => {
   const { run, set, simulation, seen } = worldOf({ servers: ['a', 'b', 'c'] })
   set('a', 'drain')
   const began = simulation.clock
@@ -175,7 +175,7 @@ const random = fc.record({
   claimed: fc.option(fc.constantFrom(...names)),
 })
 
-t.test('whoever restarts when: one server always takes visitors', async (t) => {
+t.test('one server always takes visitors, in any order of restarts', async (t) => {
   await fc.assert(
     fc.asyncProperty(random, async ({ count, balancers, restarts, latencies, atOnce, claimed }) => {
       let at = 0

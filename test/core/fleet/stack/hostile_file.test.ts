@@ -23,7 +23,7 @@ async function refusal(file: string): Promise<ConvergeError | null> {
 
 const kinds = hostileKinds.filter(({ name }) => !/of root$/.test(name))
 
-t.test('files without an end, and what is no file', async (t) => {
+t.test('pipes, devices and endless files are refused', async (t) => {
   for (const { name, put } of kinds) {
     const directory = scratch(t)
     const bad = join(directory, 'bad')
