@@ -120,6 +120,14 @@ export type FleetEvent =
     }
   /** The connection is gone, or there again; the run on the host goes on meanwhile. */
   | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }
+  /** The health gate waits; again after each answer that is not good, then with that answer as `detail`. */
+  | {
+      readonly event: 'waiting'
+      readonly what: string
+      readonly elapsedMs: number
+      readonly deadlineMs: number
+      readonly detail?: string | undefined
+    }
   | { readonly event: 'health'; readonly what: string; readonly ok: boolean; readonly detail: string }
   | { readonly event: 'warning'; readonly host?: string | undefined; readonly message: string }
   | { readonly event: 'end'; readonly report: RolloutReport }

@@ -1,8 +1,8 @@
 /** A buildout app at the moments of its deploy. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
+import { firstName } from '../../core/text/domain.ts'
 import type { PloneNode } from '../node.ts'
-import { firstName } from '../releases/health.ts'
 import { type DeployedApp, type DeployedRelease, hook, smokeTest } from '../releases/moments.ts'
 import { clientAddress, clientLayer } from './balancing.ts'
 import type { Layout } from './layout.ts'

@@ -1,16 +1,9 @@
 /** The headers of requests that ask an app whether it is ready. */
+import { firstName } from '../../core/text/domain.ts'
 
 export interface HealthRequest {
   readonly host: string | null
   readonly headers: Readonly<Record<string, string>>
-}
-
-/** A name that stands for many, such as `*.example.com`, cannot be asked for. */
-const oneName = /^[\w-][\w.-]*$/
-
-/** The first name of an app that a request can ask for. */
-export function firstName(domains: readonly string[]): string | undefined {
-  return domains.find((name) => oneName.test(name))
 }
 
 /** The Host header that a request sends; undefined for none. */

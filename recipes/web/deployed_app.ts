@@ -1,7 +1,8 @@
 /** A web app at the moments of its deploy. */
+
+import { firstName } from '../../core/text/domain.ts'
 import type { PloneNode } from '../node.ts'
 import { environmentOf } from '../releases/checkout.ts'
-import { firstName } from '../releases/health.ts'
 import type { DeployedApp } from '../releases/moments.ts'
 import { domainsOf, type Site } from './site.ts'
 

@@ -63,8 +63,11 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/fleet.md > What you see': cannotRun(
     'a picture of a rollout; test/core/fleet/screen/screen.test.ts has each of its lines',
   ),
-  'docs/fleet.md > What you see > 2': cannotRun(
+  'docs/fleet.md > What you see > 3': cannotRun(
     'the end of a rollout on 12 hosts; test/core/fleet/screen/screen.test.ts has each of its lines',
+  ),
+  'docs/fleet.md > What you see > 2': cannotRun(
+    'a line of a rollout that waits; test/core/fleet/screen/screen.test.ts has such lines',
   ),
 
   'docs/frontend.md > The front end': compared(defaultPorts),
@@ -122,6 +125,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/troubleshooting.md > Troubleshooting': compared(journalOfFailure),
 
   'docs/stack.md > A whole one': elsewhere('test/cli/stack_docs.test.ts'),
+  'docs/stack.md > Health checks': compared(stackPart),
   'docs/stack.md > Node for the hosts': compared(stackPart),
   'docs/stack.md > Environments': compared(stackPart),
   'docs/stack.md > In TypeScript': elsewhere('test/cli/stack_docs.test.ts'),

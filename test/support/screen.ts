@@ -154,6 +154,13 @@ export function anyEvents(hosts: readonly string[]): fc.Arbitrary<FleetEvent[]> 
         state: fc.constantFrom('lost' as const, 'back' as const),
       }),
       fc.record({ event: fc.constant('warning' as const), host: fc.option(host, { nil: undefined }), message: text }),
+      fc.record({
+        event: fc.constant('waiting' as const),
+        what: text,
+        elapsedMs: fc.nat(10_000_000),
+        deadlineMs: fc.nat(10_000_000),
+        detail: fc.option(text, { nil: undefined }),
+      }),
       fc.record({ event: fc.constant('health' as const), what: text, ok: fc.boolean(), detail: text }),
       fc.record({
         event: fc.constant('restarts' as const),

@@ -177,8 +177,8 @@ function named(event: FleetEvent, recipe: string | undefined): FleetEvent {
 
 function healthOf({ health, directory }: Stack): Ports['health'] {
   if (health === null) return null
-  return (most = Number.POSITIVE_INFINITY, given) =>
-    askHealth({ ...health, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most), given })
+  return (most = Number.POSITIVE_INFINITY, watch) =>
+    askHealth({ ...health, ...watch, directory, deadlineSeconds: Math.min(health.deadlineSeconds, most) })
 }
 
 function output(args: Arguments) {

@@ -3,7 +3,7 @@ import { asConvergeError } from '../../model/errors.ts'
 import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Health } from './health.ts'
-import type { Ports } from './request.ts'
+import type { HealthWatch, Ports } from './request.ts'
 
 /** Seconds: whether the site answers now, and not whether it will. */
 const aMoment = 3
@@ -38,9 +38,15 @@ export class Gate {
 
   /** Null where nothing says how to ask, and where the operator does not want to wait for the answer. */
   private async ask(mostSeconds?: number): Promise<Health | null> {
-    const { health, onInterrupt } = this.ports
+    const { health, onInterrupt, tell } = this.ports
     if (health === null || this.brake.isInterrupted) return null
     const given = new AbortController()
+    const watch: HealthWatch = {
+      given: given.signal,
+      onWait: (waiting) => {
+        if (!given.signal.aborted) tell({ event: 'waiting', ...waiting })
+      },
+    }
     let leave: () => void = () => undefined
     const up = new Promise<null>((resolve) => {
       leave = onInterrupt(() => {
@@ -49,7 +55,7 @@ export class Gate {
       })
     })
     try {
-      return await Promise.race([health(mostSeconds, given.signal), up])
+      return await Promise.race([health(mostSeconds, watch), up])
     } catch (thrown) {
       // Whatever keeps it from being asked: nobody can say that the site is well.
       return { ok: false, what: 'it cannot be asked', detail: asConvergeError(thrown).message }

@@ -1,20 +1,23 @@
-/** Whether the site is well, asked from where the operator is: pages through the balancer, and a command. */
+/** Checks from the operator's machine whether the site works: pages through the balancer, then a command. */
 import { exec } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { asConvergeError } from '../../model/errors.ts'
-import { isMaintenancePage } from '../../model/test_request.ts'
+import { checkPage, type HealthPage, type StatusRange } from './health_page.ts'
 
 export interface HealthCheck {
-  readonly urls: readonly string[]
-  readonly status: { readonly min: number; readonly max: number }
+  readonly pages: readonly HealthPage[]
+  readonly status: StatusRange
   /** For /bin/sh. */
   readonly command: string | undefined
   /** Working directory of the command. */
   readonly directory: string
-  /** How long each is tried again. */
+  /** What the command finds in its environment beside that of the operator. */
+  readonly environment: Readonly<Record<string, string>>
+  /** How long each is retried. */
   readonly deadlineSeconds: number
-  /** Nobody waits for the answer any more; default: never. */
+  /** Ends the check early; default: never. */
   readonly given?: AbortSignal | undefined
+  /** Hears what is asked when that begins, and after each answer that is not good. */
+  readonly onWait?: ((waiting: HealthWait) => void) | undefined
 }
 
 export interface Health {
@@ -24,29 +27,54 @@ export interface Health {
   readonly detail: string
 }
 
-/** How long one question may take, and how long to wait before the next. Milliseconds. */
-const patience = 10_000
+/** A question that has not been answered well yet. */
+export interface HealthWait {
+  readonly what: string
+  readonly elapsedMs: number
+  readonly deadlineMs: number
+  /** The last answer; undefined before the first one. */
+  readonly detail: string | undefined
+}
+
+interface Question {
+  readonly what: string
+  readonly ask: () => Promise<Omit<Health, 'what'>>
+}
+
+/** Milliseconds: of one run of the command, and between two attempts. */
+const commandLimit = 60_000
 const pause = 1_000
 
 /** Asks one after the other; each has to succeed once before the deadline. */
 export async function askHealth(check: HealthCheck): Promise<Health> {
-  const { urls, status, command, directory, deadlineSeconds, given } = check
-  const questions = [
-    ...urls.map((url) => ({ what: url, ask: () => page(url, status) })),
-    ...(command === undefined ? [] : [{ what: command, ask: () => succeeds(command, directory) }]),
-  ]
+  const { pages, status, command, given } = check
+  const questions: Question[] = pages.map((page) => ({
+    what: page.url,
+    ask: () => checkPage(page, status, given),
+  }))
+  if (command !== undefined) questions.push({ what: command, ask: () => succeeds(command, check) })
   let last: Health = { ok: true, what: '', detail: '' }
-  for (const { what, ask } of questions) {
-    // Whatever becomes of the clock.
-    const until = performance.now() + deadlineSeconds * 1000
-    for (;;) {
-      last = { what, ...(await ask()) }
-      if (last.ok) break
-      if (given?.aborted || performance.now() + pause >= until) return last
-      await paused(given)
-    }
+  for (const question of questions) {
+    last = await untilWell(question, check)
+    if (!last.ok) return last
   }
   return { ...last, what: questions.map(({ what }) => what).join(', ') }
+}
+
+async function untilWell({ what, ask }: Question, check: HealthCheck): Promise<Health> {
+  const { deadlineSeconds, given, onWait } = check
+  // Unlike the time of day it is never set back.
+  const begun = performance.now()
+  const deadlineMs = deadlineSeconds * 1000
+  const elapsed = () => performance.now() - begun
+  const wait = (detail: string | undefined) => onWait?.({ what, elapsedMs: Math.round(elapsed()), deadlineMs, detail })
+  wait(undefined)
+  for (;;) {
+    const answer = await ask()
+    if (answer.ok || given?.aborted || elapsed() + pause >= deadlineMs) return { what, ...answer }
+    wait(answer.detail)
+    await paused(given)
+  }
 }
 
 function paused(given: AbortSignal | undefined): Promise<void> {
@@ -61,38 +89,10 @@ function paused(given: AbortSignal | undefined): Promise<void> {
   })
 }
 
-/** A page out of a cache tells how the site was: it is asked for once more by a name that no cache knows. */
-async function page(url: string, { min, max }: HealthCheck['status']): Promise<Omit<Health, 'what'>> {
-  try {
-    let answer = await get(url)
-    if (Number(answer.headers.get('age')) > 0) answer = await get(unknownToCaches(url))
-    const ok = answer.status >= min && answer.status <= max
-    // Nobody outside sees the app then; the smoke tests of the hosts do.
-    if (!ok && isMaintenancePage({ status: answer.status, headers: Object.fromEntries(answer.headers) }))
-      return { ok: true, detail: 'closed for maintenance: the app was not asked' }
-    return { ok, detail: `status ${answer.status}` }
-  } catch (thrown) {
-    const { message, cause } = thrown as Error & { readonly cause?: unknown }
-    return { ok: false, detail: cause === undefined ? message : asConvergeError(cause).message }
-  }
-}
-
-async function get(url: string): Promise<Response> {
-  const signal = AbortSignal.timeout(patience)
-  const answer = await fetch(url, { redirect: 'manual', signal, headers: { 'Cache-Control': 'no-cache' } })
-  await answer.body?.cancel()
-  return answer
-}
-
-function unknownToCaches(url: string): string {
-  const other = new URL(url)
-  other.searchParams.set('converge', randomUUID())
-  return other.href
-}
-
-function succeeds(command: string, cwd: string): Promise<Omit<Health, 'what'>> {
+function succeeds(command: string, { directory: cwd, environment }: HealthCheck): Promise<Omit<Health, 'what'>> {
+  const env = { ...process.env, ...environment, CONVERGE_HEALTH_TOKEN: randomUUID() }
   return new Promise((resolve) => {
-    exec(command, { cwd, timeout: patience * 6, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
+    exec(command, { cwd, env, timeout: commandLimit, maxBuffer: 1 << 20 }, (error, stdout, stderr) => {
       const last = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? ''
       resolve(error === null ? { ok: true, detail: 'it succeeded' } : { ok: false, detail: last || error.message })
     })

@@ -1,7 +1,7 @@
 /** What a rollout is asked for, what it works with, and what it leaves behind. */
 import type { Action, Tell } from '../types.ts'
 import type { FleetHost, HostDocument, RunEvent } from './fleet_host.ts'
-import type { Health } from './health.ts'
+import type { Health, HealthWait } from './health.ts'
 import type { Amount, PlannedHost, Strategy } from './plan.ts'
 
 /** A host as the stack file has it. */
@@ -72,15 +72,20 @@ export interface Ports {
   readonly log: (host: string, event: RunEvent) => void
   /**
    * Asks whether the site answers; null where nothing says how.
-   * @param mostSeconds how long it is tried again, at most
-   * @param given the answer is not waited for any more
+   * @param mostSeconds how long it is retried, at most
    */
-  readonly health: ((mostSeconds?: number, given?: AbortSignal) => Promise<Health>) | null
+  readonly health: ((mostSeconds?: number, watch?: HealthWatch) => Promise<Health>) | null
   readonly interrupted: () => Interruption
   /** Called with each change of the interruption. @returns what takes the listener away */
   readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
   /** Milliseconds since 1970, as Date.now; it may be set back meanwhile. */
   readonly clock: () => number
+}
+
+export interface HealthWatch {
+  /** Ends the check early. */
+  readonly given: AbortSignal
+  readonly onWait: (waiting: HealthWait) => void
 }
 
 /** What a rollout has changed about the stack, to be kept. */

@@ -68,6 +68,7 @@ class TextScreen implements Screen {
   private paused = false
   private held: string[] = []
   private readonly longTold = new Set<string>()
+  private waitTold: { readonly at: number; readonly answer: string | undefined } = { at: 0, answer: undefined }
 
   constructor(private readonly options: ScreenOptions) {
     this.paint = picocolors.createColors(options.color)
@@ -104,6 +105,10 @@ class TextScreen implements Screen {
         break
       case 'connection':
         this.connection(event)
+        break
+      case 'waiting':
+        if (event.detail === undefined) this.waitTold = { at: performance.now(), answer: undefined }
+        else this.tellWait(event.detail)
         break
       case 'health': {
         const [colour, word] = event.ok ? [this.paint.green, 'ok'] : [this.paint.red, 'not ok']
@@ -151,7 +156,19 @@ class TextScreen implements Screen {
     this.block.draw(table(this.tally, size, performance.now(), frames[this.frame] ?? '', this.paint), size)
   }
 
+  /** Where there is no table: each new answer at once, an old one now and then. */
+  private tellWait(answer?: string): void {
+    const now = performance.now()
+    const text = this.tally.waiting(now)
+    if (this.options.live || text === null) return
+    const { at, answer: before } = this.waitTold
+    if ((answer ?? before) === before && now - at < long) return
+    this.waitTold = { at: now, answer: answer ?? before }
+    this.line(this.paint.dim(text))
+  }
+
   private tellLong(): void {
+    this.tellWait()
     const now = performance.now()
     for (const { host, phase, step, stepSince } of this.tally.rows) {
       const key = JSON.stringify([host, phase, step])

@@ -58,8 +58,8 @@ function heading(tally: Tally, width: number, now: number, frame: string, paint:
   const time = tally.begun === null ? '' : elapsed(now - tally.begun)
   const title = fit(`${frame} ${tally.title}`, width - widthOf(time) - 1)
   const first = width > widthOf(time) + 8 ? `${paint.bold(title)} ${time}` : cut(tally.title, width)
-  const stage = tally.stage === '' ? [] : [paint.dim(cut(`  ${oneLine(tally.stage)}`, width))]
-  return [first, ...stage]
+  const stage = oneLine(tally.stage(now))
+  return stage === '' ? [first] : [first, paint.dim(cut(`  ${stage}`, width))]
 }
 
 /** All of them where they fit; else those that need a look and those at work, at most half the room for the first. */

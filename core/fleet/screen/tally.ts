@@ -2,7 +2,7 @@
 import type { FailureReport } from '../../report/events.ts'
 import type { Action, FleetEvent, HostOutcome, Phase } from '../types.ts'
 import { describeNames } from './names.ts'
-import { oneLine } from './text.ts'
+import { elapsed, oneLine } from './text.ts'
 
 /** `cut off`: at work still, but nobody hears it. */
 export type HostState = 'waiting' | 'at work' | 'cut off' | HostOutcome
@@ -26,14 +26,24 @@ interface Group {
   readonly done: Set<string>
 }
 
+/** What the health gate waits for. */
+interface Wait {
+  readonly what: string
+  readonly since: number
+  readonly deadlineMs: number
+  readonly answer: string | undefined
+}
+
 export class Tally {
   private readonly hosts = new Map<string, HostRow>()
   private group: Group | undefined
+  private wait: Wait | undefined
   title = ''
   begun: number | null = null
 
   /** @param now in milliseconds, from any clock that does not go back */
   apply(event: FleetEvent, now: number): void {
+    if (event.event !== 'warning' && event.event !== 'connection') this.wait = undefined
     switch (event.event) {
       case 'start':
         this.title = describeStart(event)
@@ -63,6 +73,14 @@ export class Tally {
       case 'connection':
         this.connection(event.host, event.state)
         break
+      case 'waiting':
+        this.wait = {
+          what: event.what,
+          since: now - event.elapsedMs,
+          deadlineMs: event.deadlineMs,
+          answer: event.detail,
+        }
+        break
       case 'end':
         for (const { host, outcome, phase, durationMs, ...more } of event.report.hosts)
           this.set(host, {
@@ -85,13 +103,23 @@ export class Tally {
     return this.hosts.get(host)
   }
 
-  /** What all of them are at: `switch, batch 2 of 3: 1 of 2 done`. */
-  get stage(): string {
+  /** What all of them are at, as `switch, batch 2 of 3: 1 of 2 done`, or what the health gate waits for. */
+  stage(now: number): string {
+    const wait = this.waiting(now)
+    if (wait !== null) return wait
     if (!this.group) return ''
     const { phase, batch, hosts, done } = this.group
     // Only those that could not be reached are told one by one.
     if (phase === 'connect') return phase
     return `${phase}${batch}: ${done.size} of ${hosts.size} done`
+  }
+
+  /** What the health gate waits for, how long already and with which answer; null where it does not. */
+  waiting(now: number): string | null {
+    if (this.wait === undefined) return null
+    const { what, since, deadlineMs, answer } = this.wait
+    const last = answer === undefined ? 'no answer yet' : `last answer: ${oneLine(answer)}`
+    return `health check of ${oneLine(what)} for ${elapsed(now - since)}, deadline ${elapsed(deadlineMs)}; ${last}`
   }
 
   private work({ host, phase, step }: FleetEvent & { event: 'host' }, now: number): void {

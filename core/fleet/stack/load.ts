@@ -11,9 +11,10 @@ import { healthProblems, hostProblems, layerProblems, layerWarnings, recipeProbl
 import { contentOf, unknownKeys } from './content.ts'
 import { placeOf, type Search } from './elsewhere.ts'
 import { customDocuments, type FileOptions, problemsOf, readStackFile } from './file.ts'
+import { healthOf } from './health.ts'
 import { runtimeProblems } from './runtimes.ts'
 import type { StackContent } from './schema.ts'
-import type { Stack, StackHealth, StackHost, StackLayer } from './stack.ts'
+import type { Stack, StackHost, StackLayer } from './stack.ts'
 
 export interface StackOptions extends FileOptions {
   /** Names of the roles there are, those of the stack's own recipes included; without it roles are not checked. */
@@ -120,15 +121,16 @@ async function stackOf(content: StackContent, file: string, search: Search): Pro
     const documents = await custom(host.attributes, ['hosts', name, 'attributes'], 'host')
     hosts.push({ ...hostOf(name, host, content, search.directory), documents })
   }
+  const apps = Object.entries(content.apps ?? {}).map(([name, app]) => appOf(name, app, search))
   return {
     file,
     directory: search.directory,
     name: content.name,
     layers,
     hosts,
-    apps: Object.entries(content.apps ?? {}).map(([name, app]) => appOf(name, app, search)),
+    apps,
     documents: await custom(content.custom_json, ['custom_json'], 'stack'),
-    health: healthOf(content.health),
+    health: healthOf(content.health, { apps, hosts }),
   }
 }
 
@@ -160,16 +162,5 @@ function hostOf(name: string, host: GivenHost, content: StackContent, directory:
     ip: host.ip,
     prefix: prefix === undefined ? undefined : resolve(prefix),
     status: host.status ?? 'online',
-  }
-}
-
-function healthOf(health: StackContent['health']): StackHealth | null {
-  if (health === undefined) return null
-  const { url = [], status = { min: 200, max: 399 }, command, deadline_seconds = 60 } = health
-  return {
-    urls: [url].flat(),
-    status: typeof status === 'number' ? { min: status, max: status } : status,
-    command,
-    deadlineSeconds: deadline_seconds,
   }
 }

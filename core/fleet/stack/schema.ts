@@ -23,6 +23,11 @@ const jumpHosts = () =>
   text(/^(?!(.*[,@])?\s*-)[^\p{Cc}]+$/u, '[user@]host[:port], several with commas, none with a leading dash')
 const line = () => text(/^[^\r\n\0]+$/, 'text on one line')
 const lines = () => text(/^[^\0]*$/, 'text without NUL characters')
+const headerName = () =>
+  z
+    .string()
+    .regex(/^(?!host$)[\w!#$%&'*+.^`|~-]+$/i, { error: 'the name of a header other than Host, which is health.host' })
+const headerValue = () => text(/^[\t\x20-\x7e\x80-\xff]*$/, 'the value of a header, on one line')
 const count = (least: number) => z.int().min(least)
 const port = () => count(1).max(65_535)
 
@@ -167,6 +172,15 @@ const health = () =>
         .union([line(), z.array(line())], { error: 'an address, or a list of them' })
         .optional()
         .describe('What is asked between two batches of a rollout, from where the command runs.'),
+      host: text(/^[\w.:[\]-]+$/, 'a host name')
+        .optional()
+        .describe(
+          'Host header of the requests; default: the host of the URL, or the first domain of the apps if that is an address of the stack.',
+        ),
+      headers: z
+        .record(headerName(), headerValue())
+        .optional()
+        .describe('Further headers of the requests, such as Authorization.'),
       status: z
         .union([z.int().min(100).max(599), keys({ min: count(100), max: count(100) }, 'A range.')], {
           error: 'a status, or {min, max}',
@@ -175,7 +189,9 @@ const health = () =>
         .describe('Status that is expected; default: {min: 200, max: 399}.'),
       command: lines()
         .optional()
-        .describe('Command that has to succeed, for /bin/sh, where converge stack runs, beside the stack file.'),
+        .describe(
+          'Command that must succeed, for /bin/sh, on the machine of the operator, in the directory of the stack file. Its environment has CONVERGE_HEALTH_URL, CONVERGE_HEALTH_HOST and CONVERGE_HEALTH_TOKEN.',
+        ),
       deadline_seconds: count(1).optional().describe('How long each is tried again, in seconds; default: 60.'),
     },
     'What tells that the site is well, between the batches of a rollout.',

@@ -4,6 +4,7 @@ import type { Document, NodeWarning } from '../../node/layers.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import type { KeyPath } from '../../node/path.ts'
 import type { Architecture } from '../machines.ts'
+import type { HealthPage } from '../rollout/health_page.ts'
 
 type Sudo = boolean | 'password'
 
@@ -60,10 +61,12 @@ export interface StackApp {
 }
 
 export interface StackHealth {
-  readonly urls: readonly string[]
+  readonly pages: readonly HealthPage[]
   readonly status: { readonly min: number; readonly max: number }
   /** For /bin/sh, in the directory of the stack file. */
   readonly command: string | undefined
+  /** What the command finds in its environment: the page and its Host. */
+  readonly environment: Readonly<Record<string, string>>
   readonly deadlineSeconds: number
 }
 

@@ -40,9 +40,9 @@ t.test('while the site is asked whether it is well', async (t) => {
     const { report } = await fleet.go(
       { strategy: 'canary' },
       {
-        health: (_, signal) => {
+        health: (_, watch) => {
           if (++asked === 1) return Promise.resolve({ ok: true, what: 'x', detail: '' })
-          given = signal
+          given = watch?.given
           setImmediate(() => fleet.interrupt(state))
           return never
         },

@@ -108,6 +108,32 @@ ${theEnd}`,
   t.end()
 })
 
+const waiting = (elapsedMs: number, detail?: string): FleetEvent => ({
+  event: 'waiting',
+  what: 'http://site/',
+  elapsedMs,
+  deadlineMs: 60_000,
+  detail,
+})
+
+t.test('while the health gate waits: what is asked, for how long, and the last answer', (t) => {
+  const answers = [waiting(0), waiting(3000, 'status 503'), waiting(4000, 'status 503'), waiting(5000, 'status 404')]
+  t.equal(
+    told(answers),
+    `health check of http://site/ for 3 s, deadline 60 s; last answer: status 503
+health check of http://site/ for 5 s, deadline 60 s; last answer: status 404
+`,
+    'in a pipe each new answer',
+  )
+  t.equal(told(answers, { quiet: true }), '')
+  t.equal(
+    told([waiting(0), { event: 'health', what: 'http://site/', ok: true, detail: '' }]),
+    'health ok: http://site/\n',
+  )
+  t.match(told([waiting(3000, 'status 503')], { json: true }), /"event":"waiting".*"elapsedMs":3000.*"status 503"/)
+  t.end()
+})
+
 t.test('quiet: what went wrong, and nothing where nothing did', (t) => {
   t.equal(
     told(deploy, { quiet: true }),

@@ -47,7 +47,7 @@ t.test('any table fits any terminal, and counts everybody', (t) => {
         const hidden = rows.at(-2)?.startsWith('  … ') ? rows.at(-2) : undefined
         if (hidden !== undefined && terminal.columns > 60) {
           const left = [...hidden.matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
-          const shown = rows.length - 3 - (made.stage === '' ? 0 : 1)
+          const shown = rows.length - 3 - (made.stage(now) === '' ? 0 : 1)
           if (left + shown !== some.length) throw new Error(`${shown} shown, ${left} told, of ${some.length}`)
         }
         // Colours take no room.
@@ -131,6 +131,19 @@ t.test('long names of hosts are told from each other on a narrow terminal', (t) 
   t.end()
 })
 
+t.test('while the health gate waits, the time goes on between its answers', (t) => {
+  const made = tally(['web'], [{ event: 'phase', phase: 'switch', hosts: ['web'], batch: 1, batches: 1 }])
+  const waiting = { event: 'waiting', what: 'http://site/', deadlineMs: 60_000 } as const
+  const line = (now: number) => table(made, { columns: 100, rows: 24 }, now, '⠋', paint)[1]
+  made.apply({ ...waiting, elapsedMs: 0 }, 1000)
+  t.equal(line(4000), '  health check of http://site/ for 3 s, deadline 60 s; no answer yet')
+  made.apply({ ...waiting, elapsedMs: 5000, detail: 'status 503' }, 6000)
+  t.equal(line(9000), '  health check of http://site/ for 8 s, deadline 60 s; last answer: status 503')
+  made.apply({ event: 'health', what: 'http://site/', ok: true, detail: 'status 200' }, 9000)
+  t.equal(line(9000), '  switch, batch 1 of 1: 0 of 1 done')
+  t.end()
+})
+
 t.test('where all fit, they stand as they were named; a step that takes long says how long', (t) => {
   const made = tally(
     ['web', 'db'],
@@ -152,9 +165,9 @@ t.test('where all fit, they stand as they were named; a step that takes long say
     { event: 'done', host: 'web', phase: 'switch', outcome: 'skipped', durationMs: 0, reason: 'it is down' },
     22_000,
   )
-  t.match(made.stage, /1 of 1 done/)
+  t.match(made.stage(22_000), /1 of 1 done/)
   made.apply({ event: 'phase', phase: 'connect', hosts: ['web', 'db'] }, 22_000)
-  t.equal(made.stage, 'connect', 'nobody tells who is connected')
+  t.equal(made.stage(22_000), 'connect', 'nobody tells who is connected')
   made.apply({ event: 'host', host: 'db', phase: 'connect' }, 22_000)
   made.apply({ event: 'phase', phase: 'run', hosts: ['web'], batch: 1, batches: 2 }, 23_000)
   t.match(made.row('db'), { state: 'waiting', phase: null }, 'its turn has not come')

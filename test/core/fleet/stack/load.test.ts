@@ -95,9 +95,10 @@ t.test('a whole stack', async (t) => {
     },
   })
   t.strictSame(stack.health, {
-    urls: ['https://shop.example.com/'],
+    pages: [{ url: 'https://shop.example.com/', host: undefined, headers: {} }],
     status: { min: 200, max: 200 },
     command: undefined,
+    environment: { CONVERGE_HEALTH_URL: 'https://shop.example.com/', CONVERGE_HEALTH_HOST: 'shop.example.com' },
     deadlineSeconds: 30,
   })
   t.ok(stack.secrets.includes('sesame-open'))
@@ -655,6 +656,51 @@ t.test('what tells the health of a site is known to be askable', async (t) => {
     / health\.url\[1\]: this is no address of a page/,
     / health\.url\[2\]: this is no address of a page/,
     / health\.status: no status is from 400 up to 200/,
+  ])
+})
+
+t.test('the health gate asks by the name of the site', async (t) => {
+  const apps = {
+    zeoserver: { scm: { repository: '/srv/x' } },
+    site: { scm: { repository: '/srv/x' }, domains: ['*.shop.test', 'shop.test', 'www.shop.test'] },
+  }
+  const loaded = async (health: object, more: object = { apps }) => {
+    const path = written(t, { 'stack.json': JSON.stringify({ ...small, ...more, health }) })
+    return (await loadStack(path)).health
+  }
+  const hosts = async (...url: string[]) => (await loaded({ url }))?.pages.map(({ host }) => host)
+  const { address } = small.hosts.one
+  t.strictSame(
+    await hosts(`http://${address}/`, 'http://192.0.2.99:8080/', 'http://[::1]/', 'http://localhost/', 'http://one/'),
+    Array.from({ length: 5 }, () => 'shop.test'),
+    'an address is not the name of the site',
+  )
+  t.strictSame(await hosts('http://other.test/', 'https://www.shop.test/'), [undefined, undefined])
+  const stated = await loaded({
+    url: ['http://192.0.2.99/', 'http://a.test/'],
+    host: 'b.test',
+    headers: { 'X-A': '1' },
+  })
+  t.match(stated?.pages, [
+    { host: 'b.test', headers: { 'X-A': '1' } },
+    { host: 'b.test', headers: { 'X-A': '1' } },
+  ])
+  const environment = async (health: object, more?: object) => (await loaded(health, more))?.environment
+  t.strictSame(await environment({ command: 'true' }), {
+    CONVERGE_HEALTH_URL: 'http://shop.test/',
+    CONVERGE_HEALTH_HOST: 'shop.test',
+  })
+  t.strictSame(await environment({ url: 'http://192.0.2.99:81/a', command: 'true' }), {
+    CONVERGE_HEALTH_URL: 'http://192.0.2.99:81/a',
+    CONVERGE_HEALTH_HOST: 'shop.test',
+  })
+  t.strictSame(await environment({ command: 'true' }, {}), {}, 'a site without a name')
+  const wrong = { url: 'http://a.test/', host: 'a b', headers: { Host: 'x', 'X Y': 'z', 'X-Z': 'a\nb' } }
+  t.match(await problems(written(t, { 'stack.json': JSON.stringify({ ...small, health: wrong }) })), [
+    / health\.host: expected a host name/,
+    / health\.headers\.Host: .*health\.host/,
+    / health\.headers\["X Y"\]: .*the name of a header/,
+    / health\.headers\.X-Z: expected the value of a header/,
   ])
 })
 

@@ -1,0 +1,38 @@
+/** Recognizes answers that came from an HTTP cache, and makes requests that no cache has an answer for. */
+import { randomUUID } from 'node:crypto'
+
+/** Caches that must revalidate ask the app; the others are recognized by their answer. */
+export const uncachedHeaders = { 'Cache-Control': 'no-cache', Pragma: 'no-cache' } as const
+
+/** Headers by which Varnish, nginx, Squid and content delivery networks say where an answer came from. */
+const cacheHeaders = ['x-cache', 'x-cache-status', 'x-proxy-cache', 'cf-cache-status', 'x-varnish-cache']
+/** Squid says TCP_HIT, Fastly `MISS, HIT`. */
+const fromCache = /(^|[^a-z])(hit|stale|updating)([^a-z]|$)/i
+
+/**
+ * The header that shows that a cache gave the answer, such as `X-Cache: hit`; null where none does.
+ * @param headers with names in lower case
+ */
+export function cacheEvidence(headers: Readonly<Record<string, string | undefined>>): string | null {
+  for (const name of cacheHeaders) {
+    const value = headers[name]
+    if (value !== undefined && fromCache.test(value)) return describe(name, value)
+  }
+  const { age, 'cache-status': status, 'x-varnish': varnish } = headers
+  if (age !== undefined && Number(age) > 0) return describe('age', age)
+  // RFC 9211
+  if (status !== undefined && /;\s*hit\s*(;|,|$)/i.test(status)) return describe('cache-status', status)
+  // The second number is that of the request that filled the cache.
+  if (varnish !== undefined && /^\d+ \d+$/.test(varnish.trim())) return describe('x-varnish', varnish)
+  return null
+}
+
+function describe(name: string, value: string): string {
+  const title = name.replace(/(^|-)[a-z]/g, (letters) => letters.toUpperCase())
+  return `${title}: ${value.trim().slice(0, 100)}`
+}
+
+/** A path that no cache knows: only caches that ignore the query have an answer for it. */
+export function uncachedPath(path: string): string {
+  return `${path}${path.includes('?') ? '&' : '?'}converge=${randomUUID()}`
+}

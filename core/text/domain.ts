@@ -1,0 +1,8 @@
+/** Domain names of an app that a request can ask for. */
+
+/** A name that stands for many, such as `*.example.com`, cannot be asked for. */
+const oneName = /^[\w-][\w.-]*$/
+
+export function firstName(domains: readonly string[]): string | undefined {
+  return domains.find((name) => oneName.test(name))
+}
