@@ -75,7 +75,7 @@ const smokeRequest = () =>
 const database = () =>
   withoutNulls({
     adapter: optional(line(), 'Kind of database: postgresql, mysql2.'),
-    type: optional(line(), 'Kind of database as RelStorage names it; goes before `adapter`.'),
+    type: optional(line(), 'Kind of database, where `adapter` is absent.'),
     host: optional(line(), 'Host the database runs on.'),
     port: optional(port(), 'TCP port of the database.'),
     username: optional(line(), 'Account to connect as.'),

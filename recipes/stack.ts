@@ -4,6 +4,7 @@ import { balancerAt, cacheAt, reached } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
 import type { PloneNode } from './node.ts'
 import { clientLayer } from './plone/balancing.ts'
+import { databaseKind } from './plone/database_kind.ts'
 import { programs } from './plone/programs.ts'
 import { appAttributes, appName, clientCount, onlineAddresses } from './plone/site.ts'
 import type { BuildoutRole } from './plone/types.ts'
@@ -11,7 +12,6 @@ import { isSet } from './plone/values.ts'
 
 const zeoPort = 8001
 const solrPort = 8983
-const databasePorts: Readonly<Record<string, number>> = { postgres: 5432, postgresql: 5432, mysql: 3306, mysql2: 3306 }
 
 /** What the roles of the program run, by role. */
 const known: Readonly<Record<string, (node: PloneNode) => readonly Omit<Service, 'role'>[]>> = {
@@ -63,19 +63,26 @@ function clients(node: PloneNode): Plain[] {
 function storageOf(node: PloneNode, app: string): string[] {
   const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
   if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(first(node, zeo_layer), zeoPort)
-  const { host, name, type } = relstorage.db
-  const cache = relstorage.enable_cache ? onlineAddresses(node, 'memcached').map((address) => `${address}:11211`) : []
-  const own =
-    name !== null && isSet(host) ? [`${host}:${databasePorts[type ?? 'postgres'] ?? 0}`] : databaseOf(node, app)
-  return [...own, ...cache]
+  const { host, port, name, type } = relstorage.db
+  const own = name !== null && isSet(host) ? [withDatabasePort(host, port, type)] : databaseOf(node, app)
+  return [...own, ...(relstorage.enable_cache ? cacheOf(node) : [])]
+}
+
+function cacheOf(node: PloneNode): string[] {
+  const { cache_servers } = node.plone_instances.relstorage
+  if (isSet(cache_servers)) return cache_servers.split(/\s+/).filter(isSet)
+  return onlineAddresses(node, 'memcached').map((address) => `${address}:11211`)
+}
+
+function withDatabasePort(host: string, port: number | null | undefined, type: string | null | undefined): string {
+  const known = port ?? databaseKind(type)?.port
+  return known === undefined ? host : `${host}:${known}`
 }
 
 function databaseOf(node: PloneNode, app: string): string[] {
   const { host, port, adapter, type } = appAttributes(node, app).database ?? {}
   if (!isSet(host)) return []
-  const standard = databasePorts[String(adapter ?? type ?? 'postgres')]
-  const known = port ?? standard
-  return [known === undefined ? host : `${host}:${known}`]
+  return [withDatabasePort(host, port, adapter ?? type)]
 }
 
 function solrOf(node: PloneNode): string[] {

@@ -52,6 +52,17 @@ if (!existsSync('/usr/share/jetty9/start.jar')) missing.push('jetty9')
 if (!readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))) missing.push('php-fpm')
 // Logins on the test hosts with systemd are sessions of their own, as anywhere.
 if (!existsSync('/usr/share/pam-configs/systemd')) missing.push('libpam-systemd')
+// A buildout host has the headers of these libraries; each test host would install them anew.
+for (const [header, name] of [
+  ['jpeglib.h', 'libjpeg-dev'],
+  ['png.h', 'libpng-dev'],
+  ['libxml2/libxml/tree.h', 'libxml2-dev'],
+  ['libxslt/xslt.h', 'libxslt1-dev'],
+  ['zlib.h', 'zlib1g-dev'],
+])
+  if (!existsSync(`/usr/include/${header}`)) missing.push(name)
+if (!existsSync('/usr/share/doc/build-essential')) missing.push('build-essential')
+if (!existsSync('/usr/share/doc/python3-dev')) missing.push('python3-dev')
 if (missing.length > 0) {
   if (process.getuid() !== 0 || !there('apt-get'))
     process.stdout.write(

@@ -26,7 +26,7 @@ import { givenCertificate } from '../web/tls.ts'
 import { certbotCertificate, certificate, noCertificate, type Tls, tlsOf } from './certificates.ts'
 import { balancedServers, configuredServers, renderHaproxy } from './haproxy.ts'
 import { enabledOf, type FrontendLayout, frontendLayout } from './layout.ts'
-import { renderSite, renderTlsSite } from './nginx.ts'
+import { renderSite, renderTlsSite, tlsNames } from './nginx.ts'
 import { loadVcl, nameOf, parts, programs, providerOf, readyOf, stoppable, supervised } from './programs.ts'
 import { renderVcl } from './varnish.ts'
 import {
@@ -163,7 +163,8 @@ function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout,
   const files = frontendFiles
   const names = (own: readonly string[]) => [anyName, ...own]
   claimNames(r, node, nginx, { files, ports: [http_port], names: names(Object.keys(node.plone_instances.subsites)) })
-  if (tls !== null) claimNames(r, node, nginx, { files, ports: [https_port], names: names(tls.domains) })
+  if (tls !== null)
+    claimNames(r, node, nginx, { files, ports: [https_port], names: names(tlsNames(node, tls.domains)) })
 }
 
 /** Checked together with the site, whose names it uses. */

@@ -33,7 +33,12 @@ export function renderSite(node: PloneNode, at: FrontendLayout): string {
   return `${text}\n`
 }
 
-/** The virtual hosts that speak TLS with one certificate: one for each domain of the app. */
+/** The names that nginx answers with TLS for: the domains of the certificate, the first of which is the default, and every subsite. */
+export function tlsNames({ plone_instances }: PloneNode, domains: readonly string[]): readonly string[] {
+  return [...new Set([...domains, ...Object.keys(plone_instances.subsites)])]
+}
+
+/** The virtual hosts that speak TLS with one certificate, see `tlsNames`. */
 export function renderTlsSite(
   node: PloneNode,
   at: FrontendLayout,
@@ -44,14 +49,19 @@ export function renderTlsSite(
   const values = new Values()
   const site = pathOf(values, 'plone_instances.site_id', plone_instances.site_id)
   const paths = new Map(subsites(node, values))
-  const hosts = domains.map(
-    (name, index): VirtualHost => ({
-      name: hostName(values, domainKey(node, at, name), name),
+  const hosts = tlsNames(node, domains).map((name, index): VirtualHost => {
+    const main = index === 0
+    return {
+      name: paths.has(name) ? name : hostName(values, domainKey(node, at, name), name),
       path: paths.get(name) ?? site,
-      own: [nginx_plone.default_ssl_config, nginx_plone.additional_ssl_config, plone_instances.subsite_config[name]],
-      main: index === 0,
-    }),
-  )
+      own: [
+        main ? nginx_plone.default_ssl_config : null,
+        nginx_plone.additional_ssl_config,
+        plone_instances.subsite_config[name],
+      ],
+      main,
+    }
+  })
   values.check()
   const { https_port } = converge.frontend
   const tls = (main: boolean) => [

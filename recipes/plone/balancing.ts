@@ -1,6 +1,7 @@
 /** The names that the balancer has for the ZEO clients: what writes its configuration and what drains them both ask here. */
 import { type Balancer, nameOf } from '../../resources/haproxy/runtime.ts'
 import { type PloneNode, placed } from '../node.ts'
+import { isThisHost } from '../releases/this_host.ts'
 import { appName, clientPort, hostAddress, type NamedInstance, onlineInstances } from './site.ts'
 import type { SiteAttributes } from './types.ts'
 import { isSet } from './values.ts'
@@ -54,13 +55,13 @@ function entriesOf(site: SiteAttributes): NamedInstance[] {
   return Object.entries(instances).map(([name, instance]) => ({ name, instance }))
 }
 
-/** This host in the layer of the clients: by its name, else by its address, since a layer may call it otherwise. */
+/** This host in the layer of the clients: by its names, else by its address, since a layer may call it otherwise. */
 function ownEntry(site: SiteAttributes): NamedInstance | undefined {
-  const { hostname, private_ip } = site.opsworks.instance
+  const self = site.opsworks.instance
   const entries = entriesOf(site)
   return (
-    entries.find(({ name, instance }) => isSet(hostname) && [name, instance.hostname].includes(hostname)) ??
-    entries.find(({ instance }) => isSet(private_ip) && instance.private_ip === private_ip)
+    entries.find(({ name, instance }) => isThisHost(name, instance, self)) ??
+    entries.find(({ instance }) => isSet(self.private_ip) && instance.private_ip === self.private_ip)
   )
 }
 
@@ -125,7 +126,7 @@ export function balancersOf(node: PloneNode): Balancer[] {
   const { instance, layers: stack } = node.opsworks
   const own = runtimeSocket(node)
   const frontends = layers.flatMap((layer) => onlineInstances(stack, layer, instance))
-  const isSelf = ({ name, instance: one }: NamedInstance) => [name, one.hostname].includes(instance.hostname)
+  const isSelf = ({ name, instance: one }: NamedInstance) => isThisHost(name, one, instance)
   const here =
     instance.layers.some((layer) => layers.includes(layer)) ||
     frontends.some(isSelf) ||

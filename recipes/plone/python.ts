@@ -6,7 +6,7 @@ import { findProgram } from '../../resources/python/program.ts'
 import type { PloneNode } from '../node.ts'
 import type { Layout } from './layout.ts'
 import { buildoutSetting } from './site.ts'
-import type { AppAttributes } from './types.ts'
+import type { AppAttributes, SiteAttributes } from './types.ts'
 
 /** zc.buildout of the virtualenv where no `buildout_version` is set: the one the example and the tests build with. */
 const defaultBuildout = '6.0.1'
@@ -18,6 +18,11 @@ const lastFor: readonly (readonly [python: RegExp, packages: Readonly<Record<str
   [/^python3\.[678]$/, { 'zc.buildout': '3.4' }],
   [/^python3\.9$/, { 'zc.buildout': '5.2.0' }],
 ]
+
+/** The Python that an app is built with: a command or a path. */
+export function pythonOf({ converge }: Pick<SiteAttributes, 'converge'>, own: AppAttributes): string {
+  return own.python_major_version ? `python${own.python_major_version}` : (converge?.python ?? 'python3')
+}
 
 /** Whether the name says that this is a Python 2. */
 export function isPython2(python: string): boolean {
@@ -43,7 +48,7 @@ export interface Environment {
  * has to be told (`python_major_version`, `converge.python`); virtualenv keeps the environment as it is until then.
  */
 export function environmentOf(node: PloneNode, app: string, own: AppAttributes): Environment {
-  const python = own.python_major_version ? `python${own.python_major_version}` : node.converge.python
+  const python = pythonOf(node, own)
   const last = lastFor.find(([name]) => name.test(basename(python)))?.[1]
   const version = buildoutSetting(node, app, 'buildout_version')
   const packages = {

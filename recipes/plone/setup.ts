@@ -14,9 +14,11 @@ import { virtualenv } from '../../resources/virtualenv.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { accounts } from '../releases/setup.ts'
 import { blobMount } from './blob_mounts.ts'
+import { databaseKind } from './database_kind.ts'
 import { type Layout, layout, sharedDirectories } from './layout.ts'
 import { requirePython } from './python.ts'
 import { buildoutSetting } from './site.ts'
+import { databaseType } from './storage.ts'
 import { supervisorService } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
@@ -56,20 +58,24 @@ function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
     packages(r, { names: Object.fromEntries(pinned.map(({ name, version }) => [name, version ?? ''])) })
 }
 
-/** What every buildout host needs, and what RelStorage's drivers are compiled with. */
+/** Compilers and headers for eggs that have no wheel, such as lxml and Pillow of the versions that old sites pin. */
+const compilerPackages = [
+  'build-essential',
+  'python3-dev',
+  'libjpeg-dev',
+  'libpng-dev',
+  'libxml2-dev',
+  'libxslt1-dev',
+  'zlib1g-dev',
+]
+
+/** Packages that every buildout host needs, and those that RelStorage's drivers are compiled with. */
 function basePackages(node: PloneNode, at: Layout): string[] {
-  const names = ['git', 'python3-venv', 'supervisor', 'logrotate', 'cron']
+  const names = ['git', 'python3-venv', 'supervisor', 'logrotate', 'cron', ...compilerPackages]
   const { enable_relstorage, relstorage } = node.plone_instances
   if (at.role !== 'zeo-client' || !enable_relstorage) return names
-  const type = relstorage.db.type?.toLowerCase() ?? 'postgres'
-  const driver = type === 'mysql' ? ['default-libmysqlclient-dev'] : type.startsWith('postgres') ? ['libpq-dev'] : []
-  return [
-    ...names,
-    'build-essential',
-    'python3-dev',
-    ...driver,
-    ...(relstorage.enable_cache ? ['libmemcached-dev', 'zlib1g-dev'] : []),
-  ]
+  const headers = databaseKind(databaseType(node, at.app))?.headers
+  return [...names, ...(headers ? [headers] : []), ...(relstorage.enable_cache ? ['libmemcached-dev'] : [])]
 }
 
 /** The directories of an app; a deploy makes sure of them too, since links to new ones may come with it. */

@@ -1,6 +1,7 @@
 /** What the attributes say about the site: its hosts, its apps, how many clients run, their environment. */
 import { ConvergeError } from '../../core/model/errors.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
+import { isThisHost } from '../releases/this_host.ts'
 import { appVariables, tidyVariables, type Variables, variablesAt } from '../releases/variables.ts'
 import type {
   AppAttributes,
@@ -76,14 +77,12 @@ export function hostAddress(instance: Instance, name: string = instance.hostname
 }
 
 /**
- * The hosts of a layer that can be counted on, in the order of the JSON: online ones, and this very host, which
- * is on its way there. Host names decide which that is: two absent DNS names say nothing.
+ * The hosts of a layer that others can use, in the order of the JSON: those that are online, and this host, which is
+ * about to be.
  */
 export function onlineInstances(layers: Layers, layer: string, self: Instance): NamedInstance[] {
-  const isSelf = (name: string, instance: Instance) =>
-    isSet(self.hostname) && (name === self.hostname || instance.hostname === self.hostname)
   return Object.entries(own(layers, layer)?.instances ?? {})
-    .filter(([name, instance]) => instance.status === 'online' || isSelf(name, instance))
+    .filter(([name, instance]) => instance.status === 'online' || isThisHost(name, instance, self))
     .map(([name, instance]) => ({ name, instance }))
 }
 

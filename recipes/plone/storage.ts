@@ -1,8 +1,10 @@
 /** Where ZEO clients keep their data: a ZEO server, or a database through RelStorage. */
 import { buildoutValueForZope } from '../../core/text/buildout.ts'
 import { type Option, option, reference, type Section } from './buildout_cfg.ts'
+import { databaseKind, dsnValue } from './database_kind.ts'
+import { isPython2, pythonOf } from './python.ts'
 import { appAttributes, onlineAddresses } from './site.ts'
-import type { Relstorage, SiteAttributes } from './types.ts'
+import type { AppAttributes, Relstorage, SiteAttributes } from './types.ts'
 import { isSet, type Values } from './values.ts'
 
 /** What the choice of storage puts into deploy.cfg. */
@@ -15,8 +17,6 @@ export interface Storage {
 
 const zeoPort = 8001
 const memcachedPort = 11_211
-/** Seconds a client may go without asking the database for changes; worth it only with a shared cache. */
-const pollInterval = 60
 
 /** Mirrors `plone_instances.enable_relstorage`: RelStorage leaves no trace of a ZEO server. */
 export function storage(attributes: SiteAttributes, app: string, values: Values): Storage {
@@ -42,40 +42,52 @@ function zeoSections(attributes: SiteAttributes, values: Values): Section[] {
 function relationalStorage(attributes: SiteAttributes, app: string, settings: Relstorage, values: Values): Storage {
   const key = 'plone_instances.relstorage'
   const database = databaseOf(attributes, app, settings, values)
-  const servers = settings.enable_cache ? cacheServers(attributes, settings, values) : ''
+  const servers = settings.enable_cache ? cacheServers(attributes, settings, values) : null
   const pack = packing(settings, values)
-  const caching = [
-    option('poll-interval', String(pollInterval)),
-    option('cache-servers', reference('memcached', 'servers')),
-  ]
   return {
     extends: [values.buildoutLine(`${key}.config`, settings.config)],
     parts: pack.parts,
-    eggs: [...driverEgg(database.type), ...(settings.enable_cache ? ['pylibmc'] : [])],
+    eggs: [
+      ...driverEgg(database.type, isPython2(pythonOf(attributes, appAttributes(attributes, app)))),
+      ...(settings.enable_cache ? ['pylibmc'] : []),
+    ],
     sections: [
-      { name: 'relstorage', options: [...database.options, ...(servers === '' ? [] : caching)] },
-      ...(servers === '' ? [] : [{ name: 'memcached', options: [option('servers', servers)] }]),
+      { name: 'relstorage', options: database.options },
+      ...(servers === null ? [] : [{ name: 'memcached', options: [option('servers', servers)] }]),
       ...pack.sections,
     ],
   }
 }
+
+type GivenDatabase = NonNullable<AppAttributes['database']>
 
 interface Database {
   readonly type: string | null | undefined
   readonly options: readonly Option[]
 }
 
-/** The database is `relstorage.db`, or, where that has no name, the one the app was given; a dsn says it all. */
+/** The database of the app where `relstorage.db` has no name; null where that has one, or the app has no database. */
+function givenDatabase({ plone_instances, deploy }: SiteAttributes, app: string): GivenDatabase | null {
+  const given = Object.hasOwn(deploy, app) ? deploy[app]?.database : undefined
+  return plone_instances.relstorage.db.name === null && isSet(given?.database) ? given : null
+}
+
+/** The kind of database that RelStorage stores objects in, as the attributes spell it. */
+export function databaseType(attributes: SiteAttributes, app: string): string | null | undefined {
+  const given = givenDatabase(attributes, app)
+  return given === null ? attributes.plone_instances.relstorage.db.type : (given.adapter ?? given.type)
+}
+
+/** The database is `relstorage.db`, or the one that the app was given; a dsn replaces all other settings. */
 function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: Values): Database {
   const db = settings.db
   // RelStorage is configured in zope.conf, by the options of the site's own relstorage.cfg.
   const forZope = (key: string, value: unknown) => values.written(key, value, buildoutValueForZope)
-  const given = appAttributes(attributes, app).database
+  const given = givenDatabase(attributes, app)
   const key = 'plone_instances.relstorage.db'
-  const takesGiven = db.name === null && isSet(given?.database)
-  const type = takesGiven ? (given.adapter ?? given.type) : db.type
+  const type = databaseType(attributes, app)
   if (isSet(db.dsn)) {
-    const typeKey = takesGiven ? `deploy.${app}.database.adapter` : `${key}.type`
+    const typeKey = given !== null ? `deploy.${app}.database.adapter` : `${key}.type`
     return {
       type,
       options: [
@@ -84,33 +96,63 @@ function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorag
       ],
     }
   }
-  const at = (own: string, theirs: string) => (takesGiven ? `deploy.${app}.database.${theirs}` : `${key}.${own}`)
+  const at = (own: string, theirs: string) => (given !== null ? `deploy.${app}.database.${theirs}` : `${key}.${own}`)
+  const of = given === null ? db : { ...given, name: given.database, user: given.username }
+  const parts: DsnParts = {
+    name: [at('name', 'database'), of.name],
+    host: [at('host', 'host'), of.host],
+    user: [at('user', 'username'), of.user],
+    password: [at('password', 'password'), of.password],
+  }
   return {
     type,
     options: [
-      option('dbname', forZope(at('name', 'database'), takesGiven ? given.database : db.name)),
-      option('host', values.writtenLine(at('host', 'host'), takesGiven ? given.host : db.host, buildoutValueForZope)),
-      option('user', forZope(at('user', 'username'), takesGiven ? given.username : db.user)),
-      option('password', forZope(at('password', 'password'), takesGiven ? given.password : db.password)),
+      option('dbname', forZope(...parts.name)),
+      option('host', values.writtenLine(...parts.host, buildoutValueForZope)),
+      option('user', forZope(...parts.user)),
+      option('password', forZope(...parts.password)),
+      ...portOptions(type, of.port, parts, values),
     ],
   }
 }
 
-const drivers: ReadonlyMap<string, string> = new Map([
-  ['postgres', 'psycopg2'],
-  ['postgresql', 'psycopg2'],
-  ['mysql', 'MySQL-python'],
-  ['oracle', 'cx_Oracle'],
-])
+/** Each value with the attribute that it comes from. */
+type DsnParts = Readonly<Record<'name' | 'host' | 'user' | 'password', readonly [key: string, value: unknown]>>
 
-function driverEgg(type: string | null | undefined): string[] {
-  const driver = drivers.get((type ?? 'postgres').toLowerCase())
-  return driver === undefined ? [] : [driver]
+/**
+ * A port other than the usual one. The connection string of the site's own buildout names no port, so a complete one
+ * replaces it.
+ */
+function portOptions(
+  type: string | null | undefined,
+  port: number | null | undefined,
+  parts: DsnParts,
+  values: Values,
+): Option[] {
+  const kind = databaseKind(type)
+  if (!isSet(port) || port === kind?.port) return []
+  const written = option('port', String(port))
+  const words = kind?.dsn
+  if (!words) return [written]
+  const word = (part: keyof DsnParts) => {
+    const [key, value] = parts[part]
+    return isSet(value) ? [`${words[part]}=${values.written(key, dsnValue(value), buildoutValueForZope)}`] : []
+  }
+  const dsn = [...word('name'), ...word('host'), `${words.port}=${port}`, ...word('user'), ...word('password')]
+  return [written, option('dsn', dsn.join(' '))]
 }
 
-function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: Values): string {
+function driverEgg(type: string | null | undefined, isForPython2: boolean): string[] {
+  const kind = databaseKind(type)
+  if (kind === undefined) return []
+  return [(isForPython2 ? kind.python2Driver : undefined) ?? kind.driver]
+}
+
+/** Null where neither the attributes nor a layer `memcached` name servers; empty where none of the layer is online. */
+function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: Values): string | null {
   const fixed = settings.cache_servers
   if (isSet(fixed)) return values.lines('plone_instances.relstorage.cache_servers', fixed, ' ').join(' ')
+  if (!Object.hasOwn(attributes.opsworks.layers, 'memcached')) return null
   const found = onlineAddresses(attributes, 'memcached').map((address) => `${address}:${memcachedPort}`)
   return values.line('opsworks.layers.memcached', found.join(' '))
 }

@@ -12,7 +12,10 @@ export type SiteAttributes = Pick<
   | 'plone_instances'
   | 'plone_solr'
   | 'plone_zeoserver'
-> & { readonly cpu?: { readonly total?: number | null | undefined } | null | undefined }
+> & {
+  readonly cpu?: { readonly total?: number | null | undefined } | null | undefined
+  readonly converge?: Attributes['converge']
+}
 
 /** A host, as `opsworks.instance` and `opsworks.layers.<layer>.instances.<host>` describe it. */
 export type Instance = Partial<SiteAttributes['opsworks']['layers'][string]['instances'][string]>

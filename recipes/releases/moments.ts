@@ -12,6 +12,7 @@ import type { PloneNode } from '../node.ts'
 import { isSet } from '../plone/values.ts'
 import { hostOf } from './health.ts'
 import { type AppLayout, releasesOf } from './layout.ts'
+import { isThisHost } from './this_host.ts'
 
 /** An app whose release is deployed. */
 export interface DeployedApp {
@@ -88,9 +89,9 @@ function migratesHere(node: PloneNode, app: DeployedApp): boolean {
   const online = app.layers
     .flatMap((layer) => Object.entries(Object.hasOwn(layers, layer) ? (layers[layer]?.instances ?? {}) : {}))
     .filter(([, { status }]) => status === 'online')
-    .map(([name, { hostname }]) => hostname ?? name)
-  const first = online.sort()[0]
-  return first === undefined || first === instance.hostname
+    .map(([name, host]) => ({ name: host.hostname ?? name, isHere: isThisHost(name, host, instance) }))
+  const [first] = online.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return first === undefined || first.isHere
 }
 
 /** `deploy.<app>.smoke_test`, for what has just gone live. */

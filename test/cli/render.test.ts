@@ -1,6 +1,7 @@
 /** `converge render`: every golden case through the real command line, compared by meaning with what the cookbook makes of it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { forPython3 } from '../support/golden.ts'
 import { parseIni } from '../support/ini.ts'
 import { Sandbox } from '../support/program.ts'
 
@@ -25,7 +26,7 @@ interface Rendered {
 const fixtures = new URL('../../fixtures/golden/', import.meta.url)
 const cases = readdirSync(fixtures)
   .filter((name) => name !== 'default-attributes.json')
-  .map((name) => [name, JSON.parse(readFileSync(new URL(name, fixtures), 'utf8')) as Golden] as const)
+  .map((name) => [name, JSON.parse(forPython3(readFileSync(new URL(name, fixtures), 'utf8'))) as Golden] as const)
   .filter(([, { role }]) => ['zeo-client', 'zeo-server', 'solr'].includes(role))
 
 t.ok(cases.length >= 16, 'the cases are there')

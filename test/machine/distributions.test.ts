@@ -6,6 +6,7 @@ import { cpSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
+import { planned } from '../support/role_plans.ts'
 import { aptProxy, type Distribution, distributions, systemOf } from './support/distributions.ts'
 import { put } from './support/host_files.ts'
 import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
@@ -98,10 +99,28 @@ async function keepsOptions(t: Test, host: TestHost): Promise<void> {
   t.strictSame(lost, [], command)
 }
 
+/** The packages that a host with Zope clients, a relational database and its cache gets, by their names in this distribution. */
+async function knowsPackages(t: Test, machine: Machine): Promise<void> {
+  for (const type of ['postgres', 'mysql']) {
+    const relstorage = { db: { type, name: 'zodb', host: 'db' } }
+    const node = { plone_instances: { enable_relstorage: true, relstorage }, cpu: { total: 1 } }
+    const { resources } = await planned('zeo-client', node, { event: 'setup' })
+    const names = resources.flatMap(({ type, props }) =>
+      type === 'package' ? (props as { names: string[] }).names : [],
+    )
+    t.ok(['build-essential', 'libxslt1-dev', 'libpng-dev', 'libjpeg-dev'].every((name) => names.includes(name)))
+    const { status, stderr } = await machine.host.run(
+      `apt-get -q update >/dev/null && apt-get -s install ${names.join(' ')}`,
+    )
+    t.equal(status, 0, stderr)
+  }
+}
+
 async function wholeLife(t: Test, scene: Scene, distribution: Distribution): Promise<void> {
   const machine = await Machine.make(scene, distribution, 'systemd')
   const { host } = machine
   writeApps(host.root, 'one')
+  await knowsPackages(t, machine)
   t.match(await machine.converge(t, 'plan'), /known after package/, 'a plan for a host without PHP')
   t.notOk(host.exists('/etc/nginx'))
   await machine.converge(t, '')

@@ -88,7 +88,7 @@ interface Place extends Situation {
 /** Where the attribute reaches a file in a situation; null where it does not. */
 async function placeOf(situation: Situation, base: Files, path: AttributePath): Promise<Place | null> {
   const { role, json } = situation
-  const isEnvironment = /environment(_variables)?\.\*$/.test(path.join('.'))
+  const isEnvironment = /(environment(_variables)?\.\*|^opsworks\.stack\.name)$/.test(path.join('.'))
   const good: Files[] = []
   for (const mark of marks) {
     const files = await outcome(role, put(json, path, mark))

@@ -193,6 +193,35 @@ t.test('TLS with the given certificate, for each domain but the short name of th
   t.match(warned.warnings, [/ssl_support is true, but there is no TLS/])
 })
 
+t.test('TLS: directives of the default server, and subsites that the domains do not name', async (t) => {
+  const tls = { ssl_support: true, ssl_certificate: 'CERT', ssl_certificate_key: 'KEY' }
+  const given = {
+    plone_instances: {
+      subsites: { 'a.example.com': 'a', 'b.example.net': 'b' },
+      subsite_config: { 'b.example.net': 'set $b 1;' },
+    },
+    nginx_plone: { default_ssl_config: 'set $default 1;', additional_ssl_config: 'set $all 1;' },
+  }
+  const count = (text: string, what: string) => text.split(what).length - 1
+  const own = {
+    deploy: { plone_instances: { ...tls, domains: ['www.example.com', 'a.example.com', 'plone_instances'] } },
+  }
+  for (const more of [own, { certbot_domains: ['www.example.com', 'a.example.com'] }]) {
+    const text = rendered(withSettings(given, more), '/instances-ssl')
+    t.match(virtualHosts(text), [
+      { server_name: 'www.example.com', rewrite: /\/Plone\/VirtualHostRoot/ },
+      { server_name: 'a.example.com', rewrite: /\/Plone\/a\/VirtualHostRoot/ },
+      { server_name: 'b.example.net', rewrite: /\/Plone\/b\/VirtualHostRoot/ },
+    ])
+    t.equal(virtualHosts(text).length, 3)
+    t.strictSame(
+      ['set $default', 'set $all', 'set $b', 'default_server'].map((what) => count(text, what)),
+      [1, 3, 1, 1],
+    )
+    t.match(text.slice(0, text.indexOf('a.example.com')), 'set $default 1;')
+  }
+})
+
 t.test('certbot: a place for its answers, and TLS once there is a certificate', async (t) => {
   const node = withSettings({ certbot_domains: ['www.example.com'], certbot_email: 'a@example.com' })
   t.match(rendered(node, '/instances'), /acme-challenge\/ \{\s+default_type text\/plain;\s+root \/var\/www\/certbot;/)

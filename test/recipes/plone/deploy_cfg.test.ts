@@ -139,7 +139,9 @@ t.test('RelStorage', async (t) => {
   t.strictSame(client(relstorage({ db }), given).relstorage?.host, ['db1'], 'a database of its own wins')
   const taken = client(relstorage({ enable_cache: false }), given)
   t.strictSame(taken.relstorage, { dbname: ['plone'], host: ['rds'], user: ['me'], password: ['s'] })
-  t.strictSame(taken.buildout?.['eggs +='], ['MySQL-python'])
+  t.strictSame(taken.buildout?.['eggs +='], ['mysqlclient'])
+  const python2 = app({ database: { adapter: 'mysql2', database: 'plone' }, python_major_version: '2.7' })
+  t.strictSame(client(relstorage({ enable_cache: false }), python2).buildout?.['eggs +='], ['MySQL-python'])
   const unnamed = app({ database: { host: 'rds', database: '' } })
   t.strictSame(
     client(relstorage({ db: { host: 'db1' } }), unnamed).relstorage?.host,
@@ -160,7 +162,28 @@ t.test('RelStorage', async (t) => {
   t.strictSame(eggs(null), ['psycopg2'])
   t.strictSame(eggs('Postgres'), ['psycopg2'])
   t.strictSame(eggs('oracle'), ['cx_Oracle'])
+  for (const type of ['mysql', 'mysql2', 'MySQL']) t.strictSame(eggs(type), ['mysqlclient'])
   for (const type of ['sqlite', 'constructor']) t.equal(eggs(type), undefined, 'no driver known: nothing added')
+})
+
+t.test('the port of the database', async (t) => {
+  const at = (db: object, more: NodeJson = {}) => client(relstorage({ enable_cache: false, db }), more).relstorage
+  const db = { name: 'zodb', host: 'db1', user: 'u', password: "it's" }
+  for (const port of [null, 5432]) t.notOk(at({ ...db, port })?.port, 'the usual port is written nowhere')
+  t.strictSame(at({ ...db, port: 5433 }), {
+    dbname: ['zodb'],
+    host: ['db1'],
+    user: ['u'],
+    password: ["it's"],
+    port: ['5433'],
+    dsn: ["dbname=zodb host=db1 port=5433 user=u password='it\\'s'"],
+  })
+  t.strictSame(at({ type: 'mysql', name: 'zodb', host: 'db1', port: 3307 })?.dsn, ['db=zodb host=db1 port=3307'])
+  const oracle = at({ ...db, type: 'oracle', port: 1522 })
+  t.strictSame([oracle?.port, oracle?.dsn], [['1522'], undefined])
+  t.strictSame(at({ ...db, port: 5433, dsn: 'x=y' })?.dsn, ['x=y'], 'a dsn replaces everything else')
+  const given = app({ database: { adapter: 'postgresql', host: 'rds', port: 6432, database: 'plone' } })
+  t.strictSame(at({}, given)?.dsn, ['dbname=plone host=rds port=6432'])
 })
 
 t.test("RelStorage's cache", async (t) => {
@@ -169,20 +192,16 @@ t.test("RelStorage's cache", async (t) => {
     layer('memcached', online('m1'), online('m2', { status: 'stopped' }), online('m3', { public_dns_name: 'm3.com' })),
   )
   t.strictSame(found.buildout?.['eggs +='], ['psycopg2', 'pylibmc'])
-  t.strictSame(found.relstorage?.['poll-interval'], ['60'])
-  t.strictSame(found.relstorage?.['cache-servers'], [reference('memcached', 'servers')])
+  t.strictSame(Object.keys(found.relstorage ?? {}), ['dbname', 'host', 'user', 'password'], 'the site has the rest')
   t.strictSame(found.memcached, { servers: ['m1.internal:11211 m3.com:11211'] })
   const fixed = client(relstorage({ cache_servers: 'c1:11211 c2:11211' }), layer('memcached', online('m1')))
   t.strictSame(fixed.memcached, { servers: ['c1:11211 c2:11211'] })
   t.strictSame(client(relstorage({ cache_servers: ['c1:1', 'c2:2'] })).memcached, { servers: ['c1:1 c2:2'] })
-  for (const none of [
-    client(relstorage({})),
-    client(relstorage({}), layer('memcached', online('m', { status: 'off' }))),
-  ]) {
-    t.notOk(none.memcached, 'no server to be found')
-    t.notOk(none.relstorage && 'poll-interval' in none.relstorage, 'polling is worth it with a cache only')
-    t.strictSame(none.buildout?.['eggs +='], ['psycopg2', 'pylibmc'])
-  }
+  const none = client(relstorage({}))
+  t.notOk(none.memcached, 'no layer, no server')
+  t.strictSame(none.buildout?.['eggs +='], ['psycopg2', 'pylibmc'])
+  const offline = client(relstorage({}), layer('memcached', online('m', { status: 'off' })))
+  t.strictSame(offline.memcached, { servers: [] }, 'a layer without a host that is online')
   t.strictSame(client(relstorage({ db: { type: 'other' } })).buildout?.['eggs +='], ['pylibmc'])
 })
 

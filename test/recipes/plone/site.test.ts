@@ -68,6 +68,10 @@ t.test('onlineInstance', async (t) => {
   t.strictSame(find({ hostname: 'a' }, online('b'), stopped('a')), ['b', 'a'])
   const nameless = { hostname: 'a', status: 'stopped' }
   t.strictSame(find({ hostname: 'x', public_dns_name: null }, nameless), [], 'two absent DNS names say nothing')
+  const named = { hostname: 'a', status: 'stopped', public_dns_name: 'a.example.com' }
+  t.strictSame(find({ hostname: 'x', public_dns_name: 'a.example.com' }, named), ['a'], 'equal public DNS names')
+  t.strictSame(find({ hostname: 'x', public_dns_name: 'x.example.com' }, named), [])
+  t.strictSame(find({ public_dns_name: '' }, { ...named, public_dns_name: '' }), [], 'two empty names say nothing')
   t.strictSame(find({ hostname: '' }, stopped('a')), [], 'a host without a name is no other')
   const renamed = { db: { instances: { key1: { hostname: 'a', status: 'booting' } } } }
   t.equal(onlineInstance(renamed, 'db', { hostname: 'a' })?.name, 'key1', 'by the host name in the entry')

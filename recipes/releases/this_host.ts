@@ -1,0 +1,20 @@
+/** Decides which instance of a layer is the host that converge runs on. */
+
+/** How the stack describes a host, as far as it identifies one. */
+interface Identity {
+  readonly hostname?: string | null | undefined
+  readonly public_dns_name?: string | null | undefined
+}
+
+/**
+ * Whether an instance of a layer is this host: both have the same host name, or the same public DNS name. A name that is
+ * not set equals nothing.
+ * @param name key of the instance in `opsworks.layers.<layer>.instances`
+ * @param self `opsworks.instance`
+ */
+export function isThisHost(name: string, instance: Identity, self: Identity): boolean {
+  return (
+    (Boolean(self.hostname) && [name, instance.hostname].includes(self.hostname)) ||
+    (Boolean(self.public_dns_name) && instance.public_dns_name === self.public_dns_name)
+  )
+}
