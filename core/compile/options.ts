@@ -1,6 +1,6 @@
 /** Checks what every resource takes beside its own props: esbuild takes the types out of a recipe without looking at them. */
 import { ConvergeError } from '../model/errors.ts'
-import type { CommonOptions } from '../model/resource.ts'
+import type { AnyDefinition, CommonOptions } from '../model/resource.ts'
 import { Duration } from '../model/units.ts'
 
 const isHandle = (value: unknown): boolean => {
@@ -41,6 +41,26 @@ const rules: { readonly [K in keyof CommonOptions]-?: Rule } = {
   timeout: time,
   ignoreFailure: flag,
   sensitive: flag,
+}
+
+const names = Object.keys(rules)
+const noOptions: CommonOptions = Object.freeze({})
+
+/** Separates the options from the properties of the type. A property with the name of an option is the type's own. */
+export function withoutOptions(
+  { props }: AnyDefinition,
+  given: Readonly<Record<string, unknown>>,
+): { props: object; options: CommonOptions } {
+  const shape = (props as { shape?: object }).shape ?? {}
+  const taken = names.filter((name) => name in given && !(name in shape))
+  if (taken.length === 0) return { props: given, options: noOptions }
+  const rest: Record<string, unknown> = { ...given }
+  const options: Record<string, unknown> = {}
+  for (const name of taken) {
+    if (rest[name] !== undefined) options[name] = rest[name]
+    delete rest[name]
+  }
+  return { props: rest, options }
 }
 
 /** One problem for each option that is not what it should be. */

@@ -4,8 +4,9 @@ import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
+import { callProblem } from './call.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
-import { optionProblems } from './options.ts'
+import { optionProblems, withoutOptions } from './options.ts'
 import { checkProps, hidden, type Mask, shown, unmasked } from './props.ts'
 import { locateFrame, recipeFault } from './source.ts'
 
@@ -236,9 +237,15 @@ export class Recipe<N> implements Scope {
     this.leftOut.set(purpose, [...(this.leftOut.get(purpose) ?? []), reason])
   }
 
-  declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string } {
+  declare(definition: AnyDefinition, given: readonly unknown[]): { type: string; key: string } {
     const { type } = definition
     const source = placeOf(this.declare)
+    const wrongCall = callProblem(type, given, this.mask)
+    if (wrongCall !== null) {
+      this.problems.push(wrongCall.at({ resource: type, source: source() }))
+      return { type, key: `invalid ${this.problems.length}` }
+    }
+    const { props, options } = withoutOptions(definition, given[0] as Readonly<Record<string, unknown>>)
     const { hasReferences, ...parsed } = checkProps(definition, props, options.sensitive ? hidden : this.mask)
     const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
     if ('problems' in parsed || wrong.length > 0) {

@@ -153,24 +153,13 @@ export type Handle<O extends object = object> = {
 
 /** Something resources can be declared in: the `r` of a recipe. */
 export interface Scope {
-  declare(definition: AnyDefinition, props: object, options: CommonOptions): { type: string; key: string }
+  /** @param given what the recipe passed after `r`; anything but one object of properties is refused */
+  declare(definition: AnyDefinition, given: readonly unknown[]): { type: string; key: string }
 }
 
 export type Declare<P, O extends object> = ((r: Scope, props: Input<P> & CommonOptions) => Handle<O>) & {
   readonly definition: AnyDefinition
 }
-
-const optionNames = [
-  'when',
-  'onlyIf',
-  'notIf',
-  'retries',
-  'retryDelay',
-  'timeout',
-  'ignoreFailure',
-  'sensitive',
-  'after',
-] as const satisfies readonly (keyof CommonOptions)[]
 
 /**
  * Defines a resource type. The result is the function recipes call: `symlink(r, { path, target })`.
@@ -181,33 +170,16 @@ export function defineResource<P, I, S, O extends object = Record<never, never>>
   implementation: ResourceImplementation<NoInfer<P>, S, O>,
 ): Declare<I, O> {
   const definition: AnyDefinition = { ...description, implementation }
-  const shape = (description.props as { shape?: object }).shape ?? {}
-  const taken = optionNames.filter((name) => !(name in shape))
-  const declare = (r: Scope, given: Input<I> & CommonOptions): Handle<O> => {
+  const declare = (r: Scope, ...given: [Input<I> & CommonOptions]): Handle<O> => {
     if (typeof r?.declare !== 'function')
       throw new ConvergeError(`${description.type} is declared in a scope: its first argument is the r of the recipe`, {
         code: 'NO_SCOPE',
         hint: `${description.type}(r, { ... })`,
         usage: true,
       })
-    const { props, options } = taken.some((name) => name in (given as object))
-      ? split(given, taken)
-      : { props: given as object, options: noOptions }
-    return handle<O>(r.declare(definition, props, options))
+    return handle<O>(r.declare(definition, given))
   }
   return Object.assign(declare, { definition })
-}
-
-const noOptions: CommonOptions = Object.freeze({})
-
-function split(given: object, taken: readonly string[]): { props: object; options: CommonOptions } {
-  const props: Record<string, unknown> = { ...given }
-  const options: Record<string, unknown> = {}
-  for (const name of taken) {
-    if (props[name] !== undefined) options[name] = props[name]
-    delete props[name]
-  }
-  return { props, options }
 }
 
 /** Outputs are references made as they are asked for: which ones exist is the type's matter, checked when they are resolved. */

@@ -132,6 +132,19 @@ const faults: readonly Fault[] = [
     status: 2,
     says: [/web\.ts:5:\d+: template: prop variables\.list\.0\.own contains itself/],
   },
+  ...[
+    ["directory(r, 'x', { path: '/x' } as never)", 'directory: expected an object of properties, got the text "x"'],
+    [
+      "directory(r, { path: '/x' }, { onlyIf: false } as never)",
+      'directory: expected r and one object, got 3 arguments',
+    ],
+    ["directory({ path: '/x' } as never)", 'directory is declared in a scope'],
+  ].map(([call, message]) => ({
+    name: `a wrong call: ${call}`,
+    recipe: `export default role('web', { deploy(r) {\n  ${call}\n} })`,
+    status: 2 as const,
+    says: [new RegExp(`^error: .*recipes/web\\.ts:3:\\d+: ${message}`, 'm')],
+  })),
   {
     name: 'a property that is nested without end',
     recipe: `export default role('web', { deploy(r) {
