@@ -1,5 +1,6 @@
 /** How a buildout is run: for all applications here, and for one of them as `deploy.<app>.buildout_<name>`. */
 import {
+  accountName,
   choice,
   environment,
   field,
@@ -17,6 +18,7 @@ import {
   sha256,
   text,
   withoutNulls,
+  wordList,
 } from './fields.ts'
 import { urlPath } from './http.ts'
 
@@ -45,7 +47,13 @@ const initCommand = () =>
       unit: 'seconds',
     }),
     type: optional(choice(['program', 'eventlistener']), 'What it is to supervisor; default program.', { mirrors: '' }),
-    eventlistener: optional(flag(), 'Another way to say that its type is eventlistener.', { mirrors: '' }),
+    eventlistener: optional(flag(), 'Whether it is an event listener of supervisor; the same as type eventlistener.'),
+    eventlistener_events: optional(wordList(), 'Events that supervisor sends to a listener: ["TICK_60"].'),
+    user: optional(
+      accountName(),
+      "Account that runs it where converge runs as root; default root for an event listener, since supervisor's socket belongs to root, else that of the app.",
+      { mirrors: '' },
+    ),
     ready: optional(
       choice(['http', 'tcp', 'zeo', 'stay_up']),
       'How it shows that it is ready: an answer at `port`, or that it stays up; default http where it has a port, else stay_up.',
@@ -58,7 +66,7 @@ const initCommand = () =>
       'How long it must stay up, where nothing else is asked; default `converge.readiness.stay_up_seconds`.',
       { unit: 'seconds', mirrors: '' },
     ),
-    events: optional(line(), 'Events a listener is told of, as in supervisor: TICK_60.', { mirrors: '' }),
+    events: optional(wordList(), 'Another spelling of `eventlistener_events`.', { mirrors: '' }),
     environment: optional(environment(), 'Environment variables of this program alone.', { mirrors: '' }),
   })
 

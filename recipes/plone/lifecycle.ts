@@ -7,6 +7,7 @@ import type { PloneNode } from '../node.ts'
 import { hasCurrent } from '../releases/layout.ts'
 import { removeReleases } from '../releases/setup.ts'
 import { endStop, keepDown, recordStop, removeRecord } from '../releases/stopped.ts'
+import { blobMount } from './blob_mounts.ts'
 import { noJobs } from './jobs.ts'
 import { type Layout, layout } from './layout.ts'
 import { readinessOf } from './readiness.ts'
@@ -28,6 +29,7 @@ export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
 /** Starts every program of the app that is down. */
 export function start(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
+  blobMount(r, node, at, { onlyIf: hasCurrent(at) })
   endStop(r, node, at)
   supervisorRuns(r, node, at)
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
@@ -80,5 +82,6 @@ function stopPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
 /** Restarts every program, one after the other, whether something has changed or not. */
 export function restart(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
+  blobMount(r, node, at, { onlyIf: hasCurrent(at) })
   run(r, node, at, currentPrograms(r, node, at), { force: node.run.id, onlyIf: hasCurrent(at) })
 }

@@ -29,6 +29,8 @@ export interface Program {
   readonly delay: Duration
   /** What an event listener listens to; empty for programs. */
   readonly events: readonly string[]
+  /** Account that runs it where that is not the app's. */
+  readonly user?: string
   /** Where it answers HTTP once it is ready; absent where it doesn't. */
   readonly port?: number
   /** What a command of the user says of its readiness; absent where it says nothing. */
@@ -169,14 +171,25 @@ function ownEnvironment(
   return tidyVariables({ ...given.shared, ...variablesAt(`${key}.environment`, own) }, given.values, supervisorVariable)
 }
 
-function listening(key: string, command: Command, values: Values): Pick<Program, 'type' | 'events'> {
-  const events = values.lines(`${key}.events`, command.events, ',')
+/** The list that the cookbook has, and converge's other spelling of it; the cookbook ignores its list for what is no listener. */
+function eventsOf(key: string, command: Command, values: Values): string[] {
+  const listed =
+    command.eventlistener === false
+      ? []
+      : values.lines(`${key}.eventlistener_events`, command.eventlistener_events, ',')
+  return [...new Set([...listed, ...values.lines(`${key}.events`, command.events, ',')])]
+}
+
+function listening(key: string, command: Command, values: Values): Pick<Program, 'type' | 'events' | 'user'> {
+  const user = isSet(command.user) ? { user: command.user } : {}
+  const events = eventsOf(key, command, values)
   const type = command.type ?? (command.eventlistener || events.length > 0 ? 'eventlistener' : 'program')
   if (type === 'program') {
     if (events.length > 0) values.refuse(`${key}.events`, 'is for event listeners', 'set type to eventlistener')
-    return { type, events: [] }
+    return { type, events: [], ...user }
   }
   if (type !== 'eventlistener') values.refuse(`${key}.type`, 'is neither program nor eventlistener', 'use one of these')
   else if (events.length === 0) values.refuse(`${key}.events`, 'is missing', 'name what to listen to, such as TICK_60')
-  return { type: 'eventlistener', events }
+  // Supervisor's socket, through which a listener acts, belongs to root.
+  return { type: 'eventlistener', events, user: 'root', ...user }
 }

@@ -5,6 +5,7 @@ import type { Release } from '../../resources/releases.ts'
 import type { PloneNode } from '../node.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'
+import { blobMount } from './blob_mounts.ts'
 import { type Layout, layout } from './layout.ts'
 import { goLive } from './moments.ts'
 import { programsOf, releasesOf } from './running.ts'
@@ -27,6 +28,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
     // As far forward again, nothing is to be kept from coming back.
     else if (held !== null && target.id >= held) hold(r, at, null)
   }
+  blobMount(r, node, at)
   rollbackBegins(r, node, at, target)
   stay(r, node, at, target)
   rollbackIsOver(r, at)
@@ -34,6 +36,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
 
 /** Makes a release live with the programs it had, or keeps it so. */
 export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
+  blobMount(r, node, at)
   const current = switchCurrent(r, node, at, release.path)
   const { path, commit } = release
   goLive(

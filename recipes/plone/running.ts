@@ -34,12 +34,13 @@ export function run(
   supervisorRuns(r, node, at)
   const declared = wanted.map((one) => {
     const { name, command, directory, environment, type, events } = one
+    const user = at.account.user === undefined ? undefined : (one.user ?? at.account.user)
     const program = supervisor_program(r, {
       name,
       app: at.app,
       command,
       directory,
-      environment: { ...homeOf(at), ...environment },
+      environment: { ...homeOf(at, user), ...environment },
       type,
       events,
       confDir: supervisor.confDir,
@@ -48,7 +49,7 @@ export function run(
       // Zope ends the requests it is in for INT, and cuts them off for TERM.
       stopSignal: one.port === undefined ? 'TERM' : 'INT',
       stopWait: seconds(60),
-      ...(at.account.user === undefined ? {} : { user: at.account.user }),
+      ...(user === undefined ? {} : { user }),
       ...guard,
     })
     return { one, program }
@@ -118,12 +119,13 @@ export function cleanUp(r: Recipe<PloneNode>, at: Layout, keep: readonly string[
 }
 
 /** A supervisord of root gives its programs root's HOME. */
-function homeOf({ account, own }: Layout): Record<string, string> {
-  if (account.user === undefined) return {}
-  return { HOME: own.home ?? `/home/${account.user}`, USER: account.user }
+function homeOf({ account, own }: Layout, user: string | undefined): Record<string, string> {
+  if (user === undefined) return {}
+  const home = user === account.user ? own.home : user === 'root' ? '/root' : undefined
+  return { HOME: home ?? `/home/${user}`, USER: user }
 }
 
-/** A program as it is kept with its release, so that going back brings it back too; when it restarts, and when it is ready, is not of the release. */
+/** A program as it is kept with its release, so that going back brings it back too; when it restarts, when it is ready, and its account are not of the release. */
 const recordedProgram = z.object({
   name: z.string(),
   command: z.string(),
@@ -141,6 +143,7 @@ export function recorded({
   events,
   port,
   ready: __,
+  user: ___,
   ...program
 }: Program): z.output<typeof recordedProgram> {
   return { ...program, environment: { ...environment }, events: [...events], port: port ?? null }
@@ -164,11 +167,15 @@ export function programsOf(
     return asked
   }
   return found.data.programs.map(({ port, ...program }) => {
-    const { delay = seconds(0), ready } = asked.find(({ name }) => name === program.name) ?? {}
+    const same = asked.find(({ name }) => name === program.name)
+    const { delay = seconds(0), ready } = same ?? {}
+    // The app's account can write the record: it may not choose what runs as another account.
+    const user = same?.command === program.command && same.type === program.type ? same.user : undefined
     return {
       ...program,
       delay,
       ...(ready === undefined ? {} : { ready }),
+      ...(user === undefined ? {} : { user }),
       ...(port === null ? {} : { port }),
     }
   })

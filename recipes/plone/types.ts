@@ -33,8 +33,8 @@ export type BuildoutSettings = SiteAttributes['deploy_buildout']
 export type BuildoutSetting = keyof BuildoutSettings &
   { [K in keyof AppAttributes]: K extends `buildout_${infer Name}` ? Name : never }[keyof AppAttributes]
 
-/** An entry of `deploy.<app>.buildout_init_commands`; an event listener may also be told by `eventlistener: true`. */
-export type InitCommand = BuildoutSettings['init_commands'][number] & { readonly eventlistener?: boolean | undefined }
+/** An entry of `deploy.<app>.buildout_init_commands`. */
+export type InitCommand = BuildoutSettings['init_commands'][number]
 
 /** RelStorage's settings. */
 export type Relstorage = SiteAttributes['plone_instances']['relstorage']

@@ -103,6 +103,57 @@ t.test('what a program file says is what the program gets', async (t) => {
   )
 })
 
+/** Records each event, and the state that supervisord tells through its socket. */
+const listener = `
+import os, socket, sys
+def ask():
+    body = '<?xml version="1.0"?><methodCall><methodName>supervisor.getState</methodName><params/></methodCall>'
+    one = socket.socket(socket.AF_UNIX)
+    one.connect(os.environ['SUPERVISOR_SERVER_URL'][len('unix://'):])
+    one.sendall(('POST /RPC2 HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: text/xml\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(body), body)).encode())
+    answer = one.makefile('rb').read().decode()
+    return 'RUNNING' if 'RUNNING' in answer else answer
+while True:
+    sys.stdout.write('READY\\n'); sys.stdout.flush()
+    headers = dict(word.split(':') for word in sys.stdin.readline().split())
+    payload = sys.stdin.read(int(headers['len'])).replace('\\n', ' ')
+    try: state = ask()
+    except Exception as error: state = repr(error)
+    with open(os.environ['SEEN'], 'a') as seen: seen.write(headers['eventname'] + ' ' + payload + ' ' + state + '\\n')
+    sys.stdout.write('RESULT 2\\nOK'); sys.stdout.flush()
+`
+
+t.test('an event listener receives events, and reaches the socket', brief, async (t) => {
+  if (!needs(t, ['root', 'supervisord'])) return
+  const site = await siteOf(t)
+  const { directory, confDir, socket } = site
+  chmodSync(socket, 0o700)
+  writeFileSync(`${directory}/listener.py`, listener)
+  const report = await run(site, (r) => {
+    const one = supervisor_program(r, {
+      name: 'events',
+      type: 'eventlistener',
+      events: ['TICK_5', 'PROCESS_STATE_RUNNING'],
+      user: 'root',
+      command: `/usr/bin/python3 ${directory}/listener.py`,
+      environment: { SEEN: `${directory}/events` },
+      confDir,
+      socket,
+      logDir: `${directory}/log`,
+    })
+    service_restart(r, {
+      provider: { kind: 'supervisor', socket },
+      services: [{ name: 'events', configuration: one.digest }],
+    })
+  })
+  t.strictSame(failureOf(report), undefined)
+  await run(site, servers(site))
+  const seen = () => (existsSync(`${directory}/events`) ? readFileSync(`${directory}/events`, 'utf8') : '')
+  for (let tries = 0; tries < 80 && !/TICK_5.*RUNNING/.test(seen()); tries++) await site.host.sleep(milliseconds(100))
+  t.match(seen(), /^PROCESS_STATE_RUNNING processname:c1 .* RUNNING$/m)
+  t.match(seen(), /^TICK_5 .* RUNNING$/m)
+})
+
 t.test('supervisord is stopped with what it runs, however long that takes', brief, async (t) => {
   if (!needs(t, ['supervisord'])) return
   const site = await siteOf(t)

@@ -73,6 +73,21 @@ t.test('nfs_blobs without a mount fails before anything of the app is there', as
       await nothingToDo(t, host)
       host.machine.given('/proc/self/mounts', '/dev/sda / ext4 rw 0 0\n')
       host.remote.push({ VERSION: '2\n' })
-      t.match(failureOf(await host.run(['deploy'])), expected, 'a mount that is lost')
+      const [live, processes] = [host.live(app)?.id, JSON.stringify(host.processes())]
+      for (const event of ['deploy', 'configure', 'restart', 'start', 'setup'])
+        t.match(failureOf(await host.run([event])), expected, `a mount that is lost, at ${event}`)
+      t.strictSame([host.live(app)?.id, JSON.stringify(host.processes())], [live, processes], 'nothing is restarted')
+      succeeded(t, await host.run(['stop']))
+      t.match(failureOf(await host.run(['start'])), expected)
+      t.ok(
+        Object.values(host.processes()).every(({ state }) => state === 'STOPPED'),
+        'no client starts',
+      )
+      host.machine.given('/proc/self/mounts', `nas:/b /srv/www/${app}/shared/var/blobstorage nfs4 rw 0 0\n`)
+      succeeded(t, await host.run(['deploy']))
+      host.machine.given('/proc/self/mounts', '/dev/sda / ext4 rw 0 0\n')
+      const second = host.live(app)?.id
+      t.match(failureOf(await host.run(['rollback'])), expected)
+      t.equal(host.live(app)?.id, second)
     }
 })

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
+import { prefix } from '../support/fake_stack.ts'
 import type { NodeJson } from '../support/golden.ts'
 import { changed, nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
 
@@ -219,6 +220,43 @@ t.test('a program more is a configuration of its own', async (t) => {
   )
   succeeded(t, await host.run(['rollback']))
   servedBy(t, host, 2)
+})
+
+t.test('an event listener runs as root, as supervisor’s socket is', async (t) => {
+  const listener = {
+    name: 'events',
+    cmd: 'bin/client1',
+    args: 'run x',
+    eventlistener: true,
+    eventlistener_events: ['TICK_60', 'PROCESS_STATE'],
+  }
+  const host = await deployed()
+  set(host, {}, { buildout_init_commands: [listener] })
+  succeeded(t, await host.run(['deploy']))
+  const file = '/etc/supervisor/conf.d/site-events.conf'
+  const written = () => host.machine.readText(file)
+  t.match(
+    written(),
+    /\[eventlistener:site-events\][\s\S]*\nuser=root\nevents=TICK_60,PROCESS_STATE\nenvironment=HOME="\/root"/,
+  )
+  await nothingToDo(t, host)
+  set(host, {}, { buildout_init_commands: [{ ...listener, user: 'deploy' }] })
+  succeeded(t, await host.run(['deploy']))
+  t.equal(host.releases().length, 2, 'its account is no part of the release')
+  t.match(written(), /\nuser=deploy\n[\s\S]*HOME="\/home\/deploy"/)
+  set(host, {}, { buildout_init_commands: [] })
+  succeeded(t, await host.run(['deploy']))
+  succeeded(t, await host.run(['rollback']))
+  t.match(
+    written(),
+    /\nuser=deploy\n/,
+    'the record of a release, which the account can write, makes nothing run as root',
+  )
+
+  const jane = new FakeHost({ user: 'jane' })
+  set(jane, {}, { buildout_init_commands: [listener] })
+  succeeded(t, await jane.run())
+  t.notMatch(jane.machine.readText(`${prefix}${file}`), /^user=/m)
 })
 
 t.test('what goes into a build is what tells releases apart: a live one is never built again', async (t) => {

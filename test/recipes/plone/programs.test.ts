@@ -97,12 +97,39 @@ t.test('event listeners', async (t) => {
     ],
     ['by flag', { eventlistener: true, events: 'TICK_60, TICK_5' }, 'eventlistener', ['TICK_60', 'TICK_5']],
     ['by events', { events: ['TICK_60'] }, 'eventlistener', ['TICK_60']],
+    [
+      'as the cookbook documents it',
+      { eventlistener: true, eventlistener_events: ['TICK_60', 'PROCESS_STATE'] },
+      'eventlistener',
+      ['TICK_60', 'PROCESS_STATE'],
+    ],
+    [
+      'with a list in one text',
+      { eventlistener: true, eventlistener_events: 'TICK_5,TICK_60' },
+      'eventlistener',
+      ['TICK_5', 'TICK_60'],
+    ],
+    [
+      'in both spellings',
+      { eventlistener_events: ['TICK_5'], events: ['TICK_5', 'TICK_60'] },
+      'eventlistener',
+      ['TICK_5', 'TICK_60'],
+    ],
+    [
+      'a program with events, which the cookbook ignores',
+      { eventlistener: false, eventlistener_events: ['TICK_5'] },
+      'program',
+      [],
+    ],
     ['a program', { type: 'program' }, 'program', []],
     ['a program by default', { eventlistener: false, events: [] }, 'program', []],
   ]
   for (const [what, more, type, events] of kinds) {
     const [listener] = client(init({ name: 'httpok', cmd: 'bin/httpok', args: '-p x', ...more }))
     t.strictSame([listener?.type, listener?.events], [type, events], what)
+    t.equal(listener?.user, type === 'eventlistener' ? 'root' : undefined, `${what}: its account`)
+    const [given] = client(init({ name: 'httpok', cmd: 'bin/httpok', user: 'jane', ...more }))
+    t.equal(given?.user, 'jane', `${what}: its account as given`)
   }
 })
 
