@@ -146,8 +146,8 @@ function releaseLine(release: ReleaseView, paint: Paint): string {
   return [`  ${current ? paint.green('*') : ' '} ${describeRelease(release)}`, ...notes].join('  ')
 }
 
-function describeRelease({ id, revision, commit, created, by }: ReleaseView): string {
-  return `${id}  ${revision === commit ? '' : `${revision} `}${commit.slice(0, 12)}  ${created}  ${by}`
+function describeRelease({ id, revision, commit, subject, created, by }: ReleaseView): string {
+  return `${id}  ${revision === commit ? '' : `${revision} `}${commit.slice(0, 12)}  ${created}  ${by}${subject === undefined ? '' : `  ${subject}`}`
 }
 
 function printValue(value: unknown, secrets: Secrets, bad = false): ExitStatus {

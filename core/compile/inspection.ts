@@ -20,6 +20,8 @@ export interface ReleaseView {
   readonly id: string
   readonly revision: string
   readonly commit: string
+  /** First line of the commit message, where the mirror has the commit. */
+  readonly subject?: string
   /** ISO time. */
   readonly created: string
   readonly by: string

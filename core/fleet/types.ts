@@ -33,6 +33,34 @@ export interface LiveRelease {
   readonly app: string
   readonly release: string | null
   readonly commit: string | null
+  /** First line of the commit message, where the host has the commit. */
+  readonly subject?: string | undefined
+}
+
+/** A release that a host changes from or to; the id of one that is not built yet is null. */
+export type ReleaseName = Omit<LiveRelease, 'app'>
+
+/** The change of one app on one host; `from` is null where no release was current. */
+export interface Move {
+  readonly app: string
+  readonly from: ReleaseName | null
+  readonly to: ReleaseName
+}
+
+/** The commits between two releases. */
+export interface CommitRange {
+  /** Commits of the new release that the old one lacks. */
+  readonly added: number
+  /** Commits of the old release that the new one lacks. */
+  readonly removed: number
+  /** Subjects of the newest of them: of the added ones, else of the removed ones. */
+  readonly subjects: readonly string[]
+}
+
+/** The same change on several hosts; `commits` where a clone at hand has both. */
+export interface GroupedMove extends Move {
+  readonly hosts: readonly string[]
+  readonly commits?: CommitRange | undefined
 }
 
 export interface HostReport {
@@ -43,6 +71,8 @@ export interface HostReport {
   readonly durationMs: number
   readonly counts: Counts
   readonly live: readonly LiveRelease[]
+  /** What the rollout changed from and to; of a host that was rolled back, by the rollback. */
+  readonly moves?: readonly Move[] | undefined
   readonly failure?: FailureReport | undefined
   /** The phase it failed in: it may have gone back since. */
   readonly failedIn?: Phase | undefined
@@ -88,6 +118,8 @@ export type FleetEvent =
     }
   /** One commit of an app is what every host gets. */
   | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
+  /** Which release each host changes from and to, before it does. */
+  | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedMove[] }
   /** A group of hosts begins something; `batch` counts from 1. */
   | {
       readonly event: 'phase'

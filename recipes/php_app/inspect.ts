@@ -3,7 +3,7 @@ import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
 import type { PloneNode } from '../node.ts'
-import { viewOf } from '../releases/inspect.ts'
+import { viewsOf } from '../releases/inspect.ts'
 import { viewService } from '../releases/service_view.ts'
 import { shownStop } from '../releases/stopped.ts'
 import { viewServed } from '../web/served.ts'
@@ -28,7 +28,7 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
       {
         name: at.app,
         directory: at.deployTo,
-        releases: releases.map(viewOf),
+        releases: await viewsOf(host, at, releases),
         stopped: shownStop(host, at.app),
         services: await Promise.all(services),
       },

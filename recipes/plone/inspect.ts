@@ -3,7 +3,7 @@ import type { AppView, Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
 import type { PloneNode } from '../node.ts'
-import { servicesOf, viewOf } from '../releases/inspect.ts'
+import { servicesOf, viewsOf } from '../releases/inspect.ts'
 import { shownStop } from '../releases/stopped.ts'
 import { layout } from './layout.ts'
 import { readinessOf } from './readiness.ts'
@@ -18,7 +18,7 @@ export async function inspect(node: PloneNode, role: BuildoutRole, host: HostRea
   const app: AppView = {
     name: at.app,
     directory: at.deployTo,
-    releases: releases.map(viewOf),
+    releases: await viewsOf(host, at, releases),
     stopped: shownStop(host, at.app),
     services: await servicesOf(host, at.supervisor.socket, programs),
   }

@@ -13,7 +13,7 @@ import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
-import { servicesOf, viewOf } from '../releases/inspect.ts'
+import { servicesOf, viewsOf } from '../releases/inspect.ts'
 import { hasCurrent } from '../releases/layout.ts'
 import { hook, migrate, refuseFailed, smokeTest } from '../releases/moments.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver, wasLive } from '../releases/rollback.ts'
@@ -101,7 +101,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
           {
             name: at.app,
             directory: at.deployTo,
-            releases: releases.map(viewOf),
+            releases: await viewsOf(host, at, releases),
             stopped: shownStop(host, at.app),
             services: shown.length > 0 ? shown : services.slice(0, 1),
           },

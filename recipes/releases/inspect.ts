@@ -1,14 +1,30 @@
 /** What status and releases show of any app. */
 import type { ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { subjectsOf } from '../../resources/git/subjects.ts'
 import type { Release } from '../../resources/releases.ts'
 import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import { statusOf } from '../../resources/services/supervisor.ts'
 import { isDown, type ProcessInfo, SupervisorReader } from '../../resources/supervisor/client.ts'
+import type { AppLayout } from './layout.ts'
 import { readinessOf } from './service_view.ts'
 
+/** The releases of an app, each with the subject of its commit where the mirror has it. */
+export async function viewsOf(
+  host: HostReader,
+  { shared, account }: Pick<AppLayout, 'shared' | 'account'>,
+  releases: readonly Release[],
+): Promise<ReleaseView[]> {
+  const commits = releases.flatMap(({ commit }) => commit ?? [])
+  const subjects = await subjectsOf(host, `${shared}/repo.git`, account, commits)
+  return releases.map((release) => {
+    const subject = subjects.get(release.commit ?? '')
+    return { ...viewOf(release), ...(subject === undefined ? {} : { subject }) }
+  })
+}
+
 /** Field by field: what is recorded with a release holds the environment of its programs, and with it secrets. */
-export function viewOf(release: Release): ReleaseView {
+function viewOf(release: Release): ReleaseView {
   const { id, commit, revision, created, by, complete, current, previous, failed } = release
   return {
     id,

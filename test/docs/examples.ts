@@ -56,6 +56,12 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/doctor.md > Check a host before a deploy': compared(doctorAnswers),
 
+  'docs/fleet.md > How a deploy goes': cannotRun(
+    "a deploy with commits of a site's repository; test/core/fleet/screen/moves.test.ts compares these lines",
+  ),
+  'docs/fleet.md > Going back': cannotRun(
+    "a rollback of a site's releases; test/core/fleet/screen/moves.test.ts compares these lines",
+  ),
   'docs/fleet.md > Restarts by configure': cannotRun(
     'what hosts restart; test/core/fleet/screen/screen.test.ts has these very lines',
   ),

@@ -17,6 +17,7 @@ import type { Arguments } from '../options.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import { type Deployed, deployedOnAll } from './apps.ts'
 import type { StackCall } from './call.ts'
+import { commitsBetween } from './clone.ts'
 import { statusOf } from './exit_status.ts'
 import { fleetHosts } from './hosts.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
@@ -145,6 +146,7 @@ class RolloutCall<N> {
       tell: this.tell,
       log: (host, event) => this.recording?.log(host, event),
       health: healthOf(stack),
+      commitsBetween: (from, to) => commitsBetween([stack.directory, process.cwd()], from, to),
       interrupted: () => this.interrupts?.state ?? 'none',
       onInterrupt: (listener) => this.interrupts?.on(listener) ?? (() => undefined),
       clock: () => Date.now(),

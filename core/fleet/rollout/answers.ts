@@ -31,6 +31,8 @@ const releases = z.object({
         z.object({
           id: releaseId,
           commit: short,
+          /** Of the commit; an earlier version does not say. */
+          subject: short.optional(),
           current: z.boolean(),
           complete: z.boolean().default(true),
           /** Whether a rollback goes to it; an earlier version does not say. */
@@ -64,7 +66,8 @@ export function releasesIn(said: unknown): readonly AppReleases[] {
 export function liveOf(apps: readonly AppReleases[]): readonly LiveRelease[] {
   return apps.map(({ name, releases }) => {
     const current = releases.find((release) => release.current)
-    return { app: name, release: current?.id ?? null, commit: current?.commit ?? null }
+    const { id = null, commit = null, subject } = current ?? {}
+    return { app: name, release: id, commit, ...(subject === undefined ? {} : { subject }) }
   })
 }
 

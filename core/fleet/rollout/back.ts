@@ -8,9 +8,12 @@ export interface Returning {
   readonly releases: readonly AppReleases[]
 }
 
+/** Id of the release that each app goes to. */
+export type Targets = ReadonlyMap<string, string>
+
 /** What a host is to do: run with these options, be left as it is, or fail. */
 export type Way =
-  | { readonly options: readonly string[] }
+  | { readonly options: readonly string[]; readonly targets: Targets }
   | { readonly skipped: string }
   | { readonly unchanged: string }
   | { readonly error: ConvergeError }
@@ -53,8 +56,10 @@ function wayOf(
 ): Way {
   const meant = releases.filter(({ name }) => means(name))
   // Nothing is told of it: its recipe knows where it goes back to, and what is told of stays.
-  if (meant.length === 0)
-    return { options: releases.length > 0 ? optionsForNow(releases, () => true) : to === null ? [] : ['--to', to] }
+  if (meant.length === 0) {
+    const options = releases.length > 0 ? optionsForNow(releases, () => true) : to === null ? [] : ['--to', to]
+    return { options, targets: new Map() }
+  }
   const live = meant.filter((app) => currentOf(app) !== undefined)
   if (live.length === 0) return { unchanged: 'nothing is live there that could go back' }
   const targets = new Map<string, string>()
@@ -69,10 +74,10 @@ function wayOf(
     else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
     else if (wanted === null && othersGo) staying.push(`${app.name} stays: it has no earlier release`)
     // It says so itself, with what there is.
-    else if (wanted === null && releases.length === 1) return { options: [] }
+    else if (wanted === null && releases.length === 1) return { options: [], targets }
     else return { error: noSuchRelease(app.name, wanted) }
   }
-  if (targets.size > 0) return { options: optionsFor(releases, targets) }
+  if (targets.size > 0) return { options: optionsFor(releases, targets), targets }
   return left.length === 0 ? { unchanged: staying.join('; ') } : { skipped: [...left, ...staying].join('; ') }
 }
 
@@ -80,7 +85,7 @@ function wayOf(
  * Words for the command line of a host.
  * @param targets id of a release, by app; the other apps of the host stay as they are
  */
-function optionsFor(releases: readonly AppReleases[], targets: ReadonlyMap<string, string>): string[] {
+function optionsFor(releases: readonly AppReleases[], targets: Targets): string[] {
   const [only] = targets.values()
   if (only === undefined) return []
   if (releases.length === 1) return ['--to', only]
@@ -89,11 +94,16 @@ function optionsFor(releases: readonly AppReleases[], targets: ReadonlyMap<strin
 
 /** Back to what is live now, once something newer is; what was not there stays. */
 export function optionsForNow(releases: readonly AppReleases[], means: (app: string) => boolean): string[] {
-  const live = releases.flatMap((app) => {
-    const id = currentOf(app)?.id
-    return id !== undefined && means(app.name) ? [[app.name, id] as const] : []
-  })
-  return optionsFor(releases, new Map(live))
+  return optionsFor(releases, currentReleases(releases, means))
+}
+
+function currentReleases(releases: readonly AppReleases[], means: (app: string) => boolean): Targets {
+  return new Map(
+    releases.flatMap((app) => {
+      const id = currentOf(app)?.id
+      return id !== undefined && means(app.name) ? [[app.name, id] as const] : []
+    }),
+  )
 }
 
 interface Goal {

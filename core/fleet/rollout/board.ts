@@ -1,8 +1,9 @@
 /** What has become of each host of a rollout so far, and of the rollout as a whole. */
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
-import type { FleetEvent, HostOutcome, HostReport, LiveRelease, Phase, RolloutReport, Tell } from '../types.ts'
-import type { AppReleases } from './answers.ts'
+import type { FleetEvent, HostOutcome, HostReport, LiveRelease, Move, Phase, RolloutReport, Tell } from '../types.ts'
+import { type AppReleases, liveOf } from './answers.ts'
+import { movesBetween } from './moves.ts'
 import type { Interruption } from './request.ts'
 
 export interface Progress {
@@ -13,6 +14,8 @@ export interface Progress {
   live: readonly LiveRelease[]
   /** Its releases, and with them what was live, when the rollout came to it. */
   before: readonly AppReleases[]
+  /** Of an automatic rollback; else the report compares `before` with `live`. */
+  moves: readonly Move[] | undefined
   /** Something of the deploy went live, or may have, as nobody can tell. */
   switched: boolean
   /** It has the whole of the deploy. */
@@ -48,7 +51,7 @@ export class Board {
     this.hosts.set(name, {
       ...{ outcome: 'untouched', phase: null, durationMs: 0, counts: none, live: [], before: [] },
       ...{ switched: false, deployed: false, failure: undefined, failedIn: undefined, last: undefined },
-      ...{ reason: undefined, connected },
+      ...{ reason: undefined, moves: undefined, connected },
     })
   }
 
@@ -152,10 +155,16 @@ export class Board {
   }
 
   reports(): HostReport[] {
-    return [...this.hosts].map(([host, { outcome, phase, durationMs, counts, live, failure, failedIn, reason }]) => {
-      return { host, outcome, phase, durationMs, counts, live, failure, failedIn, reason }
+    return [...this.hosts].map(([host, progress]) => {
+      const { outcome, phase, durationMs, counts, live, failure, failedIn, reason } = progress
+      return { host, outcome, phase, durationMs, counts, live, moves: movesOf(progress), failure, failedIn, reason }
     })
   }
+}
+
+function movesOf({ moves, before, live }: Progress): readonly Move[] | undefined {
+  const made = moves ?? movesBetween(liveOf(before), live)
+  return made.length === 0 ? undefined : made
 }
 
 /** What changed in one phase has changed, whatever the next one finds. */

@@ -6,6 +6,12 @@ import type { HostReport } from '../types.ts'
 import { contentOf } from './files.ts'
 import { type Deployment, type DeploymentStart, idsIn, logName, parsedLine, startReport } from './record.ts'
 
+const release = z.looseObject({
+  release: z.string().nullable(),
+  commit: z.string().nullable(),
+  subject: z.string().optional(),
+})
+
 /** As far as it is shown; what a later version writes beside it does not matter. */
 const schema = z.looseObject({
   started: z.string(),
@@ -18,6 +24,7 @@ const schema = z.looseObject({
       outcome: z.string(),
       durationMs: z.number(),
       live: z.array(z.looseObject({ app: z.string() })),
+      moves: z.array(z.looseObject({ app: z.string(), from: release.nullable(), to: release })).optional(),
     }),
   ),
 })

@@ -1,5 +1,6 @@
 /** What hosts say of themselves: which releases are live, and their status. */
 import { asConvergeError } from '../../model/errors.ts'
+import type { LiveRelease } from '../types.ts'
 import { liveOf, releasesIn } from './answers.ts'
 import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
@@ -43,6 +44,17 @@ export class Looking {
       }
     }
     await this.crew.each(touched, look, () => this.brake.isLeft)
+  }
+
+  /** The current releases; a host that does not answer is left out. */
+  async now(members: readonly Member[]): Promise<ReadonlyMap<string, readonly LiveRelease[]>> {
+    const live = new Map<string, readonly LiveRelease[]>()
+    const look = async (member: Member) => {
+      const releases = await this.crew.ask(member, 'releases').then(releasesIn, () => null)
+      if (releases !== null) live.set(member.name, liveOf(releases))
+    }
+    await this.crew.each(members, look, () => this.brake.isInterrupted)
+    return live
   }
 
   async status(members: readonly Member[], behind: ReadonlyMap<string, string>): Promise<void> {

@@ -2,7 +2,6 @@
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { Phase, RolloutReport } from '../types.ts'
 import { aftermathOf, means, namesOf, switching } from './aftermath.ts'
-import { optionsForNow, waysBack } from './back.ts'
 import { Board, outcomeOf } from './board.ts'
 import { Brake } from './brake.ts'
 import { careful, neverBack } from './careful.ts'
@@ -12,9 +11,11 @@ import { Connecting } from './connecting.ts'
 import { Crew, type RunMore } from './crew.ts'
 import { Gate } from './gate.ts'
 import { Looking } from './looking.ts'
+import { tellMoves } from './moves.ts'
 import { batchesOf, foundersOf, migratorsOf } from './plan.ts'
 import { whoIsThere, whoWillBeThere } from './presence.ts'
 import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
+import { movesOfDeploy, Rollback } from './rollback.ts'
 
 export async function rollout(
   request: RolloutRequest,
@@ -32,6 +33,7 @@ class Rollout {
   private readonly looking: Looking
   private readonly gate: Gate
   private readonly configuring: Configuring
+  private readonly rollback: Rollback
   private readonly taking: readonly Member[]
   private readonly others: readonly Member[]
   /** Of the others, those that could not be reached. */
@@ -55,6 +57,7 @@ class Rollout {
     this.looking = new Looking(this.board, this.brake, this.crew)
     this.gate = new Gate(this.ports, this.board, this.brake)
     this.configuring = new Configuring(request, this.ports, this.board, this.brake, this.crew, this.gate)
+    this.rollback = new Rollback(request, this.ports, this.board, this.brake, this.crew, this.looking, this.commits)
   }
 
   async go() {
@@ -114,11 +117,12 @@ class Rollout {
     await this.resolve()
     if (this.brake.isOn) return
     await this.looking.before(this.wanting())
+    await this.tellMoves()
     const building = this.wanting().filter(({ events }) => events.has('build'))
     await this.everywhere('build', building, ['build'])
     if (this.brake.isOn) return
     await this.inBatches('switch', ['deploy'], { gate: true })
-    await this.takeBack()
+    await this.rollback.afterFailure(this.taking)
     await this.looking.after(this.taking)
     await this.tellOthers()
   }
@@ -136,32 +140,18 @@ class Rollout {
       }
   }
 
-  /** Where it has stopped by itself, those that have switched go back to what they were on, if that was asked for. */
-  private async takeBack(): Promise<void> {
-    if (this.brake.why === undefined || !this.request.rollbackOnFailure) return
-    const optionsOf = ({ name }: Member) => optionsForNow(this.board.of(name).before, (app) => this.means(app))
-    const back = this.taking.filter((member) => this.board.of(member.name).switched && optionsOf(member).length > 0)
-    const run = (member: Member) => this.crew.run(member, 'rollback', ['rollback'], { options: optionsOf(member) })
-    await this.crew.together('rollback', back, run, { isOver: () => this.brake.isInterrupted })
+  private async tellMoves(): Promise<void> {
+    if (this.brake.isOn) return
+    const commitOf = (app: string) => this.commits.found[app]?.commit ?? null
+    const moves = this.wanting().flatMap((member) => movesOfDeploy(member, this.board.live(member.name), commitOf))
+    await tellMoves(moves, 'switch', this.ports)
   }
 
   /** All to one commit of each app: the one that is named, or what it was on before its last change. */
   private async goBack(): Promise<void> {
     await this.looking.before(this.wanting())
     if (this.brake.isOn) return
-    const returning = this.wanting().map(({ name }) => ({ name, releases: this.board.of(name).before }))
-    const options = new Map<string, readonly string[]>()
-    for (const [name, way] of waysBack(returning, (app) => this.means(app), this.request.to))
-      if ('options' in way) options.set(name, way.options)
-      else if ('error' in way) this.board.fail(name, 'look', way.error)
-      else if ('unchanged' in way) {
-        this.board.of(name).outcome = 'unchanged'
-        this.board.say(way.unchanged, name)
-      } else {
-        this.board.skip(name, 'look', way.skipped)
-        this.board.say(`${way.skipped}; it is skipped, and brought up to date by the next run`, name)
-      }
-    this.brake.countFailures()
+    const options = await this.rollback.requested(this.wanting())
     const going = this.wanting().filter(({ name }) => options.has(name))
     await this.inBatches('rollback', ['rollback'], {
       gate: true,

@@ -4,6 +4,7 @@ import { plain } from '../../report/printable.ts'
 import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
 import { type Addresses, alike, withoutTimes } from './alike.ts'
 import { describeFailureGroup, failuresOf, groupFailures } from './failures.ts'
+import { movedLines } from './moves.ts'
 import { describeNames } from './names.ts'
 import { actionOf, shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
@@ -55,6 +56,7 @@ export function summary(report: RolloutReport, options: SummaryOptions): string[
     ...skippedLines(report.hosts, options),
     ...(report.stopped === undefined ? [] : [`${paint.red('stopped:')} ${oneLine(report.stopped)}`]),
     ...whoLines(report, wrong || options.verbose, options),
+    ...(options.quiet && !wrong ? [] : movedLines(report.hosts, report.action, paint)),
     ...(wrong || options.verbose ? liveLines(report.hosts, paint) : []),
     ...(failures.length > 0 ? nextLines(report, options) : []),
     lastLine(report, paint),

@@ -1,0 +1,86 @@
+/** Rolls hosts back: all of them to one commit by request, or those that have switched after a failure. */
+import type { LiveRelease } from '../types.ts'
+import { means } from './aftermath.ts'
+import { optionsForNow, waysBack } from './back.ts'
+import type { Board } from './board.ts'
+import type { Brake } from './brake.ts'
+import type { Commits } from './commits.ts'
+import type { Crew } from './crew.ts'
+import type { Looking } from './looking.ts'
+import { currentIn, type HostMove, movesBetween, movesTo, tellMoves } from './moves.ts'
+import type { Member, Ports, RolloutRequest } from './request.ts'
+
+export class Rollback {
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly ports: Ports,
+    private readonly board: Board,
+    private readonly brake: Brake,
+    private readonly crew: Crew,
+    private readonly looking: Looking,
+    private readonly commits: Commits,
+  ) {}
+
+  /**
+   * What each host is to do so that all end on one commit of each app: the one that is named, or what it was on before its last change.
+   * @returns options of the command by host, for those that go back
+   */
+  async requested(members: readonly Member[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { board, request } = this
+    const returning = members.map(({ name }) => ({ name, releases: board.of(name).before }))
+    const options = new Map<string, readonly string[]>()
+    const moves: HostMove[] = []
+    for (const [name, way] of waysBack(returning, (app) => means(request, app), request.to))
+      if ('options' in way) {
+        options.set(name, way.options)
+        for (const move of movesTo(board.of(name).before, way.targets)) moves.push({ host: name, ...move })
+      } else if ('error' in way) board.fail(name, 'look', way.error)
+      else if ('unchanged' in way) {
+        board.of(name).outcome = 'unchanged'
+        board.say(way.unchanged, name)
+      } else {
+        board.skip(name, 'look', way.skipped)
+        board.say(`${way.skipped}; it is skipped, and brought up to date by the next run`, name)
+      }
+    this.brake.countFailures()
+    if (!this.brake.isOn) await tellMoves(moves, 'rollback', this.ports)
+    return options
+  }
+
+  /** After a failure, those that have switched go back to what they were on, if that was asked for. */
+  async afterFailure(members: readonly Member[]): Promise<void> {
+    if (this.brake.why === undefined || !this.request.rollbackOnFailure) return
+    const optionsOf = ({ name }: Member) => optionsForNow(this.board.of(name).before, (app) => means(this.request, app))
+    const back = members.filter((member) => this.board.of(member.name).switched && optionsOf(member).length > 0)
+    await tellMoves(await this.movesBack(back), 'rollback', this.ports)
+    const run = (member: Member) => this.crew.run(member, 'rollback', ['rollback'], { options: optionsOf(member) })
+    await this.crew.together('rollback', back, run, { isOver: () => this.brake.isInterrupted })
+  }
+
+  private async movesBack(members: readonly Member[]): Promise<HostMove[]> {
+    const now = await this.looking.now(members)
+    return members.flatMap(({ name }) => {
+      const progress = this.board.of(name)
+      const before = progress.live.filter(({ app }) => means(this.request, app))
+      progress.moves = movesBetween(now.get(name) ?? this.expected(before), before)
+      return progress.moves.map((move) => ({ host: name, ...move }))
+    })
+  }
+
+  /** What a host that does not answer was to switch to. */
+  private expected(before: readonly LiveRelease[]): LiveRelease[] {
+    return before.map(({ app }) => ({ app, release: null, commit: this.commits.found[app]?.commit ?? null }))
+  }
+}
+
+/** What a deploy changes on a host: from its current releases to the commits of this deployment. */
+export function movesOfDeploy(
+  { name, apps }: Member,
+  live: readonly LiveRelease[],
+  commitOf: (app: string) => string | null,
+): HostMove[] {
+  return apps.flatMap((app) => {
+    const commit = commitOf(app)
+    return commit === null ? [] : [{ host: name, app, from: currentIn(live, app), to: { release: null, commit } }]
+  })
+}
