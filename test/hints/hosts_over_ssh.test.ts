@@ -1,7 +1,7 @@
 /** Hints about hosts that the operator connects to: each is given for a host that is a shell of this machine, then followed. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Bringing } from '../../core/fleet/remote/bringing.ts'
@@ -26,6 +26,10 @@ if (process.argv[2] === 'revisions') {
   process.exit(0)
 }
 tell({ event: 'start' })
+if (has('stops')) {
+  require('node:fs').writeFileSync('${place}/pid', String(process.pid))
+  process.kill(process.pid, 'SIGSTOP')
+}
 if (has('ends')) process.kill(process.ppid, 'SIGKILL')
 if (has('ends') || has('dies')) process.kill(process.pid, 'SIGKILL')
 const end = () => tell({ event: 'end', report: { outcome: 'unchanged', resources: [] } })
@@ -210,6 +214,7 @@ t.test('runs on a host', async (t) => {
   }
   const unreachable = shell()
   const [lost, killed, ended, damaged, loud, quiet] = [at(unreachable), at(), at(), at(), at(), at()]
+  const stopped = at()
   const cleaned = shell()
   const cleaning = at(cleaned)
   const revisions = async ({ place }: { readonly place: string }) =>
@@ -219,8 +224,8 @@ t.test('runs on a host', async (t) => {
   const printing = 'remove what your recipes print to standard output, or print it to standard error: console.error'
   proveCalls(t, [
     {
-      source,
-      hint: 'run again when the host answers: the run continues there meanwhile, and the next one finishes what is left',
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'run "converge stack status --host web1" when the host answers: it shows how the run ended, which continues without a connection; then repeat this command',
       broken: async () => {
         lost.mark('waits')
         const host = hostAt(t, unreachable, lost.place, engineAt(lost.place))
@@ -232,6 +237,20 @@ t.test('runs on a host', async (t) => {
         unreachable.isDown = false
         rmSync(join(lost.place, 'waits'))
         return lost.run()
+      },
+    },
+    {
+      source: 'core/fleet/remote/run_failures.ts',
+      hint: 'run "kill -CONT …" on the host, or kill the process, then repeat this command',
+      broken: () => {
+        stopped.mark('stops')
+        const limits = { first: 10, rest: 10, quiet: 0.1 }
+        return runOn(hostAt(t, shell(), stopped.place, engineAt(stopped.place), { limits }))
+      },
+      repaired: () => {
+        rmSync(join(stopped.place, 'stops'))
+        process.kill(Number(readFileSync(join(stopped.place, 'pid'), 'utf8')), 'SIGCONT')
+        return stopped.run()
       },
     },
     {

@@ -27,7 +27,20 @@ t.test('compiling', async (t) => {
   const site = role('site', { deploy: (r: Recipe<unknown>) => void thing(r, { name: 'a' }) })
   const endless: Record<string, unknown> = {}
   endless.itself = endless
+  const call = thing as unknown as (...given: unknown[]) => unknown
   proveCalls(t, [
+    {
+      source: 'core/compile/call.ts',
+      hint: 'write probe(r, { ... }); converge resources probe lists its properties',
+      broken: () => planOf((r) => call(r, 'a')),
+      repaired: () => planOf((r) => call(r, { name: 'a' })),
+    },
+    {
+      source: 'core/compile/call.ts',
+      hint: 'write options such as onlyIf beside the properties: probe(r, { ..., onlyIf: ... })',
+      broken: () => planOf((r) => call(r, { name: 'a' }, { onlyIf: true })),
+      repaired: () => planOf((r) => call(r, { name: 'a', onlyIf: true })),
+    },
     {
       source: 'core/compile/compile.ts',
       hint: 'they have: deploy',

@@ -10,9 +10,11 @@ export interface AnswerLimits {
   readonly first: number
   /** From there to its end, and for the host to accept a part of an upload. */
   readonly rest: number
+  /** Without an event of a run, until the host is asked whether the run is still there. */
+  readonly quiet: number
 }
 
-export const usualLimits: AnswerLimits = { first: 60, rest: 600 }
+export const usualLimits: AnswerLimits = { first: 60, rest: 600, quiet: 60 }
 
 /** Sets the limit anew, from this moment on; null lifts it. Seconds. */
 export type Extend = (limit: number | null) => void
@@ -62,6 +64,11 @@ export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLi
     process.close()
     throw error
   }
+}
+
+/** How a command ended whose output has ended. @throws HOST_SILENT, CONNECTION_LOST */
+export function endOf(process: RemoteProcess, { first }: AnswerLimits): RemoteProcess['ended'] {
+  return withDeadline(first, () => process.ended)
 }
 
 const partSize = 256 * 1024

@@ -25,6 +25,8 @@ export class Heard {
   private rest: Buffer[] = []
   private restLength = 0
   private header = true
+  /** Of the stream that counts. */
+  private stream = 0
   /** Bytes before the run has started. */
   private before = 0
 
@@ -32,14 +34,23 @@ export class Heard {
 
   /** Another stream begins: with a line of its own, and with what is not known yet. */
   follow(): void {
+    this.stream++
     this.header = true
     this.rest = []
     this.restLength = 0
   }
 
+  /** Bytes of the events that have arrived, with those of a line that has not ended. */
+  get received(): number {
+    return this.bytes + this.restLength
+  }
+
   /** @returns what is missing, where the run was not started; undefined at the end */
   async listen(process: RemoteProcess, onAnswer = () => {}): Promise<string[] | undefined> {
+    const own = this.stream
     for await (const chunk of process.stdout) {
+      // Another stream has taken its place.
+      if (own !== this.stream) return undefined
       onAnswer()
       for (const line of this.linesWith(Buffer.from(chunk as Uint8Array), process)) {
         const missing = this.line(line.toString('utf8'), line.length + 1)

@@ -1,6 +1,6 @@
 /** The way to one host: a connection that is made again where it was lost, scripts over it, and the hold of a rollout. */
 import { ConvergeError } from '../../model/errors.ts'
-import { type AnswerLimits, outputOf, usualLimits, withDeadline } from './answer_deadline.ts'
+import { type AnswerLimits, endOf, outputOf, usualLimits, withDeadline } from './answer_deadline.ts'
 import { firstLines, tail } from './heard.ts'
 import { holdScript } from './scripts.ts'
 import { lastLine, type RemoteProcess, type Started, type Sudo, startScriptOn, sudoRefusal, type Wire } from './wire.ts'
@@ -65,6 +65,19 @@ export class Link {
     return this.wire !== null
   }
 
+  get name(): string {
+    return this.options.name
+  }
+
+  /** Drops a connection that is of no use any more; the next script makes another. */
+  reset(): void {
+    const { wire } = this
+    this.wire = null
+    if (wire === null) return
+    this.letGo(wire)
+    wire.close()
+  }
+
   close(): void {
     this.over = true
     if (this.held) this.letGo(this.held.wire)
@@ -106,7 +119,7 @@ export class Link {
 
   /** What a script that ended without a word died of. */
   async failed(started: Started, what: string): Promise<ConvergeError> {
-    const { code } = await started.process.ended
+    const { code } = await endOf(started.process, this.limits)
     const errors = started.errors()
     return (
       this.refusal(code, started) ??
@@ -176,7 +189,7 @@ export class Link {
     }
     process.close()
     if (answer === null) {
-      const { code } = await process.ended
+      const { code } = await endOf(process, this.limits)
       if (code === 0) throw shellEnded(code)
       throw await this.failed(started, 'the host could not be held')
     }

@@ -1,10 +1,10 @@
 /** A host over SSH: what it lacks is brought to it, runs are started there and followed, also across connections. */
 import { randomBytes } from 'node:crypto'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { shortFailure } from '../../report/replay.ts'
 import type { FleetHost, RunEvent, RunRequest, RunResult } from '../rollout/fleet_host.ts'
-import { outputOf, withDeadline } from './answer_deadline.ts'
+import { outputOf } from './answer_deadline.ts'
 import { Bringing, stillMissing } from './bringing.ts'
 import { type Kept, keptWords, ownCommand } from './by_itself.ts'
 import { answerOf, askedOf, Heard, tail } from './heard.ts'
@@ -12,9 +12,9 @@ import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
 import { died, notBegun, silent } from './run_failures.ts'
+import { RunFollower } from './run_follower.ts'
 import type { Runtimes } from './runtime.ts'
-import { askScript, errorsScript, followScript, interruptScript, startScript } from './scripts.ts'
-import type { RemoteProcess } from './wire.ts'
+import { askScript, errorsScript, interruptScript, startScript } from './scripts.ts'
 
 export interface RemoteHostOptions extends LinkOptions {
   readonly name: string
@@ -32,9 +32,6 @@ export interface RemoteHostOptions extends LinkOptions {
   /** How long a connection that was lost is tried to be made again. Seconds. */
   readonly patience: number
 }
-
-/** Milliseconds. */
-const retryAfter = 1_000
 
 export class RemoteHost implements FleetHost {
   private readonly link: Link
@@ -86,6 +83,8 @@ export class RemoteHost implements FleetHost {
     const inputs = this.inputsOf(request)
     const needs = this.needs(inputs)
     const heard = new Heard(hear)
+    const { patience, connection } = this.options
+    const follower = new RunFollower(this.link, heard, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
       ...this.command(commandOf(request), request, inputs),
       // The host's own scheduler may be at work: what it has begun may take its time.
@@ -103,7 +102,7 @@ export class RemoteHost implements FleetHost {
         ...keptWords(this.kept(request, inputs, needs)),
         ...call,
       ])
-      const missing = await this.listen(started.process, heard, run)
+      const missing = await follower.follow(started.process)
       if (missing === null) break
       if (missing === 'silent') throw await this.link.failed(started, 'the run could not be started')
       if (brought) throw stillMissing(missing)
@@ -164,53 +163,6 @@ export class RemoteHost implements FleetHost {
 
   close(): void {
     this.link.close()
-  }
-
-  /** Reads what the run tells until it has ended; a lost connection is made again meanwhile. */
-  private async listen(process: RemoteProcess, heard: Heard, run: string): Promise<null | 'silent' | string[]> {
-    let following = process
-    for (;;) {
-      try {
-        // From its first answer on a run takes as long as it takes.
-        const { first: limit } = this.link.limits
-        const source = following
-        const first = await withDeadline(limit, (extend) => heard.listen(source, () => extend(null)))
-        if (first !== undefined) return first
-        if (heard.status !== undefined || !heard.started) return heard.started ? null : 'silent'
-        // The end of the stream without the exit status: the run died, or the connection did.
-        const { code } = await following.ended
-        if (code === 0 || code === 4) return null
-        // A signal ended what follows, which may be tried again; what fails by itself would do so for ever.
-        const cause = code === null ? 'CONNECTION_LOST' : 'HOST_LOST'
-        throw new ConvergeError('what follows the run on the host has failed', { code: cause })
-      } catch (thrown) {
-        const error = asConvergeError(thrown)
-        if (!heard.started || error.code !== 'CONNECTION_LOST') throw error
-        this.options.connection('lost', error.message)
-        following = await this.followAgain(run, heard, error)
-        this.options.connection('back', '')
-      }
-    }
-  }
-
-  private async followAgain(run: string, heard: Heard, lost: ConvergeError): Promise<RemoteProcess> {
-    const until = Date.now() + this.options.patience * 1000
-    let last = lost
-    while (Date.now() < until && !this.link.closed) {
-      await new Promise((resolve) => setTimeout(resolve, retryAfter))
-      try {
-        heard.follow()
-        return (await this.link.script(followScript, [`${this.state}/runs`, run, String(heard.bytes)])).process
-      } catch (thrown) {
-        last = asConvergeError(thrown)
-        if (last.code !== 'CONNECT_FAILED' && last.code !== 'CONNECTION_LOST') throw last
-      }
-    }
-    throw new ConvergeError(`the connection was lost while a run was under way: ${last.message}`, {
-      code: 'HOST_LOST',
-      hint: 'run again when the host answers: the run continues there meanwhile, and the next one finishes what is left',
-      cause: last,
-    })
   }
 
   private async resultOf(run: string, heard: Heard): Promise<RunResult> {

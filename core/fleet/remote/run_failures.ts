@@ -20,3 +20,24 @@ export const silent: FailureReport = {
   message: 'converge ended on the host without any output, so nothing was done',
   hint: 'remove /usr/local/lib/converge on the host (below its prefix, if it has one), whose files may be damaged, and run again',
 }
+
+/** @param last why the last attempt to reach it failed */
+export const unreachable = (host: string, last: ConvergeError) =>
+  new ConvergeError(`the host became unreachable in the middle of its run: ${last.message}`, {
+    code: 'HOST_LOST',
+    hint: `run "converge stack status --host ${host}" when the host answers: it shows how the run ended, which continues without a connection; then repeat this command`,
+    cause: last,
+  })
+
+/** @param state `stopped` by a signal, or `disk`: it waits for one */
+export const stoppedRun = (state: string, pid: string, seconds: number) =>
+  new ConvergeError(
+    `the run has sent nothing for ${Math.round(seconds)} s: process ${pid} on the host ${state === 'stopped' ? 'is stopped by a signal' : 'waits for a disk or a network file system'}`,
+    {
+      code: 'HOST_LOST',
+      hint:
+        state === 'stopped'
+          ? `run "kill -CONT ${pid}" on the host, or kill the process, then repeat this command`
+          : 'look at the disks and mounts of the host (dmesg, mount), then repeat this command',
+    },
+  )

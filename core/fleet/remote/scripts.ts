@@ -121,6 +121,26 @@ if isStill "$at"; then exec tail -s 0.05 -f -c "+$(($3 + 1))" --pid="$pid" "$at/
 exec tail -c "+$(($3 + 1))" "$at/events"
 `
 
+/**
+ * Prints the state of a run (`running`, `stopped`, `disk` for uninterruptible sleep, `ended`), the process that is in that state, and the
+ * bytes of its events. $1 directory of runs, $2 name of the run
+ */
+export const runStateScript = `${isStillPart}
+at=$1/$2 state=ended
+size=$(wc -c <"$at/events") || exit 1
+{ read -r pid; } 2>/dev/null <"$at/pid" || true
+if isStill "$at"; then
+  state=running
+  for one in "$pid" $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do
+    case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$one/status" 2>/dev/null) in
+      [Tt]*) state=stopped pid=$one ;;
+      D*) state=disk pid=$one ;;
+    esac
+  done
+fi
+echo "$state \${pid:-0} $size"
+`
+
 /** The end of what a run said beside its events. $1 directory of runs, $2 name of the run */
 export const errorsScript = `tail -c 4000 "$1/$2/errors" 2>/dev/null || true`
 

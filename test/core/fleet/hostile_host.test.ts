@@ -89,7 +89,11 @@ function member(name: string, words: Words): Member {
   const host = new RemoteHost({
     ...{ name, sudo: 'none', rollout: 'deploy-1', by: 'ann', prefix: null, recipes: null, secrets: [], patience: 0 },
     ...{ open: async () => words.wire ?? wireOf(words), engine: new Map(), runtimes: {} as never },
-    ...{ step: () => undefined, connection: () => undefined, ...(words.wire && { limits: { first: 0.2, rest: 0.2 } }) },
+    ...{
+      step: () => undefined,
+      connection: () => undefined,
+      ...(words.wire && { limits: { first: 0.2, rest: 0.2, quiet: 0.2 } }),
+    },
   })
   const events = new Set(['setup', 'build', 'deploy', 'configure'])
   return { name, stage: 0, apps: ['site'], migrating: [], roles: ['role'], address: '192.0.2.1', events, host }
@@ -373,6 +377,13 @@ t.test('a host that accepts commands and answers none is given up, and the other
     'no command at all': () => new Promise(() => undefined),
     'not the lock': (command) => (command.includes('held') ? Promise.resolve(mute()) : null),
     'not the question': (command) => (command.includes('"asked":true') ? Promise.resolve(mute()) : null),
+    'nothing after the start of the run': (command) => {
+      if (command.includes('state=ended') || command.includes('tail -c')) return Promise.resolve(mute())
+      if (!command.includes('runs=$2 run=$3')) return null
+      const process = mute()
+      ;(process.stdout as PassThrough).write(started)
+      return Promise.resolve(process)
+    },
     'not the start of the run': (command) => (command.includes('runs=$2 run=$3') ? Promise.resolve(mute()) : null),
   }
   for (const [name, silent] of Object.entries(kinds))
@@ -382,10 +393,9 @@ t.test('a host that accepts commands and answers none is given up, and the other
       const exec = async (command: string) => silent(command) ?? wire.exec(command)
       const seen = await rolled({ ...honest, wire: { ...wire, exec } }, action, scratch(t))
       await check(seen)
-      const failure = {
-        code: 'HOST_SILENT',
-        message: /^the host accepts the connection but has not answered a command/,
-      }
+      const failure = name.startsWith('nothing after')
+        ? { code: 'HOST_LOST', message: /^the host became unreachable in the middle of its run: .*not answered/ }
+        : { code: 'HOST_SILENT', message: /^the host accepts the connection but has not answered a command/ }
       t.match(seen.report.hosts, [{ host: 'evil', failure }, { host: 'good' }], `${action}: ${name}`)
     }
 })

@@ -1,0 +1,132 @@
+/** Follows a run on a host to its end, also where the connection is lost or nothing arrives for a while. */
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { endOf, withDeadline } from './answer_deadline.ts'
+import type { Heard } from './heard.ts'
+import type { Link } from './link.ts'
+import { unreachable } from './run_failures.ts'
+import { followScript, runStateScript } from './scripts.ts'
+import { SilenceWatch } from './silence_watch.ts'
+import type { RemoteProcess } from './wire.ts'
+
+export interface FollowOptions {
+  /** Directory of the runs on the host. */
+  readonly runs: string
+  readonly run: string
+  /** How long a lost connection is tried again. Seconds. */
+  readonly patience: number
+  readonly connection: (state: 'lost' | 'back', detail: string) => void
+}
+
+/** Milliseconds. */
+const retryAfter = 1_000
+
+/** How often a run is followed anew without an event more. */
+const mostStuck = 3
+
+export class RunFollower {
+  /** Until when the host may stay unreachable; null while it answers. Milliseconds. */
+  private until: number | null = null
+  private stuck = { received: -1, count: 0 }
+
+  constructor(
+    private readonly link: Link,
+    private readonly heard: Heard,
+    private readonly options: FollowOptions,
+  ) {}
+
+  /**
+   * @param started what the start script writes
+   * @returns what is missing on the host, `silent` where the run was not started, null at its end
+   * @throws HOST_LOST where the host cannot be reached any more
+   */
+  async follow(started: RemoteProcess): Promise<null | 'silent' | string[]> {
+    const { heard } = this
+    let following = started
+    for (;;) {
+      try {
+        const missing = await this.read(following)
+        if (missing !== undefined) return missing
+        if (heard.status !== undefined || !heard.started) return heard.started ? null : 'silent'
+        // The end of the stream without the exit status: the run died, or the connection did.
+        const { code } = await endOf(following, this.link.limits)
+        if (code === 0 || code === 4) return null
+        // A signal ended the script, which may be started again; one that fails would fail for ever.
+        const cause = code === null ? 'CONNECTION_LOST' : 'HOST_LOST'
+        throw new ConvergeError(`the script that follows the run ended with status ${code}`, { code: cause })
+      } catch (thrown) {
+        const error = asConvergeError(thrown)
+        if (!heard.started || !isLost(error)) throw error
+        if (error.code === 'EVENTS_MISSING' && this.isStuck()) throw unreachable(this.link.name, error)
+        if (error.code === 'HOST_SILENT') this.link.reset()
+        this.options.connection('lost', error.message)
+        following = await this.followAgain(error)
+        this.options.connection('back', '')
+      }
+    }
+  }
+
+  /** Whether following the run anew has brought nothing more, several times. */
+  private isStuck(): boolean {
+    const { received } = this.heard
+    this.stuck = received === this.stuck.received ? { received, count: this.stuck.count + 1 } : { received, count: 1 }
+    return this.stuck.count >= mostStuck
+  }
+
+  private read(process: RemoteProcess): Promise<string[] | undefined> {
+    const { heard, link } = this
+    return withDeadline(link.limits.first, (extend) => {
+      const watch = new SilenceWatch(link.limits.quiet, heard, () => this.stateOfRun())
+      const reading = heard.listen(process, () => {
+        extend(null)
+        this.until = null
+        watch.onAnswer()
+      })
+      return Promise.race([reading, watch.failed])
+        .catch((error: unknown) => {
+          // Nothing more of this stream counts: the next one begins where it was.
+          heard.follow()
+          reading.catch(() => undefined)
+          process.close()
+          throw error
+        })
+        .finally(() => watch.stop())
+    })
+  }
+
+  /** The word for the state of its processes and the size of its events. @throws HOST_SILENT, CONNECTION_LOST */
+  private async stateOfRun(): Promise<string> {
+    const { runs, run } = this.options
+    try {
+      return await this.link.output(runStateScript, [runs, run])
+    } catch (thrown) {
+      const error = asConvergeError(thrown)
+      // A connection whose commands are not answered is as good as none.
+      if (error.code === 'HOST_SILENT') this.link.reset()
+      if (isLost(error)) throw error
+      // A host that refuses a further command, as with MaxSessions, is not silent.
+      return ''
+    }
+  }
+
+  private async followAgain(lost: ConvergeError): Promise<RemoteProcess> {
+    const { runs, run, patience } = this.options
+    this.until ??= Date.now() + patience * 1000
+    let last = lost
+    while (Date.now() < this.until && !this.link.closed) {
+      await new Promise((resolve) => setTimeout(resolve, retryAfter))
+      try {
+        this.heard.follow()
+        return (await this.link.script(followScript, [runs, run, String(this.heard.bytes)])).process
+      } catch (thrown) {
+        last = asConvergeError(thrown)
+        if (last.code === 'HOST_SILENT') this.link.reset()
+        if (!isLost(last)) throw last
+      }
+    }
+    throw unreachable(this.link.name, last)
+  }
+}
+
+function isLost({ code }: ConvergeError): boolean {
+  return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT', 'EVENTS_MISSING'].includes(code)
+}

@@ -1,0 +1,63 @@
+/** Asks a host about its run whenever nothing has arrived for a while: a stopped run sends nothing, and nor does a long build. */
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import type { Heard } from './heard.ts'
+import { stoppedRun } from './run_failures.ts'
+
+/** How often in a row a run is found stopped before it counts as lost. */
+const mostStopped = 3
+
+export class SilenceWatch {
+  /** Never resolves; rejects with why the stream is not to be waited for. */
+  readonly failed: Promise<never>
+  private fail: (error: ConvergeError) => void = () => undefined
+  private timer: NodeJS.Timeout | undefined
+  private stopped = 0
+  private isOver = false
+
+  /**
+   * @param seconds without any output
+   * @param ask gets the output of runStateScript; empty where the host does not say
+   */
+  constructor(
+    private readonly seconds: number,
+    private readonly heard: Heard,
+    private readonly ask: () => Promise<string>,
+  ) {
+    this.failed = new Promise((_, reject) => {
+      this.fail = reject
+    })
+  }
+
+  /** The stream has begun or goes on. */
+  onAnswer(): void {
+    this.stopped = 0
+    this.wait()
+  }
+
+  stop(): void {
+    this.isOver = true
+    clearTimeout(this.timer)
+  }
+
+  private wait(): void {
+    clearTimeout(this.timer)
+    if (!this.isOver) this.timer = setTimeout(() => void this.check(), this.seconds * 1000)
+  }
+
+  private async check(): Promise<void> {
+    const before = this.heard.received
+    try {
+      const [, state = '', pid = '', size = ''] = /^(\w+) (\d+) (\d+)$/m.exec(await this.ask()) ?? []
+      if (this.isOver || this.heard.received !== before) return this.wait()
+      // The script that follows the run has stopped or hangs.
+      if (state === 'ended' || Number(size) > before) throw staleStream()
+      this.stopped = state === 'stopped' || state === 'disk' ? this.stopped + 1 : 0
+      if (this.stopped >= mostStopped) throw stoppedRun(state, pid, this.seconds * this.stopped)
+      this.wait()
+    } catch (thrown) {
+      this.fail(asConvergeError(thrown))
+    }
+  }
+}
+
+const staleStream = () => new ConvergeError('the host does not send the events of the run', { code: 'EVENTS_MISSING' })
