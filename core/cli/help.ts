@@ -46,8 +46,8 @@ export function familyHelp(family: CommandFamily, width: number): string {
 
 export function commandHelp(spec: CommandSpec, width: number): string {
   const { describe, details, options } = spec
-  const places = [spec.argument, spec.target].flatMap((place) => place ?? [])
-  const synopsis = `converge ${synopsisOf(spec)}${Object.keys(options).length > 0 ? ' [OPTION ...]' : ''}`
+  const places = [spec.argument, spec.target, spec.command].flatMap((place) => place ?? [])
+  const synopsis = `converge ${synopsisOf(spec, Object.keys(options).length > 0 ? ' [OPTION ...]' : '')}`
   return page([
     wrap(`${describe}.`, width),
     details === undefined ? '' : wrap(details, width),
@@ -65,9 +65,12 @@ export function commandHelp(spec: CommandSpec, width: number): string {
 }
 
 /** The name of a command, with the words it takes; those in brackets may be left out. */
-export function synopsisOf({ name, argument, target }: CommandSpec): string {
+export function synopsisOf({ name, argument, target, command }: CommandSpec, options = ''): string {
   const words = [argument, target].flatMap((place) => place ?? [])
-  return [name, ...words.map(({ value, required }) => (required ? value : `[${value}]`))].join(' ')
+  const start = [name, ...words.map(({ value, required }) => (required ? value : `[${value}]`))].join(' ')
+  if (command === undefined) return `${start}${options}`
+  const { value, required } = command
+  return `${start}${options} ${required ? `-- ${value}` : `[-- ${value}]`}`
 }
 
 function page(parts: readonly string[]): string {

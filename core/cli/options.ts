@@ -3,6 +3,7 @@ import { convergeCommands } from './options/converge.ts'
 import { helpCommands } from './options/help.ts'
 import { hookCommands, hooksFamily } from './options/hooks.ts'
 import { lookCommands } from './options/look.ts'
+import { operateCommands } from './options/operate.ts'
 import { recordCommands } from './options/records.ts'
 import { releaseCommands } from './options/releases.ts'
 import { rolloutCommands } from './options/rollouts.ts'
@@ -20,6 +21,7 @@ export const commands: readonly CommandSpec[] = [
   ...lookCommands,
   ...stackCommands,
   ...rolloutCommands,
+  ...operateCommands,
   ...recordCommands,
   ...helpCommands,
 ]

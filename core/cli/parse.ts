@@ -25,12 +25,18 @@ type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string 
  * @throws InvalidInput with all that is wrong
  */
 export function parseArguments(argv: readonly string[], roles: readonly string[]): Parsed {
-  const words = parseWords(argv)
-  const { spec, rest } = commandOf(words._.map(String), roles)
+  const at = argv.indexOf('--')
+  const { spec } = commandOf(parseWords(argv)._.map(String), roles)
+  const words = parseWords(spec.command && at >= 0 ? argv.slice(0, at) : argv)
+  const { rest } = commandOf(words._.map(String), roles)
+  const command = at < 0 ? [] : argv.slice(at + 1)
   const problems = [...positionalProblems(spec, rest), ...booleanProblems(argv)]
   const bag: Record<string, unknown> = {}
   if (spec.argument && rest[0] !== undefined) bag.name = rest[0]
   if (spec.target && rest[1] !== undefined) bag.target = rest[1]
+  if (spec.command) bag.command = command
+  if (spec.command?.required && command.length === 0 && rest.length === 0)
+    problems.push(usage(`${spec.name} takes a command after --`, spec.examples[0]?.[0] ?? ''))
   for (const [written, given] of Object.entries(words)) {
     if (written === '_') continue
     const name = Object.keys(spec.options).find((one) => spec.options[one]?.alias === written) ?? written
@@ -201,6 +207,8 @@ function positionalProblems(spec: CommandSpec, rest: readonly string[]): Converg
   const command = (family && commandNamed(`${family.name} ${word}`)) ?? commandNamed(word)
   const takes = ['no word', `one word (${places[0]})`, `two words (${places.join(' ')})`][places.length]
   const message = `${spec.name} takes ${takes} after it: ${extra.join(' ')}`
+  if (spec.command)
+    return [usage(message, `write -- before the command: converge ${spec.name} [OPTION ...] -- ${extra.join(' ')}`)]
   if (command === undefined) {
     const given = `--host ${extra.join(',')}`
     return [usage(message, 'host' in spec.options ? `hosts are chosen by ${given}, --layer or --app` : seeHelp(spec))]

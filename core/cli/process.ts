@@ -1,7 +1,7 @@
 /** What a command has of its process: colours where it writes, and the status it ends with. */
 
-/** Exit statuses: 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code). */
-export type ExitStatus = 0 | 1 | 2 | 3
+/** 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code); `stack ssh` passes on that of ssh. */
+export type ExitStatus = number
 
 export function useColor(stream: NodeJS.WriteStream): boolean {
   if (process.env.NO_COLOR) return false

@@ -4,7 +4,7 @@ import { changedExit, event, how, outputOptions, retryFailed, talk, what } from 
 import { stackOptions } from './stack.ts'
 import type { CommandSpec, Options } from './types.ts'
 
-const selection = {
+export const selection = {
   layer: {
     group: what,
     type: 'string',
@@ -39,7 +39,7 @@ const selection = {
   },
 } as const satisfies Options
 
-const connecting = {
+export const connecting = {
   'accept-new': {
     group: how,
     type: 'boolean',

@@ -76,6 +76,13 @@ export interface Arguments {
   readonly authorizedKey?: string | undefined
   readonly hostKey?: boolean | undefined
   readonly output?: string | undefined
+  readonly timeout?: number | undefined
+  readonly sudo?: boolean | undefined
+  readonly user?: string | undefined
+  readonly follow?: boolean | undefined
+  readonly lines?: string | undefined
+  /** The words after `--`. */
+  readonly command?: readonly string[] | undefined
   /** What stands after the command. */
   readonly name?: string | undefined
   /** What stands after that. */
@@ -124,6 +131,8 @@ export interface CommandSpec {
   readonly argument?: Argument
   /** A second one after that. */
   readonly target?: Argument
+  /** A command for a host, after `--`: its words are taken as they are. */
+  readonly command?: Argument
   /** A command line, and what it is good for. */
   readonly examples: readonly (readonly [string, string])[]
   /** Fixed events of the commands that are named for one. */

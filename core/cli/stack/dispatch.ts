@@ -14,6 +14,8 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),
   ),
   check: async () => (await import('./check.ts')).check,
+  exec: async () => (await import('./exec.ts')).exec,
+  ssh: async () => (await import('./ssh.ts')).ssh,
   deployments: async () => (await import('./records.ts')).deployments,
   hooks: async () => (await import('./hooks.ts')).hooks,
   log: async () => (await import('./records.ts')).log,

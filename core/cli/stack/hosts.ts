@@ -2,14 +2,14 @@
 import { homedir } from 'node:os'
 import { engineFiles } from '../../fleet/remote/items.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
-import type { Sudo } from '../../fleet/remote/wire.ts'
+import type { Sudo, Wire } from '../../fleet/remote/wire.ts'
 import type { Member } from '../../fleet/rollout/request.ts'
 import type { Screen } from '../../fleet/screen/screen.ts'
 import { connector } from '../../fleet/ssh/connect.ts'
-import { resolveTarget } from '../../fleet/ssh/target.ts'
+import { resolveTarget, type SshTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { hostNamed } from '../../fleet/stack/documents.ts'
-import type { StackHost } from '../../fleet/stack/stack.ts'
+import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import type { Tell } from '../../fleet/types.ts'
 import { asConvergeError, type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { cacheDirectory } from '../inputs.ts'
@@ -30,52 +30,82 @@ export interface FleetOptions {
 
 /** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
 export async function fleetHosts<N>(
-  { args, catalogue, secrets }: StackCall<N>,
+  call: StackCall<N>,
   { stack, packed }: StackInputs<N>,
   { hosts, tell, screen, rollout, by }: FleetOptions,
 ): Promise<Member[]> {
+  const { args, catalogue } = call
+  const warn = (message: string) => tell({ event: 'warning', message })
+  const reached = await reachableHosts(call, stack, { hosts, warn, screen })
+  const engine = engineFiles(catalogue.engineDirectory())
+  const own = await packed()
+  const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
+  const runtimes = { cacheDirectory: cacheDirectory(), given: stack.runtimes }
+  return reached.map(({ placed, host, open, sudo }): Member => {
+    const { name } = placed
+    const remote = new RemoteHost({
+      ...{ name, open, sudo },
+      prefix: host.prefix ?? null,
+      ...{ engine, recipes, runtimes, rollout, by, secrets: stack.secrets },
+      step: (step) => tell({ event: 'host', host: name, phase: 'bring', step }),
+      connection: (state, detail) =>
+        tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
+      patience: args.reconnect ?? 120,
+    })
+    return { ...placed, address: host.address, host: remote }
+  })
+}
+
+/** A host with the way to it; nothing is connected yet. */
+export interface ReachableHost<P> {
+  readonly placed: P
+  readonly host: StackHost
+  readonly target: SshTarget
+  open(): Promise<Wire>
+  readonly sudo: Sudo
+}
+
+interface ReachOptions<P> {
+  readonly hosts: readonly P[]
+  readonly warn: (message: string) => void
+  readonly screen: Pick<Screen, 'pause' | 'resume'>
+}
+
+/** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
+export async function reachableHosts<N, P extends { readonly name: string }>(
+  { args, secrets }: StackCall<N>,
+  stack: Stack,
+  { hosts, warn, screen }: ReachOptions<P>,
+): Promise<ReachableHost<P>[]> {
   const config = await readUserConfig()
   const prompt = hasTerminal() ? new Prompter(screen).ask : null
   const connections = connector({
     hostKeys: args.acceptNew ? 'accept-new' : 'strict',
     onNewHost: ({ name, type, fingerprint }) =>
-      tell({
-        event: 'warning',
-        message: `${name} was not known; its ${type} key is trusted from now on: ${fingerprint}`,
-      }),
+      warn(`${name} was not known; its ${type} key is trusted from now on: ${fingerprint}`),
     prompt,
   })
   const ask = sudoPassword(prompt, (password) => secrets.add(password))
-  const engine = engineFiles(catalogue.engineDirectory())
-  const own = await packed()
-  const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
-  const runtimes = { cacheDirectory: cacheDirectory(), given: stack.runtimes }
   const problems: ConvergeError[] = []
-  const members = hosts.flatMap((placed): Member[] => {
-    const { name } = placed
-    const host = hostNamed(stack, name)
+  const reached = hosts.flatMap((placed): ReachableHost<P>[] => {
+    const host = hostNamed(stack, placed.name)
     try {
-      const target = resolveTarget({ ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }, config)
-      const remote = new RemoteHost({
-        name,
-        open: () => connections.connect(target),
-        sudo: sudoOf(host, target.user, ask),
-        prefix: host.prefix ?? null,
-        ...{ engine, recipes, runtimes, rollout, by, secrets: stack.secrets },
-        step: (step) => tell({ event: 'host', host: name, phase: 'bring', step }),
-        connection: (state, detail) =>
-          tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),
-        patience: args.reconnect ?? 120,
-      })
-      return [{ ...placed, address: host.address, host: remote }]
+      const target = resolveTarget(withHome(host), config)
+      const open = () => connections.connect(target)
+      return [{ placed, host, target, open, sudo: sudoOf(host, target.user, ask) }]
     } catch (thrown) {
       problems.push(asConvergeError(thrown))
       return []
     }
   })
-  for (const message of config.warnings) tell({ event: 'warning', message })
+  for (const message of config.warnings) warn(message)
   throwProblems(problems)
-  return members
+  return reached
+}
+
+/** With the operator's home directory in the name of its key. */
+export function withHome(host: StackHost): StackHost {
+  return { ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }
 }
 
 function sudoOf({ sudo }: StackHost, user: string, ask: () => Promise<string>): Sudo {

@@ -39,6 +39,29 @@ export async function untilInterrupted<T>(look: Promise<T>, endProcess: () => vo
   }
 }
 
+/**
+ * Aborts at the first signal. At the second one the process ends at once.
+ * @param onSignal called once
+ */
+export function abortOnSignal(onSignal: (signal: NodeJS.Signals) => void): { signal: AbortSignal; close(): void } {
+  const controller = new AbortController()
+  let first = 0
+  const receive = (signal: NodeJS.Signals) => {
+    if (!controller.signal.aborted) {
+      first = performance.now()
+      onSignal(signal)
+      controller.abort()
+    } else if (signal !== 'SIGHUP' && performance.now() - first > echo) process.exit(1)
+  }
+  for (const signal of signals) process.on(signal, receive)
+  return {
+    signal: controller.signal,
+    close: () => {
+      for (const signal of signals) process.off(signal, receive)
+    },
+  }
+}
+
 export class Interrupts {
   state: Interruption = 'none'
   private count = 0

@@ -1,0 +1,65 @@
+/** `converge stack ssh HOST`: OpenSSH's ssh with what the stack file says of the host. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants, homedir, userInfo } from 'node:os'
+import { sshArguments } from '../../fleet/operate/openssh.ts'
+import { resolveTarget } from '../../fleet/ssh/target.ts'
+import { readUserConfig } from '../../fleet/ssh/user_config.ts'
+import { hostNamed } from '../../fleet/stack/documents.ts'
+import { ConvergeError } from '../../model/errors.ts'
+import { nearest } from '../../model/nearest.ts'
+import type { ExitStatus } from '../process.ts'
+import type { StackCall } from './call.ts'
+import { withHome } from './hosts.ts'
+import { stackInputs } from './inputs.ts'
+
+export async function ssh<N>(call: StackCall<N>): Promise<ExitStatus> {
+  const { args } = call
+  const { stack } = await stackInputs(call)
+  const names = stack.hosts.map(({ name }) => name)
+  const { name, command = [], acceptNew = false } = args
+  if (name === undefined || !names.includes(name))
+    throw new ConvergeError(
+      name === undefined ? 'missing argument HOST' : `the stack ${stack.name} has no host ${name}`,
+      {
+        code: 'USAGE',
+        hint: (name === undefined ? undefined : nearest(name, names)) ?? `there are: ${names.join(', ') || 'none'}`,
+        usage: true,
+      },
+    )
+  const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true
+  const host = withHome(hostNamed(stack, name))
+  const target = resolveTarget(host, await readUserConfig())
+  return runSsh(sshArguments(host, target, { command, terminal, acceptNew, config: ownConfig() }))
+}
+
+/** ssh reads the configuration of the account, and not that below $HOME. */
+function ownConfig(): string | null {
+  const file = `${homedir()}/.ssh/config`
+  return homedir() !== userInfo().homedir && existsSync(file) ? file : null
+}
+
+/** Ctrl-C is for ssh, which has the terminal; a signal to this process alone is passed on. */
+function runSsh(words: readonly string[]): Promise<number> {
+  let child: ChildProcess | undefined
+  const ignore = () => undefined
+  const passOn = (signal: NodeJS.Signals) => child?.kill(signal)
+  const listeners = { SIGINT: ignore, SIGQUIT: ignore, SIGTERM: passOn, SIGHUP: passOn }
+  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener)
+  return new Promise<number>((resolve, reject) => {
+    child = spawn('ssh', words, { stdio: 'inherit' })
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      const isMissing = error.code === 'ENOENT'
+      reject(
+        new ConvergeError(isMissing ? 'there is no program ssh on this machine' : `cannot run ssh: ${error.message}`, {
+          code: 'NO_SSH',
+          hint: 'install the OpenSSH client, which is the package openssh-client on Debian and Ubuntu',
+          cause: error,
+        }),
+      )
+    })
+    child.once('close', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))
+  }).finally(() => {
+    for (const [signal, listener] of Object.entries(listeners)) process.off(signal, listener)
+  })
+}

@@ -1,0 +1,158 @@
+/** Runs one command on one host: its output as it comes, its exit status, and its end by deadline or interrupt. */
+import { StringDecoder } from 'node:string_decoder'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { withDeadline } from '../remote/answer_deadline.ts'
+import type { Link } from '../remote/link.ts'
+import type { RemoteProcess } from '../remote/wire.ts'
+import { begins, commandScript } from './command_script.ts'
+
+export type Output = 'stdout' | 'stderr'
+
+export interface CommandRequest {
+  readonly words: readonly string[]
+  /** Account to run it as, by a login that is root; null: the one that logs in. */
+  readonly account: string | null
+  /** Seconds; 0: no limit. */
+  readonly timeout: number
+  /** Ends the command. */
+  readonly interrupt: AbortSignal
+  readonly onOutput: (text: string, from: Output) => void
+}
+
+/** Seconds for the host to end the command: 5 until SIGKILL, and the way there and back. */
+const endingSeconds = 8
+
+/**
+ * @returns exit status of the command
+ * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, INTERRUPTED, CONNECTION_LOST
+ */
+export async function runCommand(link: Link, request: CommandRequest): Promise<number> {
+  const { words, account, timeout, interrupt, onOutput } = request
+  if (interrupt.aborted) throw interrupted()
+  const started = await untilAborted(link.script(commandScript, [account ?? '', ...words]), interrupt)
+  const { process } = started
+  process.stdin.on('error', () => undefined)
+  const errors = new AfterMark((text) => onOutput(text, 'stderr'))
+  errors.add(started.errors())
+  process.stderr.on('data', (text: string) => errors.add(text))
+  const decoder = new StringDecoder()
+  let begun: () => void = () => undefined
+  const hasBegun = new Promise<void>((resolve) => {
+    begun = resolve
+  })
+  const output = new AfterMark(
+    (text) => onOutput(text, 'stdout'),
+    () => begun(),
+  )
+  process.stdout.on('data', (chunk: Buffer) => output.add(decoder.write(chunk)))
+  const ending = new Ending(process, interrupt)
+  try {
+    await withDeadline(link.limits.first, () => Promise.race([hasBegun, process.ended, ending.ended]))
+    ending.limit(timeout)
+    const { code } = await Promise.race([process.ended, ending.ended])
+    output.end(decoder.end())
+    errors.end()
+    if (ending.why !== null) throw ending.why
+    if (!output.hasBegun) throw await link.failed(started, 'the command could not be started')
+    return code ?? 255
+  } catch (thrown) {
+    output.end(decoder.end())
+    errors.end()
+    throw ending.why ?? asConvergeError(thrown)
+  } finally {
+    ending.close()
+    process.close()
+  }
+}
+
+/** A connection that is being made is not waited for. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(interrupted())
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+/** Ends a command by its deadline or an interrupt, and stops waiting for a host that does not end it. */
+class Ending {
+  why: ConvergeError | null = null
+  readonly ended: Promise<never>
+  private giveUp: (error: ConvergeError) => void = () => undefined
+  private readonly timers: NodeJS.Timeout[] = []
+
+  constructor(
+    private readonly process: RemoteProcess,
+    private readonly interrupt: AbortSignal,
+  ) {
+    this.ended = new Promise((_, reject) => {
+      this.giveUp = reject
+    })
+    this.ended.catch(() => undefined)
+    if (interrupt.aborted) this.onInterrupt()
+    else interrupt.addEventListener('abort', this.onInterrupt)
+  }
+
+  /** @param seconds 0: no limit */
+  limit(seconds: number): void {
+    // The longest that a timer of Node.js waits.
+    if (seconds > 0) this.after(Math.min(seconds, 2_147_483), () => this.end(timedOut(seconds)))
+  }
+
+  close(): void {
+    for (const timer of this.timers) clearTimeout(timer)
+    this.interrupt.removeEventListener('abort', this.onInterrupt)
+  }
+
+  private readonly onInterrupt = () => this.end(interrupted())
+
+  private end(why: ConvergeError): void {
+    if (this.why !== null) return
+    this.why = why
+    this.process.stdin.end()
+    this.after(endingSeconds, () => this.giveUp(why))
+  }
+
+  private after(seconds: number, act: () => void): void {
+    this.timers.push(setTimeout(act, seconds * 1000))
+  }
+}
+
+/** Passes on what a stream says after the line that marks the beginning. */
+class AfterMark {
+  hasBegun = false
+  private before = ''
+
+  constructor(
+    private readonly pass: (text: string) => void,
+    private readonly onBegin: () => void = () => undefined,
+  ) {}
+
+  add(text: string): void {
+    if (this.hasBegun) {
+      if (text !== '') this.pass(text)
+      return
+    }
+    this.before = (this.before + text).slice(-100_000)
+    const mark = `\n${begins}\n`
+    const at = this.before.indexOf(mark)
+    if (at < 0) return
+    this.hasBegun = true
+    this.onBegin()
+    const rest = this.before.slice(at + mark.length)
+    this.before = ''
+    if (rest !== '') this.pass(rest)
+  }
+
+  end(rest = ''): void {
+    this.add(rest)
+  }
+}
+
+const timedOut = (seconds: number) =>
+  new ConvergeError(`the command did not end within ${seconds} s`, {
+    code: 'COMMAND_TIMEOUT',
+    hint: 'add --timeout with more seconds, or --timeout 0 for no limit',
+  })
+
+const interrupted = () => new ConvergeError('interrupted', { code: 'INTERRUPTED' })

@@ -1,0 +1,39 @@
+/** The shell script that runs a command on a host and ends it with the connection. */
+
+/** Stands on a line of its own in both outputs before those of the command: the shell of the account may print something first. */
+export const begins = 'converge: begins'
+
+/**
+ * Runs a command until it ends, or until standard input does: Ctrl-C, the deadline and a lost connection all close it. All
+ * processes of the command are then ended, with SIGKILL after 5 s.
+ * $1 account to run it as, or nothing; then the command
+ */
+export const commandScript = `
+account=$1; shift
+printf '\\n%s\\n' '${begins}'
+printf '\\n%s\\n' '${begins}' >&2
+exec 3<&0
+if [ -n "$account" ]; then
+  home=$(getent passwd "$account" | cut -d: -f6)
+  cd "\${home:-/}" 2>/dev/null || cd /
+  set -- runuser -u "$account" -- env HOME="\${home:-/}" USER="$account" LOGNAME="$account" "$@"
+fi
+setsid "$@" </dev/null 3<&- &
+child=$!
+# Until setsid has run, the process leads no group.
+signal() { kill -s "$1" -- "-$child" || kill -s "$1" "$child"; }
+(
+  while IFS= read -r _; do :; done <&3
+  trap '' TERM
+  signal TERM
+  tries=50
+  while [ "$tries" -gt 0 ] && signal 0; do sleep 0.1; tries=$((tries - 1)); done
+  signal KILL
+) >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait "$child"
+status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"
+`

@@ -1,0 +1,44 @@
+/** The command line of OpenSSH's ssh(1) that reaches a host of a stack the way converge does. */
+import { shellWords } from '../../text/shell.ts'
+import type { HostAddress, SshTarget } from '../ssh/target.ts'
+
+export interface SshRequest {
+  /** Run there instead of a login shell: one word is a shell command line, several are a program with its arguments. */
+  readonly command: readonly string[]
+  /** Whether the command gets a terminal. */
+  readonly terminal: boolean
+  readonly acceptNew: boolean
+  /** An ssh_config that ssh does not find itself, such as one below another $HOME; null: none. */
+  readonly config: string | null
+}
+
+/**
+ * What ssh finds in the same ssh_config as converge is left out.
+ * @param host as the stack file has it
+ * @param target what converge connects to for it
+ */
+export function sshArguments(host: HostAddress, target: SshTarget, request: SshRequest): string[] {
+  const { command, terminal, acceptNew, config } = request
+  const { port, user, identities, knownHosts } = target
+  const option = (name: string, value: string) => ['-o', `${name}=${value}`]
+  return [
+    ...(config === null ? [] : ['-F', config]),
+    ...['-p', String(port), '-l', user],
+    ...identities.flatMap(({ file, from }) => (from === 'default' ? [] : ['-i', file])),
+    ...(host.jump === undefined ? [] : ['-J', host.jump]),
+    ...(knownHosts.own.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.own.map(quoted).join(' '))),
+    ...(acceptNew ? option('StrictHostKeyChecking', 'accept-new') : []),
+    ...(command.length > 0 && terminal ? ['-t'] : []),
+    ...['--', host.address],
+    ...(command.length === 0 ? [] : [remoteCommandLine(command)]),
+  ]
+}
+
+/** A file name in a list of ssh_config(5), where % begins a token. */
+function quoted(file: string): string {
+  return `"${file.replaceAll('%', '%%')}"`
+}
+
+function remoteCommandLine(command: readonly string[]): string {
+  return command.length === 1 ? (command[0] ?? '') : shellWords(command)
+}

@@ -1,0 +1,67 @@
+/** Presents what a command printed on many hosts: hosts with the same result are shown once. */
+import type { FailureReport } from '../../report/events.ts'
+import { plain } from '../../report/printable.ts'
+import { describeNames } from '../screen/names.ts'
+import { many, oneLine } from '../screen/text.ts'
+
+export interface CommandResult {
+  readonly host: string
+  /** Exit status; null where the command did not run to its end. */
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** Whether only the beginning of the output was kept. */
+  readonly truncated: boolean
+  readonly failure: FailureReport | null
+  readonly durationMs: number
+}
+
+export function hasSucceeded({ status, failure }: Pick<CommandResult, 'status' | 'failure'>): boolean {
+  return status === 0 && failure === null
+}
+
+/** Hosts with the same result together; those that succeeded come first, in the order of their first hosts. */
+export function groupResults(results: readonly CommandResult[]): CommandResult[][] {
+  const groups = new Map<string, CommandResult[]>()
+  for (const result of results) {
+    const { status, stdout, stderr, failure } = result
+    const key = JSON.stringify([status, stdout, stderr, failure?.message.replaceAll(result.host, '<host>')])
+    groups.set(key, [...(groups.get(key) ?? []), result])
+  }
+  const all = [...groups.values()]
+  const succeeded = (group: readonly CommandResult[]) => group.every(hasSucceeded)
+  return [...all.filter(succeeded), ...all.filter((group) => !succeeded(group))]
+}
+
+export interface Paint {
+  bold(text: string): string
+  red(text: string): string
+  dim(text: string): string
+}
+
+export function describeGroup(group: readonly CommandResult[], paint: Paint): string {
+  const [first] = group
+  if (first === undefined) return ''
+  const names = describeNames(group.map(({ host }) => host))
+  const who = group.length > 1 ? `${names} (${many(group.length, 'host')})` : names
+  const output = [first.stdout, first.stderr].map(plain).filter((text) => text !== '')
+  const lines = output.flatMap((text) => text.replace(/\n$/, '').split('\n')).map((line) => `  ${line}`)
+  const cut = first.truncated ? [paint.dim('  … output truncated')] : []
+  return [...head(first, who, lines.length > 0, paint), ...lines, ...cut].map((line) => `${line.trimEnd()}\n`).join('')
+}
+
+function head({ status, failure }: CommandResult, who: string, hasOutput: boolean, paint: Paint): string[] {
+  if (failure !== null) {
+    const hint = failure.hint === undefined ? [] : [`  hint: ${oneLine(failure.hint)}`]
+    return [paint.red(`! ${who}: ${oneLine(failure.message)}`), ...hint]
+  }
+  if (status !== 0) return [paint.red(`! ${who}: exit status ${status}`)]
+  return [paint.bold(hasOutput ? who : `${who}: no output`)]
+}
+
+export function summarize(results: readonly CommandResult[]): string {
+  const failed = results.filter((result) => !hasSucceeded(result)).map(({ host }) => host)
+  const total = many(results.length, 'host')
+  if (failed.length === 0) return `${total}: all succeeded`
+  return `${total}: ${results.length - failed.length} succeeded, ${failed.length} failed: ${describeNames(failed)}`
+}

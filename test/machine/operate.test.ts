@@ -1,0 +1,158 @@
+/** Commands of an operator on the hosts of a stack: exec and ssh, with real sshd. */
+import t, { type Test } from 'tap'
+import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { hostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
+import { Operator } from './support/operator.ts'
+
+const secret = 'correct horse battery staple'
+
+async function operatorOf(t: Test, count: number) {
+  const network = await testNetwork(t)
+  const hosts = await network.many('h', count)
+  const operator = new Operator(network)
+  operator.write({
+    'stack.json': {
+      name: 'ops',
+      layers: { all: { roles: ['base'] } },
+      ssh: { user: 'root' },
+      apps: { shop: { scm: { repository: 'https://git.example.com/shop.git', user: 'shop', password: secret } } },
+      hosts: {
+        ...Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
+        gone: { address: '127.0.0.1', port: 1, layers: ['all'] },
+      },
+    },
+  })
+  return { operator, hosts }
+}
+
+const there = ['--limit', '!gone']
+
+function jsonLines(stdout: string) {
+  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+}
+
+t.test('commands of an operator', async (t) => {
+  if (!needs(t, hostNeeds)) return
+  const { operator, hosts } = await operatorOf(t, 3)
+  const [one, two, three] = hosts as [TestHost, TestHost, TestHost]
+  two.write('/root/.bashrc', 'echo welcome\necho noise >&2\nprintf "a title without an end"\n')
+
+  await t.test('exec groups equal output', async (t) => {
+    three.write('/tmp/kind', 'other\n')
+    const seen = await operator.run(['exec', ...there, '--', 'cat /tmp/kind 2>/dev/null || echo usual; echo oops >&2'])
+    t.equal(seen.stderr, '')
+    t.equal(seen.stdout, 'h1, h2 (2 hosts)\n  usual\n  oops\nh3\n  other\n  oops\n3 hosts: all succeeded\n')
+    t.equal(seen.status, 0)
+  })
+
+  await t.test('exec fails where one host fails', async (t) => {
+    three.write('/tmp/three', '')
+    const seen = await operator.run(['exec', '--', 'test ! -e /tmp/three || exit 7'])
+    t.equal(seen.status, 1)
+    t.match(seen.stdout, /^h1, h2 \(2 hosts\): no output\n! h3: exit status 7\n! gone: /)
+    t.match(seen.stdout, /\n4 hosts: 2 succeeded, 2 failed: h3, gone\n$/)
+  })
+
+  await t.test('exec takes several words as they are', async (t) => {
+    const seen = await operator.run([
+      'exec',
+      '--host',
+      'h1',
+      '--',
+      'printf',
+      '%s|',
+      '$HOME',
+      "it's",
+      '--json-output',
+      '',
+    ])
+    t.match(seen, { status: 0, stdout: "$HOME|it's|--json-output||", stderr: '' })
+    t.match(await operator.run(['exec', 'uptime']), { status: 2, stderr: /write -- before the command/ })
+    t.match(await operator.run(['exec']), { status: 2, stderr: /takes a command after --/ })
+    t.match(await operator.run(['exec', '--host', 'nobody', '--', 'id']), { status: 2 })
+  })
+
+  await t.test('exec runs as another account', async (t) => {
+    const show = 'id -un; echo $HOME; pwd'
+    t.match(await operator.run(['exec', '--host', 'h1', '--user', 'games', '--', show]), {
+      status: 0,
+      stdout: /^games\n\/usr\/games\n/,
+    })
+    t.match(await operator.run(['exec', '--host', 'h1', '--sudo', '--', 'id -un']), { status: 0, stdout: 'root\n' })
+    t.match(await operator.run(['exec', '--host', 'h1', '--user', 'nobody-here', '--', 'id']), {
+      status: 1,
+      stderr: /nobody-here/,
+    })
+  })
+
+  await t.test('exec hides secrets and escapes', async (t) => {
+    const print = `printf '%s \\033[2J\\n' '${secret}'`
+    for (const args of [there, ['--host', 'h1']]) {
+      const seen = await operator.run(['exec', ...args, '--', print])
+      t.equal(seen.status, 0)
+      t.notOk(seen.stdout.includes(secret), 'no secret')
+      t.notOk(seen.stdout.includes('\x1b'), 'no escape')
+    }
+    const seen = await operator.json(['exec', ...there, '--', print].toSpliced(1, 0, '--json-output'))
+    t.notOk(seen.stdout.includes(secret), 'no secret in JSON')
+  })
+
+  await t.test('exec writes JSON lines', async (t) => {
+    const seen = await operator.run(['exec', '--json-output', '--', 'echo out; echo err >&2; exit 3'])
+    const lines = jsonLines(seen.stdout)
+    t.equal(seen.status, 1)
+    t.match(lines[0], { event: 'start', hosts: ['h1', 'h2', 'h3', 'gone'] })
+    t.match(
+      lines.filter(({ host }) => host === 'h2'),
+      [{ event: 'done', status: 3, stdout: 'out\n', stderr: 'err\n', failure: null }],
+    )
+    t.match(
+      lines.filter(({ host }) => host === 'gone'),
+      [{ event: 'done', status: null, failure: { code: 'CONNECT_FAILED' } }],
+    )
+    t.match(lines.at(-1), { event: 'end', failed: ['h1', 'h2', 'h3', 'gone'] })
+  })
+
+  const isRunning = async (host: TestHost, what: string) => (await host.run(`pgrep -f '^${what}'`)).stdout !== ''
+
+  await t.test('the timeout ends the command on the host', async (t) => {
+    const seen = await operator.run(['exec', '--host', 'h1', '--timeout', '1', '--', 'sleep 4711 & sleep 4711'])
+    t.match(seen, { status: 1, stderr: /did not end within 1 s/ })
+    t.notOk(await isRunning(one, 'sleep 4711'), 'also what it has started')
+  })
+
+  await t.test('Ctrl-C ends the command on the hosts', async (t) => {
+    const command = 'trap "" TERM; echo begun; sleep 4712; sleep 4712'
+    const running = operator.start(['exec', ...there, '--', command])
+    await until(() => isRunning(one, 'sleep 4712'), 'one runs')
+    running.kill('SIGINT')
+    const { status, stdout, stderr } = await running.ended
+    t.equal(status, 1)
+    t.match(stderr, /^SIGINT: ending the command/)
+    t.match(stdout, /begun/)
+    t.notOk(await isRunning(one, 'sleep 4712'), 'one')
+    t.notOk(await isRunning(three, 'sleep 4712'), 'three')
+  })
+
+  await t.test('a lost connection ends the command', async (t) => {
+    const running = operator.start(['exec', '--host', 'h1', '--', 'sleep', '4713'])
+    await until(() => isRunning(one, 'sleep 4713'), 'it runs')
+    running.kill('SIGKILL')
+    t.equal((await running.ended).status, null)
+    await until(async () => !(await isRunning(one, 'sleep 4713')), 'it has ended')
+  })
+
+  await t.test('ssh runs the ssh of the system', async (t) => {
+    const seen = await operator.run(['ssh', 'h1', '--', 'echo $((6 * 7))'])
+    if (seen.status !== 0) t.comment(seen.stderr)
+    t.match(await operator.run(['ssh', 'h1', '--', 'echo $((6 * 7))']), { status: 0, stdout: /42\n$/ })
+    t.match(await operator.run(['ssh', 'h3', '--', 'printf', '%s|', 'a b', '$HOME']), {
+      status: 0,
+      stdout: 'a b|$HOME|',
+    })
+    t.match(await operator.run(['ssh', 'h1', '--', 'exit 23']), { status: 23 })
+    t.match(await operator.run(['ssh', 'gone', '--', 'id']), { status: 255 })
+    t.match(await operator.run(['ssh', 'h9']), { status: 2, stderr: /has no host h9/ })
+  })
+})
