@@ -66,6 +66,10 @@ export const examples: Readonly<Record<string, Proof>> = {
     'what hosts restart; test/core/fleet/screen/screen.test.ts has these very lines',
   ),
 
+  'docs/fleet.md > Run a command on hosts > 2': cannotRun(
+    'what a command prints on six hosts; test/core/fleet/operate/results.test.ts has these very lines',
+  ),
+
   'docs/fleet.md > What you see': cannotRun(
     'a picture of a rollout; test/core/fleet/screen/screen.test.ts has each of its lines',
   ),

@@ -39,12 +39,13 @@ export async function exec<N>(call: StackCall<N>): Promise<ExitStatus> {
   const run = new HostRun(call, interrupts.signal, isStreaming)
   const limit = pLimit(howMany(args.parallel))
   try {
-    const results = await limit.map(hosts, async (host) => {
+    const work = limit.map(hosts, async (host) => {
       const result = await run.on(host)
       progress.ended(result.host)
       if (args.jsonOutput) tell({ event: 'done', ...result })
       return result
     })
+    const results = await Promise.race([work, interrupts.left])
     progress.clear()
     const failed = results.filter((result) => !hasSucceeded(result)).map(({ host }) => host)
     if (args.jsonOutput) tell({ event: 'end', hosts: results.length, failed })

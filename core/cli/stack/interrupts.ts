@@ -39,27 +39,35 @@ export async function untilInterrupted<T>(look: Promise<T>, endProcess: () => vo
   }
 }
 
-/**
- * Aborts at the first signal. At the second one the process ends at once.
- * @param onSignal called once
- */
-export function abortOnSignal(onSignal: (signal: NodeJS.Signals) => void): { signal: AbortSignal; close(): void } {
+export interface Abort {
+  readonly signal: AbortSignal
+  /** Rejects at the second signal: nothing is waited for any longer. */
+  readonly left: Promise<never>
+  close(): void
+}
+
+/** @param onSignal called at the first signal */
+export function abortOnSignal(onSignal: (signal: NodeJS.Signals) => void): Abort {
   const controller = new AbortController()
   let first = 0
+  let leave: (error: ConvergeError) => void = () => undefined
+  const left = new Promise<never>((_, reject) => {
+    leave = reject
+  })
+  left.catch(() => undefined)
   const receive = (signal: NodeJS.Signals) => {
     if (!controller.signal.aborted) {
       first = performance.now()
       onSignal(signal)
       controller.abort()
-    } else if (signal !== 'SIGHUP' && performance.now() - first > echo) process.exit(1)
+    } else if (signal !== 'SIGHUP' && performance.now() - first > echo)
+      leave(new ConvergeError(`${signal}: left before the hosts have confirmed the end`, { code: 'INTERRUPTED' }))
   }
   for (const signal of signals) process.on(signal, receive)
-  return {
-    signal: controller.signal,
-    close: () => {
-      for (const signal of signals) process.off(signal, receive)
-    },
+  const close = () => {
+    for (const signal of signals) process.off(signal, receive)
   }
+  return { signal: controller.signal, left, close }
 }
 
 export class Interrupts {
