@@ -73,6 +73,8 @@ export interface HostReport {
   readonly live: readonly LiveRelease[]
   /** What the rollout changed from and to; of a host that was rolled back, by the rollback. */
   readonly moves?: readonly Move[] | undefined
+  /** Milliseconds in each phase; a record of an earlier version has none. */
+  readonly phases?: Readonly<Partial<Record<Phase, number>>> | undefined
   readonly failure?: FailureReport | undefined
   /** The phase it failed in: it may have gone back since. */
   readonly failedIn?: Phase | undefined
@@ -120,6 +122,8 @@ export type FleetEvent =
   | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
   /** Which release each host changes from and to, before it does. */
   | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedMove[] }
+  /** How long the rollout will take, by earlier ones; null where there is none of its kind. */
+  | { readonly event: 'estimate'; readonly durationMs: number | null; readonly runs: number; readonly batches: number }
   /** A group of hosts begins something; `batch` counts from 1. */
   | {
       readonly event: 'phase'

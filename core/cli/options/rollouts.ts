@@ -70,7 +70,7 @@ const rolling = {
     value: 'HOW',
     choices: ['parallel', 'rolling', 'canary'],
     describe:
-      'parallel: all at once; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
+      'parallel: all at once, which visitors notice; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
     default: 'rolling',
   },
   batch: {

@@ -1,6 +1,7 @@
 /** The commands that act on hosts: `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
 import { wholeWay } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
+import { listDeployments } from '../../fleet/rollout/history.ts'
 import { Recorder, type Recording } from '../../fleet/rollout/record.ts'
 import type { Member, Ports, RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
@@ -29,6 +30,8 @@ import { isUp, notAsked, onlineIn, withApps } from './taking_part.ts'
 
 /** What only looks leaves no record. */
 const unrecorded: readonly Action[] = ['plan', 'status']
+/** Of which the duration of a rollout is estimated. */
+const recentDeployments = 30
 const nothing: Deployed = { apps: [], events: new Set(), migrating: [] }
 
 export function rolloutOf(action: Action) {
@@ -146,6 +149,7 @@ class RolloutCall<N> {
       tell: this.tell,
       log: (host, event) => this.recording?.log(host, event),
       health: healthOf(stack),
+      earlier: () => listDeployments(this.asked.directory, recentDeployments),
       commitsBetween: (from, to) => commitsBetween([stack.directory, process.cwd()], from, to),
       interrupted: () => this.interrupts?.state ?? 'none',
       onInterrupt: (listener) => this.interrupts?.on(listener) ?? (() => undefined),

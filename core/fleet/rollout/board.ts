@@ -10,6 +10,7 @@ export interface Progress {
   outcome: HostOutcome
   phase: Phase | null
   durationMs: number
+  phases: Partial<Record<Phase, number>>
   counts: Counts
   live: readonly LiveRelease[]
   /** Its releases, and with them what was live, when the rollout came to it. */
@@ -49,7 +50,7 @@ export class Board {
   add(name: string, connected: boolean): void {
     if (this.hosts.has(name)) return
     this.hosts.set(name, {
-      ...{ outcome: 'untouched', phase: null, durationMs: 0, counts: none, live: [], before: [] },
+      ...{ outcome: 'untouched', phase: null, durationMs: 0, phases: {}, counts: none, live: [], before: [] },
       ...{ switched: false, deployed: false, failure: undefined, failedIn: undefined, last: undefined },
       ...{ reason: undefined, moves: undefined, connected },
     })
@@ -92,6 +93,7 @@ export class Board {
     const progress = this.of(host)
     const durationMs = this.clock() - begun
     progress.durationMs += durationMs
+    progress.phases = { ...progress.phases, [phase]: (progress.phases[phase] ?? 0) + durationMs }
     const { reason, last } = progress
     // Who goes back after a failure has not failed in that.
     const failure = last?.phase === phase ? last.failure : undefined
@@ -156,8 +158,20 @@ export class Board {
 
   reports(): HostReport[] {
     return [...this.hosts].map(([host, progress]) => {
-      const { outcome, phase, durationMs, counts, live, failure, failedIn, reason } = progress
-      return { host, outcome, phase, durationMs, counts, live, moves: movesOf(progress), failure, failedIn, reason }
+      const { outcome, phase, durationMs, phases, counts, live, failure, failedIn, reason } = progress
+      return {
+        host,
+        outcome,
+        phase,
+        durationMs,
+        counts,
+        live,
+        moves: movesOf(progress),
+        phases,
+        failure,
+        failedIn,
+        reason,
+      }
     })
   }
 }

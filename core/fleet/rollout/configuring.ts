@@ -4,6 +4,7 @@ import { namesOf } from './aftermath.ts'
 import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Crew } from './crew.ts'
+import type { Forecast } from './forecast.ts'
 import type { Gate } from './gate.ts'
 import { amountOf, batchesOf } from './plan.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
@@ -29,6 +30,7 @@ export class Configuring {
     private readonly brake: Brake,
     private readonly crew: Crew,
     private readonly gate: Gate,
+    private readonly forecast: Forecast,
   ) {}
 
   /** @param settled of the hosts, those whose own run has just ended: they have nothing to restart */
@@ -37,10 +39,14 @@ export class Configuring {
     const restarting = due.map(({ member }) => member)
     if (due.length > 0)
       this.ports.tell({ event: 'restarts', phase, hosts: due.map(({ member, what }) => ({ host: member.name, what })) })
-    const others = members.filter((member) => !restarting.includes(member))
-    await this.crew.together(phase, others, (member) => this.configure(member, settled.includes(member)))
     const order = { strategy: 'rolling', size: this.request.batch, first: new Set<string>(), reverse: false } as const
-    await this.inBatches(batchesOf(restarting, order))
+    const others = members.filter((member) => !restarting.includes(member))
+    const batches = batchesOf(restarting, order)
+    await this.forecast.ofCatchUp(restarting.filter(({ name }) => this.ports.known.behind.has(name)))
+    if (this.request.action === 'configure')
+      this.forecast.tellDuration(members, restarting.length > 0, Math.max(1, batches.length))
+    await this.crew.together(phase, others, (member) => this.configure(member, settled.includes(member)))
+    await this.inBatches(batches)
   }
 
   /** One that missed a deployment gets that first. */

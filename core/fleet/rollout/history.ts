@@ -24,6 +24,7 @@ const schema = z.looseObject({
       outcome: z.string(),
       durationMs: z.number(),
       live: z.array(z.looseObject({ app: z.string() })),
+      phases: z.record(z.string(), z.number()).optional(),
       moves: z.array(z.looseObject({ app: z.string(), from: release.nullable(), to: release })).optional(),
     }),
   ),

@@ -2,7 +2,7 @@
 import type { GroupedMove, LiveRelease, Move, Phase, ReleaseName } from '../types.ts'
 import type { AppReleases } from './answers.ts'
 import type { Targets } from './back.ts'
-import type { Ports } from './request.ts'
+import type { Member, Ports } from './request.ts'
 
 export interface HostMove extends Move {
   readonly host: string
@@ -36,6 +36,23 @@ export function currentIn(live: readonly LiveRelease[], app: string): ReleaseNam
   if (found === undefined || found.release === null) return null
   const { app: _, ...name } = found
   return name
+}
+
+/** What a deploy changes on a host: from its current releases to the commits of this deployment. */
+export function movesOfDeploy(
+  { name, apps }: Member,
+  live: readonly LiveRelease[],
+  commitOf: (app: string) => string | null,
+): HostMove[] {
+  return apps.flatMap((app) => {
+    const commit = commitOf(app)
+    return commit === null ? [] : [{ host: name, app, from: currentIn(live, app), to: { release: null, commit } }]
+  })
+}
+
+/** Whether the host gets another release, as far as that is known. */
+export function isChange({ from, to }: Move): boolean {
+  return to.release === null ? from?.commit !== to.commit : from?.release !== to.release
 }
 
 export function groupMoves(moves: readonly HostMove[]): GroupedMove[] {

@@ -1,5 +1,6 @@
 /** What a rollout is asked for, what it works with, and what it leaves behind. */
 import type { Action, CommitRange, Tell } from '../types.ts'
+import type { EarlierRun } from './estimate.ts'
 import type { FleetHost, HostDocument, RunEvent } from './fleet_host.ts'
 import type { Health, HealthWait } from './health.ts'
 import type { Amount, PlannedHost, Strategy } from './plan.ts'
@@ -77,6 +78,8 @@ export interface Ports {
   readonly health: ((mostSeconds?: number, watch?: HealthWatch) => Promise<Health>) | null
   /** The commits between two, by a clone that the operator has; null where none has both. */
   readonly commitsBetween?: (from: string, to: string) => Promise<CommitRange | null>
+  /** Records of earlier rollouts, newest first. */
+  readonly earlier?: () => readonly EarlierRun[]
   readonly interrupted: () => Interruption
   /** Called with each change of the interruption. @returns what takes the listener away */
   readonly onInterrupt: (listener: (state: Interruption) => void) => () => void

@@ -6,8 +6,9 @@ import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Commits } from './commits.ts'
 import type { Crew } from './crew.ts'
+import type { Forecast } from './forecast.ts'
 import type { Looking } from './looking.ts'
-import { currentIn, type HostMove, movesBetween, movesTo, tellMoves } from './moves.ts'
+import { type HostMove, movesBetween, movesTo, tellMoves } from './moves.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 
 export class Rollback {
@@ -19,6 +20,7 @@ export class Rollback {
     private readonly crew: Crew,
     private readonly looking: Looking,
     private readonly commits: Commits,
+    private readonly forecast: Forecast,
   ) {}
 
   /**
@@ -43,7 +45,8 @@ export class Rollback {
         board.say(`${way.skipped}; it is skipped, and brought up to date by the next run`, name)
       }
     this.brake.countFailures()
-    if (!this.brake.isOn) await tellMoves(moves, 'rollback', this.ports)
+    const going = members.filter(({ name }) => options.has(name))
+    if (!this.brake.isOn) await this.forecast.ofRollback(moves, going)
     return options
   }
 
@@ -71,16 +74,4 @@ export class Rollback {
   private expected(before: readonly LiveRelease[]): LiveRelease[] {
     return before.map(({ app }) => ({ app, release: null, commit: this.commits.found[app]?.commit ?? null }))
   }
-}
-
-/** What a deploy changes on a host: from its current releases to the commits of this deployment. */
-export function movesOfDeploy(
-  { name, apps }: Member,
-  live: readonly LiveRelease[],
-  commitOf: (app: string) => string | null,
-): HostMove[] {
-  return apps.flatMap((app) => {
-    const commit = commitOf(app)
-    return commit === null ? [] : [{ host: name, app, from: currentIn(live, app), to: { release: null, commit } }]
-  })
 }

@@ -9,13 +9,13 @@ import { Commits } from './commits.ts'
 import { Configuring, wholeWay } from './configuring.ts'
 import { Connecting } from './connecting.ts'
 import { Crew, type RunMore } from './crew.ts'
+import { Forecast } from './forecast.ts'
 import { Gate } from './gate.ts'
 import { Looking } from './looking.ts'
-import { tellMoves } from './moves.ts'
-import { batchesOf, foundersOf, migratorsOf } from './plan.ts'
+import { orderOf } from './order.ts'
 import { whoIsThere, whoWillBeThere } from './presence.ts'
 import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
-import { movesOfDeploy, Rollback } from './rollback.ts'
+import { Rollback } from './rollback.ts'
 
 export async function rollout(
   request: RolloutRequest,
@@ -34,6 +34,7 @@ class Rollout {
   private readonly gate: Gate
   private readonly configuring: Configuring
   private readonly rollback: Rollback
+  private readonly forecast: Forecast
   private readonly taking: readonly Member[]
   private readonly others: readonly Member[]
   /** Of the others, those that could not be reached. */
@@ -56,8 +57,10 @@ class Rollout {
     this.crew = new Crew(request, this.ports, this.board, this.brake, this.commits)
     this.looking = new Looking(this.board, this.brake, this.crew)
     this.gate = new Gate(this.ports, this.board, this.brake)
-    this.configuring = new Configuring(request, this.ports, this.board, this.brake, this.crew, this.gate)
-    this.rollback = new Rollback(request, this.ports, this.board, this.brake, this.crew, this.looking, this.commits)
+    const { board, brake, crew, commits, looking } = this
+    this.forecast = new Forecast(request, this.ports, board, commits, looking)
+    this.configuring = new Configuring(request, this.ports, board, brake, crew, this.gate, this.forecast)
+    this.rollback = new Rollback(request, this.ports, board, brake, crew, looking, commits, this.forecast)
   }
 
   async go() {
@@ -99,6 +102,7 @@ class Rollout {
       case 'hooks':
         return this.everywhere('hooks', this.wanting(), events, { options })
       case 'run':
+        this.forecast.ofRun(events, this.wanting())
         return this.inBatches('run', events, { options })
       case 'rollback':
         return this.goBack()
@@ -117,7 +121,7 @@ class Rollout {
     await this.resolve()
     if (this.brake.isOn) return
     await this.looking.before(this.wanting())
-    await this.tellMoves()
+    if (!this.brake.isOn) await this.forecast.ofDeploy(this.wanting())
     const building = this.wanting().filter(({ events }) => events.has('build'))
     await this.everywhere('build', building, ['build'])
     if (this.brake.isOn) return
@@ -138,13 +142,6 @@ class Rollout {
         this.board.fail(member.name, 'look', asConvergeError(thrown))
         return this.brake.stop('which commit to deploy could not be told; nothing was deployed')
       }
-  }
-
-  private async tellMoves(): Promise<void> {
-    if (this.brake.isOn) return
-    const commitOf = (app: string) => this.commits.found[app]?.commit ?? null
-    const moves = this.wanting().flatMap((member) => movesOfDeploy(member, this.board.live(member.name), commitOf))
-    await tellMoves(moves, 'switch', this.ports)
   }
 
   /** All to one commit of each app: the one that is named, or what it was on before its last change. */
@@ -208,11 +205,8 @@ class Rollout {
   private async inBatches(phase: Phase, events: readonly string[], more: BatchMore): Promise<void> {
     if (this.brake.isOn) return
     const { reverse = false, gate = false, options = [], optionsFor = () => options, members = this.wanting() } = more
-    const { strategy, batch: size, action } = this.request
-    const deploys = switching.includes(action)
-    const migrators = migratorsOf(deploys ? members : [], (app) => this.isToBeMigrated(app))
-    const first = new Set([...migrators, ...foundersOf(deploys ? members : [], (app) => this.isNew(app))])
-    const batches = batchesOf(members, { strategy, size, first, reverse })
+    const deploys = switching.includes(this.request.action)
+    const { batches, migrators, first } = orderOf(members, this.request, this.ports, this.commits, reverse)
     const wasThere = this.taking.some(({ name }) => this.ports.known.online.has(name))
     const answers = gate && batches.length > 1 && (await this.gate.answersBefore(wasThere))
     const run = (member: Member) => {
@@ -226,19 +220,6 @@ class Rollout {
       const asked = at === batches.length - 1 || (answers && batch.some(({ apps }) => apps.length > 0))
       if (gate && asked && !this.brake.isOn) await this.gate.pass()
     }
-  }
-
-  /** By default only what the stack is not on yet: a host that is new changes nothing about the data. */
-  private isToBeMigrated(app: string): boolean {
-    const { migrates } = this.request
-    return this.means(app) && migrates !== false && !(migrates === 'new' && this.commits.isKnown(app))
-  }
-
-  /** Whether no host has it yet, and so nobody has made its database. */
-  private isNew(app: string): boolean {
-    const { members, known } = this.ports
-    const isThere = members.some(({ name, apps }) => known.online.has(name) && apps.includes(app))
-    return this.means(app) && known.apps[app] === undefined && !isThere
   }
 
   private heardInterruption(state: Interruption): void {

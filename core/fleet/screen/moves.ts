@@ -1,5 +1,5 @@
 /** Describes which releases hosts change from and to, and the commits between. */
-import type { Paint } from '../../report/describe.ts'
+import { duration, type Paint } from '../../report/describe.ts'
 import type { CommitRange, FleetEvent, GroupedMove, HostReport, ReleaseName } from '../types.ts'
 import { describeNames } from './names.ts'
 import { many, oneLine, shortCommit } from './text.ts'
@@ -12,6 +12,14 @@ const longest = 60
 export function describeMoves({ phase, moves }: FleetEvent & { event: 'moves' }, paint: Paint): string {
   const verb = verbs[phase] ?? 'deploy'
   return moves.map((move) => line(move, `${verb} ${oneLine(move.app)}`, paint)).join('\n')
+}
+
+export function describeEstimate(event: FleetEvent & { event: 'estimate' }, paint: Paint): string {
+  const { durationMs, runs, batches } = event
+  const head = paint.cyan('estimated duration')
+  if (durationMs === null) return `${head}: unknown, no earlier run to estimate from`
+  const how = paint.dim(`(${many(runs, 'earlier run')}, ${batches === 1 ? '1 batch' : `${batches} batches`})`)
+  return `${head}: about ${duration(Math.max(1000, durationMs))} ${how}`
 }
 
 /** The changes that a rollout made. */

@@ -8,7 +8,7 @@ import type { Addresses } from './alike.ts'
 import { Block } from './block.ts'
 import { describeChanges, groupChanges, type HostRun } from './changes.ts'
 import { sound } from './failures.ts'
-import { describeMoves } from './moves.ts'
+import { describeEstimate, describeMoves } from './moves.ts'
 import { type HostStatus, isUnremarkable, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
@@ -97,6 +97,9 @@ class TextScreen implements Screen {
         break
       case 'moves':
         if (event.moves.length > 0) this.line(describeMoves(event, this.paint))
+        break
+      case 'estimate':
+        this.line(describeEstimate(event, this.paint))
         break
       case 'restarts':
         this.line(describeRestarts(event))

@@ -1,7 +1,7 @@
 /** How the screen and the log describe the releases that hosts change from and to. */
 import picocolors from 'picocolors'
 import t from 'tap'
-import { describeMoves, movedLines } from '../../../../core/fleet/screen/moves.ts'
+import { describeEstimate, describeMoves, movedLines } from '../../../../core/fleet/screen/moves.ts'
 import { hostReport } from '../../../support/screen.ts'
 
 const paint = picocolors.createColors(false)
@@ -40,5 +40,14 @@ t.test('after a rollback, requested or automatic', (t) => {
   t.match(movedLines([hostReport('c', { moves: [{ app: 'site', from, to }] })], 'deploy', paint), [
     /^site switched: from/,
   ])
+  t.end()
+})
+
+t.test('the estimate', (t) => {
+  const told = (durationMs: number | null, runs: number, batches: number) =>
+    describeEstimate({ event: 'estimate', durationMs, runs, batches }, paint)
+  t.equal(told(200_000, 4, 4), 'estimated duration: about 3 min 20 s (4 earlier runs, 4 batches)')
+  t.equal(told(12, 1, 1), 'estimated duration: about 1.0 s (1 earlier run, 1 batch)')
+  t.equal(told(null, 0, 3), 'estimated duration: unknown, no earlier run to estimate from')
   t.end()
 })

@@ -1,0 +1,66 @@
+/** Estimates how long a rollout takes from the records of earlier ones. */
+import type { Action, HostReport, Phase } from '../types.ts'
+
+/** A record of an earlier rollout, as far as the estimate needs it. */
+export interface EarlierRun {
+  readonly action: Action
+  readonly outcome: string
+  readonly hosts: readonly Pick<HostReport, 'outcome' | 'durationMs' | 'phases'>[]
+}
+
+export interface PlannedRun {
+  readonly action: Action
+  /** Whether a host changes its release; a run without changes is much shorter. */
+  readonly changes: boolean
+  readonly hosts: number
+  readonly batches: number
+  /** Hosts at once, at most. */
+  readonly parallel: number
+}
+
+export interface Estimate {
+  readonly durationMs: number
+  /** Number of earlier rollouts it is derived from. */
+  readonly runs: number
+}
+
+/** Rollouts that count: what was long ago says little of today. */
+const newest = 10
+/** Every host is in these at the same time; in all other phases one batch follows the other. */
+const together: readonly Phase[] = ['connect', 'look', 'setup', 'build']
+
+/**
+ * Of each phase the median duration of a host, times the batches that follow each other.
+ * @param earlier newest first
+ * @returns null where no earlier rollout of the same kind went well
+ */
+export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
+  const wanted = planned.changes ? 'changed' : 'unchanged'
+  const runs = earlier
+    .filter(({ action, outcome }) => action === planned.action && outcome === wanted)
+    .slice(0, newest)
+    .map(({ hosts }) => hosts.filter((host) => host.outcome === wanted).map(phasesOf))
+    .filter((hosts) => hosts.length > 0)
+  if (runs.length === 0) return null
+  const durations = new Map<string, number[]>()
+  for (const host of runs.flat())
+    for (const [phase, ms] of Object.entries(host)) durations.set(phase, [...(durations.get(phase) ?? []), ms])
+  const turns = Math.ceil(planned.hosts / Math.max(1, planned.parallel))
+  const durationMs = [...durations].reduce((sum, [phase, all]) => {
+    const isTogether = (together as readonly string[]).includes(phase)
+    return sum + median(all) * Math.max(1, isTogether ? turns : planned.batches)
+  }, 0)
+  return { durationMs: Math.round(durationMs), runs: runs.length }
+}
+
+/** A record of an earlier version has no durations by phase. */
+function phasesOf({ durationMs, phases }: EarlierRun['hosts'][number]): Readonly<Record<string, number>> {
+  return phases ?? { all: durationMs }
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const [low = 0, high = 0] = sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : sorted.slice(middle - 1)
+  return (low + high) / 2
+}

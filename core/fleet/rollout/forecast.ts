@@ -1,0 +1,80 @@
+/** Tells the operator what a rollout is about to do: the releases, the duration, and whether visitors notice. */
+import { means } from './aftermath.ts'
+import type { Board } from './board.ts'
+import type { Commits } from './commits.ts'
+import { estimateOf } from './estimate.ts'
+import type { Looking } from './looking.ts'
+import { type HostMove, isChange, movesOfDeploy, tellMoves } from './moves.ts'
+import { orderOf } from './order.ts'
+import type { Member, Ports, RolloutRequest } from './request.ts'
+import { simultaneousRestarts } from './simultaneous.ts'
+
+/** Events that stop programs and start them again. */
+const restarting: readonly string[] = ['restart', 'rebuild', 'deploy']
+
+export class Forecast {
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly ports: Ports,
+    private readonly board: Board,
+    private readonly commits: Commits,
+    private readonly looking: Looking,
+  ) {}
+
+  /** Of a setup or a deploy, once the commits are known. */
+  async ofDeploy(members: readonly Member[]): Promise<void> {
+    const commitOf = (app: string) => (means(this.request, app) ? (this.commits.found[app]?.commit ?? null) : null)
+    const moves = members.flatMap((member) => movesOfDeploy(member, this.board.live(member.name), commitOf))
+    await tellMoves(moves, 'switch', this.ports)
+    const changes = moves.some(isChange)
+    this.tellDuration(members, changes)
+    // By default a setup is parallel, and most of them restart nothing.
+    if (changes || this.request.action !== 'setup') this.warnOfRestarts(members)
+  }
+
+  async ofRollback(moves: readonly HostMove[], members: readonly Member[]): Promise<void> {
+    await tellMoves(moves, 'rollback', this.ports)
+    this.tellDuration(members, true)
+    this.warnOfRestarts(members)
+  }
+
+  /** Of hosts that missed a deployment, and get the commits of the stack by a configure. */
+  async ofCatchUp(members: readonly Member[]): Promise<void> {
+    const now = await this.looking.now(members)
+    const commitOf = (app: string) => this.ports.known.apps[app]?.commit ?? null
+    const moves = members.flatMap((member) => movesOfDeploy(member, now.get(member.name) ?? [], commitOf))
+    await tellMoves(moves, 'configure', this.ports)
+  }
+
+  ofRun(events: readonly string[], members: readonly Member[]): void {
+    if (events.some((event) => restarting.includes(event))) this.warnOfRestarts(members)
+  }
+
+  /** @param changes whether something will change, as far as that is known */
+  tellDuration(members: readonly Member[], changes: boolean, batches = this.batchesOf(members).length): void {
+    const { action, parallel } = this.request
+    const earlier = this.ports.earlier?.()
+    if (earlier === undefined || members.length === 0) return
+    const estimate = estimateOf(earlier, { action, changes, hosts: members.length, batches, parallel })
+    const { durationMs, runs } = estimate ?? { durationMs: null, runs: 0 }
+    this.ports.tell({ event: 'estimate', durationMs, runs, batches })
+  }
+
+  private warnOfRestarts(members: readonly Member[]): void {
+    const warning = simultaneousRestarts(this.batchesOf(members), this.serving(), this.request)
+    if (warning !== null) this.board.say(warning)
+  }
+
+  private serving(): ReadonlyMap<string, ReadonlySet<string>> {
+    const serving = new Map<string, Set<string>>()
+    for (const { name, apps } of this.ports.members)
+      for (const app of apps)
+        if (this.ports.known.online.has(name) && means(this.request, app))
+          serving.set(app, (serving.get(app) ?? new Set()).add(name))
+    return serving
+  }
+
+  private batchesOf(members: readonly Member[]): readonly (readonly Member[])[] {
+    return orderOf(members, this.request, this.ports, this.commits).batches
+  }
+}

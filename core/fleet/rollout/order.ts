@@ -1,0 +1,37 @@
+/** Computes the batches of a rollout, and which hosts go before all others of their layer. */
+import { means, switching } from './aftermath.ts'
+import type { Commits } from './commits.ts'
+import { batchesOf, foundersOf, migratorsOf } from './plan.ts'
+import type { Member, Ports, RolloutRequest } from './request.ts'
+
+export interface Order {
+  readonly batches: readonly (readonly Member[])[]
+  /** Hosts that migrate an app. */
+  readonly migrators: ReadonlySet<string>
+  /** Hosts that migrate or make a database: each goes alone, and before the others. */
+  readonly first: ReadonlySet<string>
+}
+
+/** @param reverse the last layer first */
+export function orderOf(
+  members: readonly Member[],
+  request: RolloutRequest,
+  ports: Pick<Ports, 'members' | 'known'>,
+  commits: Commits,
+  reverse = false,
+): Order {
+  const { strategy, batch: size, action, migrates } = request
+  const deploying = switching.includes(action) ? members : []
+  /** By default only what the stack is not on yet: a host that is new changes nothing about the data. */
+  const isToBeMigrated = (app: string) =>
+    means(request, app) && migrates !== false && !(migrates === 'new' && commits.isKnown(app))
+  const migrators = migratorsOf(deploying, isToBeMigrated)
+  const first = new Set([...migrators, ...foundersOf(deploying, (app) => isNew(app, request, ports))])
+  return { batches: batchesOf(members, { strategy, size, first, reverse }), migrators, first }
+}
+
+/** Whether no host has it yet, and so nobody has made its database. */
+function isNew(app: string, request: RolloutRequest, { members, known }: Pick<Ports, 'members' | 'known'>): boolean {
+  const isThere = members.some(({ name, apps }) => known.online.has(name) && apps.includes(app))
+  return means(request, app) && known.apps[app] === undefined && !isThere
+}
