@@ -8,11 +8,13 @@ import { type Context, defineResource } from '../core/model/resource.ts'
 import { absolutePath, duration, minutes } from '../core/model/units.ts'
 import { readDisposable } from '../core/model/unreadable.ts'
 import { shellWord, shellWords } from '../core/text/shell.ts'
+import { readAccountCrontab, writeAccountCrontab } from './crontab.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './python/build_area.ts'
 import { linkEggs } from './python/linked_eggs.ts'
 import { accountOf } from './python/program.ts'
 import { shellSplit } from './python/words.ts'
 import { metadataDirectory } from './releases.ts'
+import { findEntries } from './usercrontab.ts'
 
 const words = z
   .union([z.array(z.string()), z.string()])
@@ -154,6 +156,16 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
     throw await failure(host, given, area, error, context)
   }
   await endBuild(host, area)
+  await unschedule(host, given)
+}
+
+/** The release is not current yet: release_crontab schedules its jobs. */
+async function unschedule(host: Host, { directory, user }: Props): Promise<void> {
+  const text = await readAccountCrontab(host, user)
+  if (text === null) return
+  const paths = { releases: directory, current: directory, release: directory }
+  const { own, rest } = findEntries(host, text, paths)
+  if (own.length > 0) await writeAccountCrontab(host, user, rest.map((line) => `${line}\n`).join(''))
 }
 
 function tagOf({ eggsByPython }: Props): readonly string[] {
@@ -237,6 +249,7 @@ export const buildout = defineResource(
       writeMark(host, given, digest(given))
       host.unknown(`${given.directory}/bin`, name)
       host.unknown(`${given.directory}/parts`, name)
+      host.unknown(`${given.directory}/.installed.cfg`, name)
     },
     paths: ({ directory }) => [under(directory, 'bin'), under(directory, 'parts')],
   },

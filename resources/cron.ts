@@ -4,13 +4,15 @@ import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { defineResource } from '../core/model/resource.ts'
+import { absolutePath } from '../core/model/units.ts'
 import { cronCommand, cronVariable } from '../core/text/cron.ts'
-import { shellQuoted } from '../core/text/shell.ts'
+import { shellQuoted, shellWord } from '../core/text/shell.ts'
 import { refusalOf, type Writer } from '../core/text/writer.ts'
 import { accountName } from './accounts.ts'
 import { checkSchedule } from './cron_schedule.ts'
 import { begin, end, parseCrontab } from './crontab.ts'
 import { applyFileState, readFileState } from './file.ts'
+import { cronParts } from './usercrontab.ts'
 
 const oneLine = (what: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${what} on one line` })
 
@@ -32,6 +34,17 @@ const props = z
       .min(1)
       .optional()
       .describe('What /bin/sh runs; percent signs are escaped for cron; needed unless absent'),
+    part: z
+      .strictObject({
+        name: z.string().min(1),
+        release: absolutePath,
+        current: absolutePath,
+        log: absolutePath.optional(),
+      })
+      .optional()
+      .describe(
+        'Part of a built release whose schedule and command are taken instead where its recipe is z3c.recipe.usercrontab',
+      ),
     environment: z
       .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), oneLine('a value'))
       .optional()
@@ -51,6 +64,8 @@ const state = z.strictObject({
   content: z.string().nullable(),
   mode: z.string().nullable(),
   owner: z.string().nullable(),
+  /** What `part` says; null where it schedules nothing. */
+  stated: z.strictObject({ enabled: z.boolean(), schedule: z.string(), command: z.string() }).nullable().optional(),
 })
 type State = z.output<typeof state>
 
@@ -77,20 +92,14 @@ export const cron = defineResource(
     readsAhead: true,
   },
   {
-    read(host, props): State | Promise<State> {
+    async read(host, props): Promise<State> {
       requireCron(host, props)
-      return host.isRoot ? readFile(host, fileOf(props.name)) : readBlock(host, props.name)
+      const found = host.isRoot ? readFile(host, fileOf(props.name)) : await readBlock(host, props.name)
+      return props.part === undefined ? found : { ...found, stated: statedBy(host, props.part) }
     },
-    desired(props, now): State {
-      const { place } = now
-      if (now.kind === 'directory')
-        throw new ConvergeError(`${place} is a directory, and a job of cron is spoken of`, {
-          code: 'IN_THE_WAY',
-          hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
-        })
-      if (props.absent) return { place, ...nothing }
-      if (place === 'crontab') return { place, kind: 'block', content: blockText(props), mode: null, owner: null }
-      return { place, kind: 'file', content: fileText(props), ...rootsOwn }
+    desired(given, { stated, ...now }): State {
+      const wanted = wantedState(given, stated ?? null, now)
+      return stated === undefined ? wanted : { ...wanted, stated }
     },
     async apply(host, props, change) {
       if (host.isRoot) return applyFile(host, change)
@@ -103,6 +112,29 @@ export const cron = defineResource(
     },
   },
 )
+
+function wantedState(given: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
+  if (kind === 'directory')
+    throw new ConvergeError(`${place} is a directory, and a job of cron is spoken of`, {
+      code: 'IN_THE_WAY',
+      hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
+    })
+  if (given.absent || stated?.enabled === false) return { place, ...nothing }
+  const job = stated === null ? given : { ...given, schedule: stated.schedule, command: stated.command }
+  if (place === 'crontab') return { place, kind: 'block', content: blockText(job), mode: null, owner: null }
+  return { place, kind: 'file', content: fileText(job), ...rootsOwn }
+}
+
+/** A schedule that cron would refuse counts as none. */
+function statedBy(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
+  const part = cronParts(host, paths).find((one) => one.name === name)
+  if (part === undefined || checkSchedule(part.times) !== null) return null
+  const { times: schedule, enabled } = part
+  // As crontab(5) escapes it.
+  const command = part.command.replace(/\\([\\%])/g, '$1')
+  const isLogged = log === undefined || /[|>&;]/.test(command)
+  return { enabled, schedule, command: isLogged ? command : `${command} >> ${shellWord(log)} 2>&1` }
+}
 
 function requireCron(host: HostReader, { user }: Props): void {
   if (!host.isRoot && user !== undefined && user !== host.self.name)

@@ -1,4 +1,5 @@
-/** The block of one job in the crontab of an ordinary user: found, also several times or edited, and replaced. */
+/** Reads and writes crontabs of accounts, and finds converge's block of one job in them. */
+import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 
 export const begin = (name: string) => `# BEGIN converge ${name}`
@@ -47,4 +48,20 @@ function damaged(line: string, missing: string, where: 'before' | 'after'): Conv
     code: 'CRONTAB_DAMAGED',
     hint: 'add that line, or remove the lines of the job, with crontab -e',
   })
+}
+
+/** The crontab of an account, empty where there is none; null where this host has no cron, or the account may not use it. */
+export async function readAccountCrontab(host: HostReader, user: string | undefined): Promise<string | null> {
+  if (host.which('crontab') === null) return null
+  const { status, stdout, stderr } = await host.query(['crontab', ...ofAccount(host, user), '-l'], { accept: 'any' })
+  if (status === 0) return stdout
+  return /no crontab for/i.test(stderr) ? '' : null
+}
+
+export async function writeAccountCrontab(host: Host, user: string | undefined, text: string): Promise<void> {
+  await host.run(['crontab', ...ofAccount(host, user), '-'], { input: text })
+}
+
+function ofAccount(host: HostReader, user: string | undefined): string[] {
+  return user === undefined || user === host.self.name ? [] : ['-u', user]
 }

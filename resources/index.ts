@@ -19,6 +19,7 @@ import { port_swap } from './port_swap.ts'
 import { random_secret } from './random_secret.ts'
 import { release_cleanup } from './release_cleanup.ts'
 import { release_complete } from './release_complete.ts'
+import { release_crontab } from './release_crontab.ts'
 import { release_file } from './release_file.ts'
 import { release_files } from './release_files.ts'
 import { release_history } from './release_history.ts'
@@ -61,6 +62,7 @@ export {
   random_secret,
   release_cleanup,
   release_complete,
+  release_crontab,
   release_file,
   release_files,
   release_history,
@@ -104,6 +106,7 @@ const all = [
   random_secret,
   release_cleanup,
   release_complete,
+  release_crontab,
   release_file,
   release_files,
   release_history,

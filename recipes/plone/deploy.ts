@@ -65,7 +65,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   if (!isConfigure) hold(r, at, null)
   goLive(r, node, at, wanted, release, { when: [current], goesBack: true, ...guard })
   rollbackIsOver(r, at)
-  jobs(r, node, at, guard)
+  jobs(r, node, at, release.path, guard)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5), ...guard })
 }
 

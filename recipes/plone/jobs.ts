@@ -1,40 +1,76 @@
-/** Jobs of cron that come with the ZEO server. */
+/** Jobs of cron of a buildout app: packing and backup of the ZEO server, and what its buildout schedules. */
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Reference } from '../../core/model/reference.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { shellWord } from '../../core/text/shell.ts'
 import { cron } from '../../resources/cron.ts'
+import { release_crontab } from '../../resources/release_crontab.ts'
 import type { PloneNode } from '../node.ts'
 import type { Layout } from './layout.ts'
 
 interface Job {
   readonly name: string
   readonly on: boolean
+  /** When it runs where the buildout does not say when. */
   readonly schedule: string
   readonly program: string
 }
 
-/** Packing and backup of the ZEO server, as the account that owns the database. */
-export function jobs(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions): void {
-  if (at.role !== 'zeo-server') return
-  const { enable_pack, enable_backup } = node.plone_zeoserver
-  job(r, at, { name: 'pack', on: enable_pack, schedule: '0 1 * * 7', program: 'zeopack' }, guard)
-  job(r, at, { name: 'backup', on: enable_backup, schedule: '0 21 * * *', program: 'backup' }, guard)
+/** The part of the site's buildout that schedules a job. */
+const partOf = (job: string) => `${job}cronjob`
+
+/** The jobs of the release that has become current: each once, by the schedule of the site's buildout where it has one. */
+export function jobs(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: Layout,
+  release: string | Reference<string>,
+  guard: CommonOptions = {},
+): void {
+  const isServer = at.role === 'zeo-server'
+  if (isServer) for (const one of serverJobs(node)) job(r, at, { ...one, ...(one.on ? { release } : {}) }, guard)
+  crontab(r, at, { release, except: isServer ? serverJobs(node).map(({ name }) => partOf(name)) : [] }, guard)
 }
 
-/** Takes them away again. */
-export function noJobs(r: Recipe<PloneNode>, at: Layout): void {
-  if (at.role !== 'zeo-server') return
-  for (const name of ['pack', 'backup']) job(r, at, { name, on: false, schedule: '', program: '' }, {})
+function serverJobs({ plone_zeoserver: { enable_pack, enable_backup } }: PloneNode): Job[] {
+  return [
+    { name: 'pack', on: enable_pack, schedule: '0 1 * * 7', program: 'zeopack' },
+    { name: 'backup', on: enable_backup, schedule: '0 21 * * *', program: 'backup' },
+  ]
 }
 
-function job(r: Recipe<PloneNode>, at: Layout, { name, on, schedule, program }: Job, guard: CommonOptions): void {
-  const [run, log] = [`${at.current}/bin/${program}`, `${at.shared}/var/log/${name}.log`].map(shellWord)
-  const command = `${run} >> ${log} 2>&1`
+/** Removes the jobs of the app. */
+export function noJobs(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  if (at.role === 'zeo-server') for (const one of serverJobs(node)) job(r, at, { ...one, on: false }, {})
+  crontab(r, at, {}, {})
+}
+
+interface ReleaseJob extends Job {
+  readonly release?: string | Reference<string>
+}
+
+function job(r: Recipe<PloneNode>, at: Layout, wanted: ReleaseJob, guard: CommonOptions): void {
+  const { name, on, schedule, program, release } = wanted
+  const log = `${at.shared}/var/log/${name}.log`
+  const command = `${shellWord(`${at.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`
   // An ordinary user may be on a host without cron: that is no reason to fail a deploy.
   const options = at.system ? guard : { ...guard, onlyIf: both(guard.onlyIf, hasCrontab) }
-  const account = at.account.user === undefined ? {} : { user: at.account.user }
-  const what = on ? { schedule, command } : { absent: true }
-  cron(r, { name: `converge-${at.app}-${name}`, ...account, ...what, ...options })
+  const part = release === undefined ? {} : { part: { name: partOf(name), release, current: at.current, log } }
+  const what = on ? { schedule, command, ...part } : { absent: true }
+  cron(r, { name: `converge-${at.app}-${name}`, ...userOf(at), ...what, ...options })
+}
+
+function crontab(
+  r: Recipe<PloneNode>,
+  at: Layout,
+  given: { readonly release?: string | Reference<string>; readonly except?: string[] },
+  guard: CommonOptions,
+): void {
+  release_crontab(r, { releases: at.releases, current: at.current, ...given, ...userOf(at), ...guard })
+}
+
+function userOf({ account: { user } }: Layout) {
+  return user === undefined ? {} : { user }
 }
 
 const hasCrontab: Check = {

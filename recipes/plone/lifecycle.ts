@@ -20,7 +20,7 @@ export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
   const at = layout(node, role)
   stopPrograms(r, node, at)
   cleanUp(r, at, [])
-  noJobs(r, at)
+  noJobs(r, node, at)
   if (at.system) file(r, { path: `/etc/logrotate.d/converge-${at.app}`, absent: true })
   removeReleases(r, node, at)
   removeRecord(r, node, at.app)

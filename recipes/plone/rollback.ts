@@ -6,6 +6,7 @@ import type { PloneNode } from '../node.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'
 import { blobMount } from './blob_mounts.ts'
+import { jobs } from './jobs.ts'
 import { type Layout, layout } from './layout.ts'
 import { goLive } from './moments.ts'
 import { programsOf, releasesOf } from './running.ts'
@@ -47,6 +48,7 @@ export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release:
     { path, commit: commit ?? '' },
     { when: [current], goesBack: false },
   )
+  jobs(r, node, at, release.path)
 }
 
 /**

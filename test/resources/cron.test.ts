@@ -40,6 +40,33 @@ contract(t, cron, [
       ),
   },
   {
+    name: 'root: when and what a part of the buildout says',
+    props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current', log: '/log' } },
+    given: (host) => {
+      withCron(host)
+      const part = String.raw`recipe = z3c.recipe.usercrontab${'\n'}times = @daily${'\n'}command = /srv/r/1/bin/x +\%H`
+      host.given('/srv/r/1/.installed.cfg', `[tidyjob]\n${part}\n`)
+    },
+    host: root,
+    then: (t, host) =>
+      t.equal(
+        host.readText('/etc/cron.d/tidy'),
+        '# tidy: kept by converge\n@daily root /srv/current/bin/x +\\%H >> /log 2>&1\n',
+      ),
+  },
+  {
+    name: 'root: a part that is switched off',
+    props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current' } },
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', written)
+      const part = 'recipe = z3c.recipe.usercrontab\ntimes = @daily\ncommand = x\nenabled = off'
+      host.given('/srv/r/1/.installed.cfg', `[tidyjob]\n${part}\n`)
+    },
+    host: root,
+    then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
+  },
+  {
     name: 'root: a name cron would pass over, and percent signs',
     props: { ...job, name: 'my site.example', command: 'date +%H' },
     given: withCron,

@@ -202,16 +202,17 @@ function fetchLists(host: VirtualHost): Answer {
 }
 
 /** Where the fake crontab keeps the lines of an account. */
-export const spool = (host: VirtualHost): string => `/var/spool/cron/crontabs/${host.self.name}`
+export const spool = (host: VirtualHost, account = host.self.name): string => `/var/spool/cron/crontabs/${account}`
 
 export const crontabPrograms: Readonly<Record<string, Program>> = {
   crontab(args, host, input) {
-    if (args[0] === '-') {
-      host.given(spool(host), input)
+    const account = args[0] === '-u' ? args[1] : host.self.name
+    if (args.at(-1) === '-') {
+      host.given(spool(host, account), input)
       return done
     }
-    const text = host.readText(spool(host))
-    return text === null ? refused(1, `no crontab for ${host.self.name}`) : { stdout: text }
+    const text = host.readText(spool(host, account))
+    return text === null ? refused(1, `no crontab for ${account}`) : { stdout: text }
   },
 }
 
