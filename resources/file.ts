@@ -99,6 +99,11 @@ const props = z
     absent: z.boolean().optional().describe('Keep the file away instead; default false'),
     ...ownershipProps,
     verify: verifyFile,
+    verifiedCopy: absolutePath
+      .optional()
+      .describe(
+        'Another file, with the text that was verified last. Where that is the content and this file differs, this file is damaged: the run repairs it before everything else, so that no check of another app fails on it',
+      ),
   })
   .refine((props) => props.absent === true || props.content !== undefined, {
     error: 'content is needed unless absent is true',
@@ -125,6 +130,11 @@ export const file = defineResource(
     state: fileState,
   },
   {
+    isBroken(host, { path, content, verifiedCopy }) {
+      if (typeof path !== 'string' || typeof verifiedCopy !== 'string') return false
+      const found = host.readText(path)
+      return found !== null && found !== content && host.readText(verifiedCopy) === content
+    },
     read: readFileState,
     desired(props, now): FileState {
       if (props.absent !== true) return wantedFileState(props, props.content ?? '', now)

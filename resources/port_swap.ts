@@ -15,14 +15,16 @@ import {
   digestAt,
   fileAt,
   isDamaged,
+  isUnreadable,
   programAt,
   programText,
   repairedText,
   startsItself,
   wantedDigest,
+  writePlaceholders,
 } from './swap/programs.ts'
 import { type PortSwapProps, portSwapProps } from './swap/props.ts'
-import { loadRecord, Swap, toldKey, toldPort } from './swap/swap.ts'
+import { isUpstreamDamaged, loadRecord, repairUpstream, Swap, toldKey, toldPort } from './swap/swap.ts'
 import { portIn, upstreamText } from './swap/upstream.ts'
 
 const state = z.strictObject({
@@ -177,6 +179,11 @@ export const port_swap = defineResource(
   {
     precheck(host, given) {
       for (const port of given.ports) refuseShadowed(host, { name: programAt(given, port), confDir: given.confDir })
+    },
+    isBroken: (host, given) => isUnreadable(host, given) || isUpstreamDamaged(host, given),
+    makeReadable(host, given) {
+      writePlaceholders(host, given)
+      repairUpstream(host, given)
     },
     read,
     desired,

@@ -7,7 +7,7 @@ import { fileMode, seconds } from '../core/model/units.ts'
 import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from './file.ts'
 import { Supervisor } from './supervisor/client.ts'
 import { forget } from './supervisor/forget.ts'
-import { recordRemoved, recordWritten, refuseForeign } from './supervisor/own_file.ts'
+import { recordRemoved, recordWritten, refuseForeign, writePlaceholder } from './supervisor/own_file.ts'
 import { renderProgram } from './supervisor/program_file.ts'
 import { line, programEnvironment, programName, programProps } from './supervisor/program_props.ts'
 import { isReadable } from './supervisor/sections.ts'
@@ -107,6 +107,9 @@ export const supervisor_program = defineResource(
     isBroken(host, given) {
       const text = host.readText(target(given).path)
       return text !== null && !isReadable(text)
+    },
+    makeReadable(host, given) {
+      writePlaceholder(host, { path: target(given).path, program: given.name, app: given.app })
     },
     read,
     desired(given, now): FileState {

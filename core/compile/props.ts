@@ -29,8 +29,18 @@ export function checkProps(definition: AnyDefinition, props: object, mask: Mask 
   const issues = hasReferences
     ? result.error.issues.filter((issue) => !waitsForReference(issue, valueAt(props, issue.path)))
     : result.error.issues
-  if (issues.length === 0) return { hasReferences, props: Object.freeze({ ...props }) }
+  if (issues.length === 0)
+    return { hasReferences, props: Object.freeze({ ...props, ...defaultsOf(definition, props) }) }
   return { hasReferences, problems: issues.map((issue) => propProblem(definition, props, issue, mask)) }
+}
+
+/** The defaults of what was not given: the references of other properties have nothing to do with them. */
+function defaultsOf(definition: AnyDefinition, props: object): object {
+  const shape = (definition.props as { shape?: Record<string, z.ZodType> }).shape ?? {}
+  const given = new Map(Object.entries(props))
+  const absent = Object.entries(shape).filter(([name]) => given.get(name) === undefined)
+  const defaults = absent.map(([name, schema]) => [name, schema.safeParse(undefined).data] as const)
+  return Object.fromEntries(defaults.filter(([, value]) => value !== undefined))
 }
 
 /** A complaint about a reference, or about alternatives none of which can be told while there are references inside. */

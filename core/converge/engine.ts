@@ -8,7 +8,7 @@ import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
 import { sameJson } from '../model/json.ts'
 import { isReference, NotYetKnown, references, resolveReferences, Unknown } from '../model/reference.ts'
-import type { Check, Context, PlannedResource } from '../model/resource.ts'
+import type { Check, CommonOptions, Context, PlannedResource } from '../model/resource.ts'
 import { Secrets } from '../model/secrets.ts'
 import { seconds } from '../model/units.ts'
 import type { Counts, FailureReport, Handlers, Outcome, ResourceReport, RunReport } from '../report/events.ts'
@@ -96,8 +96,8 @@ class Run {
     let interrupted = false
     await this.prepare()
     await this.precheck()
+    const resources = await this.ordered()
     let reached = this.counts.failed
-    const resources = this.failed ? [] : inOrder(this.host, plan.resources)
     await this.ahead.start(resources)
     for (const resource of resources) {
       if (options.interrupted?.()) {
@@ -143,12 +143,31 @@ class Run {
       if (definition.implementation.precheck === undefined || options.ignoreFailure === true) continue
       const began = performance.now()
       try {
-        const reason = (await this.refusedBy(options.onlyIf, true)) ?? (await this.refusedBy(options.notIf, false))
-        if (reason === null) definition.implementation.precheck(this.host, props)
+        if ((await this.skippedBy(options)) === null) definition.implementation.precheck(this.host, props)
       } catch (error) {
         // What a guard cannot tell yet, it tells when the run gets there.
         if (error instanceof ConvergeError) this.fail(resource, error, began)
       }
+    }
+  }
+
+  /** The resources in the order of the run; none where it cannot begin. */
+  private async ordered(): Promise<readonly PlannedResource[]> {
+    if (this.failed) return []
+    const { resources, unreadable } = inOrder(this.host, this.plan.resources)
+    for (const resource of unreadable) await this.makeReadable(resource)
+    return this.failed ? [] : resources
+  }
+
+  /** A damaged file of one app must not make the run fail at another app. */
+  private async makeReadable(resource: PlannedResource): Promise<void> {
+    const { definition, options, props } = resource
+    const began = performance.now()
+    try {
+      if ((await this.skippedBy(options)) === null) definition.implementation.makeReadable?.(this.host, props)
+    } catch (error) {
+      // Where its failure is ignored, the resource fails in its own place.
+      if (options.ignoreFailure !== true) this.fail(resource, error, began)
     }
   }
 
@@ -178,7 +197,7 @@ class Run {
 
   private async guarded(resource: PlannedResource, began: number): Promise<void> {
     const { options, name } = resource
-    const reason = (await this.refusedBy(options.onlyIf, true)) ?? (await this.refusedBy(options.notIf, false))
+    const reason = await this.skippedBy(options)
     if (reason !== null) return this.finish(resource, { outcome: 'skipped', reason }, began)
 
     const props = this.resolve(resource)
@@ -348,7 +367,12 @@ class Run {
     })
   }
 
-  /** Why a guard keeps the resource from being looked at, or null. */
+  /** Why the guards of a resource skip it, or null. */
+  private async skippedBy({ onlyIf, notIf }: CommonOptions): Promise<string | null> {
+    return (await this.refusedBy(onlyIf, true)) ?? (await this.refusedBy(notIf, false))
+  }
+
+  /** Why a guard skips a resource, or null. */
   private async refusedBy(guard: boolean | Check | undefined, wanted: boolean): Promise<string | null> {
     if (guard === undefined) return null
     const word = wanted ? 'only if' : 'not if'

@@ -47,8 +47,17 @@ export interface ResourceImplementation<P, S, O extends object> {
    * before the run changes anything; props may still be references, so only those count that never are.
    */
   precheck?(host: HostReader, props: P): void
-  /** Whether what is there keeps a program from reading its other files too: then it is repaired before everything else. */
+  /**
+   * Whether a file of the resource is damaged so that a program cannot read its other files either. The run repairs it
+   * before everything else. A resource with `files` and without references comes first in the plan; for others the run
+   * calls `makeReadable`. Props may still be references.
+   */
   isBroken?(host: HostReader, props: P): boolean
+  /**
+   * Replaces the damaged files by ones that can be read and start nothing. `read` must still find a difference afterwards,
+   * so that the run writes the real text and reports it. Props may still be references.
+   */
+  makeReadable?(host: Host, props: P): void
   /** The current state; no side effects. Synchronous where only local files are asked. */
   read(host: HostReader, props: P, context: Context): S | Promise<S>
   /** Pure: what the state should become. Throws, with a hint, for what may not be replaced. */

@@ -91,7 +91,10 @@ export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<strin
 }
 
 function served(r: Recipe<PloneNode>, site: Site, content: Input<string>): Handle[] {
-  return [file(r, { path: enabledPath(site), content, mode: '0644' }), unknownNames(r, site)]
+  return [
+    file(r, { path: enabledPath(site), content, mode: '0644', verifiedCopy: sitePath(site) }),
+    unknownNames(r, site),
+  ]
 }
 
 /** Repairs what nginx serves of the site already: with a damaged file in it every check of nginx fails until then. */

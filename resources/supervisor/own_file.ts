@@ -1,8 +1,8 @@
 /** Which files of programs are ours, also where they are damaged. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { headerPattern } from './program_file.ts'
-import { programTypes, sectionsOf } from './sections.ts'
+import { header, headerPattern } from './program_file.ts'
+import { isReadable, programTypes, sectionsOf } from './sections.ts'
 
 /**
  * Refuses a file that somebody else has written. Ours is rewritten whatever has become of it: empty, cut short, without
@@ -16,6 +16,30 @@ export function refuseForeign(host: HostReader, path: string, text: string | nul
     code: 'IN_THE_WAY',
     hint: `give the program another name, or move the file away: mv ${path} ${path}.old`,
   })
+}
+
+const placeholderMark =
+  '; The file was damaged. Until it is written again, this text lets supervisord read its other files.'
+
+/** Whether a text only stands in for that of a damaged file. */
+export function isPlaceholder(text: string): boolean {
+  return text.includes(placeholderMark)
+}
+
+/** A program file whose name and directory are known before the run. */
+export interface OwnFile {
+  readonly path: string
+  readonly program: string
+  readonly app: string | undefined
+}
+
+/** Replaces a damaged file of ours by one that supervisord can read and that starts nothing. */
+export function writePlaceholder(host: Host, { path, program, app }: OwnFile): void {
+  const text = host.readText(path)
+  if (text === null || isReadable(text) || !mayBeOurs(host, path, text)) return
+  recordWritten(host, path, app)
+  const lines = [header(app), placeholderMark, `[program:${program}]`, 'command=/bin/false', 'autostart=false']
+  host.writeFile(path, `${lines.join('\n')}\n`, { mode: '0600' })
 }
 
 /** Before the first write: after it the file may be damaged at any moment. */
@@ -48,10 +72,17 @@ function wasWritten(host: HostReader, path: string): boolean {
 
 /** An earlier version kept no record: then its first line tells it, or most of what else we write, or that it defines nothing. */
 function isOurs(text: string, wanted: string): boolean {
-  if (headerPattern.test(text)) return true
-  const defines = sectionsOf(text).some(({ type }) => [...programTypes, 'group'].includes(type))
-  if (!defines) return true
+  if (headerPattern.test(text) || definesNothing(text)) return true
   const lines = new Set(text.split('\n'))
   const ours = wanted.split('\n').filter((line) => line !== '' && !headerPattern.test(line))
   return ours.filter((line) => lines.has(line)).length * 2 > ours.length
+}
+
+/** What can be said of a file before its text is known. */
+function mayBeOurs(host: HostReader, path: string, text: string): boolean {
+  return wasWritten(host, path) || headerPattern.test(text) || definesNothing(text)
+}
+
+function definesNothing(text: string): boolean {
+  return !sectionsOf(text).some(({ type }) => [...programTypes, 'group'].includes(type))
 }

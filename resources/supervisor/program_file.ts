@@ -27,7 +27,8 @@ interface Program {
 /** The first line of a file of ours, with the app that its program was written for. */
 export const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
 
-function header(app: string | undefined): string {
+/** The first line of a file of ours. */
+export function header(app: string | undefined): string {
   return `; Written by converge${app === undefined ? '' : ` for ${app}`}; what is changed here by hand is lost.`
 }
 

@@ -1,8 +1,8 @@
 /** The two programs of a server that takes turns on two ports, as supervisord's files tell of them. */
-import type { HostReader } from '../../core/host/types.ts'
+import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { refuseForeign } from '../supervisor/own_file.ts'
+import { isPlaceholder, refuseForeign, writePlaceholder } from '../supervisor/own_file.ts'
 import { renderProgram } from '../supervisor/program_file.ts'
 import { isReadable, sectionsOf } from '../supervisor/sections.ts'
 import { refuseShadowed } from '../supervisor/shadowed.ts'
@@ -70,6 +70,7 @@ export function atRest(text: string): string {
  */
 export function isDamaged(given: PortSwapProps, port: number, text: string | null): text is string {
   if (text === null) return false
+  if (isPlaceholder(text)) return true
   const isItsOwn = sectionsOf(text).some(({ type, name }) => type === 'program' && name === programAt(given, port))
   return !isItsOwn || !isReadable(text) || !/^autostart=/m.test(text)
 }
@@ -79,4 +80,15 @@ export function repairedText(given: PortSwapProps, port: number, live: number | 
   const text = programText(given, port, 'repaired')
   // Only the live one comes back with the machine.
   return port === live ? text : atRest(text)
+}
+
+/** Whether supervisord cannot read the file of a port, and so none of its files. */
+export function isUnreadable(host: HostReader, given: PortSwapProps): boolean {
+  return given.ports.some((port) => !isReadable(host.readText(fileAt(given, port)) ?? ''))
+}
+
+/** Lets supervisord read its other files until the swap writes these. */
+export function writePlaceholders(host: Host, given: PortSwapProps): void {
+  for (const port of given.ports)
+    writePlaceholder(host, { path: fileAt(given, port), program: programAt(given, port), app: given.app })
 }

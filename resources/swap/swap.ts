@@ -13,7 +13,7 @@ import { Supervisor } from '../supervisor/client.ts'
 import { recordWritten } from '../supervisor/own_file.ts'
 import { atRest, fileAt, isDamaged, programAt, programText, repairedText, wantedDigest } from './programs.ts'
 import type { PortSwapProps } from './props.ts'
-import { upstreamText } from './upstream.ts'
+import { portIn, upstreamText } from './upstream.ts'
 import { WebServer } from './web_server.ts'
 
 /** What is recorded once the web server was told of a text of the upstream file. */
@@ -34,6 +34,23 @@ export function toldPort(host: HostReader, given: PortSwapProps): number | null 
   const told = host.recorded(toldKey(given))?.replace(telling, '')
   const isTold = (port: number) => told === digestOf(upstreamText(given.upstream, port))
   return given.ports.find((port) => isTold(port) && host.lstat(fileAt(given, port)) !== null) ?? null
+}
+
+/** Whether the web server cannot read the upstream file, or reads another text in it. A text of the recipe's own may be any. */
+export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwapProps): boolean {
+  const text = host.readText(upstream.path)
+  if (text === null || ports.some((port) => text === upstreamText(upstream, port))) return false
+  return upstream.content === undefined || portIn(text, ports) === null
+}
+
+/** Rewrites a damaged upstream file for the port that serves, where that is known; the web server is still to be told. */
+export function repairUpstream(host: Host, given: PortSwapProps): void {
+  const { path } = given.upstream
+  const live = portIn(host.readText(path), given.ports) ?? toldPort(host, given)
+  if (live === null || !isUpstreamDamaged(host, given)) return
+  const text = upstreamText(given.upstream, live)
+  host.record(toldKey(given), `${telling}${digestOf(text)}`)
+  host.writeFile(path, text, { mode: '0644' })
 }
 
 /** So many looks in a row without a connection: between two requests there is none either. */

@@ -161,6 +161,35 @@ t.test('in a dry run it is there for those behind a planned link', async (t) => 
   t.equal(host.readText('/srv/releases/a'), 'x')
 })
 
+t.test(
+  'damaged beside its verified copy: repaired before everything else; not where another text was declared',
+  async (t) => {
+    const [copy, enabled] = ['/etc/nginx/sites-available/shop', '/etc/nginx/sites-enabled/shop']
+    const planWith = (content: string) =>
+      planOf((r) => {
+        file(r, { path: '/srv/other', content })
+        file(r, { path: copy, content })
+        file(r, { path: enabled, content, verifiedCopy: copy })
+      })
+    const order: string[] = []
+    const host = new VirtualHost({ beforeChange: (_, what) => void order.push(what) })
+    for (const directory of ['/srv', '/etc/nginx/sites-available', '/etc/nginx/sites-enabled'])
+      host.given(directory, null)
+    const firstOf = async (content: string) => {
+      order.length = 0
+      t.equal((await run(planWith(content), host)).outcome, 'changed')
+      t.equal((await run(planWith(content), host)).outcome, 'unchanged')
+      return order.find((what) => what.startsWith('write'))
+    }
+    t.match(await firstOf('one'), 'write /srv/other')
+    t.match(await firstOf('two'), 'write /srv/other', 'the text of before is no damage')
+    host.writeFile(enabled, 'garbage')
+    t.match(await firstOf('two'), `write ${enabled}`)
+    host.writeFile(enabled, 'garbage')
+    t.match(await firstOf('three'), 'write /srv/other', 'a text that was not verified is not written first')
+  },
+)
+
 t.test('props are checked before anything is done', (t) => {
   const wrong = (props: Record<string, unknown>) => () => planOf((r) => file(r, props as never))
   t.throws(wrong({ path: 'etc/motd', content: '' }), { message: /prop path: an absolute path .got "etc\/motd"/ })
