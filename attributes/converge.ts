@@ -1,6 +1,19 @@
 /** What this engine does otherwise than the cookbook, or beyond it. */
 import * as z from 'zod'
-import { configuredPath, field, flag, group, integer, line, list, number, orNull, packages, port } from './fields.ts'
+import {
+  configuredPath,
+  field,
+  flag,
+  group,
+  integer,
+  line,
+  list,
+  map,
+  number,
+  orNull,
+  packages,
+  port,
+} from './fields.ts'
 import { requestHeaders, statusRange, urlPath } from './http.ts'
 
 const readiness = () =>
@@ -132,6 +145,20 @@ export const converge = () =>
         orNull(list(line())),
         null,
         'Apps that a deploy is for: one that was stopped on purpose and is not among them stays stopped; null means all. Set by `converge stack deploy --app`.',
+      ),
+      deployed: field(
+        map(
+          group('What was deployed of an app.', {
+            commit: field(orNull(line()), null, 'Commit that its hosts run.'),
+            deployment: field(
+              orNull(line()),
+              null,
+              'Deployment that switched a host to another release; null for none.',
+            ),
+          }),
+        ),
+        {},
+        'What a rollout deployed, by app; for what other hosts do afterwards, such as banning cached pages. Set by `converge stack`.',
       ),
       packages: field(
         packages(),

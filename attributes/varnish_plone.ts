@@ -1,5 +1,5 @@
 /** How long the cache in front keeps pages. */
-import { field, group, number } from './fields.ts'
+import { field, flag, group, number } from './fields.ts'
 
 export const varnish_plone = () =>
   group(
@@ -9,6 +9,12 @@ export const varnish_plone = () =>
         unit: 'seconds',
       }),
       default_ttl: field(number(0), 300, 'How long a page is kept that says nothing about it.', { unit: 'seconds' }),
+      ban_on_deploy: field(
+        flag(),
+        false,
+        'Bans the cached pages of the site after a deploy or rollback has switched its clients to another release; in a stack once, after the last host. Pages of other sites stay cached.',
+        { mirrors: 'varnishadm ban' },
+      ),
     },
     { cookbook: 'plone_buildout' },
   )

@@ -38,6 +38,7 @@ import { symlink } from './symlink.ts'
 import { template } from './template.ts'
 import { unit_command } from './unit_command.ts'
 import { user } from './user.ts'
+import { varnish_ban } from './varnish_ban.ts'
 import { versioned_program } from './versioned_program.ts'
 import { virtualenv } from './virtualenv.ts'
 import { zope_cache } from './zope_cache.ts'
@@ -81,6 +82,7 @@ export {
   template,
   unit_command,
   user,
+  varnish_ban,
   versioned_program,
   virtualenv,
   zope_cache,
@@ -126,6 +128,7 @@ const all = [
   unit_command,
   user,
   versioned_program,
+  varnish_ban,
   virtualenv,
   zope_cache,
 ]

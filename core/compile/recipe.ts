@@ -26,7 +26,17 @@ export interface RoleOptions<N> {
   readonly checks?: Checks<N>
   /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
   readonly sharesData?: boolean
+  /** What a rollout runs on its hosts after all hosts of an app have switched to another release; null for nothing. */
+  readonly followUp?: FollowUpOf<N>
 }
+
+/** An event that a host runs after a deploy or rollback of an app, on whichever hosts. */
+export interface FollowUp {
+  readonly app: string
+  readonly event: string
+}
+
+export type FollowUpOf<N> = (node: N) => FollowUp | null
 
 export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
 
@@ -41,6 +51,7 @@ export interface Role<N = never> {
   readonly inspect: Inspect<N> | undefined
   readonly checks: Checks<N> | undefined
   readonly sharesData: boolean
+  readonly followUp: FollowUpOf<N> | undefined
 }
 
 /** The events that commands are named for. */
@@ -84,6 +95,7 @@ export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
     inspect: definition.inspect ?? definition.extends?.inspect,
     checks: definition.checks ?? definition.extends?.checks,
     sharesData: definition.sharesData ?? definition.extends?.sharesData ?? false,
+    followUp: definition.followUp ?? definition.extends?.followUp,
   }
 }
 
@@ -95,6 +107,7 @@ const roleKeys: readonly string[] = [
   'inspect',
   'checks',
   'sharesData',
+  'followUp',
   'events',
 ]
 

@@ -15,7 +15,17 @@ export type Action =
   | 'hooks'
 
 /** What is being done to a host: a word for the screen, and for the record. */
-export type Phase = 'connect' | 'bring' | 'look' | 'setup' | 'build' | 'switch' | 'configure' | 'rollback' | Action
+export type Phase =
+  | 'connect'
+  | 'bring'
+  | 'look'
+  | 'setup'
+  | 'build'
+  | 'switch'
+  | 'configure'
+  | 'rollback'
+  | 'follow-up'
+  | Action
 
 /** What became of a host: `behind` was down or not reached, and is brought up to date by the next run. */
 export type HostOutcome =

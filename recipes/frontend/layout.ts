@@ -1,5 +1,6 @@
 /** Where everything of the front end is on its host. */
 import { type PloneNode, placed } from '../node.ts'
+import { type VarnishFiles, varnishFiles } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { frontendFiles } from '../web/names.ts'
@@ -16,11 +17,7 @@ export interface FrontendLayout extends AppLayout {
     /** Password of the page with statistics, where none is given. */
     readonly password: string
   }
-  readonly varnish: {
-    readonly config: string
-    /** Working directory of an own varnishd; null for the usual one. */
-    readonly directory: string | null
-  }
+  readonly varnish: VarnishFiles
   readonly nginx: Nginx & { readonly site: string; readonly tlsSite: string }
   readonly certbot: { readonly webroot: string; readonly directory: string; readonly live: string }
 }
@@ -45,7 +42,7 @@ export function frontendLayout(node: PloneNode): FrontendLayout {
       state: at('/var/lib/haproxy/server-state'),
       password: at('/etc/haproxy/stats-password'),
     },
-    varnish: { config: at('/etc/varnish/default.vcl'), directory: app.system ? null : at('/var/lib/varnish/frontend') },
+    varnish: varnishFiles(node, app.system),
     nginx: {
       ...nginx,
       site: `${nginx.available}/${frontendFiles[0]}`,

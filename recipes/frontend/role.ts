@@ -9,6 +9,8 @@ import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
 import { symlink } from '../../resources/symlink.ts'
 import type { PloneNode } from '../node.ts'
+import { banPages } from '../plone/cached_pages.ts'
+import { appName } from '../plone/site.ts'
 import { supervisorRuns, supervisorService } from '../plone/supervisor.ts'
 import { endStop, isLeftStopped, keepDown, recordStop, removeRecord, staysStopped } from '../releases/stopped.ts'
 import { maintenanceEvents, maintenancePage } from '../web/maintenance.ts'
@@ -97,6 +99,14 @@ function restart(r: Recipe<PloneNode>, node: PloneNode): void {
 }
 
 /** Takes the site out of nginx, and ends what is before the clients; the packages stay. */
+/** In a rollout once for what it deployed; by hand always. */
+function ban(r: Recipe<PloneNode>, node: PloneNode): void {
+  const at = frontendLayout(node)
+  const { deployed } = node.converge
+  const own = Object.hasOwn(deployed, at.app) ? deployed[at.app] : undefined
+  banPages(r, node, at, own === undefined ? { force: node.run.id } : { deployed: own })
+}
+
 function undeploy(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
   const { site, tlsSite, reload } = at.nginx
@@ -142,5 +152,6 @@ export default role<PloneNode>('frontend', {
   undeploy,
   inspect,
   checks,
-  events: { ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).app)) },
+  followUp: (node) => (node.varnish_plone.ban_on_deploy ? { app: appName(node, 'zeo-client'), event: 'ban' } : null),
+  events: { ban, ...maintenanceEvents((node) => maintenancePage(node, frontendLayout(node).app)) },
 })

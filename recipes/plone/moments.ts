@@ -5,6 +5,7 @@ import { firstName } from '../../core/text/domain.ts'
 import type { PloneNode } from '../node.ts'
 import { type DeployedApp, type DeployedRelease, hook, smokeTest } from '../releases/moments.ts'
 import { clientAddress, clientLayer } from './balancing.ts'
+import { banAfterSwitch } from './cached_pages.ts'
 import type { Layout } from './layout.ts'
 import type { Program } from './programs.ts'
 import { run } from './running.ts'
@@ -37,5 +38,6 @@ export function goLive(
   hook(r, node, app, 'before_restart', release, rest)
   run(r, node, at, wanted, rest)
   hook(r, node, app, 'after_restart', release, rest)
+  if (at.role === 'zeo-client') banAfterSwitch(r, node, at, rest)
   smokeTest(r, node, app, release, options)
 }

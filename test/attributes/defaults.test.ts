@@ -38,6 +38,7 @@ t.test('what goes beyond the cookbook is this and no more', async (t) => {
     'plone_instances.celery_readiness',
     'plone_solr.base_config',
     'plone_solr.readiness',
+    'varnish_plone.ban_on_deploy',
     'haproxy.enable_stats',
     'haproxy.health_check_host',
     'newrelic.server_monitoring',
@@ -100,7 +101,7 @@ t.test('each attribute has one plain sentence or two, and says what it mirrors',
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
+      !/^(converge|port_app|jetty_app|php_app)(\.|$)|sha256|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
         path,
       )
     )

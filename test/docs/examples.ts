@@ -81,6 +81,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   ),
 
   'docs/frontend.md > The front end': compared(defaultPorts),
+  'docs/frontend.md > Fresh pages after a deploy': attributes(['frontend'], {}),
   'docs/frontend.md > As an ordinary user': attributes(['frontend'], app('plone_instances')),
 
   'docs/getting-started.md > 1. Say what the host is': attributes(zeo),

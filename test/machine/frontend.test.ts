@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { converge } from '../../core/converge/engine.ts'
+import { askHealth } from '../../core/fleet/rollout/health.ts'
 import frontend from '../../recipes/frontend/role.ts'
 import portApp from '../../recipes/port_app/role.ts'
 import { BalancerClient } from '../../resources/haproxy/runtime.ts'
@@ -131,6 +132,48 @@ t.test('the front end', async (t) => {
     t.equal((await ask(cache, path, { method: 'PURGE' })).status, 200)
     await ask(cache, path)
     t.equal(seen('/old'), asked + 1)
+  })
+
+  await t.test(
+    'after a deploy the pages of the site are fetched again, those of other sites stay cached',
+    async (t) => {
+      const page = (site: string) => `/VirtualHostBase/http/www.example.com:80/${site}/VirtualHostRoot/new`
+      const [own, sub, others] = [page('Plone'), page('Plone/intranet'), page('Plone2')]
+      const all = ['/new', own, sub, others]
+      const cached = async () => {
+        const answers = await Promise.all(all.map((path) => ask(path === '/new' ? http : cache, path)))
+        return answers.map(({ headers }) => headers['x-cache'])
+      }
+      const ban = async (deployed: object, more = {}) =>
+        site.converge({ varnish_plone: { ban_on_deploy: true }, converge: { deployed }, ...more }, ['ban'])
+      await cached()
+      t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
+      const first = await ban({ site: { commit: 'c0ffee', deployment: '12' } })
+      t.strictSame(failureOf(first), undefined)
+      t.strictSame(await cached(), ['miss', 'miss', 'miss', 'hit'])
+      t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
+      t.strictSame(patchOf(await ban({ site: { commit: 'c0ffee', deployment: '12' } })), [], 'once for a deployment')
+      t.strictSame(patchOf(await ban({ site: { commit: 'c0ffee', deployment: null } })), [], 'and not without a switch')
+      t.strictSame(await cached(), ['hit', 'hit', 'hit', 'hit'])
+      t.strictSame(
+        failureOf(await ban({}, { plone_instances: { site_id: '' } })),
+        undefined,
+        'by hand, the whole database',
+      )
+      t.strictSame(await cached(), ['miss', 'miss', 'miss', 'miss'])
+    },
+  )
+
+  await t.test('the health gate of a rollout is not answered by the cache', async (t) => {
+    const check = { status: { min: 200, max: 399 }, command: undefined, directory: '/', environment: {} }
+    const pages = [{ url: `http://127.0.0.1:${http}/gate`, host: 'www.example.com', headers: {} }]
+    await ask(http, '/gate', { headers: { Host: 'www.example.com' } })
+    t.equal((await ask(http, '/gate', { headers: { Host: 'www.example.com' } })).headers['x-cache'], 'hit')
+    site.statuses.set('/gate', 500)
+    const health = await askHealth({ ...check, pages, deadlineSeconds: 1 })
+    t.match(health, { ok: false, detail: 'status 500' })
+    site.statuses.delete('/gate')
+    t.match(await askHealth({ ...check, pages, deadlineSeconds: 1 }), { ok: true })
   })
 
   await t.test('statistics with a password that nobody had to think up', async (t) => {

@@ -1,6 +1,7 @@
 /** What the roles of a host would do, compiled where the operator is: which apps they deploy, and what is wrong before anything is touched. */
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
+import type { FollowUp } from '../../compile/recipe.ts'
 import { problemsOf } from '../../fleet/stack/file.ts'
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, throwProblems } from '../../model/errors.ts'
@@ -21,6 +22,8 @@ export interface Deployed {
   readonly migrating: readonly string[]
   /** Of the apps, those that share a database with other hosts. */
   readonly sharing?: readonly string[] | undefined
+  /** What it runs after other hosts have switched. */
+  readonly followUps?: readonly FollowUp[] | undefined
 }
 
 /**
@@ -68,9 +71,8 @@ async function deployedOn<N>(
   const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
   const names = found.map(({ name }) => name)
   const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: '' }
-  const { resources } = withLocations(built, () =>
-    compile(found, events, catalogue.node(built, run), (text) => secrets.mask(text)),
-  )
+  const node = catalogue.node(built, run)
+  const { resources } = withLocations(built, () => compile(found, events, node, (text) => secrets.mask(text)))
   const { prefix = '', layers: own } = host
   const keys = resources.map(({ key }) => key)
   const apps = stack.apps.filter(({ name, layers }) => {
@@ -85,5 +87,6 @@ async function deployedOn<N>(
     events: known,
     migrating: named.filter((app) => valueAt(built.attributes, ['deploy', app, 'migrate']) === true),
     sharing: found.some(({ sharesData }) => sharesData) ? named : [],
+    followUps: found.flatMap(({ followUp }) => followUp?.(node) ?? []),
   }
 }

@@ -1,4 +1,5 @@
 /** Which hosts of a stack are meant, and what runs on them. */
+import type { FollowUp } from '../../compile/recipe.ts'
 import { limited, type PlannedHost } from '../../fleet/rollout/plan.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'
@@ -15,6 +16,8 @@ export interface Placed extends PlannedHost {
   readonly migrating: readonly string[]
   /** Of its apps, those that share a database with other hosts. */
   readonly sharing?: readonly string[] | undefined
+  /** What it runs after other hosts have switched. */
+  readonly followUps?: readonly FollowUp[] | undefined
   /** Those that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
 }
@@ -22,7 +25,7 @@ export interface Placed extends PlannedHost {
 /** @param what the roles of a host do */
 export function placed(
   stack: Stack,
-  what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'sharing' | 'events'>,
+  what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'sharing' | 'followUps' | 'events'>,
 ): Placed[] {
   const order = stack.layers.map(({ name }) => name)
   return stack.hosts

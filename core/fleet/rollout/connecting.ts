@@ -27,7 +27,8 @@ export class Connecting {
   async connect(taking: readonly Member[], others: readonly Member[]): Promise<ReadonlySet<string>> {
     const { action } = this.request
     const missed = new Set<string>()
-    const news = withNews.includes(action) ? others : []
+    const followers = action === 'rollback' ? others.filter(({ followUps = [] }) => followUps.length > 0) : []
+    const news = withNews.includes(action) ? others : followers
     const isOver = () => this.brake.isInterrupted
     this.tell({ event: 'phase', phase: 'connect', hosts: namesOf(taking) })
     await Promise.all([

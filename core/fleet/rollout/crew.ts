@@ -8,6 +8,7 @@ import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Commits } from './commits.ts'
 import type { HostDocument, Keeps, RunEvent, RunResult } from './fleet_host.ts'
+import type { Deployed } from './follow_up.ts'
 import { turnsOf } from './plan.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 
@@ -27,6 +28,8 @@ const longestWarning = 4000
 
 export interface RunMore {
   readonly dry?: boolean
+  /** What it is given in `converge.deployed`. */
+  readonly deployed?: Deployed
   readonly options?: readonly string[]
 }
 
@@ -99,7 +102,7 @@ export class Crew {
     member: Member,
     phase: Phase,
     events: readonly string[],
-    { dry = false, options = [] }: RunMore = {},
+    { dry = false, options = [], deployed }: RunMore = {},
   ): Promise<void> {
     const { name, host } = member
     const begun = this.board.begin(name, phase)
@@ -112,7 +115,14 @@ export class Crew {
       return this.board.done(name, phase, begun)
     }
     try {
-      const request = { events: has, roles, documents: this.documents(member), dry, options, keeps: keeps[phase] }
+      const request = {
+        events: has,
+        roles,
+        documents: this.documents(member, deployed),
+        dry,
+        options,
+        keeps: keeps[phase],
+      }
       const result = await host.run(request, (event) => this.hear(name, phase, event))
       this.board.ran(name, phase, result.report, failureIn(result))
       this.board.done(name, phase, begun, result.report === null ? {} : { report: result.report })
@@ -137,8 +147,11 @@ export class Crew {
     return member.host.ask([command], { roles: member.roles, documents: this.documents(member) })
   }
 
-  private documents(member: Member): readonly HostDocument[] {
-    return this.ports.documents(member.name, this.online, this.commits.toldTo(member, this.board.live(member.name)))
+  private documents(member: Member, deployed?: Deployed): readonly HostDocument[] {
+    const told = this.commits.toldTo(member, this.board.live(member.name))
+    const converge = 'converge' in told ? (told.converge as object) : {}
+    const all = deployed === undefined ? told : { ...told, converge: { ...converge, deployed } }
+    return this.ports.documents(member.name, this.online, all)
   }
 
   private hear(host: string, phase: Phase, event: RunEvent): void {

@@ -14,6 +14,8 @@ export interface Member extends PlannedHost {
   readonly migrating: readonly string[]
   /** Of its apps, those that share a database with other hosts. */
   readonly sharing?: readonly string[] | undefined
+  /** Events that it runs after hosts of an app have switched, wherever those are. */
+  readonly followUps?: readonly { readonly app: string; readonly event: string }[] | undefined
   /** Events that one of its roles has a part in. */
   readonly events: ReadonlySet<string>
   readonly address: string

@@ -1,5 +1,5 @@
 /** Drives hosts through what was asked for: everything is built first, then switched batch by batch, then the others hear of it. */
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { asConvergeError } from '../../model/errors.ts'
 import type { Phase, RolloutReport } from '../types.ts'
 import { aftermathOf, means, namesOf, switching } from './aftermath.ts'
 import { Board, outcomeOf } from './board.ts'
@@ -9,6 +9,7 @@ import { Commits } from './commits.ts'
 import { Configuring, wholeWay } from './configuring.ts'
 import { Connecting } from './connecting.ts'
 import { Crew, type RunMore } from './crew.ts'
+import { FollowUps } from './follow_up.ts'
 import { Forecast } from './forecast.ts'
 import { Gate } from './gate.ts'
 import { Looking } from './looking.ts'
@@ -16,6 +17,7 @@ import { orderOf } from './order.ts'
 import { whoIsThere, whoWillBeThere } from './presence.ts'
 import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
 import { Rollback } from './rollback.ts'
+import { runsMore } from './undeploy.ts'
 
 export async function rollout(
   request: RolloutRequest,
@@ -35,6 +37,7 @@ class Rollout {
   private readonly configuring: Configuring
   private readonly rollback: Rollback
   private readonly forecast: Forecast
+  private readonly followUps: FollowUps
   private readonly taking: readonly Member[]
   private readonly others: readonly Member[]
   /** Of the others, those that could not be reached. */
@@ -61,6 +64,7 @@ class Rollout {
     this.forecast = new Forecast(request, this.ports, board, commits, looking)
     this.configuring = new Configuring(request, this.ports, board, brake, crew, this.gate, this.forecast)
     this.rollback = new Rollback(request, this.ports, board, brake, crew, looking, commits, this.forecast)
+    this.followUps = new FollowUps(request, this.ports, board, brake, commits, crew)
   }
 
   async go() {
@@ -98,7 +102,8 @@ class Rollout {
       case 'status':
         return this.looking.status(this.wanting(), this.ports.known.behind)
       case 'configure':
-        return this.configuring.all(this.wanting())
+        await this.configuring.all(this.wanting())
+        return this.followUp()
       case 'hooks':
         return this.everywhere('hooks', this.wanting(), events, { options })
       case 'run':
@@ -129,6 +134,13 @@ class Rollout {
     await this.rollback.afterFailure(this.taking)
     await this.looking.after(this.taking)
     await this.tellOthers()
+    await this.followUp()
+  }
+
+  /** After configure, which may deploy to a host that had missed that. */
+  private followUp(): Promise<void> {
+    const reached = this.others.filter(({ name }) => !this.missed.has(name))
+    return this.followUps.run(this.taking, reached, this.configuring.caughtUp)
   }
 
   /** One commit for each app, by the first host that is to deploy it. */
@@ -156,6 +168,7 @@ class Rollout {
       optionsFor: ({ name }) => options.get(name) ?? [],
     })
     await this.looking.after(this.taking)
+    await this.followUp()
   }
 
   /** A host has but one undeploy for all its apps: it is none for some of them. */
@@ -254,11 +267,4 @@ interface BatchMore {
   readonly optionsFor?: (member: Member) => readonly string[]
   /** Default: all with which nothing has gone wrong. */
   readonly members?: readonly Member[]
-}
-
-function runsMore(apps: readonly string[]): ConvergeError {
-  return new ConvergeError(`the host runs ${apps.join(', ')} as well, and undeploy removes all apps of a host`, {
-    code: 'USAGE',
-    hint: 'leave --app out to undeploy all of them, or run converge undeploy --role ROLE on the host itself',
-  })
 }

@@ -29,6 +29,8 @@ export interface Behaviour {
   readonly restarts?: string
   /** Of its apps, those that share a database with other hosts. */
   readonly sharing?: readonly string[]
+  /** What it runs after hosts of an app have switched. */
+  readonly followUps?: readonly { readonly app: string; readonly event: string }[]
   /** Until then it does not come to what it is at; by event, `connect` among them. */
   readonly waits?: Readonly<Record<string, Promise<unknown>>>
 }
@@ -116,10 +118,10 @@ export class Simulation {
   }
 
   private member(name: string, behaviour: Behaviour): Member {
-    const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing } = behaviour
-    const all = 'setup build deploy configure rollback shutdown undeploy restart'.split(' ')
+    const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing, followUps } = behaviour
+    const all = 'setup build deploy configure rollback shutdown undeploy restart ban'.split(' ')
     return {
-      ...{ name, stage, apps, migrating, sharing, roles: ['role'], address: '192.0.2.1' },
+      ...{ name, stage, apps, migrating, sharing, followUps, roles: ['role'], address: '192.0.2.1' },
       events: new Set(all.filter((event) => !without.includes(event))),
       host: this.host(name, apps, behaviour),
     }

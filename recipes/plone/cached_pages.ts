@@ -1,0 +1,53 @@
+/** The pages of the site that Varnish keeps on this host, and their ban after a deploy. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
+import { varnish_ban } from '../../resources/varnish_ban.ts'
+import { type PloneNode, placed } from '../node.ts'
+
+export interface VarnishFiles {
+  readonly config: string
+  /** Working directory of an own varnishd; null for the usual one. */
+  readonly directory: string | null
+}
+
+export function varnishFiles(node: PloneNode, system: boolean): VarnishFiles {
+  const directory = system ? null : placed(node, '/var/lib/varnish/frontend')
+  return { config: placed(node, '/etc/varnish/default.vcl'), directory }
+}
+
+interface App {
+  readonly app: string
+  readonly system: boolean
+}
+
+interface Reason extends CommonOptions {
+  /** What a rollout deployed; null where this is no rollout. */
+  readonly deployed?: PloneNode['converge']['deployed'][string] | null
+  readonly force?: string
+}
+
+/** Subsites have their pages below the path of the site. */
+export function banPages(r: Recipe<PloneNode>, node: PloneNode, { app, system }: App, reason: Reason): void {
+  const { config, directory } = varnishFiles(node, system)
+  const { deployed, ...rest } = reason
+  varnish_ban(r, {
+    ...{ app, urls: [urlsOf(node.plone_instances.site_id)], config },
+    ...(directory === null ? {} : { directory }),
+    ...(deployed ? { deployed: { ...deployed } } : {}),
+    ...rest,
+  })
+}
+
+/** Pages by way of nginx have the virtual host before their path in Zope. */
+function urlsOf(site: string): string {
+  const path = site.replace(/^\/+|\/+$/g, '').replace(/[^\w/~@,-]/g, '\\$&')
+  return path === '' ? '^/' : `^(/VirtualHostBase/[^/]+/[^/]+)?/${path}([/?]|$)`
+}
+
+/** After the clients of this host have restarted with another release. */
+export function banAfterSwitch(r: Recipe<PloneNode>, node: PloneNode, app: App, options: CommonOptions): void {
+  const { host, roles = [] } = node.run
+  const { config } = varnishFiles(node, app.system)
+  const isFrontend = roles.includes('frontend') || (host?.stat(config) ?? null) !== null
+  if (node.varnish_plone.ban_on_deploy && isFrontend) banPages(r, node, app, options)
+}
