@@ -148,6 +148,7 @@ function checkedValue(name: string, option: OptionSpec, given: unknown): unknown
   if (option.type === 'boolean') return all.at(-1) === true
   // `--no-role` comes as false.
   if (all.includes(false)) return usage(`there is no option --no-${name}`, `--${name} takes a value: leave it out`)
+  if (option.optionalTime) return timeOf(name, String(all.at(-1) ?? ''))
   if (all.length === 0 || all.some((value) => value === undefined || value === ''))
     return usage(`--${name} needs a value`, `--${name} ${option.value ?? 'VALUE'}: ${option.describe}`)
   const texts = all.map(String)
@@ -185,6 +186,19 @@ function secondsOf(name: string, text: string): number | ConvergeError {
   const number = Number(text)
   if (/^\d+(\.\d+)?$/.test(text) && Number.isFinite(number)) return number
   return usage(`--${name} takes a number of seconds from 0 up, not ${text}`, `for example --${name} 60`)
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** Seconds; without a value there is no limit. */
+function timeOf(name: string, text: string): number | ConvergeError {
+  if (text === '') return Number.POSITIVE_INFINITY
+  const [, digits, unit = 's'] = /^(\d{1,6})([smhd]?)$/.exec(text) ?? []
+  if (digits !== undefined) return Number(digits) * (unitSeconds[unit] ?? 1)
+  return usage(
+    `--${name} takes a time such as 90s, 10m or 1h, and not ${text}`,
+    `write --${name}=10m; without a value, put it behind all other words`,
+  )
 }
 
 /** `--dry-run=maybe` must not count as no dry run. */

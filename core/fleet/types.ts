@@ -114,6 +114,17 @@ export interface RolloutReport {
   readonly stopped?: string | undefined
 }
 
+/** The rollout of another operator, by its record. */
+export interface OtherDeployment {
+  readonly id: string
+  readonly action: Action
+  readonly recipe?: string | undefined
+  readonly by: string
+  /** ISO time. */
+  readonly started: string
+  readonly comment: string
+}
+
 /** What a rollout tells as it goes. */
 export type FleetEvent =
   | {
@@ -134,6 +145,10 @@ export type FleetEvent =
   | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedMove[] }
   /** How long the rollout will take, by earlier ones; null where there is none of its kind. */
   | { readonly event: 'estimate'; readonly durationMs: number | null; readonly runs: number; readonly batches: number }
+  /** Another rollout works on these hosts: this one begins when that has ended. */
+  | { readonly event: 'queued'; readonly hosts: readonly string[]; readonly deployment: OtherDeployment | null }
+  /** The other rollout has ended; its outcome is null where its record is elsewhere. */
+  | { readonly event: 'turn'; readonly deployment: string | null; readonly outcome: string | null }
   /** A group of hosts begins something; `batch` counts from 1. */
   | {
       readonly event: 'phase'

@@ -51,6 +51,11 @@ export function lockHolder(path: string): Holder | null {
   return holder !== null && alive(holder) ? holder : null
 }
 
+/** Whether the process of a holder can be checked from here, so that its lock is free once it is gone. */
+export function isVisible(holder: Holder): boolean {
+  return canBeSeen(holder)
+}
+
 export function tryLock(path: string, command: string): LockAttempt {
   const directory = `${path}.d`
   makeDirectories(directory, 0o755)

@@ -132,7 +132,26 @@ const back = {
   },
 } as const satisfies Options
 
-const acting = { ...stackOptions, ...selection, ...down, ...connecting, ...recorded, ...changedExit } as const
+const waiting = {
+  wait: {
+    group: how,
+    type: 'string',
+    value: 'DURATION',
+    optionalTime: true,
+    describe:
+      'Where another rollout works on the hosts, wait until it has ended, or at most this long (--wait=10m); without the option nothing is begun',
+  },
+} as const satisfies Options
+
+const acting = {
+  ...stackOptions,
+  ...selection,
+  ...down,
+  ...connecting,
+  ...waiting,
+  ...recorded,
+  ...changedExit,
+} as const
 
 /** What there is in the place of a dry run. */
 const plans: Readonly<Record<string, string>> = {

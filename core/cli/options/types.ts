@@ -8,6 +8,8 @@ export interface OptionSpec {
   readonly array?: boolean
   /** Several values may stand in one, with commas between. */
   readonly commas?: boolean
+  /** A time such as 10m, which may be left out: then there is no limit. */
+  readonly optionalTime?: boolean
   /** What stands for its value in `--help`. */
   readonly value?: string
   /** The only values there are. */

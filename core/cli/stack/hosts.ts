@@ -26,13 +26,15 @@ export interface FleetOptions {
   /** Name of the rollout, and who is behind it. */
   readonly rollout: string
   readonly by: string
+  /** Number and comment of the deployment; null where none is recorded. */
+  readonly deployment?: (() => string | null) | undefined
 }
 
 /** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
 export async function fleetHosts<N>(
   call: StackCall<N>,
   { stack, packed }: StackInputs<N>,
-  { hosts, tell, screen, rollout, by }: FleetOptions,
+  { hosts, tell, screen, rollout, by, deployment }: FleetOptions,
 ): Promise<Member[]> {
   const { args, catalogue } = call
   const warn = (message: string) => tell({ event: 'warning', message })
@@ -46,7 +48,7 @@ export async function fleetHosts<N>(
     const remote = new RemoteHost({
       ...{ name, open, sudo },
       prefix: host.prefix ?? null,
-      ...{ engine, recipes, runtimes, rollout, by, secrets: stack.secrets },
+      ...{ engine, recipes, runtimes, rollout, by, deployment, secrets: stack.secrets },
       step: (step) => tell({ event: 'host', host: name, phase: 'bring', step }),
       connection: (state, detail) =>
         tell({ event: 'connection', host: name, state, ...(detail === '' ? {} : { detail }) }),

@@ -18,17 +18,20 @@ const echo = 300
 
 /**
  * Of what only looks there is nothing to be seen through: the first signal ends it, whoever has not answered yet.
+ * @param what has ended, for the message
  * @param endProcess called then: a connection that is being made would keep the process going
  * @throws INTERRUPTED
  */
-export async function untilInterrupted<T>(look: Promise<T>, endProcess: () => void): Promise<T> {
+export async function untilInterrupted<T>(
+  look: Promise<T>,
+  endProcess: () => void,
+  what = 'ended before all have answered; nothing was changed',
+): Promise<T> {
   let heard: (signal: NodeJS.Signals) => void = () => undefined
   const interrupted = new Promise<never>((_, reject) => {
     heard = (signal) => {
       endProcess()
-      reject(
-        new ConvergeError(`${signal}: ended before all have answered; nothing was changed`, { code: 'INTERRUPTED' }),
-      )
+      reject(new ConvergeError(`${signal}: ${what}`, { code: 'INTERRUPTED' }))
     }
   })
   for (const signal of signals) process.on(signal, heard)

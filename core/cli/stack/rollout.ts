@@ -12,7 +12,7 @@ import { isWell } from '../../fleet/screen/status.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action, FleetEvent } from '../../fleet/types.ts'
-import { throwProblems } from '../../model/errors.ts'
+import { asConvergeError, throwProblems } from '../../model/errors.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import type { Arguments } from '../options.ts'
 import { type ExitStatus, useColor } from '../process.ts'
@@ -27,6 +27,7 @@ import { requestOf } from './request.ts'
 import { type Placed, placed, selected, wrongNames } from './select.ts'
 import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
 import { isUp, notAsked, onlineIn, withApps } from './taking_part.ts'
+import { type Conflict, conflictIn, conflictOn, Turn } from './turn.ts'
 
 /** What only looks leaves no record. */
 const unrecorded: readonly Action[] = ['plan', 'status']
@@ -36,14 +37,64 @@ const nothing: Deployed = { apps: [], events: new Set(), migrating: [] }
 
 export function rolloutOf(action: Action) {
   return async <N>(call: StackCall<N>): Promise<ExitStatus> => {
-    const asked = await askedFor(call, action)
     const out = output(call.args)
     try {
-      return await new RolloutCall(call, asked, out).carryOut()
+      return await inTurn(call, action, out)
     } finally {
       out.close()
     }
   }
+}
+
+/** Begins when no other rollout works on the hosts, with what is known by then. */
+async function inTurn<N>(call: StackCall<N>, action: Action, out: Screen): Promise<ExitStatus> {
+  const { args } = call
+  const tell = (event: FleetEvent) => out.tell(call.secrets.maskDeep(event))
+  const turn = new Turn({ action, wait: args.wait, tell, same: sameStack(args) })
+  for (;;) {
+    const asked = await askedFor(call, action)
+    const { directory, names } = asked
+    const looks = unrecorded.includes(action)
+    const before = looks ? null : reading(directory, () => conflictIn(directory, names))
+    const attempt = before ?? (await new RolloutCall(call, asked, out).carryOut())
+    if (typeof attempt === 'number') return attempt
+    const free = () => areFree(call, asked, attempt.hosts, out)
+    await untilInterrupted(
+      turn.after(attempt, directory, free),
+      call.endProcess,
+      'the wait has ended; nothing was begun',
+    )
+  }
+}
+
+/** Whether a rollout could take these hosts now; it takes none. */
+async function areFree<N>(
+  call: StackCall<N>,
+  { inputs, hosts, request }: Asked<N>,
+  names: readonly string[],
+  out: Screen,
+): Promise<boolean> {
+  const wanted = hosts.filter(({ name }) => names.includes(name))
+  const quiet = { tell: () => undefined, screen: out }
+  const members = await fleetHosts(call, inputs, {
+    hosts: wanted,
+    ...quiet,
+    rollout: rolloutName(request),
+    by: request.by,
+  })
+  try {
+    await Promise.all(members.map(({ host }) => host.connect(true)))
+    return true
+  } catch (thrown) {
+    // Anything else is reported by the rollout.
+    return asConvergeError(thrown).code !== 'HOST_HELD'
+  } finally {
+    for (const { host } of members) host.close()
+  }
+}
+
+function rolloutName({ action }: RolloutRequest): string {
+  return `${action}-${process.pid}-${Date.now().toString(36)}`
 }
 
 /** All that is known before any host is spoken to. */
@@ -94,15 +145,19 @@ class RolloutCall<N> {
     this.interrupts = this.looks ? null : new Interrupts(this.warn)
   }
 
-  async carryOut(): Promise<ExitStatus> {
+  /** @returns the exit status, or the rollout of somebody else that is at work on the hosts; then nothing was begun */
+  async carryOut(): Promise<ExitStatus | Conflict> {
     const { call, asked, looks } = this
     try {
       this.tellWhoIsNotAsked()
       const members = await this.members()
       // From here on something may happen that is worth a record.
       if (!looks) this.record()
+      const earlier = this.earlierConflict()
+      if (earlier !== null) return this.giveWay(earlier)
       const going = rollout(asked.request, this.ports(members))
-      const { report, aftermath } = await (looks ? untilInterrupted(going, call.endProcess) : going)
+      const { report, aftermath, busy } = await (looks ? untilInterrupted(going, call.endProcess) : going)
+      if (busy.length > 0) return this.giveWay(conflictOn(busy))
       try {
         if (this.recording) await keepAftermath(asked.directory, this.recording.id, aftermath)
       } finally {
@@ -116,8 +171,26 @@ class RolloutCall<N> {
 
   private members(): Promise<Member[]> {
     const { inputs, hosts, request } = this.asked
-    const name = `${request.action}-${process.pid}-${Date.now().toString(36)}`
-    return fleetHosts(this.call, inputs, { hosts, tell: this.tell, screen: this.screen, rollout: name, by: request.by })
+    const own = { rollout: rolloutName(request), by: request.by, deployment: () => this.deployment() }
+    return fleetHosts(this.call, inputs, { hosts, tell: this.tell, screen: this.screen, ...own })
+  }
+
+  /** For other operators, who may see it on the hosts only. */
+  private deployment(): string | null {
+    if (this.recording === null) return null
+    const { comment } = this.asked.request
+    return `deployment ${Number(this.recording.id)}${comment === '' ? '' : `: ${this.call.secrets.mask(comment)}`}`
+  }
+
+  /** Of two that begin in the same moment, the one with the higher number gives way. */
+  private earlierConflict(): Conflict | null {
+    const { directory, names } = this.asked
+    return this.recording === null ? null : conflictIn(directory, names, this.recording.id)
+  }
+
+  private giveWay(conflict: Conflict): Conflict {
+    this.recording?.discard()
+    return conflict
   }
 
   private record(): void {

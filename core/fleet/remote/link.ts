@@ -1,5 +1,6 @@
 /** The way to one host: a connection that is made again where it was lost, scripts over it, and the hold of a rollout. */
 import { ConvergeError } from '../../model/errors.ts'
+import { oneLine } from '../../report/printable.ts'
 import { type AnswerLimits, endOf, outputOf, usualLimits, withDeadline } from './answer_deadline.ts'
 import { firstLines, tail } from './heard.ts'
 import { holdScript } from './scripts.ts'
@@ -13,6 +14,8 @@ export interface LinkOptions {
   /** Name of the rollout, and who is behind it. */
   readonly rollout: string
   readonly by: string
+  /** Number and comment of the deployment, for other operators; null where none is recorded. */
+  readonly deployment?: (() => string | null) | undefined
   /** Default: a minute for the first byte, ten minutes for the rest. */
   readonly limits?: AnswerLimits | undefined
 }
@@ -166,9 +169,10 @@ export class Link {
 
   /** @throws HOST_HELD */
   private async hold(wire: Wire): Promise<void> {
-    const { name, rollout, by } = this.options
+    const { name, rollout, by, deployment } = this.options
     const what = `converge stack ${rollout}`
-    const who = `${by} since ${new Date().toISOString()}, ${what}`
+    const number = deployment?.() ?? null
+    const who = `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${what}`
     // Of this host alone: where two entries of the stack file lead to one machine, the second does not take it from the first.
     const started = await this.startOn(wire, holdScript, [this.state, `${rollout}/${name}`, who])
     const { process } = started
@@ -196,7 +200,7 @@ export class Link {
     if (holder?.endsWith(`, ${what}`)) throw sameHost()
     throw new ConvergeError(`another rollout is at work on it: ${holder}`, {
       code: 'HOST_HELD',
-      hint: 'wait for it to end, then run again; a rollout that lost its operator releases the host within a minute',
+      hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
     })
   }
 

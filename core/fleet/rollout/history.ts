@@ -1,6 +1,6 @@
 /** What is kept of the deployments of a stack, as it is read again: the reports, and the logs of hosts. */
 import * as z from 'zod'
-import { lockHolder } from '../../host/lock.ts'
+import { isVisible, lockHolder } from '../../host/lock.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { HostReport } from '../types.ts'
 import { contentOf } from './files.ts'
@@ -40,6 +40,25 @@ export function listDeployments(directory: string, limit = Number.POSITIVE_INFIN
     .reverse()
     .slice(0, limit)
     .map((id) => read(top, id))
+}
+
+/** Newest records that are searched for rollouts under way. */
+const searched = 30
+
+/**
+ * The deployments under way that can be seen from here, oldest first. That of an operator on another machine cannot: only the hosts
+ * know whether it still runs.
+ */
+export function runningDeployments(directory: string): Deployment[] {
+  const top = `${directory}/deployments`
+  return idsIn(top)
+    .slice(-searched)
+    .filter((id) => {
+      const holder = lockHolder(`${top}/${id}/lock`)
+      return holder !== null && isVisible(holder)
+    })
+    .map((id) => read(top, id))
+    .filter(({ outcome }) => outcome === 'under way')
 }
 
 /**

@@ -42,6 +42,8 @@ export interface Recording {
   tell(event: FleetEvent): void
   /** Replaces the report, and lets go of the record. */
   end(report: RolloutReport): void
+  /** Removes the record of a rollout that has not begun. */
+  discard(): void
 }
 
 export interface RecorderOptions {
@@ -195,6 +197,16 @@ class OpenRecord implements Recording {
         `${JSON.stringify(secrets.maskDeep({ ...report, id: this.id }), null, 2)}\n`,
       )
       fs.rmSync(`${this.path}/lock.d`, { recursive: true, force: true })
+    } catch (error) {
+      throw unusable(this.path, error, false)
+    }
+  }
+
+  discard(): void {
+    this.broken = true
+    try {
+      this.closeLogs()
+      fs.rmSync(this.path, { recursive: true, force: true })
     } catch (error) {
       throw unusable(this.path, error, false)
     }

@@ -19,10 +19,20 @@ import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './r
 import { Rollback } from './rollback.ts'
 import { runsMore } from './undeploy.ts'
 
-export async function rollout(
-  request: RolloutRequest,
-  ports: Ports,
-): Promise<{ readonly report: RolloutReport; readonly aftermath: Aftermath }> {
+interface Ended {
+  readonly report: RolloutReport
+  readonly aftermath: Aftermath
+  /** Hosts that another rollout holds: this one has not begun. */
+  readonly busy: readonly BusyHost[]
+}
+
+/** A host that another rollout holds, and what it says of that. */
+export interface BusyHost {
+  readonly host: string
+  readonly message: string
+}
+
+export async function rollout(request: RolloutRequest, ports: Ports): Promise<Ended> {
   return new Rollout(request, ports).go()
 }
 
@@ -83,11 +93,13 @@ class Rollout {
       for (const { host } of members) host.close()
     }
     const report = this.report()
-    tell({ event: 'end', report })
+    const busy = this.busy(report)
+    // Nothing was begun: the caller waits, or reports an error.
+    if (busy.length === 0) tell({ event: 'end', report })
     const { request, board, taking, others, missed } = this
     const { caughtUp } = this.configuring
     const ended = { request, board, taking, others, missed, caughtUp, commits: this.commits.found }
-    return { report, aftermath: aftermathOf({ ...ended, isStopped: this.brake.isOn }) }
+    return { report, aftermath: aftermathOf({ ...ended, isStopped: this.brake.isOn }), busy }
   }
 
   private async work(): Promise<void> {
@@ -233,6 +245,12 @@ class Rollout {
       const asked = at === batches.length - 1 || (answers && batch.some(({ apps }) => apps.length > 0))
       if (gate && asked && !this.brake.isOn) await this.gate.pass()
     }
+  }
+
+  private busy({ hosts }: RolloutReport): BusyHost[] {
+    return hosts.flatMap(({ host, failure, failedIn }) =>
+      failure?.code === 'HOST_HELD' && failedIn === 'connect' ? [{ host, message: failure.message }] : [],
+    )
   }
 
   private heardInterruption(state: Interruption): void {

@@ -12,7 +12,7 @@ import { describeEstimate, describeMoves } from './moves.ts'
 import { type HostStatus, isUnremarkable, statusTable } from './status.ts'
 import { type HostWarning, summary } from './summary.ts'
 import { type TableSize, table } from './table.ts'
-import { describeGroup, describeRestarts, describeStart, endOf, Tally } from './tally.ts'
+import { describeGroup, describeQueued, describeRestarts, describeStart, describeTurn, endOf, Tally } from './tally.ts'
 import { oneLine, shortCommit } from './text.ts'
 
 export interface ScreenOptions {
@@ -100,6 +100,12 @@ class TextScreen implements Screen {
         break
       case 'estimate':
         this.line(describeEstimate(event, this.paint))
+        break
+      case 'queued':
+        this.line(describeQueued(event))
+        break
+      case 'turn':
+        this.line(describeTurn(event))
         break
       case 'restarts':
         this.line(describeRestarts(event))

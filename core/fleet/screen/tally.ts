@@ -1,6 +1,6 @@
 /** Where each host of a rollout is, from what is told of it. */
 import type { FailureReport } from '../../report/events.ts'
-import type { Action, FleetEvent, HostOutcome, Phase } from '../types.ts'
+import type { Action, FleetEvent, HostOutcome, OtherDeployment, Phase } from '../types.ts'
 import { describeNames } from './names.ts'
 import { elapsed, oneLine } from './text.ts'
 
@@ -180,6 +180,13 @@ export function inWhichWay(action: Action, strategy: string): string {
   return withoutBatches.includes(action) || strategy === '' ? '' : `, ${strategy}`
 }
 
+/** `deployment 12 (deploy by ann@desk since 2026-11-20T07:40:00Z: new prices)` */
+export function describeOther(other: OtherDeployment): string {
+  const comment = other.comment === '' ? '' : `: ${other.comment}`
+  const since = other.started.replace(/\.\d+Z$/, 'Z')
+  return oneLine(`deployment ${shortId(other.id)} (${actionOf(other)} by ${other.by} since ${since}${comment})`)
+}
+
 /** Without the zeros that make it sort. */
 export function shortId(id: string): string {
   return id.replace(/^0+(?=\d)/, '')
@@ -199,6 +206,17 @@ export function describeRestarts({ phase, hosts }: FleetEvent & { event: 'restar
   const lines = [...groups].map(([what, names]) => `  ${describeNames(names)}: ${what}`)
   const order = hosts.length === 1 ? '' : ', one batch of hosts after the other'
   return [`restarts in ${phase}${order}:`, ...lines].join('\n')
+}
+
+export function describeQueued({ hosts, deployment }: FleetEvent & { event: 'queued' }): string {
+  const other = deployment === null ? 'another rollout' : describeOther(deployment)
+  return `waiting for ${other} on ${describeNames(hosts)}; Ctrl-C ends the wait, and begins nothing`
+}
+
+export function describeTurn({ deployment, outcome }: FleetEvent & { event: 'turn' }): string {
+  if (deployment === null)
+    return 'the other rollout has ended; its record is not in this directory, so its outcome is unknown'
+  return `deployment ${shortId(deployment)} has ended: ${oneLine(outcome ?? 'unknown')}`
 }
 
 function batchOf({ batch, batches }: FleetEvent & { event: 'phase' }): string {

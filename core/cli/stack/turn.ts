@@ -1,0 +1,112 @@
+/** Lets one rollout follow another: says which one is at work on the hosts, and waits until it has ended. */
+import { readDeployment, runningDeployments } from '../../fleet/rollout/history.ts'
+import type { Deployment } from '../../fleet/rollout/record.ts'
+import type { BusyHost } from '../../fleet/rollout/rollout.ts'
+import { describeNames } from '../../fleet/screen/names.ts'
+import { describeOther, shortId } from '../../fleet/screen/tally.ts'
+import type { Action, OtherDeployment, Tell } from '../../fleet/types.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+
+/** Another rollout, by its record or by what the hosts say. */
+export interface Conflict {
+  readonly hosts: readonly string[]
+  readonly deployment: OtherDeployment | null
+  /** What a host says, where no record is at hand. */
+  readonly holder: string | null
+}
+
+export interface TurnOptions {
+  readonly action: Action
+  /** Seconds; undefined where the operator does not want to wait. */
+  readonly wait: number | undefined
+  readonly tell: Tell
+  /** Options by which another command means the same stack, with a blank before them. */
+  readonly same: string
+}
+
+/** Milliseconds. */
+const interval = { record: 500, hosts: 3_000 }
+
+/** A rollout under way that works on some of the hosts. @param below only those with a lower number */
+export function conflictIn(directory: string, names: ReadonlySet<string>, below?: string): Conflict | null {
+  const other = runningDeployments(directory).find(
+    ({ id, hosts }) => (below === undefined || Number(id) < Number(below)) && hosts.some(({ host }) => names.has(host)),
+  )
+  if (other === undefined) return null
+  const hosts = other.hosts.flatMap(({ host }) => (names.has(host) ? host : []))
+  return { hosts, deployment: outlineOf(other), holder: null }
+}
+
+/** A rollout that hosts say is at work there. */
+export function conflictOn(busy: readonly BusyHost[]): Conflict {
+  return { hosts: busy.map(({ host }) => host), deployment: null, holder: busy[0]?.message ?? null }
+}
+
+function outlineOf({ id, action, recipe, by, started, comment }: Deployment): OtherDeployment {
+  return { id, action, recipe, by, started, comment }
+}
+
+export class Turn {
+  private readonly until: number
+
+  constructor(private readonly options: TurnOptions) {
+    this.until = performance.now() + (options.wait ?? 0) * 1000
+  }
+
+  /**
+   * Waits until the other rollout has ended.
+   * @param directory of the records
+   * @param isFree whether the hosts of the conflict are free; asked where no record is at hand
+   * @throws DEPLOYMENT_UNDER_WAY, OTHER_DEPLOYMENT_FAILED
+   */
+  async after(conflict: Conflict, directory: string, isFree: () => Promise<boolean>): Promise<void> {
+    const { wait, tell } = this.options
+    const { hosts, deployment } = conflict
+    if (wait === undefined) throw this.underWay(conflict)
+    tell({ event: 'queued', hosts, deployment })
+    const hasEnded = async () =>
+      deployment === null ? isFree() : !runningDeployments(directory).some(({ id }) => id === deployment.id)
+    while (!(await hasEnded())) {
+      const left = this.until - performance.now()
+      if (left <= 0) throw this.underWay(conflict)
+      const pause = deployment === null ? interval.hosts : interval.record
+      await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)))
+    }
+    const outcome = deployment === null ? null : outcomeOf(directory, deployment.id)
+    tell({ event: 'turn', deployment: deployment?.id ?? null, outcome })
+    if (deployment !== null && outcome !== 'changed' && outcome !== 'unchanged') this.refuseAfter(deployment, outcome)
+  }
+
+  /** What failed needs a decision of the operator; a rollback is one. */
+  private refuseAfter({ id }: OtherDeployment, outcome: string | null): void {
+    const { action, same } = this.options
+    if (action === 'rollback') return
+    throw new ConvergeError(`deployment ${shortId(id)} ended with outcome ${outcome}; the ${action} was not begun`, {
+      code: 'OTHER_DEPLOYMENT_FAILED',
+      hint: `read converge stack log ${shortId(id)}${same}, then run the command again`,
+    })
+  }
+
+  private underWay({ hosts, deployment, holder }: Conflict): ConvergeError {
+    const { wait, same } = this.options
+    const names = describeNames(hosts)
+    const still = wait === undefined ? '' : `after ${wait} s: `
+    const message =
+      deployment === null
+        ? `${still}${names}: ${holder}; nothing was begun`
+        : `${still}${describeOther(deployment)} works on ${names}; nothing was begun`
+    const log = deployment === null ? '' : `, or follow it: converge stack log ${shortId(deployment.id)}${same}`
+    return new ConvergeError(message, {
+      code: 'DEPLOYMENT_UNDER_WAY',
+      hint: `add --wait to begin when it has ended${log}`,
+    })
+  }
+}
+
+function outcomeOf(directory: string, id: string): string {
+  try {
+    return readDeployment(directory, id).outcome
+  } catch (thrown) {
+    return asConvergeError(thrown).message
+  }
+}

@@ -1,0 +1,139 @@
+/** Several operators of one stack: who comes second learns of the first, may wait, and leaves no failed deployment behind. */
+import { readdirSync } from 'node:fs'
+import t from 'tap'
+import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
+import { hostNeeds, testNetwork } from './support/hosts.ts'
+import { type AtWork, Operator, type Outcome } from './support/operator.ts'
+
+const recipe = `import { role, directory, execute, file } from 'converge-engine'
+export default role('probe', {
+  setup(r) { directory(r, { path: '/srv/probe' }) },
+  configure(r) { file(r, { path: '/srv/probe/configured', content: 'yes\\n' }) },
+  events: {
+    slow(r) { execute(r, { command: 'touch /srv/probe/began; until [ -e /srv/probe/go ]; do sleep 0.05; done; test ! -e /srv/probe/broken' }) },
+  },
+})
+`
+
+interface ErrorEvent {
+  readonly code?: string
+  readonly message?: string
+  readonly hint?: string
+}
+
+function errorIn({ stdout }: Pick<Outcome, 'stdout'>): ErrorEvent | undefined {
+  const lines = stdout.split('\n').flatMap((line) => (line.startsWith('{"event":"error"') ? [line] : []))
+  return lines[0] === undefined ? undefined : (JSON.parse(lines[0]) as ErrorEvent)
+}
+
+t.test('two operators', async (t) => {
+  if (!needs(t, hostNeeds)) return
+  const network = await testNetwork(t)
+  const hosts = await network.many('h', 2)
+  const [host] = hosts
+  if (host === undefined) throw new Error('no host')
+  const stack = {
+    name: 'probe',
+    layers: { all: { roles: ['probe'] } },
+    recipes: ['recipes'],
+    ssh: { user: 'root' },
+    hosts: Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
+  }
+  const files = { 'recipes/probe.ts': recipe, 'stack.json': stack }
+  const first = new Operator(network)
+  first.write(files)
+  const beside = new Operator(network, 'beside', first.directory)
+  const apart = new Operator(network, 'apart', `${network.directory}/apart`)
+  apart.write(files)
+  const records = (operator: Operator) => readdirSync(`${operator.directory}/.converge/probe/deployments`)
+  t.match(await first.json(['setup']), { status: 0 })
+  t.match(await apart.json(['setup']), { status: 0 })
+  if (!t.passing()) return
+
+  const working = async (): Promise<AtWork> => {
+    await host.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
+    const run = first.start(['run', 'slow', '-m', 'new prices', '--host', 'h1', '--json-output'])
+    await until(() => host.exists('/srv/probe/began'), 'the first one is at work')
+    return run
+  }
+  const queued = ({ event }: { event: string }) => event === 'queued'
+
+  await t.test('the second one is refused, and leaves no record', async (t) => {
+    const run = await working()
+    const before = [records(first), records(apart)]
+    const message = /^deployment 2 \(run slow by \S+ since \d{4}-\S+Z: new prices\) works on h1; nothing was begun$/
+    const refused = await beside.json(['configure'])
+    t.match(refused, { status: 1, report: undefined })
+    t.match(errorIn(refused), { code: 'DEPLOYMENT_UNDER_WAY', message, hint: /--wait .*converge stack log 2/ })
+    t.match(await beside.run(['configure']), { status: 1, stdout: '', stderr: /deployment 2 \(run slow by / })
+    const elsewhere = await apart.run(['configure', '--json-output'])
+    t.equal(elsewhere.status, 1)
+    t.match(errorIn(elsewhere), {
+      code: 'DEPLOYMENT_UNDER_WAY',
+      message:
+        /^h1: another rollout is at work on it: \S+ since \S+ \(deployment 2: new prices\), .*; nothing was begun$/,
+    })
+    t.match(errorIn(await beside.json(['configure', '--wait=1s'])), { message: /^after 1 s: deployment 2 / })
+    t.match(await beside.json(['run', 'configure', '--host', 'h2']), { status: 0 }, 'other hosts are free')
+    t.match(await beside.run(['status']), { status: 0 })
+    t.strictSame([records(first).slice(0, 2), records(apart)], before)
+    host.write('/srv/probe/go', '')
+    t.match(await run.ended, { status: 0 })
+  })
+
+  await t.test('with --wait each begins when the first one has ended', async (t) => {
+    const run = await working()
+    const waiting = beside.start(['configure', '--json-output', '--wait'])
+    await waiting.until(queued, 'it waits')
+    const far = apart.start(['run', 'configure', '--host', 'h1', '--wait=5m', '--json-output'])
+    await far.until(queued, 'it waits for the hosts')
+    host.write('/srv/probe/go', '')
+    t.match(await run.ended, { status: 0 })
+    const ended = await waiting.ended
+    t.match(ended, { status: 0, report: { outcome: 'unchanged' } })
+    t.match(ended.events, [
+      { event: 'queued', hosts: ['h1'], deployment: { action: 'run', recipe: 'slow' } },
+      { event: 'turn', outcome: 'changed' },
+      { event: 'start' },
+    ])
+    t.match(await far.ended, { status: 0 })
+  })
+
+  await t.test('Ctrl-C while it waits leaves nothing behind', async (t) => {
+    const run = await working()
+    const before = [records(first), records(apart)]
+    for (const operator of [beside, apart]) {
+      const waiting = operator.start(['configure', '--json-output', '--wait'])
+      await waiting.until(queued, 'it waits')
+      waiting.kill('SIGINT')
+      const ended = await waiting.ended
+      t.equal(ended.status, 1)
+      t.match(errorIn(ended), { code: 'INTERRUPTED', message: /nothing was begun/ })
+    }
+    t.strictSame([records(first), records(apart)], before)
+    host.write('/srv/probe/go', '')
+    t.match(await run.ended, { status: 0 })
+    t.match(await beside.json(['configure']), { status: 0 })
+  })
+
+  await t.test('the first one fails, or is killed', async (t) => {
+    for (const how of ['failed', 'died']) {
+      const run = await working()
+      const waiting = beside.start(['configure', '--json-output', '--wait'])
+      await waiting.until(queued, 'it waits')
+      if (how === 'failed') host.write('/srv/probe/broken', '')
+      else run.kill('SIGKILL')
+      if (how === 'failed') host.write('/srv/probe/go', '')
+      const ended = await waiting.ended
+      t.equal(ended.status, 1)
+      t.match(errorIn(ended), {
+        code: 'OTHER_DEPLOYMENT_FAILED',
+        message: new RegExp(`^deployment \\d+ ended with outcome ${how}; the configure was not begun$`),
+      })
+      await run.ended
+      host.write('/srv/probe/go', '')
+      t.match(await beside.json(['configure', '--wait']), { status: 0 }, 'the next one begins')
+    }
+  })
+})
