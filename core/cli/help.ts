@@ -90,8 +90,14 @@ function optionSections(options: CommandSpec['options'], width: number): string[
   return groups.map((group) => section(group, table(rows(group), width, longest)))
 }
 
-function optionName(name: string, { alias, value }: OptionSpec): string {
-  return `${alias === undefined ? '    ' : `-${alias}, `}--${name}${value === undefined ? '' : ` ${value}`}`
+/** The value of an option as its synopsis has it: ` HOW`, `[=DURATION]`. */
+export function valueOf({ value, optionalTime }: Pick<OptionSpec, 'value' | 'optionalTime'>): string {
+  if (value === undefined) return ''
+  return optionalTime === true ? `[=${value}]` : ` ${value}`
+}
+
+function optionName(name: string, { alias, ...option }: OptionSpec): string {
+  return `${alias === undefined ? '    ' : `-${alias}, `}--${name}${valueOf(option)}`
 }
 
 function optionText({ describe, default: standard }: OptionSpec): string {

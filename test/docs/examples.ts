@@ -62,6 +62,9 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/fleet.md > Going back': cannotRun(
     "a rollback of a site's releases; test/core/fleet/screen/moves.test.ts compares these lines",
   ),
+  'docs/fleet.md > Two operators at once': cannotRun(
+    'a refusal; test/machine/fleet_operators.test.ts matches such a line',
+  ),
   'docs/fleet.md > Restarts by configure': cannotRun(
     'what hosts restart; test/core/fleet/screen/screen.test.ts has these very lines',
   ),
