@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ZodType } from 'zod'
 import { attributeSchemas } from '../attributes/index.ts'
-import { synopsisOf, valueOf } from '../core/cli/help.ts'
+import { placeholderOf, synopsisOf } from '../core/cli/help.ts'
 import { type CommandSpec, commands } from '../core/cli/options.ts'
 import { stackJsonSchema } from '../core/fleet/stack/json_schema.ts'
 import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
@@ -128,7 +128,7 @@ function commandSection(spec: CommandSpec): string {
   const rows = Object.entries(options).map(([option, spec]) => {
     const { describe: text, alias, default: standard } = spec
     const short = alias === undefined ? '' : `, \`-${alias}\``
-    const shown = `\`--${option}${valueOf(spec)}\`${short}`
+    const shown = `\`--${option}${placeholderOf(spec)}\`${short}`
     return `| ${shown} | ${cell(text)}${standard === undefined ? '' : `. Default: \`${standard}\`.`} |`
   })
   const lines = examples.map(([line, text]) => `${line.replace('$0', 'converge')}   # ${text}`)

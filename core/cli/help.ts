@@ -91,13 +91,13 @@ function optionSections(options: CommandSpec['options'], width: number): string[
 }
 
 /** The value of an option as its synopsis has it: ` HOW`, `[=DURATION]`. */
-export function valueOf({ value, optionalTime }: Pick<OptionSpec, 'value' | 'optionalTime'>): string {
+export function placeholderOf({ value, optionalTime }: Pick<OptionSpec, 'value' | 'optionalTime'>): string {
   if (value === undefined) return ''
   return optionalTime === true ? `[=${value}]` : ` ${value}`
 }
 
 function optionName(name: string, { alias, ...option }: OptionSpec): string {
-  return `${alias === undefined ? '    ' : `-${alias}, `}--${name}${valueOf(option)}`
+  return `${alias === undefined ? '    ' : `-${alias}, `}--${name}${placeholderOf(option)}`
 }
 
 function optionText({ describe, default: standard }: OptionSpec): string {
