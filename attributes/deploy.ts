@@ -29,10 +29,13 @@ import {
 } from './fields.ts'
 import { statusRange, urlPath } from './http.ts'
 
+/** Types that OpsWorks knew. A host may have such an app in its node JSON as long as it does not deploy it. */
+const refusedTypes = ['svn', 'archive', 's3', 'other'] as const
+
 const scm = () =>
   withoutNulls({
     scm_type: optional(
-      choice(['git', 'svn', 'archive', 's3', 'other', 'directory']),
+      choice(['git', 'directory'], {}, refusedTypes),
       'Kind of source; `directory` is a plain directory of this host, for development.',
     ),
     repository: optional(line(), 'Where the source is: a URL, an scp-like address, a path.'),

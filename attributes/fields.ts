@@ -196,13 +196,26 @@ function millisecondsOf(value: unknown): unknown {
   return Number(found[1]) * factor
 }
 
-/** One of a few words; `as` names further spellings and what they are read as. */
-export const choice = <const W extends readonly [string, ...string[]]>(
+/**
+ * One of a few words.
+ * @param as further spellings and what they are read as
+ * @param unoffered words that are accepted, and that neither messages nor the reference offer
+ */
+export const choice = <const W extends readonly [string, ...string[]], const U extends readonly string[] = []>(
   words: W,
   as: Readonly<Record<string, W[number]>> = {},
+  unoffered: U | readonly [] = [],
 ) =>
   shared(`choice ${words.join(' ')}`, () =>
-    z.preprocess((value) => (typeof value === 'string' ? (as[value] ?? value) : value), z.enum(words)),
+    z.preprocess(
+      (value) => (typeof value === 'string' ? (as[value] ?? value) : value),
+      noted(
+        z.enum([...words, ...unoffered] as unknown as readonly [W[number] | U[number], ...(W[number] | U[number])[]]),
+        {
+          enum: words,
+        },
+      ),
+    ),
   )
 
 export const list = <S extends z.ZodType>(item: S) => z.array(item)

@@ -15,6 +15,8 @@ export interface SchemaNotes {
   readonly open?: boolean
   readonly accepts?: string
   readonly verbatim?: boolean
+  /** The words that a choice offers; it may accept others. */
+  readonly enum?: readonly string[]
 }
 
 type Schema = z.core.$ZodType

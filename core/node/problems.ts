@@ -18,19 +18,21 @@ type Issue = z.core.$ZodIssue
 
 /**
  * One problem for each issue.
+ * @param raw as zod reports it
  * @param value what the layers say as a whole
  * @param written how a number is written in the file, where its value does not tell
  */
 export function problemOf(
-  issue: Issue,
+  raw: Issue,
   key: string,
   value: unknown,
   schemas: Schemas,
   written: (path: KeyPath) => string | undefined = () => undefined,
 ): Problem {
-  const path: KeyPath = [key, ...issue.path.filter((part) => typeof part !== 'symbol')]
+  const path: KeyPath = [key, ...raw.path.filter((part) => typeof part !== 'symbol')]
   const found = valueAt(value, path)
   const notes = notesAlong(schemas, path)
+  const issue: Issue = raw.code === 'invalid_value' ? { ...raw, values: notes.choices ?? raw.values } : raw
   if (issue.code === 'invalid_key') {
     const wanted = issue.issues[0]?.message ?? 'another name'
     const message = `${formatPath(path)}: ${JSON.stringify(path.at(-1))} is not ${wanted}`
@@ -49,18 +51,21 @@ interface NotesAlong {
   readonly description: string | undefined
   readonly unit: string | undefined
   readonly standard: string | undefined
+  /** The words that a choice offers. */
+  readonly choices: string[] | undefined
 }
 
 function notesAlong(schemas: Schemas, path: KeyPath): NotesAlong {
   let at = childOf(schemas, path[0] ?? '') as z.core.$ZodType | undefined
-  let along: NotesAlong = { description: undefined, unit: undefined, standard: undefined }
+  let along: NotesAlong = { description: undefined, unit: undefined, standard: undefined, choices: undefined }
   for (let i = 1; at !== undefined; i++) {
     const { notes, standard } = bare(at)
     const fallback =
       standard === undefined || standard === null || standard === '' ? undefined : JSON.stringify(standard)
     const words = notes.description?.replace(/\.$/, '')
     const description = words === undefined || fallback === undefined ? words : `${words}; default ${fallback}`
-    along = { description: description ?? along.description, unit: notes.unit, standard: fallback }
+    const choices = notes.enum === undefined ? undefined : [...notes.enum]
+    along = { description: description ?? along.description, unit: notes.unit, standard: fallback, choices }
     const next = path[i]
     if (next === undefined) break
     at = childSchema(at, next)

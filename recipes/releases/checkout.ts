@@ -42,6 +42,7 @@ export function sourceOf(at: AppLayout): Source | null {
   if (scm_type === 'git' || scm_type === 'directory') return { repository, scmType: scm_type }
   throw new ConvergeError(`deploy.${at.app}.scm.scm_type ${scm_type} cannot be deployed`, {
     code: 'UNSUPPORTED_SCM',
+    attribute: `deploy.${at.app}.scm.scm_type`,
     hint: `set deploy.${at.app}.scm.scm_type to git or directory, and import code from elsewhere into a git repository`,
     usage: true,
   })

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { ConvergeError } from '../../model/errors.ts'
 import { type AlgorithmChoices, algorithmKeywords, algorithmKinds } from './algorithms.ts'
 import { invalid } from './config_error.ts'
+import { jumpHint, parseJump } from './jump.ts'
 import type { HostSettings, Said, UserConfig } from './user_config.ts'
 
 /** What a stack file says of a host. */
@@ -170,23 +171,17 @@ function jumpOf(
     host.jump === undefined && said
       ? invalid(said.source, why)
       : new ConvergeError(`host ${host.name}: jump: ${why}`, { code: 'BAD_ADDRESS', usage: true, hint: jumpHint })
-  const hops = chain.split(',').map((hop) => hop.trim())
-  const last = hops.pop() ?? ''
-  const [, user, bracketed, bare, port] =
-    /^(?:ssh:\/\/)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@[\]\s'"`$\\;&<>|(){}]+))(?::(\d+))?$/.exec(last) ?? []
-  const address = bracketed ?? bare
-  if (address === undefined || Number(port ?? 22) > 65_535 || Number(port ?? 22) < 1)
-    throw fail(`'${chain}' is no list of hosts to go through`)
+  const way = parseJump(chain)
+  if (way === null) throw fail(`'${chain}' is no list of hosts to go through`)
+  const { last, user, address, port, before: hops } = way
   if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
   const jump: HostAddress = {
-    ...{ name: address, address, user, port: port === undefined ? undefined : Number(port) },
+    ...{ name: address, address, user, port },
     // The first hops are the way to the last one; where there are none, its own configuration tells.
-    jump: hops.length > 0 ? hops.join(',') : undefined,
+    jump: hops,
   }
   return targetOf(jump, config, [...before, last])
 }
-
-const jumpHint = 'write [user@]host[:port], several with commas between them, the nearest one first; or none'
 
 function portOf(said: Said | undefined): number | undefined {
   if (!said) return undefined

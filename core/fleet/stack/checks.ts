@@ -4,8 +4,10 @@ import type { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { NodeWarning } from '../../node/layers.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
+import { jumpHint, wrongHop } from '../ssh/jump.ts'
 import { addressProblems, twins } from './addresses.ts'
 import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { commandProblems } from './health_command.ts'
 import type { StackContent } from './schema.ts'
 
 type Where = Pick<Search, 'locate' | 'directory'>
@@ -103,11 +105,19 @@ export function hostProblems(content: StackContent, given: GivenNames, where: Wh
           `name the layers that it belongs to: layers: [${(known ?? []).join(', ')}]`,
         ),
       )
+    problems.push(...jumpProblems(host.jump, [...path, 'jump'], where))
     if (host.identity !== undefined) problems.push(...keyProblems(host.identity, [...path, 'identity'], where))
   }
+  problems.push(...jumpProblems(ssh?.jump, ['ssh', 'jump'], where))
   if (ssh?.identity !== undefined) problems.push(...keyProblems(ssh.identity, ['ssh', 'identity'], where))
   problems.push(...twins(content, where))
   return problems
+}
+
+function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: Where): ConvergeError[] {
+  const wrong = jump === undefined ? null : wrongHop(jump)
+  if (wrong === null) return []
+  return [problemAt(`${formatPath(path)}: invalid jump host ${JSON.stringify(wrong)}`, locate(path), jumpHint)]
 }
 
 /** A key that cannot be read fails at the first host, long after the command was given. */
@@ -127,8 +137,9 @@ function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeErr
 }
 
 /** What would be found out in the middle of a rollout. */
-export function healthProblems({ health }: StackContent, { locate }: Where): ConvergeError[] {
+export function healthProblems({ health }: StackContent, where: Where): ConvergeError[] {
   if (health === undefined) return []
+  const { locate } = where
   const { url = [], status } = health
   const many = Array.isArray(url)
   const wrong = [url].flat().flatMap((one, index) => {
@@ -141,7 +152,7 @@ export function healthProblems({ health }: StackContent, { locate }: Where): Con
     const message = `${formatPath(path)}: no status is from ${status.min} up to ${status.max}`
     wrong.push(problemAt(message, locate(path), '{ min: 200, max: 399 }'))
   }
-  return wrong
+  return [...wrong, ...commandProblems(health.command, where)]
 }
 
 /** Odd, and no mistake for certain. */

@@ -120,7 +120,12 @@ const host = () =>
 const scm = () =>
   keys(
     {
-      type: line().optional().describe('git, svn, archive, s3, other or directory; default: git.'),
+      type: line()
+        .optional()
+        .meta({
+          description: 'git, or directory for a plain directory of the host. Default: git.',
+          enum: ['git', 'directory'],
+        }),
       repository: line().optional().describe('Where the source is: a URL, an scp-like address, a path.'),
       revision: line().optional().describe('Branch, tag or commit; default: the default branch.'),
       ssh_key: lines()

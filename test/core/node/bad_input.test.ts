@@ -306,7 +306,7 @@ const cases: readonly Case[] = [
     name: 'a number for a word of a few',
     text: app('"scm": {"scm_type": 1.10}'),
     errors: [
-      'a.json:1:42: deploy.site.scm.scm_type: expected one of "git", "svn", "archive", "s3", "other", "directory", got 1.10 (Kind of source; `directory` is a plain directory of this host, for development)',
+      'a.json:1:42: deploy.site.scm.scm_type: expected one of "git", "directory", got 1.10 (Kind of source; `directory` is a plain directory of this host, for development)',
     ],
   },
   {
@@ -370,7 +370,7 @@ const cases: readonly Case[] = [
     name: 'a word that is not one of the choices',
     text: app('"scm": {"scm_type": "gti"}'),
     errors: [
-      'a.json:1:42: deploy.site.scm.scm_type: expected one of "git", "svn", "archive", "s3", "other", "directory", got "gti" (did you mean git?)',
+      'a.json:1:42: deploy.site.scm.scm_type: expected one of "git", "directory", got "gti" (did you mean git?)',
     ],
   },
   {

@@ -724,3 +724,57 @@ t.test('a layer without a host is a warning', async (t) => {
   const path = written(t, { 'stack.json': JSON.stringify({ ...small, layers: { ...small.layers, spare: {} } }) })
   t.match((await loadStack(path)).warnings, [{ code: 'EMPTY_LAYER', message: 'no host is in the layer spare' }])
 })
+
+t.test('malformed jump hosts', async (t) => {
+  for (const [jump, wrong] of [
+    ['gate:0', 'gate:0'],
+    ['ann@gate:99999', 'ann@gate:99999'],
+    ['ann@', 'ann@'],
+    ['one,,two', ''],
+    ['one two', 'one two'],
+    ['gate,none', 'none'],
+    ['gate,gate', 'gate'],
+    ['http://gate', 'http://gate'],
+  ] as const) {
+    const path = written(t, { 'stack.json': JSON.stringify({ ...small, ssh: { jump } }) })
+    const [problem, ...more] = await problems(path)
+    t.match(problem ?? '', `ssh.jump: invalid jump host ${JSON.stringify(wrong)}`, jump)
+    t.strictSame(more, [])
+  }
+  const hosts = {
+    one: { ...small.hosts.one, jump: 'gate:0' },
+    two: { address: '10.0.0.2', layers: ['app'], jump: '::' },
+  }
+  t.equal((await problems(written(t, { 'stack.json': JSON.stringify({ ...small, hosts }) }))).length, 2)
+  for (const jump of ['none', 'gate', 'ann@gate:2022', 'one, ann@[fd00::1]:22', 'ssh://gate'])
+    t.strictSame(await problems(written(t, { 'stack.json': JSON.stringify({ ...small, ssh: { jump } }) })), [], jump)
+})
+
+t.test('files that the health command names', async (t) => {
+  const path = written(t, { 'stack.json': '', 'plain.sh': 'true\n', 'run.sh': '#!/bin/sh\n' })
+  chmodSync(path.replace('stack.json', 'run.sh'), 0o755)
+  const found = async (command: string) => {
+    writeFileSync(path, JSON.stringify({ ...small, health: { command } }))
+    return (await problems(path)).join('\n')
+  }
+  for (const [command, wrong] of [
+    ['./gone.sh', 'health.command: ./gone.sh does not exist'],
+    ['./gone.sh --fast | cat', 'health.command: ./gone.sh does not exist'],
+    ['./plain.sh', 'health.command: ./plain.sh is not executable'],
+    ['sh gone.sh', 'health.command: gone.sh does not exist'],
+    ['/bin/sh ./gone.sh now', 'health.command: ./gone.sh does not exist'],
+    ['python3 gone.py', 'health.command: gone.py does not exist'],
+    ['./.', 'health.command: ./. is not a file'],
+  ] as const)
+    t.match(await found(command), wrong, command)
+  for (const command of [
+    './run.sh',
+    'sh plain.sh',
+    'test -e /gone',
+    '"$HOME"/x',
+    'X=1 ./gone',
+    'sh -c "exit 0"',
+    'true',
+  ])
+    t.equal(await found(command), '', command)
+})

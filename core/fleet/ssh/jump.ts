@@ -1,0 +1,39 @@
+/** Parses the value of `jump` and of ProxyJump: the hosts that a connection goes through. */
+
+export interface Jump {
+  /** The last hop as it is written. */
+  readonly last: string
+  readonly user: string | undefined
+  readonly address: string
+  readonly port: number | undefined
+  /** The hops before the last one, with commas between them; undefined: there are none. */
+  readonly before: string | undefined
+}
+
+export const jumpHint = 'write [user@]host[:port], several with commas between them, the nearest one first; or none'
+
+/** @returns the last hop and those before it; null if the last hop is malformed */
+export function parseJump(chain: string): Jump | null {
+  const hops = chain.split(',').map((hop) => hop.trim())
+  const last = hops.pop() ?? ''
+  const [, user, bracketed, bare, port] =
+    /^(?:ssh:\/\/)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@[\]\s'"`$\\;&<>|(){}]+))(?::(\d+))?$/.exec(last) ?? []
+  const address = bracketed ?? bare
+  if (address === undefined || Number(port ?? 22) > 65_535 || Number(port ?? 22) < 1) return null
+  return {
+    ...{ last, user, address },
+    port: port === undefined ? undefined : Number(port),
+    before: hops.length > 0 ? hops.join(',') : undefined,
+  }
+}
+
+/** The first hop that is malformed, or that the same chain names twice; null: the chain can be followed. */
+export function wrongHop(chain: string): string | null {
+  if (chain.toLowerCase() === 'none') return null
+  const seen = new Set<string>()
+  for (const hop of chain.split(',').map((one) => one.trim())) {
+    if (parseJump(hop) === null || hop.toLowerCase() === 'none' || seen.has(hop)) return hop
+    seen.add(hop)
+  }
+  return null
+}

@@ -1,0 +1,59 @@
+/** Checks the files that the stack's health command names. */
+import { accessSync, constants, statSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { ConvergeError } from '../../model/errors.ts'
+import { placeOf, problemAt, type Search } from './elsewhere.ts'
+
+const path = ['health', 'command']
+
+/** Programs whose first argument that is no option is a script. They read it, so it need not be executable. */
+const interpreters = /^(?:ba|da|k|z)?sh$|^(?:python|perl|ruby|node|php)[\d.]*$/
+
+/** Looks at the first program and at the script of an interpreter. A word that the shell would expand ends the search. */
+export function commandProblems(
+  command: string | undefined,
+  { directory, locate }: Pick<Search, 'directory' | 'locate'>,
+): ConvergeError[] {
+  const [first, ...rest] = plainWords(command ?? '')
+  if (first === undefined) return []
+  const script = (file: string, mustRun: boolean) => {
+    const place = placeOf(file, directory)
+    const why = whyNot(place, mustRun)
+    if (why === null) return []
+    const hint = why === 'is not executable' ? `make it executable: chmod +x ${place}` : `check the path: ${place}`
+    return [problemAt(`health.command: ${file} ${why}`, locate(path), hint)]
+  }
+  const [argument] = rest
+  const isScript = argument !== undefined && interpreters.test(basename(first)) && !argument.startsWith('-')
+  return [...(first.includes('/') ? script(first, true) : []), ...(isScript ? script(argument, false) : [])]
+}
+
+/** The words of the first command, up to one that needs the shell; none where the command begins with such a word. */
+function plainWords(command: string): readonly string[] {
+  const words: string[] = []
+  for (const word of command.trim().split(/\s+/)) {
+    if (!/^[\w./~@%+,:[!-]+;?$/.test(word)) break
+    words.push(word.replace(/;$/, ''))
+    if (word.endsWith(';')) break
+  }
+  return words[0] === '' ? [] : words
+}
+
+function whyNot(place: string, mustRun: boolean): string | null {
+  try {
+    if (!statSync(place).isFile()) return 'is not a file'
+  } catch {
+    return 'does not exist'
+  }
+  if (mustRun) return canAccess(place, constants.X_OK) ? null : 'is not executable'
+  return canAccess(place, constants.R_OK) ? null : 'is not readable'
+}
+
+function canAccess(place: string, mode: number): boolean {
+  try {
+    accessSync(place, mode)
+    return true
+  } catch {
+    return false
+  }
+}
