@@ -1,7 +1,7 @@
 /** The schemas of all attributes, by top-level key; each is made when it is first asked for. */
 import type { ZodType } from 'zod'
 import type { AttributesOf } from '../core/node/node.ts'
-import { sensitivePathsOf } from '../core/node/notes.ts'
+import { derivedDefaults, sensitivePathsOf } from '../core/node/notes.ts'
 import { apt } from './apt.ts'
 import { certbot_domains } from './certbot_domains.ts'
 import { certbot_email } from './certbot_email.ts'
@@ -16,7 +16,9 @@ import { new_relic } from './new_relic.ts'
 import { newrelic } from './newrelic.ts'
 import { nginx_plone } from './nginx_plone.ts'
 import { opsworks } from './opsworks.ts'
+import { opsworks_initial_setup } from './opsworks_initial_setup.ts'
 import { php_app } from './php_app.ts'
+import { platformDefaults } from './platform_defaults.ts'
 import { plone_blobs } from './plone_blobs.ts'
 import { plone_instances } from './plone_instances.ts'
 import { plone_solr } from './plone_solr.ts'
@@ -53,6 +55,7 @@ const makers = {
   jetty_app,
   php_app,
   opsworks,
+  opsworks_initial_setup,
   converge,
 }
 
@@ -63,7 +66,9 @@ export type AttributeSchemas = { readonly [K in keyof Makers]: ReturnType<Makers
 export type Attributes = AttributesOf<AttributeSchemas>
 
 /** The schemas by top-level key. Making them all takes some milliseconds: a run needs a few, and makes only those. */
-export const attributeSchemas: AttributeSchemas & Readonly<Record<string, ZodType>> = lazily(makers) as never
+export const attributeSchemas: AttributeSchemas & Readonly<Record<string, ZodType>> = Object.assign(lazily(makers), {
+  [derivedDefaults]: platformDefaults,
+}) as never
 
 function lazily(functions: Readonly<Record<string, () => ZodType>>): Readonly<Record<string, ZodType>> {
   const schemas: Record<string, ZodType> = {}
@@ -98,7 +103,7 @@ export const foreignKeys: readonly string[] = [
   'authorization bluepill chef_environment chef_type cloud dependencies dmi domain ebs ec2 etc fqdn glusterfs',
   'ganglia gunicorn hostname ipaddress json_class kernel languages lsb memcached mysql network newrelic_meetme_plugin newrelic_plugins',
   'nfs nginx ohai_time opsworks_agent opsworks_berkshelf opsworks_bundler opsworks_commons opsworks_custom_cookbooks',
-  'opsworks_initial_setup opsworks_rubygems os os_version override_attributes papertrail passenger php platform platform_family',
+  'opsworks_rubygems os os_version override_attributes papertrail passenger php platform platform_family',
   'platform_version postgresql python rabbitmq rails recipes roles rsyslog ruby run_list scalarium ssh_users sudoers',
   'sudoers_d supervisor tags traceview varnish_purge_urls virtualization',
 ].flatMap((names) => names.split(' '))

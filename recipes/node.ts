@@ -2,12 +2,15 @@
 import type { Attributes } from '../attributes/index.ts'
 import type { RunFacts } from '../core/cli/catalogue.ts'
 import type { Facts } from '../core/node/facts.ts'
-import type { Node } from '../core/node/node.ts'
+import { isGiven, type Node } from '../core/node/node.ts'
+import { parsePath } from '../core/node/path.ts'
 
 export interface PloneNode extends Attributes {
   readonly facts: Facts
   readonly cpu: { readonly total: number }
   readonly run: RunFacts
+  /** Whether somebody has set an attribute, such as `plone_solr.data_dir`; false for defaults. */
+  readonly isGiven: (path: string) => boolean
 }
 
 /** Attributes stay lazy, as the schemas behind them are: only the keys that recipes read are made. */
@@ -15,6 +18,7 @@ export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
   return Object.create(built.attributes as object, {
     facts: { value: built.facts, enumerable: true },
     run: { value: run, enumerable: true },
+    isGiven: { value: (path: string) => isGiven(built, parsePath(path)) },
   }) as PloneNode
 }
 

@@ -4,6 +4,7 @@ import { archive } from './archive.ts'
 import { blob_directories } from './blob_directories.ts'
 import { buildout } from './buildout.ts'
 import { cron } from './cron.ts'
+import { data_location } from './data_location.ts'
 import { deploy_hook } from './deploy_hook.ts'
 import { directory } from './directory.ts'
 import { execute } from './execute.ts'
@@ -48,6 +49,7 @@ export {
   blob_directories,
   buildout,
   cron,
+  data_location,
   deploy_hook,
   directory,
   execute,
@@ -93,6 +95,7 @@ const all = [
   blob_directories,
   buildout,
   cron,
+  data_location,
   deploy_hook,
   directory,
   execute,

@@ -4,9 +4,9 @@ import type { ZodType, z } from 'zod'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
 import { type FactAttributes, type Facts, factKeys, factLayer, factSchema } from './facts.ts'
-import { type Layer, layerKinds, type NodeWarning } from './layers.ts'
+import { type Layer, layerKinds, type NodeWarning, objectLayer } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
-import { isSensitive, isVerbatim, type Schemas } from './notes.ts'
+import { derivedDefaults, isSensitive, isVerbatim, type Schemas } from './notes.ts'
 import { applyPatch } from './patch.ts'
 import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
 import { validate } from './validate.ts'
@@ -63,11 +63,7 @@ export function buildNode<const S extends Schemas>({
   const schemas = withFacts(given)
   const told = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
   const lowest = lowestLayer(told, facts)
-  const sorted = [lowest, ...told]
-  const states: JsonObject[] = []
-  const problems: ConvergeError[] = []
-  for (const layer of sorted) states.push(applyLayer(states.at(-1) ?? {}, layer, schemas, problems))
-  throwProblems(problems, 'the patches cannot be applied')
+  const { sorted, states } = withDerived([lowest, ...told], schemas)
   const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
   const names = namesIn(states.at(-1) ?? {})
   const unknown = unknownFiles(told, schemas, foreignKeys ?? [])
@@ -89,6 +85,32 @@ export function buildNode<const S extends Schemas>({
     states,
     schemas,
   })
+}
+
+interface Layered {
+  readonly sorted: readonly Layer[]
+  readonly states: readonly JsonObject[]
+}
+
+/** The layers, above the facts those defaults that depend on them, and what they amount to. */
+function withDerived(layers: readonly Layer[], schemas: Schemas): Layered {
+  const plain = { sorted: layers, states: statesOf(layers, schemas) }
+  const value = schemas[derivedDefaults]?.(plain.states.at(-1) ?? {}) ?? null
+  if (value === null) return plain
+  const sorted = [
+    ...layers.slice(0, 1),
+    objectLayer(value, 'defaults that follow other attributes', 'defaults'),
+    ...layers.slice(1),
+  ]
+  return { sorted, states: statesOf(sorted, schemas) }
+}
+
+function statesOf(layers: readonly Layer[], schemas: Schemas): JsonObject[] {
+  const states: JsonObject[] = []
+  const problems: ConvergeError[] = []
+  for (const layer of layers) states.push(applyLayer(states.at(-1) ?? {}, layer, schemas, problems))
+  throwProblems(problems, 'the patches cannot be applied')
+  return states
 }
 
 /** Files none of whose keys is known: a warning for each file instead of one for each key. */
@@ -187,6 +209,12 @@ function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas, problems:
     problems.push(thrown)
     return below
   }
+}
+
+/** Whether somebody has set a path, rather than a default or a fact. */
+export function isGiven({ layers, states }: Pick<Node, 'layers' | 'states'>, path: KeyPath): boolean {
+  const { kind } = layers[layerThatSet(layers, states, path)] ?? {}
+  return kind !== undefined && kind !== 'facts' && kind !== 'defaults'
 }
 
 /** The number of the highest layer that says something about a path, or -1. */

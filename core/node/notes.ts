@@ -2,9 +2,15 @@
 
 import { globalRegistry, type ZodType, type z } from 'zod'
 import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
+import type { JsonObject } from './merge.ts'
 import { childOf, formatPath, type KeyPath } from './path.ts'
 
-export type Schemas = Readonly<Record<string, ZodType>>
+/** Key of a function among schemas: defaults that depend on what the layers say, or null for none. */
+export const derivedDefaults = Symbol('defaults that depend on other attributes')
+
+export type Schemas = Readonly<Record<string, ZodType>> & {
+  readonly [derivedDefaults]?: (given: JsonObject) => JsonObject | null
+}
 
 export interface SchemaNotes {
   readonly description?: string

@@ -14,6 +14,7 @@ import { virtualenv } from '../../resources/virtualenv.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { accounts } from '../releases/setup.ts'
 import { blobMount } from './blob_mounts.ts'
+import { databaseDirectory, indexDirectory } from './data_places.ts'
 import { databaseKind } from './database_kind.ts'
 import { type Layout, layout, sharedDirectories } from './layout.ts'
 import { requirePython } from './python.ts'
@@ -86,8 +87,11 @@ export function appDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   keep(at.deployTo, '0755')
   keep(at.releases, '0755')
   keep(at.shared, '0770')
+  const data = `${at.shared}/var`
+  if (at.role === 'solr' && !r.has('symlink', data)) indexDirectory(r, node, at, guard)
   const names = sharedDirectories(node, at)
-  for (const name of names.includes('var') ? [...names, 'var/log'] : names) keep(`${at.shared}/${name}`, '0770')
+  for (const name of names.includes('var') ? [...names, 'var/log'] : names)
+    if (name !== 'var' || !r.has('symlink', data)) keep(`${at.shared}/${name}`, '0770')
 }
 
 /** Database, blobs and temporary files may be elsewhere: a disk of their own, a mount shared by all hosts. */
@@ -100,10 +104,11 @@ function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): voi
     directory(r, { path, parents: true, mode, ...at.owner })
     symlink(r, { path: `${at.shared}/${name}`, target: path, ...at.owner })
   }
-  if (runsZeo) linkTo('var/filestorage', node.plone_zeoserver.filestorage_dir, '0700')
+  const database = runsZeo ? databaseDirectory(r, node, at) : null
+  linkTo('var/filestorage', database, '0700')
   if (at.role === 'zeo-server' || (at.role === 'zeo-client' && node.plone_instances.shared_blobs))
     linkTo('var/blobstorage', node.plone_blobs.blob_dir, '0700')
-  if (runsZeo && node.plone_blobs.blob_dir) emptyDatabase(r, node, at)
+  if (runsZeo && node.plone_blobs.blob_dir) emptyDatabase(r, at, database)
   if (at.role === 'zeo-client' && node.tmpdir.global_tmp)
     symlink(r, { path: `${at.shared}/var/tmp`, target: '/tmp', ...at.owner })
 }
@@ -112,9 +117,8 @@ function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): voi
  * Where there is no Data.fs, ZODB removes the directory of the blobs and makes it anew, which it may not where that is a mount, or below one of
  * root's directories. An empty file is a database for it, and leaves the blobs alone.
  */
-function emptyDatabase(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
-  const elsewhere = node.plone_zeoserver.filestorage_dir
-  const path = elsewhere ? placed(node, elsewhere) : `${at.shared}/var/filestorage`
+function emptyDatabase(r: Recipe<PloneNode>, at: Layout, database: string | null): void {
+  const path = database ?? `${at.shared}/var/filestorage`
   if (!r.has('directory', path)) directory(r, { path, parents: true, mode: '0700', ...at.owner })
   const { user, group } = at.account
   const account = user === undefined ? {} : { user, ...(group === undefined ? {} : { group }) }

@@ -48,6 +48,7 @@ t.test('what goes beyond the cookbook is this and no more', async (t) => {
     'jetty_app',
     'php_app',
     'opsworks',
+    'opsworks_initial_setup',
     'converge',
   ])
 })

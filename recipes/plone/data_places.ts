@@ -1,0 +1,110 @@
+/** Where the database and the index of a host lie: as the attributes say, or where an earlier version has put them. */
+import { platformPlaces } from '../../attributes/platform_defaults.ts'
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
+import { data_location, holdsData } from '../../resources/data_location.ts'
+import { directory } from '../../resources/directory.ts'
+import { symlink } from '../../resources/symlink.ts'
+import { type PloneNode, placed } from '../node.ts'
+import type { Layout } from './layout.ts'
+
+interface Place {
+  readonly what: string
+  readonly attribute: string
+  /** As the attribute says. */
+  readonly path: string
+  /** The link below `shared` that leads there. */
+  readonly link: string
+  readonly file?: string
+  readonly platform: '/shared/zodb/filestorage' | '/shared/solr'
+}
+
+function databasePlace(node: PloneNode, at: Layout): Place | null {
+  const { filestorage_dir } = node.plone_zeoserver
+  if (!filestorage_dir) return null
+  return {
+    what: 'database',
+    attribute: 'plone_zeoserver.filestorage_dir',
+    path: placed(node, filestorage_dir),
+    link: `${at.shared}/var/filestorage`,
+    file: 'Data.fs',
+    platform: '/shared/zodb/filestorage',
+  }
+}
+
+function indexPlace(node: PloneNode, at: Layout): Place {
+  return {
+    what: 'Solr index',
+    attribute: 'plone_solr.data_dir',
+    path: placed(node, node.plone_solr.data_dir),
+    link: `${at.shared}/var`,
+    platform: '/shared/solr',
+  }
+}
+
+/** Directory of the database; null where it stays below `shared/var`. Declares what refuses a second one. */
+export function databaseDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout): string | null {
+  const place = databasePlace(node, at)
+  if (place === null) return null
+  const others = otherPlaces(node, place)
+  const kept = others.find((one) => linkLeadsTo(node.run.host, place.link, one) && isOnlyOne(node.run.host, place, one))
+  if (kept !== undefined) warnOfKept(r, place, kept)
+  const path = kept ?? place.path
+  declare(r, node, place, path, [place.path, ...others])
+  return path
+}
+
+/**
+ * The whole `var` of Solr's app is a link to `plone_solr.data_dir`. An index that an earlier version has put into `var` itself
+ * stays there.
+ */
+export function indexDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions): void {
+  const place = indexPlace(node, at)
+  const { host } = node.run
+  const isOwn = host?.lstat(place.link)?.kind === 'directory'
+  const keeps = isOwn && holdsData(host, place.link)
+  if (keeps && !holdsData(host, place.path)) {
+    r.warn(
+      `the Solr index is in ${place.link}, and ${place.attribute} has no effect; to move it, stop Solr and run: mv ${place.link} ${place.path}`,
+    )
+    return
+  }
+  const others = [...(isOwn ? [place.link] : []), ...otherPlaces(node, place)]
+  declare(r, node, place, place.path, others)
+  if (isOwn && !keeps) directory(r, { path: place.link, absent: true, ...guard })
+  directory(r, { path: place.path, parents: true, mode: '0770', ...at.owner, ...guard })
+  symlink(r, { path: place.link, target: place.path, ...at.owner, ...guard })
+}
+
+/** Nothing else matters once somebody has named the directory. */
+function otherPlaces(node: PloneNode, { attribute, path, platform }: Place): string[] {
+  if (node.isGiven(attribute)) return []
+  const mount = node.opsworks_initial_setup.ephemeral_mount_point
+  return platformPlaces(mount, platform)
+    .map((one) => placed(node, one))
+    .filter((one) => one !== path)
+}
+
+function declare(r: Recipe<PloneNode>, node: PloneNode, place: Place, path: string, all: readonly string[]): void {
+  const others = all.filter((one) => one !== path)
+  const { what, attribute, file, link } = place
+  if (others.length === 0 || r.has('data_location', attribute)) return
+  // Without a mount point in the attributes nothing says that data lies anywhere else.
+  const settled = node.opsworks_initial_setup.ephemeral_mount_point === null ? { link } : {}
+  data_location(r, { what, attribute, path, others, ...(file === undefined ? {} : { file }), ...settled })
+}
+
+function linkLeadsTo(host: HostReader | null, link: string, path: string): boolean {
+  return host?.lstat(link)?.kind === 'link' && host.readLink(link) === path
+}
+
+function isOnlyOne(host: HostReader | null, { path, file }: Place, other: string): boolean {
+  return host !== null && holdsData(host, other, file) && !holdsData(host, path, file)
+}
+
+function warnOfKept(r: Recipe<PloneNode>, { what, attribute, path }: Place, kept: string): void {
+  r.warn(
+    `the ${what} stays in ${kept}, where an earlier version has put it, and not in ${path}: set ${attribute} to the one that you want`,
+  )
+}
