@@ -58,6 +58,7 @@ export const catalogue: Catalogue<PloneNode> = {
   },
   revisions: async (...given) => (await import('../resources/git/revisions.ts')).revisionsOf(...given),
   services: async (node, role) => (await import('./stack.ts')).servicesOf(node, role),
+  logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),
   concerns: async (members) => (await import('./stack.ts')).concernsOf(members),
   checks: async (...given) => (await import('./checks/host.ts')).hostChecks(...given),
   hooks: async (options) => (await import('./hooks/role.ts')).hooks(options),

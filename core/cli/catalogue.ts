@@ -33,6 +33,8 @@ export interface Catalogue<N> {
   ): Promise<readonly AppRevision[]>
   /** What a role runs on a host, and whom it asks; null for a role that is not the program's own. */
   services(node: N, role: string): Promise<readonly Service[] | null>
+  /** Log files that the programs of a role write themselves. */
+  logs(node: N, role: string): Promise<RoleLogs>
   /** What does not fit together between the hosts of a stack. */
   concerns(
     members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
@@ -43,6 +45,16 @@ export interface Catalogue<N> {
   hooks(options: HookOptions): Promise<Hooks<N>>
   /** What recipes of one's own import from `converge-engine`. */
   api(): Promise<object>
+}
+
+export interface RoleLogs {
+  /** Short name of the app that the role serves; null: none. */
+  readonly app: string | null
+  readonly files: readonly {
+    readonly program: string
+    /** Path; `*` stands for any characters. */
+    readonly pattern: string
+  }[]
 }
 
 /** What the scheduler of a host calls, and how often. */

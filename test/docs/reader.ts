@@ -123,7 +123,11 @@ export class Reader extends Sandbox {
       'bin/converge': convergeStandIn(this),
       'bin/sudo': '#!/bin/bash\nexec "$@"\n',
       // The shell of the host gets the rest of the words, as sshd hands them over.
-      'bin/ssh': '#!/bin/bash\nshift\nexec bash -c "$*"\n',
+      'bin/ssh': `#!/bin/bash
+case " $* " in *" -- "*) while [ "$1" != -- ]; do shift; done; shift;; esac
+shift
+exec bash -c "$*"
+`,
       'bin/npm': `#!/bin/bash
 case "$1" in
   ci) ;;

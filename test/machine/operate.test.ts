@@ -1,9 +1,25 @@
-/** Commands of an operator on the hosts of a stack: exec and ssh, with real sshd. */
+/** Commands of an operator on the hosts of a stack: exec, logs and ssh, with real sshd. */
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { hostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { Operator } from './support/operator.ts'
+
+/** Programs of both kinds; the plan says where they log, and the test writes there. */
+const recipe = `import { role, service, supervisor_program } from 'converge-engine'
+export default role('worker', {
+  setup(r) {
+    supervisor_program(r, { name: 'worker', app: 'shop', command: '/bin/worker', logDir: '/var/log/probe' })
+    supervisor_program(r, { name: 'mailer', command: '/bin/mailer', logDir: '/var/log/probe' })
+    service(r, { name: 'ntpd' })
+  },
+})
+`
+
+const journal = `#!/bin/sh
+echo "journal $*"
+case " $* " in *" -f "*) exec sleep 4714 ;; esac
+`
 
 const secret = 'correct horse battery staple'
 
@@ -12,13 +28,15 @@ async function operatorOf(t: Test, count: number) {
   const hosts = await network.many('h', count)
   const operator = new Operator(network)
   operator.write({
+    'recipes/worker.ts': recipe,
     'stack.json': {
       name: 'ops',
-      layers: { all: { roles: ['base'] } },
+      layers: { all: { roles: ['base'] }, work: { roles: ['worker'] } },
+      recipes: ['recipes'],
       ssh: { user: 'root' },
       apps: { shop: { scm: { repository: 'https://git.example.com/shop.git', user: 'shop', password: secret } } },
       hosts: {
-        ...Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all'] }])),
+        ...Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all', 'work'] }])),
         gone: { address: '127.0.0.1', port: 1, layers: ['all'] },
       },
     },
@@ -141,6 +159,55 @@ t.test('commands of an operator', async (t) => {
     running.kill('SIGKILL')
     t.equal((await running.ended).status, null)
     await until(async () => !(await isRunning(one, 'sleep 4713')), 'it has ended')
+  })
+
+  const log = (host: TestHost, name: string, text: string) => host.run(`echo '${text}' >> /var/log/probe/${name}.log`)
+
+  await t.test('logs of programs and units', async (t) => {
+    for (const host of hosts) {
+      await host.run('mkdir -p /var/log/probe')
+      host.write('/usr/local/bin/journalctl', journal)
+      await host.run('chmod 755 /usr/local/bin/journalctl')
+      for (const line of ['one', 'two', 'three']) await log(host, 'worker', `${line} on ${host.name}`)
+    }
+    await log(one, 'mailer', `password ${secret} \\033[2J`)
+    const seen = await operator.run(['logs', ...there, '--lines', '2'])
+    t.equal(seen.status, 0)
+    const ntpd = 'journal -q --no-pager -o short-iso -n 2 -u ntpd'
+    const lines = seen.stdout.split('\n')
+    t.match(lines[0], /^h1 mailer \| password \*+ /)
+    t.notOk(seen.stdout.includes('\x1b'), 'no escape')
+    t.strictSame(lines.slice(1, 5), [
+      ...[`h1 ntpd | ${ntpd}`, 'h1 worker | two on h1', 'h1 worker | three on h1'],
+      `h2 ntpd | ${ntpd}`,
+    ])
+    const app = await operator.run(['logs', ...there, '--app', 'shop', '--lines', '1', '--json-output'])
+    t.strictSame(
+      jsonLines(app.stdout).map(({ host, program, line }) => [host, program, line]),
+      hosts.map(({ name }) => [name, 'worker', `three on ${name}`]),
+    )
+    t.match(await operator.run(['logs', '--program', 'nonesuch']), { status: 2, stderr: /mailer, ntpd, worker/ })
+    t.match(await operator.run(['logs', '--lines', 'many']), { status: 2, stderr: /expected a whole number/ })
+    const down = await operator.run(['logs', '--host', 'gone'])
+    t.match(down, { status: 2, stderr: /declare no logs/ })
+  })
+
+  await t.test('logs -f survives rotation, and ends on the hosts with Ctrl-C', async (t) => {
+    const following = operator.start(['logs', '-f', ...there, '--lines', '0', '--program', 'w*,ntpd', '--json-output'])
+    const has = (text: string) => following.events.some((event) => (event as { line?: string }).line === text)
+    for (const host of hosts)
+      await until(() => following.events.some((event) => (event as { host?: string }).host === host.name), host.name)
+    await until(async () => {
+      await log(two, 'worker', 'before')
+      return has('before')
+    }, 'a new line')
+    await two.run('mv /var/log/probe/worker.log /var/log/probe/worker.log.1')
+    await log(two, 'worker', 'after')
+    await until(() => has('after'), 'a line of the new file')
+    following.kill('SIGINT')
+    t.equal((await following.ended).status, 0)
+    t.notOk(await isRunning(two, 'tail'), 'no tail is left')
+    t.notOk(await isRunning(two, 'sleep 4714'), 'no journalctl is left')
   })
 
   await t.test('ssh runs the ssh of the system', async (t) => {

@@ -1,6 +1,6 @@
 /** The commands that run something on the hosts of a stack, read their logs, or log in to one. */
 import { connecting, selection } from './rollouts.ts'
-import { how, lookOutput } from './shared.ts'
+import { how, lookOutput, what } from './shared.ts'
 import { stackFamily, stackOptions } from './stack.ts'
 import type { CommandSpec } from './types.ts'
 
@@ -59,6 +59,43 @@ export const operateCommands: readonly CommandSpec[] = [
         'converge stack exec --host client1 --user plone -- /srv/www/site/current/bin/instance --help',
         'as another account',
       ],
+    ],
+    kind: 'stack',
+  },
+  {
+    name: 'stack logs',
+    group,
+    describe: 'Show or follow the logs of the programs on hosts',
+    details:
+      'The logs are those of the programs that the roles of a host declare: files of supervisord, journals of systemd units, and the log files of Zope, nginx, HAProxy and php-fpm. Each line begins with its host and program. --follow survives log rotation; Ctrl-C ends it, also on the hosts.',
+    options: {
+      ...stackOptions,
+      ...selection,
+      app: {
+        ...selection.app,
+        describe: 'Only the logs of this app, also those of the servers in front of it; several alike',
+      },
+      program: {
+        group: what,
+        type: 'string',
+        value: 'NAME',
+        describe: "Only the logs of this program; several by commas, and * for any characters, as in 'site-client*'",
+      },
+      lines: {
+        group: how,
+        type: 'string',
+        value: 'N',
+        default: '20',
+        describe: 'How many lines of each log, from its end',
+      },
+      follow: { group: how, alias: 'f', type: 'boolean', describe: 'Continue with new lines until Ctrl-C' },
+      ...connect,
+      ...jsonLines,
+    },
+    examples: [
+      ['converge stack logs --host client1', 'the end of every log of a host'],
+      ['converge stack logs -f --app site', 'follow an app on all its hosts'],
+      ['converge stack logs --program nginx --lines 200', 'one program, more lines'],
     ],
     kind: 'stack',
   },

@@ -23,7 +23,7 @@ import type { StackCall } from './call.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
 
-interface CompiledHost<N> {
+export interface CompiledHost<N> {
   readonly name: string
   readonly roles: readonly string[]
   readonly built: Node<unknown>
@@ -74,7 +74,7 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
   }
 }
 
-async function compileHost<N>(
+export async function compileHost<N>(
   { catalogue, secrets }: StackCall<N>,
   nodes: StackNodes<N>,
   host: StackHost,

@@ -15,6 +15,7 @@ const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   ),
   check: async () => (await import('./check.ts')).check,
   exec: async () => (await import('./exec.ts')).exec,
+  logs: async () => (await import('./logs.ts')).logs,
   ssh: async () => (await import('./ssh.ts')).ssh,
   deployments: async () => (await import('./records.ts')).deployments,
   hooks: async () => (await import('./hooks.ts')).hooks,

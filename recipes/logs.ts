@@ -1,0 +1,41 @@
+/** Which log files the programs of a role write, beside those of supervisord and systemd. */
+import type { RoleLogs } from '../core/cli/catalogue.ts'
+import { type PloneNode, placed } from './node.ts'
+import { layout } from './plone/layout.ts'
+import { appName } from './plone/site.ts'
+import type { BuildoutRole } from './plone/types.ts'
+
+type Logs = (node: PloneNode) => RoleLogs
+
+const known: Readonly<Record<string, Logs>> = {
+  'zeo-server': (node) => buildout(node, 'zeo-server'),
+  solr: (node) => buildout(node, 'solr'),
+  'zeo-client': (node) => buildout(node, 'zeo-client'),
+  celerybeat: (node) => buildout(node, 'zeo-client'),
+  'relstorage-pack': (node) => buildout(node, 'zeo-client'),
+  frontend: (node) => ({
+    app: appName(node, 'zeo-client'),
+    files: [nginx(node), { program: 'haproxy', pattern: placed(node, '/var/log/haproxy.log') }],
+  }),
+  'port-app': (node) => ({ app: node.port_app.app_name, files: [nginx(node)] }),
+  'jetty-app': (node) => ({ app: node.jetty_app.app_name, files: [nginx(node)] }),
+  'php-app': (node) => ({
+    app: node.php_app.app_name,
+    files: [nginx(node), { program: 'php-fpm', pattern: placed(node, '/var/log/*php*-fpm.log') }],
+  }),
+}
+
+/** @returns none for a role of the user */
+export function logsOf(node: PloneNode, role: string): RoleLogs {
+  return (Object.hasOwn(known, role) ? known[role]?.(node) : undefined) ?? { app: null, files: [] }
+}
+
+/** Zope, ZEO and Solr log into the directory that all releases share. */
+function buildout(node: PloneNode, role: BuildoutRole): RoleLogs {
+  const app = appName(node, role)
+  return { app, files: [{ program: app, pattern: `${layout(node, role).shared}/var/log/*.log` }] }
+}
+
+function nginx(node: PloneNode) {
+  return { program: 'nginx', pattern: `${placed(node, '/var/log/nginx')}/*.log` }
+}
