@@ -186,10 +186,10 @@ t.test('commands of an operator', async (t) => {
       jsonLines(app.stdout).map(({ host, program, line }) => [host, program, line]),
       hosts.map(({ name }) => [name, 'worker', `three on ${name}`]),
     )
-    t.match(await operator.run(['logs', '--program', 'nonesuch']), { status: 2, stderr: /mailer, ntpd, worker/ })
+    t.match(await operator.run(['logs', '--program', 'nonesuch']), { status: 1, stderr: /mailer, ntpd, worker/ })
     t.match(await operator.run(['logs', '--lines', 'many']), { status: 2, stderr: /expected a whole number/ })
     const down = await operator.run(['logs', '--host', 'gone'])
-    t.match(down, { status: 2, stderr: /declare no logs/ })
+    t.match(down, { status: 1, stderr: /declare no logs/ })
   })
 
   await t.test('logs -f survives rotation, and ends on the hosts with Ctrl-C', async (t) => {

@@ -94,7 +94,7 @@ export const operateCommands: readonly CommandSpec[] = [
     },
     examples: [
       ['converge stack logs --host client1', 'the end of every log of a host'],
-      ['converge stack logs -f --app site', 'follow an app on all its hosts'],
+      ['converge stack logs -f --app shop', 'follow an app on all its hosts'],
       ['converge stack logs --program nginx --lines 200', 'one program, more lines'],
     ],
     kind: 'stack',

@@ -85,7 +85,6 @@ async function loggedHosts<N>(call: StackCall<N>, inputs: StackInputs<N>): Promi
         programs.size === 0
           ? 'select other hosts, or read a file with converge stack exec -- tail FILE'
           : `choose from: ${describeNames([...programs].sort())}`,
-      usage: true,
     },
   )
 }
