@@ -148,27 +148,50 @@ export async function partsTable(place: Place, hosts: readonly TestHost[], sizes
   return table(['ms', ...sizes.map((size) => (size === 1 ? '1 host' : `${size} hosts`))], rows)
 }
 
-/** A stack file of many hosts whose roles are those of a site: what loading and compiling it takes before any host is touched. */
+/** Commands that read and compile a whole stack file. */
+export const compilingCommands = ['check', 'show', 'plan'] as const
+
+/** A stack file of many hosts whose roles are those of a site: what loading and compiling it takes before any host is connected. */
 export async function compiling(place: Place, sizes: readonly number[]): Promise<Results> {
-  const { operator, repetitions } = place
+  const { operator, repetitions, tell } = place
   const results = new Results()
+  for (let repetition = 0; repetition < repetitions; repetition++)
+    for (const size of sizes) {
+      operator.write({ 'site.json': largeStack(size) })
+      for (const command of compilingCommands) {
+        if (results.get(`${size}`, command).reduce((sum, { wall }) => sum + wall, 0) > enough) continue
+        tell(`a large stack file, ${repetition + 1} of ${repetitions}: ${size} hosts, ${command}`)
+        results.add([`${size}`, command], await measured(place, compilingCommand(operator, command)))
+      }
+    }
+  return results
+}
+
+/** The plan is of the first host, which refuses the connection: status 1, once all hosts have been compiled. */
+function compilingCommand(operator: Operator, command: (typeof compilingCommands)[number]): Command {
+  const only = command === 'plan' ? ['--host', 'h0'] : []
+  const own = stackCommand(operator, command, ...only, '--stack', 'site.json')
+  if (command !== 'plan') return own
+  return { ...own, argv: ['sh', '-c', '"$@" || test $? -eq 1', 'sh', ...own.argv] }
+}
+
+function largeStack(size: number) {
   const layers = {
     zeo: { roles: ['zeo-server'] },
     plone_instances: { roles: ['zeo-client'] },
     web: { roles: ['frontend'] },
   }
   const layerOf = (index: number) => (index === 0 ? 'zeo' : index < 3 ? 'web' : 'plone_instances')
-  const host = (_: unknown, index: number) => [
-    `h${index}`,
-    { address: `10.1.1.${index + 1}`, layers: [layerOf(index)], cpus: 2 },
-  ]
+  const address = (index: number) => `10.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`
+  const place = (index: number) => (index === 0 ? { address: '127.0.0.1', port: 9 } : { address: address(index) })
+  const host = (_: unknown, index: number) => [`h${index}`, { ...place(index), layers: [layerOf(index)], cpus: 2 }]
   const scm = { repository: 'https://git.example.com/site.git' }
-  for (let repetition = 0; repetition < repetitions; repetition++)
-    for (const size of sizes) {
-      const hosts = Object.fromEntries(Array.from({ length: size }, host))
-      const apps = { plone_instances: { scm, domains: ['example.com'] } }
-      operator.write({ 'site.json': { name: 'site', layers, apps, hosts, ssh: { user: 'root' } } })
-      results.add([`${size}`], await measured(place, stackCommand(operator, 'check', '--stack', 'site.json')))
-    }
-  return results
+  const hosts = Object.fromEntries(Array.from({ length: size }, host))
+  return {
+    name: 'site',
+    layers,
+    apps: { plone_instances: { scm, domains: ['example.com'] } },
+    hosts,
+    ssh: { user: 'root' },
+  }
 }
