@@ -29,3 +29,20 @@ export function phpFpmVariable(text: string): string {
   if (text.startsWith('$')) throw new Inexpressible(language, 'a $ at the start, where it names a variable')
   return phpFpmValue(text)
 }
+
+/**
+ * Whether php-fpm can read a value that its author wrote for an ini file, such as `E_ALL & ~E_NOTICE`: without quotes some
+ * signs are operators, and php-fpm does not start with an expression that has no meaning.
+ */
+export function isPhpFpmExpression(value: string): boolean {
+  if (/^["']/.test(value) || value.trim() === '') return true
+  const term = '\\s*(?:[~!]\\s*)*(?:[^|&^~!()="\';\\x01]+|\\x01\\s*)'
+  const expression = `${term}(?:[|&^]${term})*`
+  const group = new RegExp(`\\(${expression}\\)`, 'g')
+  let reduced = value.replaceAll('\x01', '=').replace(/\s+/g, ' ')
+  for (let before = ''; before !== reduced; ) {
+    before = reduced
+    reduced = reduced.replace(group, '\x01')
+  }
+  return new RegExp(`^${expression}$`).test(reduced)
+}

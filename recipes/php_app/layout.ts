@@ -2,7 +2,7 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { derived, isReference, type Reference, reference } from '../../core/model/reference.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
-import { phpFpmVariable } from '../../core/text/php_fpm.ts'
+import { isPhpFpmExpression, phpFpmVariable } from '../../core/text/php_fpm.ts'
 import { newestVersion, versioned_program } from '../../resources/versioned_program.ts'
 import type { PloneNode } from '../node.ts'
 import { placed } from '../node.ts'
@@ -82,6 +82,12 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
     // PHP takes `\"` for a quote within the text, so that the text would continue on the next line.
     else if (/^"(?:.*[^\\])?\\(?:\\\\)*"$/.test(value))
       values.refuse(key, 'ends with a backslash before its quote', 'put it into single quotes')
+    else if (!isPhpFpmExpression(value))
+      values.refuse(
+        key,
+        'has signs that php-fpm reads as operators: ( ) = | & ^ ~ !',
+        'put the whole value into quotes',
+      )
     if (value.includes('${') && !value.startsWith("'"))
       values.refuse(key, 'contains ${, which php-fpm replaces by a variable', 'put it into single quotes')
   }

@@ -10,7 +10,7 @@ import { cronCommand, cronVariable } from '../../../core/text/cron.ts'
 import { haproxyWord } from '../../../core/text/haproxy.ts'
 import { logrotatePattern } from '../../../core/text/logrotate.ts'
 import { nginxName, nginxText, nginxWord } from '../../../core/text/nginx.ts'
-import { phpFpmValue, phpFpmVariable } from '../../../core/text/php_fpm.ts'
+import { isPhpFpmExpression, phpFpmValue, phpFpmVariable } from '../../../core/text/php_fpm.ts'
 import { pythonString } from '../../../core/text/python.ts'
 import { commandIn, shellWords } from '../../../core/text/shell.ts'
 import { systemdCommand, systemdPath } from '../../../core/text/systemd.ts'
@@ -61,6 +61,35 @@ t.test('php-fpm', async (t) => {
   arrives(phpFpmValue, read, (text) => text.includes('\n'))
   t.match(refusalOf(phpFpmVariable, '$HOME')?.message, /a \$ at the start/)
   t.equal(phpFpmVariable(''), '$CONVERGE_EMPTY', 'php-fpm refuses an empty value')
+  for (const value of [
+    '256M',
+    'E_ALL & ~E_NOTICE',
+    '(1 | 2) & 4',
+    '!x',
+    '',
+    '"a=b"',
+    "'~'",
+    'a?b',
+    '.:/usr/share/php',
+    '((a))',
+  ])
+    t.ok(isPhpFpmExpression(value), value)
+  for (const value of [
+    'a=b',
+    '~',
+    'a(b)',
+    '|',
+    '1 |',
+    '&1',
+    '(',
+    ')',
+    '()',
+    'a!b',
+    '(a',
+    '%(x)s',
+    `${'('.repeat(50_000)}a`,
+  ])
+    t.notOk(isPhpFpmExpression(value), value.slice(0, 20))
   t.equal(phpFpmValue('/run/php/site.sock'), '/run/php/site.sock')
 })
 
