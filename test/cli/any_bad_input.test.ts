@@ -130,7 +130,7 @@ t.test('any bad input ends with a message', { timeout: 900_000 }, async (t) => {
     const isBare = words[0] === 'stack' || 'words' in one
     const { status, stdout, stderr, signal } = await place.converge(words, {
       bare: isBare,
-      through: ['timeout', '-s', 'KILL', '20'],
+      through: ['timeout', '-s', 'KILL', '10'],
     })
     const took = performance.now() - began
     const what = JSON.stringify({
@@ -139,7 +139,7 @@ t.test('any bad input ends with a message', { timeout: 900_000 }, async (t) => {
       content: 'content' in one ? one.content.toString('latin1').slice(0, 300) : '',
     })
     statuses[String(status)] = (statuses[String(status)] ?? 0) + 1
-    const isWrong = signal !== null || ![0, 1, 2].includes(status ?? -1) || took > 20_000
+    const isWrong = signal !== null || ![0, 1, 2].includes(status ?? -1) || took > 10_000
     if (isWrong) t.fail(`${what}: status ${status} after ${Math.round(took)} ms`, { stderr: stderr.slice(-500) })
     if (/INTERNAL|report this fault|\n\s+at \S+ \(|node:internal|dist\/converge\.cjs/.test(stdout + stderr))
       t.fail(`${what}: a trace of the program`, { stderr: stderr.slice(-800) })

@@ -31,7 +31,19 @@ t.test('values of a PHP site', async (t) => {
     await refused(t, 'php-app', app({ index: value }), 'php_app.index')
   for (const value of ['web$uri', 'a\nb', '../x', '/etc'])
     await refused(t, 'php-app', app({ document_root: value }), 'php_app.document_root')
-  for (const value of ['a=b', '~', 'a(b)', '${evil}', '"a ${evil}"', '1; x', '"a" b', 'a"b', "a'b", '"a\\"', 'a\nuser = root'])
+  for (const value of [
+    'a=b',
+    '~',
+    'a(b)',
+    '${evil}',
+    '"a ${evil}"',
+    '1; x',
+    '"a" b',
+    'a"b',
+    "a'b",
+    '"a\\"',
+    'a\nuser = root',
+  ])
     await refused(
       t,
       'php-app',

@@ -62,7 +62,7 @@ function directives(dump: string): string {
   return [...dump.matchAll(/NOTICE: \t(.*?) = /g)].map(([, name = '']) => name).join()
 }
 
-function valueOf(dump: string, key: string): string | undefined {
+function shownValue(dump: string, key: string): string | undefined {
   const at = dump.indexOf(`NOTICE: \t${key} = `)
   if (at < 0) return undefined
   const from = at + `NOTICE: \t${key} = `.length
@@ -108,7 +108,7 @@ class Checker {
       this.written[program.name] = (this.written[program.name] ?? 0) + 1
       if (!good.has(directives(dump))) this.wrong.push(`${what}: other directives`)
       if (program.name !== 'php-fpm' || key === undefined) continue
-      if (valueOf(dump, key) !== text) this.wrong.push(`${what}: ${valueOf(dump, key)}`)
+      if (shownValue(dump, key) !== text) this.wrong.push(`${what}: ${shownValue(dump, key)}`)
     }
   }
 

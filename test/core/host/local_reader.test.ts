@@ -1,5 +1,8 @@
 /** Files that another account can replace while root reads them. */
-import * as fs from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import system, * as fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
 import type { HostReader } from '../../../core/host/types.ts'
@@ -93,6 +96,87 @@ t.test('a swap of file and link in a loop never shows the file of root', async (
     [...seen].filter((one) => !['', 'harmless', 'none', ...codes].includes(one)),
     [],
   )
+})
+
+/** Calls `before` ahead of each read(2) of this process; counts the bytes that are read. */
+function withReads(t: Test, before: () => void): { bytes: number } {
+  const read = system.readSync
+  const count = { bytes: 0 }
+  system.readSync = ((...given: Parameters<typeof read>) => {
+    before()
+    const length = read(...given)
+    count.bytes += length
+    return length
+  }) as typeof read
+  syncBuiltinESMExports()
+  t.teardown(() => {
+    system.readSync = read
+    syncBuiltinESMExports()
+  })
+  return count
+}
+
+t.test('a file that grows with each read ends at the limit', (t) => {
+  const { base, readers } = site(t)
+  const path = `${base}/log`
+  const more = Buffer.alloc(256 * 1024)
+  const count = withReads(t, () => fs.appendFileSync(path, more))
+  for (const [mode, reader] of Object.entries(readers))
+    for (const first of ['', 'a', 'a'.repeat(100_000)]) {
+      fs.writeFileSync(path, first)
+      count.bytes = 0
+      t.throws(() => reader.readText(path, { limit: 1_000_000 }), { code: 'FILE_TOO_LARGE' }, mode)
+      t.equal(count.bytes, 1_000_001, `${mode}: no byte more is read`)
+      fs.writeFileSync(path, first)
+      count.bytes = 0
+      t.equal(reader.readText(path, { limit: 1_000_000, from: -10 })?.length, 1_000_000, `${mode}: its end`)
+      t.equal(count.bytes, 1_000_000)
+    }
+  t.end()
+})
+
+t.test('a file that shrinks with each read ends where it ends', (t) => {
+  const { base, host } = site(t)
+  const path = `${base}/log`
+  fs.writeFileSync(path, 'a'.repeat(500_000))
+  withReads(t, () => fs.truncateSync(path, 0))
+  t.equal(host.readText(path), '')
+  t.end()
+})
+
+t.test('a file that another account writes without an end', async (t) => {
+  if (!needs(t, ['root', 'nobody'])) return
+  const { own, readers } = site(t)
+  const path = `${own}/log`
+  // It starts again, so that the disk does not fill up.
+  const script = `import os, sys
+print('ready', flush=True)
+while True:
+    with open(sys.argv[1], 'wb', 0) as file:
+        for _ in range(800): file.write(b'x' * 10000)`
+  const writer = spawn('python3', ['-c', script, path], {
+    uid: nobody,
+    gid: nobody,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  await once(writer.stdout, 'data')
+  let texts = 0
+  let tooLarge = 0
+  try {
+    for (const reader of Object.values(readers))
+      for (let tries = 0; tries < 300; tries++)
+        try {
+          if ((reader.readText(path, { limit: 2_000_000 }) ?? '').length > 2_000_000) t.fail('more than the limit')
+          texts++
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'FILE_TOO_LARGE') throw error
+          tooLarge++
+        }
+  } finally {
+    writer.kill('SIGKILL')
+    await once(writer, 'exit')
+  }
+  t.equal(texts + tooLarge, 600)
 })
 
 t.test('the limit counts what is read', (t) => {
