@@ -1,5 +1,5 @@
 /** The stack files of docs/stack.md are ones that the program takes as they stand. */
-import { readFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
@@ -23,7 +23,9 @@ t.test('the whole one', async (t) => {
     'chain.crt': pem('CERTIFICATE'),
     'home/.ssh/shop': pem('OPENSSH PRIVATE KEY'),
     'recipes/extra.ts': "import { role } from 'converge-engine'\nexport default role('extra', { deploy() {} })",
+    'smoke.sh': '#!/bin/sh\n',
   })
+  chmodSync(place.at('smoke.sh'), 0o755)
   const env = { HOME: place.at('home'), SHOP_TOKEN: 'open-sesame', DB_PASSWORD: 'open-sesame' }
   for (const args of [[], ['--environment', 'staging']]) {
     const { status, stdout, stderr } = await place.converge(['stack', 'check', ...args], { bare: true, env })
