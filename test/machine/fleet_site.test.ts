@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import type { HostOutcome } from '../../core/fleet/types.ts'
 import { needs } from '../support/machine.ts'
+import { until } from '../support/waiting.ts'
 import { FleetSite, type Visits } from './support/fleet_site.ts'
 import { hostNeeds } from './support/hosts.ts'
 import type { Outcome } from './support/operator.ts'
@@ -212,9 +213,30 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
   })
 
   await scene('a client less', async (t) => {
-    nobodyNotices(t, await site.visited(() => stack(t, 0, 'shutdown', '--host', 'plone4')))
-    site.forget('plone4')
-    await stack(t, 0, 'configure')
+    const visits = await site.visited(async () => {
+      await stack(t, 0, 'shutdown', '--host', 'plone4')
+      site.forget('plone4')
+      await stack(t, 0, 'configure')
+    })
+    nobodyNotices(t, visits)
+    await site.served(clients)
+  })
+
+  await scene('a client host that is down comes back while the others restart', async (t) => {
+    await site.fail('plone3')
+    await site.served(['plone1', 'plone2'])
+    await site.commit()
+    const before = await site.process('plone1')
+    const visits = await site.visited(async () => {
+      const app = ['--app', 'plone_instances'] as const
+      const deploying = stack(t, 0, 'deploy', ...app, '--strategy', 'rolling', '--down', 'skip')
+      await until(async () => (await site.process('plone1')) !== before, 'plone1 restarts', 120)
+      await site.boot('plone3')
+      t.match(outcomes(await deploying), { plone1: 'changed', plone2: 'changed', plone3: 'skipped' })
+      // It has missed the deployment, and gets that now.
+      await stack(t, 0, 'configure')
+    })
+    nobodyNotices(t, visits)
     await site.served(clients)
   })
 
@@ -258,13 +280,17 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     const before = site.latest
     await site.commit()
     const app = ['--app', 'plone_instances'] as const
-    const visits = await site.visited(async () => {
+    const deploying = await site.visited(async () => {
       const deployed = await stack(t, 0, 'deploy', ...app, '--strategy', 'canary')
       t.strictSame(batches(deployed, 'switch'), ['plone1', 'plone2 plone3'], 'the one that migrates is the canary')
-      await site.served(clients)
-      await stack(t, 0, 'rollback', ...app)
     })
-    nobodyNotices(t, visits)
+    nobodyNotices(t, deploying)
+    await site.served(clients)
+    const returning = await site.visited(async () => {
+      const returned = await stack(t, 0, 'rollback', ...app)
+      t.strictSame(batches(returned, 'rollback'), clients)
+    })
+    nobodyNotices(t, returning)
     await site.served(clients, before)
   })
 })

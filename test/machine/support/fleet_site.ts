@@ -156,6 +156,18 @@ export class FleetSite {
     this.writeStack()
   }
 
+  /** Switches a host off without warning, as a power cut does. */
+  async fail(name: string): Promise<void> {
+    await this.host(name).stop()
+  }
+
+  /** Starts a host without systemd, and what its init scripts start. */
+  async boot(name: string): Promise<void> {
+    await this.host(name).start()
+    const { status, stderr } = await this.host(name).run('/etc/init.d/supervisor start')
+    if (status !== 0) throw new Error(`${name}: supervisord did not start: ${stderr}`)
+  }
+
   /** Gives a host a second address, and has the stack file name that one for the other hosts. */
   async move(name: string): Promise<string> {
     const { address } = this.host(name)
