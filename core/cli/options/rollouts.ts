@@ -63,16 +63,17 @@ export const connecting = {
   },
 } as const satisfies Options
 
+const strategy = {
+  group: how,
+  type: 'string',
+  value: 'HOW',
+  choices: ['parallel', 'rolling', 'canary'],
+  describe:
+    'parallel: all at once, which visitors notice; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
+} as const
+
 const rolling = {
-  strategy: {
-    group: how,
-    type: 'string',
-    value: 'HOW',
-    choices: ['parallel', 'rolling', 'canary'],
-    describe:
-      'parallel: all at once, which visitors notice; rolling: batch after batch; canary: some first, then the rest. Within a layer, and the layers in their order',
-    default: 'rolling',
-  },
+  strategy: { ...strategy, default: 'rolling' },
   batch: {
     group: how,
     type: 'string',
@@ -209,11 +210,14 @@ export const rolloutCommands: readonly CommandSpec[] = [
   }),
   rolloutCommand('setup', 'Bring hosts up: prepare, build, deploy, and tell all the others', {
     details:
-      'All are prepared and built at once, then brought up layer by layer in the order of the stack file. A host counts as online afterwards, and the balancers of the others learn of it. For new hosts, and after attributes or packages have changed.',
+      'New hosts, and hosts that restart nothing, are prepared and built at once, then brought up layer by layer in the order of the stack file. Hosts in service that restart something take turns. A host counts as online afterwards, and the balancers of the others learn of it. For new hosts, and after attributes or packages have changed.',
     options: {
       ...acting,
       ...rolling,
-      strategy: { ...rolling.strategy, default: 'parallel' },
+      strategy: {
+        ...strategy,
+        describe: `${strategy.describe}. Without it, hosts in service that restart something go batch after batch, all others at once`,
+      },
       ...deploying,
       ...back,
     },

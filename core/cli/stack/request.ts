@@ -23,6 +23,7 @@ export function requestOf(action: Action, args: Arguments, stack: Stack, known: 
     comment: args.comment ?? '',
     by: author(),
     strategy: args.strategy ?? (action === 'setup' ? 'parallel' : 'rolling'),
+    restartsInTurn: action === 'setup' && args.strategy === undefined,
     batch: parseAmount(args.batch ?? '1', 'batch', 1),
     parallel: howMany(args.parallel),
     maxFailures: parseAmount(args.maxFailures ?? '0', 'max-failures', 0),

@@ -21,15 +21,24 @@ export class Forecast {
     private readonly looking: Looking,
   ) {}
 
-  /** Of a setup or a deploy, once the commits are known. */
-  async ofDeploy(members: readonly Member[]): Promise<void> {
+  /**
+   * Of a setup or a deploy, once the commits are known.
+   * @param inTurn hosts that restart something, and take turns
+   */
+  async ofDeploy(members: readonly Member[], inTurn: ReadonlySet<string>): Promise<void> {
     const commitOf = (app: string) => (means(this.request, app) ? (this.commits.found[app]?.commit ?? null) : null)
     const moves = members.flatMap((member) => movesOfDeploy(member, this.board.live(member.name), commitOf))
     await tellMoves(moves, 'switch', this.ports)
     const changes = moves.some(isChange)
-    this.tellDuration(members, changes)
-    // By default a setup is parallel, and most of them restart nothing.
-    if (changes || this.request.action !== 'setup') this.warnOfRestarts(members)
+    const { batches } = orderOf(members, this.request, this.ports, this.commits, { inTurn })
+    this.tellDuration(members, changes || inTurn.size > 0, batches.length)
+    const { action, restartsInTurn } = this.request
+    if (restartsInTurn)
+      this.warnOfRestarts(
+        members.filter(({ name }) => inTurn.has(name)),
+        inTurn,
+      )
+    else if (changes || action !== 'setup') this.warnOfRestarts(members)
   }
 
   async ofRollback(moves: readonly HostMove[], members: readonly Member[]): Promise<void> {
@@ -60,8 +69,10 @@ export class Forecast {
     this.ports.tell({ event: 'estimate', durationMs, runs, batches })
   }
 
-  private warnOfRestarts(members: readonly Member[]): void {
-    const warning = simultaneousRestarts(this.batchesOf(members), this.serving(), this.request)
+  private warnOfRestarts(members: readonly Member[], inTurn?: ReadonlySet<string>): void {
+    const { batches } = orderOf(members, this.request, this.ports, this.commits, inTurn === undefined ? {} : { inTurn })
+    const strategy = inTurn === undefined ? this.request.strategy : 'rolling'
+    const warning = simultaneousRestarts(batches, this.serving(), { strategy })
     if (warning !== null) this.board.say(warning)
   }
 

@@ -12,13 +12,19 @@ export interface Order {
   readonly first: ReadonlySet<string>
 }
 
-/** @param reverse the last layer first */
+interface OrderOptions {
+  /** The last layer first; default: the first one. */
+  readonly reverse?: boolean
+  /** Hosts that take turns where the others go at once; default: none. */
+  readonly inTurn?: ReadonlySet<string>
+}
+
 export function orderOf(
   members: readonly Member[],
   request: RolloutRequest,
   ports: Pick<Ports, 'members' | 'known'>,
   commits: Commits,
-  reverse = false,
+  { reverse = false, inTurn = new Set() }: OrderOptions = {},
 ): Order {
   const { strategy, batch: size, action, migrates } = request
   const deploying = switching.includes(action) ? members : []
@@ -27,7 +33,7 @@ export function orderOf(
     means(request, app) && migrates !== false && !(migrates === 'new' && commits.isKnown(app))
   const migrators = migratorsOf(deploying, isToBeMigrated)
   const first = new Set([...migrators, ...foundersOf(deploying, (app) => isNew(app, request, ports))])
-  return { batches: batchesOf(members, { strategy, size, first, reverse }), migrators, first }
+  return { batches: batchesOf(members, { strategy, size, first, reverse, inTurn }), migrators, first }
 }
 
 /** Whether no host has it yet, and so nobody has made its database. */

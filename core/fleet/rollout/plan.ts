@@ -40,7 +40,11 @@ export interface BatchOptions {
   readonly first: ReadonlySet<string>
   /** The last layer first: what others depend on goes down after them. */
   readonly reverse: boolean
+  /** With `parallel`, hosts that go in batches of `size` after all others of their stage; default: none. */
+  readonly inTurn?: ReadonlySet<string>
 }
+
+const none: ReadonlySet<string> = new Set()
 
 /**
  * Every host is in exactly one batch; no batch holds hosts of two stages. Who goes first is among the first batch of its stage;
@@ -48,14 +52,29 @@ export interface BatchOptions {
  */
 export function batchesOf<H extends PlannedHost>(
   hosts: readonly H[],
-  { strategy, size, first, reverse }: BatchOptions,
+  { strategy, size, first, reverse, inTurn = none }: BatchOptions,
 ): H[][] {
   const stages = new Map<number, H[]>()
   for (const host of hosts) stages.set(host.stage, [...(stages.get(host.stage) ?? []), host])
   const ordered = [...stages].sort(([a], [b]) => (reverse ? b - a : a - b)).map(([, members]) => members)
   return ordered.flatMap((members) =>
-    strategy === 'parallel' ? turnsOf(members, first) : inBatches(turnsOf(members, first).flat(), strategy, size),
+    strategy === 'parallel'
+      ? togetherOrInTurn(turnsOf(members, first), inTurn, size)
+      : inBatches(turnsOf(members, first).flat(), strategy, size),
   )
+}
+
+/** @param turns hosts that go first, each alone; then all others */
+function togetherOrInTurn<H extends PlannedHost>(
+  turns: readonly H[][],
+  inTurn: ReadonlySet<string>,
+  size: Amount,
+): H[][] {
+  return turns.flatMap((turn) => {
+    const waiting = turn.filter(({ name }) => inTurn.has(name))
+    const others = turn.filter(({ name }) => !inTurn.has(name))
+    return [others, ...inBatches(waiting, 'rolling', size)].filter((batch) => batch.length > 0)
+  })
 }
 
 /** Within a batch: who goes first goes alone, then all others at once. */

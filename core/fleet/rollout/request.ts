@@ -32,6 +32,8 @@ export interface RolloutRequest {
   readonly comment: string
   readonly by: string
   readonly strategy: Strategy
+  /** Whether hosts that restart something take turns, and all others go at once: the default of setup. */
+  readonly restartsInTurn: boolean
   readonly batch: Amount
   /** How many hosts at once, at most. */
   readonly parallel: number

@@ -9,6 +9,7 @@ import type { Crew } from './crew.ts'
 import type { Forecast } from './forecast.ts'
 import type { Looking } from './looking.ts'
 import { type HostMove, movesBetween, movesTo, tellMoves } from './moves.ts'
+import { batchesOf } from './plan.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 
 export class Rollback {
@@ -57,7 +58,11 @@ export class Rollback {
     const back = members.filter((member) => this.board.of(member.name).switched && optionsOf(member).length > 0)
     await tellMoves(await this.movesBack(back), 'rollback', this.ports)
     const run = (member: Member) => this.crew.run(member, 'rollback', ['rollback'], { options: optionsOf(member) })
-    await this.crew.together('rollback', back, run, { isOver: () => this.brake.isInterrupted })
+    const isOver = () => this.brake.isInterrupted
+    // They serve the site until then: what a deploy restarts in batches, its rollback does too.
+    const { strategy, batch: size } = this.request
+    for (const batch of batchesOf(back, { strategy, size, first: new Set(), reverse: false }))
+      if (!isOver()) await this.crew.together('rollback', batch, run, { isOver })
   }
 
   private async movesBack(members: readonly Member[]): Promise<HostMove[]> {

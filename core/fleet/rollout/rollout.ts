@@ -16,6 +16,7 @@ import { Looking } from './looking.ts'
 import { orderOf } from './order.ts'
 import { whoIsThere, whoWillBeThere } from './presence.ts'
 import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
+import { Restarts } from './restarts.ts'
 import { Rollback } from './rollback.ts'
 import { runsMore } from './undeploy.ts'
 
@@ -44,6 +45,7 @@ class Rollout {
   private readonly crew: Crew
   private readonly looking: Looking
   private readonly gate: Gate
+  private readonly restarts: Restarts
   private readonly configuring: Configuring
   private readonly rollback: Rollback
   private readonly forecast: Forecast
@@ -72,7 +74,8 @@ class Rollout {
     this.gate = new Gate(this.ports, this.board, this.brake)
     const { board, brake, crew, commits, looking } = this
     this.forecast = new Forecast(request, this.ports, board, commits, looking)
-    this.configuring = new Configuring(request, this.ports, board, brake, crew, this.gate, this.forecast)
+    this.restarts = new Restarts(request, this.ports, board, brake, crew, this.gate)
+    this.configuring = new Configuring(request, this.ports, board, crew, this.restarts, this.forecast)
     this.rollback = new Rollback(request, this.ports, board, brake, crew, looking, commits, this.forecast)
     this.followUps = new FollowUps(request, this.ports, board, brake, commits, crew)
   }
@@ -134,15 +137,16 @@ class Rollout {
   }
 
   private async deploy(): Promise<void> {
-    if (this.request.action === 'setup') await this.everywhere('setup', this.wanting(), ['setup'])
+    if (this.request.action === 'setup') await this.prepare()
     await this.resolve()
     if (this.brake.isOn) return
     await this.looking.before(this.wanting())
-    if (!this.brake.isOn) await this.forecast.ofDeploy(this.wanting())
+    const inTurn = this.request.restartsInTurn ? await this.restartsOfDeploy() : new Set<string>()
+    if (!this.brake.isOn) await this.forecast.ofDeploy(this.wanting(), inTurn)
     const building = this.wanting().filter(({ events }) => events.has('build'))
     await this.everywhere('build', building, ['build'])
     if (this.brake.isOn) return
-    await this.inBatches('switch', ['deploy'], { gate: true })
+    await this.inBatches('switch', ['deploy'], { gate: true, inTurn })
     await this.rollback.afterFailure(this.taking)
     await this.looking.after(this.taking)
     await this.tellOthers()
@@ -153,6 +157,31 @@ class Rollout {
   private followUp(): Promise<void> {
     const reached = this.others.filter(({ name }) => !this.missed.has(name))
     return this.followUps.run(this.taking, reached, this.configuring.caughtUp)
+  }
+
+  /** Runs setup on all hosts at once, but for those that are in service and restart something. */
+  private async prepare(): Promise<void> {
+    const phase = 'setup'
+    const isParallel = this.request.strategy === 'parallel' && !this.request.restartsInTurn
+    const due = isParallel || this.brake.isOn ? [] : await this.restarts.dueOn(this.inService(), phase)
+    this.restarts.announce(phase, due)
+    const restarting = due.map(({ member }) => member)
+    const others = this.wanting().filter((member) => !restarting.includes(member))
+    await this.everywhere(phase, others, [phase])
+    await this.restarts.inTurn(phase, restarting, (member) => this.crew.run(member, phase, [phase]))
+  }
+
+  /** Names of the hosts in service that the deploy of a setup restarts something on. */
+  private async restartsOfDeploy(): Promise<ReadonlySet<string>> {
+    if (this.brake.isOn) return new Set()
+    const due = await this.restarts.dueOn(this.inService(), 'deploy')
+    this.restarts.announce('switch', due)
+    return new Set(due.map(({ member }) => member.name))
+  }
+
+  /** Hosts that visitors reach already; a new one has nothing that a restart interrupts. */
+  private inService(): Member[] {
+    return this.wanting().filter(({ name }) => this.ports.known.online.has(name))
   }
 
   /** One commit for each app, by the first host that is to deploy it. */
@@ -230,8 +259,12 @@ class Rollout {
   private async inBatches(phase: Phase, events: readonly string[], more: BatchMore): Promise<void> {
     if (this.brake.isOn) return
     const { reverse = false, gate = false, options = [], optionsFor = () => options, members = this.wanting() } = more
+    const { inTurn = new Set() } = more
     const deploys = switching.includes(this.request.action)
-    const { batches, migrators, first } = orderOf(members, this.request, this.ports, this.commits, reverse)
+    const { batches, migrators, first } = orderOf(members, this.request, this.ports, this.commits, {
+      reverse,
+      inTurn,
+    })
     const wasThere = this.taking.some(({ name }) => this.ports.known.online.has(name))
     const answers = gate && batches.length > 1 && (await this.gate.answersBefore(wasThere))
     const run = (member: Member) => {
@@ -283,6 +316,8 @@ interface BatchMore {
   readonly gate?: boolean
   readonly options?: readonly string[]
   readonly optionsFor?: (member: Member) => readonly string[]
+  /** Hosts that take turns where the others go at once. */
+  readonly inTurn?: ReadonlySet<string>
   /** Default: all with which nothing has gone wrong. */
   readonly members?: readonly Member[]
 }

@@ -133,7 +133,14 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   const { report } = await rollout(
     {
       ...{ action, events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'parallel' },
-      ...{ batch: { count: 9 }, parallel: 9, maxFailures: { count: 9 }, rollbackOnFailure: false, down: 'fail' },
+      ...{
+        restartsInTurn: false,
+        batch: { count: 9 },
+        parallel: 9,
+        maxFailures: { count: 9 },
+        rollbackOnFailure: false,
+        down: 'fail',
+      },
       ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, options: [] },
     },
     {

@@ -25,8 +25,8 @@ export interface Behaviour {
   readonly without?: readonly string[]
   /** Questions that it has no answer to, each from the nth time on. */
   readonly silent?: Readonly<Record<string, number>>
-  /** What a dry run of configure says that it would restart. */
-  readonly restarts?: string
+  /** What a dry run says that it would restart: of configure, or by event. */
+  readonly restarts?: string | Readonly<Record<string, string>>
   /** Of its apps, those that share a database with other hosts. */
   readonly sharing?: readonly string[]
   /** What it runs after hosts of an app have switched. */
@@ -68,6 +68,8 @@ export class Simulation {
   readonly closed = new Set<string>()
   private readonly releases = new Map<string, ReadonlyMap<string, Releases>>()
   private interruption: Interruption = 'none'
+  /** Events whose dry run says what they would restart. */
+  private foresees: ReadonlySet<string> = new Set()
   private readonly listeners = new Set<(state: Interruption) => void>()
   /** Called as each run begins. */
   onRun: (host: string, event: string) => void = () => undefined
@@ -87,9 +89,11 @@ export class Simulation {
 
   async go(request: Partial<RolloutRequest>, more: Partial<Ports> & { readonly only?: readonly string[] } = {}) {
     const { only = Object.keys(this.hosts), ...ports } = more
+    this.foresees = new Set(request.action === 'plan' ? [] : ['setup', 'deploy', 'configure'])
     return rollout(
       {
         ...{ action: 'deploy', events: [], roles: [], stack: 'site', comment: '', by: 'ann', strategy: 'rolling' },
+        restartsInTurn: false,
         ...{ batch: { count: 1 }, parallel: 10, maxFailures: { count: 0 }, rollbackOnFailure: false, down: 'fail' },
         ...{ migrates: false, retryFailed: false, apps: [], revision: null, to: null, options: [] },
         ...request,
@@ -127,9 +131,11 @@ export class Simulation {
     }
   }
 
-  private foresee(name: string, request: RunRequest, { restarts, does = {} }: Behaviour): RunResult {
-    this.foreseen.push(name)
-    if (does.configure === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
+  private foresee(name: string, request: RunRequest, { restarts: all, does = {} }: Behaviour): RunResult {
+    const [event = ''] = request.events
+    const restarts = typeof all === 'object' ? all[event] : event === 'configure' ? all : undefined
+    if (event === 'configure') this.foreseen.push(name)
+    if (event === 'configure' && does.configure === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
     const report = reportOf(request, restarts === undefined ? 'unchanged' : 'planned', false)
     const resource = {
       ...{ name: 'service_restart x', type: 'service_restart', key: 'x', role: 'role', event: 'configure' },
@@ -158,7 +164,7 @@ export class Simulation {
       },
       run: async (request, hear): Promise<RunResult> => {
         const event = request.events.join('+')
-        if (request.dry && event === 'configure') return this.foresee(name, request, behaviour)
+        if (request.dry && this.foresees.has(event)) return this.foresee(name, request, behaviour)
         this.begun.push(`${name} ${event}`)
         this.requests.push({ ...request, host: name })
         this.onRun(name, event)

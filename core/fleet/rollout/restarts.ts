@@ -1,0 +1,90 @@
+/** Finds the hosts that restart something in a phase, announces them, and runs the phase on them in batches. */
+import type { RunReport } from '../../report/events.ts'
+import type { Phase } from '../types.ts'
+import type { Board } from './board.ts'
+import type { Brake } from './brake.ts'
+import type { Crew } from './crew.ts'
+import type { Gate } from './gate.ts'
+import { amountOf, batchesOf } from './plan.ts'
+import type { Member, Ports, RolloutRequest } from './request.ts'
+
+/** What a host will restart, in words. */
+export interface Due {
+  readonly member: Member
+  readonly what: readonly string[]
+}
+
+export class Restarts {
+  constructor(
+    private readonly request: RolloutRequest,
+    private readonly ports: Ports,
+    private readonly board: Board,
+    private readonly brake: Brake,
+    private readonly crew: Crew,
+    private readonly gate: Gate,
+  ) {}
+
+  /** Asks each host by a dry run what the event would restart there. @returns those that restart something */
+  async dueOn(members: readonly Member[], event: string): Promise<Due[]> {
+    const found = new Map<Member, readonly string[]>()
+    const asked = members.filter(({ events }) => events.has(event))
+    await this.crew.each(asked, async (member) => {
+      found.set(member, restartsIn(await this.crew.foresee(member, [event])))
+    })
+    return members.flatMap((member) => {
+      const what = found.get(member) ?? []
+      return what.length > 0 ? [{ member, what }] : []
+    })
+  }
+
+  announce(phase: Phase, due: readonly Due[]): void {
+    if (due.length === 0) return
+    const hosts = due.map(({ member, what }) => ({ host: member.name, what }))
+    this.ports.tell({ event: 'restarts', phase, hosts })
+  }
+
+  /** The same batches in which `inTurn` takes them. */
+  batches(members: readonly Member[]): Member[][] {
+    return batchesOf(members, { strategy: 'rolling', size: this.request.batch, first: new Set(), reverse: false })
+  }
+
+  /**
+   * Runs one batch after the other, and checks the site after each, if it answered before.
+   * @param leave called with the hosts that are not restarted because too many others failed; default: these are restarted, unless the rollout stops
+   */
+  async inTurn(
+    phase: Phase,
+    members: readonly Member[],
+    run: (member: Member) => Promise<void>,
+    leave?: (members: readonly Member[]) => void,
+  ): Promise<void> {
+    const batches = this.batches(members)
+    const answers = batches.length > 1 && !this.brake.isOn && (await this.gate.answersBefore(true))
+    for (const [at, batch] of batches.entries()) {
+      if (this.brake.isOn) return
+      if (leave !== undefined && this.haveTooManyFailed(members)) return leave(batches.slice(at).flat())
+      await this.crew.together(phase, batch, run, { batch: at + 1, batches: batches.length })
+      if (answers && !this.brake.isOn) await this.gate.pass()
+    }
+  }
+
+  /** A restart that fails on one host may fail on the next one too: then no host would be left to answer. */
+  private haveTooManyFailed(members: readonly Member[]): boolean {
+    const failed = members.filter(({ name }) => this.board.hasFailed(name)).length
+    return failed > amountOf(this.request.maxFailures, members.length, 0)
+  }
+}
+
+/** Characters of what a host says: it decides what it sends. */
+const longest = 400
+
+/** The restarts of a dry run, in words. */
+function restartsIn(report: RunReport | null): readonly string[] {
+  if (report === null || report.outcome === 'failed') return ['not known, since its dry run failed']
+  return report.resources.flatMap(({ type, key, outcome, words }) => {
+    if (type !== 'service_restart') return []
+    if (outcome === 'unknown') return [`${key} (possibly)`.slice(0, longest)]
+    const named = /(?:^|; )restart ([^;]+)/.exec(words ?? '')?.[1]
+    return outcome === 'planned' && named !== undefined ? [named.slice(0, longest)] : []
+  })
+}
