@@ -6,13 +6,15 @@ export const apt = () =>
     'The package manager.',
     {
       unattended_upgrades: group(
-        'Upgrades that are installed by themselves.',
+        'Upgrades that the host installs unattended, with the role base.',
         {
-          enable: field(flag(), true, 'Installs upgrades unattended.'),
-          mail: field(orNull(line()), null, 'Address that is told of them; null for none.'),
-          package_blacklist: field(list(line()), ['newrelic-sysmond'], 'Packages left as they are.'),
+          enable: field(flag(), true, 'Installs upgrades unattended.', {
+            unused: 'set converge.automatic_updates, and give the host the role base',
+          }),
+          mail: field(orNull(line()), null, 'Address that reports of upgrades are sent to; null for none.'),
+          package_blacklist: field(list(line()), ['newrelic-sysmond'], 'Packages that are not upgraded.'),
         },
-        { open: true },
+        { open: true, needs: 'converge.automatic_updates' },
       ),
     },
     { cookbook: 'apt', open: true },

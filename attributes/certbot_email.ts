@@ -4,4 +4,5 @@ import { field, line, orNull } from './fields.ts'
 export const certbot_email = () =>
   field(orNull(line()), null, 'Mail address that the certificate authority sends its warnings to; null for none.', {
     mirrors: "plone_buildout: node['certbot_email']",
+    needs: 'certbot_domains',
   })

@@ -110,10 +110,10 @@ const checkout = () => ({
   scm: optional(scm(), 'Where the source comes from.'),
   enable_submodules: optional(flag(), 'Checks submodules out as well, at any depth; default true.'),
   shallow_clone: optional(flag(), 'Fetches only the commit itself, without its history; default false.'),
-  delete_cached_copy: optional(
-    flag(),
-    'Drops the local copy of the repository before each deploy; default true, kept without effect.',
-  ),
+  delete_cached_copy: optional(flag(), 'Drops the local copy of the repository before each deploy; default true.', {
+    unused: 'remove it: converge keeps its copy of the repository, and repairs it where it is damaged',
+    usual: true,
+  }),
   always_build_on_deploy: optional(flag(), 'Builds and restarts in each deploy, changed or not; default false.'),
   always_buildout_on_deploy: optional(flag(), 'Another spelling of `always_build_on_deploy`.'),
   migrate: optional(
@@ -145,8 +145,12 @@ const surroundings = () => ({
   ssl_certificate_ca: optional(text(), 'Certificates of the authorities between, as PEM text.'),
   os_packages: optional(packages(), 'Packages of the distribution to install; names, [name, version] pairs or a map.'),
   packages: optional(packages(), 'Python packages for the virtualenv; names, [name, version] pairs or a map.'),
-  ruby_gems: optional(packages(), 'Ruby gems; kept, without effect.'),
-  venv_options: optional(line(), 'Arguments for making the virtualenv.'),
+  ruby_gems: optional(packages(), 'Ruby gems to install.', {
+    unused: 'install what the gems are for with os_packages',
+  }),
+  venv_options: optional(line(), 'Arguments for making the virtualenv.', {
+    unused: 'remove it: converge makes each virtualenv with venv, without packages of the system',
+  }),
   python_major_version: optional(line(), 'Python to build with, as major.minor in quotes: "3.11".'),
 })
 
@@ -171,6 +175,7 @@ function prefixed(): Prefixed<BuildoutFields> {
     fields[`buildout_${name}`] = optional(
       schema.unwrap() as z.ZodType,
       `${notes?.description} Default: \`deploy_buildout.${name}\`.`,
+      typeof notes?.unused === 'string' ? { unused: notes.unused, usual: schema.parse(undefined) } : {},
     )
   }
   return fields as unknown as Prefixed<BuildoutFields>

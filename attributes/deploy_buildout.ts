@@ -1,4 +1,5 @@
 /** How a buildout is run: for all applications here, and for one of them as `deploy.<app>.buildout_<name>`. */
+import * as z from 'zod'
 import {
   accountName,
   choice,
@@ -75,36 +76,58 @@ export const buildoutFields = () => ({
   buildout_version: field(line(), '', 'Version of zc.buildout; empty for the one that converge is tested with.'),
   bootstrap_params: field(line(), '', 'Further arguments when the build environment is made.'),
   config: field(relativePath(), 'deploy.cfg', 'Name of the generated configuration, in the release.'),
-  config_template: field(line(), 'deploy.cfg.erb', 'Template the configuration is made from.'),
+  config_template: field(line(), 'deploy.cfg.erb', 'Template of the configuration.', {
+    unused: 'put what the template adds into buildout_additional_config, or into a file that buildout_extends names',
+  }),
   extends: field(list(line()), ['buildout.cfg'], 'Files of the repository that the generated configuration extends.'),
-  config_cookbook: field(orNull(line()), null, 'Cookbook that held the template; kept, without effect.'),
+  config_cookbook: field(orNull(line()), null, 'Cookbook that holds the template.', {
+    unused: 'put what the template adds into buildout_additional_config, or into a file that buildout_extends names',
+  }),
   flags: field(line(), '', 'Further arguments of the command buildout, e.g. `-N`.'),
   supervisor_part: field(
     orNull(line()),
     null,
-    'Part of the buildout that brings a supervisor of its own; null for none.',
+    'Part of the buildout that contains a supervisor of its own; null for none.',
+    { unused: 'list the programs of that part in buildout_init_commands: the supervisor of the host runs them' },
   ),
   inherit_parts: field(flag(), true, 'Adds to the parts of the extended files instead of replacing them.'),
   parts_to_include: field(list(line()), [], 'Further parts to build.'),
   additional_config: field(text(), '', 'Text put into the generated configuration as it is.'),
-  debug: field(flag(), false, 'Runs clients in debug mode, for templates that ask for it.'),
+  debug: field(flag(), false, 'Debug mode, for templates that read it.', {
+    unused: 'set debug-mode in the [client1] of the site, or in buildout_additional_config',
+  }),
   init_commands: field(list(initCommand()), [], 'Further programs that are kept running.'),
-  init_type: field(
-    choice(['supervisor', 'systemd'], { upstart: 'supervisor' }),
-    'supervisor',
-    'What keeps the programs running; upstart, which no current Debian has, is read as supervisor.',
-  ),
+  init_type: field(choice(['supervisor', 'systemd', 'upstart']), 'supervisor', 'What keeps the programs running.', {
+    unused: 'remove it: supervisor runs the programs, on every host',
+  }),
 })
+
+/** Settings of plone_buildout's recipes, which read those of the app alone. */
+function ofAppsOnly() {
+  const fields = buildoutFields()
+  const only = <S extends z.ZodType>(schema: S, name: string): S => {
+    z.globalRegistry.add(schema, { ...z.globalRegistry.get(schema), unused: `set deploy.<app>.buildout_${name}` })
+    return schema
+  }
+  return {
+    extends: only(fields.extends, 'extends'),
+    parts_to_include: only(fields.parts_to_include, 'parts_to_include'),
+    additional_config: only(fields.additional_config, 'additional_config'),
+    init_commands: only(fields.init_commands, 'init_commands'),
+  }
+}
 
 export const deploy_buildout = () =>
   group(
     'How buildouts are run, for all applications; `deploy.<app>.buildout_<name>` goes before.',
     {
       ...buildoutFields(),
+      ...ofAppsOnly(),
       symlink_before_migrate: field(
         links(),
         { eggs: 'eggs', downloads: 'downloads', extends: 'extends', var: 'var', parts: 'parts' },
         'Links in the release: directory below `shared` to its name in the release.',
+        { unusedKeys: { parts: 'remove it: each release has parts of its own' } },
       ),
       purge_before_symlink: field(
         list(relativePath()),

@@ -5,7 +5,9 @@ export const deploy_python = () =>
   group(
     'The Python environment, for all applications; `deploy.<app>` goes before, links and directories are added up.',
     {
-      custom_type: field(line(), 'python', 'Kind of application these defaults are for.'),
+      custom_type: field(line(), 'python', 'Kind of application.', {
+        unused: 'give the host the role for the app: zeo-client, zeo-server, solr or port-app',
+      }),
       symlink_before_migrate: field(
         links(),
         {},
@@ -19,12 +21,12 @@ export const deploy_python = () =>
       create_dirs_before_symlink: field(list(relativePath()), ['public', 'tmp'], 'Directories made below `shared`.'),
       packages: field(packages(), [], 'Python packages installed into the virtualenv.'),
       os_packages: field(packages(), [], 'Packages of the distribution to install.'),
-      ruby_gems: field(packages(), [], 'Ruby gems; kept, without effect.'),
-      venv_options: field(
-        line(),
-        '--no-site-packages',
-        'Arguments for making the virtualenv, where it still knows them.',
-      ),
+      ruby_gems: field(packages(), [], 'Ruby gems to install.', {
+        unused: 'install what the gems are for with os_packages',
+      }),
+      venv_options: field(line(), '--no-site-packages', 'Arguments for making the virtualenv.', {
+        unused: 'remove it: converge makes each virtualenv with venv, without packages of the system',
+      }),
     },
     { cookbook: 'opsworks_deploy_python' },
   )

@@ -3,7 +3,7 @@ import { field, group, integer, line, orNull } from './fields.ts'
 
 export const ebs_snapshots = () =>
   group(
-    'Snapshots of the EBS volumes of this host, made by cron.',
+    'Scheduled snapshots of the EBS volumes of this host.',
     {
       keep: field(orNull(integer(1)), 15, 'Snapshots kept of each volume; null keeps all.', { unit: 'snapshots' }),
       hour: field(line(), '8', 'Hours they are made at, as in crontab(5).'),
@@ -14,5 +14,8 @@ export const ebs_snapshots = () =>
       }),
       aws_secret: field(orNull(line()), null, 'Secret that goes with the access key.', { sensitive: true }),
     },
-    { cookbook: 'plone_buildout' },
+    {
+      cookbook: 'plone_buildout',
+      unused: 'schedule the snapshots with Amazon Data Lifecycle Manager, and remove ebs_snapshots from the attributes',
+    },
   )

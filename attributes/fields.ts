@@ -11,6 +11,20 @@ export interface Notes {
   readonly sensitive?: boolean
   /** A number there is taken as the text that the file has. */
   readonly verbatim?: boolean
+  /**
+   * What to do instead, in the imperative, where converge does not implement the attribute: a run reports it where it is set to
+   * something other than its default. In a group it counts for all attributes inside.
+   */
+  readonly unused?: string
+  /** The same for single keys of a map. */
+  readonly unusedKeys?: Readonly<Record<string, string>>
+  /**
+   * The attribute that must be set for this one to have an effect; a list where one of several is enough. `*` stands for any
+   * key, and `.name` for an attribute beside this one.
+   */
+  readonly needs?: string | readonly string[]
+  /** What an attribute without a default counts as where it is absent. */
+  readonly usual?: unknown
 }
 
 /** Notes of an object, which those inside it share. */

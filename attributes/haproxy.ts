@@ -44,8 +44,8 @@ export const haproxy = () =>
     'HAProxy, which spreads requests over the clients.',
     {
       enable_stats: field(flag(), false, 'Shows a page with the state of all clients.'),
-      stats_url: field(line(), '/haproxy?stats', 'Path of that page.'),
-      stats_user: field(line(), 'opsworks', 'Account that may see it.'),
+      stats_url: field(line(), '/haproxy?stats', 'Path of that page.', { needs: '.enable_stats' }),
+      stats_user: field(line(), 'opsworks', 'Account that may see it.', { needs: '.enable_stats' }),
       stats_password: optional(line(), 'Password of that account; without one there is no such page.', {
         sensitive: true,
       }),

@@ -8,5 +8,8 @@ export const new_relic = () =>
       servers: field(flag(), true, 'Runs the old agent for hosts.'),
       infrastructure: field(flag(), false, 'Runs the infrastructure agent.'),
     },
-    { cookbook: 'plone_buildout' },
+    {
+      cookbook: 'plone_buildout',
+      unused: 'converge installs no agent for hosts: install newrelic-infra as New Relic documents it',
+    },
   )

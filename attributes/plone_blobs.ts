@@ -1,35 +1,55 @@
 /** Where blobs are kept when several hosts share them. */
 import { field, flag, group, line, orNull, path, wordList } from './fields.ts'
 
+/** converge exports and mounts nothing. */
+const byHand = {
+  unused:
+    'export and mount the blobs with /etc/exports and /etc/fstab, and name the mounted directory in plone_blobs.blob_dir',
+}
+
 export const plone_blobs = () =>
   group(
     'Blob storage that the ZEO server and its clients share.',
     {
-      layer: field(line(), 'shared_blobs', 'Short name of the layer whose hosts export the blobs.'),
-      nfs_export_dir: field(path(), '/srv/exports', 'Directory an NFS server exports.'),
-      gluster_export_dir: field(path(), '/gluster-exports', 'Directory a GlusterFS server keeps its brick in.'),
+      layer: field(line(), 'shared_blobs', 'Short name of the layer whose hosts export the blobs.', byHand),
+      nfs_export_dir: field(path(), '/srv/exports', 'Directory an NFS server exports.', byHand),
+      gluster_export_dir: field(path(), '/gluster-exports', 'Directory a GlusterFS server keeps its brick in.', byHand),
       network: field(
         orNull(line()),
         null,
         'Network that may mount the export, as 10.0.0.0/8; null takes the /8 this host is in.',
+        byHand,
       ),
-      host: field(orNull(line()), null, 'Fixed host to mount from; null picks one of the layer that is online.'),
+      host: field(
+        orNull(line()),
+        null,
+        'Fixed host to mount from; null picks one of the layer that is online.',
+        byHand,
+      ),
       servers: field(
         orNull(wordList()),
         null,
         'Fixed GlusterFS servers, the first one to mount from; null takes those of the layer.',
+        byHand,
       ),
-      gluster_volume: field(line(), 'blobs', 'Name of the GlusterFS volume.'),
-      nfs_mount_options: field(line(), 'auto,rw,noatime,nodiratime', 'Options of the NFS mount, as in fstab(5).'),
+      gluster_volume: field(line(), 'blobs', 'Name of the GlusterFS volume.', byHand),
+      nfs_mount_options: field(
+        line(),
+        'auto,rw,noatime,nodiratime',
+        'Options of the NFS mount, as in fstab(5).',
+        byHand,
+      ),
       gluster_mount_options: field(
         line(),
         'auto,rw,direct-io-mode=disable',
         'Options of the GlusterFS mount, as in fstab(5).',
+        byHand,
       ),
       gluster_store_config_in_exports: field(
         flag(),
         false,
         'Keeps the configuration of glusterd on the exported volume, so that it outlives the host.',
+        byHand,
       ),
       blob_dir: field(
         orNull(path()),

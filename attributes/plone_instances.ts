@@ -18,35 +18,48 @@ import {
 } from './fields.ts'
 
 const relstorage = () =>
-  group('RelStorage: the object database in an SQL database.', {
-    db: group('The SQL database; where `name` and `dsn` are null, the database of the application is taken.', {
-      type: field(
-        orNull(line()),
-        'postgres',
-        'Kind of database: postgres, mysql or oracle; decides which driver egg is added.',
-      ),
-      dsn: field(orNull(line()), null, 'Complete connection string; goes before the single values.', {
-        sensitive: true,
+  group(
+    'RelStorage: the object database in an SQL database.',
+    {
+      db: group('The SQL database; where `name` and `dsn` are null, the database of the application is taken.', {
+        type: field(
+          orNull(line()),
+          'postgres',
+          'Kind of database: postgres, mysql or oracle. Selects the egg of the driver: psycopg2, mysqlclient (MySQL-python for Python 2) or cx_Oracle.',
+        ),
+        dsn: field(orNull(line()), null, 'Complete connection string; goes before the single values.', {
+          sensitive: true,
+        }),
+        name: field(orNull(line()), null, 'Name of the database.'),
+        host: field(orNull(line()), null, 'Host the database runs on.'),
+        port: optional(
+          orNull(port()),
+          'TCP port of the database, for its connection string; absent for the usual one.',
+        ),
+        user: field(orNull(line()), null, 'Account to connect as.'),
+        password: field(orNull(line()), null, 'Password of that account.', { sensitive: true }),
       }),
-      name: field(orNull(line()), null, 'Name of the database.'),
-      host: field(orNull(line()), null, 'Host the database runs on.'),
-      port: optional(orNull(port()), 'TCP port of the database; absent for the usual one.'),
-      user: field(orNull(line()), null, 'Account to connect as.'),
-      password: field(orNull(line()), null, 'Password of that account.', { sensitive: true }),
-    }),
-    enable_cache: field(flag(), true, 'Caches objects in memcached.'),
-    config: field(line(), 'cfg/relstorage.cfg', 'Buildout file, in the repository, that sets RelStorage up.'),
-    cache_servers: field(
-      orNull(words()),
-      null,
-      'Memcached servers as `host:port`, with spaces between them; null takes those of the layer memcached.',
-    ),
-    enable_pack: field(flag(), false, 'Packs the database from this host; set it for one host of a stack.'),
-    pack_days: field(number(0), 7, 'Age of the changes a pack keeps.', { unit: 'days' }),
-    two_stage_pack: field(flag(), false, 'Packs in two runs, a preparing one and one that deletes.'),
-    pack_gc: field(flag(), true, 'Collects garbage, objects nothing refers to, when packing.'),
-    truncate_refs: field(flag(), false, 'Clears the table of references after a pack.'),
-  })
+      enable_cache: field(
+        flag(),
+        true,
+        'Caches objects in memcached: adds pylibmc and sets `servers` in [memcached], which the `cache-servers` of the site refers to.',
+      ),
+      config: field(line(), 'cfg/relstorage.cfg', 'Buildout file, in the repository, that sets RelStorage up.'),
+      cache_servers: field(
+        orNull(words()),
+        null,
+        'Memcached servers as `host:port`, with spaces between them; null takes those of the layer memcached.',
+      ),
+      enable_pack: field(flag(), false, 'Packs the database from this host; set it for one host of a stack.'),
+      pack_days: field(number(0), 7, 'Age of the changes a pack keeps.', { unit: 'days' }),
+      two_stage_pack: field(flag(), false, 'Packs in two runs, a preparing one and one that deletes.'),
+      pack_gc: field(flag(), true, 'Collects garbage, objects nothing refers to, when packing.'),
+      truncate_refs: field(flag(), false, 'Clears the table of references after a pack.', {
+        needs: 'plone_instances.relstorage.pack_gc',
+      }),
+    },
+    { needs: 'plone_instances.enable_relstorage' },
+  )
 
 const storage = () => ({
   enable_relstorage: field(flag(), false, 'Stores objects by RelStorage instead of ZEO.'),
@@ -72,35 +85,51 @@ const storage = () => ({
   ),
 })
 
+const withCelery = { needs: 'plone_instances.enable_celery' }
+const withSolr = { needs: 'plone_instances.solr_enabled' }
+
 const companions = () => ({
   enable_celery: field(flag(), false, 'Runs a Celery worker beside the clients, where a broker is known.'),
-  celerybeat: field(flag(), false, "Runs Celery's scheduler as well; set it for one host of a stack."),
-  celery_args: field(line(), '', 'Arguments of the Celery worker after `worker`.'),
+  celerybeat: field(flag(), false, "Runs Celery's scheduler as well; set it for one host of a stack.", withCelery),
+  celery_args: field(line(), '', 'Arguments of the Celery worker after `worker`.', withCelery),
   celery_readiness: field(
     choice(['ping', 'running']),
     'ping',
     'How a worker shows that it is ready: ping, it answers `celery inspect ping`; running, its process stays up.',
     { mirrors: '' },
   ),
-  beat_args: field(line(), '', "Arguments of Celery's scheduler."),
-  broker_layer: field(line(), 'celery_broker', 'Short name of the layer whose first online host runs the broker.'),
-  broker: group('A Celery broker that no layer knows.', {
-    host: field(orNull(line()), null, 'Fixed host of the broker; null looks it up in the layer.'),
-    port: field(port(), 6379, 'TCP port of the broker.'),
-  }),
-  solr_enabled: field(flag(), false, 'Tells the clients where Solr is.'),
-  solr_layer: field(line(), 'solr', 'Short name of the layer whose first online host runs Solr.'),
-  solr_host: field(orNull(line()), null, 'Fixed host of Solr; null looks it up in the layer.'),
+  beat_args: field(line(), '', "Arguments of Celery's scheduler.", withCelery),
+  broker_layer: field(
+    line(),
+    'celery_broker',
+    'Short name of the layer whose first online host runs the broker.',
+    withCelery,
+  ),
+  broker: group(
+    'A Celery broker that no layer knows.',
+    {
+      host: field(orNull(line()), null, 'Fixed host of the broker; null looks it up in the layer.'),
+      port: field(port(), 6379, 'TCP port of the broker.'),
+    },
+    withCelery,
+  ),
+  solr_enabled: field(flag(), false, 'Adds the address of Solr to the configuration of the clients.'),
+  solr_layer: field(line(), 'solr', 'Short name of the layer whose first online host runs Solr.', withSolr),
+  solr_host: field(orNull(line()), null, 'Fixed host of Solr; null looks it up in the layer.', withSolr),
   newrelic_tracing: field(flag(), false, 'Traces clients with New Relic.'),
   traceview_tracing: field(flag(), false, 'Traces clients with TraceView.'),
-  traceview_sample_rate: field(number(0, 1), 0.1, 'Share of the requests TraceView samples, from 0 to 1.'),
-  tracing_clients: field(integer(0), 1, 'How many of the clients are traced; 0 for all.'),
+  traceview_sample_rate: field(number(0, 1), 0.1, 'Share of the requests TraceView samples, from 0 to 1.', {
+    needs: 'plone_instances.traceview_tracing',
+  }),
+  tracing_clients: field(integer(0), 1, 'How many of the clients are traced; 0 for all.', {
+    needs: ['plone_instances.newrelic_tracing', 'plone_instances.traceview_tracing'],
+  }),
   syslog_facility: field(
     orNull(line()),
     null,
     'Syslog facility the clients log to beside their own files; null for none.',
   ),
-  syslog_level: field(line(), 'INFO', 'Least severe level that goes to syslog.'),
+  syslog_level: field(line(), 'INFO', 'Least severe level that goes to syslog.', { needs: '.syslog_facility' }),
 })
 
 export const plone_instances = () =>

@@ -12,7 +12,9 @@ export const plone_solr = () =>
         'cfg/base.cfg',
         'Buildout file, in the repository, that the generated deploy.cfg extends.',
       ),
-      enable_papertrail: field(flag(), false, "Sends Solr's log to Papertrail."),
+      enable_papertrail: field(flag(), false, "Sends Solr's log to Papertrail.", {
+        unused: "have rsyslog or another agent read var/log of the app's shared directory",
+      }),
       readiness: group(
         'When Solr counts as up.',
         {

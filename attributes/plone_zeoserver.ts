@@ -51,7 +51,7 @@ export const plone_zeoserver = () =>
         null,
         'Syslog facility the server logs to beside its own file; null for none.',
       ),
-      syslog_level: field(line(), 'INFO', 'Least severe level that goes to syslog.'),
+      syslog_level: field(line(), 'INFO', 'Least severe level that goes to syslog.', { needs: '.syslog_facility' }),
     },
     { cookbook: 'plone_buildout' },
   )

@@ -19,5 +19,10 @@ export const redis = () =>
         { open: true },
       ),
     },
-    { cookbook: 'redis', open: true },
+    {
+      cookbook: 'redis',
+      open: true,
+      unused:
+        'install redis-server with converge.packages and the role base, set it up in /etc/redis/redis.conf, and name it in plone_instances.broker',
+    },
   )

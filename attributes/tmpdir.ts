@@ -3,11 +3,15 @@ import { field, flag, group, line } from './fields.ts'
 
 export const tmpdir = () =>
   group(
-    'Directories for temporary files.',
+    'Where programs keep temporary files.',
     {
-      global_tmp: field(flag(), false, 'Uses one directory for the whole host instead of one for each application.'),
-      tmpfs: field(flag(), false, 'Keeps temporary files in memory (tmpfs).'),
-      tmpfs_size: field(line(), '1G', 'Most memory the tmpfs may take, as in mount(8): 512M, 1G.'),
+      global_tmp: field(flag(), false, 'Has the clients use /tmp of the host instead of a directory of their own.'),
+      tmpfs: field(flag(), false, 'Keeps temporary files in memory (tmpfs).', {
+        unused: 'mount a tmpfs at /tmp with /etc/fstab or systemd (systemctl enable tmp.mount)',
+      }),
+      tmpfs_size: field(line(), '1G', 'Most memory the tmpfs may take, as in mount(8): 512M, 1G.', {
+        unused: 'give the size as an option of the mount in /etc/fstab',
+      }),
     },
     { cookbook: 'plone_buildout' },
   )

@@ -11,5 +11,10 @@ export const varnish = () =>
         "Installs Varnish from its maker's package repository instead of the distribution's.",
       ),
     },
-    { cookbook: 'varnish', open: true },
+    {
+      cookbook: 'varnish',
+      open: true,
+      unused:
+        'converge installs the Varnish of the distribution, and sets it up with varnish_plone and converge.frontend',
+    },
   )

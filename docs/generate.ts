@@ -63,8 +63,21 @@ function row(schema: JsonSchema, path: readonly string[]): string {
   const unit = typeof schema['x-unit'] === 'string' ? ` (${schema['x-unit']})` : ''
   const mirrors = mirrored(schema['x-mirrors'], path)
   const secret = schema['x-sensitive'] === true ? ' Never shown.' : ''
+  const effect = effectOf(schema)
   const standard = 'default' in schema ? `\`${cell(JSON.stringify(schema.default))}\`` : ''
-  return `| \`${path.join('.')}\` | ${cell(typeOf(schema))}${unit} | ${standard} | ${cell(String(schema.description ?? ''))}${mirrors}${secret} |`
+  return `| \`${path.join('.')}\` | ${cell(typeOf(schema))}${unit} | ${standard} | ${cell(String(schema.description ?? ''))}${mirrors}${secret}${effect} |`
+}
+
+/** Whether it has an effect at all, and what else must be set for that. */
+function effectOf(schema: JsonSchema): string {
+  const hint = (text: string) => ` **No effect**: ${text}.`
+  if (typeof schema['x-unused'] === 'string') return hint(schema['x-unused'])
+  const keys = Object.entries((schema['x-unused-keys'] ?? {}) as Record<string, string>)
+  const ofKeys = keys.map(([key, text]) => ` \`${key}\` has no effect: ${text}.`).join('')
+  const needs = schema['x-needs'] as readonly (readonly string[])[] | undefined
+  if (needs === undefined) return ofKeys
+  const words = needs.map((some) => some.map((one) => `\`${one.replace(/^\./, '')}\``).join(' or '))
+  return `${ofKeys} Needs ${words.join(', and ')}.`
 }
 
 /** What it mirrors, unless that is the attribute of the same name. */

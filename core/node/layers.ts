@@ -15,7 +15,7 @@ export type LayerKind = (typeof layerKinds)[number]
 
 /** Something odd in the input that stops nothing. */
 export interface NodeWarning {
-  readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY' | 'EMPTY_LAYER' | 'SHARED_ADDRESS'
+  readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY' | 'EMPTY_LAYER' | 'SHARED_ADDRESS' | 'NO_EFFECT'
   readonly message: string
   readonly path: string
   /** What the user can do about it. */

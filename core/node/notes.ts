@@ -23,6 +23,14 @@ export interface SchemaNotes {
   readonly verbatim?: boolean
   /** The words that a choice offers; it may accept others. */
   readonly enum?: readonly string[]
+  /** What to do instead: converge does not implement it. */
+  readonly unused?: string
+  /** The same for single keys of a map. */
+  readonly unusedKeys?: Readonly<Record<string, string>>
+  /** Paths of attributes one of which must be set for this one to have an effect. */
+  readonly needs?: string | readonly string[]
+  /** What an attribute without a default counts as where it is absent. */
+  readonly usual?: unknown
 }
 
 type Schema = z.core.$ZodType

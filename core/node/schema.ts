@@ -8,15 +8,15 @@ export type JsonSchema = Record<string, unknown>
 
 /**
  * One schema for all top-level keys. Beside what JSON Schema knows: `x-unit`, `x-mirrors` (the cookbook's attribute, or
- * what else it mirrors) and `x-sensitive`. Keys that aren't named are fine everywhere, as in a run.
+ * what else it mirrors), `x-sensitive`, `x-unused` (what to do instead of setting it) and `x-needs` (of each list one must be set as well). Keys that aren't named are fine everywhere, as in a run.
  */
 export function attributesJsonSchema(schemas: Schemas): JsonSchema {
   const properties: JsonSchema = {}
   for (const [key, schema] of Object.entries(schemas)) {
     const json = toJSONSchema(schema, { io: 'input', unrepresentable: 'any', override: addDefault }) as JsonSchema
     delete json.$schema
-    const { notes } = bare(schema)
-    properties[key] = translate(json, [key], { ...notes })
+    const { cookbook = null } = bare(schema).notes
+    properties[key] = translate(json, [key], { cookbook })
   }
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -37,8 +37,14 @@ const addDefault: Override = ({ zodSchema: { _zod }, jsonSchema }) => {
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
 }
 
+/** Notes that a group hands down to what is inside. */
+interface Handed extends Pick<SchemaNotes, 'cookbook' | 'unused'> {
+  /** Of each list one must be set. */
+  readonly allNeeds?: readonly (readonly string[])[]
+}
+
 /** Turns the notes that zod copied along into the words of the schema, and hands the cookbook's name down. */
-function translate(json: JsonSchema, path: KeyPath, above: SchemaNotes): JsonSchema {
+function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
   const {
     unit,
     mirrors,
@@ -47,12 +53,23 @@ function translate(json: JsonSchema, path: KeyPath, above: SchemaNotes): JsonSch
     open: _,
     accepts,
     verbatim: __,
+    unused,
+    unusedKeys,
+    needs,
+    usual: ___,
     ...rest
   } = json as JsonSchema & SchemaNotes
-  const notes: SchemaNotes = cookbook === undefined ? above : { cookbook }
+  const notes: Handed = {
+    ...(cookbook === undefined ? above : { cookbook }),
+    ...effectNotes(unused ?? above.unused, above.allNeeds, needs),
+  }
   const result: JsonSchema = { ...rest, ...accepted(rest, accepts) }
   if (unit !== undefined) result['x-unit'] = unit
   if (sensitive === true) result['x-sensitive'] = true
+  const isLeaf = rest.properties === undefined
+  if (isLeaf && notes.unused !== undefined) result['x-unused'] = notes.unused
+  if (isLeaf && notes.allNeeds !== undefined) result['x-needs'] = notes.allNeeds
+  if (unusedKeys !== undefined) result['x-unused-keys'] = unusedKeys
   const mirrored = mirrors ?? (notes.cookbook ? `${notes.cookbook}: ${chefPath(path)}` : '')
   if (mirrored !== '' && rest.description !== undefined) result['x-mirrors'] = mirrored
   if (rest.type === 'object' && rest.additionalProperties === undefined) result.additionalProperties = true
@@ -69,6 +86,11 @@ function translate(json: JsonSchema, path: KeyPath, above: SchemaNotes): JsonSch
   if (Array.isArray(rest.anyOf))
     result.anyOf = rest.anyOf.map((child: JsonSchema) => translate(child, path, { cookbook: null }))
   return result
+}
+
+function effectNotes(unused: string | undefined, above: Handed['allNeeds'], needs: SchemaNotes['needs']): Handed {
+  const allNeeds = needs === undefined ? above : [...(above ?? []), [needs].flat()]
+  return { ...(unused === undefined ? {} : { unused }), ...(allNeeds === undefined ? {} : { allNeeds }) }
 }
 
 function mapValues(

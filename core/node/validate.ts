@@ -2,6 +2,7 @@
 import type { ZodType } from 'zod'
 import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
+import { ineffective } from './ineffective.ts'
 import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
 import type { NodeWarning } from './layers.ts'
 import type { JsonObject } from './merge.ts'
@@ -76,6 +77,8 @@ export function validate(
     source: locate(one.path, 'key'),
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
+  for (const { path, message, hint } of ineffective(told, schemas, value))
+    warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
   return { value: Object.freeze(value), warnings, secrets }
 }
 

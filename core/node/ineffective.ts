@@ -1,0 +1,131 @@
+/** Finds attributes that are set and change nothing: those that converge does not implement, and those whose switch is off. */
+import type { z } from 'zod'
+import { isObject } from './merge.ts'
+import { bare, childSchema } from './notes.ts'
+import { childOf, formatPath, type KeyPath } from './path.ts'
+
+export interface Ineffective {
+  readonly path: KeyPath
+  readonly message: string
+  readonly hint: string
+}
+
+type Schema = z.core.$ZodType
+
+/** What the notes of an attribute, or of a group around it, say about its effect. */
+interface Effect {
+  /** What to do instead, where converge does not implement it. */
+  readonly unused: string | undefined
+  /** Of each list one attribute must be set. In a path `*` stands for any key, and a dot at its start for an attribute beside this one. */
+  readonly needs: readonly (readonly string[])[]
+}
+
+const always: Effect = { unused: undefined, needs: [] }
+
+/**
+ * @param told what the layers say, by top-level key
+ * @param values the same with defaults
+ */
+export function ineffective(
+  told: Readonly<Record<string, unknown>>,
+  schemas: Readonly<Record<string, Schema>>,
+  values: unknown,
+): Ineffective[] {
+  const found: Ineffective[] = []
+  const visit = (at: unknown, schema: Schema | undefined, path: KeyPath, above: Effect, standard: unknown): void => {
+    if (schema === undefined ? above === always : above === always && !hasEffects(schema)) return
+    const effect = schema === undefined ? above : effectOf(schema, above)
+    const own = schema === undefined ? standard : standardOf(schema, standard)
+    if (isObject(at) && !isWhole(schema)) {
+      for (const [key, child] of Object.entries(at))
+        visit(child, inner(schema, key), [...path, key], keyEffect(schema, key, effect), childOf(own, key))
+      return
+    }
+    if (effect === always || isDefault(at, schema, own)) return
+    const { unused, needs } = effect
+    const off = needs.find((some) => !some.some((one) => isSet(values, keysOf(one, path))))
+    if (unused !== undefined) found.push({ path, message: `${formatPath(path)} has no effect`, hint: unused })
+    else if (off !== undefined) found.push(withoutSwitch(path, off))
+  }
+  for (const [key, at] of Object.entries(told))
+    if (Object.hasOwn(schemas, key)) visit(at, schemas[key], [key], always, undefined)
+  return found
+}
+
+function withoutSwitch(path: KeyPath, needs: readonly string[]): Ineffective {
+  const names = needs.map((one) => formatPath(keysOf(one, path)))
+  const [first] = names
+  const which = names.length === 1 ? `${first} is not set` : `neither ${names.join(' nor ')} is set`
+  const hint = `set ${names.join(' or ')}, or remove ${formatPath(path)}`
+  return { path, message: `${formatPath(path)} has no effect: ${which}`, hint }
+}
+
+function effectOf(schema: Schema, above: Effect): Effect {
+  const { unused = above.unused, needs } = bare(schema).notes
+  if (unused === above.unused && needs === undefined) return above
+  return { unused, needs: needs === undefined ? above.needs : [...above.needs, [needs].flat()] }
+}
+
+/** A map may have a key of its own that nothing reads. */
+function keyEffect(schema: Schema | undefined, key: string, above: Effect): Effect {
+  const unused = schema === undefined ? undefined : bare(schema).notes.unusedKeys?.[key]
+  return unused === undefined ? above : { ...above, unused }
+}
+
+function inner(schema: Schema | undefined, key: string): Schema | undefined {
+  return schema === undefined ? undefined : childSchema(schema, key)
+}
+
+/** A value that is one although it is written as an object, such as packages with their versions. */
+function isWhole(schema: Schema | undefined): boolean {
+  return schema !== undefined && !['object', 'record'].includes(bare(schema).schema._zod.def.type)
+}
+
+function standardOf(schema: Schema, ofGroup: unknown): unknown {
+  const { standard, notes } = bare(schema)
+  return standard ?? notes.usual ?? ofGroup
+}
+
+const effects = new WeakMap<Schema, boolean>()
+
+/** Whether the schema, or one inside it, has such notes: most have none, and stacks of a thousand hosts are not walked. */
+function hasEffects(schema: Schema): boolean {
+  const known = effects.get(schema)
+  if (known !== undefined) return known
+  effects.set(schema, false)
+  const { schema: plain, notes } = bare(schema)
+  const { def } = plain._zod
+  const own = notes.unused !== undefined || notes.needs !== undefined || notes.unusedKeys !== undefined
+  const children =
+    def.type === 'object'
+      ? Object.values(def.shape as Record<string, Schema>)
+      : def.type === 'record'
+        ? [def.valueType]
+        : []
+  const has = own || children.some(hasEffects)
+  effects.set(schema, has)
+  return has
+}
+
+function isDefault(at: unknown, schema: Schema | undefined, standard: unknown): boolean {
+  if (standard === undefined) return isEmpty(at)
+  const read = schema === undefined ? undefined : (schema as z.ZodType).safeParse(at, { jitless: true })
+  const value = read?.success ? read.data : at
+  return JSON.stringify(value) === JSON.stringify(standard)
+}
+
+/** Nothing, in one of the ways to write it. */
+function isEmpty(value: unknown): boolean {
+  if (value === null || value === undefined || value === '' || value === false) return true
+  return typeof value === 'object' && Object.keys(value).length === 0
+}
+
+function keysOf(reference: string, path: KeyPath): KeyPath {
+  return reference.startsWith('.') ? [...path.slice(0, -1), reference.slice(1)] : reference.split('.')
+}
+
+function isSet(value: unknown, [key, ...rest]: KeyPath): boolean {
+  if (key === undefined) return !isEmpty(value)
+  if (key !== '*') return isSet(childOf(value, key), rest)
+  return isObject(value) && Object.values(value).some((one) => isSet(one, rest))
+}
