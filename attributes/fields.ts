@@ -20,7 +20,7 @@ export interface Notes {
   readonly unusedKeys?: Readonly<Record<string, string>>
   /**
    * The attribute that must be set for this one to have an effect; a list where one of several is enough. `*` stands for any
-   * key, and `.name` for an attribute beside this one.
+   * key, `.name` for an attribute beside this one, and `!name` for one that must not be set.
    */
   readonly needs?: string | readonly string[]
   /** What an attribute without a default counts as where it is absent. */

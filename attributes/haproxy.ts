@@ -16,7 +16,7 @@ const health = () => ({
   retries: field(
     integer(0),
     3,
-    'How often a request that a client did not take is sent to another one; at least once to each, unless it is 0.',
+    'How often a request that a client did not take is sent to another one. HAProxy gets at least the number of clients, or 60 for a single one, unless it is 0.',
     { unit: 'tries' },
   ),
 })
@@ -53,12 +53,14 @@ export const haproxy = () =>
       stats_socket_level: field(
         orNull(choice(['user', 'operator', 'admin'])),
         null,
-        'What may be done over that socket; null for what HAProxy takes by itself.',
+        'What may be done over that socket; null for admin, which draining clients requires.',
       ),
       ...health(),
       ...limits(),
       httpclose: field(flag(), true, 'Closes the connection after each answer.'),
-      http_server_close: field(flag(), false, "Closes only the client's side of the connection after each answer."),
+      http_server_close: field(flag(), false, "Closes only the server's side of the connection after each answer.", {
+        needs: '!.httpclose',
+      }),
       balance: field(line(), 'leastconn', 'How the next client is chosen, in HAProxy notation.'),
       sticky_sessions: field(flag(), false, 'Sends a visitor to the same client each time.'),
     },

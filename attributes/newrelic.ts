@@ -3,13 +3,19 @@ import { choice, field, flag, group, line, optional, path } from './fields.ts'
 
 const applicationMonitoring = () =>
   group(
-    'What the agent inside the application reports.',
+    'What the agent inside the clients reports, written into the file that `newrelic.python_agent.config_file` names.',
     {
-      app_name: field(line(), 'plone_instances', 'Name the application is reported under.'),
-      license: optional(line(), 'License key of the application agent alone.', { sensitive: true }),
+      app_name: field(
+        line(),
+        'plone_instances',
+        'Name the application is reported under, after the name of the stack.',
+      ),
+      license: optional(line(), 'License key of the application agent; default `newrelic.license`.', {
+        sensitive: true,
+      }),
       browser_monitoring: group(
         'Measurements in the browser.',
-        { auto_instrument: field(flag(), true, 'Puts the measuring script into pages by itself.') },
+        { auto_instrument: field(flag(), true, 'Adds the measuring script to pages.') },
         { open: true },
       ),
       transaction_tracer: group(
@@ -21,24 +27,31 @@ const applicationMonitoring = () =>
         { open: true },
       ),
     },
-    { open: true },
+    { open: true, needs: 'plone_instances.newrelic_tracing' },
   )
+
+const noHostAgent = { unused: 'converge installs no agent for hosts: install newrelic-infra as New Relic documents it' }
 
 export const newrelic = () =>
   group(
     'What the New Relic agents are set up with.',
     {
-      license: optional(line(), 'License key of the account.', { sensitive: true }),
+      license: optional(line(), 'License key of the account, for the agent inside the clients.', {
+        sensitive: true,
+        needs: 'plone_instances.newrelic_tracing',
+      }),
+      infrastructure: optional(flag(), 'Runs the infrastructure agent.', noHostAgent),
+      servers: optional(flag(), 'Runs the old agent for hosts.', noHostAgent),
       application_monitoring: applicationMonitoring(),
       server_monitoring: group(
         'The agent of the host.',
         { license: optional(line(), 'License key of the host agent alone.', { sensitive: true }) },
-        { open: true },
+        { open: true, ...noHostAgent },
       ),
       python_agent: group(
         'The agent for Python.',
-        { config_file: field(path(), '/etc/newrelic/newrelic.ini', 'Configuration of the agent.') },
-        { open: true },
+        { config_file: field(path(), '/etc/newrelic/newrelic.ini', 'File that the agent reads.') },
+        { open: true, needs: 'plone_instances.newrelic_tracing' },
       ),
     },
     { cookbook: 'newrelic', open: true },

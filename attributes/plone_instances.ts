@@ -116,8 +116,16 @@ const companions = () => ({
   solr_enabled: field(flag(), false, 'Adds the address of Solr to the configuration of the clients.'),
   solr_layer: field(line(), 'solr', 'Short name of the layer whose first online host runs Solr.', withSolr),
   solr_host: field(orNull(line()), null, 'Fixed host of Solr; null looks it up in the layer.', withSolr),
-  newrelic_tracing: field(flag(), false, 'Traces clients with New Relic.'),
-  traceview_tracing: field(flag(), false, 'Traces clients with TraceView.'),
+  newrelic_tracing: field(
+    flag(),
+    false,
+    'Traces clients with New Relic: adds collective.newrelic, the variables of the agent and its configuration file.',
+  ),
+  traceview_tracing: field(
+    flag(),
+    false,
+    'Traces clients with TraceView: adds its eggs and variables. The service has ended.',
+  ),
   traceview_sample_rate: field(number(0, 1), 0.1, 'Share of the requests TraceView samples, from 0 to 1.', {
     needs: 'plone_instances.traceview_tracing',
   }),
@@ -152,7 +160,7 @@ export const plone_instances = () =>
         'Path of the site inside Zope, for the virtual host on the front end; empty for the root of the database.',
       ),
       subsites: field(map(line()), {}, 'Further virtual hosts: host name to the path below the site that it shows.'),
-      subsite_config: field(map(text()), {}, "Further nginx directives of a subsite's server block, by host name."),
+      subsite_config: field(map(text()), {}, "Further nginx directives of a subsite's server blocks, by host name."),
       per_cpu: field(number(0), 2, 'Clients for each CPU; fractions are fine, and one client is the least.', {
         unit: 'clients',
       }),

@@ -76,8 +76,13 @@ function effectOf(schema: JsonSchema): string {
   const ofKeys = keys.map(([key, text]) => ` \`${key}\` has no effect: ${text}.`).join('')
   const needs = schema['x-needs'] as readonly (readonly string[])[] | undefined
   if (needs === undefined) return ofKeys
-  const words = needs.map((some) => some.map((one) => `\`${one.replace(/^\./, '')}\``).join(' or '))
+  const words = needs.map((some) => some.map(needText).join(' or '))
   return `${ofKeys} Needs ${words.join(', and ')}.`
+}
+
+function needText(need: string): string {
+  const name = `\`${need.replace(/^!?\.?/, '')}\``
+  return need.startsWith('!') ? `${name} to be off` : name
 }
 
 /** What it mirrors, unless that is the attribute of the same name. */

@@ -16,7 +16,7 @@ type Schema = z.core.$ZodType
 interface Effect {
   /** What to do instead, where converge does not implement it. */
   readonly unused: string | undefined
-  /** Of each list one attribute must be set. In a path `*` stands for any key, and a dot at its start for an attribute beside this one. */
+  /** Of each list one attribute must be set. In a path `*` stands for any key, a dot at its start for an attribute beside this one, and `!` before it that it must not be set. */
   readonly needs: readonly (readonly string[])[]
 }
 
@@ -43,7 +43,7 @@ export function ineffective(
     }
     if (effect === always || isDefault(at, schema, own)) return
     const { unused, needs } = effect
-    const off = needs.find((some) => !some.some((one) => isSet(values, keysOf(one, path))))
+    const off = needs.find((some) => !some.some((one) => isMet(values, one, path)))
     if (unused !== undefined) found.push({ path, message: `${formatPath(path)} has no effect`, hint: unused })
     else if (off !== undefined) found.push(withoutSwitch(path, off))
   }
@@ -53,10 +53,15 @@ export function ineffective(
 }
 
 function withoutSwitch(path: KeyPath, needs: readonly string[]): Ineffective {
-  const names = needs.map((one) => formatPath(keysOf(one, path)))
+  const names = needs.map((one) => formatPath(keysOf(one.replace(/^!/, ''), path)))
   const [first] = names
-  const which = names.length === 1 ? `${first} is not set` : `neither ${names.join(' nor ')} is set`
-  const hint = `set ${names.join(' or ')}, or remove ${formatPath(path)}`
+  const isOff = needs[0]?.startsWith('!') ?? false
+  const which = isOff
+    ? `${first} is set`
+    : names.length === 1
+      ? `${first} is not set`
+      : `neither ${names.join(' nor ')} is set`
+  const hint = `${isOff ? `set ${first} to false` : `set ${names.join(' or ')}`}, or remove ${formatPath(path)}`
   return { path, message: `${formatPath(path)} has no effect: ${which}`, hint }
 }
 
@@ -122,6 +127,10 @@ function isEmpty(value: unknown): boolean {
 
 function keysOf(reference: string, path: KeyPath): KeyPath {
   return reference.startsWith('.') ? [...path.slice(0, -1), reference.slice(1)] : reference.split('.')
+}
+
+function isMet(values: unknown, need: string, path: KeyPath): boolean {
+  return need.startsWith('!') ? !isSet(values, keysOf(need.slice(1), path)) : isSet(values, keysOf(need, path))
 }
 
 function isSet(value: unknown, [key, ...rest]: KeyPath): boolean {

@@ -37,6 +37,7 @@ import {
   varnishInitScript,
   varnishUnit,
 } from './varnish_service.ts'
+import { reportWithoutEffect } from './without_effect.ts'
 
 /** Everything but packages; setup has to have been before. */
 export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void {
@@ -138,6 +139,7 @@ function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
   const { nginx } = at
   const tls = tlsOf(node, at)
   claim(r, node, at, tls)
+  reportWithoutEffect(r, node, tls)
   const changed = [
     ...certificate(r, node, at),
     file(r, {

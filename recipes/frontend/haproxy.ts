@@ -163,6 +163,11 @@ function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): s
 /** Tries, one a second, for a client that nobody can stand in for; what is down for five checks gets no more of them. */
 const patience = 60
 
+/** How often HAProxy sends a request again: at least once to each client. */
+export function effectiveRetries(retries: number, servers: number): number {
+  return retries === 0 ? 0 : Math.max(retries, servers === 1 ? patience : servers)
+}
+
 function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: number): string[] {
   return [
     'defaults',
@@ -175,7 +180,7 @@ function defaultsSection(checked: Checked, { haproxy }: PloneNode, servers: numb
     servers === 1
       ? '# The only client is asked again each second: a request waits while it restarts.'
       : '# A host that is gone refuses for each of its clients: a request is to get past all of them.',
-    `retries ${haproxy.retries === 0 ? 0 : Math.max(haproxy.retries, servers === 1 ? patience : servers)}`,
+    `retries ${effectiveRetries(haproxy.retries, servers)}`,
     '# What may be sent again to another server; answers that were begun never are.',
     'retry-on conn-failure empty-response',
     `maxconn ${checked.count('default_max_connections')}`,

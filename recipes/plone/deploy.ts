@@ -27,6 +27,7 @@ import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks, sharedNames } from './layout.ts'
 import { stayStopped } from './lifecycle.ts'
 import { deployedApp, goLive } from './moments.ts'
+import { checkNewRelic, newRelicConfig } from './newrelic.ts'
 import { type Program, programs } from './programs.ts'
 import { requirePython } from './python.ts'
 import { heldFrom, hold, stay } from './rollback.ts'
@@ -61,9 +62,10 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   zope_cache(r, { release: release.path, ...guard })
   release_complete(r, { release: release.path, ...at.owner, ...guard })
   hook(r, node, app, 'before_symlink', release, guard)
+  const agent = newRelicConfig(r, node, at, guard)
   const current = switchCurrent(r, node, at, release.path, guard)
   if (!isConfigure) hold(r, at, null)
-  goLive(r, node, at, wanted, release, { when: [current], goesBack: true, ...guard })
+  goLive(r, node, at, wanted, release, { when: [current, ...agent], goesBack: true, ...guard })
   rollbackIsOver(r, at)
   jobs(r, node, at, release.path, guard)
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5), ...guard })
@@ -98,6 +100,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
   requirePython(node, at)
   const build = buildOf(node, at)
   const config = renderDeployCfg(placedNode(node), at.role, { deployTo: at.deployTo })
+  checkNewRelic(node, at)
   appDirectories(r, node, at, guard)
   linkSources(r, at, sharedNames(node, at), guard)
   buildEnvironment(r, at, guard)

@@ -112,6 +112,7 @@ const languages: readonly Language[] = [
   { name: 'systemd', path: /\/systemd\//, read: systemd },
   { name: 'logrotate', path: /\/logrotate\.d\//, read: nginx },
   { name: 'buildout', path: /\.cfg$/, read: buildout },
+  { name: 'newrelic.ini', path: /\.ini$/, read: (text) => ini(text, () => false) },
   { name: 'lines', path: /./, read: linesOf },
 ]
 

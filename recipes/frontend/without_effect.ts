@@ -1,0 +1,32 @@
+/** Reports settings of the front end that change nothing for what this host runs. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { describeLocation } from '../../core/model/errors.ts'
+import { formatPath, type KeyPath } from '../../core/node/path.ts'
+import type { PloneNode } from '../node.ts'
+import type { Tls } from './certificates.ts'
+import { balancedServers, effectiveRetries } from './haproxy.ts'
+import { tlsNames } from './nginx.ts'
+
+/** The default of `haproxy.retries`. */
+const usualRetries = 3
+
+export function reportWithoutEffect(r: Recipe<PloneNode>, node: PloneNode, tls: Tls | null): void {
+  const { haproxy, plone_instances } = node
+  const names = tlsNames(node, tls?.domains ?? [])
+  for (const name of Object.keys(plone_instances.subsite_config))
+    if (!names.includes(name))
+      report(r, node, ['plone_instances', 'subsite_config', name], `add ${name} to plone_instances.subsites`)
+  const retries = effectiveRetries(haproxy.retries, balancedServers(node).length)
+  if (haproxy.retries !== usualRetries && haproxy.retries !== retries)
+    report(
+      r,
+      node,
+      ['haproxy', 'retries'],
+      `HAProxy gets ${retries}, so that a request passes all clients; set it to 0 for none`,
+    )
+}
+
+function report(r: Recipe<PloneNode>, node: PloneNode, path: KeyPath, hint: string): void {
+  const source = node.run.locate?.(formatPath(path))
+  r.warn(`${source === undefined ? '' : `${describeLocation(source)}: `}${formatPath(path)} has no effect (${hint})`)
+}

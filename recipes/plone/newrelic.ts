@@ -1,0 +1,72 @@
+/** The configuration of New Relic's agent for Python, which the variable NEW_RELIC_CONFIG_FILE of the clients names. */
+import { posix } from 'node:path'
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
+import type { CommonOptions, Handle } from '../../core/model/resource.ts'
+import { newRelicValue } from '../../core/text/newrelic_ini.ts'
+import { directory } from '../../resources/directory.ts'
+import { file } from '../../resources/file.ts'
+import { type PloneNode, placed } from '../node.ts'
+import type { Layout } from './layout.ts'
+import { isSet, Values } from './values.ts'
+
+const header = '# Written by converge, changes are overwritten.\n'
+
+function isTraced(node: PloneNode, at: Layout): boolean {
+  return at.role === 'zeo-client' && node.plone_instances.newrelic_tracing
+}
+
+/** @throws INVALID_ATTRIBUTE for what the file cannot hold, before anything is declared */
+export function checkNewRelic(node: PloneNode, at: Layout): void {
+  if (isTraced(node, at)) newRelicIni(node)
+}
+
+/** Writes the file where clients are traced; one that somebody else has written stays as it is. */
+export function newRelicConfig(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): Handle[] {
+  if (!isTraced(node, at)) return []
+  const path = placed(node, node.newrelic.python_agent.config_file)
+  const content = newRelicIni(node)
+  const { host } = node.run
+  if (host !== null && !isOurs(host, path)) {
+    r.warn(
+      `${path} was not written by converge and stays as it is: newrelic.application_monitoring has no effect on it`,
+    )
+    return []
+  }
+  const parent = posix.dirname(path)
+  if (!r.has('directory', parent)) directory(r, { path: parent, parents: true, ...guard })
+  const { owner, group } = at.owner
+  // The license is in it, and the clients have to read it.
+  const access = at.system ? { owner: 'root', group } : { owner, group }
+  return [file(r, { path, content, mode: '0640', ...access, ...guard })]
+}
+
+function isOurs(host: HostReader, path: string): boolean {
+  return host.lstat(path) === null || (host.readText(path) ?? '').startsWith(header)
+}
+
+/** @throws INVALID_ATTRIBUTE for what the file cannot hold */
+export function newRelicIni(node: PloneNode): string {
+  const { license, application_monitoring: reported } = node.newrelic
+  const values = new Values()
+  const written = (key: string, value: unknown) => values.writtenLine(key, value, newRelicValue)
+  const ofApp = reported.license
+  const key = isSet(ofApp)
+    ? written('newrelic.application_monitoring.license', ofApp)
+    : isSet(license)
+      ? written('newrelic.license', license)
+      : ''
+  const stack = written('opsworks.stack.name', node.opsworks.stack.name)
+  const app = written('newrelic.application_monitoring.app_name', reported.app_name)
+  const lines = [
+    '[newrelic]',
+    ...(key === '' ? ['# No license here: the agent takes NEW_RELIC_LICENSE_KEY.'] : [`license_key = ${key}`]),
+    `app_name = ${stack}: ${app}`,
+    `browser_monitoring.auto_instrument = ${reported.browser_monitoring.auto_instrument}`,
+    'transaction_tracer.enabled = true',
+    `transaction_tracer.record_sql = ${reported.transaction_tracer.record_sql}`,
+    `slow_sql.enabled = ${reported.transaction_tracer.slow_sql}`,
+  ]
+  values.check()
+  return `${header}${lines.join('\n')}\n`
+}
