@@ -97,9 +97,14 @@ export const buildoutFields = () => ({
     unused: 'set debug-mode in the [client1] of the site, or in buildout_additional_config',
   }),
   init_commands: field(list(initCommand()), [], 'Further programs that are kept running.'),
-  init_type: field(choice(['supervisor', 'systemd', 'upstart']), 'supervisor', 'What keeps the programs running.', {
-    unused: 'remove it: supervisor runs the programs, on every host',
-  }),
+  init_type: field(
+    choice(['supervisor', 'systemd'], { upstart: 'supervisor' }),
+    'supervisor',
+    'What keeps the programs running.',
+    {
+      unused: 'remove it: supervisor runs the programs, on every host',
+    },
+  ),
 })
 
 /** Settings of plone_buildout's recipes, which read those of the app alone. */

@@ -114,6 +114,8 @@ function hasEffects(schema: Schema): boolean {
 
 function isDefault(at: unknown, schema: Schema | undefined, standard: unknown): boolean {
   if (standard === undefined) return isEmpty(at)
+  // Another word may be read as the default one.
+  if (typeof standard === 'string' && typeof at === 'string') return at === standard
   const read = schema === undefined ? undefined : (schema as z.ZodType).safeParse(at, { jitless: true })
   const value = read?.success ? read.data : at
   return JSON.stringify(value) === JSON.stringify(standard)
