@@ -60,8 +60,11 @@ export const release_history = defineResource(
       const text = desired.recorded.map((id) => `${id}\n`).join('')
       host.writeFile(historyPath(into), text, { mode: '0644', owner, group })
     },
-    words: ({ release, step }) =>
-      step === 'before' ? `back to ${idOf(release)}` : `${idOf(release)} is the current release`,
+    words({ release, step, from }) {
+      const to = idOf(release)
+      if (from === undefined || from === to) return `${to} is the current release`
+      return step === 'before' ? `roll back from ${from} to ${to}` : `switch from ${from} to ${to}`
+    },
   },
 )
 

@@ -82,3 +82,11 @@ contract(t, release_history, [
     then: recorded(1),
   },
 ])
+
+t.test('a report says from which release to which', async (t) => {
+  const words = (given: ReturnType<typeof props>) =>
+    release_history.definition.implementation.words?.(given, { now: null, desired: null })
+  t.equal(words(props(2, 'before', 3)), `roll back from ${id(3)} to ${id(2)}`)
+  t.equal(words(props(3, 'after', 2)), `switch from ${id(2)} to ${id(3)}`)
+  t.equal(words(props(1, 'after')), `${id(1)} is the current release`)
+})
