@@ -73,6 +73,15 @@ export interface GroupedMove extends Move {
   readonly commits?: CommitRange | undefined
 }
 
+/** The newest record of a host. */
+export interface LastKnown {
+  readonly deployment: string
+  readonly outcome: HostOutcome
+  /** ISO time. */
+  readonly started: string
+  readonly live: readonly LiveRelease[]
+}
+
 export interface HostReport {
   readonly host: string
   readonly outcome: HostOutcome
@@ -178,6 +187,8 @@ export type FleetEvent =
       readonly status?: unknown
       /** The deployment that it missed. */
       readonly behind?: string | undefined
+      /** Of a host that cannot be asked for its status: what the records say. */
+      readonly lastKnown?: LastKnown | undefined
     }
   /** The connection is gone, or there again; the run on the host goes on meanwhile. */
   | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }

@@ -2,6 +2,7 @@
 import { wholeWay } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
 import { listDeployments } from '../../fleet/rollout/history.ts'
+import { lastKnownHosts } from '../../fleet/rollout/last_known.ts'
 import { Recorder, type Recording } from '../../fleet/rollout/record.ts'
 import type { Member, Ports, RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
@@ -11,7 +12,7 @@ import { type Screen, screen } from '../../fleet/screen/screen.ts'
 import { isWell } from '../../fleet/screen/status.ts'
 import { nodeDocuments } from '../../fleet/stack/documents.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
-import type { Action, FleetEvent } from '../../fleet/types.ts'
+import type { Action, FleetEvent, LastKnown } from '../../fleet/types.ts'
 import { asConvergeError, throwProblems } from '../../model/errors.ts'
 import type { JsonObject } from '../../node/merge.ts'
 import type { Arguments } from '../options.ts'
@@ -135,6 +136,7 @@ class RolloutCall<N> {
   private readonly interrupts: Interrupts | null
   private recording: Recording | null = null
   private isUnwell = false
+  private records: ReadonlyMap<string, LastKnown> | undefined
 
   constructor(
     private readonly call: StackCall<N>,
@@ -237,7 +239,16 @@ class RolloutCall<N> {
     if (left.length > 0) this.tell({ event: 'warning', message: `not asked, since shut down: ${describeNames(left)}` })
   }
 
-  private readonly tell = (event: FleetEvent): void => {
+  /** What the records say of a host whose status cannot be asked. */
+  private withLastKnown(event: FleetEvent): FleetEvent {
+    const { request, directory } = this.asked
+    if (request.action !== 'status' || event.event !== 'done' || event.status !== undefined) return event
+    this.records ??= lastKnownHosts(directory)
+    return { ...event, lastKnown: this.records.get(event.host) }
+  }
+
+  private readonly tell = (given: FleetEvent): void => {
+    const event = this.withLastKnown(given)
     const shown = this.call.secrets.maskDeep(named(event, this.asked.recipe))
     if (event.event === 'done' && event.phase === 'status') this.isUnwell ||= !isWell(event.status)
     this.recording?.tell(shown)

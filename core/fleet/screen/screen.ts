@@ -200,6 +200,10 @@ class TextScreen implements Screen {
     // Of a hundred hosts they are many megabytes.
     if (this.showsChanges && isRunReport(report)) this.runs.push({ host, report })
     if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
+    if (event.lastKnown) {
+      const why = failure ?? { code: 'SKIPPED', message: event.reason ?? 'not asked' }
+      this.statuses.set(host, { host, seen: null, behind, failure: why, lastKnown: event.lastKnown })
+    }
     if (this.options.live || this.onlyLooks) return
     const failed = outcome === 'failed' || outcome === 'lost'
     // Why one is skipped comes as a warning as well.

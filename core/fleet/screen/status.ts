@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { isUp } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
+import type { LastKnown } from '../types.ts'
 import { alike, withoutTimes } from './alike.ts'
 import { ago, type Cell, columns } from './columns.ts'
 import { describeNames } from './names.ts'
@@ -35,6 +36,7 @@ export interface HostStatus {
   readonly seen: unknown
   readonly behind?: string | undefined
   readonly failure?: FailureReport | undefined
+  readonly lastKnown?: LastKnown | undefined
 }
 
 type Read = HostStatus & { readonly parsed: Seen | null }
@@ -50,7 +52,7 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
   const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.seen) }))
   const rows = read.flatMap((status) => rowsOf(status, now, paint))
   const table = columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
-  return [...table, ...notes(read, paint), ...differing(read, paint), totals(read, paint)]
+  return [...table, ...notes(read, paint), ...lastKnownLines(read, now), ...differing(read, paint), totals(read, paint)]
 }
 
 /** Whether what a host has printed can be read, and all its services are up. */
@@ -118,6 +120,20 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
   return alike(said, {}, withoutTimes).map(
     (group) => `${describeNames(group.map(({ host }) => host))}: ${group[0]?.text ?? ''}`,
   )
+}
+
+function lastKnownLines(hosts: readonly Read[], now: Date): string[] {
+  return hosts.flatMap(({ host, lastKnown }) => {
+    if (lastKnown === undefined) return []
+    const { deployment, outcome, started, live } = lastKnown
+    const apps = live.map(({ app, release, commit }) =>
+      release === null
+        ? `${app} without a release`
+        : `${app} release ${numberOf(release)} ${shortCommit(commit ?? '')}`,
+    )
+    const run = `deployment ${shortId(deployment)} ${outcome} ${ago(started, now)}`
+    return [`${oneLine(host)}: last known: ${oneLine([...apps, run].join(', '))}`]
+  })
 }
 
 function describeLock({ by, since, message }: NonNullable<Seen['lock']>): string {

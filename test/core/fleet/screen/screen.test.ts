@@ -1,8 +1,10 @@
 /** What the operator sees from the start to the end: in a pipe, on a terminal, as JSON; quiet and verbose. */
+
 import fc from 'fast-check'
+import picocolors from 'picocolors'
 import t, { type Test } from 'tap'
 import type { ScreenOptions } from '../../../../core/fleet/screen/screen.ts'
-import { isWell } from '../../../../core/fleet/screen/status.ts'
+import { isWell, statusTable } from '../../../../core/fleet/screen/status.ts'
 import type { FleetEvent, HostReport } from '../../../../core/fleet/types.ts'
 import {
   anyEvents,
@@ -481,3 +483,16 @@ function neverSteered(t: Test, name: string, options: Partial<ScreenOptions>): v
 
 neverSteered(t, 'no host steers the terminal', { live: true, color: true })
 neverSteered(t, 'no host steers it through a pipe', { verbose: true })
+
+t.test('the status of a host that cannot be reached has what is known of it', async (t) => {
+  const live = [{ app: 'shop', release: '000012-c0ffeec0', commit: 'c0ffeec0ffee1234' }]
+  const lastKnown = { deployment: '000014', outcome: 'changed' as const, started: '2026-01-01T10:00:00Z', live }
+  const failure = { code: 'CONNECT_FAILED', message: 'refused' }
+  const lines = statusTable(
+    [{ host: 'db', seen: null, failure, lastKnown }],
+    Number.POSITIVE_INFINITY,
+    new Date('2026-01-01T13:00:00Z'),
+    picocolors.createColors(false),
+  )
+  t.match(lines.join('\n'), /^db: last known: shop release 12 c0ffeec0ffee, deployment 14 changed 3 h ago$/m)
+})

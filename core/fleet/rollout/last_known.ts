@@ -1,0 +1,20 @@
+/** What the operator's records say of a host that cannot be asked. */
+import type { LastKnown } from '../types.ts'
+import { listDeployments } from './history.ts'
+
+/** Newest records that are searched. */
+const searched = 100
+
+/** By host: its newest run, and the newest releases that are recorded. */
+export function lastKnownHosts(directory: string): ReadonlyMap<string, LastKnown> {
+  const known = new Map<string, LastKnown>()
+  for (const { id, started, hosts } of listDeployments(directory, searched))
+    for (const { host, outcome, live } of hosts) {
+      // No run took place there.
+      if (outcome === 'skipped' || outcome === 'untouched') continue
+      const newer = known.get(host)
+      if (newer === undefined) known.set(host, { deployment: id, outcome, started, live })
+      else if (newer.live.length === 0 && live.length > 0) known.set(host, { ...newer, live })
+    }
+  return known
+}
