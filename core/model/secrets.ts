@@ -25,12 +25,12 @@ export class Secrets {
   private readonly known = new Map<string, Spelling>()
   private names: OwnNames = noNames
 
-  /** Adds a value, also without the blanks around it; its single lines where it has several; and its forms in base64. */
+  /** Adds a value, also without the blanks around it; its single lines where it has several; and its forms in base64 and hexadecimal. */
   add(value: unknown): void {
     if (typeof value !== 'string') return
     const text = value.trim()
     for (const one of [value, text, ...secretLines(text)]) if (one.length >= shortest) this.learn(one)
-    if (text.length >= shortest) for (const one of base64Forms(text)) this.learn(one)
+    if (text.length >= shortest) for (const one of encodedForms(text)) this.learn(one)
   }
 
   /** Adds names that the user counts as secret, and names that are none although they sound so. */
@@ -86,6 +86,13 @@ export class Secrets {
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
   return value.split('\n').filter((line) => line.length >= shortestLine && !line.startsWith('-----'))
+}
+
+function encodedForms(value: string): readonly string[] {
+  const base64 = base64Forms(value)
+  const hexadecimal = Buffer.from(value, 'utf8').toString('hex')
+  const urlSafe = base64.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))
+  return [...new Set([...base64, ...urlSafe, hexadecimal, hexadecimal.toUpperCase()])]
 }
 
 /** The part that is the same wherever the value stands in a text encoded as base64, such as `user:password`. */

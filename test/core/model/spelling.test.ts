@@ -42,6 +42,16 @@ const writers: Readonly<Record<string, (text: string) => string>> = {
 const special = [...' %$#;"\'\\{}<>&@:/+=?\n\tä€\u00a0😀', '%(here)s', `$${'{a}'}`]
 const plain = [...'abcXYZ019']
 
+t.test('in base64 for URLs and in hexadecimal', (t) => {
+  const secret = 'pa$$w0rd/"x y%1&z<q>\u00ff\u00fe'
+  const secrets = new Secrets()
+  secrets.add(secret)
+  const bytes = Buffer.from(secret)
+  for (const form of [bytes.toString('hex'), bytes.toString('hex').toUpperCase(), bytes.toString('base64url')])
+    t.match(secrets.mask(`before ${form} after`), /^before \*{8}.{0,2} after$/, form)
+  t.end()
+})
+
 t.test('in the spelling of each writer', (t) => {
   const part = fc.oneof(fc.constantFrom(...special), fc.constantFrom(...plain))
   const text = fc.array(part, { minLength: 6, maxLength: 24 }).map((parts) => parts.join('').trim())
