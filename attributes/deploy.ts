@@ -133,6 +133,10 @@ const surroundings = () => ({
     variableList(),
     'Variables of the console, as a map or as a list of {Key, Value, Secure}; one that `environment` names too is taken from there.',
   ),
+  custom_type: optional(line(), 'Kind of application: buildout, django or python.', {
+    unused:
+      'name the app in app_name of the role that deploys it: zeo-client, zeo-server or solr for a buildout, port-app for Django and other servers; then remove custom_type',
+  }),
   document_root: optional(
     platformPath(),
     'Directory in the release that the web server serves, for php-app; `php_app.document_root` goes before.',
@@ -157,7 +161,7 @@ const surroundings = () => ({
 /** What the platform writes for every application, and nothing here reads. */
 const platformFields = [
   'application absolute_document_root action application_type auto_bundle_on_deploy auto_npm_install_on_deploy',
-  'chef_provider current_path custom_type initially_deployed memcached mounted_at',
+  'chef_provider current_path initially_deployed memcached mounted_at',
   'mysql nodejs php purge rails_env rake release release_path restart_command sleep_before_restart stack stop_command',
   'symlinks venv',
 ].flatMap((names) => names.split(' '))

@@ -156,3 +156,12 @@ for (const path of all.filter((path) => !later.includes(path.join('.'))))
     t.not(now, old, 'it changes what is declared')
     t.notMatch(row, /\*\*No effect\*\*/)
   })
+
+for (const type of ['django', 'python', 'buildout'])
+  t.test(`an app of the custom_type ${type}`, async (t) => {
+    const { warnings } = await nodeOf({ deploy: { shop: { custom_type: type } } })
+    t.match(warnings, [
+      { code: 'NO_EFFECT', path: 'deploy.shop.custom_type', hint: /port-app for Django/, source: { line: Number } },
+    ])
+    t.equal(warnings.length, 1)
+  })
