@@ -12,6 +12,7 @@ const fs = require('node:fs')
 const prefix = process.argv[process.argv.indexOf('--prefix') + 1]
 console.log(JSON.stringify({ event: 'start' }))
 const timer = setInterval(() => {
+  if (!fs.existsSync(prefix)) process.exit(1)
   if (!fs.existsSync(prefix + '/go')) return
   clearInterval(timer)
   console.log(JSON.stringify({ event: 'end', report: null }))
