@@ -1,4 +1,5 @@
-/** How the platform set a host up. */
+/** How the platform set a host up, and the defaults that depend on it: its data lies below its mount point. */
+import { isObject, type JsonObject } from '../core/node/merge.ts'
 import { field, group, orNull, path } from './fields.ts'
 
 export const opsworks_initial_setup = () =>
@@ -13,3 +14,35 @@ export const opsworks_initial_setup = () =>
     },
     { cookbook: 'opsworks_initial_setup', open: true },
   )
+
+/** Where converge and the cookbook put data without a mount point, by attribute. */
+const belowMountPoint = {
+  plone_zeoserver: { filestorage_dir: '/shared/zodb/filestorage' },
+  plone_solr: { data_dir: '/shared/solr' },
+  plone_blobs: { gluster_export_dir: '/gluster-exports' },
+  redis: { config: { dir: '/redis', vm: { vm_swap_file: '/redis/redis.swap' } } },
+} as const
+
+/** Mount points that the platform used; data may lie below one that the attributes do not name. */
+const mountPoints = ['/mnt', '/media/ephemeral0'] as const
+
+/** @param given what all layers say */
+export function platformDefaults(given: JsonObject): JsonObject | null {
+  const setup = given.opsworks_initial_setup
+  const mount = isObject(setup) ? setup.ephemeral_mount_point : undefined
+  if (typeof mount !== 'string' || !/^\/[^\r\n\0]*[^/]/.test(mount)) return null
+  return below(mount.replace(/\/+$/, ''), belowMountPoint)
+}
+
+function below(mount: string, tree: object): JsonObject {
+  const entries = Object.entries(tree).map(([key, value]) => [
+    key,
+    typeof value === 'string' ? `${mount}${value}` : below(mount, value as object),
+  ])
+  return Object.fromEntries(entries) as JsonObject
+}
+
+/** All places where the platform, or an earlier version of converge, may have put this data. */
+export function platformPlaces(mount: string | null, path: '/shared/zodb/filestorage' | '/shared/solr'): string[] {
+  return [...new Set([...(mount === null ? [] : [mount]), '', ...mountPoints].map((one) => `${one}${path}`))]
+}

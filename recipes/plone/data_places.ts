@@ -1,5 +1,5 @@
 /** Where the database and the index of a host lie: as the attributes say, or where an earlier version has put them. */
-import { platformPlaces } from '../../attributes/platform_defaults.ts'
+import { platformPlaces } from '../../attributes/opsworks_initial_setup.ts'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
