@@ -264,9 +264,15 @@ export class Draining {
       const error = asConvergeError(thrown)
       if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
       this.silent.add(client.where)
-      this.tell.warn(`${error.message}; the ${this.verb} goes on without it${hinted(error)}`)
+      this.tell.warn(`${error.message}; the ${this.verb} goes on without it${this.uncoordinated()}${hinted(error)}`)
       return null
     }
+  }
+
+  /** Hosts meet at the balancers only: where none answers, they may restart at the same time. */
+  private uncoordinated(): string {
+    const isUnknown = this.clients.every(({ where }) => this.silent.has(where))
+    return this.verb === 'restart' && isUnknown ? ', and other hosts may restart theirs at the same time' : ''
   }
 
   private placeIn(client: BalancerClient, name: string, servers: readonly BalancerServer[]): Place | null {

@@ -343,12 +343,19 @@ t.test('what is to be brought back has to answer first', async (t) => {
   t.strictSame(states(), allReady)
 })
 
+t.test('no balancer can be asked: a warning says that other hosts may restart at the same time', async (t) => {
+  const { roll } = harness({ balancers: [{ listening: () => false }, { listening: () => false }] })
+  const report = await roll()
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/without it \(/, /without it, and other hosts may restart theirs at the same time/])
+})
+
 t.test('a balancer that cannot be asked is a warning, and the restart goes on', async (t) => {
   const { roll, host, states } = harness({ balancers: [{ listening: () => false }, {}] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [
-    /the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there; the restart goes on without it/,
+    /the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there; the restart goes on without it \(/,
   ])
   t.equal(report.warnings.length, 1)
   t.notOk(host.changes.some((what) => what.startsWith(`tell ${socket}`)))
