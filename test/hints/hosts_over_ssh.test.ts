@@ -79,7 +79,7 @@ t.test('who uses a host', async (t) => {
   proveCalls(t, [
     {
       source: 'core/fleet/remote/link.ts',
-      hint: 'wait for it to end, then run again; a rollout that lost its operator releases the host within a minute',
+      hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
       broken: () => linkTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true),
       repaired: async () => {
         first.close()
