@@ -9,6 +9,7 @@ import { absolutePath, duration, minutes } from '../core/model/units.ts'
 import { readDisposable } from '../core/model/unreadable.ts'
 import { shellWord, shellWords } from '../core/text/shell.ts'
 import { readAccountCrontab, writeAccountCrontab } from './crontab.ts'
+import { resolvedPath } from './mounts.ts'
 import { type BuildArea, beginBuild, discardFailed, endBuild, recoverBuild } from './python/build_area.ts'
 import { linkEggs } from './python/linked_eggs.ts'
 import { accountOf } from './python/program.ts'
@@ -40,6 +41,7 @@ const props = z.strictObject({
     .describe(
       'Directories like `shared` of other apps: eggs that the same account has built there are linked and not built again; default none',
     ),
+  like: absolutePath.optional().describe('An earlier release; a plan assumes that this build schedules the same jobs'),
   app: z.string().min(1).optional().describe('Name of the app, for hints; no part of the build'),
   user: z.string().min(1).optional().describe('Account it runs as; default: the account of the run'),
   group: z.string().min(1).optional().describe('Group it runs as; default: that of the account'),
@@ -159,6 +161,12 @@ async function build(host: Host, given: Props, area: BuildArea, context: Context
   await unschedule(host, given)
 }
 
+function assumeSchedule(host: Host, { directory, like }: Props): void {
+  const installed = like === undefined ? null : readDisposable(host, `${like}/.installed.cfg`)
+  if (like === undefined || installed === null) return
+  host.writeFile(`${directory}/.installed.cfg`, installed.replaceAll(resolvedPath(host, like), directory))
+}
+
 /** The release is not current yet: release_crontab schedules its jobs. */
 async function unschedule(host: Host, { directory, user }: Props): Promise<void> {
   const text = await readAccountCrontab(host, user)
@@ -249,7 +257,7 @@ export const buildout = defineResource(
       writeMark(host, given, digest(given))
       host.unknown(`${given.directory}/bin`, name)
       host.unknown(`${given.directory}/parts`, name)
-      host.unknown(`${given.directory}/.installed.cfg`, name)
+      assumeSchedule(host, given)
     },
     paths: ({ directory }) => [under(directory, 'bin'), under(directory, 'parts')],
   },

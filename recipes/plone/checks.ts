@@ -27,6 +27,7 @@ export function checks(
     ...compilerChecks(host, at),
     ...(at.system ? [programCheck(host, 'supervisord', 'supervisor')] : []),
     ...(at.role === 'zeo-server' ? [programCheck(host, 'crontab', 'cron')] : []),
+    ...(at.role === 'solr' ? [programCheck(host, 'java', 'default-jre-headless')] : []),
     supervisorCheck(host, at),
     ...buildoutChecks(node, role, host, at, roles),
     {

@@ -110,6 +110,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
   buildout(r, {
     ...build,
     app: at.app,
+    like: at.current,
     directory: release.path,
     shared: at.shared,
     eggsOf: otherApps(node, at),

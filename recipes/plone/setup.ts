@@ -1,6 +1,7 @@
 /** Setup of a buildout app: packages, account, directories, Python, supervisor. */
 import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/recipe.ts'
+import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { logrotatePattern } from '../../core/text/logrotate.ts'
@@ -55,9 +56,13 @@ function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const own = at.own.os_packages ?? node.deploy_python.os_packages
   const pinned = own.filter(({ version }) => version)
   packages(r, { names: [...basePackages(node, at), ...own.filter(({ version }) => !version).map(({ name }) => name)] })
+  // Any Java will do, such as one below /opt that the PATH names.
+  if (at.role === 'solr') packages(r, { names: ['default-jre-headless'], notIf: hasJava })
   if (pinned.length > 0)
     packages(r, { names: Object.fromEntries(pinned.map(({ name, version }) => [name, version ?? ''])) })
 }
+
+const hasJava = { description: 'this host has java', check: (host: HostReader) => host.which('java') !== null }
 
 /** Compilers and headers for eggs that have no wheel, such as lxml and Pillow of the versions that old sites pin. */
 const compilerPackages = [
@@ -159,9 +164,19 @@ function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   }
 }
 
+/** Solr logs below its own directory in `var`. */
+function logPatterns({ role, shared }: Layout): string[] {
+  const own = logrotatePattern(`${shared}/var/log`, '*.log')
+  if (role !== 'solr') return [own]
+  return [
+    own,
+    ...['solr/*.log', 'solr/log/*.log', 'solr/logs/*.log'].map((name) => logrotatePattern(`${shared}/var`, name)),
+  ]
+}
+
 function logrotate(at: Layout): string {
   return `# Logs of ${at.app}; written by converge, changes are overwritten.
-${logrotatePattern(`${at.shared}/var/log`, '*.log')} {
+${logPatterns(at).join('\n')} {
     su ${at.owner.owner} ${at.owner.group}
     weekly
     maxsize 100M

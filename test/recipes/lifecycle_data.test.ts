@@ -112,6 +112,19 @@ t.test('an index of Solr is found', async (t) => {
   }
 })
 
+t.test('Solr gets Java where there is none, and its logs are rotated', async (t) => {
+  const status = (host: FakeHost) => host.machine.readText('/var/lib/dpkg/status') ?? ''
+  const host = hostOf('solr', {})
+  succeeded(t, await host.run())
+  t.match(status(host), 'Package: default-jre-headless')
+  t.match(host.machine.readText('/etc/logrotate.d/converge-solr'), '\n/srv/www/solr/shared/var/solr/log/*.log\n')
+  await nothingToDo(t, host)
+  const own = hostOf('solr', {})
+  own.machine.given('/usr/bin/java', '', '0755')
+  succeeded(t, await own.run())
+  t.notMatch(status(own), 'default-jre-headless')
+})
+
 t.test('an index that lies elsewhere is refused, or stays where an earlier version has put it', async (t) => {
   await refused(t, hostOf('solr', setup, [index('/shared/solr')]), ['/shared/solr', '/mnt/shared/solr'])
   await refused(t, hostOf('solr', setup, [index(solrVar), index('/mnt/shared/solr')]), [solrVar, '/mnt/shared/solr'])
