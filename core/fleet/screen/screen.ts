@@ -209,7 +209,8 @@ class TextScreen implements Screen {
     // Why one is skipped comes as a warning as well.
     const isUnremarkable = outcome === 'unchanged' || outcome === 'skipped'
     if (isUnremarkable && !this.options.verbose) return
-    const why = endOf(event)
+    // The summary gives the reason of a failure once, with its hint, for all hosts that failed in the same way.
+    const why = failed ? '' : endOf(event)
     const colour = failed ? this.paint.red : String
     const text = `${oneLine(host)}: ${phase}: ${colour(outcome)}${why === '' ? '' : `: ${why}`} ${this.paint.dim(`(${duration(durationMs)})`)}`
     if (failed) this.always(text)
@@ -227,12 +228,10 @@ class TextScreen implements Screen {
     )
   }
 
-  /** One of a host is told at the end, with all who say the same. */
+  /** The summary prints a warning of hosts once, with the names of all hosts that it concerns. */
   private warning({ host, message }: FleetEvent & { event: 'warning' }): void {
     if (host === undefined) this.always(`${this.paint.yellow('warning:')} ${oneLine(message)}`)
     else this.warnings.push({ host, message })
-    if (host !== undefined && !this.options.live)
-      this.line(`${oneLine(host)}: ${this.paint.yellow('warning:')} ${oneLine(message)}`)
   }
 
   private end(report: RolloutReport): void {
@@ -241,9 +240,7 @@ class TextScreen implements Screen {
     const { paint, addresses } = this
     const shown: string[] = []
     shown.push(...describeChanges(groupChanges(this.runs, addresses), verbose, paint))
-    // In a pipe they have been told as they came.
-    const warnings = live || quiet ? this.warnings : []
-    const all = summary(report, { paint, verbose, quiet, addresses, warnings, same })
+    const all = summary(report, { paint, verbose, quiet, addresses, warnings: this.warnings, same })
     const well = ['unchanged', 'changed', 'planned'].includes(report.outcome)
     if (report.action === 'status') {
       const hosts = this.statusesOf(report)

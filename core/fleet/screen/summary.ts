@@ -71,9 +71,16 @@ export function warningLines({
 }: Pick<SummaryOptions, 'warnings' | 'addresses' | 'paint'>): string[] {
   const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
   return alike(said, addresses, withoutTimes).map((group) => {
-    const names = describeNames(group.map(({ host }) => host))
-    return `${paint.yellow('warning:')} ${names}: ${group[0]?.text ?? ''}`
+    return `${paint.yellow('warning:')} ${namedLine(group)}`
   })
+}
+
+/** Hosts with what all of them say. A single host that its text names already is not named twice. */
+function namedLine(group: readonly { readonly host: string; readonly text: string }[]): string {
+  const names = describeNames(group.map(({ host }) => host))
+  const text = group[0]?.text ?? ''
+  if (group.length === 1 && (text.startsWith(`${names}: `) || text.startsWith(`${names} (`))) return text
+  return text === '' ? names : `${names}: ${text}`
 }
 
 function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings }: SummaryOptions): string[] {
@@ -82,9 +89,7 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
   const skipped = hosts.filter((host) => host.outcome === 'skipped' && !isTold(host))
   const said = skipped.map(({ host, reason = '' }) => ({ host, text: oneLine(reason) }))
   return alike(said, addresses, withoutTimes).map((group) => {
-    const why = group[0]?.text ?? ''
-    const names = describeNames(group.map(({ host }) => host))
-    return `${paint.yellow('skipped:')} ${names}${why === '' ? '' : `: ${why}`}`
+    return `${paint.yellow('skipped:')} ${namedLine(group)}`
   })
 }
 
