@@ -23,8 +23,6 @@ function leaves(value: unknown, path: readonly string[] = []): string[][] {
 
 const all = leaves(defaults).filter(([top]) => top !== 'deploy')
 t.equal(all.length, 158, 'the attributes of the cookbook')
-/** Its role has a test of its own. */
-const later = ['plone_solr.data_dir']
 
 const host = (name: string) => ({ private_dns_name: `${name}.internal`, private_ip: '10.0.0.9', status: 'online' })
 const layers = Object.fromEntries(
@@ -134,7 +132,7 @@ function shown(value: unknown): unknown {
   )
 }
 
-for (const path of all.filter((path) => !later.includes(path.join('.'))))
+for (const path of all)
   t.test(path.join('.'), async (t) => {
     const given = structuredClone(stack)
     const change = path.reduceRight<unknown>((inside, key) => ({ [key]: inside }), changed(path)) as JsonObject
