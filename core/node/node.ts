@@ -74,6 +74,7 @@ export function buildNode<const S extends Schemas>({
     gathered: onlyIn(lowest, told),
     written: (path) => writtenAt(sorted[layerThatSet(sorted, states, path)], path),
     names,
+    isGiven: (path) => isGiven({ layers: sorted, states }, path),
   })
   return Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,

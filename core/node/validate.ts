@@ -32,6 +32,8 @@ export interface ValidateOptions {
   readonly gathered?: ReadonlySet<string> | undefined
   /** Names the user counts as secret, or not. */
   readonly names?: OwnNames | undefined
+  /** Whether somebody has set a path, rather than a default; default: everything is set. */
+  readonly isGiven?: (path: KeyPath) => boolean
 }
 
 const none: ReadonlySet<string> = new Set()
@@ -43,7 +45,7 @@ const none: ReadonlySet<string> = new Set()
  */
 export function validate(
   merged: JsonObject,
-  { schemas, locate, written, foreign = none, gathered = none, names }: ValidateOptions,
+  { schemas, locate, written, foreign = none, gathered = none, names, isGiven = () => true }: ValidateOptions,
 ): Validated {
   const problems: ConvergeError[] = []
   const value: Record<string, unknown> = {}
@@ -78,7 +80,7 @@ export function validate(
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
   for (const { path, message, hint } of ineffective(told, schemas, value))
-    warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
+    if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
   return { value: Object.freeze(value), warnings, secrets }
 }
 

@@ -1,5 +1,9 @@
 /** Data of hosts that move from the platform: found below its mount point, and never replaced by an empty database. */
 import t, { type Test } from 'tap'
+import { attributeSchemas } from '../../attributes/index.ts'
+import { neutralFacts } from '../../core/node/facts.ts'
+import { objectLayer } from '../../core/node/layers.ts'
+import { buildNode } from '../../core/node/node.ts'
 import { failureOf } from '../support/contract.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { changed, nothingToDo, succeeded } from '../support/lifecycle.ts'
@@ -43,6 +47,13 @@ t.test('a database below the mount point of the platform is found', async (t) =>
     t.equal(host.machine.lstat('/shared'), null)
     await nothingToDo(t, host)
   }
+})
+
+t.test('the mount point sets defaults: none of them is reported as an attribute without effect', async (t) => {
+  const layers = [objectLayer(setup, 'site.json', 'stack')]
+  const node = buildNode({ layers, facts: neutralFacts, schemas: attributeSchemas })
+  t.strictSame(node.warnings, [])
+  t.match(node.attributes, { redis: { config: { dir: '/mnt/redis' } }, plone_solr: { data_dir: '/mnt/shared/solr' } })
 })
 
 t.test('without a mount point the default is as before', async (t) => {
