@@ -189,6 +189,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     const reason = what === 'restart' ? new RestartRecord(host, given, one, context).reason() : ''
     context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
     const { server } = one
+    if (server !== undefined && !isUp(now[one.name]?.state)) draining.hasNoVisitors(server)
     if (what === 'restart' && server !== undefined && given.drain)
       return draining.around(server, () => restart(one), given.deadline, stopped)
     if (what === 'bring back' || what === 'wait for') await roll.answers(one)

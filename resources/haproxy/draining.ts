@@ -18,8 +18,12 @@ const usualRules: TurnRules = { own: new Set(), atOnce: 1, patience: seconds(60)
 
 export class Draining {
   private readonly clients: readonly BalancerClient[]
-  /** Those that did not answer once: asked again only where something was left there. */
+  /** Balancers that did not answer once: asked again only where something was left there. */
   private readonly silent = new Set<string>()
+  /** Servers that do not run. */
+  private readonly idle = new Set<string>()
+  /** Why a balancer cannot be asked, until it is reported for a server that runs. */
+  private readonly unreported = new Map<string, string>()
   /** Servers out at the moment, with what ends when they are back. */
   private readonly out = new Map<string, Promise<unknown>>()
   /** One looks at the others, and leaves, before the next one looks. */
@@ -34,6 +38,11 @@ export class Draining {
     private readonly rules: TurnRules = usualRules,
   ) {
     this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
+  }
+
+  /** Notes that a server does not run: a balancer that cannot drain it is no warning then. */
+  hasNoVisitors(server: string): void {
+    this.idle.add(server)
   }
 
   /**
@@ -257,16 +266,28 @@ export class Draining {
   }
 
   private async look(client: BalancerClient, server: string): Promise<Place | null> {
-    if (this.silent.has(client.where)) return null
+    if (this.silent.has(client.where)) {
+      this.reportSilent(client, server)
+      return null
+    }
     try {
       return this.placeIn(client, server, await client.servers())
     } catch (thrown) {
       const error = asConvergeError(thrown)
       if (!['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code)) throw thrown
       this.silent.add(client.where)
-      this.tell.warn(`${error.message}; the ${this.verb} goes on without it${this.uncoordinated()}${hinted(error)}`)
+      const message = `${error.message}; the ${this.verb} goes on without it${this.uncoordinated()}${hinted(error)}`
+      this.unreported.set(client.where, message)
+      this.reportSilent(client, server)
       return null
     }
+  }
+
+  private reportSilent({ where }: BalancerClient, server: string): void {
+    const message = this.unreported.get(where)
+    if (message === undefined || this.idle.has(server)) return
+    this.unreported.delete(where)
+    this.tell.warn(message)
   }
 
   /** Hosts meet at the balancers only: where none answers, they may restart at the same time. */
@@ -278,7 +299,9 @@ export class Draining {
   private placeIn(client: BalancerClient, name: string, servers: readonly BalancerServer[]): Place | null {
     const now = servers.find((one) => one.name === name)
     if (now === undefined) {
-      this.tell.warn(`the balancer at ${client.where} knows no server ${name}: nothing is drained there`)
+      const message = `the balancer at ${client.where} knows no server ${name}: nothing is drained there`
+      // One that is new gets its place in the configuration of the balancer once it is online.
+      if (!this.idle.has(name)) this.tell.warn(message)
       return null
     }
     const others = servers.filter((one) => one.backend === now.backend && one.name !== name)

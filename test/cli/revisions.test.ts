@@ -36,7 +36,7 @@ t.test('one line for each app of the roles', async (t) => {
   place.write({ 'copied/index.html': 'x' })
   const git = (revision: string) => ({ scm: { scm_type: 'git', repository: site.repository, revision } })
   const json = {
-    plone_instances: { app_name: 'site' },
+    plone_instances: { app_name: 'site', enable_celery: true },
     port_app: { app_name: 'shop', command: '%{port}' },
     php_app: { app_name: 'blog' },
     deploy: {

@@ -363,6 +363,19 @@ t.test('a balancer that cannot be asked is a warning, and the restart goes on', 
   t.equal((await roll()).outcome, 'unchanged')
 })
 
+t.test('a client that does not run has no visitors: nothing about its balancers is a warning', async (t) => {
+  const balancers = [{ listening: () => false }, { backends: { site: ['c1'] } }]
+  const first = await harness({ balancers, running: [] }).roll()
+  t.strictSame([failureOf(first), first.warnings], [undefined, []])
+  const one = await harness({ balancers, running: ['c1'], stopped: ['c2', 'c3'] }).roll()
+  t.strictSame(failureOf(one), undefined)
+  t.match(one.warnings, [/the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there/])
+  t.equal(one.warnings.length, 1)
+  const other = await harness({ balancers, running: ['c3'], stopped: ['c1', 'c2'] }).roll()
+  t.match(other.warnings, [/haproxy.sock cannot be asked/, /lb2:9999 knows no server site\/c3/])
+  t.equal(other.warnings.length, 2)
+})
+
 t.test('a balancer that goes away in the middle: told, and mended by the run that finds it again', async (t) => {
   let up = true
   const { roll, states, host } = harness({ balancers: [{}, { listening: () => up }] }, (what) => {

@@ -1,0 +1,161 @@
+/**
+ * Root deploys while the account of the app renames everything below the app, and puts links to a directory of root's in
+ * its place, as fast as it can: root writes, gives away and reads nothing outside.
+ */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { failureOf } from '../support/contract.ts'
+import { needs } from '../support/machine.ts'
+import { nodeSettings, WebApp } from './support/web_app.ts'
+
+t.setTimeout(240_000)
+
+const rounds = Number(process.env.CONVERGE_TEST_RACES ?? 6)
+const account = 33
+const canary = 'canary-5d1c'
+
+/** Takes the tree of the app and the one of root's, which has the same names. Leaves nothing renamed when it ends. */
+const renamer = `
+import os, random, signal, sys
+app, precious = sys.argv[1:3]
+going = True
+def end(*_):
+    global going
+    going = False
+signal.signal(signal.SIGTERM, end)
+swaps = 0
+def entries():
+    found = []
+    for base, directories, files in os.walk(app):
+        depth = base[len(app):].count('/')
+        found += [os.path.join(base, name) for name in directories + files if not name.endswith('.away')]
+        if depth >= 3: directories[:] = []
+    return found
+while going:
+    for path in random.sample(every, min(len(every), 40)) if (every := entries()) else []:
+        target = precious + path[len(app):]
+        try:
+            os.rename(path, path + '.away')
+        except OSError:
+            continue
+        try:
+            os.symlink(target if os.path.lexists(target) else precious, path)
+            swaps += 1
+        except OSError:
+            pass
+        for _ in range(random.randrange(400)): pass
+        try:
+            if os.path.islink(path): os.unlink(path)
+            if not os.path.lexists(path): os.rename(path + '.away', path)
+        except OSError:
+            pass
+print(swaps)
+`
+
+/** Everything about a tree that a write, a chown or a chmod changes. */
+function fingerprint(directory: string): string[] {
+  const found: string[] = []
+  for (const name of fs.readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()) {
+    const path = join(directory, name)
+    const stat = fs.lstatSync(path)
+    const content = stat.isFile() ? createHash('sha256').update(fs.readFileSync(path)).digest('hex') : ''
+    found.push(
+      [name, stat.mode.toString(8), stat.uid, stat.gid, stat.size, stat.mtimeMs, stat.ctimeMs, content].join(' '),
+    )
+  }
+  return found
+}
+
+/** The directories and files of the app again, of root's and with a secret in each. */
+function copyOfNames(from: string, to: string): void {
+  fs.mkdirSync(to, { mode: 0o711 })
+  for (const entry of fs.readdirSync(from, { withFileTypes: true }))
+    if (entry.isDirectory() && entry.name !== 'objects') copyOfNames(join(from, entry.name), join(to, entry.name))
+    else fs.writeFileSync(join(to, entry.name), `{"${canary}": true}\n`, { mode: 0o600 })
+}
+
+/** What is left of an exchange that the end of the renamer cut short. */
+function putBack(directory: string): void {
+  for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name)
+    const place = path.replace(/\.away$/, '')
+    if (place !== path) {
+      if (fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) fs.rmSync(place)
+      if (fs.existsSync(place)) fs.rmSync(path, { recursive: true })
+      else fs.renameSync(path, place)
+    }
+    if (fs.lstatSync(place).isDirectory()) putBack(place)
+  }
+}
+
+interface Site {
+  readonly role: string
+  readonly attributes: JsonObject
+  /** Directory of the fixtures with its files. */
+  readonly fixture?: string
+  readonly files?: Readonly<Record<string, string>>
+}
+
+async function race(t: Test, { role, attributes, fixture, files = {} }: Site): Promise<void> {
+  const app = await WebApp.make(t, role, attributes)
+  app.commit({ ...files, VERSION: 'first' }, fixture)
+  await app.done(t, ['setup', 'deploy'])
+  const precious = join(app.prefix, '..', 'precious')
+  copyOfNames(app.directory, precious)
+  const before = fingerprint(precious)
+  t.ok(before.length > 20, `${before.length} files of root's`)
+
+  const child = spawn('python3', ['-c', renamer, app.directory, precious], {
+    uid: account,
+    gid: account,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let swaps = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    swaps += text
+  })
+  const ended = new Promise((resolve) => child.once('close', resolve))
+  t.teardown(() => child.kill('SIGKILL'))
+  const outcomes = new Map<string, number>()
+  for (let round = 0; round < rounds; round++) {
+    app.commit({ VERSION: `round-${round}` })
+    // What it finds of the releases may leave nothing to roll back to.
+    const run = await app.run(round % 3 === 2 ? ['rollback'] : ['deploy']).catch((error: Error) => error)
+    const outcome = run instanceof Error ? 'refused' : run.report.outcome
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    t.notMatch(
+      run instanceof Error ? run.message : JSON.stringify(run),
+      canary,
+      `round ${round}: nothing of root's is shown`,
+    )
+    t.strictSame(fingerprint(precious), before, `round ${round}: nothing of root's has changed`)
+  }
+  child.kill('SIGTERM')
+  await ended
+  const count = Number(swaps)
+  t.ok(count > 100, `${count} links put in place`)
+  t.comment(`${role}: ${rounds} runs (${JSON.stringify([...outcomes])}), ${count} links put in place`)
+
+  putBack(app.directory)
+  app.commit({ VERSION: 'last' })
+  const last = await app.run(['deploy'])
+  t.strictSame(failureOf(last.report), undefined, 'afterwards the next deploy succeeds')
+  t.match(await app.page(), { status: 200, body: /^last/ })
+  t.strictSame(fingerprint(precious), before)
+}
+
+t.test('a server that takes a port', async (t) => {
+  if (!needs(t, ['root', 'git', 'nginx', 'python3 venv', 'pip registry'])) return
+  await race(t, { role: 'port-app', attributes: nodeSettings, fixture: 'example-node-app' })
+})
+
+t.test('a PHP app', async (t) => {
+  if (!needs(t, ['root', 'git', 'nginx', 'php-fpm', 'python3 venv', 'pip registry'])) return
+  const page = "<?php echo file_get_contents(__DIR__ . '/../VERSION');"
+  const attributes = { php_app: { document_root: 'public', health: { path: '/', deadline_seconds: 20 } } }
+  await race(t, { role: 'php-app', attributes, files: { 'public/index.php': page } })
+})
