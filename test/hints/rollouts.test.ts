@@ -77,7 +77,7 @@ t.test('hosts that are down, and interrupted ones', async (t) => {
 t.test('undeploy', async (t) => {
   proveRollouts(t, [
     {
-      source: 'core/fleet/rollout/rollout.ts',
+      source: 'core/fleet/rollout/undeploy.ts',
       hint: 'leave --app out to undeploy all of them, or run converge undeploy --role ROLE on the host itself',
       hosts: { a: { apps: ['site', 'shop'] } },
       broken: { action: 'undeploy', apps: ['site'] },

@@ -136,7 +136,7 @@ t.test('hosts, layers and apps', async (t) => {
       repaired: 'stack userdata web1 --authorized-key key.pub',
     },
     {
-      source: 'core/fleet/ssh/target.ts',
+      source: 'core/fleet/ssh/jump.ts',
       hint: 'write [user@]host[:port], several with commas between them, the nearest one first; or none',
       files: { 'stack.json': text({ ssh: { jump: 'admin@gate:ssh' } }), 'key.pub': key },
       broken: 'stack userdata web1 --authorized-key key.pub',

@@ -131,6 +131,19 @@ t.test('layers, hosts and apps', async (t) => {
       repaired: web1({ identity: 'keys/web1' }),
     },
     {
+      source: 'core/fleet/stack/health_command.ts',
+      hint: 'check the path: @/check.sh',
+      broken: { health: { command: './check.sh' } },
+      changed: (directory) => writeFileSync(join(directory, 'check.sh'), '#!/bin/sh\n', { mode: 0o755 }),
+    },
+    {
+      source: 'core/fleet/stack/health_command.ts',
+      hint: 'make it executable: chmod +x @/check.sh',
+      files: { 'check.sh': '#!/bin/sh\n' },
+      broken: { health: { command: './check.sh' } },
+      changed: (directory) => chmodSync(join(directory, 'check.sh'), 0o755),
+    },
+    {
       source,
       hint: 'https://shop.example.com/',
       broken: { health: { url: 'shop.example.com' } },

@@ -24,7 +24,7 @@ function files(directory: string): string[] {
   })
 }
 
-const names = /^(hints?|remedy|systemHints)$/
+const names = /^(hints?|remedy|systemHints|jumpHint)$/
 
 const parsed = ['core', 'resources', 'recipes', 'attributes']
   .flatMap((name) => files(join(root, name)))
