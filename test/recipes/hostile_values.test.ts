@@ -5,7 +5,17 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { ConvergeError, InvalidInput } from '../../core/model/errors.ts'
-import { certain, hostilePlaces, outcome, type Place, put, skeletonsOf, texts } from '../support/hostile_places.ts'
+import {
+  certain,
+  hostile,
+  hostilePlaces,
+  outcome,
+  type Place,
+  put,
+  skeletonsOf,
+  texts,
+} from '../support/hostile_places.ts'
+import { hostileSituations } from '../support/hostile_situations.ts'
 
 async function attack({ role, json, path, isEnvironment, good }: Place, text: string): Promise<'refused' | 'written'> {
   const what = `${role}: ${path.join('.')} = ${JSON.stringify(text)}`
@@ -37,4 +47,23 @@ t.test('no text of an attribute adds a directive to a configuration', { timeout:
     { numRuns: Number(process.env.FUZZ_RUNS ?? 600) },
   )
   t.ok(counts.refused > 300 && counts.written > 300, JSON.stringify(counts))
+})
+
+t.test('names with blanks between them: each is refused, or is a name', async (t) => {
+  const situation = hostileSituations.find(({ role, json }) => role === 'frontend' && 'certbot_domains' in json)
+  if (situation === undefined) throw new Error('no situation with certbot_domains')
+  const counts = { refused: 0, written: 0 }
+  const check = async (text: string): Promise<void> => {
+    const result = await outcome('frontend', put(situation.json, ['certbot_domains'], text))
+    counts[result instanceof ConvergeError ? 'refused' : 'written']++
+    if (result instanceof ConvergeError) return
+    const all = Object.values(result).join('\n')
+    const names = [...all.matchAll(/^\s*server_name (.*)$/gm)].map(([, name = '']) => name)
+    for (const name of names) if (!/^[\w.*~-]+;$/.test(name)) throw new Error(`${JSON.stringify(text)}: ${name}`)
+    const words = text.split(/[\s,]+/).filter((word) => word !== '')
+    for (const word of words) if (!names.includes(`${word};`)) throw new Error(`${JSON.stringify(text)}: no ${word}`)
+  }
+  for (const text of hostile) await check(text)
+  await fc.assert(fc.asyncProperty(texts, check), { numRuns: 200 })
+  t.ok(counts.refused > 50 && counts.written > 3, JSON.stringify(counts))
 })

@@ -11,8 +11,8 @@ type Json = { [key: string]: unknown }
 /** Texts that stand in a configuration as they are written: that is what they are for. */
 const verbatim =
   /(^|\.)(additional_(config|servers|ssl_config)|default_(ssl_)?config|buildout_additional_config|subsite_config\.\*)$|^jetty_app\.(files|ini)/
-/** Several words of a directive. */
-const wordy = /^haproxy\.balance$/
+/** Several words of a directive, or several names with blanks between them. */
+const wordy = /^(haproxy\.balance|certbot_domains)$/
 
 /** biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are texts of other languages */
 export const certain = ['a; evil on', 'a;}\nevil {', '"', '"; evil; "', '#evil', 'a\\', '${evil}', 'a ; evil']
