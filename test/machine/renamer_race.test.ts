@@ -8,7 +8,6 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { JsonObject } from '../../core/node/merge.ts'
-import { failureOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { nodeSettings, WebApp } from './support/web_app.ts'
 
@@ -78,20 +77,6 @@ function copyOfNames(from: string, to: string): void {
     else fs.writeFileSync(join(to, entry.name), `{"${canary}": true}\n`, { mode: 0o600 })
 }
 
-/** What is left of an exchange that the end of the renamer cut short. */
-function putBack(directory: string): void {
-  for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name)
-    const place = path.replace(/\.away$/, '')
-    if (place !== path) {
-      if (fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) fs.rmSync(place)
-      if (fs.existsSync(place)) fs.rmSync(path, { recursive: true })
-      else fs.renameSync(path, place)
-    }
-    if (fs.lstatSync(place).isDirectory()) putBack(place)
-  }
-}
-
 interface Site {
   readonly role: string
   readonly attributes: JsonObject
@@ -139,13 +124,6 @@ async function race(t: Test, { role, attributes, fixture, files = {} }: Site): P
   const count = Number(swaps)
   t.ok(count > 100, `${count} links put in place`)
   t.comment(`${role}: ${rounds} runs (${JSON.stringify([...outcomes])}), ${count} links put in place`)
-
-  putBack(app.directory)
-  app.commit({ VERSION: 'last' })
-  const last = await app.run(['deploy'])
-  t.strictSame(failureOf(last.report), undefined, 'afterwards the next deploy succeeds')
-  t.match(await app.page(), { status: 200, body: /^last/ })
-  t.strictSame(fingerprint(precious), before)
 }
 
 t.test('a server that takes a port', async (t) => {
