@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
+import { references } from '../core/model/reference.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
 import { seconds } from '../core/model/units.ts'
 import { mainProcess } from './services/load_record.ts'
@@ -180,7 +181,11 @@ export const port_swap = defineResource(
     precheck(host, given) {
       for (const port of given.ports) refuseShadowed(host, { name: programAt(given, port), confDir: given.confDir })
     },
-    isBroken: (host, given) => isUnreadable(host, given) || isUpstreamDamaged(host, given),
+    isBroken(host, given) {
+      const { name, confDir, ports, upstream } = given
+      if (references([name, confDir, ports, upstream]).length > 0) return false
+      return isUnreadable(host, given) || isUpstreamDamaged(host, given)
+    },
     makeReadable(host, given) {
       writePlaceholders(host, given)
       repairUpstream(host, given)

@@ -43,7 +43,7 @@ export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwa
   return upstream.content === undefined || portIn(text, ports) === null
 }
 
-/** Rewrites a damaged upstream file for the port that serves, where that is known; the web server is still to be told. */
+/** Rewrites a damaged upstream file for the port that serves, where that is known. The web server has yet to load it. */
 export function repairUpstream(host: Host, given: PortSwapProps): void {
   const { path } = given.upstream
   const live = portIn(host.readText(path), given.ports) ?? toldPort(host, given)

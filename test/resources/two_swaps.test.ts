@@ -1,6 +1,7 @@
 /** Two servers on one host: damaged files of the second do not make the run fail at the first. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
+import { derived } from '../../core/model/reference.ts'
 import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/file.ts'
 import { port_swap } from '../../resources/port_swap.ts'
@@ -154,4 +155,18 @@ t.test('a file that somebody else has written is left alone', async (t) => {
   world.host.writeFile(path, 'garbage\n')
   t.match(failureOf(await world.run(after)), { code: 'SUPERVISOR_CANT_REREAD' })
   t.equal(world.host.readText(path), 'garbage\n')
+})
+
+t.test('paths and ports that are known only during the run are left for it', async (t) => {
+  const { host } = new World()
+  const plan = planOf((r) => {
+    const made = file(r, { path: '/srv/shop', content: 'x' })
+    const known = <T>(value: T) => derived(made.digest, () => value)
+    port_swap(r, {
+      ...{ name: 'shop', ports: known([9090, 9091] as [number, number]), command: ['/srv/shop/server', '%{port}'] },
+      ...{ upstream: { path: known(`${upstreams}/shop.conf`), name: 'shop' }, deadline: seconds(20) },
+    })
+  })
+  t.strictSame(failureOf(await run(plan, host)), undefined)
+  t.equal((await run(plan, host)).outcome, 'unchanged')
 })
