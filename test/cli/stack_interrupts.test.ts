@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { Interrupts } from '../../core/cli/stack/interrupts.ts'
+import { Interrupts, untilInterrupted } from '../../core/cli/stack/interrupts.ts'
 import { Sandbox } from '../support/program.ts'
 
 for (const action of ['status', 'plan'])
@@ -57,4 +57,19 @@ t.test('each Ctrl-C means more; what is sent twice means no more than once', (t)
   interrupts.close()
   t.equal(process.listeners('SIGHUP').includes(interrupts.hear), false)
   t.end()
+})
+
+t.test('a signal that answers the first line of the output is caught', async (t) => {
+  let ended = 0
+  const printAndReceive = async () => {
+    process.kill(process.pid, 'SIGINT')
+    await new Promise<never>(() => undefined)
+  }
+  const keepsRunning = setInterval(() => undefined, 1000)
+  t.teardown(() => clearInterval(keepsRunning))
+  await t.rejects(
+    untilInterrupted(printAndReceive, () => ended++, 'nothing was begun'),
+    { code: 'INTERRUPTED', message: 'SIGINT: nothing was begun' },
+  )
+  t.equal(ended, 1)
 })

@@ -17,28 +17,30 @@ const steps: readonly (readonly [Interruption, string])[] = [
 const echo = 300
 
 /**
- * Of what only looks there is nothing to be seen through: the first signal ends it, whoever has not answered yet.
- * @param what has ended, for the message
- * @param endProcess called then: a connection that is being made would keep the process going
+ * Runs what changes nothing until it ends, or until the first signal. The signal handlers are installed before the
+ * work starts, because the work may print something to which an operator answers with Ctrl-C.
+ * @param work started here
+ * @param endProcess called at a signal: a connection attempt would keep the process running
+ * @param what the message says after the name of the signal
  * @throws INTERRUPTED
  */
 export async function untilInterrupted<T>(
-  look: Promise<T>,
+  work: () => Promise<T>,
   endProcess: () => void,
   what = 'ended before all have answered; nothing was changed',
 ): Promise<T> {
-  let heard: (signal: NodeJS.Signals) => void = () => undefined
+  let interrupt: (signal: NodeJS.Signals) => void = () => undefined
   const interrupted = new Promise<never>((_, reject) => {
-    heard = (signal) => {
+    interrupt = (signal) => {
       endProcess()
       reject(new ConvergeError(`${signal}: ${what}`, { code: 'INTERRUPTED' }))
     }
   })
-  for (const signal of signals) process.on(signal, heard)
+  for (const signal of signals) process.on(signal, interrupt)
   try {
-    return await Promise.race([look, interrupted])
+    return await Promise.race([work(), interrupted])
   } finally {
-    for (const signal of signals) process.off(signal, heard)
+    for (const signal of signals) process.off(signal, interrupt)
   }
 }
 

@@ -61,7 +61,7 @@ async function inTurn<N>(call: StackCall<N>, action: Action, out: Screen): Promi
     if (typeof attempt === 'number') return attempt
     const free = () => areFree(call, asked, attempt.hosts, out)
     await untilInterrupted(
-      turn.after(attempt, directory, free),
+      () => turn.after(attempt, directory, free),
       call.endProcess,
       'the wait has ended; nothing was begun',
     )
@@ -157,8 +157,8 @@ class RolloutCall<N> {
       if (!looks) this.record()
       const earlier = this.earlierConflict()
       if (earlier !== null) return this.giveWay(earlier)
-      const going = rollout(asked.request, this.ports(members))
-      const { report, aftermath, busy } = await (looks ? untilInterrupted(going, call.endProcess) : going)
+      const run = () => rollout(asked.request, this.ports(members))
+      const { report, aftermath, busy } = await (looks ? untilInterrupted(run, call.endProcess) : run())
       if (busy.length > 0) return this.giveWay(conflictOn(busy))
       try {
         if (this.recording) await keepAftermath(asked.directory, this.recording.id, aftermath)
