@@ -192,7 +192,7 @@ t.test('what a host lacks', async (t) => {
       repaired: () => bring(probed(`${rare.replace('riscv64', 'x86_64')}\n${own}`), place, { x64: foreign }),
     },
     {
-      source,
+      source: 'core/fleet/remote/node_download.ts',
       hint: 'install Node … or later on the host, or set "runtime": {"arm64": "/path/to/node"} in the stack file',
       broken: async () => {
         process.env.PATH = place

@@ -1,28 +1,24 @@
 /** The Node that a host runs the engine with: its own where that is recent enough, else one that is brought. */
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   closeSync,
   createReadStream,
   createWriteStream,
   existsSync,
-  mkdtempSync,
   openSync,
   readSync,
   renameSync,
-  rmSync,
   statSync,
 } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { pipeline } from 'node:stream/promises'
-import { promisify } from 'node:util'
-import { createGunzip, createGzip } from 'node:zlib'
-import { extract, pack } from 'tar-stream'
+import { createGzip } from 'node:zlib'
+import { pack } from 'tar-stream'
 import { makeDirectories } from '../../host/directories.ts'
-import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { ConvergeError } from '../../model/errors.ts'
 import { type Architecture, architectures, type Libc, misfit } from '../machines.ts'
 import type { Item } from './items.ts'
+import { type DownloadLimits, downloadNode, leastVersion, oldest } from './node_download.ts'
 
 /** What a host told of itself. */
 export interface HostFacts {
@@ -35,11 +31,6 @@ export interface HostFacts {
   /** Programs it needs and does not have. */
   readonly lacks: readonly string[]
 }
-
-const oldest = [20, 11] as const
-export const leastVersion = oldest.join('.')
-/** What is brought where the operator's own Node does not fit; the registry has no later one for the rarer machines. */
-const broughtVersion = `^22 || ^${leastVersion}`
 
 /** @param output of the probe script */
 export function hostFacts(output: string): HostFacts {
@@ -69,6 +60,8 @@ export interface Runtimes {
   readonly cacheDirectory: string
   /** Node programs of the operator's choice: absolute paths. */
   readonly given: Readonly<Partial<Record<Architecture, string>>>
+  /** Of the download by npm. */
+  readonly limits?: DownloadLimits
 }
 
 /** A Node program as it travels. */
@@ -103,7 +96,8 @@ export async function runtimeFor(facts: HostFacts, library: string, runtimes: Ru
   const all = packed.get(runtimes) ?? new Map<string, Promise<Packed>>()
   packed.set(runtimes, all)
   const key = own ?? `fetched for ${arch}`
-  const known = all.get(key) ?? packedProgram(own ?? fetched(arch, cacheDirectory), cacheDirectory)
+  const known =
+    all.get(key) ?? packedProgram(own ?? downloadNode(arch, cacheDirectory, runtimes.limits), cacheDirectory)
   all.set(key, known)
   const { identity, archive } = await known
   return { directory: `${library}/runtime-${identity}`, what: 'Node', secret: false, archive }
@@ -192,56 +186,4 @@ function unfit(message: string): ConvergeError {
     code: 'NO_RUNTIME',
     hint: `set "runtime" in the stack file to a Node ${leastVersion} or later for this kind of host, or install one on the host`,
   })
-}
-
-/** The npm registry has Node for each kind of machine; npm knows which registry, and checks what it gets. */
-async function fetched(arch: Architecture, cacheDirectory: string): Promise<string> {
-  const kept = `${cacheDirectory}/node-linux-${arch}-22`
-  if (existsSync(kept)) return kept
-  const place = mkdtempSync(`${tmpdir()}/converge-node-`)
-  const aside = `${kept}.${process.pid}`
-  try {
-    const wanted = `node-linux-${arch}@${broughtVersion}`
-    const { stdout } = await promisify(execFile)('npm', ['pack', '--json', '--loglevel=error', wanted], { cwd: place })
-    const [packed] = JSON.parse(stdout) as readonly { readonly filename: string }[]
-    makeDirectories(cacheDirectory, 0o700)
-    await unpackMember(`${place}/${packed?.filename}`, 'package/bin/node', aside)
-    const why = misfit(aside, arch)
-    if (why !== null) throw new Error(`what the package has ${why}`)
-    renameSync(aside, kept)
-    return kept
-  } catch (error) {
-    throw new ConvergeError(`Node for Linux on ${arch} could not be fetched by npm: ${npmReason(error)}`, {
-      code: 'NO_RUNTIME',
-      hint: `install Node ${leastVersion} or later on the host, or set "runtime": {"${arch}": "/path/to/node"} in the stack file`,
-      cause: error,
-    })
-  } finally {
-    rmSync(place, { recursive: true, force: true })
-    rmSync(aside, { force: true })
-  }
-}
-
-/** npm says in many lines what happened; that it failed is the least of it. */
-function npmReason(error: unknown): string {
-  const { code, stderr = '' } = error as { readonly code?: unknown; readonly stderr?: string }
-  if (code === 'ENOENT' && (error as NodeJS.ErrnoException).syscall?.startsWith('spawn')) return 'there is no npm here'
-  const line = /^npm (?:error|ERR!) (?!code )(?:(?:notarget|network|404) )?(.+)/
-  const lines = stderr.split('\n').flatMap((text) => line.exec(text)?.[1] ?? [])
-  return lines[0] ?? asConvergeError(error).message.split('\n')[0] ?? ''
-}
-
-/** Piece by piece, as it is packed. */
-async function unpackMember(archive: string, wanted: string, to: string): Promise<void> {
-  const members = extract()
-  const find = async () => {
-    let found = false
-    for await (const member of members) {
-      if (member.header.name === wanted) await pipeline(member, createWriteStream(to, { mode: 0o755, flush: true }))
-      else member.resume()
-      found ||= member.header.name === wanted
-    }
-    if (!found) throw new Error(`${wanted} is not in the package`)
-  }
-  await Promise.all([pipeline(createReadStream(archive), createGunzip(), members), find()])
 }

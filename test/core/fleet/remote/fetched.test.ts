@@ -1,13 +1,16 @@
 /** Node for another kind of machine comes from an npm registry: the right package, the right file of it, and nothing that does not fit. */
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { hostFacts, type Runtimes, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
+import { seconds } from '../../../../core/model/units.ts'
 import { elf } from '../../../support/elf.ts'
 import { scratch } from '../../../support/machine.ts'
+
+t.setTimeout(120_000)
 
 interface Version {
   /** Of the program in it; default: that of the package's name. */
@@ -16,19 +19,48 @@ interface Version {
   readonly path?: string
   /** What arrives is not what was published. */
   readonly tampered?: boolean
+  /** Bytes of a further file. */
+  readonly padding?: number
 }
 
 const machines: Readonly<Record<string, number>> = { arm64: 183, armv7l: 40 }
 const programOf = (arch: string, version: string) =>
   elf({ machine: machines[arch] ?? 0, bits: arch === 'arm64' ? 64 : 32, rest: Buffer.from(version) })
 
+/** Sends without end, as fast as the other side takes it. */
+function endless(response: ServerResponse): void {
+  const block = Buffer.alloc(1 << 16, ' ')
+  const more = () => {
+    while (!response.destroyed && response.write(block));
+  }
+  response.on('drain', more)
+  more()
+}
+
+function trickle(response: ServerResponse): void {
+  const timer = setInterval(() => response.write(' '), 50)
+  response.once('close', () => clearInterval(timer))
+}
+
+const faults: Readonly<Record<string, (response: ServerResponse) => void>> = {
+  silence: (response) => response.flushHeaders(),
+  'a byte now and then': trickle,
+  'no end': endless,
+}
+
 /** A registry with packages named node-linux-ARCH, which npm asks from now on. */
-async function registry(t: Test, packages: Readonly<Record<string, Readonly<Record<string, Version>>>>) {
+async function registry(
+  t: Test,
+  packages: Readonly<Record<string, Readonly<Record<string, Version>>>>,
+  fault: (url: string) => ((response: ServerResponse) => void) | null = () => null,
+) {
   const place = scratch(t)
   const asked: string[] = []
   const archives = new Map<string, Buffer>()
   const server = createServer(({ url = '' }, response) => {
     asked.push(url)
+    const answer = fault(url)
+    if (answer !== null) return answer(response)
     const [, arch = ''] = /^\/node-linux-(\w+)$/.exec(url) ?? []
     const own = packages[arch]
     const archive = archives.get(url)
@@ -38,7 +70,10 @@ async function registry(t: Test, packages: Readonly<Record<string, Readonly<Reco
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  t.teardown(() => server.close())
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   const document = (name: string, versions: Readonly<Record<string, Version>>) => ({
     name,
     'dist-tags': { latest: Object.keys(versions).at(-1) },
@@ -53,12 +88,13 @@ async function registry(t: Test, packages: Readonly<Record<string, Readonly<Reco
     ),
   })
   for (const [arch, versions] of Object.entries(packages))
-    for (const [version, { machine, path = 'package/bin/node' }] of Object.entries(versions)) {
+    for (const [version, { machine, padding, path = 'package/bin/node' }] of Object.entries(versions)) {
       const name = `node-linux-${arch}`
       const files = `${place}/${name}-${version}`
       mkdirSync(`${files}/package/bin`, { recursive: true })
       writeFileSync(`${files}/package/package.json`, JSON.stringify({ name, version }))
       writeFileSync(`${files}/${path}`, machine === undefined ? programOf(arch, version) : elf({ machine }))
+      if (padding !== undefined) writeFileSync(`${files}/package/padding`, Buffer.alloc(padding, randomBytes(8192)))
       archives.set(`/${name}/-/${name}-${version}.tgz`, execFileSync('tar', ['-czf', '-', '-C', files, 'package']))
     }
   setEnvironment(t, {
@@ -154,4 +190,37 @@ t.test('a package that has the program elsewhere', async (t) => {
   await t.rejects(runtimeFor(facts('aarch64'), '/a', runtimes()), {
     message: /package\/bin\/node is not in the package$/,
   })
+})
+
+t.test('a registry that is silent, slow or without an end', async (t) => {
+  for (const [name, answer] of Object.entries(faults))
+    for (const part of ['document', 'package'])
+      await t.test(`${name} in place of the ${part}`, async (t) => {
+        const isPart = (url: string) => url.endsWith('.tgz') === (part === 'package')
+        const { place, runtimes } = await registry(t, { arm64: { '22.9.0': {} } }, (url) =>
+          isPart(url) ? answer : null,
+        )
+        const isEndless = name === 'no end'
+        const limits = { duration: seconds(isEndless ? 60 : 2), size: 8 << 20 }
+        const message = isEndless ? /the registry sent more than 8,388,608 bytes$/ : /it was not complete after 2 s$/
+        await t.rejects(runtimeFor(facts('aarch64'), '/a', { ...runtimes(), limits }), {
+          code: 'NO_RUNTIME',
+          message,
+          hint: /set "runtime": \{"arm64": "\/path\/to\/node"\} in the stack file/,
+        })
+        t.strictSame(
+          readdirSync(place).filter((name) => name.startsWith('converge-')),
+          [],
+          'nothing is left beside',
+        )
+      })
+})
+
+t.test('a package that unpacks to more than the limit', async (t) => {
+  const { place, runtimes } = await registry(t, { arm64: { '22.9.0': { padding: 24 << 20 } } })
+  const limits = { duration: seconds(60), size: 16 << 20 }
+  await t.rejects(runtimeFor(facts('aarch64'), '/a', { ...runtimes(), limits }), {
+    message: /the registry sent more than 16,777,216 bytes$/,
+  })
+  t.strictSame(readdirSync(`${place}/cache`), [])
 })
