@@ -14,8 +14,8 @@ export const apt = () =>
           mail: field(orNull(line()), null, 'Address that reports of upgrades are sent to; null for none.'),
           package_blacklist: field(list(line()), ['newrelic-sysmond'], 'Packages that are not upgraded.'),
         },
-        { open: true, needs: 'converge.automatic_updates' },
+        { open: true, needs: 'converge.automatic_updates', unusedRest: 'set it in /etc/apt/apt.conf.d' },
       ),
     },
-    { cookbook: 'apt', open: true },
+    { cookbook: 'apt', open: true, unusedRest: 'set it in /etc/apt' },
   )

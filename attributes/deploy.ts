@@ -1,6 +1,7 @@
 /** The applications of a stack: where each comes from, where it goes, and how it is built. */
 import * as z from 'zod'
 import { buildoutFields } from './deploy_buildout.ts'
+import { djangoFields } from './deploy_django.ts'
 import {
   accountName,
   choice,
@@ -196,6 +197,7 @@ const application = () => {
     buildout_allow_root: optional(flag(), 'Builds as root where the account is root; default `converge.allow_root`.', {
       mirrors: '',
     }),
+    ...(djangoFields() as Record<never, never>),
     ...(Object.fromEntries(platformFields.map((name) => [name, platform])) as Record<never, never>),
   })
 }

@@ -33,6 +33,8 @@ export interface GroupNotes extends Notes {
   readonly cookbook?: string | null
   /** Others put keys of their own here: unknown ones are told of only where they look like a slip of a known one. */
   readonly open?: boolean
+  /** What to do instead of setting keys that are not named here. */
+  readonly unusedRest?: string
 }
 
 // Schemas cost 20 microseconds each to make, so those without notes of their own are made once, and when first used.
@@ -347,6 +349,11 @@ export function field<S extends z.ZodType>(
 /** An attribute that may be absent. */
 export function optional<S extends z.ZodType>(schema: S, description: string, notes: Notes = {}): z.ZodOptional<S> {
   return noted(schema.optional(), { description, ...notes })
+}
+
+/** An attribute of a cookbook that converge does not implement: it is compared with its default, and takes any value. */
+export function kept(value: unknown, description: string, notes: Notes = {}): z.ZodDefault<z.ZodUnknown> {
+  return field(z.unknown(), value as never, description, notes)
 }
 
 /** An attribute that has to be there. */

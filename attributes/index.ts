@@ -17,6 +17,7 @@ import { newrelic } from './newrelic.ts'
 import { nginx_plone } from './nginx_plone.ts'
 import { opsworks } from './opsworks.ts'
 import { opsworks_initial_setup, platformDefaults } from './opsworks_initial_setup.ts'
+import { otherCookbooks } from './other_cookbooks.ts'
 import { php_app } from './php_app.ts'
 import { plone_blobs } from './plone_blobs.ts'
 import { plone_instances } from './plone_instances.ts'
@@ -65,9 +66,12 @@ export type AttributeSchemas = { readonly [K in keyof Makers]: ReturnType<Makers
 export type Attributes = AttributesOf<AttributeSchemas>
 
 /** The schemas by top-level key. Making them all takes some milliseconds: a run needs a few, and makes only those. */
-export const attributeSchemas: AttributeSchemas & Readonly<Record<string, ZodType>> = Object.assign(lazily(makers), {
-  [derivedDefaults]: platformDefaults,
-}) as never
+export const attributeSchemas: AttributeSchemas & Readonly<Record<string, ZodType>> = Object.assign(
+  lazily({ ...makers, ...otherCookbooks }),
+  {
+    [derivedDefaults]: platformDefaults,
+  },
+) as never
 
 function lazily(functions: Readonly<Record<string, () => ZodType>>): Readonly<Record<string, ZodType>> {
   const schemas: Record<string, ZodType> = {}
@@ -97,12 +101,12 @@ export function sensitivePaths(): readonly string[] {
   return sensitivePathsOf(attributeSchemas)
 }
 
-/** Top-level keys that the platform and its cookbooks write beside the attributes: kept, and no reason for a warning. */
+/** Top-level keys that the platform and its own cookbooks write beside the attributes: kept, and no reason for a warning. */
 export const foreignKeys: readonly string[] = [
-  'authorization bluepill chef_environment chef_type cloud dependencies dmi domain ebs ec2 etc fqdn glusterfs',
-  'ganglia gunicorn hostname ipaddress json_class kernel languages lsb memcached mysql network newrelic_meetme_plugin newrelic_plugins',
-  'nfs nginx ohai_time opsworks_agent opsworks_berkshelf opsworks_bundler opsworks_commons opsworks_custom_cookbooks',
-  'opsworks_rubygems os os_version override_attributes papertrail passenger php platform platform_family',
-  'platform_version postgresql python rabbitmq rails recipes roles rsyslog ruby run_list scalarium ssh_users sudoers',
-  'sudoers_d supervisor tags traceview varnish_purge_urls virtualization',
+  'authorization bluepill chef_environment chef_type cloud dependencies dmi domain ebs ec2 etc fqdn',
+  'ganglia hostname ipaddress json_class kernel languages lsb mysql network newrelic_meetme_plugin newrelic_plugins',
+  'ohai_time opsworks_agent opsworks_berkshelf opsworks_bundler opsworks_commons opsworks_custom_cookbooks',
+  'opsworks_rubygems os os_version override_attributes passenger php platform platform_family',
+  'platform_version postgresql rabbitmq rails recipes roles rsyslog ruby run_list scalarium ssh_users sudoers',
+  'sudoers_d tags traceview virtualization',
 ].flatMap((names) => names.split(' '))

@@ -1,5 +1,8 @@
 /** The New Relic agents and what they report. */
-import { choice, field, flag, group, line, optional, path } from './fields.ts'
+import { choice, field, flag, group, kept, line, optional, path } from './fields.ts'
+
+/** The cookbook installed the agents and wrote more of their settings. */
+const asVariable = 'set it as a NEW_RELIC_* variable of the agent in deploy.<app>.environment'
 
 const applicationMonitoring = () =>
   group(
@@ -16,7 +19,7 @@ const applicationMonitoring = () =>
       browser_monitoring: group(
         'Measurements in the browser.',
         { auto_instrument: field(flag(), true, 'Adds the measuring script to pages.') },
-        { open: true },
+        { open: true, unusedRest: asVariable },
       ),
       transaction_tracer: group(
         'Traces of slow requests.',
@@ -24,11 +27,14 @@ const applicationMonitoring = () =>
           slow_sql: field(flag(), false, 'Reports slow SQL statements.'),
           record_sql: field(choice(['off', 'raw', 'obfuscated']), 'raw', 'How SQL statements are reported.'),
         },
-        { open: true },
+        { open: true, unusedRest: asVariable },
       ),
     },
-    { open: true, needs: 'plone_instances.newrelic_tracing' },
+    { open: true, needs: 'plone_instances.newrelic_tracing', unusedRest: asVariable },
   )
+
+/** The agent is an egg of the site. */
+const pinned = { unused: 'pin the egg newrelic in the [versions] of the site: its buildout installs the agent' }
 
 const noHostAgent = { unused: 'converge installs no agent for hosts: install newrelic-infra as New Relic documents it' }
 
@@ -50,9 +56,18 @@ export const newrelic = () =>
       ),
       python_agent: group(
         'The agent for Python.',
-        { config_file: field(path(), '/etc/newrelic/newrelic.ini', 'File that the agent reads.') },
-        { open: true, needs: 'plone_instances.newrelic_tracing' },
+        {
+          config_file: field(path(), '/etc/newrelic/newrelic.ini', 'File that the agent reads.'),
+          python_version: kept('2.100.0.84', 'Version of the agent.', pinned),
+          python_venv: kept(null, 'Virtualenv that the agent is installed into.', pinned),
+        },
+        { open: true, needs: 'plone_instances.newrelic_tracing', unusedRest: pinned.unused },
       ),
     },
-    { cookbook: 'newrelic', open: true },
+    {
+      cookbook: 'newrelic',
+      open: true,
+      unusedRest:
+        'install the agents of New Relic as New Relic documents them; converge sets up the one for Python alone',
+    },
   )

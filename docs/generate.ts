@@ -55,6 +55,9 @@ function walk(schema: JsonSchema, path: readonly string[], rows: string[]): void
   const inner = Object.entries(properties ?? {})
   if (path.length > 0 && inner.length === 0) rows.push(row(schema, path))
   for (const [name, child] of inner) walk(child, [...path, name], rows)
+  const rest = schema['x-unused-rest']
+  if (typeof rest === 'string')
+    rows.push(`| \`${path.join('.')}.*\` | any | | Other keys. **No effect**: ${cell(rest)}. |`)
   if (typeof more === 'object' && Object.keys((more.properties as object | undefined) ?? {}).length > 0)
     walk(more, [...path, '*'], rows)
 }

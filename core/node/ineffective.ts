@@ -71,9 +71,11 @@ function effectOf(schema: Schema, above: Effect): Effect {
   return { unused, needs: needs === undefined ? above.needs : [...above.needs, [needs].flat()] }
 }
 
-/** A map may have a key of its own that nothing reads. */
+/** A map may have a key of its own that nothing reads, and a group keys that no schema names. */
 function keyEffect(schema: Schema | undefined, key: string, above: Effect): Effect {
-  const unused = schema === undefined ? undefined : bare(schema).notes.unusedKeys?.[key]
+  if (schema === undefined) return above
+  const { unusedKeys, unusedRest } = bare(schema).notes
+  const unused = unusedKeys?.[key] ?? (childSchema(schema, key) === undefined ? unusedRest : undefined)
   return unused === undefined ? above : { ...above, unused }
 }
 
@@ -100,7 +102,8 @@ function hasEffects(schema: Schema): boolean {
   effects.set(schema, false)
   const { schema: plain, notes } = bare(schema)
   const { def } = plain._zod
-  const own = notes.unused !== undefined || notes.needs !== undefined || notes.unusedKeys !== undefined
+  const { unused, needs, unusedKeys, unusedRest } = notes
+  const own = [unused, needs, unusedKeys, unusedRest].some((note) => note !== undefined)
   const children =
     def.type === 'object'
       ? Object.values(def.shape as Record<string, Schema>)
@@ -116,9 +119,15 @@ function isDefault(at: unknown, schema: Schema | undefined, standard: unknown): 
   if (standard === undefined) return isEmpty(at)
   // Another word may be read as the default one.
   if (typeof standard === 'string' && typeof at === 'string') return at === standard
+  // A number or a flag may stand in quotes.
+  if (isScalar(at) && isScalar(standard) && String(at) === String(standard)) return true
   const read = schema === undefined ? undefined : (schema as z.ZodType).safeParse(at, { jitless: true })
   const value = read?.success ? read.data : at
   return JSON.stringify(value) === JSON.stringify(standard)
+}
+
+function isScalar(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value)
 }
 
 /** Nothing, in one of the ways to write it. */

@@ -27,6 +27,8 @@ export interface SchemaNotes {
   readonly unused?: string
   /** The same for single keys of a map. */
   readonly unusedKeys?: Readonly<Record<string, string>>
+  /** The same for keys of a group that its schema does not name. */
+  readonly unusedRest?: string
   /** Paths of attributes one of which must be set for this one to have an effect. */
   readonly needs?: string | readonly string[]
   /** What an attribute without a default counts as where it is absent. */

@@ -8,7 +8,8 @@ export type JsonSchema = Record<string, unknown>
 
 /**
  * One schema for all top-level keys. Beside what JSON Schema knows: `x-unit`, `x-mirrors` (the cookbook's attribute, or
- * what else it mirrors), `x-sensitive`, `x-unused` (what to do instead of setting it) and `x-needs` (of each list one must be set as well). Keys that aren't named are fine everywhere, as in a run.
+ * what else it mirrors), `x-sensitive`, `x-unused` (what to do instead of setting it), `x-unused-rest` (the same for keys
+ * of a group that are not named) and `x-needs` (of each list one must be set as well). Keys that aren't named are fine everywhere, as in a run.
  */
 export function attributesJsonSchema(schemas: Schemas): JsonSchema {
   const properties: JsonSchema = {}
@@ -55,6 +56,7 @@ function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
     verbatim: __,
     unused,
     unusedKeys,
+    unusedRest,
     needs,
     usual: ___,
     ...rest
@@ -66,10 +68,11 @@ function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
   const result: JsonSchema = { ...rest, ...accepted(rest, accepts) }
   if (unit !== undefined) result['x-unit'] = unit
   if (sensitive === true) result['x-sensitive'] = true
-  const isLeaf = rest.properties === undefined
+  const isLeaf = Object.keys(rest.properties ?? {}).length === 0
   if (isLeaf && notes.unused !== undefined) result['x-unused'] = notes.unused
   if (isLeaf && notes.allNeeds !== undefined) result['x-needs'] = notes.allNeeds
   if (unusedKeys !== undefined) result['x-unused-keys'] = unusedKeys
+  if (unusedRest !== undefined) result['x-unused-rest'] = unusedRest
   const mirrored = mirrors ?? (notes.cookbook ? `${notes.cookbook}: ${chefPath(path)}` : '')
   if (mirrored !== '' && rest.description !== undefined) result['x-mirrors'] = mirrored
   if (rest.type === 'object' && rest.additionalProperties === undefined) result.additionalProperties = true

@@ -1,0 +1,178 @@
+/** Settings of cookbooks that converge does not implement: each one that is set is reported with what to do instead. */
+import { deploy_django } from './deploy_django.ts'
+import { group, kept } from './fields.ts'
+
+const nfs = () =>
+  group(
+    'The kernel NFS server and its ports.',
+    {
+      port: group(
+        'Fixed ports of its daemons, for firewalls.',
+        {
+          statd: kept(32_765, 'Port of rpc.statd.'),
+          statd_out: kept(32_766, 'Port that rpc.statd sends from.'),
+          mountd: kept(32_767, 'Port of rpc.mountd.'),
+          lockd: kept(32_768, 'Port of the lock manager.'),
+        },
+        { open: true },
+      ),
+      threads: kept(8, 'Threads of the server.'),
+      v2: kept(null, 'Whether it speaks version 2.'),
+      v3: kept(null, 'Whether it speaks version 3.'),
+      v4: kept(null, 'Whether it speaks version 4.'),
+    },
+    {
+      cookbook: 'nfs',
+      open: true,
+      unused: 'install nfs-kernel-server with converge.packages and the role base, and set it up in /etc/nfs.conf',
+    },
+  )
+
+const glusterfs = () =>
+  group(
+    'The GlusterFS server.',
+    {},
+    {
+      cookbook: 'glusterfs',
+      open: true,
+      unused: 'install glusterfs-server with converge.packages and the role base, and set up the volume with gluster',
+    },
+  )
+
+const memcached = () =>
+  group(
+    'The memcached server.',
+    {
+      memory: kept(512, 'Memory for what it stores.', { unit: 'megabytes' }),
+      port: kept(11_211, 'Port it listens at.'),
+      user: kept('nobody', 'Account that runs it.'),
+      max_connections: kept('4096', 'Connections it accepts at a time.'),
+    },
+    {
+      cookbook: 'memcached',
+      open: true,
+      unused: 'install memcached with converge.packages and the role base, and set it up in /etc/memcached.conf',
+    },
+  )
+
+const papertrail = () =>
+  group(
+    'Sends the log of the host to Papertrail.',
+    {
+      remote_host: kept('logs.papertrailapp.com', 'Host that receives the log.'),
+      remote_port: kept(null, 'Port of that host.'),
+      cert_file: kept('/etc/papertrail-bundle.pem', 'Certificates that the host is checked against.'),
+      cert_url: kept('https://papertrailapp.com/tools/papertrail-bundle.pem', 'Where they are fetched from.'),
+      permitted_peer: kept('*.papertrailapp.com', 'Name that the certificate of the host must have.'),
+      hostname_name: kept('', 'Name under which this host logs.'),
+      hostname_cmd: kept('', 'Command that prints that name.'),
+      resume_retry_count: kept(-1, 'How often a failed transfer is tried again; -1 for no limit.'),
+      queue_disk_space: kept('100M', 'Room for the queue on disk.'),
+      queue_size: kept(100_000, 'Messages in the queue.'),
+      queue_file_name: kept('papertrailqueue', 'Name of the queue on disk.'),
+      watch_files: kept({}, 'Further log files to send: path to tag.'),
+    },
+    {
+      cookbook: 'papertrail',
+      open: true,
+      unused: 'install rsyslog-gnutls with converge.packages and the role base, and name the host in /etc/rsyslog.d',
+    },
+  )
+
+const certbot = () =>
+  group(
+    'How certbot asks for certificates.',
+    {
+      config_dir: kept('/etc/letsencrypt', 'Directory that it keeps certificates in.', {
+        unused: 'remove it: certbot keeps its certificates in /etc/letsencrypt',
+      }),
+      server: kept(null, 'Address of the certificate authority.'),
+      staging: kept(false, 'Asks for certificates that are for tests only.'),
+    },
+    {
+      cookbook: 'certbot',
+      open: true,
+      unused: 'set server, and other options of certbot, in /etc/letsencrypt/cli.ini',
+    },
+  )
+
+const system = () =>
+  group(
+    'Settings of the operating system.',
+    { timezone: kept(null, 'Time zone of the host; the times of packing and backups follow it.') },
+    {
+      cookbook: 'plone_buildout',
+      open: true,
+      unused: 'set the time zone with timedatectl set-timezone, then restart cron',
+    },
+  )
+
+const python = () =>
+  group(
+    'How the cookbook installed Python.',
+    { virtualenv_version: kept('16.7.10', 'Version of virtualenv.') },
+    {
+      cookbook: 'python',
+      open: true,
+      unused: 'choose the Python of an app with python_major_version, or of all apps with converge.python',
+    },
+  )
+
+const gunicorn = () =>
+  group(
+    'How the cookbook installed gunicorn.',
+    {},
+    { cookbook: 'gunicorn', open: true, unused: 'start gunicorn, with its options, in port_app.command' },
+  )
+
+const supervisor = () =>
+  group(
+    'How the cookbook installed supervisor.',
+    {},
+    { cookbook: 'supervisor', open: true, unused: 'set converge.supervisor, or edit /etc/supervisor/supervisord.conf' },
+  )
+
+const logrotate = () =>
+  group(
+    'How long logs of apps are kept.',
+    {
+      rotate: kept(30, 'Rotated logs that are kept of each app.', {
+        unused: 'remove it: converge rotates the logs of an app weekly or at 100 MB, and keeps eight of each',
+      }),
+    },
+    { cookbook: 'logrotate', open: true, unused: 'add a file of your own to /etc/logrotate.d' },
+  )
+
+const nginx = () =>
+  group(
+    'The nginx cookbook of the platform.',
+    {},
+    {
+      cookbook: 'nginx',
+      open: true,
+      unused: 'set nginx_plone and converge.frontend, or add a file of your own to /etc/nginx/conf.d',
+    },
+  )
+
+const varnish_purge_urls = () =>
+  kept([], 'What the recipe varnish-purge bans: regular expressions of paths.', {
+    unused: 'ban the pages of the site with: converge --event ban --role frontend',
+    mirrors: "plone_buildout: node['varnish_purge_urls']",
+  })
+
+/** By top-level key. */
+export const otherCookbooks = {
+  nfs,
+  glusterfs,
+  memcached,
+  papertrail,
+  certbot,
+  system,
+  python,
+  gunicorn,
+  supervisor,
+  logrotate,
+  nginx,
+  varnish_purge_urls,
+  deploy_django,
+}
