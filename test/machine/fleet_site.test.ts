@@ -1,11 +1,10 @@
 /** A real site on many hosts, from nothing: what its operator does with it, and what its visitors meet meanwhile. */
 import t, { type Test } from 'tap'
-import type { HostOutcome } from '../../core/fleet/types.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { FleetSite, type Visits } from './support/fleet_site.ts'
 import { hostNeeds } from './support/hosts.ts'
-import type { Outcome } from './support/operator.ts'
+import { batches, type Outcome, outcomes } from './support/operator.ts'
 
 const clients = ['plone1', 'plone2', 'plone3']
 /** lb2 is one with systemd. */
@@ -13,15 +12,6 @@ const frontends = ['lb1', 'lb2']
 const shops = ['shop1', 'shop2']
 const others = ['files', 'jobs', 'mail']
 const zcml = 'src/example_site/configure.zcml'
-
-function outcomes({ report }: Outcome): Readonly<Record<string, HostOutcome>> {
-  return Object.fromEntries((report?.hosts ?? []).map(({ host, outcome }) => [host, outcome]))
-}
-
-/** Hosts in the order in which they began a phase; those of one batch together. */
-function batches({ events }: Outcome, phase: string): string[] {
-  return events.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
-}
 
 t.test('a ZEO server, three clients, two frontends, and five hosts beside them', async (t) => {
   t.setTimeout(15 * 60_000)
@@ -59,6 +49,29 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
   const scene = async (name: string, play: (t: Test) => Promise<void>) => {
     if (t.passing()) await t.test(name, { timeout: 10 * 60_000 }, play)
   }
+
+  const setupRestarts = (kind: string, settings: Parameters<FleetSite['change']>[0]) =>
+    scene(`setup restarts the clients, ${kind}`, async (t) => {
+      const before = await Promise.all(clients.map((name) => site.process(name)))
+      site.change(settings)
+      let done: Outcome | undefined
+      nobodyNotices(
+        t,
+        await site.visited(async () => {
+          done = await stack(t, 0, 'setup')
+        }),
+      )
+      if (done === undefined) return
+      const restarted = batches(done, 'switch').filter((batch) => batch.includes('plone'))
+      t.strictSame(restarted, clients, 'one after the other')
+      const announced = done.events.flatMap((event) => (event.event === 'restarts' ? event.hosts : []))
+      t.match(
+        announced.filter(({ host }) => clients.includes(host)),
+        clients.map((host) => ({ host, what: ['plone_instances-client1'] })),
+      )
+      for (const [index, name] of clients.entries()) t.not(await site.process(name), before[index], `${name} restarts`)
+      await site.served(clients)
+    })
 
   await scene('from nothing', async (t) => {
     await site.add('zeo', ...clients, ...frontends, ...shops, ...others)
@@ -264,6 +277,8 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     t.equal((await stack(t, 0, 'configure')).report?.outcome, 'unchanged')
   })
 
+  await setupRestarts('with the runtime API of the balancers', { environment: { STEP: 'one' } })
+
   await scene('the timers of all hosts fire in the same second, with a restart due', async (t) => {
     const before = await Promise.all(clients.map((name) => site.process(name)))
     const timer = (name: string) => {
@@ -293,4 +308,6 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     nobodyNotices(t, returning)
     await site.served(clients, before)
   })
+
+  await setupRestarts('without it', { environment: { STEP: 'two' }, balancerPort: null })
 })

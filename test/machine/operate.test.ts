@@ -210,6 +210,34 @@ t.test('commands of an operator', async (t) => {
     t.notOk(await isRunning(two, 'sleep 4714'), 'no journalctl is left')
   })
 
+  await t.test('logs -f reconnects, and shows each line once', async (t) => {
+    const following = operator.start(['logs', '-f', '--host', 'h1,h2', '--lines', '0', '--program', 'worker'])
+    const endSessions = `pkill -9 -f '^sshd.*root@notty'`
+    for (const host of [one, two]) await until(() => isRunning(host, 'tail'), `${host.name} is followed`)
+    for (let n = 1; n <= 3; n++) await log(two, 'worker', `line ${n}`)
+    await until(() => following.text.includes('line 3'), 'lines before')
+    await two.run(`kill -STOP $(pgrep -o -x sshd); ${endSessions}`)
+    await until(() => following.errors.includes('h2: '), 'the operator is told')
+    await two.run('mv /var/log/probe/worker.log /var/log/probe/worker.log.2')
+    for (let n = 4; n <= 6; n++) await log(two, 'worker', `line ${n}`)
+    await log(one, 'worker', 'from the other one')
+    await until(() => following.text.includes('from the other one'), 'other hosts continue')
+    await two.run('kill -CONT $(pgrep -o -x sshd)')
+    await until(() => following.text.includes('line 6'), 'lines of the meantime')
+    await two.run(endSessions)
+    await until(() => following.errors.split('connection lost').length === 3, 'lost again')
+    await until(() => following.errors.split('connection is back').length === 3, 'and back')
+    await log(two, 'worker', 'line 7')
+    await until(() => following.text.includes('line 7'), 'lines afterwards')
+    following.kill('SIGINT')
+    const { status, stdout, stderr } = await following.ended
+    t.equal(status, 0)
+    const lines = stdout.split('\n').flatMap((line) => (line.startsWith('h2') ? [line.slice(-1)] : []))
+    t.strictSame(lines.join(''), '1234567')
+    t.match(stderr, /^h2: connection lost, reconnecting: the host has closed it\nh2: the connection is back\n/)
+    t.notOk(await isRunning(two, 'tail'), 'no tail is left')
+  })
+
   await t.test('ssh runs the ssh of the system', async (t) => {
     const seen = await operator.run(['ssh', 'h1', '--', 'echo $((6 * 7))'])
     if (seen.status !== 0) t.comment(seen.stderr)

@@ -1,28 +1,22 @@
 /** `converge stack logs`: the ends of logs on hosts, and their new lines as they come. */
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
-import { runCommand } from '../../fleet/operate/command.ts'
-import { type LogLine, LogReader, type LogSource, logLabel, logWords } from '../../fleet/operate/logs.ts'
+import { type LogLine, logLabel } from '../../fleet/operate/logs.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { oneLine } from '../../fleet/screen/text.ts'
-import { asConvergeError, ConvergeError, throwProblems } from '../../model/errors.ts'
+import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { compileHost } from './compiled.ts'
-import type { ReachableHost } from './hosts.ts'
+import { HostLogs, type LoggedHost, type LogListener } from './host_logs.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
 import { abortOnSignal } from './interrupts.ts'
 import { logSourcesOf } from './log_sources.ts'
 import { StackNodes } from './nodes.ts'
-import { linkTo, selectedHosts } from './operate.ts'
+import { selectedHosts } from './operate.ts'
 import { howMany } from './request.ts'
-import { type Placed, wrongNames } from './select.ts'
-
-interface Logged {
-  readonly host: ReachableHost<Placed>
-  readonly sources: readonly LogSource[]
-}
+import { wrongNames } from './select.ts'
 
 export async function logs<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, endProcess } = call
@@ -34,15 +28,17 @@ export async function logs<N>(call: StackCall<N>): Promise<ExitStatus> {
   )
   const interrupts = abortOnSignal(endProcess)
   const limit = pLimit(howMany(args.parallel))
-  const read = async (logged: Logged) => {
-    const isDone = await new HostLogs(call, logged, output).read(lines, interrupts.signal, limit)
+  const { signal: interrupt } = interrupts
+  const request = { lines, follow: args.follow === true, interrupt, limit }
+  const read = async (logged: LoggedHost) => {
+    const isDone = await new HostLogs(logged, request, output).read()
     output.done(logged.host.placed.name)
     return isDone
   }
   try {
     const all = Promise.all(hosts.map((logged) => (args.follow ? read(logged) : limit(() => read(logged)))))
     const ends = await Promise.race([all, interrupts.left])
-    if (!args.follow && interrupts.signal.aborted) return 1
+    if (!args.follow && interrupt.aborted) return 1
     return ends.every((isDone) => isDone) ? 0 : 1
   } finally {
     interrupts.close()
@@ -59,14 +55,14 @@ function linesOf(given = '20'): number {
 }
 
 /** The hosts with those of their logs that --app and --program select. @throws NO_LOGS */
-async function loggedHosts<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<readonly Logged[]> {
+async function loggedHosts<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<readonly LoggedHost[]> {
   const { app, program } = call.args
   throwProblems(wrongNames(inputs.stack, call.args))
   // A frontend has logs of an app that it does not deploy.
   const hosts = await selectedHosts({ ...call, args: { ...call.args, app: undefined } }, inputs)
   const nodes = await StackNodes.of(call, inputs)
   const programs = new Set<string>()
-  const logged: Logged[] = []
+  const logged: LoggedHost[] = []
   for (const host of hosts) {
     const all = await logSourcesOf(call, await compileHost(call, nodes, host.host))
     const ofApps = all.filter((source) => app === undefined || (source.app !== null && app.includes(source.app)))
@@ -100,56 +96,10 @@ function matches(program: string, given: string | undefined): boolean {
   })
 }
 
-/** Reads the logs of one host. */
-class HostLogs<N> {
-  constructor(
-    private readonly call: StackCall<N>,
-    private readonly logged: Logged,
-    private readonly output: LogOutput<N>,
-  ) {}
-
-  /** @returns whether it went well; Ctrl-C is the usual end of --follow */
-  async read(lines: number, interrupt: AbortSignal, limit: ReturnType<typeof pLimit>): Promise<boolean> {
-    const { args } = this.call
-    const { host, sources } = this.logged
-    const { name } = host.placed
-    const reader = new LogReader(sources, (line) => this.output.line(name, line))
-    let problems = ''
-    try {
-      const link = linkTo(host, host.sudo !== 'none')
-      try {
-        if (args.follow) await limit(() => link.connect(false))
-        const status = await runCommand(link, {
-          words: logWords(sources, lines, args.follow === true),
-          ...{ account: null, timeout: args.follow ? 0 : readingSeconds, interrupt },
-          onOutput: (text, from) => {
-            if (from === 'stdout') reader.add(text)
-            else problems = (problems + text).slice(-4000)
-          },
-        })
-        reader.end()
-        if (problems.trim() === '' && status === 0) return true
-        throw new ConvergeError(problems.trim() || `exit status ${status}`, { code: 'LOGS_NOT_READ' })
-      } finally {
-        link.close()
-      }
-    } catch (thrown) {
-      reader.end()
-      const error = asConvergeError(thrown)
-      if (error.code === 'INTERRUPTED' && args.follow) return true
-      this.output.failed(name, error)
-      return false
-    }
-  }
-}
-
-/** For all that is there now. Seconds. */
-const readingSeconds = 120
-
 const hues = ['cyan', 'yellow', 'green', 'magenta', 'blue'] as const
 
 /** Writes lines with their host and program; without --follow the hosts one after the other. */
-class LogOutput<N> {
+class LogOutput<N> implements LogListener {
   private readonly width: number
   private readonly color: boolean
   private readonly masks = new Map<string, (line: string) => string>()
@@ -192,6 +142,16 @@ class LogOutput<N> {
       const lines = [`${host}: ${oneLine(message)}`, ...(hint === undefined ? [] : [`  hint: ${oneLine(hint)}`])]
       printError(`${lines.join('\n')}\n`)
     })
+  }
+
+  connection(host: string, state: 'lost' | 'back', detail: string): void {
+    const { secrets, args } = this.call
+    const why = secrets.maskForeign(detail)
+    if (args.jsonOutput) return printJson({ event: 'connection', host, state, ...(why === '' ? {} : { detail: why }) })
+    const paint = picocolors.createColors(args.color ?? useColor(process.stderr))
+    const text =
+      state === 'lost' ? `${paint.yellow('connection lost')}, reconnecting: ${oneLine(why)}` : 'the connection is back'
+    printError(`${host}: ${text}\n`)
   }
 
   done(host: string): void {

@@ -17,6 +17,8 @@ export interface CommandRequest {
   /** Ends the command. */
   readonly interrupt: AbortSignal
   readonly onOutput: (text: string, from: Output) => void
+  /** Called when the command begins. */
+  readonly onBegin?: () => void
 }
 
 /** Seconds for the host to end the command: 5 until SIGKILL, and the way there and back. */
@@ -27,7 +29,7 @@ const endingSeconds = 8
  * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, INTERRUPTED, CONNECTION_LOST
  */
 export async function runCommand(link: Link, request: CommandRequest): Promise<number> {
-  const { words, account, timeout, interrupt, onOutput } = request
+  const { words, account, timeout, interrupt, onOutput, onBegin } = request
   if (interrupt.aborted) throw interrupted()
   const started = await untilAborted(link.script(commandScript, [account ?? '', ...words]), interrupt)
   const { process } = started
@@ -42,7 +44,10 @@ export async function runCommand(link: Link, request: CommandRequest): Promise<n
   })
   const output = new AfterMark(
     (text) => onOutput(text, 'stdout'),
-    () => begun(),
+    () => {
+      begun()
+      onBegin?.()
+    },
   )
   process.stdout.on('data', (chunk: Buffer) => output.add(decoder.write(chunk)))
   const ending = new Ending(process, interrupt)

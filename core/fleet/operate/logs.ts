@@ -30,9 +30,11 @@ const longestLine = 64 * 1024
 export class LogReader {
   private rest = ''
 
+  /** @param skip called with a line that is not wanted, and shows where the log ends */
   constructor(
     private readonly sources: readonly LogSource[],
     private readonly pass: (line: LogLine) => void,
+    private readonly skip: (line: LogLine) => void = () => undefined,
   ) {}
 
   add(text: string): void {
@@ -42,7 +44,12 @@ export class LogReader {
     if (this.rest.length <= longestLine) return
     this.line(this.rest)
     // What follows belongs to the same log.
-    this.rest = /^\d+ \S*\t/.exec(this.rest)?.[0] ?? ''
+    this.rest = /^=?\d+ \S*\t/.exec(this.rest)?.[0] ?? ''
+  }
+
+  /** Drops the beginning of a line that was cut off by a lost connection. */
+  reset(): void {
+    this.rest = ''
   }
 
   end(): void {
@@ -51,9 +58,12 @@ export class LogReader {
   }
 
   private line(text: string): void {
-    const [, number, file = '', line = ''] = /^(\d+) (\S*)\t(.*)$/s.exec(text) ?? []
+    const [, mark, number, file = '', line = ''] = /^(=?)(\d+) (\S*)\t(.*)$/s.exec(text) ?? []
     const source = number === undefined ? undefined : this.sources[Number(number)]
-    if (source !== undefined) this.pass({ program: source.program, file, line })
+    if (source === undefined) return
+    const found = { program: source.program, file, line }
+    if (mark === '=') this.skip(found)
+    else this.pass(found)
   }
 }
 

@@ -39,6 +39,11 @@ export interface Answer {
   readonly release: string
 }
 
+interface Settings {
+  readonly balancerPort?: number | null
+  readonly environment?: Readonly<Record<string, string>>
+}
+
 /** What the visitors of all frontends met. */
 export interface Visits extends Pick<Figures, 'requests' | 'failed' | 'longestMs' | 'seconds'> {
   readonly kinds: readonly Figures['kinds'][]
@@ -53,6 +58,10 @@ export class FleetSite {
   private readonly off = new Set<string>()
   /** The address at which the others reach a host, where it has a second one. */
   private readonly inside = new Map<string, string>()
+  /** `converge.balancer.port`; null: not set. */
+  private balancerPort: number | null = 8099
+  /** Environment of the clients. */
+  private environment: Readonly<Record<string, string>> = {}
 
   private constructor(
     private readonly t: Owner,
@@ -178,6 +187,12 @@ export class FleetSite {
     return other
   }
 
+  /** Changes attributes in the stack file. */
+  change({ balancerPort = this.balancerPort, environment = this.environment }: Settings): void {
+    Object.assign(this, { balancerPort, environment })
+    this.writeStack()
+  }
+
   /** Number of the process of a client. */
   async process(name: string): Promise<string> {
     return (await this.host(name).run('supervisorctl pid plone_instances-client1')).stdout.trim()
@@ -242,13 +257,14 @@ apps:
     scm: ${scm}
     migrate: true
     migrate_command: 'echo "$(cat VERSION) on $(hostname)" >> ../../shared/var/migrated'
+    environment: ${JSON.stringify(this.environment)}
   shop:
     scm: { repository: "git://${this.network.gateway}/shop", revision: main }
 custom_json:
   plone_instances: { instance_count: 1, site_id: "" }
   haproxy: { check_interval: 1000 }
   converge:
-    balancer: { port: 8099 }
+    balancer: { port: ${this.balancerPort} }
     frontend: { slow_start_seconds: 2, cache_size: 16m }
   ${eggs.join('')}
 ssh: { user: root }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { FleetEvent, RolloutReport } from '../../../core/fleet/types.ts'
+import type { FleetEvent, HostOutcome, RolloutReport } from '../../../core/fleet/types.ts'
 import { soon } from '../../support/waiting.ts'
 import type { TestNetwork } from './hosts.ts'
 
@@ -18,26 +18,41 @@ export interface Outcome {
   readonly report: RolloutReport | undefined
 }
 
+export function outcomes({ report }: Outcome): Readonly<Record<string, HostOutcome>> {
+  return Object.fromEntries((report?.hosts ?? []).map(({ host, outcome }) => [host, outcome]))
+}
+
+/** Hosts in the order in which they began a phase; those of one batch together. */
+export function batches({ events }: Outcome, phase: string): string[] {
+  return events.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
+}
+
 /** A command of the operator's that is at work. */
 export class AtWork {
   readonly ended: Promise<Outcome>
   private output = ''
+  /** Standard error so far. */
+  errors = ''
 
   constructor(private readonly child: ChildProcess) {
-    let errors = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
     })
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      errors += text
+      this.errors += text
     })
     this.ended = new Promise((resolve) => {
       child.on('close', (status) => {
-        const { events } = this
+        const { events, errors } = this
         const report = events.findLast((event) => event.event === 'end')?.report
         resolve({ status, stdout: this.output, stderr: errors, events, report })
       })
     })
+  }
+
+  /** Standard output so far. */
+  get text(): string {
+    return this.output
   }
 
   get events(): readonly FleetEvent[] {

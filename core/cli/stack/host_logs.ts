@@ -1,0 +1,170 @@
+/** Reads the logs of one host, and follows them across lost connections. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LimitFunction } from 'p-limit'
+import { runCommand } from '../../fleet/operate/command.ts'
+import { LogResume, resentLines } from '../../fleet/operate/log_resume.ts'
+import { type LogLine, LogReader, type LogSource, logWords } from '../../fleet/operate/logs.ts'
+import type { Link } from '../../fleet/remote/link.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import type { ReachableHost } from './hosts.ts'
+import { linkTo } from './operate.ts'
+import type { Placed } from './select.ts'
+
+/** A host with those of its logs that are selected. */
+export interface LoggedHost {
+  readonly host: ReachableHost<Placed>
+  readonly sources: readonly LogSource[]
+}
+
+export interface LogRequest {
+  /** Of each log, from its end. */
+  readonly lines: number
+  readonly follow: boolean
+  readonly interrupt: AbortSignal
+  /** How many hosts are connected to, or read, at the same time. */
+  readonly limit: LimitFunction
+}
+
+export interface LogListener {
+  line(host: string, line: LogLine): void
+  failed(host: string, error: ConvergeError): void
+  connection(host: string, state: 'lost' | 'back', detail: string): void
+}
+
+/** For all that is there now. Seconds. */
+const readingSeconds = 120
+
+/** Between attempts to connect again: the second and later ones wait longer. Seconds. */
+const firstPause = 1
+const longestPause = 15
+
+/** Without a line for this long, a host has sent again what was there before; a busy log is not waited for any longer. Milliseconds. */
+const quietMs = 500
+const longestResentMs = 10_000
+
+export class HostLogs {
+  private readonly resume: LogResume
+  private readonly reader: LogReader
+  private problems = ''
+  private hasBegun = false
+  private resentSince = 0
+  private timer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly logged: LoggedHost,
+    private readonly request: LogRequest,
+    private readonly listener: LogListener,
+  ) {
+    this.resume = new LogResume((line) => listener.line(this.name, line))
+    this.reader = new LogReader(
+      logged.sources,
+      (line) => this.resume.add(line),
+      (line) => this.resume.skip(line),
+    )
+  }
+
+  /** @returns whether it went well; Ctrl-C is the usual end of following */
+  async read(): Promise<boolean> {
+    const { follow, interrupt } = this.request
+    try {
+      const { host } = this.logged
+      const link = linkTo(host, host.sudo !== 'none')
+      try {
+        await (follow ? this.follow(link) : this.once(link, this.request.lines))
+        return true
+      } finally {
+        link.close()
+      }
+    } catch (thrown) {
+      if (follow && interrupt.aborted) return true
+      this.end()
+      this.listener.failed(this.name, asConvergeError(thrown))
+      return false
+    } finally {
+      // Also after Ctrl-C.
+      this.end()
+    }
+  }
+
+  private get name(): string {
+    return this.logged.host.placed.name
+  }
+
+  /** @throws what is wrong before the first connection, or what no further attempt changes */
+  private async follow(link: Link): Promise<void> {
+    const { lines, interrupt, limit } = this.request
+    for (let attempt = 0; ; ) {
+      try {
+        await limit(() => link.connect(false))
+        const isBack = attempt > 0
+        attempt = 0
+        if (isBack) this.listener.connection(this.name, 'back', '')
+        await this.once(link, this.hasBegun ? resentLines : lines)
+        return
+      } catch (thrown) {
+        const error = asConvergeError(thrown)
+        if (interrupt.aborted || !this.hasBegun || !isTemporary(error)) throw error
+        if (attempt === 0) this.lose(link, error)
+        await sleep(Math.min(firstPause * 2 ** attempt, longestPause) * 1000, undefined, { signal: interrupt })
+        attempt++
+      }
+    }
+  }
+
+  private lose(link: Link, { message }: ConvergeError): void {
+    link.reset()
+    // Beside the name of the host.
+    this.listener.connection(this.name, 'lost', message.replace(/^.*?: the connection is lost: /, ''))
+    this.settle()
+    this.reader.reset()
+    this.resume.resume()
+    this.resentSince = 0
+  }
+
+  private async once(link: Link, lines: number): Promise<void> {
+    const { follow, interrupt } = this.request
+    this.problems = ''
+    const status = await runCommand(link, {
+      words: logWords(this.logged.sources, lines, follow),
+      ...{ account: null, timeout: follow ? 0 : readingSeconds, interrupt },
+      onOutput: (text, from) => {
+        if (from === 'stdout') this.add(text)
+        else this.problems = (this.problems + text).slice(-4000)
+      },
+      onBegin: () => {
+        this.hasBegun = true
+      },
+    })
+    const problem = this.problems.trim()
+    // Nothing but a signal ends the script while it follows a log: the host reboots, for example.
+    if (follow && status > 128 && problem === '')
+      throw new ConvergeError('the host has ended the session', { code: 'CONNECTION_LOST' })
+    if (problem !== '' || status !== 0)
+      throw new ConvergeError(problem || `exit status ${status}`, { code: 'LOGS_NOT_READ' })
+  }
+
+  private add(text: string): void {
+    this.reader.add(text)
+    if (!this.resume.isResuming) return
+    const now = performance.now()
+    this.resentSince ||= now
+    clearTimeout(this.timer)
+    const left = longestResentMs - (now - this.resentSince)
+    this.timer = setTimeout(() => this.settle(), Math.min(quietMs, left))
+  }
+
+  private settle(): void {
+    clearTimeout(this.timer)
+    this.resume.settle()
+  }
+
+  private end(): void {
+    this.reader.end()
+    this.settle()
+  }
+}
+
+/** Whether a later attempt may go well: the host boots, or the network is down. */
+function isTemporary({ code }: ConvergeError): boolean {
+  return ['CONNECTION_LOST', 'CONNECT_FAILED', 'HOST_SILENT'].includes(code)
+}

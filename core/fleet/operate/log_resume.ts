@@ -1,0 +1,78 @@
+/** Continues logs after a lost connection: the host sends their ends once more, and lines that were passed on before are dropped. */
+import type { LogLine } from './logs.ts'
+
+/** Lines of each log that the host sends again after a lost connection. */
+export const resentLines = 1000
+
+/** Lines of each log by which its place is found again. */
+const remembered = 10
+
+export class LogResume {
+  private readonly recent = new Map<string, string[]>()
+  /** By log, what arrived since the connection is back; null: each line is a new one. */
+  private resent: Map<string, LogLine[]> | null = null
+
+  constructor(private readonly pass: (line: LogLine) => void) {}
+
+  get isResuming(): boolean {
+    return this.resent !== null
+  }
+
+  add(line: LogLine): void {
+    if (this.resent === null) return this.passOn(line)
+    const key = keyOf(line)
+    const lines = this.resent.get(key)
+    if (lines === undefined) this.resent.set(key, [line])
+    else lines.push(line)
+  }
+
+  /** Notes a line that is not to be passed on. */
+  skip(line: LogLine): void {
+    if (this.resent === null) this.remember(line)
+  }
+
+  /** From now on lines may be repetitions, until `settle`. */
+  resume(): void {
+    this.resent = new Map()
+  }
+
+  /** Passes on the lines that are new. */
+  settle(): void {
+    const resent = this.resent ?? new Map<string, LogLine[]>()
+    this.resent = null
+    for (const [key, lines] of resent)
+      for (const line of lines.slice(countOfKnown(lines, this.recent.get(key) ?? []))) this.passOn(line)
+  }
+
+  private passOn(line: LogLine): void {
+    this.remember(line)
+    this.pass(line)
+  }
+
+  private remember(line: LogLine): void {
+    const key = keyOf(line)
+    const lines = this.recent.get(key) ?? []
+    lines.push(line.line)
+    if (lines.length > remembered) lines.shift()
+    this.recent.set(key, lines)
+  }
+}
+
+function keyOf({ program, file }: LogLine): string {
+  return JSON.stringify([program, file])
+}
+
+/**
+ * How many lines, from the first one, were there before.
+ * @param recent the last ones that are known, in their order
+ */
+function countOfKnown(lines: readonly LogLine[], recent: readonly string[]): number {
+  if (recent.length === 0) return 0
+  const isKnown = (end: number, known: readonly string[]) =>
+    known.every((line, at) => lines[end - known.length + at]?.line === line)
+  for (let end = lines.length; end >= recent.length; end--) if (isKnown(end, recent)) return end
+  // Of a file that was rotated shortly before, the first of the known lines are in the file before it.
+  for (let count = Math.min(recent.length, lines.length); count > 0; count--)
+    if (isKnown(count, recent.slice(-count))) return count
+  return 0
+}
