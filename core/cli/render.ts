@@ -18,7 +18,7 @@ import type { ExitStatus } from './process.ts'
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts })
   const plan = withLocations(inputs.built, () =>
-    compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), (text) => secrets.mask(text)),
+    compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), { mask: (text) => secrets.mask(text) }),
   )
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
     printError(`warning: ${secrets.mask(warning).replace(/\n(?=\S)/g, '\n  ')}\n`)

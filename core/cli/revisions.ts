@@ -17,7 +17,7 @@ export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, sec
   const plans = inputs.roles.map((role) => {
     const event = role.events.has('build') ? 'build' : 'deploy'
     return withLocations(inputs.built, () =>
-      compile([role], [event], inputs.node([event], host), (text) => secrets.mask(text)),
+      compile([role], [event], inputs.node([event], host), { mask: (text) => secrets.mask(text) }),
     )
   })
   for (const text of new Set(plans.flatMap(({ warnings }) => warnings))) warn(text)

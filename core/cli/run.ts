@@ -69,7 +69,7 @@ export async function runCommand<N>(
       const roles = recovery ? all.filter(({ name }) => name === recovery.role) : all
       const asked = recovery ? [recovery.event] : events
       return withLocations(inputs.built, () =>
-        compile(roles, asked, inputs.node(asked, host), (text) => secrets.mask(text)),
+        compile(roles, asked, inputs.node(asked, host), { mask: (text) => secrets.mask(text) }),
       )
     },
     handlers: inputs.user.handlers,

@@ -4,6 +4,7 @@ import { nearest } from '../model/nearest.ts'
 import { references } from '../model/reference.ts'
 import type { PlannedResource } from '../model/resource.ts'
 import type { Mask } from './props.ts'
+import type { PropsMemory } from './props_memory.ts'
 import { Recipe, type Role } from './recipe.ts'
 
 export interface Plan {
@@ -26,13 +27,34 @@ const askedOfAll: readonly string[] = [...wholeWay, 'build']
 /** The events that bring services down: clients go before the server they need, so the last role comes first. */
 const ending = ['stop', 'shutdown', 'undeploy'] as const
 
+export interface CompileOptions {
+  /** Takes secrets out of what errors show of props; default: nothing is taken out. */
+  readonly mask?: Mask
+  /** Results for the hosts before, whose plans are much the same. The resources of such a plan do not know their lines. */
+  readonly memory?: PropsMemory
+}
+
 /**
  * @param roles in the order given; one named twice counts once
  * @param events in order; a role without one of them has no part in it, but some role must have it
- * @param mask takes secrets out of what errors show of props; default: nothing is taken out
  * @throws InvalidInput with every problem of every recipe
  */
-export function compile<N>(roles: readonly Role<N>[], events: readonly string[], node: N, mask?: Mask): Plan {
+export function compile<N>(
+  roles: readonly Role<N>[],
+  events: readonly string[],
+  node: N,
+  { mask, memory }: CompileOptions = {},
+): Plan {
+  if (memory !== undefined)
+    try {
+      return planOf(roles, events, new Recipe(node, mask, memory))
+    } catch {
+      // Once more below, for the lines of all problems.
+    }
+  return planOf(roles, events, new Recipe(node, mask))
+}
+
+function planOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe: Recipe<N>): Plan {
   const distinct = [...new Map(roles.map((role) => [role.name, role])).values()]
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
@@ -43,7 +65,6 @@ export function compile<N>(roles: readonly Role<N>[], events: readonly string[],
         usage: true,
       })
   }
-  const recipe = new Recipe(node, mask)
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
   const down = events.every((event) => ending.some((name) => name === event))
   for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)

@@ -8,6 +8,7 @@ import { callProblem } from './call.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
 import { optionProblems, withoutOptions } from './options.ts'
 import { checkProps, hidden, type Mask, shown, unmasked } from './props.ts'
+import type { PropsMemory } from './props_memory.ts'
 import { locateFrame, recipeFault } from './source.ts'
 
 /** Declares what one event of a role brings about; synchronous, and source order is run order. */
@@ -167,11 +168,17 @@ export class Recipe<N> implements Scope {
   private readonly leftOut = new Map<string, ConvergeError[]>()
   private readonly taken = new Set<string>()
 
-  /** @param mask takes secrets out of what is shown of props, before it is quoted or cut */
+  /**
+   * @param mask takes secrets out of what is shown of props, before it is quoted or cut
+   * @param memory of the hosts before; with it, the lines of the declarations are not recorded
+   */
   constructor(
     private readonly node: N,
     private readonly mask: Mask = unmasked,
-  ) {}
+    private readonly memory: PropsMemory | null = null,
+  ) {
+    memory?.begin()
+  }
 
   /** Runs one event of a role in this plan. */
   run(role: Role<N>, event: string): void {
@@ -252,14 +259,16 @@ export class Recipe<N> implements Scope {
 
   declare(definition: AnyDefinition, given: readonly unknown[]): { type: string; key: string } {
     const { type } = definition
-    const source = placeOf(this.declare)
+    const source = this.memory === null ? placeOf(this.declare) : unknownPlace
     const wrongCall = callProblem(type, given, this.mask)
     if (wrongCall !== null) {
       this.problems.push(wrongCall.at({ resource: type, source: source() }))
       return { type, key: `invalid ${this.problems.length}` }
     }
     const { props, options } = withoutOptions(definition, given[0] as Readonly<Record<string, unknown>>)
-    const { hasReferences, ...parsed } = checkProps(definition, props, options.sensitive ? hidden : this.mask)
+    const mask = options.sensitive ? hidden : this.mask
+    const { hasReferences, ...parsed } =
+      this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
     const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
     if ('problems' in parsed || wrong.length > 0) {
       for (const problem of wrong) this.problems.push(problem.at({ resource: type, source: source() }))
@@ -380,6 +389,8 @@ function placeOf(called: (...args: never[]) => unknown): () => SourceLocation | 
   Error.stackTraceLimit = limit
   return () => locateFrame(frame.stack)
 }
+
+const unknownPlace = () => undefined
 
 function keyProblem({ type }: AnyDefinition, key: unknown, mask: Mask): ConvergeError {
   return new ConvergeError(`${type}: its key has to be a text, and is ${key === '' ? 'empty' : shown(key, mask)}`, {

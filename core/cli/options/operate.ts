@@ -67,7 +67,7 @@ export const operateCommands: readonly CommandSpec[] = [
     group,
     describe: 'Show or follow the logs of the programs on hosts',
     details:
-      'The logs are those of the programs that the roles of a host declare: files of supervisord, journals of systemd units, and the log files of Zope, nginx, HAProxy and php-fpm. Each line begins with its host and program. --follow survives log rotation; Ctrl-C ends it, also on the hosts.',
+      'The logs are those of the programs that the roles of a host declare: files of supervisord, journals of systemd units, and the log files of Zope, nginx, HAProxy and php-fpm. Each line begins with its host and program. --follow survives log rotation, and connects again where a connection is lost; Ctrl-C ends it, also on the hosts.',
     options: {
       ...stackOptions,
       ...selection,

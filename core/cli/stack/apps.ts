@@ -72,7 +72,8 @@ async function deployedOn<N>(
   const names = found.map(({ name }) => name)
   const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: '' }
   const node = catalogue.node(built, run)
-  const { resources } = withLocations(built, () => compile(found, events, node, (text) => secrets.mask(text)))
+  const mask = (text: string) => secrets.mask(text)
+  const { resources } = withLocations(built, () => compile(found, events, node, { mask, memory: nodes.memory }))
   const { prefix = '', layers: own } = host
   const keys = resources.map(({ key }) => key)
   const apps = stack.apps.filter(({ name, layers }) => {

@@ -83,7 +83,8 @@ export async function compileHost<N>(
   const names = found.map((role) => role.name)
   const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '' }
   const node = catalogue.node(built, run)
-  const plan = withLocations(built, () => compile(found, wholeWay, node, (text) => secrets.mask(text)))
+  const mask = (text: string) => secrets.mask(text)
+  const plan = withLocations(built, () => compile(found, wholeWay, node, { mask, memory: nodes.memory }))
   await renderedFiles(plan)
   return { name: host.name, roles: names, built, node, plan }
 }

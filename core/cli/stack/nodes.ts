@@ -1,4 +1,5 @@
 /** Builds the nodes of a stack's hosts where the operator is. What all of them have in common is made once. */
+import { PropsMemory } from '../../compile/props_memory.ts'
 import type { Role } from '../../compile/recipe.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
@@ -17,6 +18,8 @@ interface BuiltNode<N> {
 
 /** Every host that is not stopped counts as online. */
 export class StackNodes<N> {
+  /** For compiling the roles of one host after the other. */
+  readonly memory = new PropsMemory()
   private readonly online: ReadonlySet<string>
   private readonly roles = new Map<string, readonly Role<N>[]>()
   private readonly roleLayers = new Map<Role<N>, Layer>()

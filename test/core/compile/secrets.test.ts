@@ -13,7 +13,7 @@ const thing = probe()
 function complaint(secrets: Secrets, deploy: (r: Recipe<unknown>) => void): string {
   const mask = (text: string) => secrets.mask(text)
   try {
-    compile([role<unknown>('site', { deploy })], ['deploy'], {}, mask)
+    compile([role<unknown>('site', { deploy })], ['deploy'], {}, { mask })
   } catch (error) {
     return JSON.stringify(asConvergeError(error).masked(mask))
   }
