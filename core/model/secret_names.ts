@@ -1,35 +1,66 @@
 /** Decides by its name whether a value is secret. */
 
-const words = [
-  'password',
-  'passwd',
-  'passphrase',
-  'passcode',
-  'secret',
-  'token',
-  'credential',
-  'creds',
-  'salt',
-  'bearer',
+/** Secret in whatever place of a name they stand, unless the last word says that the value only describes the secret. */
+const strongWords = [
+  ...['password', 'passwd', 'passphrase', 'passcode', 'passwort', 'kennwort', 'secret', 'token'],
+  ...['credential', 'credentials', 'api_key', 'apikey', 'private_key', 'privatekey'],
 ]
+const words = [...strongWords, 'creds', 'salt', 'bearer', 'jwt', 'pepper', 'psk', 'connection_string']
 const keyKinds = [
-  ...['api', 'private', 'access', 'secret', 'license', 'signing', 'encryption', 'master', 'session', 'auth'],
-  ...['hmac', 'jwt', 'fernet', 'cipher', 'crypt', 'cookie', 'nonce', 'logged_in', 'account', 'shared'],
+  ...['access', 'secret', 'license', 'signing', 'encryption', 'encrypt', 'decryption', 'decrypt', 'master', 'session'],
+  ...['auth', 'hmac', 'jwt', 'fernet', 'cipher', 'crypt', 'cookie', 'nonce', 'logged_in', 'account', 'shared'],
+  ...['preshared', 'app', 'unseal', 'gpg', 'pgp', 'rsa', 'aes', 'enc', 'storage', 'stripe', 'mailgun', 'openai'],
 ]
 const keys = keyKinds.flatMap((kind) => [`${kind}_key`, `${kind}key`])
 /** Several at once. `tokens` is missing: `MAX_TOKENS` is a number. */
-const plurals = ['passwords', 'passphrases', 'secrets', 'credentials', ...keys.map((key) => `${key}s`)]
+const plurals = [
+  ...['passwords', 'passphrases', 'secrets', 'api_keys', 'apikeys', 'private_keys', 'access_tokens', 'auth_tokens'],
+  ...keys.map((key) => `${key}s`),
+]
 /** Short for password and personal access token: secret only as the last part of a longer name, unlike `PWD` and `PAT`. */
-const suffixes = ['_pwd', '_pass', '_pat']
-const others = ['secret_key_base', 'pgpass', 'pgpassword', 'requirepass', 'authorization', 'dsn']
+const suffixes = ['_pwd', '_pass', '_pat', '_pw']
+const others = [
+  ...['secret_key_base', 'pgpass', 'pgpassword', 'requirepass', 'masterauth', 'authorization', 'dsn'],
+  ...['basic_auth', 'http_auth', 'redis_auth', 'vault_secret_id'],
+  ...['erlang_cookie', 'webhook_url', 'htpasswd', 'rootpw', 'bindpw', 'conn_str'],
+]
 const endings = [...plurals, ...words, ...keys, ...others]
 
-/** Which of several values it is: `DB_PASSWORD_2`, `API_TOKEN_OLD`. */
-const which = '(?:[_-]?\\d{1,4}|[_-](?:old|new|prev|previous|next|current|backup))'
-const whichAtEnd = new RegExp(`${which}$`, 'i')
+/** Words with which names in one letter case end: `MYSQLPASSWORD`, `clientsecret`, `storepass`. */
+const joined =
+  /(?:password|passwd|passphrase|secret|(?:access|auth|refresh|api|bot|user|id)token|(?:db|mysql|redis|smtp|mail|admin|user|root|store|key|auth|ldap|ftp|http)_?pass)$/
 
-/** A source for a regular expression that matches the end of a secret name. */
-export const secretEnding = `(?:${[...endings, ...suffixes].map((ending) => ending.replaceAll('_', '[-_.]?')).join('|')})${which}?`
+/** Which of several values it is, where it is used, or its form: `DB_PASSWORD_2`, `API_TOKEN_OLD`, `PRIVATE_KEY_BASE64`. */
+const uses = [
+  ...['old', 'new', 'prev', 'previous', 'next', 'current', 'backup', 'legacy', 'fallback', 'fallbacks', 'primary'],
+  ...['secondary', 'main', 'default', 'prod', 'production', 'staging', 'stage', 'test', 'testing', 'dev', 'live'],
+  ...['development', 'sandbox', 'ci', 'local', 'blue', 'green', 'ro', 'rw', 'a', 'b', 'v\\d{1,3}', 'hash', 'hashed'],
+  ...['encrypted', 'plain', 'raw', 'base64', 'b64', 'hex', 'pem', 'json', 'value', 'string'],
+]
+const useAtEnd = new RegExp(`(?:_?\\d{1,4}|_(?:${uses.join('|')}))$`, 'i')
+
+/** Last words of names whose value describes a secret: `TOKEN_URL`, `PASSWORD_MIN_LENGTH`. */
+const about = new Set(
+  `file files path paths dir directory folder name names id ids url uri urls host port user username email owner group
+  length len min max size bits count limit rounds iterations ttl timeout expiry expires expiration lifetime age days hours
+  minutes seconds interval rotation rotate policy validator validators validation hasher hashers hashing algorithm alg type
+  kind format field header param parameter prefix suffix enabled disabled required enable disable optional allowed reset
+  change changed forgot forgotten recovery command cmd prompt provider providers backend store storage manager service
+  services endpoint env environment var variable variables version mode role roles class label hint help template view
+  form page link method scheme strategy realm audience issuer scope scopes source lookup helper agent based auth
+  authentication entry strength check checks checker bucket tool tools utils util factory handler model models
+  middleware parser generator function py pyc js ts cfg conf ini yaml yml txt md html xml sh rb java c h cpp go php log
+  lock less free zcml pt css po sql exe so md5sum management`
+    .trim()
+    .split(/\s+/),
+)
+
+/** Found in every secret name; what only looks for candidates in a text need not compare whole words. */
+export const secretStem =
+  /pass|pw|pwd|wort|secret|token|cred|salt|bearer|key|dsn|auth|_pat|Pat|pepper|jwt|psk|conn|cookie|webhook/i
+
+/** A source for a regular expression that matches a name which may be secret; `hasSecretName` decides. */
+export const candidateName = `[\\w.-]{0,60}(?:${secretStem.source})[\\w.-]{0,60}`
 
 /** What the user adds to the names that count as secret, and takes from them; letter case is ignored. */
 export interface OwnNames {
@@ -39,22 +70,70 @@ export interface OwnNames {
 
 export const noNames: OwnNames = { secret: [], open: [] }
 
+const decided = new Map<string, boolean>()
+const mostDecided = 10_000
+
 /**
  * Whether a name says that its value is secret wherever it stands, such as the environment variable `DB_PASSWORD`.
  * @param name the last key of a path, or the name of a variable
  * @param own names the user added or excluded; default: none
  */
 export function hasSecretName(name: string, own: OwnNames = noNames): boolean {
-  const given = name.toLowerCase()
-  if (own.open.some((one) => one.toLowerCase() === given)) return false
-  if (own.secret.some((one) => one.toLowerCase() === given)) return true
-  const base = name.replaceAll(/[-.\s]/g, '_').replace(whichAtEnd, '')
-  const lower = base.toLowerCase()
-  if (suffixes.some((suffix) => lower.length > suffix.length && lower.endsWith(suffix))) return true
-  return endings.some((ending) => lower.endsWith(ending) && startsWord(base, base.length - ending.length))
+  if (own.open.length + own.secret.length > 0) {
+    const given = name.toLowerCase()
+    if (own.open.some((one) => one.toLowerCase() === given)) return false
+    if (own.secret.some((one) => one.toLowerCase() === given)) return true
+  }
+  if (!secretStem.test(name)) return false
+  const known = decided.get(name)
+  if (known !== undefined) return known
+  if (decided.size >= mostDecided) decided.clear()
+  const result = soundsSecret(name)
+  decided.set(name, result)
+  return result
 }
 
-/** A word starts after a separator, and at a capital letter: `db_token`, `dbToken`. */
+/** Whether a name stands for several secrets, so that whatever lies below it is secret: `passwords`, `API_KEYS`. */
+export function hasPluralSecretName(name: string): boolean {
+  const lower = inWords(name).toLowerCase()
+  return [...plurals, 'credentials'].some((ending) => lower.endsWith(ending) && hasSecretName(name))
+}
+
+/** Whether a name beside secrets says whose they are, as `user` does in `credentials`: its value is none. */
+export function isIdentityName(name: string): boolean {
+  return /^(?:user(?:_?name)?|login|name|host(?:name)?|port|e?mail|type|id|url|region|adapter|database)$/i.test(name)
+}
+
+function soundsSecret(name: string): boolean {
+  if (/^(?:old)?pwd$/i.test(name)) return name === 'pwd' || name === 'Pwd'
+  // The login of npm, as user:password in base64.
+  if (name === '_auth') return true
+  const split = inWords(name)
+  const once = split.replace(useAtEnd, '')
+  const forms = [split, once, once.replace(useAtEnd, ''), inWords(name, false).replace(useAtEnd, '')]
+  return forms.some(endsSecret) || hasStrongWord(split)
+}
+
+function endsSecret(base: string): boolean {
+  const lower = base.toLowerCase()
+  if (suffixes.some((suffix) => lower.length > suffix.length && lower.endsWith(suffix))) return true
+  if (joined.test(lower)) return true
+  return endings.some((ending) => lower.endsWith(ending) && startsWord(lower, lower.length - ending.length))
+}
+
+function hasStrongWord(split: string): boolean {
+  const lower = `_${split.toLowerCase()}_`
+  const last = split.toLowerCase().split('_').at(-1) ?? ''
+  if (about.has(last) || /^\d*$/.test(last) || /\d$/.test(last)) return false
+  return strongWords.some((word) => lower.includes(`_${word}_`))
+}
+
+/** `dbToken`, `X-Api-Key` and `access.token` with underscores between their words. */
+function inWords(name: string, atCapitals = true): string {
+  const separated = name.replaceAll(/[-.\s]/g, '_').replace(/^_+/, '')
+  return atCapitals ? separated.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2') : separated
+}
+
 function startsWord(name: string, at: number): boolean {
-  return /^(?:|.*[^a-zA-Z0-9])$/s.test(name.slice(0, at)) || /[a-z0-9][A-Z]/.test(name.slice(at - 1, at + 1))
+  return at === 0 || /[^a-zA-Z0-9]/.test(name.charAt(at - 1))
 }

@@ -1,119 +1,111 @@
 /** Masks secrets that nobody knows by their place in a text: after a name, in a URL, an option or a header. */
-import { hasSecretName, type OwnNames, secretEnding } from './secret_names.ts'
+import { namedValues } from './named_values.ts'
+import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
+import { loginSchemes, type Place, placesAnywhere, placesInForeignText } from './secret_places.ts'
+import { merged, type Span } from './spelling.ts'
+import type { Bounds } from './value_bounds.ts'
 
 const mask = '********'
-const name = `[\\w.-]{0,60}${secretEnding}`
-/** A quoted text, also within a text that is quoted itself. */
-const quoted = `(?:"(?:[^"\\\\\\n]|\\\\.)*"|'(?:[^'\\\\\\n]|\\\\.)*'|(?<quote>\\\\{1,8}["'])[^\\n]{0,4000}?\\k<quote>)`
-
-/** Places in which a value is secret in any text; the first group stays. */
-const places: readonly RegExp[] = [
-  // https://user:password@host
-  /(:\/\/[^/\s:@'"]*:)([^/\s@'"]+)(?=@)/g,
-  // ?token=value, &api_key=value
-  new RegExp(`([?&][\\w.-]{0,40}(?:${secretEnding}|signature|sig)=)([^&\\s"'<>#]+)`, 'gi'),
-  // --password=value; `--secrets` names a file
-  new RegExp(`(?<![\\w-])(?!--secrets=)(--?[\\w-]{0,40}${secretEnding}=)("[^"]*"|'[^']*'|["']?[^\\s"']+)`, 'gi'),
-  // Authorization: Bearer value
-  /((?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:basic|bearer|token|digest)\s+)?)([\w+/=.~:-]{4,})/gi,
-]
-
-/** `--password value`: in a command, not in a message, where the next word may be any. */
-const spacedOption = new RegExp(
-  `(?<![\\w-])(?!--secrets\\s)(--?[\\w-]{0,40}${secretEnding}[ \\t]+)("[^"]*"|'[^']*'|["']?[^\\s"'-][^\\s"']*)`,
-  'gi',
-)
-
-/** `NAME=value`: in a command, or where a text stands in place of an object. */
-const variable = new RegExp(`(?<![\\w.-])(${name}=)(${quoted}|["']?[^\\s,;"']+)`, 'gi')
-
-/** Places in which a value is secret by the name before it: the first group stays, the second is the name, the third the value. */
-const named: readonly RegExp[] = [
-  // NAME = value, NAME: value, "NAME": "value", NAME="value", 'NAME' => 'value', NAME = ["value", "value"]
-  new RegExp(
-    `(?<![\\w.-])((${name})(?:\\\\{0,8}["'])?\\s{0,20}(?:=>|:=|[=:])\\s{0,20})(\\[[^\\]]{0,4000}\\]|${quoted}|[^\\s,;"'=][^\\s,;"']*)`,
-    'gi',
-  ),
-  // <NAME>value</NAME>
-  new RegExp(`(<(?:[\\w.-]{1,60}:)?(${name})(?:\\s[^<>]{0,200})?>)([^<]+)(?=<)`, 'gi'),
-  // name="NAME" value="value", {"name": "NAME", "value": "value"}
-  new RegExp(
-    `(\\b(?:name|key)["']?\\s{0,9}[=:]\\s{0,9}["']?(${name})["']?[\\s,]{1,40}["']?value["']?\\s{0,9}[=:]\\s{0,9})(${quoted}|[^\\s,;"'=][^\\s,;"'}]*)`,
-    'gi',
-  ),
-  // define('NAME', 'value')
-  new RegExp(`(\\(\\s{0,9}["'](${name})["']\\s{0,9},\\s{0,9})(${quoted})`, 'gi'),
-  // NAME value on a line of its own, as in zope.conf and in a Dockerfile
-  /^([^\S\n]*(?:(?:env|ENV|export|setenv)[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]+)([^\s=:].*)$/gm,
-  // name value, the only words of a line, as in redis.conf
-  new RegExp(`^([^\\S\\n]*(${name})[ \\t]+)([^\\s=:;]+)(?=;?[ \\t]*$)`, 'gm'),
-  // machine … login … password value, in .netrc
-  /(\blogin\s+\S+\s+(password)\s+)(\S+)/g,
-]
 
 const privateKey = /(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)([\s\S]*?)(?=-----END |$(?![\s\S]))/g
 
 /** The end of a key whose beginning has been cut off. */
 const endOfKey = /((?:^[^\S\n]*[\w+/=]{16,}[^\S\n]*\n){1,200})(?=[^\S\n]*-----END [A-Z0-9 ]{0,40}PRIVATE KEY)/gm
 
-const harmless = /^["']?(?:|\*{8}|true|false|null|none|yes|no|\(sensitive\)|[$%]\{[^}]*\})["']?$/i
+/** What stands in place of a value: nothing, a word of the language, a reference to a variable, a way to log in. */
+const harmless = new RegExp(
+  `^["']?(?:${[
+    ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', '\\(sensitive\\)'],
+    ...['[$%]\\{(?![^}]*:-)[^}]*\\}', '\\$[A-Z_][A-Z0-9_]*', '%\\([\\w.]+\\)s', '\\{\\{[^}]*\\}\\}', loginSchemes],
+  ].join('|')})["']?[,;]?$`,
+  'i',
+)
 
 /** Masks what stands where only a secret stands. */
-export function maskValues(text: string): string {
-  // The characters without which none of the places is there.
-  if (!(text.includes('=') || text.includes('://') || /authorization/i.test(text))) return text
-  return places.reduce((masked, place) => masked.replace(place, replaced), text)
+export function maskValues(text: string, own: OwnNames = noNames): string {
+  return masked(text, placed(text, placesAnywhere, own))
 }
 
 /** Masks the values of names that sound secret, and private keys. */
 export function maskNamed(text: string, own: OwnNames): string {
-  const keysHidden = text.includes('PRIVATE KEY')
-    ? text.replace(privateKey, maskedKey).replace(endOfKey, (lines) => hiddenLines(lines))
-    : text
-  const options = keysHidden.replace(spacedOption, replaced)
-  const lines = named.reduce(
-    (masked, place) =>
-      masked.replace(place, (all, before: string, key: string, value: string) =>
-        hasSecretName(key, own) && !isHarmless(value) ? `${before}${hidden(value)}` : all,
-      ),
-    options,
+  return masked(text, foreignSpans(text, own))
+}
+
+/** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
+export function secretsInside(value: string, own: OwnNames = noNames): string[] {
+  const spans = [...placed(value, placesAnywhere, own), ...foreignSpans(value, own)]
+  const found = spans.flatMap(({ start, end }) =>
+    readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))),
   )
-  return own.secret.length === 0 ? lines : maskOwn(lines, own)
+  return [...new Set(found)]
 }
 
-/** The secret parts of a value that has a form of its own, such as a URL or a command. */
-export function secretsInside(value: string): string[] {
-  if (!/:\/\/|=|--|authorization/i.test(value)) return []
-  const found = [...places, spacedOption, variable].flatMap((place) => [...value.matchAll(place)])
-  return [...new Set(found.flatMap(([, , secret = '']) => (isHarmless(secret) ? [] : unquoted(secret))))]
+function foreignSpans(text: string, own: OwnNames): readonly Span[] {
+  const keys = text.includes('PRIVATE KEY') ? [...keyLines(text, privateKey), ...keyLines(text, endOfKey)] : []
+  const names = own.secret.map((one) => one.replaceAll(/[^\w]/g, '\\$&'))
+  const candidate = names.length === 0 ? secretStem : new RegExp([secretStem.source, ...names].join('|'), 'i')
+  const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), own)
+  const values = candidate.test(text) ? namedValues(text, candidate, isSecret) : []
+  return [...keys, ...placed(text, placesInForeignText, own), ...values, ...afterOwnNames(text, names)].filter(
+    ({ start, end }) => !isHarmless(text.slice(start, end)),
+  )
 }
 
-function maskOwn(text: string, { secret }: OwnNames): string {
-  const names = secret.map((one) => one.replaceAll(/[^\w]/g, '\\$&')).join('|')
-  const own = new RegExp(
-    `(?<![\\w.-])((?:${names}))(["']?\\s{0,20}[=: \\t]\\s{0,20})("[^"\\n]*"|'[^'\\n]*'|[^\\s,;"'=]+)`,
+function placed(text: string, places: readonly Place[], own: OwnNames): readonly Span[] {
+  const mayBeNamed = secretStem.test(text)
+  return places.flatMap(({ pattern, value, name }) => {
+    if (name !== null && !mayBeNamed) return []
+    return [...text.matchAll(pattern)].flatMap((match) => {
+      const found = match[value] ?? ''
+      if (isHarmless(found) || (name !== null && !hasSecretName(match[name] ?? '', own))) return []
+      const start = match.index + (match[1] ?? '').length
+      return [withoutQuotes(text, { start, end: start + found.length })]
+    })
+  })
+}
+
+/** A name of the user's own may also stand before its value without a sign. */
+function afterOwnNames(text: string, names: readonly string[]): readonly Span[] {
+  if (names.length === 0) return []
+  const pattern = new RegExp(
+    `((?<![\\w.-])(?:${names.join('|')})["']?\\s{0,20}[=: \\t]\\s{0,20})("[^"\\n]*"|'[^'\\n]*'|[^\\s,;"'=]+)`,
     'gi',
   )
-  return text.replace(own, (all, key: string, between: string, value: string) =>
-    isHarmless(value) ? all : `${key}${between}${hidden(value)}`,
-  )
+  return placed(text, [{ pattern, value: 2, name: null }], noNames)
+}
+
+function withoutQuotes(text: string, { start, end }: Bounds): Span {
+  const value = text.slice(start, end)
+  const open = /^\\{0,8}["']/.exec(value)?.[0] ?? ''
+  const close = open !== '' && value.length >= 2 * open.length && value.endsWith(open) ? open : ''
+  return { start: start + open.length, end: end - close.length }
 }
 
 function isHarmless(value: string): boolean {
   return harmless.test(value)
 }
 
-function replaced(_: string, before: string, value: string): string {
-  return `${before}${hidden(value)}`
+function masked(text: string, spans: readonly Span[]): string {
+  let result = ''
+  let at = 0
+  for (const { start, end } of merged([...spans])) {
+    if (start === end) continue
+    result += `${text.slice(at, start)}${mask}`
+    at = end
+  }
+  return at === 0 ? text : result + text.slice(at)
 }
 
-function maskedKey(_: string, begin: string, body: string): string {
-  return `${begin}${hiddenLines(body)}`
-}
-
-/** Keeps the number of lines, by which a diff compares two masked texts. */
-function hiddenLines(text: string): string {
-  return text.replaceAll(/\S.*/g, mask)
+/** Each line of a key by itself: a diff compares two masked texts by their lines. */
+function keyLines(text: string, pattern: RegExp): readonly Span[] {
+  return [...text.matchAll(pattern)].flatMap((match) => {
+    const [, before = '', body] = match
+    const first = match.index + (body === undefined ? 0 : before.length)
+    return [...(body ?? before).matchAll(/\S.*/g)].map((line) => ({
+      start: first + line.index,
+      end: first + line.index + line[0].length,
+    }))
+  })
 }
 
 /** A key of 16,384 bits has so many lines in PEM. */
@@ -130,20 +122,23 @@ export function keyLineMask(): (line: string) => string | null {
         : isInside
           ? left - 1
           : 0
-    return isInside ? hiddenLines(line) : null
+    return isInside ? line.replaceAll(/\S.*/g, mask) : null
   }
 }
 
-function hidden(value: string): string {
-  if (value.startsWith('[')) return value.replaceAll(/"[^"]*"|'[^']*'|[^\s,[\]"']+/g, hiddenText)
-  return hiddenText(value)
-}
-
-function hiddenText(value: string): string {
-  const quote = /^\\{0,8}["']/.exec(value)?.[0] ?? ''
-  return `${quote}${mask}${quote}`
-}
-
-function unquoted(value: string): string {
-  return value.replace(/^(["'])(.*)\1$/s, '$2').replace(/^["']/, '')
+/**
+ * What a program may make of a value as it is written: as it is, up to a blank or a quote, without backslashes, the value
+ * of a cookie, the default of a variable, a section of XML.
+ */
+function readings(value: string, isQuoted: boolean): readonly string[] {
+  const inner = /^(?:\$\{\w+:?[-=](.*)\}|<!\[CDATA\[(.*)\]\]>)$/s.exec(value)
+  const cookies = /^[\w.-]+=[^=]/.test(value) ? value.split(/[;,]\s*/).map((one) => one.replace(/^[\w.-]+=/, '')) : []
+  const parts = [
+    value,
+    value.replaceAll(/\\(.)/g, '$1'),
+    isQuoted ? undefined : value.split(/[\s,;"']/)[0],
+    inner?.[1] ?? inner?.[2],
+    ...cookies,
+  ]
+  return [...new Set(parts.filter((one) => one !== undefined))].filter((one) => !isHarmless(one))
 }

@@ -1,8 +1,8 @@
 /** Keeps secret values out of everything that is printed or stored. */
 import { maskCuts } from './cut.ts'
 import { noNames, type OwnNames } from './secret_names.ts'
-import { keyLineMask, maskNamed, maskValues } from './secret_text.ts'
-import { type Span, Spelling } from './spelling.ts'
+import { keyLineMask, maskNamed, maskValues, secretsInside } from './secret_text.ts'
+import { merged, type Span, Spelling } from './spelling.ts'
 
 export type { Span } from './spelling.ts'
 
@@ -17,8 +17,8 @@ export const differs = '\u2063'
 
 /** A shorter value is left alone: masking it would garble every text and hide nothing. */
 const shortest = 4
-/** A line of a secret with several lines counts by itself from this length on. */
-const shortestLine = 16
+/** A line of a secret with several lines counts by itself from this length on, and a shorter one where it has letters and digits. */
+const longLine = 8
 
 /** A set of texts that are never shown; `mask` replaces each occurrence, however it is spelled. */
 export class Secrets {
@@ -40,7 +40,7 @@ export class Secrets {
 
   /** Replaces every known secret, and what stands where secrets stand: in a URL, an option or a header. */
   mask(text: string): string {
-    return maskValues(maskCuts(this.maskKnown(text), this.known.keys(), mask))
+    return maskValues(maskCuts(this.maskKnown(text), this.known.keys(), mask), this.names)
   }
 
   /**
@@ -82,10 +82,18 @@ export class Secrets {
   }
 }
 
-/** Of a key file each line counts by itself: a tool may print only one of them. */
+/** Of a text with several lines each counts by itself, and what its names say: a tool may print only one of them. */
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
-  return value.split('\n').filter((line) => line.length >= shortestLine && !line.startsWith('-----'))
+  const isInKey = keyLineMask()
+  const lines = value.split('\n').map((line) => line.trim())
+  return [...lines.filter((line) => isSecretLine(line, isInKey(line) !== null)), ...secretsInside(value)]
+}
+
+/** Short words such as `true` or `}` would garble what is printed and hide nothing. */
+function isSecretLine(line: string, isInKey: boolean): boolean {
+  if (line.startsWith('-----')) return false
+  return isInKey || line.length >= longLine || (/[A-Za-z]/.test(line) && /\d/.test(line))
 }
 
 function encodedForms(value: string): readonly string[] {
@@ -106,14 +114,4 @@ function base64Forms(value: string): string[] {
     const form = encoded.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6))
     return form.length >= 8 ? [form] : []
   })
-}
-
-function merged(spans: Span[]): readonly Span[] {
-  const result: Span[] = []
-  for (const span of spans.sort((a, b) => a.start - b.start || b.end - a.end)) {
-    const last = result.at(-1)
-    if (last === undefined || span.start >= last.end) result.push(span)
-    else result[result.length - 1] = { start: last.start, end: Math.max(last.end, span.end) }
-  }
-  return result
 }

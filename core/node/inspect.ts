@@ -1,7 +1,7 @@
 /** Walks what the layers say beside its schemas: keys nobody knows, and values that must not be shown. */
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
-import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
+import { hasPluralSecretName, hasSecretName, isIdentityName, noNames, type OwnNames } from '../model/secret_names.ts'
 import { secretsInside } from '../model/secret_text.ts'
 import { bare, childSchema, knownKeys, type Schemas } from './notes.ts'
 import { formatPath, type KeyPath } from './path.ts'
@@ -43,13 +43,16 @@ export function inspect(
   const names = new Set(Object.keys(schemas))
   for (const [key, child] of Object.entries(value)) {
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
-    walk.enter(key, child, schema, schema !== undefined && bare(schema).notes.sensitive === true)
+    walk.enter(key, child, schema, isDeclared(schema) ? 'declared' : isNamedSecret(key, child, own) && 'named')
     if (schema === undefined && !foreign.has(key)) walk.add([key], walk.nearOf(key, names))
   }
   return walk.found()
 }
 
 const ofShared = new Derived<string, Map<Schema | undefined, Inspection>>()
+
+/** Why all below a key is secret: its schema or its own name says so, or it lies below the name of several secrets. */
+type Secrecy = 'declared' | 'named' | false
 
 /** One walk through a value; what it finds in a shared part is stored with that part. */
 class Walk {
@@ -71,7 +74,7 @@ class Walk {
     return { unknown: this.unknown, more: this.more, secrets: [...this.secrets] }
   }
 
-  enter(key: string | number, value: unknown, schema: Schema | undefined, secret: boolean): void {
+  enter(key: string | number, value: unknown, schema: Schema | undefined, secret: Secrecy): void {
     this.path.push(key)
     if (isShared(value)) this.include(this.inspectShared(value as object, schema, secret))
     else this.visit(value, schema, secret)
@@ -92,7 +95,7 @@ class Walk {
     return known.get(key)
   }
 
-  private inspectShared(value: object, schema: Schema | undefined, secret: boolean): Inspection {
+  private inspectShared(value: object, schema: Schema | undefined, secret: Secrecy): Inspection {
     const bySchema = ofShared.of(value, `${secret} ${this.names}`, () => new Map<Schema | undefined, Inspection>())
     const known = bySchema.get(schema)
     if (known !== undefined) return known
@@ -109,21 +112,23 @@ class Walk {
     for (const secret of secrets) this.secrets.add(secret)
   }
 
-  private visit(at: unknown, schema: Schema | undefined, secret: boolean): void {
+  private visit(at: unknown, schema: Schema | undefined, secret: Secrecy): void {
     if (typeof at !== 'object' || at === null) return this.note(at, secret)
     if (Array.isArray(at)) return at.forEach((item, index) => void this.step(index, item, schema, secret))
     const names = schema === undefined ? undefined : knownKeys(schema)
+    const pair = secretOfPair(at as Readonly<Record<string, unknown>>, this.own)
+    if (pair !== undefined) this.note(pair, 'named')
     for (const [key, child] of Object.entries(at)) {
       if (names !== undefined && !names.has(key)) this.tell(key, names, bare(schema!).notes.open === true)
       this.step(key, child, schema, secret)
     }
   }
 
-  private step(key: string | number, child: unknown, schema: Schema | undefined, secret: boolean): void {
+  private step(key: string | number, child: unknown, schema: Schema | undefined, secret: Secrecy): void {
     const inner = schema === undefined ? undefined : childSchema(schema, key)
-    const declared = inner !== undefined && bare(inner).notes.sensitive === true
-    const named = typeof child !== 'object' && hasSecretName(String(key), this.own)
-    this.enter(key, child, inner, secret || declared || named)
+    if (isDeclared(inner)) return this.enter(key, child, inner, 'declared')
+    const inherited = secret === 'named' && isIdentityName(String(key)) ? false : secret
+    this.enter(key, child, inner, inherited || (isNamedSecret(String(key), child, this.own) && 'named'))
   }
 
   private tell(key: string, names: ReadonlySet<string>, open: boolean): void {
@@ -133,12 +138,29 @@ class Walk {
     if (slip || !open) this.add([key], meant)
   }
 
-  private note(scalar: unknown, secret: boolean): void {
+  private note(scalar: unknown, secret: Secrecy): void {
     if (secret && (typeof scalar === 'number' || (typeof scalar === 'string' && !/^(true|false)?$/i.test(scalar))))
       this.secrets.add(String(scalar))
     // A URL, a command or a header may hold a secret.
-    if (typeof scalar === 'string') for (const one of secretsInside(scalar)) this.secrets.add(one)
+    if (typeof scalar === 'string') for (const one of secretsInside(scalar, this.own)) this.secrets.add(one)
   }
+}
+
+function isDeclared(schema: Schema | undefined): boolean {
+  return schema !== undefined && bare(schema).notes.sensitive === true
+}
+
+/** A list below a secret name holds secrets; an object does where the name stands for several, such as `credentials`. */
+function isNamedSecret(key: string, child: unknown, own: OwnNames): boolean {
+  if (!hasSecretName(key, own)) return false
+  return typeof child !== 'object' || Array.isArray(child) || hasPluralSecretName(key)
+}
+
+/** The value of a pair whose name is secret, as in `{"Key": "DB_PASSWORD", "Value": "…"}`. */
+function secretOfPair(pair: Readonly<Record<string, unknown>>, own: OwnNames): unknown {
+  const entry = (pattern: RegExp) => Object.entries(pair).find(([key]) => pattern.test(key))?.[1]
+  const name = entry(/^(?:key|name|variable)$/i)
+  return typeof name === 'string' && hasSecretName(name, own) ? entry(/^value$/i) : undefined
 }
 
 /** The nearest name by letters, in whatever order the words stand, or one that the key is a part of. */

@@ -1,0 +1,164 @@
+/** Where secrets stand in URLs, options, headers, commands and the lines of common files, as patterns. */
+import { candidateName } from './secret_names.ts'
+
+/** A pattern whose first group ends where the value begins. */
+export interface Place {
+  readonly pattern: RegExp
+  readonly value: number
+  /** The group of the name that decides; null where every such value is secret. */
+  readonly name: number | null
+}
+
+function always(source: string, flags = 'g'): Place {
+  return { pattern: new RegExp(source, flags), value: 2, name: null }
+}
+
+/** The second group is the name, the third the value. */
+function byName(source: string, flags = 'gi'): Place {
+  return { pattern: new RegExp(source, flags), value: 3, name: 2 }
+}
+
+const quotedOrWord = `"[^"\\n]*"|'[^'\\n]*'|["']?[^\\s"']+`
+const quoted = `"[^"\\n]*"|'[^'\\n]*'`
+/** Words before the secret in an Authorization header. */
+export const loginSchemes = 'basic|bearer|token|digest|api-?key|negotiate|hawk|hmac|aws4-hmac-sha256|jwt|oauth'
+
+const inUrls: readonly Place[] = [
+  // https://user:password@host; the password may hold `/` and `@`.
+  always(`(://[^/\\s:@'"<>]*:)(?!\\d{1,5}[/?#])([^\\s'"<>?#]{1,300})(?=@[\\w.[-])`),
+  always(`(://[^/\\s:@'"]*:)([^/\\s@'"]+)(?=@)`),
+  // https://token@host
+  always(`(\\bhttps?://)((?=[A-Za-z._~-]*\\d)[\\w.~-]{16,})(?=@)`),
+  // ?token=value, &api_key=value, #access_token=value, ;jsessionid=value
+  byName(`([?&#;](${candidateName})=)([^&\\s"'<>#;]+)`),
+  always(
+    `([?&#;](?:[\\w.-]{0,40}signature|[\\w.-]{0,40}session_?id|sig|sid|key|auth|pw|pwd|pass)=)([^&\\s"'<>#;]+)`,
+    'gi',
+  ),
+  // Addresses that let everybody in who knows them.
+  always(`(\\bhooks\\.slack\\.com/(?:services|workflows|triggers)/)([\\w/-]+)`),
+  always(`(\\bdiscord(?:app)?\\.com/api/webhooks/\\d+/)([\\w-]+)`),
+  always(`(\\bapi\\.telegram\\.org/bot)([\\w:-]{10,})`),
+]
+
+const inHeaders: readonly Place[] = [
+  always(
+    `(authorization\\\\{0,8}["'\\]]{0,2}\\s{0,9}(?:=>|[:=,]|[ \\t])\\s{0,9}\\\\{0,8}["']?(?:${loginSchemes})(?:[ \\t]+|%20|\\+))([^\\n"'\\\\]{4,})`,
+    'gi',
+  ),
+  always(
+    `((?:proxy-)?authorization["']?\\s{0,9}[:=]\\s{0,9}["']?(?:[A-Za-z][\\w-]{2,20}[ \\t]+(?=[^\\s"']*\\d))?)([\\w+/=.~:-]{4,})`,
+    'gi',
+  ),
+  always(`(\\bbearer\\s+)((?=[^\\s"']*\\d)[\\w.~+/=-]{12,})`, 'gi'),
+]
+
+/** Tokens that are known by their form. */
+const forms = [
+  ...[
+    'gh[pousr]_\\w{20,}',
+    'github_pat_\\w{20,}',
+    'gl[a-z]{2,5}-[\\w-]{16,}',
+    'xox[a-z]-[\\w-]{10,}',
+    'xapp-[\\w-]{10,}',
+  ],
+  ...[
+    '[sr]k_(?:live|test)_\\w{10,}',
+    'whsec_\\w{10,}',
+    'sk-(?=[\\w-]*\\d)[\\w-]{20,}',
+    'npm_\\w{20,}',
+    'pypi-[\\w-]{20,}',
+  ],
+  ...['AIza[\\w-]{30,}', 'hv[sbr]\\.[\\w-]{20,}', 'do[opr]_v1_\\w{20,}', 'SG\\.[\\w-]{10,}\\.[\\w-]{10,}'],
+  ...['dckr_pat_[\\w-]{16,}', 'shp[a-z]{2}_\\w{20,}', 'ya29\\.[\\w-]{20,}', 'AGE-SECRET-KEY-1\\w{20,}'],
+  'eyJ[\\w-]{8,}\\.[\\w-]{8,}\\.[\\w-]{4,}',
+].map((form) => always(`((?<![\\w-]))(${form})`))
+
+/** In any text, also in messages. */
+export const placesAnywhere: readonly Place[] = [
+  ...inUrls,
+  // --password=value; `--secrets` names a file
+  byName(`(?<![\\w-])(?!--secrets=)(--?(${candidateName})=)(${quotedOrWord})`),
+  ...inHeaders,
+  ...forms,
+]
+
+const within = '[^\\n|;&]{0,400}?\\s'
+const argument = `(${quoted}|[^\\s"'-][^\\s"']*)`
+
+/** Options and arguments of well-known commands. */
+const inCommands: readonly Place[] = [
+  `((?:curl|wget|https?|xh)\\b${within}(?:-u|--user|-a|--auth|-U|--proxy-user)[= ]?["']?[^\\s:"']+:)([^\\s"']+)`,
+  `((?:mysql\\w*|mariadb[\\w-]*|mycli|7z\\w*)\\b${within}-p)${argument}`,
+  `((?:mongo\\w*|sshpass)\\b${within}-p[= ]?)${argument}`,
+  `(sshpass\\s+-p[= ]?)${argument}`,
+  `((?:docker|podman|buildah|skopeo|helm|az|oc)\\b${within}login\\b[^\\n|;&]{0,99}?\\s-p[= ]?)${argument}`,
+  `(ldap\\w+\\s${within.replace('\\s', '')}-w[= ]?)${argument}`,
+  `(redis-cli\\b${within}-a )${argument}`,
+  `((?:un)?zip\\b${within}-P ?)${argument}`,
+  `(htpasswd\\s+-\\w*b\\w*\\s+\\S+\\s+\\S+\\s+)${argument}`,
+  `(wpa_passphrase\\s+\\S+\\s+)${argument}`,
+  `(rabbitmqctl\\b${within}(?:add_user|change_password)\\s+\\S+\\s+)${argument}`,
+  `(pass:)([^\\s"']{4,})`,
+].map((source) => always(`(?<![\\w.-])${source}`.replace('(?<![\\w.-])(', '((?<![\\w.-])')))
+
+const text = `([^<]+|<!\\[CDATA\\[[^\\]]*\\]\\]>)(?=<)`
+const tagEnd = '[^<>]{0,200}>'
+
+const inXml: readonly Place[] = [
+  // <NAME>value</NAME>
+  byName(`(<(?:[\\w.-]{1,60}:)?(${candidateName})(?:\\s${tagEnd}|>))${text}`),
+  // <x name="NAME">value</x>
+  byName(`(<[\\w.:-]{1,60}\\s[^<>]{0,200}?(?:name|key|id)=["'](${candidateName})["']${tagEnd})${text}`),
+  // <key>NAME</key><string>value</string>
+  byName(`(<key>\\s{0,9}(${candidateName})\\s{0,9}</key>\\s{0,40}<string>)${text}`),
+]
+
+const valueInPair = `(${quoted}|[^\\s,;"'=][^\\s,;"'}]*)`
+const nameInPair = `["']?(?<![\\w-])(?:name|key|variable)["']?\\s{0,9}[=:]\\s{0,9}["']?(${candidateName})["']?`
+
+/** name="NAME" value="value", {"value": "value", "name": "NAME"} */
+const inPairs: readonly Place[] = [
+  byName(`(${nameInPair}[\\s,]{1,40}["']?value["']?\\s{0,9}[=:]\\s{0,9})${valueInPair}`),
+  {
+    pattern: new RegExp(`((?<![\\w-])value["']?\\s{0,9}[=:]\\s{0,9})${valueInPair}(?=[\\s,]{1,40}${nameInPair})`, 'gi'),
+    value: 2,
+    name: 3,
+  },
+]
+
+const directive = '(?:env|ENV|export|setenv|SetEnv|set(?: -\\w+)*|(?:fastcgi|uwsgi|scgi)_param|\\w+_set_header)'
+
+const inLines: readonly Place[] = [
+  // NAME value, as in zope.conf and in a Dockerfile
+  byName(`^([^\\S\\n]*(?:${directive}[ \\t]+)?([A-Z][A-Z0-9_]*)[ \\t]+)([^\\s=:].*)$`, 'gm'),
+  // set $name value, fastcgi_param NAME value
+  byName(`^([^\\S\\n]*${directive}[ \\t]+\\$?(${candidateName})[ \\t]+)([^\\s=:;].*?)(?=;?[ \\t]*$)`, 'gm'),
+  // name value, the only words of a line, as in redis.conf
+  byName(`^([^\\S\\n]*(${candidateName})[ \\t]+)([^\\s=:;]+)(?=;?[ \\t]*$)`, 'gm'),
+  // .netrc, haproxy.cfg, .pgpass
+  always(`(\\blogin\\s+\\S+\\s+(?:account\\s+\\S+\\s+)?password\\s+)(\\S+)`),
+  always(`(\\buser\\s+\\S+\\s+(?:insecure-)?password\\s+)(\\S+)`),
+  always(`(\\bstats\\s+auth\\s+[^\\s:]+:)(\\S+)`),
+  always(`^((?:[\\w.*-]+|/[\\w./-]+):(?:\\d+|\\*):[\\w.*-]+:[\\w.*-]+:)(\\S+)$`, 'gm'),
+  // | NAME | value |
+  byName(`(\\|[ \\t]{0,40}(${candidateName})[ \\t]{0,40}\\|[ \\t]{0,40})([^\\s|]+)`),
+]
+
+/** In files of the host, in the output of commands, and in attributes that hold a text of their own. */
+export const placesInForeignText: readonly Place[] = [
+  ...inCommands,
+  ...inXml,
+  ...inPairs,
+  ...inLines,
+  // --password value: in a command, not in a message, where the next word may be any
+  byName(`(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})[ \\t]+)(${quoted}|["']?[^\\s"'-][^\\s"']*)`),
+  always(`((?<![\\w-])(?:set-)?cookie["']?[ \\t]*:[ \\t]*["']?)((?=[^\\n"'=]{1,100}=)[^\\n']+)`, 'gi'),
+  // Hashes: $6$salt$hash, {SSHA}hash
+  always(`(\\$(?:1|2[abxy]|5|6|7|y|gy|apr1|argon2\\w*|scrypt|pbkdf2[\\w-]*)\\$)([\\w./$=,+-]{4,})`),
+  always(`(\\{(?:S?SHA\\d{0,3}|S?MD5|CRYPT|BCRYPT|PBKDF2[\\w-]*)\\})([\\w./$=+-]{4,})`, 'gi'),
+  // 'NAME', 'value'
+  byName(`((?<!\\w)["'](${candidateName})["']\\s{0,9},\\s{0,9})(${quoted})`),
+  // PASSWORD 'value', IDENTIFIED BY 'value'
+  always(`(\\b(?:password|passwd|passphrase|secret|identified\\s+by)[ \\t]+\\\\{0,8})("[^"\\n]+"|'[^'\\n]+')`, 'gi'),
+]

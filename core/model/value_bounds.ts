@@ -1,0 +1,133 @@
+/** Where a value ends: quoted, a word, a list, or a block of indented lines. */
+import { isIdentityName } from './secret_names.ts'
+
+/** From the first character of a value to the one after its last, without simple quotes around it. */
+export interface Bounds {
+  readonly start: number
+  readonly end: number
+}
+
+const longestValue = 8000
+
+/** @param at of the opening quote, or of the backslashes before it */
+export function endOfQuoted(text: string, at: number): Bounds {
+  const quote = /^\\{0,8}["'`]/.exec(text.slice(at, at + 9))?.[0] ?? ''
+  const last = quote.at(-1) ?? ''
+  const triple = quote.length === 1 && text.startsWith(last.repeat(3), at) ? last.repeat(3) : null
+  const open = triple ?? quote
+  if (open.length !== 1) {
+    const close = text.indexOf(open, at + open.length)
+    const lineEnd = triple === null ? endOfLine(text, at) : text.length
+    return { start: at + open.length, end: close === -1 || close > lineEnd ? lineEnd : close }
+  }
+  const end = closingQuote(text, at)
+  if (!continues(text, end + 1)) return { start: at + 1, end }
+  return { start: at, end: endOfWord(text, at, false).end }
+}
+
+/** The place of the quote that closes the one at `at`; the end of the line where there is none. */
+function closingQuote(text: string, at: number): number {
+  const quote = text.charAt(at)
+  for (let place = at + 1; place < text.length && place - at < longestValue; place++) {
+    const character = text.charAt(place)
+    if (character === '\n') return place
+    if (character === '\\') place++
+    else if (character === quote && text.charAt(place + 1) === quote && place > at + 1) place++
+    else if (character === quote) return place
+  }
+  return Math.min(text.length, at + longestValue)
+}
+
+/** Whether a shell would take what stands behind a quote as part of the same word. */
+function continues(text: string, at: number): boolean {
+  return /^(?:[\w\\$%@!*?+~^=-]|["'][\w\\$])/.test(text.slice(at, at + 2))
+}
+
+/** @param isFirst whether its name begins the line: such a value ends with the line */
+export function endOfWord(text: string, at: number, isFirst: boolean): Bounds {
+  const lineEnd = endOfLine(text, at)
+  if (isFirst) return { start: at, end: at + text.slice(at, lineEnd).replace(/[\s;,]+$/, '').length }
+  let place = at
+  while (place < lineEnd && !/[\s,;]/.test(text.charAt(place))) {
+    const character = text.charAt(place)
+    if (character === '\\') place += 2
+    else if (character === '"' || character === "'") {
+      const close = closingQuote(text, place)
+      if (close >= lineEnd) break
+      place = close + 1
+    } else place++
+  }
+  return { start: at, end: Math.min(place, lineEnd) }
+}
+
+/** The scalars within brackets, without the keys of objects. @param at of the opening bracket */
+export function valuesWithin(text: string, at: number): readonly Bounds[] {
+  const end = closingBracket(text, at)
+  const found: Bounds[] = []
+  let key: string | null = null
+  const scalar = /\\{0,8}(["'])((?:\\.|(?!\1)[^\\\n])*?)\\{0,8}\1|[^\s,:[\]{}"'\\]+/g
+  scalar.lastIndex = at + 1
+  for (let match = scalar.exec(text); match !== null && match.index < end; match = scalar.exec(text)) {
+    const isKey = /^\s*(?::|=>|=)/.test(text.slice(scalar.lastIndex, scalar.lastIndex + 20))
+    const start =
+      match[2] === undefined ? match.index : match.index + match[0].indexOf(match[2], match[0].search(/["']/))
+    const value = { start, end: start + (match[2] ?? match[0]).length }
+    if (isKey) key = match[2] ?? match[0]
+    else {
+      if ((key === null || !isIdentityName(key)) && !/^=?>?$/.test(match[0])) found.push(value)
+      key = null
+    }
+  }
+  return found
+}
+
+function closingBracket(text: string, at: number): number {
+  let depth = 0
+  const end = Math.min(text.length, at + longestValue)
+  for (let place = at; place < end; place++) {
+    if (/[[{]/.test(text.charAt(place))) depth++
+    if (/[\]}]/.test(text.charAt(place)) && --depth === 0) return place
+  }
+  return end
+}
+
+const blockScalar = /[|>][+-]?\d?[+-]?[^\S\n]*(?:#.*)?(?=\n)/y
+
+/** The lines below a name whose value they are: indented more than the name. Null where the value is on the name's own line. */
+export function indentedBlock(text: string, name: number, at: number): readonly Bounds[] | null {
+  blockScalar.lastIndex = at
+  const isScalar = blockScalar.test(text)
+  const lineEnd = isScalar ? blockScalar.lastIndex : at
+  if (text.charAt(lineEnd) !== '\n') return lineEnd >= text.length ? [] : null
+  const begin = text.lastIndexOf('\n', name - 1) + 1
+  const indentation = /^[^\S\n]*(?:- +)?/.exec(text.slice(begin, name))?.[0].length ?? 0
+  const found: Bounds[] = []
+  for (let start = lineEnd + 1; start < text.length && start - at < longestValue; ) {
+    const end = endOfLine(text, start)
+    const line = text.slice(start, end)
+    const blanks = line.length - line.trimStart().length
+    const isItem = !isScalar && blanks === indentation && line.startsWith('- ', blanks)
+    if (line.trim() !== '' && blanks <= indentation && !isItem) break
+    found.push(...valueOfLine(line, isScalar).map((value) => ({ start: start + value.start, end: start + value.end })))
+    start = end + 1
+  }
+  return found
+}
+
+const keyed = /^(\s*(?:- +)?(["']?)([\w.-]+)\2\s*[:=]\s*)(.*)$/
+
+function valueOfLine(line: string, isScalar: boolean): readonly Bounds[] {
+  const trimmed = line.trimEnd().replace(/(?<=["'])[,;]$/, '').length
+  const key = isScalar ? null : keyed.exec(line)
+  if (key !== null && (isIdentityName(key[3] ?? '') || (key[4] ?? '') === '')) return []
+  const before = key?.[1] ?? /^\s*(?:- +)?/.exec(isScalar ? line.replaceAll('-', '_') : line)?.[0] ?? ''
+  const text = line.slice(before.length, trimmed)
+  if (text === '' || /^[\]})]+$/.test(text)) return []
+  const inner = /^(["'])(.*)\1$/.test(text) ? 1 : 0
+  return [{ start: before.length + inner, end: trimmed - inner }]
+}
+
+export function endOfLine(text: string, at: number): number {
+  const end = text.indexOf('\n', at)
+  return end === -1 ? text.length : end
+}
