@@ -9,6 +9,12 @@ export interface Place {
   readonly name: number | null
 }
 
+/** Places that are looked for only where the hint is found: a run masks each line that a build prints. */
+export interface PlaceGroup {
+  readonly hint: RegExp
+  readonly places: readonly Place[]
+}
+
 function always(source: string, flags = 'g'): Place {
   return { pattern: new RegExp(source, flags), value: 2, name: null }
 }
@@ -54,7 +60,7 @@ const inHeaders: readonly Place[] = [
 ]
 
 /** Tokens that are known by their form. */
-const forms = [
+const forms: readonly string[] = [
   ...[
     'gh[pousr]_\\w{20,}',
     'github_pat_\\w{20,}',
@@ -72,15 +78,15 @@ const forms = [
   ...['AIza[\\w-]{30,}', 'hv[sbr]\\.[\\w-]{20,}', 'do[opr]_v1_\\w{20,}', 'SG\\.[\\w-]{10,}\\.[\\w-]{10,}'],
   ...['dckr_pat_[\\w-]{16,}', 'shp[a-z]{2}_\\w{20,}', 'ya29\\.[\\w-]{20,}', 'AGE-SECRET-KEY-1\\w{20,}'],
   'eyJ[\\w-]{8,}\\.[\\w-]{8,}\\.[\\w-]{4,}',
-].map((form) => always(`((?<![\\w-]))(${form})`))
+]
 
 /** In any text, also in messages. */
-export const placesAnywhere: readonly Place[] = [
-  ...inUrls,
+export const placesAnywhere: readonly PlaceGroup[] = [
+  { hint: /:\/\/|[?&#;][\w.-]*=|hooks|\/bot/, places: inUrls },
   // --password=value; `--secrets` names a file
-  byName(`(?<![\\w-])(?!--secrets=)(--?(${candidateName})=)(${quotedOrWord})`),
-  ...inHeaders,
-  ...forms,
+  { hint: /-\w/, places: [byName(`(?<![\\w-])(?!--secrets=)(--?(${candidateName})=)(${quotedOrWord})`)] },
+  { hint: /authorization|bearer/i, places: inHeaders },
+  { hint: /[_.-]/, places: [always(`((?<![\\w-]))(${forms.join('|')})`)] },
 ]
 
 const within = '[^\\n|;&]{0,400}?\\s'
@@ -145,20 +151,38 @@ const inLines: readonly Place[] = [
   byName(`(\\|[ \\t]{0,40}(${candidateName})[ \\t]{0,40}\\|[ \\t]{0,40})([^\\s|]+)`),
 ]
 
-/** In files of the host, in the output of commands, and in attributes that hold a text of their own. */
-export const placesInForeignText: readonly Place[] = [
-  ...inCommands,
-  ...inXml,
-  ...inPairs,
-  ...inLines,
-  // --password value: in a command, not in a message, where the next word may be any
-  byName(`(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})[ \\t]+)(${quoted}|["']?[^\\s"'-][^\\s"']*)`),
-  always(`((?<![\\w-])(?:set-)?cookie["']?[ \\t]*:[ \\t]*["']?)((?=[^\\n"'=]{1,100}=)[^\\n']+)`, 'gi'),
+const elsewhere: readonly Place[] = [
   // Hashes: $6$salt$hash, {SSHA}hash
   always(`(\\$(?:1|2[abxy]|5|6|7|y|gy|apr1|argon2\\w*|scrypt|pbkdf2[\\w-]*)\\$)([\\w./$=,+-]{4,})`),
   always(`(\\{(?:S?SHA\\d{0,3}|S?MD5|CRYPT|BCRYPT|PBKDF2[\\w-]*)\\})([\\w./$=+-]{4,})`, 'gi'),
   // 'NAME', 'value'
   byName(`((?<!\\w)["'](${candidateName})["']\\s{0,9},\\s{0,9})(${quoted})`),
+]
+
+/** In files of the host, in the output of commands, and in attributes that hold a text of their own. */
+export const placesInForeignText: readonly PlaceGroup[] = [
+  { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl/, places: inCommands },
+  // --password value: in a command, not in a message, where the next word may be any
+  {
+    hint: /(?:^|\s)-/,
+    places: [byName(`(?<![\\w-])(?!--secrets\\s)(--?(${candidateName})[ \\t]+)(${quoted}|["']?[^\\s"'-][^\\s"']*)`)],
+  },
+  { hint: /</, places: inXml },
+  { hint: /value/i, places: inPairs },
+  {
+    hint: /cookie/i,
+    places: [always(`((?<![\\w-])(?:set-)?cookie["']?[ \\t]*:[ \\t]*["']?)((?=[^\\n"'=]{1,100}=)[^\\n']+)`, 'gi')],
+  },
   // PASSWORD 'value', IDENTIFIED BY 'value'
-  always(`(\\b(?:password|passwd|passphrase|secret|identified\\s+by)[ \\t]+\\\\{0,8})("[^"\\n]+"|'[^'\\n]+')`, 'gi'),
+  {
+    hint: /["']/,
+    places: [
+      always(
+        `(\\b(?:password|passwd|passphrase|secret|identified\\s+by)[ \\t]+\\\\{0,8})("[^"\\n]+"|'[^'\\n]+')`,
+        'gi',
+      ),
+    ],
+  },
+  { hint: /[\s:]/, places: inLines },
+  { hint: /[$}'"]/, places: elsewhere },
 ]

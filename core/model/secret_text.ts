@@ -1,7 +1,7 @@
 /** Masks secrets that nobody knows by their place in a text: after a name, in a URL, an option or a header. */
 import { namedValues } from './named_values.ts'
 import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
-import { loginSchemes, type Place, placesAnywhere, placesInForeignText } from './secret_places.ts'
+import { loginSchemes, type Place, type PlaceGroup, placesAnywhere, placesInForeignText } from './secret_places.ts'
 import { merged, type Span } from './spelling.ts'
 import type { Bounds } from './value_bounds.ts'
 
@@ -34,14 +34,14 @@ export function maskNamed(text: string, own: OwnNames): string {
 /** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
 export function secretsInside(value: string, own: OwnNames = noNames): string[] {
   const spans = [...placed(value, placesAnywhere, own), ...foreignSpans(value, own)]
-  const found = spans.flatMap(({ start, end }) =>
+  const values = spans.flatMap(({ start, end }) =>
     readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))),
   )
-  return [...new Set(found)]
+  return [...new Set(values)]
 }
 
 function foreignSpans(text: string, own: OwnNames): readonly Span[] {
-  const keys = text.includes('PRIVATE KEY') ? [...keyLines(text, privateKey), ...keyLines(text, endOfKey)] : []
+  const keys = text.includes('PRIVATE KEY') ? [...keySpans(text, privateKey), ...keySpans(text, endOfKey)] : []
   const names = own.secret.map((one) => one.replaceAll(/[^\w]/g, '\\$&'))
   const candidate = names.length === 0 ? secretStem : new RegExp([secretStem.source, ...names].join('|'), 'i')
   const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), own)
@@ -51,16 +51,19 @@ function foreignSpans(text: string, own: OwnNames): readonly Span[] {
   )
 }
 
-function placed(text: string, places: readonly Place[], own: OwnNames): readonly Span[] {
+function placed(text: string, groups: readonly PlaceGroup[], own: OwnNames): readonly Span[] {
   const mayBeNamed = secretStem.test(text)
-  return places.flatMap(({ pattern, value, name }) => {
-    if (name !== null && !mayBeNamed) return []
-    return [...text.matchAll(pattern)].flatMap((match) => {
-      const found = match[value] ?? ''
-      if (isHarmless(found) || (name !== null && !hasSecretName(match[name] ?? '', own))) return []
-      const start = match.index + (match[1] ?? '').length
-      return [withoutQuotes(text, { start, end: start + found.length })]
-    })
+  return groups
+    .flatMap(({ hint, places }) => (hint.test(text) ? places : []))
+    .flatMap((place) => (place.name === null || mayBeNamed ? found(text, place, own) : []))
+}
+
+function found(text: string, { pattern, value, name }: Place, own: OwnNames): readonly Span[] {
+  return [...text.matchAll(pattern)].flatMap((match) => {
+    const secret = match[value] ?? ''
+    if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', own))) return []
+    const start = match.index + (match[1] ?? '').length
+    return [withoutQuotes(text, { start, end: start + secret.length })]
   })
 }
 
@@ -71,7 +74,7 @@ function afterOwnNames(text: string, names: readonly string[]): readonly Span[] 
     `((?<![\\w.-])(?:${names.join('|')})["']?\\s{0,20}[=: \\t]\\s{0,20})("[^"\\n]*"|'[^'\\n]*'|[^\\s,;"'=]+)`,
     'gi',
   )
-  return placed(text, [{ pattern, value: 2, name: null }], noNames)
+  return found(text, { pattern, value: 2, name: null }, noNames)
 }
 
 function withoutQuotes(text: string, { start, end }: Bounds): Span {
@@ -90,21 +93,17 @@ function masked(text: string, spans: readonly Span[]): string {
   let at = 0
   for (const { start, end } of merged([...spans])) {
     if (start === end) continue
-    result += `${text.slice(at, start)}${mask}`
+    // Keeps the number of lines, by which a diff compares two masked texts.
+    result += `${text.slice(at, start)}${text.slice(start, end).replaceAll(/\S.*/g, mask)}`
     at = end
   }
   return at === 0 ? text : result + text.slice(at)
 }
 
-/** Each line of a key by itself: a diff compares two masked texts by their lines. */
-function keyLines(text: string, pattern: RegExp): readonly Span[] {
-  return [...text.matchAll(pattern)].flatMap((match) => {
-    const [, before = '', body] = match
-    const first = match.index + (body === undefined ? 0 : before.length)
-    return [...(body ?? before).matchAll(/\S.*/g)].map((line) => ({
-      start: first + line.index,
-      end: first + line.index + line[0].length,
-    }))
+function keySpans(text: string, pattern: RegExp): readonly Span[] {
+  return [...text.matchAll(pattern)].map(({ index, 1: before = '', 2: body }) => {
+    const start = index + (body === undefined ? 0 : before.length)
+    return { start, end: start + (body ?? before).length }
   })
 }
 

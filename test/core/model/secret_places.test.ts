@@ -1,0 +1,237 @@
+/** A secret that nobody knows is masked wherever common files and commands have one. */
+import t from 'tap'
+import { hasPluralSecretName, hasSecretName } from '../../../core/model/secret_names.ts'
+import { secretsInside } from '../../../core/model/secret_text.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+
+const secret = 'Zq8vKp3wYt6n'
+
+const places: Readonly<Record<string, readonly string[]>> = {
+  'connection strings': [
+    'Server=h;Uid=u;Pwd=§;',
+    'Pwd=§',
+    'AccountKey=§==;',
+    'SharedAccessKey=§',
+    'dbname=z password=§ host=h',
+  ],
+  'options of commands': [
+    ...['mysql -uroot -p§ db', 'sshpass -p § ssh h', 'sshpass -p§ ssh', 'curl -u ann:§ http://h/', 'curl -uann:§ h'],
+    ...['curl --user ann:§ http://h', 'http -a ann:§ GET h', 'docker login -u ann -p §', 'openssl -passin pass:§'],
+    ...[
+      'ldapsearch -x -w §',
+      'redis-cli -h h -a § get x',
+      'htpasswd -b f ann §',
+      'wpa_passphrase x §',
+      'zip -P § a.zip a',
+    ],
+    ...[
+      'rabbitmqctl add_user u §',
+      'java -Djavax.net.ssl.keyStorePassword=§',
+      'tool /p:Password=§',
+      'wget --http-password=§',
+    ],
+  ],
+  addresses: [
+    ...[
+      'https://§§@github.com/x.git',
+      'https://u:a/b§@h/x',
+      'https://u:a@b§@h/x',
+      'redis://:§@h:6379',
+      '?key=§',
+      '#access_token=§',
+    ],
+    ...['/x;jsessionid=§', '?auth=§', '?X-Amz-Signature=§&x=1', '//registry.npmjs.org/:_authToken=§', '//r/:_auth=§'],
+    ...['https://hooks.slack.com/services/T012/B345/§', 'https://discord.com/api/webhooks/123/§'],
+  ],
+  headers: [
+    ...[
+      'authorization: ApiKey §',
+      'Authorization: AWS4-HMAC-SHA256 Credential=a/b, Signature=§',
+      '"Authorization", "Bearer §"',
+    ],
+    ...[
+      'proxy_set_header Authorization "Basic §";',
+      'Authorization=Bearer%20§',
+      "'HTTP_AUTHORIZATION': 'Bearer §'",
+      'Bearer §',
+    ],
+    ...['Cookie: session=§', 'Set-Cookie: sid=§; Path=/', 'set-cookie: __ac="§"', 'X-Auth-Token: §'],
+  ],
+  'tokens by their form': [
+    'xoxb-123456789012-§',
+    'ghp_§§§',
+    'glpat-§§',
+    'sk_live_§§',
+    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.§',
+    'npm_§§',
+  ],
+  hashes: ['ann:$6$salt$§', 'root:$y$j9T$§:19000:0', 'ann:{SHA}§', 'ann:$apr1$x$§'],
+  XML: [
+    ...[
+      '<Password><![CDATA[§]]></Password>',
+      '<entry key="password">§</entry>',
+      '<property name="password">§</property>',
+    ],
+    ...[
+      '<New class="x"><Set name="Password">§</Set></New>',
+      '<key>password</key><string>§</string>',
+      '<user name="a" password="§"/>',
+    ],
+  ],
+  pairs: [
+    ...['{"Key":"DB_PASSWORD","Value":"§"}', '{"Value":"§","Key":"DB_PASSWORD"}', '- name: DB_PASSWORD\n  value: §'],
+    ...['- value: §\n  name: DB_PASSWORD', '| password | § |'],
+  ],
+  YAML: [
+    ...[
+      'passwords:\n  - §\n  - §\n',
+      'passwords:\n- §\n',
+      'password: |\n  §\n  §\nother: 1',
+      'password: >-\n  §\n',
+      'password:\n  §\n',
+    ],
+    ...[
+      'secret: !vault §',
+      'password: &p §',
+      "password: 'it''s§'",
+      'db_password: a b §',
+      'secrets:\n  db: §\n',
+      'secrets: {db: §}',
+    ],
+  ],
+  'programming languages': [
+    ...[
+      'password = """§"""',
+      "password = '''a\n§'''",
+      'password = r"§"',
+      'password = b"§"',
+      "'token': u'§'",
+      'password -> §',
+    ],
+    ...[
+      "config['password'] = '§'",
+      'config["password"]="§"',
+      "$config->password = '§';",
+      ':password => "§"',
+      "'password', '§'",
+    ],
+    ...[
+      '"secrets": {"db": "§", "user": "ann"}',
+      '"credentials": {\n  "user": "ann",\n  "key": "§"\n}',
+      'password = "a""b§"',
+    ],
+  ],
+  shells: [
+    ...[
+      "password=$'§'",
+      `PASSWORD="$${'{PASSWORD:-§}'}"`,
+      `PASSWORD=$${'{PASSWORD:-§}'}`,
+      'PASSWORD=a" b"§',
+      "PASSWORD='a'\\''§'",
+    ],
+    ...['password=a\\ b§', 'password = a b §', 'set -gx DB_PASSWORD §', 'token="§', 'PASSWORD ?= §', '+DB_PASSWORD=§'],
+  ],
+  servers: [
+    ...[
+      'SetEnv DB_PASSWORD §',
+      'fastcgi_param DB_PASSWORD §;',
+      'fastcgi_param DB_PASSWORD "§";',
+      'env[DB_PASSWORD] = §',
+    ],
+    ...[
+      'php_admin_value[x.password] = §',
+      'stats auth admin:§',
+      'user admin insecure-password §',
+      'masterauth §',
+      'rootpw §',
+    ],
+    ...['db:5432:shop:ann:§', '_auth = §', 'psk="§"', 'Environment="DB_PASSWORD=§"'],
+  ],
+  SQL: ["IDENTIFIED BY '§'", "ALTER USER a PASSWORD '§'", "CREATE ROLE a LOGIN PASSWORD '§'"],
+}
+
+for (const [kind, lines] of Object.entries(places))
+  t.test(kind, (t) => {
+    for (const line of lines) {
+      const text = line.replaceAll('§', secret)
+      const masked = new Secrets().maskForeign(text)
+      t.notMatch(masked, secret, text)
+      t.equal(masked.split('\n').length, text.split('\n').length, 'each line stays a line')
+      t.ok(
+        secretsInside(text).some((one) => one.includes(secret)),
+        `${text}: known where it stands in an attribute`,
+      )
+    }
+    t.end()
+  })
+
+t.test('what is no secret stays', (t) => {
+  const lines = [
+    ...[
+      'http://web1.example.com:8080/@scope/x',
+      'git@git.example.com:shop/site.git',
+      'ssh://git@git.example.com/shop.git',
+    ],
+    ...[
+      'password_file = /x',
+      'TOKEN_URL=https://sso.example.com/token',
+      'PASSWORD_MIN_LENGTH=8',
+      'SECRET_NAME=shop/db',
+    ],
+    ...[
+      'AUTH_PASSWORD_VALIDATORS = []',
+      'def login(password):',
+      'import passlib',
+      'tokenizer: fast',
+      'author: Ann Lee',
+    ],
+    ...['password = %(db_password)s', 'token: {{ token }}', `password = $${'{secrets:db}'}`, 'PASSWORD=$DB_PASSWORD'],
+    ...[
+      'monkey: banana',
+      'keyboard = de',
+      'File "/srv/x/password_validation.py", line 3',
+      'password_validation.py:12: warning',
+    ],
+    ...[
+      'cookie SERVERID insert indirect nocache',
+      'public_key = abc',
+      'primary_key: id',
+      'key: value',
+      'compass=north',
+    ],
+    ...[
+      'mysql -u root -h db',
+      'curl -u ann http://h/',
+      'docker run -p 80:80 nginx',
+      'basic_auth = false',
+      'credentials:\n  user: ann',
+    ],
+    ...['{"name": "DB_HOST", "value": "db1"}', 'SyntaxError: Unexpected token }', "Unexpected token 'export'"],
+  ]
+  for (const line of lines) t.equal(new Secrets().maskForeign(line), line)
+  t.end()
+})
+
+t.test('names', (t) => {
+  const secrets = `MYSQLPASSWORD adminpass dbPass db_pw githubPat PASSWORD_PROD API_KEY_STRIPE TOKEN_PROD GITHUB_TOKEN_CI
+    SECRET_FOR_APP PRIVATE_KEY_BASE64 connection_string REDIS_AUTH JWT PEPPER APP_KEY SECRET_KEY_FALLBACKS DB_PASSWORD_LEGACY
+    PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON`
+  const open = `PASSWORD_FILE TOKEN_TTL TOKEN_URL SECRET_NAME PASSWORD_RESET_TIMEOUT AUTH_PASSWORD_VALIDATORS AWS_ACCESS_KEY_ID
+    tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger`
+  for (const name of secrets.split(/\s+/)) t.ok(hasSecretName(name), name)
+  for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
+  t.ok(hasPluralSecretName('credentials'))
+  t.ok(hasPluralSecretName('API_KEYS'))
+  t.notOk(hasPluralSecretName('token'))
+  t.end()
+})
+
+t.test('lines of a secret with several lines', (t) => {
+  const secrets = new Secrets()
+  secrets.add('-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nab/d=\nxY==\n-----END PRIVATE KEY-----\n')
+  secrets.add('{\n  true\n}\nhunter-two\nr2d2\nend\npassword = swordfish\n')
+  for (const line of ['MIIEvQIBADANBgkq', 'ab/d=', 'xY==', 'hunter-two', 'r2d2', 'swordfish'])
+    t.equal(secrets.mask(`got ${line}!`), 'got ********!', line)
+  for (const line of ['true', '}', 'end', '-----END PRIVATE KEY-----']) t.equal(secrets.mask(line), line)
+  t.end()
+})
