@@ -1,5 +1,6 @@
 /** Keeps secret values out of everything that is printed or stored. */
 import { maskCuts } from './cut.ts'
+import { lineMask } from './line_mask.ts'
 import { noNames, type OwnNames } from './secret_names.ts'
 import { keyLineMask, maskNamed, maskValues, secretsInside } from './secret_text.ts'
 import { merged, type Span, Spelling } from './spelling.ts'
@@ -51,10 +52,9 @@ export class Secrets {
     return maskNamed(this.mask(text), this.names)
   }
 
-  /** The same as `maskForeign` for lines that arrive one by one: a private key has several. */
+  /** The same as `maskForeign` for lines that arrive one by one: a private key, for one, has several. */
   foreignLineMask(): (line: string) => string {
-    const inKey = keyLineMask()
-    return (line) => inKey(line) ?? this.maskForeign(line)
+    return lineMask((text) => this.maskForeign(text))
   }
 
   /** The same value with every string in it masked. */

@@ -165,6 +165,27 @@ for (const [kind, lines] of Object.entries(places))
     t.end()
   })
 
+t.test('lines that arrive one by one', (t) => {
+  const blocks = [
+    ...[
+      'password: |\n  §\n  §\nother: 1',
+      'passwords:\n  - §\n- §',
+      '- name: DB_PASSWORD\n  value: §',
+      '"secrets": {\n "db": "§"\n}',
+    ],
+    ...['password = """\n§\n"""', '"passwords": [\n  "§",\n  "§"\n]', 'key: x\n  db_password:\n    §'],
+  ]
+  for (const block of blocks) {
+    const mask = new Secrets().foreignLineMask()
+    const lines = block.replaceAll('§', secret).split('\n').map(mask)
+    t.notMatch(lines.join('\n'), secret, block)
+  }
+  const mask = new Secrets().foreignLineMask()
+  const log = ['the password is needed by:', 'step 1', '  step 2', 'all is well']
+  t.strictSame(log.map(mask), log)
+  t.end()
+})
+
 t.test('what is no secret stays', (t) => {
   const lines = [
     ...[
