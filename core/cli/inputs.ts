@@ -19,6 +19,7 @@ import { type Facts, gatherFacts } from '../node/facts.ts'
 import { parseJson } from '../node/json_text.ts'
 import { type Layer, type NodeWarning, objectLayer, parseAttributes } from '../node/layers.ts'
 import { buildNode, locateIn, type Node } from '../node/node.ts'
+import { type Origins, originsByFile, originsFile, withOrigins } from '../node/origins.ts'
 import { parsePath, valueAt } from '../node/path.ts'
 import type { Catalogue, RunFacts } from './catalogue.ts'
 import type { Arguments } from './options.ts'
@@ -136,10 +137,12 @@ export function cacheDirectory(): string {
 async function readLayers(args: Arguments): Promise<Layer[]> {
   const layers: Layer[] = []
   const problems: ConvergeError[] = []
+  const origins = originsIn(args.configDir)
   const add = async (file: string, kind: Layer['kind'], flag: string) => {
     try {
       const text = file === '-' ? await standardInput() : readInput(file, flag)
-      layers.push(await parseAttributes({ text, file: file === '-' ? 'standard input' : file, kind }))
+      const layer = await parseAttributes({ text, file: file === '-' ? 'standard input' : file, kind })
+      layers.push(withOrigins(layer, origins.get(resolve(file))))
     } catch (error) {
       const problem = asConvergeError(error)
       problems.push(...('problems' in problem ? (problem.problems as ConvergeError[]) : [problem]))
@@ -154,6 +157,14 @@ async function readLayers(args: Arguments): Promise<Layer[]> {
   if (args.prefix !== undefined)
     layers.push(objectLayer({ converge: { prefix: resolve(args.prefix) } }, '--prefix', 'deployment'))
   return layers
+}
+
+/** Which files of an operator the documents come from that converge stack has uploaded; by path. */
+function originsIn(directory: string | undefined): ReadonlyMap<string, Origins> {
+  const file = directory === undefined ? undefined : resolve(directory, originsFile)
+  if (file === undefined || !fs.existsSync(file)) return new Map()
+  const found = originsByFile.safeParse(parseJson(readInput(file, '--config-dir')).value)
+  return new Map(Object.entries(found.data ?? {}).map(([path, origins]) => [resolve(file, '../..', path), origins]))
 }
 
 /** @throws NO_FILE, INVALID_SECRETS */

@@ -1,4 +1,5 @@
 /** What a host is told, as files that travel: the documents of its node, and which of their texts are shown nowhere. */
+import { type Origins, originsFile, originsOf } from '../../node/origins.ts'
 import type { HostDocument } from '../rollout/fleet_host.ts'
 import type { Files, PackedFile } from './items.ts'
 
@@ -15,10 +16,11 @@ export function inputFiles(documents: readonly HostDocument[], secrets: readonly
     documents.map(({ value }) => value),
     new Set(secrets),
   )
+  const origins = Object.fromEntries(documents.map((document, at) => [pathOf(document, at), knownOrigins(document)]))
   // The directory is there in any case: files of the host's own, in /etc/converge, would count where none is named.
   return new Map([
     ...files,
-    ['custom/.stack', { content: Buffer.alloc(0), mode: 0o600 }],
+    [`custom/${originsFile}`, { content: Buffer.from(`${JSON.stringify(origins)}\n`), mode: 0o600 }],
     ['secrets.json', json(hidden)],
   ])
 }
@@ -34,6 +36,15 @@ export function inputFileWords(documents: readonly HostDocument[], directory: st
 
 function json(value: unknown): PackedFile {
   return { content: Buffer.from(`${JSON.stringify(value, null, 1)}\n`), mode: 0o600 }
+}
+
+const known = new WeakMap<HostDocument, Origins>()
+
+/** All hosts of a stack or a layer share its documents. */
+function knownOrigins(document: HostDocument): Origins {
+  const origins = known.get(document) ?? originsOf(document)
+  known.set(document, origins)
+  return origins
 }
 
 /** Which of the texts stand anywhere in a value, in the order in which they are found. */

@@ -1,5 +1,6 @@
 /** A host as a rollout deals with it: over SSH in earnest, simulated in tests. */
 import type { ConvergeError } from '../../model/errors.ts'
+import type { Layer } from '../../node/layers.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
 
 /** What a host is to be given: a document of its node, lowest layer first. */
@@ -9,6 +10,8 @@ export interface HostDocument {
   /** Layer of the attributes it belongs to: `stack`, or else `host`. */
   readonly kind?: string
   readonly value: unknown
+  /** Where a key path stands in the operator's files; default: in what it is named for. */
+  readonly locate?: Layer['locate'] | undefined
 }
 
 /**

@@ -142,22 +142,34 @@ function instanceOf(host: StackHost, online: boolean): JsonObject {
 
 const addressKeys: Readonly<Record<string, string>> = { availability_zone: 'zone' }
 
+const places = new WeakMap<Stack, Map<string, SourceLocation>>()
+
+/** The hosts of a stack have most of their node JSON in common. */
+function placeInFile(stack: Stack, path: KeyPath, what: 'value' | 'key' = 'value'): SourceLocation {
+  const known = places.get(stack) ?? new Map<string, SourceLocation>()
+  places.set(stack, known)
+  const key = JSON.stringify([path, what])
+  const found = known.get(key) ?? stack.locate(path, what)
+  known.set(key, found)
+  return found
+}
+
 /** Where the file says what stands at a path of the node JSON. */
 function placeInStack(stack: Stack, host: StackHost, path: KeyPath, what?: 'value' | 'key'): SourceLocation {
   const [top, second, third, fourth, fifth, ...rest] = path
   if (top === 'deploy' && second !== undefined)
-    return stack.locate(['apps', second, ...placeInApp(path.slice(2))], what)
-  if (top === 'cpu') return stack.locate(['hosts', host.name, 'cpus'], what)
-  if (top === 'converge') return stack.locate(['layers'])
-  if (second === 'stack') return stack.locate(['name'])
+    return placeInFile(stack, ['apps', second, ...placeInApp(path.slice(2))], what)
+  if (top === 'cpu') return placeInFile(stack, ['hosts', host.name, 'cpus'], what)
+  if (top === 'converge') return placeInFile(stack, ['layers'])
+  if (second === 'stack') return placeInFile(stack, ['name'])
   if (second === 'instance') return inHost(stack, host.name, third, what)
   if (second === 'layers' && fourth === 'instances' && fifth !== undefined)
     return inHost(stack, String(fifth), rest[0], what)
-  if (second === 'layers' && third !== undefined) return stack.locate(['layers', third], what)
-  return stack.locate(['apps'])
+  if (second === 'layers' && third !== undefined) return placeInFile(stack, ['layers', third], what)
+  return placeInFile(stack, ['apps'])
 }
 
 function inHost(stack: Stack, host: string, key: string | number | undefined, what?: 'value' | 'key'): SourceLocation {
   const path = ['hosts', host, ...(key === undefined ? [] : [addressKeys[key] ?? key])]
-  return stack.locate(path, what)
+  return placeInFile(stack, path, what)
 }

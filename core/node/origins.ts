@@ -1,0 +1,87 @@
+/** Records where an operator's files say what a document says, so that messages of a host name these files and lines. */
+import * as z from 'zod'
+import type { SourceLocation } from '../model/errors.ts'
+import type { Layer } from './layers.ts'
+import type { KeyPath } from './path.ts'
+
+const number = z.int().nullable()
+
+/** Number of the file, then line and column of the value, then those of the key. */
+const place = z.tuple([z.int(), number, number, number, number])
+
+const originsSchema = z.object({ name: z.string(), files: z.array(z.string()), places: z.record(z.string(), place) })
+
+export type Origins = z.output<typeof originsSchema>
+type Place = z.output<typeof place>
+
+/** In the directory of the host's own documents; the paths in it begin at the directory above. */
+export const originsFile = '.stack'
+
+/** A document, by the path of the file that a host gets. */
+export const originsByFile = z.record(z.string(), originsSchema)
+
+/** More of it than any message names: a stack of many hosts lists each of them below this key. */
+const hostsOfLayer = /^\/opsworks\/layers\/[^/]*\/instances$/
+
+interface Document {
+  readonly name: string
+  readonly value: unknown
+  readonly locate?: Layer['locate'] | undefined
+}
+
+/** Where each key path of a document stands. */
+export function originsOf({ name, value, locate = () => ({ file: name }) }: Document): Origins {
+  const files = new Map<string, number>()
+  const places: Record<string, Place> = {}
+  const numberOf = (file: string) => {
+    const number = files.get(file) ?? files.size
+    files.set(file, number)
+    return number
+  }
+  const visit = (at: unknown, path: KeyPath): void => {
+    const pointer = pointerOf(path)
+    const [said, key] = [locate(path), locate(path, 'key')]
+    places[pointer] = [
+      numberOf(said.file),
+      numberAt(said.line),
+      numberAt(said.column),
+      numberAt(key.line),
+      numberAt(key.column),
+    ]
+    if (typeof at !== 'object' || at === null || hostsOfLayer.test(pointer)) return
+    const isList = Array.isArray(at)
+    for (const [key, child] of Object.entries(at)) visit(child, [...path, isList ? Number(key) : key])
+  }
+  visit(value, [])
+  return { name, files: [...files.keys()], places }
+}
+
+function numberAt(number: number | undefined): number | null {
+  return number ?? null
+}
+
+function pointerOf(path: KeyPath): string {
+  return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/** The layer with the names and places of the operator's files. */
+export function withOrigins(layer: Layer, origins: Origins | undefined): Layer {
+  if (origins === undefined) return layer
+  return { ...layer, file: origins.name, locate: (path, what) => locationIn(origins, path, what) }
+}
+
+/** Of a path without a place, that of the nearest part with one. */
+function locationIn({ name, files, places }: Origins, path: KeyPath, what: 'value' | 'key' = 'value'): SourceLocation {
+  for (let length = path.length; length >= 0; length--) {
+    const pointer = pointerOf(path.slice(0, length))
+    if (!Object.hasOwn(places, pointer)) continue
+    const [file, line, column, keyLine, keyColumn] = places[pointer] as Place
+    const isKey = what === 'key' && length === path.length
+    return {
+      file: files[file] ?? name,
+      line: (isKey ? keyLine : line) ?? undefined,
+      column: (isKey ? keyColumn : column) ?? undefined,
+    }
+  }
+  return { file: name }
+}
