@@ -4,9 +4,11 @@ import type { HostReader } from '../../core/host/types.ts'
 /** Bytes; longer files of a repository are packs and loose objects. */
 const longestControlFile = 64 * 1024 * 1024
 
-/** Entries of a repository that are files, and directories whose content is not git's. */
-const files = new Set(['HEAD', 'config', 'packed-refs', 'converge.json', 'converge.fetching'])
+/** Entries of a repository that are files, those that are directories, and directories whose content is not git's. */
+const files = new Set(['HEAD', 'config', 'packed-refs', 'FETCH_HEAD', 'converge.json', 'converge.fetching'])
+const directories = ['objects/pack', 'objects/info', 'refs/heads', 'refs/tags']
 const ignored = new Set(['lfs', 'hooks'])
+const known = new Set([...files, ...ignored, 'objects', 'refs', 'info', 'branches', 'description'])
 
 /**
  * The first entry of a bare repository that is neither a directory nor a regular file, such as a named pipe or a link, or
@@ -20,7 +22,7 @@ export function irregularEntry(host: HostReader, path: string): string | null {
     const found = irregular(host, entry, name === 'objects' ? Number.POSITIVE_INFINITY : longestControlFile)
     if (found !== null) return found
   }
-  return null
+  return directories.map((name) => `${path}/${name}`).find((entry) => host.lstat(entry)?.kind === 'file') ?? null
 }
 
 function irregular(host: HostReader, path: string, longest: number): string | null {
@@ -32,4 +34,10 @@ function irregular(host: HostReader, path: string, longest: number): string | nu
     if (found !== null) return found
   }
   return null
+}
+
+/** Whether a directory is what is left of a mirror: removing it loses nothing that the next fetch does not restore. */
+export function isRemainder(host: HostReader, path: string): boolean {
+  if (host.lstat(path)?.kind !== 'directory') return false
+  return host.lstat(`${path}/converge.json`) !== null || host.list(path).every((name) => known.has(name))
 }

@@ -6,7 +6,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { readDisposable } from '../../core/model/unreadable.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { irregularEntry } from './irregular.ts'
+import { irregularEntry, isRemainder } from './irregular.ts'
 import { gitFailure, localGit, type Remote, remoteGit, writing } from './remote.ts'
 
 export interface Mirror {
@@ -109,7 +109,7 @@ function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
 /** Makes the mirror where there is none, whole or not at all. A damaged one is made anew: it is a cache. */
 export async function ensureMirror(host: Host, mirror: Mirror, context: Context): Promise<void> {
   const { path, remote } = mirror
-  if (host.lstat(`${path}/HEAD`) !== null) {
+  if (host.lstat(`${path}/HEAD`) !== null || isRemainder(host, path)) {
     checkOwner(host, mirror)
     const irregular = irregularEntry(host, path)
     const problem = irregular === null ? await damageOf(host, mirror) : `${irregular} is not a file of git`
@@ -119,7 +119,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   }
   const fresh = `${posix.dirname(path)}/.${posix.basename(path)}.new`
   host.remove(fresh)
-  // Without a HEAD git knows it not as a repository; whatever it is, it is not ours to remove.
+  // Somebody else's data.
   if (host.lstat(path) !== null)
     throw new ConvergeError(`${path} is no git repository, and the mirror of ${remote.url} is to be there`, {
       code: 'IN_THE_WAY',

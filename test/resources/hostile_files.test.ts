@@ -23,6 +23,8 @@ import { GitSite } from '../support/git_site.ts'
 import { hostileKinds, nobody, plant, secret, swapper } from '../support/hostile.ts'
 import { needs, scratch } from '../support/machine.ts'
 
+t.setTimeout(120_000)
+
 const owner = { owner: 'nobody', group: 'nogroup' }
 const fallback = { host: '127.0.0.1', port: 8100 }
 
@@ -186,5 +188,24 @@ t.test('a mirror with something hostile in it is rebuilt', async (t) => {
       t.equal(failure, undefined, `${name}: ${kind.name}: ${failure?.text}`)
       t.equal(site.read(`${site.current}/a.txt`), `${count}`, `${name}: ${kind.name}`)
       t.notMatch(shown(report), secret)
+    }
+})
+
+t.test('a mirror that lacks files of git, or has directories in their place, is rebuilt', async (t) => {
+  const site = new GitSite(t)
+  site.commit({ 'a.txt': '0' })
+  t.equal((await site.deploy()).failure, undefined)
+  const mirror = `${site.shared}/repo.git`
+  let count = 0
+  for (const name of ['HEAD', 'config', 'packed-refs', 'FETCH_HEAD', 'objects', 'refs', 'objects/pack', 'refs/heads'])
+    for (const kind of ['nothing', 'an empty directory', 'an empty file']) {
+      const path = `${mirror}/${name}`
+      fs.rmSync(path, { recursive: true, force: true })
+      if (kind === 'an empty directory') fs.mkdirSync(path)
+      if (kind === 'an empty file') fs.writeFileSync(path, '')
+      site.commit({ 'a.txt': `${++count}` })
+      const { failure } = await site.deploy()
+      t.equal(failure, undefined, `${name}: ${kind}: ${failure?.text}`)
+      t.equal(site.read(`${site.current}/a.txt`), `${count}`, `${name}: ${kind}`)
     }
 })
