@@ -32,6 +32,7 @@ const wanted = {
   setpriv: 'util-linux',
   java: 'default-jre-headless',
   zip: 'zip',
+  mvn: 'maven',
   certbot: 'certbot',
   pebble: 'pebble',
   sshd: 'openssh-server',

@@ -26,6 +26,7 @@ import { renderDeployCfg } from './deploy_cfg.ts'
 import { jobs } from './jobs.ts'
 import { type Layout, layout, purged, sharedLinks, sharedNames } from './layout.ts'
 import { stayStopped } from './lifecycle.ts'
+import { reportMissingHosts } from './missing_hosts.ts'
 import { deployedApp, goLive } from './moments.ts'
 import { checkNewRelic, newRelicConfig } from './newrelic.ts'
 import { type Program, programs } from './programs.ts'
@@ -53,6 +54,7 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
   if (isConfigure && heldFrom(node, at) !== null) return stayBack(r, node, at)
   const guard = options.pinned ? { onlyIf: hasCurrent(at) } : {}
   blobMount(r, node, at, guard)
+  reportMissingHosts(r, node, at)
   const release = builtRelease(r, node, at, { ...options, programs: wanted, guard })
   const app = deployedApp(node, at, wanted)
   refuseFailed(r, node, app, release, guard)

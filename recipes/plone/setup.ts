@@ -13,6 +13,7 @@ import { package_ as packages } from '../../resources/package.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { virtualenv } from '../../resources/virtualenv.ts'
 import { type PloneNode, placed } from '../node.ts'
+import { releasesOf } from '../releases/layout.ts'
 import { accounts } from '../releases/setup.ts'
 import { blobMount } from './blob_mounts.ts'
 import { databaseDirectory, indexDirectory } from './data_places.ts'
@@ -40,6 +41,7 @@ export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
   blobMount(r, node, at)
   appDirectories(r, node, at)
   dataDirectories(r, node, at)
+  logLink(r, node, at)
   caches(r, node, at)
   buildEnvironment(r, at)
   supervisorService(r, node, at)
@@ -128,6 +130,17 @@ function emptyDatabase(r: Recipe<PloneNode>, at: Layout, database: string | null
   const { user, group } = at.account
   const account = user === undefined ? {} : { user, ...(group === undefined ? {} : { group }) }
   execute(r, { command: ['touch', `${path}/Data.fs`], creates: `${path}/Data.fs`, ...account })
+}
+
+/** Where the platform had the logs of an app. A host that was set up without this link stays as it is. */
+function logLink(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  const path = `${at.shared}/log`
+  const target = `${at.shared}/var/${at.role === 'solr' ? 'solr/log' : 'log'}`
+  const { host } = node.run
+  const found = host?.lstat(path) ?? null
+  const isOurs = found?.kind === 'link' && host?.readLink(path) === target
+  if (isOurs || (found === null && releasesOf(node, at).length === 0 && !r.has('directory', path)))
+    symlink(r, { path, target, ...at.owner })
 }
 
 /** @throws PROTECTED_PATH */

@@ -19,7 +19,7 @@ const programPath = (
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const forNetwork = /^(PIP_.+|https?_proxy|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
 
-export type App = 'zeoserver' | 'plone_instances'
+export type App = 'zeoserver' | 'plone_instances' | 'solr'
 
 export interface Release {
   readonly id: string
@@ -45,7 +45,7 @@ export interface Ended {
 
 export interface RunOptions {
   /** Default: both. */
-  readonly roles?: readonly ('zeo-server' | 'zeo-client' | 'frontend')[]
+  readonly roles?: readonly ('zeo-server' | 'zeo-client' | 'solr' | 'frontend')[]
   readonly environment?: Readonly<Record<string, string>>
   /** A command that runs the program, such as strace. */
   readonly through?: readonly string[]
@@ -202,7 +202,7 @@ export class DeploySite {
     const own = {
       plone_instances: { instance_count: 2, zeo: { address: '127.0.0.1:8001' } },
       plone_zeoserver: { enable_backup: true },
-      deploy: { zeoserver: { scm }, plone_instances: { scm } },
+      deploy: { zeoserver: { scm }, plone_instances: { scm }, solr: { scm } },
     }
     fs.writeFileSync(this.file, JSON.stringify(merge(merge(own, this.json), options.json ?? {})))
     const where = ['--role', roles.join(','), '--json', this.file, '--prefix', this.prefix, '--config-dir', this.home]

@@ -31,6 +31,7 @@ const probes = {
   nginx: program('nginx'),
   java: program('java', 'default-jre-headless'),
   zip: program('zip'),
+  mvn: program('mvn', 'maven'),
   jetty9: () => (existsSync('/usr/share/jetty9/start.jar') ? null : 'jetty9 is not installed (apt install jetty9)'),
   'php-fpm': () =>
     readdirSync('/usr/sbin').some((name) => name.startsWith('php-fpm'))

@@ -13,13 +13,17 @@ interface NodeOptions {
   readonly host?: HostReader | null
   readonly facts?: Partial<Facts>
   readonly events?: readonly string[]
+  readonly roles?: readonly string[]
 }
 
-export function roleNode(json: JsonObject, { host = null, facts = {}, events = [] }: NodeOptions = {}): PloneNode {
+export function roleNode(
+  json: JsonObject,
+  { host = null, facts = {}, events = [], roles }: NodeOptions = {},
+): PloneNode {
   const layers = [objectLayer(json, 'site.json', 'deployment')]
   const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, ...facts }
   const built = buildNode({ layers, facts: known, schemas: attributeSchemas, foreignKeys })
-  return recipeNode(built, { id: '1', events, host, by: 'tester', options: {} })
+  return recipeNode(built, { id: '1', events, host, by: 'tester', options: {}, ...(roles && { roles }) })
 }
 
 /** @param roles names, with commas between them */
@@ -32,5 +36,9 @@ export async function planned(
   if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${roles}`)
   const events = event.split(',')
   const attributes = root ? json : { ...json, converge: { ...(json.converge as JsonObject), prefix: '/home/jane' } }
-  return compile(loaded, events, roleNode(attributes, { host, events, facts: { uid: root ? 0 : 1000 } }))
+  return compile(
+    loaded,
+    events,
+    roleNode(attributes, { host, events, roles: roles.split(','), facts: { uid: root ? 0 : 1000 } }),
+  )
 }

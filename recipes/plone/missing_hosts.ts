@@ -1,0 +1,65 @@
+/** Reports settings of the clients that change nothing because no host of the layer they look in is online. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import { describeLocation } from '../../core/model/errors.ts'
+import type { PloneNode } from '../node.ts'
+import type { Layout } from './layout.ts'
+import { celeryBroker, onlineAddresses } from './site.ts'
+import { isSet } from './values.ts'
+
+interface Missing {
+  readonly attribute: string
+  readonly layer: string
+  readonly effect: string
+  /** Attribute that names the host instead. */
+  readonly instead: string
+}
+
+/** Says nothing where files are only rendered: what is online is of no interest there. */
+export function reportMissingHosts(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  if (at.role !== 'zeo-client' || node.run.host === null) return
+  for (const { attribute, layer, effect, instead } of missingHosts(node)) {
+    const source = node.run.locate?.(attribute)
+    const place = source === undefined ? '' : `${describeLocation(source)}: `
+    r.warn(`${place}no host of the layer ${layer} is online: ${effect} (start one, or set ${instead})`)
+  }
+}
+
+function missingHosts(node: PloneNode): Missing[] {
+  return [...withoutBroker(node), ...withoutSolr(node), ...withoutDatabase(node)]
+}
+
+function withoutBroker(node: PloneNode): Missing[] {
+  const { enable_celery, broker_layer: layer } = node.plone_instances
+  if (!enable_celery || celeryBroker(node) !== undefined) return []
+  const attribute = 'plone_instances.enable_celery'
+  return [{ attribute, layer, effect: `${attribute} has no effect`, instead: 'plone_instances.broker.host' }]
+}
+
+function withoutSolr(node: PloneNode): Missing[] {
+  const { solr_enabled, solr_host, solr_layer: layer } = node.plone_instances
+  if (!solr_enabled || isSet(solr_host) || onlineAddresses(node, layer).length > 0) return []
+  const attribute = 'plone_instances.solr_enabled'
+  return [{ attribute, layer, effect: `${attribute} has no effect`, instead: 'plone_instances.solr_host' }]
+}
+
+/** A stack that has no such layer may know its servers otherwise. */
+function withoutDatabase(node: PloneNode): Missing[] {
+  const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
+  const isDown = (layer: string) =>
+    Object.hasOwn(node.opsworks.layers, layer) && onlineAddresses(node, layer).length === 0
+  if (enable_relstorage) {
+    if (!relstorage.enable_cache || isSet(relstorage.cache_servers) || !isDown('memcached')) return []
+    const attribute = 'plone_instances.relstorage.enable_cache'
+    const instead = 'plone_instances.relstorage.cache_servers'
+    return [{ attribute, layer: 'memcached', effect: 'the cache of RelStorage has no servers', instead }]
+  }
+  if (isSet(zeo.address) || (node.run.roles ?? []).includes('zeo-server') || !isDown(zeo_layer)) return []
+  return [
+    {
+      attribute: 'plone_instances.zeo_layer',
+      layer: zeo_layer,
+      effect: 'clients take the address of the ZEO server from the buildout of the site',
+      instead: 'plone_instances.zeo.address',
+    },
+  ]
+}
