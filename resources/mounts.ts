@@ -2,8 +2,10 @@
 import { posix } from 'node:path'
 import type { HostReader } from '../core/host/types.ts'
 
-const networkFileSystem =
-  /^(nfs4?|fuse\.glusterfs|glusterfs|cifs|smb3|ceph|fuse\.ceph|fuse\.s3fs|lustre|9p|virtiofs|ocfs2|gfs2)$/
+/** Extended regular expression for the types of file systems that several hosts can share. */
+export const networkFileSystems =
+  'nfs4?|fuse\\.glusterfs|glusterfs|cifs|smb3|ceph|fuse\\.ceph|fuse\\.s3fs|lustre|9p|virtiofs|ocfs2|gfs2'
+const networkFileSystem = new RegExp(`^(${networkFileSystems})$`)
 
 interface Mount {
   readonly at: string

@@ -16,7 +16,7 @@ interface Mount {
 }
 
 /** Where the attributes say that blobs are on a network file system; null where they do not. */
-function mountOf(node: PloneNode, at: Layout): Mount | null {
+export function mountOf(node: PloneNode, at: Layout): Mount | null {
   if (at.role === 'solr') return null
   const section = at.role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
   const key = (['nfs_blobs', 'gluster_blobs'] as const).find((name) => node[section][name])

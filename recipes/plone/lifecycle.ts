@@ -10,6 +10,7 @@ import { endStop, keepDown, recordStop, removeRecord } from '../releases/stopped
 import { blobMount } from './blob_mounts.ts'
 import { noJobs } from './jobs.ts'
 import { type Layout, layout } from './layout.ts'
+import { stopWaiter } from './mount_waiter.ts'
 import { readinessOf } from './readiness.ts'
 import { balanced, cleanUp, currentPrograms, logOf, run } from './running.ts'
 import { supervisorRuns } from './supervisor.ts'
@@ -69,6 +70,7 @@ function stopPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   // Longer than the minute that supervisor gives a program before it kills it.
   const deadline = seconds(90)
+  stopWaiter(r, node, at)
   for (const one of [...currentPrograms(r, node, at)].reverse())
     service(r, {
       name: one.name,

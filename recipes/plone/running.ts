@@ -12,6 +12,7 @@ import { releasesOf } from '../releases/layout.ts'
 import { endStop } from '../releases/stopped.ts'
 import { balancersOf, serverAt } from './balancing.ts'
 import type { Layout } from './layout.ts'
+import { mountWaiter, waiterOf, waitsForMount } from './mount_waiter.ts'
 import { type Program, programs } from './programs.ts'
 import { readinessOf } from './readiness.ts'
 import { supervisorRuns } from './supervisor.ts'
@@ -32,6 +33,7 @@ export function run(
   endStop(r, node, at)
   // After a crash, or where nothing starts it with the machine.
   supervisorRuns(r, node, at)
+  const waits = waitsForMount(node, at)
   const declared = wanted.map((one) => {
     const { name, command, directory, environment, type, events } = one
     const user = at.account.user === undefined ? undefined : (one.user ?? at.account.user)
@@ -43,6 +45,7 @@ export function run(
       environment: { ...homeOf(at, user), ...environment },
       type,
       events,
+      autostart: !waits,
       confDir: supervisor.confDir,
       logDir: supervisor.logDir,
       socket: supervisor.socket,
@@ -55,7 +58,8 @@ export function run(
     return { one, program }
   })
   const names = wanted.map(({ name }) => name)
-  cleanUp(r, at, names, guard)
+  mountWaiter(r, node, at, names, guard)
+  cleanUp(r, at, waits ? [...names, waiterOf(at)] : names, guard)
   const { drain, max_unavailable } = node.converge.balancer
   const balancers = balancersFor(node, at.role)
   service_restart(r, {

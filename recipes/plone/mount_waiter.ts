@@ -1,0 +1,65 @@
+/** Starts the programs of an app after a reboot once its blobs are mounted: supervisord knows nothing of mounts. */
+import type { Recipe } from '../../core/compile/recipe.ts'
+import type { CommonOptions } from '../../core/model/resource.ts'
+import { shellWords } from '../../core/text/shell.ts'
+import { networkFileSystems } from '../../resources/mounts.ts'
+import { service } from '../../resources/service.ts'
+import { supervisor_program } from '../../resources/supervisor_program.ts'
+import type { PloneNode } from '../node.ts'
+import { mountOf } from './blob_mounts.ts'
+import type { Layout } from './layout.ts'
+
+/** Name of its program, which is none of those that the app itself has. */
+export function waiterOf({ app }: Layout): string {
+  return `converge-mount-${app}`
+}
+
+export function waitsForMount(node: PloneNode, at: Layout): boolean {
+  return mountOf(node, at) !== null
+}
+
+/**
+ * The only program of the app that starts with supervisord. It ends once it has started the others, or is stopped with them.
+ * @param names programs of the app, in the order they are started in
+ */
+export function mountWaiter(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  at: Layout,
+  names: readonly string[],
+  guard: CommonOptions,
+): void {
+  const mount = mountOf(node, at)
+  if (mount === null) return
+  const { confDir, logDir, socket } = at.supervisor
+  supervisor_program(r, {
+    name: waiterOf(at),
+    app: at.app,
+    command: shellWords(['/bin/sh', '-c', script(at, mount.path, names)]),
+    directory: '/',
+    environment: {},
+    autorestart: false,
+    startSeconds: 0,
+    confDir,
+    logDir,
+    socket,
+    // Only root reaches the socket of the system.
+    ...(at.account.user === undefined ? {} : { user: 'root' }),
+    ...guard,
+  })
+}
+
+/** A waiter that still waits would start what has been stopped. */
+export function stopWaiter(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
+  if (!waitsForMount(node, at)) return
+  const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
+  service(r, { name: waiterOf(at), action: 'stopped', provider })
+}
+
+function script(at: Layout, path: string, names: readonly string[]): string {
+  const { config, environment } = at.supervisor
+  const control = at.system ? '/usr/bin/supervisorctl' : `${environment}/bin/supervisorctl`
+  const type = `findmnt -n -o FSTYPE -T "$(readlink -m ${shellWords([path])})"`
+  const isMounted = `${type} | grep -qxE ${shellWords([networkFileSystems])}`
+  return `until ${isMounted}; do sleep 5; done; ${shellWords([control, '-c', config, 'start', ...names])}; exit 0`
+}
