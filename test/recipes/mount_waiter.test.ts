@@ -59,7 +59,7 @@ async function waiterCommand(prefix: string): Promise<string[]> {
   }
   const { resources } = await planned('zeo-client', json, { event: 'restart' })
   const found = resources.find(({ props }) => (props as { name?: string }).name === 'converge-mount-plone_instances')
-  return ['-c', `exec ${(found?.props as { command: string }).command}`]
+  return ['-c', `exec ${(found?.props as { command?: string } | undefined)?.command}`]
 }
 
 /** Programs that the command finds instead of those of this machine. */
