@@ -39,7 +39,8 @@ export function proofOf({ key, language, text }: Block): Proof | undefined {
 }
 
 export const examples: Readonly<Record<string, Proof>> = {
-  'README.md > Your own site > 2': attributes(zeo),
+  'README.md > converge': elsewhere('test/machine/system_deploy.test.ts'),
+  'README.md > Deploy your own site > 2': attributes(zeo),
 
   'docs/attributes.md > Merging': compared(merged),
   'docs/attributes.md > Patches': attributes([], {
@@ -87,11 +88,11 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/frontend.md > Fresh pages after a deploy': attributes(['frontend'], {}),
   'docs/frontend.md > As an ordinary user': attributes(['frontend'], app('plone_instances')),
 
-  'docs/getting-started.md > 1. Say what the host is': attributes(zeo),
-  'docs/getting-started.md > 1. Say what the host is > 2': attributes(['zeo-client']),
+  'docs/getting-started.md > 1. Write the attributes': attributes(zeo),
+  'docs/getting-started.md > 1. Write the attributes > 2': attributes(['zeo-client']),
   'docs/getting-started.md > As root > 2': compared(pathsOfClient),
 
-  'docs/how-a-run-works.md > References, and what is known only later': compared(unknownInPlan),
+  'docs/how-a-run-works.md > References between resources': compared(unknownInPlan),
 
   'docs/lifecycle-hooks.md > Lifecycle hooks': attributes(['zeo-client']),
   'docs/lifecycle-hooks.md > systemd': compared(systemdUnit('converge-setup.service')),

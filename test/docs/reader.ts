@@ -54,7 +54,7 @@ export class Reader extends Sandbox {
 
   private attributeFiles(): void {
     const block = (key: string) => this.local(allBlocks().find((one) => one.key === key)?.text ?? '')
-    const site = block('docs/getting-started.md > 1. Say what the host is')
+    const site = block('docs/getting-started.md > 1. Write the attributes')
     const host = { status: 'online', private_ip: '127.0.0.1' }
     const layers = {
       zeoserver: { instances: { zeo1: host } },

@@ -1,5 +1,6 @@
 /** The main job as root on the system itself: packages, accounts, /etc and /srv, in a copy of it that is thrown away. */
 import t from 'tap'
+import { blocksOf, pages } from '../docs/blocks.ts'
 import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
 import { reservePorts } from '../support/waiting.ts'
@@ -14,11 +15,42 @@ ls /etc/supervisor/conf.d /etc/logrotate.d | grep -E '^(plone_instances|zeoserve
 cat /etc/cron.d/converge*
 ps -eo user:20,args | grep -E '^deploy .*(runzope|interpreter|console)' | grep -v grep
 converge status
+echo "== a deploy and a rollback"
+mkdir -p /etc/converge
+cp /var/lib/converge-demo/site.json /etc/converge/site.json
+echo '{ "converge": { "roles": ["zeo-server", "zeo-client"] } }' > /etc/converge/roles.json
+converge() { echo "$ converge $*"; node dist/start.cjs "$@"; }
+cd /var/lib/converge-demo/site
+echo 2 > VERSION
+git -c user.name=test -c user.email=test@example.org commit -q -a -m "Say version 2"
+cd "$OLDPWD"
+converge deploy
+converge deploy
+converge rollback
 echo "== stopped"
 converge stop
 node docs/demo.mjs --stop
 echo "== left"
 ls -A /srv/www /etc/supervisor/conf.d`
+
+/** The sample of the page that begins with a deploy. */
+function sampleOf(page: string): string {
+  const sample = blocksOf(page, pages().get(page) ?? '').find(({ text }) => text.startsWith('$ converge deploy'))
+  if (sample === undefined) throw new Error(`${page} shows no deploy`)
+  return sample.text
+}
+
+/** Lines without commits and durations, which differ between runs. */
+function comparable(text: string): string[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && line.trim() !== '…')
+  return lines.map((line) =>
+    line
+      .trimEnd()
+      .replace(/-[0-9a-f]{8}\b/g, '-COMMIT')
+      .replace(/ [\d.]+ s$/, '')
+      .replace(/\d+ unchanged/, 'N unchanged'),
+  )
+}
 
 t.test('a ZEO server and two clients of the account deploy', async (t) => {
   t.setTimeout(15 * 60_000)
@@ -34,5 +66,11 @@ t.test('a ZEO server and two clients of the account deploy', async (t) => {
   t.match(seen, /^0 1 \* \* 7 deploy \/srv\/www\/zeoserver\/current\/bin\/zeopack /m)
   t.match(seen, /converge-plone_instances.*plone_instances-client1\.conf plone_instances-client2\.conf/s)
   t.match(seen, /up .*zeoserver.*up .*plone_instances-client1.*up .*plone_instances-client2/s)
+  const session = comparable(part('a deploy and a rollback'))
+  for (const line of comparable(sampleOf('README.md'))) {
+    const at = session.indexOf(line)
+    t.ok(at >= 0, `README.md shows: ${line}`)
+    session.splice(0, at + 1)
+  }
   t.notMatch(left, /plone_instances|zeoserver/, 'nothing of the apps is left')
 })

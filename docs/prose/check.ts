@@ -1,0 +1,71 @@
+/**
+ * Checks the prose of the project (pages, comments, messages) against docs/prose/rules.yml.
+ * Arguments: the files to check; without any, all files but those that docs/prose/pending.txt lists.
+ */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TextlintKernel, type TextlintKernelOptions, type TextlintKernelRule } from '@textlint/kernel'
+import markdown from '@textlint/textlint-plugin-markdown'
+import plainText from '@textlint/textlint-plugin-text'
+import { passagesOf } from './passages.ts'
+import { sentenceLength } from './sentence_length.ts'
+
+const require = createRequire(import.meta.url)
+/** It publishes no types. */
+const prh = require('textlint-rule-prh') as { readonly default: TextlintKernelRule['rule'] }
+const project = fileURLToPath(new URL('../..', import.meta.url))
+const rulePaths = [fileURLToPath(new URL('rules.yml', import.meta.url))]
+const kernel = new TextlintKernel()
+const rules: TextlintKernelRule[] = [
+  {
+    ruleId: 'words',
+    rule: prh.default,
+    options: { rulePaths, checkEmphasis: true, checkLink: true, checkBlockQuote: true },
+  },
+  { ruleId: 'sentence-length', rule: sentenceLength, options: { max: 40 } },
+]
+const plugins: TextlintKernelOptions['plugins'] = [
+  { pluginId: 'markdown', plugin: markdown.default },
+  { pluginId: 'text', plugin: plainText.default },
+]
+
+interface Finding {
+  readonly line: number
+  readonly message: string
+}
+
+async function findingsIn(path: string): Promise<Finding[]> {
+  const source = readFileSync(`${project}/${path}`, 'utf8')
+  const passages = extname(path) === '.md' ? null : passagesOf(source)
+  const text = passages === null ? source : passages.map((passage) => passage.text).join('\n\n')
+  const ext = passages === null ? '.md' : '.txt'
+  const { messages } = await kernel.lintText(text, { filePath: path, ext, plugins, rules })
+  // Passages stand on every second line of the text.
+  return messages.map(({ loc, message }) => ({
+    line: passages === null ? loc.start.line : (passages[(loc.start.line - 1) / 2]?.line ?? 1),
+    message,
+  }))
+}
+
+const named = process.argv.slice(2)
+const pending = readFileSync(`${project}/docs/prose/pending.txt`, 'utf8')
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'))
+const tracked = execFileSync('git', ['ls-files', '*.md', '*.ts', '*.mjs'], { cwd: project, encoding: 'utf8' })
+const checked = tracked
+  .trim()
+  .split('\n')
+  .filter((path) => !pending.some((start) => path.startsWith(start)))
+let count = 0
+for (const path of named.length > 0 ? named : checked)
+  for (const { line, message } of await findingsIn(path)) {
+    count++
+    process.stdout.write(`${path}:${line}: ${message}\n`)
+  }
+if (count > 0) {
+  process.stderr.write(`${count} findings; the rules are in docs/prose/rules.yml\n`)
+  process.exitCode = 1
+}
