@@ -155,7 +155,7 @@ const nginx = () =>
   )
 
 const varnish_purge_urls = () =>
-  kept([], 'What the recipe varnish-purge bans: regular expressions of paths.', {
+  kept([], 'Regular expressions of the paths that the recipe varnish-purge bans.', {
     unused: 'ban the pages of the site with: converge --event ban --role frontend',
     mirrors: "plone_buildout: node['varnish_purge_urls']",
   })

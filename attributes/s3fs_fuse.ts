@@ -12,7 +12,7 @@ export const s3fs_fuse = () =>
       mounts: kept([], 'Buckets, and where they are mounted.'),
       bluepill: kept(false, 'Watches the mounts with bluepill.'),
       rc_mon: kept(false, 'Watches the mounts with a script.'),
-      maxmemory: kept(100, 'Memory at which they are mounted anew.', { unit: 'megabytes' }),
+      maxmemory: kept(100, 'Memory at which they are mounted again.', { unit: 'megabytes' }),
       no_upload: kept(false, 'Never writes to the buckets.'),
       packages: kept([], 'Packages that s3fs is built with.'),
     },

@@ -2,7 +2,7 @@
 
 /**
  * Prints each line as `NUMBER FILE<tab>LINE`; FILE is the name of the file or unit, without its directory. Where none of the lines
- * that are there is wanted, the last one is printed all the same if it follows the log, as `=NUMBER FILE<tab>LINE`.
+ * that are there is wanted, the last one is printed if it follows the log, as `=NUMBER FILE<tab>LINE`.
  * $1 lines of each log, $2 `follow` or nothing; then three words for each log: its number, `file` or `journal`, and a pattern
  */
 export const logScript = `
