@@ -188,7 +188,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
     await discardFailed(host, area, timedOut || / was ended by /.test(message))
   } catch (problem) {
     // Why the build failed matters more; the note is still there, so that the next run tries again.
-    context.warn(asConvergeError(problem).message)
+    context.warn(`${asConvergeError(problem).message} (correct that; the next build tries again)`)
   }
   if (timedOut)
     return new ConvergeError(`the buildout did not end within ${given.timeout}, and was killed`, {

@@ -209,7 +209,9 @@ async function update(host: Host, context: Context): Promise<void> {
       hint: 'check the network, and correct the sources in /etc/apt/sources.list and /etc/apt/sources.list.d',
     })
   const reason = output.split('\n').find((line) => /^[EW]:/.test(line)) ?? ''
-  context.warn(`the package lists could not all be fetched, so older ones are used: ${reason}`)
+  context.warn(
+    `the package lists could not all be fetched, so older ones are used: ${reason} (check the network, and correct the sources in /etc/apt/sources.list and /etc/apt/sources.list.d)`,
+  )
 }
 
 async function explained(

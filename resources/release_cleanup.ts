@@ -34,7 +34,9 @@ export const release_cleanup = defineResource(
       const surplus = unused(host, into, surplusOf(host, into, listReleases(host, into, current), keep))
       const stuck = stuckIn(host, into).filter((name) => surplus.includes(name))
       if (stuck.length > 0)
-        context.warn(`${stuck.join(', ')} in ${into} could not be removed; the next cleanup tries again`)
+        context.warn(
+          `${stuck.join(', ')} in ${into} could not be removed (check what keeps it there; the next cleanup tries again)`,
+        )
       // What is stuck is tried again when there is something else to remove, not by every run.
       return { surplus: tried.has(context) || stuck.length === surplus.length ? [] : surplus }
     },

@@ -247,7 +247,7 @@ async function remember(host: Host, { name, keep, balances }: Props, { warn }: C
     if (code === 'INTERNAL') throw error
     // Left there by a run that was interrupted, it would bring back addresses of some earlier time.
     if (balances !== undefined) host.writeFile(balances.file, noStates)
-    warn(`${name} is reloaded without what it was told at run time: ${message}`)
+    warn(`${name} is reloaded without what was set at run time: ${message} (check its socket)`)
   }
 }
 

@@ -84,7 +84,9 @@ async function wrongWith(host: Host, one: Request, left: number, context: Contex
     const { status, body } = answer
     // The web server of another host knows no request from here.
     if (isMaintenancePage(answer) && (status < statusMin || status > statusMax)) {
-      context.warn(`http://${at}:${port}${path} is closed for maintenance: the app was not tested there`)
+      context.warn(
+        `http://${at}:${port}${path} is closed for maintenance: the app was not tested there (end the maintenance, and request that page)`,
+      )
       return null
     }
     if (status < statusMin || status > statusMax) return `it answered with HTTP status ${status}`

@@ -69,7 +69,7 @@ async function ban(host: Host, given: Props, context: Context): Promise<void> {
   const varnishadm = ['varnishadm', ...(directory === undefined ? [] : ['-n', directory])]
   if (host.stat(config) === null) return
   const { status } = await host.query([...varnishadm, 'ping'], { accept: 'any' })
-  if (status !== 0) return context.warn(`Varnish does not run, so there are no cached pages of ${app} to ban`)
+  if (status !== 0) return context.note(`Varnish does not run, so there are no cached pages of ${app} to ban`)
   for (const url of urls) await host.run([...varnishadm, 'ban', 'req.url', '~', varnishWord(url)])
 }
 

@@ -25,7 +25,7 @@ export function respectLock(directory: string, events: readonly string[], dry: b
   const lock = visibleLock(directory)
   if (lock === null) return null
   if (lock.by !== by && !dry) throw lockedBy(lock)
-  return `deploys are locked by ${describeDeployLock(lock)}`
+  return `deploys are locked by ${describeDeployLock(lock)} (run converge unlock to let others deploy)`
 }
 
 /** The lock that is on; null also where this account may not look: it could not deploy there anyway. */

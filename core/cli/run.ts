@@ -40,6 +40,7 @@ interface Ready {
   readonly handlers: readonly Handlers[]
   readonly secrets: Secrets
   readonly warn: (message: string) => void
+  readonly note: (message: string) => void
   /** Tells what the attributes are warned of. */
   readonly tellWarnings: () => void
 }
@@ -62,6 +63,7 @@ export async function runCommand<N>(
   locked()
   const output = await outputOf(args)
   const warn = (message: string) => output.warn?.(secrets.mask(message))
+  const note = (message: string) => output.note?.(secrets.mask(message))
   const ready: Ready = {
     host,
     output,
@@ -75,6 +77,7 @@ export async function runCommand<N>(
     handlers: inputs.user.handlers,
     secrets,
     warn,
+    note,
     tellWarnings: () => {
       // Asked again: somebody may have put a lock on while this run waited for another one.
       const lock = locked()
@@ -107,7 +110,7 @@ async function dryRun({ host, output, compileNow, handlers, secrets, tellWarning
 }
 
 async function run(
-  { host, output, compileNow, handlers, secrets, warn, tellWarnings }: Ready,
+  { host, output, compileNow, handlers, secrets, warn, note, tellWarnings }: Ready,
   state: StateDirectory,
   { wait, command }: { readonly wait: number; readonly command: string },
 ): Promise<RunReport> {
@@ -117,13 +120,13 @@ async function run(
   const early = lockHolder(path) === null ? { last: state.runs().at(-1), plan: compileNow() } : null
   state.prepare()
   const lock = await acquireLock(path, command, seconds(wait), (holder) =>
-    warn(`waiting for process ${holder.pid} (${holder.command}) of ${holder.user}, at work since ${holder.since}`),
+    note(`waiting for process ${holder.pid} (${holder.command}) of ${holder.user}, at work since ${holder.since}`),
   )
   let stillRunning = false
   try {
     const last = state.runs().at(-1) ?? 'none'
     const waited = await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWait)), (message) =>
-      warn(`${message}; waiting for it`),
+      note(`${message}; waiting for it`),
     )
     // A run in between may have changed it all the same, e.g. which release is current.
     const plan = early !== null && !waited && early.last === state.runs().at(-1) ? early.plan : compileNow()
@@ -147,7 +150,7 @@ async function run(
     const report = await go(plan)
     const recovery = stillRunning ? null : recoveryOf(report)
     if (recovery === null) return report
-    warn(`${recovery.role}: ${recovery.event}, since what was deployed failed`)
+    note(`${recovery.role}: ${recovery.event}, since what was deployed failed`)
     const second = recoveryPlan(() => compileNow(recovery), warn)
     if (second !== null) await go(second)
     // Made good again or not, what was asked for has failed.

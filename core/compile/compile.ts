@@ -15,7 +15,10 @@ export interface Plan {
   readonly listed: ReadonlySet<string>
   readonly roles: readonly string[]
   readonly events: readonly string[]
+  /** What the operator can or must act on. */
   readonly warnings: readonly string[]
+  /** What nobody has to act on. */
+  readonly notes: readonly string[]
 }
 
 /** The events that `converge --role NAME` alone goes through: the whole way. */
@@ -68,7 +71,7 @@ function planOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe:
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
   const down = events.every((event) => ending.some((name) => name === event))
   for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)
-  const { resources, warnings } = recipe.finish()
+  const { resources, warnings, notes } = recipe.finish()
   const needed = new Set<string>()
   const listed = new Set<string>()
   for (const { props, hasReferences, options } of resources) {
@@ -80,5 +83,5 @@ function planOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe:
     for (const { resource } of options.when ?? []) listed.add(`${resource.type} ${resource.key}`)
   }
   for (const name of listed) needed.add(name)
-  return Object.freeze({ resources, needed, listed, roles: distinct.map((r) => r.name), events, warnings })
+  return Object.freeze({ resources, needed, listed, roles: distinct.map((r) => r.name), events, warnings, notes })
 }

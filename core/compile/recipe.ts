@@ -5,6 +5,7 @@ import { nearest } from '../model/nearest.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
 import { callProblem } from './call.ts'
+import type { Plan } from './compile.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
 import { optionProblems, withoutOptions } from './options.ts'
 import { checkProps, hidden, type Mask, shown, unmasked } from './props.ts'
@@ -165,6 +166,7 @@ export class Recipe<N> implements Scope {
   private readonly problems: ConvergeError[] = []
   private readonly declared: Declared[] = []
   private readonly warned: string[] = []
+  private readonly noted: string[] = []
   private readonly leftOut = new Map<string, ConvergeError[]>()
   private readonly taken = new Set<string>()
 
@@ -242,9 +244,14 @@ export class Recipe<N> implements Scope {
     return this.byName.has(`${type} ${key}`)
   }
 
-  /** Tells the user something that is no failure. */
+  /** Reports something that the operator can or must act on, and that is no failure: what, and how to change it. */
   warn(message: string): void {
     if (!this.warned.includes(message)) this.warned.push(message)
+  }
+
+  /** Reports something that nobody has to act on. */
+  note(message: string): void {
+    if (!this.noted.includes(message)) this.noted.push(message)
   }
 
   /** Notes that something has a part in what at least one role has to do, such as a rollback. */
@@ -353,12 +360,12 @@ export class Recipe<N> implements Scope {
   }
 
   /** What was declared, or all problems at once. */
-  finish(): { resources: readonly PlannedResource[]; warnings: readonly string[] } {
+  finish(): Pick<Plan, 'resources' | 'warnings' | 'notes'> {
     throwProblems(this.problems, 'the recipes cannot be compiled')
     for (const [purpose, reasons] of this.leftOut)
       if (this.taken.has(purpose)) for (const { message } of reasons) this.warn(message)
       else throw together(reasons)
-    return { resources: Object.freeze(this.declared), warnings: this.warned }
+    return { resources: Object.freeze(this.declared), warnings: this.warned, notes: this.noted }
   }
 }
 

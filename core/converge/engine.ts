@@ -62,6 +62,7 @@ class Run {
     failed: 0,
   }
   private readonly warnings: string[] = []
+  private readonly notes = new Set<string>()
   private readonly listed: ListedPaths
   private readonly ahead: ReadAhead
   private failed = false
@@ -93,6 +94,7 @@ class Run {
     const head = { id: options.id, mode: options.mode, roles: plan.roles, events: plan.events, started }
     for (const handler of this.handlers) handler.start?.({ ...head, resources: plan.resources.length })
     for (const warning of plan.warnings) this.warn(warning)
+    for (const note of plan.notes) this.note(note)
     let interrupted = false
     await this.prepare()
     await this.precheck()
@@ -329,7 +331,7 @@ class Run {
         if (tries >= retries || thrown instanceof NotYetKnown || this.options.interrupted?.()) throw thrown
         const error = asConvergeError(thrown)
         if (error.code === 'STILL_RUNNING') throw error
-        this.warn(`${name}: ${error.message}; trying again (${tries + 1} of ${retries})`)
+        this.note(`${name}: ${error.message}; retry ${tries + 1} of ${retries}`)
         await this.host.sleep(options.retryDelay ?? seconds(2))
         // The failed try may have done a part of it.
         const now = await definition.implementation.read(this.host, props, context)
@@ -485,6 +487,7 @@ class Run {
         for (const handler of this.handlers) handler.progress?.(this.shown(name), masked)
       },
       warn: (message) => this.warn(`${name}: ${message}`),
+      note: (message) => this.note(`${name}: ${message}`),
       secret: (value) => this.secrets.add(value),
     }
   }
@@ -494,6 +497,13 @@ class Run {
     if (this.warnings.includes(masked)) return
     this.warnings.push(masked)
     for (const handler of this.handlers) handler.warn?.(masked)
+  }
+
+  private note(message: string): void {
+    const masked = this.shown(message)
+    if (this.notes.has(masked)) return
+    this.notes.add(masked)
+    for (const handler of this.handlers) handler.note?.(masked)
   }
 }
 

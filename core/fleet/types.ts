@@ -119,6 +119,8 @@ export interface RolloutReport {
   readonly recipe?: string | undefined
   readonly hosts: readonly HostReport[]
   readonly warnings: readonly string[]
+  /** Each warning of hosts once, with those that gave it; absent without any. */
+  readonly hostWarnings?: readonly HostWarnings[] | undefined
   /** Why it stopped before all hosts were done. */
   readonly stopped?: string | undefined
 }
@@ -201,7 +203,16 @@ export type FleetEvent =
       readonly detail?: string | undefined
     }
   | { readonly event: 'health'; readonly what: string; readonly ok: boolean; readonly detail: string }
+  /** Something that the operator can or must act on. */
   | { readonly event: 'warning'; readonly host?: string | undefined; readonly message: string }
+  /** Something that nobody has to act on. */
+  | { readonly event: 'note'; readonly message: string }
   | { readonly event: 'end'; readonly report: RolloutReport }
+
+/** A warning, and the hosts that gave it. */
+export interface HostWarnings {
+  readonly message: string
+  readonly hosts: readonly string[]
+}
 
 export type Tell = (event: FleetEvent) => void

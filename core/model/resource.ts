@@ -25,8 +25,10 @@ export interface Context {
   readonly name: string
   /** Tells the user a line of progress. */
   readonly progress: (line: string) => void
-  /** Tells the user something that is no failure. */
+  /** Reports something that the operator can or must act on, and that is no failure. */
   readonly warn: (message: string) => void
+  /** Reports something that nobody has to act on. */
+  readonly note: (message: string) => void
   /** Values that must not be shown; a resource adds those it comes across. */
   readonly secret: (value: string) => void
 }

@@ -92,6 +92,9 @@ export interface Handlers {
   applying?(name: string): void
   progress?(name: string, line: string): void
   resource?(report: ResourceReport): void
+  /** Something that the operator can or must act on. */
   warn?(message: string): void
+  /** Something that nobody has to act on. */
+  note?(message: string): void
   end?(report: RunReport): void
 }

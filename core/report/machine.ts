@@ -28,6 +28,7 @@ export function jsonLines(write: (text: string) => void, { unchanged, diff, whol
       line('resource', { ...report, ...(wholeOutput ? { output } : {}), ...diffOf(diffs, report), roleEvent })
     },
     warn: (message) => line('warning', { message }),
+    note: (message) => line('note', { message }),
     end: (report) =>
       line('end', {
         report: { ...report, resources: report.resources.map((one) => ({ ...one, ...diffOf(diffs, one) })) },

@@ -27,6 +27,8 @@ export function replay(line: unknown, handlers: Handlers): boolean {
     }
     case 'warning':
       return typeof value.message === 'string' && told(handlers.warn?.(value.message))
+    case 'note':
+      return typeof value.message === 'string' && told(handlers.note?.(value.message))
     case 'end':
       return isRunReport(value.report) && told(handlers.end?.(value.report))
     default:

@@ -91,9 +91,17 @@ export class Terminal implements Handlers {
   }
 
   warn(message: string): void {
+    this.message(this.paint.yellow('warning:'), message)
+  }
+
+  note(message: string): void {
+    if (!this.options.quiet) this.message(this.paint.dim('note:'), message)
+  }
+
+  private message(title: string, text: string): void {
     this.settle()
     // No line of a text of others looks like one of ours.
-    this.line(`  ${this.paint.yellow('warning:')} ${plain(message).replace(/\n(?=\S)/g, '\n    ')}`)
+    this.line(`  ${title} ${plain(text).replace(/\n(?=\S)/g, '\n    ')}`)
   }
 
   end(report: RunReport): void {

@@ -5,6 +5,7 @@ import type { HostReader } from '../../core/host/types.ts'
 import { aptText } from '../../core/text/apt_conf.ts'
 import { file } from '../../resources/file.ts'
 import { package_ } from '../../resources/package.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { PloneNode } from '../node.ts'
@@ -22,7 +23,10 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   ].filter((one) => one !== '')
   if (asked.length === 0) return
   if (node.facts.uid !== 0 || prefix !== '/') {
-    r.warn(`${asked.join(' and ')} need root, and the system itself: they are left out here`)
+    const attribute = ['converge', packages.length > 0 ? 'packages' : 'automatic_updates']
+    const message = `${asked.join(' and ')} are left out: they need root and the whole system`
+    const hint = prefix === '/' ? 'run converge as root, or remove them' : `remove them, or the prefix ${prefix}`
+    warnOfAttribute(r, node, { attribute, message, hint })
     return
   }
   const newest = packages.filter(({ version }) => version === null).map(({ name }) => name)

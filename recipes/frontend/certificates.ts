@@ -1,11 +1,13 @@
 /** The certificates of the site: given in the attributes, or got from a certificate authority by certbot. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
+import { formatPath, type KeyPath } from '../../core/node/path.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { cron } from '../../resources/cron.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
 import { file } from '../../resources/file.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import { isSet } from '../plone/values.ts'
 import { type Certificate, certificateFile, givenCertificate } from '../web/tls.ts'
@@ -45,13 +47,18 @@ export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
 export function certificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
   const content = givenCertificate(at.own)
   const tls = tlsOf(node, at)
-  if (at.own.ssl_support === true && tls === null)
-    r.warn(
-      `deploy.${at.app}.ssl_support is true, but there is no TLS: ssl_certificate, ssl_certificate_key and domains have to be set as well, or certbot_domains`,
-    )
+  if (at.own.ssl_support === true && tls === null) reportWithoutTls(r, node, ['deploy', at.app, 'ssl_support'])
   if (content === null || tls === null) return []
   const { https_port: port } = node.converge.frontend
   return [certificateFile(r, at.nginx, { path: tls.files.chain, content, port })]
+}
+
+function reportWithoutTls(r: Recipe<PloneNode>, node: PloneNode, attribute: KeyPath): void {
+  warnOfAttribute(r, node, {
+    attribute,
+    message: `${formatPath(attribute)} is true, but there is no TLS: the site has no certificate or no name`,
+    hint: 'set ssl_certificate, ssl_certificate_key and domains beside it, set certbot_domains, or remove it',
+  })
 }
 
 /** Takes it away with its key, once nginx needs it no more. */

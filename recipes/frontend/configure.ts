@@ -2,6 +2,7 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { derived, type Reference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
+import { formatPath } from '../../core/node/path.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'
@@ -13,6 +14,7 @@ import { service_restart } from '../../resources/service_restart.ts'
 import { supervisor_program } from '../../resources/supervisor_program.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { unit_command } from '../../resources/unit_command.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import { dropInOverride, refuseOverride } from '../checks/overrides.ts'
 import type { PloneNode } from '../node.ts'
 import { clientLayer, runtimeSocket } from '../plone/balancing.ts'
@@ -42,7 +44,7 @@ import { reportWithoutEffect } from './without_effect.ts'
 /** Everything but packages; setup has to have been before. */
 export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
-  if (node.run.host !== null && balancedServers(node).length === 0) r.warn(noServers(node))
+  reportNoServers(r, node, at)
   places(r, node, at)
   if (!at.system) nginxSetup(r, at, at.nginx)
   const haproxy = [haproxyConfig(r, node, at)]
@@ -90,9 +92,26 @@ export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void 
 }
 
 /** Where nothing is known of the host, a stack is checked as a whole, and reports it itself. */
-function noServers(node: PloneNode): string {
+function reportNoServers(r: Recipe<PloneNode>, node: PloneNode, { haproxy }: FrontendLayout): void {
+  const { host } = node.run
+  if (host === null || balancedServers(node).length > 0) return
   const layer = clientLayer(node)
-  return `HAProxy has no server, so visitors get HTTP 503: no host of the layer ${layer} is online; run zeo-client on this host too, or describe the hosts of the clients in opsworks.layers.${layer}.instances`
+  const attribute = ['opsworks', 'layers', layer, 'instances']
+  const hosts = Object.keys(node.opsworks.layers[layer]?.instances ?? {})
+  const message = 'HAProxy has no server, so visitors get HTTP 503'
+  if (hosts.length === 0)
+    warnOfAttribute(r, node, {
+      attribute,
+      message: `${message}: the layer ${layer} has no host`,
+      hint: `run zeo-client on this host too, or describe the hosts of the clients in ${formatPath(attribute)}`,
+    })
+  // At the first setup of a stack the clients come later.
+  else if (/^\s*server\s/m.test(host.readText(haproxy.config) ?? ''))
+    warnOfAttribute(r, node, {
+      attribute,
+      message: `${message} from now on: no host of the layer ${layer} is online any more`,
+      hint: `start one of ${hosts.join(', ')}`,
+    })
 }
 
 /** What certbot renews: somebody may replace it without a reload. */

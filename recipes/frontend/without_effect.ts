@@ -1,7 +1,7 @@
 /** Reports settings of the front end that change nothing for what this host runs. */
 import type { Recipe } from '../../core/compile/recipe.ts'
-import { describeLocation } from '../../core/model/errors.ts'
 import { formatPath, type KeyPath } from '../../core/node/path.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import type { Tls } from './certificates.ts'
 import { balancedServers, effectiveRetries } from './haproxy.ts'
@@ -26,7 +26,6 @@ export function reportWithoutEffect(r: Recipe<PloneNode>, node: PloneNode, tls: 
     )
 }
 
-function report(r: Recipe<PloneNode>, node: PloneNode, path: KeyPath, hint: string): void {
-  const source = node.run.locate?.(formatPath(path))
-  r.warn(`${source === undefined ? '' : `${describeLocation(source)}: `}${formatPath(path)} has no effect (${hint})`)
+function report(r: Recipe<PloneNode>, node: PloneNode, attribute: KeyPath, hint: string): void {
+  warnOfAttribute(r, node, { attribute, message: `${formatPath(attribute)} has no effect`, hint })
 }

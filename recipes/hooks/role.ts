@@ -67,7 +67,7 @@ function wantsOf(target: string): string {
 function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOptions): void {
   const why = facts.init === 'systemd' ? 'units of the system are root’s to make' : 'no systemd runs on this host'
   if (facts.uid === 0) removeUnits(r, options)
-  r.warn(`${why}: cron calls setup and configure, and nothing calls shutdown before the host goes down`)
+  r.note(`${why}: cron runs setup and configure, and nothing runs shutdown before the host goes down`)
   for (const { name, schedule, command } of jobs(options))
     cron(r, { name, schedule, command, environment: { PATH: path } })
 }

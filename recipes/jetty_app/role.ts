@@ -128,7 +128,11 @@ export default role<PloneNode>('jetty-app', {
     source,
     build,
     files: (node) => baseFiles(node).written,
-    nothing: 'jetty_app.war says neither file nor url nor path: jetty-app has nothing to deploy',
+    nothing: () => ({
+      attribute: ['jetty_app', 'war'],
+      message: 'jetty_app.war has neither file nor url nor path, so jetty-app has nothing to deploy',
+      hint: 'set one of them, or remove the role',
+    }),
     links: { webapps: 'webapps', run: 'run' },
     checks,
   }),

@@ -10,6 +10,7 @@ import { release_complete } from '../../resources/release_complete.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { supervisor_cleanup } from '../../resources/supervisor_cleanup.ts'
+import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source, sourceOf } from '../releases/checkout.ts'
@@ -45,12 +46,8 @@ function build(r: Recipe<PloneNode>, node: PloneNode): void {
   const { at } = phpLayout(node)
   releaseDirectories(r, at)
   const source = sourceOf(at)
-  if (source === null) return nothingToDeploy(r, at)
+  if (source === null) return warnOfAttribute(r, node, noRepository('php-app', at.app))
   builtRelease(r, node, at, source)
-}
-
-function nothingToDeploy(r: Recipe<PloneNode>, { app }: AppLayout): void {
-  r.warn(`deploy.${app}.scm.repository is not set: php-app has nothing to deploy`)
 }
 
 function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, source: Source) {
@@ -65,7 +62,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode): void {
   if (isLeftStopped(r, node, at.app)) return stayStopped(r, php)
   releaseDirectories(r, at)
   const source = sourceOf(at)
-  if (source === null) return nothingToDeploy(r, at)
+  if (source === null) return warnOfAttribute(r, node, noRepository('php-app', at.app))
   tellFirst(r, node, php)
   const config = pool(r, node, php)
   const release = builtRelease(r, node, at, source)

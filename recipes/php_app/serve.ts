@@ -69,8 +69,8 @@ export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout)
   const { at, settings } = php
   const now = rootIn(node.run.host?.readText(sitePath(php)) ?? null)
   if (settings.update_mode === 'hot' && now !== hotRoot(php))
-    r.warn(
-      `${at.app}: the document root is now the link ${at.current}: nginx and php-fpm are reloaded once; from the next hot update on nothing is`,
+    r.note(
+      `${at.app}: the document root becomes the link ${at.current}, so nginx and php-fpm reload once; later hot updates reload neither`,
     )
 }
 

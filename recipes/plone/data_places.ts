@@ -6,6 +6,7 @@ import type { CommonOptions } from '../../core/model/resource.ts'
 import { data_location, holdsData } from '../../resources/data_location.ts'
 import { directory } from '../../resources/directory.ts'
 import { symlink } from '../../resources/symlink.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import type { Layout } from './layout.ts'
 
@@ -49,7 +50,7 @@ export function databaseDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Lay
   if (place === null) return null
   const others = otherPlaces(node, place)
   const kept = others.find((one) => linkLeadsTo(node.run.host, place.link, one) && isOnlyOne(node.run.host, place, one))
-  if (kept !== undefined) warnOfKept(r, place, kept)
+  if (kept !== undefined) warnOfKept(r, node, place, kept)
   const path = kept ?? place.path
   declare(r, node, place, path, [place.path, ...others])
   return path
@@ -65,9 +66,11 @@ export function indexDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   const isOwn = host?.lstat(place.link)?.kind === 'directory'
   const keeps = isOwn && holdsData(host, place.link)
   if (keeps && !holdsData(host, place.path)) {
-    r.warn(
-      `the Solr index is in ${place.link}, and ${place.attribute} has no effect; to move it, stop Solr and run: mv ${place.link} ${place.path}`,
-    )
+    warnOfAttribute(r, node, {
+      attribute: place.attribute.split('.'),
+      message: `the Solr index is in ${place.link}, so ${place.attribute} has no effect`,
+      hint: `stop Solr and run: mv ${place.link} ${place.path}`,
+    })
     return
   }
   const others = [...(isOwn ? [place.link] : []), ...otherPlaces(node, place)]
@@ -103,8 +106,11 @@ function isOnlyOne(host: HostReader | null, { path, file }: Place, other: string
   return host !== null && holdsData(host, other, file) && !holdsData(host, path, file)
 }
 
-function warnOfKept(r: Recipe<PloneNode>, { what, attribute, path }: Place, kept: string): void {
-  r.warn(
-    `the ${what} stays in ${kept}, where an earlier version has put it, and not in ${path}: set ${attribute} to the one that you want`,
-  )
+/** Other places count only while nobody has set the attribute: the mount point leads there. */
+function warnOfKept(r: Recipe<PloneNode>, node: PloneNode, { what, attribute, path }: Place, kept: string): void {
+  warnOfAttribute(r, node, {
+    attribute: ['opsworks_initial_setup', 'ephemeral_mount_point'],
+    message: `the ${what} stays in ${kept}, where an earlier version put it, and not in ${path}`,
+    hint: `set ${attribute} to the directory that you want`,
+  })
 }

@@ -13,6 +13,7 @@ import { release_cleanup } from '../../resources/release_cleanup.ts'
 import { release_complete } from '../../resources/release_complete.ts'
 import { release_file } from '../../resources/release_file.ts'
 import { zope_cache } from '../../resources/zope_cache.ts'
+import { noRepository, warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { refuseRoot, releaseProps, sourceOf } from '../releases/checkout.ts'
 import { hasCurrent } from '../releases/layout.ts'
@@ -47,10 +48,10 @@ export interface DeployOptions {
 export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole, options: DeployOptions = {}): void {
   const at = layout(node, role)
   const wanted = programs(node, role, { deployTo: at.deployTo })
-  if (r.has('release_cleanup', at.releases)) return deployedAlready(r, at, wanted, options)
+  if (r.has('release_cleanup', at.releases)) return deployedAlready(r, node, at, wanted, options)
   const isConfigure = options.pinned === true && !options.always
   if (isConfigure ? staysStopped(r, node, at.app) : isLeftStopped(r, node, at.app)) return stayStopped(r, node, at)
-  if (!hasSource(r, at, options)) return
+  if (!hasSource(r, node, at, options)) return
   if (isConfigure && heldFrom(node, at) !== null) return stayBack(r, node, at)
   const guard = options.pinned ? { onlyIf: hasCurrent(at) } : {}
   blobMount(r, node, at, guard)
@@ -79,12 +80,17 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
  */
 export function build(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
-  if (hasSource(r, at)) builtRelease(r, node, at, { programs: programs(node, role, at), guard: {} })
+  if (hasSource(r, node, at)) builtRelease(r, node, at, { programs: programs(node, role, at), guard: {} })
 }
 
-function hasSource(r: Recipe<PloneNode>, { app, own, role }: Layout, { pinned = false }: DeployOptions = {}): boolean {
+function hasSource(
+  r: Recipe<PloneNode>,
+  node: PloneNode,
+  { app, own, role }: Layout,
+  { pinned = false }: DeployOptions = {},
+): boolean {
   const there = Boolean(own.scm?.repository)
-  if (!there && !pinned) r.warn(`deploy.${app}.scm.repository is not set: ${role} has nothing to deploy`)
+  if (!there && !pinned) warnOfAttribute(r, node, noRepository(role, app))
   return there
 }
 
@@ -128,24 +134,23 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
 /** The whole way has deployed already when it comes to configure; two roles cannot both decide what an app is. */
 function deployedAlready(
   r: Recipe<PloneNode>,
+  node: PloneNode,
   at: Layout,
   wanted: readonly Program[],
   { pinned = false }: DeployOptions,
 ): void {
   if (wanted.every(({ name }) => r.has('supervisor_program', name))) return
   const message = `two roles of this run deploy to ${at.deployTo}; ${at.role} is the second one`
-  if (pinned) return r.warn(message)
-  throw new ConvergeError(message, {
-    code: 'SAME_APP',
-    hint: 'name another app for one of them (plone_instances.app_name, plone_zeoserver.app_name, plone_solr.app_name)',
-    usage: true,
-  })
+  const hint =
+    'name another app for one of them (plone_instances.app_name, plone_zeoserver.app_name, plone_solr.app_name)'
+  if (!pinned) throw new ConvergeError(message, { code: 'SAME_APP', hint, usage: true })
+  warnOfAttribute(r, node, { attribute: [sectionOf(at.role), 'app_name'], message, hint })
 }
 
 /** Configure after a rollback: what was gone back to stays, and what an interrupted run left due is done. */
 function stayBack(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   r.warn(
-    `${at.app} was rolled back from the configuration that the attributes ask for, and stays with its own until converge deploy`,
+    `${at.app} was rolled back from the configuration that the attributes ask for, and keeps that of its release (run converge deploy to use the attributes)`,
   )
   const live = releasesOf(node, at).find((release) => release.current)
   if (live) stay(r, node, at, live)
@@ -179,9 +184,7 @@ function baseConfig(
   { guard, pinned }: BuildOptions,
   release: Reference<string>,
 ): void {
-  const section = ({ 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' } as const)[
-    at.role
-  ]
+  const section = sectionOf(at.role)
   const file = node[section].base_config
   if (pinned || /^\w+:\/\/|^\/|[$\n]/.test(file)) return
   const source = { ...releaseProps(node, at), ...(sourceOf(at) ?? { repository: '' }) }
@@ -226,4 +229,8 @@ function buildOf(node: PloneNode, at: Layout) {
  */
 function inputsOf(build: object, wanted: readonly Program[]): Record<string, string> {
   return { build: canonicalJson(build), programs: canonicalJson(wanted.map(recorded)) }
+}
+
+function sectionOf(role: BuildoutRole) {
+  return ({ 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' } as const)[role]
 }

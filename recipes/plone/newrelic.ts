@@ -6,6 +6,7 @@ import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { newRelicValue } from '../../core/text/newrelic_ini.ts'
 import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import { type PloneNode, placed } from '../node.ts'
 import type { Layout } from './layout.ts'
 import { isSet, Values } from './values.ts'
@@ -28,9 +29,11 @@ export function newRelicConfig(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   const content = newRelicIni(node)
   const { host } = node.run
   if (host !== null && !isOurs(host, path)) {
-    r.warn(
-      `${path} was not written by converge and stays as it is: newrelic.application_monitoring has no effect on it`,
-    )
+    warnOfAttribute(r, node, {
+      attribute: ['plone_instances', 'newrelic_tracing'],
+      message: `converge did not write ${path} and leaves it as it is, so newrelic.application_monitoring has no effect`,
+      hint: 'remove that file, or set newrelic.python_agent.config_file to another path',
+    })
     return []
   }
   const parent = posix.dirname(path)

@@ -167,7 +167,9 @@ export function programsOf(
   if (release === undefined || release.record === null) return asked
   const found = releaseRecord.safeParse(release.record)
   if (!found.success || !found.data.programs.every(({ name }) => isOwn(node, at, name))) {
-    r?.warn(`the programs recorded with ${release.path} are not taken: they are not what converge has written there`)
+    r?.warn(
+      `the programs recorded with ${release.path} are not taken: converge did not write them (check who can write there, and deploy again)`,
+    )
     return asked
   }
   return found.data.programs.map(({ port, ...program }) => {

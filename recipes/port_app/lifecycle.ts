@@ -10,6 +10,7 @@ import { release_complete } from '../../resources/release_complete.ts'
 import { listReleases } from '../../resources/releases.ts'
 import { service } from '../../resources/service.ts'
 import { symlink } from '../../resources/symlink.ts'
+import { type AttributeWarning, warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import { supervisorService } from '../plone/supervisor.ts'
 import { checkout, isDeployed, type Source } from '../releases/checkout.ts'
@@ -64,8 +65,8 @@ export interface Kind {
   build(node: PloneNode, server: Server): string | null
   /** Configuration that is written into a release before its build: content by path. */
   files?(node: PloneNode): Readonly<Record<string, string>>
-  /** What is told where there is no source. */
-  readonly nothing: string
+  /** What is reported where there is no source. */
+  nothing(node: PloneNode): AttributeWarning
   /** Links beside `current`, by name, into the live release. */
   readonly links: Readonly<Record<string, string>>
 }
@@ -129,7 +130,7 @@ function build(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   releaseDirectories(r, server.at)
   const source = kind.source(r, node, server)
-  if (source === null) return r.warn(kind.nothing)
+  if (source === null) return warnOfAttribute(r, node, kind.nothing(node))
   builtRelease(r, node, kind, server, source)
 }
 
@@ -144,7 +145,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   if (isLeftStopped(r, node, at.app)) return stayStopped(r, server)
   releaseDirectories(r, at)
   const source = kind.source(r, node, server)
-  if (source === null) return r.warn(kind.nothing)
+  if (source === null) return warnOfAttribute(r, node, kind.nothing(node))
   // Before anything is built: a site that nginx does not take is no site to deploy to.
   site(r, node, server)
   const release = builtRelease(r, node, kind, server, source)

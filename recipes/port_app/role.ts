@@ -3,6 +3,7 @@ import { role } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
+import { noRepository } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import { environmentOf, sourceOf } from '../releases/checkout.ts'
 import { appLayout } from '../releases/layout.ts'
@@ -37,7 +38,7 @@ export default role<PloneNode>('port-app', {
     source: (_, __, { at }) => sourceOf(at),
     build: ({ port_app: { build_command } }) =>
       build_command === null ? null : shellWords(['sh', '-c', build_command]),
-    nothing: 'deploy.<port_app.app_name>.scm.repository is not set: port-app has nothing to deploy',
+    nothing: ({ port_app }) => noRepository('port-app', port_app.app_name),
     links: {},
   }),
 })

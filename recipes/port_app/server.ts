@@ -63,7 +63,7 @@ export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release
     identity: release.identity ?? release.id,
     program: programOf(release, program, () =>
       r.warn(
-        `what is recorded with ${release.path} is not taken: it is not what converge has written there (${at.app})`,
+        `${at.app}: the program recorded with ${release.path} is not taken: converge did not write it (check who can write there, and deploy again)`,
       ),
     ),
   }

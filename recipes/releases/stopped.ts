@@ -47,7 +47,7 @@ export function staysStopped(r: Recipe<PloneNode>, node: PloneNode, app: string)
   if (!isStopped(r, node, app)) return false
   const record = node.run.host && intendedStop(node.run.host, app)
   const who = record ? ` by ${record.by}, ${record.at}` : ''
-  r.warn(`${app} was stopped on purpose${who}; it stays stopped until converge start or converge deploy`)
+  r.warn(`${app} was stopped on purpose${who}, and stays stopped (run converge start or converge deploy to start it)`)
   return true
 }
 

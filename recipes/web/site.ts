@@ -2,12 +2,14 @@
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
+import { formatPath } from '../../core/node/path.ts'
 import { nginxName, nginxWord } from '../../core/text/nginx.ts'
 import { file } from '../../resources/file.ts'
 import { nginx_default_sites } from '../../resources/nginx_default_sites.ts'
 import { service } from '../../resources/service.ts'
 import { service_reload } from '../../resources/service_reload.ts'
 import { symlink } from '../../resources/symlink.ts'
+import { warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from '../releases/layout.ts'
 import { closedDirectives, maintenanceHeaderDirective } from './maintenance.ts'
@@ -41,6 +43,7 @@ export function siteFile(
   const { at, nginx, settings } = site
   claimNames(r, node, nginx, claimOf(at.app, at.own, settings))
   certificate(r, site)
+  reportWithoutCertificate(r, node, site)
   const around = upstream === undefined ? '' : `upstream ${upstream} { server 127.0.0.1:1; }\n    `
   const verify = checkInside(nginx, `${around}include "%{path}";`)
   return file(r, { path: sitePath(site), content, mode: '0644', verify })
@@ -68,11 +71,17 @@ function certificate(r: Recipe<PloneNode>, site: Site): Handle | null {
   const content = givenCertificate(at.own)
   if (content !== null)
     return certificateFile(r, nginx, { path: certificatePath(site), content, port: settings.https_port })
-  if (at.own.ssl_support === true)
-    r.warn(
-      `deploy.${at.app}.ssl_support is true, but there is no TLS: ssl_certificate and ssl_certificate_key have to be set as well`,
-    )
   return null
+}
+
+function reportWithoutCertificate(r: Recipe<PloneNode>, node: PloneNode, { at }: Site): void {
+  if (at.own.ssl_support !== true || givenCertificate(at.own) !== null) return
+  const attribute = ['deploy', at.app, 'ssl_support']
+  warnOfAttribute(r, node, {
+    attribute,
+    message: `${formatPath(attribute)} is true, but there is no TLS: the site has no certificate`,
+    hint: 'set ssl_certificate and ssl_certificate_key beside it, or remove it',
+  })
 }
 
 /**

@@ -156,7 +156,7 @@ async function submodulesOf(
     const module: Record<string, string> | undefined = byPath.get(path)
     if (module?.update === 'none') continue
     if (module?.url) found.push({ name: module.name ?? path, path, url: module.url, commit: sha })
-    else context.warn(`${path} is a submodule, and .gitmodules does not say where it comes from: it stays empty`)
+    else context.warn(`${path} is a submodule without a url, and stays empty (add its url to .gitmodules)`)
   }
   return found
 }

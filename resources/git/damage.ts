@@ -31,7 +31,7 @@ export async function withMirror<T>(
   } catch (error) {
     const problem = damageIn(error)
     if (problem === null || !mayFetch) throw error
-    context.warn(`the mirror ${mirror.path} is damaged and is fetched again: ${problem}`)
+    context.warn(`the mirror ${mirror.path} is damaged and is fetched again: ${problem} (check the disk of this host)`)
     host.remove(mirror.path)
     await ensureMirror(host, mirror, context)
     return use()

@@ -114,7 +114,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
     const irregular = irregularEntry(host, path)
     const problem = irregular === null ? await damageOf(host, mirror) : `${irregular} is not a file of git`
     if (problem === null) return
-    context.warn(`the mirror ${path} is damaged and will be rebuilt: ${problem}`)
+    context.warn(`the mirror ${path} is damaged and will be rebuilt: ${problem} (check the disk of this host)`)
     host.remove(path)
   }
   const fresh = `${posix.dirname(path)}/.${posix.basename(path)}.new`
@@ -234,7 +234,7 @@ async function packTogether(host: Host, { path, remote }: Mirror, context: Conte
   const args = [`--git-dir=${path}`, '-c', 'repack.writeBitmaps=false', 'repack', '-a', '-d', '-k', '-q']
   const { argv, options } = writing(localGit(remote, args))
   const { status, stderr } = await host.run(argv, { ...options, accept: 'any' })
-  if (status !== 0) context.warn(`${path} could not be packed together: ${stderr.trim().split('\n').at(-1) ?? ''}`)
+  if (status !== 0) context.note(`${path} could not be packed together: ${stderr.trim().split('\n').at(-1) ?? ''}`)
 }
 
 function ask(

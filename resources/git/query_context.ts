@@ -11,6 +11,7 @@ export function queryContext(given: Pick<Context, 'warn'> & Partial<Context>): C
     sensitive: false,
     name: '',
     progress: () => undefined,
+    note: () => undefined,
     secret: () => undefined,
     ...given,
   }

@@ -57,7 +57,9 @@ export async function resolveRevision(
     if (!isGitFailure(error)) throw error
     const commit = await lastKnown(host, mirror, revision)
     if (commit === null) throw error
-    context.warn(`${error.message}: ${lastLine(error)}; going on with ${commit}, which ${revision} was the last time`)
+    context.warn(
+      `${error.message}: ${lastLine(error)}; going on with ${commit}, which ${revision} was the last time (make the repository reachable, and run again for newer commits)`,
+    )
     return { commit, asked: false }
   }
   const commit = commitOf(refs, revision, mirror.remote.url)

@@ -176,7 +176,7 @@ export class Draining {
         if (idle === 2 || (await deadline.pause())) continue
         if (busy > 0)
           this.tell.warn(
-            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.where} after ${this.limit}: ${words[this.verb]} all the same`,
+            `${server} still had ${busy} ${busy === 1 ? 'session' : 'sessions'} at ${client.where} after ${this.limit}, and is ${words[this.verb]} now (raise converge.balancer.drain_deadline_seconds to wait longer)`,
           )
         break
       }
@@ -226,7 +226,7 @@ export class Draining {
     if (problem === null) return
     // Where it was down before nobody waits for it to come back.
     if (ours) throw problem
-    this.tell.warn(problem.message)
+    this.tell.warn(`${problem.message}${hinted(problem)}`)
   }
 
   private async waitUntilUp(client: BalancerClient, server: string, limit: Duration): Promise<ConvergeError | null> {
@@ -260,9 +260,10 @@ export class Draining {
     }
   }
 
-  private lost(client: BalancerClient, { message }: ConvergeError): void {
+  private lost(client: BalancerClient, error: ConvergeError): void {
+    const { message } = error
     this.silent.add(client.where)
-    this.tell.warn(`${message}; what was taken out there is brought back by the next run that can`)
+    this.tell.warn(`${message}; the next run that reaches it sets the servers ready again${hinted(error)}`)
   }
 
   private async look(client: BalancerClient, server: string): Promise<Place | null> {
@@ -299,7 +300,7 @@ export class Draining {
   private placeIn(client: BalancerClient, name: string, servers: readonly BalancerServer[]): Place | null {
     const now = servers.find((one) => one.name === name)
     if (now === undefined) {
-      const message = `the balancer at ${client.where} knows no server ${name}: nothing is drained there`
+      const message = `the balancer at ${client.where} knows no server ${name}, so nothing is drained there (run converge configure on its host)`
       // One that is new gets its place in the configuration of the balancer once it is online.
       if (!this.idle.has(name)) this.tell.warn(message)
       return null

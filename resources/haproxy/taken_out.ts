@@ -44,7 +44,9 @@ export async function leftOut(
       const one = (await host.cached(`servers of ${nameOf(balancer)}`, ask)).find(({ name }) => name === server)
       if (one === undefined || which(one)) found.push(nameOf(balancer))
     } catch (error) {
-      warn(`${unreachable(error).message}; what was taken out there is brought back by the next run that can`)
+      const { message, hint } = unreachable(error)
+      const hinted = hint === undefined ? '' : ` (${hint})`
+      warn(`${message}; the next run that reaches it sets the servers ready again${hinted}`)
     }
   }
   return found

@@ -185,7 +185,7 @@ export class Turn {
     if (down.length === 0) this.ports.tell.progress(`${text}: restarted without draining`)
     else
       this.ports.tell.warn(
-        `${text}: restarted without draining, since ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down`,
+        `${text}: restarted without draining, since ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down (start ${down.length === 1 ? 'it' : 'them'}, so that visitors get no errors at the next restart)`,
       )
   }
 

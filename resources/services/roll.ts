@@ -211,7 +211,8 @@ export class Roll {
       const problem = await pageOf(this.host, ready, path, limit).catch(
         (error: unknown) => asConvergeError(error).message,
       )
-      if (problem !== null) this.context.warn(`warming ${path} at port ${ready.port}: ${problem}`)
+      if (problem !== null)
+        this.context.warn(`warming ${path} at port ${ready.port} failed: ${problem} (correct the path, or remove it)`)
     }
   }
 

@@ -174,7 +174,9 @@ export class Swap {
       quiet = open === 0 ? quiet + 1 : 0
       if (quiet < quietLooks && !(await limit.pause())) {
         if (open > 0)
-          context.warn(`port ${port} still had ${open} connections after ${given.stopDeadline}: they are cut`)
+          context.warn(
+            `port ${port} still had ${open} connections after ${given.stopDeadline}, and they are cut (set a longer stop_deadline_seconds)`,
+          )
         return
       }
     }

@@ -82,7 +82,7 @@ asEach('status: an app that was stopped on purpose', async (t, options) => {
   })
   t.match(await place.converge(['configure', ...client], options), {
     status: 0,
-    stdout: /plone_instances was stopped on purpose by alice@web1, .*; it stays stopped/,
+    stdout: /plone_instances was stopped on purpose by alice@web1, .*, and stays stopped/,
   })
 })
 

@@ -67,7 +67,7 @@ t.test('a third waits, and finds all done', async (t) => {
   await until(() => waiting.stdout !== '', 'it says for whom it waits')
   t.match(
     waiting.stdout,
-    new RegExp(`^ {2}warning: waiting for process ${run.pid} \\(converge steps setup\\) of \\w+, at work since `),
+    new RegExp(`^ {2}note: waiting for process ${run.pid} \\(converge steps setup\\) of \\w+, at work since `),
   )
   place.write({ go: '' })
   t.match(await waiting.finished, { status: 0, stdout: /nothing to do: 2 unchanged/ })

@@ -204,7 +204,7 @@ t.test('where it cannot be asked the reload goes on, with a warning', async (t) 
   const host = new VirtualHost(supervised())
   const report = await run(causedBy('1', { keep }), host)
   t.strictSame(failureOf(report), undefined)
-  t.match(report.warnings, [/web is reloaded without what it was told at run time/])
+  t.match(report.warnings, [/web is reloaded without what was set at run time/])
   t.equal(signals(host), 1)
 })
 

@@ -460,7 +460,7 @@ t.test('a page that does not warm is a warning', async (t) => {
   })
   const report = await roll({ services: [{ name: 'c1', ready: { port: 8081, warmPaths: ['/slow', '/fine'] } }] })
   t.strictSame(failureOf(report), undefined)
-  t.match(report.warnings, [/warming \/slow at port 8081: it answered with HTTP status 504/])
+  t.match(report.warnings, [/warming \/slow at port 8081 failed: it answered with HTTP status 504/])
   t.equal(report.warnings.length, 1)
 })
 

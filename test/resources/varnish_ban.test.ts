@@ -96,7 +96,7 @@ t.test('a Varnish that does not run has no pages', async (t) => {
   const forced = planOf((r) => void varnish_ban(r, { ...props, force: 'x' }))
   const report = await run(forced, host(varnish))
   t.equal(report.outcome, 'changed')
-  t.match(report.warnings, [/Varnish does not run/])
+  t.strictSame(report.warnings, [], 'nobody has to act on that')
   const without = await run(forced, new VirtualHost({ commands: varnish.commands }))
   t.strictSame(without.warnings, [], 'it is not even set up')
 })

@@ -76,16 +76,16 @@ export class HooksMachine {
     const facts = { ...neutralFacts, init: this.init, uid: this.uid }
     const built = buildNode({ layers: [], facts, schemas: attributeSchemas, foreignKeys })
     const node = recipeNode(built, { id: '1', events: [event], host: this.host, by: 'tester', options: {} })
-    if (event === 'show') return { report: null, seen: await show(node, this.host) }
+    if (event === 'show') return { report: null, notes: [], seen: await show(node, this.host) }
     const plan = compile([role], [event], node)
     const host = mode === 'plan' ? new VirtualHost({ base: this.host }) : this.host
-    return { report: await converge(plan, host, { id: 'test', mode }), seen: [] }
+    return { report: await converge(plan, host, { id: 'test', mode }), notes: plan.notes, seen: [] }
   }
 
   async done(t: Test, event: string, own: Partial<HookOptions> = {}) {
-    const { report } = await this.run(event, own)
+    const { report, notes } = await this.run(event, own)
     t.strictSame(report && failureOf(report), undefined, event)
-    return { changes: report === null ? [] : changed(report), warnings: report?.warnings ?? [] }
+    return { changes: report === null ? [] : changed(report), warnings: report?.warnings ?? [], notes }
   }
 
   unit(name: string): string {

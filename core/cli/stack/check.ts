@@ -3,6 +3,7 @@ import picocolors from 'picocolors'
 import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
+import { describeLocation } from '../../model/errors.ts'
 import { plain } from '../../report/printable.ts'
 import { warningText } from '../inputs.ts'
 import { print, printError, printJson } from '../print.ts'
@@ -24,10 +25,11 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   }
   const isColored = args.color ?? useColor(process.stderr)
   const color = picocolors.createColors(isColored)
-  for (const { message, hosts, hint } of all) {
+  for (const { message, hosts, hint, source } of all) {
+    const place = source === undefined ? '' : `${describeLocation(source)}: `
     const where = hosts.length === 0 ? '' : ` (${whichHosts(hosts, inputs.stack.hosts.length)})`
     const more = hint === undefined ? '' : `\n  hint: ${hint}`
-    printError(secrets.mask(`${color.yellow('warning:')} ${plain(message)}${where}${plain(more)}\n`), isColored)
+    printError(secrets.mask(`${color.yellow('warning:')} ${plain(place + message)}${where}${plain(more)}\n`), isColored)
   }
   print(`${verdict(inputs.stack, all.length)}\n`)
   return 0

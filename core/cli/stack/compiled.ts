@@ -12,11 +12,12 @@ import {
   portClashes,
   type Service,
 } from '../../fleet/stack/services.ts'
-import type { StackHost } from '../../fleet/stack/stack.ts'
+import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { type Facts, neutralFacts } from '../../node/facts.ts'
 import { withLocations } from '../../node/located.ts'
-import type { Node } from '../../node/node.ts'
+import { locateIn, type Node } from '../../node/node.ts'
+import { parsePath } from '../../node/path.ts'
 import { warningText } from '../inputs.ts'
 import { renderedFiles } from '../render.ts'
 import type { StackCall } from './call.ts'
@@ -67,11 +68,18 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
     services,
     concerns: [
       ...merged(said),
-      ...(await call.catalogue.concerns(members)),
-      ...portClashes(services),
-      ...missingAnswers(arrowsOf(stack, services), complete),
+      ...[
+        ...(await call.catalogue.concerns(members)),
+        ...portClashes(services),
+        ...missingAnswers(arrowsOf(stack, services), complete),
+      ].map((concern) => atFirstHost(stack, concern)),
     ],
   }
+}
+
+function atFirstHost(stack: Stack, concern: Concern): Concern {
+  const [first] = concern.hosts
+  return first === undefined ? concern : { source: stack.locate(['hosts', first], 'key'), ...concern }
 }
 
 export async function compileHost<N>(
@@ -81,7 +89,8 @@ export async function compileHost<N>(
 ): Promise<CompiledHost<N>> {
   const { roles: found, built } = await nodes.build(host, factsOf(host))
   const names = found.map((role) => role.name)
-  const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '' }
+  const locate = (path: string) => locateIn(built.layers, built.states, parsePath(path))
+  const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '', locate }
   const node = catalogue.node(built, run)
   const mask = (text: string) => secrets.mask(text)
   const plan = withLocations(built, () => compile(found, wholeWay, node, { mask, memory: nodes.memory }))

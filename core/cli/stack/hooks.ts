@@ -111,5 +111,5 @@ function lines({ host, hooks = [], error }: Seen): string[] {
 }
 
 function warn(event: FleetEvent): void {
-  if (event.event === 'warning') printError(`warning: ${oneLine(event.message)}\n`)
+  if (event.event === 'warning' || event.event === 'note') printError(`${event.event}: ${oneLine(event.message)}\n`)
 }

@@ -38,7 +38,8 @@ export async function fleetHosts<N>(
 ): Promise<Member[]> {
   const { args, catalogue } = call
   const warn = (message: string) => tell({ event: 'warning', message })
-  const reached = await reachableHosts(call, stack, { hosts, warn, screen })
+  const note = (message: string) => tell({ event: 'note', message })
+  const reached = await reachableHosts(call, stack, { hosts, warn, note, screen })
   const engine = engineFiles(catalogue.engineDirectory())
   const own = await packed()
   const recipes = own && new Map([...own].map(([name, content]) => [name, { content }]))
@@ -70,6 +71,7 @@ export interface ReachableHost<P> {
 interface ReachOptions<P> {
   readonly hosts: readonly P[]
   readonly warn: (message: string) => void
+  readonly note: (message: string) => void
   readonly screen: Pick<Screen, 'pause' | 'resume'>
 }
 
@@ -77,14 +79,14 @@ interface ReachOptions<P> {
 export async function reachableHosts<N, P extends { readonly name: string }>(
   { args, secrets }: StackCall<N>,
   stack: Stack,
-  { hosts, warn, screen }: ReachOptions<P>,
+  { hosts, warn, note, screen }: ReachOptions<P>,
 ): Promise<ReachableHost<P>[]> {
   const config = await readUserConfig()
   const prompt = hasTerminal() ? new Prompter(screen).ask : null
   const connections = connector({
     hostKeys: args.acceptNew ? 'accept-new' : 'strict',
     onNewHost: ({ name, type, fingerprint }) =>
-      warn(`${name} was not known; its ${type} key is trusted from now on: ${fingerprint}`),
+      note(`${name} was not known; its ${type} key is trusted from now on: ${fingerprint}`),
     prompt,
   })
   const ask = sudoPassword(prompt, (password) => secrets.add(password))

@@ -33,8 +33,9 @@ export async function selectedHosts<N>(
   )
   const names = selected(stack, hosts, args)
   const warn = (message: string) => printError(secrets.mask(`warning: ${plain(message)}\n`))
+  const note = (message: string) => printError(secrets.mask(`note: ${plain(message)}\n`))
   const screen = { pause: () => undefined, resume: () => undefined }
-  return reachableHosts(call, stack, { hosts: hosts.filter(({ name }) => names.has(name)), warn, screen })
+  return reachableHosts(call, stack, { hosts: hosts.filter(({ name }) => names.has(name)), warn, note, screen })
 }
 
 /**

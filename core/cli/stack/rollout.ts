@@ -236,7 +236,7 @@ class RolloutCall<N> {
     const { inputs, state, request } = this.asked
     if (request.action !== 'status' || this.call.args.quiet) return
     const left = notAsked(inputs.stack, state, this.call.args)
-    if (left.length > 0) this.tell({ event: 'warning', message: `not asked, since shut down: ${describeNames(left)}` })
+    if (left.length > 0) this.tell({ event: 'note', message: `not asked, since shut down: ${describeNames(left)}` })
   }
 
   /** What the records say of a host whose status cannot be asked. */

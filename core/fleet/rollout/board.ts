@@ -1,7 +1,17 @@
 /** What has become of each host of a rollout so far, and of the rollout as a whole. */
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
-import type { FleetEvent, HostOutcome, HostReport, LiveRelease, Move, Phase, RolloutReport, Tell } from '../types.ts'
+import type {
+  FleetEvent,
+  HostOutcome,
+  HostReport,
+  HostWarnings,
+  LiveRelease,
+  Move,
+  Phase,
+  RolloutReport,
+  Tell,
+} from '../types.ts'
 import { type AppReleases, liveOf } from './answers.ts'
 import { movesBetween } from './moves.ts'
 import type { Interruption } from './request.ts'
@@ -38,6 +48,7 @@ const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped
 export class Board {
   private readonly hosts = new Map<string, Progress>()
   readonly warnings: string[] = []
+  private readonly warnedBy = new Map<string, Set<string>>()
 
   constructor(
     names: readonly string[],
@@ -153,7 +164,18 @@ export class Board {
 
   say(message: string, host?: string): void {
     this.warnings.push(host === undefined ? message : `${host}: ${message}`)
+    if (host === undefined) this.tell({ event: 'warning', message })
+    else this.warnOf(host, message)
+  }
+
+  /** Of a run on a host, or of the host itself. */
+  warnOf(host: string, message: string): void {
+    this.warnedBy.set(message, (this.warnedBy.get(message) ?? new Set()).add(host))
     this.tell({ event: 'warning', host, message })
+  }
+
+  hostWarnings(): HostWarnings[] {
+    return [...this.warnedBy].map(([message, hosts]) => ({ message, hosts: [...hosts] }))
   }
 
   reports(): HostReport[] {

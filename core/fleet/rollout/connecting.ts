@@ -47,19 +47,20 @@ export class Connecting {
       this.board.of(name).connected = true
     } catch (thrown) {
       const error = asConvergeError(thrown)
-      const looks = action === 'status'
-      if (!isDown(error) || (down === 'fail' && !looks)) return this.board.fail(name, 'connect', error, begun)
+      if (!isDown(error) || (down === 'fail' && action !== 'status'))
+        return this.board.fail(name, 'connect', error, begun)
       this.board.skip(name, 'connect', error.message, begun)
-      if (!looks) this.board.warn(error, name, 'it is skipped, and brought up to date by the next run')
     }
   }
 
   private async other({ name, host }: Member, missed: Set<string>): Promise<void> {
+    const { action } = this.request
     try {
       await host.connect(true)
     } catch (thrown) {
       missed.add(name)
-      this.board.warn(asConvergeError(thrown), name, 'it does not hear of this, and is told by the next run')
+      const hint = 'run converge stack configure once it can be reached'
+      this.board.warn(asConvergeError(thrown), name, `it misses this ${action} (${hint})`)
     }
   }
 

@@ -165,7 +165,7 @@ export class Crew {
     this.warnings.set(host, count)
     if (count > mostWarnings || typeof message !== 'string') return
     const text = count === mostWarnings ? `more than ${mostWarnings - 1} warnings: the rest is in its log` : message
-    this.ports.tell({ event: 'warning', host, message: text.slice(0, longestWarning) })
+    this.board.warnOf(host, text.slice(0, longestWarning))
   }
 }
 

@@ -298,6 +298,7 @@ class Rollout {
     const { action, stack, comment, by, strategy } = this.request
     const { begun, board, brake } = this
     const hosts = board.reports()
+    const hostWarnings = board.hostWarnings()
     return {
       id: this.ports.id,
       ...{ stack, action, comment, by, strategy, hosts },
@@ -306,6 +307,7 @@ class Rollout {
       outcome: outcomeOf(hosts, brake.why !== undefined, this.ports.interrupted()),
       commits: Object.fromEntries(Object.entries(this.commits.found).map(([app, { commit }]) => [app, commit])),
       warnings: board.warnings,
+      ...(hostWarnings.length === 0 ? {} : { hostWarnings }),
       ...(brake.why === undefined ? {} : { stopped: brake.why }),
     }
   }

@@ -133,6 +133,9 @@ class TextScreen implements Screen {
       case 'warning':
         this.warning(event)
         break
+      case 'note':
+        this.line(this.paint.dim(`note: ${oneLine(event.message)}`))
+        break
       case 'end':
         this.end(event.report)
     }

@@ -70,16 +70,16 @@ export function warningLines({
   paint,
 }: Pick<SummaryOptions, 'warnings' | 'addresses' | 'paint'>): string[] {
   const said = warnings.map(({ host, message }) => ({ host, text: oneLine(message) }))
-  return alike(said, addresses, withoutTimes).map((group) => {
-    return `${paint.yellow('warning:')} ${namedLine(group)}`
-  })
+  return alike(said, addresses, withoutTimes).map((group) => `${paint.yellow('warning:')} ${namedLine(group)}`)
 }
 
 /** Hosts with what all of them say. A single host that its text names already is not named twice. */
 function namedLine(group: readonly { readonly host: string; readonly text: string }[]): string {
-  const names = describeNames(group.map(({ host }) => host))
+  // A host may say the same in several runs.
+  const hosts = new Set(group.map(({ host }) => host))
+  const names = describeNames([...hosts])
   const text = group[0]?.text ?? ''
-  if (group.length === 1 && (text.startsWith(`${names}: `) || text.startsWith(`${names} (`))) return text
+  if (hosts.size === 1 && (text.startsWith(`${names}: `) || text.startsWith(`${names} (`))) return text
   return text === '' ? names : `${names}: ${text}`
 }
 

@@ -43,7 +43,7 @@ export class Tally {
 
   /** @param now in milliseconds, from any clock that does not go back */
   apply(event: FleetEvent, now: number): void {
-    if (event.event !== 'warning' && event.event !== 'connection') this.wait = undefined
+    if (!['warning', 'note', 'connection'].includes(event.event)) this.wait = undefined
     switch (event.event) {
       case 'start':
         this.title = describeStart(event)

@@ -1,5 +1,6 @@
 /** What runs on the hosts of a stack, and who asks whom. */
 import { isIP } from 'node:net'
+import type { SourceLocation } from '../../model/errors.ts'
 import type { Stack, StackHost } from './stack.ts'
 
 /** Something that runs on a host. */
@@ -25,6 +26,8 @@ export interface Concern {
   readonly message: string
   readonly hosts: readonly string[]
   readonly hint?: string | undefined
+  /** Where the stack file has what it is about. */
+  readonly source?: SourceLocation | undefined
 }
 
 /** One arrow: a service asks another, or something outside the stack. */
@@ -115,7 +118,7 @@ export function missingAnswers(arrows: readonly Arrow[], complete: ReadonlySet<s
       ? []
       : [{ host: from.host, message: `${from.service.name} asks ${to.host}, where nothing of the stack answers it` }],
   )
-  return gathered(found)
+  return gathered(found, 'correct the address, or give that host a role that answers there')
 }
 
 /** The same message of several hosts, once. */

@@ -112,7 +112,7 @@ t.test('the others have been down for a long time: a restart without draining, a
   t.strictSame(await run({ server: 'b', takes: 1 }), [null])
   t.ok(
     told.includes(
-      `site/b is the only one up at ${places[0]}: restarted without draining, since site/a, site/c are down`,
+      `site/b is the only one up at ${places[0]}: restarted without draining, since site/a, site/c are down (start them, so that visitors get no errors at the next restart)`,
     ),
   )
   t.ok(simulation.clock - began < 10)

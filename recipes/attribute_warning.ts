@@ -1,0 +1,33 @@
+/** Warns of an attribute that the operator can change, at the file and line where it is set. */
+import type { Recipe } from '../core/compile/recipe.ts'
+import { describeLocation } from '../core/model/errors.ts'
+import { formatPath, type KeyPath } from '../core/node/path.ts'
+import type { PloneNode } from './node.ts'
+
+export interface AttributeWarning {
+  /** The attribute to change; where nobody has set it, what is around it is named. */
+  readonly attribute: KeyPath
+  readonly message: string
+  /** What the operator can do, in the imperative. */
+  readonly hint: string
+}
+
+/** Of a role whose app has no repository. */
+export function noRepository(role: string, app: string): AttributeWarning {
+  const attribute = ['deploy', app, 'scm', 'repository']
+  const path = formatPath(attribute)
+  return {
+    attribute,
+    message: `${path} is not set: ${role} has nothing to deploy`,
+    hint: `set ${path}, or remove the role`,
+  }
+}
+
+export function warnOfAttribute(
+  r: Recipe<PloneNode>,
+  { run }: PloneNode,
+  { attribute, message, hint }: AttributeWarning,
+): void {
+  const source = run.locate?.(formatPath(attribute))
+  r.warn(`${source === undefined ? '' : `${describeLocation(source)}: `}${message} (${hint})`)
+}

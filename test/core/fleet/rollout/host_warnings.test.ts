@@ -1,0 +1,28 @@
+/** Warnings of hosts: once each in the report, with the hosts that gave them. */
+import t from 'tap'
+import { Board } from '../../../../core/fleet/rollout/board.ts'
+import type { FleetEvent } from '../../../../core/fleet/types.ts'
+import { ConvergeError } from '../../../../core/model/errors.ts'
+
+t.test('the same warning of many hosts and runs', (t) => {
+  const events: FleetEvent[] = []
+  const board = new Board(
+    ['a', 'b', 'c'],
+    (event) => void events.push(event),
+    () => 0,
+  )
+  for (const host of ['a', 'b', 'a', 'c']) board.warnOf(host, 'stack.yaml:3:5: no_such_key is not known')
+  board.warn(new ConvergeError('refused', { code: 'CONNECT_FAILED', hint: 'start sshd' }), 'b')
+  board.say('all of them restart at once')
+  t.strictSame(board.hostWarnings(), [
+    { message: 'stack.yaml:3:5: no_such_key is not known', hosts: ['a', 'b', 'c'] },
+    { message: 'refused; start sshd', hosts: ['b'] },
+  ])
+  t.strictSame(board.warnings, ['b: refused; start sshd', 'all of them restart at once'])
+  t.strictSame(
+    events.map((event) => event.event === 'warning' && event.host),
+    ['a', 'b', 'a', 'c', 'b', undefined],
+    'readers of the events get each as it comes',
+  )
+  t.end()
+})
