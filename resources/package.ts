@@ -129,6 +129,9 @@ function aptGet({ absent }: Props, names: readonly string[], desired: State): st
 /** Beside another apt or dpkg it waits its turn; where a package asks about changed configuration, yours is kept. */
 const politely = ['DPkg::Lock::Timeout=120', 'Dpkg::Options::=--force-confdef', 'Dpkg::Options::=--force-confold']
 
+/** needrestart would restart services after apt-get, on all hosts of a rollout at the same time, and unannounced. */
+const environment = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }
+
 function runAptGet(
   host: Host,
   argv: readonly string[],
@@ -137,7 +140,7 @@ function runAptGet(
 ): Promise<CommandResult> {
   const [program = '', ...rest] = argv
   return host.run([program, ...politely.flatMap((option) => ['-o', option]), ...rest], {
-    environment: { DEBIAN_FRONTEND: 'noninteractive' },
+    environment,
     timeout: minutes(30),
     outlivesRun: true,
     accept,
@@ -161,7 +164,7 @@ async function mend(host: Host, context: Context): Promise<void> {
   if (!(await wasInterrupted(host))) return
   const output = await patiently(host, () =>
     host.run(['dpkg', '--force-confdef', '--force-confold', '--configure', '-a'], {
-      environment: { DEBIAN_FRONTEND: 'noninteractive' },
+      environment,
       timeout: minutes(30),
       outlivesRun: true,
       accept: 'any',

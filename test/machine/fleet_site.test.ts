@@ -14,7 +14,7 @@ const others = ['files', 'jobs', 'mail']
 const zcml = 'src/example_site/configure.zcml'
 
 t.test('a ZEO server, three clients, two frontends, and five hosts beside them', async (t) => {
-  t.setTimeout(15 * 60_000)
+  t.setTimeout(20 * 60_000)
   const programs = [
     'git',
     'python3 venv',

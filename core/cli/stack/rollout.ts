@@ -4,7 +4,7 @@ import { askHealth } from '../../fleet/rollout/health.ts'
 import { listDeployments } from '../../fleet/rollout/history.ts'
 import { lastKnownHosts } from '../../fleet/rollout/last_known.ts'
 import { Recorder, type Recording } from '../../fleet/rollout/record.ts'
-import type { Member, Ports, RolloutRequest } from '../../fleet/rollout/request.ts'
+import { type Member, orderName, type Ports, type RolloutRequest } from '../../fleet/rollout/request.ts'
 import { rollout } from '../../fleet/rollout/rollout.ts'
 import { keepAftermath, loadState, type StackState } from '../../fleet/rollout/state.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
@@ -198,7 +198,8 @@ class RolloutCall<N> {
   private record(): void {
     const { directory, request, recipe, names } = this.asked
     const recorder = new Recorder({ directory, secrets: this.call.secrets, warn: this.warn })
-    const { stack, action, comment, by, strategy } = request
+    const { stack, action, comment, by } = request
+    const strategy = orderName(request)
     const started = new Date().toISOString()
     const what = { stack, action, recipe, comment, by, strategy, started, commits: {}, hosts: [...names] }
     this.recording = recorder.open(what)

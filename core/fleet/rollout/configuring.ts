@@ -60,7 +60,7 @@ export class Configuring {
   }
 
   /** One that missed a deployment restarts whatever that changes. */
-  private async dueOn(members: readonly Member[]): Promise<Due[]> {
+  private async dueOn(members: readonly Member[]): Promise<readonly Due[]> {
     const { behind } = this.ports.known
     const asked = members.filter(({ name }) => !behind.has(name))
     const due = new Map((await this.restarts.dueOn(asked, phase)).map((one) => [one.member, one]))

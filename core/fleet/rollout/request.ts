@@ -55,6 +55,11 @@ export interface RolloutRequest {
   readonly options: readonly string[]
 }
 
+/** The order of hosts in words, for the screen and the records. */
+export function orderName({ strategy, restartsInTurn }: Pick<RolloutRequest, 'strategy' | 'restartsInTurn'>): string {
+  return restartsInTurn ? 'restarts in turn' : strategy
+}
+
 export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
 
 export interface Ports {

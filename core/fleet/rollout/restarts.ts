@@ -14,6 +14,12 @@ export interface Due {
   readonly what: readonly string[]
 }
 
+interface Foreseen {
+  readonly restarting: readonly Due[]
+  /** Hosts that install or remove packages. The scripts of packages may restart services, and no dry run knows which. */
+  readonly packaging: readonly Due[]
+}
+
 export class Restarts {
   constructor(
     private readonly request: RolloutRequest,
@@ -25,16 +31,24 @@ export class Restarts {
   ) {}
 
   /** Asks each host by a dry run what the event would restart there. @returns those that restart something */
-  async dueOn(members: readonly Member[], event: string): Promise<Due[]> {
-    const found = new Map<Member, readonly string[]>()
+  async dueOn(members: readonly Member[], event: string): Promise<readonly Due[]> {
+    return (await this.foresee(members, event)).restarting
+  }
+
+  /** Asks each host by a dry run what the event would restart, and which packages it would install or remove. */
+  async foresee(members: readonly Member[], event: string): Promise<Foreseen> {
+    const found = new Map<Member, RunReport | null>()
     const asked = members.filter(({ events }) => events.has(event))
     await this.crew.each(asked, async (member) => {
-      found.set(member, restartsIn(await this.crew.foresee(member, [event])))
+      found.set(member, await this.crew.foresee(member, [event]))
     })
-    return members.flatMap((member) => {
-      const what = found.get(member) ?? []
-      return what.length > 0 ? [{ member, what }] : []
-    })
+    const due = (wordsIn: (report: RunReport | null) => readonly string[]) =>
+      [...members].flatMap((member) => {
+        const report = found.get(member)
+        const what = report === undefined ? [] : wordsIn(report)
+        return what.length > 0 ? [{ member, what }] : []
+      })
+    return { restarting: due(restartsIn), packaging: due(packagesIn) }
   }
 
   announce(phase: Phase, due: readonly Due[]): void {
@@ -75,6 +89,21 @@ export class Restarts {
   }
 }
 
+/** A warning of the packages that hosts in service install or remove at the same time; null where none does. */
+export function warningOfPackages(packaging: readonly Due[]): string | null {
+  if (packaging.length === 0) return null
+  const hosts = packaging.map(({ member }) => member.name)
+  const packages = [...new Set(packaging.flatMap(({ what }) => what))].sort()
+  return `setup changes packages on ${named(hosts, 'hosts')} at the same time: ${named(packages, 'packages')}; their scripts may restart services, which a dry run cannot predict; --strategy rolling takes one batch of hosts after the other`
+}
+
+/** More are counted, not named. */
+const few = 5
+
+function named(names: readonly string[], kind: string): string {
+  return names.length > few ? `${names.length} ${kind}` : names.join(', ')
+}
+
 /** Characters of what a host says: it decides what it sends. */
 const longest = 400
 
@@ -87,4 +116,12 @@ function restartsIn(report: RunReport | null): readonly string[] {
     const named = /(?:^|; )restart ([^;]+)/.exec(words ?? '')?.[1]
     return outcome === 'planned' && named !== undefined ? [named.slice(0, longest)] : []
   })
+}
+
+/** The packages that a dry run would install or remove. */
+function packagesIn(report: RunReport | null): readonly string[] {
+  if (report === null) return []
+  return report.resources.flatMap(({ type, key, outcome }) =>
+    type === 'package' && outcome === 'planned' ? key.slice(0, longest).split(' ') : [],
+  )
 }

@@ -14,8 +14,16 @@ import { Forecast } from './forecast.ts'
 import { Gate } from './gate.ts'
 import { Looking } from './looking.ts'
 import { orderOf } from './order.ts'
+import { Preparing } from './preparing.ts'
 import { whoIsThere, whoWillBeThere } from './presence.ts'
-import type { Aftermath, Interruption, Member, Ports, RolloutRequest } from './request.ts'
+import {
+  type Aftermath,
+  type Interruption,
+  type Member,
+  orderName,
+  type Ports,
+  type RolloutRequest,
+} from './request.ts'
 import { Restarts } from './restarts.ts'
 import { Rollback } from './rollback.ts'
 import { runsMore } from './undeploy.ts'
@@ -45,7 +53,7 @@ class Rollout {
   private readonly crew: Crew
   private readonly looking: Looking
   private readonly gate: Gate
-  private readonly restarts: Restarts
+  private readonly preparing: Preparing
   private readonly configuring: Configuring
   private readonly rollback: Rollback
   private readonly forecast: Forecast
@@ -74,15 +82,17 @@ class Rollout {
     this.gate = new Gate(this.ports, this.board, this.brake)
     const { board, brake, crew, commits, looking } = this
     this.forecast = new Forecast(request, this.ports, board, commits, looking)
-    this.restarts = new Restarts(request, this.ports, board, brake, crew, this.gate)
-    this.configuring = new Configuring(request, this.ports, board, crew, this.restarts, this.forecast)
+    const restarts = new Restarts(request, this.ports, board, brake, crew, this.gate)
+    this.preparing = new Preparing(request, this.ports, board, brake, crew, looking, restarts)
+    this.configuring = new Configuring(request, this.ports, board, crew, restarts, this.forecast)
     this.rollback = new Rollback(request, this.ports, board, brake, crew, looking, commits, this.forecast)
     this.followUps = new FollowUps(request, this.ports, board, brake, commits, crew)
   }
 
   async go() {
-    const { action, stack, strategy } = this.request
+    const { action, stack } = this.request
     const { id, tell, members } = this.ports
+    const strategy = orderName(this.request)
     const addresses = Object.fromEntries(members.map(({ name, address }) => [name, address]))
     tell({ event: 'start', id, stack, action, hosts: namesOf(this.taking), strategy, addresses })
     const leave = this.ports.onInterrupt((state) => this.heardInterruption(state))
@@ -137,11 +147,13 @@ class Rollout {
   }
 
   private async deploy(): Promise<void> {
-    if (this.request.action === 'setup') await this.prepare()
+    if (this.request.action === 'setup') await this.preparing.setUp(this.wanting())
     await this.resolve()
     if (this.brake.isOn) return
     await this.looking.before(this.wanting())
-    const inTurn = this.request.restartsInTurn ? await this.restartsOfDeploy() : new Set<string>()
+    const inTurn = this.request.restartsInTurn
+      ? await this.preparing.restartsOfDeploy(this.wanting())
+      : new Set<string>()
     if (!this.brake.isOn) await this.forecast.ofDeploy(this.wanting(), inTurn)
     const building = this.wanting().filter(({ events }) => events.has('build'))
     await this.everywhere('build', building, ['build'])
@@ -157,31 +169,6 @@ class Rollout {
   private followUp(): Promise<void> {
     const reached = this.others.filter(({ name }) => !this.missed.has(name))
     return this.followUps.run(this.taking, reached, this.configuring.caughtUp)
-  }
-
-  /** Runs setup on all hosts at once, but for those that are in service and restart something. */
-  private async prepare(): Promise<void> {
-    const phase = 'setup'
-    const isParallel = this.request.strategy === 'parallel' && !this.request.restartsInTurn
-    const due = isParallel || this.brake.isOn ? [] : await this.restarts.dueOn(this.inService(), phase)
-    this.restarts.announce(phase, due)
-    const restarting = due.map(({ member }) => member)
-    const others = this.wanting().filter((member) => !restarting.includes(member))
-    await this.everywhere(phase, others, [phase])
-    await this.restarts.inTurn(phase, restarting, (member) => this.crew.run(member, phase, [phase]))
-  }
-
-  /** Names of the hosts in service that the deploy of a setup restarts something on. */
-  private async restartsOfDeploy(): Promise<ReadonlySet<string>> {
-    if (this.brake.isOn) return new Set()
-    const due = await this.restarts.dueOn(this.inService(), 'deploy')
-    this.restarts.announce('switch', due)
-    return new Set(due.map(({ member }) => member.name))
-  }
-
-  /** Hosts that visitors reach already; a new one has nothing that a restart interrupts. */
-  private inService(): Member[] {
-    return this.wanting().filter(({ name }) => this.ports.known.online.has(name))
   }
 
   /** One commit for each app, by the first host that is to deploy it. */
@@ -295,7 +282,8 @@ class Rollout {
   }
 
   private report(): RolloutReport {
-    const { action, stack, comment, by, strategy } = this.request
+    const { action, stack, comment, by } = this.request
+    const strategy = orderName(this.request)
     const { begun, board, brake } = this
     const hosts = board.reports()
     const hostWarnings = board.hostWarnings()

@@ -173,7 +173,7 @@ export function actionOf({ action, recipe }: { readonly action: string; readonly
   return oneLine(recipe === undefined ? action : `${action} ${String(recipe)}`)
 }
 
-/** These go everywhere at once, whatever the strategy. */
+/** The strategy does not order their hosts. */
 const withoutBatches: readonly Action[] = ['plan', 'status', 'configure', 'hooks']
 
 export function inWhichWay(action: Action, strategy: string): string {

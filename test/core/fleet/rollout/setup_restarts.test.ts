@@ -17,7 +17,7 @@ const client = { stage: 1, restarts: { deploy: 'restart site-client1' } }
 const clients = { a: client, b: client, c: client }
 
 t.test('the switch: new hosts and those without a restart at once, then the others in turn', async (t) => {
-  const hosts = { zeo: { apps: ['zeo'] }, ...clients, calm: { stage: 1 }, fresh: client }
+  const hosts = { zeo: { apps: ['zeo'] }, ...clients, calm: { stage: 1 }, fresh: { ...client, history: [] } }
   const fleet = new Simulation(hosts)
   const { report } = await fleet.go(setup, { known: known('zeo', 'a', 'b', 'c', 'calm') })
   t.equal(report.outcome, 'changed')
@@ -61,6 +61,38 @@ t.test('the setup event itself restarts something', async (t) => {
   await rolling.go({ action: 'setup' }, { known: known('lb1', 'lb2', 'web') })
   t.strictSame(batches(rolling, 'setup'), ['web', 'lb1', 'lb2'], 'also where the switch is rolling')
 })
+
+t.test('hosts with a current release take turns also without a record of them', async (t) => {
+  const fresh = { ...client, history: [] }
+  const fleet = new Simulation({ ...clients, fresh, lb: { apps: [] } })
+  const { report } = await fleet.go(setup, { known: { ...known(), apps: {} } })
+  t.strictSame(batches(fleet, 'switch'), ['lb', 'fresh', 'a', 'b', 'c'])
+  t.equal(report.strategy, 'restarts in turn')
+  t.match(fleet.told[0], { event: 'start', strategy: 'restarts in turn' })
+})
+
+t.test(
+  'packages: hosts in service install them at once, with a warning, or in batches where that is asked for',
+  async (t) => {
+    const hosts = {
+      a: { installs: 'git openssl' },
+      b: { installs: 'git' },
+      c: {},
+      fresh: { installs: 'git', history: [] },
+    }
+    const fleet = new Simulation(hosts)
+    const { report } = await fleet.go(setup, { known: known('a', 'b', 'c') })
+    t.strictSame(batches(fleet, 'setup'), ['a b c fresh'])
+    t.match(report.warnings, [
+      /^setup changes packages on a, b at the same time: git, openssl; .* --strategy rolling takes one batch/,
+    ])
+    t.strictSame(announced(fleet, 'setup'), [])
+    const rolling = new Simulation(hosts)
+    const { report: calm } = await rolling.go({ action: 'setup' }, { known: known('a', 'b', 'c') })
+    t.strictSame(batches(rolling, 'setup'), ['c fresh', 'a', 'b'])
+    t.strictSame(calm.warnings, [])
+  },
+)
 
 t.test('--strategy parallel: all at once, with a warning', async (t) => {
   const hosts = { a: { ...client, restarts: { setup: 'restart x', deploy: 'restart y' } }, b: client }

@@ -27,6 +27,8 @@ export interface Behaviour {
   readonly silent?: Readonly<Record<string, number>>
   /** What a dry run says that it would restart: of configure, or by event. */
   readonly restarts?: string | Readonly<Record<string, string>>
+  /** Packages that the dry run of setup would install. */
+  readonly installs?: string
   /** Of its apps, those that share a database with other hosts. */
   readonly sharing?: readonly string[]
   /** What it runs after hosts of an app have switched. */
@@ -131,7 +133,7 @@ export class Simulation {
     }
   }
 
-  private foresee(name: string, request: RunRequest, { restarts: all, does = {} }: Behaviour): RunResult {
+  private foresee(name: string, request: RunRequest, { restarts: all, installs, does = {} }: Behaviour): RunResult {
     const [event = ''] = request.events
     const restarts = typeof all === 'object' ? all[event] : event === 'configure' ? all : undefined
     if (event === 'configure') this.foreseen.push(name)
@@ -141,7 +143,10 @@ export class Simulation {
       ...{ name: 'service_restart x', type: 'service_restart', key: 'x', role: 'role', event: 'configure' },
       ...{ outcome: 'planned' as const, words: restarts, durationMs: 1 },
     }
-    return { status: 0, report: { ...report, resources: restarts === undefined ? [] : [resource] }, failure: null }
+    const resources = restarts === undefined ? [] : [resource]
+    if (event === 'setup' && installs !== undefined)
+      resources.push({ ...resource, name: `package ${installs}`, type: 'package', key: installs, words: undefined })
+    return { status: 0, report: { ...report, resources }, failure: null }
   }
 
   private host(name: string, apps: readonly string[], behaviour: Behaviour): FleetHost {
