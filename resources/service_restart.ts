@@ -53,6 +53,12 @@ const props = z
       .describe(
         'Off, none is drained; what an earlier run has left drained is brought back all the same; default true',
       ),
+    neighbours: z
+      .array(z.string())
+      .default([])
+      .describe(
+        'Hosts that may restart the same services at the same time; without `balancers`, a warning names them; default: none',
+      ),
     maxUnavailable: atOnceProp
       .default(1)
       .describe(
@@ -157,6 +163,11 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const stopped = () => failures.size > 0
   const drained = ({ server }: Service) => (server === undefined ? [] : takenOut(host, given.balancers, server))
   let restarts = 0
+  let hasWarned = given.balancers.length > 0 || given.neighbours.length === 0
+  const warnOfNeighbours = () => {
+    if (!hasWarned) context.warn(uncoordinated(given.neighbours))
+    hasWarned = true
+  }
 
   const restart = async (one: Service) => {
     // What runs from here on is not what it was last restarted for, also where this fails and somebody goes back to that.
@@ -189,6 +200,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
     const reason = what === 'restart' ? new RestartRecord(host, given, one, context).reason() : ''
     context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
     const { server } = one
+    if (what === 'restart') warnOfNeighbours()
     if (server !== undefined && !isUp(now[one.name]?.state)) draining.hasNoVisitors(server)
     if (what === 'restart' && server !== undefined && given.drain)
       return draining.around(server, () => restart(one), given.deadline, stopped)
@@ -208,6 +220,14 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   })
   await settle()
   if (stopped()) throw failureOf(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
+}
+
+/** More are counted, not named. */
+const fewNeighbours = 5
+
+function uncoordinated(neighbours: readonly string[]): string {
+  const hosts = neighbours.length > fewNeighbours ? `${neighbours.length} other hosts` : neighbours.join(', ')
+  return `no balancer is known here: ${hosts} may restart at the same time; set converge.balancer.port, or converge.balancer.sockets for balancers outside the stack`
 }
 
 /** Another host may drain and restart one of its own for as long as this one may. */

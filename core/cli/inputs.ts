@@ -77,6 +77,7 @@ export async function gather<N>(
       migrate: args.migrate,
       retryFailed: args.retryFailed,
       message: args.message,
+      coordinated: args.coordinated,
       page,
     },
     by: args.by ?? author(facts),

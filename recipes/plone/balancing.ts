@@ -138,6 +138,16 @@ export function balancersOf(node: PloneNode): Balancer[] {
   return [...new Map(found.map((one) => [nameOf(one), one])).values()]
 }
 
+/**
+ * Other hosts with clients, where nothing keeps them from restarting at the same time: no balancer is known, and no rollout decides
+ * which host restarts when.
+ */
+export function uncoordinatedHosts(node: PloneNode): string[] {
+  if (!node.converge.balancer.drain || node.run.options.coordinated === true || balancersOf(node).length > 0) return []
+  const own = ownHostName(node)
+  return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
+}
+
 /** Its runtime API listens inside the network only. */
 function runtimeAddress({ name, instance }: NamedInstance): string {
   const { private_ip, private_dns_name } = instance

@@ -10,7 +10,7 @@ import { supervisor_program } from '../../resources/supervisor_program.ts'
 import type { PloneNode } from '../node.ts'
 import { releasesOf } from '../releases/layout.ts'
 import { endStop } from '../releases/stopped.ts'
-import { balancersOf, serverAt } from './balancing.ts'
+import { balancersOf, serverAt, uncoordinatedHosts } from './balancing.ts'
 import type { Layout } from './layout.ts'
 import { mountWaiter, waiterOf, waitsForMount } from './mount_waiter.ts'
 import { type Program, programs } from './programs.ts'
@@ -78,6 +78,7 @@ export function run(
     drain,
     drainDeadline: drainDeadline(node),
     maxUnavailable: max_unavailable,
+    ...(at.role === 'zeo-client' ? { neighbours: uncoordinatedHosts(node) } : {}),
     ...(when ? { when } : {}),
     ...(force ? { force } : {}),
     ...guard,

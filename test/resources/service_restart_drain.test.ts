@@ -350,6 +350,18 @@ t.test('no balancer can be asked: a warning says that other hosts may restart at
   t.match(report.warnings, [/without it \(/, /without it, and other hosts may restart theirs at the same time/])
 })
 
+t.test('no balancer is known: a warning names the hosts that may restart at the same time', async (t) => {
+  const apart = { services: services.map(({ server: _, ...one }) => one), balancers: [] }
+  const { roll } = harness()
+  t.strictSame((await roll(apart)).warnings, [], 'nobody else has such services')
+  const more = { ...apart, neighbours: ['web2', 'web3'] }
+  t.match((await roll(more, 'two')).warnings, [
+    /: no balancer is known here: web2, web3 may restart at the same time; set converge\.balancer\.port/,
+  ])
+  t.strictSame((await roll(more, 'two')).warnings, [], 'nothing restarts')
+  t.strictSame((await harness().roll({ neighbours: ['web2'] })).warnings, [], 'the balancers are known')
+})
+
 t.test('a balancer that cannot be asked is a warning, and the restart goes on', async (t) => {
   const { roll, host, states } = harness({ balancers: [{ listening: () => false }, {}] })
   const report = await roll()

@@ -147,6 +147,11 @@ export const runOptions = {
     default: '0',
   },
   ...by,
+  coordinated: {
+    group: how,
+    type: 'boolean',
+    describe: 'Another program decides which hosts restart at the same time: no warning where no balancer is known',
+  },
   ...changedExit,
 } as const satisfies Options
 

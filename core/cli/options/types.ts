@@ -40,6 +40,7 @@ export interface Arguments {
   readonly dryRun?: boolean | undefined
   readonly wait?: number | undefined
   readonly by?: string | undefined
+  readonly coordinated?: boolean | undefined
   readonly detailedExitCode?: boolean | undefined
   readonly jsonOutput?: boolean | undefined
   readonly quiet?: boolean | undefined

@@ -88,7 +88,7 @@ export class RemoteHost implements FleetHost {
     const call = [
       ...this.command(commandOf(request), request, inputs),
       // The host's own scheduler may be at work: what it has begun may take its time.
-      ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by]),
+      ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by, '--coordinated']),
       ...['--json-output', ...request.options],
       ...(request.events.includes('hooks_install') ? ['--program', ownCommand(this.library), '--bare'] : []),
     ]

@@ -10,6 +10,7 @@ import {
   ownHostName,
   serverAt,
   serverName,
+  uncoordinatedHosts,
 } from '../../../recipes/plone/balancing.ts'
 import { clientCount, clientPort } from '../../../recipes/plone/site.ts'
 import type { NodeJson } from '../../support/golden.ts'
@@ -103,8 +104,25 @@ function balancers(json: readonly NodeJson[], host: VirtualHost | null = new Vir
   return balancersOf({ ...node, run: { id: '', events: [], options: {}, host, by: '' } })
 }
 
+/** @param options of the command */
+function uncoordinated(json: readonly NodeJson[], options: { readonly coordinated?: boolean } = {}) {
+  const node = stack(...json) as unknown as PloneNode
+  return uncoordinatedHosts({ ...node, run: { id: '', events: [], options, host: new VirtualHost(), by: '' } })
+}
+
 const settings = (balancer: NodeJson): NodeJson => ({ converge: { balancer } })
 const layersOfThis = (...layers: string[]): NodeJson => ({ opsworks: { instance: { layers } } })
+
+t.test('hosts that may restart their clients at the same time', async (t) => {
+  const clients = layer('plone_instances', online('plone1'), online('plone2'), online('plone3', { status: 'stopped' }))
+  t.strictSame(uncoordinated([clients]), ['plone2'])
+  t.strictSame(uncoordinated([clients], { coordinated: true }), [], 'a rollout decides')
+  t.strictSame(uncoordinated([clients, settings({ drain: false })]), [], 'nobody wants to be told')
+  t.strictSame(uncoordinated([clients, settings({ sockets: ['lb:9999'] })]), [])
+  t.strictSame(uncoordinated([clients, layer('lb', online('lb1')), settings({ port: 8099 })]), [])
+  t.strictSame(uncoordinated([clients, layer('lb', online('lb1'))]), ['plone2'], 'the port is not set')
+  t.strictSame(uncoordinated([layer('plone_instances', online('plone1'))]), [], 'no other host')
+})
 
 t.test('which balancers there are to be told', async (t) => {
   t.strictSame(balancers([]), [], 'no frontend')
