@@ -35,7 +35,9 @@ export function zeoServer(
 
 /** The host and port in a jetty.xml of collective.recipe.solrinstance; the fallback where the file says none. */
 export function jettyAddress(host: HostReader, config: string | undefined, fallback: Fallback): Fallback {
-  const text = config === undefined ? '' : textOf(host, config)
+  const file = config === undefined ? '' : textOf(host, config)
+  // The template of the recipe begins with a connector that is commented out.
+  const text = withoutComments(file)
   const found = (name: string) =>
     new RegExp(`name="${name}"[^>]*?\\sdefault="([^"]*)"|<Set name="${name.slice(6)}">\\s*([\\w.:-]+)\\s*</Set>`).exec(
       text,
@@ -44,6 +46,17 @@ export function jettyAddress(host: HostReader, config: string | undefined, fallb
   return {
     host: reachable(address || fallback.host),
     port: /^\d+$/.test(port ?? '') ? Number(port) : fallback.port,
+  }
+}
+
+function withoutComments(xml: string): string {
+  let [kept, at] = ['', 0]
+  for (;;) {
+    const start = xml.indexOf('<!--', at)
+    const end = start === -1 ? -1 : xml.indexOf('-->', start + 4)
+    if (end === -1) return kept + xml.slice(at)
+    kept += xml.slice(at, start)
+    at = end + 3
   }
 }
 

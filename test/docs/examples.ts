@@ -25,6 +25,7 @@ import {
   unitLinesOfStack,
   unknownInPlan,
   userData,
+  withoutEffect,
 } from './outputs.ts'
 
 const zeo = ['zeo-server', 'zeo-client']
@@ -42,14 +43,15 @@ export const examples: Readonly<Record<string, Proof>> = {
   'README.md > converge': elsewhere('test/machine/system_deploy.test.ts'),
   'README.md > Deploy your own site > 2': attributes(zeo),
 
+  'docs/attributes.md > Attributes without effect': compared(withoutEffect),
   'docs/attributes.md > Merging': compared(merged),
   'docs/attributes.md > Patches': attributes([], {
     plone_instances: { zserver_threads: 4 },
     deploy: { plone_instances: { domains: ['www.example.com'] } },
   }),
-  'docs/attributes.md > Where does a value come from?': compared(explained),
-  'docs/attributes.md > Where does a value come from? > 3': cannotRun('settings of an editor'),
-  'docs/attributes.md > Checks': compared(problems),
+  'docs/attributes.md > Find out where a value comes from': compared(explained),
+  'docs/attributes.md > Find out where a value comes from > 3': cannotRun('settings of an editor'),
+  'docs/attributes.md > Errors': compared(problems),
 
   'docs/deploys.md > One commit for several hosts': compared(revisionLine),
   'docs/deploys.md > Migrations': attributes([], app('plone_instances')),

@@ -82,6 +82,21 @@ export const problems: Compare = async (t, block, reader) => {
   t.equal(stderr, block.text)
 }
 
+/** The warnings about attributes that change nothing, at the places that the sample names. */
+export const withoutEffect: Compare = async (t, block, reader) => {
+  const places = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
+  const text = placed([
+    { before: '{"memcached": {"memory":', value: '1024', at: places[0] ?? '' },
+    { before: '}, "plone_instances": {"celerybeat":', value: 'true', at: places[1] ?? '' },
+  ])
+  reader.write({ 'ineffective/custom.json': `${text}}}\n`, 'ineffective/none/README': '' })
+  const { status, stderr } = await reader.converge(['attributes', '--json', 'custom.json', '--config-dir', 'none'], {
+    cwd: reader.at('ineffective'),
+  })
+  t.equal(status, 0)
+  t.equal(stderr, block.text)
+}
+
 export const revisionLine: Compare = async (t, block, reader) => {
   const [command = '', sample = ''] = block.text.split('\n')
   const { output, status } = await reader.follow(`${command} 2>/dev/null`)

@@ -145,6 +145,11 @@ t.test('addresses in the configuration that a build wrote', (t) => {
     '<SystemProperty name="jetty.host" default="10.0.0.1"/><SystemProperty name="jetty.port" default="8984"/>',
   )
   t.strictSame(jettyAddress(jetty, '/j.xml', { host: '127.0.0.1', port: 8983 }), { host: '10.0.0.1', port: 8984 })
+  jetty.given(
+    '/recipe.xml',
+    '<!-- <Set name="port"><SystemProperty name="jetty.port" default="8983"/></Set> --><!--x-->\n<Set name="host">127.0.0.2</Set><Set name="port">8984</Set><!-- open',
+  )
+  t.strictSame(jettyAddress(jetty, '/recipe.xml', { host: '127.0.0.1', port: 8983 }), { host: '127.0.0.2', port: 8984 })
   t.strictSame(jettyAddress(jetty, '/none', { host: '127.0.0.1', port: 8983 }), { host: '127.0.0.1', port: 8983 })
   t.end()
 })
