@@ -8,8 +8,10 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { JsonObject } from '../../core/node/merge.ts'
+import { failureOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'
 import { nodeSettings, WebApp } from './support/web_app.ts'
+import { ZeoSite } from './support/zeo_site.ts'
 
 t.setTimeout(240_000)
 
@@ -77,24 +79,45 @@ function copyOfNames(from: string, to: string): void {
     else fs.writeFileSync(join(to, entry.name), `{"${canary}": true}\n`, { mode: 0o600 })
 }
 
-interface Site {
-  readonly role: string
-  readonly attributes: JsonObject
-  /** Directory of the fixtures with its files. */
-  readonly fixture?: string
-  readonly files?: Readonly<Record<string, string>>
+/** What is left of an exchange that another rename or the end of the renamer cut short. */
+function putBack(directory: string): void {
+  for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name)
+    const place = path.replace(/(\.away)+$/, '')
+    if (place !== path) {
+      if (fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) fs.rmSync(place)
+      if (fs.lstatSync(place, { throwIfNoEntry: false })) fs.rmSync(path, { recursive: true })
+      else fs.renameSync(path, place)
+    }
+    if (fs.lstatSync(place, { throwIfNoEntry: false })?.isDirectory()) putBack(place)
+  }
 }
 
-async function race(t: Test, { role, attributes, fixture, files = {} }: Site): Promise<void> {
-  const app = await WebApp.make(t, role, attributes)
-  app.commit({ ...files, VERSION: 'first' }, fixture)
-  await app.done(t, ['setup', 'deploy'])
-  const precious = join(app.prefix, '..', 'precious')
-  copyOfNames(app.directory, precious)
+interface Outcome {
+  readonly name: string
+  /** All that a person could be shown. */
+  readonly output: string
+  readonly failure: string | undefined
+}
+
+/** An app that root deploys. */
+interface Target {
+  readonly role: string
+  readonly directory: string
+  readonly commit: (version: string) => void
+  readonly run: (command: 'deploy' | 'rollback') => Promise<Outcome>
+  /** The version that the current release has. */
+  readonly served: () => Promise<string>
+}
+
+async function race(t: Test, target: Target, rounds: number): Promise<void> {
+  const { role, directory } = target
+  const precious = join(directory, '../../../..', 'precious')
+  copyOfNames(directory, precious)
   const before = fingerprint(precious)
   t.ok(before.length > 20, `${before.length} files of root's`)
 
-  const child = spawn('python3', ['-c', renamer, app.directory, precious], {
+  const child = spawn('python3', ['-c', renamer, directory, precious], {
     uid: account,
     gid: account,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -107,16 +130,12 @@ async function race(t: Test, { role, attributes, fixture, files = {} }: Site): P
   t.teardown(() => child.kill('SIGKILL'))
   const outcomes = new Map<string, number>()
   for (let round = 0; round < rounds; round++) {
-    app.commit({ VERSION: `round-${round}` })
+    target.commit(`round-${round}`)
     // What it finds of the releases may leave nothing to roll back to.
-    const run = await app.run(round % 3 === 2 ? ['rollback'] : ['deploy']).catch((error: Error) => error)
-    const outcome = run instanceof Error ? 'refused' : run.report.outcome
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
-    t.notMatch(
-      run instanceof Error ? run.message : JSON.stringify(run),
-      canary,
-      `round ${round}: nothing of root's is shown`,
-    )
+    const { name, output } = await target.run(round % 3 === 2 ? 'rollback' : 'deploy')
+    outcomes.set(name, (outcomes.get(name) ?? 0) + 1)
+    t.notMatch(output, canary, `round ${round}: nothing of root's is shown`)
+    t.not(name, 'hung', `round ${round}: the run ends`)
     t.strictSame(fingerprint(precious), before, `round ${round}: nothing of root's has changed`)
   }
   child.kill('SIGTERM')
@@ -124,16 +143,61 @@ async function race(t: Test, { role, attributes, fixture, files = {} }: Site): P
   const count = Number(swaps)
   t.ok(count > 100, `${count} links put in place`)
   t.comment(`${role}: ${rounds} runs (${JSON.stringify([...outcomes])}), ${count} links put in place`)
+
+  putBack(directory)
+  target.commit('last')
+  const { failure } = await target.run('deploy')
+  t.strictSame(failure, undefined, 'afterwards the next deploy succeeds')
+  t.match(await target.served(), /^last/)
+  t.strictSame(fingerprint(precious), before)
+}
+
+interface Site {
+  readonly role: string
+  readonly attributes: JsonObject
+  /** Directory of the fixtures with its files. */
+  readonly fixture?: string
+  readonly files?: Readonly<Record<string, string>>
+}
+
+async function webTarget(t: Test, { role, attributes, fixture, files = {} }: Site): Promise<Target> {
+  const app = await WebApp.make(t, role, attributes)
+  app.commit({ ...files, VERSION: 'first' }, fixture)
+  await app.done(t, ['setup', 'deploy'])
+  return {
+    role,
+    directory: app.directory,
+    commit: (version) => app.commit({ VERSION: version }),
+    run: async (command) => {
+      const run = await app.run([command]).catch((error: Error) => error)
+      if (run instanceof Error) return { name: 'refused', output: run.message, failure: run.message }
+      const failure = failureOf(run.report)
+      return {
+        name: run.report.outcome,
+        output: JSON.stringify(run),
+        failure: failure === undefined ? undefined : JSON.stringify(failure),
+      }
+    },
+    served: async () => (await app.page()).body,
+  }
 }
 
 t.test('a server that takes a port', async (t) => {
   if (!needs(t, ['root', 'git', 'nginx', 'python3 venv', 'pip registry'])) return
-  await race(t, { role: 'port-app', attributes: nodeSettings, fixture: 'example-node-app' })
+  await race(t, await webTarget(t, { role: 'port-app', attributes: nodeSettings, fixture: 'example-node-app' }), rounds)
 })
 
 t.test('a PHP app', async (t) => {
   if (!needs(t, ['root', 'git', 'nginx', 'php-fpm', 'python3 venv', 'pip registry'])) return
   const page = "<?php echo file_get_contents(__DIR__ . '/../VERSION');"
   const attributes = { php_app: { document_root: 'public', health: { path: '/', deadline_seconds: 20 } } }
-  await race(t, { role: 'php-app', attributes, files: { 'public/index.php': page } })
+  await race(t, await webTarget(t, { role: 'php-app', attributes, files: { 'public/index.php': page } }), rounds)
+})
+
+t.test('a ZEO server', async (t) => {
+  if (!needs(t, ['root', 'git', 'python3 venv', 'pip registry'])) return
+  const site = await ZeoSite.make(t)
+  const { status, output } = await site.converge([])
+  t.equal(status, 0, output)
+  await race(t, site, Math.ceil(rounds / 2))
 })

@@ -26,15 +26,22 @@ export function connectFailed(target: SshTarget, thrown: unknown): ConvergeError
   if (thrown instanceof ConvergeError) return thrown
   const error = thrown instanceof AggregateError ? thrown.errors[0] : thrown
   const { code, message } = error as NodeJS.ErrnoException
-  const [what, hint] = reasons[code ?? ''] ?? [
-    message,
-    'check that sshd listens on this port, and read its log on the host',
-  ]
+  const [what, hint] = reasons[code ?? ''] ??
+    notSsh(message) ?? [message, 'check that sshd listens on this port, and read its log on the host']
   return new ConvergeError(`${describeTarget(target)}: cannot connect: ${what}`, {
     code: 'CONNECT_FAILED',
     hint,
     cause: thrown,
   })
+}
+
+/** @param message of ssh2 */
+function notSsh(message: string): readonly [what: string, hint: string] | null {
+  if (!/^(Max greeting lines exceeded|Header line too long|Invalid identification string)/.test(message)) return null
+  return [
+    `the port does not answer with SSH 2: ${message}`,
+    'check the port in the stack file or ssh_config: another program than sshd listens there',
+  ]
 }
 
 /** Whether the other end has closed the connection at once. */

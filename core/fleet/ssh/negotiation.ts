@@ -43,7 +43,7 @@ function parseOffer(packet: Buffer): Algorithms | null {
   // After the number of the message come 16 random bytes.
   const reader = new WireReader(packet.subarray(17))
   try {
-    const list = () => reader.text().split(',').filter(Boolean)
+    const list = () => reader.text().split(',').filter(isAlgorithmName).slice(0, longestList)
     const [kex, serverHostKey, cipher, fromHost, hmac, macFromHost, compress, compressFromHost] = Array.from(
       { length: 8 },
       list,
@@ -62,6 +62,12 @@ function parseOffer(packet: Buffer): Algorithms | null {
     throw thrown
   }
 }
+
+/** RFC 4251, section 6. A hostile host could otherwise fill messages and hints with text of its choice. */
+const isAlgorithmName = (name: string) => /^[!-~]{1,64}$/.test(name)
+
+/** An sshd offers about 10 of each kind. */
+const longestList = 40
 
 /** Extensions that stand among the key exchange algorithms, and are none. */
 const isMarker = (name: string) => /^(ext-info-|kex-strict-)/.test(name)

@@ -48,7 +48,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
   const { interval, count } = options.keepalive ?? { interval: 5, count: 3 }
   const client = new ssh2.Client()
   return new Promise((resolve, reject) => {
-    let phase = 'the host is silent'
+    let phase = 'the host sent no SSH greeting or key'
     let passphrase: unknown = null
     let over = false
     let proved = false
