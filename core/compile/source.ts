@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { SourceMap, type SourceMapPayload } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { ConvergeError, describeLocation, type SourceLocation } from '../model/errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
 import { Inexpressible } from '../text/writer.ts'
@@ -47,8 +48,18 @@ export function recipeFault(thrown: unknown, what: string, file?: SourceLocation
     return new ConvergeError(thrown.message, { code: 'INEXPRESSIBLE', source, usage: true, cause: thrown })
   // All of it happened in the engine: its own mistake, told with the whole trace.
   if (trace !== undefined && source === undefined) return thrown
-  const words = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+  const words = wordsOf(thrown)
   return new ConvergeError(`${what}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
+}
+
+/** What was thrown may be anything, also an object that cannot become a text. */
+function wordsOf(thrown: unknown): string {
+  try {
+    if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`
+    return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 1 })
+  } catch {
+    return 'a value that cannot be shown'
+  }
 }
 
 /**

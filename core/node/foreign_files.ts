@@ -21,7 +21,7 @@ export function foreignFileError(
   expected: Expected,
 ): ConvergeError | undefined {
   if (!isObject(value)) return undefined
-  const all = [...recognizers, expected === 'attributes' ? stackFile : nodeJson]
+  const all = [...recognizers, ...(expected === 'attributes' ? [stackFile] : [nodeJson, noStackFile])]
   const found = all.flatMap((recognize) => recognize(value, shellWord(file)) ?? [])[0]
   return found && errorOf(found, source, expected)
 }
@@ -130,6 +130,20 @@ const nodeJson: Recognizer = ({ opsworks, deploy, layers, hosts }, file) =>
         hint: `use it on one host: converge plan --role ROLE --node-json ${file}; in a stack file it can be the custom_json`,
       }
     : undefined
+
+const stackKeys = [
+  ...['region', 'layers', 'hosts', 'apps', 'custom_json', 'recipes', 'ssh', 'health', 'environments', 'runtime'],
+]
+
+const noStackFile: Recognizer = (value) => {
+  const keys = Object.keys(value).filter((key) => key !== 'name' && !key.startsWith('x-'))
+  if (keys.length === 0 || keys.some((key) => stackKeys.includes(key))) return undefined
+  const shown = keys.length > 3 ? `${keys.slice(0, 3).join(', ')} and ${keys.length - 3} more` : keys.join(', ')
+  return {
+    what: `a file with other keys: ${shown}`,
+    hint: 'name the stack file with --stack FILE; converge stack schema prints the keys that it takes',
+  }
+}
 
 const terraform: Recognizer = (value) =>
   'terraform_version' in value || isObject(value.terraform)

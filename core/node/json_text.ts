@@ -39,10 +39,12 @@ const syntax = { allowTrailingComma: true, disallowComments: false }
 export function parseJson(given: string): ParsedText {
   const text = given.replace(/^\uFEFF/, '')
   let tree: Node | undefined
+  const positionOf = positionsIn(text)
+  const properties = new Properties()
   const locate: Locate = (path, what = 'value') => {
     tree ??= parseTree(text, [], syntax)
-    const offset = tree === undefined ? undefined : offsetOf(tree, path, what)
-    return offset === undefined ? undefined : positionAt(text, offset)
+    const offset = tree === undefined ? undefined : offsetOf(tree, path, what, properties)
+    return offset === undefined ? undefined : positionOf(offset)
   }
   try {
     const value = JSON.parse(text) as unknown
@@ -130,11 +132,26 @@ export function positionAt(text: string, offset: number): Position {
   return { line, column: offset - start + 1 }
 }
 
-function offsetOf(tree: Node, path: KeyPath, what: 'value' | 'key'): number {
+/** The same for many offsets of one text. */
+function positionsIn(text: string): (offset: number) => Position {
+  let starts: number[] | undefined
+  return (offset) => {
+    starts ??= [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)]
+    let [low, high] = [0, starts.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((starts[middle] ?? 0) <= offset) low = middle
+      else high = middle - 1
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
+  }
+}
+
+function offsetOf(tree: Node, path: KeyPath, what: 'value' | 'key', properties: Properties): number {
   let at = tree
   let key: Node | undefined
   for (const part of path) {
-    const property = childNode(at, part)
+    const property = properties.of(at, part)
     if (property === undefined) return (key ?? at).offset
     key = property.key
     at = property.value
@@ -142,18 +159,32 @@ function offsetOf(tree: Node, path: KeyPath, what: 'value' | 'key'): number {
   return (what === 'key' ? (key ?? at) : at).offset
 }
 
-function childNode(node: Node, key: string | number): { key: Node | undefined; value: Node } | undefined {
-  const children = node.children ?? []
-  if (node.type === 'array') {
-    const item = children[Number(key)]
-    return item === undefined ? undefined : { key: undefined, value: item }
+interface Property {
+  readonly key: Node | undefined
+  readonly value: Node
+}
+
+/** The children of objects by their keys: an object with many keys is asked for many of them. */
+class Properties {
+  private readonly known = new Map<Node, ReadonlyMap<string, Property>>()
+
+  of(node: Node, key: string | number): Property | undefined {
+    if (node.type === 'array') {
+      const item = node.children?.[Number(key)]
+      return item && { key: undefined, value: item }
+    }
+    const all = this.known.get(node) ?? propertiesOf(node)
+    this.known.set(node, all)
+    return all.get(String(key))
   }
-  // Of a key that is given twice the last one counts.
-  for (let i = children.length - 1; i >= 0; i--) {
-    const [name, value] = children[i]?.children ?? []
-    if (name?.value === String(key) && value !== undefined) return { key: name, value }
-  }
-  return undefined
+}
+
+/** Of a key that is given twice the last one counts. */
+function propertiesOf(node: Node): ReadonlyMap<string, Property> {
+  const found = new Map<string, Property>()
+  for (const { children: [key, value] = [] } of node.children ?? [])
+    if (key !== undefined && value !== undefined) found.set(String(key.value), { key, value })
+  return found
 }
 
 function treeValue(node: Node): unknown {
@@ -170,24 +201,25 @@ function treeValue(node: Node): unknown {
 }
 
 /** Keys that stand twice in one object, each with the place of the one that counts. */
-export function duplicateKeys(text: string): { path: KeyPath; lines: readonly number[] }[] {
+export function duplicateKeys(given: string): { path: KeyPath; lines: readonly number[] }[] {
   const found: { path: KeyPath; lines: readonly number[] }[] = []
+  const text = given.replace(/^\uFEFF/, '')
+  const positionOf = positionsIn(text)
   const visit = (node: Node, path: KeyPath): void => {
+    if (node.type === 'array') return node.children?.forEach((child, index) => void visit(child, [...path, index]))
     const places = new Map<string, number[]>()
-    node.children?.forEach((child, index) => {
-      if (node.type === 'array') {
-        visit(child, [...path, index])
-        return
-      }
-      const [name, value] = child.children ?? []
-      if (name === undefined) return
+    for (const { children: [name, value] = [] } of node.children ?? []) {
+      if (name === undefined) continue
       const key = name.value as string
-      places.set(key, [...(places.get(key) ?? []), positionAt(text, name.offset).line])
+      const offsets = places.get(key)
+      if (offsets === undefined) places.set(key, [name.offset])
+      else offsets.push(name.offset)
       if (value !== undefined) visit(value, [...path, key])
-    })
-    for (const [key, lines] of places) if (lines.length > 1) found.push({ path: [...path, key], lines })
+    }
+    for (const [key, offsets] of places)
+      if (offsets.length > 1) found.push({ path: [...path, key], lines: offsets.map((one) => positionOf(one).line) })
   }
-  const tree = parseTree(text.replace(/^\uFEFF/, ''), [], syntax)
+  const tree = parseTree(text, [], syntax)
   if (tree !== undefined) visit(tree, [])
   return found
 }

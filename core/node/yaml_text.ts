@@ -20,18 +20,23 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     prettyErrors: false,
     merge: true,
     stringKeys: true,
+    // The library compares each key with each other one.
+    uniqueKeys: false,
   })
   const positionOf = (offset: number): Position => {
     const { line, col } = counter.linePos(offset)
     return { line, column: col }
   }
   if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) throw new RangeError('nested too deeply')
-  const problems: TextProblem[] = [...document.errors, ...document.warnings].map((error) => ({
-    message: explain(error),
-    ...positionOf(error.pos[0]),
-  }))
+  const problems: TextProblem[] = [
+    ...[...document.errors, ...document.warnings].map((error) => ({ message: explain(error), offset: error.pos[0] })),
+    ...wrongKeys(yaml, document),
+  ]
+    .sort((one, other) => one.offset - other.offset)
+    .map(({ message, offset }) => ({ message, ...positionOf(offset) }))
+  const pairs: PairsByKey = new WeakMap()
   const locate: Locate = (path, what = 'value') => {
-    const offset = offsetOf(yaml, document, path, what)
+    const offset = offsetOf(yaml, document, { path, what, pairs })
     return offset === undefined ? undefined : positionOf(offset)
   }
   if (problems.length > 0) return { value: undefined, numbers: [], problems, locate }
@@ -85,6 +90,32 @@ function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 
   return { value: plain(document.toJS(), []), numbers }
 }
 
+/** Keys that stand twice in one map, and merge keys without a map. */
+function wrongKeys(yaml: Yaml, document: Document.Parsed): { message: string; offset: number }[] {
+  const found: { message: string; offset: number }[] = []
+  yaml.visit(document, {
+    Map(_, map) {
+      const keys = new Set<string>()
+      for (const { key, value } of map.items as Pair[]) {
+        if (!yaml.isScalar(key)) continue
+        const [offset, name] = [key.range?.[0] ?? 0, String(key.value)]
+        if (name === '<<' && key.type === 'PLAIN') {
+          if (!isMergeable(yaml, document, value)) found.push({ message: 'a merge key << without a map', offset })
+        } else if (keys.has(name)) found.push({ message: 'the key stands twice in the same map', offset })
+        keys.add(name)
+      }
+    },
+  })
+  return found
+}
+
+/** Aliases without an anchor are told elsewhere. */
+function isMergeable(yaml: Yaml, document: Document.Parsed, given: unknown): boolean {
+  const node = yaml.isAlias(given) ? given.resolve(document) : given
+  if (yaml.isSeq(node)) return node.items.every((item) => isMergeable(yaml, document, item))
+  return node === undefined || yaml.isMap(node)
+}
+
 function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {
   const offsets: number[] = []
   yaml.visit(document, {
@@ -113,7 +144,6 @@ const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   BAD_SCALAR_START: 'a sign that text may start with only in quotes',
   BLOCK_AS_IMPLICIT_KEY: unlikeYaml,
   BLOCK_IN_FLOW: 'an indented block inside brackets',
-  DUPLICATE_KEY: 'the key stands twice in the same map',
   MISSING_CHAR: 'a sign is missing: a colon after a key, a comma, a closing bracket or a blank',
   MULTILINE_IMPLICIT_KEY: 'a key that goes over several lines: a colon or a quote is missing',
   NON_STRING_KEY: 'a list or a map as a key: a key is a text',
@@ -125,11 +155,19 @@ const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
 
 type Yaml = typeof import('yaml')
 
-function offsetOf(yaml: Yaml, document: Document.Parsed, path: KeyPath, what: 'value' | 'key'): number | undefined {
+type PairsByKey = WeakMap<Node, ReadonlyMap<string, Pair>>
+
+interface Asked {
+  readonly path: KeyPath
+  readonly what: 'value' | 'key'
+  readonly pairs: PairsByKey
+}
+
+function offsetOf(yaml: Yaml, document: Document.Parsed, { path, what, pairs }: Asked): number | undefined {
   let at: Node | null = document.contents
   let key: Node | null = null
   for (const part of path) {
-    const found = childNode(yaml, document, at, part)
+    const found = childNode(yaml, yaml.isAlias(at) ? (at.resolve(document) ?? null) : at, part, pairs)
     if (found === undefined) break
     key = found.key
     at = found.value ?? found.key
@@ -139,17 +177,26 @@ function offsetOf(yaml: Yaml, document: Document.Parsed, path: KeyPath, what: 'v
 
 function childNode(
   yaml: Yaml,
-  document: Document.Parsed,
-  given: Node | null,
+  node: Node | null,
   part: string | number,
+  pairs: PairsByKey,
 ): { key: Node | null; value: Node | null } | undefined {
-  const node = yaml.isAlias(given) ? given.resolve(document) : given
   if (yaml.isSeq(node)) {
     const item = node.items[Number(part)]
     return yaml.isNode(item) ? { key: null, value: item } : undefined
   }
   if (!yaml.isMap(node)) return undefined
-  const pair = node.items.find((one: Pair) => yaml.isScalar(one.key) && String(one.key.value) === String(part))
+  const all = pairs.get(node) ?? pairsOf(yaml, node.items)
+  pairs.set(node, all)
+  const pair = all.get(String(part))
   if (pair === undefined) return undefined
   return { key: yaml.isNode(pair.key) ? pair.key : null, value: yaml.isNode(pair.value) ? pair.value : null }
+}
+
+/** Of a key that stands twice the first one counts. */
+function pairsOf(yaml: Yaml, items: readonly Pair[]): ReadonlyMap<string, Pair> {
+  const keyed = items.flatMap((pair): [string, Pair][] =>
+    yaml.isScalar(pair.key) ? [[String(pair.key.value), pair]] : [],
+  )
+  return new Map(keyed.reverse())
 }

@@ -53,6 +53,16 @@ const faults: readonly Fault[] = [
     status: 1,
     says: [/the resource type odd threw TypeError.*web\.ts:4:\d+/],
   },
+  ...['Object.create(null)', 'new Proxy({}, { get() { throw 1 } })', '{ code: 5 }', 'undefined', 'Symbol("s")'].map(
+    (thrown) => ({
+      name: `the recipe throws ${thrown}`,
+      recipe: `export default role('web', { deploy() { throw ${thrown} } })`,
+      status: 2 as const,
+      says: [
+        /deploy of the role web failed: (?:\[Object: null prototype\] \{\}|\{\}|\{ code: 5 \}|undefined|Symbol\(s\))/,
+      ],
+    }),
+  ),
   {
     name: 'a check throws',
     recipe: `export default role('web', { deploy(r) {

@@ -178,6 +178,15 @@ const cases: readonly Case[] = [
     errors: ['a.yaml:2:1: a tab in the indentation: YAML takes only spaces (it is read as YAML)'],
   },
   {
+    name: 'merge keys of YAML without a map',
+    file: 'a.yml',
+    text: 'deploy:\n  <<: 5\nx: &x {a: 1}\ny:\n  <<: [*x, 1]\n  <<: *x\n',
+    errors: [
+      'a.yml:2:3: a merge key << without a map (it is read as YAML)',
+      'a.yml:5:3: a merge key << without a map (it is read as YAML)',
+    ],
+  },
+  {
     name: 'a key twice in YAML',
     file: 'a.yml',
     text: 'tmpdir:\n  tmpfs: true\n  tmpfs: false\n',
@@ -667,4 +676,15 @@ t.test('no error shows a secret', async (t) => {
     found.push(...(await errorsOf(() => parseLayer({ text, file: 'a.yaml', kind: 'stack' }))))
   t.ok(found.length >= 12)
   t.notMatch(found.join('\n'), /hunter2/)
+})
+
+t.test('many keys take no longer than few', { timeout: 20_000 }, async (t) => {
+  const count = 40_000
+  const lines = (line: (index: number) => string) => Array.from({ length: count }, (_, index) => line(index))
+  const yaml = await parseLayer({ text: lines((at) => `key${at}: v`).join('\n'), file: 'a.yaml', kind: 'stack' })
+  t.equal(yaml.locate([`key${count - 1}`]).line, count)
+  const text = `{"deploy": {"site": {"environment": {\n${lines((at) => `"A B${at}": "x"`).join(',\n')}\n}}}}`
+  const found = await errorsOf(async () => build(await parseLayer({ text, file: 'a.json', kind: 'stack' })))
+  t.equal(found.length, count)
+  t.match(found.at(-1), `a.json:${count + 1}:`)
 })

@@ -128,6 +128,12 @@ t.test('a stack file in place of attributes, and attributes in place of a stack 
   t.match(first, { message: 'expected attributes, got a stack file', hint: /--stack 'a stack\.json'$/ })
   const second = await errorOf(loadStack(attributes))
   t.match(second, { message: 'expected a stack file, got attributes of a host', hint: /--node-json/ })
+  const compose = join(directory, 'compose.json')
+  writeFileSync(compose, JSON.stringify({ name: 'x', services: {}, volumes: {}, networks: {}, configs: {} }))
+  t.match(await errorOf(loadStack(compose)), {
+    message: 'expected a stack file, got a file with other keys: services, volumes, networks and 1 more',
+    hint: /--stack FILE/,
+  })
   t.match(await errorOf(loadStack(template)), { message: 'expected a stack file, got a CloudFormation template' })
 })
 
