@@ -54,3 +54,34 @@ t.test('what a recipe refuses is told before any host is asked, once for all of 
   t.equal((await deployedOnAll(call, inputs, ['deploy'])).size, 3)
   await t.rejects(deployedOnAll(call, inputs, ['restart']), { usage: true, message: /no prop always .*all hosts/ })
 })
+
+t.test('an event is compiled apart from the deploy, which declares the same services otherwise', async (t) => {
+  const stack = join(scratch(t), 'stack.json')
+  const content = {
+    name: 'shop',
+    layers: {
+      zeoserver: { roles: ['zeo-server'] },
+      plone_instances: { roles: ['zeo-client'] },
+      shop: { roles: ['port-app'], attributes: { port_app: { app_name: 'shop', command: 'node server.js %{port}' } } },
+      frontend: { roles: ['frontend'] },
+    },
+    hosts: {
+      web: { address: '10.0.0.1', layers: ['zeoserver', 'frontend'] },
+      app: { address: '10.0.0.2', cpus: 1, layers: ['plone_instances', 'shop'] },
+    },
+    apps: { zeoserver: { scm }, plone_instances: { scm }, shop: { scm } },
+  }
+  writeFileSync(stack, JSON.stringify(content))
+  const call = { args: { stack }, catalogue, secrets: new Secrets(), endProcess: () => undefined }
+  const inputs = await stackInputs(call)
+  const known = new Set([...(await deployedOnAll(call, inputs, [])).values()].flatMap(({ events }) => [...events]))
+  t.ok(known.has('restart') && known.has('maintenance_on'))
+  for (const event of known) {
+    const found = [...(await deployedOnAll(call, inputs, [event])).values()]
+    t.strictSame(
+      found.map(({ apps }) => apps),
+      [['zeoserver'], ['plone_instances', 'shop']],
+      event,
+    )
+  }
+})

@@ -8,6 +8,7 @@ import { type ConvergeError, throwProblems } from '../../model/errors.ts'
 import { neutralFacts } from '../../node/facts.ts'
 import { withLocations } from '../../node/located.ts'
 import { valueAt } from '../../node/path.ts'
+import { author } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import { together } from './compiled.ts'
 import type { StackInputs } from './inputs.ts'
@@ -68,14 +69,21 @@ async function deployedOn<N>(
 ): Promise<Deployed> {
   const { roles: found, built } = await nodes.build(host, { ...neutralFacts, hostname: host.name })
   const known = new Set(found.flatMap((role) => [...role.events.keys()]))
-  const events = [...new Set(['deploy', ...asked.filter((event) => known.has(event))])]
   const names = found.map(({ name }) => name)
-  const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: '' }
-  const node = catalogue.node(built, run)
   const mask = (text: string) => secrets.mask(text)
-  const { resources } = withLocations(built, () => compile(found, events, node, { mask, memory: nodes.memory }))
+  const compiled = (events: readonly string[]) => {
+    const run = { id: randomUUID(), events, roles: names, host: null, options: {}, by: author() }
+    const node = catalogue.node(built, run)
+    return { node, plan: withLocations(built, () => compile(found, events, node, { mask, memory: nodes.memory })) }
+  }
+  // Where a rollback goes, only the host knows, which has the releases.
+  const wanted = asked.filter((event) => known.has(event) && event !== 'rollback')
+  const isDeploy = wanted.includes('deploy')
+  const { node, plan } = compiled(isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
+  // A run of its own on the hosts: what a restart declares differs from what a deploy does.
+  if (!isDeploy && wanted.length > 0) compiled(wanted)
   const { prefix = '', layers: own } = host
-  const keys = resources.map(({ key }) => key)
+  const keys = plan.resources.map(({ key }) => key)
   const apps = stack.apps.filter(({ name, layers }) => {
     // A recipe of somebody's own may deploy an app anywhere: then the stack file says where.
     if (layers !== null) return layers.some((layer) => own.includes(layer))
