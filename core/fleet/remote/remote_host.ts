@@ -251,7 +251,8 @@ const commands = 'setup configure build deploy undeploy shutdown rollback rebuil
 
 function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {
   const [only] = events
-  if (only?.startsWith('hooks_')) return [...only.split('_'), ...(dry ? ['--dry-run'] : [])]
-  if (!dry && events.length === 1 && only !== undefined && commands.includes(only)) return [only]
+  const how = dry ? ['--dry-run'] : []
+  if (only?.startsWith('hooks_')) return [...only.split('_'), ...how]
+  if (events.length === 1 && only !== undefined && commands.includes(only)) return [only, ...how]
   return [dry ? 'plan' : 'apply', '--event', events.join(',')]
 }

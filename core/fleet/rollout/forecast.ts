@@ -43,6 +43,7 @@ export class Forecast {
 
   async ofRollback(moves: readonly HostMove[], members: readonly Member[]): Promise<void> {
     await tellMoves(moves, 'rollback', this.ports)
+    if (this.request.action === 'plan') return
     this.tellDuration(members, true)
     this.warnOfRestarts(members)
   }

@@ -12,6 +12,11 @@ import { type HostMove, movesBetween, movesTo, tellMoves } from './moves.ts'
 import { batchesOf } from './plan.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 
+interface WaysBack {
+  readonly going: readonly Member[]
+  readonly optionsFor: (member: Member) => readonly string[]
+}
+
 export class Rollback {
   constructor(
     private readonly request: RolloutRequest,
@@ -26,11 +31,14 @@ export class Rollback {
 
   /**
    * What each host is to do so that all end on one commit of each app: the one that is named, or what it was on before its last change.
-   * @returns options of the command by host, for those that go back
+   * @returns the hosts that go back, and the options of the command for each
    */
-  async requested(members: readonly Member[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  async requested(members: readonly Member[]): Promise<WaysBack> {
     const { board, request } = this
-    const returning = members.map(({ name }) => ({ name, releases: board.of(name).before }))
+    await this.looking.before(members)
+    if (this.brake.isOn) return { going: [], optionsFor: () => [] }
+    const able = members.filter(({ name }) => board.well(name))
+    const returning = able.map(({ name }) => ({ name, releases: board.of(name).before }))
     const options = new Map<string, readonly string[]>()
     const moves: HostMove[] = []
     for (const [name, way] of waysBack(returning, (app) => means(request, app), request.to))
@@ -46,9 +54,9 @@ export class Rollback {
         board.say(`${way.skipped}; it is skipped, and brought up to date by the next run`, name)
       }
     this.brake.countFailures()
-    const going = members.filter(({ name }) => options.has(name))
+    const going = able.filter(({ name }) => options.has(name))
     if (!this.brake.isOn) await this.forecast.ofRollback(moves, going)
-    return options
+    return { going, optionsFor: ({ name }) => options.get(name) ?? [] }
   }
 
   /** After a failure, those that have switched go back to what they were on, if that was asked for. */

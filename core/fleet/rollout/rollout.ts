@@ -123,6 +123,7 @@ class Rollout {
     this.crew.online = whoWillBeThere(action, this.crew.online, this.taking, this.board)
     switch (action) {
       case 'plan':
+        if (events.length === 1 && events[0] === 'rollback') return this.planRollback()
         return this.everywhere('plan', this.wanting(), events.length > 0 ? events : wholeWay, { dry: true, options })
       case 'status':
         return this.looking.status(this.wanting(), this.ports.known.behind)
@@ -186,17 +187,18 @@ class Rollout {
 
   /** All to one commit of each app: the one that is named, or what it was on before its last change. */
   private async goBack(): Promise<void> {
-    await this.looking.before(this.wanting())
-    if (this.brake.isOn) return
-    const options = await this.rollback.requested(this.wanting())
-    const going = this.wanting().filter(({ name }) => options.has(name))
-    await this.inBatches('rollback', ['rollback'], {
-      gate: true,
-      members: going,
-      optionsFor: ({ name }) => options.get(name) ?? [],
-    })
+    const { going, optionsFor } = await this.rollback.requested(this.wanting())
+    await this.inBatches('rollback', ['rollback'], { gate: true, members: going, optionsFor })
     await this.looking.after(this.taking)
     await this.followUp()
+  }
+
+  /** Each host by the release that a rollback of the stack takes it to, which may differ from the one before its own. */
+  private async planRollback(): Promise<void> {
+    const { going, optionsFor } = await this.rollback.requested(this.wanting())
+    const run = (member: Member) =>
+      this.crew.run(member, 'plan', ['rollback'], { dry: true, options: optionsFor(member) })
+    await this.crew.together('plan', going, run)
   }
 
   /** A host has but one undeploy for all its apps: it is none for some of them. */
@@ -253,7 +255,9 @@ class Rollout {
       inTurn,
     })
     const wasThere = this.taking.some(({ name }) => this.ports.known.online.has(name))
-    const answers = gate && batches.length > 1 && (await this.gate.answersBefore(wasThere))
+    // In a new stack there is no site yet: what answers is the welcome page that a package brings.
+    const isNew = this.ports.known.online.size === 0
+    const answers = gate && batches.length > 1 && !isNew && (await this.gate.answersBefore(wasThere))
     const run = (member: Member) => {
       const migrate = deploys ? [migrators.has(member.name) ? '--migrate' : '--no-migrate'] : []
       const retry = deploys && this.request.retryFailed ? ['--retry-failed'] : []

@@ -95,9 +95,9 @@ t.test('a site that did not answer before is asked when all is done', async (t) 
   const healths = (fleet: Simulation) => fleet.told.flatMap((event) => (event.event === 'health' ? event.ok : []))
   const fresh = new Simulation({ zeo: { stage: 0 }, a: { stage: 1 }, web: { stage: 2, apps: [] } })
   const known = { online: new Set<string>(), behind: new Map<string, string>(), apps: {} }
-  const first = await fresh.go({ action: 'setup' }, { known, health: answering(false, true) })
+  const first = await fresh.go({ action: 'setup' }, { known, health: answering(true, false) })
   t.match(first.report, { outcome: 'changed', warnings: [] })
-  t.strictSame(healths(fresh), [true], 'nobody asks for what cannot be there yet')
+  t.strictSame(healths(fresh), [true], 'the welcome page that a package brings is not the site')
   const broken = new Simulation(five)
   const second = await broken.go({ action: 'rollback' }, { health: answering(false, true) })
   t.match(second.report, {
@@ -343,6 +343,25 @@ t.test('what a host goes by later is what a rollout of all its roles has told it
   t.strictSame(await kept({ action: 'hooks', events: ['hooks_install'], options: ['--interval', '5m'] }), [
     'hooks_install first',
   ])
+})
+
+t.test('a plan of a rollback goes where the rollback of the stack goes', async (t) => {
+  const [old, good, bad] = ['a', 'b', 'c'].map((digit) => digit.repeat(40)) as [string, string, string]
+  const history = [old, good, bad]
+  const hosts = { canary: { history }, stays: { history: [old, good] }, later: { history: [good, bad] } }
+  const going = async (action: 'plan' | 'rollback') => {
+    const fleet = new Simulation(hosts)
+    await fleet.go({ action, events: action === 'plan' ? ['rollback'] : [] })
+    t.ok(fleet.requests.every(({ dry }) => dry === (action === 'plan')))
+    return fleet.requests.map(({ host, events, options }) => [host, ...events, ...options])
+  }
+  const planned = await going('plan')
+  t.strictSame(planned, [
+    ['canary', 'rollback', '--to', '2'],
+    ['stays', 'rollback', '--to', '2'],
+    ['later', 'rollback', '--to', '1'],
+  ])
+  t.strictSame(planned, await going('rollback'))
 })
 
 t.test('a look at what hooks would change is a plan of each host, with what they are asked for', async (t) => {
