@@ -1,4 +1,5 @@
 /** Settings of cookbooks that converge does not implement: each one that is set is reported with what to do instead. */
+import * as z from 'zod'
 import { deploy_django } from './deploy_django.ts'
 import { group, kept } from './fields.ts'
 
@@ -160,19 +161,25 @@ const varnish_purge_urls = () =>
     mirrors: "plone_buildout: node['varnish_purge_urls']",
   })
 
+/** Takes null for a group that is not set: converge never looked into these. */
+const orAbsent =
+  <S extends z.ZodType>(make: () => S) =>
+  () =>
+    z.preprocess((value) => value ?? undefined, make())
+
 /** By top-level key. */
 export const otherCookbooks = {
-  nfs,
-  glusterfs,
-  memcached,
-  papertrail,
-  certbot,
-  system,
-  python,
-  gunicorn,
-  supervisor,
-  logrotate,
-  nginx,
+  nfs: orAbsent(nfs),
+  glusterfs: orAbsent(glusterfs),
+  memcached: orAbsent(memcached),
+  papertrail: orAbsent(papertrail),
+  certbot: orAbsent(certbot),
+  system: orAbsent(system),
+  python: orAbsent(python),
+  gunicorn: orAbsent(gunicorn),
+  supervisor: orAbsent(supervisor),
+  logrotate: orAbsent(logrotate),
+  nginx: orAbsent(nginx),
   varnish_purge_urls,
-  deploy_django,
+  deploy_django: orAbsent(deploy_django),
 }

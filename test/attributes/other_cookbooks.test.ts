@@ -38,6 +38,7 @@ t.ok(settings.length > 80)
 
 t.test('a default is not reported, as a text neither', async (t) => {
   t.strictSame(await warningsOf(Object.fromEntries(keys.map((key) => [key, defaults[key]]))), [])
+  t.strictSame(await warningsOf({ nfs: null, system: null, python: null, deploy_django: null }), [])
   t.strictSame(await warningsOf({ nfs: { threads: '8' }, memcached: { port: '11211', max_connections: 4096 } }), [])
 })
 
