@@ -1,0 +1,67 @@
+/** Solr of a site that moves from the platform: its index is found where it lies, and answers a search. */
+import * as fs from 'node:fs'
+import t, { type Test } from 'tap'
+import { DeploySite } from '../support/deploy_site.ts'
+import { freePort, needs, scratch } from '../support/machine.ts'
+import { Solr, solrArchive, solrBuildout } from './support/solr.ts'
+
+t.setTimeout(600_000)
+const roles = ['solr'] as const
+const platform = { opsworks_initial_setup: { ephemeral_mount_point: '/mnt' } }
+
+/** Leaves nothing of converge and the app, as on a new host that gets the disk of the old one. */
+async function forgetAll(t: Test, site: DeploySite): Promise<void> {
+  await site.done(t, ['stop'], { roles })
+  await site.done(t, ['undeploy', '--purge'], { roles })
+  fs.rmSync(site.state, { recursive: true, force: true })
+  fs.rmSync(site.directory('solr'), { recursive: true, force: true })
+}
+
+t.test('an index below the mount point of the platform', async (t) => {
+  if (!needs(t, ['git', 'java', 'mvn', 'python3 venv', 'pip registry'])) return
+  const site = await DeploySite.make(t)
+  const port = await freePort()
+  const solr = new Solr(port)
+  const archive = solrArchive(scratch(t))
+  site.commit({ 'cfg/base.cfg': solrBuildout(archive, port) })
+  const [mount, usual] = [`${site.prefix}/mnt/shared/solr`, `${site.prefix}/shared/solr`]
+
+  await site.done(t, [], { roles, json: { plone_solr: { data_dir: '/mnt/shared/solr' } } })
+  await solr.add('1', 'An index of the platform')
+  t.strictSame(await solr.search('platform'), ['An index of the platform'])
+  t.ok(fs.readdirSync(`${mount}/solr/data/index`).length > 0, 'the index lies where the attribute says')
+  await forgetAll(t, site)
+  await t.rejects(solr.search('platform'), 'Solr is gone')
+
+  await t.test('the first run finds it', async (t) => {
+    await site.done(t, [], { roles, json: platform })
+    t.strictSame(await solr.search('platform'), ['An index of the platform'])
+    t.equal(fs.realpathSync(`${site.directory('solr')}/current/var`), mount)
+    t.notOk(fs.existsSync(usual))
+    t.equal(fs.realpathSync(`${site.directory('solr')}/shared/log`), `${mount}/solr/log`)
+    const { output } = await site.done(t, [], { roles, json: platform })
+    t.match(output, /nothing to do|0 changed|up to date/i)
+  })
+
+  await t.test('a further release, and back', async (t) => {
+    site.commit()
+    await site.done(t, ['deploy'], { roles, json: platform })
+    await solr.add('2', 'Written by the second release')
+    await site.done(t, ['rollback'], { roles, json: platform })
+    t.strictSame(await solr.search('second'), ['Written by the second release'])
+    t.strictSame(await solr.search('platform'), ['An index of the platform'])
+  })
+
+  await t.test('an index at each place: refused, both are named', async (t) => {
+    await forgetAll(t, site)
+    site.as('mkdir', '-p', usual)
+    site.as('cp', '-a', `${mount}/.`, usual)
+    const { status, output } = await site.converge([], { roles, json: platform })
+    t.equal(status, 1, output)
+    t.match(output, /plone_solr\.data_dir/)
+    for (const path of [mount, usual]) t.ok(output.includes(path), path)
+    t.notOk(fs.existsSync(`${site.directory('solr')}/current`), 'nothing is deployed')
+    await site.done(t, [], { roles, json: { ...platform, plone_solr: { data_dir: '/shared/solr' } } })
+    t.strictSame(await solr.search('platform'), ['An index of the platform'], 'the one that is named is used')
+  })
+})
