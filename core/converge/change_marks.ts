@@ -93,7 +93,7 @@ export class ChangeMarks {
   }
 }
 
-/** What the state of a resource amounts to for others. */
+/** The digest of a resource's state, as other resources see it. */
 export function fingerprintOf(
   { definition }: Pick<PlannedResource, 'definition'>,
   props: unknown,

@@ -24,7 +24,7 @@ import { ReadAhead } from './read_ahead.ts'
 
 export interface RunOptions {
   readonly id: string
-  /** In a `plan` the host has to be an overlay: `apply` is run on it, or `predict` where there is one. */
+  /** A `plan` requires an overlay as its host: it runs `predict` there, or `apply` where there is no `predict`. */
   readonly mode: 'run' | 'plan'
   /** Path of the journal: where all output of a failed command is found. */
   readonly journal?: string | undefined
@@ -69,7 +69,7 @@ class Run {
   private stillRunning = false
   /** How often the resource at hand was tried. */
   private attempts = 0
-  /** What the resource at hand was found to be, as far as it got. */
+  /** Properties and state of the current resource, as far as they are known. */
   private found: { readonly props: unknown; readonly state: unknown } | null = null
 
   constructor(
@@ -138,7 +138,7 @@ class Run {
       await definition.implementation.prepare?.()
   }
 
-  /** What takes the effect of a resource is reported before anything is touched, all of it at once. */
+  /** Reports everything that keeps a resource from having its effect, all at once, before the first change. */
   private async precheck(): Promise<void> {
     for (const resource of this.plan.resources) {
       const { definition, options, props } = resource
@@ -147,7 +147,7 @@ class Run {
       try {
         if ((await this.skippedBy(options)) === null) definition.implementation.precheck(this.host, props)
       } catch (error) {
-        // What a guard cannot tell yet, it tells when the run gets there.
+        // A guard that is unknown now is evaluated again when the run reaches its resource.
         if (error instanceof ConvergeError) this.fail(resource, error, began)
       }
     }
@@ -287,7 +287,7 @@ class Run {
     return words === undefined ? undefined : this.shown(words)
   }
 
-  /** Whoever waits for it is due from the first moment of the change; no more, if it fails and changes nothing. */
+  /** The resources that wait for this one are due as soon as the change starts. If it fails without a change, they are not. */
   private async applyMarked(
     resource: PlannedResource,
     props: unknown,
@@ -423,7 +423,7 @@ class Run {
     }
     const found = userFault(thrown, `the resource type ${resource.type}`)
     const error = asConvergeError(found).at({ resource: name, source: resource.source() })
-    // What goes on all the same may change what comes next under its feet.
+    // A command that continues after its deadline may change the next resources while they are read.
     this.stillRunning = error.code === 'STILL_RUNNING'
     this.failed = this.stillRunning || options.ignoreFailure !== true
     this.ahead.forget()

@@ -5,7 +5,7 @@ import { jsonLines } from '../report/machine.ts'
 
 const kept = 30
 
-/** Lines are held back until something is applied: a run with nothing to do writes once, at its end. */
+/** Buffers lines until the first change is applied: a run with nothing to do writes once, at its end. */
 export function journal(state: StateDirectory, run: string): Handlers {
   const held: string[] = []
   let file: ReturnType<StateDirectory['journal']> | undefined

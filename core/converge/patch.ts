@@ -4,7 +4,7 @@ import type { Operation } from 'fast-json-patch'
 import { differs, mask, type Secrets } from '../model/secrets.ts'
 
 const longest = 4096
-/** What may be shown of a sensitive resource; all else counts as its content. */
+/** Paths of a sensitive resource that may be displayed; all others count as its content. */
 const harmless = /^\/(kind|mode|owner|group|exists)$/
 
 export class StatePatch {

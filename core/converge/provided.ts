@@ -49,14 +49,14 @@ export class Provided {
     return this.ended.get(provider)?.definition.constant === true
   }
 
-  /** What has to differ for `when` to act anew; null where there is no `when`. */
+  /** A resource with `when` acts again if this value differs from the recorded one; null where there is no `when`. */
   cause({ options }: PlannedResource): string | null | Unknown {
     if (options.when === undefined) return null
     const digests = options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`))
     return digests.find((digest) => digest instanceof Unknown) ?? digestOfAll(digests as string[])
   }
 
-  /** What the state of a resource amounts to; of a failed one that in which it was found. */
+  /** The digest of a resource's state; for a failed resource, of the state before the run. */
   private digest(name: string): string | Unknown {
     const provider = this.ended.get(name)
     if (provider === undefined) return 'skipped'

@@ -19,14 +19,14 @@ export interface BundleOptions {
   readonly cacheDirectory: string
   /** Belongs to the key: another engine, another bundle. */
   readonly engineVersion: string
-  /** What `import ... from 'converge-engine'` gives: the running engine itself. */
+  /** The module that `import ... from 'converge-engine'` resolves to: the running engine. */
   readonly api: object
 }
 
 interface Manifest {
   /** Path → SHA-256 of its content. */
   readonly inputs: Readonly<Record<string, string>>
-  /** Of the bundle: one cut short, or half replaced, is made anew. */
+  /** Digest of the bundle. A truncated or half replaced bundle is built again. */
   readonly bundle: string
 }
 
@@ -69,7 +69,7 @@ function isFresh(base: string): boolean {
     if (digestOfFile(`${base}.cjs`) !== manifest.bundle) return false
     return Object.entries(manifest.inputs).every(([path, digest]) => digestOfFile(path) === digest)
   } catch {
-    // Not there, cut short, or one of its files is gone: it is made anew.
+    // Missing, truncated, or without one of its files: build it again.
     return false
   }
 }
@@ -101,9 +101,9 @@ async function build(entry: string, base: string): Promise<Built> {
 
 export interface CompileOptions {
   readonly outfile: string
-  /** What paths in the bundle are relative to. */
+  /** Paths in the bundle are relative to this directory. */
   readonly directory: string
-  /** What stands for `import.meta.url` in the file with this path: an expression. */
+  /** An expression that replaces `import.meta.url` in the file with this path. */
   readonly place: (path: string) => string
 }
 

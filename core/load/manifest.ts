@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What tells a packed directory from one with sources. */
+/** The file by which a packed directory is distinguished from one with sources. */
 export const manifestName = 'converge-recipes.json'
 
 export function isPacked(path: string): boolean {

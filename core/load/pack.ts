@@ -10,7 +10,7 @@ import { digestOf, type PackManifest } from './packed.ts'
 import { filesOf, loadUserRecipes, placesOf } from './recipes.ts'
 
 export interface PackedRecipes {
-  /** By path, relative to the directory they are to be in; the same sources give the same bytes. */
+  /** By path, relative to the directory that they are installed in. Equal sources give equal bytes. */
   readonly files: ReadonlyMap<string, Uint8Array>
 }
 
@@ -30,16 +30,16 @@ interface Root {
 interface Entry {
   readonly kind: 'recipe' | 'config'
   readonly path: string
-  /** What names are relative to: recipes/web.ts is what its author calls it. */
+  /** Names are relative to this directory: the author's name for a file is recipes/web.ts. */
   readonly base: string
 }
 
 const usualLimit = 20 * 1024 * 1024
 
 /**
- * What a host needs to run these recipes with the engine: each file with recipes and the configuration (its roles and
- * handlers) as one bundle with a map, and, where a module asks for `import.meta.url`, all files of its directory of recipes
- * but `node_modules` and `.git`. `--recipes` takes the directory these files are put into.
+ * Packs the files that a host needs to run these recipes with the engine. Each file with recipes, and the configuration
+ * with its roles and handlers, becomes one bundle with a source map. Where a module uses `import.meta.url`, the pack has all
+ * files of its directory of recipes but `node_modules` and `.git`. `--recipes` takes the directory of these files.
  * @param directories given with --recipes
  * @param config path of a configuration; null: the one in the working directory, if any
  * @returns null where there are no recipes at all
@@ -51,7 +51,7 @@ export async function packRecipes(
   options: () => Promise<BundleOptions>,
   { limit = usualLimit }: PackOptions = {},
 ): Promise<PackedRecipes | null> {
-  // What is wrong with them is told here, and not by every host.
+  // Report mistakes once, here, instead of on each host.
   await loadUserRecipes(directories, config, options)
   const { configuration, places } = await placesOf(directories, config, options)
   const packedAlready = places.find(({ path }) => isPacked(path))
@@ -108,7 +108,7 @@ async function assemble(
   return { files }
 }
 
-/** Names in the map are the author's own, and not paths of the machine it is read on. */
+/** The names in the source map are the author's, not paths of the host that reads the map. */
 function namedMap(contents: Uint8Array): Uint8Array {
   const map = JSON.parse(Buffer.from(contents).toString('utf8')) as object
   return Buffer.from(JSON.stringify({ ...map, [namesOnly]: true }))
@@ -168,7 +168,7 @@ function tooLarge(root: Root, limit: number, sizes: readonly (readonly [number, 
   const largest = [...sizes].sort(([a], [b]) => b - a).slice(0, 3)
   const told = largest.map(([size, path]) => `${path} (${inMegabytes(size)})`).join(', ')
   return new ConvergeError(
-    `the files in ${root.path} are too many to be brought to every host: over ${inMegabytes(limit)}`,
+    `the files in ${root.path} are too large to upload to each host: over ${inMegabytes(limit)}`,
     {
       code: 'PACK_TOO_LARGE',
       hint: `keep there only what the recipes read, and fetch the rest by remote_file; the largest of the first ${sizes.length}: ${told}`,

@@ -1,4 +1,4 @@
-/** Finds the recipes a user brings: a directory of roles, or a converge.config.ts that names them. */
+/** Finds the recipes of the user: a directory of roles, or a converge.config.ts that names them. */
 import * as fs from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Role } from '../compile/recipe.ts'
@@ -14,7 +14,7 @@ export interface UserRecipes<N> {
   readonly handlers: readonly Handlers[]
 }
 
-/** What a converge.config.ts exports by default. */
+/** The default export of a converge.config.ts. */
 export interface ConvergeConfig<N = never> {
   /** Directories with one role a file, relative to the configuration. */
   readonly recipes?: string | readonly string[]
@@ -91,7 +91,7 @@ interface Found<N> {
   readonly file: string
 }
 
-/** It is run, so it has to be the account's own, or root's: not what somebody has left, or could have left, there. */
+/** The file is executed, so it must belong to this account or to root, and others must not be able to replace it. */
 function configInWorkingDirectory(): string | undefined {
   const path = configNames.map((name) => resolve(name)).find((one) => fs.existsSync(one))
   if (path === undefined) return undefined
@@ -161,7 +161,7 @@ function noRole(file: string, exported: unknown): ConvergeError {
   })
 }
 
-/** Which of the two would be meant by --role is anybody's guess. */
+/** Reports roles with the same name: --role could mean either. */
 function namedTwice<N>(roles: readonly Found<N>[]): ConvergeError[] {
   return roles.flatMap(({ role, file }, index) => {
     const first = roles.slice(0, index).find((one) => one.role.name === role.name && one.role !== role)
@@ -187,7 +187,7 @@ function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
   const refuse = (message: string, hint: string): ConvergeError =>
     new ConvergeError(message, { code: 'INVALID_CONFIG', source: { file }, hint, usage: true })
   if (typeof value !== 'object' || value === null || isRole(value))
-    throw refuse('it has to export a configuration by default', "export default { recipes: './recipes' }")
+    throw refuse('it must export a configuration by default', "export default { recipes: './recipes' }")
   const { recipes = [], roles = [], handlers = [], ...others } = value as Record<string, unknown>
   const problems = Object.keys(others).map((key) =>
     refuse(`a configuration has no ${key}`, nearest(key, configKeys) ?? `it has: ${configKeys.join(', ')}`),

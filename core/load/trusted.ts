@@ -3,8 +3,8 @@ import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /**
- * What speaks against running a file: as root a whole path has to be trusted, since modules are looked for in every
- * directory above as well, and so a sticky directory is no better than another one that is open to all.
+ * Finds a reason not to execute a file. As root, each directory of its path must be trusted, because Node looks for modules
+ * in all of them. A sticky directory is therefore no safer than another one that everybody can write to.
  * @param trusted user ids that may have made it
  * @param alone whether nobody else may be able to write to it, or to any directory above; else only its owner counts
  * @returns why it is not run; null: it may be

@@ -1,4 +1,4 @@
-/** The words and colours in which changes, failures and times are told to a person; for one host and for many. */
+/** Describes changes, failures and times for people, with colours; for one host and for several. */
 import type { Operation } from 'fast-json-patch'
 import picocolors from 'picocolors'
 import type { ConvergeError } from '../model/errors.ts'
@@ -11,7 +11,7 @@ export type Paint = ReturnType<typeof picocolors.createColors>
 
 const longestDiff = 60
 
-/** What a run or a dry run does to one resource, on one line. */
+/** Describes on one line how a run or a dry run changes a resource. */
 export function describeChange(report: ResourceReport, paint: Paint): string {
   const name = title(report.name)
   if (report.outcome === 'unknown') return `${paint.cyan('?')} ${name} ${paint.dim(title(report.reason ?? ''))}`
@@ -45,7 +45,7 @@ function colourOf(line: string, paint: Paint): (text: string) => string {
   return line.startsWith('@@') ? paint.cyan : paint.dim
 }
 
-/** What a patch amounts to in a few words: what was made or removed, or the values that change. */
+/** Summarizes a patch in a few words: what was made or removed, or the values that change. */
 function summarize(patch: readonly Operation[], hasText: boolean): { symbol: '+' | '~' | '-'; words: string } {
   const kind = patch.find(({ path }) => path === '/kind')
   const value = kind && 'value' in kind ? kind.value : undefined
@@ -85,7 +85,7 @@ export function summary(report: RunReport, paint: Paint): string {
   return text
 }
 
-/** What failed, where, the end of its output, and what to do; indented below a line that names it. */
+/** Describes a failure: cause, place, end of the output, and what to do. The caller prints the resource on the line above. */
 export function describeFailure(failure: FailureReport, paint: Paint): string {
   const problems = failure.problems?.map((one) => problemLines(one, paint).map((line) => `  ${line}`)) ?? []
   const [head = '', ...rest] = problemLines(failure, paint)
@@ -100,7 +100,7 @@ function problemLines(failure: Omit<FailureReport, 'problems'>, paint: Paint): s
   return lines
 }
 
-/** More lines of it are not to be taken for lines of ours. */
+/** Indents further lines, so that they differ from lines of converge. */
 function indented(text: string): string {
   return plain(text).replaceAll('\n', '\n      ')
 }

@@ -1,4 +1,4 @@
-/** What a run tells as it goes, and what it amounts to at the end; the terminal, the journal and machines read the same. */
+/** Events and report of a run, as the terminal, the journal and other programs read them. */
 import type { Operation } from 'fast-json-patch'
 import type { SourceLocation } from '../model/errors.ts'
 
@@ -28,7 +28,7 @@ export interface ResourceReport {
   readonly outcome: Outcome
   /** RFC 6902, from the state found to the state wanted; secrets masked, long texts shortened. */
   readonly patch?: readonly Operation[] | undefined
-  /** What the change amounts to, where the type says it in words. */
+  /** A summary of the change, where the resource type provides one. */
   readonly words?: string | undefined
   /** Why it was skipped, or what a dry run is waiting for. */
   readonly reason?: string | undefined
@@ -42,7 +42,7 @@ export interface ResourceReport {
   readonly attempts?: number | undefined
   /** Contents before and after, for a text diff; not stored. Null where sensitive or where there is no text. */
   readonly texts?: { readonly before: string; readonly after: string } | null | undefined
-  /** Lines of the diff of these texts, where a machine tells another: of a host on the operator's screen. */
+  /** Lines of the diff of these texts. Only a host of a rollout sends them, for the operator's screen. */
   readonly diff?: readonly string[] | undefined
 }
 
@@ -70,7 +70,7 @@ export interface RunReport {
   /** All but the unchanged ones. */
   readonly resources: readonly ResourceReport[]
   readonly warnings: readonly string[]
-  /** Something that was given up after its deadline goes on: nothing else may start before this process has ended. */
+  /** A command continues after its deadline: nothing else may start before this process ends. */
   readonly stillRunning?: boolean | undefined
 }
 

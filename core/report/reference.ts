@@ -1,4 +1,4 @@
-/** What a resource definition says of itself, for `converge resources` and the reference pages. */
+/** Describes resource types from their definitions, for `converge resources` and the reference pages. */
 import * as z from 'zod'
 import { isReference } from '../model/reference.ts'
 import type { AnyDefinition } from '../model/resource.ts'
@@ -74,7 +74,7 @@ function typeName(schema: JsonSchema): string {
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ')
   const choices = schema.anyOf ?? schema.oneOf
   if (choices) return choices.map(typeName).join(' | ')
-  // What narrows a type further says nothing of its name.
+  // Schemas that only narrow a type have no name of their own.
   if (schema.allOf && !schema.type) return schema.allOf.map(typeName).find((name) => name !== 'any') ?? 'any'
   // The one type that refers to itself.
   if (schema.$ref) return 'JSON'

@@ -3,8 +3,8 @@ import type { SourceLocation } from '../model/errors.ts'
 import type { FailureReport, Handlers, ResourceReport, RunReport, RunStart } from './events.ts'
 
 /**
- * Gives one line to whoever would have heard of it in the run.
- * @returns false for what is no line of a run: another event, or one that lacks what it should have
+ * Passes one line of a journal to the handlers that received it during the run.
+ * @returns false for a line that is not an event of a run, or that lacks fields of its event
  */
 export function replay(line: unknown, handlers: Handlers): boolean {
   if (!isObject(line)) return false
@@ -43,7 +43,7 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
-/** What the screen reads of it is there, and of the right kind: a host may say anything. */
+/** Checks the fields that the screen reads, because a host may send anything. */
 export function isRunReport(value: unknown): value is RunReport {
   return (
     isObject(value) &&
@@ -73,7 +73,7 @@ function isResourceReport(value: unknown): value is ResourceReport {
 }
 
 export function isFailure(value: unknown): value is FailureReport {
-  // One level: how deep it goes is for whoever wrote it to say, and we read what others have written.
+  // Check one level only: the depth depends on the writer of the file.
   const problems = isProblem(value) ? (value as FailureReport).problems : null
   return problems === undefined || (Array.isArray(problems) && problems.every(isProblem))
 }

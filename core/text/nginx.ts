@@ -23,7 +23,7 @@ export function nginxName(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** What a word stands for, as it is written by `nginxWord`. */
+/** Reads a word that `nginxWord` has written. */
 export function nginxText(word: string): string {
   return word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\])/g, '$1') : word
 }

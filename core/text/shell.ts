@@ -10,7 +10,7 @@ export function shellWords(argv: readonly string[]): string {
   return argv.map(shellWord).join(' ')
 }
 
-/** What stands between single quotes for a text. */
+/** Escapes a text for single quotes. */
 export function shellQuoted(text: string): string {
   return text.replaceAll("'", "'\\''")
 }

@@ -4,7 +4,7 @@ import { Inexpressible, pythonSpace, requireText } from './writer.ts'
 
 const language = 'supervisor'
 
-/** An expansion to nothing: it keeps what follows from being taken for a comment, or for a blank at the end. */
+/** Expands to nothing. Put before a character, it keeps supervisor from reading a comment or a blank at the end. */
 const nothing = '%(here).0s'
 
 const commentStart = new RegExp(`(^|[${pythonSpace}])(?=[;#])`, 'g')
@@ -12,8 +12,8 @@ const blankStart = new RegExp(`^(?=[${pythonSpace}])`)
 const blankEnd = new RegExp(`(?<=[${pythonSpace}])$`)
 
 /**
- * The value of an option. `;` and `#` begin a comment after a blank, even within quotes; `%(here)s` is replaced before
- * anything is looked at. Further lines are indented, as an ini file continues a value.
+ * Writes the value of an option. `;` and `#` begin a comment after a blank, even within quotes. supervisor replaces
+ * `%(here)s` before it parses the value. Further lines are indented, as an ini file continues a value.
  * @throws Inexpressible
  */
 export function supervisorValue(text: string): string {

@@ -1,4 +1,4 @@
-/** What every writer of a configuration language has in common: a text is written, or refused with a reason. */
+/** The interface of writers of configuration languages: each writes a text, or refuses it with a reason. */
 
 /** Thrown for a text that a language cannot say. The reason never repeats the text, which may be a secret. */
 export class Inexpressible extends Error {
@@ -47,5 +47,5 @@ export function requireLine(language: string, text: string): void {
   if (/[\r\n]/.test(text)) throw new Inexpressible(language, 'a line break')
 }
 
-/** What Python's `str.strip` takes off both ends of a text. */
+/** Characters that Python's `str.strip` removes from both ends of a text. */
 export const pythonSpace = '\\t-\\r\\x1c-\\x1f \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'

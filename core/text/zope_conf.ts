@@ -3,7 +3,7 @@ import { Inexpressible, pythonSpace, requireText } from './writer.ts'
 
 const language = 'zope.conf'
 
-/** What ends a line for plone.recipe.zope2instance, which writes the file anew with Python's `splitlines`. */
+/** Characters that end a line for plone.recipe.zope2instance, which writes the file again with Python's `splitlines`. */
 const lineEnds = /[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/
 const blankStart = new RegExp(`^[${pythonSpace}]`)
 const blanks = new RegExp(`[${pythonSpace}]+`)

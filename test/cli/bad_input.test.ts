@@ -354,7 +354,7 @@ recipes({
   'a configuration that exports nothing': {
     args: '--role x --config c.ts',
     files: { 'c.ts': 'export const a = 1' },
-    says: ['c.ts: it has to export a configuration by default'],
+    says: ['c.ts: it must export a configuration by default'],
   },
   'a configuration that leads nowhere': {
     args: '--role x --config c.ts',
