@@ -94,7 +94,7 @@ export interface Handlers {
   resource?(report: ResourceReport): void
   /** Something that the operator can or must act on. */
   warn?(message: string): void
-  /** Something that nobody has to act on. */
+  /** Something that requires no action. */
   note?(message: string): void
   end?(report: RunReport): void
 }

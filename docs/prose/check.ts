@@ -17,16 +17,16 @@ const require = createRequire(import.meta.url)
 /** It publishes no types. */
 const prh = require('textlint-rule-prh') as { readonly default: TextlintKernelRule['rule'] }
 const project = fileURLToPath(new URL('../..', import.meta.url))
-const rulePaths = [fileURLToPath(new URL('rules.yml', import.meta.url))]
+const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const kernel = new TextlintKernel()
-const rules: TextlintKernelRule[] = [
-  {
-    ruleId: 'words',
-    rule: prh.default,
-    options: { rulePaths, checkEmphasis: true, checkLink: true, checkBlockQuote: true },
-  },
-  { ruleId: 'sentence-length', rule: sentenceLength, options: { max: 40 } },
-]
+const rulesOf = (...files: readonly string[]): TextlintKernelRule[] => {
+  const words = { rulePaths: files.map(pathOf), checkEmphasis: true, checkLink: true, checkBlockQuote: true }
+  return [
+    { ruleId: 'words', rule: prh.default, options: words },
+    { ruleId: 'sentence-length', rule: sentenceLength, options: { max: 40 } },
+  ]
+}
+const rules = { pages: rulesOf('rules.yml'), code: rulesOf('rules.yml', 'code_rules.yml') }
 const plugins: TextlintKernelOptions['plugins'] = [
   { pluginId: 'markdown', plugin: markdown.default },
   { pluginId: 'text', plugin: plainText.default },
@@ -41,8 +41,8 @@ async function findingsIn(path: string): Promise<Finding[]> {
   const source = readFileSync(`${project}/${path}`, 'utf8')
   const passages = extname(path) === '.md' ? null : passagesOf(source)
   const text = passages === null ? source : passages.map((passage) => passage.text).join('\n\n')
-  const ext = passages === null ? '.md' : '.txt'
-  const { messages } = await kernel.lintText(text, { filePath: path, ext, plugins, rules })
+  const kind = passages === null ? { ext: '.md', rules: rules.pages } : { ext: '.txt', rules: rules.code }
+  const { messages } = await kernel.lintText(text, { filePath: path, plugins, ...kind })
   // Passages stand on every second line of the text.
   return messages.map(({ loc, message }) => ({
     line: passages === null ? loc.start.line : (passages[(loc.start.line - 1) / 2]?.line ?? 1),
