@@ -1,6 +1,7 @@
 /** Tries out what was deployed, by commands and HTTP requests; a release that does not pass can be rolled back from. */
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
+import { askPastCaches, cachedProblem, uncachedHeaders } from '../core/model/cached_answer.ts'
 import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { digestOf } from '../core/model/json.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
@@ -79,8 +80,10 @@ async function wrongWith(host: Host, one: Request, left: number, context: Contex
   const { statusMin, statusMax, contains, host: at, port, path, headers } = one
   try {
     const timeout = new Duration(Math.max(1000, Math.min(left, 10_000)))
-    const asked = { host: at, port, path, headers: { ...ownHeader, ...headers }, timeout, enough: enoughOfPage }
-    const answer = await host.request(asked)
+    const sent = { ...uncachedHeaders, ...ownHeader, ...headers }
+    const asked = { host: at, port, headers: sent, timeout, enough: enoughOfPage }
+    const { answer, cached } = await askPastCaches(path, (one) => host.request({ ...asked, path: one }))
+    if (cached !== null) return cachedProblem(cached)
     const { status, body } = answer
     // The web server of another host knows no request from here.
     if (isMaintenancePage(answer) && (status < statusMin || status > statusMax)) {

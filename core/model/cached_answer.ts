@@ -27,6 +27,25 @@ export function cacheEvidence(headers: Readonly<Record<string, string | undefine
   return null
 }
 
+/**
+ * Requests a page, and once more past the caches where one of them answered.
+ * @param ask requests a path
+ * @returns `cached`: the header that shows that a cache gave the last answer as well; null for none
+ */
+export async function askPastCaches<A extends { readonly headers: Readonly<Record<string, string>> }>(
+  path: string,
+  ask: (path: string) => Promise<A>,
+): Promise<{ readonly answer: A; readonly cached: string | null }> {
+  const first = await ask(path)
+  const answer = cacheEvidence(first.headers) === null ? first : await ask(uncachedPath(path))
+  return { answer, cached: cacheEvidence(answer.headers) }
+}
+
+/** What is wrong with an answer that a cache gave. */
+export function cachedProblem(evidence: string): string {
+  return `a cache answered (${evidence}), and not the app: choose a path that no cache keeps`
+}
+
 function describe(name: string, value: string): string {
   const title = name.replace(/(^|-)[a-z]/g, (letters) => letters.toUpperCase())
   return `${title}: ${value.trim().slice(0, 100)}`

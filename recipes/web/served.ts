@@ -1,6 +1,7 @@
 /** Whether nginx shows visitors the site of an app, for `status`. */
 import type { ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { askPastCaches, cachedProblem } from '../../core/model/cached_answer.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import { testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -24,27 +25,41 @@ export async function viewServed(
   site: Site,
   health: Health,
 ): Promise<ServiceView> {
-  const problem = view.up && host.stat(site.nginx.config) !== null ? await problemOf(host, site, health) : null
+  if (!view.up || host.stat(site.nginx.config) === null) return view
+  const { problem, cached } = await shown(host, site, health)
+  // Visitors get a page; whether nginx reaches the app is not known.
+  if (cached !== null) return { ...view, detail: `${view.detail}; nginx: ${cachedProblem(cached)}` }
   if (problem === null) return view
   return { ...view, up: false, readiness: 'not ready', detail: `nginx does not show it: ${problem}` }
 }
 
-async function problemOf(
+interface Shown {
+  readonly problem: string | null
+  /** The header that shows that the page came from a cache. */
+  readonly cached: string | null
+}
+
+async function shown(
   host: HostReader,
   site: Site,
   { path, headers: given, status: { min, max } }: Health,
-): Promise<string | null> {
+): Promise<Shown> {
+  const not = (problem: string | null): Shown => ({ problem, cached: null })
   // Another site may answer for every name.
-  if (host.stat(enabledPath(site)) === null) return 'its site is not enabled'
+  if (host.stat(enabledPath(site)) === null) return not('its site is not enabled')
   const port = site.settings.http_port
   // nginx has to find the site by its own name. The test header gets past the maintenance page.
   const names = hostHeader({ host: null, headers: withoutHost(given) }, domainsOf(site))
   const headers = { ...names, [testHeader]: testHeaderValue }
   try {
-    const { status } = await host.request({ port, path, headers, timeout: limit })
+    const { answer, cached } = await askPastCaches(path, (one) =>
+      host.request({ port, path: one, headers, timeout: limit }),
+    )
+    const { status } = answer
     const isExpected = status >= min && status <= max
-    return notServed.includes(status) && !isExpected ? `HTTP status ${status} at port ${port}` : null
+    const isWrong = notServed.includes(status) && !isExpected
+    return isWrong ? not(`HTTP status ${status} at port ${port}`) : { problem: null, cached }
   } catch (error) {
-    return asConvergeError(error).message
+    return not(asConvergeError(error).message)
   }
 }

@@ -1,5 +1,6 @@
 /** Asks a service whether it is ready, in the way of its kind. */
 import type { Endpoint, HostReader, RequestOptions } from '../../core/host/types.ts'
+import { askPastCaches, cachedProblem } from '../../core/model/cached_answer.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import { Duration } from '../../core/model/units.ts'
 import { fastcgiProblem, haproxyProblem, varnishProblem } from './answers.ts'
@@ -69,7 +70,11 @@ async function page(
   request: RequestOptions,
   { statusMin, statusMax }: Pick<HttpReadiness, 'statusMin' | 'statusMax'>,
 ): Promise<string | null> {
-  const { status } = await host.request({ ...request, enough: enoughOfPage })
+  const { answer, cached } = await askPastCaches(request.path ?? '/', (path) =>
+    host.request({ ...request, path, enough: enoughOfPage }),
+  )
+  if (cached !== null) return cachedProblem(cached)
+  const { status } = answer
   return status >= statusMin && status <= statusMax ? null : `it answered with HTTP status ${status}`
 }
 

@@ -64,3 +64,20 @@ t.test('not ready without an enabled site', async (t) => {
   host.remove('/etc/nginx/sites-enabled/shop')
   t.match(await viewServed(host, up, site, health), { up: false, detail: /its site is not enabled/ })
 })
+
+t.test('a page from a cache: nginx is asked past it, and where that is not possible status says so', async (t) => {
+  const caching = (fresh: { status: number; headers: Record<string, string> }) =>
+    new VirtualHost({
+      requests: ({ path = '' }) =>
+        path.includes('converge=')
+          ? { ...fresh, body: '' }
+          : { status: 200, headers: { 'x-cache-status': 'HIT' }, body: '' },
+    })
+      .given('/etc/nginx/nginx.conf', '')
+      .given('/etc/nginx/sites-enabled/shop', '')
+  const gone = await viewServed(caching({ status: 502, headers: {} }), up, site, health)
+  t.match(gone, { up: false, detail: /HTTP status 502/ })
+  const kept = await viewServed(caching({ status: 200, headers: { age: '9' } }), up, site, health)
+  t.match(kept, { up: true, detail: /^pid 7; nginx: a cache answered \(Age: 9\)/ })
+  t.strictSame(await viewServed(caching({ status: 200, headers: {} }), up, site, health), up)
+})

@@ -26,6 +26,9 @@ function server(slow = 0): VirtualOptions {
       if (path === '/starting' && asked++ < slow) return { status: 503, headers: none, body: 'not yet' }
       if (path === '/closed' && headers['X-Converge-Test'] === undefined) return maintenancePage
       if (path === '/closed-elsewhere') return maintenancePage
+      if (path === '/kept') return { status: 200, headers: { 'x-cache': 'HIT' }, body: 'Welcome' }
+      if (path?.startsWith('/kept?converge=')) return { status: 500, headers: none, body: '' }
+      if (path?.startsWith('/kept-without-query')) return { status: 200, headers: { age: '7' }, body: 'Welcome' }
       if (path === '/host') return { status: 200, headers: none, body: headers.Host ?? '' }
       return path === '/gone'
         ? { status: 404, headers: none, body: '' }
@@ -123,4 +126,15 @@ t.test('a failure asks for a rollback of what has just gone live, also if it was
   const { recovery, hint } = failureOf(await run(plan('fail', release), on)) as { recovery?: string; hint?: string }
   t.equal(recovery, undefined, 'a test that is new says nothing against what has passed before')
   t.match(hint, /converge rollback/)
+})
+
+t.test('a page from a cache proves nothing: the app is asked past it', async (t) => {
+  const message = async (path: string) => {
+    const host = new VirtualHost(server())
+    const report = await run(planOf((r) => void smoke_test(r, { ...base, ...asks(path) })), host)
+    return report.resources.find(({ failure }) => failure !== undefined)?.failure?.message
+  }
+  t.match(await message('/kept'), 'it answered with HTTP status 500')
+  t.match(await message('/kept-without-query'), 'a cache answered (Age: 7), and not the app')
+  t.equal(await message('/'), undefined)
 })
