@@ -131,7 +131,10 @@ t.test('a failure asks for a rollback of what has just gone live, also if it was
 t.test('a page from a cache proves nothing: the app is asked past it', async (t) => {
   const message = async (path: string) => {
     const host = new VirtualHost(server())
-    const report = await run(planOf((r) => void smoke_test(r, { ...base, ...asks(path) })), host)
+    const report = await run(
+      planOf((r) => void smoke_test(r, { ...base, ...asks(path) })),
+      host,
+    )
     return report.resources.find(({ failure }) => failure !== undefined)?.failure?.message
   }
   t.match(await message('/kept'), 'it answered with HTTP status 500')
