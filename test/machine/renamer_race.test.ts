@@ -13,7 +13,7 @@ import { needs } from '../support/machine.ts'
 import { nodeSettings, WebApp } from './support/web_app.ts'
 import { ZeoSite } from './support/zeo_site.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(480_000)
 
 const rounds = Number(process.env.CONVERGE_TEST_RACES ?? 6)
 const account = 33

@@ -50,11 +50,10 @@ export class ZeoSite {
 
   /** Ends supervisord with what it runs, and puts the crontab of the account back. */
   private async end(jobs: string): Promise<void> {
-    const pid = Number(fs.readFileSync(`${this.prefix}/var/run/supervisord.pid`, 'utf8'))
+    const pid = Number(fs.readFileSync(`${this.prefix}/opt/supervisor/supervisord.pid`, 'utf8'))
     process.kill(pid, 'SIGTERM')
     await until(() => !fs.existsSync(`/proc/${pid}`), 'supervisord has ended')
-    if (crontab() !== jobs)
-      execFileSync('crontab', ['-u', web.user, ...(jobs === '' ? ['-r'] : ['-'])], { input: jobs })
+    spawnSync('crontab', ['-u', web.user, ...(jobs === '' ? ['-r'] : ['-'])], { input: jobs })
   }
 
   private git(...args: readonly string[]): void {
