@@ -101,7 +101,8 @@ class Scan {
     if (content === null) return false
     const text = this.withoutRelease(content.toString('latin1'))
     this.found[name] = digestOf(withSortedPaths(name, text)).slice(0, 16)
-    return namedIn(text).every((path) => this.add(path))
+    const paths = namedIn(text)
+    return paths?.every((path) => this.add(path)) ?? false
   }
 
   private withoutRelease(text: string): string {
@@ -109,21 +110,28 @@ class Scan {
   }
 }
 
-/** Also as zc.buildout writes them with `relative-paths`: `join(base, 'eggs/x')`. */
-function namedIn(content: string): string[] {
+/** Also as zc.buildout writes them with `relative-paths`: `join(base, 'eggs/x')`. Null where definitions expand too far. */
+function namedIn(content: string): string[] | null {
   const text = expanded(content)
+  if (text === null) return null
   const absolute = [...text.matchAll(/@\/([^\s'"<>:;,()[\]{}$\\]+)/g)]
   const relative = [...text.matchAll(/\bjoin\(base, '([^']+)'\)/g)]
   return [...absolute, ...relative].map(([, path = '']) => path)
 }
 
 /** A configuration by ZConfig with its definitions in place: `%define INSTANCE @/parts/x` names no file yet. */
-function expanded(text: string): string {
+function expanded(text: string): string | null {
   const definition = /^[ \t]*%define[ \t]+(\w+)[ \t]+(.*)$/gm
   const values = new Map([...text.matchAll(definition)].map(([, name = '', value = '']) => [name.toLowerCase(), value]))
   if (values.size === 0) return text
-  const replaced = (whole: string, name: string) => values.get(name.toLowerCase()) ?? whole
-  return text.replace(definition, '').replace(/\$\{?(\w+)\}?/g, replaced)
+  let length = text.length
+  const replaced = (whole: string, name: string) => {
+    const value = values.get(name.toLowerCase()) ?? whole
+    length += value.length
+    return length > mostBytes ? '' : value
+  }
+  const result = text.replace(definition, '').replace(/\$\{?(\w+)\}?/g, replaced)
+  return length > mostBytes ? null : result
 }
 
 /**

@@ -16,7 +16,9 @@ import { readMark } from '../../resources/python/venv_files.ts'
 import { failureOf } from '../../resources/releases/failure.ts'
 import { listReleases } from '../../resources/releases.ts'
 import { jettyAddress, zeoServer } from '../../resources/services/listening_address.ts'
+import { loadedFiles } from '../../resources/services/release_files.ts'
 import { endOfFile } from '../../resources/services/types.ts'
+import { cronParts } from '../../resources/usercrontab.ts'
 import { clientScript, leftWithoutCache, restoreCaches, withOwnCache } from '../../resources/zope/own_cache.ts'
 import { planOf, run } from '../support/contract.ts'
 import { GitSite } from '../support/git_site.ts'
@@ -98,6 +100,18 @@ const places: readonly Place[] = [
         blob_directories(r, { app: 'site', client: `${app}/${release}`, servers: [`${app}/${release}`] }),
       )(host),
   },
+  {
+    path: `${release}/.installed.cfg`,
+    read: (host, app) => cronParts(host, { release: `${app}/${release}`, current: `${app}/current` }),
+  },
+  ...['bin/zeoserver', 'parts/zeoserver/bin/runzeo', 'parts/zeoserver/etc/.eggs'].map((path) => ({
+    path: `${release}/${path}`,
+    read: (host: Host, app: string) => {
+      fs.rmSync(`${app}/current`, { force: true })
+      fs.symlinkSync(release, `${app}/current`)
+      return loadedFiles(host, { current: `${app}/current`, paths: [path] })
+    },
+  })),
   { path: 'log/client1.log', read: (host, _, path) => endOfFile(host, path, 20) },
   {
     path: 'checkout/buildout.cfg',
@@ -208,4 +222,15 @@ t.test('a mirror that lacks files of git, or has directories in their place, is 
       t.equal(failure, undefined, `${name}: ${kind}: ${failure?.text}`)
       t.equal(site.read(`${site.current}/a.txt`), `${count}`, `${name}: ${kind}`)
     }
+})
+
+t.test('a configuration whose definitions multiply its length counts as unknown', async (t) => {
+  const base = scratch(t)
+  fs.mkdirSync(`${base}/release`)
+  fs.symlinkSync('release', `${base}/current`)
+  const text = `%define A ${'x'.repeat(1_000_000)}\n${'$A\n'.repeat(1_000_000)}`
+  fs.writeFileSync(`${base}/release/zope.conf`, text)
+  const began = performance.now()
+  t.equal(loadedFiles(new LocalHost(`${base}/state`), { current: `${base}/current`, paths: ['zope.conf'] }), null)
+  t.ok(performance.now() - began < 5000)
 })
