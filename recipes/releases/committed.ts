@@ -1,7 +1,9 @@
 /** The commit that a deploy would take, and the files in it, without a checkout. */
+import { checkProps } from '../../core/compile/props.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { type Contents, contentsOf } from '../../resources/git/contents.ts'
 import { gitReleaseProps } from '../../resources/git/props.ts'
+import { git_release } from '../../resources/git_release.ts'
 import type { PloneNode } from '../node.ts'
 import { releaseProps, sourceOf } from './checkout.ts'
 import type { AppLayout } from './layout.ts'
@@ -9,7 +11,9 @@ import type { AppLayout } from './layout.ts'
 /** Asked once for all checks of an app. */
 export function committed(node: PloneNode, host: HostReader, at: AppLayout): Promise<Contents> {
   return host.once(`contents of ${at.deployTo}`, () => {
-    const props = gitReleaseProps.parse({ ...releaseProps(node, at), ...sourceOf(at) })
-    return contentsOf(host, props)
+    const props = { ...releaseProps(node, at), ...sourceOf(at) }
+    const checked = checkProps(git_release.definition, props)
+    if ('problems' in checked) throw checked.problems[0]
+    return contentsOf(host, gitReleaseProps.parse(props))
   })
 }

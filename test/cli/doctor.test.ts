@@ -99,6 +99,19 @@ asEach('what is missing, and what fixes it', async (t, options) => {
   ])
 })
 
+t.test('a repository that git does not take', async (t) => {
+  const place = made(t)
+  place.write({ 'site.json': JSON.stringify({ deploy: { plone_instances: { scm: { repository: 'srv/site.git' } } } }) })
+  const args = ['doctor', '--role', 'zeo-client', '--json', 'site.json', '--prefix', 'site']
+  const { status, stdout } = await place.converge(args)
+  t.equal(status, 1)
+  t.match(
+    stdout,
+    /^missing {2}deploy\.plone_instances\.scm\.repository: git_release: prop repository: the address of a git repository: .* \(got "srv\/site\.git"\)$/m,
+  )
+  t.notMatch(stdout, /report this fault/)
+})
+
 t.test('an ordinary user without the rights', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const place = made(t)
