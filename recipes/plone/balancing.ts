@@ -143,7 +143,10 @@ export function balancersOf(node: PloneNode): Balancer[] {
  * which host restarts when.
  */
 export function uncoordinatedHosts(node: PloneNode): string[] {
-  if (!node.converge.balancer.drain || node.run.options.coordinated === true || balancersOf(node).length > 0) return []
+  const { run, converge } = node
+  // Where no host runs, nothing restarts, and listing the clients for each host of a large stack takes minutes.
+  if (run.host === null || run.options.coordinated === true) return []
+  if (!converge.balancer.drain || balancersOf(node).length > 0) return []
   const own = ownHostName(node)
   return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
 }
