@@ -10,19 +10,16 @@ import {
   summarize,
 } from '../../fleet/operate/results.ts'
 import { asConvergeError } from '../../model/errors.ts'
-import type { Secrets } from '../../model/secrets.ts'
 import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
 import type { ReachableHost } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
 import { abortOnSignal } from './interrupts.ts'
+import { KeptOutput } from './kept_output.ts'
 import { linkTo, selectedHosts } from './operate.ts'
 import { howMany } from './request.ts'
 import type { Placed } from './select.ts'
-
-/** Characters of each output that are kept for a host. */
-const longestOutput = 1 << 20
 
 export async function exec<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets, endProcess } = call
@@ -69,7 +66,8 @@ class HostRun<N> {
     const { args, secrets } = this.call
     const { name } = host.placed
     const started = performance.now()
-    const output = new KeptOutput(secrets, this.isStreaming)
+    const write = (text: string, from: Output) => (from === 'stdout' ? print(text) : printError(text))
+    const output = new KeptOutput(secrets, this.isStreaming ? write : null)
     const { command = [], user } = args
     const asRoot = args.sudo === true || user !== undefined
     const end = (status: number | null, failure: CommandResult['failure']): CommandResult => ({
@@ -100,45 +98,6 @@ class HostRun<N> {
       )
       return end(null, { code, message, ...(hint === undefined ? {} : { hint }) })
     }
-  }
-}
-
-/** What a host has printed, as much as is kept; secrets are masked in whole lines. */
-class KeptOutput {
-  private readonly texts: Record<Output, string> = { stdout: '', stderr: '' }
-  private readonly rests: Record<Output, string> = { stdout: '', stderr: '' }
-  private truncated = false
-
-  constructor(
-    private readonly secrets: Secrets,
-    private readonly isStreaming: boolean,
-  ) {}
-
-  add(text: string, from: Output): void {
-    if (this.isStreaming) return this.stream(text, from)
-    const room = longestOutput - this.texts[from].length
-    this.truncated ||= text.length > room
-    this.texts[from] += text.slice(0, Math.max(0, room))
-  }
-
-  close(): Pick<CommandResult, 'stdout' | 'stderr' | 'truncated'> {
-    for (const from of ['stdout', 'stderr'] as const) if (this.rests[from] !== '') this.write(this.rests[from], from)
-    const [stdout, stderr] = [this.texts.stdout, this.texts.stderr].map((text) => this.secrets.maskForeign(text))
-    return { stdout: stdout ?? '', stderr: stderr ?? '', truncated: this.truncated }
-  }
-
-  private stream(text: string, from: Output): void {
-    const all = this.rests[from] + text
-    // A line that does not end is shown in parts.
-    const end = all.length > longestOutput ? all.length : all.lastIndexOf('\n') + 1
-    this.rests[from] = all.slice(end)
-    if (end > 0) this.write(all.slice(0, end), from)
-  }
-
-  private write(text: string, from: Output): void {
-    const masked = this.secrets.maskForeign(text)
-    if (from === 'stdout') print(masked)
-    else printError(masked)
   }
 }
 
