@@ -128,6 +128,7 @@ function spellingsOf(character: string): string[] {
       `\\\\{1,8}x${anyCase(code.toString(16).padStart(2, '0'))}`,
       `\\\\{1,8}0?${code.toString(8).padStart(3, '0')}`,
     )
+  if (code >= 128) ways.push(byBytes(character, 'x', 16, 2), byBytes(character, '0?', 8, 3))
   const named = namedEntities[character]
   if (named !== undefined) ways.push(`&${named};`)
   if (doubled.has(character)) for (const times of [2, 4]) ways.push(`${backslashes}${raw}{${times}}`)
@@ -150,6 +151,12 @@ function anyCase(hexadecimal: string): string {
 function percentEncoded(character: string): string {
   const bytes = [...Buffer.from(character, 'utf8')]
   return bytes.map((byte) => `%(?:25)?${anyCase(byte.toString(16).padStart(2, '0'))}`).join('')
+}
+
+/** A character outside of ASCII as its bytes in UTF-8, each with a backslash: `\\303\\274`, `\\xc3\\xbc`. */
+function byBytes(character: string, sign: string, base: number, digits: number): string {
+  const bytes = [...Buffer.from(character, 'utf8')]
+  return bytes.map((byte) => `\\\\{1,8}${sign}${anyCase(byte.toString(base).padStart(digits, '0'))}`).join('')
 }
 
 function inJson(character: string): string {

@@ -16,6 +16,14 @@ const writers: Readonly<Record<string, (text: string) => string>> = {
     JSON.stringify(text)
       .slice(1, -1)
       .replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  'C with the bytes of UTF-8': (text) =>
+    text.replaceAll(/[\u0080-\u{10ffff}]/gu, (one) =>
+      [...Buffer.from(one)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join(''),
+    ),
+  'Python bytes': (text) =>
+    text.replaceAll(/[\u0080-\u{10ffff}]/gu, (one) =>
+      [...Buffer.from(one)].map((byte) => `\\x${byte.toString(16)}`).join(''),
+    ),
   shell: (text) => shellWords(['echo', text]).slice(5),
   'shell with backslashes': escapeAll,
   URL: url,
