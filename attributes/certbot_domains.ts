@@ -2,6 +2,11 @@
 import { field, wordList } from './fields.ts'
 
 export const certbot_domains = () =>
-  field(wordList(), [], "Host names that certbot gets one certificate for; none for no certificate of Let's Encrypt.", {
-    mirrors: "plone_buildout: node['certbot_domains']",
-  })
+  field(
+    wordList(),
+    [],
+    "Host names of the one certificate that certbot gets; none for no certificate of Let's Encrypt.",
+    {
+      mirrors: "plone_buildout: node['certbot_domains']",
+    },
+  )

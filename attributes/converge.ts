@@ -1,4 +1,4 @@
-/** What this engine does otherwise than the cookbook, or beyond it. */
+/** Attributes for features that the cookbook lacks, or has in another form. */
 import * as z from 'zod'
 import {
   configuredPath,
@@ -53,7 +53,7 @@ const supervisor = () =>
     log_dir: field(configuredPath(), '/var/log/supervisor', 'Directory for its log and those of the programs.', {
       mirrors: 'supervisord.conf: [supervisord] childlogdir',
     }),
-    version: field(line(), '', "Version from PyPI where the host's own supervisor isn't used; empty for the newest."),
+    version: field(line(), '', "Version from PyPI where the host's own supervisor is not used; empty for the newest."),
   })
 
 const endpoint = () =>
@@ -75,7 +75,7 @@ const balancer = () =>
     drain_deadline_seconds: field(
       number(0),
       60,
-      'How long to wait for the last visitor of a client; then it restarts all the same.',
+      'How long to wait for the last visitor of a client before it restarts anyway.',
       { unit: 'seconds' },
     ),
     max_unavailable: field(
@@ -138,7 +138,7 @@ const frontend = () =>
 
 export const converge = () =>
   group(
-    'What the engine does otherwise than the cookbook, or beyond it.',
+    'Features that the cookbook lacks, or has in another form.',
     {
       roles: field(list(line()), [], 'Roles of this host, where the command line names none.'),
       deployed_apps: field(
@@ -148,7 +148,7 @@ export const converge = () =>
       ),
       deployed: field(
         map(
-          group('What was deployed of an app.', {
+          group('The deployed commit of an app.', {
             commit: field(orNull(line()), null, 'Commit that its hosts run.'),
             deployment: field(
               orNull(line()),
@@ -158,7 +158,7 @@ export const converge = () =>
           }),
         ),
         {},
-        'What a rollout deployed, by app; for what other hosts do afterwards, such as banning cached pages. Set by `converge stack`.',
+        'The commits that a rollout deployed, by app. Other hosts use them afterwards, for example to ban cached pages. Set by `converge stack`.',
       ),
       packages: field(
         packages(),
@@ -168,7 +168,7 @@ export const converge = () =>
       automatic_updates: field(
         orNull(flag()),
         null,
-        'Whether the host installs security updates by itself, which the role base sees to; null leaves it as it is.',
+        'Whether the host installs security updates automatically; the role base sets it up. null leaves the host as it is.',
         { mirrors: 'apt.conf: APT::Periodic::Unattended-Upgrade' },
       ),
       prefix: field(configuredPath(), '/', 'Directory that all absolute paths are placed below.'),

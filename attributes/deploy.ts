@@ -58,12 +58,16 @@ const scm = () =>
 
 const smokeTest = () =>
   withoutNulls({
-    http: field(list(smokeRequest()), [], 'Requests that have to be answered; tried again until the deadline.'),
-    command: field(orNull(text()), null, 'Command that has to succeed, for /bin/sh, in the directory of the release.'),
-    deadline_seconds: field(number(1), 60, 'How long the requests are tried again, and the command may take.', {
+    http: field(list(smokeRequest()), [], 'Requests that must succeed; repeated until the deadline.'),
+    command: field(orNull(text()), null, 'Command that must succeed, for /bin/sh, in the directory of the release.'),
+    deadline_seconds: field(number(1), 60, 'Time limit for the requests, which are repeated, and for the command.', {
       unit: 'seconds',
     }),
-    rollback_on_failure: field(flag(), false, 'Goes back to the release before by itself when one of them fails.'),
+    rollback_on_failure: field(
+      flag(),
+      false,
+      'Rolls back to the previous release automatically when one of them fails.',
+    ),
   })
 
 const smokeRequest = () =>
@@ -72,7 +76,7 @@ const smokeRequest = () =>
     port: field(orNull(port()), null, 'Port that is asked; null for that of each client.'),
     host: field(line(), '127.0.0.1', 'Address that is asked.'),
     status: field(statusRange(), { min: 200, max: 399 }, 'Status that is expected: {min, max}, or one number.'),
-    contains: field(orNull(line()), null, 'Text that the answer has to contain.'),
+    contains: field(orNull(line()), null, 'Text that the answer must contain.'),
     headers: field(z.record(z.string(), line()), {}, 'Headers of the request, such as Host.'),
   })
 
@@ -119,10 +123,10 @@ const checkout = () => ({
   always_buildout_on_deploy: optional(flag(), 'Another spelling of `always_build_on_deploy`.'),
   migrate: optional(
     flag(),
-    'Runs `migrate_command` before a release goes live, on one host, once for each commit; default false.',
+    'Runs `migrate_command` before the switch to a release, on one host, once for each commit; default false.',
   ),
   migrate_command: optional(text(), 'Command that migrates data, for /bin/sh, in the directory of the release.'),
-  smoke_test: optional(smokeTest(), 'What is tried out once a release is live.', { mirrors: '' }),
+  smoke_test: optional(smokeTest(), 'Requests and a command that test a release after the switch.', { mirrors: '' }),
 })
 
 const surroundings = () => ({
@@ -159,7 +163,7 @@ const surroundings = () => ({
   python_major_version: optional(line(), 'Python to build with, as major.minor in quotes: "3.11".'),
 })
 
-/** What the platform writes for every application, and nothing here reads. */
+/** Keys that the platform writes for every application, and that have no effect here. */
 const platformFields = [
   'application absolute_document_root action application_type auto_bundle_on_deploy auto_npm_install_on_deploy',
   'chef_provider current_path initially_deployed memcached mounted_at',
@@ -204,7 +208,7 @@ const application = () => {
 
 type GivenApplication = z.output<ReturnType<typeof application>>
 
-/** What follows from the application's name and account, and what is the same for all. */
+/** Adds the defaults: those that follow from the application's name and account, and those that are the same for all. */
 function withDefaults(app: GivenApplication, name: string) {
   const user = app.user ?? 'deploy'
   return {

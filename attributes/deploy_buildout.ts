@@ -34,7 +34,7 @@ const cacheArchive = () =>
     password: optional(line(), 'Password of that account.', { sensitive: true }),
     purge: optional(
       flag(),
-      'Replaces what the archive brings, and nothing else, when `url` or `sha256` has changed; default false.',
+      'Replaces the files of the archive, and no others, when `url` or `sha256` changes; default false.',
     ),
     sha256: optional(sha256(), 'Digest the archive must have, as hexadecimal SHA-256.', { mirrors: '' }),
   })
@@ -47,7 +47,7 @@ const initCommand = () =>
     delay: optional(number(0), 'Pause before this program when programs restart one after the other; default 0.', {
       unit: 'seconds',
     }),
-    type: optional(choice(['program', 'eventlistener']), 'What it is to supervisor; default program.', { mirrors: '' }),
+    type: optional(choice(['program', 'eventlistener']), 'Its kind for supervisor; default program.', { mirrors: '' }),
     eventlistener: optional(flag(), 'Whether it is an event listener of supervisor; the same as type eventlistener.'),
     eventlistener_events: optional(wordList(), 'Events that supervisor sends to a listener: ["TICK_60"].'),
     user: optional(
@@ -100,7 +100,7 @@ export const buildoutFields = () => ({
   init_type: field(
     choice(['supervisor', 'systemd'], { upstart: 'supervisor' }),
     'supervisor',
-    'What keeps the programs running.',
+    'The service manager of the programs.',
     {
       unused: 'remove it: supervisor runs the programs, on every host',
     },

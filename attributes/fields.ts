@@ -1,19 +1,19 @@
-/** What attribute schemas are built from: values as people write them in custom JSON, each with a sentence on its purpose. */
+/** Builds attribute schemas: values as people write them in custom JSON, each with a sentence on its purpose. */
 import * as z from 'zod'
 
-/** What is known of an attribute beside its type; ends up in the registry of zod, where docs and errors take it from. */
+/** Notes on an attribute beside its type. They are stored in zod's registry; docs and errors read them there. */
 export interface Notes {
   /** E.g. `seconds`, `days`. */
   readonly unit?: string
-  /** The attribute or manual it mirrors, where that isn't the cookbook's attribute of the same path. */
+  /** The attribute or manual that it mirrors, unless that is the cookbook's attribute of the same path. */
   readonly mirrors?: string
   /** Its value is never shown. */
   readonly sensitive?: boolean
   /** A number there is taken as the text that the file has. */
   readonly verbatim?: boolean
   /**
-   * What to do instead, in the imperative, where converge does not implement the attribute: a run reports it where it is set to
-   * something other than its default. In a group it counts for all attributes inside.
+   * Advice in the imperative for an attribute that converge does not implement. A run reports it where the attribute is set to
+   * something other than its default. In a group it applies to all attributes inside.
    */
   readonly unused?: string
   /** The same for single keys of a map. */
@@ -23,7 +23,7 @@ export interface Notes {
    * key, `.name` for an attribute beside this one, and `!name` for one that must not be set.
    */
   readonly needs?: string | readonly string[]
-  /** What an attribute without a default counts as where it is absent. */
+  /** The value that an absent attribute without a default counts as. */
   readonly usual?: unknown
 }
 
@@ -31,9 +31,9 @@ export interface Notes {
 export interface GroupNotes extends Notes {
   /** The cookbook whose attributes of the same path are mirrored; null: none of these is a cookbook's. */
   readonly cookbook?: string | null
-  /** Others put keys of their own here: unknown ones are told of only where they look like a slip of a known one. */
+  /** Users put keys of their own here: an unknown key is reported only if it resembles a known one. */
   readonly open?: boolean
-  /** What to do instead of setting keys that are not named here. */
+  /** Advice for keys that the group does not name. */
   readonly unusedRest?: string
 }
 
@@ -54,14 +54,14 @@ function noted<S extends z.ZodType>(schema: S, notes: Record<string, unknown>): 
 
 const wholeNumber = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value)
 
-/** Whole numbers are taken for text (`"revision": 20240501`); others arrive as the file has them, see `verbatim`. */
+/** Accepts whole numbers as text (`"revision": 20240501`); others arrive as written in the file, see `verbatim`. */
 const textOf = (value: unknown): unknown => (wholeNumber(value) ? String(value) : value)
 
-/** `"4"`, `"-1"`, `"0.5"` are taken for numbers; what needs interpretation (`"1e3"`, `"0x10"`, `"4 GB"`) isn't. */
+/** Accepts `"4"`, `"-1"`, `"0.5"` as numbers, but nothing that needs interpretation (`"1e3"`, `"0x10"`, `"4 GB"`). */
 const numberOf = (value: unknown): unknown =>
   typeof value === 'string' && /^\s*-?\d{1,15}(\.\d{1,15})?\s*$/.test(value) ? Number(value) : value
 
-/** `"true"` and `"false"` are taken for what they say; `yes`, `on`, 1 and the like aren't. */
+/** Accepts `"true"` and `"false"` as booleans, but not `yes`, `on`, 1 and similar values. */
 const flagOf = (value: unknown): unknown => {
   const word = typeof value === 'string' ? value.trim().toLowerCase() : value
   return word === 'true' ? true : word === 'false' ? false : value
@@ -102,7 +102,7 @@ export const nginxSize = () =>
     ),
   )
 
-/** The name of an account or a group, which no configuration file has to quote. */
+/** The name of an account or a group; no configuration file needs to quote it. */
 export const accountName = () =>
   shared('accountName', () =>
     noted(
@@ -356,12 +356,12 @@ export function kept(value: unknown, description: string, notes: Notes = {}): z.
   return field(z.unknown(), value as never, description, notes)
 }
 
-/** An attribute that has to be there. */
+/** An attribute that must be set. */
 export function required<S extends z.ZodType>(schema: S, description: string, notes: Notes = {}): S {
   return schema.meta({ description, ...notes })
 }
 
-/** Attributes below one key; keys that aren't named here are kept. The type shows only the named ones. */
+/** Attributes below one key. Other keys are kept, but are not part of the type. */
 export function shape<T extends z.ZodRawShape>(fields: T): z.ZodObject<T> {
   return z.looseObject(fields) as unknown as z.ZodObject<T>
 }

@@ -11,8 +11,8 @@ const health = () => ({
   ),
   health_check_method: field(line(), 'OPTIONS', 'HTTP method of that request.'),
   check_interval: field(milliseconds(), 10000, 'Time between two checks of a client.', { unit: 'milliseconds' }),
-  rise: field(integer(1), 1, 'Checks in a row that have to succeed before a client counts as up.', { unit: 'checks' }),
-  fall: field(integer(1), 5, 'Checks in a row that have to fail before a client counts as down.', { unit: 'checks' }),
+  rise: field(integer(1), 1, 'Successful checks in a row after which a client counts as up.', { unit: 'checks' }),
+  fall: field(integer(1), 5, 'Failed checks in a row after which a client counts as down.', { unit: 'checks' }),
   retries: field(
     integer(0),
     3,
@@ -53,7 +53,7 @@ export const haproxy = () =>
       stats_socket_level: field(
         orNull(choice(['user', 'operator', 'admin'])),
         null,
-        'What may be done over that socket; null for admin, which draining clients requires.',
+        'Permitted commands of that socket; null for admin, which draining clients requires.',
       ),
       ...health(),
       ...limits(),

@@ -1,10 +1,10 @@
-/** What attributes say of HTTP requests and their answers. */
+/** Fields of attributes that describe HTTP requests and their answers. */
 import * as z from 'zod'
 import { field, group, integer, line, orNull } from './fields.ts'
 
 const status = () => integer(100, 599)
 
-/** A range of status numbers; one number alone is accepted for just that one. */
+/** A range of status numbers; a single number is accepted as well. */
 export const statusRange = () =>
   z.preprocess(
     (value) => (typeof value === 'number' || typeof value === 'string' ? { min: value, max: value } : value),
@@ -16,7 +16,7 @@ export const statusRange = () =>
 
 const headerName = z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'the name of an HTTP header' })
 
-/** What a request that asks for readiness says beside its path. */
+/** Headers of a readiness request. */
 export const requestHeaders = () => ({
   host: field(
     orNull(line()),

@@ -6,7 +6,7 @@ const asVariable = 'set it as a NEW_RELIC_* variable of the agent in deploy.<app
 
 const applicationMonitoring = () =>
   group(
-    'What the agent inside the clients reports, written into the file that `newrelic.python_agent.config_file` names.',
+    'Settings of the agent inside the clients, written into the file that `newrelic.python_agent.config_file` names.',
     {
       app_name: field(
         line(),
@@ -40,7 +40,7 @@ const noHostAgent = { unused: 'converge installs no agent for hosts: install new
 
 export const newrelic = () =>
   group(
-    'What the New Relic agents are set up with.',
+    'Settings of the New Relic agents.',
     {
       license: optional(line(), 'License key of the account, for the agent inside the clients.', {
         sensitive: true,

@@ -23,7 +23,7 @@ const fpm = () =>
     control_timeout_seconds: field(
       number(0),
       30,
-      'How long requests under way may go on when php-fpm reloads; 0 cuts them off.',
+      'How long php-fpm waits for running requests when it reloads; 0 interrupts them.',
       { unit: 'seconds', mirrors: 'php-fpm.conf: process_control_timeout' },
     ),
     settings: field(map(line()), {}, 'Settings of PHP, by name, that the application cannot change.', {
@@ -39,7 +39,7 @@ export const php_app = () =>
       update_mode: field(
         choice(['hot', 'cold']),
         'hot',
-        'hot: a release goes live by a link, nothing is reloaded; cold: nginx names the release itself, and it and php-fpm are reloaded.',
+        'hot: a link switches the release, and nothing is reloaded; cold: nginx names the release, and a switch reloads nginx and php-fpm.',
       ),
       document_root: field(
         orNull(relativePath()),

@@ -10,7 +10,7 @@ export const port_app = () =>
       command: field(
         line(),
         '',
-        'What to run in the release, quoted as for a shell; %{port} stands for the port, here or in the environment.',
+        'Command to run in the release, quoted as for a shell; %{port} stands for the port, here or in the environment.',
       ),
       ...turns(),
       health: health('a new process'),

@@ -3,7 +3,7 @@ import { field, flag, group, number } from './fields.ts'
 
 export const varnish_plone = () =>
   group(
-    'What the Varnish configuration of the front end is made with.',
+    'Settings of the Varnish configuration of the front end.',
     {
       grace: field(number(0), 60, 'How long a page may be served after it has expired, while a fresh one is fetched.', {
         unit: 'seconds',

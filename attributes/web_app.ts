@@ -1,10 +1,10 @@
-/** What the attributes of apps behind a web server have in common. */
+/** Attributes that all apps behind a web server have. */
 import { field, group, integer, line, list, number, orNull, port, text } from './fields.ts'
 import { requestHeaders, statusRange, urlPath } from './http.ts'
 
-/** When a new process, or a new release, counts as good enough to go live. */
+/** The health check that a new process or a new release must pass before it gets requests. */
 export const health = (what: string) =>
-  group(`When ${what} counts as ready to go live.`, {
+  group(`The check that ${what} must pass before it gets requests.`, {
     path: field(urlPath(), '/', 'Path that is asked for.'),
     status: field(
       statusRange(),
