@@ -60,10 +60,17 @@ function withoutComments(xml: string): string {
   }
 }
 
+/** Bytes; such files have some kB, and a build can write what takes the expressions here minutes to search. */
+const longestFile = 128 * 1024
+
 function textOf(host: HostReader, path: string): string {
   if (host.stat(path)?.kind !== 'file') return ''
   try {
-    return host.readText(path) ?? ''
+    const lines = (host.readText(path, { limit: longestFile }) ?? '').split('\n').map((line) => line.trim())
+    return lines
+      .filter(Boolean)
+      .join('\n')
+      .replace(/\s{100,}/g, ' ')
   } catch (error) {
     if (isRefusal(error)) return ''
     if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''

@@ -234,3 +234,20 @@ t.test('a configuration whose definitions multiply its length counts as unknown'
   t.equal(loadedFiles(new LocalHost(`${base}/state`), { current: `${base}/current`, paths: ['zope.conf'] }), null)
   t.ok(performance.now() - began < 5000)
 })
+
+t.test('a zeo.conf made to take long is searched quickly', async (t) => {
+  const base = scratch(t)
+  const host = new LocalHost(`${base}/state`)
+  const texts = [
+    '\n'.repeat(2_000_000),
+    '\n'.repeat(120_000),
+    '<zeo>\n'.repeat(20_000),
+    `%define A ${' '.repeat(120_000)}b`,
+  ]
+  for (const text of texts) {
+    fs.writeFileSync(`${base}/zeo.conf`, `${text}\n<zeo>\naddress 8${' '.repeat(5000)}$A\n`)
+    const began = performance.now()
+    t.match(zeoServer(host, { ...fallback, config: `${base}/zeo.conf` }), { endpoint: fallback })
+    t.ok(performance.now() - began < 10_000, `${Math.round(performance.now() - began)} ms`)
+  }
+})
