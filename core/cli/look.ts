@@ -102,7 +102,7 @@ function tellTrouble(apps: readonly AppView[], paint: Paint, color: boolean): Ex
 
 /** Ids of the releases that a rollback can go to, for completion in a shell. */
 export async function releaseIds<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
-  const { apps } = await see(args, catalogue, new Secrets())
+  const apps = released((await see(args, catalogue, new Secrets())).apps)
   const ids = apps.flatMap(({ name, releases }) =>
     releases.flatMap(({ id, complete, current }) =>
       complete && !current ? [apps.length > 1 ? `${name}=${id}` : id] : [],
@@ -124,7 +124,7 @@ function describeRun({ started, roles, events, outcome, changed }: LastRun, dire
 
 export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { apps: seen, paint, color } = await see(args, catalogue, secrets)
-  const apps = args.jsonOutput ? seen : oneLineDeep(seen)
+  const apps = released(args.jsonOutput ? seen : oneLineDeep(seen))
   if (args.jsonOutput)
     return printValue({ apps: apps.map(({ name, directory, releases }) => ({ name, directory, releases })) }, secrets)
   if (apps.length === 0) print('none of these roles has releases\n')
@@ -134,6 +134,10 @@ export async function releases<N>(args: Arguments, catalogue: Catalogue<N>, secr
     for (const release of releases) print(`${releaseLine(release, paint)}\n`, color)
   }
   return 0
+}
+
+function released(apps: readonly AppView[]): AppView[] {
+  return apps.filter(({ unreleased }) => !unreleased)
 }
 
 function releaseLine(release: ReleaseView, paint: Paint): string {

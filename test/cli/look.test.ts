@@ -104,6 +104,15 @@ asEach('releases: none, some, one that is not complete', async (t, options) => {
     })
 })
 
+t.test('releases: a front end is no app with releases', async (t) => {
+  const place = made(t)
+  const args = ['releases', '--json', 'site.json', '--prefix', 'site', '--json-output']
+  const { status, stdout } = await place.converge([...args, '--role', 'frontend,zeo-client'])
+  t.equal(status, 0)
+  t.match(JSON.parse(stdout), { apps: { length: 1, 0: { name: 'plone_instances' } } })
+  t.strictSame(JSON.parse((await place.converge([...args, '--role', 'frontend'])).stdout), { apps: [] })
+})
+
 t.test('a rollback with nothing to go back to says so, and writes nothing', async (t) => {
   const place = made(t)
   const before = place.snapshot()
