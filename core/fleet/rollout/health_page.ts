@@ -39,13 +39,15 @@ export async function checkPage(
     const ok = answer.status >= range.min && answer.status <= range.max
     // Visitors do not reach the app; the smoke tests of the hosts do.
     if (!ok && isMaintenancePage(answer)) return { ok: true, detail: 'closed for maintenance: the app was not asked' }
-    return { ok, detail: `status ${answer.status}` }
+    return { ok, detail: ok || answer.status !== 404 ? `status ${answer.status}` : `status 404: ${notFoundHint}` }
   } catch (thrown) {
     return { ok: false, detail: reasonOf(thrown as Error) }
   }
 }
 
 const cacheHint = 'set health.url to a page that no cache keeps'
+/** Until its first site is created, a new Plone database answers 404 to every visitor. */
+const notFoundHint = 'correct health.url, or create the Plone site that plone_instances.site_id names'
 
 function uncached(url: URL): URL {
   return new URL(uncachedPath(`${url.pathname}${url.search}`), withoutPath(url))
