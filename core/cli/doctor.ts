@@ -9,7 +9,7 @@ import { asConvergeError, type ConvergeError, describeLocation, InvalidInput } f
 import type { Secrets } from '../model/secrets.ts'
 import { plain } from '../report/printable.ts'
 import type { Catalogue } from './catalogue.ts'
-import { gather, type Inputs } from './inputs.ts'
+import { gather, type Inputs } from './gather.ts'
 import type { Arguments } from './options.ts'
 import { print, printJson } from './print.ts'
 import { type ExitStatus, useColor } from './process.ts'

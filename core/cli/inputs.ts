@@ -1,96 +1,23 @@
-/** Gathers what a run starts from: recipes, layers of attributes, the node. */
-import { randomUUID } from 'node:crypto'
+/** Reads what the options of a command name: recipes, files and variables with attributes, roles. */
 import * as fs from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { wholeWay } from '../compile/compile.ts'
 import type { Role } from '../compile/recipe.ts'
 import { givenFileLimit, readGivenFile } from '../host/given_file.ts'
-import type { HostReader } from '../host/types.ts'
 import type { BundleOptions } from '../load/bundle.ts'
-import type { UserRecipes } from '../load/recipes.ts'
-import { configNames, loadUserRecipes } from '../load/recipes.ts'
-import { asConvergeError, ConvergeError, describeLocation, throwProblems } from '../model/errors.ts'
+import { configNames, draftUserRecipes, type UserRecipesDraft } from '../load/recipes.ts'
+import { asConvergeError, ConvergeError, describeLocation, InvalidInput, problemsOf } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
-import type { Secrets } from '../model/secrets.ts'
 import { fileTooLarge } from '../model/unreadable.ts'
 import { utf8Text } from '../model/utf8.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
 import { parseJson } from '../node/json_text.ts'
-import { type Layer, type NodeWarning, objectLayer, parseAttributes } from '../node/layers.ts'
-import { buildNode, locateIn, type Node } from '../node/node.ts'
+import { draftAttributes, type Layer, type LayerDraft, type NodeWarning, objectLayer } from '../node/layers.ts'
 import { type Origins, originsByFile, originsFile, withOrigins } from '../node/origins.ts'
-import { parsePath, valueAt } from '../node/path.ts'
-import type { Catalogue, RunFacts } from './catalogue.ts'
+import { valueAt } from '../node/path.ts'
+import type { Catalogue } from './catalogue.ts'
 import type { Arguments } from './options.ts'
-
-export interface Inputs<N> {
-  readonly roles: readonly Role<N>[]
-  readonly user: UserRecipes<N>
-  readonly built: Node<unknown>
-  readonly stateDirectory: string
-  /** What recipes see, for the given events. */
-  readonly node: (events: readonly string[], host: HostReader | null) => N
-}
-
-export interface GatherOptions {
-  /** Of this host, if not given; `render` gives neutral ones, since it looks nothing up. */
-  readonly facts?: Facts
-  /** False: no role at all is fine. Default true. */
-  readonly needsRole?: boolean
-}
-
-/**
- * @param secrets gets what must not be shown
- * @throws InvalidInput with all problems of all files
- */
-export async function gather<N>(
-  args: Arguments,
-  catalogue: Catalogue<N>,
-  secrets: Secrets,
-  { facts = gatherFacts(), needsRole = true }: GatherOptions = {},
-): Promise<Inputs<N>> {
-  if (args.prefix !== undefined) checkPrefix(args.prefix)
-  // Before anything is read that has them: what is wrong there must not show them either.
-  if (args.secrets !== undefined) for (const one of secretTexts(args.secrets)) secrets.add(one)
-  const user = await userRecipes(args, catalogue)
-  const layers = await readLayers(args)
-  const schemas = await catalogue.schemas()
-  const foreignKeys = await catalogue.foreignKeys()
-  const named = args.role ?? rolesOf(layers)
-  const roles = named.length > 0 || needsRole ? await findRoles(named, user, catalogue) : []
-  for (const role of roles)
-    if (Object.keys(role.attributes).length > 0) layers.push(objectLayer(role.attributes, `role ${role.name}`, 'role'))
-  const built = buildNode({ layers, facts, schemas, foreignKeys })
-  for (const secret of built.secrets) secrets.add(secret)
-  secrets.useNames(built.names)
-  const page = args.page === undefined ? undefined : readInput(args.page, '--page')
-  const run = (events: readonly string[], host: HostReader | null): RunFacts => ({
-    id: randomUUID(),
-    events,
-    roles: roles.map(({ name }) => name),
-    host,
-    options: {
-      to: args.to,
-      purge: args.purge,
-      revision: args.revision,
-      migrate: args.migrate,
-      retryFailed: args.retryFailed,
-      message: args.message,
-      coordinated: args.coordinated,
-      page,
-    },
-    by: args.by ?? author(facts),
-    locate: (path) => locateIn(built.layers, built.states, parsePath(path)),
-  })
-  return {
-    roles,
-    user,
-    built,
-    stateDirectory: stateDirectory(args),
-    node: (events, host) => catalogue.node(built, run(events, host)),
-  }
-}
 
 /** Who asked for it: the person behind sudo, where there is one. */
 export function author({ uid, user, hostname }: Facts = gatherFacts()): string {
@@ -116,11 +43,16 @@ export function eventsOf(events: readonly string[] | null): readonly string[] {
 export async function userRecipes<N>(
   args: Pick<Arguments, 'recipes' | 'config'>,
   catalogue: Catalogue<N>,
-): Promise<UserRecipes<N>> {
+): Promise<UserRecipesDraft<N>> {
   const { recipes = [], config = null } = args
+  const none = { roles: [], handlers: [] }
   if (recipes.length === 0 && config === null && !configNames.some((name) => fs.existsSync(name)))
-    return { roles: [], handlers: [] }
-  return loadUserRecipes<N>(recipes, config, () => bundleOptions(catalogue))
+    return { user: none, problems: [] }
+  try {
+    return await draftUserRecipes<N>(recipes, config, () => bundleOptions(catalogue))
+  } catch (error) {
+    return { user: none, problems: problemsOf(error) }
+  }
 }
 
 /** How TypeScript of the user is bundled. */
@@ -134,30 +66,41 @@ export function cacheDirectory(): string {
   return process.getuid?.() === 0 ? '/var/cache/converge' : `${process.env.HOME ?? '/tmp'}/.cache/converge`
 }
 
+interface LayerFiles {
+  readonly layers: readonly Layer[]
+  /** What is wrong with files that are therefore no layer. */
+  readonly problems: readonly ConvergeError[]
+}
+
 /** Lowest first: the stack's, this host's, the deployment's, single values from the command line. */
-async function readLayers(args: Arguments): Promise<Layer[]> {
+export async function readLayers(args: Arguments): Promise<LayerFiles> {
   const layers: Layer[] = []
   const problems: ConvergeError[] = []
   const origins = originsIn(args.configDir)
-  const add = async (file: string, kind: Layer['kind'], flag: string) => {
+  const add = async (read: () => Layer | null | Promise<LayerDraft>) => {
     try {
-      const text = file === '-' ? await standardInput() : readInput(file, flag)
-      const layer = await parseAttributes({ text, file: file === '-' ? 'standard input' : file, kind })
-      layers.push(withOrigins(layer, origins.get(resolve(file))))
+      const made = await read()
+      if (made === null) return
+      layers.push('layer' in made ? made.layer : made)
+      if ('layer' in made) problems.push(...made.problems)
     } catch (error) {
       const problem = asConvergeError(error)
-      problems.push(...('problems' in problem ? (problem.problems as ConvergeError[]) : [problem]))
+      problems.push(...(problem instanceof InvalidInput ? problem.problems : [problem]))
     }
   }
-  for (const file of args.nodeJson ?? []) await add(file, 'stack', '--node-json')
-  for (const file of hostFiles(args.configDir)) await add(file, 'host', '--config-dir')
-  for (const file of args.json ?? []) await add(file, 'deployment', '--json')
-  throwProblems(problems)
-  const environment = environmentLayer(process.env)
-  if (environment) layers.push(environment)
+  const addFile = (file: string, kind: Layer['kind'], flag: string) =>
+    add(async () => {
+      const text = file === '-' ? await standardInput() : readInput(file, flag)
+      const draft = await draftAttributes({ text, file: file === '-' ? 'standard input' : file, kind })
+      return { ...draft, layer: withOrigins(draft.layer, origins.get(resolve(file))) }
+    })
+  for (const file of args.nodeJson ?? []) await addFile(file, 'stack', '--node-json')
+  for (const file of hostFiles(args.configDir)) await addFile(file, 'host', '--config-dir')
+  for (const file of args.json ?? []) await addFile(file, 'deployment', '--json')
+  await add(() => environmentLayer(process.env))
   if (args.prefix !== undefined)
     layers.push(objectLayer({ converge: { prefix: resolve(args.prefix) } }, '--prefix', 'deployment'))
-  return layers
+  return { layers, problems }
 }
 
 /** Which files of an operator the documents come from that converge stack has uploaded; by path. */
@@ -169,7 +112,7 @@ function originsIn(directory: string | undefined): ReadonlyMap<string, Origins> 
 }
 
 /** @throws NO_FILE, INVALID_SECRETS */
-function secretTexts(file: string): readonly string[] {
+export function secretTexts(file: string): readonly string[] {
   const { value, problems } = parseJson(readInput(file, '--secrets'))
   if (problems.length === 0 && Array.isArray(value) && value.every((one) => typeof one === 'string')) return value
   throw new ConvergeError(`--secrets ${file}: is no JSON list of texts`, {
@@ -179,7 +122,7 @@ function secretTexts(file: string): readonly string[] {
   })
 }
 
-function readInput(file: string, flag: string): string {
+export function readInput(file: string, flag: string): string {
   try {
     return utf8Text(readGivenFile(file), file)
   } catch (error) {
@@ -233,7 +176,7 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
 }
 
 /** A file there would make every path below it fail, one by one. */
-function checkPrefix(prefix: string): void {
+export function checkPrefix(prefix: string): void {
   try {
     if (fs.statSync(prefix, { throwIfNoEntry: false })?.isDirectory() !== false) return
   } catch (error) {
@@ -247,42 +190,43 @@ function checkPrefix(prefix: string): void {
 }
 
 /** Without --role the host's own files may name them: `{"converge": {"roles": ["zeo-client"]}}`. */
-function rolesOf(layers: readonly Layer[]): readonly string[] {
+export function rolesOf(layers: readonly Layer[]): readonly string[] {
   const named = layers
     .map(({ value }) => valueAt(value, ['converge', 'roles']))
     .findLast((roles) => Array.isArray(roles))
   return Array.isArray(named) ? named.map(String) : []
 }
 
-/** @throws InvalidInput where there is no role of such a name */
-export async function findRoles<N>(
+interface RoleDraft<N> {
+  readonly roles: readonly Role<N>[]
+  readonly problems: readonly ConvergeError[]
+}
+
+/** The roles that there are, and a problem for each other name; where recipes have mistakes, the name may be right. */
+export async function draftRoles<N>(
   names: readonly string[],
-  user: UserRecipes<N>,
+  { user, problems: wrong }: UserRecipesDraft<N>,
   catalogue: Catalogue<N>,
-): Promise<Role<N>[]> {
+): Promise<RoleDraft<N>> {
   const own = new Map(user.roles.map((role) => [role.name, role]))
   const known = [...new Set([...own.keys(), ...Object.keys(catalogue.roles)])].sort()
-  if (names.length === 0)
-    throw new ConvergeError('no role is given', {
-      code: 'NO_ROLE',
-      hint: `--role NAME, of: ${known.join(', ')}; or {"converge": {"roles": [...]}} in /etc/converge`,
-      usage: true,
-    })
+  const refuse = (message: string, code: string, hint: string) =>
+    new ConvergeError(message, { code, hint, usage: true })
+  if (names.length === 0) {
+    const hint = `--role NAME, of: ${known.join(', ')}; or {"converge": {"roles": [...]}} in /etc/converge`
+    return { roles: [], problems: [refuse('no role is given', 'NO_ROLE', hint)] }
+  }
   const roles: Role<N>[] = []
   const problems: ConvergeError[] = []
   for (const name of new Set(names)) {
     const found =
       own.get(name) ?? (Object.hasOwn(catalogue.roles, name) ? await catalogue.roles[name]?.load() : undefined)
     if (found) roles.push(found)
-    else
-      problems.push(
-        new ConvergeError(`there is no role ${name}`, {
-          code: 'UNKNOWN_ROLE',
-          hint: nearest(name, known) ?? `there are: ${known.join(', ')}`,
-          usage: true,
-        }),
-      )
+    else {
+      const near = nearest(name, known)
+      if (near === undefined && wrong.length > 0) continue
+      problems.push(refuse(`there is no role ${name}`, 'UNKNOWN_ROLE', near ?? `there are: ${known.join(', ')}`))
+    }
   }
-  throwProblems(problems)
-  return roles
+  return { roles, problems }
 }

@@ -2,7 +2,8 @@
 
 import { compile, type Plan, wholeWay } from '../compile/compile.ts'
 import { checkProps } from '../compile/props.ts'
-import { ConvergeError } from '../model/errors.ts'
+import { recipeFault } from '../compile/source.ts'
+import { ConvergeError, problemsOf, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { resolveReferences } from '../model/reference.ts'
 import type { PlannedResource, RenderedFile } from '../model/resource.ts'
@@ -10,15 +11,20 @@ import type { Secrets } from '../model/secrets.ts'
 import { neutralFacts } from '../node/facts.ts'
 import { withLocations } from '../node/located.ts'
 import type { Catalogue } from './catalogue.ts'
-import { gather, warningText } from './inputs.ts'
+import { compiled, gather } from './gather.ts'
+import { warningText } from './inputs.ts'
 import type { Arguments } from './options.ts'
 import { printContent, printError, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts })
-  const plan = withLocations(inputs.built, () =>
-    compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), { mask: (text) => secrets.mask(text) }),
+  const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts, events: wholeWay })
+  const plan = await compiled(
+    () =>
+      withLocations(inputs.built, () =>
+        compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), { mask: (text) => secrets.mask(text) }),
+      ),
+    () => inputs.diagnose(wholeWay, null),
   )
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
     printError(`warning: ${secrets.mask(warning).replace(/\n(?=\S)/g, '\n  ')}\n`)
@@ -45,17 +51,38 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
   return 0
 }
 
-/** The files that a plan would write, by path. */
-export async function renderedFiles({ resources }: Plan): Promise<Record<string, Omit<RenderedFile, 'path'>>> {
+type Files = Readonly<Record<string, Omit<RenderedFile, 'path'>>>
+
+/**
+ * The files that a plan would write, by path.
+ * @throws InvalidInput with each resource whose files cannot be made
+ */
+export async function renderedFiles(plan: Plan): Promise<Files> {
+  const { files, problems } = await draftFiles(plan)
+  throwProblems(problems, 'the files cannot be made')
+  return files
+}
+
+/** The files that can be made, and what is wrong with the others. */
+export async function draftFiles({
+  resources,
+}: Plan): Promise<{ readonly files: Files; readonly problems: readonly ConvergeError[] }> {
   const files: Record<string, Omit<RenderedFile, 'path'>> = {}
+  const problems: ConvergeError[] = []
   const byName = new Map(resources.map((resource) => [resource.name, resource]))
   for (const resource of resources) {
     const { implementation } = resource.definition
     if (!implementation.files || resource.options.onlyIf === false || resource.options.notIf === true) continue
     await implementation.prepare?.()
-    for (const { path, ...file } of implementation.files(withPlaceholders(resource, byName))) files[path] = file
+    try {
+      for (const { path, ...file } of implementation.files(withPlaceholders(resource, byName))) files[path] = file
+    } catch (thrown) {
+      const { name, source } = resource
+      const fault = recipeFault(thrown, `the files of ${name} cannot be made`, source())
+      problems.push(...problemsOf(fault).map((problem) => problem.at({ resource: name, source: source() })))
+    }
   }
-  return files
+  return { files, problems }
 }
 
 /** What only a run can know is shown by what stands for it, e.g. `releases/<release>`. */

@@ -18,7 +18,8 @@ import type { Handlers, RunReport } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
 import { Terminal } from '../report/terminal.ts'
 import type { Catalogue } from './catalogue.ts'
-import { eventsOf, gather, warningText } from './inputs.ts'
+import { compiled, gather } from './gather.ts'
+import { eventsOf, warningText } from './inputs.ts'
 import { respectLock } from './lock.ts'
 import type { Arguments } from './options.ts'
 import { type ExitStatus, useColor } from './process.ts'
@@ -37,6 +38,8 @@ interface Ready {
   readonly host: LocalHost
   readonly output: Handlers
   readonly compileNow: (recovery?: Recovery) => Plan
+  /** The same before anything is done, with every mistake in the input. */
+  readonly compileFirst: () => Promise<Plan>
   readonly handlers: readonly Handlers[]
   readonly secrets: Secrets
   readonly warn: (message: string) => void
@@ -56,7 +59,10 @@ export async function runCommand<N>(
   instead?: Role<N>,
 ): Promise<ExitStatus> {
   const events = eventsOf(given)
-  const inputs = await gather(args, catalogue, secrets, { needsRole: instead === undefined })
+  const inputs = await gather(args, catalogue, secrets, {
+    needsRole: instead === undefined,
+    ...(instead === undefined ? { events } : {}),
+  })
   const all = instead === undefined ? inputs.roles : [instead]
   const host = new LocalHost(inputs.stateDirectory)
   const locked = () => respectLock(inputs.stateDirectory, events, dry, args.by)
@@ -64,16 +70,19 @@ export async function runCommand<N>(
   const output = await outputOf(args)
   const warn = (message: string) => output.warn?.(secrets.mask(message))
   const note = (message: string) => output.note?.(secrets.mask(message))
+  const compileNow = (recovery?: Recovery) => {
+    const roles = recovery ? all.filter(({ name }) => name === recovery.role) : all
+    const asked = recovery ? [recovery.event] : events
+    return withLocations(inputs.built, () =>
+      compile(roles, asked, inputs.node(asked, host), { mask: (text) => secrets.mask(text) }),
+    )
+  }
   const ready: Ready = {
     host,
     output,
-    compileNow: (recovery) => {
-      const roles = recovery ? all.filter(({ name }) => name === recovery.role) : all
-      const asked = recovery ? [recovery.event] : events
-      return withLocations(inputs.built, () =>
-        compile(roles, asked, inputs.node(asked, host), { mask: (text) => secrets.mask(text) }),
-      )
-    },
+    compileNow,
+    compileFirst: () =>
+      instead === undefined ? compiled(compileNow, () => inputs.diagnose(events, host)) : Promise.resolve(compileNow()),
     handlers: inputs.user.handlers,
     secrets,
     warn,
@@ -95,8 +104,8 @@ export async function runCommand<N>(
   return statusOf(report, args)
 }
 
-async function dryRun({ host, output, compileNow, handlers, secrets, tellWarnings }: Ready): Promise<RunReport> {
-  const plan = compileNow()
+async function dryRun({ host, output, compileFirst, handlers, secrets, tellWarnings }: Ready): Promise<RunReport> {
+  const plan = await compileFirst()
   tellWarnings()
   return interruptible((interrupted) =>
     converge(plan, new VirtualHost({ base: host }), {
@@ -110,14 +119,14 @@ async function dryRun({ host, output, compileNow, handlers, secrets, tellWarning
 }
 
 async function run(
-  { host, output, compileNow, handlers, secrets, warn, note, tellWarnings }: Ready,
+  { host, output, compileNow, compileFirst, handlers, secrets, warn, note, tellWarnings }: Ready,
   state: StateDirectory,
   { wait, command }: { readonly wait: number; readonly command: string },
 ): Promise<RunReport> {
   const path = `${state.path}/lock`
   state.check()
   // What is wrong with the input is said before anything is written; not while others may be changing what recipes look at.
-  const early = lockHolder(path) === null ? { last: state.runs().at(-1), plan: compileNow() } : null
+  const early = lockHolder(path) === null ? { last: state.runs().at(-1), plan: await compileFirst() } : null
   state.prepare()
   const lock = await acquireLock(path, command, seconds(wait), (holder) =>
     note(`waiting for process ${holder.pid} (${holder.command}) of ${holder.user}, at work since ${holder.since}`),

@@ -1,5 +1,5 @@
 /** Compiles roles and their events for one node into an ordered, frozen plan. */
-import { ConvergeError } from '../model/errors.ts'
+import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import { references } from '../model/reference.ts'
 import type { PlannedResource } from '../model/resource.ts'
@@ -46,18 +46,40 @@ export function compile<N>(
   roles: readonly Role<N>[],
   events: readonly string[],
   node: N,
-  { mask, memory }: CompileOptions = {},
+  options: CompileOptions = {},
 ): Plan {
+  const { plan, problems } = draftPlan(roles, events, node, options)
+  throwProblems(problems, 'the recipes cannot be compiled')
+  return plan
+}
+
+/** A plan without the declarations that are wrong, so that the rest can be checked further. */
+export interface PlanDraft {
+  readonly plan: Plan
+  readonly problems: readonly ConvergeError[]
+}
+
+/**
+ * The same where recipes may have mistakes.
+ * @throws ConvergeError where no role has one of the events
+ */
+export function draftPlan<N>(
+  roles: readonly Role<N>[],
+  events: readonly string[],
+  node: N,
+  { mask, memory }: CompileOptions = {},
+): PlanDraft {
   if (memory !== undefined)
     try {
-      return planOf(roles, events, new Recipe(node, mask, memory))
+      const draft = draftOf(roles, events, new Recipe(node, mask, memory))
+      if (draft.problems.length === 0) return draft
     } catch {
       // Once more below, for the lines of all problems.
     }
-  return planOf(roles, events, new Recipe(node, mask))
+  return draftOf(roles, events, new Recipe(node, mask))
 }
 
-function planOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe: Recipe<N>): Plan {
+function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe: Recipe<N>): PlanDraft {
   const distinct = [...new Map(roles.map((role) => [role.name, role])).values()]
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
@@ -71,7 +93,7 @@ function planOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe:
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
   const down = events.every((event) => ending.some((name) => name === event))
   for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)
-  const { resources, warnings, notes } = recipe.finish()
+  const { resources, warnings, notes, problems } = recipe.finish()
   const needed = new Set<string>()
   const listed = new Set<string>()
   for (const { props, hasReferences, options } of resources) {
@@ -83,5 +105,7 @@ function planOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe:
     for (const { resource } of options.when ?? []) listed.add(`${resource.type} ${resource.key}`)
   }
   for (const name of listed) needed.add(name)
-  return Object.freeze({ resources, needed, listed, roles: distinct.map((r) => r.name), events, warnings, notes })
+  const roleNames = distinct.map((role) => role.name)
+  const plan = Object.freeze({ resources, needed, listed, roles: roleNames, events, warnings, notes })
+  return { plan, problems }
 }

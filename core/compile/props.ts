@@ -31,7 +31,15 @@ export function checkProps(definition: AnyDefinition, props: object, mask: Mask 
     : result.error.issues
   if (issues.length === 0)
     return { hasReferences, props: Object.freeze({ ...props, ...defaultsOf(definition, props) }) }
-  return { hasReferences, problems: issues.map((issue) => propProblem(definition, props, issue, mask)) }
+  const wrong = issues.filter((issue) => !isMisspelt(issue, props, issues))
+  return { hasReferences, problems: wrong.map((issue) => propProblem(definition, props, issue, mask)) }
+}
+
+/** Whether a property is missing that an unknown one is meant for. */
+function isMisspelt({ path }: z.core.$ZodIssue, props: object, issues: readonly z.core.$ZodIssue[]): boolean {
+  const [name] = path
+  if (typeof name !== 'string' || path.length !== 1 || valueAt(props, path) !== undefined) return false
+  return issues.some((one) => one.code === 'unrecognized_keys' && one.keys.some((key) => nearest(key, [name])))
 }
 
 /** The defaults of what was not given: the references of other properties have nothing to do with them. */
@@ -60,13 +68,19 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   }
   const path = pathText(issue.path)
   const value = valueAt(props, issue.path)
-  const missing = issue.code === 'invalid_type' ? `prop ${path} is missing` : issue.message
+  const isAbsent = issue.code === 'invalid_type' || issue.code === 'invalid_union'
+  const missing = isAbsent ? `prop ${path} is missing` : issue.message
   const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
   return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
     hint: `converge resources ${definition.type} shows its props`,
     usage: true,
   })
+}
+
+/** Whether a problem is that a property has no value. */
+export function isMissingProp({ code, message }: ConvergeError): boolean {
+  return code === 'INVALID_PROP' && /: prop \S+ is missing$/.test(message)
 }
 
 function lower(message: string): string {

@@ -1,11 +1,12 @@
 import type { HostReader } from '../host/types.ts'
-import { ConvergeError, InvalidInput, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { ConvergeError, problemsOf, type SourceLocation, throwProblems } from '../model/errors.ts'
 import { sameJson } from '../model/json.ts'
 import { nearest } from '../model/nearest.ts'
 import { isPlainObject, references, resolveReferences } from '../model/reference.ts'
 import type { AnyDefinition, CommonOptions, Handle, PlannedResource, Scope } from '../model/resource.ts'
 import { callProblem } from './call.ts'
 import type { Plan } from './compile.ts'
+import { Faults } from './faults.ts'
 import type { HostCheck, Inspection } from './inspection.ts'
 import { optionProblems, withoutOptions } from './options.ts'
 import { checkProps, hidden, type Mask, shown, unmasked } from './props.ts'
@@ -163,7 +164,7 @@ export class Recipe<N> implements Scope {
   private roleName = ''
   private eventName = ''
   private readonly byName = new Map<string, Declared>()
-  private readonly problems: ConvergeError[] = []
+  private readonly faults = new Faults()
   private readonly declared: Declared[] = []
   private readonly warned: string[] = []
   private readonly noted: string[] = []
@@ -192,7 +193,7 @@ export class Recipe<N> implements Scope {
     const answer = this.answerOf(recipe, `${event} of the role ${role.name} failed`)
     if (answer instanceof Promise) {
       answer.catch(() => undefined)
-      this.problems.push(
+      this.faults.add(
         new ConvergeError(`${event} of the role ${role.name} is asynchronous`, {
           code: 'ASYNC_RECIPE',
           hint: 'make it a plain function: a recipe only declares, and a check or a resource reads the host',
@@ -204,14 +205,13 @@ export class Recipe<N> implements Scope {
     this.eventName = outerEvent
   }
 
-  /** A mistake in one event is told together with those in others. */
+  /** A mistake in one event is reported together with those in others. */
   private answerOf(recipe: RecipeFunction<N>, what: string): unknown {
     try {
       return recipe(this, this.node)
     } catch (thrown) {
       const fault = recipeFault(thrown, what)
-      if (!(fault instanceof ConvergeError && fault.usage)) throw fault
-      this.problems.push(...(fault instanceof InvalidInput ? fault.problems : [fault]))
+      this.faults.addThrown(problemsOf(fault), this.roleName)
       return undefined
     }
   }
@@ -222,12 +222,12 @@ export class Recipe<N> implements Scope {
       const source = placeOf(this.include)()
       const message = `include: ${other === undefined ? 'undefined' : `a ${typeof other}`} is no role`
       const hint = 'check the import: the file must export the role under this name'
-      this.problems.push(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
+      this.faults.add(new ConvergeError(message, { code: 'INVALID_ROLE', source, hint, usage: true }))
       return
     }
     if (!other.events.has(event)) {
       const names = [...other.events.keys()]
-      this.problems.push(
+      this.faults.add(
         new ConvergeError(`the role ${other.name} has no event ${event}`, {
           code: 'UNKNOWN_EVENT',
           source: placeOf(this.include)(),
@@ -269,8 +269,7 @@ export class Recipe<N> implements Scope {
     const source = this.memory === null ? placeOf(this.declare) : unknownPlace
     const wrongCall = callProblem(type, given, this.mask)
     if (wrongCall !== null) {
-      this.problems.push(wrongCall.at({ resource: type, source: source() }))
-      return { type, key: `invalid ${this.problems.length}` }
+      return { type, key: this.faults.invalid(wrongCall.at({ resource: type, source: source() })) }
     }
     const { props, options } = withoutOptions(definition, given[0] as Readonly<Record<string, unknown>>)
     const mask = options.sensitive ? hidden : this.mask
@@ -278,13 +277,12 @@ export class Recipe<N> implements Scope {
       this.memory?.check(definition, props, mask) ?? checkProps(definition, props, mask)
     const wrong = [...('problems' in parsed ? parsed.problems : []), ...optionProblems(type, options)]
     if ('problems' in parsed || wrong.length > 0) {
-      for (const problem of wrong) this.problems.push(problem.at({ resource: type, source: source() }))
-      return { type, key: `invalid ${this.problems.length}` }
+      return { type, key: this.faults.invalid(...wrong.map((one) => one.at({ resource: type, source: source() }))) }
     }
     const key: unknown = definition.key(hasReferences ? this.placeholders(parsed.props) : parsed.props)
     if (typeof key !== 'string' || key === '') {
-      this.problems.push(keyProblem(definition, key, this.mask).at({ resource: type, source: source() }))
-      return { type, key: `invalid ${this.problems.length}` }
+      const problem = keyProblem(definition, key, this.mask).at({ resource: type, source: source() })
+      return { type, key: this.faults.invalid(problem) }
     }
     const name = `${type} ${key}`
     const resource: Declared = {
@@ -309,32 +307,12 @@ export class Recipe<N> implements Scope {
     if (before !== undefined) {
       const differing = this.differences(before, resource)
       if (differing.length === 0) return
-      const place = before.source()
-      this.problems.push(
-        new ConvergeError(
-          `${name} is declared twice with different props: first in ${before.role} ${before.event}${place ? ` (${place.file}:${place.line})` : ''}, again in ${resource.role} ${resource.event}`,
-          {
-            code: 'DECLARED_TWICE',
-            resource: name,
-            source: resource.source(),
-            hint: `remove one of them, or declare both alike; they differ in: ${differing.join(', ')}`,
-            usage: true,
-          },
-        ),
-      )
+      this.faults.addMismatch(declaredTwice(before, resource, differing), [before.role, resource.role])
       return
     }
     for (const needed of neededBy(resource))
       if (!this.byName.has(needed) && !needed.includes(' invalid '))
-        this.problems.push(
-          new ConvergeError(`${name} needs ${needed}, which is not declared before it`, {
-            code: 'UNKNOWN_REFERENCE',
-            resource: name,
-            source: resource.source(),
-            hint: 'declare it first: source order is run order',
-            usage: true,
-          }),
-        )
+        this.faults.addMismatch(unknownReference(resource, needed), [resource.role])
     this.byName.set(name, resource)
     this.declared.push(resource)
   }
@@ -359,14 +337,20 @@ export class Recipe<N> implements Scope {
     return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => !sameJson(left[key], right[key]))
   }
 
-  /** What was declared, or all problems at once. */
-  finish(): Pick<Plan, 'resources' | 'warnings' | 'notes'> {
-    throwProblems(this.problems, 'the recipes cannot be compiled')
-    for (const [purpose, reasons] of this.leftOut)
-      if (this.taken.has(purpose)) for (const { message } of reasons) this.warn(message)
-      else throw together(reasons)
-    return { resources: Object.freeze(this.declared), warnings: this.warned, notes: this.noted }
+  /** What was declared, and everything that is wrong with it. */
+  finish(): Declarations {
+    const problems = this.faults.all()
+    if (problems.length === 0)
+      for (const [purpose, reasons] of this.leftOut)
+        if (this.taken.has(purpose)) for (const { message } of reasons) this.warn(message)
+        else throw together(reasons)
+    return { resources: Object.freeze(this.declared), warnings: this.warned, notes: this.noted, problems }
   }
+}
+
+/** What recipes have declared. */
+interface Declarations extends Pick<Plan, 'resources' | 'warnings' | 'notes'> {
+  readonly problems: readonly ConvergeError[]
 }
 
 type Declared = PlannedResource
@@ -384,6 +368,36 @@ function neededBy({ props, hasReferences, options }: Declared): readonly string[
   const handles = [...(options.when ?? []), ...afterOf(options)]
   const providers = references(props).map(({ provider }) => provider)
   return [...handles.map(({ resource }) => `${resource.type} ${resource.key}`), ...providers]
+}
+
+/** @param differing names of the properties that differ */
+function declaredTwice(
+  before: PlannedResource,
+  { name, role, event, source }: PlannedResource,
+  differing: readonly string[],
+): ConvergeError {
+  const place = before.source()
+  const first = `${before.role} ${before.event}${place ? ` (${place.file}:${place.line})` : ''}`
+  return new ConvergeError(
+    `${name} is declared twice with different props: first in ${first}, again in ${role} ${event}`,
+    {
+      code: 'DECLARED_TWICE',
+      resource: name,
+      source: source(),
+      hint: `remove one of them, or declare both alike; they differ in: ${differing.join(', ')}`,
+      usage: true,
+    },
+  )
+}
+
+function unknownReference({ name, source }: PlannedResource, needed: string): ConvergeError {
+  return new ConvergeError(`${name} needs ${needed}, which is not declared before it`, {
+    code: 'UNKNOWN_REFERENCE',
+    resource: name,
+    source: source(),
+    hint: 'declare it first: source order is run order',
+    usage: true,
+  })
 }
 
 /** Where the recipe called the function; worked out when asked for. */

@@ -35,6 +35,26 @@ export async function loadUserRecipes<N>(
   config: string | null,
   options: () => Promise<BundleOptions>,
 ): Promise<UserRecipes<N>> {
+  const { user, problems } = await draftUserRecipes<N>(directories, config, options)
+  throwProblems(problems, 'the recipes cannot be loaded')
+  return user
+}
+
+export interface UserRecipesDraft<N> {
+  /** Those of the files that could be loaded. */
+  readonly user: UserRecipes<N>
+  readonly problems: readonly ConvergeError[]
+}
+
+/**
+ * The same where some of the files may have mistakes.
+ * @throws ConvergeError where the configuration or a packed directory cannot be loaded
+ */
+export async function draftUserRecipes<N>(
+  directories: readonly string[],
+  config: string | null,
+  options: () => Promise<BundleOptions>,
+): Promise<UserRecipesDraft<N>> {
   const { configuration, places } = await placesOf<N>(directories, config, options)
   const roles: Found<N>[] = []
   const handlers: Handlers[] = []
@@ -55,8 +75,7 @@ export async function loadUserRecipes<N>(
       else roles.push(...rolesIn<N>(exports, file, problems))
   }
   problems.push(...namedTwice(roles))
-  throwProblems(problems, 'the recipes cannot be loaded')
-  return { roles: roles.map(({ role }) => role), handlers }
+  return { user: { roles: roles.map(({ role }) => role), handlers }, problems }
 }
 
 interface Configuration<N> {
@@ -110,8 +129,11 @@ async function loadDirectory<N>(
   options: () => Promise<BundleOptions>,
   problems: ConvergeError[],
 ): Promise<Found<N>[]> {
-  if (!fs.existsSync(path)) throw missing(path, named)
   const before = problems.length
+  if (!fs.existsSync(path)) {
+    problems.push(missing(path, named))
+    return []
+  }
   const roles: Found<N>[] = []
   for (const file of filesOf(path)) {
     const exported = await loadModule(file, await options()).catch((error: unknown) => {
@@ -122,11 +144,9 @@ async function loadDirectory<N>(
     roles.push(...rolesIn<N>(exported, file, problems))
   }
   if (roles.length > 0 || problems.length > before) return roles
-  throw new ConvergeError(`there is no role in ${path}`, {
-    code: 'NO_ROLE',
-    hint: "a recipe file exports one: export default role('name', { ... })",
-    usage: true,
-  })
+  const hint = "a recipe file exports one: export default role('name', { ... })"
+  problems.push(new ConvergeError(`there is no role in ${path}`, { code: 'NO_ROLE', hint, usage: true }))
+  return []
 }
 
 function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): Found<N>[] {

@@ -136,6 +136,12 @@ export function throwProblems(problems: readonly ConvergeError[], what?: string)
   if (first) throw first
 }
 
+/** Each problem of what was thrown, to report it with others; anything but wrong input is thrown again. */
+export function problemsOf(error: unknown): readonly ConvergeError[] {
+  if (!(error instanceof ConvergeError && error.usage)) throw error
+  return error instanceof InvalidInput ? error.problems : [error]
+}
+
 export function describeLocation(source: SourceLocation): string {
   return [source.file, source.line, source.column].filter((part) => part !== undefined).join(':')
 }

@@ -13,6 +13,8 @@ export type Locate = (path: KeyPath, what?: 'value' | 'key') => Position | undef
 
 export interface TextProblem extends Position {
   readonly message: string
+  /** Whether all else can be read as it is meant, such as beside a key that stands twice. */
+  readonly isLocal?: boolean
 }
 
 /** A number whose text JavaScript cannot give back, such as 1.10, or that is no whole number, such as 3.1. */

@@ -50,37 +50,58 @@ export interface LayerText {
  *
  * @throws ConvergeError, InvalidInput with every error of the text, each with line and column
  */
-export async function parseLayer({ text, file, kind }: LayerText): Promise<Layer> {
+export async function parseLayer(given: LayerText): Promise<Layer> {
+  const { layer, problems } = await draftLayer(given)
+  throwProblems(problems, `${given.file} cannot be read`)
+  return layer
+}
+
+/** A layer without what is wrong with its text. */
+export interface LayerDraft {
+  readonly layer: Layer
+  readonly problems: readonly ConvergeError[]
+}
+
+/**
+ * The same where single keys or values may be wrong.
+ * @throws ConvergeError, InvalidInput where the rest cannot be read either
+ */
+export async function draftLayer({ text, file, kind }: LayerText): Promise<LayerDraft> {
   const isYaml = /\.ya?ml$/i.test(file)
   const parsed = await parseText(text, file, isYaml)
   const locate = locator(file, parsed.locate)
   const foreign = parsed.problems.length > 0 ? foreignTextError(text, file) : undefined
   if (foreign !== undefined) throw foreign
-  throwProblems(
-    parsed.problems.map(({ message, line, column }) =>
-      invalid(
-        'INVALID_SYNTAX',
-        message,
-        { file, line, column },
-        isYaml ? 'it is read as YAML' : 'it is read as JSON; comments and trailing commas are fine',
-      ),
-    ),
-    `${file} cannot be read`,
+  const hint = isYaml ? 'it is read as YAML' : 'it is read as JSON; comments and trailing commas are fine'
+  const problems = parsed.problems.map(({ message, line, column }) =>
+    invalid('INVALID_SYNTAX', message, { file, line, column }, hint),
   )
+  if (!parsed.problems.every(({ isLocal }) => isLocal)) throwProblems(problems, `${file} cannot be read`)
   const { value, numbers } = parsed
   if (!isObject(value) && !Array.isArray(value)) throw notAnObject(value, text, file)
   const { keys, unsafe } = clean(value, file)
   const warnings = unsafe.map((path) => unsafeKey(path, locate))
   if (!isYaml) warnings.push(...duplicates(text, keys, file))
-  return layerOf(value, { kind, file, numbers, warnings, locate })
+  return { layer: await layerOf(value, { kind, file, numbers, warnings, locate }), problems }
 }
 
-/** A file with attributes, as an option names it: one of another tool is refused, see foreign_files.ts. */
+/**
+ * A file with attributes, as an option names it.
+ * @throws ConvergeError, InvalidInput with every error of the text, each with line and column
+ */
 export async function parseAttributes(given: LayerText): Promise<Layer> {
-  const layer = await parseLayer(given)
-  const foreign = foreignFileError(layer.value, given.file, layer.locate([]), 'attributes')
-  if (foreign !== undefined) throw foreign
+  const { layer, problems } = await draftAttributes(given)
+  throwProblems(problems, `${given.file} cannot be read`)
   return layer
+}
+
+/** The same where single keys or values may be wrong. A file of another tool is refused, see foreign_files.ts. */
+export async function draftAttributes(given: LayerText): Promise<LayerDraft> {
+  const draft = await draftLayer(given)
+  const { value, locate } = draft.layer
+  const foreign = foreignFileError(value, given.file, locate([]), 'attributes')
+  if (foreign !== undefined) throw foreign
+  return draft
 }
 
 /** A layer as a value at hand: an object of attributes, or the operations of a JSON Patch. */

@@ -1,7 +1,7 @@
 /** Gives errors that name an attribute the file and line where it is set. */
 import { ConvergeError, InvalidInput } from '../model/errors.ts'
 import { locateIn, type Node } from './node.ts'
-import type { KeyPath } from './path.ts'
+import { formatPath, type KeyPath } from './path.ts'
 
 type Layered = Pick<Node<unknown>, 'layers' | 'states'>
 
@@ -18,11 +18,18 @@ export function withLocations<T>(node: Layered, work: () => T): T {
   }
 }
 
-function located(node: Layered, thrown: unknown): unknown {
-  if (thrown instanceof InvalidInput) return thrown.mapped((problem) => located(node, problem) as ConvergeError)
+export function located<T>(node: Layered, thrown: T): T | ConvergeError {
+  if (thrown instanceof InvalidInput) return thrown.mapped((problem) => located(node, problem))
   if (!(thrown instanceof ConvergeError) || thrown.attribute === undefined || thrown.source !== undefined) return thrown
   const path = keysOf(node.states.at(-1), thrown.attribute)
   return thrown.at({ source: locateIn(node.layers, node.states, path) })
+}
+
+/** The keys of an attribute that an error names; null where no layer sets it. */
+export function givenKeys({ states }: Pick<Layered, 'states'>, attribute: string): KeyPath | null {
+  const path = keysOf(states.at(-1), attribute)
+  const plain = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
+  return path.length > 0 && [formatPath(path), plain.slice(1)].includes(attribute) ? path : null
 }
 
 /** The keys of a path as messages show it, as far as they are there; a key that has dots itself is found as well. */

@@ -1,14 +1,15 @@
 /** The node: all attributes of one host with their defaults, its facts, and where each value comes from. */
 
 import type { ZodType, z } from 'zod'
-import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { type ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
 import { type FactAttributes, type Facts, factKeys, factLayer, factSchema } from './facts.ts'
 import { type Layer, layerKinds, type NodeWarning, objectLayer } from './layers.ts'
 import { isObject, type JsonObject, merge } from './merge.ts'
 import { derivedDefaults, isSensitive, isVerbatim, type Schemas } from './notes.ts'
-import { applyPatch } from './patch.ts'
+import { applyPatch, type Patched } from './patch.ts'
 import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
+import { withoutPaths } from './sound.ts'
 import { validate } from './validate.ts'
 
 type DeepReadonly<T> = T extends readonly (infer E)[]
@@ -46,6 +47,12 @@ export interface NodeInput<S extends Schemas> {
   readonly foreignKeys?: readonly string[] | undefined
 }
 
+/** A node without what is wrong with its attributes, so that they can be checked further. */
+export interface NodeDraft<A> {
+  readonly node: Node<A>
+  readonly problems: readonly ConvergeError[]
+}
+
 /**
  * Puts layers together, lowest first, and checks the result.
  *
@@ -54,20 +61,27 @@ export interface NodeInput<S extends Schemas> {
  *
  * @throws ConvergeError, InvalidInput with all problems at once
  */
-export function buildNode<const S extends Schemas>({
+export function buildNode<const S extends Schemas>(input: NodeInput<S>): Node<AttributesOf<S>> {
+  const { node, problems } = draftNode(input)
+  throwProblems(problems, 'the attributes are not valid')
+  return node
+}
+
+/** The same where something may be wrong: operations of patches that fail, and values that the schemas refuse, are left out. */
+export function draftNode<const S extends Schemas>({
   layers,
   facts,
   schemas: given,
   foreignKeys,
-}: NodeInput<S>): Node<AttributesOf<S>> {
+}: NodeInput<S>): NodeDraft<AttributesOf<S>> {
   const schemas = withFacts(given)
   const told = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
   const lowest = lowestLayer(told, facts)
-  const { sorted, states } = withDerived([lowest, ...told], schemas)
+  const { sorted, states, problems } = withDerived([lowest, ...told], schemas)
   const locate = (path: KeyPath, what?: 'value' | 'key') => locateIn(sorted, states, path, what)
   const names = namesIn(states.at(-1) ?? {})
   const unknown = unknownFiles(told, schemas, foreignKeys ?? [])
-  const { value, warnings, secrets } = validate(states.at(-1) ?? {}, {
+  const { value, warnings, secrets, ...checked } = validate(states.at(-1) ?? {}, {
     schemas,
     locate,
     foreign: new Set([...(foreignKeys ?? []), ...unknown.keys]),
@@ -76,7 +90,7 @@ export function buildNode<const S extends Schemas>({
     names,
     isGiven: (path) => isGiven({ layers: sorted, states }, path),
   })
-  return Object.freeze({
+  const node = Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
     facts,
     warnings: [...sorted.flatMap((layer) => layer.warnings), ...unknown.warnings, ...warnings],
@@ -86,16 +100,26 @@ export function buildNode<const S extends Schemas>({
     states,
     schemas,
   })
+  return { node, problems: [...problems, ...checked.problems] }
+}
+
+/** A node whose attributes at some paths are as if nobody had set them; where they are set is still known. */
+export function withoutAttributes<A>(node: Node<A>, paths: readonly KeyPath[]): Node<A> {
+  const rest = withoutPaths(node.states.at(-1) ?? {}, paths) as JsonObject
+  const { value } = validate(rest, { schemas: node.schemas, locate: () => undefined })
+  return { ...node, attributes: value as unknown as Node<A>['attributes'] }
 }
 
 interface Layered {
   readonly sorted: readonly Layer[]
   readonly states: readonly JsonObject[]
+  /** Operations of patches that failed. */
+  readonly problems: readonly ConvergeError[]
 }
 
 /** The layers, above the facts those defaults that depend on them, and what they amount to. */
 function withDerived(layers: readonly Layer[], schemas: Schemas): Layered {
-  const plain = { sorted: layers, states: statesOf(layers, schemas) }
+  const plain = { sorted: layers, ...statesOf(layers, schemas) }
   const value = schemas[derivedDefaults]?.(plain.states.at(-1) ?? {}) ?? null
   if (value === null) return plain
   const sorted = [
@@ -103,15 +127,18 @@ function withDerived(layers: readonly Layer[], schemas: Schemas): Layered {
     objectLayer(value, 'defaults that follow other attributes', 'defaults'),
     ...layers.slice(1),
   ]
-  return { sorted, states: statesOf(sorted, schemas) }
+  return { sorted, ...statesOf(sorted, schemas) }
 }
 
-function statesOf(layers: readonly Layer[], schemas: Schemas): JsonObject[] {
+function statesOf(layers: readonly Layer[], schemas: Schemas): Omit<Layered, 'sorted'> {
   const states: JsonObject[] = []
   const problems: ConvergeError[] = []
-  for (const layer of layers) states.push(applyLayer(states.at(-1) ?? {}, layer, schemas, problems))
-  throwProblems(problems, 'the patches cannot be applied')
-  return states
+  for (const layer of layers) {
+    const { value, problems: failed } = applyLayer(states.at(-1) ?? {}, layer, schemas)
+    states.push(value)
+    problems.push(...failed)
+  }
+  return { states, problems }
 }
 
 /** Files none of whose keys is known: a warning for each file instead of one for each key. */
@@ -196,20 +223,14 @@ function attributeOf(patch: Layer['patch'], path: KeyPath): KeyPath {
   return member === 'value' ? [...pointerKeys(patch.operations[Number(index)]?.path ?? ''), ...rest] : []
 }
 
-function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas, problems: ConvergeError[]): JsonObject {
-  if (layer.value !== null) return merge(below, layer.value)
+function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas): Patched {
+  if (layer.value !== null) return { value: merge(below, layer.value), problems: [] }
   const standard = (key: string, said: unknown): unknown => {
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
     const filled = schema?.safeParse(said)
     return filled?.success ? filled.data : schema?.safeParse(undefined).data
   }
-  try {
-    return applyPatch(below, layer, { standard, isSecret: (path) => isSensitive(schemas, path) })
-  } catch (thrown) {
-    if (!(thrown instanceof ConvergeError)) throw thrown
-    problems.push(thrown)
-    return below
-  }
+  return applyPatch(below, layer, { standard, isSecret: (path) => isSensitive(schemas, path) })
 }
 
 /** Whether somebody has set a path, rather than a default or a fact. */

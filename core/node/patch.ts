@@ -75,38 +75,76 @@ export interface Surroundings {
   readonly isSecret: (path: readonly string[]) => boolean
 }
 
+export interface Patched {
+  readonly value: JsonObject
+  /** `PATCH_FAILED` for each operation that failed, with its place; the value is without them. */
+  readonly problems: readonly ConvergeError[]
+}
+
 /**
  * What a patch layer makes of the attributes below it, which stay as they are. Defaults count as being there: an operation
- * may add to a default list.
- *
- * @throws ConvergeError `PATCH_FAILED` with the operation's place
+ * may add to a default list. After a test that failed nothing more is done.
  */
-export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surroundings): JsonObject {
+export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surroundings): Patched {
   const document: Record<string, unknown> = { ...below }
   const owned = new Set<string>()
-  layer.patch?.operations.forEach((given, index) => {
-    const operation = structuredClone(given)
-    const fail = (message: string, hint?: string): never => {
-      throw new ConvergeError(`operation ${index + 1} (${operation.op} ${operation.path}): ${message}`, {
-        code: 'PATCH_FAILED',
-        source: layer.locate([index, 'path']) satisfies SourceLocation,
-        hint,
-        usage: true,
-      })
+  const problems: ConvergeError[] = []
+  const failed: string[] = []
+  for (const [index, given] of (layer.patch?.operations ?? []).entries()) {
+    const pointers = 'from' in given ? [given.from, given.path] : [given.path]
+    try {
+      applyOperation(document, owned, { layer, index, pointers, surroundings })
+    } catch (thrown) {
+      if (!(thrown instanceof ConvergeError)) throw thrown
+      // What an earlier operation should have made may be missing now.
+      if (!pointers.some((pointer) => failed.some((other) => isBelow(pointer, other)))) problems.push(thrown)
+      failed.push(...pointers)
+      if (given.op === 'test') break
     }
-    const pointers = 'from' in operation ? [operation.from, operation.path] : [operation.path]
-    for (const pointer of pointers) {
-      const keys = pointerKeys(pointer)
-      const top = keys[0] ?? ''
-      if (!owned.has(top) && Object.hasOwn(document, top)) document[top] = structuredClone(document[top])
-      owned.add(top)
-      const mayBeNew = pointer === operation.path && ['add', 'move', 'copy'].includes(operation.op)
-      reach(document, keys, mayBeNew, surroundings, fail)
-    }
-    if (operation.op === 'test') test(document, operation, layer.patch?.library, surroundings, fail)
-    else layer.patch?.library.applyOperation(document, operation, false, true, true, index)
-  })
-  return document
+  }
+  return { value: document, problems }
+}
+
+function isBelow(pointer: string, other: string): boolean {
+  return pointer === other || pointer.startsWith(`${other}/`)
+}
+
+interface Step {
+  readonly layer: Layer
+  readonly index: number
+  readonly pointers: readonly string[]
+  readonly surroundings: Surroundings
+}
+
+/**
+ * @param owned top-level keys of the document that are copies already
+ * @throws ConvergeError where it cannot be applied; defaults may be filled in by then
+ */
+function applyOperation(
+  document: Record<string, unknown>,
+  owned: Set<string>,
+  { layer, index, pointers, surroundings }: Step,
+): void {
+  const operation = structuredClone(layer.patch?.operations[index])
+  if (operation === undefined) return
+  const fail = (message: string, hint?: string): never => {
+    throw new ConvergeError(`operation ${index + 1} (${operation.op} ${operation.path}): ${message}`, {
+      code: 'PATCH_FAILED',
+      source: layer.locate([index, 'path']) satisfies SourceLocation,
+      hint,
+      usage: true,
+    })
+  }
+  for (const pointer of pointers) {
+    const keys = pointerKeys(pointer)
+    const top = keys[0] ?? ''
+    if (!owned.has(top) && Object.hasOwn(document, top)) document[top] = structuredClone(document[top])
+    owned.add(top)
+    const mayBeNew = pointer === operation.path && ['add', 'move', 'copy'].includes(operation.op)
+    reach(document, keys, mayBeNew, surroundings, fail)
+  }
+  if (operation.op === 'test') test(document, operation, layer.patch?.library, surroundings, fail)
+  else layer.patch?.library.applyOperation(document, operation, false, true, true, index)
 }
 
 type Fail = (message: string, hint?: string) => never

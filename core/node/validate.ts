@@ -1,6 +1,6 @@
-/** Checks what the layers say against the schemas, fills defaults in, and gathers what must not be shown. */
+/** Checks what the layers say against the schemas, fills defaults in, and collects what must not be shown. */
 import type { ZodType } from 'zod'
-import { ConvergeError, type SourceLocation, throwProblems } from '../model/errors.ts'
+import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
 import { ineffective } from './ineffective.ts'
 import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
@@ -9,12 +9,15 @@ import type { JsonObject } from './merge.ts'
 import type { Schemas } from './notes.ts'
 import { parseSharedOnce } from './parsed_once.ts'
 import { formatPath, type KeyPath } from './path.ts'
-import { problemOf } from './problems.ts'
+import { type Problem, problemOf } from './problems.ts'
 import { deepFreeze } from './shared.ts'
+import { soundPart } from './sound.ts'
 
 export interface Validated {
   /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
   readonly value: JsonObject
+  /** What is wrong, each at file, line and column; the value has the defaults there. */
+  readonly problems: readonly ConvergeError[]
   readonly warnings: readonly NodeWarning[]
   /** Values at sensitive paths, and others whose name or form gives them away. */
   readonly secrets: readonly string[]
@@ -38,11 +41,7 @@ export interface ValidateOptions {
 
 const none: ReadonlySet<string> = new Set()
 
-/**
- * Checks the merged layers. Unknown keys are kept, and told of as warnings.
- *
- * @throws ConvergeError, InvalidInput with all problems, each at file, line and column
- */
+/** Checks the merged layers. Unknown keys are kept, and reported as warnings. */
 export function validate(
   merged: JsonObject,
   { schemas, locate, written, foreign = none, gathered = none, names, isGiven = () => true }: ValidateOptions,
@@ -62,14 +61,14 @@ export function validate(
     if (schema !== undefined) parseSharedOnce(schema, said)
     const result = schema?.safeParse(said, { jitless: true })
     if (result?.success) defineFrozen(value, key, result.data)
-    for (const issue of result?.error?.issues ?? []) {
-      const { path, message, hint, what } = problemOf(issue, key, merged, schemas, written)
-      problems.push(
-        new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', source: locate(path, what), hint, usage: true }),
-      )
+    else if (schema !== undefined && result !== undefined) {
+      const { issues } = result.error
+      problems.push(...issues.map((issue) => attributeProblem(problemOf(issue, key, merged, schemas, written), locate)))
+      const sound = soundPart(schema, said)
+      if (sound === undefined) defineLazily(value, key, () => schema, undefined)
+      else defineFrozen(value, key, sound)
     }
   }
-  throwProblems(problems, 'the attributes are not valid')
   const { unknown, more, secrets } = inspect(told, schemas, foreign, names)
   const warnings: NodeWarning[] = unknown.map((one) => ({
     code: 'UNKNOWN_KEY' as const,
@@ -79,9 +78,16 @@ export function validate(
     source: locate(one.path, 'key'),
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
-  for (const { path, message, hint } of ineffective(told, schemas, value))
+  // What is wrong may be the switch.
+  const idle = problems.length > 0 ? [] : ineffective(told, schemas, value)
+  for (const { path, message, hint } of idle)
     if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
-  return { value: Object.freeze(value), warnings, secrets }
+  return { value: Object.freeze(value), problems, warnings, secrets }
+}
+
+function attributeProblem({ path, message, hint, what }: Problem, locate: ValidateOptions['locate']): ConvergeError {
+  const details = { code: 'INVALID_ATTRIBUTE', attribute: formatPath(path), hint, usage: true }
+  return new ConvergeError(message, { ...details, source: locate(path, what) })
 }
 
 function defineLazily(

@@ -29,17 +29,21 @@ export async function parseYaml(text: string): Promise<ParsedText> {
   }
   if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) throw new RangeError('nested too deeply')
   const problems: TextProblem[] = [
-    ...[...document.errors, ...document.warnings].map((error) => ({ message: explain(error), offset: error.pos[0] })),
+    ...[...document.errors, ...document.warnings].map((error) => ({
+      message: explain(error),
+      offset: error.pos[0],
+      isLocal: localErrors.includes(error.code),
+    })),
     ...wrongKeys(yaml, document),
   ]
     .sort((one, other) => one.offset - other.offset)
-    .map(({ message, offset }) => ({ message, ...positionOf(offset) }))
+    .map(({ offset, ...problem }) => ({ ...problem, ...positionOf(offset) }))
   const pairs: PairsByKey = new WeakMap()
   const locate: Locate = (path, what = 'value') => {
     const offset = offsetOf(yaml, document, { path, what, pairs })
     return offset === undefined ? undefined : positionOf(offset)
   }
-  if (problems.length > 0) return { value: undefined, numbers: [], problems, locate }
+  if (!problems.every(({ isLocal }) => isLocal)) return { value: undefined, numbers: [], problems, locate }
   try {
     return { ...numberedValue(yaml, document), problems, locate }
   } catch (thrown) {
@@ -52,6 +56,9 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     return { value: undefined, numbers: [], problems: loose.length > 0 ? loose : [bomb], locate }
   }
 }
+
+/** Beside these the rest of the file is what it is meant to be. */
+const localErrors: readonly YAMLError['code'][] = ['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED', 'BAD_DQ_ESCAPE']
 
 /** A number with the text that stands in the file, while the document becomes a value. */
 class Written {
@@ -90,9 +97,15 @@ function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 
   return { value: plain(document.toJS(), []), numbers }
 }
 
+interface WrongKey {
+  readonly message: string
+  readonly offset: number
+  readonly isLocal: boolean
+}
+
 /** Keys that stand twice in one map, and merge keys without a map. */
-function wrongKeys(yaml: Yaml, document: Document.Parsed): { message: string; offset: number }[] {
-  const found: { message: string; offset: number }[] = []
+function wrongKeys(yaml: Yaml, document: Document.Parsed): WrongKey[] {
+  const found: WrongKey[] = []
   yaml.visit(document, {
     Map(_, map) {
       const keys = new Set<string>()
@@ -100,8 +113,11 @@ function wrongKeys(yaml: Yaml, document: Document.Parsed): { message: string; of
         if (!yaml.isScalar(key)) continue
         const [offset, name] = [key.range?.[0] ?? 0, String(key.value)]
         if (name === '<<' && key.type === 'PLAIN') {
-          if (!isMergeable(yaml, document, value)) found.push({ message: 'a merge key << without a map', offset })
-        } else if (keys.has(name)) found.push({ message: 'the key stands twice in the same map', offset })
+          if (!isMergeable(yaml, document, value)) {
+            found.push({ message: 'a merge key << without a map', offset, isLocal: false })
+          }
+        } else if (keys.has(name))
+          found.push({ message: 'the key stands twice in the same map', offset, isLocal: true })
         keys.add(name)
       }
     },
@@ -193,10 +209,10 @@ function childNode(
   return { key: yaml.isNode(pair.key) ? pair.key : null, value: yaml.isNode(pair.value) ? pair.value : null }
 }
 
-/** Of a key that stands twice the first one counts. */
+/** Of a key that stands twice the last one counts. */
 function pairsOf(yaml: Yaml, items: readonly Pair[]): ReadonlyMap<string, Pair> {
   const keyed = items.flatMap((pair): [string, Pair][] =>
     yaml.isScalar(pair.key) ? [[String(pair.key.value), pair]] : [],
   )
-  return new Map(keyed.reverse())
+  return new Map(keyed)
 }

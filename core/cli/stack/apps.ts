@@ -2,15 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
 import type { FollowUp } from '../../compile/recipe.ts'
-import { problemsOf } from '../../fleet/stack/file.ts'
+
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
-import { type ConvergeError, throwProblems } from '../../model/errors.ts'
-import { neutralFacts } from '../../node/facts.ts'
+import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
 import { withLocations } from '../../node/located.ts'
 import { valueAt } from '../../node/path.ts'
 import { author } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import { together } from './compiled.ts'
+import { factsOf } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
 
@@ -67,7 +67,7 @@ async function deployedOn<N>(
   nodes: StackNodes<N>,
   { stack, host, asked }: Question,
 ): Promise<Deployed> {
-  const { roles: found, built } = await nodes.build(host, { ...neutralFacts, hostname: host.name })
+  const { roles: found, built } = await nodes.build(host, factsOf(host))
   const known = new Set(found.flatMap((role) => [...role.events.keys()]))
   const names = found.map(({ name }) => name)
   const mask = (text: string) => secrets.mask(text)

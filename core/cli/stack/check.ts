@@ -3,19 +3,21 @@ import picocolors from 'picocolors'
 import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
-import { describeLocation } from '../../model/errors.ts'
+import { describeLocation, throwProblems } from '../../model/errors.ts'
+import { byPlace } from '../../model/findings.ts'
 import { plain } from '../../report/printable.ts'
 import { warningText } from '../inputs.ts'
 import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
-import { type CompiledStack, compileStack, whichHosts } from './compiled.ts'
-import { stackInputs } from './inputs.ts'
+import { type CompiledStack, draftHosts, whichHosts } from './compiled.ts'
+import { draftInputs, openStack } from './inputs.ts'
 
 export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets } = call
-  const inputs = await stackInputs(call)
-  const { concerns } = await compileStack(call, inputs)
+  const { inputs, draft } = await draftInputs(call, await openStack(call), args.environment)
+  const { concerns, problems } = await draftHosts(call, inputs, draft)
+  throwProblems(byPlace([...draft.problems, ...problems]), `${inputs.stack.file} is no valid stack`)
   const all = stackConcerns(inputs.stack, concerns)
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack

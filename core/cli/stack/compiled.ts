@@ -1,9 +1,8 @@
 /** What each host of a stack would be given and would declare, worked out where the operator is: no host is asked. */
-import { randomUUID } from 'node:crypto'
-import { compile, type Plan, wholeWay } from '../../compile/compile.ts'
+import type { Plan } from '../../compile/compile.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { baseRole } from '../../fleet/stack/documents.ts'
-import { problemsOf } from '../../fleet/stack/file.ts'
+import type { StackDraft } from '../../fleet/stack/load.ts'
 import {
   arrowsOf,
   type Concern,
@@ -12,25 +11,14 @@ import {
   portClashes,
   type Service,
 } from '../../fleet/stack/services.ts'
-import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
+import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
-import { type Facts, neutralFacts } from '../../node/facts.ts'
-import { withLocations } from '../../node/located.ts'
-import { locateIn, type Node } from '../../node/node.ts'
-import { parsePath } from '../../node/path.ts'
+import { Findings } from '../../model/findings.ts'
 import { warningText } from '../inputs.ts'
-import { renderedFiles } from '../render.ts'
 import type { StackCall } from './call.ts'
+import { type CompiledHost, HostCheck } from './host_check.ts'
 import type { StackInputs } from './inputs.ts'
 import { StackNodes } from './nodes.ts'
-
-export interface CompiledHost<N> {
-  readonly name: string
-  readonly roles: readonly string[]
-  readonly built: Node<unknown>
-  readonly node: N
-  readonly plan: Plan
-}
 
 export interface CompiledStack {
   readonly services: readonly HostServices[]
@@ -39,39 +27,62 @@ export interface CompiledStack {
 }
 
 /**
- * Compiles the whole way of every host, and looks whether the hosts fit together. Every host that is not stopped counts as
+ * Compiles the whole way of every host, and checks whether the hosts fit together. Every host that is not stopped counts as
  * online.
  * @throws InvalidInput with what is wrong with any host, the same mistake once with the names of its hosts
  */
 export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<CompiledStack> {
+  const { problems, ...compiled } = await draftHosts(call, inputs)
+  throwProblems(problems, `the hosts of ${inputs.stack.name} cannot be compiled`)
+  return compiled
+}
+
+export interface StackHostsDraft extends CompiledStack {
+  readonly problems: readonly ConvergeError[]
+}
+
+/**
+ * The same where something may be wrong.
+ * @param known what is wrong with the stack file; the rest of it is compiled
+ */
+export async function draftHosts<N>(
+  call: StackCall<N>,
+  inputs: StackInputs<N>,
+  known: Pick<StackDraft, 'problems' | 'lost'> = { problems: [], lost: [] },
+): Promise<StackHostsDraft> {
   const { stack } = inputs
   const wrong: { host: string; error: ConvergeError }[] = []
   const said: { host: string; message: string }[] = []
   const members: Pick<CompiledHost<N>, 'name' | 'roles' | 'node'>[] = []
   const services: (HostServices & { readonly known: boolean })[] = []
   const nodes = await StackNodes.of(call, inputs)
-  for (const host of stack.hosts)
-    try {
-      const compiled = await compileHost(call, nodes, host)
-      const { name, roles, node, built, plan } = compiled
-      for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
-      if (host.status === 'stopped') continue
-      // The plan and the layers of a thousand hosts would take much memory: nobody needs them any more.
-      members.push({ name, roles, node })
-      services.push(await hostServices(call, compiled))
-    } catch (error) {
-      for (const one of problemsOf(error)) wrong.push({ host: host.name, error: one })
-    }
-  throwProblems(together(wrong, stack.hosts.length), `the hosts of ${stack.name} cannot be compiled`)
-  const complete = new Set(services.filter(({ known }) => known).map(({ host }) => host))
+  const check = new HostCheck(call, nodes, inputs.user.roles)
+  for (const host of stack.hosts) {
+    const { compiled, problems } = await check.of(host, known.lost)
+    for (const error of problems) wrong.push({ host: host.name, error })
+    if (compiled === null) continue
+    const { name, roles, node, built, plan } = compiled
+    for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
+    if (host.status === 'stopped') continue
+    // The plan and the layers of a thousand hosts would take much memory: nobody needs them any more.
+    members.push({ name, roles, node })
+    services.push(await hostServices(call, compiled))
+  }
+  const findings = new Findings(known.problems)
+  findings.add(together(wrong, stack.hosts.length))
+  const { problems } = findings
+  const complete = new Set(services.filter((one) => one.known).map(({ host }) => host))
+  // A host with a mistake would be missed by the others.
+  const isWhole = problems.length + known.problems.length === 0
   return {
+    problems,
     services,
     concerns: [
       ...merged(said),
       ...[
-        ...(await call.catalogue.concerns(members)),
+        ...(isWhole ? await call.catalogue.concerns(members) : []),
         ...portClashes(services),
-        ...missingAnswers(arrowsOf(stack, services), complete),
+        ...(isWhole ? missingAnswers(arrowsOf(stack, services), complete) : []),
       ].map((concern) => atFirstHost(stack, concern)),
     ],
   }
@@ -80,29 +91,6 @@ export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>
 function atFirstHost(stack: Stack, concern: Concern): Concern {
   const [first] = concern.hosts
   return first === undefined ? concern : { source: stack.locate(['hosts', first], 'key'), ...concern }
-}
-
-export async function compileHost<N>(
-  { catalogue, secrets }: StackCall<N>,
-  nodes: StackNodes<N>,
-  host: StackHost,
-): Promise<CompiledHost<N>> {
-  const { roles: found, built } = await nodes.build(host, factsOf(host))
-  const names = found.map((role) => role.name)
-  const locate = (path: string) => locateIn(built.layers, built.states, parsePath(path))
-  const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: '', locate }
-  const node = catalogue.node(built, run)
-  const mask = (text: string) => secrets.mask(text)
-  const plan = withLocations(built, () => compile(found, wholeWay, node, { mask, memory: nodes.memory }))
-  await renderedFiles(plan)
-  return { name: host.name, roles: names, built, node, plan }
-}
-
-/** Nothing is known of the host but what the stack says. */
-function factsOf({ name, cpus, prefix, sudo, user }: StackHost): Facts {
-  const root = prefix === undefined && (sudo !== false || user === 'root')
-  const account = root ? {} : { uid: 1000, gid: 1000, user: user ?? null, group: null }
-  return { ...neutralFacts, ...account, hostname: name, cpu: { total: cpus ?? neutralFacts.cpu.total } }
 }
 
 async function hostServices<N>(

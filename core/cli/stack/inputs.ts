@@ -1,11 +1,12 @@
 /** What every command of a stack starts from: the file, its roles, its secrets. */
 import { existsSync } from 'node:fs'
 import type { Role } from '../../compile/recipe.ts'
-import { loadStack } from '../../fleet/stack/load.ts'
+import { openStackFile, type StackSource } from '../../fleet/stack/file.ts'
+import { draftStack, type StackDraft } from '../../fleet/stack/load.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
-import type { UserRecipes } from '../../load/recipes.ts'
-import { ConvergeError } from '../../model/errors.ts'
-import { bundleOptions, findRoles, userRecipes } from '../inputs.ts'
+import type { UserRecipes, UserRecipesDraft } from '../../load/recipes.ts'
+import { ConvergeError, throwProblems } from '../../model/errors.ts'
+import { bundleOptions, draftRoles, userRecipes } from '../inputs.ts'
 import type { StackCall } from './call.ts'
 import { fileNames } from './complete.ts'
 
@@ -25,34 +26,64 @@ export interface StackInputs<N> {
  * Loads the stack that --stack and --environment mean; its secrets are known from then on.
  * @throws InvalidInput with all that is wrong with it
  */
-export async function stackInputs<N>({ args, catalogue, secrets }: StackCall<N>): Promise<StackInputs<N>> {
-  const file = args.stack ?? (await fileInWorkingDirectory())
-  let user: UserRecipes<N> = { roles: [], handlers: [] }
+export async function stackInputs<N>(call: StackCall<N>): Promise<StackInputs<N>> {
+  const { inputs, draft } = await draftInputs(call, await openStack(call), call.args.environment)
+  throwProblems(draft.problems, `${inputs.stack.file} is no valid stack`)
+  return inputs
+}
+
+export interface DraftInputs<N> {
+  /** Without what is wrong with the stack file and the recipes. */
+  readonly inputs: StackInputs<N>
+  readonly draft: StackDraft
+}
+
+/** @throws ConvergeError where the stack file cannot be read */
+export async function openStack<N>({ args, catalogue }: StackCall<N>): Promise<StackSource> {
+  return openStackFile(args.stack ?? (await fileInWorkingDirectory()), { loadModule: moduleLoader(catalogue) })
+}
+
+/** The same inputs where something may be wrong. */
+export async function draftInputs<N>(
+  { args, catalogue, secrets }: StackCall<N>,
+  source: StackSource,
+  environment: string | undefined,
+): Promise<DraftInputs<N>> {
+  const { file } = source
+  let user: UserRecipesDraft<N> = { user: { roles: [], handlers: [] }, problems: [] }
   let own: readonly string[] = args.recipes ?? []
-  const stack = await loadStack(file, {
-    environment: args.environment,
+  const draft = await draftStack(source, {
+    environment,
     schemas: await catalogue.schemas(),
-    loadModule: async (path) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue)),
-    roles: async (recipes) => {
+    loadModule: moduleLoader(catalogue),
+    roles: async (recipes, problems) => {
       own = [...own, ...recipes]
       if (args.stack === undefined) await trustCode(file, recipes)
       user = await userRecipes({ ...args, recipes: own }, catalogue)
-      return [...Object.keys(catalogue.roles), ...user.roles.map(({ name }) => name)]
+      problems.push(...user.problems)
+      return [...Object.keys(catalogue.roles), ...user.user.roles.map(({ name }) => name)]
     },
   })
+  const { stack } = draft
   for (const secret of stack.secrets) secrets.add(secret)
   if (args.stack === undefined && stack.health?.command !== undefined) await trustCode(file, [file])
-  return {
+  const { roles, handlers } = user.user
+  const inputs: StackInputs<N> = {
     stack,
-    user,
-    roles: (wanted) => findRoles(wanted, user, catalogue),
-    roleNames: [...Object.keys(catalogue.roles), ...user.roles.map(({ name }) => name)],
+    user: user.user,
+    roles: async (wanted) => (await draftRoles(wanted, user, catalogue)).roles,
+    roleNames: [...Object.keys(catalogue.roles), ...roles.map(({ name }) => name)],
     packed: async () => {
-      if (user.roles.length === 0 && user.handlers.length === 0) return null
+      if (roles.length === 0 && handlers.length === 0) return null
       const { packRecipes } = await import('../../load/pack.ts')
       return (await packRecipes(own, args.config ?? null, () => bundleOptions(catalogue)))?.files ?? null
     },
   }
+  return { inputs, draft }
+}
+
+function moduleLoader<N>(catalogue: StackCall<N>['catalogue']) {
+  return async (path: string) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue))
 }
 
 /** @throws where there is none, or several */

@@ -3,7 +3,7 @@
 import type { LogSource } from '../../fleet/operate/logs.ts'
 import type { PlannedResource } from '../../model/resource.ts'
 import type { StackCall } from './call.ts'
-import type { CompiledHost } from './compiled.ts'
+import type { CompiledHost } from './host_check.ts'
 
 /** Each log once, in the order of the programs. */
 export async function logSourcesOf<N>(

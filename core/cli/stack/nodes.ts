@@ -3,9 +3,10 @@ import { PropsMemory } from '../../compile/props_memory.ts'
 import type { Role } from '../../compile/recipe.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
+import { throwProblems } from '../../model/errors.ts'
 import type { Facts } from '../../node/facts.ts'
 import { documentLayer, type Layer, objectLayer } from '../../node/layers.ts'
-import { buildNode, type Node } from '../../node/node.ts'
+import { draftNode, type Node, type NodeDraft } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
 import { share } from '../../node/shared.ts'
 import type { StackCall } from './call.ts'
@@ -14,6 +15,11 @@ import type { StackInputs } from './inputs.ts'
 interface BuiltNode<N> {
   readonly roles: readonly Role<N>[]
   readonly built: Node<unknown>
+}
+
+interface DraftedNode<N> {
+  readonly roles: readonly Role<N>[]
+  readonly draft: NodeDraft<unknown>
 }
 
 /** Every host that is not stopped counts as online. */
@@ -43,14 +49,21 @@ export class StackNodes<N> {
    * The node of a host; its secrets are known from then on.
    * @throws InvalidInput with all that is wrong with its attributes
    */
-  async build({ name }: StackHost, facts: Facts): Promise<BuiltNode<N>> {
+  async build(host: StackHost, facts: Facts): Promise<BuiltNode<N>> {
+    const { roles, draft } = await this.draft(host, facts)
+    throwProblems(draft.problems, 'the attributes are not valid')
+    return { roles, built: draft.node }
+  }
+
+  /** The same without what is wrong with its attributes. */
+  async draft({ name }: StackHost, facts: Facts): Promise<DraftedNode<N>> {
     const { inputs, schemas, foreignKeys, online } = this
     const roles = await this.rolesOf(name)
     const layers = await Promise.all(nodeDocuments(inputs.stack, name, { online }).map(documentLayer))
     for (const role of roles) if (Object.keys(role.attributes).length > 0) layers.push(this.layerOf(role))
-    const built = buildNode({ layers, facts, schemas, foreignKeys })
-    this.learnSecrets(built)
-    return { roles, built }
+    const draft = draftNode({ layers, facts, schemas, foreignKeys })
+    this.learnSecrets(draft.node)
+    return { roles, draft }
   }
 
   private async rolesOf(host: string): Promise<readonly Role<N>[]> {

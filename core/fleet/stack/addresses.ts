@@ -4,11 +4,11 @@ import { domainToASCII } from 'node:url'
 import type { ConvergeError } from '../../model/errors.ts'
 import type { NodeWarning } from '../../node/layers.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { problemAt, type Search } from './elsewhere.ts'
+import { isLost, problemAt, type Search } from './elsewhere.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
 
-type Where = Pick<Search, 'locate'>
+type Where = Pick<Search, 'locate' | 'lost'>
 type GivenHost = StackContent['hosts'][string]
 
 const dnsName =
@@ -17,12 +17,13 @@ const dnsName =
 const isPlace = (text: string) => isIP(text) > 0 || (dnsName.test(text) && !/^[\d.]+$/.test(text))
 
 /** These end up in the configuration of balancers, caches and clients. */
-export function addressProblems(host: GivenHost, path: KeyPath, { locate }: Where): ConvergeError[] {
+export function addressProblems(host: GivenHost, path: KeyPath, where: Where): ConvergeError[] {
+  const { locate } = where
   const { address } = host
   const refuse = (key: string, why: string, hint: string) =>
     problemAt(`${formatPath([...path, key])}: ${why}`, locate([...path, key]), hint)
   const problems: ConvergeError[] = []
-  if (!isPlace(address))
+  if (!isPlace(address) && !isLost([...path, 'address'], where))
     problems.push(refuse('address', `${JSON.stringify(address)} is no address of a host`, hintFor(address)))
   for (const key of ['private_ip', 'ip'] as const) {
     const given = host[key]
@@ -58,9 +59,12 @@ function spelled(address: string): string {
 }
 
 /** Two hosts at one address and port are one host under two names; behind different jump hosts they are not. */
-export function twins({ hosts, ssh }: StackContent, { locate }: Where): ConvergeError[] {
+export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
+  const { locate } = where
   const seen = new Map<string, string>()
+  const isKnown = (name: string) => !['address', 'port', 'jump'].some((key) => isLost(['hosts', name, key], where))
   return Object.entries(hosts).flatMap(([name, host]) => {
+    if (!isKnown(name)) return []
     const port = host.port ?? ssh?.port ?? 22
     const key = JSON.stringify([spelled(host.address), port, host.jump ?? ssh?.jump])
     const other = seen.get(key)
@@ -77,7 +81,7 @@ export function twins({ hosts, ssh }: StackContent, { locate }: Where): Converge
 }
 
 /** Hosts that the others reach at one place, though they are connected to at several. */
-export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Where): NodeWarning[] {
+export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Pick<Where, 'locate'>): NodeWarning[] {
   const seen = new Map<string, string>()
   return hosts.flatMap(({ name, publicDnsName, privateDnsName }) => {
     const place = publicDnsName ?? privateDnsName

@@ -6,11 +6,11 @@ import type { NodeWarning } from '../../node/layers.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { jumpHint, wrongHop } from '../ssh/jump.ts'
 import { addressProblems, twins } from './addresses.ts'
-import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { isLost, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
 import { commandProblems } from './health_command.ts'
 import type { StackContent } from './schema.ts'
 
-type Where = Pick<Search, 'locate' | 'directory'>
+type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
 
 /** The stack's recipes as absolute paths; what is not there is told, and left out. */
 export function recipeProblems({ recipes = [] }: StackContent, search: Search): string[] {
@@ -31,19 +31,24 @@ export interface GivenNames {
   readonly hosts: readonly string[] | null
 }
 
-/** @param roles names there are; null: they are not checked */
+export interface KnownNames {
+  readonly names: readonly string[]
+  /** False: recipes with mistakes may have others. */
+  readonly isComplete: boolean
+}
+
+/** @param roles those there are; null: they are not checked */
 export function layerProblems(
   { layers, apps = {} }: StackContent,
-  roles: readonly string[] | null,
+  roles: KnownNames | null,
   given: GivenNames,
   where: Where,
 ): ConvergeError[] {
   const problems: ConvergeError[] = []
   for (const [name, layer] of Object.entries(layers))
-    if (roles !== null)
-      problems.push(...unknownNames(layer.roles ?? [], ['layers', name, 'roles'], 'role', roles, where))
+    problems.push(...unknownNames(layer.roles ?? [], ['layers', name, 'roles'], 'role', roles, where))
   for (const [name, app] of Object.entries(apps)) {
-    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', given.layers, where))
+    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', whole(given.layers), where))
     problems.push(...appProblems(name, app, where))
   }
   return problems
@@ -53,23 +58,30 @@ function unknownNames(
   names: readonly string[],
   path: KeyPath,
   what: string,
-  known: readonly string[] | null,
+  known: KnownNames | null,
   { locate }: Where,
 ): ConvergeError[] {
   if (known === null) return []
   return names.flatMap((name, index) => {
     const at = [...path, index]
-    if (known.includes(name)) return []
-    const hint = nearest(name, known) ?? `there are: ${[...known].sort().join(', ')}`
+    if (known.names.includes(name)) return []
+    const near = nearest(name, known.names)
+    if (near === undefined && !known.isComplete) return []
+    const hint = near ?? `there are: ${[...known.names].sort().join(', ')}`
     return [problemAt(`${formatPath(at)}: there is no ${what} ${name}`, locate(at), hint)]
   })
 }
 
-function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps']>[string], { locate }: Where) {
+function whole(names: readonly string[] | null): KnownNames | null {
+  return names === null ? null : { names, isComplete: true }
+}
+
+function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps']>[string], where: Where) {
+  const { locate } = where
   const problems: ConvergeError[] = []
   const path = ['apps', name]
-  // What could not be fetched has been told: the key is there, without a value.
-  if (scm === undefined || !('repository' in scm))
+  const isMissing = (value: unknown, ...keys: string[]) => value === undefined && !isLost([...path, ...keys], where)
+  if (isMissing(scm?.repository, 'scm', 'repository'))
     problems.push(
       problemAt(
         `${formatPath(path)} has no repository`,
@@ -77,7 +89,8 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
         'name the repository of its source: scm: { repository: … }',
       ),
     )
-  if (ssl !== undefined && !('certificate' in ssl && 'key' in ssl))
+  const parts = ['certificate', 'key'] as const
+  if (ssl !== undefined && parts.some((key) => isMissing(ssl[key], 'ssl', key)))
     problems.push(
       problemAt(`${formatPath([...path, 'ssl'])} needs a certificate and its key`, locate([...path, 'ssl'], 'key')),
     )
@@ -96,8 +109,8 @@ export function hostProblems(content: StackContent, given: GivenNames, where: Wh
   for (const [name, host] of Object.entries(hosts)) {
     const path = ['hosts', name]
     problems.push(...addressProblems(host, path, where))
-    problems.push(...unknownNames(host.layers, [...path, 'layers'], 'layer', known, where))
-    if (host.layers.length === 0)
+    problems.push(...unknownNames(host.layers, [...path, 'layers'], 'layer', whole(known), where))
+    if (host.layers.length === 0 && !isLost([...path, 'layers'], where))
       problems.push(
         problemAt(
           `${formatPath(path)} is in no layer`,
@@ -132,7 +145,9 @@ function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeErr
       problemAt(`${formatPath(path)}: ${identity} is no file`, where.locate(path), 'name the file of a private key'),
     ]
   } catch (error) {
-    return [unreadable(identity, path, where, error)]
+    const problem = unreadable(identity, path, where, error)
+    where.absent.push(problem)
+    return [problem]
   }
 }
 

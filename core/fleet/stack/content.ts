@@ -1,35 +1,49 @@
-/** What a stack file says, key by key: what is of the wrong kind or unknown is told, and the rest is taken as it is meant. */
+/** Checks what a stack file says key by key, and reads it without what is of the wrong kind. */
 import type * as z from 'zod'
 import { inspect, moreUnknownMessage } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 import { isVerbatim } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
+import { soundPart } from '../../node/sound.ts'
 import type { GivenNames } from './checks.ts'
-import { problemAt, type Search } from './elsewhere.ts'
+import { isLost, problemAt, type Search } from './elsewhere.ts'
 import { asWritten } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
 /**
- * Tells what the schema says against the kinds of values.
- * @returns the file as it is meant, without what is wrong, so that the rest can be looked at as well; and the names that stand there
+ * Reports what the schema says against the kinds of values, and keys that nobody knows.
+ * @returns the file as it is meant, without what is wrong, so that the rest can be checked as well; and the names that stand there
  */
 export function contentOf(
   read: JsonObject,
   search: Search,
 ): { readonly content: StackContent; readonly given: GivenNames } {
   const value = asWritten(read, isText, search)
+  reportUnknownKeys(value, search)
   const content: Record<string, unknown> = {}
   for (const [key, schema] of Object.entries(stackShape)) {
     const result = schema.safeParse(value[key], { jitless: true })
-    for (const issue of result.error?.issues ?? []) tellIssue(issue, key, value, search)
-    const sound = result.success ? result.data : soundPart(schema, value[key], result.error.issues)
+    const issues = result.error?.issues ?? []
+    for (const issue of issues) reportIssue(issue, key, value, search)
+    const sound = result.success ? result.data : soundPart(schema, withStandIns(key, value[key]))
     if (sound !== undefined) content[key] = sound
   }
   const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)
-  // What is not there at all has been told.
-  const whole = { layers: {}, hosts: {}, ...content } as unknown as StackContent
+  // What is not there at all has been reported.
+  const whole = { name: 'stack', layers: {}, hosts: {}, ...content } as unknown as StackContent
   return { content: whole, given: { layers: names('layers'), hosts: names('hosts') } }
+}
+
+/** A host without a usable address or list of layers is still one of the stack: its other keys can be checked. */
+function withStandIns(key: string, value: unknown): unknown {
+  if (key !== 'hosts' || !isObject(value)) return value
+  const entries = Object.entries(value).map(([name, host]): [string, unknown] => {
+    if (!isObject(host)) return [name, host]
+    const address = typeof host.address === 'string' ? host.address : name
+    return [name, { ...host, address, layers: Array.isArray(host.layers) ? host.layers : [] }]
+  })
+  return Object.fromEntries(entries)
 }
 
 /** Whose values become text later on. */
@@ -41,11 +55,12 @@ function isText(path: KeyPath): boolean {
   )
 }
 
-function tellIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
+function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
   const { path, message, hint, what } = problemOf(issue, key, value, stackShape, search.written)
   const found = valueAt(value, path)
-  // What could not be fetched is missing, which has been told.
-  if (found === undefined && hasPath(value, path)) return
+  // What could not be fetched, or is misspelt, has been reported.
+  if (found === undefined && (hasPath(value, path) || isLost(path, search))) return
+  search.lost.push(path)
   if (search.hidden.has(formatPath(path))) {
     const text = message.replace(/, got .*$/s, ', got a text that is not shown')
     search.problems.push(problemAt(text, search.locate(path, what)))
@@ -64,28 +79,19 @@ const words: ReadonlyMap<string, boolean> = new Map(
   ['yes', 'on', 'y', 'no', 'off', 'n'].map((word, index) => [word, index < 3]),
 )
 
-/** Of an object what is left without the entries that are wrong. */
-function soundPart(schema: z.ZodType, value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
-  if (!isObject(value)) return undefined
-  const wrong = new Set(issues.map(({ path }) => path[0]))
-  const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !wrong.has(key)))
-  return schema.safeParse(rest, { jitless: true }).data
-}
-
-/**
- * Tells of keys that nobody knows.
- * @returns values that must not be shown
- */
-export function unknownKeys(value: JsonObject, search: Search): readonly string[] {
+/** Reports keys that nobody knows; values that must not be shown are secrets from then on. */
+function reportUnknownKeys(value: JsonObject, search: Search): void {
   const { unknown, more, secrets } = inspect(value, stackShape, new Set())
   for (const { path, near } of unknown) {
     // A place for anchors.
     if (path.length === 1 && String(path[0]).startsWith('x-')) continue
-    // What an app says beside is told of with the attributes.
+    // What an app says beside is reported with the attributes.
     if (path[0] === 'apps' && path.length === 3) continue
-    const hint = near === undefined ? undefined : `did you mean ${formatPath([...path.slice(0, -1), near])}?`
+    const meant = near === undefined ? undefined : [...path.slice(0, -1), near]
+    const hint = meant === undefined ? undefined : `did you mean ${formatPath(meant)}?`
     search.problems.push(problemAt(`${formatPath(path)}: there is no such key`, search.locate(path, 'key'), hint))
+    if (meant !== undefined && !hasPath(value, meant)) search.lost.push(meant)
   }
   if (more > 0) search.problems.push(problemAt(moreUnknownMessage(more), search.locate([])))
-  return secrets
+  for (const one of secrets) search.secrets.add(one)
 }

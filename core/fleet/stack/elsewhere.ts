@@ -31,6 +31,10 @@ export interface Search {
   /** How the number at a path is written; undefined where its value tells, and where that is not known. */
   readonly written: (path: KeyPath) => string | undefined
   readonly problems: ConvergeError[]
+  /** Of the problems those of variables and files that this machine does not have, as it may have no secrets of others. */
+  readonly absent: ConvergeError[]
+  /** Paths of the stack file whose values were wrong, or could not be read. */
+  readonly lost: KeyPath[]
   readonly warnings: NodeWarning[]
   /** All that was found: none of it is ever shown. */
   readonly secrets: Set<string>
@@ -51,6 +55,7 @@ export function fetched(value: unknown, path: KeyPath, search: Search): unknown 
 function textOf(value: Readonly<Record<string, unknown>>, path: KeyPath, search: Search): string | undefined {
   const refuse = (message: string, hint: string) => {
     search.problems.push(problemAt(`${formatPath(path)}: ${message}`, search.locate(path), hint))
+    search.lost.push(path)
     return undefined
   }
   const [kind = '', ...more] = Object.keys(value)
@@ -62,12 +67,17 @@ function textOf(value: Readonly<Record<string, unknown>>, path: KeyPath, search:
     )
   if (kind === '$file') return fileText(name, path, search)
   const text = search.environment[name]
-  if (text === undefined || text === '')
-    return refuse(
-      `the environment variable ${name} is ${text === '' ? 'empty' : 'not set'}`,
-      `export ${name}=..., or take the value from a file: {"$file": "PATH"}`,
-    )
-  return kept(text, path, search)
+  if (text !== undefined && text !== '') return kept(text, path, search)
+  const message = `${formatPath(path)}: the environment variable ${name} is ${text === '' ? 'empty' : 'not set'}`
+  const hint = `export ${name}=..., or take the value from a file: {"$file": "PATH"}`
+  addAbsent(problemAt(message, search.locate(path), hint), search)
+  search.lost.push(path)
+  return undefined
+}
+
+export function addAbsent(problem: ConvergeError, { problems, absent }: Pick<Search, 'problems' | 'absent'>): void {
+  problems.push(problem)
+  absent.push(problem)
 }
 
 function kept(text: string, path: KeyPath, { secrets, hidden }: Search): string {
@@ -83,12 +93,14 @@ export function fileText(file: string, path: KeyPath, search: Search): string | 
     if (text === null) {
       const hint = 'convert a key or certificate in binary form (DER) to PEM: openssl x509, openssl pkey'
       search.problems.push(problemAt(`${formatPath(path)}: ${file} is no text`, search.locate(path), hint))
+      search.lost.push(path)
       return undefined
     }
     const single = text.replace(/\r?\n$/, '')
     return kept(single.includes('\n') ? text : single, path, search)
   } catch (error) {
-    search.problems.push(unreadable(file, path, search, error))
+    addAbsent(unreadable(file, path, search, error), search)
+    search.lost.push(path)
     return undefined
   }
 }
@@ -117,6 +129,11 @@ export function unreadable(
     locate(path),
     whole === file ? 'check the path, and whether this account may read it' : `it is looked for at ${whole}`,
   )
+}
+
+/** Whether the value at a path, or a part of it, was wrong or could not be read: that it is missing follows from this. */
+export function isLost(path: KeyPath, { lost }: Pick<Search, 'lost'>): boolean {
+  return lost.some((one) => one.every((key, at) => at >= path.length || String(key) === String(path[at])))
 }
 
 /** An absolute path; `~` is the home directory of whoever runs the command. */

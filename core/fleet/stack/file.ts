@@ -1,27 +1,17 @@
 /** Reads a stack file: JSON, YAML or TypeScript, one of its environments laid over it, values from elsewhere fetched. */
 import { dirname, join, resolve } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
-import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
+import { asConvergeError, ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { foreignFileError } from '../../node/foreign_files.ts'
-import type { WrittenNumber } from '../../node/json_text.ts'
-import {
-  type Document,
-  documentLayer,
-  type Layer,
-  type NodeWarning,
-  parseAttributes,
-  parseLayer,
-} from '../../node/layers.ts'
+import { documentLayer, draftLayer, type Layer, type LayerDraft, type NodeWarning } from '../../node/layers.ts'
 import { isObject, type JsonObject, merge } from '../../node/merge.ts'
-import { layerThatSet, locateIn, withVerbatim, writtenAt } from '../../node/node.ts'
+import { layerThatSet, locateIn, writtenAt } from '../../node/node.ts'
 import type { Schemas } from '../../node/notes.ts'
-import { applyPatch } from '../../node/patch.ts'
+import { applyPatch, type Patched } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { share } from '../../node/shared.ts'
-import { fetched, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
-import { writtenNumbers } from './numbers.ts'
+import { fetched, problemAt, type Search } from './elsewhere.ts'
 
 export interface FileOptions {
   /** Name of the environment that is meant; default: the file as it is. */
@@ -34,23 +24,48 @@ export interface FileOptions {
   readonly variables?: Readonly<Record<string, string | undefined>> | undefined
 }
 
+/** A stack file as it stands there. */
+export interface StackSource {
+  readonly file: string
+  readonly layer: Layer
+  /** What is wrong with its text beside what can be read. */
+  readonly problems: readonly ConvergeError[]
+  /** Names of its environments. */
+  readonly environments: readonly string[]
+}
+
+/** @throws ConvergeError, InvalidInput where the file cannot be read */
+export async function openStackFile(file: string, options: FileOptions): Promise<StackSource> {
+  const { layer, problems } = await fileLayer(file, options)
+  if (layer.value === null) throw noStack({ file })
+  return { file, layer, problems, environments: Object.keys(environmentsIn(layer.value)) }
+}
+
+function environmentsIn({ environments }: JsonObject): JsonObject {
+  return isObject(environments) ? environments : {}
+}
+
 /** What a stack file amounts to, unchecked. */
 export interface ReadFile {
   /** The environments as they stand there, the rest with the one that is meant laid over it. */
   readonly value: JsonObject
   readonly search: Search
-  readonly environments: readonly string[]
 }
 
-/** @throws ConvergeError, InvalidInput where the file cannot be read, or knows no such environment */
-export async function readStackFile(file: string, options: FileOptions): Promise<ReadFile> {
-  const layer = await fileLayer(file, options)
-  if (layer.value === null) throw noStack({ file })
-  const { environments: given, ...rest } = layer.value
-  const environments = isObject(given) ? given : {}
-  const layers = [{ ...layer, value: withoutNulls(rest) }, ...(await overlays(environments, layer, options))]
+/** @throws ConvergeError where the file knows no such environment, or has too many entries */
+export async function readStackFile(source: StackSource, options: FileOptions): Promise<ReadFile> {
+  const { file, layer } = source
+  const given = layer.value ?? {}
+  const { environments, ...rest } = given
+  const overlay = await overlayOf(environmentsIn(given), layer, options)
+  const layers = [{ ...layer, value: withoutNulls(rest) }, ...overlay.layers]
+  const problems = [...layer.warnings.map(lostKey), ...source.problems, ...overlay.problems]
   const states = [layers[0]?.value ?? {}]
-  for (const overlay of layers.slice(1)) states.push(withoutNulls(laidOver(states.at(-1) ?? {}, overlay)))
+  for (const one of overlay.layers) {
+    const { value, problems: failed } = laidOver(states.at(-1) ?? {}, one)
+    states.push(withoutNulls(value))
+    problems.push(...failed)
+  }
   const locate: Search['locate'] = (path, what) =>
     path[0] === 'environments' ? layer.locate(path, what) : (locateIn(layers, states, path, what) ?? { file })
   const search: Search = {
@@ -59,7 +74,9 @@ export async function readStackFile(file: string, options: FileOptions): Promise
     schemas: options.schemas ?? {},
     locate,
     written: (path) => writtenAt(layers[layerThatSet(layers, states, path)], path),
-    problems: layer.warnings.map(lostKey),
+    problems,
+    absent: [],
+    lost: [],
     warnings: [],
     secrets: new Set(),
     hidden: new Set(),
@@ -68,12 +85,9 @@ export async function readStackFile(file: string, options: FileOptions): Promise
   // Custom JSON may be in files, which are read and fetched when the rest is known to be right.
   const { environments: _, ...all } = states.at(-1) ?? {}
   const value = fetched(all, [], search)
-  return {
-    // It is no object where the file as a whole is to stand elsewhere, which has been told.
-    value: { ...(isObject(value) ? value : {}), ...(given === undefined ? {} : { environments: given }) },
-    search,
-    environments: Object.keys(environments),
-  }
+  // It is no object where the file as a whole is to stand elsewhere, which has been reported.
+  const whole = isObject(value) ? value : {}
+  return { value: environments === undefined ? whole : { ...whole, environments }, search }
 }
 
 /** Entries of hosts, layers or apps; with more, each later step would take minutes. */
@@ -101,14 +115,15 @@ function lostKey({ code, path, source, message }: NodeWarning): ConvergeError {
 const noStack = (source: SourceLocation) =>
   problemAt('a stack is an object', source, 'write { "name": …, "layers": …, "hosts": … }')
 
-async function fileLayer(file: string, options: FileOptions): Promise<Layer> {
-  if (/\.[cm]?[jt]s$/.test(file)) return moduleLayer(file, options)
+async function fileLayer(file: string, options: FileOptions): Promise<LayerDraft> {
+  if (/\.[cm]?[jt]s$/.test(file)) return { layer: await moduleLayer(file, options), problems: [] }
   const text = textOf(file)
   try {
-    const layer = await parseLayer({ text, file, kind: 'stack' })
-    const foreign = foreignFileError(layer.value, file, layer.locate([]), 'a stack file')
+    const draft = await draftLayer({ text, file, kind: 'stack' })
+    const { value, locate } = draft.layer
+    const foreign = foreignFileError(value, file, locate([]), 'a stack file')
     if (foreign !== undefined) throw foreign
-    return layer
+    return draft
   } catch (error) {
     // Its words are those for attributes: for an object of them, or a patch to them.
     const [first] = problemsOf(error)
@@ -147,9 +162,14 @@ function textOf(file: string): string {
   }
 }
 
-async function overlays(environments: JsonObject, layer: Layer, options: FileOptions): Promise<Layer[]> {
-  const { environment } = options
-  if (environment === undefined) return []
+interface Overlay {
+  readonly layers: readonly Layer[]
+  readonly problems: readonly ConvergeError[]
+}
+
+/** @throws ConvergeError where there is no such environment */
+async function overlayOf(environments: JsonObject, layer: Layer, { environment }: FileOptions): Promise<Overlay> {
+  if (environment === undefined) return { layers: [], problems: [] }
   const names = Object.keys(environments)
   const value = Object.hasOwn(environments, environment) ? environments[environment] : undefined
   const path: KeyPath = ['environments', environment]
@@ -160,18 +180,24 @@ async function overlays(environments: JsonObject, layer: Layer, options: FileOpt
       nearest(environment, names) ??
         (names.length > 0 ? `it has: ${names.join(', ')}` : 'it has none: leave --environment out'),
     )
-  if (!isObject(value) && !Array.isArray(value))
-    throw problemAt(`${formatPath(path)}: expected what is different there, or a JSON Patch`, layer.locate(path))
+  if (!isObject(value) && !Array.isArray(value)) {
+    const message = `${formatPath(path)}: expected what is different there, or a JSON Patch`
+    return { layers: [], problems: [problemAt(message, layer.locate(path))] }
+  }
   const locate: Layer['locate'] = (inner, what) => layer.locate([...path, ...inner], what)
-  const overlay = await documentLayer({ name: layer.file, kind: 'deployment', value, locate })
   const numbers = (layer.numbers ?? []).flatMap(({ path: whole, text }) =>
     path.every((key, at) => whole[at] === key) ? [{ path: whole.slice(path.length), text }] : [],
   )
-  return [{ ...overlay, numbers }]
+  try {
+    const overlay = await documentLayer({ name: layer.file, kind: 'deployment', value, locate })
+    return { layers: [{ ...overlay, numbers }], problems: [] }
+  } catch (error) {
+    return { layers: [], problems: problemsOf(error) }
+  }
 }
 
-function laidOver(below: JsonObject, overlay: Layer): JsonObject {
-  if (overlay.value !== null) return merge(below, overlay.value)
+function laidOver(below: JsonObject, overlay: Layer): Patched {
+  if (overlay.value !== null) return { value: merge(below, overlay.value), problems: [] }
   return applyPatch(below, overlay, { standard: (_, said) => said, isSecret: () => true })
 }
 
@@ -201,74 +227,4 @@ function prunedEntry(object: JsonObject): JsonObject {
 
 function pruned(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null))
-}
-
-/**
- * The documents of a custom JSON: an object, the operations of a JSON Patch, the path of a file with one of these, or a
- * list of such documents.
- * @param value as the stack file has it; @param path where it stands there
- */
-export async function customDocuments(
-  value: unknown,
-  path: KeyPath,
-  kind: Document['kind'],
-  file: string,
-  search: Search,
-): Promise<Document[]> {
-  if (value === undefined) return []
-  const many = Array.isArray(value) && !value.every((one) => isObject(one) && 'op' in one)
-  if (many) {
-    const all = value.map((one, index) => customDocuments(one, [...path, index], kind, file, search))
-    return (await Promise.all(all)).flat()
-  }
-  if (typeof value === 'string') return fileDocument(value, path, kind, search)
-  const place = formatPath(path)
-  if (!isObject(value) && !Array.isArray(value)) {
-    const message = `${place}: expected attributes, a JSON Patch, or the path of a file with these`
-    search.problems.push(problemAt(message, search.locate(path)))
-    return []
-  }
-  const locate = (inner: KeyPath, what?: 'value' | 'key'): SourceLocation => search.locate([...path, ...inner], what)
-  return checked({ name: `${file}: ${place}`, kind, value, locate }, writtenNumbers(value, path, search), search)
-}
-
-async function fileDocument(name: string, path: KeyPath, kind: Document['kind'], search: Search): Promise<Document[]> {
-  const whole = placeOf(name, search.directory)
-  let text: string
-  try {
-    text = utf8Text(readGivenFile(whole), name)
-  } catch (error) {
-    search.problems.push(
-      error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error),
-    )
-    return []
-  }
-  try {
-    const layer = await parseAttributes({ text, file: name, kind })
-    search.warnings.push(...layer.warnings)
-    const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
-    const value = fetched(given, [], { ...search, directory: dirname(whole), locate: layer.locate })
-    return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, layer.numbers ?? [], search)
-  } catch (error) {
-    search.problems.push(...problemsOf(error))
-    return []
-  }
-}
-
-/** The document with its numbers as they are written where a text is meant; operations of a patch that are wrong are problems. */
-async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
-  try {
-    const layer = await documentLayer(document)
-    const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas)
-    return [{ ...document, value: share(value ?? patch?.operations ?? {}) }]
-  } catch (error) {
-    search.problems.push(...problemsOf(error))
-    return []
-  }
-}
-
-/** Each of what was thrown, for telling it with the rest; the engine's own mistakes are thrown on. */
-export function problemsOf(error: unknown): readonly ConvergeError[] {
-  if (!(error instanceof ConvergeError && error.usage)) throw error
-  return 'problems' in error ? (error.problems as readonly ConvergeError[]) : [error]
 }

@@ -1,51 +1,94 @@
 /** A stack file is loaded, checked as a whole, and its defaults filled in. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
-import { type ConvergeError, throwProblems } from '../../model/errors.ts'
+import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
+import { byPlace, Findings } from '../../model/findings.ts'
 import { Secrets } from '../../model/secrets.ts'
 import type { Document } from '../../node/layers.ts'
 import { type KeyPath, valueAt } from '../../node/path.ts'
 import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
-import { healthProblems, hostProblems, layerProblems, layerWarnings, recipeProblems } from './checks.ts'
-import { contentOf, unknownKeys } from './content.ts'
+import {
+  healthProblems,
+  hostProblems,
+  type KnownNames,
+  layerProblems,
+  layerWarnings,
+  recipeProblems,
+} from './checks.ts'
+import { contentOf } from './content.ts'
+import { customDocuments } from './custom_json.ts'
 import { placeOf, type Search } from './elsewhere.ts'
-import { customDocuments, type FileOptions, problemsOf, readStackFile } from './file.ts'
+import { type FileOptions, openStackFile, readStackFile, type StackSource } from './file.ts'
 import { healthOf } from './health.ts'
 import { runtimeProblems } from './runtimes.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
 
 export interface StackOptions extends FileOptions {
-  /** Names of the roles there are, those of the stack's own recipes included; without it roles are not checked. */
-  readonly roles?: ((recipes: readonly string[]) => Promise<readonly string[]>) | undefined
+  /**
+   * Names of the roles there are, those of the stack's own recipes included; without it roles are not checked.
+   * Adds what is wrong with the recipes to `problems`.
+   */
+  readonly roles?: ((recipes: readonly string[], problems: ConvergeError[]) => Promise<readonly string[]>) | undefined
+}
+
+/** A stack without what is wrong with its file, so that it can be checked further. */
+export interface StackDraft {
+  readonly stack: Stack
+  readonly problems: readonly ConvergeError[]
+  /** Of the problems those of variables and of files with secrets that this machine does not have. */
+  readonly absent: readonly ConvergeError[]
+  /** Paths of the stack file below which attributes could not be read. */
+  readonly lost: readonly KeyPath[]
 }
 
 /**
- * Reads and checks a stack file. Nothing but files is looked at, and no connection is made.
+ * Reads and checks a stack file. It looks at files only, and makes no connection.
  * @param file path of a .json, .jsonc, .yaml, .yml or .ts file; as it is given, errors show it
  * @throws ConvergeError, InvalidInput with all problems at once, each with file, key path and line
  */
 export async function loadStack(file: string, options: StackOptions = {}): Promise<Stack> {
-  const { value, search, environments } = await readStackFile(file, options)
+  const { stack, problems } = await draftStack(await openStackFile(file, options), options)
+  throwProblems(problems, `${file} is no valid stack`)
+  return stack
+}
+
+/**
+ * The same where something may be wrong.
+ * @throws ConvergeError where the file has no such environment, or too many entries
+ */
+export async function draftStack(source: StackSource, options: StackOptions): Promise<StackDraft> {
+  const { file } = source
+  const { value, search } = await readStackFile(source, options)
+  const findings = new Findings()
   const { content, given } = contentOf(value, search)
-  for (const one of unknownKeys(value, search)) search.secrets.add(one)
+  findings.add(search.problems.splice(0))
   const recipes = recipeProblems(content, search)
   const runtimes = runtimeProblems(content, search)
-  const known = await roleNames(recipes, options, search)
+  const known = await knownRoles(recipes, content.recipes ?? [], options, search)
   search.problems.push(...layerProblems(content, known, given, search), ...hostProblems(content, given, search))
   search.problems.push(...healthProblems(content, search))
   const stack = await stackOf(content, file, search)
-  throwAll(file, search)
+  findings.add(search.problems)
+  const { problems } = findings
   return {
-    ...stack,
-    environment: options.environment ?? null,
-    environments,
-    recipes,
-    runtimes,
-    secrets: [...search.secrets].filter((text) => !isSpoken(text, stack)),
-    warnings: [...search.warnings, ...layerWarnings(content, search), ...addressWarnings(stack, search)],
-    locate: search.locate,
+    stack: {
+      ...stack,
+      environment: options.environment ?? null,
+      environments: source.environments,
+      recipes,
+      runtimes,
+      secrets: [...search.secrets].filter((text) => !isSpoken(text, stack)),
+      warnings: [
+        ...search.warnings,
+        ...(problems.length > 0 ? [] : [...layerWarnings(content, search), ...addressWarnings(stack, search)]),
+      ],
+      locate: search.locate,
+    },
+    problems: masked(byPlace(problems), search),
+    absent: masked(search.absent, search),
+    lost: search.lost,
   }
 }
 
@@ -70,33 +113,26 @@ function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean 
   return words.some((word) => typeof word === 'string' && word.includes(text))
 }
 
-function throwAll(file: string, { problems, secrets }: Search): void {
+function masked(problems: readonly ConvergeError[], { secrets }: Search): ConvergeError[] {
   const masks = new Secrets()
   for (const one of secrets) masks.add(one)
-  const told = problems.map((problem) => problem.masked((text) => masks.mask(text)))
-  throwProblems(byPlace(told), `${file} is no valid stack`)
+  return problems.map((problem) => problem.masked((text) => masks.mask(text)))
 }
 
-/** File after file, each from top to bottom, as they are mended. */
-function byPlace(problems: readonly ConvergeError[]): ConvergeError[] {
-  const files = [...new Set(problems.map(({ source }) => source?.file))]
-  const place = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
-  return problems.toSorted((a, b) => {
-    const [one, other] = [place(a), place(b)]
-    return one.map((part, index) => part - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0
-  })
-}
-
-async function roleNames(
+async function knownRoles(
   recipes: readonly string[],
+  given: readonly string[],
   { roles }: StackOptions,
-  search: Search,
-): Promise<readonly string[] | null> {
+  { problems }: Search,
+): Promise<KnownNames | null> {
   if (roles === undefined) return null
   try {
-    return await roles(recipes)
+    const wrong: ConvergeError[] = []
+    const names = await roles(recipes, wrong)
+    problems.push(...wrong)
+    return { names, isComplete: wrong.length === 0 && recipes.length === given.length }
   } catch (error) {
-    search.problems.push(...problemsOf(error))
+    problems.push(...problemsOf(error))
     return null
   }
 }

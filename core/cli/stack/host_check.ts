@@ -1,0 +1,127 @@
+/** Compiles a host of a stack where the operator is: no host is asked. */
+import { randomUUID } from 'node:crypto'
+import { compile, draftPlan, type Plan, wholeWay } from '../../compile/compile.ts'
+import type { Role } from '../../compile/recipe.ts'
+import type { StackDraft } from '../../fleet/stack/load.ts'
+import type { StackHost } from '../../fleet/stack/stack.ts'
+import type { ConvergeError } from '../../model/errors.ts'
+import { type Facts, neutralFacts } from '../../node/facts.ts'
+import { withLocations } from '../../node/located.ts'
+import { locateIn, type Node } from '../../node/node.ts'
+import { formatPath, type KeyPath, parsePath } from '../../node/path.ts'
+import { diagnose, mistakesOf } from '../diagnosis.ts'
+import { author } from '../inputs.ts'
+import { draftFiles } from '../render.ts'
+import type { StackCall } from './call.ts'
+import type { StackNodes } from './nodes.ts'
+
+export interface CompiledHost<N> {
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly built: Node<unknown>
+  readonly node: N
+  readonly plan: Plan
+}
+
+/** Nothing is known of the host but what the stack says. */
+export function factsOf({ name, cpus, prefix, sudo, user }: StackHost): Facts {
+  const root = prefix === undefined && (sudo !== false || user === 'root')
+  const account = root ? {} : { uid: 1000, gid: 1000, user: user ?? null, group: null }
+  return { ...neutralFacts, ...account, hostname: name, cpu: { total: cpus ?? neutralFacts.cpu.total } }
+}
+
+export async function compileHost<N>(
+  { catalogue, secrets }: StackCall<N>,
+  nodes: StackNodes<N>,
+  host: StackHost,
+): Promise<CompiledHost<N>> {
+  const { roles: found, built } = await nodes.build(host, factsOf(host))
+  const names = found.map((role) => role.name)
+  const locate = (path: string) => locateIn(built.layers, built.states, parsePath(path))
+  const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: author(), locate }
+  const node = catalogue.node(built, run)
+  const mask = (text: string) => secrets.mask(text)
+  const plan = withLocations(built, () => compile(found, wholeWay, node, { mask, memory: nodes.memory }))
+  return { name: host.name, roles: names, built, node, plan }
+}
+
+interface CheckedHost<N> {
+  /** Null where something is wrong. */
+  readonly compiled: CompiledHost<N> | null
+  readonly problems: readonly ConvergeError[]
+}
+
+/** Finds everything that is wrong with hosts of a stack. */
+export class HostCheck<N> {
+  private readonly compiledRoles = new Set<string>()
+
+  /** @param userRoles those of the stack's own recipes */
+  constructor(
+    private readonly call: StackCall<N>,
+    private readonly nodes: StackNodes<N>,
+    private readonly userRoles: readonly Role<N>[],
+  ) {}
+
+  /** @param lost paths of the stack file below which attributes could not be read */
+  async of(host: StackHost, lost: StackDraft['lost']): Promise<CheckedHost<N>> {
+    const { catalogue, secrets } = this.call
+    const { roles, draft } = await this.nodes.draft(host, factsOf(host))
+    const names = roles.map(({ name }) => name)
+    const suspect = {
+      ...{ draft, roles },
+      node: (built: Node<unknown>, events: readonly string[]) =>
+        catalogue.node(built, {
+          ...{ id: randomUUID(), events, roles: names, host: null, options: {}, by: author() },
+          locate: (path) => locateIn(built.layers, built.states, parsePath(path)),
+        }),
+      mask: (text: string) => secrets.mask(text),
+    }
+    const others = this.otherEvents(roles)
+    if (draft.problems.length === 0) {
+      const node = suspect.node(draft.node, wholeWay)
+      const { plan, problems } = draftPlan(roles, wholeWay, node, { mask: suspect.mask, memory: this.nodes.memory })
+      const isSound = problems.length === 0 && (await draftFiles(plan)).problems.length === 0
+      if (isSound && (await mistakesOf({ ...suspect, runs: others }, draft.node)).length === 0)
+        return { compiled: { name: host.name, roles: names, built: draft.node, node, plan }, problems: [] }
+    }
+    const isLost = (attribute: string | undefined) => lost.some((path) => mayHold(path, host, attribute))
+    return { compiled: null, problems: await diagnose({ ...suspect, runs: [wholeWay, ...others], isLost }) }
+  }
+
+  /**
+   * Runs of the events that commands such as `converge stop` ask for. Of roles that are the program's own they are compiled
+   * for one host: on others they hardly differ.
+   */
+  private otherEvents(roles: readonly Role<N>[]): readonly (readonly string[])[] {
+    const key = JSON.stringify(roles.map(({ name }) => name))
+    if (this.compiledRoles.has(key) && !roles.some((role) => this.userRoles.includes(role))) return []
+    this.compiledRoles.add(key)
+    const events = new Set(roles.flatMap((role) => [...role.events.keys()]))
+    for (const event of wholeWay) events.delete(event)
+    return [...events].map((event) => [event])
+  }
+}
+
+/**
+ * Whether a value of the stack file that could not be read may hold an attribute of a host.
+ * @param attribute undefined: any
+ */
+function mayHold(path: KeyPath, { name, layers }: StackHost, attribute: string | undefined): boolean {
+  const [top, entry, key] = path
+  if (top === 'apps') return overlap(formatPath(['deploy', ...path.slice(1)]), attribute)
+  if (top === 'custom_json') return overlap(attributeIn(path.slice(1)), attribute)
+  const isOwn = top === 'hosts' ? entry === name : top === 'layers' && layers.includes(String(entry))
+  if (entry === undefined) return top === 'hosts' || top === 'layers'
+  return isOwn && (key === undefined || (key === 'attributes' && overlap(attributeIn(path.slice(3)), attribute)))
+}
+
+/** The attribute at a path in custom JSON; empty for a whole document, which may be one of a list. */
+function attributeIn(path: KeyPath): string {
+  return typeof path[0] === 'number' ? formatPath(path.slice(1).filter(() => path[1] !== 'value')) : formatPath(path)
+}
+
+function overlap(one: string, other: string | undefined): boolean {
+  if (other === undefined || one === '') return true
+  const isIn = (inner: string, outer: string) => inner === outer || /^[.[]/.test(inner.slice(outer.length))
+  return (one.startsWith(other) && isIn(one, other)) || (other.startsWith(one) && isIn(other, one))
+}

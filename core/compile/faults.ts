@@ -1,0 +1,44 @@
+/** Collects what is wrong with the recipes of a run. */
+import type { ConvergeError } from '../model/errors.ts'
+
+interface Fault {
+  readonly problem: ConvergeError
+  /** Roles whose declarations do not fit together; none for a mistake at one place. */
+  readonly roles: readonly string[]
+}
+
+export class Faults {
+  private readonly faults: Fault[] = []
+  /** Roles with an event that threw: what comes after that in the event is not declared. */
+  private readonly failed = new Set<string>()
+
+  add(problem: ConvergeError): void {
+    this.faults.push({ problem, roles: [] })
+  }
+
+  /** Adds what an event of a role threw. */
+  addThrown(problems: readonly ConvergeError[], role: string): void {
+    this.failed.add(role)
+    for (const problem of problems) this.add(problem)
+  }
+
+  /** Adds a mistake in what several declarations are to each other. */
+  addMismatch(problem: ConvergeError, roles: readonly string[]): void {
+    this.faults.push({ problem, roles })
+  }
+
+  /**
+   * Adds what is wrong with one declaration.
+   * @returns a key for it that no resource has
+   */
+  invalid(...problems: readonly ConvergeError[]): string {
+    for (const problem of problems) this.add(problem)
+    return `invalid ${this.faults.length}`
+  }
+
+  /** All but those that may follow from an event that failed. */
+  all(): readonly ConvergeError[] {
+    const sound = this.faults.filter(({ roles }) => !roles.some((role) => this.failed.has(role)))
+    return sound.map(({ problem }) => problem)
+  }
+}

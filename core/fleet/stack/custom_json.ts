@@ -1,0 +1,94 @@
+/** Reads the custom JSON of a stack, a layer or a host: in the stack file, or in files that it names. */
+import { dirname } from 'node:path'
+import { readGivenFile } from '../../host/given_file.ts'
+import { ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
+import { utf8Text } from '../../model/utf8.ts'
+import type { WrittenNumber } from '../../node/json_text.ts'
+import { type Document, documentLayer, draftAttributes } from '../../node/layers.ts'
+import { isObject, type JsonObject } from '../../node/merge.ts'
+import { withVerbatim } from '../../node/node.ts'
+import { formatPath, type KeyPath } from '../../node/path.ts'
+import { share } from '../../node/shared.ts'
+import { fetched, placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
+import { writtenNumbers } from './numbers.ts'
+
+/**
+ * The documents of a custom JSON: an object, the operations of a JSON Patch, the path of a file with one of these, or a
+ * list of such documents.
+ * @param value as the stack file has it; @param path where it stands there
+ */
+export async function customDocuments(
+  value: unknown,
+  path: KeyPath,
+  kind: Document['kind'],
+  file: string,
+  search: Search,
+): Promise<Document[]> {
+  const before = search.problems.length
+  const documents = await documentsIn(value, path, kind, file, search)
+  if (search.problems.length > before) search.lost.push(path)
+  return documents
+}
+
+async function documentsIn(
+  value: unknown,
+  path: KeyPath,
+  kind: Document['kind'],
+  file: string,
+  search: Search,
+): Promise<Document[]> {
+  if (value === undefined) return []
+  const many = Array.isArray(value) && !value.every((one) => isObject(one) && 'op' in one)
+  if (many) {
+    const all: Document[] = []
+    for (const [index, one] of value.entries())
+      all.push(...(await documentsIn(one, [...path, index], kind, file, search)))
+    return all
+  }
+  if (typeof value === 'string') return fileDocument(value, path, kind, search)
+  const place = formatPath(path)
+  if (!isObject(value) && !Array.isArray(value)) {
+    const message = `${place}: expected attributes, a JSON Patch, or the path of a file with these`
+    search.problems.push(problemAt(message, search.locate(path)))
+    return []
+  }
+  const locate = (inner: KeyPath, what?: 'value' | 'key'): SourceLocation => search.locate([...path, ...inner], what)
+  return checked({ name: `${file}: ${place}`, kind, value, locate }, writtenNumbers(value, path, search), search)
+}
+
+async function fileDocument(name: string, path: KeyPath, kind: Document['kind'], search: Search): Promise<Document[]> {
+  const whole = placeOf(name, search.directory)
+  let text: string
+  try {
+    text = utf8Text(readGivenFile(whole), name)
+  } catch (error) {
+    search.problems.push(
+      error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error),
+    )
+    return []
+  }
+  try {
+    const { layer, problems } = await draftAttributes({ text, file: name, kind })
+    search.problems.push(...problems)
+    search.warnings.push(...layer.warnings)
+    const given = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
+    const own = { ...search, directory: dirname(whole), locate: layer.locate, lost: [] }
+    const value = fetched(given, [], own)
+    return checked({ name, kind, value: value as JsonObject, locate: layer.locate }, layer.numbers ?? [], search)
+  } catch (error) {
+    search.problems.push(...problemsOf(error))
+    return []
+  }
+}
+
+/** The document with its numbers as they are written where a text is meant; operations of a patch that are wrong are problems. */
+async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
+  try {
+    const layer = await documentLayer(document)
+    const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas)
+    return [{ ...document, value: share(value ?? patch?.operations ?? {}) }]
+  } catch (error) {
+    search.problems.push(...problemsOf(error))
+    return []
+  }
+}

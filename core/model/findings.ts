@@ -1,0 +1,51 @@
+/** Collects the mistakes that several checks of one input find. */
+import { type ConvergeError, describeLocation } from './errors.ts'
+
+/**
+ * The checks run one after the other, each on what the earlier ones have found to be right. A mistake at the place or in
+ * the attribute of an earlier check's mistake only follows from it, and is left out.
+ */
+export class Findings {
+  private readonly found: ConvergeError[] = []
+  private readonly marks = new Set<string>()
+
+  /** @param before mistakes that are known and reported elsewhere */
+  constructor(before: readonly ConvergeError[] = []) {
+    for (const problem of before) this.mark(problem)
+  }
+
+  get problems(): readonly ConvergeError[] {
+    return this.found
+  }
+
+  /**
+   * Takes in what one check has found.
+   * @returns those that do not follow from earlier ones
+   */
+  add(problems: readonly ConvergeError[]): readonly ConvergeError[] {
+    const added = problems.filter((problem) => !marksOf(problem).some((mark) => this.marks.has(mark)))
+    for (const problem of added) this.mark(problem)
+    this.found.push(...added)
+    return added
+  }
+
+  private mark(problem: ConvergeError): void {
+    for (const mark of marksOf(problem)) this.marks.add(mark)
+  }
+}
+
+/** A file alone is no place: all mistakes of a stack.ts are there. */
+function marksOf({ source, attribute }: ConvergeError): string[] {
+  const place = source?.line === undefined || source.column === undefined ? [] : [describeLocation(source)]
+  return attribute === undefined ? place : [...place, `attribute ${attribute}`]
+}
+
+/** File after file, each from top to bottom. */
+export function byPlace(problems: readonly ConvergeError[]): ConvergeError[] {
+  const files = [...new Set(problems.map(({ source }) => source?.file))]
+  const place = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
+  return problems.toSorted((a, b) => {
+    const [one, other] = [place(a), place(b)]
+    return one.map((part, index) => part - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0
+  })
+}

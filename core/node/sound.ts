@@ -1,0 +1,63 @@
+/** Takes what is wrong out of a value, so that the rest of it can be checked further. */
+import type { z } from 'zod'
+import { hasPath, type KeyPath } from './path.ts'
+
+type Issue = z.core.$ZodIssue
+
+/** Each round removes at least one part of the value. */
+const mostRounds = 1000
+
+/**
+ * What a schema makes of a value without the parts that it refuses. Where a required key is missing, the object that needs it
+ * is such a part.
+ * @returns undefined where nothing is left that the schema accepts
+ */
+export function soundPart(schema: z.ZodType, value: unknown): unknown {
+  let rest = value
+  for (let round = 0; round < mostRounds; round++) {
+    const result = schema.safeParse(rest, { jitless: true })
+    if (result.success) return result.data
+    const paths = result.error.issues.flatMap((issue) => wrongPaths(issue, rest))
+    if (paths.some((path) => path.length === 0)) return undefined
+    rest = withoutPaths(rest, paths)
+  }
+  return undefined
+}
+
+function wrongPaths(issue: Issue, value: unknown): KeyPath[] {
+  const path = issue.path.filter((part) => typeof part !== 'symbol')
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [...path, key])
+  const present = path.findIndex((_, index) => !hasPath(value, path.slice(0, index + 1)))
+  return [present === -1 ? path : path.slice(0, present)]
+}
+
+/** Keys whose values lose parts; null for a value that goes as a whole. */
+type Cut = Map<string, Cut> | null
+
+/** A copy of a value without what stands at some paths; parts without such a path are not copied. */
+export function withoutPaths(value: unknown, paths: readonly KeyPath[]): unknown {
+  const root: Map<string, Cut> = new Map()
+  for (const path of paths) addCut(root, path)
+  return withoutCuts(value, root)
+}
+
+function addCut(root: Map<string, Cut>, path: KeyPath): void {
+  let at: Cut = root
+  for (const [index, key] of path.map(String).entries()) {
+    if (index === path.length - 1) at.set(key, null)
+    const next: Cut = at.has(key) ? (at.get(key) ?? null) : new Map()
+    if (next === null) return
+    at.set(key, next)
+    at = next
+  }
+}
+
+function withoutCuts(value: unknown, cuts: ReadonlyMap<string, Cut>): unknown {
+  if (typeof value !== 'object' || value === null || cuts.size === 0) return value
+  const kept = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
+    const cut = cuts.get(key)
+    if (cut === null) return []
+    return [[key, cut === undefined ? child : withoutCuts(child, cut)]]
+  })
+  return Array.isArray(value) ? kept.map(([, child]) => child) : Object.fromEntries(kept)
+}
