@@ -45,6 +45,9 @@ export function serverBlobs(zeoConf: string): ServerBlobs | null {
   return { address, directories: new Map(stored) }
 }
 
+/** Characters. No path is longer (PATH_MAX of Linux), so a longer definition is not expanded. */
+const longest = 4096
+
 /** The sections of a ZConfig file, with its definitions filled in; keys and types are in lower case. */
 function sectionsOf(text: string): Section[] {
   const defined = new Map<string, string>()
@@ -54,11 +57,14 @@ function sectionsOf(text: string): Section[] {
     value.replace(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced, bare) =>
       whole === '$$' ? '$' : (defined.get((braced ?? bare).toLowerCase()) ?? whole),
     )
+  const define = (name: string, value: string) => {
+    if (value.length <= longest) defined.set(name.toLowerCase(), value)
+  }
   for (const line of text.split('\n').map((one) => one.trim())) {
     const [, type, name = '', empty] = /^<([\w.-]+)(?:\s+([^>]*?))?\s*(\/)?>$/.exec(line) ?? []
     const [, key = '', value = ''] = /^([^\s#<%]\S*)(?:\s+(.*))?$/.exec(line) ?? []
     const [, definition = '', to = ''] = /^%define\s+(\w+)(?:\s+(.*))?$/.exec(line) ?? []
-    if (definition !== '') defined.set(definition.toLowerCase(), filled(to))
+    if (definition !== '') define(definition, filled(to))
     else if (line.startsWith('</')) open.pop()
     else if (type !== undefined) {
       const section = { type: type.toLowerCase(), name: name.trim(), options: new Map<string, string[]>() }

@@ -96,6 +96,18 @@ contract(t, blob_directories, [
     },
     changes: [],
   },
+  {
+    name: 'definitions that double with each line',
+    props,
+    given(host) {
+      const doubling = Array.from({ length: 60 }, (_, at) => `%define d${at + 1} $d${at}$d${at}`).join('\n')
+      const text = `%define d0 /srv/blobs\n${doubling}\n${zopeConf({ client: '$d60' })}`
+      twoApps()(host)
+      host.remove(`${client}/parts/client1/etc/zope.conf`)
+      host.given(`${client}/parts/client1/etc/zope.conf`, text)
+    },
+    fails: /use another directory/,
+  },
   { name: 'no build yet', props, changes: [] },
 ])
 
