@@ -160,3 +160,67 @@ t.test('an event ends at the first attribute that it refuses, and the others are
   ])
   t.equal(found.length, 3, stderr)
 })
+
+const sound = {
+  name: 'shop',
+  layers: { zeoserver: { roles: ['zeo-server'] } },
+  hosts: { db1: { address: '10.0.0.1', layers: ['zeoserver'] } },
+  apps: { zeoserver: { scm: { repository: '/srv/x.git' } } },
+}
+
+t.test('all environments of a stack file', async (t) => {
+  const check = async (environments: object, args: string[] = [], base: object = sound) => {
+    const place = new Sandbox(t)
+    place.write({ 'stack.json': JSON.stringify({ ...base, environments }, null, 1) })
+    const { status, stdout, stderr } = await place.converge(['stack', 'check', ...args], { bare: true })
+    return { status, stdout, stderr, found: reported(stderr) }
+  }
+  const port = { hosts: { db1: { port: 'many' } } }
+  const wrong = await check({ a: port, b: { layers: { zeoserver: { roles: ['zeo-sever'] } } }, c: 'x', good: {} })
+  t.equal(wrong.status, 2)
+  t.match(wrong.found, [
+    /^stack\.json:\d+:\d+: hosts\.db1\.port: expected a number, got "many" \(in the environment a\)/,
+    /^stack\.json:\d+:\d+: layers\.zeoserver\.roles\[0\]: there is no role zeo-sever \(in the environment b\)/,
+    /^stack\.json:\d+:\d+: environments\.c: expected what is different there, or a JSON Patch \(in the environment c\)/,
+  ])
+  t.equal(wrong.found.length, 3, wrong.stderr)
+  const meant = await check({ a: port, good: {} }, ['--environment', 'good'])
+  t.equal(meant.status, 0, 'only the environment that is meant')
+  const both = await check({ a: {}, b: {} }, [], { ...sound, hosts: { db1: { ...sound.hosts.db1, port: 'many' } } })
+  t.match(both.found, [/hosts\.db1\.port: expected a number, got "many"$/])
+  t.equal(both.found.length, 1, 'a mistake of the whole file once')
+  const secret = { apps: { zeoserver: { environment: { TOKEN: { $env: 'NO_SUCH_TOKEN' } } } }, ...port }
+  const skipped = await check({ live: secret })
+  t.equal(skipped.status, 0, skipped.stderr)
+  t.match(
+    skipped.stderr,
+    /warning: stack\.json:\d+:\d+: the environment live is not checked: .*the environment variable NO_SUCH_TOKEN is not set/,
+  )
+  t.match(skipped.stdout, /nothing wrong, 1 warning/)
+})
+
+t.test('what a rollout would refuse: an event that is run alone, and recipes that cannot be uploaded', async (t) => {
+  const place = new Sandbox(t)
+  place.write({
+    'stack.json': JSON.stringify({ ...sound, layers: { zeoserver: { roles: ['own'] } }, recipes: ['recipes'] }),
+    'recipes/own.ts': `import { execute, file, role } from 'converge-engine'
+import { where } from '../outside.ts'
+let config
+export default role('own', {
+  setup(r) { config = file(r, { path: '/etc/own.conf', content: where }) },
+  deploy(r) {
+    execute(r, { name: 'reload', command: ['true'], when: [config] })
+  },
+})
+`,
+    'outside.ts': 'export const where = import.meta.url\n',
+  })
+  const { status, stderr } = await place.converge(['stack', 'check'], { bare: true })
+  t.equal(status, 2)
+  const found = reported(stderr)
+  t.match(found, [
+    /recipes\/own\.ts:7:\d+: execute reload needs file \/etc\/own\.conf, which is not declared before it \(db1\)/,
+    /outside\.ts: it asks for import\.meta\.url, and is in no directory of recipes/,
+  ])
+  t.equal(found.length, 2, stderr)
+})

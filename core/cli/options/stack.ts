@@ -49,7 +49,7 @@ export const stackCommands: readonly CommandSpec[] = [
       'The stack file is read, and what each host would be given is compiled as a run would do it; no connection is made. The same mistake of many hosts is told once. Exit status 2 when something is wrong; what is only odd, such as clients that nobody drains, is a warning.',
     options: { ...stackOptions, ...lookOutput },
     examples: [
-      ['converge stack check', 'the stack file in the working directory'],
+      ['converge stack check', 'the stack file in the working directory, with all its environments'],
       ['converge stack check --stack site/stack.yaml --environment staging', 'one of its environments'],
     ],
     kind: 'stack',

@@ -11,14 +11,20 @@ import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
 import { type CompiledStack, draftHosts, whichHosts } from './compiled.ts'
+import { checkEnvironments } from './environments.ts'
 import { draftInputs, openStack } from './inputs.ts'
+import { preparationProblems } from './preparation.ts'
 
 export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets } = call
-  const { inputs, draft } = await draftInputs(call, await openStack(call), args.environment)
-  const { concerns, problems } = await draftHosts(call, inputs, draft)
-  throwProblems(byPlace([...draft.problems, ...problems]), `${inputs.stack.file} is no valid stack`)
-  const all = stackConcerns(inputs.stack, concerns)
+  const source = await openStack(call)
+  const { inputs, draft } = await draftInputs(call, source, args.environment)
+  const { concerns, problems: ofHosts } = await draftHosts(call, inputs, draft)
+  const problems = [...draft.problems, ...ofHosts, ...(await preparationProblems(inputs))]
+  const others =
+    args.environment === undefined ? await checkEnvironments(call, source, problems) : { problems: [], skipped: [] }
+  throwProblems(byPlace([...problems, ...others.problems]), `${inputs.stack.file} is no valid stack`)
+  const all = [...stackConcerns(inputs.stack, concerns), ...others.skipped]
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack
     const told = { stack: name, environment, hosts: hosts.map((host) => host.name), warnings: all }

@@ -76,7 +76,7 @@ export class HostCheck<N> {
         }),
       mask: (text: string) => secrets.mask(text),
     }
-    const others = this.otherEvents(roles)
+    const others = this.otherRuns(roles)
     if (draft.problems.length === 0) {
       const node = suspect.node(draft.node, wholeWay)
       const { plan, problems } = draftPlan(roles, wholeWay, node, { mask: suspect.mask, memory: this.nodes.memory })
@@ -89,16 +89,15 @@ export class HostCheck<N> {
   }
 
   /**
-   * Runs of the events that commands such as `converge stop` ask for. Of roles that are the program's own they are compiled
-   * for one host: on others they hardly differ.
+   * Other runs that commands ask for: a rollout compiles the deploy first, and each event may be run alone. Of roles that are
+   * the program's own they are compiled for one host: on others they hardly differ.
    */
-  private otherEvents(roles: readonly Role<N>[]): readonly (readonly string[])[] {
+  private otherRuns(roles: readonly Role<N>[]): readonly (readonly string[])[] {
     const key = JSON.stringify(roles.map(({ name }) => name))
     if (this.compiledRoles.has(key) && !roles.some((role) => this.userRoles.includes(role))) return []
     this.compiledRoles.add(key)
     const events = new Set(roles.flatMap((role) => [...role.events.keys()]))
-    for (const event of wholeWay) events.delete(event)
-    return [...events].map((event) => [event])
+    return [['deploy', 'setup', 'configure'], ...[...events].map((event) => [event])]
   }
 }
 

@@ -74,7 +74,8 @@ export async function draftInputs<N>(
     roles: async (wanted) => (await draftRoles(wanted, user, catalogue)).roles,
     roleNames: [...Object.keys(catalogue.roles), ...roles.map(({ name }) => name)],
     packed: async () => {
-      if (roles.length === 0 && handlers.length === 0) return null
+      // Recipes that cannot be loaded cannot be packed either.
+      if (user.problems.length > 0 || (roles.length === 0 && handlers.length === 0)) return null
       const { packRecipes } = await import('../../load/pack.ts')
       return (await packRecipes(own, args.config ?? null, () => bundleOptions(catalogue)))?.files ?? null
     },

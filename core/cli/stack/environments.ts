@@ -1,0 +1,62 @@
+/** Checks the environments of a stack file beside what the rest of it says. */
+import { describeNames } from '../../fleet/screen/names.ts'
+import type { StackSource } from '../../fleet/stack/file.ts'
+import type { Concern } from '../../fleet/stack/services.ts'
+import { ConvergeError, describeLocation } from '../../model/errors.ts'
+import { Findings } from '../../model/findings.ts'
+import type { StackCall } from './call.ts'
+import { draftHosts } from './compiled.ts'
+import { draftInputs } from './inputs.ts'
+
+interface CheckedEnvironments {
+  /** Each once, with the names of its environments. */
+  readonly problems: readonly ConvergeError[]
+  /** One for each environment whose secrets are not on this machine. */
+  readonly skipped: readonly Concern[]
+}
+
+/** @param known problems of the stack file without an environment, which are not reported again */
+export async function checkEnvironments<N>(
+  call: StackCall<N>,
+  source: StackSource,
+  known: readonly ConvergeError[],
+): Promise<CheckedEnvironments> {
+  const found = new Map<string, { problem: ConvergeError; environments: string[] }>()
+  const skipped: Concern[] = []
+  for (const environment of source.environments) {
+    const { inputs, draft } = await draftInputs(call, source, environment)
+    const [absent] = unreported(draft.absent, known)
+    if (absent !== undefined) {
+      skipped.push(skippedFor(environment, absent))
+      continue
+    }
+    const hosts = await draftHosts(call, inputs, draft)
+    for (const problem of unreported([...draft.problems, ...hosts.problems], known)) {
+      const { environments } = found.get(identityOf(problem)) ?? { environments: [] }
+      found.set(identityOf(problem), { problem, environments: [...environments, environment] })
+    }
+  }
+  return { problems: [...found.values()].map(({ problem, environments }) => inside(problem, environments)), skipped }
+}
+
+function unreported(problems: readonly ConvergeError[], known: readonly ConvergeError[]): readonly ConvergeError[] {
+  const reported = new Set(known.map(identityOf))
+  return new Findings(known).add(problems.filter((problem) => !reported.has(identityOf(problem))))
+}
+
+/** An environment may have fewer hosts with the same mistake. */
+function identityOf({ message, source }: ConvergeError): string {
+  return `${source === undefined ? '' : describeLocation(source)} ${message.replace(/ \([^()]*\)$/, '')}`
+}
+
+function inside({ message, code, source, hint, resource, output }: ConvergeError, names: readonly string[]) {
+  const where = names.length === 1 ? 'in the environment' : 'in the environments'
+  return new ConvergeError(`${message} (${where} ${describeNames(names)})`, {
+    ...{ code, source, hint, resource, output },
+    usage: true,
+  })
+}
+
+function skippedFor(environment: string, { message, source, hint }: ConvergeError): Concern {
+  return { message: `the environment ${environment} is not checked: ${message}`, hosts: [], source, hint }
+}
