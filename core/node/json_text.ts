@@ -13,6 +13,7 @@ export type Locate = (path: KeyPath, what?: 'value' | 'key') => Position | undef
 
 export interface TextProblem extends Position {
   readonly message: string
+  readonly hint?: string
   /** Whether all else can be read as it is meant, such as beside a key that stands twice. */
   readonly isLocal?: boolean
 }

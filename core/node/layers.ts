@@ -72,9 +72,13 @@ export async function draftLayer({ text, file, kind }: LayerText): Promise<Layer
   const locate = locator(file, parsed.locate)
   const foreign = parsed.problems.length > 0 ? foreignTextError(text, file) : undefined
   if (foreign !== undefined) throw foreign
-  const hint = isYaml ? 'it is read as YAML' : 'it is read as JSON; comments and trailing commas are fine'
-  const problems = parsed.problems.map(({ message, line, column }) =>
-    invalid('INVALID_SYNTAX', message, { file, line, column }, hint),
+  const problems = parsed.problems.map(({ message, hint, line, column }) =>
+    invalid(
+      'INVALID_SYNTAX',
+      message,
+      { file, line, column },
+      isYaml ? hint : 'it is read as JSON; comments and trailing commas are fine',
+    ),
   )
   if (!parsed.problems.every(({ isLocal }) => isLocal)) throwProblems(problems, `${file} cannot be read`)
   const { value, numbers } = parsed

@@ -28,14 +28,13 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     return { line, column: col }
   }
   if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) throw new RangeError('nested too deeply')
-  const problems: TextProblem[] = [
-    ...[...document.errors, ...document.warnings].map((error) => ({
-      message: explain(error),
-      offset: error.pos[0],
-      isLocal: localErrors.includes(error.code),
-    })),
-    ...wrongKeys(yaml, document),
-  ]
+  const tab = [...document.errors].sort((one, other) => one.pos[0] - other.pos[0]).find((error) => isTab(error, text))
+  const problems: TextProblem[] = (
+    tab === undefined
+      ? [...[...document.errors, ...document.warnings].map(explained), ...wrongKeys(yaml, document)]
+      : // All other errors may result from it.
+        [explained({ ...tab, code: 'TAB_AS_INDENT' })]
+  )
     .sort((one, other) => one.offset - other.offset)
     .map(({ offset, ...problem }) => ({ ...problem, ...positionOf(offset) }))
   const pairs: PairsByKey = new WeakMap()
@@ -50,9 +49,15 @@ export async function parseYaml(text: string): Promise<ParsedText> {
     if (!(thrown instanceof ReferenceError)) throw thrown
     const loose = looseAliases(yaml, document).map((offset) => ({
       message: 'an alias whose anchor does not stand before it',
+      hint: 'define the anchor (&name) above the alias (*name), or put the text in quotes',
       ...positionOf(offset),
     }))
-    const bomb = { message: 'aliases that unfold to far too much', line: 1, column: 1 }
+    const bomb = {
+      message: 'aliases that unfold to far too much',
+      hint: 'write the values without aliases',
+      line: 1,
+      column: 1,
+    }
     return { value: undefined, numbers: [], problems: loose.length > 0 ? loose : [bomb], locate }
   }
 }
@@ -97,15 +102,9 @@ function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 
   return { value: plain(document.toJS(), []), numbers }
 }
 
-interface WrongKey {
-  readonly message: string
-  readonly offset: number
-  readonly isLocal: boolean
-}
-
 /** Keys that stand twice in one map, and merge keys without a map. */
-function wrongKeys(yaml: Yaml, document: Document.Parsed): WrongKey[] {
-  const found: WrongKey[] = []
+function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
+  const found: OffsetProblem[] = []
   yaml.visit(document, {
     Map(_, map) {
       const keys = new Set<string>()
@@ -113,11 +112,20 @@ function wrongKeys(yaml: Yaml, document: Document.Parsed): WrongKey[] {
         if (!yaml.isScalar(key)) continue
         const [offset, name] = [key.range?.[0] ?? 0, String(key.value)]
         if (name === '<<' && key.type === 'PLAIN') {
-          if (!isMergeable(yaml, document, value)) {
-            found.push({ message: 'a merge key << without a map', offset, isLocal: false })
-          }
+          if (!isMergeable(yaml, document, value))
+            found.push({
+              message: 'a merge key << without a map',
+              hint: 'merge maps only, as in <<: *defaults',
+              offset,
+              isLocal: false,
+            })
         } else if (keys.has(name))
-          found.push({ message: 'the key stands twice in the same map', offset, isLocal: true })
+          found.push({
+            message: `duplicate key ${JSON.stringify(name)}`,
+            hint: 'remove or rename one of the keys',
+            offset,
+            isLocal: true,
+          })
         keys.add(name)
       }
     },
@@ -142,8 +150,31 @@ function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {
   return offsets
 }
 
+interface OffsetProblem {
+  readonly message: string
+  readonly hint: string
+  readonly offset: number
+  readonly isLocal: boolean
+}
+
+/** Inside brackets, the library reports a tab as a wrong indentation. */
+function isTab({ code, pos: [offset] }: YAMLError, text: string): boolean {
+  if (code === 'TAB_AS_INDENT') return true
+  const before = text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset)
+  return code === 'BAD_INDENT' && /^\s*\t\s*$/.test(before)
+}
+
+function explained(error: Pick<YAMLError, 'code' | 'message' | 'pos'>): OffsetProblem {
+  return {
+    message: explain(error),
+    hint: hints[error.code] ?? checkSyntax,
+    offset: error.pos[0],
+    isLocal: localErrors.includes(error.code),
+  }
+}
+
 /** Words of our own, since some of the library's repeat what stands there, which may be a password. */
-function explain({ code, message }: YAMLError): string {
+function explain({ code, message }: Pick<YAMLError, 'code' | 'message'>): string {
   if (code === 'MISSING_CHAR' && message.startsWith('Missing closing'))
     return 'a text does not end: its closing quote is missing'
   if (code === 'BAD_INDENT' && message.startsWith('Flow'))
@@ -151,7 +182,7 @@ function explain({ code, message }: YAMLError): string {
   return messages[code] ?? 'this is not YAML'
 }
 
-const unlikeYaml = 'something that does not belong here: look at the indentation, quotes and brackets'
+const unlikeYaml = 'something that does not belong here'
 
 const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   BAD_ALIAS: 'an anchor or alias without a proper name',
@@ -163,10 +194,18 @@ const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   MISSING_CHAR: 'a sign is missing: a colon after a key, a comma, a closing bracket or a blank',
   MULTILINE_IMPLICIT_KEY: 'a key that goes over several lines: a colon or a quote is missing',
   NON_STRING_KEY: 'a list or a map as a key: a key is a text',
-  MULTIPLE_DOCS: 'more than one document in the file: write a file for each',
-  TAB_AS_INDENT: 'a tab in the indentation: YAML takes only spaces',
-  TAG_RESOLVE_FAILED: 'a tag that is not known here: leave it out',
+  MULTIPLE_DOCS: 'more than one document in the file',
+  TAB_AS_INDENT: 'a tab in the indentation',
+  TAG_RESOLVE_FAILED: 'an unknown tag',
   UNEXPECTED_TOKEN: unlikeYaml,
+}
+
+const checkSyntax = 'check the indentation, quotes and brackets there'
+
+const hints: Readonly<Partial<Record<YAMLError['code'], string>>> = {
+  MULTIPLE_DOCS: 'write a file for each document',
+  TAB_AS_INDENT: 'indent with spaces: YAML does not allow tabs',
+  TAG_RESOLVE_FAILED: 'remove the tag, or put the text in quotes',
 }
 
 type Yaml = typeof import('yaml')

@@ -86,7 +86,7 @@ t.test('a stack with mistakes of every kind', async (t) => {
     /^stack\.yaml:18:20: hosts\.web1\.address: "not an address" is no address/,
     /^stack\.yaml:18:66: hosts\.web1\.identity: nokey cannot be read/,
     /^stack\.yaml:19:12: hosts\.java1\.adress: there is no such key/,
-    /^stack\.yaml:21:3: the key stands twice in the same map/,
+    /^stack\.yaml:21:3: duplicate key "/,
     /^stack\.yaml:24:42: deploy\.plone_instances\.scm\.scm_type svn cannot be deployed/,
     /^stack\.yaml:25:23: apps\.plone_instances\.environment\.A: the environment variable NOPE is not set/,
     /^stack\.yaml:26:14: apps\.plone_instances\.layers\[0\]: there is no layer nolayer/,

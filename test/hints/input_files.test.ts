@@ -3,9 +3,16 @@ import t from 'tap'
 import { type CommandProof, proveCommands } from '../support/proofs.ts'
 
 const broken = 'render --role solr --prefix @/root --json @/site.json'
-const file = (source: string, hint: string, before: unknown, after: unknown): CommandProof => {
+
+function file(source: string, hint: string, before: unknown, after: unknown, name = 'site.json'): CommandProof {
   const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
-  return { source, hint, broken, files: { 'site.json': text(before) }, changed: { 'site.json': text(after) } }
+  return {
+    source,
+    hint,
+    broken: broken.replace('site.json', name),
+    files: { [name]: text(before) },
+    changed: { [name]: text(after) },
+  }
 }
 const domain = { op: 'add', path: '/deploy/site/domains/-', value: 'www.example.com' }
 const site = { op: 'add', path: '/deploy/site', value: { domains: [] } }
@@ -17,13 +24,34 @@ t.test('layers', async (t) => {
     file(source, 'the attributes are inside a text: take it out of its quotes, for example with jq -r .', '"{}"', '{}'),
     file(source, 'write {} for no attributes, or [ ... ] for a JSON Patch', '', '{}'),
     file(source, 'nest at most 200 levels', `${'{"a":'.repeat(300)}1${'}'.repeat(300)}`, '{}'),
-    {
+  ])
+})
+
+t.test('YAML', async (t) => {
+  const source = 'core/node/yaml_text.ts'
+  const site = (revision: string) => `deploy: {site: {scm: {revision: ${revision}}}}`
+  const nested = [...'bcdefghi'].map((name, at) => `x-${name}: &${name} [${`*${'abcdefgh'[at]},`.repeat(9)}]`)
+  proveCommands(t, [
+    file(source, 'check the indentation, quotes and brackets there', 'converge: {', 'converge: {}', 'site.yaml'),
+    file(
       source,
-      hint: 'it is read as YAML',
-      broken: 'render --role solr --prefix @/root --json @/site.yaml',
-      files: { 'site.yaml': 'a: [' },
-      changed: { 'site.yaml': 'converge: {}' },
-    },
+      'indent with spaces: YAML does not allow tabs',
+      'deploy:\n\tsite: {}',
+      'deploy:\n  site: {}',
+      'site.yaml',
+    ),
+    file(source, 'write a file for each document', 'converge: {}\n---\ndeploy: {}', 'converge: {}', 'site.yaml'),
+    file(source, 'remove the tag, or put the text in quotes', site('!main'), site("'!main'"), 'site.yaml'),
+    file(
+      source,
+      'define the anchor (&name) above the alias (*name), or put the text in quotes',
+      `deploy: *site`,
+      `deploy: &site {}`,
+      'site.yaml',
+    ),
+    file(source, 'write the values without aliases', ['x-a: &a [1]', ...nested].join('\n'), 'deploy: {}', 'site.yaml'),
+    file(source, 'merge maps only, as in <<: *defaults', 'deploy: {<<: 5}', 'deploy: {<<: {}}', 'site.yaml'),
+    file(source, 'remove or rename one of the keys', 'deploy: {}\ndeploy: {}', 'deploy: {}', 'site.yaml'),
   ])
 })
 
