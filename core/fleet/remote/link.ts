@@ -126,7 +126,7 @@ export class Link {
     const errors = started.errors()
     return (
       this.refusal(code, started) ??
-      new ConvergeError(`${what}: ${lastLine(errors) || `exit status ${code}`}`, {
+      new ConvergeError(`${what}: ${reasonIn(errors) || `exit status ${code}`}`, {
         code: 'REMOTE_FAILED',
         hint: spaceHint(errors),
       })
@@ -195,7 +195,7 @@ export class Link {
     if (answer === null) {
       const { code } = await endOf(process, this.limits)
       if (code === 0) throw shellEnded(code)
-      throw await this.failed(started, 'the host could not be held')
+      throw await this.failed(started, `cannot write the lock of the rollout in ${this.state} on ${name}`)
     }
     if (holder?.endsWith(`, ${what}`)) throw sameHost()
     throw new ConvergeError(`another rollout is at work on it: ${holder}`, {
@@ -234,6 +234,11 @@ function scriptFailure(code: number | null, errors: string): ConvergeError {
     output: tail(errors),
     hint: spaceHint(errors),
   })
+}
+
+/** The last line, without the program that could not write. */
+function reasonIn(errors: string): string {
+  return lastLine(errors).replace(/^.*: (?=No space left on device$)/, '')
 }
 
 /** Where a part of a file still has room, tar says only how much of it was written. */

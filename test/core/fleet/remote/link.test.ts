@@ -54,7 +54,19 @@ t.test('a host is held, whatever its shell says before', async (t) => {
 t.test('a shell that never comes to an end is no host', { timeout: 60_000 }, async (t) => {
   await t.rejects(linkTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
     code: 'REMOTE_FAILED',
-    message: /the host could not be held/,
+    message: /^cannot write the lock of the rollout in \/.* on web1: /,
+  })
+})
+
+t.test('a host without space for the lock', async (t) => {
+  const [state, bin] = [scratch(t), scratch(t)]
+  writeFileSync(`${bin}/env`, '#!/bin/sh\necho "printf: write error: No space left on device" >&2\nexit 1\n', {
+    mode: 0o755,
+  })
+  await t.rejects(linkTo(t, state, `PATH=${bin}:$PATH`).connect(true), {
+    code: 'REMOTE_FAILED',
+    message: `cannot write the lock of the rollout in ${state} on web1: No space left on device`,
+    hint: /^free some space on the host/,
   })
 })
 
