@@ -7,6 +7,7 @@ import { attributeSchemas } from '../../attributes/index.ts'
 import { allOptions, families } from '../../core/cli/options.ts'
 import { parseArguments } from '../../core/cli/parse.ts'
 import { lifecycleEvents } from '../../core/compile/recipe.ts'
+import { defaultKeepalive } from '../../core/fleet/ssh/session.ts'
 import { attributesJsonSchema, type JsonSchema } from '../../core/node/schema.ts'
 import { definitions } from '../../resources/index.ts'
 import { helpers as templateHelpers } from '../../resources/strict_handlebars.ts'
@@ -126,6 +127,15 @@ t.test('a number behind an attribute is its default', async (t) => {
     }),
   )
   t.strictSame(wrong, [])
+})
+
+t.test('the seconds after which a silent connection is lost', async (t) => {
+  const { interval, count } = defaultKeepalive
+  for (const page of ['docs/fleet.md', 'docs/ssh.md']) {
+    const [, seconds] =
+      /nothing has\s+(?:arrived|come\s+back)\s+for (\d+) seconds counts as lost/.exec(pages().get(page) ?? '') ?? []
+    t.equal(Number(seconds), interval * count, page)
+  }
 })
 
 t.test('error codes are codes of the program', async (t) => {

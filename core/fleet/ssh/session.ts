@@ -42,10 +42,12 @@ export interface HandshakeOptions {
   readonly keepalive: Keepalive | undefined
 }
 
+export const defaultKeepalive: Keepalive = { interval: 5, count: 3 }
+
 /** Makes the host prove its key, and logs in. */
 export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions): Promise<Session> {
   const { target, check, offers, seconds } = options
-  const { interval, count } = options.keepalive ?? { interval: 5, count: 3 }
+  const { interval, count } = options.keepalive ?? defaultKeepalive
   const client = new ssh2.Client()
   return new Promise((resolve, reject) => {
     let phase = 'the host sent no SSH greeting or key'
