@@ -66,14 +66,16 @@ function hostsOf({ hosts, outcome }: Recorded): string {
   const count = (wanted: string) => hosts.filter((host) => host.outcome === wanted).length
   const [failed, lost] = [count('failed'), count('lost') - working]
   const rest = hosts.length - ok - failed - lost - working
+  const isUnhealthy = outcome === 'failed' && failed + lost === 0
   const parts = [
-    [ok, 'ok'],
+    [ok, isUnhealthy ? 'done' : 'ok'],
     [failed, 'failed'],
     [lost, 'lost'],
     [working, 'at work'],
     [rest, 'not done'],
   ] as const
-  return parts.flatMap(([count, word]) => (count > 0 ? `${count} ${word}` : [])).join(', ') || many(0, 'host')
+  const texts = parts.flatMap(([count, word]) => (count > 0 ? `${count} ${word}` : []))
+  return [...texts, ...(isUnhealthy ? ['health check failed'] : [])].join(', ') || many(0, 'host')
 }
 
 export interface DeploymentOptions {
