@@ -30,8 +30,10 @@ export class Configuring {
     this.restarts.announce(phase, due)
     const others = members.filter((member) => !restarting.includes(member))
     await this.forecast.ofCatchUp(restarting.filter(({ name }) => this.ports.known.behind.has(name)))
-    if (this.request.action === 'configure')
-      this.forecast.tellDuration(members, restarting.length > 0, Math.max(1, this.restarts.batches(restarting).length))
+    if (this.request.action === 'configure') {
+      const batches = Math.max(1, this.restarts.batches(restarting).length)
+      this.forecast.tellDuration(members, restarting.length > 0, [], batches)
+    }
     await this.crew.together(phase, others, (member) => this.configure(member, settled.includes(member)))
     await this.restarts.inTurn(
       phase,

@@ -5,13 +5,17 @@ import type { Action, HostReport, Phase } from '../types.ts'
 export interface EarlierRun {
   readonly action: Action
   readonly outcome: string
-  readonly hosts: readonly Pick<HostReport, 'outcome' | 'durationMs' | 'phases'>[]
+  /** Commits by app. */
+  readonly commits: Readonly<Record<string, string>>
+  readonly hosts: readonly Pick<HostReport, 'outcome' | 'durationMs' | 'phases' | 'moves'>[]
 }
 
 export interface PlannedRun {
   readonly action: Action
   /** Whether a host changes its release; a run without changes is much shorter. */
   readonly changes: boolean
+  /** Apps that change their release. */
+  readonly apps: readonly string[]
   readonly hosts: number
   readonly batches: number
   /** Hosts at once, at most. */
@@ -32,12 +36,13 @@ const together: readonly Phase[] = ['connect', 'look', 'setup', 'build']
 /**
  * Of each phase the median duration of a host, times the batches that follow each other.
  * @param earlier newest first
- * @returns null where no earlier rollout of the same kind went well
+ * @returns null where no earlier rollout of the same action and the same apps went well
  */
 export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
   const wanted = planned.changes ? 'changed' : 'unchanged'
   const runs = earlier
     .filter(({ action, outcome }) => action === planned.action && outcome === wanted)
+    .filter((run) => !planned.changes || isSame(appsOf(run), planned.apps))
     .slice(0, newest)
     .map(({ hosts }) => hosts.filter((host) => host.outcome === wanted).map(phasesOf))
     .filter((hosts) => hosts.length > 0)
@@ -51,6 +56,17 @@ export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun):
     return sum + median(all) * Math.max(1, isTogether ? turns : planned.batches)
   }, 0)
   return { durationMs: Math.round(durationMs), runs: runs.length }
+}
+
+/** Apps that changed their release. A record of an earlier version says only which apps it was for. */
+function appsOf({ hosts, commits }: EarlierRun): string[] {
+  if (hosts.every(({ phases }) => phases === undefined)) return Object.keys(commits)
+  return hosts.flatMap(({ moves = [] }) => moves.map(({ app }) => app))
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  const [one, other] = [new Set(some), new Set(others)]
+  return one.size === other.size && [...one].every((app) => other.has(app))
 }
 
 /** A record of an earlier version has no durations by phase. */

@@ -29,9 +29,10 @@ export class Forecast {
     const commitOf = (app: string) => (means(this.request, app) ? (this.commits.found[app]?.commit ?? null) : null)
     const moves = members.flatMap((member) => movesOfDeploy(member, this.board.live(member.name), commitOf))
     await tellMoves(moves, 'switch', this.ports)
-    const changes = moves.some(isChange)
+    const changing = moves.filter(isChange)
+    const changes = changing.length > 0
     const { batches } = orderOf(members, this.request, this.ports, this.commits, { inTurn })
-    this.tellDuration(members, changes || inTurn.size > 0, batches.length)
+    this.tellDuration(members, changes || inTurn.size > 0, changing, batches.length)
     const { action, restartsInTurn } = this.request
     if (restartsInTurn)
       this.warnOfRestarts(
@@ -44,7 +45,7 @@ export class Forecast {
   async ofRollback(moves: readonly HostMove[], members: readonly Member[]): Promise<void> {
     await tellMoves(moves, 'rollback', this.ports)
     if (this.request.action === 'plan') return
-    this.tellDuration(members, true)
+    this.tellDuration(members, true, moves.filter(isChange))
     this.warnOfRestarts(members)
   }
 
@@ -60,12 +61,21 @@ export class Forecast {
     if (events.some((event) => restarting.includes(event))) this.warnOfRestarts(members)
   }
 
-  /** @param changes whether something will change, as far as that is known */
-  tellDuration(members: readonly Member[], changes: boolean, batches = this.batchesOf(members).length): void {
+  /**
+   * @param changes whether something will change, as far as that is known
+   * @param moves changes of releases
+   */
+  tellDuration(
+    members: readonly Member[],
+    changes: boolean,
+    moves: readonly HostMove[],
+    batches = this.batchesOf(members).length,
+  ): void {
     const { action, parallel } = this.request
     const earlier = this.ports.earlier?.()
     if (earlier === undefined || members.length === 0) return
-    const estimate = estimateOf(earlier, { action, changes, hosts: members.length, batches, parallel })
+    const apps = moves.map(({ app }) => app)
+    const estimate = estimateOf(earlier, { action, changes, apps, hosts: members.length, batches, parallel })
     const { durationMs, runs } = estimate ?? { durationMs: null, runs: 0 }
     this.ports.tell({ event: 'estimate', durationMs, runs, batches })
   }

@@ -6,12 +6,20 @@ import type { Action } from '../../../../core/fleet/types.ts'
 import { type Behaviour, Simulation } from './simulated.ts'
 
 const tip = 'c'.repeat(40)
-const planned = { action: 'deploy', changes: true, hosts: 4, batches: 2, parallel: 25 } as const
+const planned = { action: 'deploy', changes: true, apps: ['site'], hosts: 4, batches: 2, parallel: 25 } as const
 
 function run(phases: readonly (Record<string, number> | undefined)[], more: Partial<EarlierRun> = {}): EarlierRun {
-  const hosts = phases.map((phases) => ({ outcome: 'changed' as const, durationMs: 70_000, phases }))
-  return { action: 'deploy', outcome: 'changed', hosts, ...more }
+  return { action: 'deploy', outcome: 'changed', commits: { site: tip }, hosts: phases.map(host('site')), ...more }
 }
+
+const host =
+  (...apps: readonly string[]) =>
+  (phases: Record<string, number> | undefined): EarlierRun['hosts'][number] => ({
+    outcome: 'changed',
+    durationMs: 70_000,
+    phases,
+    ...(phases && { moves: apps.map((app) => ({ app, from: null, to: { release: '1', commit: tip } })) }),
+  })
 
 t.test('the estimate: medians by phase, times the batches', (t) => {
   const runs = [
@@ -28,6 +36,17 @@ t.test('the estimate: medians by phase, times the batches', (t) => {
   for (const other of [[], [run([{}], { action: 'setup' })], [run([{}], { outcome: 'failed' })], [run([])]])
     t.equal(estimateOf(other, planned), null)
   t.equal(estimateOf(runs, { ...planned, changes: false }), null, 'none that changed nothing')
+  t.end()
+})
+
+t.test('the estimate: only rollouts that changed the same apps', (t) => {
+  const of = (...apps: string[]) => run([], { hosts: [{ build: 5000 }, { build: 5000 }].map(host(...apps)) })
+  const earlier = [of(), of('shop'), of('site'), of('shop', 'site')]
+  const one = { ...planned, batches: 1 }
+  for (const apps of [['site'], ['site', 'shop'], [], ['site', 'site']])
+    t.strictSame(estimateOf(earlier, { ...one, apps }), { durationMs: 5000, runs: 1 }, apps.join())
+  t.equal(estimateOf(earlier, { ...one, apps: ['blog'] }), null)
+  t.equal(estimateOf([run([undefined], { commits: { shop: tip } })], one), null, 'of an earlier version')
   t.end()
 })
 
@@ -65,7 +84,10 @@ t.test('the estimate is told before the build, or that there is none', async (t)
     { durationMs: null, runs: 0 },
   )
   const configure = new Simulation({ a: { restarts: 'restart x' }, b: { restarts: 'restart x' }, c: {} })
-  await configure.go({ action: 'configure' }, { earlier: () => [run([{ configure: 5000 }], { action: 'configure' })] })
+  await configure.go(
+    { action: 'configure' },
+    { earlier: () => [run([], { action: 'configure', hosts: [host()({ configure: 5000 })] })] },
+  )
   t.match(
     configure.told.find(({ event }) => event === 'estimate'),
     { durationMs: 10_000, batches: 2 },
