@@ -224,3 +224,15 @@ export default role('own', {
   ])
   t.equal(found.length, 2, stderr)
 })
+
+t.test('two roles with one app are one mistake, whatever events they have', async (t) => {
+  const place = new Sandbox(t)
+  const layers = { zeoserver: { roles: ['zeo-server', 'zeo-client'] } }
+  const custom_json = { plone_instances: { app_name: 'zeoserver' } }
+  place.write({ 'stack.json': JSON.stringify({ ...sound, layers, custom_json }) })
+  const { stderr } = await place.converge(['stack', 'check'], { bare: true })
+  t.match(reported(stderr), [
+    /^two roles of this run deploy to \/srv\/www\/zeoserver; zeo-client is the second one \(db1\)/,
+  ])
+  t.equal(reported(stderr).length, 1, stderr)
+})
