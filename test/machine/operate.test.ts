@@ -22,6 +22,7 @@ case " $* " in *" -f "*) exec sleep 4714 ;; esac
 `
 
 const secret = 'correct horse battery staple'
+const namedSecret = 'tulip-9-meadow'
 
 async function operatorOf(t: Test, count: number) {
   const network = await testNetwork(t)
@@ -34,6 +35,10 @@ async function operatorOf(t: Test, count: number) {
       layers: { all: { roles: ['base'] }, work: { roles: ['worker'] } },
       recipes: ['recipes'],
       ssh: { user: 'root' },
+      custom_json: {
+        converge: { secret_names: ['garden'] },
+        deploy: { shop: { environment: { garden: namedSecret } } },
+      },
       apps: { shop: { scm: { repository: 'https://git.example.com/shop.git', user: 'shop', password: secret } } },
       hosts: {
         ...Object.fromEntries(hosts.map(({ name, address }) => [name, { address, layers: ['all', 'work'] }])),
@@ -105,11 +110,12 @@ t.test('commands of an operator', async (t) => {
   })
 
   await t.test('exec hides secrets and escapes', async (t) => {
-    const print = `printf '%s \\033[2J\\n' '${secret}'`
+    const print = `printf '%s %s \\033[2J\\n' '${secret}' 'it is ${namedSecret}'`
     for (const args of [there, ['--host', 'h1']]) {
       const seen = await operator.run(['exec', ...args, '--', print])
       t.equal(seen.status, 0)
       t.notOk(seen.stdout.includes(secret), 'no secret')
+      t.notOk(seen.stdout.includes(namedSecret), 'no value that converge.secret_names names')
       t.notOk(seen.stdout.includes('\x1b'), 'no escape')
     }
     const seen = await operator.json(['exec', ...there, '--', print].toSpliced(1, 0, '--json-output'))

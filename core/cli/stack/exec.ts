@@ -13,17 +13,22 @@ import { asConvergeError } from '../../model/errors.ts'
 import { print, printError, printJson } from '../print.ts'
 import { type ExitStatus, useColor } from '../process.ts'
 import type { StackCall } from './call.ts'
+import { factsOf } from './host_check.ts'
 import type { ReachableHost } from './hosts.ts'
 import { stackInputs } from './inputs.ts'
 import { abortOnSignal } from './interrupts.ts'
 import { KeptOutput } from './kept_output.ts'
+import { StackNodes } from './nodes.ts'
 import { linkTo, selectedHosts } from './operate.ts'
 import { howMany } from './request.ts'
 import type { Placed } from './select.ts'
 
 export async function exec<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets, endProcess } = call
-  const hosts = await selectedHosts(call, await stackInputs(call))
+  const inputs = await stackInputs(call)
+  const hosts = await selectedHosts(call, inputs)
+  const nodes = await StackNodes.of(call, inputs)
+  for (const { host } of hosts) await nodes.learnSecretsOf(host, factsOf(host))
   const names = hosts.map(({ placed }) => placed.name)
   const isStreaming = hosts.length === 1 && !args.jsonOutput
   const tell = (event: object) => printJson(secrets.maskDeep({ time: new Date().toISOString(), ...event }))

@@ -57,13 +57,24 @@ export class StackNodes<N> {
 
   /** The same without what is wrong with its attributes. */
   async draft({ name }: StackHost, facts: Facts): Promise<DraftedNode<N>> {
-    const { inputs, schemas, foreignKeys, online } = this
+    const { schemas, foreignKeys } = this
     const roles = await this.rolesOf(name)
-    const layers = await Promise.all(nodeDocuments(inputs.stack, name, { online }).map(documentLayer))
+    const layers = await this.documentsOf(name)
     for (const role of roles) if (Object.keys(role.attributes).length > 0) layers.push(this.layerOf(role))
     const draft = draftNode({ layers, facts, schemas, foreignKeys })
     this.learnSecrets(draft.node)
     return { roles, draft }
+  }
+
+  /** Learns the secrets of a host from its attributes. Its roles are not loaded: a fault in a recipe must not block a command. */
+  async learnSecretsOf({ name }: StackHost, facts: Facts): Promise<void> {
+    const { schemas, foreignKeys } = this
+    this.learnSecrets(draftNode({ layers: await this.documentsOf(name), facts, schemas, foreignKeys }).node)
+  }
+
+  private documentsOf(host: string): Promise<Layer[]> {
+    const { inputs, online } = this
+    return Promise.all(nodeDocuments(inputs.stack, host, { online }).map(documentLayer))
   }
 
   private async rolesOf(host: string): Promise<readonly Role<N>[]> {
