@@ -1,4 +1,5 @@
 /** The one error class of the engine, and how it reads to a person. */
+import { getSystemErrorMap } from 'node:util'
 
 /** Where in a user's file something was said: a recipe line, a key of a JSON file. */
 export interface SourceLocation {
@@ -150,7 +151,7 @@ export function describeLocation(source: SourceLocation): string {
 export function asConvergeError(thrown: unknown): ConvergeError {
   if (thrown instanceof ConvergeError) return thrown
   if (!(thrown instanceof Error)) return new ConvergeError(String(thrown), { code: 'INTERNAL', cause: thrown })
-  const system = thrown as NodeJS.ErrnoException
+  const system = systemErrorOf(thrown)
   if (typeof system.code !== 'string' || system.syscall === undefined) {
     // Anything else is a mistake in the engine or in a recipe: its stack is what helps.
     return new ConvergeError(thrown.message, {
@@ -168,11 +169,32 @@ export function asConvergeError(thrown: unknown): ConvergeError {
     })
   const hint = ['EACCES', 'EPERM'].includes(system.code) ? mayNot() : systemHints[system.code]
   const path = system.path === undefined ? '' : ` ${system.path}`
-  return new ConvergeError(`${system.syscall}${path}: ${systemMessages[system.code] ?? system.code}`, {
+  const call = callNames[system.syscall] ?? system.syscall.replace(/^uv_/, '')
+  return new ConvergeError(`${call}${path}: ${systemMessages[system.code] ?? system.reason ?? system.code}`, {
     code: system.code,
     hint,
     cause: thrown,
   })
+}
+
+interface SystemFailure {
+  readonly code?: string | undefined
+  readonly syscall?: string | undefined
+  readonly path?: string | undefined
+  /** The system's text for the code. */
+  readonly reason?: string | undefined
+}
+
+/** The functions of the module os say only the number of the error, some of them without its sign. */
+function systemErrorOf(thrown: NodeJS.ErrnoException): SystemFailure {
+  if (thrown.code !== 'ERR_SYSTEM_ERROR') return thrown
+  const [code, reason] = getSystemErrorMap().get(-Math.abs(thrown.errno ?? 0)) ?? [thrown.code, thrown.message]
+  return { code, syscall: thrown.syscall, reason }
+}
+
+/** What a call does, where its name says little. */
+const callNames: Readonly<Record<string, string>> = {
+  uv_interface_addresses: 'list the network addresses of this host',
 }
 
 const systemMessages: Readonly<Record<string, string>> = {

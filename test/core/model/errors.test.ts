@@ -1,0 +1,29 @@
+/** Errors of Node and of the system, as a run reports them. */
+import os from 'node:os'
+import t from 'tap'
+import { asConvergeError } from '../../../core/model/errors.ts'
+
+/** What Node throws where a function of the module os fails. */
+function failureOfOs(): Error {
+  try {
+    os.getPriority(2 ** 30)
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('there is such a process')
+}
+
+t.test('a failure of the module os names the call and the reason', async (t) => {
+  t.match(asConvergeError(failureOfOs()), { code: 'ESRCH', message: 'os_getpriority: no such process' })
+})
+
+t.test('a failure to list the addresses of the host has the text and the hint of its reason', async (t) => {
+  const what = 'list the network addresses of this host'
+  for (const [errno, expected] of [
+    [24, { code: 'EMFILE', message: `${what}: too many open files`, hint: /ulimit -n/ }],
+    [97, { code: 'EAFNOSUPPORT', message: `${what}: address family not supported` }],
+  ] as const) {
+    const found = { code: 'ERR_SYSTEM_ERROR', syscall: 'uv_interface_addresses', errno }
+    t.match(asConvergeError(Object.assign(new Error('A system error occurred'), found)), expected)
+  }
+})
