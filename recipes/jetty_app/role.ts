@@ -37,6 +37,7 @@ function server(node: PloneNode): Server {
     at,
     nginx: nginxOf(node, at),
     settings,
+    key: 'jetty_app',
     program: { command, environment: environmentOf(at, supervisorVariable) },
     fatal: failedContext,
   }

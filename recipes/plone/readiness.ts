@@ -41,6 +41,7 @@ export function answers(node: PloneNode, at: Layout, port: number) {
     headers: hostHeader({ host, headers }, at.own.domains ?? []),
     statusMin: status.min,
     statusMax: status.max,
+    attribute: 'converge.readiness',
     warmPaths: [...warm_paths],
   }
 }

@@ -25,7 +25,7 @@ function server(node: PloneNode): Server {
   if (command.trim() === '') refuse('port_app.command is not set: there is nothing to run', example)
   if (![command, ...Object.values(environment)].some((text) => text.includes(mark)))
     refuse(`port_app.command does not say ${mark}, nor does deploy.${app_name}.environment`, example)
-  return { at, nginx: nginxOf(node, at), settings: node.port_app, program: { command, environment } }
+  return { at, nginx: nginxOf(node, at), settings: node.port_app, key: 'port_app', program: { command, environment } }
 }
 
 export default role<PloneNode>('port-app', {

@@ -38,6 +38,8 @@ export interface Server {
   readonly at: AppLayout
   readonly nginx: Nginx
   readonly settings: ServerSettings
+  /** Key of the settings among the attributes. */
+  readonly key: 'port_app' | 'jetty_app'
   /** What the attributes ask to run. */
   readonly program: ServerProgram
   /** Lines of its log after which it never becomes ready. */
@@ -146,7 +148,7 @@ export function swap(
 function healthRequest(server: Server) {
   const { path, status } = server.settings.health
   const headers = hostHeader(server.settings.health, domainsOf(server))
-  return { path, headers, statusMin: status.min, statusMax: status.max }
+  return { path, headers, statusMin: status.min, statusMax: status.max, attribute: `${server.key}.health` }
 }
 
 /** How the process at a port shows that it is ready. */

@@ -43,8 +43,10 @@ async function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<s
       return varnishProblem(host, ready, timeout)
     case 'command':
       return succeeds(host, ready, timeout)
-    default:
-      return pageOf(host, ready, ready.path, timeout)
+    default: {
+      const problem = await pageOf(host, ready, ready.path, timeout)
+      return problem === null ? null : problem.replace(/^it /, `${urlOf(ready)} `)
+    }
   }
 }
 

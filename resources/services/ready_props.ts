@@ -22,6 +22,7 @@ export const httpReadyProp = z.strictObject({
   headers,
   statusMin: httpStatus.default(200).describe('Lowest status that means ready; default 200'),
   statusMax: httpStatus.default(399).describe('Highest status that means ready; default 399'),
+  attribute: z.string().min(1).optional().describe('Attribute that sets the path and the statuses, for messages'),
   warmPaths: z
     .array(httpPath)
     .default([])

@@ -179,7 +179,7 @@ export class Roll {
         const missing = problem === null ? '' : ` (${problem})`
         throw new ConvergeError(`${ended}was not ready within ${deadline.limit}${missing}`, {
           ...down,
-          hint: ready?.kind === 'command' ? ready.hint : undefined,
+          hint: hintOf(service),
         })
       }
     }
@@ -228,6 +228,14 @@ export class Roll {
 }
 
 const down = { code: 'SERVICE_DOWN' }
+
+function hintOf({ ready, log }: RollingService): string | undefined {
+  if (ready?.kind === 'command') return ready.hint
+  if (ready === undefined || !('statusMin' in ready)) return undefined
+  const where = log ?? 'the log of the program'
+  if (ready.attribute === undefined) return `read ${where} for the cause`
+  return `read ${where} for the cause, or correct the path or the status in ${ready.attribute}`
+}
 
 interface Watch {
   /** What its end would follow on. */

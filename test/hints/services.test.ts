@@ -192,10 +192,26 @@ t.test('a server that is replaced on another port', async (t) => {
     options.port === 9090 && isStranger
       ? { status: 200, headers: {}, body: 'a stranger' }
       : supervisor.requests(options, host)
+  let status = 500
+  const failing = () =>
+    new FakeSupervisor({
+      running: ['nginx'],
+      programs: (name) =>
+        name === 'nginx'
+          ? {}
+          : {
+              port: Number(name.slice(5)),
+              get status() {
+                return status
+              },
+            },
+    }).requests
   const shop =
-    (ports: [number, number]): Declare =>
+    (ports: [number, number], more: { readonly attribute?: string; readonly logDir?: string } = {}): Declare =>
     (r) =>
       port_swap(r, {
+        ...(more.logDir && { logDir: more.logDir }),
+        ...(more.attribute && { ready: { path: '/ok', attribute: more.attribute } }),
         name: 'shop',
         ports,
         command: ['/srv/shop/server', '%{port}'],
@@ -215,7 +231,26 @@ t.test('a server that is replaced on another port', async (t) => {
     given,
     broken: shop([9090, 9091]),
   }
+  const unwell = (more: Parameters<typeof shop>[1]) => ({
+    host: { requests: failing() },
+    commands: checking,
+    given: (host: VirtualHost) => {
+      given(host)
+      status = 500
+    },
+    broken: shop([9090, 9091], more),
+    repair: () => {
+      status = 200
+    },
+  })
+  const source = 'resources/services/roll.ts'
   proveResources(t, [
+    { source, hint: 'read the log of the program for the cause', ...unwell({}) },
+    {
+      source,
+      hint: 'read /var/log/shop-9090.log for the cause, or correct the path or the status in port_app.health',
+      ...unwell({ logDir: '/var/log', attribute: 'port_app.health' }),
+    },
     { ...port, repaired: shop([9190, 9191]) },
     {
       ...port,

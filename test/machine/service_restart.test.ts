@@ -171,7 +171,7 @@ t.test('one that answers with an error is not ready', brief, async (t) => {
   const failure = failureOf(await run(site, servers(site, { c1: { STATUS: '500' } }, 'one', { deadline: seconds(4) })))
   t.match(failure, {
     message:
-      /^c1 did not come up: it was not ready within 4 s \(it answered with HTTP status 500\); not started: c2, c3$/,
+      /^c1 did not come up: it was not ready within 4 s \(http:\/\/\S+ answered with HTTP status 500\); not started: c2, c3$/,
   })
 })
 

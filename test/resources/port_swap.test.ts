@@ -306,7 +306,7 @@ t.test('the live one was stopped by hand: started where it was', async (t) => {
 
 t.test('one that does not come up is stopped, and the old one goes on', async (t) => {
   for (const [behaviour, message] of [
-    [{ status: 500 }, /was not ready within 20 s \(it answered with HTTP status 500\)/],
+    [{ status: 500 }, /was not ready within 20 s \(http:\/\/127\.0\.0\.1:9091\/\S* answered with HTTP status 500\)/],
     [{ dies: { after: 0, as: 'FATAL' } }, /ended right after its start/],
     [{ fault: 20 }, /the file is not there/],
   ] as const) {

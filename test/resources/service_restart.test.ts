@@ -92,7 +92,7 @@ contract(t, service_restart, [
     given: conf(),
     host: { requests: fakeOf({ c1: { status: 500 } }).requests },
     fails:
-      /c1 did not come up: it was not ready within 20 s \(it answered with HTTP status 500\).*run again: it continues with c1.*log of c1/s,
+      /c1 did not come up: it was not ready within 20 s \(http:\/\/127\.0\.0\.1:8081\/ answered with HTTP status 500\).*read the log of the program for the cause; correct the cause, then run again: it continues with c1.*log of c1/s,
   },
   {
     name: 'no supervisord',
