@@ -29,7 +29,7 @@ const faults: Readonly<Record<number, Fault>> = {
   20: {
     name: 'NO_FILE',
     words: 'the file is not there',
-    hint: 'correct the first word of command in the .conf file of the program, or install it: supervisord looks for it at that path, or on its own PATH where it has no slash',
+    hint: 'install the program (converge.packages, or packages of the layer), or correct the first word of the command (such as port_app.command): supervisord looks for it at that path, or on its own PATH where it has no slash',
   },
   21: {
     name: 'NOT_EXECUTABLE',

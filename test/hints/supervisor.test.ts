@@ -111,7 +111,7 @@ t.test('the faults that supervisord answers with', async (t) => {
     {
       source,
       ...missing,
-      hint: 'correct the first word of command in the .conf file of the program, or install it: supervisord looks for it at that path, or on its own PATH where it has no slash',
+      hint: 'install the program (converge.packages, or packages of the layer), or correct the first word of the command (such as port_app.command): supervisord looks for it at that path, or on its own PATH where it has no slash',
       given: (host) => host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n'),
       repair: (host) => host.given('/srv/web', '#!/bin/sh\n', '0755'),
     },
