@@ -85,3 +85,16 @@ t.test('undeploy', async (t) => {
     },
   ])
 })
+
+t.test('a host that takes no part and cannot be reached', async (t) => {
+  const proof: Proof = {
+    source: 'core/fleet/rollout/connecting.ts',
+    hint: 'run converge stack configure once it can be reached',
+  }
+  const reportOf = async (other: Behaviour) =>
+    (await new Simulation({ a: {}, b: other }).go({}, { only: ['a'] })).report
+  const before = JSON.stringify(await reportOf({ connects: 'refused' }))
+  t.ok(before.includes(proof.hint), 'the hint is given', { before })
+  const after = JSON.stringify(await reportOf({}))
+  t.notOk(after.includes(proof.hint), 'it is not given again', { after })
+})

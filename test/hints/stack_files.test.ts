@@ -56,6 +56,17 @@ function prove(t: Test, proofs: readonly StackProof[]): void {
   }
 }
 
+t.test('a file that is no stack file', async (t) => {
+  prove(t, [
+    {
+      source: 'core/node/foreign_files.ts',
+      hint: 'name the stack file with --stack FILE; converge stack schema prints the keys that it takes',
+      broken: '{ "compilerOptions": {}, "include": [] }',
+      repaired: sound,
+    },
+  ])
+})
+
 t.test('addresses', async (t) => {
   const source = 'core/fleet/stack/addresses.ts'
   const layers = { app: { roles: ['base'] }, db: { roles: ['base'] } }

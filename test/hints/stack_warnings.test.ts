@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadStack } from '../../core/fleet/stack/load.ts'
-import { portClashes, type Service } from '../../core/fleet/stack/services.ts'
+import { type Arrow, missingAnswers, portClashes, type Service } from '../../core/fleet/stack/services.ts'
 import { scratch } from '../support/machine.ts'
 import type { Proof } from '../support/proofs.ts'
 
@@ -28,6 +28,12 @@ const service = (name: string, port: number): Service => ({
 const clashes = async (...hosts: (readonly Service[])[]) =>
   portClashes(hosts.map((services, at) => ({ host: `web${at + 1}`, services }))).map(({ hint }) => hint)
 
+/** A client at host `app1` that connects to host `db1`. */
+const answers = async (to: Service | null) => {
+  const arrow: Arrow = { from: { host: 'app1', service: service('client', 8081) }, to: { host: 'db1', service: to } }
+  return missingAnswers([arrow], new Set(['app1', 'db1'])).map(({ hint }) => hint)
+}
+
 const proofs: readonly WarningProof[] = [
   {
     source: 'core/fleet/stack/addresses.ts',
@@ -46,6 +52,12 @@ const proofs: readonly WarningProof[] = [
     hint: 'give one of them other ports, or move it to another host',
     broken: () => clashes([service('solr', 8080), service('jetty', 8080)]),
     repaired: () => clashes([service('solr', 8080)], [service('jetty', 8080)]),
+  },
+  {
+    source: 'core/fleet/stack/services.ts',
+    hint: 'correct the address, or give that host a role that answers there',
+    broken: () => answers(null),
+    repaired: () => answers(service('zeo', 8001)),
   },
 ]
 

@@ -30,7 +30,7 @@ export function roleNode(
 export async function planned(
   roles: string,
   json: JsonObject,
-  { event = 'deploy', host = null as HostReader | null, root = true } = {},
+  { event = 'deploy', host = null as HostReader | null, root = true, uid = undefined as number | undefined } = {},
 ): Promise<Plan> {
   const loaded = await Promise.all(roles.split(',').map((name) => catalogue.roles[name]?.load()))
   if (!loaded.every((one) => one !== undefined)) throw new Error(`no role ${roles}`)
@@ -39,6 +39,6 @@ export async function planned(
   return compile(
     loaded,
     events,
-    roleNode(attributes, { host, events, roles: roles.split(','), facts: { uid: root ? 0 : 1000 } }),
+    roleNode(attributes, { host, events, roles: roles.split(','), facts: { uid: uid ?? (root ? 0 : 1000) } }),
   )
 }
