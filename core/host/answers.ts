@@ -6,7 +6,7 @@ export function remember<T>(answers: Map<string, Promise<unknown>>, key: string,
   if (known !== undefined) return known as Promise<T>
   const asked = ask()
   answers.set(key, asked)
-  // What failed may work later in the same run: the program, or the account, may only be there then.
+  // A failed query may succeed later in the same run, when the program or the account exists.
   asked.catch(() => answers.get(key) === asked && answers.delete(key))
   return asked
 }

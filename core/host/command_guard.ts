@@ -17,7 +17,7 @@ import { makePrivate } from './state_files.ts'
 
 /** A command between its registration and its end. */
 export interface GuardedCommand {
-  /** What identifies its processes, added to its environment. */
+  /** Variables added to its environment, which identify its processes. */
   readonly environment: Readonly<Record<string, string>>
   started(pid: number): void
   ended(): void
@@ -45,7 +45,7 @@ export class CommandGuard {
 
   /**
    * Registers a command before it starts.
-   * @param outlivesRun it must not be cut short: the next run waits for it
+   * @param outlivesRun it must not be interrupted: the next run waits for it
    * @returns null without a state directory: nothing waits for this run
    */
   begin(outlivesRun: boolean): GuardedCommand | null {
@@ -118,9 +118,9 @@ export class CommandGuard {
 }
 
 /**
- * Waits until no command of an earlier run is running any more. The caller holds the lock of runs.
+ * Waits until all commands of earlier runs have ended. The caller holds the lock of runs.
  * @param run number of the last run
- * @returns whether it had to wait
+ * @returns whether it waited
  * @throws ConvergeError COMMAND_STILL_RUNNING
  */
 export async function awaitCommandsOf(

@@ -1,4 +1,4 @@
-/** The machine converge runs on: straight to system calls. */
+/** Implements the Host port for the host that converge runs on, with system calls. */
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { noAccount, onlyRoot } from '../model/account_errors.ts'
@@ -158,7 +158,7 @@ export class LocalHost implements Host {
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
     }
-    // Cut short by a crash of the machine: as good as none, what it stood for is done again.
+    // A record that a crash has truncated counts as none: its work is done again.
     return null
   }
 
@@ -223,7 +223,7 @@ export class LocalHost implements Host {
       guarded?.ended()
       return result
     } catch (error) {
-      // One that could not be killed stays registered: the next run has to wait for it.
+      // A command that could not be killed stays registered: the next run waits for it.
       if (!(error instanceof ConvergeError && error.code === 'STILL_RUNNING')) guarded?.ended()
       throw error
     } finally {
@@ -258,7 +258,7 @@ export class LocalHost implements Host {
 
   async sleep(time: Duration): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, time.ms))
-    // What was waited for happens without a change by this run.
+    // The awaited event is no change of this run.
     this.answersAreOld()
   }
 
@@ -275,7 +275,7 @@ export class LocalHost implements Host {
   }
 
   record(key: string, value: string): void {
-    // What a record stands for has to be on the disk before the record is: else a power cut leaves a lie.
+    // Flush the changes before their record: otherwise a power cut leaves a record of changes that were lost.
     this.flush()
     const path = this.recordPath(key)
     makePrivate(this.stateDirectory, 'records')

@@ -1,4 +1,4 @@
-/** The accounts and groups of this machine, read anew when their files have changed. */
+/** Reads the accounts and groups of this host, again whenever their files have changed. */
 import * as fs from 'node:fs'
 import { noAccount, noGroup } from '../model/account_errors.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'

@@ -1,4 +1,4 @@
-/** What the calls of the file system give, in the words of the Host port. */
+/** Translates results of file system calls into the types of the Host port. */
 import type * as fs from 'node:fs'
 import { unsafe } from './place.ts'
 import type { FileStat } from './types.ts'
@@ -7,7 +7,7 @@ const absent = new Set(['ENOENT', 'ENOTDIR'])
 // Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
 export const orUndefined = { throwIfNoEntry: false } as const
 
-/** What a call gives, or undefined where nothing is at the path. */
+/** @returns the result of a call, or undefined where the path does not exist */
 export function quietly<T>(call: () => T): T | undefined {
   try {
     return call()
@@ -34,7 +34,7 @@ export function refuseHardLink(path: string, stat: fs.Stats): void {
   if (stat.isFile() && stat.nlink > 1) throw unsafe(path, 'it is a hard link, and may be the file of somebody else')
 }
 
-/** What the names of temporary files for a path begin with. Its own part is cut so that a name of the longest length stays possible. */
+/** The start of the names of temporary files for a path, short enough that no name exceeds the limit of the file system. */
 export function temporaryStem(path: string): string {
   const slash = path.lastIndexOf('/')
   return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-`

@@ -1,7 +1,6 @@
 /**
- * Reads files and directories of this machine that another account may have put there, or may replace while root reads:
- * never through a link of another account with more rights than that account has, never something that is not a regular
- * file, never more than a limit.
+ * Reads files and directories that another account may have written, or may replace while root reads them. It follows a link of
+ * another account only with that account's rights, reads regular files only, and reads no more than a limit.
  */
 import * as fs from 'node:fs'
 import { posix } from 'node:path'

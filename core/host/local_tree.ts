@@ -1,4 +1,4 @@
-/** Files, directories and links of this machine as they are made and changed: whole or not at all, and nowhere else than meant. */
+/** Makes and changes files, directories and links of this host: completely or not at all, and only at the intended path. */
 import * as fs from 'node:fs'
 import type { LocalAccounts } from './local_accounts.ts'
 import { describe, orUndefined, quietly, refuseHardLink, renamed, unlessGone } from './local_files.ts'
@@ -52,7 +52,7 @@ export class LocalTree {
     this.unflushed.push(path)
   }
 
-  /** What nobody asks to change stays as it was; an ordinary user can only keep what he could give. */
+  /** Keeps owner and group where no change is requested; an ordinary user can keep only those that it may set. */
   private keepOwner(file: number, before: FileStat, uid: number, gid: number): void {
     const made = fs.fstatSync(file)
     const keepUid = uid === -1 && before.uid !== made.uid ? before.uid : -1
@@ -69,7 +69,7 @@ export class LocalTree {
     const [uid, gid] = this.accounts.ids(options.owner, options.group)
     const mode = Number.parseInt(options.mode ?? '0755', 8)
     this.spots.at(path, (spot) => {
-      // What is there already is mkdir's to refuse.
+      // mkdir fails for an existing path.
       if (quietly(() => fs.lstatSync(spot.path, orUndefined)) !== undefined) fs.mkdirSync(spot.path)
       this.spots.beside(spot, (temporary) => {
         if (spot.pinned !== null) this.makeAmongOthers(spot, temporary, mode, uid, gid)
@@ -139,7 +139,7 @@ export class LocalTree {
       if (spot.pinned === null) return fs.chmodSync(path, bits)
       spot.grasped(({ at, stat }) => {
         if (stat.isSymbolicLink()) throw unsafe(path, 'it is a link')
-        // What others may have brought there by a hard link is theirs to change, or nobody's.
+        // Refuse a file that another account may have put there as a hard link.
         if (stat.uid === 0 && spot.rights === null) refuseHardLink(path, stat)
         const owner = stat.uid === 0 ? null : this.accounts.rightsOf(stat.uid, stat.gid)
         spot.act(() => fs.chmodSync(at, bits), spot.rights ?? owner)

@@ -29,7 +29,7 @@ export interface Holder {
   readonly started: string
   readonly user: string
   readonly host: string
-  /** The machine, whatever its name; and where pids count, which differs between containers. */
+  /** Identifies the computer, independently of its name, and the PID namespace, which differs between containers. */
   readonly machine: string
   readonly space: string
   /** ISO time, for people. */
@@ -43,7 +43,7 @@ export interface Lock {
 
 export type LockAttempt = { readonly lock: Lock } | { readonly holder: Holder }
 
-/** Who holds the lock, or null; writes nothing. */
+/** @returns the holder of the lock, or null; writes nothing */
 export function lockHolder(path: string): Holder | null {
   const directory = `${path}.d`
   const top = highest(directory)
@@ -66,7 +66,7 @@ export function tryLock(path: string, command: string): LockAttempt {
     const mine = top + 1n
     if (!claim(directory, mine, describeSelf(command))) continue
     if (highest(directory) > mine) {
-      // Whoever made the higher one may have cleared this one away already.
+      // The run with the higher claim may have removed this one already.
       rmSync(`${directory}/${mine}`, { force: true })
       continue
     }
@@ -77,8 +77,8 @@ export function tryLock(path: string, command: string): LockAttempt {
 
 /**
  * Waits up to `wait` for the lock.
- * @param command told to whoever waits; others can read it, so no arguments that may be secret
- * @param onWait hears once who holds it
+ * @param command displayed to those who wait; others can read it, so without arguments that may be secret
+ * @param onWait called once with the holder
  * @param what is locked, for the error; default: runs as a whole
  * @throws ConvergeError LOCKED
  */
@@ -121,7 +121,7 @@ function lockedBy(holder: Holder, directory: string, what: string | undefined): 
 function claim(directory: string, number: bigint, holder: Holder): boolean {
   const own = `${directory}/.${process.pid}-${number}`
   try {
-    // Whole before it counts: a claim that cannot be read would be taken for a free one.
+    // Whole before it counts: an unreadable claim counts as free.
     // Never through something that is there already: `wx` follows no link.
     writeFileSync(own, JSON.stringify(holder), { mode: 0o644, flag: 'wx' })
     linkSync(own, `${directory}/${number}`)
@@ -135,7 +135,7 @@ function claim(directory: string, number: bigint, holder: Holder): boolean {
   }
 }
 
-/** What was cleared away meanwhile, a higher claim being there, is released already. */
+/** A claim that another run has removed, because a higher one exists, is already released. */
 function empty(path: string): void {
   try {
     closeSync(openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW))
@@ -153,7 +153,7 @@ function removeBelow(directory: string, number: bigint): void {
   }
 }
 
-/** Exact for any name: above 2^53 the number after a number would be the same one, and be taken for ever. */
+/** A bigint, since above 2^53 a number plus one is the same number, and no claim would ever be higher. */
 function highest(directory: string): bigint {
   let top = 0n
   for (const name of namesIn(directory)) {
@@ -177,14 +177,14 @@ function readHolder(path: string): Holder | null {
     const text = readFileSync(path, 'utf8')
     return text === '' ? null : holderOf(JSON.parse(text))
   } catch (error) {
-    // Gone since the directory was listed, cut short by a full disk, or not a claim of converge: nobody holds it.
+    // Removed since the directory was listed, truncated by a full disk, or not a claim of converge: it has no holder.
     if (error instanceof SyntaxError || ['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
       return null
     throw error
   }
 }
 
-/** Null for anything that no run has written. Older versions wrote neither `machine` nor `space`. */
+/** Null for a value that no run has written. Older versions wrote neither `machine` nor `space`. */
 function holderOf(value: unknown): Holder | null {
   const { pid, started, host, ...rest } = (typeof value === 'object' && value !== null ? value : {}) as Record<
     string,
@@ -199,7 +199,7 @@ function holderOf(value: unknown): Holder | null {
   }
 }
 
-/** What cannot be seen from here counts as alive, unless this machine was started anew since. */
+/** A holder that cannot be seen from here counts as alive, unless this host has booted since. */
 function alive(holder: Holder): boolean {
   if (canBeSeen(holder)) return startTime(holder.pid) === holder.started
   return ofThisBoot(holder) || (holder.host !== hostname() && (machineId() === '' || holder.machine !== machineId()))

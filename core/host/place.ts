@@ -99,7 +99,7 @@ export function find(path: string, origin: ReadOrigin, rightsOf: (uid: number) =
   const found = walk(origin.path, parts.slice(0, -1), origin.by, rightsOf, parts.at(-1))
   const at = `/proc/self/fd/${found.fd}`
   const stat = fs.fstatSync(found.fd)
-  // A second name of a file shows it to whoever may read the directory: root reads it only as its account could.
+  // A second name of a file displays it to everybody who may read the directory: root reads it only with the rights of its account.
   const linked = stat.isFile() && stat.nlink > 1 ? decides(found.parent, stat) : null
   const owner = linked === null || linked === stat.uid ? null : linked
   const uid = found.by ?? owner
@@ -155,9 +155,9 @@ function walk(
   }
 }
 
-/** Where a link leads, unless it is replaced just then. */
+/** The target of a link, unless the link is replaced during the read. */
 function readStill(path: string, before: fs.Stats, directory: string): string {
-  const changes = () => unsafe(directory, 'a link on the way changes just now')
+  const changes = () => unsafe(directory, 'a link on the path is being replaced')
   try {
     const target = fs.readlinkSync(path)
     const after = fs.lstatSync(path)
@@ -228,7 +228,7 @@ export function unsafe(path: string, why: string): ConvergeError {
   })
 }
 
-/** What a change is made at: the path itself, or, where others have a hand in its directory, a way there that holds. */
+/** The path of a change: the path itself, or, where other accounts can change its directory, an open directory that stays the same. */
 export class Spot {
   /** The path to use. */
   readonly path: string

@@ -13,7 +13,7 @@ export function startTicks(pid: number): string | null {
   }
 }
 
-/** Ticks and process numbers begin anew with each boot. */
+/** Identifies the boot, since ticks and process numbers start again with each one. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }

@@ -9,11 +9,11 @@ import { collect, OutputLog } from './output.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
 export const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-/** What of the caller's environment every command gets: how to reach the network, nothing else. */
+/** The variables of the caller's environment that every command gets: those for network access only. */
 const passedOn =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
 const killGrace = 5000
-/** How long what a command has left behind may go on writing to its output, in ms. */
+/** Milliseconds for which processes that a command left behind may write to its output. */
 const lingerGrace = 2000
 
 export interface Identity {
@@ -110,7 +110,7 @@ export async function runCommand(
     const { status, signal } = await Promise.race([ended(child, program, options), given])
     for (const output of [stdout, stderr]) output.end()
     const done = result(status)
-    // What it has started elsewhere may have ignored the first signal.
+    // Processes that it started in other groups may have ignored the first signal.
     if (timedOut) guarded?.signal('SIGKILL')
     if (timedOut) throw failed(argv, `did not end within ${limit}`, log, { code: 'COMMAND_TIMEOUT' })
     if (signal !== null) throw failed(argv, `was ended by ${signal}`, log, { signal })

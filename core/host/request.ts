@@ -14,7 +14,7 @@ export function tooLate(where: string, limit: Duration): ConvergeError {
   return new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' })
 }
 
-/** What is wrong with a connection, with the system's code. */
+/** Describes a failed connection, with the system's error code. */
 export function connectionError(where: string, error: NodeJS.ErrnoException): ConvergeError {
   if (error instanceof ConvergeError) return error
   return new ConvergeError(`cannot talk to ${where}: ${error.message}`, {
@@ -47,7 +47,7 @@ export async function request(options: RequestOptions): Promise<Response> {
     const sent = http.request(
       {
         ...target,
-        // A connection of its own: one kept open from the request before may be closed by the server just now.
+        // A new connection: the server may close a reused one at this moment.
         agent: false,
         method: options.method ?? 'GET',
         path: options.path ?? '/',
@@ -131,11 +131,11 @@ export async function fetchInto(url: string, file: number, options: DownloadOpti
       writeFileSync(file, chunk)
     }
   } catch (error) {
-    // A full disk is told by its own error; what is left is the connection.
+    // A full disk has its own error; any other one is of the connection.
     if (error instanceof ConvergeError) throw error
     if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error
     const reason = error instanceof Error ? error.message : String(error)
-    throw new ConvergeError(`${shown} was cut short: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
+    throw new ConvergeError(`download of ${shown} is incomplete: ${reason}`, { code: 'DOWNLOAD_FAILED', cause: error })
   }
   const digest = hash.digest('hex')
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)

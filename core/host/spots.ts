@@ -13,7 +13,7 @@ export class Spots {
   /** The directory that was last found to be root's alone, and when: looked at for each file it would cost a tenth of it. */
   private trusted: { readonly directory: string; readonly since: number } | null = null
 
-  /** What killed runs have left, by directory; each is looked at once. */
+  /** Files that killed runs left, by directory; each directory is listed once. */
   private readonly leftovers = new Map<string, string[]>()
 
   constructor(

@@ -101,7 +101,7 @@ export class StateDirectory {
       }
   }
 
-  /** The lines of a journal, parsed; a last line cut short by a crash is left out. */
+  /** The parsed lines of a journal, without a last line that a crash has truncated. */
   read(run: string): unknown[] {
     const lines = fs.readFileSync(this.journalPath(run), 'utf8').split('\n')
     return lines.flatMap((line) => {

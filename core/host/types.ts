@@ -1,4 +1,4 @@
-/** The Host port: all that the engine and its resources may ask of a machine, and do to it. */
+/** The Host port: all that the engine and its resources can read from a host, and change on it. */
 import type { Duration } from '../model/units.ts'
 
 export type FileKind = 'file' | 'directory' | 'link' | 'other'
@@ -65,8 +65,8 @@ export interface CommandOptions {
   /** Exit statuses that are no failure; default: only 0. `'any'` never throws for the status. */
   readonly accept?: readonly number[] | 'any' | undefined
   /**
-   * Lets a changing command finish when the run is killed; the next run waits for it. For commands that start daemons,
-   * and for those that leave the system broken when they are cut short (dpkg). Default: it ends with the run.
+   * Lets a changing command complete when the run is killed; the next run waits for it. For commands that start daemons,
+   * and for those that leave the system broken when they are interrupted (dpkg). Default: it ends with the run.
    */
   readonly outlivesRun?: boolean | undefined
   /** Called with each line of output as it comes (stdout and stderr together). */
@@ -102,7 +102,7 @@ export interface RequestOptions extends Endpoint {
 }
 
 export interface ExchangeOptions extends Endpoint {
-  /** What is sent, as it is; empty where the other side speaks first. */
+  /** The text to send, unchanged; empty where the other side sends first. */
   readonly text: string
   /** So many bytes are enough: the connection is closed then. Default: until the other side closes it. */
   readonly enough?: number | undefined
@@ -121,7 +121,7 @@ export interface HostReader {
   /** The account that runs converge. */
   readonly self: Account
   readonly isRoot: boolean
-  /** What the path itself is (links are not followed), or null where nothing is. */
+  /** The status of the path (links are not followed), or null where it does not exist. */
   lstat(path: string): FileStat | null
   /** The same with links followed; null for a dangling one. */
   stat(path: string): FileStat | null
@@ -131,7 +131,7 @@ export interface HostReader {
    */
   readText(path: string, options?: ReadOptions): string | null
   readBytes(path: string, options?: ReadOptions): Buffer | null
-  /** What a link says, or null where there is none. */
+  /** The target of a link as written, or null where there is no link. */
   readLink(path: string): string | null
   /**
    * Differs after each change of a file or link, of its content, mode or name, also where everything is put back afterwards;
@@ -160,7 +160,7 @@ export interface HostReader {
   cached<T>(key: string, ask: () => Promise<T>): Promise<T>
   /** An answer from outside the host that must stay the same for the whole run, e.g. the tip of a remote branch. */
   once<T>(key: string, ask: () => Promise<T>): Promise<T>
-  /** What an earlier success was recorded with, see `Host.record`; survives crashes and reboots. */
+  /** The value that `Host.record` stored for an earlier success; survives crashes and reboots. */
   recorded(key: string): string | null
   /** Seconds since 1970 by the host's clock. */
   now(): number
@@ -178,7 +178,7 @@ export interface WriteOptions {
 export interface Host extends HostReader {
   /** Writes beside, sets mode and owner, and renames over; a link at `path` is replaced, not followed. */
   writeFile(path: string, content: string | Buffer, options?: WriteOptions): void
-  /** Makes one directory; its parent has to be there. */
+  /** Makes one directory; its parent must exist. */
   makeDirectory(path: string, options?: WriteOptions): void
   /** Points a symbolic link at `target` by rename(2); there is no moment without it. */
   replaceLink(path: string, target: string, options?: Pick<WriteOptions, 'owner' | 'group'>): void
@@ -200,8 +200,8 @@ export interface Host extends HostReader {
   /** Fetches a URL into a file (write beside, rename); basic auth where given. */
   download(url: string, path: string, options?: DownloadOptions): Promise<void>
   /**
-   * For `predict`: what is at and below `path` is known only after the resource `after` was applied. Who looks there
-   * later in the dry run is reported as unknown.
+   * For `predict`: the content at and below `path` is known only after the resource `after` was applied. A resource that
+   * reads it later in the dry run is reported as unknown.
    */
   unknown(path: string, after: string): void
   /**

@@ -42,7 +42,7 @@ export type RequestHandler = (options: RequestOptions, host: VirtualHost) => Res
 export type ExchangeHandler = (options: ExchangeOptions, host: VirtualHost) => string | null
 
 export interface VirtualOptions {
-  /** What lies below; default: an empty machine with root only. */
+  /** The host below; default: an empty host with root only. */
   readonly base?: HostReader | undefined
   readonly self?: Account | undefined
   readonly commands?: CommandHandler | undefined
@@ -58,7 +58,7 @@ const root: Account = { name: 'root', uid: 0, gid: 0, home: '/root', shell: '/bi
 export class VirtualHost implements Host {
   readonly self: Account
   readonly isRoot: boolean
-  /** What was changed, in order; for tests. */
+  /** The changed paths, in order; for tests. */
   readonly changes: string[] = []
   /** Seconds since 1970. */
   clock = 1_700_000_000
@@ -96,7 +96,7 @@ export class VirtualHost implements Host {
     return this
   }
 
-  /** Something else than a run changed the machine; for tests. */
+  /** Drops cached answers, as if another program had changed the host; for tests. */
   forgetAnswers(): void {
     this.answers = new Map()
   }
@@ -191,7 +191,7 @@ export class VirtualHost implements Host {
   }
 
   cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    // What is asked of the machine below holds for the whole dry run: nothing changes there.
+    // Answers of the host below stay valid for the whole dry run, because nothing changes there.
     return this.base ? this.base.cached(key, ask) : remember(this.answers, key, ask)
   }
 

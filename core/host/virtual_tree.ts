@@ -45,7 +45,7 @@ interface Followed {
 export class VirtualTree {
   private readonly entries = new Map<string, Entry | null>()
   private readonly children = new Map<string, Set<string>>()
-  /** Paths whose content a dry run can't know, with the resource that decides it. */
+  /** Paths whose content a dry run cannot know, with the resource that decides it. */
   private readonly unknowns = new Map<string, string>()
   private versions = 0
   /** The resource after which there may be more on the system than there is. */
@@ -100,7 +100,7 @@ export class VirtualTree {
     const found = this.follow(path)
     if (found === null || this.describe(found.real)?.kind !== 'directory') return []
     const { real, by } = found
-    // What was removed has an entry of its own that says so: whatever else the base has there is still there.
+    // Removed entries have a marker: all other entries of the base still exist.
     const names = new Set(this.base?.list(real, { origin: { path, by } }))
     for (const [path, after] of this.unknowns) {
       const [parent, name] = split(path)
@@ -128,7 +128,7 @@ export class VirtualTree {
       if (error instanceof NotYetKnown) return
       throw error
     }
-    // Whoever makes it makes the directories it needs.
+    // The resource that makes it also makes its parent directories.
     if (real === null) return this.unknown(split(path)[0], after)
     for (const known of [...this.entries.keys()])
       if (known === real || known.startsWith(`${real}/`)) this.entries.delete(known)
@@ -196,7 +196,7 @@ export class VirtualTree {
     this.listed(from)
   }
 
-  /** The entry to change, brought up from the base if it is still there. */
+  /** The entry to change, copied from the base if it is still there. */
   own(real: string | null, path: string): Entry {
     const entry = real === null ? null : this.entries.get(real)
     if (entry) {
@@ -237,7 +237,7 @@ export class VirtualTree {
     }
   }
 
-  /** What is not there for certain; where packages are still to come, nobody can tell. */
+  /** Null for an absent path; unknown while packages that may contain it are not installed yet. */
   notThere(): null {
     if (this.later !== undefined) throw new NotYetKnown(this.later)
     return null
@@ -273,7 +273,7 @@ export class VirtualTree {
     const entry = this.entries.get(real)
     const [directory] = split(real)
     const target = entry ? entry.target : this.base?.readLink(real)
-    // Another account has just replaced it.
+    // Another account has replaced it since.
     if (target === undefined || target === null) return found
     const next = this.follow(normalise(target.startsWith('/') ? target : join(directory, target)), depth + 1)
     // A link of the dry run itself leads where the recipe says.

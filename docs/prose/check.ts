@@ -9,7 +9,6 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TextlintKernel, type TextlintKernelOptions, type TextlintKernelRule } from '@textlint/kernel'
 import markdown from '@textlint/textlint-plugin-markdown'
-import plainText from '@textlint/textlint-plugin-text'
 import { passagesOf } from './passages.ts'
 import { sentenceLength } from './sentence_length.ts'
 
@@ -27,10 +26,7 @@ const rulesOf = (...files: readonly string[]): TextlintKernelRule[] => {
   ]
 }
 const rules = { pages: rulesOf('rules.yml'), code: rulesOf('rules.yml', 'code_rules.yml') }
-const plugins: TextlintKernelOptions['plugins'] = [
-  { pluginId: 'markdown', plugin: markdown.default },
-  { pluginId: 'text', plugin: plainText.default },
-]
+const plugins: TextlintKernelOptions['plugins'] = [{ pluginId: 'markdown', plugin: markdown.default }]
 
 interface Finding {
   readonly line: number
@@ -41,8 +37,9 @@ async function findingsIn(path: string): Promise<Finding[]> {
   const source = readFileSync(`${project}/${path}`, 'utf8')
   const passages = extname(path) === '.md' ? null : passagesOf(source)
   const text = passages === null ? source : passages.map((passage) => passage.text).join('\n\n')
-  const kind = passages === null ? { ext: '.md', rules: rules.pages } : { ext: '.txt', rules: rules.code }
-  const { messages } = await kernel.lintText(text, { filePath: path, plugins, ...kind })
+  // Comments are read as Markdown too, so that the code in them is left out.
+  const options = { filePath: path, ext: '.md', plugins, rules: passages === null ? rules.pages : rules.code }
+  const { messages } = await kernel.lintText(text, options)
   // Passages stand on every second line of the text.
   return messages.map(({ loc, message }) => ({
     line: passages === null ? loc.start.line : (passages[(loc.start.line - 1) / 2]?.line ?? 1),
