@@ -15,23 +15,23 @@ export interface Plan {
   readonly listed: ReadonlySet<string>
   readonly roles: readonly string[]
   readonly events: readonly string[]
-  /** What the operator can or must act on. */
+  /** Messages on which the operator can or must act. */
   readonly warnings: readonly string[]
-  /** What nobody has to act on. */
+  /** Messages that require no action. */
   readonly notes: readonly string[]
 }
 
 /** The events that `converge --role NAME` alone goes through: the whole way. */
 export const wholeWay = ['setup', 'deploy', 'configure'] as const
 
-/** Events that are asked of every host, whatever its roles are: one that has no part in them is done at once. */
+/** Events that every host runs, whatever its roles: a host whose roles lack them has nothing to do. */
 const askedOfAll: readonly string[] = [...wholeWay, 'build']
 
-/** The events that bring services down: clients go before the server they need, so the last role comes first. */
+/** The events that stop services: clients stop before the server that they need, so the last role comes first. */
 const ending = ['stop', 'shutdown', 'undeploy'] as const
 
 export interface CompileOptions {
-  /** Takes secrets out of what errors show of props; default: nothing is taken out. */
+  /** Masks secrets in properties that errors quote; default: masks nothing. */
   readonly mask?: Mask
   /** Results for the hosts before, whose plans are much the same. The resources of such a plan do not know their lines. */
   readonly memory?: PropsMemory

@@ -1,4 +1,4 @@
-/** What `status`, `releases` and `doctor` show of a role. */
+/** Types of what `status`, `releases` and `doctor` report about a role. */
 import type { AppStatus } from '../model/app_status.ts'
 
 export interface Inspection {
@@ -35,7 +35,7 @@ export interface ReleaseView {
 
 export interface ServiceView {
   readonly name: string
-  /** What its manager says. */
+  /** The state as its manager names it. */
   readonly state: string
   /** Whether it runs and is ready. */
   readonly up: boolean
@@ -58,7 +58,7 @@ export interface Need {
 export interface HostCheck {
   /** Names what is checked; several roles that check the same thing report it once. */
   readonly what: string
-  /** Reads only. Null: nothing to report. What it throws is reported as `unknown`, and the other checks still run. */
+  /** Reads only. Null: nothing to report. An exception is reported as `unknown`, and the other checks still run. */
   run(): Finding | null | Promise<Finding | null>
 }
 

@@ -1,4 +1,4 @@
-/** Checks what every resource takes beside its own props: esbuild takes the types out of a recipe without looking at them. */
+/** Checks the common options of resources, because esbuild removes the types of a recipe without checking them. */
 import { ConvergeError } from '../model/errors.ts'
 import type { AnyDefinition, CommonOptions } from '../model/resource.ts'
 import { Duration } from '../model/units.ts'

@@ -51,7 +51,7 @@ function defaultsOf(definition: AnyDefinition, props: object): object {
   return Object.fromEntries(defaults.filter(([, value]) => value !== undefined))
 }
 
-/** A complaint about a reference, or about alternatives none of which can be told while there are references inside. */
+/** Whether an issue is about a reference, or about alternatives that cannot be decided while references are inside. */
 function waitsForReference(issue: z.core.$ZodIssue, value: unknown): boolean {
   return isReference(value) || (issue.code === 'invalid_union' && references(value).length > 0)
 }
@@ -89,7 +89,7 @@ function lower(message: string): string {
 
 export function shown(value: unknown, mask: Mask): string {
   const readable = typeof value === 'string' || isPlainObject(value) || Array.isArray(value)
-  // Masked first: quoted or cut short a secret would not be known any more.
+  // Mask first: a quoted or truncated secret would not be recognized.
   const text = readable ? JSON.stringify(value, (_, one) => (typeof one === 'string' ? mask(one) : one)) : String(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }

@@ -13,7 +13,7 @@ import { checkProps, hidden, type Mask, shown, unmasked } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
 import { locateFrame, recipeFault } from './source.ts'
 
-/** Declares what one event of a role brings about; synchronous, and source order is run order. */
+/** Declares the resources of one event of a role; synchronous, and source order is run order. */
 export type RecipeFunction<N> = (r: Recipe<N>, node: N) => void
 
 export interface RoleOptions<N> {
@@ -23,13 +23,13 @@ export interface RoleOptions<N> {
   readonly attributes?: Readonly<Record<string, unknown>>
   /** The role whose events stand in for those this one does not define itself. */
   readonly extends?: Role<N>
-  /** What `status` and `releases` show of it. */
+  /** Reports the role for `status` and `releases`. */
   readonly inspect?: Inspect<N>
-  /** What `doctor` checks for it. */
+  /** The checks of `doctor` for the role. */
   readonly checks?: Checks<N>
   /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
   readonly sharesData?: boolean
-  /** What a rollout runs on its hosts after all hosts of an app have switched to another release; null for nothing. */
+  /** Names the event that a rollout runs on its hosts after all hosts of an app have switched the release; null for none. */
   readonly followUp?: FollowUpOf<N>
 }
 
@@ -172,7 +172,7 @@ export class Recipe<N> implements Scope {
   private readonly taken = new Set<string>()
 
   /**
-   * @param mask takes secrets out of what is shown of props, before it is quoted or cut
+   * @param mask masks secrets in properties that errors quote, before they are quoted or truncated
    * @param memory of the hosts before; with it, the lines of the declarations are not recorded
    */
   constructor(
@@ -249,12 +249,12 @@ export class Recipe<N> implements Scope {
     if (!this.warned.includes(message)) this.warned.push(message)
   }
 
-  /** Reports something that nobody has to act on. */
+  /** Reports something that requires no action. */
   note(message: string): void {
     if (!this.noted.includes(message)) this.noted.push(message)
   }
 
-  /** Notes that something has a part in what at least one role has to do, such as a rollback. */
+  /** Records that an app takes part in something that at least one role must do, such as a rollback. */
   takePart(purpose: string): void {
     this.taken.add(purpose)
   }
@@ -337,7 +337,7 @@ export class Recipe<N> implements Scope {
     return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) => !sameJson(left[key], right[key]))
   }
 
-  /** What was declared, and everything that is wrong with it. */
+  /** The declared resources, and all problems with them. */
   finish(): Declarations {
     const problems = this.faults.all()
     if (problems.length === 0)
@@ -348,7 +348,7 @@ export class Recipe<N> implements Scope {
   }
 }
 
-/** What recipes have declared. */
+/** The result of running recipes. */
 interface Declarations extends Pick<Plan, 'resources' | 'warnings' | 'notes'> {
   readonly problems: readonly ConvergeError[]
 }
@@ -362,7 +362,7 @@ function together(reasons: readonly ConvergeError[]): ConvergeError {
   return new ConvergeError(message, { code, hint })
 }
 
-/** Names of the resources that have to come before it; most have none, which is told at once. */
+/** Names of the resources that must come before it; most have none, which the first line finds out. */
 function neededBy({ props, hasReferences, options }: Declared): readonly string[] {
   if (!hasReferences && options.when === undefined && options.after === undefined) return []
   const handles = [...(options.when ?? []), ...afterOf(options)]

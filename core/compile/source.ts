@@ -8,12 +8,12 @@ import { ConvergeError, describeLocation, type SourceLocation } from '../model/e
 import { NotYetKnown } from '../model/reference.ts'
 import { Inexpressible } from '../text/writer.ts'
 
-/** Member of a map whose sources are names that are told as they are: they are at home on another machine. */
+/** Marks source maps made on another computer: their paths are printed unchanged. */
 export const namesOnly = 'x_converge_names'
 
 interface Known {
   readonly map: SourceMap
-  /** What its sources are relative to; null where they are no paths of this machine. */
+  /** The directory that its sources are relative to; null where they are no paths of this host. */
   readonly root: string | null
 }
 
@@ -35,9 +35,9 @@ export function locateFrame(stack: string | undefined): SourceLocation | undefin
 }
 
 /**
- * What a recipe threw, as an error that names its line; a ConvergeError stays what it is.
+ * Turns an exception of a recipe into an error that names its line; a ConvergeError stays unchanged.
  * @param what in a few words, e.g. `setup of the role web failed`
- * @param file where the recipe is, for what is thrown without a trace
+ * @param file of the recipe, for an exception without a stack trace
  */
 export function recipeFault(thrown: unknown, what: string, file?: SourceLocation): unknown {
   const trace = thrown instanceof Error ? thrown.stack : undefined
@@ -52,7 +52,7 @@ export function recipeFault(thrown: unknown, what: string, file?: SourceLocation
   return new ConvergeError(`${what}: ${words}`, { code: 'RECIPE_FAILED', source, usage: true, cause: thrown })
 }
 
-/** What was thrown may be anything, also an object that cannot become a text. */
+/** Describes a thrown value of any kind, also an object that cannot become a text. */
 function wordsOf(thrown: unknown): string {
   try {
     if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`
@@ -63,9 +63,9 @@ function wordsOf(thrown: unknown): string {
 }
 
 /**
- * What code of the user's threw while the engine ran it, such as the read function of a resource type.
+ * Describes an exception of the user's code that the engine called, such as the read function of a resource type.
  * @param what threw it, e.g. `the resource type hosts_entry`
- * @returns what was thrown, where it was the engine's own code
+ * @returns the exception itself if the engine's own code threw it
  */
 export function userFault(thrown: unknown, what: string): unknown {
   if (!(thrown instanceof Error) || thrown instanceof ConvergeError || thrown instanceof Inexpressible) return thrown

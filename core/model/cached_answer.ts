@@ -41,7 +41,7 @@ export async function askPastCaches<A extends { readonly headers: Readonly<Recor
   return { answer, cached: cacheEvidence(answer.headers) }
 }
 
-/** What is wrong with an answer that a cache gave. */
+/** Explains why an answer of a cache proves nothing. */
 export function cachedProblem(evidence: string): string {
   return `a cache answered (${evidence}), and not the app: choose a path that no cache keeps`
 }

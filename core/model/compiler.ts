@@ -1,4 +1,4 @@
-/** The compiler of TypeScript, which a host that a fleet brings its engine to does not have. */
+/** Loads the TypeScript compiler; hosts that get their engine from a rollout have none. */
 
 /** Null where it is not installed. */
 export async function loadCompiler(): Promise<typeof import('esbuild') | null> {

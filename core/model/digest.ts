@@ -8,7 +8,7 @@ export function digestWith(state: string, turns: string | null): string {
   return turns === null ? state : `${state}~${turns}`
 }
 
-/** What the state is, without how often it was left. */
+/** The digest of the state alone, without the count of its changes. */
 export function stateOf(digest: string): string {
   return withTurns.exec(digest)?.[1] ?? digest
 }

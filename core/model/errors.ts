@@ -11,20 +11,20 @@ export interface SourceLocation {
 }
 
 export interface ErrorDetails {
-  /** Stable upper-case name, for machines: `NOT_CONVERGED`, `COMMAND_FAILED`, ... */
+  /** Stable upper-case name, for programs: `NOT_CONVERGED`, `COMMAND_FAILED`, ... */
   readonly code: string
-  /** What was being attempted, e.g. `apply` or `read`. */
+  /** The attempted step, e.g. `apply` or `read`. */
   readonly attempted?: string | undefined
   /** The resource it happened in, e.g. `file /etc/motd`. */
   readonly resource?: string | undefined
   readonly source?: SourceLocation | undefined
-  /** Key path of the attribute that it is about; whoever knows the layers turns it into `source`. */
+  /** Key path of the attribute that it is about; code that knows the layers turns it into `source`. */
   readonly attribute?: string | undefined
-  /** What the user can do about it. */
+  /** Advice for the user, in the imperative. */
   readonly hint?: string | undefined
   /** Output of a command, the end of a log: shown indented below the message. */
   readonly output?: string | undefined
-  /** Event of the resource's role that makes it good again; whoever runs the plan may run it next. */
+  /** Event of the resource's role that repairs the failure; the caller may run it next. */
   readonly recovery?: string | undefined
   /** Wrong usage or invalid input (exit status 2) as against a run that failed (1). */
   readonly usage?: boolean | undefined
@@ -93,7 +93,7 @@ export class ConvergeError extends Error {
   }
 }
 
-/** Several problems found in one pass over the input: all are told at once. */
+/** Several problems found in one pass over the input, reported together. */
 export class InvalidInput extends ConvergeError {
   constructor(
     readonly problems: readonly ConvergeError[],
@@ -129,7 +129,7 @@ export class InvalidInput extends ConvergeError {
   }
 }
 
-/** Throws what was found: nothing, the one problem, or all of them as one; what two have found alike is told once. */
+/** Throws the problems: none, the only one, or all of them as one error without duplicates. */
 export function throwProblems(problems: readonly ConvergeError[], what?: string): void {
   const one = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
   const [first, ...more] = one.values()
@@ -192,7 +192,7 @@ function systemErrorOf(thrown: NodeJS.ErrnoException): SystemFailure {
   return { code, syscall: thrown.syscall, reason }
 }
 
-/** What a call does, where its name says little. */
+/** Descriptions of system calls whose names say little. */
 const callNames: Readonly<Record<string, string>> = {
   uv_interface_addresses: 'list the network addresses of this host',
 }

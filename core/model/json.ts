@@ -1,4 +1,4 @@
-/** JSON values: equality, canonical text and digests that don't depend on the order of keys. */
+/** JSON values: equality, canonical text and digests that do not depend on the order of keys. */
 import { createHash } from 'node:crypto'
 
 export function sameJson(a: unknown, b: unknown): boolean {

@@ -9,12 +9,12 @@ import type { KnownFailure } from './failures/types.ts'
 
 const patterns = [...buildFailures, ...systemFailures]
 
-/** What SIGKILL ends, and a shell reports as 128 + 9. */
+/** The exit status that a shell reports for SIGKILL: 128 + 9. */
 const killedStatus = 137
 
 /**
- * What a failed command's output means; null where that is not known.
- * @param result.signal what ended it, unless converge itself did
+ * Finds the kind of failure of a command by its output; null for an unknown one.
+ * @param result.signal that ended it, unless converge sent it
  */
 export function knownFailure(result: {
   readonly output: string

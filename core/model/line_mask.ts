@@ -4,7 +4,7 @@ import { keyLineMask } from './secret_text.ts'
 
 /** The end of a line whose value follows: `password: |`, `"secrets": {`, `- name: DB_PASSWORD`. */
 const opening = /(?:[:=]\s{0,9}(?:[|>][+-]?\d?[+-]?)?|[[{(]|"""|''')\s{0,9}$|\b(?:name|key|variable)["']?\s{0,9}[:=]/i
-/** What belongs to a block without being indented more than its first line: items, closing brackets, the value of a pair. */
+/** Lines that belong to a block without more indentation than its first line: items, closing brackets, the value of a pair. */
 const belongs = /^\s*(?:- |[\]})"']|["']?value\b)/i
 const mostLines = 40
 

@@ -5,7 +5,7 @@ import { type Bounds, endOfQuoted, endOfWord, indentedBlock, valuesWithin } from
 const sign = /(?<quote>\\{0,8}["'`])?\]?[^\S\n]{0,20}(?:=>|->|:=|\?=|\+=|={1,2}|:)(?![:/]{2})(?:[^\S\n]{0,20})/y
 /** Tags and anchors of YAML, and letters before quotes in Python. */
 const prefix = /(?:(?:!{1,2}[\w:./-]*|&[\w-]+)[^\S\n]+){0,2}(?:[rRbBuUfF]{1,2}(?=["'])|\$(?=["']))?/y
-/** What may stand before a name that begins its line. */
+/** Text that may precede a name at the start of its line. */
 const lineStart =
   /(?:^|\n)[^\S\n]*[+<>#;*|@-]{0,3}[^\S\n]*(?:(?:export|set|setenv|local|readonly|declare(?: -\w+)*|var|let|const|my)[^\S\n]+)?["'$]?$/
 const longestPrefix = 60

@@ -2,7 +2,7 @@
 
 const referenceMark = Symbol.for('converge.reference')
 
-/** A value that another resource provides; props take it wherever they take the value itself. */
+/** A value that another resource provides; each property that takes the value takes the reference too. */
 export interface Reference<T = unknown> {
   readonly [referenceMark]: true
   /** `resource type` + `key` of the provider, resolved by the engine. */
@@ -12,7 +12,7 @@ export interface Reference<T = unknown> {
   readonly transform?: ((value: never) => T) | undefined
 }
 
-/** What a prop takes: the value, a reference to it, or an object with references inside. */
+/** The type of a property: the value, a reference to it, or an object with references inside. */
 export type Input<T> =
   | T
   | Reference<T>

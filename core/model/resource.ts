@@ -1,4 +1,4 @@
-/** What a resource is: data, and the functions read, desired and apply. */
+/** Defines resources: data, and the functions read, desired and apply. */
 import type { ZodType } from 'zod'
 import type { Host, HostReader } from '../host/types.ts'
 import { ConvergeError, type SourceLocation } from './errors.ts'
@@ -9,11 +9,11 @@ import type { Duration } from './units.ts'
 /** A JSON-like value; what a resource's state is made of, so that patches, reports and digests can hold it. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
 
-/** What the engine tells a resource beside its props. */
+/** Values and functions that the engine gives a resource beside its properties. */
 export interface Context {
   /** Digest of what `when` lists, or null where the resource has no `when`. It differs when one of them has changed. */
   readonly cause: string | null
-  /** What `when` lists, by name; the names stay the same when what they stand for changes. */
+  /** The names in `when`; a name stays the same when its resource changes. */
   readonly causes: readonly string[]
   /** Whether a run has changed something that `when` lists, as far back as changes are counted. */
   readonly counted: boolean
@@ -27,7 +27,7 @@ export interface Context {
   readonly progress: (line: string) => void
   /** Reports something that the operator can or must act on, and that is no failure. */
   readonly warn: (message: string) => void
-  /** Reports something that nobody has to act on. */
+  /** Reports something that requires no action. */
   readonly note: (message: string) => void
   /** Values that must not be shown; a resource adds those it comes across. */
   readonly secret: (value: string) => void
@@ -45,8 +45,8 @@ export interface ResourceImplementation<P, S, O extends object> {
   /** Loads what the type needs once per run, before the first read: a library that others need not pay for. */
   prepare?(): Promise<void>
   /**
-   * Throws for what would take the effect of the resource, such as another file that overrides the one it writes. Called
-   * before the run changes anything; props may still be references, so only those count that never are.
+   * Throws if something keeps the resource from having its effect, such as another file that overrides the one it writes. The
+   * engine calls it before the first change. Properties may still be references, so check only those that never are.
    */
   precheck?(host: HostReader, props: P): void
   /**
@@ -73,9 +73,9 @@ export interface ResourceImplementation<P, S, O extends object> {
    * Without it `apply` itself is run on the overlay.
    */
   predict?(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void
-  /** The paths it decides, as the props say them; where it is unknown in a dry run, so is what is there. */
+  /** The paths that it decides, from its properties. If the resource is unknown in a dry run, so are these paths. */
   paths?(props: P): readonly unknown[]
-  /** What the change amounts to, in a few words for a person; default: made from the patch. */
+  /** Summarizes the change in a few words for people; default: a summary of the patch. */
   words?(props: P, change: { readonly now: S; readonly desired: S }): string
   /** In a few words, what a change replaces as a whole that is not the operator's: they stand in the place of a text diff. */
   replaces?(host: HostReader, props: P, change: { readonly now: S; readonly desired: S }): string | undefined
@@ -86,9 +86,9 @@ export interface ResourceImplementation<P, S, O extends object> {
    * could only guess it.
    */
   fingerprint?(props: P, state: S): Json | Unknown
-  /** The files whose whole content the props alone decide; `converge render` prints them. */
+  /** The files whose whole content follows from the properties; `converge render` prints them. */
   files?(props: P): readonly RenderedFile[]
-  /** What stands for the outputs in `converge render`, which looks at no host. */
+  /** Placeholders for the outputs in `converge render`, which reads no host. */
   placeholders?(props: P): Partial<O>
 }
 
@@ -97,7 +97,7 @@ export interface ResourceDescription<P, I, S> {
   readonly type: string
   /** One sentence. */
   readonly doc: string
-  /** What it mirrors: a cookbook resource, a manual page. */
+  /** The cookbook resource or manual page that it mirrors. */
   readonly mirrors?: string | undefined
   readonly examples: readonly I[]
   /** Identity: two resources of one type with one key are the same resource. */
@@ -107,7 +107,7 @@ export interface ResourceDescription<P, I, S> {
   /** Whether reading asks a program or a server: such reads are started ahead, in parallel. */
   readonly readsAhead?: boolean | undefined
   /**
-   * What `when` means: `gate` (default) leaves the resource alone until the cause changes; `cause` hands the decision to
+   * The meaning of `when`: `gate` (default) leaves the resource alone until the cause changes; `cause` hands the decision to
    * `desired`, which gets it as `context.cause` and records it itself.
    */
   readonly when?: 'gate' | 'cause' | undefined
@@ -134,7 +134,7 @@ export interface Check {
   readonly check: (host: HostReader) => boolean | Promise<boolean>
 }
 
-/** What every resource takes beside its own props. */
+/** Options that every resource takes beside its own properties. */
 export interface CommonOptions {
   /** Act only when one of these has changed since this resource last acted for it; survives crash, failure and reboot. */
   readonly when?: readonly Handle[] | undefined
@@ -147,7 +147,7 @@ export interface CommonOptions {
   readonly retryDelay?: Duration | undefined
   /** Limit for `apply`; default: none beyond those of its commands. */
   readonly timeout?: Duration | undefined
-  /** Go on with the run when this one fails; it is reported as failed all the same. Default false. */
+  /** Continue the run when this resource fails; the failure is still reported. Default false. */
   readonly ignoreFailure?: boolean | undefined
   /** Never show the content, only that it differs. Default false. */
   readonly sensitive?: boolean | undefined
@@ -155,10 +155,10 @@ export interface CommonOptions {
   readonly after?: Handle | readonly Handle[] | undefined
 }
 
-/** What declaring a resource gives: its identity, its digest and its outputs, as references. */
+/** The result of declaring a resource: its identity, its digest and its outputs, as references. */
 export type Handle<O extends object = object> = {
   readonly resource: { readonly type: string; readonly key: string }
-  /** What its state amounts to: differs when it has changed. */
+  /** Digest of its state: differs after a change. */
   readonly digest: Reference<string>
 } & { readonly [K in keyof O]: Reference<O[K]> }
 
@@ -174,7 +174,7 @@ export type Declare<P, O extends object> = ((r: Scope, props: Input<P> & CommonO
 
 /**
  * Defines a resource type. The result is the function recipes call: `symlink(r, { path, target })`.
- * A prop named like a common option (`timeout`) stays the resource's own.
+ * A property named like a common option (`timeout`) replaces the option.
  */
 export function defineResource<P, I, S, O extends object = Record<never, never>>(
   description: ResourceDescription<P, I, S>,

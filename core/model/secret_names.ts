@@ -62,7 +62,7 @@ export const secretStem =
 /** A source for a regular expression that matches a name which may be secret; `hasSecretName` decides. */
 export const candidateName = `[\\w.-]{0,60}(?:${secretStem.source})[\\w.-]{0,60}`
 
-/** What the user adds to the names that count as secret, and takes from them; letter case is ignored. */
+/** Names that the user adds to those of secrets, and names that the user excludes; letter case is ignored. */
 export interface OwnNames {
   readonly secret: readonly string[]
   readonly open: readonly string[]

@@ -12,7 +12,7 @@ const privateKey = /(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)([\s\
 /** The end of a key whose beginning has been cut off. */
 const endOfKey = /((?:^[^\S\n]*[\w+/=]{16,}[^\S\n]*\n){1,200})(?=[^\S\n]*-----END [A-Z0-9 ]{0,40}PRIVATE KEY)/gm
 
-/** What stands in place of a value: nothing, a word of the language, a reference to a variable, a way to log in. */
+/** Text in the place of a value that is no secret: nothing, a keyword, a reference to a variable, a login method. */
 const harmless = new RegExp(
   `^["']?(?:${[
     ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', '\\(sensitive\\)'],
@@ -126,7 +126,7 @@ export function keyLineMask(): (line: string) => string | null {
 }
 
 /**
- * What a program may make of a value as it is written: as it is, up to a blank or a quote, without backslashes, the value
+ * The values that a program may read from a written value: all of it, up to a blank or a quote, without backslashes, the value
  * of a cookie, the default of a variable, a section of XML.
  */
 function readings(value: string, isQuoted: boolean): readonly string[] {

@@ -7,7 +7,7 @@ import { merged, type Span, Spelling } from './spelling.ts'
 
 export type { Span } from './spelling.ts'
 
-/** What stands in the place of a secret. */
+/** Replaces a secret. */
 export const mask = '********'
 
 /**
@@ -18,7 +18,7 @@ export const differs = '\u2063'
 
 /** A shorter value is left alone: masking it would garble every text and hide nothing. */
 const shortest = 4
-/** A line of a secret with several lines counts by itself from this length on, and a shorter one where it has letters and digits. */
+/** Each line of a secret with several lines is masked from this length on, and a shorter one if it has letters and digits. */
 const longLine = 8
 
 /** A set of texts that are never shown; `mask` replaces each occurrence, however it is spelled. */
@@ -82,7 +82,7 @@ export class Secrets {
   }
 }
 
-/** Of a text with several lines each counts by itself, and what its names say: a tool may print only one of them. */
+/** The lines of a secret, and the values of names inside: a tool may print only one of them. */
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
   const isInKey = keyLineMask()

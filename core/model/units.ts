@@ -1,4 +1,4 @@
-/** Durations and sizes as values of their own, so that no bare number has to be guessed at. */
+/** Durations and sizes as types of their own, so that every number has a unit. */
 import * as z from 'zod'
 
 /** A span of time; make one with `seconds(60)`, `minutes(30)`, `milliseconds(5)`. */
@@ -20,14 +20,14 @@ export const milliseconds = (n: number): Duration => new Duration(n)
 export const seconds = (n: number): Duration => new Duration(n * 1000)
 export const minutes = (n: number): Duration => new Duration(n * 60_000)
 
-/** A prop that takes a duration. */
+/** A property that takes a duration. */
 export const duration = z.instanceof(Duration, { error: 'a duration, such as seconds(60) or minutes(5)' })
 
-/** A prop that takes an absolute path without `.` or `..` parts. */
+/** A property that takes an absolute path without `.` or `..` parts. */
 export const absolutePath = z
   .string()
   .refine((path) => path.startsWith('/') && !path.includes('\0'), { error: 'an absolute path' })
   .refine((path) => !/(^|\/)\.{1,2}(\/|$)/.test(path), { error: "an absolute path without '.' or '..' parts" })
 
-/** A prop that takes a file mode as four octal digits, e.g. `0640`. */
+/** A property that takes a file mode as four octal digits, e.g. `0640`. */
 export const fileMode = z.string().regex(/^[0-7]{4}$/, { error: "a mode as four octal digits, e.g. '0640'" })

@@ -44,7 +44,7 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
   return { kind: 'deployment', file: 'environment', value, patch: null, warnings: [], locate }
 }
 
-/** Puts a value at a path; returns why it can't. */
+/** Puts a value at a path. @returns the reason if that is impossible */
 function place(root: Record<string, unknown>, path: readonly string[], text: string): string | undefined {
   let at = root
   for (const key of path.slice(0, -1)) {
@@ -59,7 +59,7 @@ function place(root: Record<string, unknown>, path: readonly string[], text: str
   return undefined
 }
 
-/** Only what can't be meant otherwise: a password 1e5 or 0123 stays as it is. */
+/** Converts unambiguous texts only: a password 1e5 or 0123 stays a text. */
 function scalarOf(text: string): unknown {
   if (/^(true|false|null)$/.test(text)) return JSON.parse(text) as unknown
   if (/^-?\d{1,15}$/.test(text) && String(Number(text)) === text) return Number(text)

@@ -104,7 +104,7 @@ function hide(value: unknown, path: KeyPath, node: Node<unknown>, secrets: Secre
   )
 }
 
-/** What would stand there if no layer said anything about it. */
+/** The value without any layer that sets it. */
 function defaultAt(node: Node<unknown>, path: KeyPath): unknown {
   const [top = ''] = path
   const schema = childOf(node.schemas, top) as Node['schemas'][string] | undefined

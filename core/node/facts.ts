@@ -10,7 +10,7 @@ export interface Address {
   readonly internal: boolean
 }
 
-/** What is known of this host without being told. */
+/** Properties of this host that converge finds out. */
 export interface Facts {
   /** CPUs this process may run on. */
   readonly cpu: { readonly total: number }
@@ -35,7 +35,7 @@ export interface Facts {
   readonly node: string
 }
 
-/** For where nothing of this host is to be looked up: what the JSON does not say is as plain as can be. */
+/** Neutral values for commands that must not depend on this host. */
 export const neutralFacts: Facts = Object.freeze({
   cpu: Object.freeze({ total: 1 }),
   memory: Object.freeze({ total: 0 }),
@@ -52,9 +52,9 @@ export const neutralFacts: Facts = Object.freeze({
   node: '',
 })
 
-/** What the facts are read from; tests put texts of their own here. */
+/** The sources of the facts; tests replace them. */
 export interface FactSources {
-  /** Text of a file, null where it can't be read. */
+  /** Text of a file, null where it cannot be read. */
   readonly read: (path: string) => string | null
   readonly exists: (path: string) => boolean
   readonly hostname: () => string
@@ -200,10 +200,10 @@ export function factSchema(key: string): z.ZodType | undefined {
 export const factKeys: readonly string[] = Object.keys(makers)
 
 /**
- * The facts as the lowest layer of attributes. Where the JSON brings no `opsworks.instance`, this host stands there; where
- * it does, nothing is added to it, since it may speak of another host.
+ * The facts as the lowest layer of attributes. If the JSON has no `opsworks.instance`, this host is put there. If it has one,
+ * nothing is added to it, because it may describe another host.
  *
- * @param instance name this host goes by in `opsworks.instance`, or null where that is told
+ * @param instance name of this host for `opsworks.instance`, or null where the JSON has one
  */
 export function factLayer(facts: Facts, instance: string | null): Readonly<Record<string, unknown>> {
   const stated = { cpu: facts.cpu, memory: facts.memory, hostname: facts.hostname, fqdn: facts.fqdn }

@@ -4,13 +4,13 @@ import { shellWord } from '../text/shell.ts'
 import { isObject, type JsonObject } from './merge.ts'
 
 interface ForeignFile {
-  /** What the file is. */
+  /** Kind of the file. */
   readonly what: string
   /** How to get attributes out of it, or where it belongs. */
   readonly hint: string
 }
 
-/** What a file should hold. */
+/** The expected content of a file. */
 export type Expected = 'attributes' | 'a stack file'
 
 /** @returns an error for a file of another tool, or of the other kind; undefined for everything else */
@@ -80,7 +80,7 @@ function template({ Resources }: JsonObject, file: string): ForeignFile {
   }
 }
 
-/** What `aws opsworks describe-*` prints, by the key of its list. */
+/** Output of `aws opsworks describe-*`, by the key of its list. */
 const described: Readonly<Record<string, (file: string) => string>> = {
   Stacks: (file) => `take the custom JSON out of it: jq -r '.Stacks[0].CustomJson' ${file} > custom.json`,
   StackSummary: () => 'describe-stacks prints the custom JSON; hosts, layers and apps belong in a stack file',

@@ -12,9 +12,9 @@ export interface Ineffective {
 
 type Schema = z.core.$ZodType
 
-/** What the notes of an attribute, or of a group around it, say about its effect. */
+/** Notes on the effect of an attribute, its own or those of a group around it. */
 interface Effect {
-  /** What to do instead, where converge does not implement it. */
+  /** Advice for an attribute that converge does not implement. */
   readonly unused: string | undefined
   /** Of each list one attribute must be set. In a path `*` stands for any key, a dot at its start for an attribute beside this one, and `!` before it that it must not be set. */
   readonly needs: readonly (readonly string[])[]

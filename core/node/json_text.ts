@@ -241,7 +241,7 @@ function explainError({ error, offset, length }: ParseError, text: string): Text
     return { message: 'a number that starts with 0: if it is a text, write it in quotes', ...position }
   if (name === 'InvalidSymbol' && here.startsWith("'"))
     return { message: 'single quotes: JSON takes only double ones', ...position }
-  // What stands there may be a password without its quotes: only punctuation is repeated.
+  // The text there may be a password without its quotes: quote punctuation only.
   const near = /^[^\w\s]{1,3}$/.test(here) ? ` at ${here}` : ''
   return { message: `${messages[name] ?? 'this is not JSON'}${near}`, ...position }
 }

@@ -18,7 +18,7 @@ export interface NodeWarning {
   readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY' | 'EMPTY_LAYER' | 'SHARED_ADDRESS' | 'NO_EFFECT'
   readonly message: string
   readonly path: string
-  /** What the user can do about it. */
+  /** Advice for the user, in the imperative. */
   readonly hint?: string | undefined
   readonly source?: SourceLocation | undefined
 }
@@ -27,7 +27,7 @@ export interface Layer {
   readonly kind: LayerKind
   /** As reports show it: a path, or what else the layer comes from. */
   readonly file: string
-  /** What the layer says, or null where it is a patch. */
+  /** The attributes of the layer, or null where it is a patch. */
   readonly value: JsonObject | null
   /** A JSON Patch (RFC 6902) to what the layers below say. */
   readonly patch: { readonly operations: readonly Operation[]; readonly library: PatchLibrary } | null
@@ -134,7 +134,7 @@ async function layerOf(value: JsonObject | unknown[], rest: LayerRest): Promise<
   return { ...rest, value: null, patch: { operations: value as Operation[], library } }
 }
 
-/** A layer made of a value at hand, e.g. the attributes a role brings; `file` says what it is. */
+/** Makes a layer of a value, e.g. the attributes of a role; `file` describes it in messages. */
 export function objectLayer(value: JsonObject, file: string, kind: LayerKind): Layer {
   const copy = jsonCopy(value)
   const { unsafe } = clean(copy, file)
@@ -194,7 +194,7 @@ function clean(root: JsonObject | unknown[], file: string): { keys: number; unsa
   let keys = 0
   const unsafe: KeyPath[] = []
   const visit = (value: unknown, path: readonly (string | number)[]): void => {
-    // What is shared has been through this.
+    // Shared values have been checked already.
     if (typeof value !== 'object' || value === null || isShared(value)) return
     if (path.length > deepest) throw tooDeep(file)
     if (Array.isArray(value)) return value.forEach((item, index) => void visit(item, [...path, index]))

@@ -26,13 +26,13 @@ export interface Node<A = Readonly<Record<string, unknown>>> {
   /** As gathered from this host, whatever the JSON says. */
   readonly facts: Facts
   readonly warnings: readonly NodeWarning[]
-  /** What must not be shown. */
+  /** Values that must not be displayed. */
   readonly secrets: readonly string[]
   /** `converge.secret_names` and `converge.open_names`. */
   readonly names: OwnNames
   /** Lowest first; the facts are the lowest. */
   readonly layers: readonly Layer[]
-  /** What the layers up to each one amount to, without defaults. */
+  /** The merged attributes after each layer, without defaults. */
   readonly states: readonly JsonObject[]
   /** By top-level key, those of the facts included. */
   readonly schemas: Schemas
@@ -57,7 +57,7 @@ export interface NodeDraft<A> {
  * Puts layers together, lowest first, and checks the result.
  *
  * Facts that the JSON states itself count before those gathered: `cpu.total` decides how many clients there are even
- * where this host has more. Where no layer brings `opsworks.instance`, this host stands there.
+ * where this host has more. If no layer has `opsworks.instance`, this host is put there.
  *
  * @throws ConvergeError, InvalidInput with all problems at once
  */

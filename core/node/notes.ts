@@ -1,4 +1,4 @@
-/** What a schema says beside its type: descriptions, units, what is sensitive; and the way down into it. */
+/** Reads the notes of a schema (descriptions, units, sensitivity), and finds the schema of a key. */
 
 import { globalRegistry, type ZodType, type z } from 'zod'
 import { hasSecretName, noNames, type OwnNames } from '../model/secret_names.ts'
@@ -23,7 +23,7 @@ export interface SchemaNotes {
   readonly verbatim?: boolean
   /** The words that a choice offers; it may accept others. */
   readonly enum?: readonly string[]
-  /** What to do instead: converge does not implement it. */
+  /** Advice for an attribute that converge does not implement. */
   readonly unused?: string
   /** The same for single keys of a map. */
   readonly unusedKeys?: Readonly<Record<string, string>>
@@ -31,7 +31,7 @@ export interface SchemaNotes {
   readonly unusedRest?: string
   /** Paths of attributes one of which must be set for this one to have an effect. */
   readonly needs?: string | readonly string[]
-  /** What an attribute without a default counts as where it is absent. */
+  /** The value that an absent attribute without a default counts as. */
   readonly usual?: unknown
 }
 
@@ -86,7 +86,7 @@ function innerOf(def: z.core.$ZodTypes['_zod']['def']): Schema | undefined {
   }
 }
 
-/** The schema of what a key leads to; undefined where the schema doesn't know the key. */
+/** The schema of a key; undefined where the schema does not have the key. */
 export function childSchema(schema: Schema, key: string | number): Schema | undefined {
   const { def } = bare(schema).schema._zod
   if (def.type === 'object') return childOf(def.shape, key) as Schema | undefined
@@ -122,7 +122,7 @@ export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
   const [top = '', ...rest] = path
   let schema = childOf(schemas, top) as Schema | undefined
   for (const key of rest) {
-    // What stands inside may be another spelling of the same texts, such as a list of words.
+    // The value inside may be another spelling of the same texts, such as a list of words.
     if (schema === undefined || bare(schema).notes.verbatim === true) break
     schema = childSchema(schema, key)
   }

@@ -70,7 +70,7 @@ function pointerProblem(key: string, pointer: unknown): OperationProblem | undef
 }
 
 export interface Surroundings {
-  /** What a top-level key amounts to with its defaults filled in, given what the layers say. */
+  /** The value of a top-level key with its defaults filled in. */
   readonly standard: (key: string, said: unknown) => unknown
   readonly isSecret: (path: readonly string[]) => boolean
 }
@@ -82,8 +82,8 @@ export interface Patched {
 }
 
 /**
- * What a patch layer makes of the attributes below it, which stay as they are. Defaults count as being there: an operation
- * may add to a default list. After a test that failed nothing more is done.
+ * Applies a patch layer to a copy of the attributes below it. Defaults count as present: an operation may add to a default
+ * list. After a failed test no further operation is applied.
  */
 export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surroundings): Patched {
   const document: Record<string, unknown> = { ...below }
@@ -96,7 +96,7 @@ export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surrou
       applyOperation(document, owned, { layer, index, pointers, surroundings })
     } catch (thrown) {
       if (!(thrown instanceof ConvergeError)) throw thrown
-      // What an earlier operation should have made may be missing now.
+      // A value of an earlier, failed operation may be missing now.
       if (!pointers.some((pointer) => failed.some((other) => isBelow(pointer, other)))) problems.push(thrown)
       failed.push(...pointers)
       if (given.op === 'test') break

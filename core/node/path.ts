@@ -14,9 +14,9 @@ export function formatPath(path: KeyPath): string {
 }
 
 /**
- * The keys of a path as a person writes it; a number between dots is taken for what the value there needs, index or key.
+ * The keys of a path as a person writes it; a number between dots is an index or a key, as the value there requires.
  *
- * @throws ConvergeError `INVALID_KEY_PATH` where brackets or quotes don't match
+ * @throws ConvergeError `INVALID_KEY_PATH` where brackets or quotes do not match
  */
 export function parsePath(text: string): string[] {
   const keys: string[] = []
@@ -43,7 +43,7 @@ export function pointerKeys(pointer: string): string[] {
     .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-/** What a key leads to in a value: own keys only, so that `constructor` and its like lead nowhere. */
+/** The value of an own key of a value; inherited keys such as `constructor` count as absent. */
 export function childOf(value: unknown, key: string | number): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
   return (value as Record<string | number, unknown>)[key]

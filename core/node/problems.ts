@@ -1,4 +1,4 @@
-/** What is wrong with a value, in plain words: from what zod found, and what the schema says of the attribute. */
+/** Describes problems of a value in plain words, from zod's issues and the notes of the schema. */
 import type { z } from 'zod'
 import { nearest } from '../model/nearest.ts'
 import { noNames } from '../model/secret_names.ts'
@@ -10,7 +10,7 @@ export interface Problem {
   readonly path: KeyPath
   readonly message: string
   readonly hint: string | undefined
-  /** What is wrong at that path. */
+  /** The faulty part at that path. */
   readonly what: 'key' | 'value'
 }
 
@@ -123,7 +123,7 @@ export function shown(value: unknown, sensitive: boolean): string {
   return text.length > 60 ? `${text.slice(0, 57)}..."` : text
 }
 
-/** What to write instead, where that is plain. */
+/** Suggests a replacement, where there is an obvious one. */
 function repair(issue: Issue, found: unknown, standard: string | undefined, number?: string): string | undefined {
   if (found === null) return `leave the key out${standard === undefined ? '' : ` to get the default, ${standard}`}`
   if (issue.code === 'invalid_value' && typeof found === 'string') return nearest(found, issue.values.map(String))

@@ -7,9 +7,9 @@ import type { KeyPath } from './path.ts'
 export type JsonSchema = Record<string, unknown>
 
 /**
- * One schema for all top-level keys. Beside what JSON Schema knows: `x-unit`, `x-mirrors` (the cookbook's attribute, or
- * what else it mirrors), `x-sensitive`, `x-unused` (what to do instead of setting it), `x-unused-rest` (the same for keys
- * of a group that are not named) and `x-needs` (of each list one must be set as well). Keys that aren't named are fine everywhere, as in a run.
+ * One schema for all top-level keys. It adds to JSON Schema: `x-unit`, `x-mirrors` (the cookbook's attribute, or another
+ * source), `x-sensitive`, `x-unused` (advice for an attribute without effect), `x-unused-rest` (the same for keys that a
+ * group does not name) and `x-needs` (of each list one must be set as well). Unknown keys are valid everywhere, as in a run.
  */
 export function attributesJsonSchema(schemas: Schemas): JsonSchema {
   const properties: JsonSchema = {}
@@ -33,7 +33,7 @@ type Override = NonNullable<NonNullable<Parameters<typeof toJSONSchema>[1]>['ove
 /** Zod leaves a default out where a conversion follows; here defaults are always valid input. */
 const addDefault: Override = ({ zodSchema: { _zod }, jsonSchema }) => {
   if (_zod.def.type === 'default') jsonSchema.default = JSON.parse(JSON.stringify(_zod.def.defaultValue))
-  // What a number can hold anyway is no limit worth telling.
+  // The largest safe integer is no limit of the attribute.
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
 }

@@ -44,7 +44,7 @@ export function jsonCopy<T>(value: T): T {
   ) as T
 }
 
-/** What a function returns for a shared object and a second key, derived once. */
+/** Caches the result of a function for a shared object and a second key. */
 export class Derived<K, R> {
   private readonly results = new WeakMap<object, Map<K, R>>()
 

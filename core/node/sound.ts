@@ -8,8 +8,8 @@ type Issue = z.core.$ZodIssue
 const mostRounds = 1000
 
 /**
- * What a schema makes of a value without the parts that it refuses. Where a required key is missing, the object that needs it
- * is such a part.
+ * Parses a value without the parts that the schema refuses. If a required key is missing, the object that requires it is such
+ * a part.
  * @returns undefined where nothing is left that the schema accepts
  */
 export function soundPart(schema: z.ZodType, value: unknown): unknown {

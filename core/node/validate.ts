@@ -16,7 +16,7 @@ import { soundPart } from './sound.ts'
 export interface Validated {
   /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
   readonly value: JsonObject
-  /** What is wrong, each at file, line and column; the value has the defaults there. */
+  /** Problems with file, line and column; the value has the defaults in their places. */
   readonly problems: readonly ConvergeError[]
   readonly warnings: readonly NodeWarning[]
   /** Values at sensitive paths, and others whose name or form gives them away. */
@@ -78,7 +78,7 @@ export function validate(
     source: locate(one.path, 'key'),
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
-  // What is wrong may be the switch.
+  // The faulty key may be the switch that gives the others an effect.
   const idle = problems.length > 0 ? [] : ineffective(told, schemas, value)
   for (const { path, message, hint } of idle)
     if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })

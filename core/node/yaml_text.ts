@@ -133,7 +133,7 @@ function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
   return found
 }
 
-/** Aliases without an anchor are told elsewhere. */
+/** Aliases without an anchor are reported elsewhere. */
 function isMergeable(yaml: Yaml, document: Document.Parsed, given: unknown): boolean {
   const node = yaml.isAlias(given) ? given.resolve(document) : given
   if (yaml.isSeq(node)) return node.items.every((item) => isMergeable(yaml, document, item))

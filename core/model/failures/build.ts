@@ -1,7 +1,7 @@
 /** Failures of what builds an app: buildout, pip, compilers, npm. */
 import type { KnownFailure, Pattern } from './types.ts'
 
-/** Packages of Debian that bring a header, by its name or by the directory it is in. */
+/** Packages of Debian that contain a header, by its name or by its directory. */
 const headerPackages: readonly (readonly [header: RegExp, packages: string])[] = [
   [/^Python\.h$/, 'python3-dev'],
   [/^libxml\/|^libxslt\//, 'libxml2-dev libxslt1-dev'],
@@ -28,7 +28,7 @@ const oldSetuptools =
 
 const commitLockFile = 'run npm install where the code is written, and commit package-lock.json'
 
-/** What says more comes first. */
+/** More specific patterns come first. */
 export const buildFailures: readonly Pattern[] = [
   {
     name: 'recipe against the pin of zc.buildout',

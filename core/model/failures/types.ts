@@ -1,8 +1,8 @@
-/** What is known of one kind of failure. */
+/** One kind of failure, with its cause and advice. */
 export interface KnownFailure {
   /** Follows what failed and a colon. */
   readonly reason: string
-  /** `<app>` stands for the name of the app, where that is known to whoever shows it. */
+  /** `<app>` stands for the name of the app, where the caller knows it. */
   readonly hint: string
 }
 
