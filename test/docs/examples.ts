@@ -53,7 +53,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/attributes.md > Find out where a value comes from > 3': cannotRun('settings of an editor'),
   'docs/attributes.md > Errors': compared(problems),
 
-  'docs/deploys.md > One commit for several hosts': compared(revisionLine),
+  'docs/deploys.md > Deploy one commit to several hosts': compared(revisionLine),
   'docs/deploys.md > Migrations': attributes([], app('plone_instances')),
   'docs/deploys.md > Smoke tests': attributes([], app('plone_instances')),
 
@@ -134,8 +134,8 @@ export const examples: Readonly<Record<string, Proof>> = {
 
   'docs/reference/commands.md > completion [SHELL]': compared(completion),
 
-  'docs/rolling-restarts.md > In a recipe of your own': typescript('declare const current: Handle'),
-  'docs/rolling-restarts.md > In a recipe of your own > 2': compared(haproxyGlobal),
+  'docs/rolling-restarts.md > Use it in a recipe': typescript('declare const current: Handle'),
+  'docs/rolling-restarts.md > Use it in a recipe > 2': compared(haproxyGlobal),
 
   'docs/ssh.md > Host keys': cannotRun('a line of known_hosts whose key is left out'),
 
