@@ -128,7 +128,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/port-swap.md > port-app > 4': attributes(),
   'docs/port-swap.md > jetty-app': attributes(['jetty-app']),
   'docs/port-swap.md > Add a login': attributes(['jetty-app']),
-  'docs/port-swap.md > In a recipe of your own': typescript('declare const release: ReturnType<typeof git_release>'),
+  'docs/port-swap.md > Use it in a recipe': typescript('declare const release: ReturnType<typeof git_release>'),
 
   'docs/writing-recipes.md > Configuration that is checked before it is used': typescript('declare const site: string'),
 
