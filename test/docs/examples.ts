@@ -109,7 +109,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/lifecycle-hooks.md > Hosts of a stack > 4': compared(cronOfStack('converge-setup')),
   'docs/lifecycle-hooks.md > Hosts of a stack > 5': compared(cronOfStack('converge-configure')),
   'docs/lifecycle-hooks.md > A host of a stack': compared(userData),
-  'docs/lifecycle-hooks.md > A host by itself': compared(cloudConfig),
+  'docs/lifecycle-hooks.md > A single host': compared(cloudConfig),
 
   'docs/php.md > PHP, hot and cold': attributes(['php-app']),
 
