@@ -36,7 +36,10 @@ t.test('what is on the host', async (t) => {
     {
       source: 'resources/git/mirror.ts',
       hint: 'find out what it is, then move it away: mv … ….old',
-      given: (site) => fs.mkdirSync(`${site.shared}/repo.git`),
+      given(site) {
+        fs.mkdirSync(`${site.shared}/repo.git`)
+        fs.writeFileSync(`${site.shared}/repo.git/notes.txt`, 'of somebody else')
+      },
       repair: (site) => fs.renameSync(`${site.shared}/repo.git`, `${site.shared}/repo.git.old`),
     },
     {
