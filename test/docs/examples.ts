@@ -62,7 +62,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/fleet.md > How a deploy goes': cannotRun(
     "a deploy with commits of a site's repository; test/core/fleet/screen/moves.test.ts compares these lines",
   ),
-  'docs/fleet.md > Going back': cannotRun(
+  'docs/fleet.md > Roll back': cannotRun(
     "a rollback of a site's releases; test/core/fleet/screen/moves.test.ts compares these lines",
   ),
   'docs/fleet.md > Two operators at once': cannotRun(
