@@ -54,7 +54,7 @@ export async function moments(t: Test, site: DeploySite): Promise<void> {
     t,
     ended,
     /did not pass its smoke test: .*its answer does not contain 'nowhere to be found'/,
-    /warning: zeo-client: rollback, since what was deployed failed/,
+    /note: zeo-client: rollback, since what was deployed failed/,
   )
   t.equal(site.live(), good, 'the site is back on the release before')
   await shows(t, site, version)

@@ -47,6 +47,7 @@ export const nodeSettings = {
 export interface WebRun {
   readonly report: RunReport
   readonly progress: readonly string[]
+  readonly notes: readonly string[]
 }
 
 export interface RunOptions {
@@ -130,9 +131,10 @@ export class WebApp {
       progress.push(line)
       if (endsAt !== undefined && line.includes(endsAt)) throw new Error(`ended at: ${line}`)
     }
-    const handlers = [{ progress: tell }]
+    const notes: string[] = []
+    const handlers = [{ progress: tell, note: (message: string) => void notes.push(message) }]
     const report = await converge(plan, host, { id: node.run.id, mode, secrets: new Secrets(), handlers })
-    return { report, progress }
+    return { report, progress, notes }
   }
 
   /** What status and releases show. */
