@@ -1,4 +1,6 @@
-/** What users and groups share: names, who may change them, and what a dry run writes in place of useradd and its kin. */
+/**
+ * Provides what users and groups share: names, permissions, and the changes to account files that a dry run predicts.
+ */
 import * as z from 'zod'
 import { parseAccounts, parseGroups } from '../core/host/accounts.ts'
 import type { Account, Group, Host, HostReader } from '../core/host/types.ts'
@@ -7,7 +9,7 @@ import { shellWords } from '../core/text/shell.ts'
 
 export type Command = readonly string[]
 
-/** A prop that takes the name of an account or a group, as Debian's useradd(8) allows it. */
+/** A property with the name of an account or a group, as Debian's useradd(8) allows it. */
 export const accountName = z.string().regex(/^[^-+~:,\s/][^:,\s/]{0,31}$/, {
   error: 'a name without spaces, commas, colons and slashes, not led by - + or ~',
 })
@@ -15,7 +17,8 @@ export const accountName = z.string().regex(/^[^-+~:,\s/][^:,\s/]{0,31}$/, {
 export const accountId = z.int().min(0).max(4_294_967_294)
 
 /**
- * @throws ConvergeError NEEDS_ROOT where converge runs as somebody else, with what root would have to type
+ * Requires that converge runs as root.
+ * @throws ConvergeError NEEDS_ROOT with the commands to run as root
  */
 export function requireRoot(host: HostReader, commands: readonly Command[]): void {
   if (host.isRoot) return
@@ -25,7 +28,7 @@ export function requireRoot(host: HostReader, commands: readonly Command[]): voi
   })
 }
 
-/** The accounts in /etc/passwd: those a recipe declares itself, whatever packages may bring. */
+/** Returns the accounts in /etc/passwd: those that recipes or packages have created on this host. */
 export function accountsOf(host: HostReader): Account[] {
   return parseAccounts(host.readText('/etc/passwd') ?? '')
 }
@@ -34,14 +37,17 @@ export function groupsOf(host: HostReader): Group[] {
   return parseGroups(host.readText('/etc/group') ?? '')
 }
 
-/** The id useradd or groupadd would take: the one after the highest, or before the lowest of the system's. */
+/**
+ * Returns the id that useradd or groupadd would choose: the one after the highest, or before the lowest of system
+ * accounts.
+ */
 export function nextId(taken: readonly number[], system: boolean): number {
   const ids = taken.filter((id) => (system ? id >= 100 && id <= 999 : id >= 1000 && id < 60_000))
   if (ids.length === 0) return system ? 999 : 1000
   return system ? Math.min(...ids) - 1 : Math.max(...ids) + 1
 }
 
-/** Rewrites one of the account files line by line; `null` drops a line, `added` comes last. */
+/** Rewrites one of the account files line by line; `null` removes a line, `added` is appended. */
 export function rewriteLines(
   host: Host,
   path: '/etc/passwd' | '/etc/group',

@@ -1,4 +1,4 @@
-/** What an archive holds, fetched and unpacked into a directory as a whole or not at all. */
+/** Downloads an archive and unpacks it into a directory, completely or not at all. */
 import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -50,7 +50,7 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   kind: z.enum(['absent', 'empty', 'filled', 'link', 'file', 'other']),
-  /** Digest of where the content came from; only with `purge` does it matter. */
+  /** Digest of the source of the content; used only with `purge`. */
   source: z.string().nullable(),
 })
 type State = z.output<typeof state>
@@ -96,7 +96,7 @@ export const archive = defineResource(
       if (props.merge) return merge(host, props, desired, context)
       const beside = (what: string) => `${parent}/.${basename(props.into)}.converge-${what}`
       const [fetched, unpacked, old] = [beside('archive'), beside('unpacked'), beside('old')]
-      // Killed between its two renames, an earlier run left the directory under this name.
+      // A run that was killed between its two renames left the directory under this name.
       if (host.lstat(props.into) === null && host.lstat(old) !== null) host.rename(old, props.into)
       for (const left of [fetched, unpacked, old]) host.remove(left)
       try {
@@ -124,7 +124,7 @@ export const archive = defineResource(
   },
 )
 
-/** What was added last, as long as all of it is there. */
+/** Returns the source that was merged last, if all its entries still exist. */
 function mergedFrom(host: HostReader, { into }: Props, { name }: Context): string | null {
   const [source = '', ...names] = host.recorded(name)?.split('/') ?? []
   return source !== '' && names.every((one) => isFilled(host, `${into}/${one}`)) ? source : null
@@ -134,7 +134,7 @@ async function merge(host: Host, props: Props, { source }: State, context: Conte
   const { into, owner, group, except = [], purge = false } = props
   if (host.lstat(into) === null) host.makeDirectory(into, { owner, group })
   restoreEntries(host, into)
-  // Within it, since it may be a mount: what is beside it cannot be moved into it then.
+  // Inside the directory, since it may be a mount: files beside it cannot be renamed into it.
   const [fetched, from] = [`${into}/.converge-archive`, `${into}/.converge-unpacked`]
   const cleanUp = () => {
     for (const left of [fetched, from]) host.remove(left)
@@ -156,7 +156,7 @@ async function merge(host: Host, props: Props, { source }: State, context: Conte
   host.record(context.name, [source, ...done].join('/'))
 }
 
-/** What is missing may be there afterwards, but only what is there can be asked for by name. */
+/** Marks entries as unknown in a dry run. Missing entries may be added, but only existing ones have a known name. */
 function predictMerge(host: Host, { into, except = [], purge = false }: Props, { name }: Context): void {
   if (host.stat(into) === null) return host.unknown(into, name)
   for (const one of host.list(into)) {
@@ -174,7 +174,10 @@ function kindOf(host: HostReader, { into, purge, merge }: Props): State['kind'] 
   return host.list(into).length > 0 ? 'filled' : 'empty'
 }
 
-/** The directory that holds the target, once it is sure that this much is there. */
+/**
+ * Checks the target and the source.
+ * @returns the parent directory of the target
+ */
 function checked(host: HostReader, props: Props): string {
   const parent = dirname(props.into)
   if (host.stat(parent)?.kind !== 'directory')
@@ -204,7 +207,10 @@ async function fetch(host: Host, props: Props, to: string, context: Context): Pr
   return path
 }
 
-/** @returns whether an owner was asked for */
+/**
+ * Changes the owner of the unpacked files.
+ * @returns whether the properties name an owner
+ */
 async function chown(host: Host, { owner, group }: Props, unpacked: string): Promise<boolean> {
   if (owner === undefined && group === undefined) return false
   const whose = `${owner ?? ''}${group === undefined ? '' : `:${group}`}`
@@ -212,13 +218,13 @@ async function chown(host: Host, { owner, group }: Props, unpacked: string): Pro
   return true
 }
 
-/** Owner and mode as asked, else those of the empty directory it takes the place of. */
+/** Sets the owner and mode of the properties, else those of the empty directory that the content replaces. */
 async function giveAway(host: Host, props: Props, unpacked: string): Promise<void> {
   const before = host.stat(props.into)
   if (!(await chown(host, props, unpacked)) && before && host.isRoot) {
     host.setOwner(unpacked, host.accountById(before.uid)?.name, host.groupById(before.gid)?.name)
   }
   host.setMode(unpacked, before?.mode ?? '0755')
-  // On the disk before it gets its name: else a power cut leaves a directory of empty files that counts as complete.
+  // Flush before the rename: else a power cut leaves a directory of empty files that counts as complete.
   await host.run(['sync', '--file-system', unpacked])
 }

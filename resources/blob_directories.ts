@@ -24,7 +24,7 @@ type Props = z.output<typeof props>
 
 const place = z.strictObject({ directory: z.string(), file: z.string() })
 const state = z.strictObject({
-  /** The directories of the first storage for which they differ; null where none does. */
+  /** The directories of the first storage that has two different ones; null if there is none. */
   differs: z.strictObject({ client: place, server: place }).nullable(),
 })
 type State = z.output<typeof state>
@@ -107,7 +107,7 @@ function isLocal(host: HostReader, address: string): boolean {
   return address.startsWith('/') || isThisHost(host, parted(address).name)
 }
 
-/** Whether a client that connects to one address gets to the server that listens at the other. */
+/** Decides whether a client that connects to one address reaches the server that listens at the other. */
 function reaches(host: HostReader, to: string, at: string): boolean {
   if (to.startsWith('/') || at.startsWith('/')) return resolvedPath(host, to) === resolvedPath(host, at)
   return parted(to).port === parted(at).port && isLocal(host, to)

@@ -1,4 +1,4 @@
-/** Runs a site's buildout in its release, until it has succeeded for what went in. */
+/** Runs a site's buildout in its release, and repeats it in later runs until it has succeeded for the same inputs. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
@@ -74,12 +74,12 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** Digest of what the last success went in with; null: none. */
+  /** Digest of the inputs of the last success; null if there is none. */
   built: z.string().nullable(),
 })
 type State = z.output<typeof state>
 
-/** How long to wait for another build that uses the same eggs. */
+/** The longest wait for another build that uses the same eggs. */
 const patience = minutes(60)
 
 function wordsOf(given: string | readonly string[]): readonly string[] {
@@ -103,7 +103,7 @@ function writeMark(host: Host, given: Props, built: string): void {
   const account = accountOf(host, given)
   const directory = `${given.directory}/${metadataDirectory}`
   const kind = host.lstat(directory)?.kind
-  // Made by whoever builds, it might be a link to a place where nobody but root may write.
+  // The build may have created it as a link to a directory that only root may write to.
   if (kind !== undefined && kind !== 'directory')
     throw new ConvergeError(`${directory} is a ${kind}, not a directory`, {
       code: 'IN_THE_WAY',
@@ -113,7 +113,7 @@ function writeMark(host: Host, given: Props, built: string): void {
   host.writeFile(markOf(given), `${canonicalJson({ built })}\n`, { ...account, mode: '0644' })
 }
 
-/** A build runs the setup.py of whatever it fetches: what that does as root nobody can undo. */
+/** Rejects root: a build runs the setup.py of every package that it fetches. */
 function refuseRoot(host: HostReader, { user, allowRoot }: Props): void {
   const account = user === undefined ? host.self : host.account(user)
   if (account?.uid !== 0 || allowRoot) return
@@ -167,7 +167,10 @@ function assumeSchedule(host: Host, { directory, like }: Props): void {
   host.writeFile(`${directory}/.installed.cfg`, installed.replaceAll(resolvedPath(host, like), directory))
 }
 
-/** The release is not current yet: release_crontab schedules its jobs. */
+/**
+ * Removes the jobs that the build added to the crontab. The release is not current yet: release_crontab schedules its
+ * jobs later.
+ */
 async function unschedule(host: Host, { directory, user }: Props): Promise<void> {
   const text = await readAccountCrontab(host, user)
   if (text === null) return
@@ -187,7 +190,7 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
   try {
     await discardFailed(host, area, timedOut || / was ended by /.test(message))
   } catch (problem) {
-    // Why the build failed matters more; the note is still there, so that the next run tries again.
+    // The build's own error matters more; the record of the build still exists, so the next run tries again.
     context.warn(`${asConvergeError(problem).message} (correct that; the next build tries again)`)
   }
   if (timedOut)
@@ -211,7 +214,10 @@ async function failure(host: Host, given: Props, area: BuildArea, error: unknown
   )
 }
 
-/** As the account it runs as: files that root has made in the release or among the eggs make the next build fail. */
+/**
+ * Returns a command that an operator can run. It uses the account of the build: files of root in the release or among
+ * the eggs would make the next build fail.
+ */
 function byHand(given: Props): string {
   const { directory, buildout, config, user, group, flags } = given
   const account = user === undefined ? [] : ['runuser', '-u', user, ...(group === undefined ? [] : ['-g', group]), '--']

@@ -1,4 +1,4 @@
-/** One job of cron: a file of its own in /etc/cron.d, or for an ordinary user a marked block of the crontab. */
+/** Manages one cron job: a file in /etc/cron.d, or for an ordinary user a marked block of the crontab. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -58,13 +58,13 @@ const props = z
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** `crontab`, or the file. */
+  /** `crontab`, or the path of the file. */
   place: z.string(),
   kind: z.enum(['absent', 'file', 'block', 'directory', 'link', 'other']),
   content: z.string().nullable(),
   mode: z.string().nullable(),
   owner: z.string().nullable(),
-  /** What `part` says; null where it schedules nothing. */
+  /** The job that `part` declares; null if it schedules nothing. */
   stated: z.strictObject({ enabled: z.boolean(), schedule: z.string(), command: z.string() }).nullable().optional(),
 })
 type State = z.output<typeof state>
@@ -125,12 +125,12 @@ function wantedState(given: Props, stated: NonNullable<State['stated']> | null, 
   return { place, kind: 'file', content: fileText(job), ...rootsOwn }
 }
 
-/** A schedule that cron would refuse counts as none. */
+/** Returns the job that a part of the buildout declares; null also if cron would reject its schedule. */
 function statedBy(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
   const part = cronParts(host, paths).find((one) => one.name === name)
   if (part === undefined || checkSchedule(part.times) !== null) return null
   const { times: schedule, enabled } = part
-  // As crontab(5) escapes it.
+  // Undo the escapes of crontab(5).
   const command = part.command.replace(/\\([\\%])/g, '$1')
   const isLogged = log === undefined || /[|>&;]/.test(command)
   return { enabled, schedule, command: isLogged ? command : `${command} >> ${shellWord(log)} 2>&1` }
@@ -149,10 +149,10 @@ function requireCron(host: HostReader, { user }: Props): void {
     })
 }
 
-/** cron passes over files whose names hold anything but letters, digits, - and _. */
+/** Returns the path of a job's file. cron ignores files whose names contain anything but letters, digits, - and _. */
 function fileOf(name: string): string {
   const plain = name.replaceAll(/[^A-Za-z0-9_-]+/g, '-')
-  // Two names must not become one file.
+  // Two names must not lead to one file.
   return `/etc/cron.d/${plain === name ? name : `${plain}-${digestOf(name).slice(0, 6)}`}`
 }
 
@@ -171,7 +171,7 @@ function fileKind({ kind }: State): 'absent' | 'file' | 'link' | 'other' {
   return kind === 'block' || kind === 'directory' ? 'other' : kind
 }
 
-/** What crontab(5) takes as a variable of cron; all others could as well be set by the command. */
+/** The variables that crontab(5) interprets; the command can set all others itself. */
 const cronsOwn = ['MAILTO', 'MAILFROM', 'SHELL', 'CRON_TZ', 'CONTENT_TYPE', 'CONTENT_TRANSFER_ENCODING']
 
 function fileText({ name, user = 'root', schedule = '', command = '', environment = {} }: Props): string {
@@ -198,7 +198,10 @@ function sortedEntries(map: Readonly<Record<string, string>>): [string, string][
   return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** @throws INVALID_PROP for what cron cannot hold */
+/**
+ * Checks a text of the job.
+ * @throws INVALID_PROP for text that cron cannot represent
+ */
 function written(what: string, text: string, writes: Writer, hint: string): string {
   const refusal = refusalOf(writes, text)
   if (refusal === null) return writes(text)
@@ -215,7 +218,7 @@ async function readBlock(host: HostReader, name: string): Promise<State> {
 }
 
 async function readCrontab(host: HostReader): Promise<string> {
-  // With no crontab yet it ends with 1 and says so.
+  // If there is no crontab yet, the command exits with 1 and a message.
   const { status, stdout, stderr } = await host.query(['crontab', '-l'], { accept: [0, 1] })
   if (status === 0) return stdout
   if (/no crontab for/i.test(stderr)) return ''

@@ -1,4 +1,4 @@
-/** Checks the time fields of crontab(5), so that a slip is told before cron silently ignores the line. */
+/** Checks the time fields of crontab(5), to report a mistake before cron silently ignores the line. */
 
 interface Field {
   readonly name: string
@@ -17,7 +17,7 @@ const fields: readonly Field[] = [
 
 const nicknames = ['@reboot', '@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly']
 
-/** What is wrong with a schedule, or null. */
+/** Returns what is wrong with a schedule, or null. */
 export function checkSchedule(schedule: string): string | null {
   if (schedule.startsWith('@')) return nicknames.includes(schedule) ? null : `one of ${nicknames.join(', ')}`
   const parts = schedule.split(/[ \t]+/)
@@ -39,7 +39,7 @@ function fits(item: string, field: Field): boolean {
   if (step !== undefined && (Number(step) < 1 || Number(step) > field.to)) return false
   if (first === undefined) return true
   const [low, high] = [numberOf(first, field), last === undefined ? undefined : numberOf(last, field)]
-  // cron takes no step after a single value.
+  // cron accepts no step after a single value.
   if (step !== undefined && last === undefined) return false
   return low !== null && high !== null && (high === undefined || low <= high)
 }

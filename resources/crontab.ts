@@ -6,15 +6,16 @@ export const begin = (name: string) => `# BEGIN converge ${name}`
 export const end = (name: string) => `# END converge ${name}`
 
 export interface Crontab {
-  /** The blocks of the job as they stand there, one after the other; null where there is none. */
+  /** The blocks of the job, one after the other; null if there is none. */
   readonly blocks: string | null
-  /** All other lines, also those that somebody has added inside of a block. */
+  /** All other lines, including those that someone has added inside a block. */
   readonly rest: string
 }
 
 /**
- * @throws ConvergeError CRONTAB_DAMAGED where a block has lost its first or last line: the lines that are the job's
- * cannot be told from others then
+ * Splits a crontab into the blocks of a job and the other lines.
+ * @throws ConvergeError CRONTAB_DAMAGED if a block has lost its first or last line: its lines cannot be distinguished
+ * from others
  */
 export function parseCrontab(text: string, name: string): Crontab {
   const lines = text.split('\n')
@@ -37,7 +38,7 @@ export function parseCrontab(text: string, name: string): Crontab {
   return { blocks: blocks.length === 0 ? null : blocks.join(''), rest: rest.join('\n') }
 }
 
-/** A block has one line of converge's, the first job: the others were added by somebody. */
+/** Returns the lines in a block that others have added: only the first job is converge's. */
 function linesOfOthers(inside: readonly string[]): string[] {
   const own = inside.findIndex((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
   return inside.filter((line, index) => index !== own && line.trim() !== '')
@@ -50,7 +51,10 @@ function damaged(line: string, missing: string, where: 'before' | 'after'): Conv
   })
 }
 
-/** The crontab of an account, empty where there is none; null where this host has no cron, or the account may not use it. */
+/**
+ * Reads the crontab of an account; empty if there is none. Null if this host has no cron, or the account may not use
+ * it.
+ */
 export async function readAccountCrontab(host: HostReader, user: string | undefined): Promise<string | null> {
   if (host.which('crontab') === null) return null
   const { status, stdout, stderr } = await host.query(['crontab', ...ofAccount(host, user), '-l'], { accept: 'any' })

@@ -1,4 +1,4 @@
-/** Fails a run before it changes anything where data lies at another place than the attributes say. */
+/** Fails a run before its first change if data is in another directory than the attributes say. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -19,7 +19,7 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({ elsewhere: z.string().nullable() })
 
-/** Whether a directory holds data. */
+/** Decides whether a directory contains data. */
 export function holdsData(host: HostReader, directory: string, file?: string): boolean {
   if (file !== undefined) return host.stat(`${directory}/${file}`) !== null
   if (host.stat(directory)?.kind !== 'directory') return false

@@ -1,4 +1,4 @@
-/** A hook in the app's repository: what it wants done at one moment of a deploy, in a file of its own below `deploy/`. */
+/** Runs a hook of the app's repository at one moment of a deploy, from a file in `deploy/`. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -23,14 +23,14 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** Name of its file in `deploy/`; null where there is none, or it is too late for it. */
+  /** Name of its file in `deploy/`; null if there is none, or the moment has passed. */
   file: z.string().nullable(),
-  /** Digest of what it last succeeded for. */
+  /** Digest of the inputs of its last success. */
   ranFor: z.string().nullable(),
 })
 type State = z.output<typeof state>
 
-/** Bytes of a script that runs as a hook. */
+/** The longest script that runs as a hook, in bytes. */
 const longestHook = 4 * 1024 * 1024
 
 const scripts = ['.ts', '.mts', '.js', '.mjs', '.cjs']
@@ -39,7 +39,7 @@ function recordKey({ app, hook }: Props): string {
   return `deploy_hook ${app} ${hook}`
 }
 
-/** The file of a hook: an executable that has its name, or a script. */
+/** Returns the file of a hook: an executable that has its name, or a script. */
 function fileOf(host: HostReader, { directory, hook }: Props): string | null {
   const there = host.list(`${directory}/deploy`).filter((name) => name === hook || name.startsWith(`${hook}.`))
   const found = there.filter((name) => isExecutable(host, `${directory}/deploy/${name}`) || isScript(name))
@@ -69,7 +69,7 @@ async function runHook(host: Host, given: Props, file: string, context: Context)
   const environment = { ...deployVariables(given, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
   const options = optionsOf(given, { environment, onLine: context.progress })
   if (isExecutable(host, path)) return void (await host.run([path], options))
-  // Read as the account it runs as: what is a link to a file that only root may read stays closed.
+  // Read with the account that runs the hook: a link to a file that only root may read stays unreadable.
   const account = given.user === undefined ? host.self : host.account(given.user)
   const text = host.readText(path, { limit: longestHook, origin: { path, by: account?.uid ?? null } })
   if (text === null)

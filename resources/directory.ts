@@ -1,4 +1,4 @@
-/** One directory with its mode and owner, and the parents it needs; or none. */
+/** Manages one directory with its mode, owner and missing parents; or its absence. */
 import { basename, dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -45,14 +45,14 @@ export const directory = defineResource(
   {
     read(host, props): State {
       const own = host.lstat(props.path)
-      // What a killed run has moved aside, and not yet removed, still is what is to go.
+      // A directory that a killed run has renamed but not removed must still be removed.
       const left = own === null && props.absent ? host.lstat(asideOf(props.path)) : null
       if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
       if (own === null) return { kind: 'absent', ...nothing }
       const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
       if (stat.kind !== 'directory') return { kind: stat.kind, ...nothing }
       if (own.kind === 'link' && !props.absent) refuseForeign(host, props.path)
-      // Through a link only what it points to can have a mode; the owner of the link is nobody's concern.
+      // Through a link, only its target has a mode; the owner of the link does not matter.
       return { kind: 'directory', ...readOwnership(host, props, stat) }
     },
     desired(props, now): State {
@@ -85,17 +85,17 @@ export const directory = defineResource(
 
 function keep(host: Host, props: OwnershipProps & { path: string; parents?: boolean | undefined }, now: State): void {
   if (now.kind === 'directory') {
-    // The owner is changed without following links: `/.` names the directory behind one.
+    // The owner is changed without following links: `/.` names the directory behind a link.
     const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
     return applyOwnership(host, behind, now, props)
   }
   if (props.parents) makeParents(host, dirname(props.path), props)
-  // Else it would stay for ever, once there is a directory again.
+  // Else it would remain forever, once the directory exists again.
   if (host.lstat(asideOf(props.path)) !== null) host.remove(asideOf(props.path))
   host.makeDirectory(props.path, props)
 }
 
-/** Whoever can put a link there could have root give him what it points to. */
+/** Refuses a link that another account could replace: that account could make root give it the link's target. */
 function refuseForeign(host: HostReader, path: string): void {
   const parts = path.split('/')
   for (let length = parts.length; length > 0; length--) {
@@ -114,7 +114,7 @@ function asideOf(path: string): string {
   return `${dirname(path)}/.${basename(path)}.removing`
 }
 
-/** In one step: who finds it finds all of it, and takes no half of it for a whole. */
+/** Removes a directory after a rename: other processes see all of it or nothing. */
 function takeAway(host: Host, path: string): void {
   const aside = asideOf(path)
   if (host.lstat(aside) !== null) host.remove(aside)
@@ -122,7 +122,7 @@ function takeAway(host: Host, path: string): void {
   try {
     host.rename(path, aside)
   } catch (error) {
-    // A mount, or a directory of a lower layer of an overlay, cannot be moved.
+    // A mount, or a directory of a lower layer of an overlay, cannot be renamed.
     if (!['EBUSY', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     return host.remove(path)
   }

@@ -1,4 +1,4 @@
-/** One command, run when what it makes is missing, when something it depends on has changed, or every time. */
+/** Runs one command: when its result is missing, when something it depends on has changed, or every time. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { noAccount, onlyRoot } from '../core/model/account_errors.ts'
@@ -25,16 +25,20 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** Whether what it makes is there; null without `creates`. */
+  /** Whether the result exists; null without `creates`. */
   creates: z.enum(['absent', 'present']).nullable(),
-  /** Digest of what it last succeeded for; null without `when`. */
+  /** Digest of the causes of its last success; null without `when`. */
   cause: z.string().nullable(),
-  /** How often it was started on this host: what tells others that it has run again. */
+  /**
+   * How often the command was started on this host: another resource detects from it that the command has run again.
+   */
   runs: z.number(),
 })
 type State = z.output<typeof state>
 
-/** Runs that are over, by the context they had: with neither `creates` nor `when` nothing else tells that it has run. */
+/**
+ * Completed executions, by their context: without `creates` and `when`, nothing else records that the command has run.
+ */
 const done = new WeakSet<Context>()
 
 export const execute = defineResource(
@@ -67,7 +71,7 @@ export const execute = defineResource(
     },
     async apply(host, props, { desired }, context) {
       requireAccount(host, props)
-      // Counted before it starts: what it did before it was killed is a change for others too.
+      // Counted before the start: what the command did before it was killed is a change for other resources too.
       host.record(runsOf(context.name), `${desired.runs}`)
       const { command, cwd, user, group, environment, accept, timeout, creates } = props
       const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command
@@ -100,7 +104,7 @@ function runsOf(name: string): string {
   return `${name} runs`
 }
 
-/** What a run refuses at once, a dry run tells as well. */
+/** Checks the account, in a dry run as well as in a run. */
 function requireAccount(host: HostReader, { user }: Props): void {
   if (user === undefined || user === host.self.name) return
   if (host.account(user) === null) throw noAccount(user)

@@ -1,4 +1,4 @@
-/** One file with a given content, mode and owner; or none. */
+/** Manages one file with a given content, mode and owner; or its absence. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -29,7 +29,7 @@ interface Target extends OwnershipProps {
 
 const nothing = { content: null, mode: null, owner: null, group: null }
 
-/** The state of a file whose content matters. */
+/** Returns the state of a file whose content matters. */
 export function readFileState(host: HostReader, props: Target): FileState {
   const stat = host.lstat(props.path)
   if (stat === null) return { kind: 'absent', ...nothing }
@@ -54,7 +54,7 @@ export function applyFileState(host: Host, props: Target, content: string, now: 
   }
 }
 
-/** Of a file that a package has installed nobody reads the diff. */
+/** Describes the replacement of a file from a package, instead of a diff that no one reads. */
 export function replacedOriginal(
   host: HostReader,
   { path }: Target,
@@ -64,7 +64,7 @@ export function replacedOriginal(
   return `${desired.kind === 'absent' ? 'removes' : 'replaces'} the distribution's file, kept as ${originalPath(path)}`
 }
 
-/** What files take beside their content, and check it with. */
+/** The property `verify` of files. */
 export const verifyFile = verifyProp
   .optional()
   .describe('A program that checks new content before it replaces the one in use; a failing check leaves that')
@@ -73,7 +73,7 @@ interface Verified extends Target {
   readonly verify?: Verify | undefined
 }
 
-/** Checks new content first, where there is a check; at once where there is none. */
+/** Writes new content after its check, or at once if there is no check. */
 export function applyVerified(
   host: Host,
   props: Verified,

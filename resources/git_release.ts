@@ -1,4 +1,4 @@
-/** One release: a commit checked out into a directory of its own, with what it shares with other releases linked in. */
+/** Creates one release: a commit checked out into a directory, with links to what it shares with other releases. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { digestOf } from '../core/model/json.ts'
@@ -14,7 +14,7 @@ const state = z.strictObject({
   commit: z.string().nullable(),
   identity: z.string().nullable(),
   checkedOut: z.boolean(),
-  /** The commit noted for the revision, for a time when the remote cannot be reached. */
+  /** The commit recorded for the revision, for a time when the remote cannot be reached. */
   noted: z.string().nullable(),
   wanted: z.strictObject({
     id: z.string().nullable(),
@@ -104,7 +104,7 @@ export const git_release = defineResource(
   },
 )
 
-/** The release for a commit: one that is there, or the one to be made. */
+/** Returns the release for a commit: an existing one, or the one to create. */
 function wantedRelease(
   host: HostReader,
   props: GitReleaseProps,
@@ -115,13 +115,13 @@ function wantedRelease(
   const { inputs, links, purge, submodules } = props
   const identity = digestOf({ commit, inputs, links, purge, submodules })
   const live = releases.find((release) => release.current)
-  // Who asks for what runs now does not mean a later release of the same that was rolled back from.
+  // With `pin: 'current'` the current release is meant, not a later release of the same commit that was rolled back.
   const stays = props.pin === 'current' && !props.always && live?.identity === identity
   const release = stays ? live : releaseFor(releases, identity, props.always, bootOf(host))
   return { release, id: release?.id ?? nextId(host, props.into, commit), commit, identity }
 }
 
-/** A short commit that has to be fetched first is nothing a dry run could know. */
+/** Returns the value; in a dry run, one that depends on a short commit is unknown until a fetch. */
 function known(value: string | null, into: string): string {
   return value ?? (new Unknown(`git_release ${into}`) as unknown as string)
 }

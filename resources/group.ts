@@ -1,4 +1,4 @@
-/** One group of the system, with the members it has to have; or none. */
+/** Manages one group of the system with its required members; or its absence. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { noAccount } from '../core/model/account_errors.ts'
@@ -80,7 +80,7 @@ function sorted(names: readonly string[]): string[] {
   return [...new Set(names)].sort()
 }
 
-/** The commands it takes, once it is sure that they can work. */
+/** Returns the required commands, after a check that they can work. */
 function checked(host: Host, props: Props, now: State): Command[] {
   const commands = commandsFor(props, now)
   requireRoot(host, commands)

@@ -1,4 +1,4 @@
-/** Every resource type: what recipes call, and the definitions behind it. */
+/** Exports every resource type: the functions that recipes call, and their definitions. */
 import type { AnyDefinition } from '../core/model/resource.ts'
 import { archive } from './archive.ts'
 import { blob_directories } from './blob_directories.ts'
@@ -136,7 +136,7 @@ const all = [
   zope_cache,
 ]
 
-/** By type. */
+/** All definitions, by type. */
 export const definitions: Readonly<Record<string, AnyDefinition>> = Object.fromEntries(
   all.map(({ definition }) => [definition.type, definition]),
 )

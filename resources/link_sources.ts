@@ -1,4 +1,4 @@
-/** Makes sure that what releases link to exists: makes missing directories, and refuses missing files. */
+/** Ensures that the targets of a release's links exist: creates missing directories, and refuses missing files. */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -20,7 +20,7 @@ type Props = z.output<typeof props>
 const state = z.strictObject({
   missingDirectories: z.array(z.string()),
   missingFiles: z.array(z.string()),
-  /** Links that point nowhere, such as to a disk that is not mounted. */
+  /** Links whose target does not exist, such as on a disk that is not mounted. */
   dangling: z.array(z.string()),
 })
 type State = z.output<typeof state>

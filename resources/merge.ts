@@ -1,19 +1,19 @@
-/** Moves what was unpacked into a directory that is in use: entry by entry, and only what is missing there. */
+/** Moves unpacked entries into a directory that is in use, one by one, and only those that are missing there. */
 import type { Host, HostReader } from '../core/host/types.ts'
 
 export interface Merging {
   readonly into: string
   /** A directory with the new entries, on the same file system as `into`. */
   readonly from: string
-  /** Names that are never taken; `name*` stands for all that begin so. */
+  /** Names that are never moved; `name*` stands for all names with that prefix. */
   readonly except: readonly string[]
-  /** Take the place of what is there. */
+  /** Whether new entries replace existing ones. */
   readonly replace: boolean
 }
 
 const oldPrefix = '.converge-old.'
 
-/** Whether something is there that is not to be lost: all but an empty directory. */
+/** Decides whether an entry exists and must not be lost: all except an empty directory. */
 export function isFilled(host: HostReader, path: string): boolean {
   const kind = host.lstat(path)?.kind
   return kind !== undefined && (kind !== 'directory' || host.list(path).length > 0)
@@ -23,7 +23,7 @@ export function isExcepted(name: string, except: readonly string[]): boolean {
   return except.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one))
 }
 
-/** Gives back what a run that was killed between two renames had put aside. */
+/** Restores the entries that a run renamed before it was killed between two renames. */
 export function restoreEntries(host: Host, into: string): void {
   for (const name of host.list(into)) {
     if (!name.startsWith(oldPrefix)) continue
@@ -33,7 +33,10 @@ export function restoreEntries(host: Host, into: string): void {
   }
 }
 
-/** @returns names of the entries that are there now, and of those that were left out */
+/**
+ * Moves the entries.
+ * @returns names of the entries that exist now, and of those that were left out
+ */
 export function mergeEntries(host: Host, { into, from, except, replace }: Merging): { names: string[]; out: string[] } {
   const all = host.list(from)
   const out = all.filter((name) => isExcepted(name, except))
@@ -41,7 +44,7 @@ export function mergeEntries(host: Host, { into, from, except, replace }: Mergin
   for (const name of names) {
     const path = `${into}/${name}`
     const there = host.lstat(path)
-    // Where a link leads to is somebody's decision.
+    // Someone chose the target of a link: the link stays.
     if (there?.kind === 'link' || (isFilled(host, path) && !replace)) continue
     if (there !== null) {
       const old = `${into}/${oldPrefix}${name}`

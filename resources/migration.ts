@@ -1,4 +1,4 @@
-/** Migrates an app's data, once for each commit that is deployed. */
+/** Migrates an app's data, once for each deployed commit. */
 import * as z from 'zod'
 import { digestOf } from '../core/model/json.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -23,7 +23,7 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   migratedFor: z.string().nullable(),
-  /** Whether it is too late: the release is live, as after a rollback to it. */
+  /** Whether it is too late: the release is current, such as after a rollback to it. */
   live: z.boolean(),
 })
 

@@ -1,4 +1,4 @@
-/** Looks up the file system that a path is on, and where links lead. */
+/** Determines the file system of a path, and resolves its links. */
 import { posix } from 'node:path'
 import type { HostReader } from '../core/host/types.ts'
 
@@ -13,35 +13,35 @@ interface Mount {
   readonly options: readonly string[]
 }
 
-/** Whether several hosts can share a path; links are followed. */
+/** Decides whether several hosts can share a path; follows links. */
 export function isOnNetworkMount(host: HostReader, path: string): boolean {
   return networkFileSystem.test(fileSystemOf(host, resolvedPath(host, path)) ?? '')
 }
 
-/** The type of the file system that a path is on. */
+/** Returns the type of a path's file system. */
 function fileSystemOf(host: HostReader, path: string): string | undefined {
   const above = mountsOf(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
-  // The longest; of several at one place the last, which covers the others.
+  // The longest mount point counts; of several mounts at one point the last, which covers the others.
   return above.reduce<Mount | undefined>(
     (best, one) => (one.at.length >= (best?.at.length ?? 0) ? one : best),
     undefined,
   )?.type
 }
 
-/** In the order of mounting. */
+/** Returns the mounts, in the order of mounting. */
 export function mountsOf(host: HostReader): Mount[] {
   const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
   return lines.map(([, at = '', type = '', options = '']) => ({ at: unescaped(at), type, options: options.split(',') }))
 }
 
-/** The kernel writes blanks, tabs, line breaks and backslashes as three octal digits. */
+/** Decodes a path of the kernel's table: blanks, tabs, line breaks and backslashes are three octal digits. */
 function unescaped(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
 }
 
 const mostLinks = 40
 
-/** The path with all links followed; what does not exist yet stays as it is. */
+/** Returns the path with all links followed; a part that does not exist stays unchanged. */
 export function resolvedPath(host: HostReader, path: string): string {
   let due = posix.normalize(path).split('/').filter(Boolean)
   let real = ''

@@ -1,4 +1,4 @@
-/** Requires that a directory is on a network file system, as an attribute says. */
+/** Requires that a directory is on a network file system, as an attribute declares. */
 import * as z from 'zod'
 import { ConvergeError } from '../core/model/errors.ts'
 import { defineResource } from '../core/model/resource.ts'

@@ -1,4 +1,4 @@
-/** Has nginx answer 404 for host names that no site has, at each port of the sites that converge has written. */
+/** Makes nginx answer 404 for host names without a site, at each port of the sites that converge has written. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -30,11 +30,11 @@ type Props = z.output<typeof props>
 
 const files = z.record(z.string(), z.string())
 const state = z.strictObject({
-  /** Default sites that are there, by path. */
+  /** Existing default sites, by path. */
   files,
   /** Default sites that the sites of this host need, by path. */
   needed: files,
-  /** Whether nginx serves the default site of the distribution as its package has installed it. */
+  /** Whether nginx serves the distribution's default site unchanged. */
   distribution: z.boolean(),
 })
 type State = z.output<typeof state>
@@ -73,7 +73,7 @@ function sitesIn(host: HostReader, given: Props): Site[] {
   })
 }
 
-/** Ports at which a site of converge has names and leaves all other names to the default server. */
+/** Returns the ports at which a site of converge has names and leaves all other names to the default server. */
 function portsWithNames(sites: readonly Site[]): number[] {
   const ports = sites.flatMap(({ own, servers }) => {
     if (!own) return []
@@ -83,14 +83,17 @@ function portsWithNames(sites: readonly Site[]): number[] {
   return [...new Set(ports)].sort((a, b) => a - b)
 }
 
-/** Somebody's own site for every other name stays what visitors get. */
+/** Decides whether someone else's site answers all other names at a port; it stays in place. */
 function hasOtherDefault(sites: readonly Site[], port: number): boolean {
   return sites.some(
     ({ own, servers }) => !own && servers.some((server) => server.ports.includes(port) && answersAnyName(server)),
   )
 }
 
-/** Without the mark `default_server`: a site that has it goes first, and being read first is enough among the others. */
+/**
+ * Renders a default site, without `default_server`: a site that has this mark takes precedence. Without such a site,
+ * nginx uses the one that it reads first.
+ */
 function render(port: number, sites: readonly Site[]): string {
   const tls = sites
     .flatMap(({ own, servers }) => (own ? servers : []))
@@ -104,7 +107,7 @@ ${[`listen ${port}${tls === undefined ? '' : ' ssl http2'};`, 'server_name _;', 
 `
 }
 
-/** Without a certificate for an unknown name, nginx has always shown that of the first site. */
+/** The TLS directives to copy from the first site: nginx shows its certificate for unknown names. */
 const tlsDirective =
   /^\s*ssl_(?:certificate|certificate_key|protocols|ciphers|prefer_server_ciphers|session_\w+) [^;]+;/gm
 
@@ -137,7 +140,7 @@ export const nginx_default_sites = defineResource(
     desired: ({ confDir }, { needed, distribution }): State => ({
       files: needed,
       needed,
-      // It listens at port 80 alone.
+      // The distribution's site listens at port 80 only.
       distribution: distribution && needed[pathOf(confDir, 80)] === undefined,
     }),
     apply(host, given, { now, desired }) {

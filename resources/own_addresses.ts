@@ -1,7 +1,10 @@
-/** Decides whether an address of a configuration is this host. */
+/** Decides whether an address in a configuration belongs to this host. */
 import type { HostReader } from '../core/host/types.ts'
 
-/** @param name a host name or an address, without its port; empty stands for this host */
+/**
+ * Decides whether a name is this host.
+ * @param name a host name or an address, without its port; empty stands for this host
+ */
 export function isThisHost(host: HostReader, name: string): boolean {
   const bare = name.replace(/^\[(.*)\]$/, '$1').toLowerCase()
   if (/^(|localhost(\..*)?|127(\.\d+){3}|0\.0\.0\.0|\*|::1?)$/.test(bare)) return true

@@ -1,4 +1,7 @@
-/** Mode, owner and group: the props that files, directories and templates share, and how they are read. */
+/**
+ * Defines mode, owner and group: the properties that files, directories and templates share, and reads and applies
+ * them.
+ */
 import * as z from 'zod'
 import type { FileStat, Host, HostReader } from '../core/host/types.ts'
 import { fileMode } from '../core/model/units.ts'
@@ -37,7 +40,7 @@ export interface OwnershipState {
   readonly group: string | null
 }
 
-/** Only what the props speak of is read: the rest may be as it likes. */
+/** Reads only what the properties declare: anything else may have any value. */
 export function readOwnership(host: HostReader, props: OwnershipProps, stat: FileStat): OwnershipState {
   return {
     mode: props.mode === undefined ? null : stat.mode,
@@ -50,7 +53,7 @@ export function wantedOwnership(props: OwnershipProps): OwnershipState {
   return { mode: props.mode ?? null, owner: props.owner ?? null, group: props.group ?? null }
 }
 
-/** Changes what differs and nothing else. */
+/** Changes only what differs. */
 export function applyOwnership(host: Host, path: string, now: OwnershipState, props: OwnershipProps): void {
   const owner = props.owner === now.owner ? undefined : props.owner
   const group = props.group === now.group ? undefined : props.group

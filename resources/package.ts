@@ -1,4 +1,4 @@
-/** Packages of Debian or Ubuntu, installed by apt-get; or kept away. */
+/** Installs or removes packages of Debian or Ubuntu with apt-get. */
 import * as z from 'zod'
 import type { CommandResult, Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -32,7 +32,7 @@ const props = z.strictObject({
 })
 type Props = z.output<typeof props>
 
-/** By name: the version installed, or `absent`, `half-installed`, `installed` (as wanted in any version). */
+/** By name: the installed version, or `absent`, `half-installed`, `installed` (as wanted in any version). */
 const state = z.record(z.string(), z.string())
 type State = z.output<typeof state>
 
@@ -97,7 +97,7 @@ function stateOf(name: string, version: string | undefined, packages: ReadonlyMa
 
 function wanted(props: Props, name: string, found: string): string {
   const version = versionOf(props, name)
-  // Another package provides it: it is there, and it cannot be taken away by this name.
+  // Another package provides it: it is present, and cannot be removed under this name.
   if (found.startsWith('by ')) return found
   if (props.absent ? found === 'absent' : isAsWanted(found, version)) return found
   if (found.endsWith(held))
@@ -126,10 +126,10 @@ function aptGet({ absent }: Props, names: readonly string[], desired: State): st
   return ['apt-get', '-y', '--no-install-recommends', ...lower, 'install', ...exact]
 }
 
-/** Beside another apt or dpkg it waits its turn; where a package asks about changed configuration, yours is kept. */
+/** Options that wait for the lock of another apt or dpkg, and that keep changed configuration files. */
 const politely = ['DPkg::Lock::Timeout=120', 'Dpkg::Options::=--force-confdef', 'Dpkg::Options::=--force-confold']
 
-/** needrestart would restart services after apt-get, on all hosts of a rollout at the same time, and unannounced. */
+/** needrestart would restart services after apt-get, on all hosts of a rollout at the same time and without notice. */
 const environment = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }
 
 function runAptGet(
@@ -148,7 +148,7 @@ function runAptGet(
   })
 }
 
-/** Tries for two minutes what fails only because somebody else holds a lock that apt does not wait for. */
+/** Retries for two minutes while someone else has a lock that apt does not wait for. */
 async function patiently(host: Host, run: () => Promise<CommandResult>): Promise<string | null> {
   for (let tries = 0; ; tries++) {
     const { status, stdout, stderr } = await run()
@@ -159,7 +159,7 @@ async function patiently(host: Host, run: () => Promise<CommandResult>): Promise
   }
 }
 
-/** What an interrupted dpkg left half done is finished first: apt-get refuses to work before. */
+/** Completes what an interrupted dpkg left unfinished: until then apt-get refuses to work. */
 async function mend(host: Host, context: Context): Promise<void> {
   if (!(await wasInterrupted(host))) return
   const output = await patiently(host, () =>
@@ -251,7 +251,7 @@ async function explained(
   return new ConvergeError(`${argv.join(' ')} failed`, { code: 'COMMAND_FAILED', output })
 }
 
-/** Debian's helpers name these after the package. */
+/** Returns the paths that Debian's helpers name after the package. */
 function ownPaths(name: string): string[] {
   const directories = ['/etc', '/etc/default', '/etc/init.d', '/etc/logrotate.d', '/etc/cron.d', '/etc/cron.daily']
   const data = ['/usr/bin', '/usr/sbin', '/usr/lib', '/usr/share', '/var/lib', '/var/log', '/var/cache', '/run']

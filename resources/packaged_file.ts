@@ -1,19 +1,22 @@
-/** Keeps the original of a packaged file that a resource replaces or removes. */
+/** Copies the original of a packaged file before a resource replaces or removes it. */
 import { posix } from 'node:path'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { isPackagedFile } from './dpkg.ts'
 
-/** Out of reach of every `include`, `*.conf` and run-parts. */
+/** A directory that no `include`, `*.conf` or run-parts reads. */
 const backups = '/var/backups/converge'
 
 export const originalPath = (path: string): string => `${backups}${path}`
 
-/** Whether a file is still as its package has installed it. Packages list configuration, which lies below /etc. */
+/**
+ * Decides whether a file is unchanged since its package installed it. Packages list configuration files, which are
+ * below /etc.
+ */
 export function isOriginal(host: HostReader, path: string): boolean {
   return path.startsWith('/etc/') && host.lstat(path)?.kind === 'file' && isPackagedFile(host, path)
 }
 
-/** Copies a packaged file, with its mode and owner; anything else holds what somebody wrote, and stays out. */
+/** Copies an unchanged packaged file, with its mode and owner; a file with edits is not copied. */
 export function keepOriginal(host: Host, path: string): void {
   const content = isOriginal(host, path) ? host.readBytes(path) : null
   const stat = host.lstat(path)

@@ -1,4 +1,4 @@
-/** A server that takes a port, replaced without a gap: the new process beside the old one, then the web server told. */
+/** Replaces a server without downtime: starts a new process on a second port, then switches the web server to it. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -29,19 +29,19 @@ import { isUpstreamDamaged, loadRecord, repairUpstream, Swap, toldKey, toldPort 
 import { portIn, upstreamText } from './swap/upstream.ts'
 
 const state = z.strictObject({
-  /** The port that the upstream file names, or, where that is damaged, the one it named last; null for neither. */
+  /** The port in the upstream file; if that is damaged, the port it named last; null if there is none. */
   live: z.number().nullable(),
-  /** Digest of what runs there; null where that is not known. */
+  /** Digest of the process on the current port; null if unknown. */
   runs: z.string().nullable(),
-  /** Whether the web server was told of the file as it is. */
+  /** Whether the web server has loaded the current upstream file. */
   told: z.boolean(),
-  /** Ports whose program is up, or comes up by itself. */
+  /** Ports whose program runs, or starts automatically. */
   up: z.array(z.number()),
-  /** Ports whose program file is damaged, but for the live one: that makes room for another process. */
+  /** Ports whose program file is damaged, except the current one, whose process is replaced anyway. */
   damaged: z.array(z.number()),
-  /** A port that is needed now, and that another process has. */
+  /** A port that is needed now, and that another process uses. */
   stranger: z.number().nullable(),
-  /** The last command that was swapped for regardless of changes. */
+  /** The last command that forced a swap regardless of changes. */
   forced: z.string().nullable(),
 })
 type State = z.output<typeof state>
@@ -56,7 +56,7 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
   const upAt = (port: number, status: ServiceStatus) =>
     port === live ? status.state === 'running' : !isOff(status) || startsItself(host, given, port)
   const digest = live === null ? null : (digests[given.ports.indexOf(live)] ?? null)
-  // A file that somebody changed, loaded, and put back looks as if nothing had happened: supervisord knows.
+  // A file that someone changed, loaded and restored looks unchanged, but supervisord knows.
   const isOutdated = (port: number) =>
     statuses[given.ports.indexOf(port)]?.state === 'running' && reader.isOutdated(programAt(given, port))
   const isTold =
@@ -75,7 +75,7 @@ async function read(host: HostReader, given: PortSwapProps, context: Context): P
   return { ...found, stranger: idle && (await portTaken(host, port, '127.0.0.1')) ? port : null }
 }
 
-/** Whether the upstream file was changed and put back, and the web server may have read it in between. */
+/** Decides whether the upstream file was changed and restored, and the web server may have read it in between. */
 async function hasLoadedAnother(host: HostReader, given: PortSwapProps): Promise<boolean> {
   const { reload } = given
   if (reload === undefined) return false
@@ -91,12 +91,12 @@ function forcedKey({ name }: PortSwapProps): string {
   return `port_swap ${name} forced`
 }
 
-/** Whether what is live has to make room for another process. */
+/** Decides whether the current process must be replaced. */
 function isDue(given: PortSwapProps, now: State, { cause }: Context): boolean {
   return now.live === null || now.runs !== wantedDigest(given, cause) || now.forced !== (given.force ?? null)
 }
 
-/** The port that is live in the end. */
+/** Returns the port that is current at the end. */
 function liveAfter(given: PortSwapProps, now: State, context: Context): number {
   const [first, second] = given.ports
   if (now.live !== null && !isDue(given, now, context)) return now.live
@@ -104,7 +104,7 @@ function liveAfter(given: PortSwapProps, now: State, context: Context): number {
   return given.ports.find((port) => !now.up.includes(port)) ?? first
 }
 
-/** The port on which a process is to be started; null for none. */
+/** Returns the port on which to start a process; null if there is none. */
 function starts(given: PortSwapProps, now: State, context: Context): number | null {
   const live = liveAfter(given, now, context)
   return isDue(given, now, context) || !now.up.includes(live) ? live : null
@@ -123,11 +123,11 @@ function desired(given: PortSwapProps, now: State, context: Context): State {
 
 async function apply(host: Host, given: PortSwapProps, context: Context): Promise<void> {
   const swap = new Swap(host, given, context)
-  // Looked at anew: a try before this one may have done a part of it.
+  // Read again: an earlier attempt may have done a part of the work.
   const now = await read(host, given, context)
   const wanted = desired(given, now, context)
   const { live } = wanted
-  // A run that was cut short here left visitors at the port that is to be taken next.
+  // An interrupted run left visitors at the port that this run uses next.
   if (now.live !== null && !now.told) await swap.tell(now.live)
   if (live !== null && isDue(given, now, context)) await swap.bring(live, now.live)
   else if (live !== null && !now.up.includes(live)) await swap.start(live)

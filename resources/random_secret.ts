@@ -1,4 +1,4 @@
-/** A secret that nobody has to think up: made once, kept in a file, shown nowhere. */
+/** Generates a secret once and stores it in a file; it is never displayed. */
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -9,7 +9,7 @@ import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOw
 
 const state = z.strictObject({
   kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
-  /** The secret itself; empty where there is none. */
+  /** The secret itself; empty if there is none. */
   value: z.string(),
   ...ownershipState,
 })
@@ -59,7 +59,7 @@ export const random_secret = defineResource(
     outputs: ({ path }, { value }) => ({
       value: value === '' ? (new Unknown(`random_secret ${path}`) as unknown as string) : value,
     }),
-    // Who depends on it must not hold its digest: of a weak one it could be guessed from that.
+    // Records of dependent resources must not contain its digest: a weak secret could be guessed from it.
     fingerprint: ({ path }, { value }) => (value === '' ? new Unknown(`random_secret ${path}`) : true),
     placeholders: () => ({ value: 'generated-once' }),
     paths: ({ path }) => [path],

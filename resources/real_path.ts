@@ -4,7 +4,7 @@ import type { HostReader } from '../core/host/types.ts'
 
 const mostLinks = 40
 
-/** The path itself where a link leads in circles; what does not exist is taken as it is written. */
+/** Returns the path itself if links form a circle; a part that does not exist stays unchanged. */
 export function realPath(host: HostReader, path: string): string {
   const left = path.split('/').filter(Boolean)
   let at = '/'

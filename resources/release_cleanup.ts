@@ -1,4 +1,4 @@
-/** Removes releases that are no longer needed, and what killed runs left of others. */
+/** Removes releases that are no longer needed, and the rest of killed runs. */
 import * as z from 'zod'
 import { mountsAtOrBelow } from '../core/host/mounts.ts'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -37,7 +37,7 @@ export const release_cleanup = defineResource(
         context.warn(
           `${stuck.join(', ')} in ${into} could not be removed (check what keeps it there; the next cleanup tries again)`,
         )
-      // What is stuck is tried again when there is something else to remove, not by every run.
+      // A release that cannot be removed is retried only when there is something else to remove.
       return { surplus: tried.has(context) || stuck.length === surplus.length ? [] : surplus }
     },
     desired: () => ({ surplus: [] }),
@@ -53,20 +53,22 @@ export const release_cleanup = defineResource(
   },
 )
 
-/** A program that no deploy since had to restart needs the files of the release that it was started from. */
+/**
+ * Returns the releases that no program uses. A program that no later deploy restarted needs the files of its release.
+ */
 function unused(host: HostReader, into: string, surplus: readonly string[]): string[] {
   const inUse = surplus.length === 0 ? new Set() : releasesInUse(host, into)
   return surplus.filter((name) => !inUse.has(name))
 }
 
-/** Runs whose cleanup is over: what could not be removed does not fail them. */
+/** Contexts of completed cleanups: a release that could not be removed does not fail the run. */
 const tried = new WeakSet<Context>()
 
 function recordOf(into: string): string {
   return `release_cleanup ${into}`
 }
 
-/** Names that an earlier cleanup could not remove; a release is renamed before. */
+/** Returns the names that an earlier cleanup could not remove; a release is renamed first. */
 function stuckIn(host: HostReader, into: string): string[] {
   try {
     const names: unknown = JSON.parse(host.recorded(recordOf(into)) ?? '[]')
@@ -78,7 +80,7 @@ function stuckIn(host: HostReader, into: string): string[] {
   }
 }
 
-/** Nothing that a deploy does not need stops it: what stays is reported. */
+/** Removes a release; reports a failure as a warning, since no deploy depends on it. */
 function isRemoved(host: Host, into: string, name: string, { warn }: Context): boolean {
   try {
     removeRelease(host, into, name)
@@ -92,7 +94,7 @@ function isRemoved(host: Host, into: string, name: string, { warn }: Context): b
   }
 }
 
-/** At no moment is there a half release that looks like a whole one. */
+/** Removes a release in steps, so that an incomplete one never looks complete. */
 function removeRelease(host: Host, into: string, name: string): void {
   let path = `${into}/${name}`
   const [mount] = mountsAtOrBelow(host.readText('/proc/self/mountinfo') ?? '', path)
@@ -104,7 +106,7 @@ function removeRelease(host: Host, into: string, name: string): void {
   if (!name.startsWith('.')) {
     host.remove(`${path}/${metadataDirectory}/complete`)
     const hidden = `${into}/.${name}.removing`
-    // A killed run may have left an empty one.
+    // A killed run may have left an empty directory.
     host.remove(hidden)
     host.rename(path, hidden)
     path = hidden

@@ -1,4 +1,4 @@
-/** Marks a release complete: the last step of its build, after which it may go live. */
+/** Marks a release complete: the last step of its build, and a requirement for the switch to it. */
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -29,7 +29,7 @@ export const release_complete = defineResource(
     desired: () => ({ complete: true }),
     async apply(host, props) {
       requireRelease(host, props)
-      // A power cut after the mark must not find files behind it that never reached the disk.
+      // After a power cut, the mark must not exist without the files, which must reach the disk first.
       await host.run(['sync', '-f', props.release])
       mark(host, props)
     },

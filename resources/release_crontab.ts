@@ -1,4 +1,7 @@
-/** Keeps the jobs that the current release of a buildout app schedules by z3c.recipe.usercrontab, and those of no other release. */
+/**
+ * Keeps the cron jobs that the current release of a buildout app declares with z3c.recipe.usercrontab, and removes
+ * those of other releases.
+ */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -19,7 +22,7 @@ type Props = z.output<typeof props>
 const state = z.strictObject({
   /** Lines of the crontab that belong to releases of the app. */
   entries: z.array(z.string()),
-  /** What the current release asks for. */
+  /** The lines that the current release declares. */
   scheduled: z.array(z.string()),
 })
 
@@ -27,7 +30,10 @@ function find(host: HostReader, { releases, current, release }: Props, text: str
   return findEntries(host, text, { releases, current, release: release ?? null })
 }
 
-/** An ordinary user needs a command to read a crontab: runs with nothing to do skip it where no release uses the recipe. */
+/**
+ * Decides whether the crontab may have entries of the app. An ordinary user needs a command to read a crontab: a run
+ * without changes skips it if no release uses the recipe.
+ */
 function mayHaveEntries(host: HostReader, { releases, current }: Props): boolean {
   if (host.isRoot) return true
   const names = host.stat(releases)?.kind === 'directory' ? host.list(releases) : []

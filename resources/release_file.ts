@@ -1,4 +1,4 @@
-/** Refuses a release without a file that an attribute names, in a dry run before it is checked out. */
+/** Refuses a release that lacks a file that an attribute names; in a dry run, before the checkout. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -60,14 +60,17 @@ export const release_file = defineResource(
   },
 )
 
-/** Only a dry run asks: in a run the release has its files. What cannot be read is left to the run. */
+/**
+ * Decides whether the commit contains the file, for a dry run: in a run the release has its files. An unreadable
+ * repository counts as yes, and the run reports it.
+ */
 async function isCommitted(host: HostReader, { file, source }: Props): Promise<boolean> {
   if (source.scmType === 'directory') return false
   try {
     return await hasFile(host, source, file)
   } catch (error) {
     if (error instanceof NotYetKnown) throw error
-    // An account that this run would make is only in the overlay: then the account of the run asks.
+    // An account that this run would create exists only in the overlay: the account of the run asks instead.
     const isAbsent = error instanceof ConvergeError && error.code === 'NO_ACCOUNT'
     return isAbsent ? hasFile(host, { ...source, user: undefined, group: undefined }, file).catch(() => true) : true
   }

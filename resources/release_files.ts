@@ -1,4 +1,6 @@
-/** Writes configuration files into a release while it is built; afterwards they belong to the release, as its code does. */
+/**
+ * Writes configuration files into a release during its build; afterwards they belong to the release, as its code does.
+ */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -27,7 +29,7 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
-/** Below a release: the build makes this file last. */
+/** A path below a release: the build creates this file last. */
 export const builtMark = '.converge/built'
 
 function read(host: HostReader, { release, files }: Props): State {

@@ -1,4 +1,4 @@
-/** Records which releases were current, one after the other, so that a rollback goes to the one before. */
+/** Records which releases were current, one after the other, so that a rollback selects the one before. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -20,9 +20,9 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** Ids of releases, the last one is current; null where none is recorded. */
+  /** Ids of releases, the last one is current; null if none is recorded. */
   recorded: z.array(z.string()).nullable(),
-  /** What an earlier version, which recorded none, left to go back to. */
+  /** Releases that an earlier version of converge, which recorded no history, left for a rollback. */
   earlier: z.array(z.string()),
 })
 type State = z.output<typeof state>
@@ -50,7 +50,7 @@ export const release_history = defineResource(
     }),
     desired({ release, step, from }, now): State {
       const id = idOf(release)
-      // A host of an earlier version gets its history with the first switch.
+      // A host of an earlier version gets its history at the first switch.
       if (now.recorded === null && (id === from || (step === 'before' && now.earlier.length === 0))) return now
       const history = now.recorded ?? now.earlier
       return { ...now, recorded: step === 'before' ? truncatedTo(history, id) : switchedTo(history, id) }
@@ -72,7 +72,7 @@ function idOf(release: string): string {
   return release.slice(release.lastIndexOf('/') + 1)
 }
 
-/** Once there is a history, nothing else counts. */
+/** Returns the releases before `from`, by their marks; none if a history exists, which takes precedence. */
 function earlierThan(host: HostReader, { into, current, from }: Props): string[] {
   if (from === undefined || readHistory(host, into) !== null) return []
   const releases = listReleases(host, into, current).map((one) => ({ ...one, current: one.id === from }))

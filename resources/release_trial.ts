@@ -1,4 +1,4 @@
-/** Refuses a switch to a release that has failed its smoke test, until the release or the test is another one. */
+/** Refuses a switch to a release that has failed its smoke test, until the release or the test changes. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -17,7 +17,7 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** When and why the release failed this very test; null where it did not. */
+  /** When and why the release failed this same test; null if it did not. */
   failed: z.strictObject({ time: z.string(), reason: z.string() }).nullable(),
 })
 

@@ -1,4 +1,4 @@
-/** The model of a releases directory: which releases it holds, which of them counts, which may go. */
+/** Lists the releases in a directory, and selects those for a deploy, a rollback and a cleanup. */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
@@ -11,33 +11,35 @@ import { before, readHistory } from './releases/history.ts'
 
 /** A directory under `releases/`. */
 export interface Release {
-  /** `000042-1a2b3c4d`: a counter and the start of the commit, so that the order of names is the order they were made in. */
+  /** `000042-1a2b3c4d`: a counter and the start of the commit, so that names sort in the order of creation. */
   readonly id: string
   readonly path: string
-  /** Full commit; for a copied directory the digest of its content. Null where another tool made it. */
+  /** Full commit; for a copied directory the digest of its content. Null if another tool made it. */
   readonly commit: string | null
-  /** Digest of the commit and all that was built into it. */
+  /** Digest of the commit and of everything that was built into the release. */
   readonly identity: string | null
-  /** What was asked for: a branch, a tag, a commit. */
+  /** The requested revision: a branch, a tag, a commit. */
   readonly revision: string | null
-  /** ISO 8601, by the host's clock; only to be shown, nothing is decided by it. */
+  /** ISO 8601, by the host's clock; for display only, nothing depends on it. */
   readonly created: string | null
-  /** Who or what made it. */
+  /** The person or command that created it. */
   readonly by: string | null
   /** Whether all steps of its build are done. */
   readonly complete: boolean
   readonly current: boolean
-  /** Whether a rollback goes to it: the one that was current before. */
+  /** Whether a rollback selects it: the release that was current before. */
   readonly previous: boolean
-  /** Whether it has been current; recorded for servers only, and by the history for all. */
+  /** Whether it has been current; marked on servers only, and in the history on all hosts. */
   readonly wasCurrent: boolean
-  /** Why it failed its smoke test; null where it did not. */
+  /** Why it failed its smoke test; null if it did not. */
   readonly failed: string | null
-  /** False: another tool's, `current` points to it, nothing more is known; it is never touched. */
+  /** False for the target of `current` that another tool made: nothing more is known, and converge never changes it. */
   readonly known: boolean
-  /** What the recipe stored beside it. */
+  /** The data that the recipe stored with the release. */
   readonly record: Json
-  /** The boot of the machine it was checked out in: what was not complete at a power cut may be half on the disk. */
+  /**
+   * The boot of the host during the checkout: a release that was incomplete at a power cut may be damaged on the disk.
+   */
   readonly boot: string | null
 }
 
@@ -62,9 +64,9 @@ export type ReleaseFile = z.output<typeof releaseFile>
 const nothingKnown = { commit: null, identity: null, revision: null, created: null, by: null, record: null, boot: null }
 
 /**
- * The releases in `into`, oldest first. Directories of other tools are left out, but for the one `current` points to: it
+ * Lists the releases in `into`, oldest first. Leaves out directories of other tools, except the target of `current`: it
  * comes first, with `known: false`.
- * @param current the path of the link to the live release
+ * @param current the path of the link to the current release
  */
 export function listReleases(host: HostReader, into: string, current: string): Release[] {
   const target = linkTarget(host, current)
@@ -73,7 +75,7 @@ export function listReleases(host: HostReader, into: string, current: string): R
   for (const id of host.list(into)) {
     if (!idPattern.test(id)) continue
     const path = `${into}/${id}`
-    // Another tool's, or somebody's copy: it keeps its name from being given again, and is nobody's business else.
+    // Another tool's directory, or a copy: its name is not reused, and it is otherwise ignored.
     if (host.lstat(`${path}/${metadataDirectory}`)?.kind !== 'directory') continue
     const complete = host.lstat(`${path}/${metadataDirectory}/complete`) !== null
     const marks = { wasCurrent: wasCurrent(host, path), failed: failureOf(host, path)?.reason ?? null }
@@ -89,7 +91,7 @@ export function listReleases(host: HostReader, into: string, current: string): R
   return found.map((release) => (release === previous ? { ...release, previous: true } : release))
 }
 
-/** Marks a release that has been current. */
+/** Returns the path of the mark for a release that has been current. */
 export function wasCurrentMark(release: string): string {
   return `${release}/${metadataDirectory}/was-live`
 }
@@ -99,8 +101,8 @@ function wasCurrent(host: HostReader, release: string): boolean {
 }
 
 /**
- * The complete release that was current before the current one.
- * @param history null where none is recorded, as by an earlier version: the numbers decide
+ * Returns the complete release that was current before the current one.
+ * @param history null if none is recorded, as by an earlier version: then the numbers decide
  */
 export function previousOf(releases: readonly Release[], history: readonly string[] | null): Release | undefined {
   const current = releases.find((release) => release.current)
@@ -111,8 +113,8 @@ export function previousOf(releases: readonly Release[], history: readonly strin
 }
 
 /**
- * The releases older than the current one that were current before it, as far as their marks and numbers tell. Servers
- * have marks: what failed on its way is nothing to go back to.
+ * Returns the releases older than the current one that were current before it, by their marks and numbers. Servers have
+ * marks: a release that failed before its switch is no target for a rollback.
  */
 export function wereCurrent(releases: readonly Release[]): readonly Release[] {
   const at = releases.findIndex((release) => release.current)
@@ -132,20 +134,20 @@ function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id'
     const { id: _, repository: __, ...rest } = parsed.data
     return rest
   } catch (error) {
-    // Cut short by a crash of the machine: such a release is never complete, and never taken up again.
+    // A crash of the host truncated it: such a release is never complete, and never reused.
     if (!(error instanceof SyntaxError)) throw error
     return nothingKnown
   }
 }
 
-/** Where the link points, as an absolute path; null where there is no link. */
+/** Returns the target of a link as an absolute path; null if there is no link. */
 function linkTarget(host: HostReader, link: string): string | null {
   if (host.lstat(link)?.kind !== 'link') return null
   const target = host.readLink(link)
   return target === null ? null : posix.resolve(posix.dirname(link), target)
 }
 
-/** The id of the next release: above all that are there, finished or not. */
+/** Returns the id of the next release: its number is above those of all existing releases, complete or not. */
 export function nextId(host: HostReader, into: string, commit: string): string {
   let counter = 0
   for (const name of host.list(into)) counter = Math.max(counter, Number(idPattern.exec(name)?.[1] ?? 0))
@@ -158,11 +160,11 @@ export function nextId(host: HostReader, into: string, commit: string): string {
 }
 
 /**
- * The release that is the wanted one already: the newest with this identity, if it is live, or newer than what is live
- * (built ahead, half-finished, or rolled back from); else null, and a new one has to be made. What is not complete has to be
- * newer than all that is: else the next cleanup would take it away before its deploy.
- * @param always a new one for every run, unless the last was not finished
- * @param boot the boot of the machine now; what an earlier one left unfinished is not trusted
+ * Returns the existing release for an identity: the newest one, if it is current, or newer than the current one (built
+ * ahead, incomplete, or rolled back). Null if a new one must be created. An incomplete release must be newer than all
+ * complete ones: else the next cleanup would remove it before its deploy.
+ * @param always a new one for every run, unless the last is incomplete
+ * @param boot the current boot of the host; an incomplete release of an earlier boot is not trusted
  */
 export function releaseFor(
   releases: readonly Release[],
@@ -186,8 +188,9 @@ export function releaseFor(
 }
 
 /**
- * Names in `into` that may go: complete releases beyond the newest `keep`, unfinished ones older than the newest complete
- * one, and what killed runs left. Never the live one, the one a rollback goes to, or the newest complete one.
+ * Returns the names in `into` to remove: complete releases beyond the newest `keep`, incomplete ones older than the
+ * newest complete one, and the rest of killed runs. Never the current release, the target of a rollback, or the newest
+ * complete one.
  */
 export function surplusOf(host: HostReader, into: string, releases: readonly Release[], keep: number): string[] {
   const known = releases.filter((release) => release.known)
@@ -200,18 +203,18 @@ export function surplusOf(host: HostReader, into: string, releases: readonly Rel
   return [...hidden, ...known.filter(mayGo).map((release) => release.id)].sort()
 }
 
-/** What killed runs left in a releases directory: half checkouts, half removed releases. */
+/** Returns what killed runs left in a releases directory: incomplete checkouts and partly removed releases. */
 export function leftovers(host: HostReader, into: string): string[] {
   return host.list(into).filter((name) => hiddenPattern.test(name))
 }
 
-/** What a rollback goes to. */
+/** Returns the release that a rollback selects. */
 export function releaseBefore(releases: readonly Release[]): Release | undefined {
   return releases.find((release) => release.previous)
 }
 
 /**
- * The release that an operator names for a rollback, which may be newer than the current one.
+ * Returns the release that an operator names for a rollback, which may be newer than the current one.
  * @param to an id, or the start of one or of its commit
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
@@ -255,7 +258,7 @@ function names(releases: readonly Release[]): string {
   return releases.map((release) => release.id).join(', ')
 }
 
-/** Tells one boot of the machine from another; null where the system does not say. */
+/** Returns an identifier of the current boot of the host; null if the system has none. */
 export function bootOf(host: HostReader): string | null {
   return host.readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null
 }

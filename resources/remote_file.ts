@@ -1,4 +1,4 @@
-/** One file as it is at a URL, or elsewhere on this host. */
+/** Keeps one file identical to a URL, or to another file on this host. */
 import { dirname } from 'node:path'
 import * as z from 'zod'
 import { type Host, type HostReader, longestFile } from '../core/host/types.ts'
@@ -23,15 +23,15 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
-  /** Digest of what is there, or of where it came from. */
+  /** Digest of the content, or of its source. */
   content: z.string().nullable(),
-  /** The one wanted, which only the host can tell where it comes from there. */
+  /** The wanted digest; for a file on the host, only the host can compute it. */
   wanted: z.string(),
   ...ownershipState,
 })
 type State = z.output<typeof state>
 
-/** What it is to be: a digest where one is known, else where it comes from. */
+/** Returns the wanted digest of the content if it is known, else of the source. */
 async function wantedContent(host: HostReader, props: Props): Promise<string> {
   if (props.sha256 !== undefined) return props.sha256.toLowerCase()
   const { path: local, url } = sourceOf(props)

@@ -40,9 +40,9 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   state: currentState,
-  /** Whether it starts with the machine; null where nobody asked, or it can't be said. */
+  /** Whether it starts with the host; null if not declared or not known. */
   enabled: z.boolean().nullable(),
-  /** Balancers that an earlier run took it out of, and where something is left to be done. */
+  /** Balancers where an earlier run drained it, and where it must be set ready. */
   drained: z.array(z.string()),
 })
 type State = z.output<typeof state>
@@ -72,10 +72,10 @@ export const service = defineResource(
   {
     async read(host, { name, provider, enabled, action, server, balancers, ready, deadline }, context): Promise<State> {
       const status = await readerOf(host, provider).status(name)
-      // One that is down stays out where no health check would keep visitors from it.
+      // A service that is down stays drained at a balancer without a health check, which would send it visitors.
       const left = (one: BalancerServer) => action === 'running' || (one.checked && status.state !== 'running')
       const drained = server === undefined ? [] : await leftOut(host, balancers, server, context, left)
-      // What is to be brought back is asked then.
+      // A drained service is checked when it is set ready.
       const asked = action === 'running' && drained.length === 0
       return {
         state: asked ? await currentStateOf(host, status, { ready, deadline }) : status.state,
@@ -87,7 +87,7 @@ export const service = defineResource(
       const down = now.state === 'absent' || now.state === 'failed'
       return {
         state: action === 'stopped' && down ? now.state : action,
-        // Where it can't be set nothing is wanted; of a service yet to come it can't be known.
+        // If it cannot be set, no value is wanted; for a service that does not exist yet it is unknown.
         enabled: now.enabled === null ? null : (enabled ?? null),
         drained: [],
       }

@@ -1,4 +1,4 @@
-/** Has a service take in changed configuration without an end to what it does; a reload that is due stays due. */
+/** Reloads the changed configuration of a service without interrupting it; a reload stays due until it succeeds. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { asConvergeError } from '../core/model/errors.ts'
@@ -95,16 +95,16 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   state: currentState,
-  /** Digest of what it was last reloaded, or started, for; null: never, as far as is known here. */
+  /** Digest of the causes of its last reload or start; null if there is no record. */
   reloadedFor: z.string().nullable(),
-  /** The last command that it was reloaded for regardless of changes; null where there is none now. */
+  /** The last command that forced a reload regardless of changes; null if there is none now. */
   forced: z.string().nullable(),
   /** Servers of a running balancer that it lacks or has at another address than configured. */
   outdated: z.array(z.string()),
 })
 type State = z.output<typeof state>
 
-/** By its purpose where it has one: then it may wait for other things than the last time. */
+/** Returns the name of its record, by its purpose if it has one: its causes may then differ from the last time. */
 function recordKey({ provider, name, purpose }: Props, context: Context): string {
   if (purpose !== undefined) return `reload ${placeOf(provider, name)} for ${purpose}`
   return recordOf('reload', provider, name, context)
@@ -131,7 +131,7 @@ function reloadedFor(host: HostReader, given: Props, context: Context, status: S
   const recorded = host.recorded(recordKey(given, context))
   if (status.state !== 'running') return given.start ? recorded : dueFor(context)
   if (recorded === null && given.adopt && !context.counted) return dueFor(context)
-  // A file that somebody changed, loaded, and put back looks as if nothing had happened.
+  // A file that someone changed, loaded and restored looks unchanged.
   return loadRecord(host, given, context).mayDiffer(mainProcess(host, given, status.pid)) ? null : recorded
 }
 
@@ -144,7 +144,7 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
     forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
     outdated: state === 'running' ? await outdated(host, given, (key, ask) => host.cached(key, ask)) : [],
   }
-  // What is to be reloaded is asked then.
+  // A service with a due reload is checked after it.
   const asked = given.ready !== undefined && !isReloadDue(found, desired(given, found, context))
   return asked ? { ...found, state: await currentStateOf(host, status, given) } : found
 }
@@ -158,14 +158,14 @@ function desired(given: Props, now: State, context: Context): State {
   }
 }
 
-/** Whether there is more to do than to wait until it is ready. */
+/** Decides whether there is more to do than to wait until the service is ready. */
 function isReloadDue(now: State, wanted: State): boolean {
   return !isUp(now.state) || !sameJson({ ...now, state: 'running' }, { ...wanted, state: 'running' })
 }
 
 /**
- * One that cannot be asked says nothing of its servers: that is no reason to reload it.
- * @param asking asks anew each time, or takes an answer that is known
+ * Returns the outdated servers. A balancer that cannot be reached reports none: that is no reason to reload it.
+ * @param asking asks again each time, or returns a cached answer
  */
 async function outdated(
   host: HostReader,
@@ -197,7 +197,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
   const { name, provider, signal, command, deadline } = given
   const manager = managerOf(host, provider)
   const load = loadRecord(host, given, context)
-  // Looked at anew: a try before this one may have reloaded it.
+  // Read again: an earlier attempt may have reloaded the service.
   const now = await read(host, given, context)
   if (!isReloadDue(now, desired(given, now, context))) return new Roll(host, manager, deadline, context).answers(given)
   await check(host, given, `${name} is not reloaded`, context)
@@ -212,7 +212,7 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
       else await host.run(command, { timeout: deadline, outlivesRun: true })
     })
     await usesNewAddresses(host, given)
-    // Some day, after a crash, it would not be true any more.
+    // After a later crash of the service, the stored state would be outdated.
     if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
     if (given.balances !== undefined) host.writeFile(given.balances.file, noStates)
   } else if (given.start) {
@@ -223,16 +223,19 @@ async function apply(host: Host, given: Props, context: Context): Promise<void> 
   recordDone(host, given, context)
 }
 
-/** A state file of HAProxy with no server in it: the version of its format alone. */
+/** A state file of HAProxy without servers: only the version of its format. */
 const noStates = '1\n'
 
-/** The process that a reload replaces may answer at the socket for a moment longer. */
+/** Waits until the new process answers: the old one may still answer at the socket for a moment. */
 async function usesNewAddresses(host: Host, given: Props): Promise<void> {
   const deadline = new Deadline(host, given.deadline)
   while ((await outdated(host, given)).length > 0) if (!(await deadline.pause())) return
 }
 
-/** Where it cannot be asked there is nothing to be kept: the reload goes on. */
+/**
+ * Stores the run-time state for the new process. If the service does not answer, there is no state to store, and the
+ * reload continues.
+ */
 async function remember(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
   try {
     if (keep !== undefined)
@@ -245,7 +248,7 @@ async function remember(host: Host, { name, keep, balances }: Props, { warn }: C
   } catch (error) {
     const { code, message } = asConvergeError(error)
     if (code === 'INTERNAL') throw error
-    // Left there by a run that was interrupted, it would bring back addresses of some earlier time.
+    // A file that an interrupted run left would restore outdated addresses.
     if (balances !== undefined) host.writeFile(balances.file, noStates)
     warn(`${name} is reloaded without what was set at run time: ${message} (check its socket)`)
   }

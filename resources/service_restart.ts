@@ -1,4 +1,7 @@
-/** Restarts services one after the other for what changed, each ready before the next; a restart that is due stays due. */
+/**
+ * Restarts services one after the other after changes, and waits for each to be ready; a restart stays due until it
+ * succeeds.
+ */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { sameJson } from '../core/model/json.ts'
@@ -91,9 +94,9 @@ const state = z.record(
   z.string(),
   z.strictObject({
     state: currentState,
-    /** Digest of what it was last restarted for; null: never, as far as is known here. */
+    /** Digest of the causes of its last restart; null if there is no record. */
     restartedFor: z.string().nullable(),
-    /** Balancers that an earlier run took it out of and has not brought it back in. */
+    /** Balancers where an earlier run drained it and has not yet set it ready. */
     drained: z.array(z.string()),
   }),
 )
@@ -107,7 +110,7 @@ async function read(host: HostReader, given: Props, context: Context): Promise<S
     const drained = server === undefined ? [] : await leftOut(host, given.balancers, server, context)
     const status = await reader.status(name)
     found[name] = {
-      // What is to be brought back is asked then.
+      // A drained service is checked when it is set ready.
       state:
         drained.length > 0 ? status.state : await currentStateOf(host, status, { ready, deadline: given.deadline }),
       restartedFor: await new RestartRecord(host, given, one, context).restartedFor(reader, status),
@@ -129,7 +132,7 @@ function desired(given: Props, now: State, context: Context): State {
 
 type Work = 'restart' | 'start' | 'wait for' | 'bring back'
 
-/** What is to be done with one: nothing but to tell its balancers, if all the rest is as it should be. */
+/** Decides what to do with a service: if only a balancer differs, it is only set ready there. */
 function workOn(now: State[string] | undefined, wanted: State[string] | undefined): Work {
   if (!isUp(now?.state)) return 'start'
   if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
@@ -148,11 +151,11 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   const names = given.services.map(({ name }) => name)
   await check(host, given, `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not restarted`, context)
   await manager.refresh()
-  // Looked at anew: in a further try some of them are done.
+  // Read again: in a further attempt some of the services are done.
   const now = await read(host, given, context)
   const wanted = desired(given, now, context)
   const changed = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
-  // What takes no visitors comes up first: then another one is up while the rest restarts.
+  // Services without visitors come first: then another one is up while the rest restarts.
   const isOut = ({ name }: Service) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
   const due = [...changed.filter(isOut), ...changed.filter((one) => !isOut(one))]
   const roll = new Roll(host, manager, given.deadline, context)
@@ -170,7 +173,8 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   }
 
   const restart = async (one: Service) => {
-    // What runs from here on is not what it was last restarted for, also where this fails and somebody goes back to that.
+    // From here on the process does not match its last restart, also if this restart fails and the release is rolled
+    // back.
     const record = new RestartRecord(host, given, one, context)
     record.begin(host)
     const proved = await roll.begin(one)
@@ -178,11 +182,11 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
       await proved()
       record.end(host, (await manager.look(one.name)).process)
     }
-    // What can only be watched is watched together with what comes next of that kind.
+    // A service without a check is watched at the same time as the next ones of that kind.
     if (isAsked(one.ready) || one.server !== undefined) return finish()
     proving.set(one.name, finish)
   }
-  /** Waits until those that were started stayed up for as long as they must. */
+  /** Waits until the started services have stayed up for the required time. */
   const settle = async () => {
     for (const [name, finish] of [...proving]) {
       proving.delete(name)
@@ -222,7 +226,7 @@ async function restartAll(host: Host, given: Props, context: Context): Promise<v
   if (stopped()) throw failureOf(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
 }
 
-/** More are counted, not named. */
+/** A larger number of hosts is counted instead of named. */
 const fewNeighbours = 5
 
 function uncoordinated(neighbours: readonly string[]): string {
@@ -230,14 +234,14 @@ function uncoordinated(neighbours: readonly string[]): string {
   return `no balancer is known here: ${hosts} may restart at the same time; set converge.balancer.port, or converge.balancer.sockets for balancers outside the stack`
 }
 
-/** Another host may drain and restart one of its own for as long as this one may. */
+/** Returns the rules for draining: another host may drain and restart its server for as long as this one may. */
 function rulesOf({ services, maxUnavailable, drainDeadline, deadline }: Props): TurnRules {
   const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
   const restart = new Duration(drainDeadline.ms + deadline.ms)
   return { own, atOnce: maxUnavailable, patience: drainDeadline, restart }
 }
 
-/** Without draining only those in which something was left drained. */
+/** Returns the balancers to contact: without draining, only those where a server is still drained. */
 function asked(host: HostReader, { balancers, drain, services }: Props): Props['balancers'] {
   if (drain) return balancers
   return balancers.filter((one) => services.some(({ server }) => server && takenOut(host, [one], server).length > 0))

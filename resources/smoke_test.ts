@@ -1,4 +1,4 @@
-/** Tries out what was deployed, by commands and HTTP requests; a release that does not pass can be rolled back from. */
+/** Tests a deployed release with commands and HTTP requests; after a failure the run can roll back. */
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { askPastCaches, cachedProblem, uncachedHeaders } from '../core/model/cached_answer.ts'
@@ -17,7 +17,7 @@ const request = httpReadyProp.omit({ kind: true, warmPaths: true }).extend({
 })
 type Request = z.output<typeof request>
 
-/** What a release has to pass. */
+/** The tests that a release must pass. */
 export const trialProps = {
   commands: z.array(commandProp).default([]).describe('Commands that have to succeed, one after the other'),
   requests: z.array(request).default([]).describe('Requests that have to be answered as said'),
@@ -26,7 +26,7 @@ export const trialProps = {
     .describe('How long the requests are tried again, and each command may take; default 60 s'),
 }
 
-/** Tells one test from another: what failed one may pass the next. */
+/** Returns the digest of a test: a release that failed one test may pass another. */
 export function trialDigest({ commands, requests, deadline }: z.output<z.ZodObject<typeof trialProps>>): string {
   return digestOf([requests, commands, deadline.ms])
 }
@@ -46,7 +46,10 @@ type Props = z.output<typeof props>
 const state = z.strictObject({ passedFor: z.string().nullable() })
 
 const recordKey = ({ app }: Props) => `smoke_test ${app}`
-/** Stands in the record meanwhile: a test that was cut short is that of a release that has just gone live, also in the next run. */
+/**
+ * Returns the record during a test: if the test is interrupted, the next run still treats the release as newly
+ * deployed.
+ */
 const begun = ({ directory }: Props) => `begun in ${directory}`
 
 async function tryOut(host: Host, given: Props, context: Context): Promise<void> {
@@ -70,10 +73,10 @@ async function answered(host: Host, one: Request, deadline: Deadline, context: C
   }
 }
 
-/** Bytes of a page in which the text is looked for. */
+/** The bytes of a page that are searched for the text. */
 const enoughOfPage = 8 * 1024 * 1024
 
-/** Takes the request past the maintenance page of this host. */
+/** The header that lets the request pass the maintenance page of this host. */
 const ownHeader = { [testHeader]: testHeaderValue }
 
 async function wrongWith(host: Host, one: Request, left: number, context: Context): Promise<string | null> {
@@ -85,7 +88,7 @@ async function wrongWith(host: Host, one: Request, left: number, context: Contex
     const { answer, cached } = await askPastCaches(path, (one) => host.request({ ...asked, path: one }))
     if (cached !== null) return cachedProblem(cached)
     const { status, body } = answer
-    // The web server of another host knows no request from here.
+    // The web server of another host does not accept the header of this host.
     if (isMaintenancePage(answer) && (status < statusMin || status > statusMax)) {
       context.warn(
         `http://${at}:${port}${path} is closed for maintenance: the app was not tested there (end the maintenance, and request that page)`,

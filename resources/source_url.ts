@@ -1,4 +1,4 @@
-/** Where a file comes from: this host or a server, and with which login. */
+/** Resolves the source of a file: a path on this host, or a URL with its login. */
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
@@ -26,14 +26,14 @@ interface Address {
 }
 
 export interface Source {
-  /** On this host, or null for what has to be fetched. */
+  /** The path on this host, or null for a file to download. */
   readonly path: string | null
   readonly url: string
   readonly user: string | undefined
   readonly password: string | undefined
 }
 
-/** The login of an address is taken out of it: it is not told, and goes where a login belongs. */
+/** Returns the source. Moves a login from the URL into `user` and `password`, so that no log contains it. */
 export function sourceOf({ url, user, password }: Address): Source {
   if (url.startsWith('/')) return { path: url, url, user, password }
   const parsed = new URL(url)
@@ -44,7 +44,7 @@ export function sourceOf({ url, user, password }: Address): Source {
   return { path: null, url: parsed.href, user: user ?? (inUrl.user || undefined), password: password ?? inUrl.password }
 }
 
-/** A password such as `50%` may stand in a URL as it is. */
+/** Decodes a part of a URL; a text that is not percent-encoded, such as the password `50%`, stays unchanged. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -54,13 +54,19 @@ function decoded(text: string): string {
   }
 }
 
-/** Of a file on this host; a name with a backslash or a line break in it is told with a backslash before the digest. */
+/**
+ * Returns the digest of a file on this host. sha256sum prints a backslash before it if the name contains a backslash or
+ * a line break.
+ */
 export async function sha256Of(host: HostReader, path: string): Promise<string> {
   const { stdout } = await host.query(['sha256sum', '--', path])
   return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
 }
 
-/** @throws CHECKSUM_MISMATCH */
+/**
+ * Requires that a file has a digest.
+ * @throws CHECKSUM_MISMATCH
+ */
 export async function requireSha256(host: HostReader, path: string, wanted: string): Promise<void> {
   const found = await sha256Of(host, path)
   if (found === wanted) return

@@ -1,4 +1,4 @@
-/** Records that an app was stopped on purpose, by whom and when, until it is started or deployed. */
+/** Records that an operator stopped an app, with name and time, until the app is started or deployed. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import type { IntendedStop } from '../core/model/app_status.ts'
@@ -20,7 +20,7 @@ function keyOf(app: string): string {
   return `stopped ${app}`
 }
 
-/** The record of an app that was stopped on purpose; null where it was not, or was started since. */
+/** Returns the record of an app that was stopped on purpose; null if it was not, or was started since. */
 export function intendedStop(host: HostReader, app: string): IntendedStop | null {
   try {
     const found = content.safeParse(JSON.parse(host.recorded(keyOf(app)) || 'null'))

@@ -1,8 +1,8 @@
-/** handlebars made strict throughout, and its helpers for configuration files. */
+/** Creates a strict handlebars engine with helpers for configuration files. */
 import type Handlebars from 'handlebars'
 import { nearest } from '../core/model/nearest.ts'
 
-/** What a template does wrong, with its line where it is known. */
+/** A mistake in a template, with its line if it is known. */
 export class Mistake extends Error {
   line: number | undefined
   constructor(
@@ -18,9 +18,9 @@ export interface Engine {
 }
 
 /**
- * handlebars by itself is strict only with the names it prints: `{{#if typo}}` would be false, `{{list}}` print whatever
- * JavaScript makes of it, and an unknown helper be told without its line. Each template is made stricter before it is
- * compiled.
+ * Creates an engine that makes each template stricter before it compiles it. handlebars itself is strict only with the
+ * names that it prints: `{{#if typo}}` would be false. `{{list}}` would print JavaScript's conversion, and the error
+ * for an unknown helper would lack its line.
  */
 export function makeEngine(handlebars: typeof Handlebars): Engine {
   const own = handlebars.create()
@@ -70,7 +70,7 @@ export function makeEngine(handlebars: typeof Handlebars): Engine {
 
 type Call = Pick<hbs.AST.BlockStatement, 'params' | 'hash' | 'loc'> & { readonly path: hbs.AST.Node }
 
-/** The name a path of the template spells, or undefined for a literal. */
+/** Returns the name that a path of the template spells, or undefined for a literal. */
 function nameOf(node: hbs.AST.Node): string | undefined {
   return node.type === 'PathExpression' ? (node as hbs.AST.PathExpression).original : undefined
 }
@@ -78,7 +78,9 @@ function nameOf(node: hbs.AST.Node): string | undefined {
 const builtIn = ['if', 'unless', 'each', 'with']
 const printed = 'print'
 
-/** What `{{name}}` stands for: words as they are, and nothing that would print as an empty or a garbled text. */
+/**
+ * Returns the text for `{{name}}`: a string, number or boolean. Other values would print as an empty or garbled text.
+ */
 function print(value: unknown, options: { loc?: hbs.AST.SourceLocation }): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
@@ -97,7 +99,7 @@ function requireHelper(name: string, known: readonly string[], line: number): vo
   throw mistake
 }
 
-/** handlebars tells a helper where it was called; the error it throws tells it on. */
+/** Adds the line of the call, which handlebars passes to the helper, to the helper's error. */
 function withLine(helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate {
   return function (this: unknown, ...values: unknown[]) {
     try {
@@ -110,7 +112,7 @@ function withLine(helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate 
   }
 }
 
-/** Values in configuration files are words, numbers and booleans; anything else is a mistake. */
+/** Requires a string, a number or a boolean, the only values of configuration files. */
 function word(value: unknown, helper: string): string {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
   throw new Mistake(`${helper} has to be a string, a number or a boolean, not ${kindOf(value)}`)
@@ -127,21 +129,21 @@ function words(value: unknown, helper: string): string[] {
 }
 
 export const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
-  /** The items one a line, indented by four spaces, as ini files continue a value. */
+  /** Prints one item per line, indented by four spaces, as ini files continue a value. */
   iniList: (value: unknown) =>
     words(value, 'iniList')
       .map((item) => `\n    ${item}`)
       .join(''),
-  /** Items joined by a separator, a space where none is given. */
+  /** Joins items by a separator, by default a space. */
   join: (value: unknown, separator: unknown) =>
     words(value, 'join').join(typeof separator === 'string' ? separator : ' '),
-  /** In double quotes, with backslashes and quotes escaped. */
+  /** Quotes a value with double quotes, and escapes backslashes and quotes. */
   quote: (value: unknown) => `"${word(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
-  /** In single quotes as a POSIX shell wants it. */
+  /** Quotes a value with single quotes for a POSIX shell. */
   shellQuote: (value: unknown) => `'${word(value, 'shellQuote').replaceAll("'", "'\\''")}'`,
-  /** The value as JSON. */
+  /** Prints the value as JSON. */
   json: (value: unknown) => JSON.stringify(value),
-  /** `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`: in the order of the keys, whatever order they came in. */
+  /** Iterates over a map in the order of its keys: `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`. */
   eachSorted(this: unknown, map: unknown, options: Handlebars.HelperOptions) {
     if (typeof map !== 'object' || map === null) throw new Mistake('eachSorted takes a map')
     const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
@@ -154,7 +156,7 @@ export const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
       .join('')
   },
   eq: (a: unknown, b: unknown) => a === b,
-  /** `{{lookup map key}}`: what a map or list has under a name or number. */
+  /** Returns the value of a map or list at a name or number: `{{lookup map key}}`. */
   lookup(map: unknown, key: unknown) {
     if (typeof map !== 'object' || map === null || !Object.hasOwn(map, String(key)))
       throw new Mistake(`lookup finds no ${String(key)}`)

@@ -1,4 +1,4 @@
-/** Decides whether supervisord starts the programs of an app when it starts itself, as after a reboot. */
+/** Sets whether supervisord starts the programs of an app when supervisord itself starts, such as after a reboot. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -23,7 +23,9 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({ due: z.array(z.string()) })
 
-/** The comment tells these from programs that never start with supervisord, such as the idle one of two ports. */
+/**
+ * The comment distinguishes these from programs that never start with supervisord, such as the idle one of two ports.
+ */
 const down = 'autostart=false ; stopped on purpose'
 const lines = {
   on: /^autostart=true$/m,

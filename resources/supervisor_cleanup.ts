@@ -1,4 +1,4 @@
-/** Takes programs of an app out of supervisord that its recipe no longer declares. */
+/** Removes the programs of an app from supervisord that its recipe no longer declares. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { defineResource } from '../core/model/resource.ts'
@@ -19,7 +19,10 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({ surplus: z.array(z.string()) })
 
-/** Only files written for the app: what an operator, or a recipe of one's own, put beside them stays. */
+/**
+ * Returns the programs to remove. Only files that were written for the app count: those of an operator or of a custom
+ * recipe stay.
+ */
 function surplus(host: HostReader, { app, keep, confDir }: Props): string[] {
   return host.list(confDir).flatMap((file) => {
     if (!file.endsWith('.conf')) return []
@@ -46,7 +49,7 @@ export const supervisor_cleanup = defineResource(
       const supervisor = new Supervisor(host, socket)
       for (const name of now.surplus) {
         await forget(host, supervisor, name)
-        // The file last: as long as it is there, the next run knows that there is something to do.
+        // The file is removed last: while it exists, the next run knows that the removal is incomplete.
         recordRemoved(host, `${confDir}/${name}.conf`)
         host.remove(`${confDir}/${name}.conf`)
       }

@@ -1,4 +1,4 @@
-/** One program's configuration file for supervisord; whether it runs is the concern of service_restart. */
+/** Writes one program's configuration file for supervisord; service_restart decides whether the program runs. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { under } from '../core/model/reference.ts'
@@ -117,7 +117,7 @@ export const supervisor_program = defineResource(
       return given.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
     },
     async apply(host, given, { now }) {
-      // The file last: as long as it is there, the next run knows that there is something to do.
+      // The file is removed last: while it exists, the next run knows that the removal is incomplete.
       if (given.absent) await forget(host, new Supervisor(host, given.socket), given.name)
       keep(host, given, now)
     },

@@ -1,4 +1,4 @@
-/** Keeps a supervisord of one's own running. */
+/** Keeps a supervisord running that no init system manages. */
 import { dirname } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -12,11 +12,11 @@ import { Supervisor, SupervisorReader, systemSocket } from './supervisor/client.
 
 const state = z.strictObject({
   running: z.boolean(),
-  /** Whether it was started with another configuration than is there now. */
+  /** Whether it was started with another configuration than the current one. */
   outdated: z.boolean(),
 })
 
-/** How long one that no longer answers may take to end. */
+/** How long a supervisord that no longer answers may take to end. */
 const farewell = seconds(5)
 
 function recordKey({ socket }: { readonly socket: string }): string {
@@ -27,13 +27,16 @@ function configurationOf(host: HostReader, { config }: { readonly config: string
   return digestOf(host.readText(config))
 }
 
-/** The process that the pid file names, as long as it is a supervisord; null for none. */
+/** Returns the process that the pid file names if it is a supervisord, else null. */
 function processOf(host: HostReader, pidFile: string): string | null {
   const pid = /^\d+/.exec(host.readText(pidFile) ?? '')?.[0]
   return pid !== undefined && host.readText(`/proc/${pid}/cmdline`)?.includes('supervisord') ? pid : null
 }
 
-/** @throws SUPERVISOR_ELSEWHERE for one that runs, and answers at another socket or at none */
+/**
+ * Refuses a second supervisord if one runs that answers at another socket or at none.
+ * @throws SUPERVISOR_ELSEWHERE
+ */
 async function refuseSecond(host: Host, socket: string, pidFile: string): Promise<void> {
   const limit = new Deadline(host, farewell)
   for (let pid = processOf(host, pidFile); pid !== null; pid = processOf(host, pidFile))
@@ -92,7 +95,7 @@ export const supervisord = defineResource(
     },
     desired({ action, socket, program, config }, now, context) {
       const running = action === 'running'
-      // A restart would stop all it runs: that is for the operator to say.
+      // A restart would stop all its programs: the operator decides.
       if (running && now.outdated)
         context.warn(
           `it runs with an older ${config}: what has changed there takes effect when it is started anew, which stops all its programs: ${dirname(program)}/supervisorctl -s unix://${socket} shutdown, then converge start`,
@@ -119,10 +122,10 @@ export const supervisord = defineResource(
         await supervisor.shutdown()
         return wait(null)
       }
-      // One that is on its way down has to be gone first.
+      // A supervisord that is stopping must end first.
       await wait(null)
       if (pidFile !== undefined) await refuseSecond(host, socket, pidFile)
-      // Before it runs: afterwards a killed run might leave the record of an earlier start.
+      // Recorded before the start: after it, a killed run might leave the record of an earlier start.
       host.record(recordKey(given), configurationOf(host, given))
       await host.run([program, '-c', config], { timeout: deadline, outlivesRun: true })
       await wait('RUNNING')

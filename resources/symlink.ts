@@ -1,4 +1,4 @@
-/** One symbolic link, switched in one step. */
+/** Manages one symbolic link, which is replaced atomically. */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -37,7 +37,10 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
-/** What is in a directory may be data that belongs where the link is to lead, such as blobs. */
+/**
+ * Returns a hint for what is at the path. A directory may contain data that belongs at the link's target, such as
+ * blobs.
+ */
 function inTheWay(given: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
   const { path, target } = given
   const away = shellWords(['mv', path, `${path}.old`])

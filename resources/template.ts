@@ -1,4 +1,4 @@
-/** A file rendered from a handlebars template; what it does not know is an error, never an empty string. */
+/** Manages a file rendered from a handlebars template; an unknown name is an error, never an empty string. */
 import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'

@@ -1,4 +1,4 @@
-/** Rendering of handlebars templates: strict, without HTML escapes, with helpers for configuration files. */
+/** Reads and renders handlebars templates: strict, without HTML escapes, with helpers for configuration files. */
 import { fileURLToPath } from 'node:url'
 import type Handlebars from 'handlebars'
 import { readGivenFile } from '../core/host/given_file.ts'
@@ -16,14 +16,14 @@ export interface TemplateProps {
 let engine: Engine | undefined
 const compiled = new Map<string, Handlebars.TemplateDelegate>()
 
-/** Loads handlebars: only runs with templates pay for it. */
+/** Loads handlebars; only runs with templates need it. */
 export async function prepareTemplates(): Promise<void> {
   if (engine !== undefined) return
   const { default: handlebars } = await import('handlebars')
   engine = makeEngine(handlebars)
 }
 
-/** Where templates come from, by their text: a recipe gives only that to the resource. */
+/** The paths of templates, by their text: a recipe passes only the text to the resource. */
 const files = new Map<string, string>()
 
 /**
@@ -51,7 +51,8 @@ export function readTemplate(from: string, name: string): string {
 }
 
 /**
- * @throws TEMPLATE_ERROR with the template and its line; the line of the recipe is for the engine to add
+ * Renders a template.
+ * @throws TEMPLATE_ERROR with the template and its line; the engine adds the line of the recipe
  */
 export function renderTemplate({ path, source, name, variables }: TemplateProps): string {
   if (engine === undefined) throw new ConvergeError('templates are not prepared', { code: 'INTERNAL' })
@@ -67,7 +68,7 @@ export function renderTemplate({ path, source, name, variables }: TemplateProps)
   }
 }
 
-/** What is given as undefined is not given. */
+/** Removes variables whose value is undefined. */
 function given(variables: TemplateProps['variables']): TemplateProps['variables'] {
   for (const name in variables)
     if (variables[name] === undefined)

@@ -1,4 +1,4 @@
-/** Reads the command of a systemd unit as its package and the operator define it, without a drop-in of ours. */
+/** Reads the command of a systemd unit as its package and the operator define it, without the drop-in of converge. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -17,11 +17,11 @@ const props = z.strictObject({
 })
 
 const state = z.strictObject({
-  /** Null where the unit is not installed, or has no command. */
+  /** Null if the unit is not installed, or has no command. */
   command: z.string().nullable(),
 })
 
-/** Where systemd looks for units, and which file it prefers: systemd.unit(5). */
+/** The directories of units, in systemd's order of precedence: systemd.unit(5). */
 const directories = [
   '/etc/systemd/system',
   '/run/systemd/system',
@@ -58,7 +58,7 @@ export const unit_command = defineResource(
   },
 )
 
-/** The unit's file, and then its drop-ins in the order in which systemd reads them. */
+/** Returns the unit's file, and then its drop-ins in the order in which systemd reads them. */
 function textsOf(host: HostReader, unit: string, without: string): string[] {
   const main = directories.map((directory) => textOf(host, `${directory}/${unit}`)).find((text) => text !== null)
   const dropIns = new Map<string, string>()

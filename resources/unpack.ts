@@ -1,4 +1,4 @@
-/** Unpacks tar and zip archives into a new directory, and refuses those with members that would leave it. */
+/** Unpacks tar and zip archives into a new directory, and refuses archives with members outside it. */
 import { dirname } from 'node:path'
 import type { CommandResult, Host, HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -7,15 +7,16 @@ import { minutes } from '../core/model/units.ts'
 
 export interface Unpacking {
   readonly file: string
-  /** Made anew. */
+  /** The directory to create. */
   readonly into: string
-  /** Leading parts of the path taken off each member. */
+  /** The number of leading path components to remove from each member. */
   readonly strip: number
 }
 
 /**
- * @throws ConvergeError BAD_ARCHIVE for what is no archive or cut short, UNSAFE_ARCHIVE for members with `..` or absolute
- * names, links that point out of it, and devices
+ * Unpacks an archive.
+ * @throws ConvergeError BAD_ARCHIVE for a truncated file or one that is no archive
+ * @throws ConvergeError UNSAFE_ARCHIVE for members with `..` or absolute names, links that point outside, and devices
  */
 export async function unpack(host: Host, { file, into, strip }: Unpacking, context: Context): Promise<void> {
   const user = workerIn(host, dirname(into))
@@ -37,8 +38,9 @@ export async function unpack(host: Host, { file, into, strip }: Unpacking, conte
 }
 
 /**
- * Who works in a directory: its owner, where root would follow him to wherever he points its names meanwhile.
- * @returns undefined: the account of the run
+ * Returns the account that should write in a directory: its owner, because root would follow links that the owner may
+ * create meanwhile.
+ * @returns undefined for the account of the run
  */
 export function workerIn(host: HostReader, directory: string): string | undefined {
   const uid = host.stat(directory)?.uid ?? 0
@@ -49,7 +51,7 @@ type Run = (argv: readonly string[]) => Promise<CommandResult>
 
 const notWhole = 'correct the url, or have the archive uploaded again: what it gives is incomplete, or no archive'
 
-/** What tar and unzip say when they have kept a member from leaving the directory. */
+/** The messages of tar and unzip about a member that they kept inside the directory. */
 const unsafe = /Removing leading|contains '\.\.'|stripped absolute path|skipped "\.\.\/" path/
 
 async function untar(run: Run, { file, into, strip }: Unpacking): Promise<void> {
@@ -90,7 +92,7 @@ function unsafeArchive(output: string): ConvergeError {
   })
 }
 
-/** Moves what the directories at the top hold up to the top; files there are dropped, as tar does. */
+/** Moves the content of the top directories up one level; drops files there, as tar does. */
 function stripLevel(host: Host, directory: string): void {
   const top = `${directory}/.converge-strip`
   host.makeDirectory(top, { mode: '0700' })
@@ -105,7 +107,7 @@ function stripLevel(host: Host, directory: string): void {
   host.remove(top)
 }
 
-/** Looks at each member once it is there: the names alone don't tell where links lead. */
+/** Checks each unpacked member: the names alone do not show where links lead. */
 function checkTree(host: HostReader, root: string, below: readonly string[]): void {
   const directory = [root, ...below].join('/')
   for (const name of host.list(directory)) {
@@ -120,7 +122,10 @@ function checkTree(host: HostReader, root: string, below: readonly string[]): vo
   }
 }
 
-/** Steps up only at the start, and not above the root: a step up later may start from wherever another link leads. */
+/**
+ * Decides whether a link may lead outside. `..` is allowed only at the start, and not above the root: a later one may
+ * start wherever another link leads.
+ */
 function leaves(target: string, depth: number): boolean {
   const parts = target.split('/').filter((part) => part !== '' && part !== '.')
   const down = parts.findIndex((part) => part !== '..')

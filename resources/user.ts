@@ -1,4 +1,4 @@
-/** One account of the system with its groups, home and shell; or none. */
+/** Manages one account of the system with its groups, home and shell; or its absence. */
 import { dirname } from 'node:path'
 import * as z from 'zod'
 import type { Account, Host } from '../core/host/types.ts'
@@ -120,7 +120,7 @@ function missing(props: Props, now: State): string[] {
   return sorted(props.groups ?? []).filter((name) => !now.groups?.includes(name))
 }
 
-/** The commands it takes, once it is sure that they can work. */
+/** Returns the required commands, after a check that they can work. */
 function checked(host: Host, props: Props, now: State): Command[] {
   const commands = commandsFor(host, props, now)
   requireRoot(host, commands)
@@ -174,7 +174,7 @@ function commandsFor(host: Host, props: Props, now: State): Command[] {
   ]
 }
 
-/** Whether what is in the old home goes to the new one: not onto something that is there already. */
+/** Decides whether the content of the old home moves to the new one: only if the new one does not exist. */
 function movesHome(host: Host, props: Props): boolean {
   const old = accountsOf(host).find((account) => account.name === props.name)?.home
   return managesHome(props) && old !== undefined && host.stat(old) !== null && host.stat(props.home ?? old) === null

@@ -1,4 +1,4 @@
-/** Bans the cached pages of an app from a Varnish of this host once the app runs another release. */
+/** Bans the cached pages of an app from a Varnish of this host after a deploy of another release. */
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
 import { type Context, defineResource } from '../core/model/resource.ts'
@@ -29,7 +29,7 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({ outdated: z.boolean() })
 
-/** What the pages were last banned for. */
+/** The state that the pages were last banned for. */
 const record = z.object({
   cause: z.string().nullable().default(null),
   force: z.string().nullable().default(null),
@@ -49,7 +49,7 @@ function recorded(host: HostReader, given: Props): Banned {
   }
 }
 
-/** What the pages have to be banned for; what is null says nothing. */
+/** Returns the state that the pages must be banned for; a null value has no effect. */
 function due({ deployed, force }: Props, cause: string | null): Banned {
   return { cause, force: force ?? null, commit: deployed?.commit ?? null, deployment: deployed?.deployment ?? null }
 }

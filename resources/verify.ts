@@ -1,11 +1,11 @@
-/** Has a program check the new content of a file before it takes the place of the one in use. */
+/** Checks the new content of a file with a program before it replaces the content in use. */
 import * as z from 'zod'
 import type { Host } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
 import type { Context } from '../core/model/resource.ts'
 import { minutes } from '../core/model/units.ts'
 
-/** What stands for the file that is checked. */
+/** The placeholder for the path of the checked file. */
 const mark = '%{path}'
 const limit = minutes(1)
 
@@ -28,7 +28,7 @@ export const verifyProp = z.strictObject({
     ),
 })
 
-/** How the new content of a file is checked: `{ command, inside? }`. */
+/** The check of a file's new content: `{ command, inside? }`. */
 export type Verify = z.output<typeof verifyProp>
 
 interface Checked {
@@ -37,8 +37,8 @@ interface Checked {
 }
 
 /**
- * Runs the check on `content`; what is at the path is not touched.
- * @throws CHECK_FAILED with what the program says; NO_PROGRAM where it is not there
+ * Runs the check on `content`; does not change the file at the path.
+ * @throws CHECK_FAILED with the program's output; NO_PROGRAM if the program is missing
  */
 export async function verifyContent(
   host: Host,
@@ -52,7 +52,8 @@ export async function verifyContent(
       code: 'NO_PROGRAM',
       hint: `install its package (apt-get install ${program.replace(/^.*\//, '')}), or declare it with package() before this`,
     })
-  // Their names begin with a dot, and end in no suffix: what reads a whole directory of configurations leaves them out.
+  // The names begin with a dot, and end in no usual suffix: programs that read a whole directory of configurations
+  // ignore them.
   const [slash, ending] = [path.lastIndexOf('/'), 'converge-check']
   const beside = `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 201)}`
   const [own, around] = [`${beside}.${ending}`, `${beside}.around.${ending}`]
@@ -60,7 +61,7 @@ export async function verifyContent(
   const tidy = () => {
     for (const file of files) host.remove(file)
   }
-  // What lies there has an owner already, and would keep it.
+  // Existing files would keep their owner.
   tidy()
   try {
     host.writeFile(own, content, { mode: '0600' })

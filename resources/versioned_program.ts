@@ -1,4 +1,4 @@
-/** Finds the newest of the versions of a program that are installed side by side, such as /usr/sbin/php-fpm8.4. */
+/** Finds the newest version of a program that is installed in several versions, such as /usr/sbin/php-fpm8.4. */
 import * as z from 'zod'
 import type { HostReader } from '../core/host/types.ts'
 import { ConvergeError } from '../core/model/errors.ts'
@@ -10,7 +10,7 @@ const props = z.strictObject({
 })
 
 const state = z.strictObject({
-  /** Null where none is installed. */
+  /** Null if none is installed. */
   version: z.string().nullable(),
 })
 
@@ -40,7 +40,7 @@ export const versioned_program = defineResource(
   },
 )
 
-/** The newest version of a program; null where none is installed. */
+/** Returns the newest version of a program; null if none is installed. */
 export function newestVersion(host: HostReader, path: string): string | null {
   const [directory, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)]
   const versions = host

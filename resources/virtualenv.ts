@@ -1,4 +1,6 @@
-/** Keeps a Python environment with packages of exact versions, made with venv and pip, and makes one anew that was left unfinished. */
+/**
+ * Keeps a Python environment with packages of exact versions, made with venv and pip, and replaces an incomplete one.
+ */
 import { basename } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader } from '../core/host/types.ts'
@@ -43,13 +45,16 @@ const props = z.strictObject({
 type Props = z.output<typeof props>
 
 const state = z.strictObject({
-  /** `unfinished`: not known to be whole, or its Python is gone: made anew. `other`: something else is in the way. */
+  /**
+   * `unfinished`: possibly incomplete, or its Python is missing; it is replaced. `other`: something else is at the
+   * path.
+   */
   kind: z.enum(['absent', 'environment', 'unfinished', 'other']),
-  /** The program it was made with, links followed. */
+  /** The program that it was made with, links followed. */
   python: z.string().nullable(),
-  /** The program that `python` means now. */
+  /** The program that `python` resolves to now. */
   chosen: z.string().nullable(),
-  /** Versions of the packages spoken of; null: not there; `any` where any will do. */
+  /** Versions of the declared packages; null: not installed; `any` if any version is accepted. */
   packages: z.record(z.string(), z.string().nullable()),
 })
 type State = z.output<typeof state>
@@ -75,7 +80,7 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
   const stat = host.stat(path)
   if (stat === null) return [host.lstat(path) === null ? 'absent' : 'other', null]
   if (stat.kind !== 'directory') return ['other', null]
-  // A run that was killed as it made the mark left it under the name it is written at.
+  // A run that was killed while it wrote the mark left a temporary file with this prefix.
   const names = host.list(path).filter((name) => !name.startsWith(`.${markFile}.`))
   if (names.length === 0) return ['absent', null]
   if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return ['other', null]
@@ -84,7 +89,10 @@ function look(host: HostReader, path: string): [State['kind'], string | null] {
   return [works ? 'environment' : 'unfinished', madeWith]
 }
 
-/** What was built with one Python has compiled parts that another one cannot load. */
+/**
+ * Warns that the environment keeps its Python, or throws if that Python is missing. Packages built with one Python have
+ * compiled parts that another one cannot load.
+ */
 function stayWith(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
   const hint = `set converge.python to ${basename(chosen ?? '')}, or python_major_version of the app to its version: the next deploy makes another environment with it`
   if (kind === 'environment') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
@@ -99,7 +107,7 @@ async function make(host: Host, given: Props, python: string): Promise<void> {
   const account = accountOf(host, { user, group })
   host.remove(path)
   host.makeDirectory(path, account)
-  // Before anything else: a directory that is half an environment must be known as ours to be removed.
+  // First of all: an incomplete environment must be known as converge's own to be removed.
   writeMark(host, path, null, account)
   await makeEnvironment(host, given, python)
 }
@@ -128,7 +136,7 @@ export const virtualenv = defineResource(
       const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
       const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
       if (another && newPython === 'keep') stayWith(path, word, now, context)
-      // A Python that is not there (yet) is no reason to throw away an environment that works.
+      // A Python that is missing (yet) is no reason to remove an environment that works.
       const python = another && newPython === 'keep' ? now.python : (now.chosen ?? now.python)
       return { kind: 'environment', python, chosen: now.chosen, packages: Object.fromEntries(versions) }
     },
@@ -146,14 +154,14 @@ export const virtualenv = defineResource(
           })
         await make(host, given, chosen)
       } else writeMark(host, path, null, account)
-      // All of them, not only those that differ: else one might be moved by what another one needs.
+      // All packages, not only those that differ: else the requirements of one might change another.
       const wanted = [
         ...Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`)),
         ...limitsFor(packages),
       ]
       const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...wanted]
       if (Object.keys(packages).length > 0) await host.run(pip, { user, group, timeout })
-      // What the mark stands for has to be on the disk before it is.
+      // The environment must be on the disk before its mark.
       await host.run(['sync', '-f', path])
       writeMark(host, path, chosen ?? now.python, account)
     },

@@ -1,4 +1,4 @@
-/** Gives a Zope release back its persistent caches, where a run was killed in the middle of a migration. */
+/** Restores the persistent caches of a Zope release after a run was killed during a migration. */
 import * as z from 'zod'
 import { defineResource } from '../core/model/resource.ts'
 import { absolutePath } from '../core/model/units.ts'
@@ -12,7 +12,7 @@ export const zope_cache = defineResource(
     key: ({ release }) => release,
     props: z.strictObject({ release: absolutePath.describe('Directory of the release, as git_release gives it') }),
     state: z.strictObject({
-      /** Parts of the buildout. */
+      /** Parts of the buildout whose configuration lacks its cache. */
       without: z.array(z.string()),
     }),
   },

@@ -1,4 +1,4 @@
-/** Commands of an app's own code: as whom they run, with which variables, and why not as root. */
+/** Runs commands of an app's own code: checks their account and builds their variables. */
 import * as z from 'zod'
 import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -6,7 +6,7 @@ import { absolutePath, duration, minutes } from '../../core/model/units.ts'
 
 export const commandProp = z.union([z.string().min(1), z.array(z.string()).min(1)])
 
-/** The props of every resource that runs what a repository brings. */
+/** The properties of every resource that runs code from a repository. */
 export const appCommandProps = {
   app: z.string().min(1).describe('Name of the app; what was done is remembered by it'),
   directory: absolutePath.describe('Directory it runs in: the release'),
@@ -20,7 +20,7 @@ export const appCommandProps = {
   timeout: duration.default(() => minutes(30)).describe('How long it may take before it is ended; default 30 minutes'),
 }
 
-/** A prop of what is done before a release goes live. */
+/** The property of resources that prepare a release before the switch to it. */
 export const currentProp = absolutePath
   .optional()
   .describe('Link to the live release: where it points to this one already, nothing is left to do')
@@ -38,7 +38,7 @@ interface Runs {
   readonly timeout?: CommandOptions['timeout']
 }
 
-/** What the repository brings is not to own the host: whoever may push to it would be root. */
+/** Rejects root for code from a repository: anyone who can push to it would own the host. */
 export function refuseRoot(host: HostReader, { user, allowRoot }: Runs, what: string): void {
   const account = user === undefined ? host.self : host.account(user)
   if (account?.uid !== 0 || allowRoot) return
@@ -53,7 +53,7 @@ export function optionsOf(props: Runs, more: CommandOptions = {}): CommandOption
   return { cwd: directory, user, group, timeout, ...more, environment: { ...environment, ...more.environment } }
 }
 
-/** What commands of a deploy are told about it. */
+/** Returns the environment variables that describe a deploy to its commands. */
 export function deployVariables(
   {
     app,
@@ -65,7 +65,7 @@ export function deployVariables(
   return { CONVERGE_APP: app, CONVERGE_HOOK: moment, CONVERGE_RELEASE: directory, CONVERGE_COMMIT: commit }
 }
 
-/** Runs a command of the app's: a list as it is, a text by /bin/sh. */
+/** Runs a command of the app: a list as it is, a text with /bin/sh. */
 export async function runOf(host: Host, props: Runs, command: z.output<typeof commandProp>, more?: CommandOptions) {
   return host.run(typeof command === 'string' ? ['/bin/sh', '-c', command] : command, optionsOf(props, more))
 }

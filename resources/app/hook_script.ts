@@ -1,26 +1,26 @@
-/** A hook that is written in TypeScript or JavaScript, made into a script that Node runs from its standard input. */
+/** Turns a hook written in TypeScript or JavaScript into a script that Node reads from its standard input. */
 import nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { loadCompiler } from '../../core/model/compiler.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 
-/** What a hook written in TypeScript is called with. */
+/** The argument of a hook written in TypeScript. */
 export interface DeployHookContext {
   readonly app: string
-  /** Which moment of the deploy it is. */
+  /** The moment of the deploy. */
   readonly hook: 'before_migrate' | 'before_symlink' | 'before_restart' | 'after_restart'
   /** Directory of the release; also the working directory. */
   readonly release: string
-  /** The commit that the release was made of; empty where it is not known. */
+  /** The commit of the release; empty if it is unknown. */
   readonly commit: string
 }
 
-/** The default export of `deploy/<hook>.ts`; it runs in a process of its own, as the account of the app. */
+/** The default export of `deploy/<hook>.ts`; it runs in its own process, as the account of the app. */
 export type DeployHook = (context: DeployHookContext) => void | Promise<void>
 
 /**
- * Text of a script that loads the hook as a module at its own place, whence its imports are resolved, and calls its default
- * export. Where there is no compiler, Node itself takes the types out.
+ * Returns a script that loads the hook as a module at its own path, so that its imports resolve, and calls its default
+ * export. Without a compiler, Node strips the types.
  * @throws HOOK_SYNTAX, NO_COMPILER
  */
 export async function hookScript(
@@ -52,7 +52,7 @@ export async function hookScript(
 
 const isTypeScript = (path: string) => /\.m?ts$/.test(path)
 
-/** The hook as Node runs it by itself. */
+/** Returns a script for the hook that Node runs without a compiler. */
 function plainScript(text: string, path: string, context: DeployHookContext): string {
   if (isTypeScript(path) && !('stripTypeScriptTypes' in nodeModule))
     throw new ConvergeError(
@@ -66,7 +66,7 @@ function plainScript(text: string, path: string, context: DeployHookContext): st
   return isModule ? importing(text, path, context) : calling(text, path, context)
 }
 
-/** Its own text is given to Node at its own address; whatever it imports is loaded as ever. */
+/** Returns a script that registers the text of the hook at the hook's own URL; Node loads all its imports as usual. */
 function importing(text: string, path: string, context: DeployHookContext): string {
   const [file, source, url] = [path, text, pathToFileURL(path).href].map((one) => JSON.stringify(one))
   return `
@@ -90,7 +90,10 @@ import(${url}).then(({ default: hook }) => {
 
 const noFunction = ' has no function as its default export'
 
-/** What it throws or rejects with ends the process, with its own stack; a module without a function is told of as such. */
+/**
+ * Returns a script that calls the hook. An error or rejection ends the process with the hook's own stack trace; a
+ * module without a default function is reported as such.
+ */
 function calling(code: string, path: string, context: DeployHookContext): string {
   const [file, none] = [path, `${path}${noFunction}`].map((text) => JSON.stringify(text))
   return `

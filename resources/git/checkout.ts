@@ -10,20 +10,21 @@ import { localGit, submoduleRemote } from './remote.ts'
 import { queryGit, runGit } from './run.ts'
 
 export interface Checkout {
-  /** An empty directory that is there. */
+  /** An empty directory that exists. */
   readonly directory: string
   readonly mirror: Mirror
   readonly commit: string
   /** Whether submodules are checked out too, at any depth. */
   readonly submodules: boolean
-  /** Whether what is missing in a mirror may be fetched. */
+  /** Whether the checkout may fetch objects that a mirror lacks. */
   readonly fetch: boolean
-  /** Lines for `.git/info/exclude`: what is no part of the repository. */
+  /** Lines for `.git/info/exclude`: files that do not belong to the repository. */
   readonly exclude: readonly string[]
 }
 
 /**
- * The files, and a small `.git` that shares its objects with the mirror, so that `git log` and setuptools_scm work there.
+ * Writes the files, and a small `.git` that shares its objects with the mirror, so that `git log` and setuptools_scm
+ * work there.
  * @returns the `.git` directories made
  */
 export async function checkOut(host: Host, one: Checkout, context: Context): Promise<string[]> {
@@ -55,7 +56,7 @@ async function checkOutFiles(host: Host, one: Checkout, context: Context): Promi
   requireNoPointers(host, one, filters)
 }
 
-/** Purged files that are part of the repository; git is told not to miss them. */
+/** Marks purged files of the repository as skip-worktree, so that git does not report them as deleted. */
 export async function forgetFiles(
   host: Host,
   mirror: Mirror,
@@ -133,7 +134,7 @@ function notEmpty(directory: string, name: string): ConvergeError {
   })
 }
 
-/** What `.gitmodules` and the commit say together. */
+/** Reads the submodules from `.gitmodules` and the tree of the commit. */
 async function submodulesOf(
   host: Host,
   { directory, mirror, commit }: Checkout,

@@ -1,4 +1,4 @@
-/** Reads files of a repository at the commit that a deploy would take, without a checkout. */
+/** Reads files of a repository at the commit that a deploy would use, without a checkout. */
 import { posix } from 'node:path'
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -10,15 +10,18 @@ import { localGit, remoteGit } from './remote.ts'
 import { mirrorOf, sourceDirectory, wantedCommit } from './source.ts'
 
 export interface Contents {
-  /** What is read: a revision with its commit, or a directory. */
+  /** The source of the files: a revision with its commit, or a directory. */
   readonly description: string
-  /** Null where the repository has no such file. */
+  /** Reads a file; null if the repository does not have it. */
   file(path: string): Promise<string | null>
 }
 
-/** @throws as git_release does where the repository cannot be reached, or has no such revision */
+/**
+ * Returns a reader of the files that the next deploy would use.
+ * @throws as git_release does if the repository cannot be reached, or has no such revision
+ */
 export async function contentsOf(host: HostReader, given: GitReleaseProps): Promise<Contents> {
-  // Before setup the account does not exist yet: then the account of the run asks.
+  // Before setup the account does not exist yet: the account of the run reads the repository instead.
   const absent = given.user !== undefined && host.account(given.user) === null
   const props = absent ? { ...given, user: undefined, group: undefined } : given
   if (props.scmType === 'directory') return directoryContents(host, sourceDirectory(props))
@@ -45,14 +48,16 @@ function directoryContents(host: HostReader, directory: string): Contents {
   }
 }
 
-/** A file of the repository may name others beside it, but none above the repository. */
+/**
+ * Decides whether a path stays inside the repository: a file may name others beside it, but none above the repository.
+ */
 function isInside(path: string): boolean {
   return !/^\.\.(\/|$)/.test(posix.normalize(path))
 }
 
 type Reader = (path: string) => Promise<string | null>
 
-/** From the mirror, from a repository on this host, or else from a copy of that one commit that is removed again. */
+/** Returns a reader of the mirror, of a repository on this host, or else of a temporary copy of that one commit. */
 async function readerOf(host: HostReader, mirror: Mirror, commit: string): Promise<Reader | null> {
   const { remote } = mirror
   const inside =
@@ -74,7 +79,7 @@ async function readerOf(host: HostReader, mirror: Mirror, commit: string): Promi
   return (path) => fetchedFile(host, mirror, commit, path)
 }
 
-/** Only this commit, and of its files only the one that is asked for. */
+/** Fetches this commit without its large files into a temporary repository, and returns one file of it. */
 async function fetchedFile(host: HostReader, { remote }: Mirror, commit: string, path: string): Promise<string | null> {
   const fetch = remoteGit(host, remote, [
     ...['fetch', '--quiet', '--depth=1', '--no-tags', '--filter=blob:limit=200k', '--', remote.url, commit],

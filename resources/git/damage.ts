@@ -1,10 +1,10 @@
-/** Remakes a mirror in which git finds damaged or lost objects, such as after a power cut. */
+/** Recreates a mirror in which git finds damaged or lost objects, such as after a power cut. */
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { ensureMirror, type Mirror } from './mirror.ts'
 
-/** What git reports of objects that it has and cannot read, or should have and does not. */
+/** git's reports of objects that are unreadable or missing. */
 const damaged = new RegExp(
   [
     'bad (object|pack|index file)|corrupt|inflate|does not match index|wrong (index|pack)|too (small|short)',
@@ -15,8 +15,8 @@ const damaged = new RegExp(
 )
 
 /**
- * Calls `use` with a mirror that exists; once more with a new one if git reports damage in it.
- * @param mayFetch whether the remote may be asked: a new mirror is empty
+ * Calls `use` with a mirror that exists; calls it again with a new mirror if git reports damage.
+ * @param mayFetch whether git may fetch from the remote: a new mirror is empty
  */
 export async function withMirror<T>(
   host: Host,
@@ -38,7 +38,10 @@ export async function withMirror<T>(
   }
 }
 
-/** The line of git's output that reports damage; what the other side reports of its own repository does not count. */
+/**
+ * Returns the line of git's output that reports damage. Damage that the remote reports in its own repository does not
+ * count.
+ */
 function damageIn(error: unknown): string | null {
   if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') return null
   const lines = (error.output ?? '').split('\n').filter((line) => /^(fatal|error|warning):/.test(line))

@@ -1,4 +1,4 @@
-/** A plain directory as the source of a release, for development: its digest stands in for the commit. */
+/** Uses a plain directory as the source of a release, for development: its digest takes the place of the commit. */
 import { createHash } from 'node:crypto'
 import { type Host, type HostReader, longestFile, type WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -9,11 +9,11 @@ interface Item {
   readonly path: string
   readonly kind: 'directory' | 'file' | 'link'
   readonly mode: string
-  /** Of a file its bytes, of a link where it points. */
+  /** The bytes of a file, or the target of a link. */
   readonly content: Buffer
 }
 
-/** SHA-256 over path, kind, mode, size and content of all in the directory, but for `.git`. */
+/** Computes a SHA-256 over path, kind, mode, size and content of all entries of the directory except `.git`. */
 export function directoryDigest(host: HostReader, root: string): string {
   if (host.stat(root)?.kind !== 'directory')
     throw new ConvergeError(`there is no directory ${root}`, {
@@ -25,7 +25,7 @@ export function directoryDigest(host: HostReader, root: string): string {
   return hash.digest('hex')
 }
 
-/** Copies all but `.git`, and gives the digest of what was copied. */
+/** Copies all entries except `.git`, and returns the digest of the copy. */
 export function copyDirectory(
   host: Host,
   root: string,
@@ -40,7 +40,7 @@ export function copyDirectory(
     if (item.kind === 'directory') {
       const open = Number(item.mode[1]) === 7
       host.makeDirectory(path, { ...owner, mode: open ? item.mode : '0700' })
-      // One that its owner may not write is filled first.
+      // A directory that its owner may not write to gets its mode after its content.
       if (!open) closed.unshift([path, item.mode])
     }
     if (item.kind === 'file') host.writeFile(path, item.content, { ...owner, mode: item.mode })
@@ -70,6 +70,6 @@ function* itemsIn(host: HostReader, root: string, below = ''): Generator<Item> {
     } else if (stat.kind === 'file') yield { ...content(host.readBytes(full, { limit: longestFile })), kind: 'file' }
     // A link has no mode of its own.
     else if (stat.kind === 'link') yield { ...content(host.readLink(full)), mode: '0777', kind: 'link' }
-    // Sockets and the like belong to a process, not to the code.
+    // Sockets and similar entries belong to a process, not to the code.
   }
 }

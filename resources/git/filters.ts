@@ -1,4 +1,4 @@
-/** Finds the files of a commit that git passes through a filter (.gitattributes), and makes sure that the filter works. */
+/** Finds the files of a commit that git passes through a filter (.gitattributes), and ensures that the filter works. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -16,8 +16,8 @@ export interface Filters {
 }
 
 /**
- * Fetches what the filters need. Git itself deploys the unfiltered content in silence where a filter is not configured, or
- * is not `required` and fails.
+ * Fetches the content that the filters need. Without this, git silently deploys the unfiltered content if a filter is
+ * not configured, or fails without being `required`.
  * @throws FILTER_MISSING for a filter that this host does not have
  */
 export async function prepareFilters(host: Host, one: Checkout, context: Context): Promise<Filters> {
@@ -32,13 +32,13 @@ export async function prepareFilters(host: Host, one: Checkout, context: Context
       if (one.fetch) await fetchLfs(host, one, context)
       settings.push(...lfsSettings)
     } else if (commands === undefined) throw notConfigured(name, paths)
-    // A filter that only cleans what is committed does not change a checkout.
+    // A filter that has only a `clean` command does not change a checkout.
     else if (commands.has('smudge') || commands.has('process')) settings.push(`filter.${name}.required=true`)
   }
   return { files, settings }
 }
 
-/** Explains a checkout that failed because of a filter; gives other errors back as they are. */
+/** Explains a checkout that failed because of a filter; returns other errors unchanged. */
 export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkout, { files }: Filters): unknown {
   if (!(error instanceof ConvergeError) || error.code !== 'GIT_FAILED') return error
   const name = /: smudge filter (.+) failed$/m.exec(error.output ?? '')?.[1]
@@ -55,7 +55,10 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
   })
 }
 
-/** @throws FILTER_FAILED where git-lfs left the small text that stands for a file */
+/**
+ * Ensures that git-lfs replaced every pointer with its file.
+ * @throws FILTER_FAILED if the checkout still contains a pointer
+ */
 export function requireNoPointers(host: HostReader, { directory }: Checkout, { files }: Filters): void {
   const left = leftPointers(host, directory, files.get('lfs') ?? [])
   if (left.length === 0) return
@@ -65,7 +68,9 @@ export function requireNoPointers(host: HostReader, { directory }: Checkout, { f
   })
 }
 
-/** By the attributes of the commit; git reads them from the index, before the files are there. */
+/**
+ * Returns the filtered files by the attributes of the commit; git reads them from the index, before the files exist.
+ */
 async function filteredFiles(host: Host, { directory, mirror, commit }: Checkout): Promise<Filtered> {
   const { remote } = mirror
   const files = new Map<string, string[]>()
@@ -90,7 +95,7 @@ async function filteredFiles(host: Host, { directory, mirror, commit }: Checkout
   return files
 }
 
-/** The filters that git knows, with those of their commands that are configured: smudge, clean, process. */
+/** Returns the filters that git knows, each with its configured commands: smudge, clean, process. */
 async function configuredFilters(
   host: HostReader,
   { directory, mirror }: Checkout,

@@ -1,15 +1,15 @@
-/** Paths inside a directory whose content others decided: a link there must not lead out of it. */
+/** Creates and removes paths inside a directory whose content is not trusted: no link there may lead outside. */
 import { posix } from 'node:path'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 
-/** Whether all parts of `path` below `root` are real directories. */
+/** Decides whether all parts of `path` below `root` are real directories. */
 export function realDirectory(host: HostReader, root: string, path: string): boolean {
   const parts = path.split('/')
   return parts.every((_, index) => host.lstat(`${root}/${parts.slice(0, index + 1).join('/')}`)?.kind === 'directory')
 }
 
-/** Makes the directory `path` below `root` with what it lacks. */
+/** Makes the directory `path` below `root`, with its missing parents. */
 export function makeInside(host: Host, root: string, path: string, owner: WriteOptions): void {
   if (path === '.' || path === '') return
   let at = root
@@ -25,7 +25,10 @@ export function makeInside(host: Host, root: string, path: string, owner: WriteO
   }
 }
 
-/** Removes `path` below `root`, not what a link on the way leads to; whether something was there. */
+/**
+ * Removes `path` below `root`, but nothing behind a link on the way.
+ * @returns whether something existed there
+ */
 export function removeInside(host: Host, root: string, path: string): boolean {
   const slash = path.lastIndexOf('/')
   if (slash !== -1 && !realDirectory(host, root, path.slice(0, slash))) return false
@@ -34,7 +37,10 @@ export function removeInside(host: Host, root: string, path: string): boolean {
   return true
 }
 
-/** The path from one to the other: relative, since the whole prefix may be moved, unless links on the way make `..` lead elsewhere. */
+/**
+ * Returns the path from one directory to another. It is relative, since the whole prefix may be moved, unless links on
+ * the way make `..` lead elsewhere.
+ */
 export function sharedPath(host: HostReader, from: string, to: string): string {
   const direct = [from, to].every((path) => {
     const parts = path.split('/').slice(1)

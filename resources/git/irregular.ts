@@ -1,18 +1,18 @@
-/** Finds what git never puts into a repository, and what would make it wait or read without end. */
+/** Finds entries of a repository that git never writes, and entries that would make git wait or read without end. */
 import type { HostReader } from '../../core/host/types.ts'
 
-/** Bytes; longer files of a repository are packs and loose objects. */
+/** In bytes; longer files of a repository are packs and loose objects. */
 const longestControlFile = 64 * 1024 * 1024
 
-/** Entries of a repository that are files, those that are directories, and directories whose content is not git's. */
+/** Entries of a repository that are files, those that are directories, and directories that git does not fill. */
 const files = new Set(['HEAD', 'config', 'packed-refs', 'FETCH_HEAD', 'converge.json', 'converge.fetching'])
 const directories = ['objects/pack', 'objects/info', 'refs/heads', 'refs/tags']
 const ignored = new Set(['lfs', 'hooks'])
 const known = new Set([...files, ...ignored, 'objects', 'refs', 'info', 'branches', 'description'])
 
 /**
- * The first entry of a bare repository that is neither a directory nor a regular file, such as a named pipe or a link, or
- * that is far too long for what it is. Null where all is as git writes it.
+ * Returns the first entry of a bare repository that is neither a directory nor a regular file, such as a named pipe or
+ * a link. A control file that is far too long counts as well. Null if all entries are as git writes them.
  */
 export function irregularEntry(host: HostReader, path: string): string | null {
   for (const name of host.list(path)) {
@@ -36,7 +36,7 @@ function irregular(host: HostReader, path: string, longest: number): string | nu
   return null
 }
 
-/** Whether a directory is what is left of a mirror: removing it loses nothing that the next fetch does not restore. */
+/** Decides whether a directory is the rest of a mirror: the next fetch restores everything in it. */
 export function isRemainder(host: HostReader, path: string): boolean {
   if (host.lstat(path)?.kind !== 'directory') return false
   return host.lstat(`${path}/converge.json`) !== null || host.list(path).every((name) => known.has(name))

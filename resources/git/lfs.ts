@@ -6,13 +6,16 @@ import { sharedPath } from './inside.ts'
 import { gitFailure, remoteExtension, writing } from './remote.ts'
 import { runGit } from './run.ts'
 
-/** What a text starts with that stands for a file in the repository. */
+/** The first words of a pointer, the text that stands for a file in the repository. */
 const pointerStart = 'version https://git-lfs.github.com/spec/'
 
 /** The longest pointer, in bytes. */
 const pointerSize = 1024
 
-/** For each command that calls git-lfs: all files, whatever /etc/gitconfig and the .lfsconfig of the repository say. */
+/**
+ * The settings of each command that calls git-lfs: all files, whatever /etc/gitconfig and the .lfsconfig of the
+ * repository say.
+ */
 export const lfsSettings = [
   'filter.lfs.process=git-lfs filter-process',
   'filter.lfs.smudge=git-lfs smudge -- %f',
@@ -22,13 +25,13 @@ export const lfsSettings = [
   'lfs.fetchexclude=',
   'lfs.fetchrecentalways=false',
   'lfs.skipdownloaderrors=false',
-  // A shared connection would outlive the command, and the key that it was made with.
+  // A shared connection would outlive the command, and the key of the connection.
   'lfs.ssh.automultiplex=false',
 ]
 
 /**
- * Lets all releases share the files as they share objects. The release's own configuration says so, since settings of the
- * command line would also apply to a remote that is a repository on this host.
+ * Lets all releases share the LFS files as they share objects. The setting is in the release's own configuration: on
+ * the command line it would also apply to a remote that is a repository on this host.
  */
 export async function shareLfsStore(host: Host, { directory, mirror }: Checkout): Promise<void> {
   const git = `${directory}/.git`
@@ -36,7 +39,7 @@ export async function shareLfsStore(host: Host, { directory, mirror }: Checkout)
   await runGit(host, mirror.remote, ['-C', directory, 'config', 'lfs.storage', store], `cannot configure ${git}`)
 }
 
-/** Asks the remote only for files that the mirror does not have. */
+/** Fetches the LFS files of the commit that the mirror lacks. */
 export async function fetchLfs(host: Host, { directory, mirror, commit }: Checkout, context: Context): Promise<void> {
   const { remote } = mirror
   const settings = [...lfsSettings, `remote.origin.url=${remote.url}`]
@@ -50,11 +53,11 @@ export async function fetchLfs(host: Host, { directory, mirror, commit }: Checko
   } catch (error) {
     throw gitFailure(error, `cannot fetch the Git LFS files of ${commit} from ${remote.url}`)
   }
-  // git-lfs does not flush them, and trusts what is there and has the right size.
+  // git-lfs does not flush its files, and trusts every existing file of the right size.
   if (host.lstat(`${mirror.path}/lfs`) !== null) await host.run(['sync', '-f', `${mirror.path}/lfs`])
 }
 
-/** The paths whose file is still a pointer. */
+/** Returns the paths that still contain a pointer. */
 export function leftPointers(host: HostReader, directory: string, paths: readonly string[]): string[] {
   return paths.filter((path) => {
     const file = `${directory}/${path}`

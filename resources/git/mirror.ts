@@ -1,4 +1,4 @@
-/** The bare copy of a repository in `shared/`, which all releases share objects with. */
+/** Maintains the mirror: the bare copy of a repository in `shared/`, which all releases share objects with. */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
@@ -13,18 +13,18 @@ export interface Mirror {
   /** Absolute path of the bare repository. */
   readonly path: string
   readonly remote: Remote
-  /** Who owns what is written beside git's own files. */
+  /** The owner of the files that converge writes beside git's own files. */
   readonly owner: Pick<WriteOptions, 'owner' | 'group'>
 }
 
-/** Names of refs with their objects, and the commits of annotated tags under `name^{}`. */
+/** Names of refs with their objects; the commits of annotated tags are under `name^{}`. */
 export type Refs = ReadonlyMap<string, string>
 
-/** Each fetch brings a pack; so many of them are made one. */
+/** Packs of a mirror, from which it is repacked; each fetch adds one. */
 const manyPacks = 40
 
 const notesFile = z.object({
-  /** The remote that said what `revisions` holds. */
+  /** The remote that named the commits in `revisions`. */
   url: z.string(),
   revisions: z.record(z.string(), z.string()),
   /** The remote whose branches and tags the mirror has. */
@@ -32,31 +32,31 @@ const notesFile = z.object({
 })
 type Notes = z.output<typeof notesFile>
 
-/** How servers refuse a commit by its name. */
+/** The errors of servers that refuse to send a commit by its name. */
 const notThere = /not our ref|unadvertised object|couldn't find remote ref/i
 
-/** There while git writes into the mirror: a run that finds it comes after one that was killed. */
+/** The file that exists while git writes into the mirror: a run that finds it follows one that was killed. */
 const underWay = 'converge.fetching'
 
-/** Whether there is a mirror that git can be asked about. */
+/** Decides whether the mirror exists, so that git can read it. */
 export function mirrorExists(host: HostReader, { path }: Mirror): boolean {
   return host.lstat(`${path}/HEAD`)?.kind === 'file' && irregularEntry(host, path) === null
 }
 
-/** Whether the commit, and with it all it is made of, is in the mirror. */
+/** Decides whether the mirror has the commit and all its objects. */
 export async function hasCommit(host: HostReader, mirror: Mirror, commit: string): Promise<boolean> {
   if (!mirrorExists(host, mirror)) return false
   return (await ask(host, mirror, ['cat-file', '-e', `${commit}^{commit}`], 'any')).status === 0
 }
 
-/** Branches and tags as of the last fetch. */
+/** Returns the branches and tags as of the last fetch. */
 export async function knownRefs(host: HostReader, mirror: Mirror): Promise<Refs> {
   if (!mirrorExists(host, mirror) || readNotes(host, mirror).fetched !== mirror.remote.url) return new Map()
   const format = '--format=%(objectname)%09%(refname)%0a%(*objectname)%09%(refname)^{}'
   return parseRefs((await ask(host, mirror, ['for-each-ref', format])).stdout)
 }
 
-/** All commits whose name starts so. */
+/** Returns all commits whose name starts with a prefix. */
 export async function commitsStarting(host: HostReader, mirror: Mirror, prefix: string): Promise<string[]> {
   if (!mirrorExists(host, mirror)) return []
   const objects = (await ask(host, mirror, ['rev-parse', `--disambiguate=${prefix}`])).stdout
@@ -69,13 +69,16 @@ export async function commitsStarting(host: HostReader, mirror: Mirror, prefix: 
     .sort()
 }
 
-/** Each commit with its date and subject. */
+/** Returns a line for each commit, with its date and subject. */
 export async function describeCommits(host: HostReader, mirror: Mirror, commits: readonly string[]): Promise<string[]> {
   const args = ['log', '--no-walk', '--date=short', '--format=%H %ad %s', ...commits]
   return (await ask(host, mirror, args)).stdout.trimEnd().split('\n')
 }
 
-/** What the remote last said a revision is: newer than the mirror's own branches where no fetch was needed for it. */
+/**
+ * Returns the commit that the remote last named for a revision. It is newer than the mirror's own branches if no fetch
+ * was needed for it.
+ */
 export function notedCommit(host: HostReader, mirror: Mirror, revision: string): string | null {
   const { url, revisions } = readNotes(host, mirror)
   return url === mirror.remote.url ? (revisions[revision] ?? null) : null
@@ -100,13 +103,13 @@ function readNotes(host: HostReader, { path, remote }: Mirror): Notes {
     const notes = notesFile.safeParse(JSON.parse(text))
     return notes.success ? notes.data : none
   } catch (error) {
-    // Cut short by a crash of the machine: as good as none.
+    // A file that a crash of the host truncated counts as missing.
     if (!(error instanceof SyntaxError)) throw error
     return none
   }
 }
 
-/** Makes the mirror where there is none, whole or not at all. A damaged one is made anew: it is a cache. */
+/** Creates the mirror if it is missing, completely or not at all. Replaces a damaged one: it is a cache. */
 export async function ensureMirror(host: Host, mirror: Mirror, context: Context): Promise<void> {
   const { path, remote } = mirror
   if (host.lstat(`${path}/HEAD`) !== null || isRemainder(host, path)) {
@@ -119,7 +122,7 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   }
   const fresh = `${posix.dirname(path)}/.${posix.basename(path)}.new`
   host.remove(fresh)
-  // Somebody else's data.
+  // The data of someone else.
   if (host.lstat(path) !== null)
     throw new ConvergeError(`${path} is no git repository, and the mirror of ${remote.url} is to be there`, {
       code: 'IN_THE_WAY',
@@ -131,12 +134,12 @@ export async function ensureMirror(host: Host, mirror: Mirror, context: Context)
   } catch (error) {
     throw gitFailure(error, `cannot make the mirror ${path}`)
   }
-  // Git does not flush these files: after a power cut they would be there and empty.
+  // Git does not flush these files: after a power cut they would exist and be empty.
   await host.run(['sync', '-f', fresh])
   host.rename(fresh, path)
 }
 
-/** What git says of a repository whose files were damaged, such as by a power cut; null where it can be read. */
+/** Returns git's error for a repository with damaged files, such as after a power cut; null if git can read it. */
 async function damageOf(host: HostReader, { path, remote }: Mirror): Promise<string | null> {
   const { argv, options } = localGit(remote, [`--git-dir=${path}`, 'for-each-ref', '--format=%(refname)'])
   const { status, stderr } = await host.query(argv, { ...options, accept: 'any' })
@@ -144,7 +147,7 @@ async function damageOf(host: HostReader, { path, remote }: Mirror): Promise<str
   return status === 0 && problem === undefined ? null : (problem ?? `git ended with status ${status}`)
 }
 
-/** Git's own check, which it leaves out where it is told the directory. */
+/** Checks the owner of the mirror. Git has the same check, but skips it when the command line names the directory. */
 function checkOwner(host: HostReader, { path, remote }: Mirror): void {
   const runner = remote.user === undefined ? host.self : host.account(remote.user)
   const stat = host.stat(path)
@@ -157,9 +160,9 @@ function checkOwner(host: HostReader, { path, remote }: Mirror): void {
 }
 
 /**
- * Brings the commit into the mirror; asks the remote only where it is not there.
+ * Ensures that the mirror has the commit; asks the remote only if it is missing.
  * @param refs full names to fetch beside branches and tags
- * @throws UNKNOWN_REVISION where the remote does not have it, GIT_FAILED where it cannot be asked
+ * @throws UNKNOWN_REVISION if the remote does not have it, GIT_FAILED if the remote cannot be reached
  */
 export async function ensureCommit(
   host: Host,
@@ -171,7 +174,7 @@ export async function ensureCommit(
   if (await hasCommit(host, mirror, commit)) return
   await fetchAll(host, mirror, context, refs)
   if (await hasCommit(host, mirror, commit)) return
-  // On no branch and under no tag, or no longer: servers give it to those who know its name.
+  // The commit is on no branch and under no tag, or no longer: servers send it to those who know its name.
   try {
     await fetchRefs(host, mirror, context, [`+${commit}:refs/converge/${commit}`])
   } catch (error) {
@@ -181,7 +184,7 @@ export async function ensureCommit(
   if (!(await hasCommit(host, mirror, commit))) throw noSuchCommit(mirror.remote, commit)
 }
 
-/** All branches and tags as they are there now. */
+/** Fetches all current branches and tags. */
 export async function fetchAll(
   host: Host,
   mirror: Mirror,
@@ -211,7 +214,7 @@ async function fetchRefs(host: Host, mirror: Mirror, context: Context, refs: rea
   host.remove(`${path}/${underWay}`)
 }
 
-/** A killed git leaves its locks and what it had received so far; no other run works on this mirror. */
+/** Removes what a killed git left: locks and partly received data. No other run works on this mirror. */
 function repair(host: Host, path: string): void {
   for (const name of host.list(path)) if (name.endsWith('.lock')) host.remove(`${path}/${name}`)
   for (const name of host.list(`${path}/objects/pack`))
@@ -227,7 +230,9 @@ function removeLocks(host: Host, directory: string): void {
   }
 }
 
-/** Housekeeping that loses nothing: what no branch leads to any more may still be a release's. */
+/**
+ * Repacks the mirror without losing objects: a commit that no branch reaches any more may still belong to a release.
+ */
 async function packTogether(host: Host, { path, remote }: Mirror, context: Context): Promise<void> {
   const packs = host.list(`${path}/objects/pack`).filter((name) => name.endsWith('.pack'))
   if (packs.length < manyPacks) return

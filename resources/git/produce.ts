@@ -1,4 +1,4 @@
-/** Makes a release: beside its place, and moved there when all of it is there. */
+/** Builds a release in a hidden directory, and renames it when it is complete. */
 import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
@@ -21,9 +21,10 @@ interface Made {
 }
 
 /**
- * Brings the wanted release about.
- * @param asked whether the remote itself named the commit, which is then noted for a time when it cannot be reached
- * @param settle tells the release for a commit that only a fetch could tell
+ * Creates the wanted release.
+ * @param asked whether the remote itself named the commit, which is then recorded for a time when the remote cannot be
+ * reached
+ * @param settle computes the release for a commit that only a fetch can determine
  */
 export async function produce(
   host: Host,
@@ -67,7 +68,7 @@ async function produceFromMirror(
   })
 }
 
-/** The effects on the releases directory that are known before: all but the files of the repository. */
+/** Predicts the known effects on the releases directory: all except the files of the repository. */
 export function predictRelease(host: Host, props: GitReleaseProps, made: Made): void {
   requireDirectories(host, props)
   const directory = `${props.into}/${made.id}`
@@ -124,14 +125,14 @@ async function build(
     await fill(hidden)
     furnish(host, props, made, hidden)
   } catch (error) {
-    // The disk may be full: what failed has no use for it. What a killed run leaves goes with the next one.
+    // The disk may be full: a failed build is removed. The next run removes what a killed run left.
     if (error instanceof Error && 'code' in error) host.remove(hidden)
     throw error
   }
   host.rename(hidden, `${into}/${made.id}`)
 }
 
-/** What cannot be removed stays, out of the way of the release to be made. */
+/** Removes the rest of earlier builds. Renames what cannot be removed if its name is needed for the new release. */
 function removeLeftovers(host: Host, into: string, { warn }: Context): void {
   for (const name of leftovers(host, into)) {
     const path = `${into}/${name}`
@@ -167,7 +168,7 @@ function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string):
   for (const path of props.purge) removeInside(host, to, path)
 }
 
-/** What converge adds to the code: links to what is shared, and the release's own description. */
+/** Adds converge's own files to the code: the links to shared files, and the description of the release. */
 function furnish(host: Host, props: GitReleaseProps, made: Made, directory: string): void {
   const owner = ownerOf(host, props)
   for (const [name, path] of Object.entries(props.links)) {

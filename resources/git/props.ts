@@ -1,8 +1,8 @@
-/** The props of git_release. */
+/** Defines the properties of git_release. */
 import * as z from 'zod'
 import { absolutePath } from '../../core/model/units.ts'
 
-/** A path inside the release, apart from what git and converge keep there. */
+/** A path inside the release, except the names that git and converge reserve there. */
 export const relativePathProp = z
   .string()
   .regex(/^[^/\0\n]+(\/[^/\0\n]+)*$/, { error: "a path inside the release, without '/' at its start or end" })

@@ -1,7 +1,10 @@
-/** The context of questions about a repository that are asked outside a run: by `revisions`, `plan` and `doctor`. */
+/** Builds the context for queries about a repository outside a run, by `revisions`, `plan` and `doctor`. */
 import type { Context } from '../../core/model/resource.ts'
 
-/** @param given what is known of who asks; what is left out stays silent */
+/**
+ * Returns a context for queries.
+ * @param given the functions and values of the caller; the defaults report nothing
+ */
 export function queryContext(given: Pick<Context, 'warn'> & Partial<Context>): Context {
   return {
     cause: null,

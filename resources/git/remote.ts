@@ -1,21 +1,21 @@
-/** A git repository elsewhere: its address without secrets, who may read it, and the git commands that talk to it. */
+/** Builds the git commands that talk to a remote repository: its address without secrets, its login and its key. */
 import type { CommandOptions, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { minutes, seconds } from '../../core/model/units.ts'
 
 export interface Remote {
-  /** Without user name and password, so that it may stand in arguments and logs. */
+  /** The address without user name and password, safe for arguments and logs. */
   readonly url: string
-  /** The directory, where it is on this machine. */
+  /** The directory, if the repository is on this host. */
   readonly local: string | null
-  /** Whether repositories on this machine may be read: only where the main one is one. */
+  /** Whether repositories on this host may be read: only if the main repository is one. */
   readonly localAllowed: boolean
-  /** Who runs git, and owns what it writes; default: the account of the run. */
+  /** The account that runs git and owns the files that git writes; default: the account of the run. */
   readonly user?: string | undefined
   readonly group?: string | undefined
   readonly sshKey?: string | undefined
   readonly knownHosts?: string | undefined
-  /** For http(s), and for this server only. */
+  /** The login for http(s), for this server only. */
   readonly login: { readonly origin: string; readonly username: string; readonly password: string } | null
 }
 
@@ -29,10 +29,10 @@ export interface RemoteProps {
   readonly password?: string | undefined
 }
 
-/** From here on a user name alone is taken for an access token. */
+/** The length in characters from which a user name alone counts as an access token. */
 const tokenLength = 20
 
-/** The remote of the props; what is secret in them is told to `secret`. */
+/** Returns the remote of the properties; passes their secrets to `secret`. */
 export function remoteOf(props: RemoteProps, secret: (value: string) => void): Remote {
   const { user, group, sshKey, knownHosts } = props
   const { url, username, password } = splitUrl(props.repository)
@@ -50,7 +50,7 @@ export function remoteOf(props: RemoteProps, secret: (value: string) => void): R
   return { url, local, localAllowed: local !== null, user, group, sshKey: key, knownHosts, login }
 }
 
-/** The remote of a submodule: the same key, the same login on the same server. */
+/** Returns the remote of a submodule: with the same key, and the same login on the same server. */
 export function submoduleRemote(main: Remote, given: string, secret: (value: string) => void): Remote {
   const own = remoteOf({ repository: resolveUrl(main.url, given) }, secret)
   const origin = /^https?:\/\/[^/]+/i.exec(own.url)?.[0]
@@ -58,7 +58,10 @@ export function submoduleRemote(main: Remote, given: string, secret: (value: str
   return { ...main, url: own.url, local: own.local, login }
 }
 
-/** `../lib.git` beside `https://host/group/site.git` is `https://host/group/lib.git`, as git-submodule(1) has it. */
+/**
+ * Resolves an address as git-submodule(1) does: `../lib.git` beside `https://host/group/site.git` is
+ * `https://host/group/lib.git`.
+ */
 export function resolveUrl(base: string, given: string): string {
   if (!/^\.\.?(\/|$)/.test(given)) return given
   let at = base.replace(/\/+$/, '')
@@ -80,7 +83,7 @@ function splitUrl(text: string): { url: string; username?: string; password?: st
   const colon = userinfo.indexOf(':')
   const username = decoded(colon === -1 ? userinfo : userinfo.slice(0, colon))
   const password = colon === -1 ? {} : { password: decoded(userinfo.slice(colon + 1)) }
-  // The user name of ssh is part of the address; a password there is of no use, and still a secret.
+  // The user name of ssh is part of the address; a password there has no effect, but is still a secret.
   if (/^ssh/i.test(scheme)) return { url: `${scheme}${username}@${rest}`, ...password }
   return { url: `${scheme}${rest}`, username, ...password }
 }
@@ -100,13 +103,14 @@ function localPath(url: string): string | null {
 }
 
 /**
- * What git is told each time, whatever the machine's configuration says: no hooks, no housekeeping in the middle of a
- * deploy, files as they are in the repository. The account's own ~/.gitconfig is not read at all; /etc/gitconfig is, since
- * an administrator puts certificates, proxies and LFS there.
+ * The settings of every git command, which override the host's configuration: no hooks, no housekeeping during a
+ * deploy, files as they are in the repository. Git does not read the account's own ~/.gitconfig at all. It reads
+ * /etc/gitconfig, since administrators put certificates, proxies and LFS there.
  */
 const settings = [
   'core.hooksPath=/dev/null',
-  // It runs a command that stands in the address, such as that of a submodule; /etc/gitconfig could allow it.
+  // This transport runs a command that is part of the address, such as that of a submodule; /etc/gitconfig could allow
+  // it.
   'protocol.ext.allow=never',
   'core.autocrlf=false',
   'core.fsmonitor=false',
@@ -117,7 +121,8 @@ const settings = [
   'maintenance.auto=false',
   'advice.detachedHead=false',
   'submodule.recurse=false',
-  // Always a pack, which git flushes to the disk; loose objects it does not, and a power cut would leave empty ones.
+  // Always keep a pack, which git flushes to the disk. Git does not flush loose objects: a power cut would leave empty
+  // ones.
   'fetch.unpackLimit=1',
   'http.lowSpeedLimit=1000',
   'http.lowSpeedTime=60',
@@ -126,11 +131,14 @@ const settings = [
 const loginHelper =
   '!f() { test "$1" = get && printf \'username=%s\\npassword=%s\\n\' "$CONVERGE_GIT_USERNAME" "$CONVERGE_GIT_PASSWORD"; }; f'
 
-/** A text of the environment as a file without a name, that is gone with the shell that made it. */
+/** Returns shell code that opens the text of a variable as a nameless file, which disappears with the shell. */
 const namelessFile = (descriptor: number, variable: string) =>
   `k=$(umask 077; mktemp -p /dev/shm .converge.XXXXXXXXXX 2>/dev/null || mktemp) && exec ${descriptor}<>"$k" && rm -f "$k" && printf '%s' "$${variable}" >&${descriptor} || return 255; unset ${variable}`
 
-/** ssh(1) with the key and the known hosts it gets, if any; never with a question, never with an unknown host. */
+/**
+ * Returns ssh(1) with the given key and known hosts, if any. It never asks a question, and never accepts an unknown
+ * host.
+ */
 function sshCommand(remote: Remote): string {
   const strict =
     'ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o ConnectTimeout=20 -o ServerAliveInterval=15'
@@ -142,7 +150,7 @@ function sshCommand(remote: Remote): string {
     ...(key === '' ? [] : [namelessFile(9, 'CONVERGE_SSH_KEY')]),
     ...(hosts === '' ? [] : [namelessFile(8, 'CONVERGE_KNOWN_HOSTS')]),
   ]
-  // The shell has to outlive ssh, which reads both files through it.
+  // The shell must outlive ssh, which reads both files through it.
   return `f() { ${files.join('; ')}; ${strict}${key}${hosts} "$@"; s=$?; exec 9<&- 8<&-; return $s; }; f`
 }
 
@@ -151,7 +159,7 @@ export interface Command {
   readonly options: CommandOptions
 }
 
-/** A git command that stays on this machine. */
+/** Returns a git command that does not leave this host. */
 export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly string[]): Command {
   return {
     argv: ['git', ...settings.flatMap((setting) => ['-c', setting]), ...args],
@@ -159,12 +167,14 @@ export function localGit(remote: Pick<Remote, 'user' | 'group'>, args: readonly 
   }
 }
 
-/** The same command where it writes: files get the modes of the repository, whatever umask the run was started with. */
+/**
+ * Returns the same command for writing: files get the modes of the repository, whatever umask the run was started with.
+ */
 export function writing({ argv, options }: Command): Command {
   return { argv: ['sh', '-c', 'umask 022; exec "$@"', 'sh', ...argv], options }
 }
 
-/** A git command that talks to the remote; secrets go through its environment, never through its arguments. */
+/** Returns a git command that talks to the remote; secrets go through its environment, never through its arguments. */
 export function remoteGit(host: HostReader, remote: Remote, args: readonly string[]): Command {
   const [verb = '', ...rest] = args
   const dir = verb.startsWith('--git-dir=') ? [verb, ...rest.splice(0, 1)] : [verb]
@@ -173,7 +183,7 @@ export function remoteGit(host: HostReader, remote: Remote, args: readonly strin
   return { argv, options: { ...options, timeout: verb === 'ls-remote' ? seconds(60) : minutes(60) } }
 }
 
-/** The same for an extension of git, which reads a repository on this host without upload-pack. */
+/** Returns the same for an extension of git, which reads a repository on this host without upload-pack. */
 export function remoteExtension(host: HostReader, remote: Remote, args: readonly string[]): Command {
   return authenticated(remote, [...(trusts(host, remote) ? ['-c', 'safe.directory=*'] : []), ...args])
 }
@@ -203,7 +213,7 @@ const bareEnvironment = {
   GIT_LITERAL_PATHSPECS: '1',
 }
 
-/** Git serves no repository of another account; one of root's may be trusted by everybody. */
+/** Decides whether to trust a repository of root on this host: git itself serves no repository of another account. */
 function trusts(host: HostReader, remote: Remote): boolean {
   if (remote.local === null) return false
   const runner = remote.user === undefined ? host.self.uid : host.account(remote.user)?.uid
@@ -214,10 +224,10 @@ function trusts(host: HostReader, remote: Remote): boolean {
   return owner === 0 && runner !== 0
 }
 
-/** What git adds to every failure, whatever it was. */
+/** The advice that git adds to every failure, whatever its cause. */
 const commonplace = /^(Please make sure you have the correct access rights|and the repository exists\.)$/
 
-/** What git says of a failure, with what can be done about it. */
+/** Returns an error with git's message and a hint about its cause. */
 export function gitFailure(error: unknown, message: string): unknown {
   if (!(error instanceof ConvergeError)) return error
   if (error.code === 'NO_PROGRAM')

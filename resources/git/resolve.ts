@@ -1,4 +1,4 @@
-/** From a revision as people write it to the one commit it stands for. */
+/** Resolves a revision, as a person writes it, to one commit. */
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
@@ -20,21 +20,21 @@ import { gitFailure, type Remote, remoteGit } from './remote.ts'
 const fullCommit = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
 const shortCommit = /^[0-9a-f]{7,39}$/i
 
-/** Whether a revision is something that may be another commit tomorrow, such as a branch. */
+/** Decides whether a revision, such as a branch, can mean another commit tomorrow. */
 export function isName(revision: string): boolean {
   return !fullCommit.test(revision) && !shortCommit.test(revision)
 }
 
 export interface Resolution {
-  /** Null: a short commit that only a fetch can tell. */
+  /** Null for a short commit that only a fetch can complete. */
   readonly commit: string | null
-  /** Whether the remote itself said so just now. */
+  /** Whether the remote named the commit in this run. */
   readonly asked: boolean
 }
 
 /**
- * The commit of a revision: `HEAD`, a branch, a tag, a full `refs/...` name, a commit in full or 7 digits of it.
- * Asks the remote once a run; where it cannot be reached, what is known from the last time does, with a warning.
+ * Returns the commit of a revision: `HEAD`, a branch, a tag, a full `refs/...` name, a full commit or at least 7 digits
+ * of one. Asks the remote once per run; if it cannot be reached, uses the commit from the last time, with a warning.
  * @throws UNKNOWN_REVISION, AMBIGUOUS_REVISION, EMPTY_REPOSITORY, GIT_FAILED
  */
 export async function resolveRevision(
@@ -68,7 +68,7 @@ export async function resolveRevision(
   throw await unknownRevision(host, mirror.remote, revision, refs)
 }
 
-/** The one commit that starts so, as the releases or the mirror know it; null where none does. */
+/** Returns the one commit with this prefix that the releases or the mirror know; null if there is none. */
 export async function resolveShort(
   host: HostReader,
   mirror: Mirror,
@@ -88,14 +88,14 @@ export async function resolveShort(
   })
 }
 
-/** Where several are possible the fetch that has to come anyway tells which. */
+/** Returns the only tip with this prefix; null if there are several: the fetch, which is needed anyway, decides. */
 async function onlyTip(refs: Refs, revision: string): Promise<string | null> {
   const tips = new Set([...refs.values()].filter((commit) => commit.startsWith(revision.toLowerCase())))
   const [only] = tips
   return tips.size === 1 && only !== undefined && isCommitTip(refs, only) ? only : null
 }
 
-/** Objects of annotated tags are listed as well; they are no commits. */
+/** Decides whether an object is a commit: the list of refs also contains the objects of annotated tags. */
 function isCommitTip(refs: Refs, object: string): boolean {
   for (const [name, value] of refs) if (value === object && refs.has(`${name}^{}`)) return false
   return true
@@ -107,7 +107,10 @@ function askRemote(host: HostReader, remote: Remote, revision: string): Promise<
   return listRemote(host, remote, allNames(remote))
 }
 
-/** Heads and tags: the server sends no others then, and a name that is missing can be told with those near it. */
+/**
+ * Returns arguments for heads and tags only: the server sends no other refs, and the error for a missing name can list
+ * similar ones.
+ */
 const allNames = (remote: Remote) => ['--heads', '--tags', '--', remote.url]
 
 function listRemote(host: HostReader, remote: Remote, args: readonly string[]): Promise<Refs> {
@@ -121,7 +124,10 @@ function listRemote(host: HostReader, remote: Remote, args: readonly string[]): 
   })
 }
 
-/** In a dry run the account may only be planned; to look, that of the run does as well. */
+/**
+ * Runs a query as the given account. In a dry run that account may only be planned: the account of the run queries
+ * instead.
+ */
 async function asWhoeverIsThere(host: HostReader, ...[argv, options]: Parameters<HostReader['query']>) {
   try {
     return await host.query(argv, options)
@@ -132,7 +138,7 @@ async function asWhoeverIsThere(host: HostReader, ...[argv, options]: Parameters
   }
 }
 
-/** Exact names only; an annotated tag counts as the commit it stands for. */
+/** Returns the commit of an exact name; an annotated tag counts as the commit that it points to. */
 export function commitOf(refs: Refs, revision: string, url: string): string | null {
   const exact = (name: string) => refs.get(`${name}^{}`) ?? refs.get(name) ?? null
   if (revision === 'HEAD' || revision.startsWith('refs/')) return exact(revision)

@@ -1,4 +1,4 @@
-/** Which commits the releases of a plan would be made of, without making them. */
+/** Determines the commits that a plan would deploy, without making releases. */
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { resolveReferences } from '../../core/model/reference.ts'
@@ -8,16 +8,16 @@ import { type GitReleaseProps, gitReleaseProps } from './props.ts'
 import { queryContext } from './query_context.ts'
 import { wantedCommit } from './source.ts'
 
-/** What an app would be deployed from. */
+/** The source of an app's next release. */
 interface AppRevision {
   readonly app: string
   /** Null for a directory. */
   readonly revision: string | null
-  /** Null where each host decides for itself: a directory, or a commit in short that only a fetch can tell. */
+  /** Null if each host decides: for a directory, or for a short commit that only a fetch can complete. */
   readonly commit: string | null
 }
 
-/** By the code of git_release; nothing is written, and nothing is fetched. */
+/** Resolves revisions with the code of git_release; writes and fetches nothing. */
 export function revisionsOf(
   resources: readonly PlannedResource[],
   host: HostReader,
@@ -29,7 +29,10 @@ export function revisionsOf(
   )
 }
 
-/** What goes into a release may be known in the run only; where its code comes from has to be known now. */
+/**
+ * Parses the properties. The content of a release may be known only during the run; the source of its code must be
+ * known now.
+ */
 function propsOf({ props, name }: PlannedResource): GitReleaseProps {
   const parsed = gitReleaseProps.safeParse(resolveReferences(props, () => 'known in the run'))
   if (parsed.success) return parsed.data
@@ -42,7 +45,7 @@ function propsOf({ props, name }: PlannedResource): GitReleaseProps {
 async function revisionOf(host: HostReader, given: GitReleaseProps, context: Context): Promise<AppRevision> {
   const app = given.app ?? given.into.split('/').at(-2) ?? given.into
   if (given.scmType === 'directory') return { app, revision: null, commit: null }
-  // Before setup the account is not there: to ask, that of the run does as well.
+  // Before setup the account does not exist: the account of the run queries instead.
   const nobody = given.user !== undefined && host.account(given.user) === null
   const props = nobody ? { ...given, user: undefined, group: undefined } : given
   const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)

@@ -4,7 +4,7 @@ import { gitFailure, localGit, type Remote, writing } from './remote.ts'
 
 type Account = Pick<Remote, 'user' | 'group'>
 
-/** A command that only reads. */
+/** Runs a git command that only reads. */
 export function queryGit(host: HostReader, account: Account, directory: string, args: readonly string[], input = '') {
   const { argv, options } = localGit(account, ['-C', directory, ...args])
   return host.query(argv, { ...options, input }).catch((error: unknown) => {
@@ -12,7 +12,7 @@ export function queryGit(host: HostReader, account: Account, directory: string, 
   })
 }
 
-/** A command that writes; `message` says what failed. */
+/** Runs a git command that writes; `message` describes its failure. */
 export async function runGit(host: Host, account: Account, args: readonly string[], message: string, input?: string) {
   const { argv, options } = writing(localGit(account, args))
   try {

@@ -1,4 +1,4 @@
-/** Where the code of a release comes from, and which state of it is wanted. */
+/** Determines where the code of a release comes from, and which commit is wanted. */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -9,7 +9,7 @@ import type { GitReleaseProps } from './props.ts'
 import { remoteOf } from './remote.ts'
 import { isName, resolveRevision } from './resolve.ts'
 
-/** The release to be there; null throughout where only a fetch can tell which. */
+/** The wanted release; all fields are null if only a fetch can determine it. */
 export interface Wanted {
   readonly id: string | null
   readonly commit: string | null
@@ -27,7 +27,7 @@ export function mirrorOf(host: HostReader, props: GitReleaseProps, context: Cont
   return { path: `${props.shared}/repo.git`, remote, owner: ownerOf(host, props) }
 }
 
-/** The owner of what is written beside git's files: the group git's own ones get as well. */
+/** Returns the owner of files beside git's own: with the same group as git's files. */
 export function ownerOf(
   host: HostReader,
   { user, group }: Pick<GitReleaseProps, 'user' | 'group'>,
@@ -49,7 +49,7 @@ export async function wantedCommit(
   const { commit, asked } =
     props.commit === undefined
       ? await resolveRevision(host, mirror, props.revision, releases, context)
-      : // Who gave the commit has asked the remote for all hosts.
+      : // The operator's computer, which gave the commit, has asked the remote for all hosts.
         { commit: props.commit.toLowerCase(), asked: isName(props.revision) }
   return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null }
 }
@@ -65,7 +65,7 @@ function liveCommit(releases: readonly Release[], link: string): string {
   )
 }
 
-/** The directory to copy; it must not hold the copies. */
+/** Returns the directory to copy; it must not contain the copies. */
 export function sourceDirectory({ repository, into, shared }: GitReleaseProps): string {
   const path = repository.replace(/^file:\/\//, '').replace(/(?!^)\/+$/, '')
   const inner = [into, shared].find((below) => `${below}/`.startsWith(`${path}/`))
@@ -77,7 +77,7 @@ export function sourceDirectory({ repository, into, shared }: GitReleaseProps): 
   })
 }
 
-/** The directories that recipes make before: git would make them too, with nobody's mode. */
+/** Requires the directories that recipes make earlier: git would create them too, but with default modes. */
 export function requireDirectories(host: Host, { into, shared }: GitReleaseProps): void {
   for (const path of [into, shared])
     if (host.stat(path)?.kind !== 'directory')

@@ -1,15 +1,16 @@
-/** Reads the first line of the messages of commits from the mirror of a repository. */
+/** Reads the subjects of commits from a mirror: the first line of each message. */
 import type { HostReader } from '../../core/host/types.ts'
 import { irregularEntry } from './irregular.ts'
 import { localGit } from './remote.ts'
 
-/** Characters of a subject that are of use on a screen. */
+/** The longest subject on a screen, in characters. */
 const longest = 200
 
 /**
+ * Returns the subjects of commits.
  * @param path of the mirror
  * @param account that owns it
- * @returns the subjects by commit; none where there is no mirror, or git cannot read it
+ * @returns the subjects by commit; none if there is no mirror, or git cannot read it
  */
 export async function subjectsOf(
   host: HostReader,

@@ -1,4 +1,4 @@
-/** Takes servers out of their balancers for the time of a restart, and brings them back; or before they stop. */
+/** Drains servers at their balancers before a restart or a stop, and sets them ready after a restart. */
 import type { Host } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -10,23 +10,23 @@ import { type Place, Turn, type TurnRules } from './turn.ts'
 
 type Tell = Pick<Context, 'progress' | 'warn'>
 
-/** What is done to a server, and what was. */
+/** The two reasons to drain a server, each with its past participle. */
 const words = { restart: 'restarted', stop: 'stopped' } as const
 
-/** Where nothing else is declared: the server alone, one at a time. */
+/** The default rules: the server alone, one at a time. */
 const usualRules: TurnRules = { own: new Set(), atOnce: 1, patience: seconds(60), restart: seconds(180) }
 
 export class Draining {
   private readonly clients: readonly BalancerClient[]
-  /** Balancers that did not answer once: asked again only where something was left there. */
+  /** Balancers that did not answer once: asked again only if a server is still drained there. */
   private readonly silent = new Set<string>()
   /** Servers that do not run. */
   private readonly idle = new Set<string>()
-  /** Why a balancer cannot be asked, until it is reported for a server that runs. */
+  /** Why a balancer cannot be reached, kept until it is reported for a server that runs. */
   private readonly unreported = new Map<string, string>()
-  /** Servers out at the moment, with what ends when they are back. */
+  /** Servers that are drained now, each with a promise that settles when the server is ready again. */
   private readonly out = new Map<string, Promise<unknown>>()
-  /** One looks at the others, and leaves, before the next one looks. */
+  /** The end of the previous turn: a server looks at the others and leaves before the next one looks. */
   private turn: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -40,17 +40,17 @@ export class Draining {
     this.clients = balancers.map((balancer) => new BalancerClient(host, balancer))
   }
 
-  /** Notes that a server does not run: a balancer that cannot drain it is no warning then. */
+  /** Records that a server does not run: a balancer that cannot drain it is no reason for a warning then. */
   hasNoVisitors(server: string): void {
     this.idle.add(server)
   }
 
   /**
-   * Restarts a server without a visitor: out of each balancer that has another one to send visitors to, then `restart`, then
-   * back. Where `restart` fails it stays out.
-   * @param back how long a balancer may take to show it up
-   * @param stopped whether something has gone wrong meanwhile, so that none should be taken out any more
-   * @returns false where it was not begun for that reason
+   * Restarts a server without visitors: drains it at each balancer that has another server for the visitors, calls
+   * `restart`, and sets it ready. If `restart` fails, the server stays drained.
+   * @param back how long a balancer may take to show the server up
+   * @param stopped whether the run has failed meanwhile, so that no further server should be drained
+   * @returns false if the restart did not begin for that reason
    */
   async around(server: string, restart: () => Promise<void>, back: Duration, stopped: () => boolean): Promise<boolean> {
     let isBack: () => void = () => undefined
@@ -74,9 +74,9 @@ export class Draining {
   }
 
   /**
-   * Ends a server without a visitor: out of each balancer, also where it is the only one, then `stop`. There it counts as down
-   * afterwards, and its own health check finds it when it is started, whoever does that. One that has no check stays out until
-   * it is brought back.
+   * Stops a server without visitors: drains it at each balancer, even if it is the only server there, and calls `stop`.
+   * Afterwards it counts as down there. When someone starts it again, its own health check finds it. A server without a
+   * check stays drained until a run sets it ready.
    */
   async before(server: string, stop: () => Promise<void>): Promise<void> {
     const places: Place[] = []
@@ -95,13 +95,16 @@ export class Draining {
       const error = asConvergeError(thrown)
       if (['BALANCER_UNREACHABLE', 'BALANCER_REFUSED', 'BALANCER_DENIED'].includes(error.code))
         return this.lost(client, error)
-      // What it does not know any more cannot be out.
+      // A server that the balancer no longer has cannot be drained there.
       if (error.code !== 'NO_SERVER') throw thrown
     }
     this.host.record(recordOf(client.at, server), '')
   }
 
-  /** The places where it takes no visitors any more; null where it was not begun. */
+  /**
+   * Drains the server.
+   * @returns the places where it takes no visitors any more; null if the restart did not begin
+   */
   private async takeOut(server: string, stopped: () => boolean): Promise<Place[] | null> {
     const look = () => this.lookEverywhere(server)
     const turn = new Turn(this.host, server, this.rules, { look, out: this.out, stopped, tell: this.tell })
@@ -125,7 +128,7 @@ export class Draining {
     return true
   }
 
-  /** For one that was not stopped. */
+  /** Sets a server ready that was not stopped. */
   private async putBack(client: BalancerClient, server: string): Promise<void> {
     try {
       await client.ready(server)
@@ -156,18 +159,18 @@ export class Draining {
       const error = asConvergeError(thrown)
       if (!['BALANCER_DENIED', 'NO_SERVER', 'BALANCER_REFUSED', 'BALANCER_UNREACHABLE'].includes(error.code))
         throw thrown
-      // It may have heard what it could not answer.
+      // A balancer that did not answer may nevertheless have executed the command.
       if (error.code !== 'BALANCER_UNREACHABLE') this.host.record(record, '')
       this.tell.warn(`${error.message}; what it balances is ${words[this.verb]} without draining${hinted(error)}`)
       return false
     }
   }
 
-  /** Waits for the last answer of the server in all places; past the deadline it goes on with a warning. */
+  /** Waits for the last response of the server in all places; continues with a warning after the deadline. */
   private async waitUntilIdle(server: string, places: readonly Place[]): Promise<void> {
     const deadline = new Deadline(this.host, this.limit)
     for (const { client } of places) {
-      // Twice in a row: a request on its way to the server counts only a moment later.
+      // Idle twice in a row: a request on its way to the server counts only a moment later.
       for (let idle = 0; idle < 2; ) {
         const place = await this.look(client, server)
         if (place === null) break
@@ -184,19 +187,20 @@ export class Draining {
   }
 
   /**
-   * Makes a server that is ready take visitors again wherever this program took it out, and at once where a health check
-   * has found it down meanwhile.
-   * @throws SERVER_NOT_UP where a balancer does not show one up that was taken out
+   * Sets a server ready wherever this program drained it. If a health check has found it down meanwhile, it counts as
+   * up at once.
+   * @throws SERVER_NOT_UP if a balancer that had drained the server does not show it up
    */
   async bringBack(server: string, limit: Duration): Promise<void> {
     for (const client of this.clients) {
       const ours = isOurs(this.host, client.at, server)
       const place = ours ? await this.lookAgain(client, server) : await this.look(client, server)
-      // Left to its operator, or nothing to be done.
+      // The operator drained it, or nothing needs to change.
       if (!ours && (place === null || place.now.admin !== 'ready' || place.now.up)) continue
       try {
         if (place !== null) await this.setUp(place, { limit, ours })
-        // What the balancer does not know any more cannot be out; one that does not answer may still have it.
+        // A server that the balancer no longer has cannot be drained; a balancer that does not answer may still have it
+        // drained.
         if (ours && !this.silent.has(client.where)) this.host.record(recordOf(client.at, server), '')
       } catch (error) {
         this.lost(client, unreachable(error))
@@ -210,12 +214,12 @@ export class Draining {
   ): Promise<void> {
     // The run was killed before it drained the server.
     if (now.claimed) await client.release(now.name)
-    // It was never told to take it out, or has forgotten it.
+    // The balancer never drained the server, or has lost its state.
     if (now.admin === 'ready' && now.up) return
     try {
       await client.setHealthUp(now.name)
     } catch (error) {
-      // Then its health checks have to find out: of a server that follows another one's nothing else can be said.
+      // HAProxy refuses this for a server that tracks the checks of another one: its health checks decide then.
       if (!['BALANCER_REFUSED', 'BALANCER_DENIED'].includes(asConvergeError(error).code)) throw error
     }
     if (now.admin !== 'ready') {
@@ -224,7 +228,7 @@ export class Draining {
     }
     const problem = await this.waitUntilUp(client, now.name, limit)
     if (problem === null) return
-    // Where it was down before nobody waits for it to come back.
+    // If the server was down before the restart, no one waits for it.
     if (ours) throw problem
     this.tell.warn(`${problem.message}${hinted(problem)}`)
   }
@@ -244,7 +248,7 @@ export class Draining {
     }
   }
 
-  /** A balancer that was there a moment ago gets a moment: it may be reloading. */
+  /** Looks at a balancer again, for a few seconds: it answered a moment ago and may be reloading. */
   private async lookAgain(client: BalancerClient, server: string): Promise<Place | null> {
     const deadline = new Deadline(this.host, seconds(5))
     this.silent.delete(client.where)
@@ -291,7 +295,7 @@ export class Draining {
     this.tell.warn(message)
   }
 
-  /** Hosts meet at the balancers only: where none answers, they may restart at the same time. */
+  /** Returns the end of a warning if no balancer answers: hosts coordinate through the balancers only. */
   private uncoordinated(): string {
     const isUnknown = this.clients.every(({ where }) => this.silent.has(where))
     return this.verb === 'restart' && isUnknown ? ', and other hosts may restart theirs at the same time' : ''
@@ -301,7 +305,7 @@ export class Draining {
     const now = servers.find((one) => one.name === name)
     if (now === undefined) {
       const message = `the balancer at ${client.where} knows no server ${name}, so nothing is drained there (run converge configure on its host)`
-      // One that is new gets its place in the configuration of the balancer once it is online.
+      // A new server gets its entry in the balancer's configuration once it is online.
       if (!this.idle.has(name)) this.tell.warn(message)
       return null
     }

@@ -1,8 +1,9 @@
-/** How a recipe names a balancer, and a server in it. */
+/** Defines the properties by which a recipe names a balancer, and a server in it. */
 import * as z from 'zod'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
 
-// What HAProxy takes in the name of a backend or a server; a space or a semicolon would begin another command.
+// The characters that HAProxy accepts in the name of a backend or a server; a space or a semicolon would begin another
+// command.
 const name = '[A-Za-z0-9_.:-]+'
 
 export const serverProp = z.string().regex(new RegExp(`^${name}/${name}$`), { error: 'a server as backend/name' })

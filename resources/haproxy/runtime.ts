@@ -1,12 +1,12 @@
-/** HAProxy while it runs: its servers and their states, asked and set over its runtime API (haproxy management guide, 9.3). */
+/** Reads and sets the states of HAProxy's servers over its runtime API (HAProxy management guide, 9.3). */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
 
-/** Where the runtime API is: `stats socket` of haproxy.cfg. */
+/** The address of the runtime API: `stats socket` of haproxy.cfg. */
 export type Balancer = { readonly socket: string } | { readonly host: string; readonly port: number }
 
-/** What an operator, or this program, has said: `drain` takes no new visitors, `maint` nobody at all. */
+/** The state that an operator or this program has set: `drain` takes no new visitors, `maint` no visitors at all. */
 type AdminState = 'ready' | 'drain' | 'maint'
 
 export interface BalancerServer {
@@ -15,27 +15,27 @@ export interface BalancerServer {
   readonly backend: string
   readonly address: string
   readonly admin: AdminState
-  /** By its health checks; a server without checks is up. */
+  /** Whether its health checks find it up; a server without checks is up. */
   readonly up: boolean
   /** Whether it has health checks of its own. */
   readonly checked: boolean
-  /** Whether new visitors are sent to it. */
+  /** Whether HAProxy sends new visitors to it. */
   readonly takesVisitors: boolean
-  /** In HAProxy's words: `UP`, `DOWN`, `DRAIN`, `MAINT`, `no check`, `UP 1/3`. */
+  /** HAProxy's own status: `UP`, `DOWN`, `DRAIN`, `MAINT`, `no check`, `UP 1/3`. */
   readonly status: string
-  /** What the last health check found, e.g. `L7STS/500`; may be empty. */
+  /** The result of the last health check, e.g. `L7STS/500`; may be empty. */
   readonly check: string
-  /** Requests it is answering at the moment. */
+  /** Requests that the server is answering now. */
   readonly sessions: number
-  /** Requests that wait for it. */
+  /** Requests that wait for the server. */
   readonly queue: number
-  /** Whether visitors are bound to it by a cookie: these are sent to it in `drain` as well. */
+  /** Whether a cookie binds visitors to it: HAProxy sends these to it in `drain` as well. */
   readonly sticky: boolean
   /** Whether a command over the runtime API drained it, or put it in maintenance. */
   readonly setAside: boolean
   /** Whether a run has announced that it is about to drain it, see `claim`. */
   readonly claimed: boolean
-  /** Seconds since it went up or down, was drained or set ready. */
+  /** Seconds since it last went up or down, was drained or set ready. */
   readonly unchangedFor: number
 }
 
@@ -44,7 +44,7 @@ export function nameOf(balancer: Balancer): string {
 }
 
 const limit = seconds(5)
-/** `show stat` for all processes, and of these only servers. */
+/** The commands `show servers state`, and `show stat` for all processes, limited to servers. */
 const everything = 'show servers state; show stat -1 4 -1'
 
 export class BalancerReader {
@@ -58,8 +58,8 @@ export class BalancerReader {
   }
 
   /**
-   * All servers of all backends, in the order of haproxy.cfg.
-   * @throws BALANCER_UNREACHABLE where nobody answers, BALANCER_REFUSED for what is no answer of HAProxy's
+   * Returns all servers of all backends, in the order of haproxy.cfg.
+   * @throws BALANCER_UNREACHABLE if HAProxy does not answer, BALANCER_REFUSED for an unexpected answer
    */
   async servers(): Promise<BalancerServer[]> {
     const answer = await reach(this.where, () => this.reading.ask(message(this.at, everything)))
@@ -79,9 +79,10 @@ export class BalancerClient extends BalancerReader {
   }
 
   /**
-   * Sends it no further visitors; what it is answering goes on. Where a cookie binds visitors to it that takes `maint`: these
-   * are sent to a drained server all the same, and while they come it would never be without one.
-   * @throws BALANCER_UNREACHABLE, NO_SERVER, BALANCER_DENIED where the socket's level is too low, else BALANCER_REFUSED
+   * Sends no further visitors to a server; it finishes its current requests. If a cookie binds visitors to it, this
+   * sets `maint`: HAProxy sends these visitors even to a drained server, which would never become idle.
+   * @throws BALANCER_UNREACHABLE, NO_SERVER, BALANCER_DENIED if the level of the socket is too low, else
+   * BALANCER_REFUSED
    */
   takeOut({
     name,
@@ -93,8 +94,8 @@ export class BalancerClient extends BalancerReader {
   }
 
   /**
-   * Announces to the runs of other hosts that the server is about to be drained. Its health checks pause meanwhile: all who ask
-   * the balancer see that, and visitors do not notice. Only for a server with checks.
+   * Announces to the runs of other hosts that this run is about to drain the server. Its health checks pause meanwhile:
+   * every client of the runtime API sees that, and visitors do not notice. Only for a server with checks.
    */
   claim(server: string): Promise<void> {
     return this.send(server, [`disable health ${server}`])
@@ -106,21 +107,21 @@ export class BalancerClient extends BalancerReader {
   }
 
   /**
-   * Sends it visitors again, as soon as its health checks find it up.
+   * Sends visitors to a server again, as soon as its health checks find it up.
    * @param server `backend/name`
    */
   ready(server: string): Promise<void> {
     return this.set(server, 'state ready')
   }
 
-  /** Counts as up from now on, without waiting for the next health check. */
+  /** Marks a server as up now, without waiting for the next health check. */
   setHealthUp(server: string): Promise<void> {
     return this.set(server, 'health up')
   }
 
   /**
-   * Gets visitors again once a health check finds it up, and counts as down until then. At once: out of maintenance it would
-   * count as up until its first check.
+   * Sets a server ready and down: it gets visitors again once a health check finds it up. All commands are sent
+   * together: out of maintenance the server would count as up until its first check.
    */
   readyAndDown(server: string): Promise<void> {
     return this.set(server, 'health down', 'state ready', 'health down')
@@ -156,7 +157,7 @@ async function reach(where: string, talk: () => Promise<string>): Promise<string
     return await talk()
   } catch (thrown) {
     const error = asConvergeError(thrown)
-    // What is no matter of the connection, such as a dry run that may not do this.
+    // An error that does not concern the connection, such as a dry run that may not do this.
     if (error.code === 'INTERNAL' || error.code === 'NOT_PREDICTABLE') throw thrown
     throw new ConvergeError(`the balancer at ${where} cannot be asked: ${reasons[error.code] ?? error.message}`, {
       code: 'BALANCER_UNREACHABLE',
@@ -184,7 +185,7 @@ function refused(where: string, answer: string, server?: string): ConvergeError 
   return new ConvergeError(`the balancer at ${where} answered: ${said || 'nothing'}`, { code: 'BALANCER_REFUSED' })
 }
 
-/** Null where it is not what the two commands print. */
+/** Parses the output of the two commands; null if the output has another format. */
 function parseServers(states: string, stats: string): BalancerServer[] | null {
   const lines = states.split('\n')
   const head = lines.find((line) => line.startsWith('# be_id'))
@@ -206,7 +207,7 @@ function table(text: string): Row[] {
   return rows.filter((row) => row.trim() !== '').map((row) => pairs(columns, cellsOf(row)))
 }
 
-/** A cell with a comma in it stands in quotes, as what a health check got may. */
+/** Splits a row into cells. A cell with a comma, such as the response to a health check, is in quotes. */
 function cellsOf(row: string): string[] {
   return [...row.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
 }
@@ -217,9 +218,11 @@ function pairs(columns: readonly string[], cells: readonly string[]): Row {
 
 const maintenance = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
 const draining = 0x08 | 0x10
-/** By `set server state maint` and `drain`: SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN in HAProxy's server-t.h. */
+/**
+ * The flags that `set server state maint` and `drain` set: SRV_ADMF_FMAINT and SRV_ADMF_FDRAIN in HAProxy's server-t.h.
+ */
 const forced = 0x01 | 0x08
-/** CHECK_ST_CONFIGURED and CHECK_ST_ENABLED in HAProxy's check-t.h. */
+/** The flags CHECK_ST_CONFIGURED and CHECK_ST_ENABLED in HAProxy's check-t.h. */
 const configured = 0x02
 const enabled = 0x04
 
@@ -237,7 +240,7 @@ function serverOf(state: Row, figures: Row): BalancerServer {
     admin,
     up: operation !== 0,
     checked: (check & configured) !== 0,
-    // 3: it asked by itself, in its answer to a health check, for no more visitors.
+    // State 3: the server itself asked for no more visitors, in its answer to a health check.
     takesVisitors: admin === 'ready' && (operation === 1 || operation === 2) && number(state, 'srv_uweight') > 0,
     status: figures.get('status') ?? '',
     check: [figures.get('check_status'), figures.get('check_code')].filter((part) => part).join('/'),

@@ -1,4 +1,4 @@
-/** Compares the servers that a running HAProxy has with those of its configuration, by their addresses. */
+/** Compares the servers of a running HAProxy with those of its configuration, by their addresses. */
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
@@ -15,15 +15,15 @@ export type ConfiguredServer = z.output<typeof configuredServerProp>
 const ipAddress = z.union([z.ipv4(), z.ipv6()])
 const isAddress = (host: string) => ipAddress.safeParse(host).success
 
-/** What the runtime API prints for `show servers state`. */
+/** The runtime API command for the states of all servers. */
 export const stateCommand = 'show servers state'
 
-/** All addresses of each host name; null for one that cannot be looked up at the moment. */
+/** All addresses of each host name; null for a name that cannot be resolved now. */
 export type Addresses = ReadonlyMap<string, readonly string[] | null>
 
 /**
- * Looks host names up as HAProxy does when it starts: through the C library, /etc/hosts included.
- * IP addresses stand for themselves.
+ * Resolves host names as HAProxy does when it starts: through the C library, with /etc/hosts. IP addresses resolve to
+ * themselves.
  */
 export async function addressesOf(host: HostReader, names: readonly string[]): Promise<Addresses> {
   const known = new Map<string, readonly string[] | null>()
@@ -40,13 +40,13 @@ async function lookUp(host: HostReader, name: string): Promise<string[] | null> 
     const found = stdout.split('\n').flatMap((line) => /^\S+/.exec(line)?.[0] ?? [])
     return status === 0 && found.length > 0 ? [...new Set(found)] : null
   } catch (thrown) {
-    // A name server that does not answer, or no such program.
+    // A name server that does not answer, or a missing program.
     if (asConvergeError(thrown).code === 'INTERNAL') throw thrown
     return null
   }
 }
 
-/** One line of `show servers state`, with what is needed of it. */
+/** One line of `show servers state`, with the fields that this file needs. */
 interface Row {
   readonly name: string
   readonly address: string
@@ -56,7 +56,7 @@ interface Row {
 
 interface StateTable {
   readonly columns: readonly string[]
-  /** Everything before the rows, to be written back as it is. */
+  /** All lines before the rows, to be written unchanged. */
   readonly head: readonly string[]
   readonly rows: readonly Row[]
 }
@@ -76,7 +76,10 @@ function parse(answer: string): StateTable | null {
   return { columns, head: lines.slice(0, at + 1), rows }
 }
 
-/** Where a name cannot be looked up, whatever address is in use may still be its own. */
+/**
+ * Decides whether a server has the address of a row. If its name cannot be resolved, the address in use counts as its
+ * own.
+ */
 function isAt({ host, port }: ConfiguredServer, row: Row, addresses: Addresses): boolean {
   if (row.port !== port) return false
   const known = addresses.get(host)
@@ -84,8 +87,9 @@ function isAt({ host, port }: ConfiguredServer, row: Row, addresses: Addresses):
 }
 
 /**
+ * Finds the servers whose address differs from the configuration.
  * @param answer of `show servers state`
- * @returns names of the configured servers that HAProxy lacks or has at another address; none where the answer is no table
+ * @returns names of the configured servers that HAProxy lacks or has at another address; none if the answer is no table
  */
 export function outdatedServers(
   answer: string,
@@ -101,9 +105,9 @@ export function outdatedServers(
 }
 
 /**
- * The states to start a new process with: those of servers whose address stays the same. What was said of another host,
- * such as `drain`, and its address are left out. A server that is new counts as down until a health check has passed, if its backend
- * has others: HAProxy would send it visitors before the first check.
+ * Returns the states for the start of a new process: those of servers whose address stays the same. The address and
+ * state, such as `drain`, of another host are left out. A new server counts as down until a health check has passed, if
+ * its backend has others: HAProxy would send it visitors before the first check.
  */
 export function statesToKeep(answer: string, configured: readonly ConfiguredServer[], addresses: Addresses): string {
   const table = parse(answer)
@@ -120,7 +124,7 @@ export function statesToKeep(answer: string, configured: readonly ConfiguredServ
   return `${[...table.head, ...rows].join('\n')}\n`
 }
 
-/** As HAProxy writes it of a server whose checks have failed. */
+/** The state that HAProxy writes for a server whose checks have failed. */
 const down = { srv_op_state: '0', srv_admin_state: '0', srv_check_result: '2', srv_check_health: '0' }
 
 function newRows(table: StateTable, configured: readonly ConfiguredServer[], addresses: Addresses): string[] {
@@ -130,7 +134,7 @@ function newRows(table: StateTable, configured: readonly ConfiguredServer[], add
   return configured.flatMap((server) => {
     const address = addresses.get(server.host)?.[0]
     const [backend = '', name = ''] = server.name.split('/')
-    // Its other columns, such as the weight, are those of its neighbours.
+    // The other columns, such as the weight, are copied from a server of the same backend.
     const neighbour = table.rows.find(
       (row) =>
         kept.some((one) => one.name === row.name) && row.name.startsWith(`${backend}/`) && takesVisitors(table, row),
@@ -146,7 +150,7 @@ function newRows(table: StateTable, configured: readonly ConfiguredServer[], add
 /** CHECK_ST_CONFIGURED in HAProxy's check-t.h. */
 const isChecked = 0x02
 
-/** Whether it has health checks, and is up by them. */
+/** Decides whether a server has health checks that find it up. */
 function takesVisitors({ columns }: StateTable, { cells }: Row): boolean {
   const cell = (column: string) => cells[columns.indexOf(column)]
   return (

@@ -1,33 +1,33 @@
 /**
- * What this program has taken out of a balancer, and not brought back yet.
+ * Records which servers this program has drained at a balancer and not yet set ready.
  *
- * It is recorded before the balancer is told: whoever finds the record later knows that it was this program and no operator,
- * and that the server is still to be brought back.
+ * The record is written before the command to the balancer. So a later run knows that this program, and no operator,
+ * drained the server, and that it must set the server ready.
  */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, type ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { type Balancer, BalancerReader, type BalancerServer, nameOf } from './runtime.ts'
 
-/** What stands for a server that is out, until it is back. */
+/** Returns the name of the record that exists while a server is drained. */
 export function recordOf(balancer: Balancer, server: string): string {
   return `drained ${server} in ${nameOf(balancer)}`
 }
 
-/** Whether this program has taken the server out, and has not brought it back yet. */
+/** Decides whether this program has drained the server and not yet set it ready. */
 export function isOurs(host: HostReader, balancer: Balancer, server: string): boolean {
   return (host.recorded(recordOf(balancer, server)) ?? '') !== ''
 }
 
-/** Where this program has taken the server out, and not brought it back. */
+/** Returns the names of the balancers where this program has drained the server and not yet set it ready. */
 export function takenOut(host: HostReader, balancers: readonly Balancer[], server: string): string[] {
   return balancers.filter((balancer) => isOurs(host, balancer, server)).map(nameOf)
 }
 
 /**
- * The balancers that a server has to be brought back in. Only those with a record are asked; one that does not answer
- * balances nobody: it is told of, and looked at again in the next run.
- * @param which of those that know the server; default: all
+ * Finds the balancers where a server must be set ready. Only balancers with a record are asked. One that does not
+ * answer balances no visitors: this reports a warning, and the next run asks it again.
+ * @param which decides about a server that the balancer knows; default: all
  */
 export async function leftOut(
   host: HostReader,
@@ -52,12 +52,12 @@ export async function leftOut(
   return found
 }
 
-/** For a dry run: the server is back in all of them. */
+/** Predicts for a dry run that the server is ready at all balancers. */
 export function predictBack(host: Host, balancers: readonly Balancer[], server: string): void {
   for (const balancer of balancers) if (isOurs(host, balancer, server)) host.record(recordOf(balancer, server), '')
 }
 
-/** The error where it says that nobody answers; anything else is thrown. */
+/** Returns the error if the balancer does not answer; throws any other error. */
 export function unreachable(thrown: unknown): ConvergeError {
   const error = asConvergeError(thrown)
   if (error.code === 'BALANCER_UNREACHABLE') return error

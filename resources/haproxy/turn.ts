@@ -1,9 +1,9 @@
 /**
  * Decides when a server may leave its balancers: one after the other over all hosts, and never the last one that is up.
  *
- * Hosts that restart their servers at the same moment share nothing but the balancers. So a run claims its turn there before it
- * drains: each of two runs claims first and looks afterwards, so at least one of them sees the other. The server whose name
- * comes first goes first, and the other run withdraws its claim and waits.
+ * Hosts that restart their servers at the same moment share nothing but the balancers. So a run claims its turn there
+ * before it drains. Each of two runs claims first and looks afterwards, so at least one of them sees the other. The
+ * server with the alphabetically first name drains first, and the other run withdraws its claim and waits.
  */
 import type { Host } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
@@ -23,25 +23,25 @@ export interface Place {
 }
 
 export interface TurnRules {
-  /** Servers that this run looks after. */
+  /** Servers that this run manages. */
   readonly own: ReadonlySet<string>
-  /** How many servers of a backend may be out at once: a count, or a share such as `'25%'`. */
+  /** How many servers of a backend may be drained at once: a count, or a share such as `'25%'`. */
   readonly atOnce: number | string
-  /** How long to wait while others are out, and enough are up. */
+  /** How long to wait while others are drained, and enough are up. */
   readonly patience: Duration
-  /** How long a restart may take on another host: until then a server that is out is expected back. */
+  /** How long a restart may take on another host: until then a drained server is expected back. */
   readonly restart: Duration
 }
 
 export interface TurnPorts {
   readonly look: () => Promise<readonly Place[]>
-  /** Servers of this run that are out at the moment, with what ends when they are back. */
+  /** Servers of this run that are drained now, each with a promise that settles when the server is ready again. */
   readonly out: ReadonlyMap<string, Promise<unknown>>
   readonly stopped: () => boolean
   readonly tell: Pick<Context, 'progress' | 'warn'>
 }
 
-/** A claim lasts until its run has looked once more. One that lasts longer belongs to a run that was killed. */
+/** A claim lasts until its run has looked at the balancers once more. A longer one belongs to a run that was killed. */
 const longestClaim = seconds(15)
 const rivalPause = milliseconds(50)
 const shortestPause = 300
@@ -49,10 +49,10 @@ const longestPause = 1200
 
 export class Turn {
   private readonly clock: Deadline
-  /** When a claim was first seen, by balancer and server; milliseconds of the clock. */
+  /** When a claim was first seen, by balancer and server; in milliseconds of the clock. */
   private readonly claims = new Map<string, number>()
   private states = ''
-  /** When something last happened to another server; milliseconds of the clock. */
+  /** When the state of another server last changed; in milliseconds of the clock. */
   private changed = 0
   private said = ''
 
@@ -67,8 +67,8 @@ export class Turn {
 
   /**
    * Waits until the server may be drained, and claims its turn.
-   * @returns its places; null where the run has been stopped meanwhile
-   * @throws OTHERS_DRAINED where no other server is up, and one of another host stays drained
+   * @returns its places; null if the run has been stopped meanwhile
+   * @throws OTHERS_DRAINED if no other server is up, and one of another host stays drained
    */
   async come(): Promise<readonly Place[] | null> {
     for (;;) {
@@ -82,14 +82,15 @@ export class Turn {
     }
   }
 
-  /** Whether no other server of the backend takes visitors. */
+  /** Decides whether no other server of the backend takes visitors. */
   isAlone(place: Place): boolean {
     return this.taking(place).length === 0
   }
 
   /**
-   * Two hosts may have drained at the same moment where a server has no health checks, and so cannot be claimed.
-   * @returns whether this server has to take visitors again
+   * Decides whether two hosts have drained the last servers at the same moment. That can happen if a server has no
+   * health checks, and so cannot be claimed.
+   * @returns whether this server must take visitors again
    */
   async hasOvertaken(): Promise<boolean> {
     const isFirst = (one: BalancerServer) => this.isForeign(one) && one.setAside && one.name < this.server
@@ -118,7 +119,7 @@ export class Turn {
     }
   }
 
-  /** The servers that one has to wait for before it leaves a place; none where it may leave. */
+  /** Returns the servers that must be back before this one may leave a place; none if it may leave now. */
   private awaited(place: Place): readonly BalancerServer[] {
     const out = this.comingBack(place)
     const waited = this.clock.passed - this.changed
@@ -131,7 +132,7 @@ export class Turn {
     return others.filter((one) => one.takesVisitors && !this.isClaimed(client, one))
   }
 
-  /** Others that take no visitors, or soon will not, and are expected back. */
+  /** Returns other servers that take no visitors, or soon will not, and are expected back. */
   private comingBack(place: Place): readonly BalancerServer[] {
     const taking = new Set(this.taking(place))
     const isRecent = (one: BalancerServer) => one.unchangedFor * 1000 < this.rules.restart.ms
@@ -157,7 +158,10 @@ export class Turn {
     return this.clock.passed - since < longestClaim.ms
   }
 
-  /** Waiting begins anew whenever a server of another host goes or comes back: then the restarts elsewhere make progress. */
+  /**
+   * Restarts the waiting time whenever a server of another host leaves or returns: the restarts elsewhere make
+   * progress.
+   */
   private watch(places: readonly Place[]): void {
     const states = places
       .flatMap(({ client, others }) => others.map(({ name, admin, up }) => `${client.where} ${name} ${admin} ${up}`))
@@ -166,7 +170,10 @@ export class Turn {
     this.states = states
   }
 
-  /** @throws OTHERS_DRAINED */
+  /**
+   * Throws if a server of another host stays drained, so that this one is the last.
+   * @throws OTHERS_DRAINED
+   */
   private refuseLast(place: Place): void {
     const { client, now, others } = place
     if (now.admin !== 'ready' || !this.isAlone(place)) return
@@ -189,7 +196,10 @@ export class Turn {
       )
   }
 
-  /** @returns the places as they are now; `lost` where another server goes first; null where the run has been stopped */
+  /**
+   * Claims the turn at all places.
+   * @returns the places as they are now; `lost` if another server goes first; null if the run has been stopped
+   */
   private async claim(found: readonly Place[]): Promise<readonly Place[] | 'lost' | null> {
     const claimed: BalancerClient[] = []
     for (const place of found) {
@@ -203,7 +213,7 @@ export class Turn {
     return again
   }
 
-  /** Runs that have not seen the claim of this one drain their server, or withdraw, after their next look. */
+  /** Waits for runs that have not seen this claim: they drain their server, or withdraw, after their next look. */
   private async waitForRivals(): Promise<readonly Place[] | 'lost' | null> {
     for (;;) {
       const places = await this.ports.look()
@@ -230,7 +240,8 @@ export class Turn {
     } catch (thrown) {
       const error = asConvergeError(thrown)
       if (!error.code.startsWith('BALANCER_') && error.code !== 'NO_SERVER') throw thrown
-      // What keeps it from being claimed keeps it from being drained, and is reported then. It may have taken effect.
+      // An error that prevents the claim also prevents the drain, which reports it. A claim without an answer may
+      // exist.
       if (error.code !== 'BALANCER_UNREACHABLE') this.host.record(record, '')
       return false
     }

@@ -1,18 +1,18 @@
 /** Finds the server blocks in a part of nginx's configuration, with the ports and names that they answer. */
 
 export interface ServerBlock {
-  /** Ports that it listens at on all addresses. */
+  /** Ports at which it listens on all addresses. */
   readonly ports: readonly number[]
   /** Of these, the ports at which it is marked as the default server. */
   readonly defaultAt: readonly number[]
   /** Of these, the ports with TLS. */
   readonly tlsAt: readonly number[]
   readonly names: readonly string[]
-  /** Its text, without comments. */
+  /** The text of the block, without comments. */
   readonly text: string
 }
 
-/** First line of every file that converge writes for nginx. */
+/** The first line of every file that converge writes for nginx. */
 const ownHeader = '# Written by converge'
 
 export function isOwnFile(text: string): boolean {
@@ -30,7 +30,7 @@ export function serverBlocks(text: string): ServerBlock[] {
 function serverBlock(text: string): ServerBlock {
   const listens = [...text.matchAll(/(?:^|[\s;{}])listen\s+([^;]+);/g)].flatMap(([, words = '']) => {
     const [address = '', ...options] = words.trim().split(/\s+/)
-    // One that names an address is another socket, with a default server of its own.
+    // A `listen` with an address is another socket, with its own default server.
     const port = /^(?:(?:\*|\[::\]):)?(\d+)$/.exec(address)?.[1] ?? (/^(\*|\[::\])$/.test(address) ? '80' : null)
     return port === null ? [] : [{ port: Number(port), options }]
   })
@@ -48,7 +48,7 @@ function serverBlock(text: string): ServerBlock {
   }
 }
 
-/** Whether it was written to answer for every name that no other server has. */
+/** Decides whether the block answers every name that no other server has. */
 export function answersAnyName({ names }: ServerBlock): boolean {
   return names.length === 0 || names.some((name) => ['_', '""', "''"].includes(name))
 }

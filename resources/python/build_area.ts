@@ -1,10 +1,11 @@
 /**
- * Keeps what several builds share (eggs, downloads, extends) fit for the next build, however this one ends.
+ * Keeps the directories that builds share (eggs, downloads, extends) usable for the next build, however this build
+ * ends.
  *
- * Measured with zc.buildout 6.0.1: an egg is built beside and renamed into place, but only the order of the disk says
- * that it is whole after a power cut, and one with nothing but its metadata is accepted; older versions unpack in place.
- * A download is written in place: cut short, it makes every later build fail. So what was there before is noted until a
- * build has succeeded, and what one that didn't had added is removed.
+ * Measured with zc.buildout 6.0.1: it builds an egg in a temporary directory and renames it. After a power cut only the
+ * order of disk writes ensures that an egg is complete, and buildout accepts one that has nothing but its metadata.
+ * Older versions unpack in place. A download is written in place: a truncated one makes every later build fail. So the
+ * names that existed before are recorded until a build succeeds, and whatever a failed build added is removed.
  */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -12,9 +13,9 @@ import { seconds } from '../../core/model/units.ts'
 import { readDisposable } from '../../core/model/unreadable.ts'
 
 export interface BuildArea {
-  /** Where eggs, downloads and extends are. */
+  /** The parent of eggs, downloads and extends. */
   readonly shared: string
-  /** Where the build runs. */
+  /** The directory in which the build runs. */
   readonly directory: string
   readonly user?: string | undefined
   readonly group?: string | undefined
@@ -30,12 +31,12 @@ function noteOf({ shared }: BuildArea): string {
   return `${shared}/.converge-building.json`
 }
 
-/** Whether a build is under way there, or was killed: some of its eggs may not be complete. */
+/** Decides whether a build is running there, or was killed: some of its eggs may be incomplete. */
 export function isBuilding(host: HostReader, shared: string): boolean {
   return host.lstat(noteOf({ shared, directory: shared })) !== null
 }
 
-/** Notes what is there, so that what the build adds can be told from it. On the disk before the build begins. */
+/** Records the names that exist, to identify what the build adds. The record is on the disk before the build begins. */
 export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
   host.writeFile(noteOf(area), JSON.stringify({ directory: area.directory, before: present(host, area) }), {
     mode: '0644',
@@ -43,15 +44,15 @@ export async function beginBuild(host: Host, area: BuildArea): Promise<void> {
   await host.run(['sync', noteOf(area)])
 }
 
-/** All that the build has made is on the disk, and stays. */
+/** Ensures that everything that the build made is on the disk, and keeps it. */
 export async function endBuild(host: Host, area: BuildArea): Promise<void> {
   await host.run(['sync', '-f', area.shared])
   host.remove(noteOf(area))
 }
 
 /**
- * After a build that failed: whole eggs stay, half ones and downloads go.
- * @param interrupted it was killed at some point: its parts in the directory go as well
+ * Cleans up after a build that failed: keeps complete eggs, removes incomplete ones and downloads.
+ * @param interrupted whether the build was killed: its parts in the directory are removed as well
  */
 export async function discardFailed(host: Host, area: BuildArea, interrupted: boolean): Promise<void> {
   await discard(host, area, ({ path, place, name }) => {
@@ -62,7 +63,7 @@ export async function discardFailed(host: Host, area: BuildArea, interrupted: bo
 }
 
 /**
- * Before a build: removes all that one added whose run was killed before it could clean up.
+ * Removes, before a build, everything that a killed build added and could not remove.
  * @returns whether there was such a build
  */
 export async function recoverBuild(host: Host, area: BuildArea): Promise<boolean> {
@@ -91,9 +92,9 @@ async function discard(host: Host, area: BuildArea, goes: (found: Found) => bool
   for (let tries = 0; tries < removalTries; tries++) {
     const paths = surplus()
     if (paths.length === 0) return
-    // As the account that built: what it may not remove it did not make.
+    // As the account of the build: what this account may not remove, the build did not make.
     await host.run(['xargs', '-0', 'rm', '-rf', '--'], { ...account(area), input: paths.join('\0'), accept: 'any' })
-    // A process of the killed build may be writing its last.
+    // A process of the killed build may still be writing.
     if (surplus().length > 0) await host.sleep(seconds(1))
   }
   throw new ConvergeError(
@@ -105,13 +106,16 @@ async function discard(host: Host, area: BuildArea, goes: (found: Found) => bool
   )
 }
 
-/** Null where the note was cut short by a power cut: it is on the disk before a build begins, so that none had begun. */
+/**
+ * Reads the record of a build; null if a power cut truncated it. The record is on the disk before a build begins, so in
+ * that case no build had begun.
+ */
 function noted(host: HostReader, area: BuildArea): string[] | null {
   try {
     const note: unknown = JSON.parse(readDisposable(host, noteOf(area)) ?? '')
     if (typeof note === 'object' && note !== null && 'before' in note && Array.isArray(note.before)) {
       const before = note.before.map(String)
-      // The killed build ran elsewhere: what is in this directory is none of its doing.
+      // The killed build ran in another directory: it made nothing in this one.
       const own = 'directory' in note && note.directory === area.directory
       return own
         ? before

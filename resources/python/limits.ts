@@ -1,12 +1,15 @@
-/** Limits for packages that others bring along, where the newest version is known not to work with them. */
+/**
+ * Limits the versions of dependencies whose newest version is known not to work with the packages that require them.
+ */
 
-/** From this major version on zc.buildout does without pkg_resources. */
+/** The first major version of zc.buildout that does not need pkg_resources. */
 const withoutPkgResources = 6
-/** setuptools 80 has no package_index any more, which zc.buildout 3 imports, and 82 no pkg_resources. */
+/** setuptools 80 lacks package_index, which zc.buildout 3 imports; 82 lacks pkg_resources. */
 const setuptoolsLimit = 'setuptools<80'
 
 /**
- * Further arguments for pip: no part of what is asked for, so that environments which exist stay as they are.
+ * Returns further arguments for pip. They are no part of the declared packages, so that existing environments stay
+ * unchanged.
  * @param packages versions by name, '' for any
  */
 export function limitsFor(packages: Readonly<Record<string, string>>): string[] {

@@ -1,4 +1,4 @@
-/** Hard-links eggs that another app of the same account has built, so that they take neither time nor room twice. */
+/** Hard-links eggs that another app of the same account has built, to save time and disk space. */
 import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { type BuildArea, isBuilding } from './build_area.ts'
@@ -7,9 +7,9 @@ import { type BuildArea, isBuilding } from './build_area.ts'
 const eggDepth = 3
 
 /**
- * An egg is never changed once it is complete: another version or Python has another name. So a link is as good as a copy,
- * also after the other app is gone.
- * @param others directories like `area.shared`; those with a build under way are left out
+ * Links the complete eggs that are missing. An egg never changes once it is complete: another version or Python has
+ * another name. So a link is as good as a copy, even after the other app is removed.
+ * @param others directories like `area.shared`; those with a running build are left out
  * @returns how many eggs were linked
  */
 export async function linkEggs(host: Host, area: BuildArea, others: readonly string[]): Promise<number> {
@@ -23,13 +23,13 @@ export async function linkEggs(host: Host, area: BuildArea, others: readonly str
   return linked
 }
 
-/** Only eggs of the same account: what another one has built, it may change at any time. */
+/** Decides whether the eggs belong to the same account: another account may change its own at any time. */
 function mayLink(host: HostReader, { shared }: BuildArea, other: string): boolean {
   const [own, its] = [host.stat(`${shared}/eggs`), host.stat(`${other}/eggs`)]
   return other !== shared && own !== null && its !== null && own.uid === its.uid && !isBuilding(host, other)
 }
 
-/** Names of complete eggs by their directory below `shared`. */
+/** Returns the names of complete eggs, by their directory below `shared`. */
 function missing(host: HostReader, shared: string, other: string): Map<string, string[]> {
   const found = new Map<string, string[]>()
   const visit = (below: string, left: number) => {
@@ -49,7 +49,7 @@ interface Links {
   readonly names: readonly string[]
 }
 
-/** Both directories may be on different file systems: then buildout makes the eggs itself. */
+/** Links eggs of one directory. The directories may be on different file systems: then buildout builds the eggs. */
 async function link(host: Host, { user, group }: BuildArea, { from, to, names }: Links): Promise<boolean> {
   const run = (argv: readonly string[]) => host.run(argv, { user, group, accept: 'any' })
   if (host.lstat(to) === null) await run(['mkdir', '-p', to])

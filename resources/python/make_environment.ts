@@ -1,12 +1,12 @@
-/** Makes an empty Python environment: by venv, or for a Python 2 by the last virtualenv that still can. */
+/** Creates an empty Python environment: with venv, or for Python 2 with the last virtualenv that supports it. */
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Duration } from '../../core/model/units.ts'
 import { findProgram } from './program.ts'
 
-/** 20.22 and later make no environments for Python 2. Seen working on Python 3.11, 3.12 and 3.13. */
+/** Versions from 20.22 on do not support Python 2. This one was tested on Python 3.11, 3.12 and 3.13. */
 const lastForPython2 = 'virtualenv==20.21.1'
-/** Runs that virtualenv. */
+/** The Python that runs that virtualenv. */
 const helper = 'python3'
 
 export interface EnvironmentProps {
@@ -16,7 +16,10 @@ export interface EnvironmentProps {
   readonly timeout: Duration
 }
 
-/** @throws NO_ENSUREPIP, NO_PROGRAM, COMMAND_FAILED */
+/**
+ * Creates the environment.
+ * @throws NO_ENSUREPIP, NO_PROGRAM, COMMAND_FAILED
+ */
 export async function makeEnvironment(host: Host, given: EnvironmentProps, python: string): Promise<void> {
   const { path, user, group, timeout } = given
   try {
@@ -47,7 +50,7 @@ async function makeForPython2(host: Host, given: EnvironmentProps, python: strin
   }
   const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', lastForPython2]
   await host.run([`${tool}/bin/python`, ...pip], options)
-  // With the pip and setuptools that it carries, the last ones for Python 2.
+  // Uses the pip and setuptools bundled with it, the last ones for Python 2.
   const make = ['-m', 'virtualenv', '--no-download', '--no-periodic-update', '--python', python, path]
   await host.run([`${tool}/bin/python`, ...make], options)
   host.remove(tool)
@@ -62,7 +65,7 @@ function lacksVenv(error: unknown): boolean {
   return error instanceof ConvergeError && /No module named '?venv\b/.test(error.output ?? '')
 }
 
-/** Debian ships Python without what venv needs; its message is turned into what to do. */
+/** Replaces the error of a Debian Python without the venv package by one with a hint. */
 function withoutVenv(error: unknown, python: string): unknown {
   if (!(error instanceof ConvergeError)) return error
   const output = error.output ?? ''

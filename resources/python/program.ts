@@ -1,11 +1,11 @@
-/** Programs and accounts as a command run for somebody sees them. */
+/** Resolves programs and accounts as a command of another account sees them. */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 
-/** The PATH that commands of another account get, see core/host/process.ts. */
+/** The PATH of commands of another account, see core/host/process.ts. */
 const securePath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 const mostLinks = 40
 
-/** The full path of a program as `user` would find it, with links followed; null where there is none. */
+/** Returns the full path of the program that `user` would run, with links resolved; null if there is none. */
 export function findProgram(host: HostReader, program: string, user: string | undefined): string | null {
   const other = user !== undefined && user !== host.self.name
   const found = program.includes('/') || !other ? host.which(program) : onSecurePath(host, program)
@@ -15,11 +15,11 @@ export function findProgram(host: HostReader, program: string, user: string | un
 function onSecurePath(host: HostReader, program: string): string | null {
   for (const directory of securePath)
     if (host.stat(`${directory}/${program}`)?.kind === 'file') return `${directory}/${program}`
-  // In a dry run that is to install packages this says that it can't be known yet.
+  // In a dry run that would install packages, this reports that the path cannot be known yet.
   return host.which(`/usr/bin/${program}`)
 }
 
-/** Where the links that end a path lead: `/usr/bin/python3` is another program after an upgrade of the machine. */
+/** Resolves the links at the end of a path: `/usr/bin/python3` is another program after an upgrade of the system. */
 function target(host: HostReader, path: string): string {
   let at = path
   for (let links = 0; links < mostLinks && host.lstat(at)?.kind === 'link'; links++) {
@@ -29,7 +29,7 @@ function target(host: HostReader, path: string): string {
   return at
 }
 
-/** Owner and group of what is made for an account: its own group unless another one is named. */
+/** Returns the owner and group of files for an account: its own group unless another one is given. */
 export function accountOf(
   host: Host,
   { user, group }: { readonly user?: string | undefined; readonly group?: string | undefined },

@@ -1,8 +1,8 @@
-/** What the files of a Python environment tell about it, without asking any process. */
+/** Reads the Python and the packages of an environment from its files, without running a process. */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { readDisposable } from '../../core/model/unreadable.ts'
 
-/** Names the Python an environment was made with once it is whole; null in it while it is being worked on. */
+/** The file that names the Python of a complete environment; null in it during an installation. */
 export const markFile = '.converge.json'
 
 export function readMark(host: HostReader, path: string): string | null {
@@ -20,12 +20,14 @@ export function writeMark(
   host.writeFile(`${path}/${markFile}`, `${JSON.stringify({ python })}\n`, { ...account, mode: '0644' })
 }
 
-/** PEP 503: what counts as the same name. */
+/** Normalises the name of a package as PEP 503 defines it. */
 export function packageName(name: string): string {
   return name.toLowerCase().replace(/[-_.]+/g, '-')
 }
 
-/** Versions by normalised name. pip writes RECORD last, so that what lacks it was not installed to the end. */
+/**
+ * Returns versions by normalised name. pip writes RECORD last, so a package without it was not installed completely.
+ */
 export function installedVersions(host: HostReader, path: string): Map<string, string> {
   const versions = new Map<string, string>()
   for (const python of host.list(`${path}/lib`)) {
@@ -40,7 +42,7 @@ export function installedVersions(host: HostReader, path: string): Map<string, s
   return versions
 }
 
-/** PEP 440: zeros at the end of the release don't count. */
+/** Compares versions as PEP 440 defines it: zeros at the end of the release do not count. */
 export function sameVersion(a: string, b: string): boolean {
   return plain(a) === plain(b)
 }

@@ -3,7 +3,7 @@ import { shellUnquoted } from '../../core/text/shell.ts'
 
 const word = /(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+/sy
 
-/** The words of a line, or null where a quote is left open. */
+/** Returns the words of a line, or null if a quote is not closed. */
 export function shellSplit(line: string): string[] | null {
   const words: string[] = []
   let at = 0

@@ -1,4 +1,4 @@
-/** The mark of a release that failed its smoke test. */
+/** Reads and writes the mark of a release that failed its smoke test. */
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { readDisposable } from '../../core/model/unreadable.ts'
@@ -16,7 +16,7 @@ function markOf(release: string): string {
   return `${release}/.converge/smoke-test-failed.json`
 }
 
-/** Null for a release that has not failed, or whose mark a crash has damaged. */
+/** Reads the mark; null for a release that has not failed, or whose mark a crash has damaged. */
 export function failureOf(host: HostReader, release: string): SmokeTestFailure | null {
   const path = markOf(release)
   const text = readDisposable(host, path)
@@ -34,7 +34,7 @@ export function markFailed(
   failure: Omit<SmokeTestFailure, 'time'>,
   owner: Pick<WriteOptions, 'owner' | 'group'>,
 ): void {
-  // A test of something that is no release has nowhere to be marked.
+  // A directory that is no release cannot be marked.
   if (host.lstat(`${release}/.converge`)?.kind !== 'directory') return
   const time = new Date(host.now() * 1000).toISOString()
   host.writeFile(markOf(release), `${JSON.stringify({ ...failure, time })}\n`, { mode: '0644', ...owner })

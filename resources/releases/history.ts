@@ -1,4 +1,4 @@
-/** The file that lists which releases of an app were current, oldest first. */
+/** Reads and edits the list of releases of an app that were current, oldest first. */
 import type { HostReader } from '../../core/host/types.ts'
 import { readDisposable } from '../../core/model/unreadable.ts'
 
@@ -6,7 +6,7 @@ export function historyPath(into: string): string {
   return `${into}/.history`
 }
 
-/** Ids of releases, the last one is current unless a switch was interrupted; null where none are recorded. */
+/** Reads the ids of releases. The last one is current unless a switch was interrupted. Null if no ids are recorded. */
 export function readHistory(host: HostReader, into: string): readonly string[] | null {
   const path = historyPath(into)
   const text = readDisposable(host, path)
@@ -14,17 +14,17 @@ export function readHistory(host: HostReader, into: string): readonly string[] |
   return ids.length === 0 ? null : ids
 }
 
-/** Each release occurs once, so that the way back has no loop. */
+/** Moves a release to the end. Each release occurs once, so that repeated rollbacks cannot loop. */
 export function switchedTo(history: readonly string[], id: string): string[] {
   return history.at(-1) === id ? [...history] : [...history.filter((one) => one !== id), id]
 }
 
-/** Without what came after a release; unchanged where the release was not current before. */
+/** Removes the releases after a release; returns the history unchanged if that release is not in it. */
 export function truncatedTo(history: readonly string[], id: string): string[] {
   return history.includes(id) ? history.slice(0, history.indexOf(id) + 1) : [...history]
 }
 
-/** What was current before the current release, the latest last. */
+/** Returns the releases that were current before the current release, the latest last. */
 export function before(history: readonly string[], current: string): readonly string[] {
   const at = history.lastIndexOf(current)
   // A run was killed between the switch and its record.

@@ -1,8 +1,8 @@
-/** Which releases running programs work in, by proc_pid_cwd(5). */
+/** Finds the releases that running programs use as their working directory, by proc_pid_cwd(5). */
 import type { HostReader } from '../../core/host/types.ts'
 import { realPath } from '../real_path.ts'
 
-/** Names in the directory of the releases in which, or below which, a process has its working directory. */
+/** Returns the names of releases in which, or below which, a process has its working directory. */
 export function releasesInUse(host: HostReader, into: string): ReadonlySet<string> {
   const below = `${realPath(host, into)}/`
   const processes = host.list('/proc').filter((name) => /^\d+$/.test(name))
@@ -12,7 +12,10 @@ export function releasesInUse(host: HostReader, into: string): ReadonlySet<strin
   )
 }
 
-/** Null for a process that has ended, and for one of another account where the run is not root's. */
+/**
+ * Returns the working directory of a process. Null if the process has ended, or belongs to another account while the
+ * run is not root's.
+ */
 function workingDirectory(host: HostReader, pid: string): string | null {
   try {
     return host.readLink(`/proc/${pid}/cwd`)

@@ -1,4 +1,7 @@
-/** Asks php-fpm, HAProxy and Varnish each in its own protocol: an open socket alone proves no process that answers. */
+/**
+ * Asks php-fpm, HAProxy and Varnish each in its own protocol: an open socket alone does not prove that a process
+ * answers.
+ */
 import type { Endpoint, HostReader } from '../../core/host/types.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import type { Duration } from '../../core/model/units.ts'
@@ -9,7 +12,10 @@ const fastcgiQuestion = '\x01\x09\0\0\0\x11\0\0\x0f\0FCGI_MPXS_CONNS'
 const fastcgiAnswer = '\x01\x0a'
 const fastcgiHeaderLength = 8
 
-/** What is wrong with a FastCGI server; null for nothing. The kernel accepts connections also while all its workers hang. */
+/**
+ * Returns what is wrong with a FastCGI server; null if nothing. The kernel accepts connections even while all its
+ * workers hang.
+ */
 export async function fastcgiProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
   const question = { socketPath, text: fastcgiQuestion, enough: fastcgiHeaderLength, timeout }
   const answer = await unlessForbidden(() => host.ask(question))
@@ -17,7 +23,7 @@ export async function fastcgiProblem(host: HostReader, socketPath: string, timeo
   return `what listens at ${socketPath} is no FastCGI server`
 }
 
-/** What is wrong with HAProxy by its runtime socket; null for nothing. */
+/** Returns what is wrong with HAProxy, by its runtime socket; null if nothing. */
 export async function haproxyProblem(host: HostReader, socketPath: string, timeout: Duration): Promise<string | null> {
   const answer = await unlessForbidden(() => host.ask({ socketPath, text: 'show info\n', timeout }))
   if (answer === null || /^Name: HAProxy$/m.test(answer)) return null
@@ -25,8 +31,8 @@ export async function haproxyProblem(host: HostReader, socketPath: string, timeo
 }
 
 /**
- * What is wrong with Varnish; null for nothing. The VCL of the front end refuses to purge for this address (RFC 5737), so
- * Varnish answers without its backend.
+ * Returns what is wrong with Varnish; null if nothing. The VCL of the front end refuses to purge for this address (RFC
+ * 5737), so Varnish answers without its backend.
  */
 export async function varnishProblem(
   host: HostReader,
@@ -39,7 +45,7 @@ export async function varnishProblem(
   return 'x-varnish' in answer.headers ? null : `what listens at ${address}:${port} is no Varnish`
 }
 
-/** Null where the account of the run may not use the socket: that says nothing of the service. */
+/** Returns the answer. Null if the account of the run may not use the socket: that proves nothing about the service. */
 async function unlessForbidden(ask: () => Promise<string>): Promise<string | null> {
   try {
     return await ask()

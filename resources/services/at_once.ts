@@ -1,4 +1,4 @@
-/** How many of a set of services may be down at once, and doing something with that many at a time. */
+/** Limits how many services of a set may be down at once, and runs work for that many at a time. */
 import * as z from 'zod'
 
 const error = "a count from 1 up, or a share from '1%' to '100%'"
@@ -11,15 +11,16 @@ export const atOnceProp = z.union(
 )
 
 /**
- * @param wanted a count, or a share of them such as `'25%'`, which is rounded down
- * @returns at least 1; of several never all, since somebody has to answer meanwhile
+ * Computes how many services may be down at once.
+ * @param wanted a count, or a share such as `'25%'`, which is rounded down
+ * @returns at least 1; never all of several, since the others must answer meanwhile
  */
 export function atOnce(wanted: number | string, all: number): number {
   const count = typeof wanted === 'number' ? wanted : Math.floor((all * Number.parseInt(wanted, 10)) / 100)
   return Math.max(1, Math.min(count, all - 1))
 }
 
-/** Does the work for each, in order, `limit` of them at a time; the work has to keep its failures to itself. */
+/** Runs the work for each item, in order, `limit` items at a time; the work must not throw. */
 export async function eachAtOnce<T>(
   items: readonly T[],
   limit: number,

@@ -1,4 +1,4 @@
-/** The command that checks a configuration before a service loads it. */
+/** Runs the command that checks a configuration before a service loads it. */
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -22,9 +22,9 @@ interface Checked {
 }
 
 /**
- * What is down is not started on a configuration that its own program refuses either.
- * @param kept what does not happen then, such as `nginx is not reloaded`
- * @throws CHECK_FAILED with what the command printed
+ * Checks the configuration, also before a service that is down is started.
+ * @param kept the consequence of a failure, such as `nginx is not reloaded`
+ * @throws CHECK_FAILED with the output of the command
  */
 export async function check(host: Host, { check, deadline }: Checked, kept: string, context: Context): Promise<void> {
   if (check === undefined) return

@@ -1,10 +1,10 @@
-/** How many clients a port has, from the kernel's tables, and nobody is asked. */
+/** Counts the clients of a port from the kernel's tables, without connecting to it. */
 import type { HostReader } from '../../core/host/types.ts'
 
 /** States of proc_net_tcp(5) in which a client may still get an answer: ESTABLISHED, SYN_RECV. */
 const open = new Set(['01', '03'])
 
-/** Connections that others have made to the port; 0 also where the kernel shows no tables. */
+/** Counts the connections that clients have made to the port; 0 also if the kernel shows no tables. */
 export function connectionsTo(host: HostReader, port: number): number {
   const at = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => (host.readText(path) ?? '').split('\n'))

@@ -1,4 +1,4 @@
-/** The state of a service as resources read it: what runs and is not ready is not as it should be. */
+/** Determines the current state of a service, including `not ready` for one that runs and does not pass its check. */
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
@@ -9,16 +9,16 @@ import { type ServiceStatus, serviceStates } from './types.ts'
 export const currentState = z.enum([...serviceStates, 'not ready'])
 export type CurrentState = z.output<typeof currentState>
 
-/** A busy client may take its time. */
+/** The time limit of a check; a busy client may be slow. */
 const limit = seconds(10)
 
 export interface Expected {
   readonly ready?: Readiness | undefined
-  /** What it was waited for at most: it may be younger than it must be. */
+  /** The longest wait after a start: the process may be younger than the required uptime. */
   readonly deadline: Duration
 }
 
-/** A command is not run here: a run that has nothing to do has to stay cheap. */
+/** Returns the state of a service. Runs no check that is a command: a run without changes must be cheap. */
 export async function currentStateOf(
   host: HostReader,
   status: ServiceStatus,
@@ -32,7 +32,7 @@ export async function currentStateOf(
   return (await problemOf(host, ready, limit)) === null ? 'running' : 'not ready'
 }
 
-/** Whether a process of it is there, ready or not. */
+/** Decides whether a process of the service exists, ready or not. */
 export function isUp(state: CurrentState | undefined): boolean {
   return state === 'running' || state === 'not ready'
 }

@@ -1,16 +1,17 @@
-/** What is due stays due: how it is recorded that a service was brought up to date, and for what. */
+/** Names the records of reloads and restarts: a reload or restart that is due stays due until it is recorded. */
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
 import type { Provider } from './types.ts'
 
-/** A service as records name it: one of the same name elsewhere is another one. */
+/** Returns the name of a service in records, with its manager: another manager may have a service of the same name. */
 export function placeOf(provider: Provider, name: string): string {
   return `${name} (${provider.kind === 'supervisor' ? `${provider.kind} ${provider.socket}` : provider.kind})`
 }
 
 /**
- * Each that asks keeps its own count, else two that name one service would undo each other's for ever; by what it waits
- * for, and not by its services, so that one more of them restarts no other.
+ * Returns the name of a record. Each resource keeps its own record, else two resources for one service would undo each
+ * other's record in every run. The name depends on the resource's causes and not on its services, so that one more
+ * service restarts no other.
  */
 export function recordOf(verb: string, provider: Provider, name: string, { causes }: Context): string {
   return `${verb} ${placeOf(provider, name)} for ${digestOf([...causes].sort()).slice(0, 16)}`

@@ -1,23 +1,26 @@
-/** Counts how often a service ends while it is waited for: its manager may start it again, and then it is still starting. */
+/**
+ * Counts how often a service ends during a wait for it: its manager may start it again, and then it is still starting.
+ */
 import type { ServiceStatus } from './types.ts'
 
 /**
- * A client that loses a race for a new database succeeds when it is started again. One that ends this often does so for
- * another cause.
+ * The limit of ends. A client that loses a race for a new database succeeds at its next start. A service that ends this
+ * often has another problem.
  */
 const mostEnds = 5
-/** Milliseconds: supervisord shows a program as exited for up to a second before it starts it again. */
+/** In milliseconds: supervisord shows a program as exited for up to a second before it starts the program again. */
 const longestStop = 3000
 
 export class Ends {
   count = 0
   private pid = 0
-  /** When it was first seen down; null while it is up. */
+  /** When the service was first seen down; null while it is up. */
   private downSince: number | null = null
 
   /**
+   * Records a status.
    * @param now milliseconds
-   * @returns whether it has ended for good
+   * @returns whether the service has ended for good
    */
   hasEnded(status: ServiceStatus, now: number): boolean {
     const { state, pid } = status

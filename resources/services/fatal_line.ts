@@ -1,17 +1,17 @@
-/** Lines of a log that say why a service never becomes ready, so that nobody waits for it. */
+/** Finds lines of a log that explain why a service never becomes ready, to stop waiting for it. */
 import type { HostReader } from '../../core/host/types.ts'
 import { longestLogEnd, textFrom } from './types.ts'
 
 export interface FatalLine {
   /** Text in such a line. */
   readonly text: string
-  /** Text that only some of them have, and what to do then. */
+  /** Hints by a text that only some of these lines contain. */
   readonly hints?: Readonly<Record<string, string>>
 }
 
-/** What was logged after a moment. */
+/** A position in a log; the lines after it can be read later. */
 export class LogMark {
-  /** Bytes. */
+  /** The length of the log at that moment, in bytes. */
   private readonly length: number
 
   constructor(
@@ -37,7 +37,7 @@ export class LogMark {
 
 const exception = /^(?:Caused by: )?[\w$.]+(?:Exception|Error)\b.*/
 
-/** The first such line with the exception that follows it; null where there is none. */
+/** Returns the first such line with the exception that follows it; null if there is none. */
 export function fatalLine(
   lines: readonly string[],
   fatal: readonly FatalLine[],

@@ -1,4 +1,4 @@
-/** Finds the address that a server listens at in the configuration that its build wrote. */
+/** Finds the address that a server listens at, in the configuration that its build wrote. */
 import type { Endpoint, HostReader } from '../../core/host/types.ts'
 import { isRefusal } from '../../core/model/unreadable.ts'
 
@@ -9,12 +9,12 @@ interface Fallback {
 
 interface ZeoServer {
   readonly endpoint: Endpoint
-  /** Whether it expects TLS, where the client speaks first. */
+  /** Whether the server expects TLS, where the client sends first. */
   readonly tls: boolean
 }
 
 /**
- * The server that a zeo.conf describes, at the fallback address where the file is missing or has none.
+ * Returns the server that a zeo.conf describes; uses the fallback address if the file is missing or has no address.
  * @param from.program script of plone.recipe.zeoserver, which names the zeo.conf
  */
 export function zeoServer(
@@ -33,7 +33,7 @@ export function zeoServer(
   }
 }
 
-/** The host and port in a jetty.xml of collective.recipe.solrinstance; the fallback where the file says none. */
+/** Returns the host and port in a jetty.xml of collective.recipe.solrinstance; the fallback if the file has none. */
 export function jettyAddress(host: HostReader, config: string | undefined, fallback: Fallback): Fallback {
   const file = config === undefined ? '' : textOf(host, config)
   // The template of the recipe begins with a connector that is commented out.
@@ -60,7 +60,7 @@ function withoutComments(xml: string): string {
   }
 }
 
-/** Bytes; such files have some kB, and a build can write what takes the expressions here minutes to search. */
+/** In bytes; such files have some kB, and the expressions here would search a huge file for minutes. */
 const longestFile = 128 * 1024
 
 function textOf(host: HostReader, path: string): string {
@@ -78,20 +78,20 @@ function textOf(host: HostReader, path: string): string {
   }
 }
 
-/** ZConfig: `%define NAME value`, and `$NAME` or `${NAME}` for it. */
+/** Replaces ZConfig's definitions: `%define NAME value`, and `$NAME` or `${NAME}` for it. */
 function expanded(value: string, text: string): string {
   const defined = new Map([...text.matchAll(/^\s*%define\s+(\w+)\s+(.*?)\s*$/gm)].map(([, name, to]) => [name, to]))
   return value.replace(/\$\{?(\w+)\}?/g, (whole, name) => defined.get(name) ?? whole)
 }
 
-/** As ZConfig reads a socket address: a path, a port, or host:port. */
+/** Parses a socket address as ZConfig does: a path, a port, or host:port. */
 function endpointOf(address: string, fallback: Fallback): Endpoint {
   if (address.includes('/')) return { socketPath: address }
   const [, name = '', number = ''] = /^(?:(.*):)?(\d+)$/.exec(address) ?? []
   return number === '' ? fallback : { host: reachable(name), port: Number(number) }
 }
 
-/** An address to connect to, for one to listen at. */
+/** Returns an address to connect to, for an address to listen at. */
 function reachable(address: string): string {
   const bare = address.replace(/^\[(.*)\]$/, '$1')
   if (bare === '' || bare === '*' || bare === '0.0.0.0') return '127.0.0.1'

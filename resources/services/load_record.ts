@@ -1,4 +1,4 @@
-/** What a service had before it when a run last reloaded it: tells whether it may have loaded something else since. */
+/** Records which files a service had at its last reload, to decide whether it may have loaded others since. */
 import { posix } from 'node:path'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { type Running, runningOf, stillRuns } from './workers.ts'
@@ -7,7 +7,7 @@ type Versions = Readonly<Record<string, string | null>>
 
 interface Loaded {
   readonly files: Versions
-  /** Null where that could not be told. */
+  /** Null if the process was unknown. */
   readonly running: Running | null
 }
 
@@ -17,8 +17,8 @@ interface Reloads {
 }
 
 /**
- * The main process of a service; null where a reload may leave all processes as they are, such as that of Varnish.
- * @param pid as its manager knows it
+ * Returns the main process of a service. Null if a reload may keep all processes, such as that of Varnish.
+ * @param pid from the manager of the service
  */
 export function mainProcess(host: HostReader, { command, pidFile }: Reloads, pid: number): number | null {
   if (command !== undefined) return null
@@ -30,9 +30,10 @@ export class LoadRecord {
   private readonly files: Versions
 
   /**
+   * Reads the current versions of the files.
    * @param name names the record of the reload
    * @param paths files and links that the service loads
-   * @param foreign files that it loads and others keep
+   * @param foreign files that the service loads and that this resource does not manage
    */
   constructor(
     private readonly reader: HostReader,
@@ -48,9 +49,10 @@ export class LoadRecord {
   }
 
   /**
-   * Whether a file was changed and put back since then, and something was loaded since then. Without the first there was
-   * nothing else to load, and without the second nobody has loaded it.
-   * @param pid its main process; null where a reload may leave its processes as they are
+   * Decides whether the service may have loaded other content since the record: a file was changed and restored, and
+   * the service was started or reloaded meanwhile. Without the first there was no other content, and without the second
+   * the service did not load it.
+   * @param pid its main process; null if a reload may keep its processes
    */
   mayDiffer(pid: number | null): boolean {
     const last = this.last()
@@ -60,12 +62,12 @@ export class LoadRecord {
     return last.running === null || pid === null || !stillRuns(this.reader, last.running, pid)
   }
 
-  /** Recorded once it was reloaded, with the files that were there before. */
+  /** Records a reload, with the versions of the files before it. */
   record(host: Host, pid: number | null): void {
     this.write(host, { files: this.files, running: pid === null ? null : runningOf(this.reader, pid) })
   }
 
-  /** Nothing is due: from now on it is these files that count. */
+  /** Records the current files if no reload is due. */
   settle(host: Host): void {
     const last = this.last()
     const isOther = Object.entries(this.files).some(([path, version]) => last?.files[path] !== version)
@@ -76,7 +78,9 @@ export class LoadRecord {
     return Object.keys(this.files).some((path) => this.hasMoved(last, path))
   }
 
-  /** What comes or goes is no replacement: who lists it is due for that anyway. */
+  /**
+   * Decides whether a file was replaced. A file that appears or disappears does not count: it causes a reload anyway.
+   */
   private hasMoved({ files }: Loaded, path: string): boolean {
     const [before, now] = [files[path] ?? null, this.files[path] ?? null]
     return before !== null && now !== null && before !== now
@@ -92,7 +96,7 @@ export class LoadRecord {
   }
 }
 
-/** Of a file and of the links that lead to it. */
+/** Returns the version of a file and of the links that lead to it. */
 function versionBehind(reader: HostReader, path: string): string | null {
   const versions: string[] = []
   for (let at: string | null = path; at !== null && versions.length < mostLinks; ) {

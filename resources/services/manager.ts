@@ -1,4 +1,4 @@
-/** Which manager a provider means on this host. */
+/** Selects the service manager for a provider on this host. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { SupervisorReader } from '../supervisor/client.ts'
 import { SupervisorServiceReader, SupervisorServices } from './supervisor.ts'

@@ -1,4 +1,4 @@
-/** Asks a service whether it is ready, in the way of its kind. */
+/** Asks a service whether it is ready, with the check of its kind. */
 import type { Endpoint, HostReader, RequestOptions } from '../../core/host/types.ts'
 import { askPastCaches, cachedProblem } from '../../core/model/cached_answer.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
@@ -9,14 +9,14 @@ import { portTaken } from './port.ts'
 import type { HttpReadiness, Readiness } from './ready_props.ts'
 import { lastLines } from './types.ts'
 
-/** A kind that is asked; one that is only watched is a matter of who watches it. */
+/** A kind with a check; `uptime` has none, and its callers wait instead. */
 export type Asked = Exclude<Readiness, { kind: 'uptime' }>
 
-/** A length of 4 bytes, then Z or M and the version: what servers of ZEO 3 to 6 send first. */
+/** The first message of servers of ZEO 3 to 6: a length of 4 bytes, then Z or M and the version. */
 const zeoBanner = /^\0\0\0[\x02-\x10][ZM]\d/
 const bannerLength = 6
 
-/** What is missing until the service is ready; null when it is. */
+/** Returns what is missing until the service is ready; null if it is ready. */
 export async function problemOf(host: HostReader, ready: Asked, timeout: Duration): Promise<string | null> {
   try {
     return await ask(host, ready, timeout)
@@ -50,13 +50,13 @@ async function ask(host: HostReader, ready: Asked, timeout: Duration): Promise<s
   }
 }
 
-/** Bytes of a page that is only asked for its status. */
+/** The bytes to read of a page when only its status matters. */
 const enoughOfPage = 64 * 1024
 
-/** Solr that asks for a login answers. */
+/** A Solr that asks for a login counts as ready. */
 const solrStatus = { statusMin: 200, statusMax: 403 }
 
-/** What is wrong with the answer to an HTTP request; null for nothing. */
+/** Returns what is wrong with the answer to an HTTP request; null if nothing. */
 export function pageOf(
   host: HostReader,
   ready: HttpReadiness,
@@ -113,7 +113,7 @@ function titleOf({ title, command }: Extract<Asked, { kind: 'command' }>): strin
   return title ?? command.join(' ')
 }
 
-/** What is waited for, for people. */
+/** Returns the name of a check, for progress lines and errors. */
 export function nameOfCheck(host: HostReader, ready: Asked): string {
   switch (ready.kind) {
     case 'solr':
@@ -143,7 +143,7 @@ function nameOf({ socketPath, host, port }: Endpoint): string {
   return socketPath ?? `${host}:${port}`
 }
 
-/** The port that the service takes, null where it takes none. */
+/** Returns the port that the service uses; null if it uses none. */
 export function portOf(host: HostReader, ready: Readiness): { readonly host: string; readonly port: number } | null {
   if (ready.kind === 'uptime' || ready.kind === 'command' || ready.kind === 'fastcgi') return null
   if (ready.kind === 'solr') return jettyAddress(host, ready.config, ready)
@@ -157,12 +157,12 @@ export async function isTaken(host: HostReader, ready: Readiness): Promise<numbe
   return at !== null && (await portTaken(host, at.port, at.host)) ? at.port : null
 }
 
-/** A limit for one question: what is left of a deadline, within bounds. */
+/** Returns the time limit of one check: the rest of a deadline, within bounds. */
 export function questionLimit(left: number, longest: number): Duration {
   return new Duration(Math.max(1000, Math.min(left, longest)))
 }
 
-/** Whether it is asked for, and not only watched. */
+/** Decides whether readiness has a check, and is not only a time to stay up. */
 export function isAsked(ready: Readiness | undefined): ready is Asked {
   return ready !== undefined && ready.kind !== 'uptime'
 }

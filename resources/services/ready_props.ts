@@ -1,4 +1,4 @@
-/** The props that say how a service shows that it is ready, one form for each kind of service. */
+/** Defines the properties that tell how to check that a service is ready, one form for each kind of service. */
 import * as z from 'zod'
 import { absolutePath, type Duration, duration, seconds } from '../../core/model/units.ts'
 
@@ -85,7 +85,7 @@ const uptime = z.strictObject({
   time: duration.default(() => defaultUptime).describe('How long it must stay up; default 5 s'),
 })
 
-/** Long enough to see a server end that fails while it opens its data. */
+/** Long enough to see the end of a server that fails while it opens its data. */
 export const defaultUptime: Duration = seconds(5)
 
 export const readyProp = z.discriminatedUnion('kind', [
@@ -100,8 +100,8 @@ export const readyProp = z.discriminatedUnion('kind', [
   uptime,
 ])
 
-/** How a service shows that it is ready. */
+/** The check of a service, and when it counts as ready. */
 export type Readiness = z.output<typeof readyProp>
 export type HttpReadiness = z.output<typeof httpReadyProp>
-/** The same as a recipe writes it. */
+/** The same, as a recipe writes it. */
 export type ReadyProps = z.input<typeof readyProp>

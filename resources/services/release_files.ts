@@ -1,4 +1,4 @@
-/** The files of a release that a program loads: those it starts from, the paths of the release in them, and so on. */
+/** Finds and digests the files of a release that a program loads, starting with those that it is started from. */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
@@ -28,8 +28,9 @@ const mostBytes = 64 * 1024 * 1024
 const unreadable = ['NOT_A_FILE', 'FILE_TOO_LARGE', 'NOT_READABLE', 'EACCES', 'EPERM']
 
 /**
- * Paths of the release itself appear as `@` in what is compared, so that two releases with the same content are equal.
- * @returns null where that cannot be known: a file is missing, is not readable, or there is too much of it
+ * Reads the files and those that they name. Paths of the release itself are replaced by `@`, so that two releases with
+ * the same content are equal.
+ * @returns null if the files cannot be known: one is missing or unreadable, or the content is too large
  */
 export function loadedFiles(host: HostReader, { current, paths }: Loads): LoadedFiles | null {
   const target = host.readLink(current)
@@ -45,7 +46,7 @@ export function loadedFiles(host: HostReader, { current, paths }: Loads): Loaded
   }
 }
 
-/** Paths whose content differs, with those that only one of both has. */
+/** Returns the paths whose content differs, and the paths that only one side has. */
 export function differences(one: LoadedFiles, other: LoadedFiles): string[] {
   const paths = new Set([...Object.keys(one), ...Object.keys(other)])
   return [...paths].filter((path) => one[path] !== other[path]).sort()
@@ -58,11 +59,14 @@ class Scan {
   constructor(
     private readonly host: HostReader,
     private readonly release: string,
-    /** Its other names, through links. */
+    /** Other names of the release, through links. */
     private readonly alsoNamed: readonly string[],
   ) {}
 
-  /** Whether all of it was read. What a text names need not exist, such as a file that the program creates. */
+  /**
+   * Adds a file. A path that a text names need not exist, such as a file that the program creates.
+   * @returns whether all content was read
+   */
   add(path: string, isRequired = false): boolean {
     const name = posix.normalize(path).replace(/\/$/, '')
     if (name in this.found || name === '.' || name.startsWith('..')) return true
@@ -79,7 +83,10 @@ class Scan {
     return stat.kind === 'file' ? this.addFile(name, stat.size) : true
   }
 
-  /** The first link on the way to a path, which may lead out of the release, such as to the directory of shared eggs. */
+  /**
+   * Returns the first link on the way to a path. It may lead out of the release, such as to the directory of shared
+   * eggs.
+   */
   private linkOn(name: string): string | null {
     const words = name.split('/')
     const ways = words.map((_, index) => words.slice(0, index + 1).join('/'))
@@ -110,7 +117,10 @@ class Scan {
   }
 }
 
-/** Also as zc.buildout writes them with `relative-paths`: `join(base, 'eggs/x')`. Null where definitions expand too far. */
+/**
+ * Returns the paths in a text, also as zc.buildout writes them with `relative-paths`: `join(base, 'eggs/x')`. Null if
+ * definitions expand too far.
+ */
 function namedIn(content: string): string[] | null {
   const text = expanded(content)
   if (text === null) return null
@@ -119,7 +129,7 @@ function namedIn(content: string): string[] | null {
   return [...absolute, ...relative].map(([, path = '']) => path)
 }
 
-/** A configuration by ZConfig with its definitions in place: `%define INSTANCE @/parts/x` names no file yet. */
+/** Replaces the definitions in a ZConfig file: `%define INSTANCE @/parts/x` does not name a file itself. */
 function expanded(text: string): string | null {
   const definition = /^[ \t]*%define[ \t]+(\w+)[ \t]+(.*)$/gm
   const values = new Map([...text.matchAll(definition)].map(([, name = '', value = '']) => [name.toLowerCase(), value]))
@@ -135,8 +145,8 @@ function expanded(text: string): string | null {
 }
 
 /**
- * zc.buildout lists the same eggs in another order where it has to build them first, and plone.recipe.zeoserver writes those of
- * `runzeo` and `etc/.eggs` in the order of a set.
+ * Sorts paths whose order varies between builds. zc.buildout lists the same eggs in another order if it must build them
+ * first. plone.recipe.zeoserver writes the eggs of `runzeo` and `etc/.eggs` in the order of a set.
  */
 function withSortedPaths(name: string, text: string): string {
   const sorted = (list: string, separator: string) => list.split(separator).filter(Boolean).sort().join(separator)

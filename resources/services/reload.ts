@@ -1,4 +1,4 @@
-/** How a service is told to read its configuration anew, as far as all who tell it have the same to say. */
+/** Defines the properties for the reload of a service that several resources share. */
 import * as z from 'zod'
 import { providerProp } from './types.ts'
 

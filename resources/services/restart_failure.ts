@@ -1,4 +1,6 @@
-/** The failure of a restart of several services: the first one, and what it means for the others. */
+/**
+ * Builds the error for a restart of several services: the first failure, and its consequences for the other services.
+ */
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 
 interface Named {
@@ -8,9 +10,9 @@ interface Named {
 interface Ended<S> {
   readonly done: ReadonlySet<string>
   readonly failures: ReadonlyMap<string, unknown>
-  /** Whether one was up before. */
+  /** Decides whether a service was up before. */
   readonly wasUp: (one: S) => boolean
-  /** The balancers that one is still out of. */
+  /** Returns the balancers at which a service is still drained. */
   readonly drained: (one: S) => readonly string[]
 }
 

@@ -1,4 +1,4 @@
-/** What a service was last restarted for, and the process that it has been since. */
+/** Records why a service was last restarted, and the process since then. */
 import type * as z from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOfAll, stateOf } from '../../core/model/digest.ts'
@@ -12,9 +12,9 @@ interface Restarts {
   readonly provider: Provider
   /** Names one command that restarts regardless of changes. */
   readonly force?: string | undefined
-  /** Where there is no record, and no change was counted, what runs counts as up to date. */
+  /** If true, a service counts as up to date when it has no record and no change was counted. */
   readonly adopt?: boolean | undefined
-  /** Off, what is down stays down: it reads everything when it starts. */
+  /** If false, a service that is down stays down: it reads everything when it starts. */
   readonly start?: boolean | undefined
 }
 
@@ -24,15 +24,15 @@ interface Restarted {
   readonly loads?: z.output<typeof loadsProp> | undefined
 }
 
-/** What a service is to be restarted for. */
+/** Returns the state that a service must be restarted for. */
 export function dueFor({ force }: Restarts, { configuration }: Restarted, { cause }: Context): string {
   return force ?? digestOfAll([cause, configuration ?? null])
 }
 
-/** Files in a progress line. */
+/** The most files that a progress line names. */
 const mostNamed = 3
 
-/** Recorded while a restart is under way: its end is not known. */
+/** The record while a restart is in progress, until its result is known. */
 const begun = 'begun'
 
 export class RestartRecord {
@@ -46,7 +46,8 @@ export class RestartRecord {
     private readonly context: Context,
   ) {
     const { provider, force } = restarts
-    // A forced restart is counted apart: else the next ordinary run would restart everything to count it as its own.
+    // A forced restart has a record of its own: else the next ordinary run would restart everything to record its own
+    // state.
     this.key =
       force === undefined
         ? recordOf('restart', provider, service.name, context)
@@ -55,14 +56,14 @@ export class RestartRecord {
   }
 
   /**
-   * What it was last restarted for; null for never, and where it runs with another configuration than its files contain: a
-   * file that somebody changed, loaded, and put back looks as if nothing had happened, but its manager knows.
+   * Returns the state that the service was last restarted for; null if there is none. Null too if its configuration
+   * differs from its files. A file that someone changed, loaded and restored looks unchanged, but the manager knows.
    */
   async restartedFor(manager: ServiceReader, { process, state }: ServiceStatus): Promise<string | null> {
     const last = this.last()
     const isSame = process !== null && last.process === process
-    // A process that is still the one of that restart has loaded nothing since: where the same state is back, as after a
-    // rollback of a release that it was never restarted for, nothing is due.
+    // The process of that restart has loaded nothing since. If the same state is back, such as after a rollback of a
+    // release that the service was never restarted for, no restart is due.
     if (isSame) return stateOf(last.digest ?? '') === stateOf(this.due) || this.loadsTheSame() ? this.due : last.digest
     const { force, adopt, start } = this.restarts
     if (!isUp(state) && start === false) return this.due
@@ -71,19 +72,22 @@ export class RestartRecord {
     return adopt && !this.context.counted ? (last.digest ?? this.due) : last.digest
   }
 
-  /** From now on it does not run what it was last restarted for, also where the restart fails and is not tried again. */
+  /** Records that the service no longer matches its last restart, also if this restart fails and is not retried. */
   begin(host: Host): void {
     host.record(this.key, begun)
   }
 
-  /** @param process the one that the restart has brought up; null where that is not known */
+  /**
+   * Records a completed restart.
+   * @param process the one that the restart started; null if it is unknown
+   */
   end(host: Host, process: string | null): void {
     const named = process !== null && this.restarts.force === undefined
     if (named) this.recordFiles(host)
     host.record(this.key, named ? `${this.due} ${process}` : this.due)
   }
 
-  /** For a progress line: the first of the files that differ, where these are known. */
+  /** Returns the end of a progress line: the first of the files that differ, if these are known. */
   reason(): string {
     const differing = this.differing() ?? []
     if (differing.length === 0) return ''
@@ -91,13 +95,15 @@ export class RestartRecord {
     return `: ${differing.slice(0, mostNamed).join(', ')}${more} ${differing.length === 1 ? 'differs' : 'differ'}`
   }
 
-  /** What differs from what it loaded at its last restart; null where that is not known. */
+  /** Returns the files that differ from those of the last restart; null if they are unknown. */
   private differing(): string[] | null {
     const [before, now] = [this.filesBefore(), this.filesNow()]
     return before === null || now === null ? null : differences(before, now)
   }
 
-  /** Nothing is due: the next process may load what is there now, and no longer what was there before. */
+  /**
+   * Records the current state if no restart is due: the next process may load the current files, not the earlier ones.
+   */
   settle(host: Host): void {
     const { digest, process } = this.last()
     if (digest !== this.due) this.end(host, process)
@@ -127,7 +133,7 @@ export class RestartRecord {
     return `${this.key}: files`
   }
 
-  /** An earlier version recorded no process. */
+  /** Reads the record; earlier versions recorded no process. */
   private last(): { readonly digest: string | null; readonly process: string | null } {
     const record = this.reader.recorded(this.key)
     if (record === null || this.restarts.force !== undefined) return { digest: record, process: null }

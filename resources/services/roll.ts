@@ -1,4 +1,4 @@
-/** Restarts one service: stop, wait for its port, start, wait until it answers. */
+/** Restarts one service: stops it, waits until its port is free, starts it, and waits until it is ready. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
@@ -21,7 +21,7 @@ const pause = milliseconds(200)
 const longestRequest = 10_000
 const logLines = 20
 
-/** Time that is over when the clock says so or when enough was slept: the host's clock may stand still or jump. */
+/** A time limit that ends by the clock or by the time slept: the host's clock may stand still or jump. */
 export class Deadline {
   private slept = 0
   private readonly began = performance.now()
@@ -39,7 +39,7 @@ export class Deadline {
     return this.limit.ms - this.left
   }
 
-  /** A short sleep; false when the time is over. */
+  /** Sleeps briefly; returns false after the time limit. */
   async pause(time = pause): Promise<boolean> {
     if (this.left <= 0) return false
     await this.host.sleep(time)
@@ -57,7 +57,7 @@ export class Roll {
   ) {}
 
   /**
-   * Brings a service up anew; it is running and ready afterwards.
+   * Restarts a service; afterwards it is running and ready.
    * @throws SERVICE_DOWN with the end of the log
    */
   async restart(service: RollingService): Promise<void> {
@@ -65,9 +65,9 @@ export class Roll {
   }
 
   /**
-   * The same, but for the time that it must stay up where nothing can be asked.
-   * @returns waits for the rest of that time
-   * @throws SERVICE_DOWN with the end of the log, here or there
+   * Restarts a service without waiting for the time that it must stay up if it has no check.
+   * @returns a function that waits for the rest of that time
+   * @throws SERVICE_DOWN with the end of the log, here or in that function
    */
   async begin(service: RollingService): Promise<() => Promise<void>> {
     const failed = 'did not come up'
@@ -84,14 +84,14 @@ export class Roll {
   }
 
   /**
-   * Has a running service take in what changed; it is still running, and ready, afterwards.
-   * @param how asks it to
+   * Reloads the changed configuration of a running service; afterwards it is still running, and ready.
+   * @param how reloads it
    * @throws SERVICE_DOWN with the end of the log
    */
   reload(service: RollingService, how: () => Promise<void>): Promise<void> {
     return this.bringing(service, 'was not reloaded', async (deadline) => {
       await how()
-      // One that ends of it has to get to that first.
+      // A service that the reload ends needs a moment to get there.
       await deadline.pause()
       await this.up(service, deadline, { after: 'its reload', fresh: false })
     })
@@ -121,7 +121,7 @@ export class Roll {
     await this.warm(service.ready)
   }
 
-  /** Stops a service; it is down afterwards. */
+  /** Stops a service; afterwards it is down. */
   async stop(name: string): Promise<void> {
     await this.halt(name, new Deadline(this.host, this.limit))
   }
@@ -138,7 +138,7 @@ export class Roll {
     }
   }
 
-  /** A process that is gone may have left one behind that still holds the port. */
+  /** Waits for the port: a process that has ended may leave behind another one that still uses it. */
   private async freePort({ name, ready }: RollingService, deadline: Deadline): Promise<void> {
     const taken = () => (ready === undefined ? Promise.resolve(null) : isTaken(this.host, ready))
     const port = await taken()
@@ -162,18 +162,18 @@ export class Roll {
       const status = await this.manager.look(name)
       const { pid } = status
       const isUp = status.state === 'running'
-      // One that cannot be asked shows only by staying up that it works.
+      // Without a check, only staying up proves that the service works.
       if (ends.hasEnded(status, deadline.passed) || (ends.count > 0 && !isAsked(ready)))
         throw new ConvergeError(`it ended right after ${after}${ends.times}${more(status)}`, down)
       if (isUp && !status.starting) {
         if (!stays) return
         problem = await this.missing(service, status, deadline, watch)
-        // Asked once more: what answers may be another process, if this one is just ending.
+        // Checks once more: if this process is ending, another process may have answered.
         if (problem === null && (!isAsked(ready) || (await this.manager.look(name)).pid === pid)) return
         if (problem !== null) this.giveUp(service, watch, problem)
       }
       if (!(await deadline.pause())) {
-        // It stayed up for as long as anybody waits for it.
+        // The service stayed up for the whole time limit.
         if (isUp && !status.starting && stays && !isAsked(ready)) return
         const ended = ends.count > 0 ? `it ended right after ${after}${ends.times}, and was started again, but ` : 'it '
         const missing = problem === null ? '' : ` (${problem})`
@@ -185,7 +185,7 @@ export class Roll {
     }
   }
 
-  /** What is missing until a service that runs is ready; null for nothing. */
+  /** Returns what is missing until a running service is ready; null if nothing. */
   private async missing(
     { ready }: RollingService,
     status: ServiceStatus,
@@ -197,7 +197,10 @@ export class Roll {
     return time === undefined || uptimeOf(status, deadline, fresh) >= time.ms ? null : `it has to stay up for ${time}`
   }
 
-  /** @throws SERVICE_DOWN where its log says that waiting is of no use */
+  /**
+   * Stops waiting if the log contains a fatal line.
+   * @throws SERVICE_DOWN with that line
+   */
   private giveUp({ fatal = [] }: RollingService, { log }: Watch, problem: string): void {
     const found = log === undefined ? null : fatalLine(log.since(), fatal)
     if (found !== null) throw new ConvergeError(`${found.text} (${problem})`, { ...down, hint: found.hint })
@@ -238,16 +241,16 @@ function hintOf({ ready, log }: RollingService): string | undefined {
 }
 
 interface Watch {
-  /** What its end would follow on. */
+  /** The action before the wait, as errors name it. */
   readonly after: string
-  /** Whether its process was started just now. */
+  /** Whether the process was started by this action. */
   readonly fresh: boolean
-  /** Default: true; false leaves out whether it is ready. */
+  /** Default: true; false leaves out the check whether it is ready. */
   readonly stays?: boolean
   readonly log?: LogMark
 }
 
-/** Milliseconds. supervisord counts in whole seconds, so its answer may be one too high. */
+/** Returns milliseconds. supervisord counts in whole seconds, so its value may be one too high. */
 function uptimeOf({ uptime }: ServiceStatus, { passed }: Deadline, fresh: boolean): number {
   const known = uptime === null ? (fresh ? 0 : Number.POSITIVE_INFINITY) : (uptime - 1) * 1000
   return Math.max(known, passed)
@@ -261,14 +264,14 @@ function more({ detail }: ServiceStatus): string {
   return detail === '' ? '' : ` (${detail})`
 }
 
-/** The end of a service's log: of the file named, else of what its manager keeps. */
+/** Returns the end of a service's log: of the given file, or else of the log that its manager keeps. */
 async function logEnd(host: HostReader, manager: ServiceManager, { name, log }: RollingService): Promise<string> {
   const own = log === undefined ? '' : endOfFile(host, log, logLines)
   if (own !== '') return own
   try {
     return await manager.log(name, logLines)
   } catch (error) {
-    // The failure that is being told matters more than that its log can't be had.
+    // The failure of the service matters more than the failure to read its log.
     return `(no log: ${asConvergeError(error).message})`
   }
 }

@@ -1,4 +1,4 @@
-/** Services that supervisord keeps running. */
+/** Controls services that supervisord runs. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { milliseconds } from '../../core/model/units.ts'
 import {
@@ -11,7 +11,7 @@ import {
 } from '../supervisor/client.ts'
 import { absent, endOfFile, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
 
-/** How often one is stopped that supervisord starts again and again, a fifth of a second apart. */
+/** The most attempts, a fifth of a second apart, to stop a program that supervisord keeps starting. */
 const mostTries = 25
 
 const states: Readonly<Record<string, ServiceStatus['state']>> = {
@@ -49,7 +49,7 @@ export class SupervisorServiceReader implements ServiceReader {
     try {
       return statusOf(find(await this.asked.getAllProcessInfo(), name))
     } catch (error) {
-      // Nothing runs where no supervisord does; who wants to change that hears of it then.
+      // Without supervisord no service runs; an attempt to start one reports the missing supervisord.
       if (isDown(error)) return absent
       throw error
     }
@@ -99,14 +99,14 @@ export class SupervisorServices extends SupervisorServiceReader implements Servi
   }
 
   async start(name: string): Promise<void> {
-    // Only now: taking in a changed group means forgetting the old one, which has to be stopped for that.
+    // Not earlier: to load a changed group, supervisord must first remove the old one, which must be stopped for that.
     if (this.changes.changed.includes(name)) await this.forget(name)
     if (this.changes.changed.includes(name) || this.changes.added.includes(name))
       await this.supervisor.addProcessGroup(name)
     await this.supervisor.startProcess(name)
   }
 
-  /** One that had ended by itself may just have been started again, by supervisord and with its old configuration. */
+  /** Removes a group. supervisord may have restarted a program that had ended, with its old configuration. */
   private async forget(name: string): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
@@ -132,7 +132,10 @@ function find(processes: readonly ProcessInfo[], name: string): ProcessInfo | un
   return processes.find((process) => process.name === name && process.group === name)
 }
 
-/** supervisord fails on a log that begins within a character, and for want of a right: the error told is another one. */
+/**
+ * Returns an empty log. supervisord fails on a log that begins within a character, and on missing permissions; its
+ * error code names neither.
+ */
 function unreadable(error: unknown): string {
   if (codeOf(error) === undefined) throw error
   return ''

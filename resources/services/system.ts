@@ -1,17 +1,17 @@
-/** Services of the machine itself: systemd's units, or the init scripts where no systemd runs. */
+/** Controls services of the host: systemd's units, or the init scripts if systemd does not run. */
 import type { CommandOptions, Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Duration, milliseconds, minutes } from '../../core/model/units.ts'
 import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
 import { declaredProcess, lacksDeclared } from './unit_process.ts'
 
-/** As sd_booted(3) does it. */
+/** Decides whether systemd runs, as sd_booted(3) does. */
 export function runsSystemd(host: HostReader): boolean {
   return host.stat('/run/systemd/system')?.kind === 'directory'
 }
 
 const limit: Duration = minutes(5)
-/** A daemon that an init script starts is not to end with the run. */
+/** A daemon that an init script starts must outlive the run. */
 const options: CommandOptions = { timeout: limit, outlivesRun: true }
 const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,InvocationID,Result,Type,Job'
 
@@ -29,7 +29,7 @@ export class SystemdReader implements ServiceReader {
   async status(name: string): Promise<ServiceStatus> {
     const unit = unitName(name)
     const loaded = await this.reading.cached('systemd units', () => this.show('*.service'))
-    // A unit that is neither running nor wanted by one that is isn't in memory: it has to be asked for by name.
+    // A unit that is neither running nor required by a running one is not in memory: it must be queried by name.
     const units = loaded.has(unit) ? loaded : await this.reading.cached(`systemd ${unit}`, () => this.show(unit))
     return units.get(unit) ?? absent
   }
@@ -38,7 +38,7 @@ export class SystemdReader implements ServiceReader {
     return (await this.show(unitName(name))).get(unitName(name)) ?? absent
   }
 
-  /** systemd compares the unit files with what it has read, not with the process that runs. */
+  /** systemd compares the unit files with its own copy, not with the process that runs. */
   async isOutdated(name: string): Promise<boolean> {
     const command = ['systemctl', 'show', '--property=MainPID,FragmentPath,DropInPaths', '--', unitName(name)]
     const { stdout } = await this.reading.query(command)
@@ -50,9 +50,9 @@ export class SystemdReader implements ServiceReader {
   }
 
   async log(name: string, lines: number): Promise<string> {
-    // What it said last may still be on its way there.
+    // The last lines of the service may still be on their way to the journal.
     if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
-    // Not by --unit: that leaves out what a process says of its unit that ends before the journal has looked at it.
+    // Not with --unit: that misses lines of a process that ends before the journal has read which unit it belongs to.
     const matches = [`_SYSTEMD_UNIT=${unitName(name)}`, '+', `UNIT=${unitName(name)}`]
     const command = ['journalctl', ...matches, '--lines', `${lines}`, '--no-pager', '--output', 'cat']
     return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
@@ -81,9 +81,9 @@ export class Systemd extends SystemdReader implements ServiceManager {
   async start(name: string): Promise<void> {
     const { state } = await this.look(name)
     if (state === 'absent') throw noService(name)
-    // One that failed too often is refused for a while, whatever was mended since.
+    // systemd refuses to start a unit that failed too often for a while, even if the cause is fixed.
     if (state === 'failed') await this.host.run(['systemctl', 'reset-failed', unitName(name)], options)
-    // How long it may take is for who asks to say, and not for the unit.
+    // The caller decides how long the start may take, not the unit.
     const command = ['systemctl', 'start', '--no-block', unitName(name)]
     const { status, stderr } = await this.host.run(command, { ...options, accept: 'any' })
     if (status !== 0) throw refused(name, stderr)
@@ -112,7 +112,7 @@ export class InitScriptsReader implements ServiceReader {
   async look(name: string): Promise<ServiceStatus> {
     if (this.reading.stat(`/etc/init.d/${name}`) === null) return absent
     const { status, stdout } = await this.reading.query(['service', name, 'status'], { accept: 'any' })
-    // 0 is running, 3 is not, by the Linux Standard Base; what else a script may say means that it is not.
+    // By the Linux Standard Base, 0 means running and 3 stopped; any other status counts as stopped.
     return { ...absent, state: status === 0 ? 'running' : 'stopped', detail: lastLines(stdout, 1) }
   }
 
@@ -120,7 +120,7 @@ export class InitScriptsReader implements ServiceReader {
     return Promise.resolve(false)
   }
 
-  /** There is no one place init scripts log to. */
+  /** Returns nothing: init scripts have no common log. */
   log(): Promise<string> {
     return Promise.resolve('')
   }
@@ -131,7 +131,7 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
     super(host)
   }
 
-  /** Scripts are read each time they are run. */
+  /** Does nothing: a script is read each time it runs. */
   refresh(): Promise<void> {
     return Promise.resolve()
   }
@@ -139,7 +139,7 @@ export class InitScripts extends InitScriptsReader implements ServiceManager {
   async start(name: string): Promise<void> {
     if (this.host.stat(`/etc/init.d/${name}`) === null) throw noService(name)
     await this.host.run(['service', name, 'start'], options)
-    // Many scripts return before their daemon has written the pid that `status` goes by.
+    // Many scripts return before their daemon has written the pid file that `status` reads.
     for (let tries = 0; tries < 25 && (await this.look(name)).state !== 'running'; tries++)
       await this.host.sleep(milliseconds(200))
   }
@@ -160,7 +160,7 @@ function noService(name: string): ConvergeError {
   })
 }
 
-/** What systemd says when it does not even try. */
+/** Returns the error for a start that systemd refuses without an attempt. */
 function refused(name: string, stderr: string): ConvergeError {
   const why = /^Failed to .*?: (.+)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 1)
   return new ConvergeError(`systemd refused to start it: ${why}`, {
@@ -180,7 +180,7 @@ function pair(line: string): [string, string] {
   return [line.slice(0, at), line.slice(at + 1)]
 }
 
-/** One that is enabled until the next boot only does not start with the machine. */
+/** A unit that is enabled only until the next boot does not start with the host. */
 const enabledStates: Readonly<Record<string, boolean>> = {
   enabled: true,
   'enabled-runtime': false,
@@ -188,7 +188,7 @@ const enabledStates: Readonly<Record<string, boolean>> = {
   masked: false,
 }
 
-/** Types of systemd.service(5) that are active as soon as their process is there. */
+/** Types of systemd.service(5) that are active as soon as their process exists. */
 const provesNothing = new Set(['simple', 'exec', 'idle'])
 
 function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {

@@ -1,4 +1,4 @@
-/** What keeps services running, asked and told in one way whatever it is. */
+/** Defines the common interface of service managers. */
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { absolutePath } from '../../core/model/units.ts'
@@ -6,29 +6,29 @@ import { isRefusal } from '../../core/model/unreadable.ts'
 import { systemSocket } from '../supervisor/client.ts'
 
 /**
- * `failing`: it ends again and again, and is started again each time; `failed`: it was given up. Neither counts as running.
- * `absent`: nothing of that name is known.
+ * The states of a service. `failing`: it ends repeatedly, and is started again each time. `failed`: its manager gave
+ * up. Neither counts as running. `absent`: no service of that name is known.
  */
 export const serviceStates = ['running', 'stopped', 'absent', 'failing', 'failed'] as const
 export type ServiceState = (typeof serviceStates)[number]
 
 export interface ServiceStatus {
   readonly state: ServiceState
-  /** Not yet up for as long as it takes to count as started. */
+  /** Whether it is up for a shorter time than it needs to count as started. */
   readonly starting: boolean
-  /** Being up proves nothing: that it stays up is still to be seen. */
+  /** Whether being up proves nothing: it must still stay up for some time. */
   readonly unproven: boolean
-  /** Seconds since its process was started; null where that is not known. */
+  /** Seconds since its process was started; null if unknown. */
   readonly uptime: number | null
-  /** On its way down. */
+  /** Whether it is stopping. */
   readonly stopping: boolean
-  /** 0 where there is none, or it is not known. */
+  /** 0 if there is none, or it is unknown. */
   readonly pid: number
-  /** Tells its process from every other one, also from one that gets the same number later; null where that is not known. */
+  /** Identifies its process, even after another process gets the same number; null if unknown. */
   readonly process: string | null
-  /** Why it is as it is, in a few words; may be empty. */
+  /** The reason for its state, in a few words; may be empty. */
   readonly detail: string
-  /** Whether it starts with the machine; null where that can't be said or set. */
+  /** Whether it starts with the host; null if that cannot be known or set. */
   readonly enabled: boolean | null
 }
 
@@ -45,31 +45,29 @@ export const absent: ServiceStatus = {
 }
 
 export interface ServiceReader {
-  /** One answer for all services, good until something changes. */
+  /** Returns a status from one query for all services, cached until something changes. */
   status(name: string): Promise<ServiceStatus>
-  /** As of now. */
+  /** Returns the status now, without the cache. */
   look(name: string): Promise<ServiceStatus>
-  /**
-   * Whether its manager runs it with another configuration than its files contain now. False where the manager cannot tell.
-   */
+  /** Decides whether the configuration in use differs from the files. False if the manager does not know. */
   isOutdated(name: string): Promise<boolean>
-  /** The end of what it logged; empty where there is nothing to be had. */
+  /** Returns the end of its log; empty if there is none. */
   log(name: string, lines: number): Promise<string>
 }
 
 export interface ServiceManager extends ServiceReader {
-  /** Takes in changed configuration; once before services are started or stopped. */
+  /** Loads changed configuration; called once before services are started or stopped. */
   refresh(): Promise<void>
-  /** Asks it to start; does not wait until it is up. */
+  /** Requests a start; does not wait until the service is up. */
   start(name: string): Promise<void>
-  /** Asks it to stop; it may take a while to do so. */
+  /** Requests a stop, which may take a while. */
   stop(name: string): Promise<void>
   /**
-   * Asks it to take in changed configuration without an end to what it does.
-   * @param signal what supervisor sends it, without SIG; others have it in their unit or script
+   * Requests a reload of changed configuration without an interruption of the service.
+   * @param signal what supervisor sends, without SIG; other managers use the reload of the unit or script
    */
   reload(name: string, signal: string): Promise<void>
-  /** Only where a status says whether a service is enabled. */
+  /** Enables or disables a service; only for managers whose status tells whether it is enabled. */
   setEnabled?(name: string, enabled: boolean): Promise<void>
 }
 
@@ -86,20 +84,20 @@ export const providerProp = z.discriminatedUnion('kind', [
 ])
 export type Provider = z.output<typeof providerProp>
 
-/** The last lines of a text. */
+/** Returns the last lines of a text. */
 export function lastLines(text: string, lines: number): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n')
 }
 
-/** Bytes of a log that are read at most: its end. */
+/** The most bytes of a log to read, from its end. */
 export const longestLogEnd = 1024 * 1024
 
-/** The last lines of a file; empty where there is none, or it may not be read. */
+/** Returns the last lines of a file; empty if it is missing or may not be read. */
 export function endOfFile(host: HostReader, path: string, lines: number): string {
   return lastLines(textFrom(host, path, -longestLogEnd), lines)
 }
 
-/** What a log holds from a byte on, see `ReadOptions.from`; empty where there is none, or it may not be read. */
+/** Returns the text of a log from a byte on, see `ReadOptions.from`; empty if it is missing or may not be read. */
 export function textFrom(host: HostReader, path: string, from: number): string {
   try {
     return host.readText(path, { limit: longestLogEnd, from }) ?? ''

@@ -1,10 +1,12 @@
-/** Compares the process of a systemd unit with the files of the unit: systemd itself compares them only with what it has read. */
+/**
+ * Compares the process of a systemd unit with the files of the unit: systemd compares the files only with its own copy.
+ */
 import type { HostReader } from '../../core/host/types.ts'
 
-/** What the files of a unit say of its process. */
+/** The process that the files of a unit declare. */
 export interface DeclaredProcess {
   readonly words: readonly string[]
-  /** `NAME=value` each; none where other settings of the unit decide about variables too. */
+  /** `NAME=value` each; none if other settings of the unit affect variables too. */
   readonly environment: readonly string[]
 }
 
@@ -12,8 +14,8 @@ export interface DeclaredProcess {
 const otherVariables = ['EnvironmentFile', 'PassEnvironment', 'UnsetEnvironment', 'PAMName']
 
 /**
- * What the files of a unit say together, in the order in which systemd reads them.
- * @returns null for several commands, and for what systemd replaces or quotes
+ * Merges the files of a unit, in the order in which systemd reads them.
+ * @returns null for several commands, and for values that systemd expands or quotes
  */
 export function declaredProcess(texts: readonly string[]): DeclaredProcess | null {
   let commands: string[] = []
@@ -33,7 +35,7 @@ export function declaredProcess(texts: readonly string[]): DeclaredProcess | nul
   return { words, environment: areKnown ? [...variables.values()] : [] }
 }
 
-/** The settings of the section `[Service]`, by systemd.syntax(7). */
+/** Returns the settings of the section `[Service]`, by systemd.syntax(7). */
 function serviceSettings(text: string): [name: string, value: string][] {
   let section = ''
   const lines = text.replace(/\\\n(?:\s*[#;].*\n)*/g, ' ').split('\n')
@@ -45,7 +47,7 @@ function serviceSettings(text: string): [name: string, value: string][] {
   })
 }
 
-/** Whether systemd takes it as it is: without quotes, escapes, specifiers and variables. */
+/** Decides whether systemd uses a value unchanged: without quotes, escapes, specifiers and variables. */
 function isPlain(value: string): boolean {
   return !/["'\\$%]/.test(value)
 }
@@ -55,9 +57,9 @@ function wordsOf(value: string): string[] {
 }
 
 /**
- * Whether a process lacks a word of its command, or a variable, that the files of its unit declare. A process may have more
- * words: HAProxy adds some when it is reloaded. One that has given itself another title, or that a script has started, cannot
- * be compared.
+ * Decides whether a process lacks a word of its command, or a variable, that its unit declares. A process may have more
+ * words: HAProxy adds some on a reload. One that has set its own title, or that a script has started, cannot be
+ * compared.
  */
 export function lacksDeclared(host: HostReader, pid: number, { words, environment }: DeclaredProcess): boolean {
   const running = entriesOf(host, `/proc/${pid}/cmdline`)
@@ -69,7 +71,7 @@ export function lacksDeclared(host: HostReader, pid: number, { words, environmen
   )
 }
 
-/** Null where the process has ended, or its file is not readable. */
+/** Returns the entries of a file of a process; null if the process has ended, or the file is not readable. */
 function entriesOf(host: HostReader, path: string): string[] | null {
   try {
     return host.readText(path)?.split('\0') ?? null

@@ -1,36 +1,36 @@
-/** supervisord's own interface over its unix socket: what it runs, and telling it to run something else. */
+/** Queries and controls supervisord over its unix socket. */
 import type { Host, HostReader, Response } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { faultError } from './faults.ts'
 import { decodeAnswer, encodeCall, type Value } from './xmlrpc.ts'
 
-/** Where Debian's package has it. */
+/** The socket of Debian's package. */
 export const systemSocket = '/var/run/supervisor.sock'
 
 export type ProcessState = 'STOPPED' | 'STARTING' | 'RUNNING' | 'BACKOFF' | 'STOPPING' | 'EXITED' | 'FATAL' | 'UNKNOWN'
 
-/** One process as supervisord tells of it (getAllProcessInfo). */
+/** One process, as supervisord reports it (getAllProcessInfo). */
 export interface ProcessInfo {
   readonly name: string
-  /** The group it is in; named like the process where nobody said otherwise. */
+  /** The group of the process; named like the process by default. */
   readonly group: string
   readonly state: ProcessState
   /** 0: there is none. */
   readonly pid: number
-  /** When it was started, in seconds since 1970. */
+  /** When the process was started, in seconds since 1970. */
   readonly started: number
-  /** Seconds since it was started, by supervisord's clock; null where it does not say. */
+  /** Seconds since the process was started, by supervisord's clock; null if unknown. */
   readonly uptime: number | null
-  /** Why it isn't running, in supervisord's words; empty where there is nothing to say. */
+  /** supervisord's reason why the process does not run; may be empty. */
   readonly spawnError: string
   readonly exitStatus: number
-  /** Empty: it has none. */
+  /** Empty if there is no log. */
   readonly stdoutLog: string
   readonly stderrLog: string
 }
 
-/** What a look at the configuration files found against what runs: names of groups. */
+/** The names of groups whose configuration files differ from what runs. */
 export interface ConfigChanges {
   readonly added: readonly string[]
   readonly changed: readonly string[]
@@ -39,42 +39,45 @@ export interface ConfigChanges {
 
 const callLimit = seconds(30)
 /**
- * supervisord (4.2.5 and 4.3.0) drops a connection that comes in just when another one ends: it takes the one for the
- * other where they share a file descriptor.
+ * supervisord (4.2.5 and 4.3.0) drops a connection that arrives exactly when another one ends: it confuses the two if
+ * they share a file descriptor.
  */
 const dropped = new Set(['EPIPE', 'ECONNRESET'])
 const mostTries = 8
-/** No supervisord, or one that is just coming up or going down. */
+/** No supervisord, or one that is starting or stopping. */
 const notThere = new Set(['ENOENT', 'ECONNREFUSED', ...dropped])
 
-/** Faults after which nothing is known of its files. */
+/** Faults after which the state of its files is unknown. */
 const cannotCompare = new Set(['SUPERVISOR_CANT_REREAD', 'SUPERVISOR_SHUTDOWN_STATE', 'SUPERVISOR_DOWN'])
 
-/** Asks supervisord; changes nothing. */
+/** Queries supervisord; changes nothing. */
 export class SupervisorReader {
   constructor(
     protected readonly host: HostReader,
     readonly socket: string,
   ) {}
 
-  /** What supervisord is doing: RUNNING, or SHUTDOWN while it stops what it runs; null where none is there. */
+  /**
+   * Returns the state of supervisord: RUNNING, or SHUTDOWN while it stops its programs; null if there is no
+   * supervisord.
+   */
   async getState(): Promise<string | null> {
     try {
       return textOf(await this.ask('getState'), 'statename')
     } catch (error) {
       if (isDown(error)) return null
-      // On its way down it answers everything with this.
+      // During its shutdown supervisord answers every call with this fault.
       if (codeOf(error) === 'SUPERVISOR_SHUTDOWN_STATE') return 'SHUTDOWN'
       throw error
     }
   }
 
-  /** Every process; one call answers for all who want it, until something changes. */
+  /** Returns every process, from one call that is cached until something changes. */
   getAllProcessInfo(): Promise<readonly ProcessInfo[]> {
     return this.host.cached(`supervisor ${this.socket}`, () => this.look())
   }
 
-  /** Every process as of now. */
+  /** Returns every process as of now. */
   async look(): Promise<readonly ProcessInfo[]> {
     const answer = await this.ask('getAllProcessInfo')
     return listOf(answer).map((process) => ({
@@ -92,8 +95,9 @@ export class SupervisorReader {
   }
 
   /**
-   * Groups that run with another configuration than the files contain now; empty where the files cannot be read. supervisord
-   * re-reads the files to compare them, as for `supervisorctl reread`; every later `supervisorctl update` does so anyway.
+   * Returns the groups whose configuration in use differs from the files; empty if the files cannot be read.
+   * supervisord re-reads the files to compare them, as for `supervisorctl reread`; every later `supervisorctl update`
+   * does so anyway.
    */
   changedGroups(): Promise<readonly string[]> {
     return this.host.cached(`supervisor files ${this.socket}`, async () => {
@@ -106,7 +110,7 @@ export class SupervisorReader {
     })
   }
 
-  /** The last bytes of what a process wrote to stdout; empty where there is no log. */
+  /** Returns the last bytes of a process's stdout log; empty if there is no log. */
   readProcessStdoutLog(name: string, bytes = 16_384): Promise<string> {
     return this.readLog('readProcessStdoutLog', name, bytes)
   }
@@ -140,7 +144,10 @@ export class SupervisorReader {
     throw faultError(answer.fault, method, parameters)
   }
 
-  /** Every call here may be made twice: what was done already is told by a fault that counts as done. */
+  /**
+   * Calls supervisord, and retries. Every call here may be made twice: a fault that reports a completed action counts
+   * as success.
+   */
   private async reach(call: () => Promise<Response>): Promise<Response> {
     for (let tries = 1; ; tries++) {
       try {
@@ -180,7 +187,7 @@ export class SupervisorReader {
   }
 }
 
-/** Asks supervisord, and tells it what to do. */
+/** Queries and controls supervisord. */
 export class Supervisor extends SupervisorReader {
   constructor(
     protected override readonly host: Host,
@@ -190,35 +197,38 @@ export class Supervisor extends SupervisorReader {
   }
 
   /**
-   * Reads the configuration files anew; starts and stops nothing.
-   * @throws SUPERVISOR_CANT_REREAD naming the file and the section that is wrong
+   * Re-reads the configuration files; starts and stops nothing.
+   * @throws SUPERVISOR_CANT_REREAD with the file and the section that is wrong
    */
   async reloadConfig(): Promise<ConfigChanges> {
     return changesOf(await this.tell('reloadConfig'))
   }
 
-  /** Takes a group from the configuration as last read; what has autostart starts by itself. One it has already is fine. */
+  /**
+   * Adds a group from the configuration last read; supervisord starts its programs with autostart. Succeeds if the
+   * group exists.
+   */
   async addProcessGroup(name: string): Promise<void> {
     await this.unless('SUPERVISOR_ALREADY_ADDED', this.tell('addProcessGroup', name))
   }
 
-  /** Forgets a group, whose processes have to be stopped; one it does not know is fine. */
+  /** Removes a group, whose processes must be stopped; succeeds if supervisord does not know the group. */
   async removeProcessGroup(name: string): Promise<void> {
     await this.unless('SUPERVISOR_BAD_NAME', this.tell('removeProcessGroup', name))
   }
 
-  /** Starts a process and does not wait; one that runs already is fine. */
+  /** Starts a process without waiting; succeeds if it already runs. */
   async startProcess(name: string): Promise<void> {
     await this.unless('SUPERVISOR_ALREADY_STARTED', this.tell('startProcess', name, false))
   }
 
-  /** Sends the stop signal and does not wait; one that isn't running is fine. */
+  /** Sends the stop signal without waiting; succeeds if the process does not run. */
   async stopProcess(name: string): Promise<void> {
     await this.unless('SUPERVISOR_NOT_RUNNING', this.tell('stopProcess', name, false))
   }
 
   /**
-   * Sends a signal to a process. It may come twice where supervisord drops a connection: only for those that may be
+   * Sends a signal to a process. It may arrive twice if supervisord drops a connection: use only signals that may be
    * repeated.
    * @param signal without SIG, e.g. `HUP`
    */
@@ -257,7 +267,8 @@ function requestOf(socketPath: string, method: string, parameters: readonly (str
     socketPath,
     method: 'POST',
     path: '/RPC2',
-    // Each call has a connection of its own; with this supervisord leaves it to us to end it, and drops fewer, see above.
+    // Each call has its own connection. With this header the client ends it, and supervisord drops fewer connections,
+    // see above.
     headers: { 'Content-Type': 'text/xml', Connection: 'keep-alive' },
     body: encodeCall(`supervisor.${method}`, parameters),
     timeout: callLimit as Duration,

@@ -1,4 +1,4 @@
-/** The faults that supervisord answers calls with, as errors. */
+/** Converts the faults that supervisord returns into errors. */
 import { ConvergeError } from '../../core/model/errors.ts'
 
 interface Fault {
@@ -54,14 +54,14 @@ const faults: Readonly<Record<number, Fault>> = {
   },
 }
 
-/** The error that a fault of a call becomes. */
+/** Returns the error for a fault of a call. */
 export function faultError(
   { code, text }: { code: number; text: string },
   method: string,
   parameters: readonly (string | number | boolean)[],
 ): ConvergeError {
   const { name, words, hint } = faults[code] ?? { name: `FAULT_${code}`, words: text }
-  // The only call that is younger than supervisor 3.0.
+  // The only call here that supervisor 3.0 does not have.
   const isTooOld = code === 1 && method === 'signalProcess'
   const subject = typeof parameters[0] === 'string' ? ` of ${parameters[0]}` : ''
   const detail = text.replace(/^[A-Z_]+(: )?/, '')

@@ -1,14 +1,17 @@
-/** Takes a program out of a running supervisord. */
+/** Removes a program from a running supervisord. */
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { milliseconds } from '../../core/model/units.ts'
 import { codeOf, isDown, type Supervisor } from './client.ts'
 
 const pause = milliseconds(200)
-/** Beyond stopWait supervisord kills the process itself; ten minutes are more than anybody sets. */
+/**
+ * The number of attempts. After stopWait supervisord kills the process itself; ten minutes are longer than any stopWait
+ * in use.
+ */
 const patience = 3000
 
-/** Stops a program and removes its group; fine where supervisord is down or does not know it. */
+/** Stops a program and removes its group; succeeds if supervisord is down or does not know it. */
 export async function forget(host: Host, supervisor: Supervisor, name: string): Promise<void> {
   try {
     await supervisor.stopProcess(name)

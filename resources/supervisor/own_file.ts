@@ -1,13 +1,13 @@
-/** Which files of programs are ours, also where they are damaged. */
+/** Decides which program files belong to converge, even if they are damaged. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { header, headerPattern } from './program_file.ts'
 import { isReadable, programTypes, sectionsOf } from './sections.ts'
 
 /**
- * Refuses a file that somebody else has written. Ours is rewritten whatever has become of it: empty, cut short, without
- * its first line, or garbage.
- * @param wanted the text that is to be there
+ * Refuses a file that converge did not write. A file of converge is rewritten in any state: empty, truncated, without
+ * its first line, or with garbage.
+ * @param wanted the text to write
  * @throws IN_THE_WAY
  */
 export function refuseForeign(host: HostReader, path: string, text: string | null, wanted: string): void {
@@ -21,7 +21,7 @@ export function refuseForeign(host: HostReader, path: string, text: string | nul
 const placeholderMark =
   '; The file was damaged. Until it is written again, this text lets supervisord read its other files.'
 
-/** Whether a text only stands in for that of a damaged file. */
+/** Decides whether a text is the placeholder for a damaged file. */
 export function isPlaceholder(text: string): boolean {
   return text.includes(placeholderMark)
 }
@@ -33,7 +33,7 @@ export interface OwnFile {
   readonly app: string | undefined
 }
 
-/** Replaces a damaged file of ours by one that supervisord can read and that starts nothing. */
+/** Replaces a damaged file of converge by one that supervisord can read and that starts nothing. */
 export function writePlaceholder(host: Host, { path, program, app }: OwnFile): void {
   const text = host.readText(path)
   if (text === null || isReadable(text) || !mayBeOurs(host, path, text)) return
@@ -42,18 +42,20 @@ export function writePlaceholder(host: Host, { path, program, app }: OwnFile): v
   host.writeFile(path, `${lines.join('\n')}\n`, { mode: '0600' })
 }
 
-/** Before the first write: after it the file may be damaged at any moment. */
+/**
+ * Records that converge writes a file. Called before the first write: after it the file may be damaged at any moment.
+ */
 export function recordWritten(host: Host, path: string, app: string | undefined): void {
   const value = `for ${app ?? ''}`
   if (host.recorded(keyOf(path)) !== value) host.record(keyOf(path), value)
 }
 
-/** What is put there from now on is somebody else's. */
+/** Records that converge removed a file: a later file at its path belongs to someone else. */
 export function recordRemoved(host: Host, path: string): void {
   if (host.recorded(keyOf(path))) host.record(keyOf(path), removed)
 }
 
-/** The app that the program of a file was written for; null for none. */
+/** Returns the app that the program of a file was written for; null if there is none. */
 export function appOf(host: HostReader, path: string): string | null {
   const named = headerPattern.exec(host.readText(path) ?? '')?.[1]
   if (named !== undefined) return named
@@ -70,7 +72,10 @@ function wasWritten(host: HostReader, path: string): boolean {
   return (host.recorded(keyOf(path)) ?? removed) !== removed
 }
 
-/** An earlier version kept no record: then its first line tells it, or most of what else we write, or that it defines nothing. */
+/**
+ * Decides whether converge wrote a text, if there is no record, as from earlier versions. It did if the text has the
+ * first line of converge, contains most of the wanted lines, or defines nothing.
+ */
 function isOurs(text: string, wanted: string): boolean {
   if (headerPattern.test(text) || definesNothing(text)) return true
   const lines = new Set(text.split('\n'))
@@ -78,7 +83,7 @@ function isOurs(text: string, wanted: string): boolean {
   return ours.filter((line) => lines.has(line)).length * 2 > ours.length
 }
 
-/** What can be said of a file before its text is known. */
+/** Decides whether converge may have written a file whose wanted text is not known yet. */
 function mayBeOurs(host: HostReader, path: string, text: string): boolean {
   return wasWritten(host, path) || headerPattern.test(text) || definesNothing(text)
 }

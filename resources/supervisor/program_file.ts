@@ -1,4 +1,4 @@
-/** The text of a program's configuration file, quoted so that supervisord reads back what was meant. */
+/** Renders a program's configuration file, with values quoted so that supervisord reads them back unchanged. */
 import type { Duration } from '../../core/model/units.ts'
 import { commandIn } from '../../core/text/shell.ts'
 import { supervisorValue, supervisorVariable } from '../../core/text/supervisor.ts'
@@ -24,10 +24,10 @@ interface Program {
   readonly events: readonly string[]
 }
 
-/** The first line of a file of ours, with the app that its program was written for. */
+/** The first line of a file of converge, with the app of its program. */
 export const headerPattern = /^; Written by converge(?: for ([\w.-]+))?;/
 
-/** The first line of a file of ours. */
+/** Returns the first line of a file of converge. */
 export function header(app: string | undefined): string {
   return `; Written by converge${app === undefined ? '' : ` for ${app}`}; what is changed here by hand is lost.`
 }
@@ -51,14 +51,14 @@ export function renderProgram(program: Program): string {
     ['stopwaitsecs', Math.ceil(program.stopWait.ms / 1000)],
     ['stopasgroup', program.stopAsGroup],
     ...logOptions(program, listener ? 'stderr' : 'stdout'),
-    // What a listener writes to stdout is its talk with supervisor, nothing to keep.
+    // A listener talks to supervisor over stdout: that is no log.
     listener ? ['stdout_logfile', 'NONE'] : ['redirect_stderr', true],
   ]
   const lines = options.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`)
   return `${header(program.app)}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`
 }
 
-/** supervisord looks for a program where it runs itself, and not in the directory of the program. */
+/** Resolves the program of a command: supervisord looks for it in its own directory, not in that of the program. */
 function commandOf({ command = '', directory }: Program): string {
   return directory === undefined ? command : commandIn(directory, command)
 }

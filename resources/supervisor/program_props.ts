@@ -1,4 +1,4 @@
-/** The props of everything that writes a program's configuration file. */
+/** Defines the properties of every resource that writes a program's configuration file. */
 import * as z from 'zod'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
@@ -17,7 +17,7 @@ export const programEnvironment = z.record(
   }),
 )
 
-/** What does not differ whatever is run. */
+/** The properties that all kinds of programs share. */
 export const programProps = {
   app: programName
     .optional()

@@ -1,9 +1,9 @@
-/** Configuration files of supervisord, as far as they say which programs there are. */
+/** Parses supervisord's configuration files to find the programs that they define. */
 
 export interface Section {
-  /** What comes before the colon, such as `program`. */
+  /** The part before the colon, such as `program`. */
   readonly type: string
-  /** What comes after it. */
+  /** The part after the colon. */
   readonly name: string
   readonly options: ReadonlyMap<string, string>
 }
@@ -11,7 +11,7 @@ export interface Section {
 const header = /^\[([^\]:]+)(?::([^\]]*))?\]/
 const option = /^([^\s=:;#][^=:]*?)\s*[=:]\s*(.*)$/
 
-/** The sections of a file, as Python's RawConfigParser reads them; lines that it would refuse are left out. */
+/** Returns the sections of a file, as Python's RawConfigParser reads them; leaves out lines that it would reject. */
 export function sectionsOf(text: string): Section[] {
   const sections: { type: string; name: string; options: Map<string, string> }[] = []
   let last: string | null = null
@@ -38,8 +38,8 @@ function withoutComment(value: string): string {
 }
 
 /**
- * Whether supervisord can read a file that converge wrote; one unreadable file keeps it from reading any. A file that
- * ends within a line was cut short, and its last value may be wrong in any way.
+ * Decides whether supervisord can read a file that converge wrote; one unreadable file prevents it from reading any. A
+ * file that ends within a line is truncated, and its last value may be wrong in any way.
  */
 export function isReadable(text: string): boolean {
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !/^\s*[;#]/.test(line))
@@ -51,7 +51,10 @@ export function isReadable(text: string): boolean {
   return begins && ends && lines.every(isKnown) && sectionsOf(text).every(isWhole)
 }
 
-/** As supervisor/datatypes.py looks at it: three tokens for each variable, and a fourth between two variables. */
+/**
+ * Decides whether an environment is valid for supervisor/datatypes.py: three tokens for each variable, and a fourth
+ * between two variables.
+ */
 function isEnvironment(value: string): boolean {
   const tokens = value.match(/"[^"]*"|'[^']*'|[\w/.+\-():][\w/.+\-():"']*|\S/g) ?? []
   for (let index = 0; index < tokens.length; index += 4) {
@@ -61,10 +64,10 @@ function isEnvironment(value: string): boolean {
   return true
 }
 
-/** What names a program, or takes one into its group. */
+/** Section types that define a program. */
 export const programTypes: readonly string[] = ['program', 'eventlistener', 'fcgi-program']
 
-/** The programs that a section `[group:x]` takes. */
+/** Returns the programs that a section `[group:x]` contains. */
 export function programsOfGroup({ options }: Section): string[] {
   return (options.get('programs') ?? '').split(/[\s,]+/).filter((name) => name !== '')
 }

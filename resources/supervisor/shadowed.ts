@@ -1,4 +1,4 @@
-/** Finds what else supervisord reads about a program of ours: it merges all its files, and the last one wins. */
+/** Finds other definitions of a program of converge: supervisord merges all its files, and the last definition wins. */
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { programsOfGroup, programTypes, type Section, sectionsOf } from './sections.ts'
@@ -13,20 +13,23 @@ export interface Shadow {
   readonly hint: string
 }
 
-/** @throws PROGRAM_TAKEN where another file defines the program too, or takes it into a group */
+/**
+ * Throws if another file defines the program too, or adds it to a group.
+ * @throws PROGRAM_TAKEN
+ */
 export function refuseShadowed(host: HostReader, program: OwnProgram): void {
   const found = shadowOf(host, program)
   if (found !== null) throw new ConvergeError(found.message, { code: 'PROGRAM_TAKEN', hint: found.hint })
 }
 
-/** What else is said of a program; null for nothing. */
+/** Returns another definition of a program; null if there is none. */
 export function shadowOf(host: HostReader, { name, confDir }: OwnProgram): Shadow | null {
   const own = `${confDir}/${name}.conf`
   const ownText = host.readText(own)
   for (const path of filesOf(host, confDir)) {
     if (path === own) continue
     const text = textOf(host, path)
-    // The same file once more, by a link, says the same.
+    // A link to the same file defines the same.
     if (!text.includes(name) || text === ownText) continue
     for (const section of sectionsOf(text)) {
       const shadow = shadowIn(section, { name, own, path })
@@ -54,7 +57,10 @@ function shadowIn(
   }
 }
 
-/** All that a supervisord reads: its own configuration beside the directory, and what that includes. */
+/**
+ * Returns all files that a supervisord reads: its own configuration beside the directory, and the files that this
+ * includes.
+ */
 function filesOf(host: HostReader, confDir: string): string[] {
   const directory = confDir.slice(0, confDir.lastIndexOf('/'))
   const main = `${directory}/supervisord.conf`
@@ -62,14 +68,14 @@ function filesOf(host: HostReader, confDir: string): string[] {
   const patterns = included?.options.get('files')?.split(/\s+/) ?? []
   const globs = patterns
     .filter((pattern) => pattern !== '')
-    // What only supervisord knows, such as its environment, may be anything.
+    // Values that only supervisord knows, such as its environment, match anything.
     .map((pattern) => pattern.replaceAll('%(here)s', directory).replaceAll(/%\([^)]*\)s/g, '*'))
     .map((pattern) => (pattern.startsWith('/') ? pattern : `${directory}/${pattern}`))
   const files = (globs.length > 0 ? globs : [`${confDir}/*.conf`]).flatMap((glob) => expand(host, glob))
   return [...new Set([main, ...files])]
 }
 
-/** As Python's glob does it, but for character classes, where any character counts. */
+/** Expands a pattern as Python's glob does, except character classes, which match any character. */
 function expand(host: HostReader, glob: string): string[] {
   let found = ['']
   for (const part of glob.split('/').slice(1)) {
@@ -95,7 +101,7 @@ function other(text: string): string {
   return text.startsWith('[') ? '.' : `\\${text}`
 }
 
-/** Empty where there is none, or where this account may not read it. */
+/** Returns the text of a file; empty if it is missing, or this account may not read it. */
 function textOf(host: HostReader, path: string): string {
   try {
     return host.readText(path) ?? ''

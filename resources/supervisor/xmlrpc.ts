@@ -1,8 +1,8 @@
 /**
- * XML-RPC, as far as supervisord speaks it.
+ * Encodes and decodes the part of XML-RPC that supervisord uses.
  *
- * A parser of our own, since the grammar is closed and small, and since logs come through it as they are: control
- * characters, which XML forbids and supervisord sends all the same, make a general XML parser refuse the whole answer.
+ * The parser is converge's own: the grammar is closed and small. Logs may contain control characters, which XML forbids
+ * and supervisord nevertheless sends. A general XML parser would reject the whole response.
  */
 import { ConvergeError } from '../../core/model/errors.ts'
 
@@ -10,14 +10,14 @@ export type Value = string | number | boolean | null | readonly Value[] | { read
 
 export type Answer = { readonly value: Value } | { readonly fault: { readonly code: number; readonly text: string } }
 
-/** The body of a request that calls `method`. */
+/** Returns the body of a request that calls `method`. */
 export function encodeCall(method: string, parameters: readonly (string | number | boolean)[]): string {
   const list = parameters.map((value) => `<param><value>${encode(value)}</value></param>`).join('')
   return `<?xml version='1.0'?><methodCall><methodName>${escapeXml(method)}</methodName><params>${list}</params></methodCall>`
 }
 
 /**
- * What a call was answered with.
+ * Decodes the response to a call.
  * @throws SUPERVISOR_ANSWER for anything that is no XML-RPC
  */
 export function decodeAnswer(text: string): Answer {
@@ -43,7 +43,7 @@ function unescapeXml(text: string): string {
   })
 }
 
-/** Levels of values within values; supervisord has four. */
+/** The deepest nesting of values; supervisord uses four levels. */
 const deepest = 50
 
 class Parser {
@@ -76,7 +76,7 @@ class Parser {
   }
 
   private valueInside(): Value {
-    // Looked at before blanks are skipped: without an element the text, blanks and all, is the value.
+    // Checked before blanks are skipped: without an element, the whole text, with its blanks, is the value.
     const bare = this.take(/([^<]*)<\/value>/y, false)
     if (bare) return unescapeXml(bare[1] ?? '')
     const value = this.typed()

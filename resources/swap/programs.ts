@@ -1,4 +1,4 @@
-/** The two programs of a server that takes turns on two ports, as supervisord's files tell of them. */
+/** Reads and renders supervisord's files for the two programs of a server that alternates between two ports. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -17,7 +17,7 @@ export function fileAt(given: PortSwapProps, port: number): string {
   return `${given.confDir}/${programAt(given, port)}.conf`
 }
 
-/** Text of the file of the program for a port; `runs` tells what it is, beyond what the command says. */
+/** Returns the program file for a port; `runs` identifies what the process loads, beyond its command. */
 export function programText(given: PortSwapProps, port: number, runs: string): string {
   const at = (text: string) => atPort(text, port)
   const command = typeof given.command === 'string' ? at(given.command) : shellWords(given.command.map(at))
@@ -35,13 +35,16 @@ export function programText(given: PortSwapProps, port: number, runs: string): s
   return `${text}; ${runs}\n`
 }
 
-/** What the live process is to be: it is another one when anything of this changes. */
+/** Returns the digest of the wanted process: any change of it requires another process. */
 export function wantedDigest(given: PortSwapProps, cause: string | null): string {
   const { release = null } = given
   return digestOf([programText(given, 0, ''), release, cause]).slice(0, 32)
 }
 
-/** What the program of a port was last started as: the digest wanted where its file says just that. */
+/**
+ * Returns the digest of the program that a port was last started with. It is the wanted digest if the program file is
+ * exactly the wanted one.
+ */
 export function digestAt(host: HostReader, given: PortSwapProps, port: number, wanted: string): string | null {
   const path = fileAt(given, port)
   const text = host.readText(path)
@@ -54,19 +57,19 @@ export function digestAt(host: HostReader, given: PortSwapProps, port: number, w
 
 const starts = /^autostart=true$/m
 
-/** Whether supervisord starts the program of the port by itself. */
+/** Decides whether supervisord starts the program of the port with autostart. */
 export function startsItself(host: HostReader, given: PortSwapProps, port: number): boolean {
   return starts.test(host.readText(fileAt(given, port)) ?? '')
 }
 
-/** The same text, for a program that is not to come back with supervisord. */
+/** Returns the same text, for a program that must not start with supervisord. */
 export function atRest(text: string): string {
   return text.replace(starts, 'autostart=false')
 }
 
 /**
- * Whether the file of a program is damaged: supervisord cannot read it, or reads another program in it, or would start the
- * program because the file does not say otherwise.
+ * Decides whether the file of a program is damaged: supervisord cannot read it, finds another program in it, or would
+ * start the program because `autostart` is missing.
  */
 export function isDamaged(given: PortSwapProps, port: number, text: string | null): text is string {
   if (text === null) return false
@@ -75,19 +78,22 @@ export function isDamaged(given: PortSwapProps, port: number, text: string | nul
   return !isItsOwn || !isReadable(text) || !/^autostart=/m.test(text)
 }
 
-/** The text of a damaged file as it is repaired. What runs is not what it says: it stays due. */
+/**
+ * Returns the repaired text of a damaged file. It differs from what the running process was started with, so a swap
+ * stays due.
+ */
 export function repairedText(given: PortSwapProps, port: number, live: number | null): string {
   const text = programText(given, port, 'repaired')
-  // Only the live one comes back with the machine.
+  // Only the current program starts again after a reboot.
   return port === live ? text : atRest(text)
 }
 
-/** Whether supervisord cannot read the file of a port, and so none of its files. */
+/** Decides whether supervisord cannot read the file of a port, and therefore none of its files. */
 export function isUnreadable(host: HostReader, given: PortSwapProps): boolean {
   return given.ports.some((port) => !isReadable(host.readText(fileAt(given, port)) ?? ''))
 }
 
-/** Lets supervisord read its other files until the swap writes these. */
+/** Writes placeholders for damaged files, so that supervisord can read its other files until the swap writes these. */
 export function writePlaceholders(host: Host, given: PortSwapProps): void {
   for (const port of given.ports)
     writePlaceholder(host, { path: fileAt(given, port), program: programAt(given, port), app: given.app })

@@ -1,4 +1,4 @@
-/** The props of port_swap. */
+/** Defines the properties of port_swap. */
 import * as z from 'zod'
 import { absolutePath, duration, seconds } from '../../core/model/units.ts'
 import { httpReadyProp } from '../services/ready_props.ts'

@@ -1,4 +1,4 @@
-/** Brings a new process up on the idle port, makes it the live one, and stops the other. */
+/** Starts a new process on the idle port, switches the web server to it, and stops the old process. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
@@ -16,34 +16,39 @@ import type { PortSwapProps } from './props.ts'
 import { portIn, upstreamText } from './upstream.ts'
 import { WebServer } from './web_server.ts'
 
-/** What is recorded once the web server was told of a text of the upstream file. */
+/** Returns the name of the record of the upstream text that the web server loaded. */
 export function toldKey({ name, upstream }: PortSwapProps): string {
   return `port_swap ${name} told of ${upstream.path}`
 }
 
-/** What the web server had before it when it was told last. */
+/** Returns the record of the web server's last reload. */
 export function loadRecord(host: HostReader, given: PortSwapProps): LoadRecord {
   return new LoadRecord(host, toldKey(given), [given.upstream.path])
 }
 
-/** Recorded while the web server is being told: what it has loaded is not known. */
+/** The prefix of the record during a reload of the web server: the loaded configuration is unknown. */
 const telling = 'telling '
 
-/** The port that the web server was told last, as long as its program is there. */
+/** Returns the port of the web server's last reload, if the file of its program exists. */
 export function toldPort(host: HostReader, given: PortSwapProps): number | null {
   const told = host.recorded(toldKey(given))?.replace(telling, '')
   const isTold = (port: number) => told === digestOf(upstreamText(given.upstream, port))
   return given.ports.find((port) => isTold(port) && host.lstat(fileAt(given, port)) !== null) ?? null
 }
 
-/** Whether the web server cannot read the upstream file, or reads another text in it. A text of the recipe's own may be any. */
+/**
+ * Decides whether the upstream file is damaged: the web server cannot read it, or reads another text in it. If the
+ * recipe gives the text, only a missing or ambiguous port counts.
+ */
 export function isUpstreamDamaged(host: HostReader, { upstream, ports }: PortSwapProps): boolean {
   const text = host.readText(upstream.path)
   if (text === null || ports.some((port) => text === upstreamText(upstream, port))) return false
   return upstream.content === undefined || portIn(text, ports) === null
 }
 
-/** Rewrites a damaged upstream file for the port that serves, where that is known. The web server has yet to load it. */
+/**
+ * Rewrites a damaged upstream file for the port that serves, if that is known. The web server has not loaded it yet.
+ */
 export function repairUpstream(host: Host, given: PortSwapProps): void {
   const { path } = given.upstream
   const live = portIn(host.readText(path), given.ports) ?? toldPort(host, given)
@@ -53,9 +58,9 @@ export function repairUpstream(host: Host, given: PortSwapProps): void {
   host.writeFile(path, text, { mode: '0644' })
 }
 
-/** So many looks in a row without a connection: between two requests there is none either. */
+/** The number of successive checks without a connection: between two requests there is none either. */
 const quietLooks = 4
-/** Beyond stopWait supervisord kills it; this is for being told so. */
+/** The time to wait beyond stopWait. supervisord kills the process then; this is the time to report it. */
 const patience = seconds(30)
 
 export class Swap {
@@ -75,14 +80,15 @@ export class Swap {
   }
 
   /**
-   * Starts the new process, and lets it go live when it answers.
-   * @param live the port that is live until then, null for none
-   * @throws SERVICE_DOWN with the end of its log, CHECK_FAILED; then the new process is stopped and the old one goes on
+   * Starts the new process, and switches to it when it is ready.
+   * @param live the port that is current until then, null if there is none
+   * @throws SERVICE_DOWN with the end of its log, CHECK_FAILED; then the new process is stopped and the old one stays
+   * current
    */
   async bring(port: number, live: number | null): Promise<void> {
     const { given, context } = this
     await this.server?.check()
-    // What a run that was cut short left there: nobody was told of it.
+    // The rest of an interrupted run: the web server never switched to it.
     await this.stop(port)
     recordWritten(this.host, fileAt(given, port), given.app)
     this.host.writeFile(fileAt(given, port), programText(given, port, wantedDigest(given, context.cause)), programFile)
@@ -96,8 +102,8 @@ export class Swap {
   }
 
   /**
-   * Starts what its file says; it answers afterwards.
-   * @param live the port that visitors get meanwhile, null for none
+   * Starts the program of a port; afterwards it is ready.
+   * @param live the port that visitors get meanwhile, null if there is none
    */
   async start(port: number, live: number | null = port): Promise<void> {
     const { deadline, ready, logDir, fatal } = this.given
@@ -109,7 +115,7 @@ export class Swap {
     await roll.restart({ name, ready: { ...ready, port }, fatal, ...log })
   }
 
-  /** supervisord reads none of its files while one is broken. */
+  /** Repairs all program files: supervisord reads none of its files while one is broken. */
   private repairPrograms(live: number | null): void {
     for (const port of this.given.ports) this.repairProgram(port, live)
   }
@@ -122,20 +128,20 @@ export class Swap {
     host.writeFile(path, repairedText(given, port, live), programFile)
   }
 
-  /** Repairs the file of a port that is idle, and starts nothing. */
+  /** Repairs the file of an idle port, and starts nothing. */
   async repairIdle(port: number, live: number | null): Promise<void> {
     this.repairPrograms(live)
     await this.takeIn(programAt(this.given, port), live)
   }
 
-  /** Makes the port the one that visitors get. */
+  /** Switches visitors to the port. */
   async tell(port: number): Promise<void> {
     const { host, given } = this
     const { path } = given.upstream
     const [before, text] = [host.readText(path), upstreamText(given.upstream, port)]
     const told = host.recorded(toldKey(given))
     if (before !== text) {
-      // The file may say what the web server was told before, and the web server may have loaded something else since.
+      // The file may match the web server's last reload, but the server may have loaded another one since.
       host.record(toldKey(given), `${telling}${digestOf(text)}`)
       host.writeFile(path, text, { mode: '0644' })
       try {
@@ -154,7 +160,9 @@ export class Swap {
     host.record(toldKey(given), digestOf(text))
   }
 
-  /** Stops what is no longer live, once those who talk to it are done; it does not come back with the machine. */
+  /**
+   * Stops a process that is no longer current, once its connections have ended; it does not start again after a reboot.
+   */
   async retire(port: number, live: number | null): Promise<void> {
     const { host, given } = this
     await this.drain(port)
@@ -188,7 +196,9 @@ export class Swap {
     await new Roll(host, manager, limit, context).stop(programAt(given, port))
   }
 
-  /** supervisord is to know what the file says of a stopped program, so that it is no news to the next who asks it. */
+  /**
+   * Updates the group of a stopped program in supervisord, so that its changed file is not reported as a change later.
+   */
   private async takeIn(name: string, live: number | null): Promise<void> {
     this.repairPrograms(live)
     const { changed } = await this.supervisor.reloadConfig()
@@ -214,5 +224,5 @@ export class Swap {
   }
 }
 
-/** The environment may hold secrets. */
+/** The environment may contain secrets. */
 const programFile = { mode: '0600' }

@@ -1,9 +1,9 @@
-/** The file by which a web server knows the port of a server behind it. */
+/** Renders and parses the file that tells a web server the port of a backend. */
 
-/** What stands for the port. */
+/** The placeholder of the port. */
 export const portMark = '%{port}'
 
-/** A text with the port in the places for it. */
+/** Replaces the placeholders in a text by the port. */
 export function atPort(text: string, port: number): string {
   return text.replaceAll(portMark, `${port}`)
 }
@@ -14,7 +14,7 @@ interface Upstream {
   readonly content?: string | undefined
 }
 
-/** The text of the file for a port: nginx's, unless the recipe gives another. */
+/** Returns the text of the file for a port: for nginx, unless the recipe gives another. */
 export function upstreamText({ name, content }: Upstream, port: number): string {
   return content === undefined ? nginx(name, port) : atPort(content, port)
 }
@@ -27,7 +27,7 @@ upstream ${name} {
 `
 }
 
-/** Which of the ports a text of the file names; null where it names none, or more than one. */
+/** Returns the port that a text of the file names; null if it names none, or more than one. */
 export function portIn(text: string | null, ports: readonly number[]): number | null {
   const found = ports.filter((port) => new RegExp(`(?<!\\d)${port}(?!\\d)`).test(text ?? ''))
   return found.length === 1 ? (found[0] ?? null) : null

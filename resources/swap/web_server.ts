@@ -1,4 +1,4 @@
-/** The web server in front: its configuration checked, and itself told to read it anew. */
+/** Checks the configuration of the web server in front, and reloads it. */
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -13,7 +13,7 @@ type Reload = NonNullable<PortSwapProps['reload']>
 
 const checkLimit = seconds(60)
 const reloadLimit = seconds(60)
-/** How long the workers of before are waited for; those that still have a visitor take no new ones. */
+/** The longest wait for the workers of before the reload; those that still have a visitor accept no new ones. */
 const settleLimit = seconds(15)
 
 export class WebServer {
@@ -26,7 +26,10 @@ export class WebServer {
     this.manager = managerOf(host, given.provider)
   }
 
-  /** @throws CHECK_FAILED with what its own check says */
+  /**
+   * Runs the server's own check of its configuration.
+   * @throws CHECK_FAILED with the output of the check
+   */
   async check(): Promise<void> {
     const { check, name } = this.given
     if (check === undefined) return
@@ -39,7 +42,10 @@ export class WebServer {
     })
   }
 
-  /** Has it read its configuration, and waits until all that is new comes to the new one. One that is down reads it as it starts. */
+  /**
+   * Reloads the web server, and waits until only its new workers get new requests. A server that is down reads its
+   * configuration when it starts.
+   */
   async reload(): Promise<void> {
     const { name, signal, command } = this.given
     const { state } = await this.manager.look(name)
@@ -52,7 +58,7 @@ export class WebServer {
     while (before.some((pid) => stillServes(this.host, master, pid))) if (!(await limit.pause())) return
   }
 
-  /** Its main process as it is now; null where a reload may leave its processes as they are. */
+  /** Returns its current main process; null if a reload may keep its processes. */
   async main(): Promise<number | null> {
     return mainProcess(this.host, this.given, (await this.manager.look(this.given.name)).pid)
   }

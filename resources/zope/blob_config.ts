@@ -1,4 +1,4 @@
-/** Reads from zope.conf and zeo.conf in which directories a client and its ZEO server keep blobs. */
+/** Reads the blob directories of a client and its ZEO server from zope.conf and zeo.conf. */
 
 interface Section {
   readonly type: string
@@ -6,7 +6,7 @@ interface Section {
   readonly options: Map<string, string[]>
 }
 
-/** Where one storage of a client keeps its blobs. */
+/** The blob directory of one storage of a client. */
 export interface ClientBlobs {
   readonly directory: string
   /** Whether the client writes into the server's directory, instead of a cache of its own. */
@@ -16,7 +16,7 @@ export interface ClientBlobs {
   readonly storage: string
 }
 
-/** Where a ZEO server keeps the blobs of each storage, and the address it listens at. */
+/** The blob directories of a ZEO server by storage, and the address it listens at. */
 export interface ServerBlobs {
   readonly address: string
   readonly directories: ReadonlyMap<string, string>
@@ -45,10 +45,10 @@ export function serverBlobs(zeoConf: string): ServerBlobs | null {
   return { address, directories: new Map(stored) }
 }
 
-/** Characters. No path is longer (PATH_MAX of Linux), so a longer definition is not expanded. */
+/** In characters. No path is longer (PATH_MAX of Linux), so a longer definition is not expanded. */
 const longest = 4096
 
-/** The sections of a ZConfig file, with its definitions filled in; keys and types are in lower case. */
+/** Returns the sections of a ZConfig file, with its definitions expanded; keys and types are in lower case. */
 function sectionsOf(text: string): Section[] {
   const defined = new Map<string, string>()
   const all: Section[] = []

@@ -1,4 +1,6 @@
-/** Lets commands of a Zope release run beside the clients: without the persistent ZEO cache that a running client has locked. */
+/**
+ * Runs commands of a Zope release beside its clients: without the persistent ZEO cache, which a running client locks.
+ */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { metadataDirectory } from '../releases.ts'
 
@@ -8,7 +10,7 @@ const client = /^[ \t]*client[ \t]+\S/i
 const sectionStart = /^[ \t]*<zeoclient\b/i
 const sectionEnd = /^[ \t]*<\/zeoclient>/i
 
-/** The text of zope.conf with temporary caches in the place of named ones, which are persistent. */
+/** Returns the text of zope.conf with temporary caches instead of named ones, which are persistent. */
 export function withoutNamedCache(text: string): string {
   const lines = text.split('\n')
   const lastEnd = lines.findLastIndex((line) => sectionEnd.test(line))
@@ -22,7 +24,7 @@ export function withoutNamedCache(text: string): string {
   return kept.join('\n')
 }
 
-/** Configurations of the release with a named cache, by the name of their part. */
+/** Returns the configurations of the release that have a named cache, by part. */
 function configurations(host: HostReader, release: string): Map<string, string> {
   const found = new Map<string, string>()
   for (const part of host.list(`${release}/parts`)) {
@@ -40,12 +42,12 @@ function savedIn(release: string): string {
   return `${release}/${metadataDirectory}/zope.conf.d`
 }
 
-/** Parts whose configuration a killed run has left without its cache. */
+/** Returns the parts whose configuration a killed run has left without its cache. */
 export function leftWithoutCache(host: HostReader, release: string): string[] {
   return host.list(savedIn(release))
 }
 
-/** Gives each configuration back the cache that it names. */
+/** Restores the named cache in each configuration. */
 export function restoreCaches(host: Host, release: string): void {
   for (const part of leftWithoutCache(host, release)) {
     const text = host.readText(`${savedIn(release)}/${part}`)
@@ -54,7 +56,7 @@ export function restoreCaches(host: Host, release: string): void {
   host.remove(savedIn(release))
 }
 
-/** Does the work with a release whose configurations name no cache. It must not be the current one. */
+/** Runs `work` while no configuration of the release names a cache. The release must not be the current one. */
 export async function withOwnCache<T>(host: Host, release: string, owner: Owner, work: () => Promise<T>): Promise<T> {
   restoreCaches(host, release)
   const found = configurations(host, release)
@@ -70,8 +72,9 @@ export async function withOwnCache<T>(host: Host, release: string, owner: Owner,
 }
 
 /**
- * Writes a script that runs as the release's first client, with a temporary cache: also beside clients of this very release.
- * @returns its path; null where the release has no such client
+ * Writes a script that runs as the release's first client, with a temporary cache, so that it also works beside running
+ * clients of this release.
+ * @returns its path; null if the release has no such client
  */
 export function clientScript(host: Host, release: string, owner: Owner): string | null {
   const named = /(['"])[^'"]*\/parts\/([^/'"]+)\/etc\/zope\.conf\1/
