@@ -1,7 +1,7 @@
-/** Kinds of machines, as uname and Node name them, and for which of them a program was made. */
+/** Detects the architecture and the C library of programs, and names architectures as uname and Node do. */
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** What uname(1) says → as Node's own downloads name it. */
+/** Architectures: the name in the output of uname(1) → the name in Node's own downloads. */
 export const architectures = { x86_64: 'x64', aarch64: 'arm64', armv7l: 'armv7l', ppc64le: 'ppc64le' } as const
 
 export type Architecture = (typeof architectures)[keyof typeof architectures]
@@ -21,13 +21,13 @@ const machines: Readonly<Record<number, string>> = {
 
 interface Made {
   readonly machine: string
-  /** Null: it needs none. */
+  /** Null: it requires none. */
   readonly libc: Libc | null
 }
 
 /**
- * Why a program cannot run on such a machine; null: nothing speaks against it.
- * @param libc that of the machine; undefined: any will do
+ * Explains why a program cannot run on such a host; null where nothing prevents it.
+ * @param libc that of the host; undefined: any
  */
 export function misfit(program: string, wanted: Architecture, libc?: Libc): string | null {
   const made = madeFor(program)
@@ -37,7 +37,7 @@ export function misfit(program: string, wanted: Architecture, libc?: Libc): stri
   return `is a program for ${made.libc}, and the host has ${libc}`
 }
 
-/** Null: it is no ELF file. */
+/** Reads what an ELF file was built for; null: the file is not ELF. */
 function madeFor(program: string): Made | null {
   const file = openSync(program, 'r')
   try {
@@ -47,7 +47,7 @@ function madeFor(program: string): Made | null {
     }
     const head = part(0, 64)
     if (head.length < 64 || head.toString('latin1', 0, 4) !== '\x7fELF') return null
-    // All that is brought is for little-endian machines.
+    // All supported architectures are little-endian.
     if (head[5] !== 1) return { machine: 'a big-endian machine', libc: null }
     const number = head.readUInt16LE(18)
     const name = machines[number] ?? `the machine type ${number}`
@@ -57,7 +57,7 @@ function madeFor(program: string): Made | null {
   }
 }
 
-/** By the program that loads it: PT_INTERP. */
+/** Detects the C library by the program interpreter: PT_INTERP. */
 function libcIn(head: Buffer, part: (at: number, length: number) => Buffer): Libc | null {
   const wide = head[4] === 2
   const number = (bytes: Buffer, at: number) => (wide ? Number(bytes.readBigUInt64LE(at)) : bytes.readUInt32LE(at))

@@ -1,7 +1,7 @@
-/** What the rooms of the fleet tell each other: hosts of a rollout, what happens to them, and what it amounts to. */
+/** Declares the types shared within the fleet: events, phases, outcomes and reports of a rollout. */
 import type { Counts, FailureReport, RunReport } from '../report/events.ts'
 
-/** What `converge stack` does to hosts. */
+/** The actions of `converge stack` on hosts. */
 export type Action =
   | 'setup'
   | 'configure'
@@ -14,7 +14,7 @@ export type Action =
   | 'run'
   | 'hooks'
 
-/** What is being done to a host: a word for the screen, and for the record. */
+/** The phase of a host: a word for the screen, and for the record. */
 export type Phase =
   | 'connect'
   | 'bring'
@@ -27,7 +27,7 @@ export type Phase =
   | 'follow-up'
   | Action
 
-/** What became of a host: `behind` was down or not reached, and is brought up to date by the next run. */
+/** The outcome of a host: the next run updates one that was `skipped` because it was down or unreachable. */
 export type HostOutcome =
   | 'unchanged'
   | 'changed'
@@ -38,7 +38,7 @@ export type HostOutcome =
   | 'lost'
   | 'rolled back'
 
-/** What a host is on: the release that is live, by app. */
+/** The current release of an app on a host. */
 export interface LiveRelease {
   readonly app: string
   readonly release: string | null
@@ -47,7 +47,7 @@ export interface LiveRelease {
   readonly subject?: string | undefined
 }
 
-/** A release that a host changes from or to; the id of one that is not built yet is null. */
+/** A release that a host changes from or to; its id is null before it is built. */
 export type ReleaseName = Omit<LiveRelease, 'app'>
 
 /** The change of one app on one host; `from` is null where no release was current. */
@@ -67,7 +67,7 @@ export interface CommitRange {
   readonly subjects: readonly string[]
 }
 
-/** The same change on several hosts; `commits` where a clone at hand has both. */
+/** The same change on several hosts; `commits` where a local clone has both. */
 export interface GroupedMove extends Move {
   readonly hosts: readonly string[]
   readonly commits?: CommitRange | undefined
@@ -85,17 +85,17 @@ export interface LastKnown {
 export interface HostReport {
   readonly host: string
   readonly outcome: HostOutcome
-  /** The phase it came to last. */
+  /** The last phase that it reached. */
   readonly phase: Phase | null
   readonly durationMs: number
   readonly counts: Counts
   readonly live: readonly LiveRelease[]
-  /** What the rollout changed from and to; of a host that was rolled back, by the rollback. */
+  /** The changes of the rollout; on a host that was rolled back, those of the rollback. */
   readonly moves?: readonly Move[] | undefined
   /** Milliseconds in each phase; a record of an earlier version has none. */
   readonly phases?: Readonly<Partial<Record<Phase, number>>> | undefined
   readonly failure?: FailureReport | undefined
-  /** The phase it failed in: it may have gone back since. */
+  /** The phase in which it failed; a rollback may have followed. */
   readonly failedIn?: Phase | undefined
   /** Why it was skipped. */
   readonly reason?: string | undefined
@@ -112,20 +112,20 @@ export interface RolloutReport {
   readonly started: string
   readonly durationMs: number
   readonly outcome: 'unchanged' | 'changed' | 'planned' | 'failed' | 'interrupted'
-  /** By app: what was deployed. */
+  /** The deployed commits, by app. */
   readonly commits: Readonly<Record<string, string>>
   readonly strategy: string
-  /** Of `run` which event or role, of `hooks` what was done with them. */
+  /** Of `run` the event or role, of `hooks` what was done with them. */
   readonly recipe?: string | undefined
   readonly hosts: readonly HostReport[]
   readonly warnings: readonly string[]
   /** Each warning of hosts once, with those that gave it; absent without any. */
   readonly hostWarnings?: readonly HostWarnings[] | undefined
-  /** Why it stopped before all hosts were done. */
+  /** Why the rollout aborted before all hosts were done. */
   readonly stopped?: string | undefined
 }
 
-/** The rollout of another operator, by its record. */
+/** The rollout of another operator, from its record. */
 export interface OtherDeployment {
   readonly id: string
   readonly action: Action
@@ -136,7 +136,7 @@ export interface OtherDeployment {
   readonly comment: string
 }
 
-/** What a rollout tells as it goes. */
+/** An event that a rollout reports while it runs. */
 export type FleetEvent =
   | {
       readonly event: 'start'
@@ -145,22 +145,22 @@ export type FleetEvent =
       readonly action: Action
       readonly hosts: readonly string[]
       readonly strategy: string
-      /** Of `run` which event or role, of `hooks` what is done with them. */
+      /** Of `run` the event or role, of `hooks` what is done with them. */
       readonly recipe?: string | undefined
-      /** Of hosts, by name: what in a message is the host's own, and tells no two failures apart. */
+      /** Addresses of hosts, by name: messages that differ only in the address count as the same failure. */
       readonly addresses?: Readonly<Record<string, string>>
     }
-  /** One commit of an app is what every host gets. */
+  /** The commit of an app that every host gets. */
   | { readonly event: 'commit'; readonly app: string; readonly revision: string; readonly commit: string }
-  /** Which release each host changes from and to, before it does. */
+  /** The release that each host changes from and to, before the change. */
   | { readonly event: 'moves'; readonly phase: Phase; readonly moves: readonly GroupedMove[] }
-  /** How long the rollout will take, by earlier ones; null where there is none of its kind. */
+  /** The expected duration, from earlier rollouts; null where there is none of the same kind. */
   | { readonly event: 'estimate'; readonly durationMs: number | null; readonly runs: number; readonly batches: number }
-  /** Another rollout works on these hosts: this one begins when that has ended. */
+  /** Another rollout has locked these hosts: this one begins when that has ended. */
   | { readonly event: 'queued'; readonly hosts: readonly string[]; readonly deployment: OtherDeployment | null }
-  /** The other rollout has ended; its outcome is null where its record is elsewhere. */
+  /** The other rollout has ended; its outcome is null where its record is on another computer. */
   | { readonly event: 'turn'; readonly deployment: string | null; readonly outcome: string | null }
-  /** A group of hosts begins something; `batch` counts from 1. */
+  /** A group of hosts begins a phase; `batch` counts from 1. */
   | {
       readonly event: 'phase'
       readonly phase: Phase
@@ -175,7 +175,7 @@ export type FleetEvent =
       readonly hosts: readonly { readonly host: string; readonly what: readonly string[] }[]
     }
   | { readonly event: 'host'; readonly host: string; readonly phase: Phase; readonly step?: string | undefined }
-  /** A phase of a host has ended. */
+  /** A host has ended a phase. */
   | {
       readonly event: 'done'
       readonly host: string
@@ -185,16 +185,16 @@ export type FleetEvent =
       readonly report?: RunReport | undefined
       readonly failure?: FailureReport | undefined
       readonly reason?: string | undefined
-      /** What `converge status --json-output` of the host has printed. */
+      /** The output of `converge status --json-output` on the host. */
       readonly status?: unknown
       /** The deployment that it missed. */
       readonly behind?: string | undefined
-      /** Of a host that cannot be asked for its status: what the records say. */
+      /** The recorded state of a host that does not answer. */
       readonly lastKnown?: LastKnown | undefined
     }
-  /** The connection is gone, or there again; the run on the host goes on meanwhile. */
+  /** The connection is lost, or restored; the run on the host continues in the meantime. */
   | { readonly event: 'connection'; readonly host: string; readonly state: 'lost' | 'back'; readonly detail?: string }
-  /** The health gate waits; again after each answer that is not good, then with that answer as `detail`. */
+  /** The health gate waits; repeated after each failed attempt, with the answer as `detail`. */
   | {
       readonly event: 'waiting'
       readonly what: string
@@ -205,7 +205,7 @@ export type FleetEvent =
   | { readonly event: 'health'; readonly what: string; readonly ok: boolean; readonly detail: string }
   /** Something that the operator can or must act on. */
   | { readonly event: 'warning'; readonly host?: string | undefined; readonly message: string }
-  /** Something that nobody has to act on. */
+  /** Something that requires no action. */
   | { readonly event: 'note'; readonly message: string }
   | { readonly event: 'end'; readonly report: RolloutReport }
 

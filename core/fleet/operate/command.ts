@@ -1,4 +1,4 @@
-/** Runs one command on one host: its output as it comes, its exit status, and its end by deadline or interrupt. */
+/** Runs one command on one host: reports its output and exit status, and ends it by deadline or interrupt. */
 import { StringDecoder } from 'node:string_decoder'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { withDeadline } from '../remote/answer_deadline.ts'
@@ -10,7 +10,7 @@ export type Output = 'stdout' | 'stderr'
 
 export interface CommandRequest {
   readonly words: readonly string[]
-  /** Account to run it as, by a login that is root; null: the one that logs in. */
+  /** Account to run it as, which requires a login as root; null: the account of the login. */
   readonly account: string | null
   /** Seconds; 0: no limit. */
   readonly timeout: number
@@ -21,7 +21,7 @@ export interface CommandRequest {
   readonly onBegin?: () => void
 }
 
-/** Seconds for the host to end the command: 5 until SIGKILL, and the way there and back. */
+/** Seconds for the host to end the command: 5 until SIGKILL, and the network round trip. */
 const endingSeconds = 8
 
 /**
@@ -70,7 +70,7 @@ export async function runCommand(link: Link, request: CommandRequest): Promise<n
   }
 }
 
-/** A connection that is being made is not waited for. */
+/** Rejects on an interrupt, without a wait for a connection that is being opened. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(interrupted())
@@ -100,7 +100,7 @@ class Ending {
 
   /** @param seconds 0: no limit */
   limit(seconds: number): void {
-    // The longest that a timer of Node.js waits.
+    // The longest delay of a timer in Node.js.
     if (seconds > 0) this.after(Math.min(seconds, 2_147_483), () => this.end(timedOut(seconds)))
   }
 
@@ -123,7 +123,7 @@ class Ending {
   }
 }
 
-/** Passes on what a stream says after the line that marks the beginning. */
+/** Passes on the text of a stream after the line that marks the beginning. */
 class AfterMark {
   hasBegun = false
   private before = ''

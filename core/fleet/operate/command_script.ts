@@ -1,11 +1,11 @@
 /** The shell script that runs a command on a host and ends it with the connection. */
 
-/** Stands on a line of its own in both outputs before those of the command: the shell of the account may print something first. */
+/** The line before the command's output, on both streams: the account's shell may print something first. */
 export const begins = 'converge: begins'
 
 /**
- * Runs a command until it ends, or until standard input does: Ctrl-C, the deadline and a lost connection all close it. All
- * processes of the command are then ended, with SIGKILL after 5 s.
+ * Runs a command until it ends or standard input closes: an interrupt, the deadline and a lost connection all close it.
+ * The script then ends all processes of the command, with SIGKILL after 5 s.
  * $1 account to run it as, or nothing; then the command
  */
 export const commandScript = `

@@ -1,15 +1,15 @@
-/** Continues logs after a lost connection: the host sends their ends once more, and lines that were passed on before are dropped. */
+/** Continues logs after a lost connection: the host sends their ends again, and known lines are dropped. */
 import type { LogLine } from './logs.ts'
 
 /** Lines of each log that the host sends again after a lost connection. */
 export const resentLines = 1000
 
-/** Lines of each log by which its place is found again. */
+/** Lines of each log that are remembered to find the position in it again. */
 const remembered = 10
 
 export class LogResume {
   private readonly recent = new Map<string, string[]>()
-  /** By log, what arrived since the connection is back; null: each line is a new one. */
+  /** By log, the lines that arrived after the reconnect; null: each line is a new one. */
   private resent: Map<string, LogLine[]> | null = null
 
   constructor(private readonly pass: (line: LogLine) => void) {}
@@ -26,12 +26,12 @@ export class LogResume {
     else lines.push(line)
   }
 
-  /** Notes a line that is not to be passed on. */
+  /** Remembers a line that is not passed on. */
   skip(line: LogLine): void {
     if (this.resent === null) this.remember(line)
   }
 
-  /** From now on lines may be repetitions, until `settle`. */
+  /** Treats lines as possible repetitions, until `settle`. */
   resume(): void {
     this.resent = new Map()
   }
@@ -63,15 +63,15 @@ function keyOf({ program, file }: LogLine): string {
 }
 
 /**
- * How many lines, from the first one, were there before.
- * @param recent the last ones that are known, in their order
+ * Counts the lines at the beginning that were sent before.
+ * @param recent the last known lines, in their order
  */
 function countOfKnown(lines: readonly LogLine[], recent: readonly string[]): number {
   if (recent.length === 0) return 0
   const isKnown = (end: number, known: readonly string[]) =>
     known.every((line, at) => lines[end - known.length + at]?.line === line)
   for (let end = lines.length; end >= recent.length; end--) if (isKnown(end, recent)) return end
-  // Of a file that was rotated shortly before, the first of the known lines are in the file before it.
+  // After a rotation of the file, the first of the known lines are in the file before it.
   for (let count = Math.min(recent.length, lines.length); count > 0; count--)
     if (isKnown(count, recent.slice(-count))) return count
   return 0

@@ -1,9 +1,10 @@
 /** The shell script that reads logs on a host: files that match a pattern, and journals of systemd units. */
 
 /**
- * Prints each line as `NUMBER FILE<tab>LINE`; FILE is the name of the file or unit, without its directory. Where none of the lines
- * that are there is wanted, the last one is printed if it follows the log, as `=NUMBER FILE<tab>LINE`.
- * $1 lines of each log, $2 `follow` or nothing; then three words for each log: its number, `file` or `journal`, and a pattern
+ * Prints each line as `NUMBER FILE<tab>LINE`; FILE is the name of the file or unit, without its directory. With no
+ * existing lines requested and `follow`, it prints the last line as `=NUMBER FILE<tab>LINE`.
+ * $1 lines of each log, $2 `follow` or nothing; then three words for each log: its number, `file` or `journal`, and a
+ * pattern
  */
 export const logScript = `
 lines=$1 follow=$2; shift 2

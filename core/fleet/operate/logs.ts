@@ -1,4 +1,4 @@
-/** The logs of a host: where they are, and the lines that the host sends of them. */
+/** Builds the command that reads the logs of a host, and parses its output. */
 import { logScript } from './log_script.ts'
 
 export interface LogSource {
@@ -17,20 +17,20 @@ export interface LogLine {
   readonly line: string
 }
 
-/** The command that prints the logs, see `LogReader`. */
+/** Builds the command that prints the logs, see `LogReader`. */
 export function logWords(sources: readonly LogSource[], lines: number, follow: boolean): string[] {
   const places = sources.flatMap(({ kind, pattern }, index) => [String(index), kind, pattern])
   return ['sh', '-c', logScript, 'sh', String(lines), follow ? 'follow' : '', ...places]
 }
 
-/** A longer line is shown in parts. Characters. */
+/** Characters; a longer line is displayed in parts. */
 const longestLine = 64 * 1024
 
 /** Divides the output of a host into lines of its logs. */
 export class LogReader {
   private rest = ''
 
-  /** @param skip called with a line that is not wanted, and shows where the log ends */
+  /** @param skip called with a line that was not requested, and marks the end of the log */
   constructor(
     private readonly sources: readonly LogSource[],
     private readonly pass: (line: LogLine) => void,
@@ -43,11 +43,11 @@ export class LogReader {
     for (const line of lines) this.line(line)
     if (this.rest.length <= longestLine) return
     this.line(this.rest)
-    // What follows belongs to the same log.
+    // The next part belongs to the same log.
     this.rest = /^=?\d+ \S*\t/.exec(this.rest)?.[0] ?? ''
   }
 
-  /** Drops the beginning of a line that was cut off by a lost connection. */
+  /** Drops the beginning of a line that a lost connection left incomplete. */
   reset(): void {
     this.rest = ''
   }
@@ -67,7 +67,7 @@ export class LogReader {
   }
 }
 
-/** How a log is named before its lines: the program, and the file where the program has others. */
+/** Returns the label of a log before its lines: the program, and the file where the program has others. */
 export function logLabel({ program, file }: Pick<LogLine, 'program' | 'file'>): string {
   return file === program || file === `${program}.log` || file === '' ? program : `${program}:${file}`
 }

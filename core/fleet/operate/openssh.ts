@@ -1,9 +1,12 @@
-/** The command line of OpenSSH's ssh(1) that reaches a host of a stack the way converge does. */
+/** Builds the command line of OpenSSH's ssh(1) that reaches a host of a stack the way converge does. */
 import { shellWords } from '../../text/shell.ts'
 import type { HostAddress, SshTarget } from '../ssh/target.ts'
 
 export interface SshRequest {
-  /** Run there instead of a login shell: one word is a shell command line, several are a program with its arguments. */
+  /**
+   * The command to run instead of a login shell: one word is a shell command line, several are a program with its
+   * arguments.
+   */
   readonly command: readonly string[]
   /** Whether the command gets a terminal. */
   readonly terminal: boolean
@@ -13,9 +16,9 @@ export interface SshRequest {
 }
 
 /**
- * What ssh finds in the same ssh_config as converge is left out.
+ * Leaves out the settings that ssh finds in the same ssh_config as converge.
  * @param host as the stack file has it
- * @param target what converge connects to for it
+ * @param target the resolved connection to it
  */
 export function sshArguments(host: HostAddress, target: SshTarget, request: SshRequest): string[] {
   const { command, terminal, acceptNew, config } = request
@@ -34,7 +37,7 @@ export function sshArguments(host: HostAddress, target: SshTarget, request: SshR
   ]
 }
 
-/** A file name in a list of ssh_config(5), where % begins a token. */
+/** Quotes a file name in a list of ssh_config(5), where % begins a token. */
 function quoted(file: string): string {
   return `"${file.replaceAll('%', '%%')}"`
 }

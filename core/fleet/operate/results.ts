@@ -1,4 +1,4 @@
-/** Presents what a command printed on many hosts: hosts with the same result are shown once. */
+/** Presents the output of a command on many hosts: hosts with the same result are displayed once. */
 import type { FailureReport } from '../../report/events.ts'
 import { plain } from '../../report/printable.ts'
 import { describeNames } from '../screen/names.ts'
@@ -20,7 +20,7 @@ export function hasSucceeded({ status, failure }: Pick<CommandResult, 'status' |
   return status === 0 && failure === null
 }
 
-/** Hosts with the same result together; those that succeeded come first, in the order of their first hosts. */
+/** Groups hosts with the same result; successful groups come first, in the order of their first hosts. */
 export function groupResults(results: readonly CommandResult[]): CommandResult[][] {
   const groups = new Map<string, CommandResult[]>()
   for (const result of results) {

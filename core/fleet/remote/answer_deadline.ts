@@ -1,4 +1,4 @@
-/** Limits the wait for a host that accepts connections and commands, and does not answer them. */
+/** Limits the wait for a host that accepts connections and commands but does not answer them. */
 import type { Writable } from 'node:stream'
 import { ConvergeError } from '../../model/errors.ts'
 import { textOf } from './heard.ts'
@@ -6,17 +6,17 @@ import type { RemoteProcess } from './wire.ts'
 
 /** Seconds. */
 export interface AnswerLimits {
-  /** Until a script has written its first byte; each begins with one. */
+  /** Until a script has written its first byte; every script writes one when it begins. */
   readonly first: number
-  /** From there to its end, and for the host to accept a part of an upload. */
+  /** From the first byte to the end of the output, and for the host to accept a part of an upload. */
   readonly rest: number
-  /** Without an event of a run, until the host is asked whether the run is still there. */
+  /** Without an event of a run, until the host is asked whether the run still exists. */
   readonly quiet: number
 }
 
 export const usualLimits: AnswerLimits = { first: 60, rest: 600, quiet: 60 }
 
-/** Sets the limit anew, from this moment on; null lifts it. Seconds. */
+/** Restarts the limit from this moment; null lifts it. Seconds. */
 export type Extend = (limit: number | null) => void
 
 /**
@@ -45,7 +45,7 @@ const silentHost = (seconds: number) =>
   })
 
 /**
- * Reads the whole output of a command, which is closed where the host does not answer in time.
+ * Reads the whole output of a command. Closes the command where the host does not answer in time.
  * @throws HOST_SILENT, REMOTE_FAILED, CONNECTION_LOST
  */
 export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLimits, input?: Uint8Array) {
@@ -66,14 +66,17 @@ export async function outputOf(process: RemoteProcess, { first, rest }: AnswerLi
   }
 }
 
-/** How a command ended whose output has ended. @throws HOST_SILENT, CONNECTION_LOST */
+/**
+ * Returns the exit status of a command whose output has ended.
+ * @throws HOST_SILENT, CONNECTION_LOST
+ */
 export function endOf(process: RemoteProcess, { first }: AnswerLimits): RemoteProcess['ended'] {
   return withDeadline(first, () => process.ended)
 }
 
 const partSize = 256 * 1024
 
-/** In parts, so that the progress of an upload is seen. */
+/** Writes in parts, so that each part of an upload extends the deadline. */
 async function writeParts(stdin: Writable, input: Uint8Array, onProgress: () => void): Promise<void> {
   for (let at = 0; at < input.length; at += partSize) {
     const part = input.subarray(at, at + partSize)

@@ -1,4 +1,4 @@
-/** What a host lacks is brought to it: a Node to run the engine with, and things that are known by their content. */
+/** Uploads what a host lacks: a Node to run the engine, and items that are identified by their content. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { Item } from './items.ts'
 import type { Link } from './link.ts'
@@ -8,10 +8,10 @@ import { bringScript, nodeScript, probeScript, versionScript } from './scripts.t
 interface BringingOptions {
   /** Directory of the engine's own files on the host. */
   readonly library: string
-  /** Directory of the fleet's own files there. */
+  /** Directory of the fleet's own files on the host. */
   readonly state: string
   readonly runtimes: Runtimes
-  /** What takes a while, for people. */
+  /** Reports an upload that takes a while, for the screen. */
   readonly step: (text: string) => void
 }
 
@@ -22,8 +22,9 @@ export class Bringing {
   ) {}
 
   /**
+   * Uploads the missing items.
    * @param missing `node`, and directories of items
-   * @param isOver looked at before each: once true, nothing more is brought
+   * @param isOver checked before each item: once true, no more items are uploaded
    * @throws HOST_UNSUPPORTED, NO_RUNTIME, ENOSPC, REMOTE_FAILED
    */
   async bring(missing: readonly string[], needs: readonly Item[], isOver = () => false): Promise<void> {
@@ -56,7 +57,7 @@ export class Bringing {
   }
 }
 
-/** What the host says that it lacks although it was brought. */
+/** Builds the error for a host that lacks items after their upload. */
 export function stillMissing(missing: readonly string[]): ConvergeError {
   return new ConvergeError(`uploaded directories are missing on the host again: ${missing.join(', ')}`, {
     code: 'REMOTE_FAILED',

@@ -1,17 +1,21 @@
-/** What a host keeps of the runs that it is given, so that it can run by itself: the command for people, the one for its scheduler, and how it stands. */
+/**
+ * Builds the scripts of a host for runs outside a rollout: the `converge` command, the scheduler's command, and the
+ * script that stores both.
+ */
 import { shellQuoted, shellWords } from '../../text/shell.ts'
 import type { Keeps } from '../rollout/fleet_host.ts'
 import type { Item } from './items.ts'
 
-/** The program as an operator who logs in finds it: the engine that was here last, and nothing else. */
+/** The `converge` command for operators who log in: it runs the engine of the last rollout. */
 const program = `#!/bin/sh
 # Written by converge stack: the engine that this host was given last.
 lib=$(dirname "$(readlink -f "$0")")
 exec "$lib/node" "$lib/current/start.cjs" "$@"`
 
 /**
- * What the host's own scheduler calls. A rollout that holds the host knows better than its timer what is to be done when; a host that was shut down
- * stays so until it is set up again; and what is live is the business of rollouts, so that the first boot brings back no commit that was rolled back.
+ * The command of the host's own scheduler. While a rollout has locked the host, the scheduler waits or does nothing. A
+ * host that was shut down stays so until the next setup. A first boot runs no deploy, because it could switch to a
+ * commit that was rolled back.
  */
 const thisHost = `#!/bin/sh
 # Written by converge stack: runs the engine with the roles, attributes and recipes that this host was given last.
@@ -42,8 +46,10 @@ esac
 . "$state/told"`
 
 /**
- * Notes what a host goes by itself from now on, and removes what nothing has used for a month. Each file is whole at any time.
- * $1 the engine's own files, $2 state directory of the fleet, $3 what is kept: see Keeps, $4 the engine, $5 text of a script: how the host calls it
+ * Stores the command of the host's own scheduler, and removes what no run has used for a month. Each file is replaced
+ * in one step.
+ * $1 the engine's own files, $2 state directory of the fleet, $3 one of Keeps, $4 the engine, $5 text of the script
+ * that the scheduler's command runs
  */
 const keepScript = `set -e
 umask 022
@@ -73,7 +79,7 @@ find "$lib" "$state/inputs" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm 
 export interface Kept {
   readonly keeps: Keeps
   readonly engine: Item
-  /** What the command needs; it counts as used with each run. */
+  /** Items that the command needs; each run marks them as used. */
   readonly needs: readonly Item[]
   /** Node and the engine. */
   readonly program: readonly string[]
@@ -81,7 +87,10 @@ export interface Kept {
   readonly inputs: readonly string[]
 }
 
-/** @returns the arguments of the start script that have a run kept; null: it leaves no trace */
+/**
+ * @returns the arguments of the start script that make the host store a run; empty ones for null, where it stores
+ * nothing
+ */
 export function keptWords(kept: Kept | null): string[] {
   if (kept === null) return ['', '', '', '']
   const { keeps, engine, needs, program, inputs } = kept
@@ -90,7 +99,10 @@ export function keptWords(kept: Kept | null): string[] {
   return [keepScript, keeps, engine.directory, told]
 }
 
-/** The command that the host's own scheduler calls. @param library the engine's own files */
+/**
+ * Returns the command for the host's own scheduler.
+ * @param library the engine's own files
+ */
 export function ownCommand(library: string): string {
   return `${library}/this-host`
 }

@@ -1,38 +1,38 @@
-/** What comes back from a host: the events of a run, and the answers of commands. */
+/** Parses the event stream and the command output that a host sends back. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { isFailure, isRunReport, shortFailure } from '../../report/replay.ts'
 import type { RunEvent, RunResult } from '../rollout/fleet_host.ts'
 import type { RemoteProcess } from './wire.ts'
 
-/** No line of ours is that long, and no answer: what else is there is not taken into memory. Bytes. */
+/** Bytes. No line or answer of converge is longer, and longer ones are not read into memory. */
 const longestLine = 32 << 20
-/** All that one run may send, however long it takes. Bytes. */
+/** Bytes. The most that one run may send, however long it takes. */
 const longestRun = 1 << 30
-/** Levels of an event or an answer: what is nested deeper cannot be written as JSON again. */
+/** Levels of an event or an answer: deeper values cannot be written as JSON again. */
 const deepest = 100
 
-/** What a run has told: its events, and how far its file has been read. */
+/** Collects the events of a run, and counts how many bytes of its file have been read. */
 export class Heard {
   started = false
-  /** Whether anything was said at all. */
+  /** Whether the run has sent any event. */
   told = false
   bytes = 0
   status: number | undefined
   report: RunResult['report'] = null
   error: FailureReport | null = null
-  /** What has come of a line that has not ended. */
+  /** The beginning of an incomplete line. */
   private rest: Buffer[] = []
   private restLength = 0
   private header = true
-  /** Of the stream that counts. */
+  /** Number of the current stream. */
   private stream = 0
   /** Bytes before the run has started. */
   private before = 0
 
   constructor(private readonly hear: (event: RunEvent) => void) {}
 
-  /** Another stream begins: with a line of its own, and with what is not known yet. */
+  /** Begins another stream: it starts with its own header line, and continues after the last complete event. */
   follow(): void {
     this.stream++
     this.header = true
@@ -40,16 +40,19 @@ export class Heard {
     this.restLength = 0
   }
 
-  /** Bytes of the events that have arrived, with those of a line that has not ended. */
+  /** Bytes of the events that have arrived, an incomplete line included. */
   get received(): number {
     return this.bytes + this.restLength
   }
 
-  /** @returns what is missing, where the run was not started; undefined at the end */
+  /**
+   * Reads the stream of a run.
+   * @returns the missing items, where the run was not started; undefined at the end
+   */
   async listen(process: RemoteProcess, onAnswer = () => {}): Promise<string[] | undefined> {
     const own = this.stream
     for await (const chunk of process.stdout) {
-      // Another stream has taken its place.
+      // Another stream has replaced this one.
       if (own !== this.stream) return undefined
       onAnswer()
       for (const line of this.linesWith(Buffer.from(chunk as Uint8Array), process)) {
@@ -65,7 +68,7 @@ export class Heard {
     return undefined
   }
 
-  /** The lines that end in a chunk; each byte is copied once, however long a line is. */
+  /** Yields the lines that end in a chunk; each byte is copied once, however long a line is. */
   private *linesWith(chunk: Buffer, process: RemoteProcess): Generator<Buffer> {
     let from = 0
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
@@ -103,25 +106,25 @@ export class Heard {
   }
 }
 
-/** What a host that names no exit status is taken to have failed with. */
+/** Exit status of a host that reports no valid one. */
 const invalidStatus = 255
 
-/** Parses one line as a JSON object; null for anything else, and for what is nested too deeply. */
+/** Parses one line as a JSON object or array; null for anything else, and for values that are nested too deeply. */
 export function parsed(line: string): Record<string, unknown> | null {
-  // A host that writes millions of other lines costs little time.
+  // A cheap check first, for a host that writes millions of other lines.
   if (!/^[\s]*[{[]/.test(line)) return null
   try {
     const value = JSON.parse(line) as unknown
     return typeof value === 'object' && value !== null && !isTooDeep(value) ? (value as Record<string, unknown>) : null
   } catch {
-    // A line that was cut short by a crash, or what a login shell says of its own.
+    // A line that a crash left incomplete, or output of the login shell.
     return null
   }
 }
 
 /**
- * What the ask script has printed: what is missing, or what the command said. The shell of the account may have had something
- * to say before.
+ * Parses the output of the ask script: the missing items, or the output of the command. Output of the account's login
+ * shell may come first.
  */
 export function askedOf(output: string): { readonly missing: readonly string[] } | { readonly said: string } {
   let at = 0
@@ -134,7 +137,7 @@ export function askedOf(output: string): { readonly missing: readonly string[] }
   return { said: output }
 }
 
-/** What a command that looks has printed: one JSON document, or JSON lines. */
+/** Parses the output of a read-only command: one JSON document, or JSON lines. */
 export function answerOf(output: string): unknown {
   try {
     const value = JSON.parse(output) as unknown
@@ -146,7 +149,7 @@ export function answerOf(output: string): unknown {
   }
 }
 
-/** Not recursive, since a host decides how deep it goes. */
+/** Not recursive, because the host decides how deep the value is. */
 function isTooDeep(value: unknown): boolean {
   let level: unknown[] = [value]
   for (let depth = 0; level.length > 0; depth++) {
@@ -165,8 +168,9 @@ function textsIn(values: readonly unknown[]): string[] {
 }
 
 /**
+ * Reads the whole standard output of a command.
  * @param onAnswer called for each part of it
- * @throws REMOTE_FAILED where it is more than anybody asked for
+ * @throws REMOTE_FAILED where it is longer than any expected answer
  */
 export async function textOf(process: RemoteProcess, onAnswer = () => {}): Promise<string> {
   const chunks: Buffer[] = []
@@ -180,12 +184,12 @@ export async function textOf(process: RemoteProcess, onAnswer = () => {}): Promi
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Reads until it is enough, and leaves the rest of the stream alone. */
+/** Reads until `enough` is true; later output is read and dropped. */
 export function firstLines({ stdout }: RemoteProcess, enough: (text: string) => boolean): Promise<string> {
   return new Promise((resolve) => {
     let text = ''
     stdout.on('data', (chunk: Buffer) => {
-      // Once it is enough, the rest is read away.
+      // Later output is dropped.
       if (text.length > 100_000 || enough(text)) return
       text += chunk.toString('utf8')
       if (text.length > 100_000 || enough(text)) resolve(text)

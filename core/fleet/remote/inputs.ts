@@ -1,15 +1,18 @@
-/** What a host is told, as files that travel: the documents of its node, and which of their texts are shown nowhere. */
+/** Builds the files that a host receives for a run: the documents of its node JSON, and the secrets in them. */
 import { type Origins, originsFile, originsOf } from '../../node/origins.ts'
 import type { HostDocument } from '../rollout/fleet_host.ts'
 import type { Files, PackedFile } from './items.ts'
 
-/** Where a document goes: the stack's own to those that `--node-json` names, the rest to `--config-dir`. */
+/** Returns the path of a document: those of the stack are for `--node-json`, the rest for `--config-dir`. */
 function pathOf({ kind, name }: HostDocument, at: number): string {
   if (at === 0) return 'node.json'
   return `${kind === 'stack' ? 'stack' : 'custom'}/${String(at).padStart(3, '0')}-${slug(name)}.json`
 }
 
-/** @param secrets texts that are shown nowhere; those that stand in the documents travel with them */
+/**
+ * Builds the files of a run.
+ * @param secrets texts to mask; the host receives only those that occur in its documents
+ */
 export function inputFiles(documents: readonly HostDocument[], secrets: readonly string[]): Files {
   const files: [string, PackedFile][] = documents.map((document, at) => [pathOf(document, at), json(document.value)])
   const hidden = textsIn(
@@ -17,7 +20,7 @@ export function inputFiles(documents: readonly HostDocument[], secrets: readonly
     new Set(secrets),
   )
   const origins = Object.fromEntries(documents.map((document, at) => [pathOf(document, at), knownOrigins(document)]))
-  // The directory is there in any case: files of the host's own, in /etc/converge, would count where none is named.
+  // The directory is created in any case: without `--config-dir`, the host would read its own files in /etc/converge.
   return new Map([
     ...files,
     [`custom/${originsFile}`, { content: Buffer.from(`${JSON.stringify(origins)}\n`), mode: 0o600 }],
@@ -25,7 +28,10 @@ export function inputFiles(documents: readonly HostDocument[], secrets: readonly
   ])
 }
 
-/** The options by which the host reads these files. @param directory where they are on the host */
+/**
+ * Returns the options by which the host reads these files.
+ * @param directory where the files are on the host
+ */
 export function inputFileWords(documents: readonly HostDocument[], directory: string): string[] {
   const paths = documents.map(pathOf).filter((path) => !path.startsWith('custom/'))
   return [
@@ -40,14 +46,14 @@ function json(value: unknown): PackedFile {
 
 const known = new WeakMap<HostDocument, Origins>()
 
-/** All hosts of a stack or a layer share its documents. */
+/** Returns the origins of a document; computed once, because all hosts of a stack or a layer share its documents. */
 function knownOrigins(document: HostDocument): Origins {
   const origins = known.get(document) ?? originsOf(document)
   known.set(document, origins)
   return origins
 }
 
-/** Which of the texts stand anywhere in a value, in the order in which they are found. */
+/** Returns those of the texts that occur anywhere in a value, in the order of their occurrence. */
 function textsIn(value: unknown, texts: ReadonlySet<string>): string[] {
   const found = new Set<string>()
   const visit = (at: unknown): void => {

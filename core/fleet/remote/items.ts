@@ -1,15 +1,15 @@
-/** What travels to a host: each thing is packed once, and known there by its content. */
+/** Packs the files that a host receives; each item is packed once, and identified on the host by its content. */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { pack } from 'tar-stream'
 
 export interface Item {
-  /** Directory it becomes on the host, absolute. */
+  /** Absolute path of its directory on the host. */
   readonly directory: string
-  /** For people: what is being brought. */
+  /** For the screen: what is uploaded. */
   readonly what: string
-  /** Whether it is for the engine's account only. */
+  /** Whether only the engine's account may read it. */
   readonly secret: boolean
   /** A gzipped archive of the directory. */
   archive(): Promise<Uint8Array>
@@ -42,11 +42,11 @@ async function archiveOf(files: Files): Promise<Uint8Array> {
   return gzipSync(Buffer.concat(chunks))
 }
 
-/** What has been worked out of files that many hosts get: it is done once, and forgotten with the files. */
+/** Results for files that many hosts get: each is computed once, and freed with the files. */
 const digests = new WeakMap<Files, string>()
 const archives = new WeakMap<Files, Promise<Uint8Array>>()
 
-/** An item whose archive is made when the first host asks for it, and once for all that are given the same files. */
+/** Builds an item whose archive is made on the first request, and shared by all hosts with the same files. */
 export function itemOf(
   parent: string,
   kind: string,
@@ -67,7 +67,7 @@ export function itemOf(
   }
 }
 
-/** The program as it was built: the bundle, what starts it, and what V8 compiled of it. */
+/** Reads the files of the built program: the bundle, its start script, and the code cache of V8. */
 export function engineFiles(directory: string): Files {
   const names = readdirSync(directory).filter((name) =>
     /^(start\.cjs|converge\.cjs(\.map)?|converge-.*\.cache)$/.test(name),

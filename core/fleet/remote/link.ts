@@ -1,4 +1,4 @@
-/** The way to one host: a connection that is made again where it was lost, scripts over it, and the hold of a rollout. */
+/** Manages the connection to one host: reconnects, runs scripts over it, and keeps the lock of the rollout. */
 import { ConvergeError } from '../../model/errors.ts'
 import { oneLine } from '../../report/printable.ts'
 import { type AnswerLimits, endOf, outputOf, usualLimits, withDeadline } from './answer_deadline.ts'
@@ -11,7 +11,7 @@ export interface LinkOptions {
   readonly name: string
   open(): Promise<Wire>
   readonly sudo: Sudo
-  /** Name of the rollout, and who is behind it. */
+  /** Name of the rollout, and the operator. */
   readonly rollout: string
   readonly by: string
   /** Number and comment of the deployment, for other operators; null where none is recorded. */
@@ -20,12 +20,12 @@ export interface LinkOptions {
   readonly limits?: AnswerLimits | undefined
 }
 
-/** How often the host hears that its operator is still there. Milliseconds. */
+/** Milliseconds between two signs of life to the host, which keep the lock. */
 const heartbeat = 10_000
 
 const begins = 'converge: begins'
 
-/** What the hold script says. */
+/** The answer of the hold script. */
 const answered = /^(?:held|busy\n(?<holder>.*))\n/m
 
 interface Hold {
@@ -37,7 +37,7 @@ interface Hold {
 export class Link {
   private wire: Wire | null = null
   private connecting: Promise<Wire> | null = null
-  /** Connected, and not held yet: what hangs there ends with it. */
+  /** A connection without the lock so far: close() must end it too, because the lock script may hang. */
   private opening: Wire | null = null
   private held: Hold | null = null
   private wantsHold = false
@@ -59,7 +59,7 @@ export class Link {
     return this.options.limits ?? usualLimits
   }
 
-  /** Whether it was closed by us. */
+  /** Whether this side closed it. */
   get closed(): boolean {
     return this.over
   }
@@ -72,7 +72,7 @@ export class Link {
     return this.options.name
   }
 
-  /** Drops a connection that is of no use any more; the next script makes another. */
+  /** Drops a connection that no longer works; the next script opens another. */
   reset(): void {
     const { wire } = this
     this.wire = null
@@ -93,20 +93,23 @@ export class Link {
     return this.startOn(await this.connected(), script, args)
   }
 
-  /** One command's standard output. @throws where it fails */
+  /**
+   * Runs a script, and returns its standard output.
+   * @throws where it fails
+   */
   async output(script: string, args: readonly string[], input?: Uint8Array): Promise<string> {
     const started = await this.script(`printf '\\n%s\\n' '${begins}'\n${script}`, args)
     const { process, errors } = started
-    // What ended early no longer reads; why is in its exit status.
+    // A script that ended early no longer reads; its exit status gives the reason.
     process.stdin.on('error', () => undefined)
     const { output, code } = await outputOf(process, this.limits, input ?? new Uint8Array())
-    // What the shell of the account has to say comes before.
+    // Output of the account's shell comes before.
     if (!output.includes(`${begins}\n`) && (code === 0 || errors().trim() === '')) throw shellEnded(code)
     if (code === 0) return output.slice(output.indexOf(`${begins}\n`) + begins.length + 1)
     throw this.refusal(code, started) ?? scriptFailure(code, errors())
   }
 
-  /** The time in which the operator types a password does not count. */
+  /** Starts a script. The time in which the operator types a password does not count. */
   private startOn(wire: Wire, script: string, args: readonly string[]): Promise<Started> {
     const { first } = this.limits
     return withDeadline(first, (extend) => {
@@ -120,7 +123,7 @@ export class Link {
     })
   }
 
-  /** What a script that ended without a word died of. */
+  /** Builds the error for a script that ended without output. */
   async failed(started: Started, what: string): Promise<ConvergeError> {
     const { code } = await endOf(started.process, this.limits)
     const errors = started.errors()
@@ -133,7 +136,7 @@ export class Link {
     )
   }
 
-  /** What sudo says where it lets nobody in; null where the failure is another one. */
+  /** Returns the error of sudo where it refused to run the script; null for other failures. */
   refusal(code: number | null, started: Started): ConvergeError | null {
     return sudoRefusal(this.options.sudo, code, started)
   }
@@ -173,18 +176,20 @@ export class Link {
     const what = `converge stack ${rollout}`
     const number = deployment?.() ?? null
     const who = `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${what}`
-    // Of this host alone: where two entries of the stack file lead to one machine, the second does not take it from the first.
+    // The lock holder is named for this host: a second entry of the stack file for the same computer must not take the
+    // lock.
     const started = await this.startOn(wire, holdScript, [this.state, `${rollout}/${name}`, who])
     const { process } = started
     process.stdin.on('error', () => undefined)
-    // What the shell of the account has to say may come before.
+    // Output of the account's shell may come before.
     const said = await withDeadline(this.limits.first, () => firstLines(process, (text) => answered.test(text)))
     const answer = answered.exec(said)
     const holder = answer?.groups?.holder
     if (answer !== null && holder === undefined) {
       const timer = setInterval(() => process.stdin.write('\n'), heartbeat)
       this.held = { wire, process, timer }
-      // Another operator has taken the host (this machine slept), or it was ended there: nothing more is done without a new hold.
+      // The lock is lost: another operator took it while this computer slept, or the process on the host was killed.
+      // Without a new lock nothing more may run.
       const lost = () => {
         if (this.held?.process === process) wire.close()
       }
@@ -204,7 +209,7 @@ export class Link {
     })
   }
 
-  /** Of a connection that is gone, not of one that was made since. */
+  /** Releases the lock of a lost connection, and not that of a newer one. */
   private letGo(wire: Wire): void {
     if (this.held?.wire !== wire) return
     clearInterval(this.held.timer)
@@ -236,12 +241,12 @@ function scriptFailure(code: number | null, errors: string): ConvergeError {
   })
 }
 
-/** The last line, without the program that could not write. */
+/** Returns the last line, without the name of the program that could not write. */
 function reasonIn(errors: string): string {
   return lastLine(errors).replace(/^.*: (?=No space left on device$)/, '')
 }
 
-/** Where a part of a file still has room, tar says only how much of it was written. */
+/** On a disk with room for a part of a file, tar only reports how much of it was written. */
 const noSpace = /No space left|Wrote only \d+ of \d+ bytes/
 
 function spaceHint(errors: string): string | undefined {

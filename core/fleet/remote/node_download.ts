@@ -1,4 +1,4 @@
-/** Downloads Node for another kind of machine from the npm registry. */
+/** Downloads Node for another architecture from the npm registry. */
 import { type ChildProcess, execFile } from 'node:child_process'
 import { createReadStream, createWriteStream, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -16,11 +16,11 @@ import { type Architecture, misfit } from '../machines.ts'
 /** The oldest Node that runs the engine. */
 export const oldest = [20, 11] as const
 export const leastVersion = oldest.join('.')
-/** The registry has no later version than 20 for the rarer machines. */
+/** The registry has no version later than 20 for the rarer architectures. */
 const wantedVersion = `^22 || ^${leastVersion}`
 
 export interface DownloadLimits {
-  /** For npm as a whole: its own limits allow a registry to send a byte now and then for ever. */
+  /** For npm as a whole: its own limits never end a download that receives a byte now and then. */
   readonly duration: Duration
   /** Bytes that the registry may send, and of the unpacked package. A package of Node has about 120 MB. */
   readonly size: number
@@ -29,8 +29,8 @@ export interface DownloadLimits {
 const usualLimits: DownloadLimits = { duration: minutes(10), size: 1024 ** 3 }
 
 /**
- * Returns the path of the program, which later runs use again. npm knows the registry and how to log in there, and
- * checks the digest of the package.
+ * Returns the path of the program, which later runs use again. npm knows the registry and its credentials, and checks
+ * the digest of the package.
  * @throws NO_RUNTIME
  */
 export async function downloadNode(
@@ -82,10 +82,10 @@ async function packPackage(wanted: string, workspace: string, { duration, size }
   }
 }
 
-/** Bytes that npm needs beside the package. */
+/** Bytes that npm needs in addition to the package. */
 const npmMemory = 512 * 1024 ** 2
 
-/** npm keeps what arrives faster than it can write. Kills the process when it needs more than the limit. */
+/** Kills npm when it needs more memory than the limit: npm buffers data that arrives faster than it can write. */
 function watchMemory(child: ChildProcess, limit: number) {
   let hasKilled = false
   const check = async () => {
@@ -96,7 +96,7 @@ function watchMemory(child: ChildProcess, limit: number) {
   return { hasKilled: () => hasKilled, stop: () => clearInterval(timer) }
 }
 
-/** Bytes; 0 where the process has ended or the system does not tell. */
+/** Returns the resident memory in bytes; 0 where the process has ended or the system does not report it. */
 async function residentMemory(pid: number): Promise<number> {
   const status = existsSync('/proc/self/status')
     ? readFile(`/proc/${pid}/status`, 'latin1')
@@ -111,7 +111,7 @@ interface Failure extends NodeJS.ErrnoException {
   readonly killed?: boolean
 }
 
-/** npm prints many lines about a failure. */
+/** Returns the one line that explains a failure, out of the many that npm prints. */
 function npmReason(error: unknown, { duration, size }: DownloadLimits): string {
   const { code, killed, signal, stderr = '' } = error as Omit<Failure, 'code'> & { readonly code?: unknown }
   if (code === 'ENOENT' && (error as Failure).syscall?.startsWith('spawn')) return 'there is no /bin/sh here'
@@ -133,7 +133,7 @@ interface Member {
   readonly limit: number
 }
 
-/** Streams the member into a file: the program has 100 MB. */
+/** Streams the member into a file, because the program has 100 MB. */
 async function unpackMember({ archive, member: wanted, to, limit }: Member): Promise<void> {
   const members = extract()
   const find = async () => {

@@ -1,4 +1,4 @@
-/** A host over SSH: what it lacks is brought to it, runs are started there and followed, also across connections. */
+/** Runs converge on a host over SSH: uploads what it lacks, starts runs, and follows them across connections. */
 import { randomBytes } from 'node:crypto'
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
@@ -18,18 +18,18 @@ import { askScript, errorsScript, interruptScript, startScript } from './scripts
 
 export interface RemoteHostOptions extends LinkOptions {
   readonly name: string
-  /** Where the account converges below a directory of its own; null for the whole system. */
+  /** Prefix directory below which the account converges; null for the whole system. */
   readonly prefix: string | null
   readonly engine: Files
-  /** The user's recipes as they travel; null without. */
+  /** The user's recipes as files to upload; null without. */
   readonly recipes: Files | null
-  /** Texts that are shown nowhere, whatever stands there: the host is told of those that its documents have. */
+  /** Texts to mask everywhere; the host receives those that occur in its documents. */
   readonly secrets: readonly string[]
   readonly runtimes: Runtimes
-  /** What takes a while, for people. */
+  /** Reports an upload that takes a while, for the screen. */
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
-  /** How long a connection that was lost is tried to be made again. Seconds. */
+  /** How long to retry a lost connection. Seconds. */
   readonly patience: number
 }
 
@@ -77,7 +77,7 @@ export class RemoteHost implements FleetHost {
     }
   }
 
-  /** Until the run has started, losing the connection is a failure; afterwards it is followed again from where it was. */
+  /** Runs the request. A lost connection is a failure before the run has started; later, the run is followed again. */
   private async runNamed(running: Running, request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult> {
     const { run } = running
     const inputs = this.inputsOf(request)
@@ -87,7 +87,7 @@ export class RemoteHost implements FleetHost {
     const follower = new RunFollower(this.link, heard, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
       ...this.command(commandOf(request), request, inputs),
-      // The host's own scheduler may be at work: what it has begun may take its time.
+      // The host's own scheduler may be running: its run may take this many seconds to finish.
       ...(request.dry ? [] : ['--wait', '600', '--by', this.options.by, '--coordinated']),
       ...['--json-output', ...request.options],
       ...(request.events.includes('hooks_install') ? ['--program', ownCommand(this.library), '--bare'] : []),
@@ -131,7 +131,7 @@ export class RemoteHost implements FleetHost {
       const { said } = asked
       const value = answerOf(said)
       if (value !== undefined) return value
-      // JSON lines, and none to tell.
+      // JSON lines, without any.
       if (code === 0 && said === '') return []
       throw (
         this.link.refusal(code, started) ??
@@ -152,7 +152,7 @@ export class RemoteHost implements FleetHost {
     if (running === null) return
     running.isOver = true
     if (!this.link.connectedNow || (await this.hasHeard(running.run))) return
-    // It is being started just now: then it hears of it at its beginning.
+    // The run is being started: interrupt it when its engine has begun.
     await running.begun
     if (this.running === running) await this.hasHeard(running.run)
   }
@@ -182,7 +182,7 @@ export class RemoteHost implements FleetHost {
 
   private async unexplained(run: string, status: number): Promise<FailureReport> {
     const said = await this.link.output(errorsScript, [`${this.state}/runs`, run])
-    // A shell reports a signal like that; out of memory, the kernel sends 9.
+    // A shell adds 128 to the signal; out of memory, the kernel sends signal 9.
     if (status > 128) return died(`the run was killed by signal ${status - 128}`, said)
     return { code: 'REMOTE_FAILED', message: `converge ended with exit status ${status}`, output: tail(said) }
   }
@@ -226,11 +226,11 @@ export class RemoteHost implements FleetHost {
   }
 }
 
-/** A run on the host, from the first thing that is brought for it. */
+/** A run on the host, from its first upload. */
 class Running {
-  /** Whether it was told to end. */
+  /** Whether it was interrupted. */
   isOver = false
-  /** Resolved when its engine has begun, or will not. */
+  /** Resolved when its engine has begun, or will not begin. */
   readonly begun: Promise<void>
   begins: () => void = () => undefined
 
@@ -241,12 +241,12 @@ class Running {
   }
 }
 
-/** A report that says itself why the exit status is not 0. */
+/** Decides whether the report itself explains an exit status other than 0. */
 function isFailed(report: RunResult['report']): boolean {
   return report?.outcome === 'failed' || report?.outcome === 'interrupted'
 }
 
-/** Events that a command is named for; it takes options that the others do not. */
+/** Events with a command of the same name, which takes options that `plan` and `apply` do not. */
 const commands = 'setup configure build deploy undeploy shutdown rollback rebuild start stop restart'.split(' ')
 
 function commandOf({ events, dry }: Pick<RunRequest, 'events' | 'dry'>): string[] {

@@ -1,4 +1,4 @@
-/** Failures of a run on a host that its own events do not report. */
+/** Builds the errors for failures of a run that its own events do not report. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { tail } from './heard.ts'
@@ -9,7 +9,7 @@ export const notBegun = () =>
     hint: 'run it again to finish',
   })
 
-/** @param said what the run wrote to standard error */
+/** @param said standard error of the run */
 export const died = (message: string, said: string): FailureReport => ({
   ...{ code: 'RUN_DIED', message, hint: 'run again to finish what is left' },
   ...(said.trim() === '' ? {} : { output: tail(said) }),
@@ -21,7 +21,7 @@ export const silent: FailureReport = {
   hint: 'remove /usr/local/lib/converge on the host (below its prefix, if it has one), whose files may be damaged, and run again',
 }
 
-/** @param last why the last attempt to reach it failed */
+/** @param last the failure of the last attempt to connect */
 export const unreachable = (host: string, last: ConvergeError) =>
   new ConvergeError(`the host became unreachable in the middle of its run: ${last.message}`, {
     code: 'HOST_LOST',
@@ -29,7 +29,7 @@ export const unreachable = (host: string, last: ConvergeError) =>
     cause: last,
   })
 
-/** @param state `stopped` by a signal, or `disk`: it waits for one */
+/** @param state `stopped` by a signal, or `disk`: the process waits for a disk */
 export const stoppedRun = (state: string, pid: string, seconds: number) =>
   new ConvergeError(
     `the run has sent nothing for ${Math.round(seconds)} s: process ${pid} on the host ${state === 'stopped' ? 'is stopped by a signal' : 'waits for a disk or a network file system'}`,

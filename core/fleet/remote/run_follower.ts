@@ -1,4 +1,4 @@
-/** Follows a run on a host to its end, also where the connection is lost or nothing arrives for a while. */
+/** Follows a run on a host to its end, across lost connections and silence. */
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { endOf, withDeadline } from './answer_deadline.ts'
 import type { Heard } from './heard.ts'
@@ -12,7 +12,7 @@ export interface FollowOptions {
   /** Directory of the runs on the host. */
   readonly runs: string
   readonly run: string
-  /** How long a lost connection is tried again. Seconds. */
+  /** How long to retry a lost connection. Seconds. */
   readonly patience: number
   readonly connection: (state: 'lost' | 'back', detail: string) => void
 }
@@ -20,11 +20,11 @@ export interface FollowOptions {
 /** Milliseconds. */
 const retryAfter = 1_000
 
-/** How often a run is followed anew without an event more. */
+/** The most attempts in a row to follow a run without a further event. */
 const mostStuck = 3
 
 export class RunFollower {
-  /** Until when the host may stay unreachable; null while it answers. Milliseconds. */
+  /** The time until which the host may stay unreachable; null while it answers. Milliseconds. */
   private until: number | null = null
   private stuck = { received: -1, count: 0 }
 
@@ -35,9 +35,10 @@ export class RunFollower {
   ) {}
 
   /**
-   * @param started what the start script writes
-   * @returns what is missing on the host, `silent` where the run was not started, null at its end
-   * @throws HOST_LOST where the host cannot be reached any more
+   * Follows a run until it ends.
+   * @param started the process of the start script
+   * @returns the missing items of the host, `silent` where the run was not started, null at its end
+   * @throws HOST_LOST where the host stays unreachable
    */
   async follow(started: RemoteProcess): Promise<null | 'silent' | string[]> {
     const { heard } = this
@@ -47,10 +48,10 @@ export class RunFollower {
         const missing = await this.read(following)
         if (missing !== undefined) return missing
         if (heard.status !== undefined || !heard.started) return heard.started ? null : 'silent'
-        // The end of the stream without the exit status: the run died, or the connection did.
+        // The end of the stream without an exit status: the run died, or the connection did.
         const { code } = await endOf(following, this.link.limits)
         if (code === 0 || code === 4) return null
-        // A signal ended the script, which may be started again; one that fails would fail for ever.
+        // A script that a signal ended may be started again; a script that fails would fail every time.
         const cause = code === null ? 'CONNECTION_LOST' : 'HOST_LOST'
         throw new ConvergeError(`the script that follows the run ended with status ${code}`, { code: cause })
       } catch (thrown) {
@@ -65,7 +66,7 @@ export class RunFollower {
     }
   }
 
-  /** Whether following the run anew has brought nothing more, several times. */
+  /** Decides whether several attempts in a row led to no further event. */
   private isStuck(): boolean {
     const { received } = this.heard
     this.stuck = received === this.stuck.received ? { received, count: this.stuck.count + 1 } : { received, count: 1 }
@@ -83,7 +84,7 @@ export class RunFollower {
       })
       return Promise.race([reading, watch.failed])
         .catch((error: unknown) => {
-          // Nothing more of this stream counts: the next one begins where it was.
+          // Ignore the rest of this stream: the next one continues after the last complete event.
           heard.follow()
           reading.catch(() => undefined)
           process.close()
@@ -93,17 +94,20 @@ export class RunFollower {
     })
   }
 
-  /** The word for the state of its processes and the size of its events. @throws HOST_SILENT, CONNECTION_LOST */
+  /**
+   * Returns the state of the run's processes and the size of its events, as runStateScript prints them.
+   * @throws HOST_SILENT, CONNECTION_LOST
+   */
   private async stateOfRun(): Promise<string> {
     const { runs, run } = this.options
     try {
       return await this.link.output(runStateScript, [runs, run])
     } catch (thrown) {
       const error = asConvergeError(thrown)
-      // A connection whose commands are not answered is as good as none.
+      // A connection on which commands get no answer is useless.
       if (error.code === 'HOST_SILENT') this.link.reset()
       if (isLost(error)) throw error
-      // A host that refuses a further command, as with MaxSessions, is not silent.
+      // A host that refuses another command, as with MaxSessions, is not silent.
       return ''
     }
   }

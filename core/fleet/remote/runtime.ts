@@ -1,4 +1,4 @@
-/** The Node that a host runs the engine with: its own where that is recent enough, else one that is brought. */
+/** Chooses the Node that runs the engine on a host: the host's own where it is recent enough, else an uploaded one. */
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -20,19 +20,19 @@ import { type Architecture, architectures, type Libc, misfit } from '../machines
 import type { Item } from './items.ts'
 import { type DownloadLimits, downloadNode, leastVersion, oldest } from './node_download.ts'
 
-/** What a host told of itself. */
+/** The facts that the probe script reports about a host. */
 export interface HostFacts {
   readonly kernel: string
-  /** As uname(1) says it. */
+  /** In the format of uname(1). */
   readonly machine: string
   readonly libc: Libc
   /** Its own Node, or null. */
   readonly node: { readonly path: string; readonly version: string } | null
-  /** Programs it needs and does not have. */
+  /** Programs that converge requires and the host lacks. */
   readonly lacks: readonly string[]
 }
 
-/** @param output of the probe script */
+/** Parses the output of the probe script. */
 export function hostFacts(output: string): HostFacts {
   const values = new Map<string, string[]>()
   for (const line of output.split('\n')) {
@@ -58,22 +58,23 @@ export function recentEnough(version: string): boolean {
 export interface Runtimes {
   /** Where archives are kept between runs. */
   readonly cacheDirectory: string
-  /** Node programs of the operator's choice: absolute paths. */
+  /** Absolute paths of the Node programs that the stack file names. */
   readonly given: Readonly<Partial<Record<Architecture, string>>>
-  /** Of the download by npm. */
+  /** Limits of the download by npm. */
   readonly limits?: DownloadLimits
 }
 
-/** A Node program as it travels. */
+/** A Node program, packed for the upload. */
 interface Packed {
   readonly identity: string
   archive(): Promise<Uint8Array>
 }
 
-/** Of one rollout, by where a Node comes from: it is fetched, packed and held in memory once for all hosts. */
+/** The packed programs of a rollout, by source: each is downloaded, packed and held in memory once for all hosts. */
 const packed = new WeakMap<Runtimes, Map<string, Promise<Packed>>>()
 
 /**
+ * Returns the item with the Node for a host.
  * @param library directory of the engine's own files on the host
  * @param runtimes the same object for all hosts of a rollout: then they share the archive
  * @throws HOST_UNSUPPORTED, NO_RUNTIME
@@ -103,13 +104,13 @@ export async function runtimeFor(facts: HostFacts, library: string, runtimes: Ru
   return { directory: `${library}/runtime-${identity}`, what: 'Node', secret: false, archive }
 }
 
-/** Whether the Node that runs here would run there: same kind of machine, nothing of the distribution linked in. */
+/** Decides whether this Node runs on the host: same architecture and C library, no shared system libraries. */
 function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
   const variables = process.config.variables as {
     readonly node_shared?: boolean
     readonly node_shared_openssl?: boolean
   }
-  // Not by process.report: it looks up the name of each connection's far end, and all waits for a resolver that is silent.
+  // process.report is no alternative: it resolves the peer of each connection, and blocks on a resolver that is silent.
   return (
     process.platform === 'linux' &&
     misfit(process.execPath, arch, libc) === null &&
@@ -119,8 +120,8 @@ function portable(arch: Architecture, libc: HostFacts['libc']): boolean {
 }
 
 /**
- * Packing 100 MB takes seconds: the archive is kept, by the size and some parts of the program. It is flushed first, since
- * no later run checks what is there under its name.
+ * Packs a program and caches the archive, because packing 100 MB takes seconds. The size and some parts of the program
+ * name the archive. The archive is flushed before the rename, because later runs trust a file of that name.
  */
 async function packedProgram(from: string | Promise<string>, cacheDirectory: string): Promise<Packed> {
   const program = await from
@@ -144,7 +145,7 @@ async function packedProgram(from: string | Promise<string>, cacheDirectory: str
   }
 }
 
-/** Piece by piece: the connections to the hosts are kept alive meanwhile, and memory stays small. */
+/** Packs in a stream: connections to the hosts stay alive in the meantime, and memory use stays small. */
 async function packProgram(program: string, to: string): Promise<void> {
   const tar = pack()
   const entry = tar.entry({ name: 'node', mode: 0o755, mtime: new Date(0), size: statSync(program).size })
@@ -168,13 +169,16 @@ function identityOf(program: string): string {
   return hash.digest('hex').slice(0, 24)
 }
 
-/** It may have been fine for another host: those of one architecture may differ in their libc. */
+/** Checks the operator's program for each host: hosts of one architecture may differ in their C library. */
 function checkGiven(program: string, arch: Architecture, libc: Libc): void {
   const why = misfit(program, arch, libc)
   if (why !== null) throw unfit(`${program} (runtime.${arch} of the stack file) ${why}`)
 }
 
-/** @throws NO_RUNTIME where what was brought says of itself that it is no Node, or an old one */
+/**
+ * Checks the version that the uploaded Node prints.
+ * @throws NO_RUNTIME where it is no Node, or too old
+ */
 export function checkBrought(said: string): void {
   const [, version] = /^v(\d+\.\d+\.\d+\S*)$/.exec(said.trim()) ?? []
   if (version === undefined) throw unfit('the program that was brought as Node is none')

@@ -1,10 +1,11 @@
 /**
- * The shell scripts that a host is asked to run: for any POSIX shell with coreutils, tar, gzip and util-linux, which every Debian has. Those that are
- * listened to begin with an empty line: the shell of the account may have said something before that has no end of its own.
+ * Holds the shell scripts for hosts. They run in any POSIX shell with coreutils, tar, gzip and util-linux, which every
+ * Debian has. A script whose output is parsed first prints an empty line: the account's shell may have printed text
+ * without a line end.
  */
 
 /**
- * What a host is, told without changing anything. One `key=value` a line.
+ * Prints the facts of a host without a change to it: one `key=value` a line.
  * $1 the engine's own files, $2 its state directory
  */
 export const probeScript = `
@@ -19,8 +20,8 @@ true
 `
 
 /**
- * Unpacks an archive from standard input; what is there under its name is whole, or is not there.
- * $1 directory to make, $2 umask: 022 for what programs of other accounts use, 077 for what is nobody else's business
+ * Unpacks an archive from standard input; a directory under the final name is always complete.
+ * $1 directory to create, $2 umask: 022 for files that programs of other accounts use, 077 for private files
  */
 export const bringScript = `
 set -e
@@ -38,10 +39,10 @@ find "$new" -type f -exec sync {} +
 mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
 `
 
-/** What a program says of itself. $1 the program */
+/** Prints the version of a program. $1 the program */
 export const versionScript = '"$1" --version'
 
-/** Which Node is used from now on. $1 the engine's own files, $2 the program */
+/** Selects the Node for later runs. $1 the engine's own files, $2 the program */
 export const nodeScript = `
 set -e
 umask 022
@@ -50,7 +51,7 @@ ln -sfn "$2" "$1/.node.$$"
 mv -T "$1/.node.$$" "$1/node"
 `
 
-/** Ends with `{"missing": [...]}` where the Node or one of the directories in $needs is not there. */
+/** Ends with `{"missing": [...]}` where the Node or one of the directories in $needs does not exist. */
 const needsPart = `
 missing=
 [ -x "$lib/node" ] || missing='"node"'
@@ -63,8 +64,9 @@ END
 `
 
 /**
- * Runs a command that only looks. Prints `{"missing": [...]}` where something has to be brought first, else `{"asked": true}` before what the command says.
- * $1 the engine's own files, $2 directories that have to be there, by lines; then the command
+ * Runs a read-only command. Prints `{"missing": [...]}` where an upload is required first, else `{"asked": true}`
+ * before the output of the command.
+ * $1 the engine's own files, $2 required directories, by lines; then the command
  */
 export const askScript = `
 lib=$1 needs=$2; shift 2
@@ -73,10 +75,10 @@ exec "$@"
 `
 
 /**
- * Starts a run that does not end with this connection, and follows what it tells. Prints, as its first line, `{"missing": [...]}` and ends where
- * something has to be brought first, else `{"started": "<run>"}`.
- * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 directories that have to be there, by lines, $5 keepScript for a run that
- * went well, or nothing, $6 to $8 its last arguments; then the command
+ * Starts a run that outlives the connection, and follows its events. Prints, as its first line, `{"missing": [...]}`
+ * and ends where an upload is required first, else `{"started": "<run>"}`.
+ * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 required directories, by lines; $5 keepScript
+ * for a run that succeeds, or nothing, $6 to $8 its last arguments; then the command
  */
 export const startScript = `
 umask 077
@@ -103,14 +105,14 @@ read -r pid <"$runs/$run/pid"
 exec tail -s 0.05 -f -c +1 --pid="$pid" "$runs/$run/events" 2>/dev/null
 `
 
-/** Whether $pid is still the process that has $1 among its arguments: numbers are used again, after a restart of the host all of them. */
+/** Decides whether $pid is still the process with the argument $1: numbers are reused, above all after a reboot. */
 const isStillPart = `
 isStill() { [ "\${pid:-0}" -gt 1 ] && tr '\\0' '\\n' <"/proc/$pid/cmdline" | grep -qxF -e "$1"; } 2>/dev/null
 `
 
 /**
- * Goes on reading what a run tells. $1 directory of runs, $2 name of the run, $3 bytes that are known already.
- * Exit status 4: there is no such run.
+ * Continues to read the events of a run. $1 directory of runs, $2 name of the run, $3 bytes that have been read
+ * already. Exit status 4: the run does not exist.
  */
 export const followScript = `${isStillPart}
 at=$1/$2
@@ -122,8 +124,8 @@ exec tail -c "+$(($3 + 1))" "$at/events"
 `
 
 /**
- * Prints the state of a run (`running`, `stopped`, `disk` for uninterruptible sleep, `ended`), the process that is in that state, and the
- * bytes of its events. $1 directory of runs, $2 name of the run
+ * Prints the state of a run (`running`, `stopped`, `disk` for uninterruptible sleep, `ended`), the process in that
+ * state, and the bytes of its events. $1 directory of runs, $2 name of the run
  */
 export const runStateScript = `${isStillPart}
 at=$1/$2 state=ended
@@ -141,10 +143,13 @@ fi
 echo "$state \${pid:-0} $size"
 `
 
-/** The end of what a run said beside its events. $1 directory of runs, $2 name of the run */
+/** Prints the end of a run's standard error. $1 directory of runs, $2 name of the run */
 export const errorsScript = `tail -c 4000 "$1/$2/errors" 2>/dev/null || true`
 
-/** Asks a run to finish the step at hand. Prints who was asked, or nothing. $1 directory of runs, $2 name of the run */
+/**
+ * Asks a run to end after its current step. Prints the process that it signals, or nothing. $1 directory of runs, $2
+ * name of the run
+ */
 export const interruptScript = `${isStillPart}
 { read -r pid; } 2>/dev/null <"$1/$2/pid" || exit 0
 isStill "$1/$2" || exit 0
@@ -154,8 +159,9 @@ true
 `
 
 /**
- * Holds the host for one rollout as long as standard input stays open and is heard of. Prints `held\`, or \`busy\` and who holds it.
- * $1 state directory of the fleet, $2 name of the rollout, $3 who, for others to read
+ * Locks the host for one rollout while standard input stays open and signs of life arrive. Prints `held`, or `busy` and
+ * the lock holder.
+ * $1 state directory of the fleet, $2 name of the rollout, $3 the lock holder, for other operators
  */
 export const holdScript = `${isStillPart}
 umask 077

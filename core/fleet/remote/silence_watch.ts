@@ -1,13 +1,13 @@
-/** Asks a host about its run whenever nothing has arrived for a while: a stopped run sends nothing, and nor does a long build. */
+/** Asks a host about its run after a silence: a stopped run sends nothing, and neither does a long build. */
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { Heard } from './heard.ts'
 import { stoppedRun } from './run_failures.ts'
 
-/** How often in a row a run is found stopped before it counts as lost. */
+/** Number of checks in a row that find a run stopped before it counts as lost. */
 const mostStopped = 3
 
 export class SilenceWatch {
-  /** Never resolves; rejects with why the stream is not to be waited for. */
+  /** Never resolves; rejects with the reason to stop waiting for the stream. */
   readonly failed: Promise<never>
   private fail: (error: ConvergeError) => void = () => undefined
   private timer: NodeJS.Timeout | undefined
@@ -16,7 +16,7 @@ export class SilenceWatch {
 
   /**
    * @param seconds without any output
-   * @param ask gets the output of runStateScript; empty where the host does not say
+   * @param ask gets the output of runStateScript; empty where the host does not answer
    */
   constructor(
     private readonly seconds: number,
@@ -28,7 +28,7 @@ export class SilenceWatch {
     })
   }
 
-  /** The stream has begun or goes on. */
+  /** Restarts the wait, because output has arrived. */
   onAnswer(): void {
     this.stopped = 0
     this.wait()

@@ -1,4 +1,4 @@
-/** Finds out from standard error whether sudo refused to run a script, and why. */
+/** Detects from standard error whether sudo refused to run a script, and why. */
 import { ConvergeError } from '../../model/errors.ts'
 
 const askPassword =
@@ -8,7 +8,7 @@ const allowAccount =
 const repairSudo = 'log in to the host, and repair sudo there: sudo -n true has to succeed for this account'
 const repairAccount = 'unlock or renew the account on the host (chage -l ACCOUNT), or connect as another user'
 
-/** What sudo and sudo-rs print when they refuse, most specific first, with what repairs it. */
+/** Messages with which sudo and sudo-rs refuse, most specific first, each with a hint. */
 const refusals: readonly (readonly [RegExp, hint: string])[] = [
   [/must have a tty/i, 'there is no terminal on the host: Defaults:ACCOUNT !requiretty in its /etc/sudoers.d'],
   [/is not in the sudoers file|is not allowed to (run|execute)|may not run sudo/i, allowAccount],
@@ -37,7 +37,7 @@ const refusals: readonly (readonly [RegExp, hint: string])[] = [
   ],
 ]
 
-/** Warnings that sudo, shells and their start-up files print before they do what they are asked to. */
+/** Warnings that sudo, shells and their startup files print before they run the command. */
 const noise: readonly RegExp[] = [
   /^sudo: unable to resolve host/,
   /^sudo: setrlimit\(/,
@@ -54,14 +54,14 @@ function linesOf(text: string): string[] {
   return text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trimEnd()]))
 }
 
-/** Its lines without warnings that have nothing to do with how a command ended; all of them where there are no others. */
+/** Returns the lines without unrelated warnings; all of them where there are no others. */
 export function withoutNoise(text: string): string[] {
   const lines = linesOf(text)
   const rest = lines.filter((line) => !noise.some((pattern) => pattern.test(line)))
   return rest.length > 0 ? rest : lines
 }
 
-/** The line by which sudo refuses, else all that it said but for warnings; null where it does not speak of a refusal. */
+/** Returns the line in which sudo refuses, else all lines of sudo without warnings; null where sudo printed neither. */
 export function refusalIn(text: string): string | null {
   const lines = linesOf(text).filter((line) => !noise.some((pattern) => pattern.test(line)))
   const own = lines.filter((line) => isSudoLine(line))
@@ -73,7 +73,7 @@ export function refusalIn(text: string): string | null {
   return said.length > 0 ? said.map((line) => line.trim()).join('; ') : null
 }
 
-/** Some of its refusals go without its name. */
+/** Decides whether a line is from sudo; some of its refusals do not begin with its name. */
 function isSudoLine(line: string): boolean {
   return (
     /^(sudo|sudo-rs|sudoers): |^>>> \S*sudoers/.test(line) ||
@@ -83,7 +83,7 @@ function isSudoLine(line: string): boolean {
   )
 }
 
-/** @param why as sudo says it */
+/** @param why the message of sudo */
 export function sudoRefused(why: string): ConvergeError {
   const hint = refusals.find(([pattern]) => pattern.test(why))?.[1] ?? allowAccount
   return new ConvergeError(`sudo was refused: ${why.replace(/^(sudo|sudo-rs): /, '')}`, { code: 'SUDO_REFUSED', hint })

@@ -1,4 +1,4 @@
-/** What this room needs of a connection to a host, and one command on it, with sudo where the account is no root. */
+/** Declares the connection to a host, and starts scripts on it, with sudo where the account is not root. */
 import type { Readable, Writable } from 'node:stream'
 import type { ConvergeError } from '../../model/errors.ts'
 import { shellWords } from '../../text/shell.ts'
@@ -6,7 +6,7 @@ import { refusalIn, sudoRefused, withoutNoise } from './sudo_refusal.ts'
 
 export interface Wire {
   exec(command: string): Promise<RemoteProcess>
-  /** Null where we closed it ourselves. */
+  /** Null where this side closed it. */
   readonly closed: Promise<ConvergeError | null>
   close(): void
 }
@@ -20,22 +20,23 @@ export interface RemoteProcess {
   close(): void
 }
 
-/** `password` is asked for when sudo asks for one. */
+/** The operator's `password` is requested only when sudo requires one. */
 export type Sudo = 'none' | 'free' | { password(): Promise<string> }
 
 export interface Started {
   readonly process: RemoteProcess
   /** Standard error of the script so far; before it begins, that of sudo. */
   errors(): string
-  /** Whether the script has begun: whatever fails then, it is not sudo that refuses. */
+  /** Whether the script has begun: a later failure is not a refusal of sudo. */
   hasBegun(): boolean
 }
 
 const limit = 20_000
 
 /**
- * Starts a script for sh with arguments; no secret may be among them, since everybody sees them in the process list.
- * @returns once the script runs: what is then written to its standard input is for the script, and never for sudo
+ * Starts a script for sh with arguments; no secret may be among them, because every account sees them in the process
+ * list.
+ * @returns once the script runs: later input goes to the script, and never to sudo
  * @throws SUDO_REFUSED
  */
 export async function startScriptOn(wire: Wire, script: string, args: readonly string[], sudo: Sudo): Promise<Started> {
@@ -63,7 +64,7 @@ function errorsOf({ stderr }: RemoteProcess, begun: boolean): Pick<Started, 'err
   return { errors: () => errors, hasBegun: () => hasBegun }
 }
 
-/** What sudo says is looked at, so that it has to be in English; that is not for what it runs. */
+/** Builds the command with sudo. The output of sudo is parsed, so it must be English; the script is not affected. */
 function bySudo(options: readonly string[], script: string, args: readonly string[]): string {
   const words = ['env', 'LANGUAGE=en', 'sudo', ...options, '--', 'sh', '-c', `unset LANGUAGE\n${script}`, 'sh', ...args]
   return shellWords(words)
@@ -72,16 +73,19 @@ function bySudo(options: readonly string[], script: string, args: readonly strin
 const ask = 'converge: password for sudo'
 const go = 'converge: go'
 
-/** What comes after the announcement; null before it. A refusal quotes the script, but not on a line of its own. */
+/** Returns the text after the announcement, else null. A refusal quotes the script, but not on its own line. */
 function afterGo(errors: string): string | null {
   const found = /^converge: go\n/m.exec(errors)
   return found && errors.slice(found.index + found[0].length)
 }
 
-/** On a line of its own, also where a prompt has left one open. */
+/** Prints the announcement on its own line, even where a prompt has left a line open. */
 const announced = (script: string) => `printf '\\n%s\\n' '${go}' >&2\n${script}`
 
-/** sudo says on standard error when it wants the password, and the script when it has begun: neither gets what is the other's. */
+/**
+ * Starts a script with a password. sudo prints a prompt on standard error, and the script an announcement: so the
+ * password goes only to sudo, and the input only to the script.
+ */
 async function withPassword(
   wire: Wire,
   script: string,
@@ -117,7 +121,7 @@ async function withPassword(
   })
 }
 
-/** Why sudo refused to run the script; null where the failure is the script's own. */
+/** Returns the refusal of sudo; null where the failure is the script's own. */
 export function sudoRefusal(
   sudo: Sudo,
   code: number | null,
@@ -134,7 +138,7 @@ function refusalBy(code: number | null, errors: string): ConvergeError | null {
   return why === null ? null : sudoRefused(why)
 }
 
-/** The last line that says how a command ended. */
+/** Returns the last line that explains how a command ended. */
 export function lastLine(text: string): string {
   return withoutNoise(text).at(-1)?.trim() ?? ''
 }

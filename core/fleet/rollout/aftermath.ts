@@ -1,27 +1,27 @@
-/** What a rollout has changed about the stack: who is there, who missed what, and which commits it is on. */
+/** Computes what a rollout changed about the stack: online hosts, hosts that missed it, and the commit of each app. */
 import type { Action, HostOutcome } from '../types.ts'
 import type { Board } from './board.ts'
 import type { Aftermath, Member, RolloutRequest } from './request.ts'
 
-/** Actions that bring new code. */
+/** Actions that install new code. */
 export const switching: readonly Action[] = ['setup', 'deploy']
 
-/** A rollout at its end. */
+/** The state of a rollout when it has ended. */
 export interface Ended {
   readonly request: RolloutRequest
   readonly board: Board
   readonly taking: readonly Member[]
-  /** Those that are online and did not take part. */
+  /** Online hosts that did not take part. */
   readonly others: readonly Member[]
-  /** Of the others, those that could not be reached. */
+  /** Those of `others` that could not be reached. */
   readonly missed: ReadonlySet<string>
-  /** Those that had missed a deployment, and have it now. */
+  /** Hosts that had missed an earlier deployment, and now have it. */
   readonly caughtUp: readonly string[]
   readonly commits: Aftermath['apps']
   readonly isStopped: boolean
 }
 
-/** Whether an app is one of those that are asked for. */
+/** Decides whether the request includes an app. */
 export function means({ apps }: RolloutRequest, app: string): boolean {
   return apps.length === 0 || apps.includes(app)
 }
@@ -34,18 +34,18 @@ export function aftermathOf(ended: Ended): Aftermath {
   const { request, board, taking, others, missed, caughtUp, commits } = ended
   const { action } = request
   const deploys = switching.includes(action)
-  // Who was only prepared when it stopped is not on it.
+  // A host that was only prepared when the rollout aborted does not run the commit.
   const isOver = (name: string) => board.succeeded(name) && (!deploys || board.of(name).deployed)
   const did = namesOf(taking.filter(({ name }) => isOver(name)))
   const whole = did.length > 0 && !ended.isStopped
   const apps = !whole ? {} : deploys ? commits : action === 'rollback' ? wentBackTo(ended) : {}
   const changesCode = deploys || Object.keys(apps).length > 0
-  // What failed where some may fail has it as little as what was down.
+  // Hosts that failed within --max-failures lack the new code, like hosts that were down.
   const without: readonly HostOutcome[] = changesCode ? ['skipped', 'failed', 'lost'] : ['skipped']
   const missing = namesOf(taking).filter((name) => without.includes(board.of(name).outcome))
   const unheard = namesOf(others).filter((name) => board.hasFailed(name))
   const complete = taking.filter(({ name, apps }) => did.includes(name) && apps.every((app) => means(request, app)))
-  // What some of its hosts were given alone says nothing of what the stack is on.
+  // A commit that only some hosts of an app received is not the commit of the stack.
   const isElsewhere = (app: string) => others.some(({ apps }) => apps.includes(app))
   return {
     online: deploys ? did : [],
@@ -56,7 +56,7 @@ export function aftermathOf(ended: Ended): Aftermath {
   }
 }
 
-/** The commit that all hosts are on now: who catches up later gets that, and not what was gone back from. */
+/** Returns the commit that all hosts run after a rollback: hosts that catch up later get that one. */
 function wentBackTo({ request, board, taking }: Ended): Aftermath['apps'] {
   const took = taking.filter(({ name }) => board.succeeded(name))
   const apps = new Set(took.flatMap(({ apps }) => apps).filter((app) => means(request, app)))

@@ -1,25 +1,25 @@
-/** What the commands that only look print on a host, as far as a rollout reads it. */
+/** Parses the JSON that the read-only commands print on a host: revisions and releases. */
 import * as z from 'zod'
 import { ConvergeError } from '../../model/errors.ts'
 import type { LiveRelease } from '../types.ts'
 
-/** Names and commits: a host decides what it sends, and the report of the rollout keeps it. */
+/** Names and commits. The length is limited, because the host decides what it sends, and the report keeps it. */
 const short = z.string().max(1000)
 
-/** It goes to the other hosts, into a command line of git or svn there: no option, no control character. */
+/** A word for the command line of git or svn on other hosts: it is no option and has no control characters. */
 const word = short.regex(/^(?!-)[^\x00-\x1f\x7f-\x9f]*$/)
 
 const revisions = z.array(
   z.object({
     app: short,
     revision: word,
-    /** Null where there is none to be told, as for a directory. */
+    /** Null where the source has no commit, as for a directory. */
     commit: word.nullable(),
   }),
 )
 export type Revision = z.output<typeof revisions>[number]
 
-/** It goes into the command line of a rollback. */
+/** An id that the rollout puts into the command line of a rollback. */
 const releaseId = short.regex(/^[\w.-]+$/)
 
 const releases = z.object({
@@ -31,11 +31,11 @@ const releases = z.object({
         z.object({
           id: releaseId,
           commit: short,
-          /** Of the commit; an earlier version does not say. */
+          /** Of the commit; an earlier version of converge does not send it. */
           subject: short.optional(),
           current: z.boolean(),
           complete: z.boolean().default(true),
-          /** Whether a rollback goes to it; an earlier version does not say. */
+          /** Whether a rollback goes to this release; an earlier version of converge does not send it. */
           previous: z.boolean().optional(),
         }),
       ),
@@ -46,7 +46,8 @@ const releases = z.object({
 export type AppReleases = z.output<typeof releases>['apps'][number]
 
 /**
- * @param said by `converge revisions`: one document, or one a line
+ * Parses the answer of `converge revisions`.
+ * @param said one document, or one a line
  * @throws REMOTE_FAILED
  */
 export function revisionsIn(said: unknown): readonly Revision[] {
@@ -54,7 +55,7 @@ export function revisionsIn(said: unknown): readonly Revision[] {
 }
 
 /**
- * @param said by `converge releases`
+ * Parses the answer of `converge releases`.
  * @throws REMOTE_FAILED
  */
 export function releasesIn(said: unknown): readonly AppReleases[] {
@@ -71,7 +72,7 @@ export function liveOf(apps: readonly AppReleases[]): readonly LiveRelease[] {
   })
 }
 
-/** A host is not to be believed in everything: what it says may go into a command line of the others. */
+/** Validates the answer of a host, because it may go into a command line of other hosts. */
 function checked<S extends z.ZodType>(schema: S, said: unknown, command: string): z.output<S> {
   const result = schema.safeParse(said)
   if (result.success) return result.data

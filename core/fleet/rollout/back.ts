@@ -1,17 +1,17 @@
-/** What a rollback means for hosts whose releases have numbers of their own: one commit of each app for all, as with a deploy. */
+/** Computes the release that each host rolls back to: one commit of each app for all hosts, as with a deploy. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { AppReleases } from './answers.ts'
 
-/** A host that is to go back, with what it says of its releases. */
+/** A host to roll back, with the releases that it reports. */
 export interface Returning {
   readonly name: string
   readonly releases: readonly AppReleases[]
 }
 
-/** Id of the release that each app goes to. */
+/** The id of the release that each app rolls back to. */
 export type Targets = ReadonlyMap<string, string>
 
-/** What a host is to do: run with these options, be left as it is, or fail. */
+/** How a host rolls back: it runs with these options, is skipped, stays unchanged, or fails. */
 export type Way =
   | { readonly options: readonly string[]; readonly targets: Targets }
   | { readonly skipped: string }
@@ -19,9 +19,10 @@ export type Way =
   | { readonly error: ConvergeError }
 
 /**
- * The way back of each host.
- * @param means whether an app is one of those that are to go back
- * @param to a commit or the id of a release, or the beginning of one of them; null for what an app was on before its last change
+ * Computes how each host rolls back.
+ * @param means decides whether to roll an app back
+ * @param to a commit or the id of a release, or the beginning of one; null for the commit before the last change of an
+ * app
  */
 export function waysBack(
   hosts: readonly Returning[],
@@ -31,7 +32,7 @@ export function waysBack(
   const goals = new Map<string, Goal>()
   for (const app of new Set(hosts.flatMap(({ releases }) => releases.map(({ name }) => name))))
     goals.set(app, beforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))))
-  // One app without an earlier release does not keep the others from going back.
+  // An app without an earlier release does not prevent the rollback of the others.
   const othersGo = hosts.some(({ releases }) =>
     releases.some((app) => means(app.name) && currentOf(app) !== undefined && hasEarlier(app, goals)),
   )
@@ -55,7 +56,7 @@ function wayOf(
   { goals, othersGo }: Known,
 ): Way {
   const meant = releases.filter(({ name }) => means(name))
-  // Nothing is told of it: its recipe knows where it goes back to, and what is told of stays.
+  // The host reports no release of a requested app. The recipe of such an app knows its target; the reported apps stay.
   if (meant.length === 0) {
     const options = releases.length > 0 ? optionsForNow(releases, () => true) : to === null ? [] : ['--to', to]
     return { options, targets: new Map() }
@@ -73,7 +74,7 @@ function wayOf(
     if (release !== undefined) targets.set(app.name, release)
     else if (stays && wanted !== null) left.push(`${app.name} has no release of ${wanted.slice(0, 12)} there`)
     else if (wanted === null && othersGo) staying.push(`${app.name} stays: it has no earlier release`)
-    // It says so itself, with what there is.
+    // The host reports this failure itself, with the releases that it has.
     else if (wanted === null && releases.length === 1) return { options: [], targets }
     else return { error: noSuchRelease(app.name, wanted) }
   }
@@ -82,8 +83,8 @@ function wayOf(
 }
 
 /**
- * Words for the command line of a host.
- * @param targets id of a release, by app; the other apps of the host stay as they are
+ * Builds the options for the command line of a host.
+ * @param targets id of a release, by app; the other apps of the host stay unchanged
  */
 function optionsFor(releases: readonly AppReleases[], targets: Targets): string[] {
   const [only] = targets.values()
@@ -92,7 +93,7 @@ function optionsFor(releases: readonly AppReleases[], targets: Targets): string[
   return ['--to', [...targets].map(([app, release]) => `${app}=${release}`).join(',')]
 }
 
-/** Back to what is live now, once something newer is; what was not there stays. */
+/** Builds the options that roll back to the current releases after a later switch; other apps stay unchanged. */
 export function optionsForNow(releases: readonly AppReleases[], means: (app: string) => boolean): string[] {
   return optionsFor(releases, currentReleases(releases, means))
 }
@@ -108,14 +109,15 @@ function currentReleases(releases: readonly AppReleases[], means: (app: string) 
 
 interface Goal {
   readonly commit: string | null
-  /** Those that had a part in the last change; the others are on what was before it, or on something still older. */
+  /** Hosts that took part in the last change; the others run the commit before it, or an older one. */
   readonly changed: ReadonlySet<AppReleases>
 }
 
 /**
- * The commit that most hosts were on before the last change of an app; of several the one that most of them have, then that of the
- * first host. A host that had a release of its own in between, such as one that was tried there alone, goes to where the
- * others go; where the last change was tried on one host alone, that one goes to where the others are.
+ * Finds the commit that most hosts ran before the last change of an app. A tie goes to the commit that most hosts have,
+ * then to the commit of the first host. A host may have had another release in between, tried there alone: it rolls
+ * back to the commit of the others. Where the last change was tried on one host alone, that host rolls back to the
+ * commit of the others.
  * @param hosts each the releases of one app, oldest first
  */
 export function beforeLastChange(hosts: readonly AppReleases[]): Goal {
@@ -132,7 +134,7 @@ export function beforeLastChange(hosts: readonly AppReleases[]): Goal {
   return { commit, changed }
 }
 
-/** Of the commits that are live somewhere those that no host had before another one of them. */
+/** Returns the current commits of all hosts that no host had before another one of them. */
 function newestOf(hosts: readonly AppReleases[]): ReadonlySet<string> {
   const all = new Set(hosts.flatMap((host) => currentOf(host)?.commit ?? []))
   const older = new Set<string>()
@@ -144,13 +146,13 @@ function newestOf(hosts: readonly AppReleases[]): ReadonlySet<string> {
       if (complete && commit !== live.commit && all.has(commit)) older.add(index < at ? commit : live.commit)
   }
   const newest = [...all].filter((commit) => !older.has(commit))
-  // Gone back and forth, each is older than another one.
+  // Hosts that switched back and forth make each commit older than another one.
   return newest.length === 0 ? all : new Set(newest)
 }
 
 /**
- * The release of a host that is meant, by its id or its commit, or the beginning of one of them; of several of one commit the newest
- * before the one that is live, else the newest; the one that is live where there is no other.
+ * Finds a release of a host by its id or its commit, or the beginning of one of them. Of several releases of one commit
+ * it returns the newest before the current one, else the newest. It returns the current one where no other matches.
  */
 function releaseOf(app: AppReleases, wanted: string): string | undefined {
   const { releases } = app
@@ -164,7 +166,7 @@ function releaseOf(app: AppReleases, wanted: string): string | undefined {
   return (before.at(-1) ?? others.at(-1) ?? fits.at(-1))?.id
 }
 
-/** One that had no part in the last change is on it already, or goes there as well. */
+/** Finds the release for a host without a part in the last change: the current one, where it has the commit. */
 function stayingOf(app: AppReleases, wanted: string): string | undefined {
   const live = currentOf(app)
   return live?.commit === wanted ? live.id : releaseOf(app, wanted)
@@ -175,13 +177,13 @@ function currentOf({ releases }: AppReleases): AppReleases['releases'][number] |
 }
 
 function releaseBefore({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
-  // By number only where the host does not say which one was current before.
+  // By number only where the host does not report which release was current before.
   if (releases.some(({ previous }) => previous !== undefined)) return releases.find(({ previous }) => previous)
   const at = releases.findIndex(({ current }) => current)
   return releases.slice(0, Math.max(0, at)).findLast(({ complete }) => complete)
 }
 
-/** What is no commit, as of a release that another tool has made, says nothing of other hosts. */
+/** Decides whether a text is a commit: a name that another tool gave a release cannot be compared between hosts. */
 function isCommit(text: string): boolean {
   return /^[0-9a-f]{7,}$/i.test(text)
 }

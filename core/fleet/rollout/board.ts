@@ -1,4 +1,4 @@
-/** What has become of each host of a rollout so far, and of the rollout as a whole. */
+/** Records the progress of each host of a rollout, and of the rollout as a whole. */
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../report/events.ts'
 import type {
@@ -23,24 +23,24 @@ export interface Progress {
   phases: Partial<Record<Phase, number>>
   counts: Counts
   live: readonly LiveRelease[]
-  /** Its releases, and with them what was live, when the rollout came to it. */
+  /** Its releases before the rollout, the current ones among them. */
   before: readonly AppReleases[]
-  /** Of an automatic rollback; else the report compares `before` with `live`. */
+  /** Set by an automatic rollback; otherwise the report compares `before` with `live`. */
   moves: readonly Move[] | undefined
-  /** Something of the deploy went live, or may have, as nobody can tell. */
+  /** The host has switched an app, or may have: after a lost connection nobody knows. */
   switched: boolean
-  /** It has the whole of the deploy. */
+  /** The host has completed the whole deploy. */
   deployed: boolean
-  /** What went wrong first, and in which phase. */
+  /** The first failure; `failedIn` is its phase. */
   failure: FailureReport | undefined
   failedIn: Phase | undefined
-  /** What went wrong last. */
+  /** The last failure, and its phase. */
   last: { readonly phase: Phase; readonly failure: FailureReport } | undefined
   reason: string | undefined
   connected: boolean
 }
 
-/** What there is to tell beside how it ended. */
+/** Details that a `done` event has in addition to the outcome. */
 type Details = Pick<Extract<FleetEvent, { event: 'done' }>, 'report' | 'status' | 'behind'>
 
 const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
@@ -73,7 +73,7 @@ export class Board {
     return found
   }
 
-  /** What a host was last known to be on; nothing of one that does not take part. */
+  /** Returns the last known releases of a host; none for a host that does not take part. */
   live(name: string): readonly LiveRelease[] {
     return this.hosts.get(name)?.live ?? []
   }
@@ -82,7 +82,7 @@ export class Board {
     return this.hosts.get(name)?.failure !== undefined
   }
 
-  /** It could be reached, and nothing has gone wrong with it so far. */
+  /** Decides whether the host is connected and has not failed so far. */
   well(name: string): boolean {
     const { connected, failure } = this.of(name)
     return connected && failure === undefined
@@ -93,7 +93,7 @@ export class Board {
     return this.well(name) && (outcome === 'changed' || outcome === 'unchanged')
   }
 
-  /** @returns since when, for `done` and `fail` */
+  /** @returns the time of the beginning, for `done` and `fail` */
   begin(host: string, phase: Phase): number {
     this.of(host).phase = phase
     this.tell({ event: 'host', host, phase })
@@ -106,9 +106,9 @@ export class Board {
     progress.durationMs += durationMs
     progress.phases = { ...progress.phases, [phase]: (progress.phases[phase] ?? 0) + durationMs }
     const { reason, last } = progress
-    // Who goes back after a failure has not failed in that.
+    // A rollback after a failure did not fail itself.
     const failure = last?.phase === phase ? last.failure : undefined
-    // What this phase alone came to: the host as a whole may have changed before.
+    // The outcome of this phase alone: the host as a whole may have changed before.
     const outcome = (progress.failure === undefined ? more.report?.outcome : undefined) ?? progress.outcome
     this.tell({
       event: 'done',
@@ -129,7 +129,7 @@ export class Board {
     this.done(host, phase, begun)
   }
 
-  /** It is left as it is, and brought up to date by the next run. */
+  /** Marks a host as skipped: it stays unchanged, and the next run updates it. */
   skip(host: string, phase: Phase, reason: string, begun = this.clock()): void {
     Object.assign(this.of(host), { outcome: 'skipped', reason })
     this.done(host, phase, begun)
@@ -142,7 +142,7 @@ export class Board {
     Object.assign(progress, { last: { phase, failure }, outcome })
   }
 
-  /** Adds what a run has done to what those before it did. */
+  /** Adds the changes of a run to those of the runs before it. */
   ran(host: string, phase: Phase, report: RunReport | null, failure: FailureReport | null): void {
     const progress = this.of(host)
     if (report !== null) {
@@ -150,7 +150,7 @@ export class Board {
       for (const key of Object.keys(none) as (keyof Counts)[]) counts[key] += report.counts[key]
       progress.counts = counts
     }
-    // Also a deploy that failed may have gone live before.
+    // A deploy that failed may have switched an app before.
     if (phase === 'switch' && (report === null ? failure !== null : report.counts.changed > 0)) progress.switched = true
     if (phase === 'switch' && failure === null) progress.deployed = true
     if (failure !== null) this.failed(host, phase, failure, 'failed')
@@ -168,7 +168,7 @@ export class Board {
     else this.warnOf(host, message)
   }
 
-  /** Of a run on a host, or of the host itself. */
+  /** Adds a warning from a run on a host, or about the host itself. */
   warnOf(host: string, message: string): void {
     this.warnedBy.set(message, (this.warnedBy.get(message) ?? new Set()).add(host))
     this.tell({ event: 'warning', host, message })
@@ -203,7 +203,7 @@ function movesOf({ moves, before, live }: Progress): readonly Move[] | undefined
   return made.length === 0 ? undefined : made
 }
 
-/** What changed in one phase has changed, whatever the next one finds. */
+/** A change in one phase counts, whatever the outcome of the next phase. */
 function outcomeAfter(before: HostOutcome, report: RunReport | null): HostOutcome {
   if (report?.outcome === 'planned') return 'planned'
   return report?.outcome === 'changed' || before === 'changed' ? 'changed' : 'unchanged'

@@ -1,11 +1,11 @@
-/** Whether anything further is begun: it stops by itself where too much has failed, and where its operator wants no more. */
+/** Decides when a rollout aborts: too many failures, or an interrupt by the operator. */
 import type { Board } from './board.ts'
 import { amountOf } from './plan.ts'
 import type { Interruption, Member, RolloutRequest } from './request.ts'
 
 export class Brake {
   private reason: string | undefined
-  /** Whether the reason is the number of failures, which may grow while others are waited for. */
+  /** Whether the reason is the number of failures, which may grow while other hosts finish. */
   private counts = false
 
   constructor(
@@ -15,7 +15,7 @@ export class Brake {
     private readonly interruption: () => Interruption,
   ) {}
 
-  /** Why it stopped by itself. */
+  /** The reason for an abort, other than an interrupt. */
   get why(): string | undefined {
     return this.reason
   }
@@ -28,7 +28,7 @@ export class Brake {
     return this.interruption() !== 'none'
   }
 
-  /** The hosts are left to themselves: nobody is at the other end any more. */
+  /** Whether the operator has quit: the connections to the hosts are closed. */
   get isLeft(): boolean {
     return this.interruption() === 'leave'
   }
@@ -37,7 +37,7 @@ export class Brake {
     this.reason ??= why
   }
 
-  /** Stops where more have failed than may. What was interrupted has failed as well, and is no reason of its own. */
+  /** Aborts when more hosts failed than --max-failures allows; failures after an interrupt do not count. */
   countFailures(): void {
     const { action, maxFailures } = this.request
     if (action === 'plan' || action === 'status' || this.isInterrupted) return

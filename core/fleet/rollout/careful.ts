@@ -1,10 +1,10 @@
-/** What a rollout is given, so that nothing of it can end the rollout while hosts are at work. */
+/** Guards the ports of a rollout, so that a failure of one of them cannot end the rollout while hosts are running. */
 import { asConvergeError } from '../../model/errors.ts'
 import type { Ports } from './request.ts'
 
 /**
- * Who cannot be told, or cannot keep, what happens, misses that; the hosts are seen through all the same.
- * @param warn hears once of each that fails
+ * Wraps `tell` and `log`: when one of them fails, that output is lost, and the rollout continues.
+ * @param warn called once for each port that fails
  */
 export function careful(ports: Ports, warn: (message: string) => void): Ports {
   const guarded = <A extends readonly unknown[]>(what: string, call: (...args: A) => void) => {
@@ -25,7 +25,7 @@ export function careful(ports: Ports, warn: (message: string) => void): Ports {
   }
 }
 
-/** A clock that stands still where it would go back: no duration is less than nothing. */
+/** Returns a clock that stands still while the system clock is set back: no duration is negative. */
 export function neverBack(clock: () => number): () => number {
   let latest = Number.NEGATIVE_INFINITY
   return () => {

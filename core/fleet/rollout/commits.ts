@@ -1,10 +1,10 @@
-/** Which commit of each app a deployment is of, and what a host is told of it. */
+/** Resolves the commit of each app for a deployment, and builds the node JSON that pins it on a host. */
 import type { LiveRelease, Tell } from '../types.ts'
 import { means, switching } from './aftermath.ts'
 import { revisionsIn } from './answers.ts'
 import type { Aftermath, Member, Ports, RolloutRequest } from './request.ts'
 
-/** As git names it: whatever else a host says of what it is on is nothing to hold others to. */
+/** A commit hash in full. Anything else that a host reports as its commit is not used to pin a host. */
 const whole = /^([0-9a-f]{40}|[0-9a-f]{64})$/i
 
 interface Pin {
@@ -14,7 +14,7 @@ interface Pin {
 }
 
 export class Commits {
-  /** What this deployment brings. */
+  /** The commits of this deployment, by app. */
   readonly found: Record<string, Aftermath['apps'][string]> = {}
 
   constructor(
@@ -24,7 +24,7 @@ export class Commits {
     private readonly tell: Tell,
   ) {}
 
-  /** Who is to be asked for the commits, each for the apps that it is the first one to deploy. */
+  /** Returns the hosts to ask for commits, each with the apps that it is the first host to deploy. */
   questions(members: readonly Member[]): ReadonlyMap<Member, readonly string[]> {
     const questions = new Map<Member, string[]>()
     const asked = new Set<string>()
@@ -38,6 +38,7 @@ export class Commits {
   }
 
   /**
+   * Records the commits that a host reports.
    * @param said by `converge revisions`
    * @throws REMOTE_FAILED
    */
@@ -46,7 +47,7 @@ export class Commits {
       if (commit !== null && apps.includes(app)) this.find(app, { commit, revision })
   }
 
-  /** A host that joins gets what the others are on, and not what the branch has come to since. */
+  /** Pins an app to the commit of the other hosts, for a host that joins them; the branch may have moved since. */
   private isOnOthers(app: string): boolean {
     const { action, revision } = this.request
     const known = this.known[app]
@@ -61,15 +62,15 @@ export class Commits {
     this.tell({ event: 'commit', app, revision, commit })
   }
 
-  /** Whether the stack is on the commit of this deployment already. */
+  /** Decides whether the stack already runs the commit of this deployment. */
   isKnown(app: string): boolean {
     const before = this.known[app]?.commit
     return before !== undefined && before === this.found[app]?.commit
   }
 
   /**
-   * The JSON of this deployment for one host, which goes before all else: one commit for everybody. Who catches up gets what the
-   * stack is on, and an app that is not asked for stays on what it is on.
+   * Returns the node JSON of this deployment for one host, the highest layer: one commit of each app for all hosts. A
+   * host that catches up gets the recorded commit of the stack. An app that was not requested keeps its commit.
    */
   toldTo(member: Member, live: readonly LiveRelease[]): object {
     const { apps, revision, action } = this.request
@@ -100,7 +101,7 @@ export class Commits {
   }
 }
 
-/** What else is kept of it is nothing that a host is told. */
+/** Leaves out all that a host does not need. */
 function pinned({ revision, commit }: Partial<Pin>): Partial<Pin> {
   return { ...(revision === undefined ? {} : { revision }), ...(commit === undefined ? {} : { commit }) }
 }

@@ -1,4 +1,4 @@
-/** Has hosts adapt to who is in the stack: those that restart something one batch after the other, the rest at once. */
+/** Runs configure after the hosts of a stack changed: in batches where something restarts, at once elsewhere. */
 import { namesOf } from './aftermath.ts'
 import type { Board } from './board.ts'
 import type { Crew } from './crew.ts'
@@ -6,12 +6,12 @@ import type { Forecast } from './forecast.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 import type { Due, Restarts } from './restarts.ts'
 
-/** What a host goes through that missed a deployment. */
+/** Events that a host runs after it missed a deployment. */
 export const wholeWay = ['setup', 'deploy', 'configure']
 const phase = 'configure'
 
 export class Configuring {
-  /** Hosts that had missed a deployment, and have it now. */
+  /** Hosts that had missed an earlier deployment, and now have it. */
   readonly caughtUp: string[] = []
 
   constructor(
@@ -23,7 +23,7 @@ export class Configuring {
     private readonly forecast: Forecast,
   ) {}
 
-  /** @param settled of the hosts, those whose own run has just ended: they have nothing to restart */
+  /** @param settled hosts whose run ended moments ago: they have nothing to restart */
   async all(members: readonly Member[], settled: readonly Member[] = []): Promise<void> {
     const due = await this.dueOn(members.filter((member) => !settled.includes(member)))
     const restarting = due.map(({ member }) => member)
@@ -43,7 +43,7 @@ export class Configuring {
     )
   }
 
-  /** One that missed a deployment gets that first. */
+  /** Runs configure on a host; a host that missed a deployment gets that first. */
   private async configure(member: Member, isSettled = false): Promise<void> {
     const late = isSettled ? undefined : this.ports.known.behind.get(member.name)
     if (late === undefined) return this.crew.run(member, phase, [phase])
@@ -61,7 +61,7 @@ export class Configuring {
     )
   }
 
-  /** One that missed a deployment restarts whatever that changes. */
+  /** Finds the hosts that restart something; a host that missed a deployment counts, whatever that changes. */
   private async dueOn(members: readonly Member[]): Promise<readonly Due[]> {
     const { behind } = this.ports.known
     const asked = members.filter(({ name }) => !behind.has(name))

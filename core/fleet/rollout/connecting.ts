@@ -1,4 +1,4 @@
-/** Who can be reached: those that take part, and those that are to hear of it. */
+/** Connects to the hosts of a rollout: those that take part, and those that must learn of the change. */
 import { asConvergeError } from '../../model/errors.ts'
 import type { Action, Tell } from '../types.ts'
 import { namesOf } from './aftermath.ts'
@@ -8,9 +8,9 @@ import type { Crew } from './crew.ts'
 import { isDown } from './fleet_host.ts'
 import type { Member, RolloutRequest } from './request.ts'
 
-/** What changes who is there, or code, brings the others news. */
+/** Actions after which the other hosts must adapt: the set of online hosts or the code changes. */
 const withNews: readonly Action[] = ['setup', 'deploy', 'undeploy', 'shutdown']
-/** They hold no host: another rollout may be at work on it. */
+/** Read-only actions. They do not lock the host, because another rollout may be running on it. */
 const looking: readonly Action[] = ['plan', 'status']
 const few = 5
 
@@ -23,7 +23,7 @@ export class Connecting {
     private readonly tell: Tell,
   ) {}
 
-  /** @returns names of the others that could not be reached */
+  /** @returns names of those of `others` that could not be reached */
   async connect(taking: readonly Member[], others: readonly Member[]): Promise<ReadonlySet<string>> {
     const { action } = this.request
     const missed = new Set<string>()
@@ -73,7 +73,7 @@ export class Connecting {
       ['CONNECT_FAILED', 'HOST_SILENT'].includes(board.of(name).failure?.code ?? ''),
     )
     const hint = 'add --down skip to continue without them'
-    // Of more, the summary names each beside why.
+    // With more hosts, the summary names each one and the reason.
     const who = failed.length > few ? `${failed.length} hosts` : namesOf(failed).join(', ')
     brake.stop(`${who} cannot be used; nothing was begun${down ? `; ${hint}` : ''}`)
   }

@@ -1,4 +1,4 @@
-/** Hosts at work: so many at once, each with what it is given, until the rollout stops. */
+/** Runs a phase on several hosts, at most `parallel` at a time, until the rollout aborts. */
 import pLimit from 'p-limit'
 import { asConvergeError } from '../../model/errors.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
@@ -12,7 +12,7 @@ import type { Deployed } from './follow_up.ts'
 import { turnsOf } from './plan.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 
-/** What its own scheduler goes by afterwards; a run of something else, or a build, changes nothing about that. */
+/** The state that a host stores after each phase, for its own scheduler; other phases do not change it. */
 const keeps: Partial<Readonly<Record<Phase, Keeps>>> = {
   setup: 'online',
   switch: 'online',
@@ -22,13 +22,13 @@ const keeps: Partial<Readonly<Record<Phase, Keeps>>> = {
   hooks: 'first',
 }
 
-/** Warnings of one host that are displayed, and characters of each: all stay in memory until the end. */
+/** The most warnings of one host that are displayed, and characters of each: all stay in memory until the end. */
 const mostWarnings = 200
 const longestWarning = 4000
 
 export interface RunMore {
   readonly dry?: boolean
-  /** What it is given in `converge.deployed`. */
+  /** The value of `converge.deployed` in the node JSON. */
   readonly deployed?: Deployed
   readonly options?: readonly string[]
 }
@@ -36,19 +36,19 @@ export interface RunMore {
 interface TogetherMore {
   readonly batch?: number
   readonly batches?: number
-  /** Of them, those that migrate or make a new database: each goes alone, and before the others. */
+  /** Those of the hosts that migrate or create a database: each runs alone, before the others. */
   readonly first?: ReadonlySet<string>
-  /** Whether no further one is begun; default: as the brake has it. */
+  /** Decides whether to start no further host; default: when the rollout aborts. */
   readonly isOver?: () => boolean
 }
 
 const nobody: ReadonlySet<string> = new Set()
 
 export class Crew {
-  /** Who counts as there, for whoever is told of the stack. */
+  /** Hosts that the node JSON of other hosts lists as online. */
   online: ReadonlySet<string>
   private readonly limit
-  /** How many each host has sent. */
+  /** Number of warnings that each host has sent. */
   private readonly warnings = new Map<string, number>()
 
   constructor(
@@ -62,7 +62,7 @@ export class Crew {
     this.limit = pLimit(Math.max(1, request.parallel))
   }
 
-  /** All of them are waited for, also where something has gone wrong with one. */
+  /** Runs `work` on each host, and waits for all of them, even when one fails. */
   async each(
     members: readonly Member[],
     work: (member: Member) => Promise<void>,
@@ -76,7 +76,7 @@ export class Crew {
     if (broken) throw broken.reason
   }
 
-  /** Announces a phase, and takes its hosts through it. */
+  /** Announces a phase, and runs it on its hosts. */
   async together(
     phase: Phase,
     members: readonly Member[],
@@ -87,13 +87,13 @@ export class Crew {
     this.ports.tell({ event: 'phase', phase, hosts: namesOf(members), ...batch })
     const counted = async (member: Member) => {
       await work(member)
-      // What failed elsewhere meanwhile may have been too much.
+      // Other hosts may have failed in the meantime.
       this.brake.countFailures()
     }
     for (const turn of turnsOf(members, first)) {
       await this.each(turn, counted, isOver)
       const failed = turn.find(({ name }) => first.has(name) && !this.board.succeeded(name))
-      // No new code meets data that is not migrated.
+      // New code must not run on data that is not migrated.
       if (failed && !this.brake.isOn) this.brake.stop(`${failed.name} had to go before all others, and failed`)
     }
   }
@@ -109,7 +109,7 @@ export class Crew {
     const own = this.request.roles.length > 0
     const roles = own ? this.request.roles : member.roles
     const has = own ? events : events.filter((event) => isHook(event) || member.events.has(event))
-    // None of its roles has a part in that.
+    // None of its roles has a recipe for these events.
     if (has.length === 0) {
       this.board.ran(name, phase, null, null)
       return this.board.done(name, phase, begun)
@@ -131,14 +131,14 @@ export class Crew {
     }
   }
 
-  /** What a run would do, by a dry run; null where that is not known. */
+  /** Predicts by a dry run what a run would do; null where the dry run fails. */
   async foresee(member: Member, events: readonly string[]): Promise<RunReport | null> {
     const { roles, host } = member
     const request = { events, roles, documents: this.documents(member), dry: true, options: [] }
     try {
       return (await host.run(request, () => undefined)).report
     } catch {
-      // What keeps it from looking keeps it from running, and is reported then.
+      // A failure that prevents the dry run prevents the run as well, and is reported then.
       return null
     }
   }
@@ -169,12 +169,12 @@ export class Crew {
   }
 }
 
-/** As much of it as a screen displays. */
+/** Shortens a step to the length that a screen displays. */
 function stepOf(name: unknown): string | undefined {
   return typeof name === 'string' ? name.slice(0, longestWarning) : undefined
 }
 
-/** No role's own: each host can be called by its scheduler. */
+/** Decides whether an event is a hook: it belongs to no role, and every host has a scheduler to call. */
 function isHook(event: string): boolean {
   return event.startsWith('hooks_')
 }

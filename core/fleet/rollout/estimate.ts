@@ -28,15 +28,15 @@ export interface Estimate {
   readonly runs: number
 }
 
-/** Rollouts that count: what was long ago says little of today. */
+/** Rollouts that count: old ones say little about the current duration. */
 const newest = 10
-/** Every host is in these at the same time; in all other phases one batch follows the other. */
+/** Phases that all hosts run at the same time; in all other phases one batch follows the other. */
 const together: readonly Phase[] = ['connect', 'look', 'setup', 'build']
 
 /**
- * Of each phase the median duration of a host, times the batches that follow each other.
+ * Estimates the duration: for each phase the median of a host, times the batches that follow each other.
  * @param earlier newest first
- * @returns null where no earlier rollout of the same action and the same apps went well
+ * @returns null where no earlier rollout of the same action and the same apps succeeded
  */
 export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun): Estimate | null {
   const wanted = planned.changes ? 'changed' : 'unchanged'
@@ -58,7 +58,7 @@ export function estimateOf(earlier: readonly EarlierRun[], planned: PlannedRun):
   return { durationMs: Math.round(durationMs), runs: runs.length }
 }
 
-/** Apps that changed their release. A record of an earlier version says only which apps it was for. */
+/** Apps that changed their release. A record of an earlier version only has the apps of the rollout. */
 function appsOf({ hosts, commits }: EarlierRun): string[] {
   if (hosts.every(({ phases }) => phases === undefined)) return Object.keys(commits)
   return hosts.flatMap(({ moves = [] }) => moves.map(({ app }) => app))

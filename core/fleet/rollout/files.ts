@@ -1,12 +1,12 @@
-/** Files of the operator's own state: made for this account only, replaced whole, and clear about what cannot be kept. */
+/** Reads and replaces the files of the operator's state, which only the operator's account can read. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
 /**
- * Replaces a file in one step; what was there stays until the new content is safe. Whoever may write it is alone: what a killed one has
- * left is written over by the next.
+ * Replaces a file in one step; the old content stays until the new one is on disk. The caller must be the only writer:
+ * the temporary file has a fixed name, and the next call overwrites one that a killed process left behind.
  */
 export function replaceFile(path: string, content: string): void {
   const beside = `${path}.new`
@@ -26,7 +26,7 @@ export function replaceFile(path: string, content: string): void {
   }
 }
 
-/** Its names are safe as well: of a file that was renamed, a crash may leave neither. */
+/** Syncs a directory: without that, a crash may lose both the old and the new name of a renamed file. */
 export function syncDirectory(path: string): void {
   const directory = fs.openSync(path, 'r')
   try {
@@ -36,7 +36,7 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** The names in a directory; none where there is no such directory. */
+/** Returns the names in a directory; none where the directory does not exist. */
 export function namesIn(path: string): string[] {
   try {
     return fs.readdirSync(path)
@@ -46,10 +46,10 @@ export function namesIn(path: string): string[] {
   }
 }
 
-/** Bytes; the log of a host ends well below. */
+/** Bytes; the log of a host is limited to far less. */
 const longestRecord = 256 << 20
 
-/** What a file holds, or null where there is none. */
+/** Returns the content of a file, or null where the file does not exist. */
 export function contentOf(path: string): string | null {
   try {
     return readGivenFile(path, longestRecord).toString('utf8')
@@ -68,7 +68,7 @@ export function unusable(directory: string, error: unknown, nothingDone: boolean
       hint: ['ENOSPC', 'EDQUOT'].includes(code)
         ? 'free some space there (df -h shows how much is left), then run again'
         : 'get write access to it, which is beside the stack file, or move the stack file into a directory of your own',
-      // A full or broken disk is nothing that the command line says.
+      // A full or broken disk is not an error in the command line.
       usage: ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
       cause: error,
     },

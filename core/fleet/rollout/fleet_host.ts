@@ -1,34 +1,35 @@
-/** A host as a rollout deals with it: over SSH in earnest, simulated in tests. */
+/** Declares the interface between a rollout and a host: SSH in production, a simulation in tests. */
 import type { ConvergeError } from '../../model/errors.ts'
 import type { Layer } from '../../node/layers.ts'
 import type { FailureReport, RunReport } from '../../report/events.ts'
 
-/** What a host is to be given: a document of its node, lowest layer first. */
+/** A document of a host's node JSON; a list of them has the lowest layer first. */
 export interface HostDocument {
-  /** For people: file and place as the operator wrote it. */
+  /** For messages: file and position in the operator's files. */
   readonly name: string
-  /** Layer of the attributes it belongs to: `stack`, or else `host`. */
+  /** Attribute layer that it belongs to: `stack`, or else `host`. */
   readonly kind?: string
   readonly value: unknown
-  /** Where a key path stands in the operator's files; default: in what it is named for. */
+  /** Locates a key path in the operator's files; default: in the file of `name`. */
   readonly locate?: Layer['locate'] | undefined
 }
 
 /**
- * What a host keeps of a run that went well, for its own scheduler: `same` the documents of the run; `online` also that it is in service; `stopped` only
- * that it is not any more; `first` the documents where it has none yet.
+ * The state that a host stores for its own scheduler after a successful run. `same`: the documents of the run.
+ * `online`: also that it is in service. `stopped`: only that it is out of service. `first`: the documents, where it has
+ * none yet.
  */
 export type Keeps = 'online' | 'same' | 'stopped' | 'first'
 
 export interface RunRequest {
   readonly events: readonly string[]
-  /** Empty for those that the documents name. */
+  /** Empty for the roles that the documents name. */
   readonly roles: readonly string[]
   readonly documents: readonly HostDocument[]
   readonly dry: boolean
   /** Further words of the command line: `--migrate`, `--to ID`. */
   readonly options: readonly string[]
-  /** Without it the run leaves nothing behind but what it does. */
+  /** Without it, the host stores nothing for its scheduler. */
   readonly keeps?: Keeps | undefined
 }
 
@@ -52,15 +53,15 @@ export interface RunResult {
 export interface FleetHost {
   readonly name: string
   /**
-   * Connects, and holds the host for this rollout until it is closed.
-   * @param hold false for what only looks
-   * @throws what keeps it from being used: it cannot be reached, is not the one it was, lets nobody in, is held by another rollout
+   * Connects, and locks the host for this rollout until it is closed.
+   * @param hold false for read-only actions
+   * @throws where the host is unreachable, refuses the login, has another host key, or another rollout holds its lock
    */
   connect(hold: boolean): Promise<void>
-  /** @throws where the run could not be started, or what became of it cannot be told any more */
+  /** @throws where the run could not be started, or its result is lost */
   run(request: RunRequest, hear: (event: RunEvent) => void): Promise<RunResult>
   /**
-   * Runs a command that only looks, and gives the JSON it prints.
+   * Runs a read-only command, and returns the JSON that it prints.
    * @param words command and options: `['status']`
    */
   ask(words: readonly string[], request: Pick<RunRequest, 'roles' | 'documents'>): Promise<unknown>
@@ -69,7 +70,7 @@ export interface FleetHost {
   close(): void
 }
 
-/** Whether it is the connection that failed, before anything was done: another time it may work. */
+/** Decides whether the connection failed before the host did anything: a retry may succeed. */
 export function isDown({ code }: ConvergeError): boolean {
   return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT'].includes(code)
 }

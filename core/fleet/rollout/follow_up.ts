@@ -1,4 +1,4 @@
-/** Runs on hosts what follows a deploy or rollback of an app on others, once all have switched. */
+/** Runs follow-up events on hosts after a deploy or rollback of an app on other hosts, once all have switched. */
 import { means } from './aftermath.ts'
 import { liveOf } from './answers.ts'
 import type { Board } from './board.ts'
@@ -28,7 +28,7 @@ export class FollowUps {
    * @param caughtUp names of hosts that got a deployment which they had missed
    */
   async run(taking: readonly Member[], others: readonly Member[], caughtUp: readonly string[]): Promise<void> {
-    // Pages of a site that is half switched are no better when they are fresh, and it gets more requests.
+    // While a site is half switched, fresh pages do not help, and the follow-ups would add requests.
     const wentBack = taking.some(({ name }) => this.board.of(name).outcome === 'rolled back')
     if (this.brake.isOn && !wentBack) return
     const deployed = this.deployedBy(
@@ -39,11 +39,14 @@ export class FollowUps {
     const due = able.filter((member) => eventsOf(member, deployed).length > 0)
     for (const { name } of due) this.board.add(name, true)
     const run = (member: Member) => this.crew.run(member, phase, eventsOf(member, deployed), { deployed })
-    // Hosts that went back after a failure have switched as well.
+    // Hosts that rolled back after a failure have switched as well.
     await this.crew.together(phase, due, run, { isOver: () => this.brake.isInterrupted })
   }
 
-  /** A deploy that found nothing to switch may finish one that was killed before this: its commit says so. */
+  /**
+   * Finds the apps that were deployed. A deploy without a switch may complete one that was killed before its
+   * follow-ups, so its commits count too.
+   */
   private deployedBy(taking: readonly Member[], caughtUp: readonly Member[]): Deployed {
     const { id } = this.ports
     const found: Record<string, Deployed[string]> = {}

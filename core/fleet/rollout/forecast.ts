@@ -1,4 +1,4 @@
-/** Tells the operator what a rollout is about to do: the releases, the duration, and whether visitors notice. */
+/** Reports in advance what a rollout does: the releases, the duration, and whether visitors notice. */
 import { means } from './aftermath.ts'
 import type { Board } from './board.ts'
 import type { Commits } from './commits.ts'
@@ -22,7 +22,7 @@ export class Forecast {
   ) {}
 
   /**
-   * Of a setup or a deploy, once the commits are known.
+   * Reports a setup or a deploy, once the commits are known.
    * @param inTurn hosts that restart something, and take turns
    */
   async ofDeploy(members: readonly Member[], inTurn: ReadonlySet<string>): Promise<void> {
@@ -49,7 +49,7 @@ export class Forecast {
     this.warnOfRestarts(members)
   }
 
-  /** Of hosts that missed a deployment, and get the commits of the stack by a configure. */
+  /** Reports the hosts that missed a deployment, and get the commits of the stack by a configure. */
   async ofCatchUp(members: readonly Member[]): Promise<void> {
     const now = await this.looking.now(members)
     const commitOf = (app: string) => this.ports.known.apps[app]?.commit ?? null

@@ -1,11 +1,11 @@
-/** Whether the site is well, asked before anything is switched, and after each batch. */
+/** Checks the health of the site before the first switch and after each batch. */
 import { asConvergeError } from '../../model/errors.ts'
 import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Health } from './health.ts'
 import type { HealthWatch, Ports } from './request.ts'
 
-/** Seconds: whether the site answers now, and not whether it will. */
+/** Seconds: the time for a check of whether the site answers now. */
 const aMoment = 3
 
 export class Gate {
@@ -15,7 +15,7 @@ export class Gate {
     private readonly brake: Brake,
   ) {}
 
-  /** @param wasThere a site that was never there is not missed */
+  /** @param wasThere whether the site existed before: a new site need not answer */
   async answersBefore(wasThere: boolean): Promise<boolean> {
     const health = await this.ask(aMoment)
     if (health === null) return false
@@ -27,7 +27,7 @@ export class Gate {
     return ok
   }
 
-  /** Stops the rollout where the site is not well. */
+  /** Aborts the rollout where the health check fails. */
   async pass(): Promise<void> {
     const health = await this.ask()
     if (health === null) return
@@ -36,7 +36,7 @@ export class Gate {
     if (!ok) this.brake.stop(`the site does not answer as it should: ${what}: ${detail}`)
   }
 
-  /** Null where nothing says how to ask, and where the operator does not want to wait for the answer. */
+  /** Runs the health check; null where the stack defines none, or the operator interrupts. */
   private async ask(mostSeconds?: number): Promise<Health | null> {
     const { health, onInterrupt, tell } = this.ports
     if (health === null || this.brake.isInterrupted) return null
@@ -57,7 +57,7 @@ export class Gate {
     try {
       return await Promise.race([health(mostSeconds, watch), up])
     } catch (thrown) {
-      // Whatever keeps it from being asked: nobody can say that the site is well.
+      // A check that cannot run is a failed check.
       return { ok: false, what: 'it cannot be asked', detail: asConvergeError(thrown).message }
     } finally {
       leave()

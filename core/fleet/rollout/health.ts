@@ -1,4 +1,4 @@
-/** Checks from the operator's machine whether the site works: pages through the balancer, then a command. */
+/** Checks from the operator's computer whether the site works: pages through the balancer, then a command. */
 import { exec } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { checkPage, type HealthPage, type StatusRange } from './health_page.ts'
@@ -10,24 +10,24 @@ export interface HealthCheck {
   readonly command: string | undefined
   /** Working directory of the command. */
   readonly directory: string
-  /** What the command finds in its environment beside that of the operator. */
+  /** Environment variables for the command, in addition to those of the operator. */
   readonly environment: Readonly<Record<string, string>>
-  /** How long each is retried. */
+  /** How long each check is retried. */
   readonly deadlineSeconds: number
   /** Ends the check early; default: never. */
   readonly given?: AbortSignal | undefined
-  /** Hears what is asked when that begins, and after each answer that is not good. */
+  /** Called when a check begins, and after each failed attempt. */
   readonly onWait?: ((waiting: HealthWait) => void) | undefined
 }
 
 export interface Health {
   readonly ok: boolean
-  /** What was asked last: the one that failed, where one did. */
+  /** The last check: the failed one, if any. */
   readonly what: string
   readonly detail: string
 }
 
-/** A question that has not been answered well yet. */
+/** A check that has not succeeded yet. */
 export interface HealthWait {
   readonly what: string
   readonly elapsedMs: number
@@ -45,7 +45,7 @@ interface Question {
 const commandLimit = 60_000
 const pause = 1_000
 
-/** Asks one after the other; each has to succeed once before the deadline. */
+/** Runs the checks one after the other; each must succeed once before its deadline. */
 export async function askHealth(check: HealthCheck): Promise<Health> {
   const { pages, status, command, given } = check
   const questions: Question[] = pages.map((page) => ({
@@ -63,7 +63,7 @@ export async function askHealth(check: HealthCheck): Promise<Health> {
 
 async function untilWell({ what, ask }: Question, check: HealthCheck): Promise<Health> {
   const { deadlineSeconds, given, onWait } = check
-  // Unlike the time of day it is never set back.
+  // Unlike the time of day, this clock is never set back.
   const begun = performance.now()
   const deadlineMs = deadlineSeconds * 1000
   const elapsed = () => performance.now() - begun

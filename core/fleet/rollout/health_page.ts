@@ -61,7 +61,7 @@ function withoutPath(url: URL): URL {
   return base
 }
 
-/** Node's fetch neither sends another Host nor takes a name and password from the URL. */
+/** Requests a page. Node's fetch can neither send another Host nor take a name and password from the URL. */
 function request(url: URL, { host, headers }: HealthPage, given?: AbortSignal): Promise<Answer> {
   const limit = AbortSignal.timeout(requestLimit)
   const signal = given === undefined ? limit : AbortSignal.any([limit, given])
@@ -83,13 +83,13 @@ function hostHeader(url: URL, host: string | undefined) {
   return { Host: host ?? url.host }
 }
 
-/** The certificate has to be that of the site. */
+/** The certificate must match the name of the site. */
 function serverName(url: URL, host: string | undefined) {
   const name = host?.replace(/:\d+$/, '')
   return url.protocol === 'https:' && name !== undefined && !/^[\d.]+$|[[:]/.test(name) ? { servername: name } : {}
 }
 
-/** A name with several addresses fails with an error for each of them. */
+/** Returns the first error: a name with several addresses fails with one error for each. */
 function reasonOf(error: Error & { readonly errors?: readonly Error[]; readonly syscall?: string }): string {
   const [first = error] = error.errors ?? []
   return 'syscall' in first ? asConvergeError(first).message : first.message

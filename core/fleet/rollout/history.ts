@@ -1,4 +1,4 @@
-/** What is kept of the deployments of a stack, as it is read again: the reports, and the logs of hosts. */
+/** Reads the records of the deployments of a stack: reports and host logs. */
 import * as z from 'zod'
 import { isVisible, lockHolder } from '../../host/lock.ts'
 import { ConvergeError } from '../../model/errors.ts'
@@ -12,7 +12,7 @@ const release = z.looseObject({
   subject: z.string().optional(),
 })
 
-/** As far as it is shown; what a later version writes beside it does not matter. */
+/** The fields that are displayed; fields that a later version adds are ignored. */
 const schema = z.looseObject({
   started: z.string(),
   outcome: z.string(),
@@ -31,7 +31,7 @@ const schema = z.looseObject({
 })
 
 /**
- * The deployments that are kept, newest first; a record that is broken is among them.
+ * Lists the recorded deployments, newest first; a damaged record is among them.
  * @param limit default: all
  */
 export function listDeployments(directory: string, limit = Number.POSITIVE_INFINITY): Deployment[] {
@@ -42,12 +42,12 @@ export function listDeployments(directory: string, limit = Number.POSITIVE_INFIN
     .map((id) => read(top, id))
 }
 
-/** Newest records that are searched for rollouts under way. */
+/** Newest records that are searched for running rollouts. */
 const searched = 30
 
 /**
- * The deployments under way that can be seen from here, oldest first. That of an operator on another machine cannot: only the hosts
- * know whether it still runs.
+ * Lists the running deployments that this computer can see, oldest first. Only the hosts know whether a deployment of
+ * an operator on another computer still runs.
  */
 export function runningDeployments(directory: string): Deployment[] {
   const top = `${directory}/deployments`
@@ -62,7 +62,7 @@ export function runningDeployments(directory: string): Deployment[] {
 }
 
 /**
- * @param wanted the number, with or without its zeros, or `last`
+ * @param wanted the number, with or without leading zeros, or `last`
  * @throws NO_SUCH_DEPLOYMENT
  */
 export function readDeployment(directory: string, wanted: string): Deployment {
@@ -71,7 +71,7 @@ export function readDeployment(directory: string, wanted: string): Deployment {
 }
 
 /**
- * The log of a host: its lines, parsed; a last one that was cut short by a crash is left out. Null where it has none.
+ * Reads the log of a host: its lines, parsed. A last line that a crash left incomplete is dropped. Null without a log.
  * @throws NO_SUCH_DEPLOYMENT
  */
 export function readLog(directory: string, wanted: string, host: string): object[] | null {
@@ -112,7 +112,7 @@ function read(top: string, id: string): Deployment {
   return { ...report, id, outcome, hosts: report.hosts.map((host) => asFarAsLogged(record, host)) }
 }
 
-/** Null where it cannot be read, whatever it is that keeps it from being: one record must not hide all the others. */
+/** Null where the report cannot be read for any reason: one damaged record must not hide all the others. */
 function reportIn(path: string): Deployment | null {
   try {
     const value: unknown = JSON.parse(contentOf(path) ?? '')
@@ -133,7 +133,7 @@ const broken: DeploymentStart = {
   hosts: [],
 }
 
-/** Where nobody has written how it ended, the logs say how far each host came. */
+/** Derives from the log how far a host came, for a record without an outcome. */
 function asFarAsLogged(record: string, report: HostReport): HostReport {
   const lines = (readableLines(record, report.host) ?? []) as { event?: string; phase?: HostReport['phase'] }[]
   const last = lines.findLast(({ event }) => event === 'done' || event === 'host')
@@ -148,7 +148,7 @@ function readableLines(record: string, host: string): object[] | null {
   try {
     return logLines(record, host)
   } catch {
-    // Nothing is known of how far it came.
+    // Without a log, the progress of the host is unknown.
     return null
   }
 }

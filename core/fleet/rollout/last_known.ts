@@ -1,4 +1,4 @@
-/** What the operator's records say of a host that cannot be asked. */
+/** Finds the last known state of a host in the operator's records, for hosts that do not answer. */
 import type { LastKnown } from '../types.ts'
 import { listDeployments } from './history.ts'
 

@@ -1,4 +1,4 @@
-/** What hosts say of themselves: which releases are live, and their status. */
+/** Asks hosts for their releases and their status. */
 import { asConvergeError } from '../../model/errors.ts'
 import type { LiveRelease } from '../types.ts'
 import { liveOf, releasesIn } from './answers.ts'
@@ -14,7 +14,7 @@ export class Looking {
     private readonly crew: Crew,
   ) {}
 
-  /** Which releases there are before anything is switched; who cannot tell has failed. */
+  /** Asks each host for its releases before any switch; a host that does not answer has failed. */
   async before(members: readonly Member[]): Promise<void> {
     await this.crew.each(deploying(members), async (member) => {
       try {
@@ -27,26 +27,26 @@ export class Looking {
     this.brake.countFailures()
   }
 
-  /** What is live now; only those are asked with which something may have happened. */
+  /** Asks for the current releases after the switch, on those hosts that may have switched. */
   async after(members: readonly Member[]): Promise<void> {
     const touched = deploying(members).filter(({ name }) => {
       const { connected, phase } = this.board.of(name)
       return connected && (phase === 'switch' || phase === 'rollback')
     })
-    // What it was on before is not what it is on.
+    // The releases from before the switch are out of date.
     for (const { name } of touched) this.board.of(name).live = []
     const look = async (member: Member) => {
       try {
         this.board.of(member.name).live = liveOf(releasesIn(await this.crew.ask(member, 'releases')))
       } catch (thrown) {
-        // A host that has failed already is not worse off for that.
+        // The failure of a host is recorded already; this one is only a warning.
         this.board.warn(asConvergeError(thrown), member.name)
       }
     }
     await this.crew.each(touched, look, () => this.brake.isLeft)
   }
 
-  /** The current releases; a host that does not answer is left out. */
+  /** Returns the current releases; a host that does not answer is left out. */
   async now(members: readonly Member[]): Promise<ReadonlyMap<string, readonly LiveRelease[]>> {
     const live = new Map<string, readonly LiveRelease[]>()
     const look = async (member: Member) => {

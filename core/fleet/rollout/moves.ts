@@ -22,7 +22,7 @@ function nameOf({ id, commit, subject }: AppReleases['releases'][number]): Relea
   return { release: id, commit, ...(subject === undefined ? {} : { subject }) }
 }
 
-/** What changed between two looks at a host. */
+/** Computes the changes of releases between two inspections of a host. */
 export function movesBetween(before: readonly LiveRelease[], after: readonly LiveRelease[]): Move[] {
   return after.flatMap(({ app, ...to }) => {
     const from = currentIn(before, app)
@@ -30,7 +30,7 @@ export function movesBetween(before: readonly LiveRelease[], after: readonly Liv
   })
 }
 
-/** The current release of an app; null where it has none. */
+/** Returns the current release of an app; null where it has none. */
 export function currentIn(live: readonly LiveRelease[], app: string): ReleaseName | null {
   const found = live.find((one) => one.app === app)
   if (found === undefined || found.release === null) return null
@@ -38,7 +38,7 @@ export function currentIn(live: readonly LiveRelease[], app: string): ReleaseNam
   return name
 }
 
-/** What a deploy changes on a host: from its current releases to the commits of this deployment. */
+/** Computes what a deploy changes on a host: from its current releases to the commits of this deployment. */
 export function movesOfDeploy(
   { name, apps }: Member,
   live: readonly LiveRelease[],
@@ -50,7 +50,7 @@ export function movesOfDeploy(
   })
 }
 
-/** Whether the host gets another release, as far as that is known. */
+/** Decides whether the host gets another release, as far as that is known. */
 export function isChange({ from, to }: Move): boolean {
   return to.release === null ? from?.commit !== to.commit : from?.release !== to.release
 }
@@ -67,7 +67,7 @@ export function groupMoves(moves: readonly HostMove[]): GroupedMove[] {
   return [...groups.values()].map(({ move, hosts }) => ({ ...move, hosts }))
 }
 
-/** Reports the changes of a phase before it begins, with the commits between where a clone at hand has them. */
+/** Reports the changes of a phase before it begins, with the commits in between where a local clone has them. */
 export async function tellMoves(
   moves: readonly HostMove[],
   phase: Phase,

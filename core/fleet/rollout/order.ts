@@ -8,14 +8,14 @@ export interface Order {
   readonly batches: readonly (readonly Member[])[]
   /** Hosts that migrate an app. */
   readonly migrators: ReadonlySet<string>
-  /** Hosts that migrate or make a database: each goes alone, and before the others. */
+  /** Hosts that migrate or create a database: each runs alone, before the others. */
   readonly first: ReadonlySet<string>
 }
 
 interface OrderOptions {
   /** The last layer first; default: the first one. */
   readonly reverse?: boolean
-  /** Hosts that take turns where the others go at once; default: none. */
+  /** Hosts that take turns where the others run at once; default: none. */
   readonly inTurn?: ReadonlySet<string>
 }
 
@@ -28,7 +28,7 @@ export function orderOf(
 ): Order {
   const { strategy, batch: size, action, migrates } = request
   const deploying = switching.includes(action) ? members : []
-  /** By default only what the stack is not on yet: a host that is new changes nothing about the data. */
+  /** By default only apps whose commit is new to the stack: a new host does not change the data. */
   const isToBeMigrated = (app: string) =>
     means(request, app) && migrates !== false && !(migrates === 'new' && commits.isKnown(app))
   const migrators = migratorsOf(deploying, isToBeMigrated)
@@ -36,7 +36,7 @@ export function orderOf(
   return { batches: batchesOf(members, { strategy, size, first, reverse, inTurn }), migrators, first }
 }
 
-/** Whether no host has it yet, and so nobody has made its database. */
+/** Decides whether no host has the app yet, and so nobody has created its database. */
 function isNew(app: string, request: RolloutRequest, { members, known }: Pick<Ports, 'members' | 'known'>): boolean {
   const isThere = members.some(({ name, apps }) => known.online.has(name) && apps.includes(app))
   return means(request, app) && known.apps[app] === undefined && !isThere

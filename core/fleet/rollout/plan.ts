@@ -1,16 +1,16 @@
-/** Who goes when: the stages and batches of a rollout, as pure functions of the stack and what was asked for. */
+/** Computes the stages and batches of a rollout from the hosts and the options. */
 import { ConvergeError } from '../../model/errors.ts'
 
 export type Strategy = 'parallel' | 'rolling' | 'canary'
 
-/** A host as the order of things depends on it. */
+/** The properties of a host that decide its place in the order. */
 export interface PlannedHost {
   readonly name: string
-  /** Place of its first layer in the stack file, from 0: the lower ones are there first. */
+  /** Index of its first layer in the stack file, from 0: lower layers are set up first. */
   readonly stage: number
 }
 
-/** A count, or a share of the hosts it is taken of. */
+/** A number of hosts, or a percentage of them. */
 export type Amount = { readonly count: number } | { readonly percent: number }
 
 /** @throws USAGE where the text is neither `3` nor `25%` */
@@ -26,7 +26,7 @@ export function parseAmount(text: string, option: string, least: number): Amount
   })
 }
 
-/** Shares are rounded down: 25% of five hosts is one. */
+/** Returns the number of hosts. Percentages are rounded down: 25% of five hosts is one. */
 export function amountOf(amount: Amount, total: number, least: number): number {
   const wanted = 'count' in amount ? amount.count : Math.floor((total * amount.percent) / 100)
   return Math.max(least, Math.min(wanted, total))
@@ -36,9 +36,9 @@ export interface BatchOptions {
   readonly strategy: Strategy
   /** How many at once (rolling), or how many go first (canary). */
   readonly size: Amount
-  /** Hosts that go before all others of their stage, since what they do has to be done once and first. */
+  /** Hosts that go before all others of their stage, because their work must be done once and first. */
   readonly first: ReadonlySet<string>
-  /** The last layer first: what others depend on goes down after them. */
+  /** The last layer first: hosts that others depend on shut down after them. */
   readonly reverse: boolean
   /** With `parallel`, hosts that go in batches of `size` after all others of their stage; default: none. */
   readonly inTurn?: ReadonlySet<string>
@@ -47,8 +47,8 @@ export interface BatchOptions {
 const none: ReadonlySet<string> = new Set()
 
 /**
- * Every host is in exactly one batch; no batch holds hosts of two stages. Who goes first is among the first batch of its stage;
- * where all go at once, it is a batch of its own.
+ * Computes the batches: every host is in exactly one, and no batch has hosts of two stages. Hosts of `first` are in the
+ * first batch of their stage; with `parallel`, each is a batch of its own.
  */
 export function batchesOf<H extends PlannedHost>(
   hosts: readonly H[],
@@ -77,7 +77,7 @@ function togetherOrInTurn<H extends PlannedHost>(
   })
 }
 
-/** Within a batch: who goes first goes alone, then all others at once. */
+/** Splits a batch into turns: each host of `first` alone, then all others at once. */
 export function turnsOf<H extends PlannedHost>(batch: readonly H[], first: ReadonlySet<string>): H[][] {
   const ahead = batch.filter(({ name }) => first.has(name))
   const rest = batch.filter(({ name }) => !first.has(name))
@@ -92,30 +92,34 @@ function inBatches<H>(hosts: readonly H[], strategy: Strategy, size: Amount): H[
   return batches
 }
 
-/** A host that has apps, of which some are to be migrated. */
+/** A host that has apps, some of them to migrate. */
 interface Migrating extends PlannedHost {
   readonly migrating: readonly string[]
 }
 
-/** A host that has apps, of which some share a database with other hosts. */
+/** A host that has apps, some of which share a database with other hosts. */
 interface Sharing extends PlannedHost {
   readonly sharing?: readonly string[] | undefined
 }
 
-/** For each app one host that migrates it. @param wanted which apps are to be migrated */
+/**
+ * Chooses for each app one host that migrates it.
+ * @param wanted decides which apps to migrate
+ */
 export function migratorsOf(hosts: readonly Migrating[], wanted: (app: string) => boolean): Set<string> {
   return firstOf(hosts, ({ migrating }) => migrating, wanted)
 }
 
 /**
- * For each app that shares a database the host that makes it: two that begin with an empty one at the same time get in each
- * other's way. @param isNew which apps have no database yet
+ * Chooses for each app that shares a database the host that creates it: two hosts must not fill an empty database at
+ * the same time.
+ * @param isNew decides which apps have no database yet
  */
 export function foundersOf(hosts: readonly Sharing[], isNew: (app: string) => boolean): Set<string> {
   return firstOf(hosts, ({ sharing = [] }) => sharing, isNew)
 }
 
-/** For each app one host: of those that are there first, and, if it can be, one that does not do it for another app a second time. */
+/** Chooses one host for each app, from its first stage. It prefers a host that was not chosen for another app. */
 function firstOf<H extends PlannedHost>(
   hosts: readonly H[],
   appsOf: (host: H) => readonly string[],
@@ -135,8 +139,9 @@ function firstOf<H extends PlannedHost>(
 }
 
 /**
- * The hosts whose names fit a list of patterns as Ansible has them: `web*,!web3`. Where only exclusions are given, all others are meant.
- * @param names in the order they are to keep
+ * Returns the hosts whose names match a list of patterns in the style of Ansible: `web*,!web3`. A list of only
+ * exclusions selects all others.
+ * @param names in the order of the result
  */
 export function limited(names: readonly string[], patterns: readonly string[]): string[] {
   const wanted = patterns.filter((pattern) => !pattern.startsWith('!')).map(expression)
@@ -146,7 +151,7 @@ export function limited(names: readonly string[], patterns: readonly string[]): 
   )
 }
 
-/** `*` for any text, `?` for one letter. */
+/** Builds an expression from a pattern: `*` for any text, `?` for one letter. */
 function expression(pattern: string): RegExp {
   const text = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')

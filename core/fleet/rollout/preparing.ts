@@ -1,4 +1,4 @@
-/** Runs the events of setup: on new hosts at once, on hosts in service that restart something batch after batch. */
+/** Runs the events of setup: at once on new hosts, in batches on hosts in service that restart something. */
 import type { Board } from './board.ts'
 import type { Brake } from './brake.ts'
 import type { Crew } from './crew.ts'
@@ -17,7 +17,7 @@ export class Preparing {
     private readonly restarts: Restarts,
   ) {}
 
-  /** Runs setup on all hosts at once, but for those that are in service and restart something. */
+  /** Runs setup on all hosts at once, except those that are in service and restart something. */
   async setUp(members: readonly Member[]): Promise<void> {
     const phase = 'setup'
     const { strategy, restartsInTurn } = this.request
@@ -26,7 +26,7 @@ export class Preparing {
     const { restarting, packaging } = await this.restarts.foresee(asked, phase)
     this.restarts.announce(phase, restarting)
     const membersOf = (due: readonly Due[]) => due.map(({ member }) => member)
-    // Whoever asks for batches gets them for packages as well.
+    // With batches requested, package changes are done in batches as well.
     const waiting = new Set([...membersOf(restarting), ...(restartsInTurn ? [] : membersOf(packaging))])
     const warning = warningOfPackages(packaging.filter(({ member }) => !waiting.has(member)))
     if (warning !== null) this.board.say(warning)
@@ -38,7 +38,7 @@ export class Preparing {
     await this.restarts.inTurn(phase, inTurn, run)
   }
 
-  /** Names of the hosts in service that the deploy of a setup restarts something on. */
+  /** Returns the names of the hosts in service on which the deploy of a setup restarts something. */
   async restartsOfDeploy(members: readonly Member[]): Promise<ReadonlySet<string>> {
     if (this.brake.isOn) return new Set()
     const due = await this.restarts.dueOn(await this.inService(members), 'deploy')
@@ -47,8 +47,8 @@ export class Preparing {
   }
 
   /**
-   * Hosts that visitors reach already; a new one has nothing that a restart interrupts. One that has a current release is in service
-   * also where this directory has no record of it, as in a fresh clone of the repository of the stack file.
+   * Finds the hosts that visitors already reach; a restart interrupts nothing on a new host. A host with a current
+   * release is in service even without a record here, as in a fresh clone of the repository of the stack file.
    */
   private async inService(members: readonly Member[]): Promise<Member[]> {
     const { online } = this.ports.known

@@ -1,9 +1,9 @@
-/** Who counts as there, for whoever is told of the stack: balancers, clients, neighbours. */
+/** Computes which hosts are online in the node JSON given to other hosts. */
 import type { Action } from '../types.ts'
 import type { Board } from './board.ts'
 import type { Member } from './request.ts'
 
-/** Whoever is being set up or deployed to counts as there: what is built for its neighbours is built once. */
+/** Returns the expected online hosts. Hosts in setup or deploy count, so that others are configured only once. */
 export function whoWillBeThere(
   action: Action,
   online: ReadonlySet<string>,
@@ -19,9 +19,9 @@ export function whoWillBeThere(
 }
 
 /**
- * Who is there in the end: one that was new and has failed is not.
- * @param expected who was thought to be
- * @param known who was there before
+ * Returns the hosts online in the end: a new host that failed is not.
+ * @param expected hosts expected to be online
+ * @param known hosts that were online before
  */
 export function whoIsThere(
   expected: ReadonlySet<string>,

@@ -1,8 +1,9 @@
 /**
- * The records of a stack's deployments: `deployments/<id>/report.json`, and beside it a log for each host.
+ * Writes the records of a stack's deployments: `deployments/<id>/report.json`, and beside it a log for each host.
  *
- * A record is made as a whole, by renaming a directory, with a report that says `died`; the lock in it is held until the
- * report is replaced by the one that tells how it ended. So whoever finds `died` and no holder knows what happened.
+ * A record is created in one step, by renaming a directory, with a report that says `died`. The operator's process
+ * keeps its lock until the final report replaces that one. So `died` without a lock holder means that the process was
+ * killed.
  */
 import * as fs from 'node:fs'
 import { makeDirectories } from '../../host/directories.ts'
@@ -13,11 +14,11 @@ import type { FleetEvent, HostReport, RolloutReport } from '../types.ts'
 import { namesIn, replaceFile, syncDirectory, unusable } from './files.ts'
 
 const kept = 100
-/** What one host's own events may take in its log; the rollout's entries about it come on top. Bytes. */
+/** Bytes that the events of one host may take in its log; the entries of the rollout about it are not counted. */
 export const longestLog = 64 << 20
-/** Entries that the rollout writes itself: a host that uses these names cannot rewrite what became of it. */
+/** Events that only the rollout writes: a host that sends these names cannot forge its outcome. */
 const ownEvents: readonly unknown[] = ['host', 'done', 'connection']
-/** Held in reserve, so that the report finds room when the logs have filled the disk. Bytes, and for each host. */
+/** Bytes, in total and for each host, reserved so that the report can be written when the logs have filled the disk. */
 const reserve = { least: 64 * 1024, host: 2 * 1024 }
 
 export type DeploymentStart = Pick<
@@ -25,7 +26,7 @@ export type DeploymentStart = Pick<
   'stack' | 'action' | 'recipe' | 'comment' | 'by' | 'started' | 'strategy' | 'commits'
 > & { readonly hosts: readonly string[] }
 
-/** A deployment as it is kept; `died` where its operator was killed, `not readable` where the record is broken. */
+/** A recorded deployment; `died` where its operator was killed, `not readable` where the record is damaged. */
 export type Deployment = Omit<RolloutReport, 'id' | 'outcome'> & {
   readonly id: string
   readonly outcome: RolloutReport['outcome'] | 'died' | 'under way' | 'not readable'
@@ -34,24 +35,24 @@ export type Deployment = Omit<RolloutReport, 'id' | 'outcome'> & {
 export interface Recording {
   readonly id: string
   /**
-   * Appends to a host's log; it is in the file at once.
-   * @param line a JSON line as the host sent it, or an object; other text is kept as `{ event: 'output', text }`
+   * Appends to a host's log, and writes to the file at once.
+   * @param line a JSON line as the host sent it, or an object; other text is stored as `{ event: 'output', text }`
    */
   log(host: string, line: string | object): void
-  /** Appends what the driver tells of single hosts to their logs. */
+  /** Appends the rollout's events about single hosts to their logs. */
   tell(event: FleetEvent): void
-  /** Replaces the report, and lets go of the record. */
+  /** Replaces the report, and releases the lock of the record. */
   end(report: RolloutReport): void
   /** Removes the record of a rollout that has not begun. */
   discard(): void
 }
 
 export interface RecorderOptions {
-  /** The stack's state directory; made where it is missing, mode 0700. */
+  /** The stack's state directory; created where it is missing, mode 0700. */
   readonly directory: string
   /** Masked in all that is written. */
   readonly secrets: Secrets
-  /** Hears once when the logs cannot be written any more: the rollout goes on all the same. */
+  /** Called once when the logs cannot be written any more; the rollout continues. */
   readonly warn: (message: string) => void
 }
 
@@ -59,7 +60,7 @@ export class Recorder {
   constructor(private readonly options: RecorderOptions) {}
 
   /**
-   * Begins a record, before any host is touched; removes those before the last 100.
+   * Begins a record, before any host is touched; removes all but the last 100.
    * @throws NO_STACK_STATE where the directory cannot be written, or is full
    */
   open(start: DeploymentStart): Recording {
@@ -96,8 +97,8 @@ export class Recorder {
   }
 
   /**
-   * Clears away what is too old, also what operators have left behind who were killed while they made a record; those under way
-   * stay. What cannot be removed is no reason to begin nothing.
+   * Removes old records, and the incomplete ones of operators that were killed; running ones stay. A failure to remove
+   * one does not prevent the rollout.
    */
   private prune(top: string): void {
     try {
@@ -115,7 +116,7 @@ export class Recorder {
   }
 }
 
-/** A directory that is not empty can take the place of none that is there: of two operators one gets the number. */
+/** Claims a number: a rename cannot replace a directory with content, so only one of two operators gets it. */
 function claimed(beside: string, path: string): boolean {
   try {
     fs.renameSync(beside, path)
@@ -152,7 +153,7 @@ class OpenRecord implements Recording {
     this.options.warn(`${host}: ${full}`)
   }
 
-  /** One line of a log. A host's event under the name of one of ours is kept as the text that it is. */
+  /** Formats one line of a log. A host's event with a reserved name is stored as text. */
   private line(value: object): string {
     const masked = this.options.secrets.maskDeep(value)
     const isOurs = ownEvents.includes((masked as { event?: unknown }).event)
@@ -164,17 +165,17 @@ class OpenRecord implements Recording {
     try {
       fs.writeFileSync(this.file(host), text)
     } catch (error) {
-      // The hosts are at work: that is seen through, with or without a log.
+      // The hosts are running: the rollout continues without a log.
       this.broken = true
       this.options.warn(unusable(this.path, error, false).message)
     }
   }
 
   tell(event: FleetEvent): void {
-    // All is logged; what is kept of the stack is written next, and finds room as well.
+    // All is logged; the state of the stack is written next, and requires space as well.
     if (event.event === 'end') this.makeRoom()
     if (event.event === 'done') {
-      // The report has been logged already, by the host itself.
+      // The host's own event has the report already.
       const { report: _, ...rest } = event
       this.note(event.host, rest)
     } else if (event.event === 'connection' || (event.event === 'host' && event.step === undefined))
@@ -216,7 +217,7 @@ class OpenRecord implements Recording {
     fs.rmSync(`${this.path}/reserve`, { force: true })
   }
 
-  /** A full disk may tell only now that something is missing in a log. */
+  /** Closes the logs. A full disk may report only now that part of a log is missing. */
   private closeLogs(): void {
     let lost: unknown
     for (const file of this.files.values())
@@ -243,12 +244,12 @@ export function parsedLine(line: string): object {
     const value: unknown = JSON.parse(line)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch {
-    // What sudo or a shell says in between is no JSON.
+    // Output of sudo or a shell between the events is not JSON.
   }
   return { event: 'output', text: line }
 }
 
-/** A name of a host is that of a file, whatever is in it. */
+/** Returns the file name of a host's log; it is safe for any name of a host. */
 export function logName(host: string): string {
   return `${encodeURIComponent(host).replace(/^\./, '%2E')}.jsonl`
 }
@@ -263,7 +264,7 @@ function untouched(host: string): HostReport {
   return { host, outcome: 'untouched', phase: null, durationMs: 0, counts, live: [] }
 }
 
-/** Numbers of the records, oldest first. */
+/** Lists the numbers of the records, oldest first. */
 export function idsIn(top: string): string[] {
   return namesIn(top)
     .filter((name) => /^\d{6,}$/.test(name))

@@ -1,22 +1,22 @@
-/** What a rollout is asked for, what it works with, and what it leaves behind. */
+/** Declares the request, the ports and the result of a rollout. */
 import type { Action, CommitRange, Tell } from '../types.ts'
 import type { EarlierRun } from './estimate.ts'
 import type { FleetHost, HostDocument, RunEvent } from './fleet_host.ts'
 import type { Health, HealthWait } from './health.ts'
 import type { Amount, PlannedHost, Strategy } from './plan.ts'
 
-/** A host as the stack file has it. */
+/** A host of the stack file, as a rollout needs it. */
 export interface Member extends PlannedHost {
   readonly roles: readonly string[]
   /** Short names of the apps it runs. */
   readonly apps: readonly string[]
-  /** Of these, those that are to be migrated. */
+  /** Those of `apps` with `deploy.<app>.migrate` set. */
   readonly migrating: readonly string[]
-  /** Of its apps, those that share a database with other hosts. */
+  /** Those of `apps` that share a database with other hosts. */
   readonly sharing?: readonly string[] | undefined
-  /** Events that it runs after hosts of an app have switched, wherever those are. */
+  /** Events that it runs after the hosts of an app have switched, wherever those are. */
   readonly followUps?: readonly { readonly app: string; readonly event: string }[] | undefined
-  /** Events that one of its roles has a part in. */
+  /** Events for which one of its roles has a recipe. */
   readonly events: ReadonlySet<string>
   readonly address: string
   readonly host: FleetHost
@@ -24,7 +24,7 @@ export interface Member extends PlannedHost {
 
 export interface RolloutRequest {
   readonly action: Action
-  /** Events of `run`; of other actions the action says them. */
+  /** Events of `run`; other actions imply their events. */
   readonly events: readonly string[]
   /** Roles of `run`; empty for those of each host. */
   readonly roles: readonly string[]
@@ -32,30 +32,30 @@ export interface RolloutRequest {
   readonly comment: string
   readonly by: string
   readonly strategy: Strategy
-  /** Whether hosts that restart something take turns, and all others go at once: the default of setup. */
+  /** Whether hosts that restart something take turns, and all others run at once: the default of setup. */
   readonly restartsInTurn: boolean
   readonly batch: Amount
   /** How many hosts at once, at most. */
   readonly parallel: number
   readonly maxFailures: Amount
   readonly rollbackOnFailure: boolean
-  /** What hosts do to a rollout that cannot be reached when it begins. */
+  /** Whether the rollout fails or skips hosts that cannot be reached when it begins. */
   readonly down: 'fail' | 'skip'
-  /** Whether each app that is to be migrated is, by one host before the others go; `new` leaves out commits that the stack is on already. */
+  /** Whether one host migrates each app before the others switch; `new` skips commits that the stack already runs. */
   readonly migrates: boolean | 'new'
-  /** Whether hosts switch even to a release that failed its smoke test before. */
+  /** Whether hosts may switch to a release that failed its smoke test before. */
   readonly retryFailed: boolean
   /** Apps to deploy; empty for all. */
   readonly apps: readonly string[]
-  /** Deploy this instead of what the stack file says; of one app. */
+  /** The revision to deploy instead of the one in the stack file; of one app. */
   readonly revision: string | null
-  /** Of a rollback: a commit, or the id of a release; null for what was before. */
+  /** Of a rollback: a commit, or the id of a release; null for the one before the last change. */
   readonly to: string | null
-  /** Further words for the hosts: `--purge`. */
+  /** Further words for the command line of the hosts: `--purge`. */
   readonly options: readonly string[]
 }
 
-/** The order of hosts in words, for the screen and the records. */
+/** Names the order of hosts, for the screen and the records. */
 export function orderName({ strategy, restartsInTurn }: Pick<RolloutRequest, 'strategy' | 'restartsInTurn'>): string {
   return restartsInTurn ? 'restarts in turn' : strategy
 }
@@ -65,34 +65,40 @@ export type Interruption = 'none' | 'no more hosts' | 'finish steps' | 'leave'
 export interface Ports {
   /** All hosts of the stack that are not shut down, in the order of the stack file. */
   readonly members: readonly Member[]
-  /** Names of those that take part. */
+  /** Names of the hosts that take part. */
   readonly selected: ReadonlySet<string>
-  /** What a host is given. @param online the hosts that are there for the others */
+  /**
+   * Returns the node JSON of a host.
+   * @param online the hosts that it lists as online
+   */
   readonly documents: (host: string, online: ReadonlySet<string>, deployment: object) => readonly HostDocument[]
-  /** What is known of before. */
+  /** The recorded state of the stack before the rollout. */
   readonly known: {
     readonly online: ReadonlySet<string>
     readonly behind: ReadonlyMap<string, string>
-    /** What the last deployments brought. */
+    /** The commits of the last deployments. */
     readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
   }
   readonly id: string | null
   readonly tell: Tell
-  /** A line of the events of a run. */
+  /** Logs a line of the events of a run. */
   readonly log: (host: string, event: RunEvent) => void
   /**
-   * Asks whether the site answers; null where nothing says how.
+   * Checks whether the site answers; null where the stack defines no check.
    * @param mostSeconds how long it is retried, at most
    */
   readonly health: ((mostSeconds?: number, watch?: HealthWatch) => Promise<Health>) | null
-  /** The commits between two, by a clone that the operator has; null where none has both. */
+  /** Returns the commits between two, from a clone of the operator; null where no clone has both. */
   readonly commitsBetween?: (from: string, to: string) => Promise<CommitRange | null>
   /** Records of earlier rollouts, newest first. */
   readonly earlier?: () => readonly EarlierRun[]
   readonly interrupted: () => Interruption
-  /** Called with each change of the interruption. @returns what takes the listener away */
+  /**
+   * Calls the listener with each change of the interruption.
+   * @returns a function that removes the listener
+   */
   readonly onInterrupt: (listener: (state: Interruption) => void) => () => void
-  /** Milliseconds since 1970, as Date.now; it may be set back meanwhile. */
+  /** Milliseconds since 1970, as Date.now; the clock may be set back during the rollout. */
   readonly clock: () => number
 }
 
@@ -102,14 +108,14 @@ export interface HealthWatch {
   readonly onWait: (waiting: HealthWait) => void
 }
 
-/** What a rollout has changed about the stack, to be kept. */
+/** The changes that a rollout made to the stack, to be recorded. */
 export interface Aftermath {
   readonly online: readonly string[]
   readonly stopped: readonly string[]
-  /** Hosts that missed it. */
+  /** Hosts that missed the rollout. */
   readonly behind: readonly string[]
   /** Hosts that are up to date again. */
   readonly upToDate: readonly string[]
-  /** Commits that went live as the stack's own. */
+  /** Commits that the whole stack runs now. */
   readonly apps: Readonly<Record<string, { readonly commit: string; readonly revision: string }>>
 }

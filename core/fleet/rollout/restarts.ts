@@ -8,7 +8,7 @@ import type { Gate } from './gate.ts'
 import { amountOf, batchesOf } from './plan.ts'
 import type { Member, Ports, RolloutRequest } from './request.ts'
 
-/** What a host will restart, in words. */
+/** A host that restarts something, with a description of each restart. */
 export interface Due {
   readonly member: Member
   readonly what: readonly string[]
@@ -16,7 +16,7 @@ export interface Due {
 
 interface Foreseen {
   readonly restarting: readonly Due[]
-  /** Hosts that install or remove packages. The scripts of packages may restart services, and no dry run knows which. */
+  /** Hosts that install or remove packages, whose scripts may restart services; no dry run can tell which. */
   readonly packaging: readonly Due[]
 }
 
@@ -30,12 +30,12 @@ export class Restarts {
     private readonly gate: Gate,
   ) {}
 
-  /** Asks each host by a dry run what the event would restart there. @returns those that restart something */
+  /** Finds by a dry run the hosts on which the event restarts something. */
   async dueOn(members: readonly Member[], event: string): Promise<readonly Due[]> {
     return (await this.foresee(members, event)).restarting
   }
 
-  /** Asks each host by a dry run what the event would restart, and which packages it would install or remove. */
+  /** Finds by a dry run what the event restarts on each host, and which packages it installs or removes. */
   async foresee(members: readonly Member[], event: string): Promise<Foreseen> {
     const found = new Map<Member, RunReport | null>()
     const asked = members.filter(({ events }) => events.has(event))
@@ -57,14 +57,15 @@ export class Restarts {
     this.ports.tell({ event: 'restarts', phase, hosts })
   }
 
-  /** The same batches in which `inTurn` takes them. */
+  /** Returns the batches that `inTurn` uses. */
   batches(members: readonly Member[]): Member[][] {
     return batchesOf(members, { strategy: 'rolling', size: this.request.batch, first: new Set(), reverse: false })
   }
 
   /**
    * Runs one batch after the other, and checks the site after each, if it answered before.
-   * @param leave called with the hosts that are not restarted because too many others failed; default: these are restarted, unless the rollout stops
+   * @param leave called with the hosts that are not restarted because too many others failed. Without it they are
+   * restarted, unless the rollout aborts.
    */
   async inTurn(
     phase: Phase,
@@ -82,14 +83,14 @@ export class Restarts {
     }
   }
 
-  /** A restart that fails on one host may fail on the next one too: then no host would be left to answer. */
+  /** Decides whether to stop: a restart that fails on one host may fail on the next, until no host answers. */
   private haveTooManyFailed(members: readonly Member[]): boolean {
     const failed = members.filter(({ name }) => this.board.hasFailed(name)).length
     return failed > amountOf(this.request.maxFailures, members.length, 0)
   }
 }
 
-/** A warning of the packages that hosts in service install or remove at the same time; null where none does. */
+/** Returns a warning about packages that hosts in service change at the same time; null where none does. */
 export function warningOfPackages(packaging: readonly Due[]): string | null {
   if (packaging.length === 0) return null
   const hosts = packaging.map(({ member }) => member.name)
@@ -97,17 +98,17 @@ export function warningOfPackages(packaging: readonly Due[]): string | null {
   return `setup changes packages on ${named(hosts, 'hosts')} at the same time: ${named(packages, 'packages')}; their scripts may restart services, which a dry run cannot predict; --strategy rolling takes one batch of hosts after the other`
 }
 
-/** More are counted, not named. */
+/** With more names, a message shows only their number. */
 const few = 5
 
 function named(names: readonly string[], kind: string): string {
   return names.length > few ? `${names.length} ${kind}` : names.join(', ')
 }
 
-/** Characters of what a host says: it decides what it sends. */
+/** Characters of a host's text: the host decides how much it sends. */
 const longest = 400
 
-/** The restarts of a dry run, in words. */
+/** Describes the restarts of a dry run. */
 function restartsIn(report: RunReport | null): readonly string[] {
   if (report === null || report.outcome === 'failed') return ['not known, since its dry run failed']
   return report.resources.flatMap(({ type, key, outcome, words }) => {
@@ -118,7 +119,7 @@ function restartsIn(report: RunReport | null): readonly string[] {
   })
 }
 
-/** The packages that a dry run would install or remove. */
+/** Lists the packages that a dry run would install or remove. */
 function packagesIn(report: RunReport | null): readonly string[] {
   if (report === null) return []
   return report.resources.flatMap(({ type, key, outcome }) =>

@@ -30,8 +30,9 @@ export class Rollback {
   ) {}
 
   /**
-   * What each host is to do so that all end on one commit of each app: the one that is named, or what it was on before its last change.
-   * @returns the hosts that go back, and the options of the command for each
+   * Computes how each host rolls back, so that all run one commit of each app: the requested one, or the one before its
+   * last change.
+   * @returns the hosts to roll back, and the options of the command for each
    */
   async requested(members: readonly Member[]): Promise<WaysBack> {
     const { board, request } = this
@@ -59,7 +60,7 @@ export class Rollback {
     return { going, optionsFor: ({ name }) => options.get(name) ?? [] }
   }
 
-  /** After a failure, those that have switched go back to what they were on, if that was asked for. */
+  /** Rolls back the hosts that have switched, after a failure, if the operator requested that. */
   async afterFailure(members: readonly Member[]): Promise<void> {
     if (this.brake.why === undefined || !this.request.rollbackOnFailure) return
     const optionsOf = ({ name }: Member) => optionsForNow(this.board.of(name).before, (app) => means(this.request, app))
@@ -67,7 +68,7 @@ export class Rollback {
     await tellMoves(await this.movesBack(back), 'rollback', this.ports)
     const run = (member: Member) => this.crew.run(member, 'rollback', ['rollback'], { options: optionsOf(member) })
     const isOver = () => this.brake.isInterrupted
-    // They serve the site until then: what a deploy restarts in batches, its rollback does too.
+    // These hosts serve the site until then: a deploy in batches is rolled back in batches.
     const { strategy, batch: size } = this.request
     for (const batch of batchesOf(back, { strategy, size, first: new Set(), reverse: false }))
       if (!isOver()) await this.crew.together('rollback', batch, run, { isOver })
@@ -83,7 +84,7 @@ export class Rollback {
     })
   }
 
-  /** What a host that does not answer was to switch to. */
+  /** Returns the releases that a host without an answer was to switch to. */
   private expected(before: readonly LiveRelease[]): LiveRelease[] {
     return before.map(({ app }) => ({ app, release: null, commit: this.commits.found[app]?.commit ?? null }))
   }

@@ -1,4 +1,4 @@
-/** Drives hosts through what was asked for: everything is built first, then switched batch by batch, then the others hear of it. */
+/** Runs a rollout: builds on all hosts first, then switches batch by batch, then configures the other hosts. */
 import { asConvergeError } from '../../model/errors.ts'
 import type { Phase, RolloutReport } from '../types.ts'
 import { aftermathOf, means, namesOf, switching } from './aftermath.ts'
@@ -31,11 +31,11 @@ import { runsMore } from './undeploy.ts'
 interface Ended {
   readonly report: RolloutReport
   readonly aftermath: Aftermath
-  /** Hosts that another rollout holds: this one has not begun. */
+  /** Hosts locked by another rollout: in that case this rollout has not begun. */
   readonly busy: readonly BusyHost[]
 }
 
-/** A host that another rollout holds, and what it says of that. */
+/** A host that another rollout has locked, and its message. */
 export interface BusyHost {
   readonly host: string
   readonly message: string
@@ -60,7 +60,7 @@ class Rollout {
   private readonly followUps: FollowUps
   private readonly taking: readonly Member[]
   private readonly others: readonly Member[]
-  /** Of the others, those that could not be reached. */
+  /** Those of `others` that could not be reached. */
   private missed: ReadonlySet<string> = new Set()
   private readonly begun: number
 
@@ -166,13 +166,13 @@ class Rollout {
     await this.followUp()
   }
 
-  /** After configure, which may deploy to a host that had missed that. */
+  /** Runs follow-ups after configure, which may deploy to a host that had missed an earlier deployment. */
   private followUp(): Promise<void> {
     const reached = this.others.filter(({ name }) => !this.missed.has(name))
     return this.followUps.run(this.taking, reached, this.configuring.caughtUp)
   }
 
-  /** One commit for each app, by the first host that is to deploy it. */
+  /** Resolves one commit for each app, on the first host that deploys it. */
   private async resolve(): Promise<void> {
     if (this.brake.isOn) return
     for (const [member, apps] of this.commits.questions(this.wanting()))
@@ -185,7 +185,7 @@ class Rollout {
       }
   }
 
-  /** All to one commit of each app: the one that is named, or what it was on before its last change. */
+  /** Rolls all hosts back to one commit of each app: the requested one, or the one before its last change. */
   private async goBack(): Promise<void> {
     const { going, optionsFor } = await this.rollback.requested(this.wanting())
     await this.inBatches('rollback', ['rollback'], { gate: true, members: going, optionsFor })
@@ -193,7 +193,7 @@ class Rollout {
     await this.followUp()
   }
 
-  /** Each host by the release that a rollback of the stack takes it to, which may differ from the one before its own. */
+  /** Plans a rollback of the stack. The release of a host may differ from the one before its current one. */
   private async planRollback(): Promise<void> {
     const { going, optionsFor } = await this.rollback.requested(this.wanting())
     const run = (member: Member) =>
@@ -201,7 +201,7 @@ class Rollout {
     await this.crew.together('plan', going, run)
   }
 
-  /** A host has but one undeploy for all its apps: it is none for some of them. */
+  /** Undeploys hosts. The undeploy event removes all apps of a host, so it is refused for only some of them. */
   private async undeploy(): Promise<void> {
     for (const { name, apps } of this.wanting()) {
       const kept = apps.filter((app) => !this.means(app))
@@ -213,7 +213,7 @@ class Rollout {
     await this.tellOthers()
   }
 
-  /** Who did not take part hears who is there now; so do those that were set up before the rest was. */
+  /** Configures the hosts that did not take part, and after a setup those that were set up before others joined. */
   private async tellOthers(): Promise<void> {
     if (this.brake.isOn) return
     const { action } = this.request
@@ -242,8 +242,8 @@ class Rollout {
   }
 
   /**
-   * Batch after batch; with a gate, the site is asked in between whether it still answers. Where it did not before, because it is new or broken, it
-   * is asked at the end: nothing else would ever bring it up.
+   * Runs batch after batch; with a gate, the health check follows each batch. A site that failed the check before,
+   * because it is new or broken, is checked only at the end: otherwise the rollout could never fix it.
    */
   private async inBatches(phase: Phase, events: readonly string[], more: BatchMore): Promise<void> {
     if (this.brake.isOn) return
@@ -255,7 +255,7 @@ class Rollout {
       inTurn,
     })
     const wasThere = this.taking.some(({ name }) => this.ports.known.online.has(name))
-    // In a new stack there is no site yet: what answers is the welcome page that a package brings.
+    // A new stack has no site yet: the welcome page of a package answers.
     const isNew = this.ports.known.online.size === 0
     const answers = gate && batches.length > 1 && !isNew && (await this.gate.answersBefore(wasThere))
     const run = (member: Member) => {
@@ -310,8 +310,8 @@ interface BatchMore {
   readonly gate?: boolean
   readonly options?: readonly string[]
   readonly optionsFor?: (member: Member) => readonly string[]
-  /** Hosts that take turns where the others go at once. */
+  /** Hosts that take turns where the others run at once. */
   readonly inTurn?: ReadonlySet<string>
-  /** Default: all with which nothing has gone wrong. */
+  /** Default: all hosts that have not failed. */
   readonly members?: readonly Member[]
 }

@@ -1,13 +1,14 @@
 /** Finds apps whose hosts restart at the same time, so that visitors notice. */
 import type { Member, RolloutRequest } from './request.ts'
 
-/** More are counted, not named. */
+/** With more hosts, a message shows only their number. */
 const few = 5
 
 /**
+ * Builds a warning about simultaneous restarts.
  * @param batches of the rollout, one after the other
  * @param serving hosts of an app that visitors reach now
- * @returns a warning with what to use instead; null where each app keeps a host that serves, as far as the order of hosts decides
+ * @returns a warning with an alternative; null where the batches leave each app a host that serves
  */
 export function simultaneousRestarts(
   batches: readonly (readonly Member[])[],

@@ -1,4 +1,4 @@
-/** What is known of a stack between two deployments: who is online, who missed what, and what each app is on. */
+/** Stores the state of a stack between deployments: online hosts, missed deployments, and commits by app. */
 import * as z from 'zod'
 import { makeDirectories } from '../../host/directories.ts'
 import { acquireLock } from '../../host/lock.ts'
@@ -15,7 +15,7 @@ const schema = z.looseObject({
       z.looseObject({
         /** `new`: never set up; `online`: set up, and not shut down. */
         status: z.enum(['online', 'stopped', 'new']),
-        /** The deployment that it missed, being down or not reached. */
+        /** The deployment that it missed, because it was down or unreachable. */
         behind: z.string().optional(),
         lastDeployment: z.string().optional(),
       }),
@@ -31,8 +31,8 @@ export type StackState = z.infer<typeof schema>
 const pathOf = (directory: string) => `${directory}/state.json`
 
 /**
- * The state as it is; empty where there is none yet.
- * @throws BROKEN_STACK_STATE with each place that is wrong
+ * Loads the state; empty where none is stored yet.
+ * @throws BROKEN_STACK_STATE with the path of each error
  */
 export function loadState(directory: string): StackState {
   const path = pathOf(directory)
@@ -63,7 +63,7 @@ function broken(path: string, problem: string): ConvergeError {
 
 /**
  * Reads the state, changes it and replaces the file; one operator at a time, the others wait.
- * @param change makes the new state; gets the one in the file, and is called once
+ * @param change returns the new state; it gets the one in the file, and is called once
  * @throws BROKEN_STACK_STATE, NO_STACK_STATE, LOCKED after 30 s
  */
 export async function updateState(directory: string, change: (state: StackState) => StackState): Promise<StackState> {
@@ -82,7 +82,7 @@ export async function updateState(directory: string, change: (state: StackState)
 }
 
 /**
- * Keeps what a rollout has changed about the stack.
+ * Records what a rollout has changed about the stack.
  * @param id of the deployment
  * @throws as updateState
  */

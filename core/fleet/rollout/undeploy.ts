@@ -1,4 +1,4 @@
-/** Refuses to undeploy some of the apps of a host. */
+/** Builds the error for an undeploy of only some of the apps of a host. */
 import { ConvergeError } from '../../model/errors.ts'
 
 export function runsMore(apps: readonly string[]): ConvergeError {

@@ -1,17 +1,17 @@
-/** Tells what is the same on many hosts, but for what is each host's own: its name, its address, and in messages times and the like. */
+/** Groups texts of many hosts that differ only in details: the host's name and address, times, and release numbers. */
 
 export type Addresses = Readonly<Record<string, string>>
 
 export interface Said {
   readonly host: string
-  /** What tells it from others. */
+  /** The text to compare. */
   readonly text: string
 }
 
 /**
- * Groups that lose none of what is given: what says the very same first, then what says the same of another host.
- * @param leaveOut takes out of a text what may differ; default: nothing
- * @returns in the order of their first ones
+ * Groups texts without a loss: first equal texts, then texts that are equal apart from the host's own name and address.
+ * @param leaveOut removes from a text what may differ; default: nothing
+ * @returns in the order of the first members
  */
 export function alike<T extends Said>(
   given: readonly T[],
@@ -21,7 +21,7 @@ export function alike<T extends Said>(
   const same = [...grouped(given, ({ text }) => leaveOut(text)).values()]
   const merged = grouped(same, ([first, ...more]) => {
     if (first === undefined) return ''
-    // Said by several hosts alike, a name in it is not the speaker's own.
+    // When several hosts give the same text, a name in it does not belong to one of them.
     return leaveOut(more.some(({ host }) => host !== first.host) ? first.text : ownLeftOut(first, addresses))
   })
   return [...merged.values()].map((groups) => groups.flat())
@@ -48,12 +48,12 @@ function whole(name: string): RegExp {
   return new RegExp(`(?<![\\w-])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w-])`, 'g')
 }
 
-/** Each host counts its releases by itself. */
+/** Removes release numbers, because each host counts its releases on its own. */
 export function withoutNumbers(text: string): string {
   return text.replace(/\b\d{6,}-([0-9a-f]{8})\b/g, '<number>-$1')
 }
 
-/** What differs from one time to another: times, releases, processes, amounts, temporary names. */
+/** Removes values that differ between runs: times, releases, processes, amounts, temporary names. */
 export function withoutTimes(text: string): string {
   return withoutNumbers(text)
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?/g, '<time>')

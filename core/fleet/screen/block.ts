@@ -1,4 +1,4 @@
-/** Rows at the bottom of a terminal that are written over; what is to stay is written above them. */
+/** Redraws rows at the bottom of a terminal, and writes permanent text above them. */
 import type { TableSize } from './table.ts'
 import { widthOf } from './text.ts'
 
@@ -8,25 +8,25 @@ export class Block {
 
   constructor(private readonly write: (text: string) => void) {}
 
-  /** Shows these rows in place of those before; only what differs is written. */
+  /** Replaces the displayed rows; it writes only rows that differ. */
   draw(rows: readonly string[], size: TableSize): void {
     if (size.columns !== this.size.columns || size.rows !== this.size.rows) this.resized(size)
     const before = this.shown
     const lines = rows.map((row, index) =>
-      // The last one always: what was typed, such as ^C, stands there.
+      // The last row is always written, because typed characters such as ^C appear there.
       row === before[index] && index < rows.length - 1 ? '' : `${row}\x1b[K`,
     )
     this.write(`${this.up()}${lines.join('\r\n')}${before.length > rows.length ? '\x1b[J' : ''}`)
     this.shown = rows
   }
 
-  /** Takes the rows away and writes what stays; they come again with the next draw. */
+  /** Removes the rows and writes permanent text; the next draw displays the rows again. */
   above(text: string): void {
     this.write(`${this.shown.length === 0 ? '' : `${this.up()}\x1b[J`}${text}`)
     this.shown = []
   }
 
-  /** Rows may have been broken into several, and the upper ones have left the screen. */
+  /** Clears the rows after a resize: the terminal may have wrapped them, or moved some off the screen. */
   private resized(size: TableSize): void {
     const height = this.shown.reduce((sum, row) => sum + Math.max(1, Math.ceil(widthOf(bare(row)) / size.columns)), 0)
     const up = Math.min(height, size.rows) - 1

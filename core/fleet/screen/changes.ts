@@ -1,4 +1,4 @@
-/** What a run or a dry run does to many hosts: the same change is shown once, under the names of all that it is made on. */
+/** Presents the changes of runs on many hosts: the same change is displayed once, with the names of all its hosts. */
 import { describeChange, describeDiff, type Paint, removes } from '../../report/describe.ts'
 import type { ResourceReport, RunReport } from '../../report/events.ts'
 import { type Addresses, alike, withoutNumbers } from './alike.ts'
@@ -7,9 +7,9 @@ import { many } from './text.ts'
 
 export interface ChangeGroup {
   readonly hosts: readonly string[]
-  /** As the first of the hosts has told them. */
+  /** As the first of the hosts reported them. */
   readonly resources: readonly ResourceReport[]
-  /** The others have told them in words of their own. */
+  /** Whether the other hosts reported them with different details. */
   readonly varies: boolean
 }
 
@@ -18,7 +18,7 @@ export interface HostRun {
   readonly report: RunReport
 }
 
-/** Changes that are made on the very same hosts stand together. */
+/** Groups the changes by the set of hosts on which they are made. */
 export function groupChanges(runs: readonly HostRun[], addresses: Addresses = {}): ChangeGroup[] {
   const said = runs.flatMap(({ host, report }) =>
     report.resources.filter(isChange).map((resource) => ({ host, resource, text: textOf(resource) })),
@@ -42,7 +42,7 @@ interface SaidChange {
   readonly text: string
 }
 
-/** Where one host has two that are alike and another has one, what is shown of the first would be wrong of the second. */
+/** Separates hosts that make the same change a different number of times, so that each count stays right. */
 function evenly(change: readonly SaidChange[]): SaidChange[][] {
   const byCount = new Map<number, SaidChange[]>()
   for (const host of new Set(change.map((one) => one.host))) {
@@ -56,7 +56,7 @@ function isChange({ outcome }: ResourceReport): boolean {
   return outcome === 'changed' || outcome === 'planned' || outcome === 'unknown'
 }
 
-/** The outcome is no part of it: where one host is done, another may have to wait. */
+/** Returns the text to compare, without the outcome: one host may be done while another must wait. */
 function textOf({ name, patch = [], words = '', reason = '', diff = [] }: ResourceReport): string {
   return JSON.stringify([name, patch, words, reason, diff])
 }

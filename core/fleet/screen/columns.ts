@@ -1,4 +1,4 @@
-/** Tables for people: columns as wide as they have to be, or as the terminal lets them. */
+/** Formats tables: columns as wide as their content, or as the terminal allows. */
 import { cut, fit, shortNames, widthOf } from './text.ts'
 
 export interface Cell {
@@ -6,14 +6,15 @@ export interface Cell {
   readonly colour?: ((text: string) => string) | undefined
 }
 
-/** No column is made narrower than that before one is left out. */
+/** Columns are made narrower down to this width; then whole columns are left out. */
 const narrow = 11
 const gap = 2
 
 /**
- * @param rows the heads come first; a column without anything else is left out. The first column has the names of things
- * @param width columns of the terminal; infinite in a pipe, where nothing is cut
- * @param spare columns that may be left out where there is no room, in that order
+ * Formats a table.
+ * @param rows the heads come first; a column without other content is left out; the first column has the names
+ * @param width columns of the terminal; infinite in a pipe, where nothing is shortened
+ * @param spare columns that may be left out where space is short, in that order
  */
 export function columns(rows: readonly (readonly Cell[])[], width: number, spare: readonly string[]): string[] {
   const heads = rows[0] ?? []
@@ -24,7 +25,7 @@ export function columns(rows: readonly (readonly Cell[])[], width: number, spare
   const least = () => sum(needed.map((one) => Math.min(one, narrow)))
   for (const name of spare) if (least() > width) needed[heads.findIndex(({ text }) => text === name)] = 0
   while (sum(needed) > width && Math.max(...needed) > 1) needed[needed.indexOf(Math.max(...needed))]! -= 1
-  // Where not even one sign of each finds room, there is no table.
+  // Without space for one character of each column, only the first one is printed.
   if (sum(needed) > width) return rows.map((row) => cut(row[0]?.text ?? '', width))
   const names = rows.slice(1).flatMap((row) => row[0]?.text || [])
   const shortened = shortNames(names, needed[0] ?? 0)
@@ -34,7 +35,7 @@ export function columns(rows: readonly (readonly Cell[])[], width: number, spare
       const shown = index === 0 && at > 0 ? shortened(text) : text
       return room === 0 ? [] : { text: fit(shown, room), colour }
     })
-    // Blanks at the end of a line are no part of it.
+    // No blanks at the end of a line.
     const last = cells.findLastIndex(({ text }) => text.trim() !== '')
     const shown = cells.slice(0, last + 1)
     return shown.map(({ text, colour }, index) => colour(index === last ? text.trimEnd() : text)).join(' '.repeat(gap))
@@ -46,7 +47,7 @@ function sum(widths: readonly number[]): number {
   return used.reduce((all, one) => all + one + gap, -gap)
 }
 
-/** How long it is ago; nothing for what is no time. */
+/** Formats how long ago a time was; empty for an invalid time. */
 export function ago(time: string, now: Date): string {
   const minutes = Math.floor((now.getTime() - Date.parse(time)) / 60_000)
   if (Number.isNaN(minutes)) return ''

@@ -1,4 +1,4 @@
-/** Failures of many hosts: the same one is told once, with the names of all that it happened to. */
+/** Presents the failures of many hosts: the same failure is displayed once, with the names of all its hosts. */
 import { describeFailure, type Paint, title } from '../../report/describe.ts'
 import type { FailureReport } from '../../report/events.ts'
 import { isFailure } from '../../report/replay.ts'
@@ -16,24 +16,24 @@ export interface HostFailure {
 export interface FailureGroup {
   readonly hosts: readonly string[]
   readonly phases: readonly Phase[]
-  /** As the first of the hosts has told it. */
+  /** As the first of the hosts reported it. */
   readonly failure: FailureReport
-  /** The others have told it in words of their own. */
+  /** Whether the other hosts reported it with different details. */
   readonly varies: boolean
-  /** Where each shows a key that nobody knows: which. Not one of them may be taken unseen. */
+  /** The fingerprint of each host's unknown key. The operator must compare every one of them. */
   readonly keys: readonly { readonly host: string; readonly fingerprint: string }[]
 }
 
 const unknownKey = 'HOST_KEY_UNKNOWN'
 const fingerprint = /SHA256:[\w+/=]+/
 
-/** A host says what it likes of its failure: what cannot be read is one all the same. */
+/** Replaces a failure of unknown form: the host decides what it sends, and the failure must be displayed anyway. */
 export function sound(failure: FailureReport | undefined): FailureReport | undefined {
   if (failure === undefined || isFailure(failure)) return failure
   return { code: 'NOT_READABLE', message: 'what it says of its failure cannot be read' }
 }
 
-/** Those of hosts that failed or are lost. */
+/** Returns the failures of hosts that failed or were lost. */
 export function failuresOf(hosts: readonly HostReport[]): HostFailure[] {
   return hosts.flatMap(({ host, phase, failedIn = phase, failure }) =>
     failure ? [{ host, phase: failedIn, failure }] : [],
@@ -64,7 +64,7 @@ function keyOf({ host, failure: { code, message } }: HostFailure) {
   return found === undefined ? [] : [{ host, fingerprint: found }]
 }
 
-/** One paragraph: who and where, then as for one host. */
+/** Formats one paragraph: hosts and phases, then the failure as for one host. */
 export function describeFailureGroup(group: FailureGroup, paint: Paint): string {
   const { hosts, phases, failure, varies, keys } = group
   const where = phases.length === 0 ? '' : ` in ${phases.join(', ')}`

@@ -1,4 +1,4 @@
-/** Deployments as they are looked at later: the list of them, one of them, and the log of a host. */
+/** Presents recorded deployments: the list, a single one, and the log of a host. */
 import { describeFailure, duration, type Paint } from '../../report/describe.ts'
 import { isFailure, replay } from '../../report/replay.ts'
 import { Terminal } from '../../report/terminal.ts'
@@ -10,7 +10,7 @@ import { summary } from './summary.ts'
 import { actionOf, inWhichWay, shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
-/** A report as the record has it. */
+/** A report from the records. */
 export type Recorded = Omit<RolloutReport, 'id' | 'outcome'> & {
   readonly id: string
   readonly outcome: RolloutReport['outcome'] | 'died' | 'under way' | 'not readable'
@@ -18,10 +18,10 @@ export type Recorded = Omit<RolloutReport, 'id' | 'outcome'> & {
 
 const bad: ReadonlySet<Recorded['outcome']> = new Set(['failed', 'interrupted', 'died', 'not readable'])
 
-/** Left out where there is no room, in that order. */
+/** Columns that may be left out where space is short, in that order. */
 const spare = ['COMMITS', 'WHO', 'COMMENT', 'HOSTS']
 
-/** @param width columns; infinite in a pipe, where nothing is cut */
+/** @param width columns; infinite in a pipe, where nothing is shortened */
 export function deploymentsTable(list: readonly Recorded[], width: number, paint: Paint): string[] {
   if (list.length === 0) return ['no deployments yet']
   const heads = ['ID', 'WHEN', 'WHO', 'ACTION', 'COMMITS', 'OUTCOME', 'HOSTS', 'COMMENT']
@@ -41,7 +41,7 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
   return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
 }
 
-/** In Greenwich, as in the logs of the hosts; seconds matter to nobody here. */
+/** Formats a time in UTC, as in the logs of the hosts, and without seconds. */
 function minute(time: string): string {
   return oneLine(time.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$/, '$1 $2Z'))
 }
@@ -54,7 +54,7 @@ function commitsOf({ commits }: Recorded): string {
   )
 }
 
-/** What is at work has not told how it ended, and is not lost. */
+/** Decides whether a host is still running: it is recorded as lost until its run ends. */
 function isAtWork({ outcome, failure }: Recorded['hosts'][number], whole: Recorded['outcome']): boolean {
   return whole === 'under way' && outcome === 'lost' && failure === undefined
 }
@@ -82,11 +82,11 @@ export interface DeploymentOptions {
   readonly now: Date
   readonly verbose: boolean
   readonly paint: Paint
-  /** Options by which another command means the same stack, with a blank before them. */
+  /** Options by which another command selects the same stack, after a blank. */
   readonly same: string
 }
 
-/** One deployment: who, when and why, then what its end looked like. */
+/** Describes one deployment: who, when and why, then its summary. */
 export function describeDeployment(one: Recorded, { now, verbose, paint, same }: DeploymentOptions): string[] {
   const { id, action, stack, by, started, comment, strategy, outcome } = one
   if (outcome === 'not readable')
@@ -119,7 +119,7 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, same }:
   ]
 }
 
-/** In the report a warning of a host begins with its name. */
+/** Splits the host's name from a warning; in the report, a warning of a host begins with its name. */
 function ofHost(warning: string, hosts: Recorded['hosts']): { host: string | null; message: string } {
   const host = hosts.find((one) => warning.startsWith(`${one.host}: `))?.host ?? null
   return { host, message: host === null ? warning : warning.slice(host.length + 2) }
@@ -131,7 +131,7 @@ export interface LogOptions {
   readonly verbose: boolean
 }
 
-/** The log of a host, as its runs would have been shown on its own terminal. */
+/** Formats the log of a host, as its runs would be displayed on its own terminal. */
 export async function describeLog(lines: readonly unknown[], options: LogOptions): Promise<string> {
   let text = ''
   const write = (more: string) => {
@@ -149,9 +149,9 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
   return text
 }
 
-/** What is told around the runs: phases, connections, what came that is no event. */
+/** Formats log entries around the runs: phases, connections, and output that is no event. */
 class Around {
-  /** The failure of this phase has been shown, with the resource that it happened in. */
+  /** Whether the failure of this phase has been displayed with its resource. */
   told = false
 
   constructor(private readonly options: LogOptions) {}

@@ -8,7 +8,7 @@ const verbs: Readonly<Record<string, string>> = { rollback: 'roll back', configu
 /** Characters of a subject. */
 const longest = 60
 
-/** The changes that a rollout is about to make. */
+/** Describes the changes that a rollout is about to make. */
 export function describeMoves({ phase, moves }: FleetEvent & { event: 'moves' }, paint: Paint): string {
   const verb = verbs[phase] ?? 'deploy'
   return moves.map((move) => line(move, `${verb} ${oneLine(move.app)}`, paint)).join('\n')
@@ -22,7 +22,7 @@ export function describeEstimate(event: FleetEvent & { event: 'estimate' }, pain
   return `${head}: about ${duration(Math.max(1000, durationMs))} ${how}`
 }
 
-/** The changes that a rollout made. */
+/** Describes the changes that a rollout made. */
 export function movedLines(hosts: readonly HostReport[], action: string, paint: Paint): string[] {
   const groups = new Map<string, GroupedMove & { verb: string; hosts: string[] }>()
   for (const { host, outcome, moves = [] } of hosts)
@@ -45,7 +45,7 @@ function line({ from, to, hosts, commits }: GroupedMove, head: string, paint: Pa
   return commits === undefined ? text : [text, ...rangeLines(commits, paint)].join('\n')
 }
 
-/** A deploy of the current commit makes no new release. */
+/** Decides whether the release stays: a deploy of the current commit creates no release. */
 function staysOn(from: ReleaseName, to: ReleaseName): boolean {
   return to.release === null ? from.commit !== null && from.commit === to.commit : from.release === to.release
 }

@@ -1,4 +1,4 @@
-/** Names of many hosts in few words: `client[1-12,15], db`. */
+/** Shortens lists of host names: `client[1-12,15], db`. */
 import { oneLine } from './text.ts'
 
 interface Numbered {
@@ -7,24 +7,25 @@ interface Numbered {
   readonly tail: string
 }
 
-/** Up to so many names are written out. */
+/** Up to this number, names are written out. */
 const few = 3
 
 /**
- * @param names each stands for itself where it has no number, or signs that a range is written with
- * @returns the names in their order, those that differ only in a number together
+ * Describes a list of names.
+ * @param names a name without a number, or with characters of the range syntax, stays as it is
+ * @returns the names in their order, with ranges for those that differ only in a number
  */
 export function describeNames(names: readonly string[]): string {
   const one = [...new Set(names)]
   return one.length <= few ? one.map(oneLine).join(', ') : ranges(one).map(oneLine).join(', ')
 }
 
-/** The names, those alike but for a number as one with ranges. */
+/** Combines names that differ only in a number to one name with ranges. */
 export function ranges(names: readonly string[]): string[] {
   const groups = new Map<string, Numbered[]>()
   for (const name of new Set(names)) {
     const numbered = numberIn(name)
-    // With zeros before it, `01` is not the same name as `1`.
+    // With leading zeros, `01` is not the same name as `1`.
     const padding = numbered.digits.startsWith('0') && numbered.digits !== '0' ? numbered.digits.length : 0
     const key = numbered.digits === '' ? JSON.stringify(name) : JSON.stringify([numbered.head, numbered.tail, padding])
     groups.set(key, [...(groups.get(key) ?? []), numbered])
@@ -32,7 +33,7 @@ export function ranges(names: readonly string[]): string[] {
   return mergePadded([...groups.values()]).map(describe)
 }
 
-/** `08`, `09` and `10` belong together: those without zeros join those that have as many digits. */
+/** Merges groups such as `08`, `09` and `10`: numbers without leading zeros join those with as many digits. */
 function mergePadded(groups: readonly Numbered[][]): Numbered[][] {
   const result: Numbered[][] = []
   for (const group of groups) {
@@ -72,7 +73,7 @@ function describe(group: readonly Numbered[]): string {
   return `${first.head}[${text}]${first.tail}`
 }
 
-/** The last number in the first part of the name: what comes after the dot is a domain, and the same for all. */
+/** Finds the last number in the first label of the name; the domain after the dot is the same for all hosts. */
 function numberIn(name: string): Numbered {
   const [, head = '', digits = '', tail = ''] = /^([^.[\],]*?)(\d{1,15})([^\d.[\],]*(?:\.[^[\],]*)?)$/.exec(name) ?? []
   return digits === '' ? { head: name, digits: '', tail: '' } : { head, digits, tail }

@@ -1,4 +1,4 @@
-/** What the operator sees of a rollout: a live table on a terminal, lines in a pipe, JSON for machines; a summary at the end. */
+/** Displays a rollout: a live table on a terminal, lines in a pipe, or JSON for programs, with a summary at the end. */
 import picocolors from 'picocolors'
 import { duration, type Paint } from '../../report/describe.ts'
 import { printableJson } from '../../report/printable.ts'
@@ -18,23 +18,23 @@ import { oneLine, shortCommit } from './text.ts'
 export interface ScreenOptions {
   readonly write: (text: string) => void
   readonly color: boolean
-  /** Whether lines can be written over. */
+  /** Whether lines can be overwritten. */
   readonly live: boolean
-  /** Of the terminal, asked anew each time; in a pipe nothing is cut. */
+  /** Size of the terminal, read for each draw; in a pipe nothing is shortened. */
   readonly size: () => TableSize
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
-  /** Options by which another command means the same stack, with a blank before them. */
+  /** Options by which another command selects the same stack, after a blank. */
   readonly same: string
 }
 
 export interface Screen {
   readonly tell: Tell
-  /** Takes the table away while something is asked for; what is told meanwhile is shown afterwards. */
+  /** Removes the table during a question; later events are displayed afterwards. */
   pause(): void
   resume(): void
-  /** Stops drawing, whatever came; also after an error. */
+  /** Stops drawing, even after an error. */
   close(): void
 }
 
@@ -50,7 +50,7 @@ export function screen(options: ScreenOptions): Screen {
 }
 
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-/** A step that takes longer is told, once, where there is no table. */
+/** Milliseconds. Without a table, a step that takes longer is reported once. */
 const long = 10_000
 
 class TextScreen implements Screen {
@@ -62,7 +62,7 @@ class TextScreen implements Screen {
   private readonly warnings: HostWarning[] = []
   private addresses: Addresses = {}
   private showsChanges = false
-  /** Of a look only what was seen is of interest. */
+  /** Whether the action only reads the status: then the phases are not displayed. */
   private onlyLooks = false
   private timer: NodeJS.Timeout | undefined
   private frame = 0
@@ -172,7 +172,7 @@ class TextScreen implements Screen {
     this.block.draw(table(this.tally, size, performance.now(), frames[this.frame] ?? '', this.paint), size)
   }
 
-  /** Where there is no table: each new answer at once, an old one now and then. */
+  /** Without a table: reports each new answer immediately, and repeats an old one now and then. */
   private tellWait(answer?: string): void {
     const now = performance.now()
     const text = this.tally.waiting(now)
@@ -200,7 +200,7 @@ class TextScreen implements Screen {
 
   private done(event: FleetEvent & { event: 'done' }): void {
     const { host, phase, outcome, durationMs, report, status, behind, failure } = event
-    // Of a hundred hosts they are many megabytes.
+    // The reports of a hundred hosts are many megabytes.
     if (this.showsChanges && isRunReport(report)) this.runs.push({ host, report })
     if (phase === 'status') this.statuses.set(host, { host, seen: status, behind, failure })
     if (event.lastKnown) {
@@ -209,7 +209,7 @@ class TextScreen implements Screen {
     }
     if (this.options.live || this.onlyLooks) return
     const failed = outcome === 'failed' || outcome === 'lost'
-    // Why one is skipped comes as a warning as well.
+    // A warning reports the reason for a skip as well.
     const isUnremarkable = outcome === 'unchanged' || outcome === 'skipped'
     if (isUnremarkable && !this.options.verbose) return
     // The summary gives the reason of a failure once, with its hint, for all hosts that failed in the same way.
@@ -231,7 +231,7 @@ class TextScreen implements Screen {
     )
   }
 
-  /** The summary prints a warning of hosts once, with the names of all hosts that it concerns. */
+  /** Records a warning of a host: the summary prints it once, with the names of all hosts that it concerns. */
   private warning({ host, message }: FleetEvent & { event: 'warning' }): void {
     if (host === undefined) this.always(`${this.paint.yellow('warning:')} ${oneLine(message)}`)
     else this.warnings.push({ host, message })
@@ -261,7 +261,7 @@ class TextScreen implements Screen {
     })
   }
 
-  /** Nothing that has to be seen: left out with --quiet. */
+  /** Writes a line that --quiet leaves out. */
   private line(text: string): void {
     if (!this.options.quiet) this.always(text)
   }
@@ -272,7 +272,7 @@ class TextScreen implements Screen {
   }
 }
 
-/** What goes into an event as a host has said it is made what its type says: no host ends the screen of all. */
+/** Converts values that a host sent to the declared types, so that no host can crash the screen. */
 function asTyped(event: FleetEvent): FleetEvent {
   switch (event.event) {
     case 'host':

@@ -1,4 +1,4 @@
-/** The table of `converge stack status`, from what `converge status --json-output` of each host has printed. */
+/** Formats the table of `converge stack status` from the output of `converge status --json-output` on each host. */
 import * as z from 'zod'
 import { isUp } from '../../model/app_status.ts'
 import type { Paint } from '../../report/describe.ts'
@@ -10,7 +10,7 @@ import { describeNames } from './names.ts'
 import { shortId } from './tally.ts'
 import { many, oneLine, shortCommit } from './text.ts'
 
-/** A host says of itself what it likes; what is not as it should be is told as such. */
+/** The expected output: the host decides what it sends, and other output is reported as unreadable. */
 const seenSchema = z.object({
   roles: z.array(z.string()),
   apps: z.array(
@@ -32,7 +32,7 @@ type Seen = z.infer<typeof seenSchema>
 
 export interface HostStatus {
   readonly host: string
-  /** What it has printed; not looked at where it failed. */
+  /** The output of the host; ignored where it failed. */
   readonly seen: unknown
   readonly behind?: string | undefined
   readonly failure?: FailureReport | undefined
@@ -45,8 +45,8 @@ const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RU
 const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
 
 /**
- * A row for each host and app, then what has to be looked at: the same of forty hosts once, with their names.
- * @param width columns; infinite in a pipe, where nothing is cut
+ * Formats a row for each host and app, then notes: the same note of many hosts is printed once, with their names.
+ * @param width columns; infinite in a pipe, where nothing is shortened
  */
 export function statusTable(hosts: readonly HostStatus[], width: number, now: Date, paint: Paint): string[] {
   const read = hosts.map((status) => ({ ...status, parsed: status.failure ? null : parse(status.seen) }))
@@ -55,12 +55,12 @@ export function statusTable(hosts: readonly HostStatus[], width: number, now: Da
   return [...table, ...notes(read, paint), ...lastKnownLines(read, now), ...differing(read, paint), totals(read, paint)]
 }
 
-/** Whether what a host has printed can be read, and all its services are up. */
+/** Decides whether the output of a host is readable, and all its services are up. */
 export function isWell(seen: unknown): boolean {
   return parse(seen)?.apps.every(isUp) === true
 }
 
-/** Whether there is nothing about it that somebody has to look at. */
+/** Decides whether a host needs no attention. */
 export function isUnremarkable({ seen, behind, failure }: HostStatus): boolean {
   return failure === undefined && behind === undefined && isWell(seen) && parse(seen)?.lock === null
 }
@@ -87,7 +87,7 @@ function rowsOf({ host, failure, parsed }: Read, now: Date, paint: Paint): Cell[
   ])
 }
 
-/** Of `000042-1a2b3c4d`, since the commit has a column of its own. */
+/** Returns the number of `000042-1a2b3c4d`, because the commit has its own column. */
 function numberOf(id: string | undefined): string {
   return oneLine(id ?? 'none').replace(/^0*(\d+)-[0-9a-f]{8}$/, '$1')
 }
@@ -107,7 +107,7 @@ function notes(hosts: readonly Read[], paint: Paint): string[] {
       ),
     )
     const texts = [
-      // Why it was not reached stands with the failures.
+      // The failures explain why a host was not reached.
       parsed === null && !failure ? paint.red('what it says of itself cannot be read') : '',
       ...stopped.map(paint.red),
       down.length > 0 ? paint.red(`down: ${describeNames(down)}`) : '',
@@ -159,7 +159,7 @@ function blank(count: number): Cell[] {
   return Array.from({ length: count }, () => ({ text: '' }))
 }
 
-/** That all are on the same commit is what one expects. */
+/** Lists apps whose hosts run different commits; the same commit everywhere is not mentioned. */
 function differing(hosts: readonly Read[], paint: Paint): string[] {
   const commits = new Map<string, Map<string, string[]>>()
   for (const { host, parsed } of hosts)

@@ -1,4 +1,4 @@
-/** What a rollout amounts to, at its end: counts, the same failure once, who is on what, and what to do next. */
+/** Summarizes a rollout at its end: failures, warnings, hosts by outcome, releases, and the next command. */
 import { duration, type Paint } from '../../report/describe.ts'
 import { plain } from '../../report/printable.ts'
 import type { HostOutcome, HostReport, LiveRelease, RolloutReport } from '../types.ts'
@@ -16,20 +16,20 @@ export interface HostWarning {
 
 export interface SummaryOptions {
   readonly paint: Paint
-  /** Also the names of those with which all is well. */
+  /** Whether to name the successful hosts too. */
   readonly verbose: boolean
-  /** Not a word of those with which all is well. */
+  /** Whether to leave successful hosts out. */
   readonly quiet: boolean
   readonly addresses: Addresses
   readonly warnings: readonly HostWarning[]
-  /** Options by which another command means the same stack, with a blank before them. */
+  /** Options by which another command selects the same stack, after a blank. */
   readonly same: string
 }
 
-/** A host on which the release is ready, and that a rollout did not come to any more, has not got what others have. */
+/** An outcome; `built`: the release is ready on the host, but the rollout aborted before its switch. */
 type Fate = HostOutcome | 'built'
 
-/** What became of hosts, worst first: in which words, and whether it is told who they are also where all went well. */
+/** Outcomes, worst first, each with its description, and whether its hosts are named even after a success. */
 const fates: readonly (readonly [Fate, string, boolean])[] = [
   ['failed', 'failed', false],
   ['lost', 'lost', true],
@@ -63,7 +63,7 @@ export function summary(report: RolloutReport, options: SummaryOptions): string[
   ]
 }
 
-/** The same warning of forty hosts is one line. */
+/** Formats warnings; the same warning of many hosts is one line. */
 export function warningLines({
   warnings,
   addresses,
@@ -73,9 +73,9 @@ export function warningLines({
   return alike(said, addresses, withoutTimes).map((group) => `${paint.yellow('warning:')} ${namedLine(group)}`)
 }
 
-/** Hosts with what all of them say. A single host that its text names already is not named twice. */
+/** Formats hosts with their common text. A single host that the text names already is not named twice. */
 function namedLine(group: readonly { readonly host: string; readonly text: string }[]): string {
-  // A host may say the same in several runs.
+  // A host may report the same in several runs.
   const hosts = new Set(group.map(({ host }) => host))
   const names = describeNames([...hosts])
   const text = group[0]?.text ?? ''
@@ -96,16 +96,16 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
 function whoLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet }: SummaryOptions): string[] {
   return fates.flatMap(([outcome, words, always]) => {
     const names = hosts.filter((host) => fateOf(host) === outcome).map(({ host }) => host)
-    // A plan says what is changed where, and so it has to say where there is nothing to do.
+    // A plan lists the changes of each host, so it must also name the hosts without changes.
     const wanted = all || always || (action === 'plan' && outcome === 'unchanged' && !quiet)
-    // The failed and the skipped have been named above.
+    // The lines above name failed and skipped hosts.
     if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !wanted) return []
     const note = outcome === 'lost' ? ' (what became of them is not known)' : ''
     return `${paint.dim(`${words}${note}:`)} ${describeNames(names)}`
   })
 }
 
-/** Which hosts are on which release of an app, where they are not all on the same commit. */
+/** Lists the hosts by the commit or release of each app. */
 function liveLines(hosts: readonly HostReport[], paint: Paint): string[] {
   const apps = new Map<string, Map<string, string[]>>()
   for (const { host, live } of hosts)
@@ -142,7 +142,7 @@ function lastLine(report: RolloutReport, paint: Paint): string {
 }
 
 function nextLines({ id, hosts }: RolloutReport, { paint, same }: SummaryOptions): string[] {
-  // Who could not be reached has told nothing.
+  // A host that could not be reached has sent nothing to its log.
   const first = hosts.find(({ failure, phase, failedIn = phase }) => failure && failedIn !== 'connect')?.host
   if (id === null || first === undefined) return []
   const name = oneLine(first)

@@ -1,4 +1,4 @@
-/** The table of the hosts while they are at work: never higher nor wider than the terminal. */
+/** Formats the live table of hosts: never higher or wider than the terminal. */
 import type { Paint } from '../../report/describe.ts'
 import type { HostRow, HostState, Tally } from './tally.ts'
 import { cut, elapsed, fit, many, oneLine, shortNames, widthOf } from './text.ts'
@@ -22,7 +22,7 @@ const states: readonly HostState[] = [
   'untouched',
 ]
 
-/** Those that a person has to look at: they are shown first where there is no room for all. */
+/** States that need attention: these hosts are displayed first where there is no space for all. */
 const bad: ReadonlySet<HostState> = new Set(['failed', 'lost'])
 const atWork: ReadonlySet<HostState> = new Set(['at work', 'cut off'])
 
@@ -34,17 +34,17 @@ export function colourOf(state: HostState, paint: Paint): (text: string) => stri
 }
 
 /**
- * The rows of the table, painted.
+ * Formats the rows of the table, with colours.
  * @param now on the clock of the tally
  * @param frame of the spinner
  */
 export function table(tally: Tally, size: TableSize, now: number, frame: string, paint: Paint): string[] {
-  // A sign in the last column makes some terminals wrap; the cursor stands on the row below.
+  // A character in the last column makes some terminals wrap; the cursor stands on the row below.
   const width = Math.max(1, size.columns - 1)
   const height = Math.max(1, size.rows - 1)
   const head = heading(tally, width, now, frame, paint)
   const foot = counts(tally.rows, width, paint)
-  // What there is least room for goes first: the hosts, then what all are at; how many there are is told always.
+  // Where space is short, the hosts are left out first, then the heading; the counts always stay.
   if (height < 2) return [foot]
   if (height < 5) return [...head.slice(0, height - 1), foot]
   const room = height - head.length - 1
@@ -62,7 +62,7 @@ function heading(tally: Tally, width: number, now: number, frame: string, paint:
   return stage === '' ? [first] : [first, paint.dim(cut(`  ${stage}`, width))]
 }
 
-/** All of them where they fit; else those that need a look and those at work, at most half the room for the first. */
+/** Chooses the rows: all where they fit, else failed and running hosts, half of the space each if both need it. */
 function choose(rows: readonly HostRow[], room: number): { shown: readonly HostRow[]; hidden: string } {
   if (rows.length <= room) return { shown: rows, hidden: '' }
   const left = room - 1
@@ -115,7 +115,7 @@ function describeRow(row: HostRow, layout: Layout, now: number, paint: Paint): s
   const name = `  ${fit(shortened(oneLine(row.host)), host)}  `
   const word = fit(row.state, state)
   const room = width - widthOf(name) - state - phase - time - 6
-  // On a narrow terminal: who, and how it is.
+  // On a narrow terminal: name, state and phase only.
   if (room < 8) return painted(cut(`${name}${word}  ${row.phase ?? ''}`, width), name, word, row.state, paint)
   const long = row.stepSince !== null && row.since !== row.stepSince && now - row.stepSince >= 5000
   const step = long ? `${cut(row.step, room - 14)} (${elapsed(now - (row.stepSince ?? now))})` : row.step
@@ -127,7 +127,7 @@ function painted(text: string, name: string, word: string, state: HostState, pai
   return text.startsWith(name + word) ? name + colourOf(state, paint)(word) + text.slice((name + word).length) : text
 }
 
-/** How many are where; nobody is left out. */
+/** Formats the number of hosts in each state; every host is counted. */
 export function counts(rows: readonly HostRow[], width: number, paint: Paint): string {
   const parts = states.flatMap((state) => {
     const count = rows.filter((row) => row.state === state).length

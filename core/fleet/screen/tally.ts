@@ -1,19 +1,19 @@
-/** Where each host of a rollout is, from what is told of it. */
+/** Tracks the state of each host of a rollout from its events. */
 import type { FailureReport } from '../../report/events.ts'
 import type { Action, FleetEvent, HostOutcome, OtherDeployment, Phase } from '../types.ts'
 import { describeNames } from './names.ts'
 import { elapsed, oneLine } from './text.ts'
 
-/** `cut off`: at work still, but nobody hears it. */
+/** `cut off`: the run continues, but the connection is lost. */
 export type HostState = 'waiting' | 'at work' | 'cut off' | HostOutcome
 
 export interface HostRow {
   readonly host: string
   readonly state: HostState
   readonly phase: Phase | null
-  /** What is under way, or how it ended. */
+  /** The current step, or the reason of the outcome. */
   readonly step: string
-  /** When the phase, and the step, began; null where nothing is under way. */
+  /** The beginning of the phase, and of the step; null where none is running. */
   readonly since: number | null
   readonly stepSince: number | null
   readonly durationMs: number
@@ -26,7 +26,7 @@ interface Group {
   readonly done: Set<string>
 }
 
-/** What the health gate waits for. */
+/** The check that the health gate waits for. */
 interface Wait {
   readonly what: string
   readonly since: number
@@ -94,7 +94,7 @@ export class Tally {
     }
   }
 
-  /** In the order in which they were named. */
+  /** In the order of the events that named them. */
   get rows(): readonly HostRow[] {
     return [...this.hosts.values()]
   }
@@ -103,18 +103,18 @@ export class Tally {
     return this.hosts.get(host)
   }
 
-  /** What all of them are at, as `switch, batch 2 of 3: 1 of 2 done`, or what the health gate waits for. */
+  /** Describes the current phase, as `switch, batch 2 of 3: 1 of 2 done`, or the wait of the health gate. */
   stage(now: number): string {
     const wait = this.waiting(now)
     if (wait !== null) return wait
     if (!this.group) return ''
     const { phase, batch, hosts, done } = this.group
-    // Only those that could not be reached are told one by one.
+    // Hosts report only a failure to connect, so there is no count.
     if (phase === 'connect') return phase
     return `${phase}${batch}: ${done.size} of ${hosts.size} done`
   }
 
-  /** What the health gate waits for, how long already and with which answer; null where it does not. */
+  /** Describes the wait of the health gate, with its duration and the last answer; null without a wait. */
   waiting(now: number): string | null {
     if (this.wait === undefined) return null
     const { what, since, deadlineMs, answer } = this.wait
@@ -135,7 +135,7 @@ export class Tally {
     })
   }
 
-  /** That a host is connected is not told: whoever goes on has waited for all of them. */
+  /** Marks hosts as connected. No event reports that: the next phase begins when all hosts are connected. */
   private allConnected(): void {
     for (const { host, state, phase } of this.rows)
       if (state === 'at work' && phase === 'connect')
@@ -173,7 +173,7 @@ export function actionOf({ action, recipe }: { readonly action: string; readonly
   return oneLine(recipe === undefined ? action : `${action} ${String(recipe)}`)
 }
 
-/** The strategy does not order their hosts. */
+/** Actions that do not order their hosts by the strategy. */
 const withoutBatches: readonly Action[] = ['plan', 'status', 'configure', 'hooks']
 
 export function inWhichWay(action: Action, strategy: string): string {
@@ -187,7 +187,7 @@ export function describeOther(other: OtherDeployment): string {
   return oneLine(`deployment ${shortId(other.id)} (${actionOf(other)} by ${other.by} since ${since}${comment})`)
 }
 
-/** Without the zeros that make it sort. */
+/** Removes the leading zeros, which only serve to sort. */
 export function shortId(id: string): string {
   return id.replace(/^0+(?=\d)/, '')
 }
@@ -196,7 +196,7 @@ export function describeGroup(event: FleetEvent & { event: 'phase' }): string {
   return `${event.phase}${batchOf(event)}: ${describeNames(event.hosts)}`
 }
 
-/** Hosts that restart the same stand together. */
+/** Describes restarts; hosts that restart the same are combined. */
 export function describeRestarts({ phase, hosts }: FleetEvent & { event: 'restarts' }): string {
   const groups = new Map<string, string[]>()
   for (const { host, what } of hosts) {
@@ -233,7 +233,7 @@ function reasonOf({ failure, reason }: End): string {
   return oneLine(failure?.message ?? reason ?? '')
 }
 
-/** Why, where it did not go well, with what it happened in. */
+/** Describes the reason of a failure or a skip, with the resource that failed. */
 export function endOf({ failure, reason, host }: End & { readonly host: string }): string {
   if (!failure) return withoutName(oneLine(reason ?? ''), host)
   const { resource, message } = failure
@@ -241,7 +241,7 @@ export function endOf({ failure, reason, host }: End & { readonly host: string }
   return withoutName(text, host)
 }
 
-/** Beside its name a host need not be named again, with or without its address. */
+/** Removes the host's name and address from the beginning of a text that is displayed beside the name. */
 function withoutName(text: string, host: string): string {
   const name = oneLine(host)
   const [, rest] = (text.startsWith(name) && /^(?: \([^()]*\))?: (.+)/.exec(text.slice(name.length))) || []

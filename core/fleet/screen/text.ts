@@ -1,16 +1,16 @@
-/** Text on a screen of a given width: on one line, cut where it is too long, and never wider than it seems. */
+/** Measures, shortens and pads text for a screen of a given width. */
 import { oneLine } from '../../report/printable.ts'
 
 export { oneLine } from '../../report/printable.ts'
 
-/** As much of a commit as tells it from others. */
+/** Shortens a commit to the digits that identify it. */
 export function shortCommit(commit: string): string {
   return oneLine(commit).slice(0, 12)
 }
 
 /**
- * Columns that a text takes at most. Signs of the scripts that are drawn wide count twice, and so do some that are not: a
- * row that is too short is ugly, one that wraps breaks the table.
+ * Returns the columns that a text takes at most. Characters of wide scripts count twice, and so do some narrow ones: a
+ * short row is harmless, but a row that wraps breaks the table.
  */
 export function widthOf(text: string): number {
   let width = 0
@@ -18,17 +18,17 @@ export function widthOf(text: string): number {
   return width
 }
 
-/** Clocks and the like, wide among signs that are not. */
+/** Clocks and similar characters, which are wide among narrow ones. */
 const wideSigns = /[\u231a\u231b\u2329\u232a\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe]/
 
 function signWidth(sign: string): number {
   const code = sign.codePointAt(0) ?? 0
-  // Arrows, dots and blocks, as we use them ourselves, take one.
+  // The arrows, dots and blocks that converge prints take one column.
   const isNarrow = code < 0x1100 || (code >= 0x2000 && code < 0x2600) || (code >= 0x2800 && code < 0x2900)
   return isNarrow && !wideSigns.test(sign) ? 1 : 2
 }
 
-/** At most so many columns of a text; what is missing is shown by a sign. */
+/** Shortens a text to at most `width` columns; an ellipsis marks the missing part. */
 export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   if (width < 1) return ''
@@ -43,8 +43,8 @@ export function cut(text: string, width: number): string {
 }
 
 /**
- * How names are shown that may be too wide: what all of them have alike goes first, at the end (a domain), then at the
- * beginning, since that tells nobody from another.
+ * Shortens names that are too wide. The common end (a domain) is removed first, then the common beginning, because
+ * neither distinguishes the names.
  */
 export function shortNames(names: readonly string[], width: number): (name: string) => string {
   const different = [...new Set(names)].map((name) => [...name])
@@ -67,13 +67,13 @@ function alikeAtStart(all: readonly (readonly string[])[]): number {
   return at < 0 ? first.length : at
 }
 
-/** Exactly so many columns. */
+/** Pads or shortens a text to exactly `width` columns. */
 export function fit(text: string, width: number): string {
   const shown = cut(text, width)
   return shown + ' '.repeat(Math.max(0, width - widthOf(shown)))
 }
 
-/** Time that goes by: in whole seconds, since tenths would only flicker. */
+/** Formats a running time in whole seconds, because tenths would flicker. */
 export function elapsed(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000))
   if (seconds < 120) return `${seconds} s`

@@ -1,4 +1,4 @@
-/** The keys of an agent (draft-ietf-sshm-ssh-agent): those that can be shown to a host, and what else it holds. */
+/** Reads the keys of an SSH agent (draft-ietf-sshm-ssh-agent), and signs with them. */
 import { connect } from 'node:net'
 import type { ParsedKey } from 'ssh2'
 import type { Offer } from './identities.ts'
@@ -7,16 +7,19 @@ import { keyType, WireReader } from './wire.ts'
 
 export interface AgentKeys {
   readonly offers: readonly Offer[]
-  /** Why others cannot be shown. */
+  /** Explanations for the keys that cannot be offered. */
   readonly notes: readonly string[]
 }
 
-/** It has a moment to say what it holds; for a signature it may ask somebody, who may take their time. Milliseconds. */
+/** Milliseconds for the list of keys. A signature has no limit: the agent may wait for a person to confirm it. */
 const patience = 10_000
-/** No agent has that much to say; 256 KiB is the most that OpenSSH takes. */
+/** Bytes of an answer: 256 KiB is the most that OpenSSH accepts. */
 const longest = 256 * 1024
 
-/** @throws Error where nobody answers at the socket, or no agent does */
+/**
+ * Lists the keys of an agent.
+ * @throws Error where the socket does not answer, or not as an agent does
+ */
 export async function agentKeys(ssh2: Ssh2, socket: string): Promise<AgentKeys> {
   const agent = new ssh2.OpenSSHAgent(socket)
   const offers: Offer[] = []
@@ -30,7 +33,7 @@ export async function agentKeys(ssh2: Ssh2, socket: string): Promise<AgentKeys> 
   return { offers, notes }
 }
 
-/** A kind of key that cannot be shown, for people. */
+/** Describes a kind of key that cannot be offered, for messages. */
 export function whatKind(type: string | null): string {
   if (type?.includes('-cert-v')) return `a certificate of an account (${type}), which is not supported here`
   if (type?.startsWith('sk-')) return `on a security key (${type}), which is not supported here`
@@ -52,7 +55,7 @@ function signature(agent: InstanceType<Ssh2['OpenSSHAgent']>, { key, name, text,
   })
 }
 
-/** SSH_AGENTC_REQUEST_IDENTITIES, and the answer to it. */
+/** SSH_AGENTC_REQUEST_IDENTITIES, and the number of its answer. */
 const listKeys = 11
 const keysAnswer = 12
 
@@ -65,7 +68,7 @@ function keysIn(answer: Buffer): { readonly data: Buffer; readonly comment: stri
   }))
 }
 
-/** @returns the message without its length */
+/** @returns the message without its length field */
 function answerTo(socket: string, request: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let heard = Buffer.alloc(0)

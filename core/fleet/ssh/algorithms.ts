@@ -1,4 +1,4 @@
-/** The algorithms that a connection offers a host: those of ssh2, as ssh_config(5) changes them. */
+/** Computes the algorithms that a connection offers a host: those of ssh2, as ssh_config(5) changes them. */
 import { invalid } from './config_error.ts'
 import { fits } from './patterns.ts'
 import type { ssh2Algorithms } from './ssh2.ts'
@@ -6,10 +6,10 @@ import type { Said } from './user_config.ts'
 
 export type AlgorithmKind = 'kex' | 'serverHostKey' | 'cipher' | 'hmac' | 'compress'
 
-/** Names by kind, most wanted first. */
+/** Names by kind, most preferred first. */
 export type Algorithms = Readonly<Record<AlgorithmKind, readonly string[]>>
 
-/** What ssh_config says of them; a kind that it does not mention is absent. */
+/** The settings of ssh_config; a kind that it does not mention is absent. */
 export type AlgorithmChoices = Readonly<Partial<Record<AlgorithmKind, Said>>>
 
 /** The keyword of each kind in ssh_config and, for all but compression, in sshd_config. */
@@ -26,12 +26,12 @@ export const algorithmKinds = Object.keys(algorithmKeywords) as readonly Algorit
 type Library = Awaited<ReturnType<typeof ssh2Algorithms>>
 
 /**
- * ssh offers these only on demand. A host that has nothing else chose so; the key exchange proves that nobody
- * in between removed better ones from its list.
+ * ssh offers these only on demand. A host that offers nothing else was configured that way: the key exchange proves
+ * that no attacker removed better ones from its list.
  */
 const lastCiphers = ['aes256-cbc', 'aes192-cbc', 'aes128-cbc']
 
-/** All that ssh2 has on this machine. */
+/** All algorithms that ssh2 supports on this computer. */
 export function supportedAlgorithms(library: Library): Algorithms {
   return {
     kex: library.SUPPORTED_KEX,
@@ -43,8 +43,9 @@ export function supportedAlgorithms(library: Library): Algorithms {
 }
 
 /**
- * @param hostKeys the default for host keys, those of the types that the host is known by first
- * @throws SSH_CONFIG_INVALID where ssh_config names nothing that ssh2 has
+ * Returns the algorithms to offer.
+ * @param hostKeys the default for host keys; those of the types in known_hosts come first
+ * @throws SSH_CONFIG_INVALID where ssh_config names nothing that ssh2 supports
  */
 export function offeredAlgorithms(
   library: Library,
@@ -69,7 +70,7 @@ export function offeredAlgorithms(
   }
 }
 
-/** A list in the place of the usual one, or `+` what to add, `-` what to leave out, `^` what to put first. */
+/** Applies a list of ssh_config: it replaces the default, or `+` appends, `-` removes and `^` puts names first. */
 function choose(
   kind: AlgorithmKind,
   said: Said | undefined,

@@ -1,29 +1,29 @@
-/** Certificates of host keys, as ssh-keygen(1) makes them: what they say, and whether an authority has signed that. */
+/** Parses and verifies certificates of host keys, as ssh-keygen(1) makes them. */
 import { createPublicKey, type JsonWebKey, verify } from 'node:crypto'
 import { fits } from './patterns.ts'
 import { keyType, WireReader, wireString } from './wire.ts'
 
 export interface HostCertificate {
-  /** The key it certifies, as a host shows it. */
+  /** The key that it certifies, in the format that a host sends. */
   readonly key: Buffer
   readonly kind: 'host' | 'user' | 'unknown'
   readonly id: string
-  /** Names it is made out to; none: any. They may hold `*` and `?`. */
+  /** Names that it is valid for; none: any. They may contain `*` and `?`. */
   readonly principals: readonly string[]
   /** Seconds since 1970. */
   readonly from: bigint
-  /** Seconds since 1970; it is no longer valid then. */
+  /** Seconds since 1970; from then on it is no longer valid. */
   readonly until: bigint
   readonly criticalOptions: readonly string[]
   readonly authority: Buffer
   readonly signature: Buffer
-  /** What the signature is of. */
+  /** The data that the signature covers. */
   readonly signed: Buffer
 }
 
 const suffix = '-cert-v01@openssh.com'
 
-/** How many fields the key itself has, by type. */
+/** Number of fields of the key itself, by type. */
 const keyFields: Readonly<Record<string, number>> = {
   'ssh-ed25519': 1,
   'ecdsa-sha2-nistp256': 2,
@@ -32,7 +32,7 @@ const keyFields: Readonly<Record<string, number>> = {
   'ssh-rsa': 2,
 }
 
-/** @returns null where the data is no certificate of a kind that is known here */
+/** @returns null where the data is not a certificate of a known type */
 export function parseCertificate(data: Buffer): HostCertificate | null {
   try {
     const reader = new WireReader(data)
@@ -72,9 +72,10 @@ function stringsIn(data: Buffer): Buffer[] {
 }
 
 /**
- * @param expected `key`: what the host has proved to hold; `authorities`: who may certify it; `name`: who it has to be;
- *   `now`: ms since 1970
- * @returns why the certificate does not count; null: it does
+ * Explains why a certificate is not valid.
+ * @param expected `key`: the key that the host has proved; `authorities`: who may certify it; `name`: the host's name;
+ * `now`: ms since 1970
+ * @returns null for a valid certificate
  */
 export function whyInvalid(
   certificate: HostCertificate,
@@ -122,11 +123,11 @@ function isSigned({ authority, signature, signed }: HostCertificate): boolean {
       const number = Buffer.concat([unsigned(pair.string(), curve.size), unsigned(pair.string(), curve.size)])
       return verify(curve.hash, signed, { key: key(), dsaEncoding: 'ieee-p1363' }, number)
     }
-    // Plain `ssh-rsa` is signed with SHA-1, which counts for nothing any more.
+    // Plain `ssh-rsa` signatures use SHA-1, which is no longer accepted.
     const hash = { 'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512' }[algorithm]
     return hash !== undefined && type === 'ssh-rsa' && verify(hash, signed, key(), value)
   } catch (thrown) {
-    // A key that is none: node:crypto says so in a TypeError or an error of OpenSSL.
+    // For an invalid key, node:crypto throws a TypeError or an error of OpenSSL.
     if (thrown instanceof Error) return false
     throw thrown
   }
@@ -149,7 +150,7 @@ function asJwk(key: Buffer): JsonWebKey {
   return { kty: 'EC', crv: curve.crv, x: encoded(x), y: encoded(y) }
 }
 
-/** A number without the zeros before it, or with as many as fill `size` bytes. */
+/** Returns a number without leading zeros, or with as many as fill `size` bytes. */
 function unsigned(number: Buffer, size = 0): Buffer {
   const start = number.findIndex((byte) => byte !== 0)
   const bare = start < 0 ? Buffer.alloc(0) : number.subarray(start)

@@ -1,4 +1,4 @@
-/** The error for a line of the operator's ssh_config that is wrong. */
+/** Builds the error for an invalid line of the operator's ssh_config. */
 import { ConvergeError, type SourceLocation } from '../../model/errors.ts'
 
 export const invalid = (

@@ -1,4 +1,4 @@
-/** Reads the files of ssh_config(5) into sections, each with the condition under which it counts. */
+/** Reads the files of ssh_config(5) into sections, each with its condition. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
@@ -14,37 +14,38 @@ export interface ConfigLine {
   readonly source: SourceLocation
 }
 
-/** What conditions ask of. */
+/** The values that conditions compare. */
 export interface Context {
-  /** The host as it would be given to ssh(1). */
+  /** The host as an argument of ssh(1). */
   readonly original: string
-  /** What `Host` compares: the same, and in the second pass what HostName says. */
+  /** The value that `Host` compares: `original`, and in the second pass the HostName. */
   readonly host: string
-  /** HostName, as far as it is known where the condition stands. */
+  /** HostName, as far as it is known at the condition. */
   readonly hostname: string
-  /** User, as far as it is known there. */
+  /** User, as far as it is known at the condition. */
   readonly user: string
   readonly localUser: string
-  /** Whether this is the second pass, for which `Match final` asks. */
+  /** Whether this is the second pass, which `Match final` selects. */
   readonly final: boolean
 }
 
-/** Lines that count where a condition holds; an included file counts where its Include does. */
+/** Lines that apply where a condition holds; an included file applies where its Include does. */
 export interface Section {
   readonly when: (context: Context) => boolean
   readonly lines: (ConfigLine | readonly Section[])[]
-  /** The criterion that converge does not evaluate: such a section never counts. */
+  /** The criterion that converge does not evaluate: such a section never applies. */
   readonly unsupported: { readonly criterion: string; readonly source: SourceLocation } | null
 }
 
 export interface ConfigFiles {
   readonly sections: readonly Section[]
-  /** Whether `Match final` stands anywhere: everything is read a second time then. */
+  /** Whether any section has `Match final`, which requires a second pass. */
   readonly hasFinal: boolean
 }
 
 /**
- * @param files each with the directory where relative names of an Include begin
+ * Reads files, and the files that they include.
+ * @param files each with the base directory for relative names of an Include
  * @throws SSH_CONFIG_INVALID with file and line
  */
 export function readConfigFiles(files: readonly { file: string; base: string }[], home: string): ConfigFiles {

@@ -3,7 +3,11 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { asConvergeError } from '../../model/errors.ts'
 
-/** @param path absolute, with `*`, `?`, `[…]` and `\` as in glob(3); braces have no meaning. @returns in the order of bytes */
+/**
+ * Finds the files that match a pattern.
+ * @param path absolute, with `*`, `?`, `[…]` and `\` as in glob(3); braces have no meaning
+ * @returns in the order of bytes
+ */
 export function expandGlob(path: string): string[] {
   let found = ['/']
   for (const part of path.split('/').filter((name) => name !== ''))
@@ -17,7 +21,7 @@ export function expandGlob(path: string): string[] {
   return found
 }
 
-/** One name of a path, with case. */
+/** Builds an expression for one name of a path; case matters. */
 function globPattern(glob: string): RegExp {
   let source = ''
   for (let at = 0; at < glob.length; at++) {
@@ -35,10 +39,10 @@ function globPattern(glob: string): RegExp {
 }
 
 const escaped = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
-/** Within a set a dash has a meaning. */
+/** Escapes a character of a set, in which a dash has a meaning. */
 const escapedMember = (char: string) => (char === '-' ? '\\-' : escaped(char))
 
-/** A set such as `[0-9]`, `[!a-c]` or `[[:digit:]]`; null where the bracket is not closed, and means itself. */
+/** Parses a set such as `[0-9]`, `[!a-c]` or `[[:digit:]]`; null where it is not closed, and so is literal. */
 function bracketAt(glob: string, start: number): { readonly source: string; readonly end: number } | null {
   const [, negation = ''] = /^\[([!^]?)/.exec(glob.slice(start)) ?? []
   let at = start + 1 + negation.length
@@ -64,7 +68,7 @@ function bracketAt(glob: string, start: number): { readonly source: string; read
 function range(low: string, high: string | undefined): string {
   const plain = (text: string) => (text.length > 1 && text.startsWith('\\') ? text.slice(1) : text)
   if (high === undefined) return escapedMember(plain(low))
-  // A range whose end comes first holds nothing.
+  // A range with its end before its beginning is empty.
   return plain(low) <= plain(high) ? `${escapedMember(plain(low))}-${escapedMember(plain(high))}` : ''
 }
 

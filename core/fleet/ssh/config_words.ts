@@ -6,10 +6,11 @@ export interface ConfigLine {
   readonly values: readonly string[]
 }
 
-/** Keywords whose value is the rest of the line as it stands, with its quotes. */
+/** Keywords whose value is the rest of the line, unchanged and with its quotes. */
 const unsplit = new Set(['proxycommand', 'proxyjump', 'localcommand', 'remotecommand', 'knownhostscommand'])
 
 /**
+ * Splits one line.
  * @returns null for an empty line or a comment
  * @throws Error with the reason
  */
@@ -30,7 +31,7 @@ export function splitLine(text: string): ConfigLine | null {
   return { keyword, values }
 }
 
-/** As strdelim() of OpenSSH: words end at a blank, at a quote, and at one `=`. */
+/** Splits off a word like strdelim() of OpenSSH: words end at a blank, at a quote, and at one `=`. */
 function nextWord(text: string): { readonly word: string; readonly rest: string } | null {
   const at = text.search(/[ \t\r\n"=]/)
   if (at < 0) return { word: text, rest: '' }
@@ -56,7 +57,10 @@ function wordsOf(text: string): string[] {
   return words
 }
 
-/** As argv_split() of OpenSSH: both kinds of quotes anywhere in a word, `\` before quotes, blanks and itself, comments at the end. */
+/**
+ * Splits like argv_split() of OpenSSH: quotes of both kinds anywhere in a word, a comment at the end. `\` escapes
+ * quotes, blanks and itself.
+ */
 function argumentsOf(text: string): string[] {
   const found: string[] = []
   let word: string | null = null

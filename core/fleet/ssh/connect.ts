@@ -1,4 +1,4 @@
-/** Connections to hosts: one for each, one for each jump host, with all that is asked of the operator asked once. */
+/** Opens connections to hosts, shares connections to jump hosts, and asks the operator each question only once. */
 import { ConvergeError } from '../../model/errors.ts'
 import { offeredAlgorithms, supportedAlgorithms } from './algorithms.ts'
 import { connectionLost, isTurnedAway } from './failures.ts'
@@ -11,23 +11,23 @@ import { loadSsh2, ssh2Algorithms } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 
 export interface ConnectOptions extends HostKeyPolicy {
-  /** Asks for the passphrase of a key; null: there is nobody to ask. */
+  /** Asks for the passphrase of a key; null: no terminal to ask on. */
   readonly prompt: Prompt | null
-  /** Seconds until a host has to let the operator in; default: what ssh_config says, else 20. */
+  /** Seconds until the login must be complete; default: those of ssh_config, else 20. */
   readonly connectTimeout?: number | undefined
-  /** When a silent connection counts as lost; default: every 5 s, after 3 times without an answer. */
+  /** When a silent connection counts as lost; default: a check every 5 s, 3 of them without an answer. */
   readonly keepalive?: Keepalive | undefined
 }
 
 export interface Connection {
   readonly target: SshTarget
   /**
-   * Runs a command by the account's shell, without a terminal.
-   * @param input its standard input; left out: it stays open, and `stdin` is to be written to and ended
+   * Runs a command in the account's shell, without a terminal.
+   * @param input its standard input; left out: `stdin` stays open, and the caller must write to it and end it
    * @throws CONNECTION_LOST, COMMAND_REFUSED where the host allows no more sessions
    */
   exec(command: string, input?: Input): Promise<RemoteProcess>
-  /** When the connection has ended: null where it was closed here, else CONNECTION_LOST. */
+  /** Resolves when the connection has ended: null where it was closed here, else CONNECTION_LOST. */
   readonly closed: Promise<ConvergeError | null>
   close(): Promise<void>
 }
@@ -35,16 +35,16 @@ export interface Connection {
 export interface Connector {
   /**
    * @throws CONNECT_FAILED, NO_COMMON_ALGORITHM, AUTH_FAILED, KEY_NOT_READABLE, KEY_PASSPHRASE, HOST_KEY_UNKNOWN,
-   *   HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
+   * HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
    */
   connect(target: SshTarget): Promise<Connection>
-  /** Closes what is still open. */
+  /** Closes all open connections. */
   close(): Promise<void>
 }
 
 /**
- * What one run of the program connects with: keys, passphrases, known hosts and jump hosts are shared by all its connections.
- * A jump host's connection ends with the last one that goes through it.
+ * Creates the connector of a run of the program: all its connections share keys, passphrases, known hosts and jump
+ * hosts. The connection to a jump host ends with the last connection through it.
  */
 export function connector(options: ConnectOptions): Connector {
   const files = new KnownHostFiles()
@@ -84,7 +84,7 @@ export function connector(options: ConnectOptions): Connector {
     }
   }
 
-  /** The one connection to a jump host, made again where it was lost. */
+  /** Returns the connection to a jump host; opens another where the first was lost. */
   function jumpHost(target: SshTarget): JumpHost {
     const key = JSON.stringify(target)
     const known = jumps.get(key)
@@ -97,13 +97,13 @@ export function connector(options: ConnectOptions): Connector {
   return {
     connect: async (target) => asConnection(await connect(target)),
     async close() {
-      // The last one that goes through a jump host closes that one as well.
+      // The last connection through a jump host closes that one as well.
       while (open.size > 0) await Promise.all([...open].map((session) => session.close()))
     },
   }
 }
 
-/** How often an sshd may turn a connection away before it has said anything, as it does with too many strangers (MaxStartups). */
+/** Number of attempts: with too many logins under way (MaxStartups), sshd closes new connections without a message. */
 const attempts = 4
 
 async function letIn(connect: () => Promise<Session>): Promise<Session> {
@@ -112,7 +112,7 @@ async function letIn(connect: () => Promise<Session>): Promise<Session> {
       return await connect()
     } catch (thrown) {
       if (attempt === attempts || !isTurnedAway(thrown)) throw thrown
-      // Others who were turned away do not come back at the same moment.
+      // A random wait, so that rejected connections do not all return at the same moment.
       await new Promise((resolve) => setTimeout(resolve, 200 * attempt * (1 + Math.random())))
     }
 }
@@ -122,7 +122,7 @@ class JumpHost {
   readonly session: Promise<Session>
   private readonly gone: () => void
 
-  /** @param gone it is not to be gone through any more */
+  /** @param gone called when new connections may no longer use it */
   constructor(session: Promise<Session>, gone: () => void) {
     this.session = session
     this.gone = gone
@@ -132,7 +132,7 @@ class JumpHost {
   release(): void {
     if (--this.users > 0) return
     this.gone()
-    // Where it could not be made, those who wanted to go through it have heard of that.
+    // Where it could not be opened, the connections through it have reported that.
     this.session.then(
       (session) => session.close(),
       () => undefined,
@@ -153,7 +153,7 @@ function asConnection(session: Session): Connection {
           else resolve(remoteProcess(channel, input, onLost))
         })
       } catch (thrown) {
-        // The other end has closed already, which is just being noticed.
+        // The host has closed the connection, but the event has not arrived yet.
         forget()
         reject(connectionLost(target, 'the host is closing it', thrown))
       }

@@ -1,4 +1,4 @@
-/** A time limit that stands still while somebody is asked something. */
+/** Implements a time limit that pauses while the operator is asked something. */
 
 export class Deadline {
   private timer: NodeJS.Timeout | undefined
@@ -24,7 +24,7 @@ export class Deadline {
     }
   }
 
-  /** For good. */
+  /** Stops the limit for good. */
   stop(): void {
     this.over = true
     this.halt()

@@ -1,8 +1,8 @@
-/** Why there is no connection, in words for the operator. */
+/** Builds the errors for connections that cannot be opened or are lost. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { SshTarget } from './target.ts'
 
-/** `name (address:port)`. */
+/** Formats `name (address:port)`. */
 export function describeTarget({ name, address, port, jump }: SshTarget): string {
   const host = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
   return `${name} (${host}${jump ? ` through ${jump.name}` : ''})`
@@ -21,7 +21,10 @@ const reasons: Readonly<Record<string, readonly [what: string, hint: string]>> =
   ],
 }
 
-/** @param thrown of net.connect, of a channel through a jump host, or of ssh2 before the host was known */
+/**
+ * Builds the error for a failed connection.
+ * @param thrown by net.connect, by a channel through a jump host, or by ssh2 before the host key was verified
+ */
 export function connectFailed(target: SshTarget, thrown: unknown): ConvergeError {
   if (thrown instanceof ConvergeError) return thrown
   const error = thrown instanceof AggregateError ? thrown.errors[0] : thrown
@@ -44,7 +47,7 @@ function notSsh(message: string): readonly [what: string, hint: string] | null {
   ]
 }
 
-/** Whether the other end has closed the connection at once. */
+/** Decides whether the host closed the connection immediately. */
 export function isTurnedAway(thrown: unknown): boolean {
   return thrown instanceof ConvergeError && (thrown.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET'
 }
@@ -55,15 +58,15 @@ export const noAnswer = (target: SshTarget, seconds: number, phase: string): Con
     hint: reasons.ETIMEDOUT?.[1],
   })
 
-/** How a login went that came to nothing. */
+/** The details of a failed login. */
 export interface Refusal {
-  /** Names of the keys that were shown. */
+  /** Names of the keys that were offered. */
   readonly tried: readonly string[]
-  /** Of these, those that the host has taken. */
+  /** Those of `tried` that the host accepted. */
   readonly taken: readonly string[]
-  /** Why others were not shown, and what else was said. */
+  /** Why other keys were not offered, and further messages. */
   readonly notes: readonly string[]
-  /** What the host would let in by; empty: it did not say. */
+  /** The authentication methods that the host accepts; empty: unknown. */
   readonly methods: readonly string[]
 }
 

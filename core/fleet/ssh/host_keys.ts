@@ -1,4 +1,4 @@
-/** Whether a host is the one it should be: its key against what is known, as ssh checks it. */
+/** Verifies the key of a host against known_hosts and certificates, as ssh does. */
 import { asConvergeError, ConvergeError, describeLocation, type SourceLocation } from '../../model/errors.ts'
 import { type HostCertificate, whyInvalid } from './certificate.ts'
 import {
@@ -15,26 +15,26 @@ import type { SshTarget } from './target.ts'
 import { fingerprint, keyType } from './wire.ts'
 
 export interface NewHost {
-  /** As the stack calls it. */
+  /** The name in the stack. */
   readonly name: string
   readonly address: string
   readonly type: string
-  /** As `ssh-keygen -l` shows it. */
+  /** In the format of `ssh-keygen -l`. */
   readonly fingerprint: string
-  /** Where it is stored; null where the operator's configuration names no file. */
+  /** The file in which the key is stored; null where the operator's configuration names no file. */
   readonly file: string | null
 }
 
 export interface HostKeyPolicy {
-  /** `strict`: a host that is not known is refused; `accept-new`: its key is stored, and a changed one is refused. */
+  /** `strict` refuses an unknown host; `accept-new` stores its key, and refuses a changed one. */
   readonly hostKeys: 'strict' | 'accept-new'
   readonly onNewHost: (host: NewHost) => void
 }
 
-/** Asks a host for the certificates of its keys. */
+/** Requests the certificates of a host's keys. */
 export type Scan = () => Promise<readonly HostCertificate[]>
 
-/** Files of known hosts, each read once for all hosts of a run. */
+/** The files of known hosts, each read once for all hosts of a run. */
 export class KnownHostFiles {
   private readonly files = new Map<string, ReturnType<typeof readKnownHosts>>()
 
@@ -50,7 +50,7 @@ export class KnownHostFiles {
     return { lines: all.flatMap(({ lines }) => lines), unreadable: all.flatMap(({ unreadable }) => unreadable) }
   }
 
-  /** @returns the file it is stored in; null: the operator's configuration names none */
+  /** @returns the file in which the key is stored; null: the operator's configuration names none */
   add({ knownHosts: { own, hash }, knownAs: [name] }: SshTarget, key: Buffer): string | null {
     const [file] = own
     if (file === undefined) return null
@@ -60,7 +60,7 @@ export class KnownHostFiles {
   }
 }
 
-/** Judges the key of one host in one connection. */
+/** Verifies the key of one host in one connection. */
 export class HostKeyCheck {
   private accepted: Buffer | null = null
   private isNew = false
@@ -78,7 +78,7 @@ export class HostKeyCheck {
     this.scan = scan
   }
 
-  /** Lines about this host; found once, since comparing hashed names takes its time. */
+  /** Returns the lines about this host; found once, because comparing hashed names takes time. */
   private lines(): readonly KnownHostLine[] {
     const { knownAs } = this.target
     const { lines } = this.files.linesFor(this.target)
@@ -86,7 +86,7 @@ export class HostKeyCheck {
     return this.about
   }
 
-  /** Algorithms to ask for: those first that show a key that can be known. */
+  /** Returns the algorithms to request: first those whose key can be verified. */
   async algorithms(): Promise<string[]> {
     const lines = this.lines()
     const types = typesKnown(lines, this.target.knownAs)
@@ -95,13 +95,13 @@ export class HostKeyCheck {
     return algorithmsFor((await this.certified()).flatMap(({ key }) => keyType(key) ?? []))
   }
 
-  /** Whether it is the key that was accepted before. */
+  /** Decides whether the key was accepted before in this connection. */
   isAccepted(key: Buffer): boolean {
     return this.accepted?.equals(key) ?? false
   }
 
   /**
-   * Judges a key, which the host has still to prove.
+   * Verifies a key. The host must still prove that it has the private key.
    * @throws HOST_KEY_UNKNOWN, HOST_KEY_CHANGED, HOST_KEY_REVOKED, HOST_CERTIFICATE_INVALID
    */
   async check(key: Buffer): Promise<void> {
@@ -114,7 +114,7 @@ export class HostKeyCheck {
     this.accepted = key
   }
 
-  /** The host has proved its key: one that is new is stored, and told of. */
+  /** Stores and reports a new key, once the host has proved it. */
   proved(): void {
     if (!this.isNew || !this.accepted) return
     this.isNew = false
@@ -150,7 +150,7 @@ export class HostKeyCheck {
     if (reasons.includes(null)) return
     if (plain.length > 0) throw this.changed(plain, key)
     const ofAuthority = reasons.filter((_, index) => keys.some((known) => all[index]?.authority.equals(known)))
-    // As with ssh: who shows nothing that the authority has signed is a host like any other.
+    // As with ssh, a host without a certificate of the authority is treated like any other host.
     if (ofAuthority.length === 0 && this.policy.hostKeys === 'accept-new') return this.checkNew(key)
     throw this.certificateInvalid(authorities, ofAuthority[0] ?? reasons[0] ?? 'the host has none', key)
   }
@@ -215,11 +215,11 @@ export class HostKeyCheck {
   }
 }
 
-/** What a failed scan says, for the error that follows from it. */
+/** Builds the error for a failed scan. */
 export const scanFailure = (address: string, thrown: unknown): ConvergeError =>
   new ConvergeError(`${address}: its certificates cannot be asked for: ${asConvergeError(thrown).message}`, {
     code: 'HOST_CERTIFICATE_INVALID',
-    // One that does not end in time is installed.
+    // An ssh-keyscan that times out is installed.
     hint:
       (thrown as NodeJS.ErrnoException).code === 'ENOENT'
         ? 'install ssh-keyscan: apt-get install openssh-client'

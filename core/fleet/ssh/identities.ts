@@ -1,4 +1,4 @@
-/** The keys an operator can show: those of an agent, and those in files, whose passphrases are asked once. */
+/** Collects the keys that the operator can log in with: those of an agent, and those in files. */
 import { existsSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
 import { readGivenFile } from '../../host/given_file.ts'
@@ -8,31 +8,31 @@ import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 import { WireReader } from './wire.ts'
 
-/** Asks the operator, without showing what is typed. */
+/** Asks the operator a question, and hides the answer. */
 export type Prompt = (question: string) => Promise<string>
 
-/** A key that can be shown to a host. */
+/** A key that can be offered to a host. */
 export interface Offer {
   readonly key: ParsedKey
-  /** As messages name it. */
+  /** The name for messages. */
   readonly name: string
   sign(data: Buffer, hash: 'sha1' | 'sha256' | 'sha512' | undefined): Promise<Buffer>
 }
 
-/** Keys in the order in which they are shown, and why others are not. */
+/** Keys in the order of the offer, and explanations for the keys that are not offered. */
 export interface Offers {
   readonly offers: readonly Offer[]
   readonly notes: readonly string[]
 }
 
-/** How often a passphrase may be wrong, as with ssh. */
+/** The most attempts for a passphrase, as with ssh. */
 const tries = 3
 
-/** The keys of one run, whichever hosts they are for: each file is read once, each passphrase asked once. */
+/** The keys of one run, for all hosts: it reads each file once and asks for each passphrase once. */
 export class KeyRing {
   private readonly files = new Map<string, Promise<KeyFile>>()
   private readonly agents = new Map<string, Promise<AgentKeys>>()
-  /** One question at a time is on the screen. */
+  /** Resolves when the question on the screen is answered: one question at a time. */
   private asking: Promise<unknown> = Promise.resolve()
   private readonly ssh2: Ssh2
   private readonly prompt: Prompt | null
@@ -43,8 +43,8 @@ export class KeyRing {
   }
 
   /**
-   * What is shown to a host: keys of the agent that its files name, files that the stack names, the rest of the agent, the
-   * rest of the files. So a key that was named is tried before a server has had enough of others (MaxAuthTries).
+   * Returns the keys to offer, in this order: keys of the agent that match a named file, files of the stack, other keys
+   * of the agent, other files. So a named key is tried before a server has refused too many others (MaxAuthTries).
    */
   async offersFor({ identities, identitiesOnly, agent }: SshTarget): Promise<Offers> {
     const notes: string[] = []
@@ -56,7 +56,7 @@ export class KeyRing {
         ;(identity.from === 'stack' ? named : others).push(offer)
       } catch (thrown) {
         if (!(thrown instanceof ConvergeError) || identity.from === 'stack') throw thrown
-        // Of the files that are looked for anyway, most are not there.
+        // Most of the default files do not exist.
         if (identity.from === 'config' || existsSync(identity.file)) notes.push(thrown.message)
       }
       const certificate = `${identity.file}-cert.pub`
@@ -105,7 +105,7 @@ export class KeyRing {
     if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${whatKind(kind)}`, onToken)
     const parse = (passphrase?: string) => parsed(this.ssh2.utils.parseKey(text, passphrase))
     const plain = parse()
-    // A public key tells which one of the agent is meant.
+    // A public key selects a key of the agent.
     if (!(plain instanceof Error) && !plain.isPrivateKey()) return new KeyFile(path, plain, null)
     if (others) throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
     if (!(plain instanceof Error)) return new KeyFile(path, plain, () => Promise.resolve(plain))
@@ -139,7 +139,7 @@ export class KeyRing {
 
   private inTurn<T>(ask: () => Promise<T>): Promise<T> {
     const answer = this.asking.then(ask)
-    // Whoever asked hears of a failure; the next question is asked anyway.
+    // The caller handles a failure; the next question is asked anyway.
     this.asking = answer.catch(() => undefined)
     return answer
   }
@@ -148,7 +148,7 @@ export class KeyRing {
 class KeyFile implements Offer {
   readonly name: string
   readonly key: ParsedKey
-  /** Gives the private key; null where there is only the public one. */
+  /** Returns the private key; null where there is only the public one. */
   readonly open: (() => Promise<ParsedKey>) | null
 
   constructor(path: string, key: ParsedKey, open: (() => Promise<ParsedKey>) | null) {
@@ -164,7 +164,7 @@ class KeyFile implements Offer {
   }
 }
 
-/** An agent may be gone by the time it is to sign. Null: no file has that key. */
+/** Combines a key of the agent with its file, as the agent may be gone before it signs. Null: no file has the key. */
 function orByFile(offer: Offer, file: KeyFile | undefined): Offer | null {
   if (!file?.open) return file ? offer : null
   return { ...offer, sign: (data, hash) => offer.sign(data, hash).catch(() => file.sign(data, hash)) }
@@ -172,7 +172,7 @@ function orByFile(offer: Offer, file: KeyFile | undefined): Offer | null {
 
 const same = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(other.getPublicSSH())
 
-/** What ssh2 shows a host one after the other; a key whose passphrase is needed is opened once the host would take it. */
+/** Offers the keys to ssh2 one after the other; a passphrase is requested only once the host accepts the key. */
 export function asAgent(
   ssh2: Ssh2,
   offers: readonly Offer[],
@@ -206,7 +206,7 @@ export function asAgent(
   return new Offering()
 }
 
-/** What ssh2 gives for a file of OpenSSH's own format is a list of one. */
+/** Unwraps a key: for a file in OpenSSH's own format, ssh2 returns a list of one. */
 function parsed(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Error {
   return Array.isArray(key) ? (key[0] ?? new Error('it holds no key')) : key
 }
@@ -214,14 +214,14 @@ function parsed(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | Err
 /** Bytes. */
 const longestKey = 1 << 20
 
-/** `others`: somebody else may read it. As with ssh, the public key will do where only that one is there. */
+/** Reads a key file, or as with ssh its public key where only that exists; `others`: other accounts can read it. */
 function readKey(path: string): { readonly text: Buffer; readonly others: boolean } {
   const file = !existsSync(path) && existsSync(`${path}.pub`) ? `${path}.pub` : path
   try {
     const { mode, uid } = statSync(file)
     return { text: readGivenFile(file, longestKey), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
-    // The system's own words repeat the call and the path.
+    // The message of the system repeats the call and the path.
     throw notReadable(file, asConvergeError(thrown).message.replace(/^.*?: /, ''))
   }
 }
@@ -231,12 +231,12 @@ const notReadable = (path: string, why: string, hint = 'name a private key that 
 
 const onToken = 'name a key that is in a file or an agent; one in a PIV token signs through ssh-agent (ssh-add -s)'
 
-/** The type of a private key of OpenSSH's own format, or of a public one. */
+/** Returns the type of a private key in OpenSSH's own format, or of a public key. */
 function typeOf(text: Buffer): string | undefined {
   return (publicPart(text) ?? text.toString('utf8', 0, 200).trim()).split(/\s/)[0]
 }
 
-/** The public key that stands unencrypted before an encrypted one, as in an authorized_keys file. */
+/** Returns the unencrypted public key that precedes an encrypted one, as a line of an authorized_keys file. */
 function publicPart(text: Buffer): string | null {
   const [, body] = text.toString().match(/^-----BEGIN OPENSSH PRIVATE KEY-----\s+([^-]+)/m) ?? []
   if (body === undefined) return null
@@ -245,13 +245,13 @@ function publicPart(text: Buffer): string | null {
   if (data.toString('latin1', 0, magic.length) !== magic) return null
   try {
     const reader = new WireReader(data.subarray(magic.length))
-    // Cipher, derivation of its key, and that one's options.
+    // Cipher, key derivation function, and its options.
     for (let skipped = 0; skipped < 3; skipped++) reader.string()
     if (reader.uint32() < 1) return null
     const key = reader.string()
     return `${new WireReader(key).text()} ${key.toString('base64')}`
   } catch (thrown) {
-    // A part of a key, which is told when it is read as a whole.
+    // An incomplete key; the error is reported when the whole key is parsed.
     if (thrown instanceof RangeError) return null
     throw thrown
   }

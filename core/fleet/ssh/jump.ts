@@ -1,12 +1,12 @@
 /** Parses the value of `jump` and of ProxyJump: the hosts that a connection goes through. */
 
 export interface Jump {
-  /** The last hop as it is written. */
+  /** The last hop, as written. */
   readonly last: string
   readonly user: string | undefined
   readonly address: string
   readonly port: number | undefined
-  /** The hops before the last one, with commas between them; undefined: there are none. */
+  /** The hops before the last one, separated by commas; undefined: none. */
   readonly before: string | undefined
 }
 
@@ -27,7 +27,7 @@ export function parseJump(chain: string): Jump | null {
   }
 }
 
-/** The first hop that is malformed, or that the same chain names twice; null: the chain can be followed. */
+/** Returns the first hop that is malformed or appears twice in the chain; null for a valid chain. */
 export function wrongHop(chain: string): string | null {
   if (chain.toLowerCase() === 'none') return null
   const seen = new Set<string>()

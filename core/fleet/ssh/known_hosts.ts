@@ -1,4 +1,4 @@
-/** The keys that hosts are known by: files as sshd(8) describes them under "SSH_KNOWN_HOSTS FILE FORMAT". */
+/** Reads, searches and extends known_hosts files, see "SSH_KNOWN_HOSTS FILE FORMAT" in sshd(8). */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -12,24 +12,24 @@ export interface KnownHostLine {
   /** 1-based. */
   readonly line: number
   readonly marker: 'cert-authority' | 'revoked' | null
-  /** Patterns with commas between them, or one hashed name. */
+  /** Patterns separated by commas, or one hashed name. */
   readonly hosts: string
   readonly key: Buffer
 }
 
 export interface KnownHosts {
   readonly lines: readonly KnownHostLine[]
-  /** Lines that make no sense; ssh passes over them in silence. */
+  /** Invalid lines; ssh ignores them silently. */
   readonly unreadable: readonly SourceLocation[]
 }
 
-/** What is known of a host's key. */
+/** The result of a search for a host's key. */
 export type Verdict =
   | { readonly is: 'known' }
   | { readonly is: 'revoked'; readonly line: KnownHostLine }
-  /** Other keys of this host are known. */
+  /** known_hosts has other keys of this host. */
   | { readonly is: 'changed'; readonly lines: readonly KnownHostLine[] }
-  /** A certificate of one of these would make it known; `lines` are other keys of this host. */
+  /** A certificate of one of these authorities would verify the key; `lines` are other keys of this host. */
   | {
       readonly is: 'certifiable'
       readonly authorities: readonly KnownHostLine[]
@@ -54,7 +54,10 @@ export function parseKnownHosts(text: string, file: string): KnownHosts {
   return { lines, unreadable }
 }
 
-/** Files that are not there know nobody. @throws KNOWN_HOSTS_UNUSABLE */
+/**
+ * Reads files; a file that does not exist has no lines.
+ * @throws KNOWN_HOSTS_UNUSABLE
+ */
 export function readKnownHosts(files: readonly string[]): KnownHosts {
   const all = files.map((file) => {
     try {
@@ -68,7 +71,10 @@ export function readKnownHosts(files: readonly string[]): KnownHosts {
   return { lines: all.flatMap(({ lines }) => lines), unreadable: all.flatMap(({ unreadable }) => unreadable) }
 }
 
-/** Whether a line is about a host. @param name the host as known_hosts writes it, `[address]:port` where the port is not 22 */
+/**
+ * Decides whether a line is about a host.
+ * @param name the host as known_hosts writes it, `[address]:port` where the port is not 22
+ */
 export function isAbout({ hosts }: Pick<KnownHostLine, 'hosts'>, name: string): boolean {
   if (!hosts.startsWith('|')) return fitsAny(hosts.split(','), name)
   const [, version, salt, hash] = hosts.split('|')
@@ -78,12 +84,13 @@ export function isAbout({ hosts }: Pick<KnownHostLine, 'hosts'>, name: string): 
   return expected.length === actual.length && timingSafeEqual(expected, actual)
 }
 
-/** Lower case, as ssh stores it. */
+/** Hashes the name in lower case, as ssh stores it. */
 const hashOf = (name: string, salt: Buffer) => createHmac('sha1', salt).update(name.toLowerCase()).digest()
 
 /**
- * @param names of the host, the one it is stored under first; under the others it may be known as well (an address without
- *   its port), but another key there is no contradiction
+ * Searches the key of a host.
+ * @param names of the host, the one that its key is stored under first. The others (an address without its port) may
+ * have the key as well; another key under those is no contradiction.
  */
 export function judge(known: readonly KnownHostLine[], names: readonly string[], key: Buffer): Verdict {
   const about = known.filter((line) => names.some((name) => isAbout(line, name)))
@@ -96,7 +103,7 @@ export function judge(known: readonly KnownHostLine[], names: readonly string[],
   return lines.length > 0 ? { is: 'changed', lines } : { is: 'new' }
 }
 
-/** The line that revokes a key for a host, such as that of an authority. */
+/** Returns the line that revokes a key for a host, for example the key of an authority. */
 export function revokedBy(known: readonly KnownHostLine[], names: readonly string[], key: Buffer) {
   const verdict = judge(known, names, key)
   return verdict.is === 'revoked' ? verdict.line : null
@@ -107,18 +114,18 @@ const algorithmsOf: Readonly<Record<string, readonly string[]>> = {
   'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
   'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
   'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
-  // No longer signed with SHA-1, as ssh has it since 8.8.
+  // Without SHA-1 signatures, as in ssh since 8.8.
   'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
 }
 
-/** Algorithms to ask a host for, those of the types it is known by first: else it would show a key that nobody knows. */
+/** Returns the algorithms to request, those of known keys first: otherwise the host may send an unknown key. */
 export function algorithmsFor(types: Iterable<string>): string[] {
   const order = new Set([...types].filter((type) => Object.hasOwn(algorithmsOf, type)))
   for (const type of Object.keys(algorithmsOf)) order.add(type)
   return [...order].flatMap((type) => algorithmsOf[type] ?? [])
 }
 
-/** Types of the keys a host is known by, in the order of the files. */
+/** Returns the types of the known keys of a host, in the order of the files. */
 export function typesKnown(known: readonly KnownHostLine[], names: readonly string[]): string[] {
   const plain = known.filter(({ marker }) => marker === null)
   for (const name of names) {
@@ -129,8 +136,8 @@ export function typesKnown(known: readonly KnownHostLine[], names: readonly stri
 }
 
 /**
- * Adds a line, in one write at the end of the file, so that several at once all are kept. The file is made where it is
- * missing, for its owner alone.
+ * Appends a line in a single write, so that simultaneous runs lose no line. Creates a missing file, readable for its
+ * owner only.
  * @throws KNOWN_HOSTS_UNUSABLE
  */
 export function appendKnownHost(file: string, name: string, key: Buffer, options: { readonly hash: boolean }): void {
@@ -151,7 +158,7 @@ export function appendKnownHost(file: string, name: string, key: Buffer, options
 }
 
 const unusable = (file: string, what: string, thrown: unknown) =>
-  // The system's own words repeat the call and the path.
+  // The message of the system repeats the call and the path.
   new ConvergeError(`${file}: ${what}: ${asConvergeError(thrown).message.replace(/^.*?: /, '')}`, {
     code: 'KNOWN_HOSTS_UNUSABLE',
     usage: true,

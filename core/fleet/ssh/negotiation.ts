@@ -1,4 +1,4 @@
-/** Explains why a host and converge have no algorithm in common, and which line of sshd_config repairs it. */
+/** Explains why a host and converge have no algorithm in common, and which line of sshd_config fixes it. */
 import { ConvergeError, describeLocation } from '../../model/errors.ts'
 import { type AlgorithmKind, type Algorithms, algorithmKeywords, algorithmKinds } from './algorithms.ts'
 import { describeTarget } from './failures.ts'
@@ -10,8 +10,8 @@ const keyExchangeInit = 20
 const maximumPacket = 35_000
 
 /**
- * Reads a host's offer (SSH_MSG_KEXINIT, RFC 4253 section 7.1), which follows its greeting unencrypted, from what the host
- * sends first.
+ * Reads the algorithms that a host offers (SSH_MSG_KEXINIT, RFC 4253 section 7.1) from the beginning of its stream. The
+ * message follows the greeting, unencrypted.
  */
 export class OfferReader {
   private received = Buffer.alloc(0)
@@ -28,19 +28,19 @@ export class OfferReader {
   }
 }
 
-/** The first packet after the line `SSH-2.0-…`, which others may precede; null until it is there as a whole. */
+/** Returns the first packet after the line `SSH-2.0-…`, which other lines may precede; null until it is complete. */
 function firstPacket(received: Buffer): Buffer | null {
   const greeting = /^SSH-[^\n]*\n/m.exec(received.toString('latin1'))
   if (!greeting) return null
   const packet = received.subarray(greeting.index + greeting[0].length)
   if (packet.length < 5 || packet.length < 4 + packet.readUInt32BE(0)) return null
-  // Its length and that of its padding come first.
+  // The lengths of the packet and of its padding come first.
   return packet.subarray(5, 4 + packet.readUInt32BE(0))
 }
 
 function parseOffer(packet: Buffer): Algorithms | null {
   if (packet[0] !== keyExchangeInit) return null
-  // After the number of the message come 16 random bytes.
+  // The message number and 16 random bytes come first.
   const reader = new WireReader(packet.subarray(17))
   try {
     const list = () => reader.text().split(',').filter(isAlgorithmName).slice(0, longestList)
@@ -52,7 +52,7 @@ function parseOffer(packet: Buffer): Algorithms | null {
     return {
       kex: kex.filter((name) => !isMarker(name)),
       serverHostKey,
-      // The lists of both directions are the same with every server that has one setting for both.
+      // A server with one setting for both directions sends the same list for both.
       cipher: both(cipher, fromHost),
       hmac: both(hmac, macFromHost),
       compress: both(compress, compressFromHost),
@@ -69,7 +69,7 @@ const isAlgorithmName = (name: string) => /^[!-~]{1,64}$/.test(name)
 /** An sshd offers about 10 of each kind. */
 const longestList = 40
 
-/** Extensions that stand among the key exchange algorithms, and are none. */
+/** Protocol extensions in the list of key exchange algorithms, which are not algorithms. */
 const isMarker = (name: string) => /^(ext-info-|kex-strict-)/.test(name)
 
 const nouns: Readonly<Record<AlgorithmKind, string>> = {
@@ -80,14 +80,14 @@ const nouns: Readonly<Record<AlgorithmKind, string>> = {
   compress: 'compression',
 }
 
-/** Ciphers that authenticate on their own, so that no MAC is negotiated. */
+/** Decides whether a cipher authenticates on its own, so that no MAC is negotiated. */
 const isAuthenticated = (cipher: string) => /gcm|poly1305/.test(cipher)
 
-/** The kinds of which a host offers none that converge offers. */
+/** Returns the kinds for which the host and converge have no algorithm in common. */
 export function kindsInDispute(own: Algorithms, host: Algorithms): readonly AlgorithmKind[] {
   const common = (kind: AlgorithmKind) => own[kind].find((name) => host[kind].includes(name))
   const cipher = common('cipher')
-  // Without a cipher nothing is known of the MAC; the one that the hint names needs none.
+  // Without a common cipher no MAC is missing: the cipher in the hint needs none.
   const needsMac = cipher !== undefined && !isAuthenticated(cipher)
   return algorithmKinds.filter((kind) => common(kind) === undefined && (kind !== 'hmac' || needsMac))
 }
@@ -95,7 +95,7 @@ export function kindsInDispute(own: Algorithms, host: Algorithms): readonly Algo
 export interface Negotiation {
   readonly own: Algorithms
   readonly host: Algorithms
-  /** All that converge could offer, if ssh_config asked for it. */
+  /** All algorithms that ssh_config could enable. */
   readonly supported: Algorithms
 }
 
@@ -112,7 +112,7 @@ export function noCommonAlgorithm(target: SshTarget, negotiation: Negotiation, c
   })
   return new ConvergeError(`${describeTarget(target)}: cannot connect: ${reasons.join('. ')}`, {
     code: 'NO_COMMON_ALGORITHM',
-    // Of the configuration, as with a key: such a host is not down, and is never skipped.
+    // A configuration error, as with keys: the host is not down, and `--down skip` does not skip it.
     usage: true,
     hint: repairs(target, kinds, negotiation).join('; '),
     cause,
@@ -137,7 +137,7 @@ function repairs(target: SshTarget, kinds: readonly AlgorithmKind[], { own, host
   return isOurs ? [here.join(' and ')] : [onHost, `or accept what is off by default: ${here.join(' and ')}`]
 }
 
-/** What sshd_config needs to offer one of ours beside what the host offers now. */
+/** Returns the lines of sshd_config that add one of converge's algorithms to those that the host offers. */
 function sshdLines(kind: AlgorithmKind, own: readonly string[], host: readonly string[]): string[] {
   if (kind === 'compress') return ['Compression no']
   if (kind !== 'serverHostKey') return [`${algorithmKeywords[kind]} ${[...host, preferred(kind, own)].join(',')}`]
@@ -147,11 +147,11 @@ function sshdLines(kind: AlgorithmKind, own: readonly string[], host: readonly s
   return [...key, `HostKeyAlgorithms ${[...host, added].join(',')}`]
 }
 
-/** Which keys a host has shows in the algorithms that it offers for them. */
+/** Decides whether the host has a key that converge supports; the algorithms of its offer reveal the keys. */
 const hasUsableKey = (host: readonly string[], own: readonly string[]) =>
   host.map(keyAlgorithm).some((name) => own.includes(name))
 
-/** What ssh_config needs to offer what the host has; null where ssh2 does not have it. */
+/** Returns the change of ssh_config that enables an algorithm of the host; null where ssh2 does not support it. */
 function sshLine(kind: AlgorithmKind, target: SshTarget, name: string | undefined): string | null {
   if (name === undefined) return null
   const said = target.algorithms[kind]
@@ -161,7 +161,7 @@ function sshLine(kind: AlgorithmKind, target: SshTarget, name: string | undefine
     : `"${algorithmKeywords[kind]} +${name}" below "Host ${target.configuredAs}" in ~/.ssh/config`
 }
 
-/** The algorithm of ours for the key that a host uses with one of its own. */
+/** Returns the algorithm of converge for the key that the host uses with `name`. */
 function keyAlgorithm(name: string): string {
   const plain = name.replace(/-cert-v\d+@openssh\.com$/, '')
   return plain === 'ssh-rsa' ? 'rsa-sha2-512' : plain

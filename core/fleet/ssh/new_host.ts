@@ -1,4 +1,4 @@
-/** Keys for a host that does not exist yet: whose key lets the operator in, and what the host proves itself by. */
+/** Prepares the keys of a host that does not exist yet: the operator's public keys, and its host key. */
 import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { KeyRing } from './identities.ts'
@@ -14,7 +14,7 @@ export interface HostKeyPair {
 }
 
 /**
- * The public half of the key that the host would be shown first.
+ * Returns the public half of the first key that would be offered to the host.
  * @returns lines of authorized_keys(5)
  * @throws NO_PUBLIC_KEY, KEY_NOT_READABLE, KEY_PASSPHRASE
  */
@@ -30,7 +30,8 @@ export async function publicKeysFor(target: SshTarget): Promise<string[]> {
 }
 
 /**
- * @returns the lines of a file as in authorized_keys(5), without what is none
+ * Reads the public keys of a file.
+ * @returns its lines in the format of authorized_keys(5), without comments and empty lines
  * @throws NO_PUBLIC_KEY
  */
 export async function publicKeysIn(file: string): Promise<string[]> {
@@ -50,7 +51,7 @@ export async function publicKeysIn(file: string): Promise<string[]> {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'))
   const { utils } = await loadSsh2()
   for (const [at, line] of lines.entries()) {
-    // Options may stand before the key.
+    // Options may precede the key.
     const key = /(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+)/.exec(line)?.[1]
     if (key === undefined || utils.parseKey(key) instanceof Error) throw refuse(`key ${at + 1} is no public key`)
   }
@@ -58,7 +59,10 @@ export async function publicKeysIn(file: string): Promise<string[]> {
   return lines
 }
 
-/** @throws HOST_KEY_KNOWN where a key of such a host is known: it would be refused as a changed one */
+/**
+ * Refuses a host whose key is in known_hosts: the new key would be rejected as a changed one.
+ * @throws HOST_KEY_KNOWN
+ */
 export function refuseKnown(target: SshTarget): void {
   const { own, system } = target.knownHosts
   const known = readKnownHosts([...own, ...system]).lines.find(
@@ -73,7 +77,10 @@ export function refuseKnown(target: SshTarget): void {
   })
 }
 
-/** A new Ed25519 key. @param comment stands behind the public half on the host */
+/**
+ * Creates an Ed25519 key.
+ * @param comment of the public half, as stored on the host
+ */
 export async function newHostKey(comment: string): Promise<HostKeyPair> {
   const { utils } = await loadSsh2()
   const pair = utils.generateKeyPairSync('ed25519', { comment })
@@ -81,8 +88,8 @@ export async function newHostKey(comment: string): Promise<HostKeyPair> {
 }
 
 /**
- * From now on the host is known by that key.
- * @returns the file it was stored in
+ * Stores the key in known_hosts.
+ * @returns the file in which it is stored
  * @throws KNOWN_HOSTS_UNUSABLE
  */
 export function noteHostKey(target: SshTarget, key: HostKeyPair): string {

@@ -1,6 +1,6 @@
-/** The patterns of ssh_config(5) and known_hosts: `*`, `?`, and `!` before what is not meant. */
+/** Matches the patterns of ssh_config(5) and known_hosts: `*`, `?`, and `!` for exclusions. */
 
-/** Whether one pattern without `!` fits the whole text. */
+/** Decides whether one pattern without `!` matches the whole text. */
 export function fits(pattern: string, text: string, { caseSensitive = false } = {}): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
@@ -9,7 +9,7 @@ export function fits(pattern: string, text: string, { caseSensitive = false } = 
   return new RegExp(`^${source}$`, caseSensitive ? 's' : 'is').test(text)
 }
 
-/** Whether a list of patterns means a text: one that fits is needed, and none that fits may be negated. */
+/** Decides whether a list of patterns matches a text: one must match, and no negated one may match. */
 export function fitsAny(patterns: readonly string[], text: string, options: { caseSensitive?: boolean } = {}): boolean {
   const negated = patterns.filter((pattern) => pattern.startsWith('!'))
   if (negated.some((pattern) => fits(pattern.slice(1), text, options))) return false

@@ -1,4 +1,4 @@
-/** A command that runs on a host, and what goes in and comes out of it. */
+/** Connects the streams and the exit status of a command that runs on a host. */
 import { Readable, Writable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
 import { ConvergeError } from '../../model/errors.ts'
@@ -12,20 +12,23 @@ export interface Ended {
 }
 
 export interface RemoteProcess {
-  /** Has to be read to its end, or `resume()`d: `ended` waits for that. */
+  /** Must be read to its end, or `resume()`d: `ended` waits for that. */
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Ended already where the command was given its input. */
+  /** Already ended where `input` was passed. */
   readonly stdin: Writable
-  /** Rejects with CONNECTION_LOST when the connection ends first, and with what an input failed with. */
+  /** Rejects with CONNECTION_LOST when the connection ends first, or with the error of the input stream. */
   readonly ended: Promise<Ended>
-  /** Ends the channel; the command gets no signal, but cannot read or write any more. */
+  /** Ends the channel; the command gets no signal, but can no longer read or write. */
   close(): void
 }
 
 export type Input = string | Uint8Array | Readable
 
-/** Has a listener called with what ended the connection; @returns a function that forgets it */
+/**
+ * Registers a listener for the error that ends the connection.
+ * @returns a function that removes it
+ */
 export type OnLost = (listener: (error: ConvergeError) => void) => () => void
 
 export function remoteProcess(channel: ClientChannel, input: Input | undefined, onLost: OnLost): RemoteProcess {
@@ -35,7 +38,7 @@ export function remoteProcess(channel: ClientChannel, input: Input | undefined, 
     exit = { code, signal: signal ?? null }
   })
   const ended = new Promise<Ended>((resolve, reject) => {
-    // Without a connection the rest never comes, and what was to be read would be waited for in vain.
+    // Without a connection no more output arrives, so a reader must not wait for it.
     const forget = onLost((error) => {
       stdin.release()
       reject(error)
@@ -54,14 +57,14 @@ export function remoteProcess(channel: ClientChannel, input: Input | undefined, 
       input.pipe(stdin)
     } else if (input !== undefined) stdin.end(input)
   })
-  // Whoever has no interest in the end of a command needs not look at it.
+  // A caller may ignore the end of a command.
   ended.catch(() => undefined)
   return { stdout: channel, stderr: channel.stderr, stdin, ended, close: () => channel.close() }
 }
 
 /**
- * What a command reads. It may end before it has read everything: the rest is dropped then, and whoever writes goes on;
- * how it ended tells the rest. The channel itself would keep them waiting for ever.
+ * The standard input of a command. The command may end before it has read everything. The rest is then dropped, and the
+ * writer continues: the exit status explains the end. The channel itself would block the writer for ever.
  */
 class Stdin extends Writable {
   private released = false
@@ -105,7 +108,7 @@ export interface SimpleOptions {
 }
 
 /**
- * Runs a command of little output to its end.
+ * Runs a command with little output to its end.
  * @throws CONNECTION_LOST, OUTPUT_TOO_LONG
  */
 export async function runSimple(

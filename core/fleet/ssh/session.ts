@@ -1,4 +1,4 @@
-/** One SSH connection: how it is made, how its end is noticed, and what other connections go through it. */
+/** Opens one SSH connection, detects its end, and forwards connections through it. */
 import type { Duplex } from 'node:stream'
 import type { AnyAuthMethod, Client } from 'ssh2'
 import { ConvergeError } from '../../model/errors.ts'
@@ -14,7 +14,7 @@ import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
 
 export interface Keepalive {
-  /** Seconds between two questions. */
+  /** Seconds between two keepalive messages. */
   readonly interval: number
   /** How many may stay without an answer. */
   readonly count: number
@@ -26,7 +26,10 @@ export interface Session {
   readonly closed: Promise<ConvergeError | null>
   readonly lost: ConvergeError | null
   readonly onLost: OnLost
-  /** A channel to another host. @throws CONNECT_FAILED */
+  /**
+   * Opens a channel to another host.
+   * @throws CONNECT_FAILED
+   */
   forward(target: SshTarget, seconds: number): Promise<Duplex>
   close(): Promise<void>
 }
@@ -36,7 +39,7 @@ export interface HandshakeOptions {
   readonly check: HostKeyCheck
   readonly offers: Offers
   readonly algorithms: Algorithms
-  /** All that ssh2 has, of which `algorithms` are offered. */
+  /** All algorithms that ssh2 supports; it offers those in `algorithms`. */
   readonly supported: Algorithms
   readonly seconds: number
   readonly keepalive: Keepalive | undefined
@@ -44,7 +47,7 @@ export interface HandshakeOptions {
 
 export const defaultKeepalive: Keepalive = { interval: 5, count: 3 }
 
-/** Makes the host prove its key, and logs in. */
+/** Verifies the host key, and logs in. */
 export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions): Promise<Session> {
   const { target, check, offers, seconds } = options
   const { interval, count } = options.keepalive ?? defaultKeepalive
@@ -71,7 +74,7 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       })
     const tried = offers.offers.map(({ name }) => name)
     const agent = asAgent(ssh2, patient(offers.offers, deadline), {
-      // Asked to sign is only who holds a key that the host knows.
+      // The host requests a signature only for a key that it accepts.
       signed: (name) => taken.push(name),
       failed: (error) => {
         if (error instanceof ConvergeError) passphrase ??= error
@@ -82,14 +85,14 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
     const { user } = target
     const ways: AnyAuthMethod[] = [
       ...(tried.length > 0 ? [{ type: 'agent', username: user, agent } as const] : []),
-      // Nobody gets in that way: the host then says what it would let in by, which ssh2 passes over where it comes after a key.
+      // Never succeeds, but makes the host list its authentication methods. ssh2 ignores that list after a key.
       { type: 'none', username: user },
     ]
     client.on('error', (error: Error & { level?: string }) => {
-      // A key that could not sign: the next one is tried.
+      // A key that could not sign: ssh2 tries the next one.
       if (error.level === 'agent') return
       const denied = error.level === 'client-authentication' || /authentication/i.test(error.message)
-      // As ssh2 says that the other end has closed.
+      // The message of ssh2 where the host has closed the connection.
       if (error.message === 'Connection lost before handshake') return fail(connectFailed(target, closedEarly))
       if (!denied) return fail(disputed(options, host.offer, error) ?? connectFailed(target, error))
       const said = error.level ? [] : [`the host says "${error.message}"`]
@@ -110,15 +113,14 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
         fail(thrown)
       }
     })
-    // Before ssh2 reads the same chunk, and fails.
+    // This listener must come before the one of ssh2, which fails on the same chunk.
     stream.on('data', readOffer)
     client.connect({
       sock: stream,
       username: target.user,
       algorithms: namedAsSsh2(options.algorithms),
       hostVerifier: (key: Buffer, verified: (good: boolean) => void) => {
-        // While a connection lasts, keys are exchanged again: what was accepted has to be answered at once, since ssh2
-        // would go on to send meanwhile.
+        // During a rekey, ssh2 continues to send while it waits. An accepted key must be confirmed immediately.
         if (check.isAccepted(key)) return verified(true)
         check.check(key).then(
           () => verified(true),
@@ -131,18 +133,19 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
       authHandler: (left, _partial, next) => {
         if (left) methods.splice(0, methods.length, ...left)
         const way = ways.shift()
-        // The types leave out that `false` ends it.
+        // The types do not know that `false` ends the login.
         next(way ?? (false as never))
       },
       readyTimeout: 0,
       keepaliveInterval: interval * 1000,
-      // What is silent is found below: on a slow link an answer may wait behind much else.
+      // OpenSession detects silence instead: on a slow link the answer to a keepalive message may wait behind other
+      // data.
       keepaliveCountMax: Number.POSITIVE_INFINITY,
     })
   })
 }
 
-/** The types of ssh2 list the names that it had once. */
+/** Converts the algorithms for the types of ssh2, which list names of an old version. */
 const namedAsSsh2 = (algorithms: Algorithms) =>
   Object.fromEntries(Object.entries(algorithms).map(([kind, names]) => [kind, [...names]])) as never
 
@@ -151,7 +154,7 @@ function disputed(options: HandshakeOptions, host: Algorithms | null, error: Err
   return host && noCommonAlgorithm(target, { own, host, supported }, error)
 }
 
-/** Time that the operator takes for a passphrase is not the host's. */
+/** Pauses the deadline while the operator types a passphrase. */
 function patient(offers: readonly Offer[], deadline: Deadline): Offer[] {
   return offers.map((offer) => ({
     key: offer.key,
@@ -222,7 +225,7 @@ class OpenSession implements Session {
     if (!this.closing && !this.lost) {
       this.closing = true
       this.client.end()
-      // A host that does not answer any more does not close either.
+      // An unresponsive host does not close the connection either.
       const timer = setTimeout(() => this.end('closed here'), 2000)
       void this.closed.then(() => clearTimeout(timer))
     }

@@ -1,4 +1,4 @@
-/** The way to a host's sshd: a socket of this machine, or a channel through a jump host. */
+/** Opens the stream to a host's sshd: a TCP socket, or a channel through a jump host. */
 import { execFile } from 'node:child_process'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -11,14 +11,16 @@ import type { SshTarget } from './target.ts'
 export type Stream = Socket | Duplex
 
 /**
- * @param via the jump host; null: straight from here
+ * Opens the stream.
+ * @param via the jump host; null: a direct connection
  * @throws CONNECT_FAILED
  */
 export async function openSocket(target: SshTarget, via: Session | null, seconds: number): Promise<Stream> {
   if (via) return via.forward(target, seconds)
   const { address, port } = target
   return new Promise<Stream>((resolve, reject) => {
-    // Without noDelay each command waits 40 ms for an acknowledgement. A slow link gets more than 250 ms for each address.
+    // Without noDelay each command waits 40 ms for an acknowledgement. A slow link needs more than the default 250 ms
+    // for each address.
     const socket = connectSocket({ host: address, port, noDelay: true, autoSelectFamilyAttemptTimeout: 2000 })
     const timer = setTimeout(() => socket.destroy(noAnswer(target, seconds, 'there is no answer')), seconds * 1000)
     const failed = (error: Error) => {
@@ -35,8 +37,8 @@ export async function openSocket(target: SshTarget, via: Session | null, seconds
 }
 
 /**
- * The certificates of a host's keys, which ssh2 does not know, by ssh-keyscan(1); through a jump host by a port of this
- * machine that leads there. Nothing of it is believed before it is verified.
+ * Requests the certificates of a host's keys with ssh-keyscan(1), because ssh2 does not support them. A local port
+ * leads through the jump host. The caller must verify the certificates.
  */
 export async function scanCertificates(
   target: SshTarget,
@@ -68,9 +70,9 @@ function keyscan(target: SshTarget, address: string, port: number, seconds: numb
   return new Promise((resolve, reject) => {
     const args = ['-c', '-T', String(Math.ceil(seconds)), '-p', String(port), '--', address]
     execFile('ssh-keyscan', args, { timeout: 2000 * seconds }, (error, stdout) => {
-      // It fails as well where there is nothing to be found; only where it cannot be started there is nothing to go by.
+      // ssh-keyscan also fails where it finds nothing. Only a failure to start or a timeout is an error.
       if (error && (typeof error.code === 'string' || error.killed)) return reject(scanFailure(target.address, error))
-      // Some versions write the host's name before the type, some don't.
+      // Some versions write the host's name before the type, some do not.
       const found = [...stdout.matchAll(/\S+-cert-v01@openssh\.com\s+(\S+)/g)].flatMap(
         ([, base64 = '']) => parseCertificate(Buffer.from(base64, 'base64')) ?? [],
       )

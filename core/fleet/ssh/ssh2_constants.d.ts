@@ -1,4 +1,4 @@
-/** A file of ssh2 that @types/ssh2 leaves out: the library exports its lists of algorithms nowhere else. */
+/** Declares a file of ssh2 that @types/ssh2 leaves out: the library exports its lists of algorithms nowhere else. */
 declare module 'ssh2/lib/protocol/constants.js' {
   const constants: Readonly<
     Record<

@@ -1,4 +1,4 @@
-/** Where a connection goes, and what it is made with: from the stack file, and where that is silent from ssh_config(5). */
+/** Resolves the address and the settings of a connection from the stack file and, for the rest, from ssh_config(5). */
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ConvergeError } from '../../model/errors.ts'
@@ -7,11 +7,11 @@ import { invalid } from './config_error.ts'
 import { jumpHint, parseJump } from './jump.ts'
 import type { HostSettings, Said, UserConfig } from './user_config.ts'
 
-/** What a stack file says of a host. */
+/** The connection settings of a host in the stack file. */
 export interface HostAddress {
-  /** As the stack calls it. */
+  /** The name in the stack. */
   readonly name: string
-  /** As it would be given to ssh(1): a host name, an IP address, or a `Host` of ssh_config(5). */
+  /** An argument of ssh(1): a host name, an IP address, or a `Host` of ssh_config(5). */
   readonly address: string
   /** Default: that of ssh_config, else 22. */
   readonly port?: number | undefined
@@ -19,50 +19,53 @@ export interface HostAddress {
   readonly user?: string | undefined
   /** File of a private key, tried before those of ssh_config; `~/` is the operator's home. Default: none. */
   readonly identity?: string | undefined
-  /** As ProxyJump: `[user@]host[:port]`, several with commas between them, or `none`. Default: that of ssh_config. */
+  /** As ProxyJump: `[user@]host[:port]`, several separated by commas, or `none`. Default: that of ssh_config. */
   readonly jump?: string | undefined
 }
 
 export interface Identity {
   readonly file: string
-  /** `default`: one of those that are tried when none is named. */
+  /** `default`: one of the files that are tried when none is named. */
   readonly from: 'stack' | 'config' | 'default'
 }
 
 export interface SshTarget {
-  /** As the stack calls it. */
+  /** The name in the stack. */
   readonly name: string
-  /** As ssh(1) would be given it, and `Host` of ssh_config has it. */
+  /** The argument of ssh(1), which `Host` of ssh_config matches. */
   readonly configuredAs: string
-  /** Host name or IP address that is connected to. */
+  /** Host name or IP address of the connection. */
   readonly address: string
   readonly port: number
   readonly user: string
-  /** Names that known_hosts may know it by; a new key is stored under the first one. */
+  /** Names that known_hosts may have for it; a new key is stored under the first one. */
   readonly knownAs: readonly [string, ...string[]]
-  /** The name a certificate of its key has to be made out to. */
+  /** The name that a certificate of its key must contain. */
   readonly certifiedAs: string
   /** Private keys, in the order in which they are tried. */
   readonly identities: readonly Identity[]
-  /** No other key of the agent than these. */
+  /** Whether only these keys of the agent are offered. */
   readonly identitiesOnly: boolean
   /** Socket of the agent. */
   readonly agent: string | null
-  /** The host whose sshd makes the connection; null: this machine. */
+  /** The jump host; null: a direct connection. */
   readonly jump: SshTarget | null
-  /** Files of known hosts; a new key is stored in the first one of the operator's. */
+  /** Files of known hosts; a new key is stored in the operator's first one. */
   readonly knownHosts: { readonly own: readonly string[]; readonly system: readonly string[]; readonly hash: boolean }
-  /** Seconds; null: not said. */
+  /** Seconds; null: not set. */
   readonly connectTimeout: number | null
   readonly algorithms: AlgorithmChoices
 }
 
-/** What ssh(1) tries when it is told of no key; the last two cannot be shown here, and who has only these is told so. */
+/**
+ * Files that ssh(1) tries by default. The last two cannot be offered here; they are listed so that the error explains
+ * that.
+ */
 const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk']
 
 /**
- * StrictHostKeyChecking is not looked at: whether an unknown host is taken is told by the command line, for all hosts alike,
- * and a `no` that was meant for one's own test machine should not reach a stack.
+ * Resolves a host. StrictHostKeyChecking is ignored: the command line decides for all hosts whether to accept an
+ * unknown one. A `no` meant for a test host must not affect a stack.
  * @throws SSH_CONFIG_INVALID, BAD_ADDRESS
  */
 export function resolveTarget(host: HostAddress, config: UserConfig): SshTarget {
@@ -142,7 +145,7 @@ function identitiesOf(
   return [...own, ...rest.filter(({ file }) => file !== own[0]?.file)]
 }
 
-/** `none`, SSH_AUTH_SOCK, the name of another variable with `$` before it, or a path. */
+/** Resolves IdentityAgent: `none`, SSH_AUTH_SOCK, the name of another variable after `$`, or a path. */
 function agentOf(said: string | undefined, path: () => string | undefined, config: UserConfig): string | null {
   if (said === 'none') return null
   if (said === undefined || said === 'SSH_AUTH_SOCK') return config.agent
@@ -177,7 +180,7 @@ function jumpOf(
   if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
   const jump: HostAddress = {
     ...{ name: address, address, user, port },
-    // The first hops are the way to the last one; where there are none, its own configuration tells.
+    // The first hops lead to the last one; without any, the last hop's own configuration decides.
     jump: hops,
   }
   return targetOf(jump, config, [...before, last])
@@ -199,7 +202,7 @@ function flag(said: Said | undefined): boolean {
 
 const secondsOf: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
-/** A time such as `90`, `5s` or `2h30m`; null for `none` and for 0. */
+/** Parses a time such as `90`, `5s` or `2h30m`; null for `none` and for 0. */
 function seconds(said: Said | undefined): number | null {
   const value = said?.values[0]
   if (said === undefined || value === undefined || value === 'none') return null
@@ -208,11 +211,11 @@ function seconds(said: Said | undefined): number | null {
   let total = 0
   for (const [, count, unit = ''] of value.matchAll(/(\d+)([smhdw]?)/gi))
     total += Number(count) * (secondsOf[unit.toLowerCase()] ?? 1)
-  // The longest that a timer of Node.js waits.
+  // The longest delay of a timer in Node.js.
   return total === 0 ? null : Math.min(total, 2_147_483)
 }
 
-/** Puts in what `%h` and the like stand for. */
+/** Expands `%h` and the other tokens. */
 function expandTokens(
   said: Said | undefined,
   tokens: Readonly<Record<string, string>>,
@@ -227,7 +230,7 @@ function expandTokens(
   })
 }
 
-/** `${NAME}` in the name of a file. */
+/** Expands `${NAME}` in the name of a file. */
 function withVariables(path: string, { source }: Said): string {
   return path.replace(/\$\{(\w+)\}/g, (_all, name: string) => {
     const value = process.env[name]

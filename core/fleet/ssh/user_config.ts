@@ -1,4 +1,4 @@
-/** The operator's ssh_config(5): what it says about a host, each value with the line it stands on. */
+/** Reads the operator's ssh_config(5): the settings of a host, each with file and line. */
 import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describeLocation, type SourceLocation } from '../../model/errors.ts'
@@ -10,18 +10,22 @@ export interface Said {
   readonly source: SourceLocation
 }
 
-/** By keyword in lower case: the first value counts, but keys (IdentityFile) are all tried. */
+/** By keyword in lower case: the first value counts, except that all keys (IdentityFile) are tried. */
 export type HostSettings = ReadonlyMap<string, readonly Said[]>
 
 export interface UserConfig {
   readonly home: string
-  /** Who runs the program: default for `user`. */
+  /** The account that runs the program: default for `user`. */
   readonly user: string
-  /** Socket of the agent; null: there is none. */
+  /** Socket of the agent; null: none. */
   readonly agent: string | null
-  /** What the files say about the hosts asked for so far, and converge does not follow. */
+  /** Settings of the hosts so far that converge ignores. */
   readonly warnings: ReadonlySet<string>
-  /** @param host as it would be given to ssh(1); @param user where the stack names one: for `Match user` */
+  /**
+   * Returns the settings of a host.
+   * @param host as an argument of ssh(1)
+   * @param user where the stack names one: for `Match user`
+   */
   settings(host: string, user?: string): HostSettings
 }
 
@@ -77,7 +81,7 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
   }
 }
 
-/** Values too many are an error wherever they stand, as with ssh. */
+/** Rejects superfluous values in any section, as ssh does. */
 function check(sections: readonly Section[]): void {
   for (const { lines } of sections)
     for (const line of lines) {
@@ -87,7 +91,7 @@ function check(sections: readonly Section[]): void {
     }
 }
 
-/** What the sections say about one host. */
+/** Collects the settings of one host from the sections. */
 class Collector {
   readonly said = new Map<string, Said[]>()
   private readonly original: string
@@ -120,9 +124,9 @@ class Collector {
   private take(line: Section['lines'][number], pass: Pick<Context, 'host' | 'final'>): void {
     if (!('keyword' in line)) return this.collect(line, pass)
     const { keyword, values, source } = line
-    // The second pass is for what HostName says in the first.
+    // The second pass matches the HostName of the first.
     if (keyword === 'hostname' && pass.final) return
-    // To ssh, this one leaves the matter to later lines.
+    // For ssh, `none` leaves the setting to later lines.
     if (keyword === 'connecttimeout' && values[0] === 'none') return
     const before = this.said.get(keyword) ?? []
     if (keyword !== 'identityfile' && (before.length > 0 || this.hasOtherProxy(keyword))) return
@@ -133,7 +137,7 @@ class Collector {
       this.warnings.add(`${describeLocation(source)}: ${keyword} ${values.join(' ')} is not followed`)
   }
 
-  /** ProxyJump and ProxyCommand compete: the first of them counts, and `ProxyJump none` leaves it to a ProxyCommand. */
+  /** Decides whether the other proxy keyword came first; `ProxyJump none` allows a later ProxyCommand. */
   private hasOtherProxy(keyword: string): boolean {
     if (keyword === 'proxyjump') return this.said.has('proxycommand')
     const jump = this.said.get('proxyjump')?.[0]?.values[0]

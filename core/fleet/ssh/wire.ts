@@ -1,9 +1,9 @@
-/** The binary form of SSH's own things, RFC 4251 section 5: strings with a length before them, numbers, keys. */
+/** Reads and writes the binary data types of SSH, RFC 4251 section 5: strings with a length, numbers, keys. */
 import { createHash } from 'node:crypto'
 
 /** Reads one value after the other; throws a RangeError where the data ends too soon. */
 export class WireReader {
-  /** How much has been read, in bytes. */
+  /** Bytes that have been read. */
   offset = 0
   private readonly data: Buffer
 
@@ -44,7 +44,7 @@ export function wireString(value: string | Buffer): Buffer {
   return Buffer.concat([length, data])
 }
 
-/** The type a public key says it is of, such as `ssh-ed25519`; null where it is none. */
+/** Returns the type of a public key, such as `ssh-ed25519`; null where the data is not a key. */
 export function keyType(key: Buffer): string | null {
   try {
     return new WireReader(key).text()
@@ -54,7 +54,7 @@ export function keyType(key: Buffer): string | null {
   }
 }
 
-/** As `ssh-keygen -l` shows it. */
+/** Formats a fingerprint as `ssh-keygen -l` does. */
 export function fingerprint(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
 }

@@ -1,4 +1,4 @@
-/** Addresses and names of the hosts of a stack: whether they are any, and whether two hosts have the same. */
+/** Checks the addresses and names of the hosts of a stack: each must be valid, and belong to one host only. */
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import type { ConvergeError } from '../../model/errors.ts'
@@ -16,7 +16,7 @@ const dnsName =
 
 const isPlace = (text: string) => isIP(text) > 0 || (dnsName.test(text) && !/^[\d.]+$/.test(text))
 
-/** These end up in the configuration of balancers, caches and clients. */
+/** Checks the addresses of a host, which go into the configuration of balancers, caches and clients. */
 export function addressProblems(host: GivenHost, path: KeyPath, where: Where): ConvergeError[] {
   const { locate } = where
   const { address } = host
@@ -51,14 +51,14 @@ function hintFor(address: string): string {
   return 'an IPv4 or IPv6 address, or a DNS name'
 }
 
-/** One spelling for all that mean the same. */
+/** Returns one spelling for all spellings of the same address. */
 function spelled(address: string): string {
   if (isIP(address) !== 6) return address.toLowerCase().replace(/\.$/, '')
   const [plain = '', zone] = address.split('%')
   return `${new URL(`http://[${plain}]`).hostname}${zone === undefined ? '' : `%${zone}`}`
 }
 
-/** Two hosts at one address and port are one host under two names; behind different jump hosts they are not. */
+/** Finds hosts with the same address, port and jump host: they are one host under two names. */
 export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
   const { locate } = where
   const seen = new Map<string, string>()
@@ -80,7 +80,7 @@ export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError
   })
 }
 
-/** Hosts that the others reach at one place, though they are connected to at several. */
+/** Warns of hosts with different SSH addresses that other hosts reach at the same address. */
 export function addressWarnings({ hosts }: Pick<Stack, 'hosts'>, { locate }: Pick<Where, 'locate'>): NodeWarning[] {
   const seen = new Map<string, string>()
   return hosts.flatMap(({ name, publicDnsName, privateDnsName }) => {

@@ -1,4 +1,4 @@
-/** An app of a stack file, as OpsWorks would have written it below `deploy`. */
+/** Converts an app of a stack file to the attributes that OpsWorks would write below `deploy`. */
 import type { JsonObject } from '../../node/merge.ts'
 import type { KeyPath } from '../../node/path.ts'
 import { fileText, type Search } from './elsewhere.ts'
@@ -7,7 +7,7 @@ import type { StackApp } from './stack.ts'
 
 type GivenApp = NonNullable<StackContent['apps']>[string]
 
-/** Keys below `deploy.<app>` that the stack file has elsewhere. */
+/** Keys below `deploy.<app>` that have another key in the stack file. */
 const places: Readonly<Record<string, KeyPath>> = {
   application_type: ['type'],
   ssl_support: ['ssl'],
@@ -16,14 +16,17 @@ const places: Readonly<Record<string, KeyPath>> = {
   ssl_certificate_ca: ['ssl', 'chain'],
 }
 
-/** Where an app of the stack file says what stands at a path below `deploy.<app>`. */
+/** Returns the path within an app of the stack file for a path below `deploy.<app>`. */
 export function placeInApp(path: KeyPath): KeyPath {
   const [first = '', second] = path
   if (first === 'scm' && second === 'scm_type') return ['scm', 'type']
   return places[first] ?? path
 }
 
-/** @param search tells which files cannot be read */
+/**
+ * Converts an app.
+ * @param search collects the files that cannot be read
+ */
 export function appOf(name: string, app: GivenApp, search: Search): StackApp {
   const { name: title = name, type = 'other', scm, ssl, layers = null, ...rest } = app
   const read = (text: string | undefined, ...path: KeyPath) => keyText(text, ['apps', name, ...path], search)
@@ -41,11 +44,11 @@ export function appOf(name: string, app: GivenApp, search: Search): StackApp {
     ...rest,
     ...(ssl === undefined ? {} : certificate),
   }
-  // Without those that are not given.
+  // Without undefined values.
   return { name, title, type, layers, deploy: JSON.parse(JSON.stringify(deploy)) as JsonObject }
 }
 
-/** A key or certificate: what is not its text is the path of its file. */
+/** Returns the text of a key or certificate; any other text is the path of its file. */
 function keyText(text: string | undefined, path: KeyPath, search: Search): string | undefined {
   if (text === undefined) return undefined
   if (!text.includes('-----BEGIN')) return fileText(text, path, search)

@@ -1,4 +1,4 @@
-/** What has to fit together in a stack file beyond the kinds of its values. */
+/** Checks rules of a stack file beyond the types of its values: names, recipes, hosts and health. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import type { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
@@ -12,7 +12,7 @@ import type { StackContent } from './schema.ts'
 
 type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
 
-/** The stack's recipes as absolute paths; what is not there is told, and left out. */
+/** Returns the stack's recipes as absolute paths; a missing one is reported and left out. */
 export function recipeProblems({ recipes = [] }: StackContent, search: Search): string[] {
   return recipes.flatMap((recipe, index) => {
     const place = placeOf(recipe, search.directory)
@@ -25,7 +25,7 @@ export function recipeProblems({ recipes = [] }: StackContent, search: Search): 
   })
 }
 
-/** Names that stand in the file, those of wrong entries included; null: there is nothing that could have names. */
+/** Names in the file, those of invalid entries included; null where the file has no map of names. */
 export interface GivenNames {
   readonly layers: readonly string[] | null
   readonly hosts: readonly string[] | null
@@ -33,11 +33,14 @@ export interface GivenNames {
 
 export interface KnownNames {
   readonly names: readonly string[]
-  /** False: recipes with mistakes may have others. */
+  /** False where invalid recipes may define other names. */
   readonly isComplete: boolean
 }
 
-/** @param roles those there are; null: they are not checked */
+/**
+ * Checks the roles and layers that layers and apps refer to.
+ * @param roles the known roles; null: they are not checked
+ */
 export function layerProblems(
   { layers, apps = {} }: StackContent,
   roles: KnownNames | null,
@@ -97,7 +100,10 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
   return problems
 }
 
-/** @param given names that stand in the file */
+/**
+ * Checks the hosts, their layers, keys and jump hosts.
+ * @param given names in the file
+ */
 export function hostProblems(content: StackContent, given: GivenNames, where: Where): ConvergeError[] {
   const { hosts, ssh } = content
   const known = given.layers
@@ -133,10 +139,10 @@ function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: Where
   return [problemAt(`${formatPath(path)}: invalid jump host ${JSON.stringify(wrong)}`, locate(path), jumpHint)]
 }
 
-/** A key that cannot be read fails at the first host, long after the command was given. */
+/** Checks that a key can be read; otherwise the rollout would fail at its first connection. */
 function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeError[] {
   const place = placeOf(identity, where.directory)
-  // The public one will do where an agent has the private one.
+  // A public key is enough where an agent has the private key.
   const file = existsSync(place) || !existsSync(`${place}.pub`) ? place : `${place}.pub`
   try {
     accessSync(file, constants.R_OK)
@@ -151,7 +157,7 @@ function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeErr
   }
 }
 
-/** What would be found out in the middle of a rollout. */
+/** Checks the health settings, so that a mistake does not appear in the middle of a rollout. */
 export function healthProblems({ health }: StackContent, where: Where): ConvergeError[] {
   if (health === undefined) return []
   const { locate } = where
@@ -170,7 +176,7 @@ export function healthProblems({ health }: StackContent, where: Where): Converge
   return [...wrong, ...commandProblems(health.command, where)]
 }
 
-/** Odd, and no mistake for certain. */
+/** Warns of layers without hosts, which may be intended. */
 export function layerWarnings({ layers, hosts }: StackContent, { locate }: Where): NodeWarning[] {
   const used = new Set(Object.values(hosts).flatMap((host) => host.layers))
   return Object.keys(layers)

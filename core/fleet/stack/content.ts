@@ -1,4 +1,4 @@
-/** Checks what a stack file says key by key, and reads it without what is of the wrong kind. */
+/** Validates a stack file key by key, and leaves out invalid values. */
 import type * as z from 'zod'
 import { inspect, moreUnknownMessage } from '../../node/inspect.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
@@ -12,8 +12,8 @@ import { asWritten } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
 /**
- * Reports what the schema says against the kinds of values, and keys that nobody knows.
- * @returns the file as it is meant, without what is wrong, so that the rest can be checked as well; and the names that stand there
+ * Reports values that violate the schema, and unknown keys.
+ * @returns the file without the invalid values, so that the rest can be checked as well; and the names in the file
  */
 export function contentOf(
   read: JsonObject,
@@ -30,12 +30,12 @@ export function contentOf(
     if (sound !== undefined) content[key] = sound
   }
   const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)
-  // What is not there at all has been reported.
+  // Missing keys have been reported.
   const whole = { name: 'stack', layers: {}, hosts: {}, ...content } as unknown as StackContent
   return { content: whole, given: { layers: names('layers'), hosts: names('hosts') } }
 }
 
-/** A host without a usable address or list of layers is still one of the stack: its other keys can be checked. */
+/** Adds an address and layers to a host where these are unusable, so that its other keys can be checked. */
 function withStandIns(key: string, value: unknown): unknown {
   if (key !== 'hosts' || !isObject(value)) return value
   const entries = Object.entries(value).map(([name, host]): [string, unknown] => {
@@ -46,7 +46,7 @@ function withStandIns(key: string, value: unknown): unknown {
   return Object.fromEntries(entries)
 }
 
-/** Whose values become text later on. */
+/** Keys whose values become text later. */
 const variables = ['environment', 'database']
 
 function isText(path: KeyPath): boolean {
@@ -58,7 +58,7 @@ function isText(path: KeyPath): boolean {
 function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
   const { path, message, hint, what } = problemOf(issue, key, value, stackShape, search.written)
   const found = valueAt(value, path)
-  // What could not be fetched, or is misspelt, has been reported.
+  // A value that could not be fetched, or a misspelt key, has been reported.
   if (found === undefined && (hasPath(value, path) || isLost(path, search))) return
   search.lost.push(path)
   if (search.hidden.has(formatPath(path))) {
@@ -69,7 +69,7 @@ function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, se
   search.problems.push(problemAt(message, search.locate(path, what), betterHint(found, message) ?? hint))
 }
 
-/** For a word that YAML 1.1 took for true or false. */
+/** Returns a hint for a word that means true or false in YAML 1.1. */
 function betterHint(found: unknown, message: string): string | undefined {
   const word = typeof found === 'string' && message.includes('true') ? words.get(found.toLowerCase()) : undefined
   return word === undefined ? undefined : `${found} is a text: write ${word}`
@@ -79,13 +79,13 @@ const words: ReadonlyMap<string, boolean> = new Map(
   ['yes', 'on', 'y', 'no', 'off', 'n'].map((word, index) => [word, index < 3]),
 )
 
-/** Reports keys that nobody knows; values that must not be shown are secrets from then on. */
+/** Reports unknown keys; sensitive values among them become secrets. */
 function reportUnknownKeys(value: JsonObject, search: Search): void {
   const { unknown, more, secrets } = inspect(value, stackShape, new Set())
   for (const { path, near } of unknown) {
-    // A place for anchors.
+    // Keys for YAML anchors.
     if (path.length === 1 && String(path[0]).startsWith('x-')) continue
-    // What an app says beside is reported with the attributes.
+    // Unknown keys of an app are reported with the attributes.
     if (path[0] === 'apps' && path.length === 3) continue
     const meant = near === undefined ? undefined : [...path.slice(0, -1), near]
     const hint = meant === undefined ? undefined : `did you mean ${formatPath(meant)}?`

@@ -1,4 +1,4 @@
-/** Reads the custom JSON of a stack, a layer or a host: in the stack file, or in files that it names. */
+/** Reads the custom JSON of a stack, a layer or a host from the stack file, or from files that it names. */
 import { dirname } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
 import { ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
@@ -13,9 +13,10 @@ import { fetched, placeOf, problemAt, type Search, unreadable } from './elsewher
 import { writtenNumbers } from './numbers.ts'
 
 /**
- * The documents of a custom JSON: an object, the operations of a JSON Patch, the path of a file with one of these, or a
- * list of such documents.
- * @param value as the stack file has it; @param path where it stands there
+ * Reads the documents of a custom JSON: an object, a JSON Patch, the path of a file with one of these, or a list of
+ * such documents.
+ * @param value as in the stack file
+ * @param path of the value in the stack file
  */
 export async function customDocuments(
   value: unknown,
@@ -81,7 +82,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   }
 }
 
-/** The document with its numbers as they are written where a text is meant; operations of a patch that are wrong are problems. */
+/** Validates a document, keeps the spelling of numbers meant as text, and reports invalid patch operations. */
 async function checked(document: Document, numbers: readonly WrittenNumber[], search: Search): Promise<Document[]> {
   try {
     const layer = await documentLayer(document)

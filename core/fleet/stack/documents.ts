@@ -1,4 +1,4 @@
-/** What a host of a stack is told: the node JSON as OpsWorks would have given it, then the custom JSON of all who have a say. */
+/** Builds the documents of a host's node: the node JSON in OpsWorks format, then the custom JSON of each level. */
 import type { SourceLocation } from '../../model/errors.ts'
 import type { Document } from '../../node/layers.ts'
 import type { JsonObject } from '../../node/merge.ts'
@@ -7,26 +7,26 @@ import { jsonCopy, share } from '../../node/shared.ts'
 import { placeInApp } from './apps.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
 
-/** Role that every host of a stack has: packages and updates of its layers. */
+/** Role of every host of a stack: the packages and updates of its layers. */
 export const baseRole = 'base'
 
 export interface DocumentOptions {
-  /** Names of the hosts that are counted on; one whose status is `stopped` never is. The set must not change. */
+  /** Names of the hosts that are online; a host whose status is `stopped` never is. The set must not change. */
   readonly online: ReadonlySet<string>
   /** Custom JSON of this deployment. */
   readonly deployment?: JsonObject | undefined
-  /** What is being done, as `opsworks.activity`. */
+  /** The current action, for `opsworks.activity`. */
   readonly activity?: string | undefined
 }
 
-/** Roles of a host: `base`, then those of its layers in the order of the stack. */
+/** Returns the roles of a host: `base`, then those of its layers in the order of the stack. */
 export function rolesOf(stack: Stack, host: string): readonly string[] {
   return [...new Set([baseRole, ...layersOf(stack, hostNamed(stack, host)).flatMap(({ roles }) => roles)])]
 }
 
 const hostsByName = new WeakMap<Stack, ReadonlyMap<string, StackHost>>()
 
-/** @throws where the stack has no such host, which is for the caller to know */
+/** @throws where the stack has no such host, which is an error of the caller */
 export function hostNamed(stack: Stack, name: string): StackHost {
   const hosts = hostsByName.get(stack) ?? new Map(stack.hosts.map((host) => [host.name, host]))
   hostsByName.set(stack, hosts)
@@ -40,8 +40,8 @@ function layersOf(stack: Stack, host: StackHost): readonly StackLayer[] {
 }
 
 /**
- * The documents a host's node is made of, lowest first: the stack as its recipes see it, the custom JSON of the stack, that
- * of the layers in their order, that of the host, that of the deployment. A list of operations is a JSON Patch.
+ * Builds the documents of a host's node, lowest first: the node JSON of the stack, then the custom JSON of the stack,
+ * of the layers in their order, of the host, and of the deployment. A list of operations is a JSON Patch.
  * @param name of a host of the stack
  */
 export function nodeDocuments(stack: Stack, name: string, options: DocumentOptions): readonly Document[] {
@@ -58,7 +58,7 @@ export function nodeDocuments(stack: Stack, name: string, options: DocumentOptio
   ]
 }
 
-/** As `--prefix` on the host itself would do. */
+/** Sets the same attribute as `--prefix` on the host. */
 function prefixDocument({ file, locate }: Stack, { name, prefix }: StackHost): Document[] {
   if (prefix === undefined) return []
   const path = ['hosts', name, 'prefix']
@@ -93,7 +93,7 @@ function nodeJson(stack: Stack, host: StackHost, { online, activity }: DocumentO
   }
 }
 
-/** What every host of the stack is given alike. */
+/** The part of the node JSON that is the same for every host of the stack. */
 interface CommonPart {
   readonly layers: JsonObject
   readonly applications: readonly JsonObject[]
@@ -102,7 +102,7 @@ interface CommonPart {
 
 const commonParts = new WeakMap<Stack, WeakMap<ReadonlySet<string>, CommonPart>>()
 
-/** One value for all hosts, made once: each of its layers lists all hosts of the layer. */
+/** Builds the common part once for all hosts, because each of its layers lists all hosts of the layer. */
 function commonPart(stack: Stack, online: ReadonlySet<string>): CommonPart {
   const known = commonParts.get(stack) ?? new WeakMap<ReadonlySet<string>, CommonPart>()
   commonParts.set(stack, known)
@@ -124,7 +124,7 @@ function commonPart(stack: Stack, online: ReadonlySet<string>): CommonPart {
   return common
 }
 
-/** What is not known of it is left out, as the attributes have it. */
+/** Describes a host; unknown values are left out, as in the attributes. */
 function instanceOf(host: StackHost, online: boolean): JsonObject {
   const { name, backends, zone, privateIp, privateDnsName, publicDnsName, ip } = host
   const known = {
@@ -144,7 +144,7 @@ const addressKeys: Readonly<Record<string, string>> = { availability_zone: 'zone
 
 const places = new WeakMap<Stack, Map<string, SourceLocation>>()
 
-/** The hosts of a stack have most of their node JSON in common. */
+/** Locates a path in the file, and caches it: the hosts of a stack have most of their node JSON in common. */
 function placeInFile(stack: Stack, path: KeyPath, what: 'value' | 'key' = 'value'): SourceLocation {
   const known = places.get(stack) ?? new Map<string, SourceLocation>()
   places.set(stack, known)
@@ -154,7 +154,7 @@ function placeInFile(stack: Stack, path: KeyPath, what: 'value' | 'key' = 'value
   return found
 }
 
-/** Where the file says what stands at a path of the node JSON. */
+/** Locates the source of a path of the node JSON in the stack file. */
 function placeInStack(stack: Stack, host: StackHost, path: KeyPath, what?: 'value' | 'key'): SourceLocation {
   const [top, second, third, fourth, fifth, ...rest] = path
   if (top === 'deploy' && second !== undefined)

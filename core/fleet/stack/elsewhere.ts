@@ -1,4 +1,4 @@
-/** Values of a stack file that stand elsewhere, in a file or in a variable of the environment, as secrets do. */
+/** Replaces references to files and environment variables in a stack file by their text, for secrets above all. */
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
@@ -8,41 +8,41 @@ import { isObject } from '../../node/merge.ts'
 import type { Schemas } from '../../node/notes.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 
-/** The text of a file, relative to the one it is named in; of a single line without the line's end. */
+/** The text of a file, relative to the file with the reference; a single line loses its line end. */
 export interface FromFile {
   readonly $file: string
 }
 
-/** The text of an environment variable of whoever runs the command. */
+/** The text of an environment variable of the operator. */
 export interface FromEnvironment {
   readonly $env: string
 }
 
 export type Elsewhere = FromFile | FromEnvironment
 
-/** What finding such values needs, and what it finds on the way. */
+/** The context of a search for referenced values, and its results. */
 export interface Search {
   /** Directory that files are relative to. */
   readonly directory: string
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** Of the attributes. */
+  /** Schemas of the attributes. */
   readonly schemas: Schemas
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
-  /** How the number at a path is written; undefined where its value tells, and where that is not known. */
+  /** How the number at a path is written; undefined where that is the value itself, or unknown. */
   readonly written: (path: KeyPath) => string | undefined
   readonly problems: ConvergeError[]
-  /** Of the problems those of variables and files that this machine does not have, as it may have no secrets of others. */
+  /** Those of `problems` about variables and files that this computer lacks; it may lack the secrets of others. */
   readonly absent: ConvergeError[]
-  /** Paths of the stack file whose values were wrong, or could not be read. */
+  /** Paths of the stack file whose values were invalid, or could not be read. */
   readonly lost: KeyPath[]
   readonly warnings: NodeWarning[]
-  /** All that was found: none of it is ever shown. */
+  /** All values that were found: they are masked everywhere. */
   readonly secrets: Set<string>
-  /** Paths of what was found. */
+  /** Paths of the values that were found. */
   readonly hidden: Set<string>
 }
 
-/** The value with all that stands elsewhere in its place; what is not found is told as a problem, and left out. */
+/** Replaces all references in a value by their text; a missing one is reported as a problem and left out. */
 export function fetched(value: unknown, path: KeyPath, search: Search): unknown {
   if (Array.isArray(value)) return value.map((item, index) => fetched(item, [...path, index], search))
   if (!isObject(value)) return value
@@ -86,7 +86,7 @@ function kept(text: string, path: KeyPath, { secrets, hidden }: Search): string 
   return text
 }
 
-/** The text of a file that a key names; a problem where it cannot be read. */
+/** Returns the text of a file that a key names; a problem where it cannot be read. */
 export function fileText(file: string, path: KeyPath, search: Search): string | undefined {
   try {
     const text = decoded(readGivenFile(placeOf(file, search.directory)))
@@ -105,7 +105,7 @@ export function fileText(file: string, path: KeyPath, search: Search): string | 
   }
 }
 
-/** Null: it is something else than UTF-8. */
+/** Null: the content is not UTF-8. */
 function decoded(content: Buffer): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content)
@@ -121,7 +121,7 @@ export function unreadable(
   { directory, locate }: Pick<Search, 'directory' | 'locate'>,
   error: unknown,
 ): ConvergeError {
-  // The system's own words repeat the call and the path.
+  // The message of the system repeats the call and the path.
   const reason = asConvergeError(error).message.replace(/^.*?: /, '')
   const whole = placeOf(file, directory)
   return problemAt(
@@ -131,12 +131,12 @@ export function unreadable(
   )
 }
 
-/** Whether the value at a path, or a part of it, was wrong or could not be read: that it is missing follows from this. */
+/** Decides whether a value at a path, or a part of it, was invalid or unreadable, and so is no missing value. */
 export function isLost(path: KeyPath, { lost }: Pick<Search, 'lost'>): boolean {
   return lost.some((one) => one.every((key, at) => at >= path.length || String(key) === String(path[at])))
 }
 
-/** An absolute path; `~` is the home directory of whoever runs the command. */
+/** Returns an absolute path; `~` is the operator's home directory. */
 export function placeOf(file: string, directory: string): string {
   return resolve(directory, file.replace(/^~(?=\/|$)/, homedir()))
 }

@@ -1,4 +1,4 @@
-/** Reads a stack file: JSON, YAML or TypeScript, one of its environments laid over it, values from elsewhere fetched. */
+/** Reads a stack file (JSON, YAML or TypeScript), merges an environment into it, and fetches referenced values. */
 import { dirname, join, resolve } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
 import { asConvergeError, ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
@@ -14,21 +14,21 @@ import { formatPath, type KeyPath } from '../../node/path.ts'
 import { fetched, problemAt, type Search } from './elsewhere.ts'
 
 export interface FileOptions {
-  /** Name of the environment that is meant; default: the file as it is. */
+  /** Name of the environment; default: the file without one. */
   readonly environment?: string | undefined
-  /** Loads a stack.ts; without it only JSON and YAML are read. */
+  /** Loads a stack.ts; without it, only JSON and YAML can be read. */
   readonly loadModule?: ((path: string) => Promise<Readonly<Record<string, unknown>>>) | undefined
-  /** Of the attributes: tell where a text is meant, so that a number there stays as it is written. */
+  /** Schemas of the attributes: where they want text, a number keeps its spelling. */
   readonly schemas?: Schemas | undefined
-  /** Variables that `{"$env": …}` means; default: those of the process. */
+  /** Variables for `{"$env": …}`; default: those of the process. */
   readonly variables?: Readonly<Record<string, string | undefined>> | undefined
 }
 
-/** A stack file as it stands there. */
+/** A stack file before its environments are merged. */
 export interface StackSource {
   readonly file: string
   readonly layer: Layer
-  /** What is wrong with its text beside what can be read. */
+  /** Syntax errors beside the part that can be read. */
   readonly problems: readonly ConvergeError[]
   /** Names of its environments. */
   readonly environments: readonly string[]
@@ -45,14 +45,14 @@ function environmentsIn({ environments }: JsonObject): JsonObject {
   return isObject(environments) ? environments : {}
 }
 
-/** What a stack file amounts to, unchecked. */
+/** The merged stack file, before its validation. */
 export interface ReadFile {
-  /** The environments as they stand there, the rest with the one that is meant laid over it. */
+  /** The environments unchanged; the rest with the requested environment merged into it. */
   readonly value: JsonObject
   readonly search: Search
 }
 
-/** @throws ConvergeError where the file knows no such environment, or has too many entries */
+/** @throws ConvergeError where the environment does not exist, or the file has too many entries */
 export async function readStackFile(source: StackSource, options: FileOptions): Promise<ReadFile> {
   const { file, layer } = source
   const given = layer.value ?? {}
@@ -82,10 +82,10 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
     hidden: new Set(),
   }
   checkSizes(states.at(-1) ?? {}, search)
-  // Custom JSON may be in files, which are read and fetched when the rest is known to be right.
+  // Custom JSON may be in files, which are read when the rest is valid.
   const { environments: _, ...all } = states.at(-1) ?? {}
   const value = fetched(all, [], search)
-  // It is no object where the file as a whole is to stand elsewhere, which has been reported.
+  // A reference in place of the whole file is not an object; it has been reported.
   const whole = isObject(value) ? value : {}
   return { value: environments === undefined ? whole : { ...whole, environments }, search }
 }
@@ -106,7 +106,7 @@ function checkSizes(value: JsonObject, { locate }: Search): void {
   }
 }
 
-/** A host that is lost because another has its name, or because of its name, is no small matter. */
+/** Turns a warning about a lost key into a problem, because the lost key may be a whole host. */
 function lostKey({ code, path, source, message }: NodeWarning): ConvergeError {
   if (code !== 'DUPLICATE_KEY') return problemAt(`${path}: no key can have this name`, source ?? { file: '' })
   return problemAt(message.replace(/: the last one counts$/, ''), source ?? { file: '' }, 'keep one of them')
@@ -125,7 +125,7 @@ async function fileLayer(file: string, options: FileOptions): Promise<LayerDraft
     if (foreign !== undefined) throw foreign
     return draft
   } catch (error) {
-    // Its words are those for attributes: for an object of them, or a patch to them.
+    // Its messages are about attributes: an object of them, or a patch to them.
     const [first] = problemsOf(error)
     if (first?.code === 'INVALID_PATCH') throw noStack({ file })
     if (first?.code === 'INVALID_LAYER' && first.source?.line !== undefined) throw noStack(first.source)
@@ -142,7 +142,7 @@ async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<L
   try {
     return await documentLayer({ name: file, kind: 'stack', value })
   } catch (error) {
-    // What has no form in JSON: a number that is too big, a value that contains itself.
+    // A value without a form in JSON: a number that is too large, or a circular reference.
     if (!(error instanceof TypeError)) throw error
     throw problemAt(`it exports more than plain data: ${error.message.split('\n')[0]}`, { file }, hint)
   }
@@ -167,7 +167,10 @@ interface Overlay {
   readonly problems: readonly ConvergeError[]
 }
 
-/** @throws ConvergeError where there is no such environment */
+/**
+ * Returns the requested environment as a layer.
+ * @throws ConvergeError where it does not exist
+ */
 async function overlayOf(environments: JsonObject, layer: Layer, { environment }: FileOptions): Promise<Overlay> {
   if (environment === undefined) return { layers: [], problems: [] }
   const names = Object.keys(environments)
@@ -202,10 +205,10 @@ function laidOver(below: JsonObject, overlay: Layer): Patched {
 }
 
 const maps = ['layers', 'hosts', 'apps']
-/** Objects of an app that say nothing but settings of its own. */
+/** Objects of an app with settings only. */
 const settings = ['scm', 'ssl']
 
-/** A null means "not set" here: an environment takes a host away by it. Attributes keep theirs. */
+/** Removes nulls, which mean "not set": an environment can remove a host with null. Attributes keep their nulls. */
 function withoutNulls(value: JsonObject): JsonObject {
   const kept = Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
     if (child === null) return []

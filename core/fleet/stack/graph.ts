@@ -1,4 +1,4 @@
-/** A stack as a picture: who talks to whom, from the visitors inwards; SVG that reads well on light and on dark pages. */
+/** Draws a stack as SVG: the connections between services, from the visitors inwards, for light and dark pages. */
 import { type Box, type HostBox, line, type OutsideBox, type Picture, pictureOf, type Row } from './layout.ts'
 import type { HostServices } from './services.ts'
 import type { Stack } from './stack.ts'
@@ -62,7 +62,7 @@ function hostParts(host: HostBox): string[] {
   ]
 }
 
-/** Services of one host that ask each other: a bracket at their left. */
+/** Draws connections between the services of one host, as a bracket at their left. */
 function inner({ x, rows }: HostBox): string[] {
   return rows.flatMap((row, index) => {
     const next = rows[index + 1]
@@ -80,7 +80,7 @@ function outsideParts(box: OutsideBox): string[] {
   ]
 }
 
-/** Arrows between hosts; of hosts that are drawn as one, one. */
+/** Draws the connections between hosts; a box of several hosts gets one arrow. */
 function arrows({ layers, visitors, outside, arrows: all }: Picture): string[] {
   const hosts = layers.flatMap((layer) => layer.hosts)
   const boxOf = (name: string) => hosts.find((box) => box.hosts.includes(name))
@@ -106,7 +106,10 @@ function arrows({ layers, visitors, outside, arrows: all }: Picture): string[] {
   return [...new Set([...ways, ...drawn])]
 }
 
-/** From the right side of a box to the left side of another; to its right side where that is not further on. */
+/**
+ * Draws a curve from the right side of a box to the left side of another, or to its right side where that is not
+ * further right.
+ */
 function curve(from: Box, fromY: number, to: Box, toY: number): string {
   const start = from.x + from.width
   const onwards = to.x > start
@@ -134,7 +137,7 @@ function text(kind: string, x: number, y: number, content: string): string {
   return content === '' ? '' : `<text${named} x="${round(x)}" y="${round(y)}">${escaped(content)}</text>`
 }
 
-/** XML has no control characters, in whatever spelling. */
+/** Escapes text for XML, which cannot contain control characters in any spelling. */
 function escaped(content: string): string {
   return content
     .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')

@@ -1,4 +1,4 @@
-/** The health gate of a stack, with the Host that each page is asked for. */
+/** Builds the health gate of a stack, with the Host header for each page. */
 import { isIP } from 'node:net'
 import { firstName } from '../../text/domain.ts'
 import type { StackContent } from './schema.ts'
@@ -24,7 +24,7 @@ export function healthOf(health: StackContent['health'], parts: Parts): StackHea
   }
 }
 
-/** An address of the stack says nothing of the site: the site answers there by its own name. */
+/** Returns the Host header. A URL with an address of the stack needs one, because the site answers to its own name. */
 function hostOf(url: string, { host }: Given, { apps, hosts }: Parts): string | undefined {
   if (host !== undefined || !URL.canParse(url)) return host
   const name = new URL(url).hostname.replace(/^\[|\]$/g, '')
@@ -41,7 +41,7 @@ function domainsOf({ deploy }: StackApp): string[] {
   return Array.isArray(deploy.domains) ? deploy.domains.filter((one) => typeof one === 'string') : []
 }
 
-/** The first app of the file that has a domain. */
+/** Returns the first app of the file that has a domain. */
 function siteOf(apps: readonly StackApp[]): { readonly domain: string; readonly scheme: string } | undefined {
   for (const app of apps) {
     const domain = firstName(domainsOf(app))
@@ -50,7 +50,7 @@ function siteOf(apps: readonly StackApp[]): { readonly domain: string; readonly 
   return undefined
 }
 
-/** What a command needs to ask for the same page; where none is named, the start page of the site. */
+/** Returns the environment of the health command: the page that is checked, else the start page of the site. */
 function environmentOf(
   { host }: Given,
   page: { readonly url: string; readonly host: string | undefined } | undefined,

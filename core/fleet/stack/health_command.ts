@@ -6,10 +6,10 @@ import { placeOf, problemAt, type Search } from './elsewhere.ts'
 
 const path = ['health', 'command']
 
-/** Programs whose first argument that is no option is a script. They read it, so it need not be executable. */
+/** Programs whose first argument without a dash is a script. They read it, so it need not be executable. */
 const interpreters = /^(?:ba|da|k|z)?sh$|^(?:python|perl|ruby|node|php)[\d.]*$/
 
-/** Looks at the first program and at the script of an interpreter. A word that the shell would expand ends the search. */
+/** Checks the first program, and the script of an interpreter. A word that the shell would expand ends the search. */
 export function commandProblems(
   command: string | undefined,
   { directory, locate }: Pick<Search, 'directory' | 'locate'>,
@@ -28,7 +28,7 @@ export function commandProblems(
   return [...(first.includes('/') ? script(first, true) : []), ...(isScript ? script(argument, false) : [])]
 }
 
-/** The words of the first command, up to one that needs the shell; none where the command begins with such a word. */
+/** Returns the words of the first command, up to a word that needs the shell; none where the first word does. */
 function plainWords(command: string): readonly string[] {
   const words: string[] = []
   for (const word of command.trim().split(/\s+/)) {

@@ -1,4 +1,4 @@
-/** The stack file as JSON Schema (draft 2020-12), for editors and for the reference pages. */
+/** Builds the JSON Schema (draft 2020-12) of the stack file, for editors and for the reference pages. */
 import { toJSONSchema, type ZodType } from 'zod'
 import { isObject } from '../../node/merge.ts'
 import { attributesJsonSchema, type JsonSchema } from '../../node/schema.ts'
@@ -28,7 +28,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
     type: 'object',
     properties,
     required,
-    // A place for anchors.
+    // Keys for YAML anchors.
     patternProperties: { '^x-': true },
     additionalProperties: false,
     $defs: {
@@ -53,7 +53,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
   }
 }
 
-/** Notes become words of the schema; a text may stand elsewhere. */
+/** Translates the notes of a schema to JSON Schema; a text may be a reference. */
 function translated(json: JsonSchema): JsonSchema {
   const { sensitive, open, customJson, ...rest } = json
   const { description, ...type } = rest
@@ -73,7 +73,7 @@ function translated(json: JsonSchema): JsonSchema {
   return result
 }
 
-/** In custom JSON as well a text may stand elsewhere. */
+/** Allows references for the texts of custom JSON as well. */
 function orElsewhere(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(orElsewhere)
   if (!isObject(value)) return value
@@ -87,7 +87,7 @@ function orElsewhere(value: unknown): unknown {
   return { ...told, anyOf: [type, definition('elsewhere')] }
 }
 
-/** An environment says only what is different. */
+/** Removes `required`: an environment only contains the differences. */
 function optional(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(optional)
   if (!isObject(value)) return value

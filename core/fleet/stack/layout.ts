@@ -1,4 +1,4 @@
-/** Where everything is in the picture of a stack: a column for each step from the visitors inwards, a box for each layer. */
+/** Computes the picture of a stack: a column for each step from the visitors inwards, a box for each layer. */
 import { describeNames } from '../screen/names.ts'
 import { cut, widthOf } from '../screen/text.ts'
 import { type Arrow, arrowsOf, type HostServices, type Service } from './services.ts'
@@ -15,11 +15,11 @@ export interface Box {
 export interface Row {
   readonly service: Service
   readonly text: string
-  /** Its middle. */
+  /** The vertical middle. */
   readonly y: number
 }
 
-/** A host, or several that run the same. */
+/** One host, or several with the same services. */
 export interface HostBox extends Box {
   readonly hosts: readonly string[]
   readonly title: string
@@ -33,7 +33,7 @@ export interface LayerBox extends Box {
   readonly hosts: readonly HostBox[]
 }
 
-/** What is not of the stack: visitors, a database elsewhere. */
+/** A box for something outside the stack: visitors, or an external database. */
 export interface OutsideBox extends Box {
   readonly title: string
   readonly lines: readonly string[]
@@ -52,16 +52,16 @@ export const line = 18
 const padding = 12
 const gap = 24
 const channel = 90
-/** A layer of more hosts than this shows those that run the same as one. */
+/** In a layer with more hosts than this, hosts with the same services share a box. */
 const most = 6
-/** Names of many hosts take as many columns at most: how many there are stands below. */
+/** The most columns for the names of many hosts; their number is displayed below. */
 const longest = 48
 
-/** Text is not measured: a letter takes this at most, in the sizes that are used; a sign of a wide script takes two. */
+/** Estimated width of a letter in the sizes used; a character of a wide script takes two. Text is not measured. */
 const letter = 7.2
 const wide = (texts: readonly string[]) => Math.max(0, ...texts.map(widthOf)) * letter
 
-/** Ports in few words: `:80 :443`, `:8081-8084`. */
+/** Formats ports briefly: `:80 :443`, `:8081-8084`. */
 export function portsText(ports: readonly number[]): string {
   const runs: [number, number][] = []
   for (const port of [...ports].sort((a, b) => a - b)) {
@@ -76,7 +76,7 @@ export function serviceText({ name, ports }: Service): string {
   return ports.length === 0 ? name : `${name} ${portsText(ports)}`
 }
 
-/** A layer that is drawn, before it has a place. */
+/** A layer to draw, before it has a position. */
 interface Group {
   readonly name: string
   readonly title: string
@@ -136,7 +136,7 @@ export function pictureOf(stack: Stack, services: readonly HostServices[]): Pict
   }
 }
 
-/** Each host in the first of its layers. */
+/** Groups the hosts by the first of their layers. */
 function groupsOf({ layers, hosts }: Stack, services: readonly HostServices[]): Group[] {
   const running = new Map(services.map((one) => [one.host, one.services]))
   return layers.flatMap(({ name, title, roles }) => {
@@ -171,7 +171,10 @@ function alike(members: readonly Member[]): Member[] {
   })
 }
 
-/** Who is asked stands to the right of who asks; those that ask each other stand together. */
+/**
+ * Sorts the layers into columns: a service stands to the right of its clients. Layers that connect to each other share
+ * a column.
+ */
 function columnsOf(groups: readonly Group[], arrows: readonly Arrow[]): Group[][] {
   const layerOf = new Map(
     groups.flatMap(({ name, members }) => members.flatMap(({ hosts }) => hosts.map((host) => [host, name]))),

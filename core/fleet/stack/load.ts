@@ -1,4 +1,4 @@
-/** A stack file is loaded, checked as a whole, and its defaults filled in. */
+/** Loads a stack file, validates it as a whole, and fills in defaults. */
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
@@ -27,25 +27,25 @@ import type { Stack, StackHost, StackLayer } from './stack.ts'
 
 export interface StackOptions extends FileOptions {
   /**
-   * Names of the roles there are, those of the stack's own recipes included; without it roles are not checked.
-   * Adds what is wrong with the recipes to `problems`.
+   * Returns the names of all roles, those of the stack's own recipes included, and adds errors in the recipes to
+   * `problems`. Without it, roles are not checked.
    */
   readonly roles?: ((recipes: readonly string[], problems: ConvergeError[]) => Promise<readonly string[]>) | undefined
 }
 
-/** A stack without what is wrong with its file, so that it can be checked further. */
+/** A stack without the invalid values of its file, so that further checks can run. */
 export interface StackDraft {
   readonly stack: Stack
   readonly problems: readonly ConvergeError[]
-  /** Of the problems those of variables and of files with secrets that this machine does not have. */
+  /** Those of `problems` about variables and secret files that this computer lacks. */
   readonly absent: readonly ConvergeError[]
   /** Paths of the stack file below which attributes could not be read. */
   readonly lost: readonly KeyPath[]
 }
 
 /**
- * Reads and checks a stack file. It looks at files only, and makes no connection.
- * @param file path of a .json, .jsonc, .yaml, .yml or .ts file; as it is given, errors show it
+ * Reads and validates a stack file. It reads only files, and opens no connection.
+ * @param file path of a .json, .jsonc, .yaml, .yml or .ts file; errors name it as given
  * @throws ConvergeError, InvalidInput with all problems at once, each with file, key path and line
  */
 export async function loadStack(file: string, options: StackOptions = {}): Promise<Stack> {
@@ -55,8 +55,8 @@ export async function loadStack(file: string, options: StackOptions = {}): Promi
 }
 
 /**
- * The same where something may be wrong.
- * @throws ConvergeError where the file has no such environment, or too many entries
+ * Reads and validates a stack file that may have problems.
+ * @throws ConvergeError where the environment does not exist, or the file has too many entries
  */
 export async function draftStack(source: StackSource, options: StackOptions): Promise<StackDraft> {
   const { file } = source
@@ -93,8 +93,8 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
 }
 
 /**
- * Whether a text is part of what everything goes by, and is told all the time: it may come from elsewhere as well, such as the commit
- * that a CI has built. Without it no host could say which app is on what.
+ * Decides whether a text occurs in names, addresses or revisions, which are displayed everywhere and must not be
+ * masked. Such a text may be a reference too, for example the commit that a CI has built.
  */
 function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean {
   const words = [
@@ -188,7 +188,7 @@ function hostOf(name: string, host: GivenHost, content: StackContent, directory:
     sudo: host.sudo ?? (prefix !== undefined || user === 'root' ? false : (ssh?.sudo ?? true)),
     layers: Object.keys(layers).filter((layer) => host.layers.includes(layer)),
     cpus: host.cpus,
-    // None at all says as much as nothing, and the others count by it.
+    // Zero means "not set": other hosts compute this host's number of processes from it.
     backends: host.backends || (host.cpus === undefined ? host.backends : host.cpus * 8),
     region: host.region ?? region,
     zone: host.zone,

@@ -1,11 +1,11 @@
-/** Numbers where a text is meant: YAML reads `2.0` as 2 and `0123` as 123, and a branch or a version is another one then. */
+/** Keeps the spelling of numbers where text is expected: YAML reads the branch `2.0` as 2 and `0123` as 123. */
 import type { WrittenNumber } from '../../node/json_text.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 import { type KeyPath, setAt } from '../../node/path.ts'
 import type { Search } from './elsewhere.ts'
 
 /**
- * The numbers of a value with the text that stands in the file for each.
+ * Returns the numbers of a value, each with its spelling in the file.
  * @param path of the value in the file
  */
 export function writtenNumbers(
@@ -24,8 +24,8 @@ export function writtenNumbers(
 }
 
 /**
- * The value with each such number as the text that stands in the file.
- * @param isText whether a text is meant at a path
+ * Replaces numbers by their spelling in the file.
+ * @param isText decides whether text is expected at a path
  */
 export function asWritten(
   value: JsonObject,

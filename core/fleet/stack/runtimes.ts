@@ -1,4 +1,4 @@
-/** The Node programs that a stack file names, for hosts that have none of their own. */
+/** Checks the Node programs that a stack file names, for hosts without a Node of their own. */
 import { accessSync, constants, statSync } from 'node:fs'
 import type { ConvergeError } from '../../model/errors.ts'
 import { formatPath } from '../../node/path.ts'
@@ -7,7 +7,7 @@ import { placeOf, problemAt, type Search, unreadable } from './elsewhere.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
 
-/** They as absolute paths; what cannot be one is told, and left out. */
+/** Returns the programs as absolute paths; an unusable one is reported and left out. */
 export function runtimeProblems({ runtime = {} }: StackContent, search: Search): Stack['runtimes'] {
   const found: Partial<Record<Architecture, string>> = {}
   for (const name of Object.values(architectures)) {
@@ -29,7 +29,7 @@ function programProblem(program: string, name: Architecture, where: Search): Con
     accessSync(place, constants.R_OK)
     const stats = statSync(place)
     if (!stats.isFile()) return refuse('is no file', 'name the program itself, such as bin/node')
-    // It is made executable on the host; one that is not so here is seldom the one that was meant.
+    // The upload makes it executable on the host; a file that is not executable here is probably the wrong file.
     if ((stats.mode & 0o111) === 0) return refuse('is not executable', `if it is a Node: chmod +x ${place}`)
     const why = misfit(place, name)
     return why === null ? null : refuse(why, `the program bin/node of a download for linux-${name}`)

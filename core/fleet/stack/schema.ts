@@ -1,9 +1,9 @@
-/** What a stack file may say, key by key. */
+/** Declares the schema of a stack file. */
 import * as z from 'zod'
 import { type Architecture, architectures } from '../machines.ts'
 import type { Elsewhere } from './elsewhere.ts'
 
-/** Keys of one object. Unknown ones are told by whoever reads the file, with the nearest known name. */
+/** Builds an object schema. The caller reports unknown keys, with the nearest known name. */
 function keys<T extends z.ZodRawShape>(shape: T, description: string, notes: { readonly open?: boolean } = {}) {
   const schema = z.looseObject(shape) as unknown as z.ZodObject<T>
   return schema.meta({ description, ...notes })
@@ -11,13 +11,13 @@ function keys<T extends z.ZodRawShape>(shape: T, description: string, notes: { r
 
 const wholeNumber = (value: unknown): unknown => (Number.isSafeInteger(value) ? String(value) : value)
 
-/** A text, or one that stands elsewhere; a number is the text that the file has. */
+/** Builds a schema for text, or a reference to text; a number becomes its text in the file. */
 function text(pattern: RegExp, what: string): z.ZodType<string, string | Elsewhere> {
   const plain = z.preprocess(wholeNumber, z.string().regex(pattern, { error: what }))
   return plain.meta({ verbatim: true }) as unknown as z.ZodType<string, string | Elsewhere>
 }
 
-/** Programs read a leading dash as an option. */
+/** A leading dash is not allowed, because programs read it as an option. */
 const account = () => text(/^(?!-)[^\p{Cc}]+$/u, 'the name of an account, without a leading dash')
 const jumpHosts = () =>
   text(/^(?!(.*[,@])?\s*-)[^\p{Cc}]+$/u, '[user@]host[:port], several with commas, none with a leading dash')
@@ -31,7 +31,7 @@ const headerValue = () => text(/^[\t\x20-\x7e\x80-\xff]*$/, 'the value of a head
 const count = (least: number) => z.int().min(least)
 const port = () => count(1).max(65_535)
 
-/** Names are keys and parts of paths; one of digits only would lose its place among the others. */
+/** Builds a schema for names, used as keys and in paths. Not digits alone: JavaScript sorts such keys first. */
 const name = (what: string) =>
   z.string().regex(/^(?!\d+$)[A-Za-z0-9][\w.-]{0,99}$/, {
     error: `${what}: letters, digits, dots, dashes and underscores, 100 at most, and not digits alone`,
@@ -212,7 +212,7 @@ const runtime = () =>
     'Node programs to bring to hosts that have none of their own, relative to this file; default: that of whoever runs the command, where it fits, else one from the npm registry.',
   )
 
-/** The file as a whole, by key. */
+/** The schema of each top-level key. */
 export const stackShape = {
   $schema: z.string().optional().describe('For your editor; not read.'),
   name: text(/^(?!\.{1,2}$)[^/\r\n\0]{1,100}$/, 'text without slashes, 100 letters at most').describe(
@@ -238,8 +238,8 @@ export const stackShape = {
 
 type Shape = typeof stackShape
 
-/** What a stack file says: for `defineStack()` in a stack.ts. */
+/** A stack file as written: for `defineStack()` in a stack.ts. */
 export type StackFile = z.input<z.ZodObject<Shape>>
 
-/** The same, read and without its environments. */
+/** A stack file as read, without its environments. */
 export type StackContent = z.output<z.ZodObject<Omit<Shape, 'environments' | '$schema'>>>

@@ -1,18 +1,18 @@
-/** What runs on the hosts of a stack, and who asks whom. */
+/** Finds the services of a stack's hosts, the connections between them, and mistakes in these. */
 import { isIP } from 'node:net'
 import type { SourceLocation } from '../../model/errors.ts'
 import type { Stack, StackHost } from './stack.ts'
 
-/** Something that runs on a host. */
+/** A service on a host. */
 export interface Service {
   readonly name: string
-  /** Role that brings it. */
+  /** Role that installs it. */
   readonly role: string
-  /** TCP ports it listens at, one for each of its processes; none where it listens at none, or nobody knows. */
+  /** TCP ports that it listens on, one for each of its processes; empty for none, or where they are unknown. */
   readonly ports: readonly number[]
-  /** Whether visitors come to it. */
+  /** Whether visitors connect to it. */
   readonly visited: boolean
-  /** Whom it asks: `host:port`; `localhost` is its own host. */
+  /** Addresses that it connects to: `host:port`; `localhost` is its own host. */
   readonly asks: readonly string[]
 }
 
@@ -21,22 +21,22 @@ export interface HostServices {
   readonly services: readonly Service[]
 }
 
-/** Something odd about a stack that stops nothing. */
+/** A possible mistake in a stack, which does not stop a rollout. */
 export interface Concern {
   readonly message: string
   readonly hosts: readonly string[]
   readonly hint?: string | undefined
-  /** Where the stack file has what it is about. */
+  /** Position in the stack file. */
   readonly source?: SourceLocation | undefined
 }
 
-/** One arrow: a service asks another, or something outside the stack. */
+/** A connection: from a service to another, or to an address outside the stack. */
 export interface Arrow {
   readonly from: { readonly host: string; readonly service: Service }
   readonly to: { readonly host: string; readonly service: Service | null } | { readonly outside: string }
 }
 
-/** Who asks whom; what is outside the stack goes by the address it is asked at. */
+/** Finds all connections; a target outside the stack is named by its address. */
 export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] {
   const places = placesOf(stack.hosts)
   const servicesAt = new Map(hosts.map(({ host, services }) => [host, services]))
@@ -52,7 +52,7 @@ export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] 
     ),
   )
   const distinct = [...new Map(arrows.map((arrow) => [keyOf(arrow), arrow])).values()]
-  // A balancer that asks for one process too many still asks the same host.
+  // A balancer with one process too many in its configuration still connects to the same host.
   return distinct.filter(
     (arrow) => !isMiss(arrow) || !distinct.some((other) => !isMiss(other) && sameWay(arrow, other)),
   )
@@ -72,27 +72,27 @@ function keyOf({ from, to }: Arrow): string {
   return JSON.stringify([from.host, from.service.role, from.service.name, ...there])
 }
 
-/** @param places names and addresses that are known */
+/** @param places known names and addresses */
 function partsOf(address: string, places: ReadonlyMap<string, string>): { name: string; port: number } {
   const at = address.lastIndexOf(':')
-  // A bare IPv6 address may have a port behind it, or none: the one that is known tells.
+  // The end of a bare IPv6 address may be a port: the known addresses decide.
   const bare = isIP(address) === 6 && (places.has(address) || !places.has(address.slice(0, at)))
   if (at === -1 || bare) return { name: address, port: 0 }
   return { name: address.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(at + 1)) }
 }
 
-/** Every name and address of a host. */
+/** Maps every name and address of a host to the host. */
 function placesOf(hosts: readonly StackHost[]): ReadonlyMap<string, string> {
   const all = hosts.flatMap((host) =>
     [host.name, host.address, host.ip, host.privateIp, host.publicDnsName, host.privateDnsName].flatMap((place) =>
       place === undefined ? [] : [[place, host.name] as const],
     ),
   )
-  // Of two hosts that claim a name the first is taken.
+  // Where two hosts claim a name, the first one gets it.
   return new Map(all.reverse())
 }
 
-/** Ports that two services of one host want; one program that several roles share is one service. */
+/** Finds ports that two services of one host claim; a program that several roles share counts as one service. */
 export function portClashes(hosts: readonly HostServices[]): Concern[] {
   const found = hosts.flatMap(({ host, services }) => {
     const owners = new Map<number, Service>()
@@ -111,7 +111,7 @@ export function portClashes(hosts: readonly HostServices[]): Concern[] {
   return gathered(messages, 'give one of them other ports, or move it to another host')
 }
 
-/** Something that is asked where nothing of the stack answers. */
+/** Finds connections to a host of the stack on which no service answers. */
 export function missingAnswers(arrows: readonly Arrow[], complete: ReadonlySet<string>): Concern[] {
   const found = arrows.flatMap(({ from, to }) =>
     'outside' in to || to.service !== null || !complete.has(to.host)
@@ -121,7 +121,7 @@ export function missingAnswers(arrows: readonly Arrow[], complete: ReadonlySet<s
   return gathered(found, 'correct the address, or give that host a role that answers there')
 }
 
-/** The same message of several hosts, once. */
+/** Combines the same message of several hosts. */
 export function gathered(found: readonly { host: string; message: string }[], hint?: string): Concern[] {
   const messages = [...new Set(found.map(({ message }) => message))]
   return messages.map((message) => ({

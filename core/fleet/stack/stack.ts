@@ -1,4 +1,4 @@
-/** A stack as its file says it, with its defaults. */
+/** Declares the types of a validated stack, with its defaults. */
 import type { SourceLocation } from '../../model/errors.ts'
 import type { Document, NodeWarning } from '../../node/layers.ts'
 import type { JsonObject } from '../../node/merge.ts'
@@ -11,12 +11,12 @@ type Sudo = boolean | 'password'
 export interface StackLayer {
   /** Short name. */
   readonly name: string
-  /** Name shown to people. */
+  /** Name for display. */
   readonly title: string
   readonly roles: readonly string[]
   readonly documents: readonly Document[]
   readonly packages: readonly string[]
-  /** Undefined: left as it is. */
+  /** Undefined: not changed. */
   readonly automaticUpdates: boolean | undefined
 }
 
@@ -25,11 +25,11 @@ export interface StackHost {
   readonly address: string
   /** Undefined: as ~/.ssh/config says, else 22. */
   readonly port: number | undefined
-  /** Undefined: as ~/.ssh/config says, else the own account. */
+  /** Undefined: as ~/.ssh/config says, else the operator's account. */
   readonly user: string | undefined
-  /** Absolute path of a key that can be read; undefined: as ~/.ssh/config says. */
+  /** Absolute path of a readable key; undefined: as ~/.ssh/config says. */
   readonly identity: string | undefined
-  /** `[user@]host[:port]`, several with commas; `none`; undefined: as ~/.ssh/config says. */
+  /** `[user@]host[:port]`, several separated by commas; `none`; undefined: as ~/.ssh/config says. */
   readonly jump: string | undefined
   readonly sudo: Sudo
   /** Short names, in the order of the stack's layers. */
@@ -43,9 +43,9 @@ export interface StackHost {
   readonly publicDnsName: string | undefined
   readonly ip: string | undefined
   readonly documents: readonly Document[]
-  /** Directory all paths are below, where the host is converged as an ordinary user. */
+  /** Directory below which all paths are, on a host that is converged as an ordinary user. */
   readonly prefix: string | undefined
-  /** `stopped`: nothing is done with it. */
+  /** `stopped`: rollouts ignore the host. */
   readonly status: 'online' | 'stopped'
 }
 
@@ -54,9 +54,9 @@ export interface StackApp {
   readonly name: string
   readonly title: string
   readonly type: string
-  /** Layers it is deployed to; null: those whose roles deploy it. */
+  /** Layers to deploy it to; null: those whose roles deploy it. */
   readonly layers: readonly string[] | null
-  /** What stands below `deploy.<name>`, as OpsWorks writes it. */
+  /** The value of `deploy.<name>`, in the format of OpsWorks. */
   readonly deploy: JsonObject
 }
 
@@ -65,13 +65,13 @@ export interface StackHealth {
   readonly status: { readonly min: number; readonly max: number }
   /** For /bin/sh, in the directory of the stack file. */
   readonly command: string | undefined
-  /** What the command finds in its environment: the page and its Host. */
+  /** Environment variables of the command: the page and its Host. */
   readonly environment: Readonly<Record<string, string>>
   readonly deadlineSeconds: number
 }
 
 export interface Stack {
-  /** As it was given. */
+  /** The path as given. */
   readonly file: string
   /** Directory of the file, absolute. */
   readonly directory: string
@@ -79,7 +79,7 @@ export interface Stack {
   readonly environment: string | null
   /** Names of all environments of the file. */
   readonly environments: readonly string[]
-  /** In the order they are brought up. */
+  /** In the order of setup. */
   readonly layers: readonly StackLayer[]
   /** In the order of the file. */
   readonly hosts: readonly StackHost[]
@@ -89,11 +89,11 @@ export interface Stack {
   /** Directories and files of recipes, absolute. */
   readonly recipes: readonly string[]
   readonly health: StackHealth | null
-  /** Node programs to bring, absolute. */
+  /** Absolute paths of Node programs to upload. */
   readonly runtimes: Readonly<Partial<Record<Architecture, string>>>
-  /** What must not be shown: what is secret by its name, and what came from elsewhere but for names, addresses and revisions. */
+  /** Values to mask: secret by name, or referenced and not part of a name, an address or a revision. */
   readonly secrets: readonly string[]
   readonly warnings: readonly NodeWarning[]
-  /** Where a key path of the file stands: in the environment's part, where that says it. */
+  /** Locates a key path of the file: in the environment's part, where that sets it. */
   readonly locate: (path: KeyPath, what?: 'value' | 'key') => SourceLocation
 }

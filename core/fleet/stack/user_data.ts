@@ -1,8 +1,8 @@
-/** cloud-init's user data for a host that joins a stack: the account that the operator comes by, and nothing secret of the stack. */
+/** Builds the cloud-init user data of a new host: the operator's account, and no secrets of the stack. */
 import { Document, isScalar, Scalar, visit } from 'yaml'
 
 export interface NewHostData {
-  /** For the first lines: the stack file's name of the stack, and the command that goes on from there. */
+  /** For the first lines: the name of the stack, and the command to run next. */
   readonly stack: string
   readonly next: string
   readonly name: string
@@ -12,16 +12,16 @@ export interface NewHostData {
   readonly sudo: 'none' | 'free' | 'password'
   /** Lines of authorized_keys(5). */
   readonly authorized: readonly string[]
-  /** Key pair of its sshd; null: it makes one itself at its first boot. */
+  /** Key pair of its sshd; null: sshd creates one at its first boot. */
   readonly hostKey: { readonly private: string; readonly public: string } | null
 }
 
-/** Where a Debian image that is as small as can be lacks them: the way in, the way to become root, and certificates to fetch by. */
+/** Packages that a minimal Debian image may lack: certificates for downloads, and sshd. */
 const packages = ['ca-certificates', 'openssh-server']
-/** Before those that an image may bring: the first word of a setting counts. */
+/** Sorts before files of the image, because sshd uses the first value of a setting. */
 const sshdFile = '/etc/ssh/sshd_config.d/10-converge.conf'
 
-/** Whether a machine can have that name; the stack file knows more of them. */
+/** Decides whether a name is valid as a hostname; the stack file allows other names too. */
 export function isHostName(name: string): boolean {
   return name.split('.').every((label) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(label))
 }
@@ -30,7 +30,7 @@ export function isHostName(name: string): boolean {
 export function userData(host: NewHostData): string {
   const { stack, next, name, user, port, sudo, hostKey } = host
   const data = {
-    // sudo looks up the name of its host.
+    // sudo resolves the name of its host.
     ...(isHostName(name) ? { hostname: name, manage_etc_hosts: 'localhost' } : {}),
     package_update: true,
     packages: [...packages, ...(sudo === 'none' ? [] : ['sudo'])],
@@ -39,15 +39,15 @@ export function userData(host: NewHostData): string {
     ...(hostKey === null
       ? {}
       : {
-          // What the image may have brought is known to others.
+          // Host keys of the image may be known to others.
           ssh_deletekeys: true,
           ssh_keys: { ed25519_private: hostKey.private, ed25519_public: hostKey.public },
         }),
-    // Not by ssh_pwauth: where sshd is installed only then, its configuration would be that one line.
+    // Not by ssh_pwauth: where cloud-init installs sshd, the configuration of sshd would then be only that line.
     write_files: [{ path: sshdFile, permissions: '0644', content: `${sshdLines(port).join('\n')}\n` }],
     runcmd: [['systemctl', 'restart', 'ssh']],
   }
-  // cloud-init reads YAML 1.1, where more words than true and false are no text.
+  // cloud-init reads YAML 1.1, where more words than true and false are not text.
   const document = new Document(data, { compat: 'yaml-1.1' })
   visit(document, {
     Scalar(_, node) {
@@ -69,7 +69,7 @@ function accountOf({ user, sudo, authorized }: NewHostData) {
   return {
     name: user,
     ...(user === 'root' ? {} : { shell: '/bin/bash' }),
-    // Nobody logs in with a password; sudo may ask for one, and a locked account has none.
+    // Logins require a key. sudo may require a password, which a locked account does not have.
     lock_passwd: sudo !== 'password',
     ...(sudo === 'none' ? {} : { sudo: `ALL=(ALL:ALL) ${sudo === 'free' ? 'NOPASSWD: ' : ''}ALL` }),
     ssh_authorized_keys: authorized,
