@@ -1,4 +1,7 @@
-/** Arrows between the rooms point one way, and only the rooms that may do so touch the machine. */
+/**
+ * Tests that imports between directories point one way, and that only certain directories use files, processes and
+ * sockets.
+ */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +32,7 @@ const arrows: Arrow[] = ['core', 'resources', 'recipes', 'attributes'].flatMap((
   ),
 )
 
-/** What each room may import of the others. */
+/** The imports that each directory may make from the others. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/text': [],
   'core/model': ['core/host/types.ts', 'core/text'],
@@ -67,7 +70,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/compile',
     'core/cli/catalogue.ts',
     'core/cli/main.ts',
-    // What a stack.ts is written with.
+    // The functions that a stack.ts file uses.
     'core/fleet/stack/define.ts',
     'core/fleet/stack/schema.ts',
     'core/host/types.ts',
@@ -95,7 +98,7 @@ t.test('imports point from recipes to resources to the core, never back', async 
 
 t.test('only the host touches files, processes and sockets of the machine', async (t) => {
   const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
-  // What the user wrote is read where it is taken in; facts are read once.
+  // These modules read files that the user wrote, each where it enters the program; facts are read once.
   const mayRead =
     /^core\/(host|cli|load)\/|^core\/fleet\/((ssh|remote|rollout|stack)\/|machines\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$/
   for (const { from, to } of arrows) if (touching.test(to) && !mayRead.test(from)) t.fail(`${from} imports ${to}`)

@@ -1,4 +1,7 @@
-/** Hints in the sources: each command, option and attribute that one names exists, and none gives a command that some hosts lack. */
+/**
+ * Tests the hints in the sources: each command, option and attribute in one exists, and none uses a command that some
+ * hosts lack.
+ */
 import t from 'tap'
 import { attributeSchemas } from '../attributes/index.ts'
 import { commands } from '../core/cli/options.ts'
@@ -21,7 +24,7 @@ t.test('a command of converge that a hint names exists', async (t) => {
     }
 })
 
-/** What follows the name of the program in a sentence. */
+/** Words that follow the program's name in a sentence and are not commands. */
 const notCommands = new Set([
   'as',
   'has',

@@ -1,4 +1,6 @@
-/** What the program is made of: licences, a bill of materials, pinned packages, and an install that needs no compiler. */
+/**
+ * Tests the parts of the program: licences, a bill of materials, pinned packages, and an install without a compiler.
+ */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'

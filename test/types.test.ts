@@ -1,4 +1,4 @@
-/** What authors of recipes get of the package: declarations that a compiler outside of the project can use. */
+/** Tests the published types: authors of recipes can compile against them outside of the project. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +17,7 @@ const types = scratch(t)
 const emitted = tsc('-p', `${root}tsconfig.types.json`, '--outDir', types)
 t.equal(emitted.status, 0, emitted.stdout)
 
-/** A project of an author, as the documentation says to set it up. */
+/** Makes a recipe author's project, as the documentation describes. */
 function project(t: Test, files: Readonly<Record<string, string>>): string {
   const place = scratch(t)
   fs.symlinkSync(`${root}node_modules`, `${place}/node_modules`)

@@ -1,4 +1,4 @@
-/** The schemas against the cookbook's defaults, and what each attribute says of itself. */
+/** Compares the schemas with the cookbook's defaults, and checks the documentation of each attribute. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { attributeSchemas, defaultAttributes, sensitivePaths } from '../../attributes/index.ts'
@@ -13,7 +13,7 @@ const golden = JSON.parse(readFileSync(new URL('fixtures/golden/default-attribut
 
 const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Paths that only `ours` has, down to the first one that is missing. */
+/** Returns paths that only `ours` has, each down to the first missing key. */
 function additions(theirs: Tree, ours: Tree, path = ''): string[] {
   return Object.entries(ours).flatMap(([key, value]) => {
     const other = theirs[key]
@@ -24,7 +24,7 @@ function additions(theirs: Tree, ours: Tree, path = ''): string[] {
 
 t.test('every default of the cookbook is the default here', async (t) => {
   const { haproxy, ...rest } = defaultAttributes() as Readonly<Record<string, Tree>>
-  // Every account may write to the directory of the cookbook's.
+  // Every account can write to the directory that the cookbook uses.
   t.equal(haproxy?.stats_socket_path, '/var/lib/haproxy/stats')
   t.match({ ...rest, haproxy: { ...haproxy, stats_socket_path: '/tmp/haproxy.sock' } }, golden)
   const leaves = JSON.stringify(golden).match(/[[{,:](?="|\d|null|true|false)/g)
@@ -32,7 +32,7 @@ t.test('every default of the cookbook is the default here', async (t) => {
 })
 
 t.test('what goes beyond the cookbook is this and no more', async (t) => {
-  // Reported and without effect, so nobody needs to know them one by one.
+  // These are reported and have no effect, so they need no documentation one by one.
   const keptOnly = [...Object.keys(otherCookbooks), 'redis', 's3fs_fuse']
   const own = Object.entries(defaultAttributes()).filter(([key]) => !keptOnly.includes(key))
   t.strictSame(additions(golden, Object.fromEntries(own) as Tree), [
@@ -95,7 +95,7 @@ t.test('secrets are marked', async (t) => {
   t.notOk(marked.some((path) => /user$|host$/.test(path)))
 })
 
-/** Every property below a schema, with its path. */
+/** Returns every property below a schema, with its path. */
 function properties(json: JsonSchema, path = ''): { path: string; json: JsonSchema }[] {
   const named = Object.entries((json.properties ?? {}) as Record<string, JsonSchema>)
   const others = [json.items, json.additionalProperties].filter(isTree) as JsonSchema[]

@@ -1,4 +1,6 @@
-/** No attribute of the cookbook is silent: each one, changed alone, changes what a role declares, or is reported with what to do. */
+/**
+ * Tests that each attribute of the cookbook, changed alone, changes what a role declares, or is reported with a hint.
+ */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
@@ -32,7 +34,7 @@ const layers = Object.fromEntries(
   ]),
 )
 
-/** A stack in which every role has something to do, and says nothing beyond that. */
+/** A stack in which every role declares resources and reports no warning. */
 const stack: JsonObject = {
   opsworks: { instance: { hostname: 'web1', private_ip: '10.0.0.1', layers: ['plone_instances'] }, layers },
   cpu: { total: 4 },
@@ -44,7 +46,7 @@ const stack: JsonObject = {
   ),
 }
 
-/** Roles of a group of attributes; the role base needs something to install. */
+/** The roles that use a group of attributes; the role base needs a package to install. */
 const rolesOf: Readonly<Record<string, readonly string[]>> = {
   plone_zeoserver: ['zeo-server'],
   plone_solr: ['solr'],
@@ -57,7 +59,7 @@ const rolesOf: Readonly<Record<string, readonly string[]>> = {
   plone_instances: ['zeo-client', 'frontend'],
 }
 
-/** Values for attributes whose default does not show what they take. */
+/** Values for attributes whose default does not show the accepted type. */
 const values: Readonly<Record<string, unknown>> = {
   'plone_instances.subsites': { 'a.example.com': 'a' },
   'plone_instances.subsite_config': { 'a.example.com': 'set $a 1;' },
@@ -88,7 +90,7 @@ const values: Readonly<Record<string, unknown>> = {
   certbot_domains: ['www.example.com'],
 }
 
-/** The line of the reference; the keys of a map share one. */
+/** Returns the attribute's line in the reference; the keys of a map share one. */
 function rowOf(path: readonly string[]): string | undefined {
   return reference.split('\n').find((line) => line.startsWith(`| \`${path.join('.')}\` |`))
 }
@@ -112,7 +114,7 @@ async function nodeOf(given: JsonObject): Promise<Node<unknown>> {
   return buildNode({ layers: [layer], facts, schemas: attributeSchemas, foreignKeys })
 }
 
-/** What the roles declare: every resource with its properties and options. */
+/** Returns what the roles declare: every resource with its properties and options. */
 async function declared(built: Node<unknown>, names: readonly string[]): Promise<string> {
   const roles = await Promise.all(names.map((name) => catalogue.roles[name]?.load()))
   const texts = roles.flatMap((role) =>
@@ -125,7 +127,7 @@ async function declared(built: Node<unknown>, names: readonly string[]): Promise
   return JSON.stringify(texts)
 }
 
-/** With what references make of the values that a run knows. */
+/** Replaces references by values that would be known during a run. */
 function shown(value: unknown): unknown {
   return resolveReferences(value, ({ provider, output, transform }) =>
     transform === undefined ? `${output} of ${provider}` : transform('known' as never),

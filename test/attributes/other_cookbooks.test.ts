@@ -1,4 +1,6 @@
-/** Settings of other cookbooks: each one that differs from its default is reported with what to do, and no default is. */
+/**
+ * Tests settings of other cookbooks: each one that differs from its default is reported with a hint, and no default is.
+ */
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { attributeSchemas, defaultAttributes, foreignKeys } from '../../attributes/index.ts'

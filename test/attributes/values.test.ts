@@ -1,4 +1,4 @@
-/** What people write in custom JSON, and what becomes of it. */
+/** Tests typical values in custom JSON, and their parsed results. */
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
 import { gatherFacts } from '../../core/node/facts.ts'

@@ -1,4 +1,4 @@
-/** A benchmark reports first what the machine lacks, and keeps what it has measured whatever happens to the rest. */
+/** Tests that a benchmark first reports missing requirements, and keeps finished measurements if others fail. */
 import t from 'tap'
 import { measureSections, type Section } from '../../bench/sections.ts'
 

@@ -1,8 +1,10 @@
-/** One run reports every mistake in the input: `stack check` for a stack, `plan` and `render` for one host. */
+/**
+ * Tests that one run reports every mistake in the input: `stack check` for a stack, `plan` and `render` for one host.
+ */
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 
-/** Each with its file, line and column, as the output begins each problem. */
+/** Returns each problem's file, line and column, with which its output begins. */
 function reported(stderr: string): string[] {
   return stderr
     .split('\n')

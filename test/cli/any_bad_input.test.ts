@@ -1,4 +1,4 @@
-/** Inputs with something wrong, at random: the built program ends soon, with messages and no trace of itself. */
+/** Tests random invalid inputs: the built program ends soon, with messages and without a stack trace. */
 import * as fs from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
@@ -17,7 +17,7 @@ const stack = {
   apps: { plone_instances: { scm: { repository: '/srv/site.git' } } },
 }
 
-/** Replaces one value, at any depth. */
+/** Replaces one value at any depth. */
 function mutated(value: unknown, path: readonly number[], by: unknown): unknown {
   if (typeof value !== 'object' || value === null || path.length === 0) return by
   const entries = Object.entries(value)

@@ -1,4 +1,4 @@
-/** `converge attributes`: what the layers amount to, where each value comes from, and the schema. */
+/** Tests `converge attributes`: the merged layers, the origin of each value, and the schema. */
 import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
 

@@ -1,4 +1,4 @@
-/** What a user may get wrong, and what the program says to it: exit status 2, every problem at once, and nothing written. */
+/** Tests user errors: exit status 2, every problem reported at once, and nothing written. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
@@ -6,11 +6,11 @@ import { linesOf, type RunOptions, Sandbox } from '../support/program.ts'
 
 interface Case extends RunOptions {
   readonly files?: Readonly<Record<string, string>>
-  /** Each is a part of what stands at standard error; `@` is the directory of the case. */
+  /** Each is a part of standard error; `@` is the directory of the case. */
   readonly says: readonly string[]
 }
 
-/** Runs each and compares; in a place of its own. */
+/** Runs each command in a directory of its own, and compares its output. */
 function table(name: string, cases: Readonly<Record<string, Case>>): void {
   t.test(name, async (t) => {
     t.jobs = 3
@@ -47,7 +47,7 @@ t.test('a mistake in an attribute is not told as a line of the program, wherever
   if (!needs(t, ['root', 'nobody'])) return
   const place = new Sandbox(t)
   place.write({ 'site.json': '{"plone_instances": {"site_id": "no path", "subsites": {"a.example.com": "a"}}}' })
-  // Another account gets a copy, elsewhere than where it was built.
+  // Another account runs a copy, outside of the directory where the program was built.
   for (const account of [undefined, 'nobody']) {
     const args = ['plan', '--role', 'frontend', '--json', 'site.json', '--prefix', '/nowhere', '--event', 'configure']
     const { status, stderr } = await place.converge(args, account === undefined ? {} : { account })
@@ -198,7 +198,7 @@ const recipe = (body: string) => ({
 })
 const x = '--role x --recipes recipes'
 
-/** The same command line with different recipes. */
+/** Runs the same command line with different recipes. */
 function recipes(cases: Readonly<Record<string, Pick<Case, 'files' | 'says'> & { readonly args?: string }>>): void {
   t.test('recipes', async (t) => {
     t.jobs = 3

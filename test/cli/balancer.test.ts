@@ -1,4 +1,4 @@
-/** `converge balancer` against runtime sockets: what it lists, what it tells, and how it exits. */
+/** Tests `converge balancer` with runtime sockets: its lists, its commands and its exit status. */
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
@@ -15,7 +15,7 @@ interface Site {
   readonly balancer: (...words: string[]) => ReturnType<Sandbox['converge']>
 }
 
-/** Balancers that listen at sockets, by name; those in `dead` don't. */
+/** Starts balancers that listen at sockets, by name; those in `dead` do not listen. */
 async function site(
   t: Test,
   balancers: Readonly<Record<string, Partial<FakeBalancer>>>,
@@ -28,7 +28,7 @@ async function site(
   for (const name of Object.keys(balancers)) {
     const server = createServer((socket) => {
       socket.once('data', (text) => {
-        // A clock that goes on, so that sessions end.
+        // The clock advances, so that sessions end.
         host.clock += 1
         socket.end(fake.exchanges({ socketPath: at(name), text: text.toString() }, host) ?? '')
       })
@@ -37,7 +37,7 @@ async function site(
     t.teardown(() => server.close())
   }
   const sockets = [...Object.keys(balancers), ...dead].map(at)
-  // The balancer of the machine itself, if it has one, is not part of the test.
+  // A balancer that runs on the tester's system must not be used.
   const haproxy = { stats_socket_path: place.at('none.sock') }
   place.write({ 'site.json': JSON.stringify({ haproxy, converge: { balancer: { sockets } } }) })
   return {

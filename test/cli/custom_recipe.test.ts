@@ -1,4 +1,4 @@
-/** A recipe of one's own, as the documentation shows it: run by the built program, beside the built-in roles. */
+/** Tests a custom recipe as in the documentation: the built program runs it along with the built-in roles. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -27,7 +27,7 @@ const stack = (status: string) => ({
   },
 })
 
-/** A site of its own for each test: a copy of the example, a stack, a prefix and a cache. */
+/** Makes a site for each test: a copy of the example, a stack, a prefix and a cache. */
 function site(t: Test) {
   const directory = scratch(t)
   writeFileSync(join(directory, 'stack.json'), JSON.stringify(stack('online')))
@@ -213,7 +213,7 @@ t.test('the compiler is needed only when a file of the recipe has changed', asyn
   t.ok(before.length > 0)
   t.equal(statSync(cache).mode & 0o777, 0o700, 'what is run from there is nobody else’s to write')
 
-  // A copy of the program, with an esbuild beside it that only tells that it was loaded.
+  // A copy of the program, with a fake esbuild that only reports that it was loaded.
   cpSync(dirname(program), at('alone'), { recursive: true })
   mkdirSync(at('alone/node_modules/esbuild'), { recursive: true })
   writeFileSync(at('alone/node_modules/esbuild/index.js'), "throw new Error('the compiler was loaded')")

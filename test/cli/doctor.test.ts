@@ -1,4 +1,4 @@
-/** `doctor`: what it finds missing, that it reports all of it, and that what it says to do about it helps. */
+/** Tests `doctor`: it finds and reports everything that is missing, and its remedies work. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -18,7 +18,7 @@ function made(t: Test, json?: object, files: Readonly<Record<string, string>> = 
   return place
 }
 
-/** A repository with one commit, for every account to read. */
+/** A repository with one commit that every account can read. */
 const baseFile = { 'cfg/base.cfg': '[buildout]\nparts =\n' }
 
 function gitRepository(place: Sandbox, files: Readonly<Record<string, string>>): string {
@@ -46,12 +46,12 @@ async function told(place: Sandbox, args: readonly string[], options: RunOptions
   return (JSON.parse(stdout) as { needs: Told[] }).needs
 }
 
-/** A site that runs on the tester's machine takes ports; these tests are about everything else. */
+/** Matches the ports of a site that may run on the tester's system; these tests ignore them. */
 const isUsualPort = (what: string) => /^port (8001|80[89]\d)$/.test(what)
 
 const bad = (all: readonly Told[]) => all.filter(({ met, what }) => !met && !isUsualPort(what)).map(({ what }) => what)
 
-/** As whoever runs the tests, and, where that is root, as an ordinary user too. */
+/** Runs a test as the present account and, if that is root, also as an ordinary user. */
 function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<void>): void {
   t.test(name, (t) => test(t, {}))
   t.test(`${name}, as an ordinary user`, async (t) => {

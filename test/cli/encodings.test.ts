@@ -1,4 +1,4 @@
-/** Files that are not UTF-8 are refused, each with its name and the byte. */
+/** Tests that files which are not UTF-8 are rejected, each with its name and the byte. */
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'

@@ -1,4 +1,4 @@
-/** A file with a secret in it that every account can read: the recipe's author decides, and is asked to. */
+/** Tests a file with a secret that every account can read: the run warns, and the recipe's author can allow it. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'

@@ -1,4 +1,4 @@
-/** The reason of a failed command reaches the reader, wherever it stands in the output. */
+/** Tests that the reason of a failed command is displayed, at any position in its output. */
 import t, { type Test } from 'tap'
 import { linesOf, Sandbox } from '../support/program.ts'
 

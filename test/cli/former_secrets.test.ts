@@ -1,4 +1,4 @@
-/** Secrets that were replaced, removed, trimmed or escaped show in no diff, no report and no journal. */
+/** Tests that secrets which were replaced, removed, trimmed or escaped appear in no diff, report or journal. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
@@ -14,7 +14,10 @@ export default role('app', {
 })
 `
 
-/** What each run with the next environment prints, in all forms, and what it leaves in the state directory. */
+/**
+ * Runs with each environment in turn.
+ * @returns all output and the content of the state directory
+ */
 async function shownBy(t: Test, environments: readonly Readonly<Record<string, string>>[]): Promise<string> {
   const place = new Sandbox(t)
   place.write({ 'app.ts': recipe, 'root/etc/.keep': '' })

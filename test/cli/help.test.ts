@@ -1,4 +1,4 @@
-/** What the program says of itself: help that teaches, completion in bash, its version. */
+/** Tests the help texts, bash completion and the version. */
 import t, { type Test } from 'tap'
 import { allOptions, commands, families } from '../../core/cli/options.ts'
 import { needs } from '../support/machine.ts'
@@ -7,7 +7,7 @@ import { onTerminal, Sandbox } from '../support/program.ts'
 const flagsIn = (text: string) =>
   new Set([...text.matchAll(/(?<=^ {2}(?:-\w, | {4}))--([\w-]+)/gm)].map(([, name]) => name))
 
-/** No line is too long, but those that are there to be copied. */
+/** Checks that no line is too long, except for commands to be copied. */
 function wellSet(t: Test, text: string, width: number): void {
   const long = text.split('\n').filter((line) => line.length > width && !line.startsWith('  converge '))
   t.strictSame(long, [], `all fits in ${width} columns`)

@@ -1,4 +1,4 @@
-/** `hooks` on the command line: what the scheduler is told to call, and what it cannot be told. */
+/** Tests `hooks` on the command line: the command that the scheduler runs, and rejected options. */
 import { existsSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'

@@ -1,4 +1,4 @@
-/** Values of attributes that try to break out of their place in a configuration. */
+/** Tests values of attributes that contain syntax of a configuration language. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
@@ -12,7 +12,7 @@ const hostile = ['1m; include /etc/passwd', '1m;}', '1m\nroot /', '1m #', '"1m',
 
 async function refused(t: Test, role: string, attributes: object, key: string): Promise<void> {
   const place = new Sandbox(t)
-  // The key stands on a line of its own, so that the place in the file is seen.
+  // The key is on its own line, so that the position in the file is visible.
   place.write({ 'site.json': JSON.stringify(attributes, null, 1) })
   const { status, stderr } = await place.converge(['render', '--role', role, '--json', 'site.json'])
   t.equal(status, 2, `${key}: ${stderr}`)
@@ -83,7 +83,7 @@ t.test('values of HAProxy with quotes, comments and backslashes are words for th
     t.equal(status, 0, stderr)
     const { files } = JSON.parse(stdout) as { files: Record<string, { content: string }> }
     const [, file] = Object.entries(files).find(([path]) => path.endsWith('haproxy.cfg')) ?? []
-    // Accounts and directories of the package may be missing here.
+    // The accounts and directories of the package may be missing on this system.
     const content = (file?.content ?? '').replace(/^ {2}(user|group|chroot|server-state-file|stats socket) .*\n/gm, '')
     place.write({ 'haproxy.cfg': content })
     const checked = spawnSync('haproxy', ['-c', '-f', place.at('haproxy.cfg')], { encoding: 'utf8' })

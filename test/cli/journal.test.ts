@@ -1,4 +1,4 @@
-/** What a run leaves behind of itself: a journal, a lock, and otherwise only what was declared. */
+/** Tests the files that a run leaves: a journal, a lock, and otherwise only what was declared. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
@@ -61,7 +61,7 @@ t.test('the last thirty are kept, by number and not by the clock', async (t) => 
   for (let n = 2; n <= 31; n++)
     fs.copyFileSync(`${place.state}/runs/000001.jsonl`, `${place.state}/runs/${`${n}`.padStart(6, '0')}.jsonl`)
   fs.writeFileSync(`${place.state}/runs/notes.txt`, 'not ours')
-  // The clock was set back: the oldest by number looks like the newest.
+  // The clock was set back: the oldest journal by number has the newest time.
   fs.utimesSync(`${place.state}/runs/000001.jsonl`, 4e9, 4e9)
   await place.converge(args)
   const kept = journals(place)
@@ -134,7 +134,7 @@ t.test('a run with nothing to do writes its journal and its lock, nothing else',
   )
 })
 
-/** Calls that succeeded and that change a file or its name; of those that fail with EEXIST nothing comes. */
+/** Returns successful system calls that change a file or its name; those that fail with EEXIST change nothing. */
 function writes(log: string): string[] {
   const changing =
     /^\d+ +(?:mkdir|rename|link|unlink|symlink|rmdir|chmod|fchmodat|chown|lchown|fchownat|utime|truncate|mknod|setxattr)\w*\(/

@@ -1,4 +1,4 @@
-/** Output of a host that arrives in pieces shows no part of a secret. */
+/** Tests that output of a host which arrives in pieces reveals no part of a secret. */
 import t from 'tap'
 import { KeptOutput } from '../../core/cli/stack/kept_output.ts'
 import { Secrets } from '../../core/model/secrets.ts'

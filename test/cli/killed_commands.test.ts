@@ -1,4 +1,4 @@
-/** SIGKILL of a run while a command of it is running: the command ends too, and the next run never runs beside it. */
+/** Tests SIGKILL of a run while it runs a command: the command ends too, and the next run never overlaps with it. */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
@@ -6,7 +6,7 @@ import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 import { until } from '../support/waiting.ts'
 
-/** Appends `start` and `end` to a log with its process number; ends once a file `go` exists. */
+/** Appends `start` and `end` to a log with its process number; exits once a file `go` exists. */
 const work = `#!/bin/sh
 trap 'echo end $$ term >>log; exit 1' TERM
 echo start $$ >>log
@@ -14,7 +14,7 @@ until [ -e go ]; do sleep 0.05; done
 echo end $$ done >>log
 `
 
-/** How a command can be under way: in itself, in descendants of several kinds. */
+/** Ways in which a command can run: directly, or in several kinds of descendants. */
 const commands = {
   'a program': 'exec ./work',
   'a child of a shell': './work; true',
@@ -26,7 +26,7 @@ const commands = {
 
 const args = ['deploy', '--role', 'site', '--recipes', 'recipes']
 
-/** Compiled as the account of the test: another one has no compiler. */
+/** Compiled as the account of the test, since another one has no compiler. */
 const cacheIn = (place: Sandbox) => ({ XDG_CACHE_HOME: place.at('cache') })
 
 async function site(t: Test, command: string, user?: string): Promise<Sandbox> {
@@ -47,7 +47,7 @@ async function site(t: Test, command: string, user?: string): Promise<Sandbox> {
   return place
 }
 
-/** Whole lines only. */
+/** Returns complete lines only. */
 const log = (place: Sandbox) => (fs.existsSync(place.at('log')) ? place.read('log').split('\n').slice(0, -1) : [])
 const pidOf = (line = '') => Number(line.split(' ')[1])
 
@@ -57,7 +57,10 @@ function lives(pid: number): boolean {
 
 const start = (place: Sandbox, account?: string) => place.start(args, { env: cacheIn(place), account })
 
-/** Kills a run once its command is at work; gives the process of that command. */
+/**
+ * Kills a run once its command runs.
+ * @returns the process id of that command
+ */
 async function killed(t: Test, place: Sandbox, account?: string): Promise<number> {
   const before = log(place).length
   const run = start(place, account)

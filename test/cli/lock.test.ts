@@ -1,4 +1,4 @@
-/** The lock on deploys: whom it stops, whom it lets through, and what it says. */
+/** Tests the lock on deploys: which events it blocks, which ones it allows, and its messages. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
@@ -13,7 +13,7 @@ export default role('site', {
 })
 `
 
-/** A place with a lock on it, by somebody. */
+/** Makes a sandbox with a deploy lock, whose holder is `by` if given. */
 async function locked(t: Test, by?: string) {
   const place = new Sandbox(t)
   place.write({ 'recipes/site.ts': recipe })

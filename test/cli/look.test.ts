@@ -1,4 +1,4 @@
-/** `status`, `releases` on a host where nothing is yet, and `resources`: what they say, and how they exit. */
+/** Tests `status` and `releases` on an empty host, and `resources`: their output and exit status. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { definitions } from '../../resources/index.ts'
@@ -19,7 +19,7 @@ function made(t: Test, json = complete): Sandbox {
   return place
 }
 
-/** As whoever runs the tests, and, where that is root, as an ordinary user too. */
+/** Runs a test as the present account and, if that is root, also as an ordinary user. */
 function asEach(name: string, test: (t: Test, options: RunOptions) => Promise<void>): void {
   t.test(name, (t) => test(t, {}))
   t.test(`${name}, as an ordinary user`, async (t) => {

@@ -1,4 +1,4 @@
-/** `converge maintenance`: which event it is, what recipes are told, and the page that is made of it. */
+/** Tests `converge maintenance`: its event, the options that recipes receive, and the page it creates. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
@@ -12,7 +12,7 @@ import { Sandbox } from '../support/program.ts'
 
 const path = '/var/www/converge/maintenance/site.html'
 
-/** What visitors get after an event with such options; null: the site. */
+/** Returns the page for visitors after an event with such options; null: the site. */
 async function pageAfter(host: VirtualHost, event: string, options: object = {}): Promise<string | null> {
   const site = role<PloneNode>('site', { events: maintenanceEvents(() => path) })
   const plan = compile([site], [event], { run: { options } } as unknown as PloneNode)

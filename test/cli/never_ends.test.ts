@@ -1,4 +1,7 @@
-/** What cannot be ended when its time is over: the run says so, and its lock goes only with its process. */
+/**
+ * Tests an action that does not stop when it times out: the run reports it, and the lock is released only when its
+ * process exits.
+ */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { lockHolder } from '../../core/host/lock.ts'

@@ -1,4 +1,4 @@
-/** What a run prints: in a pipe, on a terminal, for machines; and what it never prints. */
+/** Tests the output of a run: in a pipe, on a terminal, as JSON; and which values never appear in it. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
@@ -186,7 +186,7 @@ t.test('JSON lines, the last of them the report', async (t) => {
 
 t.test('secrets are in no output, and in no journal', async (t) => {
   const place = made(t)
-  // One with signs that JSON and the shell write otherwise.
+  // One contains characters that JSON and the shell escape.
   const [password, token] = ['hunter2"\\x', 'tok-4711-abc']
   place.write({ 'secret.json': JSON.stringify({ deploy: { site: { environment: { API_TOKEN: token } } } }) })
   const env = { CONVERGE_ATTR_plone_instances__relstorage__db__password: password }

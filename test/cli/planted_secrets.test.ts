@@ -1,4 +1,7 @@
-/** Plants secrets in every place that can hold one, runs every command, and finds none of them in what converge prints or stores. */
+/**
+ * Plants secrets in every place that can hold one, runs every command, and checks that converge neither prints nor
+ * stores any.
+ */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
@@ -10,7 +13,7 @@ import { Sandbox } from '../support/program.ts'
 
 t.setTimeout(240_000)
 
-/** Root would change the accounts of the host. */
+/** As root, the commands would change accounts of the host. */
 const account = process.getuid?.() === 0 ? 'nobody' : undefined
 
 const roles = [

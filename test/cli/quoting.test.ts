@@ -1,4 +1,4 @@
-/** Values of attributes on their way into the files of a host: written as they are, or refused with key, file and line. */
+/** Tests how attribute values are written into files: unchanged, or rejected with key, file and line. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
@@ -8,7 +8,7 @@ type Json = { readonly [key: string]: unknown }
 const client: Json = { zeo: { address: '127.0.0.1:8001' }, instance_count: 1 }
 const scm = { repository: '/nowhere/repository.git' }
 
-/** The files that a role would write; `text` is that of the attributes. */
+/** Returns the files that a role would write; `text` is the content of the attributes file. */
 async function rendered(t: Test, role: string, text: string, options: readonly string[] = [], name = 'site.json') {
   const place = new Sandbox(t)
   place.write({ [name]: text })
@@ -22,7 +22,7 @@ async function rendered(t: Test, role: string, text: string, options: readonly s
   }
 }
 
-/** Every command that begins a run, or looks at a host, refuses the attributes; nothing is written. */
+/** Checks that every command that starts a run or inspects a host rejects the attributes, and writes nothing. */
 async function refused(t: Test, role: string, text: string, says: RegExp, options: readonly string[] = []) {
   const place = new Sandbox(t)
   place.write({ 'site.json': text })

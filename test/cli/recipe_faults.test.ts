@@ -1,4 +1,4 @@
-/** Faults in recipes of one's own: the built program names file and line, and never ends as if all were well. */
+/** Tests faults in custom recipes: the built program names file and line, and never exits with success. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 
 interface Fault {
   readonly name: string
-  /** After the imports, which are its first line. */
+  /** The recipe after its first line, which contains the imports. */
   readonly recipe: string
   readonly files?: Readonly<Record<string, string>>
   readonly status: 1 | 2
@@ -187,7 +187,7 @@ for (const { name, recipe, files = {}, status, says } of faults)
       recipes,
     ]
     const env = { ...process.env, XDG_CACHE_HOME: join(directory, 'cache'), NO_COLOR: '1' }
-    // tap loads a module of its own into every child, which is not part of the program.
+    // tap loads a module of its own into every child process; the program must run without it.
     const command = ['-u', 'NODE_OPTIONS', process.execPath, program, ...words]
     const ended = spawnSync('env', command, { encoding: 'utf8', cwd: directory, env })
     t.equal(ended.status, status)

@@ -1,9 +1,9 @@
-/** A deploy whose smoke test fails: what is run by itself next, and what is said of it. */
+/** Tests a deploy whose smoke test fails: the automatic rollback, and its messages. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { linesOf, Sandbox } from '../support/program.ts'
 
-/** `deploy` fails its test; `rollback`, where there is one, writes a file, or refuses. */
+/** Makes a site: `deploy` fails its test; `rollback`, if declared, writes a file or refuses. */
 function site(t: Test, rollback: string): Sandbox {
   const place = new Sandbox(t)
   place.write({

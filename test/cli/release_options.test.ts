@@ -1,4 +1,4 @@
-/** Options of the commands about releases, as the built program takes them. */
+/** Tests the options of commands about releases with the built program. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { scratch } from '../support/machine.ts'
 
 const program = fileURLToPath(new URL('../../dist/start.cjs', import.meta.url))
 
-/** A host with three releases of a port-app, of which the second was rolled back from. */
+/** Makes a host with three releases of a port-app, whose second release was rolled back. */
 function host(t: Test) {
   const directory = scratch(t)
   const app = join(directory, 'p/srv/www/shop')

@@ -1,4 +1,7 @@
-/** `converge render`: every golden case through the real command line, compared by meaning with what the cookbook makes of it. */
+/**
+ * Tests `converge render`: runs every golden case through the command line, and compares the result with the cookbook's
+ * by meaning.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { forPython3 } from '../support/golden.ts'
@@ -59,7 +62,7 @@ for (const [name, golden] of cases)
     comparePrograms(t, files, golden)
   })
 
-/** Exact in every section but [buildout], where options may be added. */
+/** Compares every section exactly, except [buildout], which may have additional options. */
 function compareDeployCfg(t: Test, got: ReturnType<typeof parseIni>, wanted: Golden['expected']['deploy_cfg']): void {
   const buildout = Object.fromEntries(
     Object.entries(got.buildout ?? {}).filter(([option]) => option in (wanted.buildout ?? {})),
@@ -67,7 +70,7 @@ function compareDeployCfg(t: Test, got: ReturnType<typeof parseIni>, wanted: Gol
   t.strictSame({ ...got, buildout }, wanted)
 }
 
-/** Every program there, no other, each with its command, its directory and the whole environment. */
+/** Checks that exactly the expected programs exist, each with its command, directory and whole environment. */
 function comparePrograms(t: Test, files: Readonly<Record<string, Rendered>>, { role, node, expected }: Golden): void {
   const attributes = node as Record<string, { app_name?: string } | undefined> & {
     deploy?: Record<string, { deploy_to?: string }>

@@ -1,11 +1,14 @@
-/** `revisions`, and the commit that is given to every host: whom they ask, and what a release is then made of. */
+/**
+ * Tests `revisions`, and the commit that every host receives: which repositories it queries, and which commit a release
+ * uses.
+ */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { GitSite } from '../support/git_site.ts'
 import { needs } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 
-/** A repository with three commits: nothing leads to the first one by name, and the second one is tagged. */
+/** Makes a repository with three commits: no ref points to the first one, and the second one is tagged. */
 function repository(t: Test) {
   const site = new GitSite(t)
   const unnamed = site.commit({ VERSION: '0\n' })
@@ -20,7 +23,7 @@ interface Line {
   readonly commit: string | null
 }
 
-/** @param json the custom JSON; null: the one that is there */
+/** @param json the custom JSON; null: the existing one */
 async function asked(place: Sandbox, json: object | null, ...args: string[]) {
   if (json !== null) place.write({ 'site.json': JSON.stringify(json) })
   const all = ['revisions', '--json', 'site.json', '--prefix', 'site', '--json-output', ...args]

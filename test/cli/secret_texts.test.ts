@@ -1,4 +1,7 @@
-/** `--secrets`: texts that are shown nowhere, whatever the attributes call them. And whose word counts, the stack's or the role's. */
+/**
+ * Tests `--secrets`, which masks texts whatever attribute contains them, and the precedence between the stack's and the
+ * role's attributes.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'

@@ -1,4 +1,6 @@
-/** Which apps a host of a stack deploys: those of its roles, or those that the stack file names its layers for. */
+/**
+ * Tests which apps a host of a stack deploys: those of its roles, or those that the stack file assigns to its layers.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

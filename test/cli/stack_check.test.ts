@@ -1,4 +1,4 @@
-/** `converge stack check` and `stack schema`: what is wrong with a stack is known before a host is touched. */
+/** Tests `converge stack check` and `stack schema`: they report a stack's mistakes before any connection to a host. */
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
@@ -26,7 +26,7 @@ const small = {
   custom_json: { converge: { balancer: { port: 8099 } } },
 }
 
-/** The check of a stack, as the user sees it. */
+/** Runs the check of a stack as a user would. */
 async function check(t: Test, content: Json, files: Readonly<Record<string, string>> = {}, args: string[] = []) {
   const place = new Sandbox(t)
   place.write({ ...files, 'stack.json': JSON.stringify(content, null, 1) })
@@ -198,7 +198,7 @@ t.test('which file is meant', async (t) => {
     'stack.ts': `import { defineStack } from 'converge-engine'\nexport default defineStack(${JSON.stringify(small)})`,
   })
   t.match(await run('--stack', 'stack.ts'), { status: 0, stdout: /^small: 4 hosts/ })
-  // It is run: below a directory that all may write to, root has to name it.
+  // A stack.ts is code: below a directory that every account can write, root must name it.
   const found =
     process.getuid?.() === 0 ? { status: 2, stderr: /stack\.ts is not run without being named/ } : { status: 0 }
   t.match(await run(), found)

@@ -1,4 +1,4 @@
-/** The stack files of docs/stack.md are ones that the program takes as they stand. */
+/** Tests that the program accepts the stack files in docs/stack.md unchanged. */
 import { chmodSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'

@@ -1,4 +1,4 @@
-/** The exit status of a rollout, from its report. */
+/** Tests the exit status of a rollout for each kind of report. */
 import t from 'tap'
 import { statusOf } from '../../core/cli/stack/exit_status.ts'
 import type { HostReport, RolloutReport } from '../../core/fleet/types.ts'

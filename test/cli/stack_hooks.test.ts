@@ -1,4 +1,4 @@
-/** `converge stack hooks` refuses, before any host is asked, what would mean nothing there. */
+/** Tests that `converge stack hooks` rejects invalid arguments before it connects to a host. */
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 

@@ -1,4 +1,4 @@
-/** Ctrl-C: what it means each time, which signals are none of their own, and that a look ends at once. */
+/** Tests Ctrl-C: the effect of each one, signals that repeat it, and that read-only commands end at once. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
@@ -7,7 +7,7 @@ import { Sandbox } from '../support/program.ts'
 
 for (const action of ['status', 'plan'])
   t.test(`stack ${action}`, async (t) => {
-    // Accepts, and says nothing: a connection is waited for.
+    // Accepts connections but sends nothing, so that the operator waits for the connection.
     const open: Socket[] = []
     const server = createServer((socket) => open.push(socket.on('error', () => undefined)))
     server.listen(0, '127.0.0.1')

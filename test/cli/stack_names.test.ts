@@ -1,10 +1,10 @@
-/** Mistaken names of hosts, layers and apps are told all at once, before any host is asked. */
+/** Tests that unknown names of hosts, layers and apps are all reported at once, before any connection to a host. */
 import t, { type Test } from 'tap'
 import { Sandbox } from '../support/program.ts'
 
 const scm = { repository: '/srv/site.git' }
 
-/** A stack of which no host can be reached. */
+/** Makes a stack whose hosts are all unreachable. */
 function placeOf(t: Test, states: Readonly<Record<string, string>> = {}): Sandbox {
   const place = new Sandbox(t)
   const names = ['db1', 'web1', 'web2', 'web3']

@@ -1,4 +1,7 @@
-/** `converge stack deployments` and `stack log`: what was done to a stack is found again, also where its file is broken. */
+/**
+ * Tests `converge stack deployments` and `stack log`: they read the records of a stack, even if its stack file is
+ * invalid.
+ */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { type DeploymentStart, Recorder } from '../../core/fleet/rollout/record.ts'
@@ -31,7 +34,7 @@ const start: DeploymentStart = {
   hosts: ['client1', 'client2'],
 }
 
-/** A stack with three deployments: one that failed, one that went well, one whose operator was killed. */
+/** Makes a stack with three deployments: one that failed, one that succeeded, one whose operator was killed. */
 function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnType<Sandbox['converge']> } {
   const place = new Sandbox(t)
   place.write({ 'stack.json': JSON.stringify(stack) })
@@ -74,7 +77,7 @@ function made(t: Test): { place: Sandbox; look: (...args: string[]) => ReturnTyp
   )
   const third = recorder.open({ ...start, action: 'setup', comment: '' })
   third.tell({ event: 'host', host: 'client1', phase: 'setup' })
-  // As if its operator had been killed: nobody holds it any more.
+  // As if its operator had been killed: the deployment's lock has no holder.
   fs.rmSync(`${directory}/deployments/${third.id}/lock.d`, { recursive: true })
   return { place, look: (...args) => place.converge(['stack', ...args], { bare: true }) }
 }

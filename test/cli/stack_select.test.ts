@@ -1,4 +1,4 @@
-/** Which hosts of a stack --layer, --host, --app and --limit mean. */
+/** Tests which hosts of a stack match --layer, --host, --app and --limit. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -26,7 +26,7 @@ t.test('patterns, names, and slips', async (t) => {
   const stack = await loadStack(path)
   const apps = (name: string) => (name === 'web1' ? ['site'] : [])
   const hosts = placed(stack, (name) => ({ apps: apps(name), migrating: [], events: new Set() })).filter(
-    // As one that was shut down.
+    // This host counts as shut down.
     ({ name }) => name !== 'gone1',
   )
   const names = (args: Arguments) => [...selected(stack, hosts, args)].join(' ')

@@ -1,4 +1,4 @@
-/** `converge stack show`: hosts, layers and services of a stack, as a table, as JSON and as a picture. */
+/** Tests `converge stack show`: hosts, layers and services of a stack as a table, as JSON and as a diagram. */
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'

@@ -1,4 +1,4 @@
-/** A stack file that lies in the working directory, and was put there by somebody else, has none of its code run. */
+/** Tests that converge runs no code from a stack file in the working directory that belongs to another account. */
 import { chownSync, existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,4 +1,6 @@
-/** `converge stack userdata`: a host comes into being with the operator's key, its own, and nothing secret of the stack. */
+/**
+ * Tests `converge stack userdata`: a new host receives the operator's key and a host key, but no secrets of the stack.
+ */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -29,7 +31,7 @@ function made(t: Test) {
         web2: { ...host, address: '10.0.0.22', user: 'root' },
         web3: { ...host, address: '10.0.0.23', sudo: 'password' },
         web4: { ...host, address: '10.0.0.24', prefix: '/home/admin/site' },
-        // All of them something else than text for YAML 1.1, which cloud-init reads.
+        // In YAML 1.1, which cloud-init reads, none of these is a text without quotes.
         no: { ...host, address: '10.0.0.25', user: 'on' },
         '2026-11-21': { ...host, address: '10.0.0.26', user: '0o17' },
         web_5: { ...host, address: '10.0.0.27' },

@@ -1,4 +1,4 @@
-/** Texts of the app's account as they reach a terminal. */
+/** Tests how texts that the app's account controls are printed on a terminal. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { Recorder } from '../../core/fleet/rollout/record.ts'
@@ -57,7 +57,7 @@ t.test('releases and status show nothing that steers the terminal, and no forged
   t.equal(JSON.parse(stdout).apps[0].releases[0].by, hostile, 'a program gets what is there')
 })
 
-/** A site whose files of the app's account, records, recipes and attributes are all hostile. */
+/** Makes a site with hostile files of the app's account, records, recipes and attributes. */
 function hostileSite(t: Test): Sandbox {
   const place = new Sandbox(t)
   const scm = { scm_type: 'git', repository: `/srv/${hostile.replaceAll(/[\r\n]/g, '')}` }
@@ -173,7 +173,7 @@ t.test('no command prints what steers the terminal', { timeout: 300_000 }, async
       const { stdout, stderr } = await place.converge([...words, ...color], { bare: words[0] === 'stack' })
       const text = stdout + stderr
       t.notMatch(text.replaceAll(/\x1b\[\d+m/g, ''), steering, line)
-      // What the operator has typed or written into a recipe may have several lines.
+      // Text that the operator typed or wrote into a recipe may have several lines.
       if (!line.includes('forged') && !/--recipes (throws|late)/.test(line)) t.notMatch(text, /^forged/m, line)
       t.notMatch(text, /\x1b\[(31mred|8m)/, line)
       t.notMatch(text, /INTERNAL|\n\s+at /, line)

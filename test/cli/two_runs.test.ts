@@ -1,11 +1,11 @@
-/** Runs that meet, runs that are told to end, runs that are killed: seen from outside, through the built program. */
+/** Tests simultaneous, interrupted and killed runs of the built program. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { onTerminal, type Running, Sandbox } from '../support/program.ts'
 import { until } from '../support/waiting.ts'
 
-/** Two steps below the working directory; the first waits for a file `go`, and says in `pid` who waits. */
+/** Two steps below the working directory; the first waits for a file `go`, and writes its process id to `pid`. */
 const recipe = `
 import { execute, file, role } from 'converge-engine'
 const at = (name) => process.cwd() + '/' + name
@@ -18,7 +18,7 @@ export default role('steps', {
 `
 const args = ['setup', '--role', 'steps', '--recipes', 'recipes']
 
-/** A run in the midst of its first step. */
+/** Starts a run and waits until its first step runs. */
 async function underWay(
   t: Test,
   more: readonly string[] = [],
@@ -27,13 +27,13 @@ async function underWay(
   const place = new Sandbox(t)
   place.write({ 'recipes/steps.ts': recipe })
   const run = place.start([...args, ...more], { through })
-  // Whatever becomes of the test, its command ends.
+  // The command ends even if the test fails.
   t.teardown(() => fs.existsSync(place.directory) && place.write({ go: '' }))
   await until(() => fs.existsSync(place.at('pid')) && place.read('pid') !== '', 'the first step is under way')
   return { place, run }
 }
 
-/** Whether a process runs. */
+/** Decides whether a process runs. */
 function lives(pid: number): boolean {
   return fs.existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))
 }
@@ -160,7 +160,7 @@ t.test('the lock of a process that is no more, whose pid another one has', async
   const claim = JSON.parse(fs.readFileSync(`${claims}/${name}`, 'utf8')) as { pid: number; started: string }
   run.child.kill('SIGKILL')
   await run.finished
-  // This test's own pid, with the start of the other.
+  // This test's own pid, with the start time of the other process.
   fs.writeFileSync(`${claims}/${name}`, JSON.stringify({ ...claim, pid: process.pid }))
   place.write({ go: '' })
   t.match(await place.converge(args), { status: 0 })

@@ -1,4 +1,4 @@
-/** Commands of two words: found, explained and completed by both, and mistaken ones told with the nearest. */
+/** Tests commands of two words: both words are parsed, explained and completed, and unknown ones get a suggestion. */
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 

@@ -1,4 +1,7 @@
-/** Any content of the files that the engine reads back: a result or an error with a code, never a crash. */
+/**
+ * Tests any content of the files that the engine reads back: the reader returns a result or an error with a code, and
+ * never crashes.
+ */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import fc from 'fast-check'
@@ -38,7 +41,7 @@ const line = fc.oneof(
 )
 const text = fc.array(line, { maxLength: 5 }).map((lines) => lines.join('\n'))
 
-/** A code other than INTERNAL, or a result. */
+/** Returns true for a result, or for an error with a code other than INTERNAL. */
 function isHandled(read: () => unknown): boolean {
   try {
     read()

@@ -1,25 +1,28 @@
-/** Reads the pages of the documentation and takes their fenced blocks out. */
+/** Reads the pages of the documentation and extracts their fenced blocks. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export const project = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Block {
-  /** Path of the page, from the top of the project. */
+  /** Path of the page, relative to the project. */
   readonly page: string
   /** Line of the opening fence. */
   readonly line: number
   readonly language: string
-  /** Without its `#` signs. */
+  /** The heading, without its `#` signs. */
   readonly heading: string
-  /** Names the block in the table of examples: `docs/php.md > Hot`, and `docs/php.md > Hot > 2` for the second one there. */
+  /**
+   * The block's key in the table of examples: `docs/php.md > Hot`, and `docs/php.md > Hot > 2` for the second one below
+   * it.
+   */
   readonly key: string
   readonly text: string
 }
 
 export const where = ({ page, line, key }: Block): string => `${page}:${line} (${key})`
 
-/** The README and all pages below docs/, by path. */
+/** Returns the README and all pages below docs/, by path. */
 export function pages(): Map<string, string> {
   const below = readdirSync(`${project}docs`, { recursive: true, encoding: 'utf8' })
   const paths = ['README.md', ...below.filter((path) => path.endsWith('.md')).map((path) => `docs/${path}`)].sort()
@@ -57,7 +60,7 @@ export function blocksOf(page: string, text: string): Block[] {
   }
   return found
 }
-/** The page without its fenced blocks; lines keep their numbers. */
+/** Returns the page without its fenced blocks; line numbers stay the same. */
 export function prose(text: string): string {
   const lines = text.split('\n')
   for (const { line, text: content } of blocksOf('', text))

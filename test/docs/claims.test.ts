@@ -1,4 +1,4 @@
-/** What the pages say in their sentences and tables: names, options, defaults, messages and links are those of the code. */
+/** Compares sentences and tables of the documentation with the code: names, options, defaults, messages and links. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
@@ -19,7 +19,7 @@ interface Said {
   readonly text: string
 }
 
-/** Decisions and changes speak of their time. */
+/** Decision records describe the state at their time. */
 const current = [...pages()].filter(([page]) => !page.startsWith('docs/decisions/'))
 
 const code: readonly Said[] = current.flatMap(([page, text]) =>
@@ -76,7 +76,7 @@ t.test('commands in the text parse', async (t) => {
     if (!said.text.startsWith('converge ') || /[…[\]<>|"'$]|\.\.\./.test(said.text)) return []
     const words = said.text.replace(/ #.*$/, '').split(/\s+/).slice(1)
     if (words.some((word) => /^(--?h(elp)?|--version)$/.test(word)) || words.length === 0) return []
-    // A command and the name of its argument, or an option and that of its value.
+    // A command with the name of its argument, or an option with the name of its value.
     const family = families.some(({ name }) => name === words[0]) && words.length === 1
     if (family) return []
     const values = words.map((word) => (/^(SECONDS|COUNT|N|LIMIT)$/.test(word) ? '1' : word))
@@ -92,7 +92,7 @@ t.test('commands in the text parse', async (t) => {
 
 const schema = attributesJsonSchema(attributeSchemas as Readonly<Record<string, ZodType>>)
 
-/** The schema of a key; `*`, `<app>` and the like stand for a name of the user's. */
+/** Returns the schema of a key; `*`, `<app>` and similar stand for a name of the user's. */
 function schemaAt(key: string): JsonSchema | undefined {
   let here: JsonSchema | undefined = schema
   for (const name of key.split('.')) {
@@ -100,7 +100,7 @@ function schemaAt(key: string): JsonSchema | undefined {
     const more: unknown = here?.additionalProperties
     const next: JsonSchema | undefined = properties?.[name]
     if (next !== undefined) here = next
-    // All that is below.
+    // Everything below.
     else if (name === '*' && properties !== undefined) return here
     else if (typeof more === 'object' && more !== null) here = more as JsonSchema
     else return undefined
@@ -153,14 +153,14 @@ t.test('paths of the repository exist', async (t) => {
   t.strictSame(wrong.map(at), [])
 })
 
-/** What other programs print. */
+/** Messages of other programs. */
 const foreignMessages = ["Couldn't find a distribution"]
 
 t.test('messages that the page of troubles explains are messages of the program', async (t) => {
   const rows = (pages().get('docs/troubleshooting.md') ?? '').split('\n').filter((line) => line.startsWith('| `'))
   t.ok(rows.length > 10)
   const known = sources.replace(/\$\{[^}]*\}/g, '§')
-  // Values stand between the words of a message: three words in a row, or the whole of a shorter one, are the program's own.
+  // Values stand between the words of a message: three consecutive words, or a whole shorter part, identify a message.
   const isKnown = (message: string) => {
     const words = message.replace(/^(error|warning): /, '').split(/\s+/)
     const length = Math.min(/\.\.\.|"/.test(message) ? 2 : 3, words.length)

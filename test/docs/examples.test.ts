@@ -1,4 +1,4 @@
-/** Every fenced block of the README and of docs/ is executed or compared, as test/docs/examples.ts says. */
+/** Runs or compares every fenced block of the README and of docs/, as test/docs/examples.ts defines. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -28,7 +28,7 @@ t.test('each entry of the table is a block of a page', async (t) => {
   )
 })
 
-// The commands of the pages use these.
+// The commands of the pages use these programs.
 if (!needs(t, ['git', 'jq', 'ssh-keygen', 'nobody'])) process.exit()
 
 const reader = new Reader(t)
@@ -58,7 +58,7 @@ t.test('commands', async (t) => {
   }
 })
 
-/** A line that shows the form of commands, with placeholders in brackets. */
+/** Decides whether a block shows the form of commands, with placeholders in brackets. */
 function isSynopsis({ text }: Block): boolean {
   return /^converge .*\[.*\]$/m.test(text)
 }

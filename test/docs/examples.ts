@@ -1,6 +1,6 @@
 /**
- * The table of examples: how each fenced block of the documentation is proved. `test/docs/kinds.ts` has the ways. A block that
- * the table does not name is proved by its language; one whose language has no way of its own has to be named here.
+ * Defines how each fenced block of the documentation is tested, with the kinds of `test/docs/kinds.ts`. A block outside
+ * of this table is tested according to its language; a block whose language has no default kind must be in the table.
  */
 import type { Block } from './blocks.ts'
 import { attributes, cannotRun, commands, compared, elsewhere, type Proof, typescript, wrapped } from './kinds.ts'
@@ -34,7 +34,7 @@ const app = (name: string) => ({ deploy: { [name]: { scm: { scm_type: 'git', rep
 
 const byLanguage: Readonly<Record<string, Proof>> = { json: attributes(), sh: commands, ts: typescript() }
 
-/** Commands are commands without a language as well. */
+/** Finds a block's proof; blocks that contain commands are commands even without a language. */
 export function proofOf({ key, language, text }: Block): Proof | undefined {
   return examples[key] ?? byLanguage[language] ?? (/^(converge .*\n)+$/.test(text) ? commands : undefined)
 }
@@ -155,7 +155,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   ),
 }
 
-/** Two functions of a resource, as part of one. */
+/** Wraps two functions of a resource into an object. */
 function methods(text: string): string {
   return `import { defineResource, z } from 'converge-engine'
 export const example = defineResource(

@@ -1,20 +1,23 @@
-/** The ways in which an example of the documentation is proved. */
+/** Defines the ways in which an example of the documentation is tested. */
 import type { Test } from 'tap'
 import type { Block } from './blocks.ts'
 import type { Reader } from './reader.ts'
 
 export type Proof =
-  /** Attributes: the program accepts them without a warning, and each role given renders its files with them. */
+  /** Attributes: the program accepts them without a warning, and each listed role renders its files with them. */
   | { readonly kind: 'attributes'; readonly roles?: readonly string[]; readonly below?: unknown }
-  /** A script: it runs in the reader's place, with dry runs instead of runs. */
+  /** A script: it runs in the reader's directory, with dry runs instead of runs. */
   | { readonly kind: 'commands' }
-  /** TypeScript against the published types; a module is loaded as well. `wrap` makes a module of a fragment. */
+  /**
+   * TypeScript: it compiles against the published types; a module is loaded as well. `wrap` makes a module of a
+   * fragment.
+   */
   | { readonly kind: 'typescript'; readonly declares?: string; readonly wrap?: (text: string) => string }
-  /** A comparison of its own, mostly with what the program prints. */
+  /** A custom comparison, mostly with the output of the program. */
   | { readonly kind: 'compared'; readonly compare: (t: Test, block: Block, reader: Reader) => Promise<void> | void }
-  /** Another test reads this very block from the page. */
+  /** Another test reads this block from the page. */
   | { readonly kind: 'elsewhere'; readonly test: string }
-  /** It cannot run in a test, for the reason given. */
+  /** A block that cannot run in a test, with the reason. */
   | { readonly kind: 'cannot run'; readonly because: string }
 
 export const attributes = (roles: readonly string[] = [], below?: unknown): Proof => ({

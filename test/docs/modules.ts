@@ -1,9 +1,9 @@
-/** The TypeScript of the documentation as modules that a compiler takes. */
+/** Turns the TypeScript of the documentation into modules that compile. */
 import * as api from '../../recipes/api.ts'
 import { allBlocks, type Block, where } from './blocks.ts'
 import { proofOf } from './examples.ts'
 
-/** @returns where each stands in the documentation, with its text */
+/** @returns the position of each module in the documentation, with its text */
 export function documentedModules(): { readonly where: string; readonly text: string }[] {
   return allBlocks().flatMap((block) => {
     const proof = proofOf(block)
@@ -11,7 +11,7 @@ export function documentedModules(): { readonly where: string; readonly text: st
   })
 }
 
-/** A module is taken as it is; the statements of a recipe get what a recipe has around it. */
+/** Leaves a module unchanged; wraps the statements of a recipe into a module. */
 function moduleOf(
   { text }: Block,
   { declares = '', wrap }: { declares?: string; wrap?: (text: string) => string },

@@ -1,4 +1,4 @@
-/** Comparisons of sample outputs with what the program prints, or with the code that writes them. */
+/** Compares sample outputs with the output of the program, or with the code that writes it. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -14,7 +14,7 @@ import type { Reader } from './reader.ts'
 
 type Compare = (t: Test, block: Block, reader: Reader) => Promise<void> | void
 
-/** Builds a JSON text in which each value starts at the line and column given, in rising order. */
+/** Builds a JSON text in which each value starts at the given line and column, in ascending order. */
 export function placed(
   parts: readonly { readonly before: string; readonly value: string; readonly at: string }[],
 ): string {
@@ -28,7 +28,7 @@ export function placed(
   return text
 }
 
-/** Two layers as comments and what they make together. */
+/** Checks two layers, given as comments, and their merged result. */
 export const merged: Compare = async (t, block, reader) => {
   const layers = Object.fromEntries(
     [...block.text.matchAll(/^\/\/ (\w+):\s+(\{.*\})$/gm)].map(([, name = '', json = '']) => [name, json]),
@@ -45,7 +45,7 @@ export const merged: Compare = async (t, block, reader) => {
   t.match(JSON.parse(stdout), JSON.parse(layers.together ?? ''))
 }
 
-/** `converge attributes --explain` with files whose values stand where the sample says. */
+/** Checks `converge attributes --explain` with files whose values have the positions in the sample. */
 export const explained: Compare = async (t, block, reader) => {
   const at = (file: string) => new RegExp(`${file}:(\\d+:\\d+) (\\S+)`).exec(block.text)?.slice(1) ?? []
   const json = (file: string) => {
@@ -67,7 +67,7 @@ export const explained: Compare = async (t, block, reader) => {
   t.equal(output.replaceAll(reader.at('etc-host'), '/etc/converge').trimEnd(), expected.join('\n'))
 }
 
-/** The problems of attributes, at the places that the sample names. */
+/** Checks the problems of attributes, at the positions that the sample names. */
 export const problems: Compare = async (t, block, reader) => {
   const places = [...block.text.matchAll(/site\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
   const text = placed([
@@ -82,7 +82,7 @@ export const problems: Compare = async (t, block, reader) => {
   t.equal(stderr, block.text)
 }
 
-/** The warnings about attributes that change nothing, at the places that the sample names. */
+/** Checks the warnings about attributes without effect, at the positions that the sample names. */
 export const withoutEffect: Compare = async (t, block, reader) => {
   const places = [...block.text.matchAll(/custom\.json:(\d+:\d+)/g)].map(([, place = '']) => place)
   const text = placed([
@@ -106,7 +106,7 @@ export const revisionLine: Compare = async (t, block, reader) => {
   t.strictSame({ ...rest, commit: '' }, { ...JSON.parse(sample.replace('…', '')), commit: '' })
 }
 
-/** The chain of the front end, with the default port of each program. */
+/** Checks the diagram of the frontend, with the default port of each program. */
 export const defaultPorts: Compare = async (t, block, reader) => {
   const { stdout } = await reader.converge(['attributes', '--defaults'])
   const { converge, nginx_plone } = JSON.parse(stdout)
@@ -126,7 +126,7 @@ export const defaultPorts: Compare = async (t, block, reader) => {
   }
 }
 
-/** The answers of doctor: each check of the sample is one that is made, in the form shown. */
+/** Checks the output of doctor: the program makes each check of the sample, and prints it in this form. */
 export const doctorAnswers: Compare = async (t, block, reader) => {
   const [command = '', ...lines] = block.text.trimEnd().split('\n')
   reader.write({
@@ -138,13 +138,13 @@ export const doctorAnswers: Compare = async (t, block, reader) => {
   const checksOf = (text: string) =>
     [...text.matchAll(/^(?:ok|missing|warning|unknown) +(.+?): /gm)].map(([, what]) => what)
   const made = checksOf(output)
-  // A supervisord that no one may ask is not on this host.
+  // The test's host has no supervisord that other accounts cannot query.
   for (const what of checksOf(lines.join('\n')))
     t.ok(made.includes(what) || what === 'running supervisord', `${what}: ${made}`)
   t.match(lines.at(-1), /^(\d+ (missing|could not be checked|warnings?)(, |$))+/)
 }
 
-/** What a site consists of on the disk: the files of the system that the sample names are those that the role writes. */
+/** Checks a site's files: the system files in the sample are those that the role writes. */
 export const pathsOfClient: Compare = async (t, block, reader) => {
   const { stdout, stderr } = await reader.converge([
     'plan',
@@ -163,7 +163,7 @@ export const pathsOfClient: Compare = async (t, block, reader) => {
   }
 }
 
-/** What only the run can know: the sample's recipe and its plan. */
+/** Checks values that only the run can know: the sample's recipe and its plan. */
 export const unknownInPlan: Compare = async (t, block, reader) => {
   reader.write({
     'tools/tool.ts': `import { execute, file, role } from 'converge-engine'
@@ -196,13 +196,13 @@ const unitNamed = (name: string, of: 'host' | 'stack') =>
 
 const withoutHead = (text: string) => text.replace(/^# Written by .*\n/, '')
 
-/** A unit as `hooks install` writes it, which systemd accepts. */
+/** Checks that a unit is as `hooks install` writes it, and that systemd accepts it. */
 export const systemdUnit =
   (name: string, of: 'host' | 'stack' = 'host'): Compare =>
   (t, block, reader) => {
     t.equal(withoutHead(block.text), withoutHead(unitNamed(name, of)))
     if (!existsSync('/usr/bin/systemd-analyze')) return
-    // A timer needs its service beside it.
+    // A timer requires its service in the same directory.
     reader.write(Object.fromEntries(units(hookOptions(of)).map((unit) => [`units/${unit.name}`, unit.text])))
     writeFileSync(reader.at('units', name), block.text)
     const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', reader.at('units', name)], {
@@ -215,7 +215,7 @@ export const systemdUnit =
     )
   }
 
-/** Lines of units whose other lines are those of the units above them. */
+/** Checks parts of units whose other lines equal those of the units above them. */
 export const unitLinesOfStack: Compare = (t, block) => {
   const all = ['converge-setup.service', 'converge-shutdown.service'].map((name) => unitNamed(name, 'stack')).join('')
   for (const line of block.text.trimEnd().split('\n')) t.ok(all.split('\n').includes(line), line)
@@ -235,7 +235,7 @@ const cronOf =
 export const cronOfHost = cronOf('host')
 export const cronOfStack = cronOf('stack')
 
-/** `converge stack userdata` for the host that the page describes; only the keys are others. */
+/** Checks `converge stack userdata` for the host on the page; only the keys differ. */
 export const userData: Compare = async (t, block, reader) => {
   const stack = {
     name: 'shop',
@@ -258,7 +258,7 @@ export const userData: Compare = async (t, block, reader) => {
   t.equal(anonymous(stdout), anonymous(block.text))
 }
 
-/** User data of a host by itself: YAML whose attributes the program accepts. */
+/** Checks the user data of a single host: YAML whose attributes the program accepts. */
 export const cloudConfig: Compare = async (t, block, reader) => {
   const { write_files } = parseYaml(block.text) as { write_files: { path: string; content: string }[] }
   const host = write_files.find(({ path }) => path === '/etc/converge/host.json')
@@ -268,7 +268,7 @@ export const cloudConfig: Compare = async (t, block, reader) => {
   t.equal(stderr, '')
 }
 
-/** Lines of haproxy.cfg, as HAProxy itself reads them. */
+/** Checks lines of haproxy.cfg with HAProxy itself. */
 export const haproxyGlobal: Compare = (t, block, reader) => {
   if (!needs(t, ['haproxy'])) return
   reader.write({ 'haproxy.cfg': block.text })
@@ -279,7 +279,7 @@ export const haproxyGlobal: Compare = (t, block, reader) => {
   t.equal(status, 0, stderr)
 }
 
-/** The mistakes of a stack file, at the places that the sample names. */
+/** Checks the mistakes in a stack file, at the positions that the sample names. */
 export const stackProblems: Compare = async (t, block, reader) => {
   const [layer = '', address = '', identity = ''] = [...block.text.matchAll(/stack\.yaml:(\d+:\d+)/g)].map(
     (match) => match[1],
@@ -304,7 +304,7 @@ export const stackProblems: Compare = async (t, block, reader) => {
   t.equal(`$ converge stack check\n${stderr.replaceAll(reader.at('nobody'), '/home/ann')}`, block.text)
 }
 
-/** A part of a stack file, laid over a stack that is complete without it. */
+/** Checks a part of a stack file, merged into a stack that is complete without it. */
 export const stackPart: Compare = async (t, block, reader) => {
   const part = parseYaml(block.text) as { environments?: object }
   const scm = { repository: '/srv/site.git', revision: 'main' }
@@ -326,7 +326,7 @@ export const stackPart: Compare = async (t, block, reader) => {
   }
 }
 
-/** The filter for journals, on the journal of a run that failed. */
+/** Checks the filter for journals, with the journal of a run that failed. */
 export const journalOfFailure: Compare = async (t, block, reader) => {
   reader.write({
     'failing/failing.ts': `import { execute, role } from 'converge-engine'
@@ -350,7 +350,7 @@ export default role('failing', { setup(r) { execute(r, { name: 'no', command: ['
   t.match(output, '"code"')
 }
 
-/** The completion of a shell: bash and zsh, as far as they are installed, accept it. */
+/** Checks the completion of a shell: bash and zsh accept it, if they are installed. */
 export const completion: Compare = async (t, block, reader) => {
   const shells = [...block.text.matchAll(/^source <\(converge completion (\w+)\)/gm)].map(([, shell = '']) => shell)
   t.strictSame(shells, ['bash', 'zsh'])
@@ -363,7 +363,7 @@ export const completion: Compare = async (t, block, reader) => {
   }
 }
 
-/** The files of the example of recipes. */
+/** Checks the list of files in the example of recipes. */
 export const recipeDirectory: Compare = (t, block) => {
   const names = [...block.text.matchAll(/^ +([\w./]+)/gm)].map(([, name = '']) => name)
   const below = readdirSync(join(project, 'fixtures', 'custom-recipe'), { recursive: true, encoding: 'utf8' })

@@ -1,4 +1,7 @@
-/** The place in which the commands of the documentation run: the files that a reader has by then, and stand-ins for the programs. */
+/**
+ * Provides the environment for the commands of the documentation: the files that a reader has by then, and stand-ins
+ * for the programs.
+ */
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,7 +36,7 @@ export class Reader extends Sandbox {
     this.standIns()
   }
 
-  /** The repository of the site, with the branches and tags that the pages name. */
+  /** Makes the repository of the site, with the branches and tags that the pages name. */
   private repository(): void {
     const at = this.at('site.git')
     cpSync(join(project, 'fixtures', 'example-buildout'), at, { recursive: true })
@@ -45,7 +48,7 @@ export class Reader extends Sandbox {
     for (const tag of ['v2.1', 'v2.0']) git('tag', tag)
   }
 
-  /** An example as the reader saves it, with a repository that can be reached. */
+  /** Returns an example as the reader saves it, with the URL of a local repository. */
   local(json: string): string {
     return json
       .replace(/("repository":\s*)"[^"]*"/g, `$1${JSON.stringify(this.at('site.git'))}`)
@@ -64,7 +67,7 @@ export class Reader extends Sandbox {
     const opsworks = { stack: { name: 'shop' }, instance: { hostname: 'plone1' }, layers }
     const node = `${JSON.stringify({ opsworks, converge: { balancer: { port: 8099 } }, ...JSON.parse(site) })}\n`
     const roles = `${JSON.stringify({ converge: { roles: ['zeo-server', 'zeo-client'] }, ...JSON.parse(site) })}\n`
-    // The account that setup makes is on no host of a dry run.
+    // Dry runs have no host on which setup has created the account.
     const own = { user: 'nobody', group: 'nogroup' }
     const accounts = JSON.stringify({ deploy: { zeoserver: own, plone_instances: own, shop: own } })
     this.write({
@@ -84,7 +87,7 @@ export class Reader extends Sandbox {
     })
   }
 
-  /** A stack whose hosts refuse each connection at once, and one of its deployments. */
+  /** Writes a stack whose hosts refuse each connection, and the record of one of its deployments. */
   private stackFiles(): void {
     const host = (port: number, layer: string) => ({ address: '127.0.0.1', port, layers: [layer], jump: 'none' })
     const scm = { repository: this.at('site.git'), revision: 'main' }
@@ -122,7 +125,7 @@ export class Reader extends Sandbox {
     this.write({
       'bin/converge': convergeStandIn(this),
       'bin/sudo': '#!/bin/bash\nexec "$@"\n',
-      // The shell of the host gets the rest of the words, as sshd hands them over.
+      // The host's shell receives the remaining words, as sshd passes them.
       'bin/ssh': `#!/bin/bash
 case " $* " in *" -- "*) while [ "$1" != -- ]; do shift; done; shift;; esac
 shift
@@ -154,7 +157,7 @@ esac
       chmodSync(this.at('bin', name), 0o755)
   }
 
-  /** Runs a block, on a host of its own, as a script that ends at the first command that fails. */
+  /** Runs a block as a script on a host of its own, until the first command that fails. */
   follow(script: string): Promise<Outcome> {
     this.hosts += 1
     const host = this.at(`host${this.hosts}`)
@@ -190,7 +193,7 @@ esac
   }
 }
 
-/** What the command setup has made on a host by the time the others run there. */
+/** Directories that the command setup has already made on a host when the other commands run. */
 const directoriesOfSetup = [
   'etc/supervisor/conf.d',
   'var/log/supervisor',
@@ -201,9 +204,9 @@ const roleNamed = (name: string) =>
   `import { role } from 'converge-engine'\nexport default role('${name}', { setup() {}, restart() {} })\n`
 
 /**
- * The real program, below a prefix: what changes a host becomes a dry run. Where a host of the reader's own is missing (no
- * release to go back to, no host of the stack to connect to) status 1 is what has to come; status 2, wrong usage or input,
- * never is, apart from a release that is named by --to.
+ * Makes a stand-in that runs the real program below a prefix, with dry runs instead of changes. If the reader's own
+ * host is missing (no release to roll back to, no host to connect to), the program must exit with status 1. Status 2, a
+ * usage or input error, is only allowed for a release named by --to.
  */
 function convergeStandIn(reader: Reader): string {
   const taking = (option: string) =>

@@ -1,4 +1,4 @@
-/** Each promise in docs/security.md names tests that exist. */
+/** Tests that each promise in docs/security.md names tests that exist. */
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

@@ -1,4 +1,4 @@
-/** Hints about hooks and commands of an app: each is provoked on a host in memory, then followed. */
+/** Proves the hints about hooks and commands of an app: triggers each on an in-memory host, then follows it. */
 import nodeModule from 'node:module'
 import t, { type Test } from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
@@ -64,7 +64,7 @@ t.test('files', async (t) => {
   ])
 })
 
-/** The first list of its directory still has the file, as if another process removed it right after. */
+/** Makes a file vanish right after the first list of its directory, as if another process had removed it. */
 function removedWhileListed(host: VirtualHost, path: string): void {
   host.list = (directory) => {
     const names = VirtualHost.prototype.list.call(host, directory)
@@ -76,7 +76,7 @@ function removedWhileListed(host: VirtualHost, path: string): void {
   }
 }
 
-/** Node as it is without `stripTypeScriptTypes`, or with it. */
+/** Replaces Node's module API by one with or without `stripTypeScriptTypes`. */
 function setTypeStripping(t: Test, isThere: boolean): void {
   const node = nodeModule as unknown as Record<string, unknown>
   const before = node.stripTypeScriptTypes

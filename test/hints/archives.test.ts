@@ -1,4 +1,4 @@
-/** Hints about archives: each is provoked on a host in memory, then followed. */
+/** Proves the hints about archives: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import { archive } from '../../resources/archive.ts'
 import { directory } from '../../resources/directory.ts'

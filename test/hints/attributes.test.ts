@@ -1,4 +1,4 @@
-/** Hints about attributes and the files they are in: each is provoked, then followed. */
+/** Proves the hints about attributes and the files they are in: triggers each, then follows it. */
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { environmentLayer } from '../../core/node/environment.ts'

@@ -1,4 +1,4 @@
-/** Hints about balancers: each is provoked on a host in memory, then followed. */
+/** Proves the hints about balancers: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -66,7 +66,7 @@ t.test('balancers', async (t) => {
   ])
 
   const supervisor = new FakeSupervisor({ running: ['web'], programs: () => ({ port: 8081 }) })
-  /** Whether the page that the health check asks for is one that the server has. */
+  /** Decides whether the server has the page that the health check requests. */
   const healthy = (name: string, host: VirtualHost) =>
     name === 'site/other' || host.readText('/etc/haproxy/haproxy.cfg')?.includes('option httpchk GET /ok') === true
   const haproxy = new FakeHaproxy([{ at: socket, backends: { site: ['web', 'other'] }, tracking: true, healthy }])

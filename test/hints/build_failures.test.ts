@@ -1,4 +1,4 @@
-/** Hints for failures of what builds an app: real programs fail, and succeed when the hint was followed. */
+/** Proves the hints for failures of build tools: real programs fail, and succeed after the hint was followed. */
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { knownFailure } from '../../core/model/known_failures.ts'
@@ -19,7 +19,7 @@ t.test('pip', async (t) => {
       hint: 'make a virtualenv first, and call its own pip: python3 -m venv env && env/bin/pip install ...',
       needs: ['python3 venv'],
       given: `${wheel}; /usr/bin/python3 -m venv own`,
-      // The own pip of the distribution may not be installed.
+      // The distribution's pip may not be installed.
       fails: 'own/bin/python -m pip --python /usr/bin/python3 install --no-index --find-links . hinted',
       repair: '/usr/bin/python3 -m venv env',
       succeeds: `${pip('env/bin/python')} hinted`,
@@ -36,7 +36,7 @@ t.test('pip', async (t) => {
 })
 
 t.test('compiler', async (t) => {
-  /** What the package brings: here a header of the same name in a directory of the test. */
+  /** Simulates the package: provides a header of the same name in a directory of the test. */
   const missing = (header: string): Omit<ShellProof, 'source' | 'hint'> => ({
     needs: ['gcc'],
     given: `echo '#include <${header}>' >a.c; echo 'int main(void) { return 0; }' >>a.c; mkdir -p usr/include/$(dirname ${header})`,
@@ -53,7 +53,7 @@ t.test('compiler', async (t) => {
   ])
 })
 
-/** Output of compilers and of setup scripts that lack something of the distribution. */
+/** Output of compilers and setup scripts if a package of the distribution is missing. */
 const lacking = [
   ...['Python.h', 'libxml/tree.h', 'jpeglib.h', 'zlib.h', 'ffi.h', 'openssl/ssl.h', 'libpq-fe.h', 'mysql.h'],
   ...['libmemcached/memcached.h', 'lber.h', 'sasl/sasl.h'],

@@ -1,4 +1,4 @@
-/** Hints for failures of zc.buildout: the real one fails, and succeeds when the hint was followed. */
+/** Proves the hints for failures of zc.buildout: the real one fails, and succeeds after the hint was followed. */
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { needs, scratch } from '../support/machine.ts'
@@ -7,7 +7,7 @@ import { wheelMaker } from '../support/wheels.ts'
 
 const source = 'core/model/failures/build.ts'
 
-/** An environment with zc.buildout, and wheels of recipes in `links`. */
+/** Makes a virtualenv with zc.buildout, and wheels of recipes in `links`. */
 function environment(directory: string): void {
   const pip = 'env/bin/pip install --quiet --disable-pip-version-check'
   const made = spawnSync(
@@ -38,7 +38,7 @@ t.test('zc.buildout', async (t) => {
   environment(shared)
   const pip = `${shared}/env/bin/pip install --quiet --disable-pip-version-check`
   const buildout = `${shared}/env/bin/buildout -c deploy.cfg`
-  /** A buildout with one part, whose recipe and [versions] are in variables. */
+  /** A proof with a buildout of one part, whose recipe and [versions] are in variables. */
   const part = (recipe: string, versions: string, right: string): Omit<ShellProof, 'source' | 'hint'> => ({
     given: `versions='${versions}'`,
     fails: `echo "[buildout]

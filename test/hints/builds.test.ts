@@ -1,4 +1,4 @@
-/** Hints about builds: each is provoked by a real program that stands for buildout, then followed. */
+/** Proves the hints about builds: triggers each with a program in place of buildout, then follows it. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
@@ -14,7 +14,9 @@ import { directoryOf, needs, scratch } from '../support/machine.ts'
 import { hintPattern, type Proof } from '../support/proofs.ts'
 import type { Declare } from '../support/resource_proofs.ts'
 
-/** Runs setup.sh of each egg, fails by the word broken in its configuration, and waits while there is a file wait. */
+/**
+ * Runs setup.sh of each egg, fails if its configuration contains the word broken, and waits while a file `wait` exists.
+ */
 const program = `#!/bin/sh
 for setup in ../shared/eggs/*/setup.sh; do [ ! -e "$setup" ] || . "$setup"; done
 if grep -n broken "$2"; then echo "Error: broken configuration" >&2; exit 1; fi
@@ -77,7 +79,7 @@ function prove(t: Test, proofs: readonly BuildProof[]): void {
     })
 }
 
-/** A command of a hint, as a person would type it. */
+/** Returns a command of a hint as a user would type it. */
 function typed(command: string) {
   const { status, stdout, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8' })
   return { status, output: stdout + stderr }

@@ -1,4 +1,4 @@
-/** Hints about the words of a command: each is provoked, then followed. */
+/** Proves the hints about the words of a command: triggers each, then follows it. */
 import t from 'tap'
 import { proveCommands } from '../support/proofs.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Every hint of the sources has a proof in these tables, or is on one of two lists: those that still lack a proof, and
- * those that no test can follow, each with the reason.
+ * Tests that every hint in the sources has a proof in these tables, or is on one of two lists: hints that still lack a
+ * proof, and hints that no test can follow, each with the reason.
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'

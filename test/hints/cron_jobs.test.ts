@@ -1,4 +1,4 @@
-/** Hints about jobs of cron: each is provoked on a host in memory, then followed. */
+/** Proves the hints about jobs of cron: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { cron } from '../../resources/cron.ts'
@@ -7,7 +7,7 @@ import { crontabPrograms, programs, spool } from '../support/commands.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
 const known = programs(crontabPrograms)
-/** A crontab that only the accounts in /etc/cron.allow may use, where that file exists. */
+/** A crontab that only accounts in /etc/cron.allow may use, if that file exists. */
 const commands: CommandHandler = (argv, options, host) => {
   const allowed = host.readText('/etc/cron.allow')?.split('\n')
   return allowed === undefined || allowed.includes(host.self.name)

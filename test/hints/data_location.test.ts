@@ -1,4 +1,4 @@
-/** Hints of data that lies elsewhere than the attributes say: each is given, then followed. */
+/** Proves the hints about data at another location than the attributes declare: triggers each, then follows it. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -32,7 +32,7 @@ t.test('a database', async (t) => {
       source,
       hint: `find out which one is the site's: to use /shared/filestorage, set plone_zeoserver.filestorage_dir to it; to use /mnt/shared/filestorage, set plone_zeoserver.filestorage_dir to /mnt/shared/filestorage`,
       broken: () => located(both, mount, [former]),
-      // A directory that is set is compared with no other.
+      // A directory that an attribute sets is not compared with any other.
       repaired: () => located(both, former, []),
     },
     {

@@ -1,4 +1,4 @@
-/** Hints about files, archives and templates from elsewhere: each is provoked, then followed. */
+/** Proves the hints about remote files, archives and templates: triggers each, then follows it. */
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -75,12 +75,12 @@ t.test('archives', async (t) => {
   const local: Declare = (r) => archive(r, { url: '/var/tmp/eggs', into: '/srv/eggs' })
   const uploaded = (content: string) => (host: VirtualHost) => host.given('/var/tmp/eggs', content)
   const zipped = (host: VirtualHost) => uploaded(zip)(host).given('/usr/bin/unzip', '', '0755')
-  /** tar without the program that unpacks .xz files. */
+  /** A tar without the program that unpacks .xz files. */
   const withoutXz: CommandHandler = (argv, options, host) =>
     argv[0] === 'tar' && host.lstat('/usr/bin/xz') === null
       ? { status: 2, stderr: 'tar (child): xz: Cannot exec: No such file or directory\ntar: Child returned status 2\n' }
       : commands(argv, options, host)
-  /** head, as an account that only may read what all may read. */
+  /** A head that runs as an account without special permissions. */
   const asDeploy: CommandHandler = (argv, options, host) => {
     const mayRead = () => /[4567]$/.test(host.stat(argv.at(-1) ?? '')?.mode ?? '')
     return argv[0] === 'head' && options.user === 'deploy' && !mayRead()

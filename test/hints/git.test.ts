@@ -1,4 +1,4 @@
-/** Hints about deploys from git: each is provoked by a real deploy from a real repository, then followed. */
+/** Proves the hints about deploys from git: triggers each by a real deploy from a real repository, then follows it. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { proveDeploys as prove } from '../support/deploy_proofs.ts'
@@ -151,7 +151,9 @@ t.test('submodules', async (t) => {
   ])
 })
 
-/** An ssh that knows the server only by `knownHosts`, and is let in only with a key; it runs the command here. */
+/**
+ * Installs an ssh that trusts only the server in `knownHosts` and logs in only with a key; it runs the command locally.
+ */
 function withSsh(site: GitSite, script: string): void {
   const parse = 'key= hosts=; for word; do case $word in -i) key=yes;; UserKnownHostsFile=*) hosts=yes;; esac; done'
   fs.writeFileSync(
@@ -229,7 +231,7 @@ t.test('git itself', async (t) => {
   ])
 })
 
-/** A git with a configuration of the system of its own, which fails to run git-lfs while `no-lfs` exists. */
+/** Installs a git with its own system configuration, which fails to run git-lfs while `no-lfs` exists. */
 function withSystemConfig(site: GitSite): void {
   const program = `${site.root}/bin/git`
   const missing = `case " $* " in *" lfs version "*) if [ -e ${site.root}/no-lfs ]; then echo "git: 'lfs' is not a git command." >&2; exit 1; fi;; esac`

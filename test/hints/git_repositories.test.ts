@@ -1,4 +1,4 @@
-/** Hints about what repositories hold and who owns their copies: each is provoked by a real deploy, then followed. */
+/** Proves the hints about the contents and owners of repositories: triggers each by a real deploy, then follows it. */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'
@@ -14,7 +14,7 @@ import { proveCalls } from '../support/proofs.ts'
 import type { Declare } from '../support/resource_proofs.ts'
 
 t.test('commits', async (t) => {
-  /** Found by trying: of commits without files these two start with the same seven digits. */
+  /** Found by trial: commits without files at these two times start with the same seven digits. */
   const alike = [13_201, 18_051]
   proveDeploys(t, [
     {
@@ -36,7 +36,7 @@ t.test('commits', async (t) => {
 t.test('submodules', async (t) => {
   const source = 'resources/git/checkout.ts'
   const hint = 'remove what the repository has at the path of the submodule, or correct .gitmodules'
-  /** A commit with files and a submodule at the same path, which git itself would not make. */
+  /** Makes a commit with files and a submodule at the same path, which git itself would not make. */
   const withFiles = (site: GitSite) => {
     const lib = `${site.root}/lib`
     site.init(lib)

@@ -1,4 +1,4 @@
-/** Hints about the host that converge works on: each is provoked, then followed. */
+/** Proves the hints about the host that converge works on: triggers each, then follows it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { promisify } from 'node:util'
@@ -196,7 +196,7 @@ t.test('what cannot be removed', async (t) => {
   ])
 })
 
-/** Calls as an account that is not root, as far as converge asks who it is. */
+/** Calls a function as an account that is not root, as far as converge checks the account. */
 async function asNobody(call: () => unknown): Promise<void> {
   const { getuid } = process
   Object.assign(process, { getuid: () => nobody })

@@ -1,4 +1,7 @@
-/** Hints of `converge doctor` about the host: each finding is provoked, its remedy is followed, and the check succeeds. */
+/**
+ * Proves the hints of `converge doctor` about the host: triggers each finding, follows its remedy, and repeats the
+ * check.
+ */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { LocalHost } from '../../core/host/local.ts'

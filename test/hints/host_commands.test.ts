@@ -1,4 +1,6 @@
-/** Hints of the commands for one host: its hooks, its maintenance page, its balancers. Each is provoked, then followed. */
+/**
+ * Proves the hints of the commands for one host (hooks, maintenance page, balancers): triggers each, then follows it.
+ */
 import { createServer } from 'node:net'
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'

@@ -1,4 +1,4 @@
-/** Hints about requests, downloads and dry runs: each is provoked, then followed. */
+/** Proves the hints about requests, downloads and dry runs: triggers each, then follows it. */
 import * as fs from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,6 @@
-/** Hints about hosts that the operator connects to: each is given for a host that is a shell of this machine, then followed. */
+/**
+ * Proves the hints about hosts that the operator connects to: triggers each for a local shell as host, then follows it.
+ */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -15,7 +17,7 @@ import { type Proof, proveCalls } from '../support/proofs.ts'
 import { cutOff, enginesAt, hostAt, linkTo, type Shell, shell } from '../support/shell_hosts.ts'
 import { until } from '../support/waiting.ts'
 
-/** Ends well, unless a file in the directory of the test says otherwise. */
+/** An engine that succeeds, unless a file in the directory of the test requests otherwise. */
 const engineAt = (place: string) => `
 const has = (name) => require('node:fs').existsSync('${place}/' + name)
 const tell = (event) => console.log(JSON.stringify(event))
@@ -365,7 +367,7 @@ t.test('a full disk on the host', async (t) => {
   ])
 })
 
-/** A small file system at a path, for a process and who joins it. */
+/** Mounts a small file system at a path, for a process and those that join its namespace. */
 async function fullDisk(t: Test, path: string): Promise<number> {
   const script = 'mount -t tmpfs -o size=256k none "$0" && echo ready && exec sleep 60'
   const child = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script, path])

@@ -1,4 +1,4 @@
-/** Hints about the files of attributes: each is provoked, then followed. */
+/** Proves the hints about the files of attributes: triggers each, then follows it. */
 import t from 'tap'
 import { type CommandProof, proveCommands } from '../support/proofs.ts'
 

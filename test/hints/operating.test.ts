@@ -1,4 +1,4 @@
-/** Hints of exec, logs, ssh and of waiting for another rollout: each is provoked, then followed. */
+/** Proves the hints of exec, logs, ssh, and of waiting for another rollout: triggers each, then follows it. */
 import { mkdirSync, symlinkSync } from 'node:fs'
 import t from 'tap'
 import { linkTo as operatedLink } from '../../core/cli/stack/operate.ts'
@@ -134,7 +134,7 @@ t.test('another rollout', async (t) => {
     ...{ action: 'deploy', strategy: 'rolling', started: '2026-11-20T07:40:00.000Z' },
   }
   const begin = () => new Recorder({ directory, secrets: new Secrets(), warn: () => undefined }).open(start)
-  /** What a deploy does that finds another one at work. */
+  /** Runs a deploy that finds another one running. */
   const deploy = async (wait?: number, meanwhile: () => void = () => undefined) => {
     const conflict = conflictIn(directory, new Set(['web1']))
     if (conflict === null) return

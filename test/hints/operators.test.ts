@@ -1,4 +1,6 @@
-/** Hints about the operator's own end of a stack: terminal, stack file, records. Each is given, then followed. */
+/**
+ * Proves the hints about the operator's end of a stack (terminal, stack file, records): triggers each, then follows it.
+ */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -80,7 +82,7 @@ t.test('records that cannot be written', async (t) => {
   give('shop')
   for (const directory of ['own', 'shop']) {
     const after = await setup(directory)
-    // It gets as far as the host, where no sshd listens.
+    // The command gets as far as the host, where no sshd listens.
     t.notMatch(after.stderr, 'cannot keep the records', { after })
     t.match(after.stdout, /web1.*connect/s)
   }

@@ -1,4 +1,4 @@
-/** Hints for files of another account: each is provoked as nobody, then followed as root. */
+/** Proves the hints for files of another account: triggers each as nobody, then follows it as root. */
 import { chmodSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
@@ -7,7 +7,7 @@ import { hintPattern, type Proof } from '../support/proofs.ts'
 
 interface AccountProof extends Proof {
   readonly words: string
-  /** What only root may read. */
+  /** Files that only root may read. */
   readonly closed: string
 }
 

@@ -1,4 +1,4 @@
-/** Hints about packages of the system: each is provoked on a host in memory, then followed. */
+/** Proves the hints about packages of the system: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
 import { package_ } from '../../resources/package.ts'
@@ -42,7 +42,7 @@ t.test('the host', async (t) => {
   ])
 })
 
-/** An apt-get that knows hello only as installed, while /srv/unlisted exists. */
+/** An apt-get that knows hello only as an installed package, while /srv/unlisted exists. */
 const unlisted: typeof commands = (argv, options, host) => {
   if (host.stat('/srv/unlisted') === null || argv.includes('update')) return commands(argv, options, host)
   return argv[0] === 'apt-get'

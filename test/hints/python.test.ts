@@ -1,4 +1,4 @@
-/** Hints about Python and its environments on a host in memory: each is provoked, then followed. */
+/** Proves the hints about Python and its environments on a host in memory: triggers each, then follows it. */
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { recoverBuild } from '../../resources/python/build_area.ts'
@@ -9,7 +9,7 @@ import { hintPattern, proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
 const path = '/srv/venv'
-/** What Debian's Python says without the package of its venv. */
+/** The message of Debian's Python without the package for venv. */
 const noEnsurepip = `The virtual environment was not created successfully because ensurepip is not
 available.  On Debian/Ubuntu systems, you need to install the python3-venv
 package using the following command.
@@ -21,7 +21,7 @@ const modules: Readonly<Record<string, string>> = {
   '/opt/python/bin/python3.9': '/opt/python/lib/python3.9/ensurepip',
 }
 
-/** venv and pip; a Python 2 has neither. */
+/** Fakes of venv and pip; Python 2 has neither. */
 const commands: CommandHandler = ([program = '', ...args], _, host) => {
   const isPython2 = program.endsWith('python2.7')
   if (args[0] === '-c') return { status: isPython2 ? 0 : 1 }
@@ -40,7 +40,7 @@ const debian = (host: VirtualHost): VirtualHost =>
   install(host, '/usr/bin/python3.11').given('/usr/bin/python3', { link: 'python3.11' })
 const installModules = (host: VirtualHost, python = '/usr/bin/python3.11'): VirtualHost =>
   host.given(modules[python] ?? '', null)
-/** apt-get install python3 python3-venv */
+/** Installs the packages python3 and python3-venv. */
 const whole = (host: VirtualHost): VirtualHost => installModules(debian(host))
 
 t.test('environments', async (t) => {
@@ -159,7 +159,7 @@ t.test('files that a killed build left', async (t) => {
   const shared = '/srv/site/shared'
   const [wheel, note] = [`${shared}/downloads/dist/x.whl`, `${shared}/.converge-building.json`]
   const area = { shared, directory: '/srv/site/releases/000001-1a2b3c4d', user: 'deploy' }
-  /** rm, as the account that builds: it removes what it owns. */
+  /** A rm that runs as the account that builds, and removes only what it owns. */
   const remove: CommandHandler = (_, { input = '' }, host) => {
     const owned = input.split('\0').filter((one) => host.lstat(one)?.uid === 1000)
     for (const one of owned) host.remove(one)

@@ -1,4 +1,4 @@
-/** Hints about recipe files, configurations and packs: each is provoked, then followed. */
+/** Proves the hints about recipe files, configurations and packs: triggers each, then follows it. */
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,7 @@ const importRole = "import { role } from 'converge-engine'\n"
 const role = `${importRole}export default role('web', { deploy() {} })\n`
 const broken = 'render --role web --prefix @/root --recipes @/recipes'
 
-/** A recipe file before and after the hint was followed. */
+/** A proof with a recipe file before and after the hint was followed. */
 const file = (source: string, hint: string, before: string, after = role): CommandProof => ({
   source,
   hint,

@@ -1,4 +1,4 @@
-/** Hints about what recipes declare and how a run ends: each is provoked, then followed. */
+/** Proves the hints about declarations in recipes and the end of a run: triggers each, then follows it. */
 import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -177,7 +177,7 @@ t.test('running', async (t) => {
   })
 })
 
-/** A resource type of the user's, whose file is not one of the engine's. */
+/** Defines a resource type in a user's file, outside of the engine. */
 function wrong(expression: string) {
   const read = new Function(`return (${expression})\n//# sourceURL=file:///srv/recipes/wrong.js`) as () => null
   return defineResource(

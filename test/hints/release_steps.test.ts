@@ -1,4 +1,7 @@
-/** Hints about the steps of a deploy: checkout, smoke test, cleanup. Each is provoked on a host in memory, then followed. */
+/**
+ * Proves the hints about steps of a deploy (checkout, smoke test, cleanup): triggers each on an in-memory host, then
+ * follows it.
+ */
 import t, { type Test } from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
 import { git_release } from '../../resources/git_release.ts'
@@ -69,7 +72,7 @@ t.test('a release that failed its smoke test', async (t) => {
     source: 'resources/release_trial.ts',
     hint: 'deploy another commit or configuration; if the cause was elsewhere and is gone, add --retry-failed',
   }
-  /** A release that failed its smoke test, and the host back on the one before. */
+  /** Makes a host on which a release failed its smoke test, so that it is back on the previous one. */
   const failed = async (t: Test, http: object): Promise<FakeHost> => {
     const trial = { smoke_test: { http: [http], deadline_seconds: 1, rollback_on_failure: true } }
     const host = await deployed()

@@ -1,4 +1,6 @@
-/** Hints about releases, recipes and templates: each is provoked by the call that gives it, then followed. */
+/**
+ * Proves the hints about releases, recipes and templates: triggers each by the call that returns it, then follows it.
+ */
 import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'

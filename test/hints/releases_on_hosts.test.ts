@@ -1,4 +1,4 @@
-/** Hints about links, releases and templates on a host in memory: each is provoked, then followed. */
+/** Proves the hints about links, releases and templates on a host in memory: triggers each, then follows it. */
 import t from 'tap'
 import { link_sources } from '../../resources/link_sources.ts'
 import { type Release, rollbackTarget } from '../../resources/releases.ts'

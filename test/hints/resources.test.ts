@@ -1,4 +1,4 @@
-/** Hints of resources on a host in memory: each is provoked, then followed. */
+/** Proves the hints of resources on a host in memory: triggers each, then follows it. */
 import t from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
 import { cron } from '../../resources/cron.ts'

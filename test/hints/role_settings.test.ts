@@ -1,4 +1,4 @@
-/** Hints about what the attributes of roles ask for: each is provoked by the recipes, then followed. */
+/** Proves the hints about settings of roles: triggers each through the recipes, then follows it. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { JsonObject } from '../../core/node/merge.ts'

@@ -1,4 +1,7 @@
-/** Hints of warnings about attributes, which stop no run: each is given by the recipes, then followed. */
+/**
+ * Proves the hints of warnings about attributes, which do not stop a run: triggers each through the recipes, then
+ * follows it.
+ */
 import t from 'tap'
 import type { HostReader } from '../../core/host/types.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
@@ -9,14 +12,14 @@ import { planned } from '../support/role_plans.ts'
 interface RoleWarningProof extends Proof {
   readonly role: string
   readonly event?: string
-  /** Runs as root on the whole system; default true. */
+  /** Whether the run is by root on the whole system; default true. */
   readonly root?: boolean
-  /** Account of the run; default: that of `root`. */
+  /** Uid of the run; default: that of `root`. */
   readonly uid?: number
   readonly broken: JsonObject
   readonly repaired: JsonObject
   readonly host?: () => HostReader
-  /** After the repair; default: the same host. */
+  /** The host after the repair; default: the same host. */
   readonly repairedHost?: () => HostReader
 }
 

@@ -1,4 +1,4 @@
-/** Hints of rollouts over several hosts: each is given by a rollout over simulated hosts, then followed. */
+/** Proves the hints of rollouts over several hosts: triggers each with simulated hosts, then follows it. */
 import t, { type Test } from 'tap'
 import type { RolloutRequest } from '../../core/fleet/rollout/request.ts'
 import { type Behaviour, Simulation } from '../core/fleet/rollout/simulated.ts'
@@ -9,10 +9,10 @@ type Hosts = Readonly<Record<string, Behaviour>>
 interface RolloutProof extends Proof {
   readonly hosts: Hosts
   readonly broken: Partial<RolloutRequest>
-  /** The hosts and the request once the hint was followed; default: the same. */
+  /** The hosts after the hint was followed; default: the same. */
   readonly repairedHosts?: Hosts
   readonly repaired?: Partial<RolloutRequest>
-  /** Names of the hosts that are named; default: all. */
+  /** Names of the selected hosts; default: all. */
   readonly only?: readonly string[]
 }
 
@@ -21,7 +21,7 @@ function proveRollouts(t: Test, proofs: readonly RolloutProof[]): void {
     t.test(`${source}: ${hint}`, async (t) => {
       const before = (await new Simulation(hosts).go(broken)).report
       const hints = before.hosts.flatMap(({ failure }) => failure?.hint ?? [])
-      // What stopped a rollout has its hint at the end.
+      // If a rollout stops, the reason ends with the hint.
       const given = [...hints, before.stopped?.split('; ').at(-1) ?? '']
       t.ok(
         given.some((text) => hintPattern(hint).test(text)),

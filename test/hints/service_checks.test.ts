@@ -1,4 +1,4 @@
-/** Hints of `converge doctor` about ports, servers and what roles run: each is provoked, then followed. */
+/** Proves the hints of `converge doctor` about ports, servers and programs of roles: triggers each, then follows it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../core/host/local.ts'
@@ -16,7 +16,7 @@ import { finding, proveFindings } from '../support/resource_proofs.ts'
 import { roleNode } from '../support/role_plans.ts'
 import { until } from '../support/waiting.ts'
 
-/** A process of its own that listens at a port. */
+/** Starts a separate process that listens at a port. */
 async function listener(t: Test, port: number): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['-e', `require('node:net').createServer().listen(${port}, '127.0.0.1')`])
   t.teardown(() => child.kill())

@@ -1,4 +1,4 @@
-/** Hints about services and their smoke tests: each is provoked on a host in memory, then followed. */
+/** Proves the hints about services and their smoke tests: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost, VirtualOptions } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -18,7 +18,7 @@ const confDir = '/etc/supervisor/conf.d'
 const hasWeb = (host: VirtualHost): void => {
   host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/web\n')
 }
-/** What any check of a configuration finds, while its file says so. */
+/** A checking program that reports an error if the content of its file is `wrong`. */
 const checking: CommandHandler = (_, __, host) =>
   host.readText('/etc/web.conf') === 'wrong' ? { status: 2, stdout: '/etc/web.conf: line 1: wrong\n' } : {}
 const correct = (host: VirtualHost) => host.given('/etc/web.conf', 'right')
@@ -30,7 +30,7 @@ const damaged = (host: VirtualHost): void => {
 t.test('services of the system', async (t) => {
   const source = 'resources/services/system.ts'
   const unit = '/etc/systemd/system/web.service'
-  /** systemd with the units in /etc/systemd/system, where a link to /dev/null masks one. */
+  /** A systemd with the units in /etc/systemd/system, where a link to /dev/null masks one. */
   const systemd: CommandHandler = ([program, verb], _, host) => {
     if (program === 'dpkg') host.given(unit, '[Service]\nExecStart=/srv/web\n')
     if (program === 'journalctl') return { stdout: '' }

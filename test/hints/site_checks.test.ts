@@ -1,4 +1,4 @@
-/** Remedies that `converge doctor` names for a site: each is provoked, then followed. */
+/** Proves the remedies of `converge doctor` for a site: triggers each, then follows it. */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, rmSync, symlinkSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -9,19 +9,19 @@ import { Sandbox } from '../support/program.ts'
 import { hintPattern, type Proof } from '../support/proofs.ts'
 
 interface DoctorProof extends Proof {
-  /** What is checked, and what is checked instead once the hint was followed. */
+  /** The name of the check; `becomes` is its name after the hint was followed. */
   readonly what: string
   readonly becomes?: string
-  /** The check reports nothing where all is well. */
+  /** Whether the check reports nothing if it succeeds. */
   readonly isSilent?: boolean
-  /** Files of the repository, over a base configuration; `@` stands for the directory of the test. */
+  /** Files of the repository, merged over a base configuration; `@` stands for the directory of the test. */
   readonly files?: Readonly<Record<string, string>>
-  /** Attributes over those of a site that works. */
+  /** Attributes that are merged over those of a working site. */
   readonly broken?: JsonObject
   readonly given?: (place: Sandbox) => void
-  /** Default: the same attributes. */
+  /** The attributes after the repair; default: the same. */
   readonly repaired?: JsonObject
-  /** Commits such files. */
+  /** Files that the repair commits. */
   readonly committed?: Readonly<Record<string, string>>
   readonly repair?: (place: Sandbox) => void
 }

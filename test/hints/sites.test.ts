@@ -1,4 +1,6 @@
-/** Hints about the attributes of a site: each is given by a run on a host in memory, then followed on the same host. */
+/**
+ * Proves the hints about the attributes of a site: triggers each by a run on an in-memory host, then follows it there.
+ */
 import t, { type Test } from 'tap'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { type JsonObject, merge } from '../../core/node/merge.ts'
@@ -7,17 +9,17 @@ import { siteAttributes } from '../support/fake_stack.ts'
 import { type Proof, proveCalls } from '../support/proofs.ts'
 
 interface SiteProof extends Proof {
-  /** Default: a client. */
+  /** The roles; default: a client. */
   readonly roles?: readonly string[]
   readonly events?: readonly string[]
-  /** What has happened on the host before. */
+  /** Prepares the host before the run. */
   readonly given?: (host: FakeHost) => void | Promise<void>
-  /** Attributes over those of a site that works. */
+  /** Attributes that are merged over those of a working site. */
   readonly broken?: JsonObject
   readonly options?: RunOptions
-  /** What the hint says to do on the host. */
+  /** Follows the hint on the host. */
   readonly repair?: (host: FakeHost) => void
-  /** Default: the attributes of a site that works. */
+  /** The attributes after the repair; default: those of a working site. */
   readonly repaired?: JsonObject
   readonly repairedOptions?: RunOptions
 }
@@ -31,7 +33,7 @@ function proveSites(t: Test, proofs: readonly SiteProof[]): void {
       host.attributes = merge(sound, more)
       const { resources } = await host.run(proof.events, options)
       const failed = resources.find(({ outcome }) => outcome === 'failed')?.failure
-      // What a restart adds to a hint has a proof of its own.
+      // The part of a hint that a restart adds has its own proof.
       const hint = failed?.hint?.split('; correct the cause')[0]
       if (failed !== undefined) throw new ConvergeError(failed.message, { ...failed, hint })
     }

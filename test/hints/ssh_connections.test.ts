@@ -1,4 +1,6 @@
-/** Hints about connections over SSH: real sshds give them, and let the operator in once they were followed. */
+/**
+ * Proves the hints about connections over SSH: real sshds reject the operator, and accept after the hint was followed.
+ */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -22,7 +24,7 @@ test('commands and connections', async (t) => {
   const [few, many] = await Promise.all(
     [1, 3].map((most) => ownSshd(t, { authorized: [person.key], lines: [`MaxSessions ${most}`] })),
   )
-  /** As a rollout has them open at the same time. */
+  /** Opens three connections at the same time, as a rollout does. */
   const threeAtOnce = async (sshd: OwnSshd | undefined) => {
     if (sshd === undefined) return
     const connection = await connected(person, sshd)

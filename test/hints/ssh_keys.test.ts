@@ -1,4 +1,4 @@
-/** Hints about the keys of hosts and of operators: each is provoked by the call that gives it, then followed. */
+/** Proves the hints about keys of hosts and operators: triggers each by the call that returns it, then follows it. */
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { readUserConfig } from '../../core/fleet/ssh/user_config.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { proveCalls } from '../support/proofs.ts'
 
-/** The host web1, from the home of an operator who has no other configuration than `config`. */
+/** Returns the host web1 for the home of an operator with no other configuration than `config`. */
 async function targetIn(home: string, config = '', identity?: string): Promise<SshTarget> {
   mkdirSync(join(home, '.ssh'), { recursive: true })
   writeFileSync(join(home, '.ssh/config'), `GlobalKnownHostsFile none\n${config}`)

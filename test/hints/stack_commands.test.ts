@@ -1,4 +1,4 @@
-/** Hints of the stack commands about their words and the records of a stack: each is provoked, then followed. */
+/** Proves the hints about arguments of the stack commands and records of a stack: triggers each, then follows it. */
 import t from 'tap'
 import { proveCommands } from '../support/proofs.ts'
 

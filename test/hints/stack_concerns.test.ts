@@ -1,10 +1,12 @@
-/** Hints of `converge stack check` about hosts that do not fit together: each is given for a stack, then followed. */
+/**
+ * Proves the hints of `converge stack check` about hosts that do not match: triggers each for a stack, then follows it.
+ */
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 import { hintPattern, type Proof } from '../support/proofs.ts'
 
 interface ConcernProof extends Proof {
-  /** What differs from a stack that gets no warning. */
+  /** The difference from a stack without warnings. */
   readonly broken: object
   readonly repaired: object
 }

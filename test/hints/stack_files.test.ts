@@ -1,4 +1,4 @@
-/** Hints about the contents of a stack file: each file is loaded as it is wrong, and as the hint says to write it. */
+/** Proves the hints about the contents of a stack file: loads each file with the mistake, and as the hint describes. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -9,11 +9,11 @@ import { type Proof, proveCalls } from '../support/proofs.ts'
 type Files = Readonly<Record<string, string | Buffer>>
 
 interface StackProof extends Proof {
-  /** What differs from a stack without faults; a text is the whole file. */
+  /** The difference from a valid stack; a text is the whole file. */
   readonly broken: object | string
   readonly repaired?: object | string
   readonly files?: Files
-  /** What the hint says to do in the directory. */
+  /** Follows the hint in the directory. */
   readonly changed?: (directory: string) => void
   readonly environment?: readonly [broken: string, repaired: string | undefined]
   readonly variables?: readonly [broken: Record<string, string>, repaired: Record<string, string>]

@@ -1,4 +1,4 @@
-/** Hints about the records and the state of a stack: each is provoked, then followed. */
+/** Proves the hints about the records and the state of a stack: triggers each, then follows it. */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -15,7 +15,7 @@ const stack = {
   hosts: { web1: { address: '127.0.0.1', layers: ['app'] } },
 }
 
-/** The files of a stack with one deployment: web1 sent events, web2 sent none. */
+/** Returns the files of a stack with one deployment: web1 sent events, web2 sent none. */
 function recorded(t: Test): Record<string, string> {
   const directory = scratch(t)
   const recorder = new Recorder({ directory, secrets: new Secrets(), warn: t.fail.bind(t) })

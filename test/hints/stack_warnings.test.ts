@@ -1,4 +1,4 @@
-/** Hints of the warnings about a stack, which stop no command: each is provoked, then followed. */
+/** Proves the hints of the warnings about a stack, which do not stop a command: triggers each, then follows it. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -14,7 +14,7 @@ interface WarningProof extends Proof {
 
 const stack = join(scratch(t), 'stack.json')
 
-/** The hints of a stack whose two hosts differ as given. */
+/** Returns the hints of a stack whose two hosts have these differences. */
 async function hintsOf(web1: object, web2: object): Promise<(string | undefined)[]> {
   const host = { address: 'gate.example.com', layers: ['app'] }
   const hosts = { web1: { ...host, port: 2201, ...web1 }, web2: { ...host, port: 2202, ...web2 } }

@@ -1,4 +1,4 @@
-/** Hints about supervisord and its programs: each is provoked on a host in memory, then followed. */
+/** Proves the hints about supervisord and its programs: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import { type RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -84,7 +84,7 @@ t.test('the connection to supervisord', async (t) => {
 
 t.test('the faults that supervisord answers with', async (t) => {
   const source = 'resources/supervisor/faults.ts'
-  /** As supervisord looks for the command of a program, and opens its log, when it starts it. */
+  /** Finds the command of a program and opens its log, as supervisord does when it starts it. */
   const programs = (_: string, { config }: Taken, host: VirtualHost): Behaviour => {
     const option = (name: string) => new RegExp(`^${name}=(\\S+)`, 'm').exec(config)?.[1] ?? ''
     const command = host.stat(option('command'))

@@ -1,4 +1,7 @@
-/** Hints about the configuration of supervisord: a real one gives each of them, and answers once the hint was followed. */
+/**
+ * Proves the hints about the configuration of supervisord: a real one triggers each, and works after the hint was
+ * followed.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -24,7 +27,7 @@ childlogdir=${directory}
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 `
   const host = new LocalHost(`${directory}/state`)
-  /** Asks a supervisord with this configuration for its state, and for the last byte of a log with this content. */
+  /** Queries a supervisord with this configuration for its state, and for the last byte of a log with this content. */
   const ask = (text: string, log?: string) => async () => {
     writeFileSync(config, text)
     const daemon = spawn('supervisord', ['--nodaemon', '-c', config], { stdio: 'ignore' })
@@ -64,7 +67,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
     {
       source,
       hint: 'read its log (logfile in [supervisord]), correct the error there, then run again',
-      // It fails on a log that it reads from the middle of a character.
+      // supervisord fails if it reads a log from the middle of a character.
       broken: ask(withWeb, 'é'),
       repaired: ask(withWeb, 'e'),
     },

@@ -1,4 +1,7 @@
-/** Hints about a supervisord that does not start or end: each is provoked on a host in memory, then followed. */
+/**
+ * Proves the hints about a supervisord that does not start or stop: triggers each on an in-memory host, then follows
+ * it.
+ */
 import t from 'tap'
 import type { RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -11,7 +14,7 @@ t.test('supervisord', async (t) => {
   const config = '/srv/site/supervisord.conf'
   const named = '/srv/site/supervisor.sock'
   const fake = new FakeSupervisor({ up: false, socket: named })
-  /** It makes the socket that its configuration names. */
+  /** Creates the socket that the configuration names. */
   const commands = (argv: readonly string[], _: unknown, host: VirtualHost) => {
     if (argv.join(' ') !== `/usr/bin/supervisord -c ${config}`) return null
     if (host.readText(config)?.includes(`file=${named}\n`)) fake.startSupervisord(host)

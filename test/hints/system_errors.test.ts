@@ -1,4 +1,6 @@
-/** Hints for errors of the system: the built program meets each, and succeeds when the hint was followed. */
+/**
+ * Proves the hints for errors of the system: the built program meets each, and succeeds after the hint was followed.
+ */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
@@ -11,10 +13,12 @@ import { hintPattern, type Proof, proveCalls } from '../support/proofs.ts'
 interface SystemProof extends Proof {
   readonly needs?: readonly Need[]
   readonly account?: string
-  /** Lines of sh before the program starts, in the directory of the test; in a mount namespace where it needs root. */
+  /**
+   * Lines of sh that run before the program, in the directory of the test; in a mount namespace if they require root.
+   */
   readonly broken: string
   readonly repaired: string
-  /** Words of the command after the hint was followed; default: the same. */
+  /** Arguments of the command after the hint was followed; default: the same. */
   readonly words?: string
 }
 
@@ -120,7 +124,7 @@ t.test('open files', async (t) => {
         host.writeFile(path, 'x')
       },
       repaired: () => {
-        // Starting prlimit takes some descriptors.
+        // Starting prlimit requires some descriptors.
         for (const fd of opened.splice(0, 40)) fs.closeSync(fd)
         limit(1024)
         for (let count = 0; count < 40; count++) opened.push(fs.openSync('/dev/null', 'r'))

@@ -1,4 +1,4 @@
-/** Hints for failures that the host is the reason of: real programs fail, and succeed when the hint was followed. */
+/** Proves the hints for failures caused by the host: real programs fail, and succeed after the hint was followed. */
 import t from 'tap'
 import { proveShell } from '../support/shell_proofs.ts'
 
@@ -8,7 +8,7 @@ const source = 'core/model/failures/system.ts'
 const certificate =
   'openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key -out crt'
 
-/** A server at a port of its own, which is in $port as soon as it listens. */
+/** Starts a server at an unused port, which is in $port as soon as it listens. */
 const serve = (code: string) => `
 cat >server.mjs <<'end'
 import { createServer } from 'node:http'

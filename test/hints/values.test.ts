@@ -1,4 +1,4 @@
-/** Hints about the values of attributes: each is provoked by the code that reads them, then followed. */
+/** Proves the hints about values of attributes: triggers each by the code that reads the value, then follows it. */
 import t from 'tap'
 import { hostAddress } from '../../recipes/plone/site.ts'
 import { Values } from '../../recipes/plone/values.ts'

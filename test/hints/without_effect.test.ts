@@ -1,4 +1,4 @@
-/** Hints of attributes that change nothing: each is given as a warning, then followed. */
+/** Proves the hints of attributes without effect: triggers each as a warning, then follows it. */
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
 import { ineffective } from '../../core/node/ineffective.ts'
@@ -12,7 +12,7 @@ interface WarningProof extends Proof {
 }
 
 const given = async (json: JsonObject) => ineffective(json, attributeSchemas, json).map(({ hint }) => hint)
-/** The hint of a recipe stands in brackets at the end of its warning. */
+/** The hint of a recipe is in brackets at the end of its warning. */
 const frontend = async (json: JsonObject) =>
   (await planned('frontend', json, { event: 'configure' })).warnings.flatMap(
     (warning) => / has no effect \((.*)\)$/.exec(warning)?.[1] ?? [],

@@ -1,4 +1,4 @@
-/** The role base as root on the system itself, in a copy of it: what apt then says of updates. */
+/** Tests the role base as root on a disposable copy of the system, and what apt then reports about updates. */
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'

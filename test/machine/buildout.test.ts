@@ -1,4 +1,4 @@
-/** Real buildouts with a recipe that does what a test wants: builds, fails, hangs, leaves halves behind. */
+/** Tests real buildouts with a test recipe that builds, fails, hangs or leaves half-written files. */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -15,12 +15,12 @@ import { failureOf, patchOf } from '../support/contract.ts'
 import { directoryOf, needs, sameAs, scratch } from '../support/machine.ts'
 
 const isRoot = process.getuid?.() === 0
-/** Builds run as this account: never as root. */
+/** Builds run as this account, never as root. */
 const account = isRoot ? { user: 'nobody' } : {}
 const owner = isRoot ? 'nobody' : undefined
 const brief = { skip: process.env.CONVERGE_TEST_BRIEF !== undefined }
 
-/** A wheel with one recipe, made by hand so that no build backend is needed; and a library without any code. */
+/** A handmade wheel with one recipe, which needs no build backend, and a library without code. */
 const wheels = `
 import sys, zipfile
 def wheel(name, files, entry=''):
@@ -81,7 +81,7 @@ interface Site {
 
 let environment: string | undefined
 
-/** One virtualenv with zc.buildout for all tests of this file. */
+/** Makes one virtualenv with zc.buildout for all tests of this file. */
 async function environmentOf(t: Test): Promise<string> {
   if (environment !== undefined) return environment
   const directory = scratch(t)
@@ -137,7 +137,7 @@ function run(site: Site, directory: string, more: object = {}, told: string[] = 
   return converge(planOf(site, directory, more), site.host, { id: 't', mode: 'run', handlers })
 }
 
-/** Names in the shared directories, without what tells the Python. */
+/** Lists names in the shared directories, without the part that identifies the Python. */
 function shared(site: Site): string[] {
   const eggs = `${site.shared}/eggs`
   return spawnSync('find', [eggs, `${site.shared}/downloads`, '-maxdepth', '3', '-mindepth', '1', '-printf', '%P\\n'], {

@@ -1,4 +1,7 @@
-/** A certificate from an authority: certbot's webroot in the nginx of the frontend, in a copy of the system that is thrown away. */
+/**
+ * Tests certificates from an authority on a disposable copy of the system: certbot's webroot in the nginx of the
+ * frontend.
+ */
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { needs, selfSigned } from '../support/machine.ts'

@@ -1,4 +1,4 @@
-/** Old releases that cannot be removed: reported, tried again later, and no obstacle to a deploy. */
+/** Tests old releases that cannot be removed: runs report them, retry later, and still deploy. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'
@@ -38,7 +38,7 @@ t.test('what cannot be removed is reported, and tried again by a later cleanup',
   fs.writeFileSync(`${data}/precious`, 'precious')
   const mount = `${at}/releases/000001-1a2b3c4d/var`
   fs.mkdirSync(mount)
-  // Of the same file system: to rm it is a directory like any other.
+  // A bind mount of the same file system: rm sees it as an ordinary directory.
   t.equal(spawnSync('mount', ['--bind', data, mount]).status, 0)
   t.teardown(() => void spawnSync('umount', [mount]))
   const report = await clean(at)

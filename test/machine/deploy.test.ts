@@ -1,4 +1,4 @@
-/** The real thing end to end: git, PyPI's zc.buildout, ZEO, Zope and supervisord, by the built program. */
+/** Tests the built program end to end with real git, zc.buildout from PyPI, ZEO, Zope and supervisord. */
 import t, { type Test } from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
 import { needs } from '../support/machine.ts'
@@ -13,7 +13,7 @@ import * as operating from './deploy/operating.ts'
 import { alive } from './deploy/steps.ts'
 
 const minute = 60_000
-// More than the runner gives a file: the first build fetches Zope, and another file may have the ports.
+// Longer than the runner's default: the first build fetches Zope, and another file may hold the ports.
 t.setTimeout(40 * minute)
 
 type Step = (t: Test, site: DeploySite) => Promise<void>

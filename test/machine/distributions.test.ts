@@ -1,6 +1,6 @@
 /**
- * The roles on each distribution that converge supports: setup, deploy, rollback and a second run that finds nothing to do,
- * on hosts with their own packages, and with systemd; the newest one without systemd as well.
+ * Tests the roles on each supported distribution, on hosts with their own packages and systemd: setup, deploy, rollback
+ * and a second run without changes; on the newest distribution also without systemd.
  */
 import { cpSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,7 @@ import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from '
 
 const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
-/** A Zope client as HAProxy sees it. */
+/** A stand-in for a Zope client behind HAProxy. */
 const client = "require('node:http').createServer((_, answer) => answer.end('a page')).listen(8081, '127.0.0.1')"
 
 const site = {
@@ -35,7 +35,7 @@ const site = {
   ),
 }
 
-/** Two apps, at one version; the host gets them as they are. */
+/** Writes two apps with the same version, as the host receives them. */
 function writeApps(root: string, version: string): void {
   cpSync(`${project}/fixtures/example-node-app`, `${root}/opt/apps/shop`, { recursive: true })
   put(`${root}/opt/apps/shop/VERSION`, `${version}\n`)
@@ -50,7 +50,7 @@ interface Scene {
 class Machine {
   private constructor(readonly host: TestHost) {}
 
-  /** A minimal host of a distribution, on which apt works and nothing of converge is but the program. */
+  /** Makes a minimal host of a distribution, with a working apt and only the program of converge. */
   static async make({ network, proxy }: Scene, distribution: Distribution, init: 'systemd' | 'none'): Promise<Machine> {
     const options = {
       system: await systemOf(distribution),
@@ -66,7 +66,7 @@ class Machine {
     return new Machine(host)
   }
 
-  /** Runs converge, which has to succeed. */
+  /** Runs converge, and fails the test unless the run succeeds. */
   async converge(t: Test, words: string): Promise<string> {
     const began = performance.now()
     const { status, stdout, stderr } = await this.host.run(`/usr/local/bin/node /opt/converge/start.cjs ${words}`)
@@ -83,7 +83,7 @@ async function page(host: TestHost, name: string, path = '/'): Promise<string> {
   return stdout
 }
 
-/** Words of the command that the package gives Varnish, but for those that the attributes or an init script decide. */
+/** Returns the Varnish options of the package, without those that attributes or an init script set. */
 async function packagedOptions(host: TestHost): Promise<string[]> {
   const { stdout } = await host.run("sed -e '/^ExecStart=/,/[^\\\\]$/!d' /lib/systemd/system/varnish.service")
   const words = stdout.replace(/\\\n/g, ' ').replace('ExecStart=', '').trim().split(/\s+/)
@@ -91,7 +91,7 @@ async function packagedOptions(host: TestHost): Promise<string[]> {
   return words.filter((word, at) => !decided.some((option) => [word, words[at - 1]].includes(option)))
 }
 
-/** Varnish runs with what the package gives it, with another address and size. */
+/** Checks that Varnish runs with the options of its package, except for address and size. */
 async function keepsOptions(t: Test, host: TestHost): Promise<void> {
   const { stdout: command } = await host.run('tr "\\0" " " < /proc/$(pgrep -o varnishd)/cmdline')
   t.match(command, / -a 127\.0\.0\.1:6081 .*malloc,64m/)
@@ -99,7 +99,7 @@ async function keepsOptions(t: Test, host: TestHost): Promise<void> {
   t.strictSame(lost, [], command)
 }
 
-/** The packages that a host with Zope clients, a relational database and its cache gets, by their names in this distribution. */
+/** Checks the package names in this distribution for a host with Zope clients, a relational database and its cache. */
 async function knowsPackages(t: Test, machine: Machine): Promise<void> {
   for (const type of ['postgres', 'mysql']) {
     const relstorage = { db: { type, name: 'zodb', host: 'db' } }
@@ -140,7 +140,7 @@ async function wholeLife(t: Test, scene: Scene, distribution: Distribution): Pro
   t.match(await machine.converge(t, 'configure'), /nothing to do/)
 }
 
-/** Its package of Varnish has no init script. */
+/** Tests Varnish, whose package has no init script, on a host without systemd. */
 async function withoutSystemd(t: Test, scene: Scene, distribution: Distribution): Promise<void> {
   const machine = await Machine.make(scene, distribution, 'none')
   const { host } = machine

@@ -1,4 +1,4 @@
-/** The apps of docs/port-swap.md, deployed with the attributes that the page gives: a server from a virtualenv, and one in Node. */
+/** Tests the apps of docs/port-swap.md with the attributes from the page: a server in a virtualenv, and one in Node. */
 import t from 'tap'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { allBlocks } from '../docs/blocks.ts'
@@ -7,7 +7,7 @@ import { WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
-/** The attributes of a block, without the name of the app: the test has one of its own. */
+/** Returns the attributes of a block without the app's name, since the test uses its own. */
 function documented(key: string): JsonObject {
   const { port_app = {} } = JSON.parse(allBlocks().find((block) => block.key === key)?.text ?? '{}')
   const { app_name, ...settings } = port_app

@@ -1,4 +1,4 @@
-/** Rolling restarts behind a real HAProxy, with visitors all the while: how many of their requests fail. */
+/** Tests rolling restarts behind a real HAProxy under continuous requests, and counts the failed ones. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -26,14 +26,14 @@ import {
 
 t.setTimeout(240_000)
 
-/** Each request takes a moment, so that a stop without draining cuts some of them off. */
+/** Each request takes a moment, so that a stop without draining interrupts some of them. */
 const busy = (more: Environments = {}): Environments =>
   Object.fromEntries(names.map((name) => [name, { TAKES: '0.02', ...more[name] }]))
 
 interface World {
   readonly site: Site
   readonly balancer: RealBalancer
-  /** Restarts what a further cause, or other environments, make due. */
+  /** Runs the restarts that a new cause or changed environments require. */
   readonly roll: (environments?: Environments, options?: object) => Promise<RunReport>
   readonly told: string[]
 }
@@ -65,7 +65,7 @@ t.test('behind a balancer', async (t) => {
   if (!needs(t, ['supervisord', 'haproxy', 'python3'])) return
   const world = await worldOf(t)
   const { site, balancer, roll, told } = world
-  /** A roll with visitors. */
+  /** Runs a rolling restart under requests. */
   const visited = async (environments?: Environments, options?: object, port = balancer.port) => {
     let report: RunReport | undefined
     const load = await underLoad(port, async () => {
@@ -244,7 +244,7 @@ t.test('behind a balancer', async (t) => {
     t.equal(await balancer.states(), allReady)
   })
 
-  /** Kills a run in a process of its own as soon as it is there, and looks at the next one. */
+  /** Kills a run in its own process as soon as the condition is true, and checks the next run. */
   async function killedWhile(t: Test, { site, balancer }: World, name: string, there: () => Promise<boolean>) {
     const { host: _, supervisor: __, ...given } = site
     const environments = busy({ c1: { STARTS_IN: '1.5' }, c2: { STARTS_IN: '1.5' } })

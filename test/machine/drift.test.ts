@@ -1,4 +1,4 @@
-/** Drift that a real supervisord or nginx has loaded: after a run, both run with what is declared. */
+/** Tests drift that a real supervisord or nginx has loaded: after a run, both use the declared configuration. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -36,10 +36,10 @@ t.test('a program that was edited and updated by hand', async (t) => {
   }
   const pid = async () => (await supervisor.look()).find(({ group }) => group === 'p')?.pid ?? 0
   const environment = async () => readFileSync(`/proc/${await pid()}/environ`, 'utf8')
-  // Between fork and exec a process has no environment.
+  // Between fork and exec, a process has no environment.
   const started = () =>
     until(async () => (await pid()) !== 0 && (await environment().catch(() => '')) !== '', 'p is started')
-  /** What `supervisorctl update` does. */
+  /** Does the same as `supervisorctl update`. */
   const update = async () => {
     await supervisor.reloadConfig()
     await supervisor.stopProcess('p')
@@ -66,13 +66,13 @@ t.test('a program that was edited and updated by hand', async (t) => {
     await converged()
   }
 
-  // Put back by hand, without a second update.
+  // The file is restored manually, without a second update.
   writeFileSync(path, whole.replace('blue', 'red'))
   await update()
   writeFileSync(path, whole)
   t.match(await environment(), /COLOUR=red\0/)
   await converged()
-  // Loaded by hand without a difference: the process stays.
+  // A restart of the program without a difference in its file: the process stays.
   await supervisor.stopProcess('p')
   await until(async () => (await pid()) === 0, 'p is stopped')
   await supervisor.startProcess('p')

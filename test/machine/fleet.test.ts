@@ -1,4 +1,4 @@
-/** Hosts of a stack over SSH, with all that may go wrong between them and the operator. */
+/** Tests runs on the hosts of a stack over SSH, and the failures that can happen between them and the operator. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
@@ -6,7 +6,7 @@ import { until } from '../support/waiting.ts'
 import { hostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
 import { Operator, type Outcome } from './support/operator.ts'
 
-/** A role that does as the files of its host say: waits for one, fails where another one is. */
+/** A role controlled by files on its host: it waits for one file, and fails if another one exists. */
 const recipe = `import { role, directory, execute, file } from 'converge-engine'
 const all = (node) => Object.entries(node.opsworks.layers.all.instances)
 const inspect = async (_, host) => {
@@ -38,7 +38,7 @@ export default role('probe', {
 `
 
 const secret = 'correct horse battery staple'
-/** Under a name that gives nothing away; that it comes from a file tells it. */
+/** A secret under an inconspicuous name: converge treats it as secret because it comes from a file. */
 const greeting = 'good morning to all of you'
 
 interface Fleet {
@@ -88,7 +88,7 @@ t.test('the hosts of a stack', async (t) => {
     await host.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/done')
   }
 
-  // As accounts have it whose files say something to everybody.
+  // Some accounts have startup files that print text.
   two.write('/root/.bashrc', 'echo welcome\nprintf "a title without an end"\n')
 
   await t.test('from nothing, and again', async (t) => {
@@ -120,7 +120,7 @@ t.test('the hosts of a stack', async (t) => {
     t.match(await operator.run(['configure']), { status: 0, stdout: /1 changed, 2 unchanged/ })
   })
 
-  // Nothing else could be.
+  // The following tests depend on those above.
   if (!t.passing()) return
 
   await t.test('what is secret stays so', async (t) => {
@@ -253,7 +253,7 @@ t.test('the hosts of a stack', async (t) => {
       await until(() => one.exists('/srv/probe/began'), 'it is at work')
       twice.kill('SIGINT')
       await twice.until((event) => event.event === 'warning', 'it is told')
-      // Another one is no echo of the first, however soon it comes.
+      // A second signal is not a duplicate of the first, however soon it arrives.
       twice.kill('SIGTERM')
       await twice.until((event) => event.event === 'warning' && /after the step/.test(event.message), 'and again')
       await until(

@@ -1,4 +1,7 @@
-/** Several operators of one stack: who comes second learns of the first, may wait, and leaves no failed deployment behind. */
+/**
+ * Tests several operators of one stack: the second one sees who holds the lock, can wait, and leaves no failed
+ * deployment behind.
+ */
 import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'

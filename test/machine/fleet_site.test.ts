@@ -1,4 +1,4 @@
-/** A real site on many hosts, from nothing: what its operator does with it, and what its visitors meet meanwhile. */
+/** Tests a real site on many new hosts: the commands of its operator, and their effect on visitors. */
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
@@ -7,7 +7,7 @@ import { hostNeeds } from './support/hosts.ts'
 import { batches, type Outcome, outcomes } from './support/operator.ts'
 
 const clients = ['plone1', 'plone2', 'plone3']
-/** lb2 is one with systemd. */
+/** lb2 runs systemd. */
 const frontends = ['lb1', 'lb2']
 const shops = ['shop1', 'shop2']
 const others = ['files', 'jobs', 'mail']
@@ -45,7 +45,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     visitedBy(t, visits)
     t.equal(visits.failed, 0, JSON.stringify(visits.kinds))
   }
-  /** Each begins with the site as the one before has left it. */
+  /** Runs a scene; each one starts with the site as the previous one left it. */
   const scene = async (name: string, play: (t: Test) => Promise<void>) => {
     if (t.passing()) await t.test(name, { timeout: 10 * 60_000 }, play)
   }
@@ -84,7 +84,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       await stack(t, 0, 'run', 'build', '--host', 'plone1')
     }, 'plone1')
     const first = await stack(t, 0, 'setup')
-    // The packages that the last ones are to have are those of the machine.
+    // The packages of the other hosts are already on the test system, so their setup changes nothing.
     const unchanged = Object.entries(outcomes(first)).flatMap(([name, what]) =>
       what === 'changed' ? [] : `${name} ${what}`,
     )
@@ -187,7 +187,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
   await scene('all at once', async (t) => {
     const [commit, shop] = [await site.commit(), await site.commitOfShop('two')]
     let deployed: Outcome | undefined
-    // Visitors may notice: clients restart together, and the ZEO server with them.
+    // Failed requests are allowed: clients restart together, and so does the ZEO server.
     visitedBy(
       t,
       await site.visited(async () => {
@@ -248,7 +248,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       await until(async () => (await site.process('plone1')) !== before, 'plone1 restarts', 120)
       await site.boot('plone3')
       t.match(outcomes(await deploying), { plone1: 'changed', plone2: 'changed', plone3: 'skipped' })
-      // It has missed the deployment, and gets that now.
+      // The host was off during the deployment, and receives it now.
       await stack(t, 0, 'configure')
     })
     nobodyNotices(t, visits)

@@ -1,11 +1,14 @@
-/** A host of a stack with a real systemd: reached by accounts of all kinds, it then looks after itself by its own scheduler. */
+/**
+ * Tests a stack's host with a real systemd: several kinds of accounts connect to it, then its own scheduler runs
+ * converge.
+ */
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { Operator, type Outcome } from './support/operator.ts'
 
-/** Notes each event with the Node that runs it, and the layers that the host was told of. */
+/** Records each event with the path of its Node, and the layers in the node JSON. */
 const recipe = `import { role, execute } from 'converge-engine'
 const note = (r, event, node) => execute(r, {
   name: event,
@@ -87,7 +90,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.match(asked, { status: 0, report: { outcome: 'changed' } })
     t.notOk(`${asked.stdout}${asked.stderr}`.includes(password))
     t.equal(count(host, 'setup'), 1)
-    // What is there is not brought again.
+    // An engine that is already installed is not uploaded again.
     const own = '/home/plain/site/usr/local/lib'
     await host.run(`mkdir -p ${own}; cp -a /usr/local/lib/converge ${own}; chown -R plain /home/plain /srv`)
     t.match(await as('own', ['run', 'setup']), { status: 0, report: { outcome: 'changed' } })
@@ -164,7 +167,7 @@ t.test('accounts, timer, rollout, reboot, shutdown', async (t) => {
     t.equal(count(host, 'configure'), back + 1)
     t.match(await as('free', ['hooks', 'remove', '--dry-run']), { status: 0, report: { outcome: 'planned' } })
     t.equal((await host.run('systemctl is-active converge-configure.timer')).stdout, 'active\n')
-    // One that has failed, and one that is to be tried again.
+    // One unit that has failed, and one that systemd will retry.
     host.write('/etc/systemd/system/converge-setup.service.d/broken.conf', '[Service]\nExecStartPre=/bin/false\n')
     host.write('/etc/systemd/system/converge-configure.service.d/broken.conf', '[Service]\nExecStartPre=/bin/false\n')
     const stamp = '/var/lib/converge/first-boot-done'

@@ -1,4 +1,7 @@
-/** nginx, Varnish and HAProxy as they are, before three small servers; in a network of its own where the machine lets it. */
+/**
+ * Tests real nginx, Varnish and HAProxy in front of three small servers, in a network namespace of their own if the
+ * system allows one.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +24,10 @@ import { frontendSite, visitors } from './support/frontend_site.ts'
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 const network = 'CONVERGE_TEST_NETWORK'
 
-/** The clients' ports are the same on every host: others who test with them must not be met. Once as root, once as nobody. */
+/**
+ * Runs the file in its own network namespace, since the clients' ports are the same for everybody who tests on this
+ * system. Once as root, once as nobody.
+ */
 function inOwnNetwork(t: Test): boolean {
   if (process.env[network] !== undefined) return false
   if (spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status !== 0) return false
@@ -32,7 +38,8 @@ function inOwnNetwork(t: Test): boolean {
     ['root', [], {}],
     ['nobody', asNobody, { HOME: home, TMPDIR: home, USER: 'nobody', PATH: '/usr/local/bin:/usr/bin:/bin', CI: '' }],
   ] as const) {
-    // The test runner puts itself into NODE_OPTIONS of whatever is started, and writes where only it may write.
+    // tap adds itself to NODE_OPTIONS of every child process, and writes to directories that only its own account can
+    // write.
     const own = ['env', '-u', 'NODE_OPTIONS', process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)]
     const command = [...prefix, ...own]
     const { status, stdout, stderr } = spawnSync(
@@ -87,7 +94,7 @@ t.test('the front end', async (t) => {
   await t.test('an error is never cached: the page is there for the next request', async (t) => {
     for (const status of [302, 400, 403, 404, 410, 429, 500, 502, 503])
       for (const query of ['', '?control=max-age%3D600', '?control=s-maxage%3D600']) {
-        // A redirect may be cached for as long as the site says.
+        // The cache may store a redirect for as long as the site declares.
         if (status === 302 && query !== '') continue
         const path = `/made-${status}`
         site.statuses.set(path, status)
@@ -191,7 +198,7 @@ t.test('the front end', async (t) => {
     await runtime.takeOut({ name: 'plone_instances/b2-1', sticky: false })
     const coming = visitors(http, 6)
     const changed = {
-      // A host that nobody knows yet.
+      // A host whose name does not resolve yet.
       opsworks: { layers: { plone_instances: { instances: { b4: { private_dns_name: 'b4.nowhere.invalid' } } } } },
       haproxy: { retries: 4 },
       varnish_plone: { grace: 90 },

@@ -1,4 +1,4 @@
-/** The front end as root on the system itself, as services of the machine: in a copy of it that is thrown away. */
+/** Tests the frontend as root on a disposable copy of the system, as services of the system. */
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'

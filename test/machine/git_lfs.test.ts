@@ -1,4 +1,4 @@
-/** Releases of repositories with Git LFS or other filters: they have the real files, or there is no release. */
+/** Tests releases of repositories with Git LFS or other filters: a release has the real files, or the deploy fails. */
 import * as fs from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -24,7 +24,7 @@ function useLfs(site: GitSite, repository: string): void {
     site.git(repository, 'config', `filter.lfs.${key}`, value)
 }
 
-/** A PATH with all programs of this one but git-lfs. */
+/** Makes a PATH with all programs of this one except git-lfs. */
 function pathWithoutLfs(site: GitSite): string {
   const directory = `${site.root}/programs`
   fs.mkdirSync(directory)
@@ -96,7 +96,7 @@ t.test('Git LFS in a submodule', async (t) => {
   site.init(library)
   useLfs(site, library)
   site.commit({ '.gitattributes': attributes, 'a.bin': content }, 'library', library)
-  // Without filters, git clones the pointer: enough to commit the submodule.
+  // Without filters, git clones the pointer, which suffices to commit the submodule.
   site.git(site.repository, 'submodule', 'add', '-q', library, 'lib')
   site.commit({ 'a.txt': '1' })
   t.equal((await site.deploy()).failure, undefined)
@@ -149,7 +149,7 @@ t.test('other filters', async (t) => {
   const site = new GitSite(t)
   const [system, wrapper] = [`${site.root}/gitconfig`, `${site.root}/bin/git`]
   fs.writeFileSync(wrapper, site.read(wrapper).replace('\nexec ', `\nGIT_CONFIG_SYSTEM=${system} exec `))
-  /** Deploys with this as /etc/gitconfig; the account's own file is not read. */
+  /** Deploys with this text as /etc/gitconfig; the account's own file is ignored. */
   const deploy = async (config: string) => {
     fs.writeFileSync(system, config)
     return (await site.deploy()).failure?.text
@@ -164,7 +164,7 @@ t.test('other filters', async (t) => {
   const none = await deploy('')
   t.match(none, /git has no filter "secret" on this host.* docs\/a\.txt\n.*git config --system filter\.secret\.smudge/s)
   t.notMatch(none, /b\.md|c\.rst|d\.txt/)
-  // Without `required`, git itself would check the file out as it is, and succeed.
+  // Without `required`, git itself would check out the unfiltered file and succeed.
   for (const kind of ['smudge', 'process'])
     t.match(
       await deploy(`[filter "secret"]\n\t${kind} = no-such-program\n`),

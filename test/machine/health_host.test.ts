@@ -1,4 +1,7 @@
-/** Apps that answer 400 to names other than their own, as Django does with ALLOWED_HOSTS: the checks of a deploy ask by name. */
+/**
+ * Tests apps that answer 400 to host names other than their own, as Django does with ALLOWED_HOSTS: the health checks
+ * send the right name.
+ */
 import t from 'tap'
 import { patchOf } from '../support/contract.ts'
 import { needs } from '../support/machine.ts'

@@ -1,11 +1,14 @@
-/** A host that calls converge itself, by a real systemd: setup at its first boot, configure by a timer, shutdown before it goes down. */
+/**
+ * Tests a host whose systemd runs converge: setup at the first boot, configure by a timer, shutdown before the host
+ * goes down.
+ */
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { converge, installProgram } from './support/program_on_host.ts'
 
-/** Notes each event; shutdown stops a service of systemd, as a frontend does, while systemd is stopping it too. */
+/** Records each event; shutdown stops a systemd service, as a frontend does, while systemd is stopping it too. */
 const recipe = `
 import { execute, role, service } from 'converge-engine'
 const note = (r, event, more = 'true') => execute(r, {

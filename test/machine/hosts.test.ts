@@ -1,4 +1,4 @@
-/** The hosts that other tests are made with do what those rely on. */
+/** Tests the test hosts themselves: other tests rely on what this file checks. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
@@ -6,7 +6,7 @@ import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { hostNeeds, newKey, testNetwork } from './support/hosts.ts'
 
-/** Whose the network there is; another test may have taken the place meanwhile, which it can't while something is mounted. */
+/** Reads which network owns a directory: another test can claim it meanwhile, unless something is mounted below it. */
 function ownerOf(directory: string): string {
   return existsSync(`${directory}/owner`) ? readFileSync(`${directory}/owner`, 'utf8') : ''
 }

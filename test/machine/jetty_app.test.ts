@@ -1,4 +1,4 @@
-/** Debian's jetty9 behind nginx: each release in a JVM of its own, while visitors ask all the time. */
+/** Tests Debian's jetty9 behind nginx under continuous requests: each release runs in its own JVM. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
@@ -12,10 +12,10 @@ import { WebApp } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
-/** The client compiler is enough for a page, and starts in half the time. */
+/** The client compiler suffices for a page, and starts in half the time. */
 const jvm = { jvm_options: '-XX:TieredStopAtLevel=1 -Xmx64m' }
 
-/** A war with pages; a page that is to fail answers 404. */
+/** Builds a war with pages; a page that must fail answers 404. */
 function war(t: Test, pages: Readonly<Record<string, string>>): Buffer {
   const at = scratch(t)
   for (const [name, text] of Object.entries(pages)) fs.writeFileSync(`${at}/${name}`, text)

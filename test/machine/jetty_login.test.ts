@@ -1,4 +1,7 @@
-/** A war that asks for a login, in Debian's jetty9: what fails without a login service, and the documented way to add one. */
+/**
+ * Tests a war that requires a login in Debian's jetty9: the failure without a login service, and the documented way to
+ * add one.
+ */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -30,7 +33,7 @@ function war(t: Test): string {
   return `${at}/app.war`
 }
 
-/** The files of the example in the documentation. */
+/** Returns the files of the example in the documentation. */
 function documented() {
   const page = fs.readFileSync(fileURLToPath(new URL('../../docs/port-swap.md', import.meta.url)), 'utf8')
   const example = /### Add a login.*?```json\n(.*?)```/s.exec(page)?.[1] ?? '{}'

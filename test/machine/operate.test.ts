@@ -1,11 +1,11 @@
-/** Commands of an operator on the hosts of a stack: exec, logs and ssh, with real sshd. */
+/** Tests an operator's commands on the hosts of a stack (exec, logs and ssh) with real sshd. */
 import t, { type Test } from 'tap'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/waiting.ts'
 import { hostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
 import { Operator } from './support/operator.ts'
 
-/** Programs of both kinds; the plan says where they log, and the test writes there. */
+/** A role with programs of both kinds; the plan declares their log files, and the test writes to them. */
 const recipe = `import { role, service, supervisor_program } from 'converge-engine'
 export default role('worker', {
   setup(r) {

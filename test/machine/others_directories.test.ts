@@ -1,4 +1,4 @@
-/** Resources that work as root in directories of another account. */
+/** Tests resources that work as root in directories of another account. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'

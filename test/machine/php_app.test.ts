@@ -1,4 +1,4 @@
-/** A PHP app in Debian's php-fpm behind nginx: hot and cold updates while visitors ask all the time. */
+/** Tests a PHP app in Debian's php-fpm behind nginx: hot and cold updates under continuous requests. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { Supervisor } from '../../resources/supervisor/client.ts'
@@ -10,7 +10,7 @@ import { inOrder, type Step, WebApp, type WebRun } from './support/web_app.ts'
 
 t.setTimeout(240_000)
 
-/** A page that is made of files included before and after a while; `a-a` where both are of one release. */
+/** A page that includes a file before and after a pause; it shows `a-a` if both belong to one release. */
 const page = `<?php
 include __DIR__ . '/../lib/first.php';
 $first = first();
@@ -86,7 +86,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
       .readFileSync(`/proc/${await app.pid(fpm)}/task/${await app.pid(fpm)}/children`, 'utf8')
       .trim()
       .split(' ').length
-  // php-fpm writes its title over its arguments and its environment.
+  // php-fpm overwrites its arguments and its environment with its process title.
   const isElsewhere = async () => fs.readlinkSync(`/proc/${await app.pid(fpm)}/cwd`) === '/usr'
   const reload = () => supervisor.signalProcess(fpm, 'USR2')
   const update = async () => {

@@ -1,4 +1,7 @@
-/** The guide docs/plone-6.md, followed word for word on a host with systemd: Plone 6 from PyPI behind nginx, Varnish and HAProxy. */
+/**
+ * Tests the guide docs/plone-6.md literally on a host with systemd: Plone 6 from PyPI behind nginx, Varnish and
+ * HAProxy.
+ */
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

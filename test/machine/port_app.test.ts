@@ -1,4 +1,4 @@
-/** A node server deployed by port-app: nginx, supervisord, git and the processes are real; visitors ask all the time. */
+/** Tests port-app with a node server under continuous requests: nginx, supervisord, git and the processes are real. */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
@@ -52,7 +52,7 @@ async function moments(t: Test, app: WebApp): Promise<void> {
 }
 
 async function onlyChecked(t: Test, app: WebApp): Promise<void> {
-  // Larger than what nginx keeps in memory.
+  // Larger than the body that nginx buffers in memory.
   const upload = () => app.ask('/', { method: 'POST', body: 'x'.repeat(100_000) })
   t.match(await upload(), { status: 200 })
   const json = { port_app: { max_body_megabytes: 50, build_command: 'exit 7' } }
@@ -60,7 +60,10 @@ async function onlyChecked(t: Test, app: WebApp): Promise<void> {
   t.match(await upload(), { status: 200 }, 'not yet reloaded')
 }
 
-/** What a visitor gets: a status, or the code of an error. A connection that a reload closes is another error than a closed port. */
+/**
+ * Requests a page.
+ * @returns a status or an error code; a connection that a reload closes has another code than a closed port
+ */
 function served(app: WebApp): Promise<number | string | undefined> {
   return app.page().then(
     ({ status }) => status,
@@ -105,7 +108,10 @@ function workers(app: WebApp): number[] {
   return childrenOf(app.host, Number(fs.readFileSync(`${app.prefix}/var/lib/nginx/nginx.pid`, 'utf8')))
 }
 
-/** Nothing differs on the disk: only what is loaded tells. */
+/**
+ * Restores files while nginx has loaded an edited one: the files are as declared, and only the loaded configuration
+ * differs.
+ */
 async function putBack(t: Test, app: WebApp): Promise<void> {
   const nginx = `${app.prefix}/etc/nginx`
   const upstream = `${nginx}/conf.d/app-upstream.conf`
@@ -120,7 +126,7 @@ async function putBack(t: Test, app: WebApp): Promise<void> {
       const before = workers(app)
       nginxLoads(app)
       await until(async () => (await served(app)) === seen, 'nginx has loaded the other text')
-      // For a tenth of a second nginx serves with the new workers and the old ones.
+      // For a tenth of a second, nginx serves with the new workers and the old ones.
       const stays = (pid: number) => workers(app).includes(pid) && !isLeaving(app.host, pid)
       await until(() => !before.some(stays), 'the workers with the declared text take no requests')
       fs.writeFileSync(path, text)
@@ -128,7 +134,7 @@ async function putBack(t: Test, app: WebApp): Promise<void> {
       t.equal((await app.done(t, [event])).report.resources.length, 1, `${event}: ${path}`)
       await until(async () => (await served(app)) === 200, 'nginx has loaded it again')
       t.equal((await app.run([event])).report.outcome, 'unchanged')
-      // What a backup does.
+      // A hard link, as backup programs make it.
       fs.linkSync(path, `${app.prefix}/backup`)
       fs.rmSync(`${app.prefix}/backup`)
       t.equal((await app.run([event])).report.outcome, 'unchanged')
@@ -204,7 +210,7 @@ async function tls(t: Test, app: WebApp): Promise<void> {
   t.notOk(fs.existsSync(`${app.prefix}/etc/nginx/ssl/app.pem`), 'no key is left')
 }
 
-/** A smoke test that asks nginx, which has closed the site. */
+/** A smoke test that requests a page from nginx, which has closed the site. */
 const tested = (contains: string) => ({
   json: { deploy: { app: { smoke_test: { http: [{ path: '/', contains }], deadline_seconds: 5 } } } },
 })

@@ -1,4 +1,7 @@
-/** A node server deployed by port-app, on bad days: killed runs, a stranger's port, a broken configuration; and its end. */
+/**
+ * Tests port-app with a node server under faults: killed runs, a port in use, a broken configuration; also the app's
+ * removal.
+ */
 import * as fs from 'node:fs'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'

@@ -1,11 +1,11 @@
-/** A power cut during a deploy: whatever of it is on the disk, the next run deploys a whole release. */
+/** Tests a power cut during a deploy: whatever part of it is on the disk, the next run deploys a complete release. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'
 import { GitSite } from '../support/git_site.ts'
 import { needs } from '../support/machine.ts'
 
-/** EXT4_IOC_SHUTDOWN with NOLOGFLUSH: what is not on the disk by now is lost, as by a power cut. */
+/** EXT4_IOC_SHUTDOWN with NOLOGFLUSH: data that is not on the disk yet is lost, as after a power cut. */
 const cut = 'import fcntl, os, struct, sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, struct.pack("I", 2))'
 
 class Disk {
@@ -26,7 +26,7 @@ class Disk {
     execFileSync('mount', ['-o', 'loop', this.image, this.at])
   }
 
-  /** Waits for what a killed run has left behind. */
+  /** Waits for processes of a killed run before it unmounts the disk. */
   unmount(): void {
     const script = 'for i in $(seq 100); do umount "$0" 2>/dev/null && exit; sleep 0.1; done; umount "$0"'
     execFileSync('sh', ['-c', script, this.at], { stdio: 'pipe' })
@@ -50,7 +50,7 @@ t.test('a power cut at any git command of a first deploy', async (t) => {
 
   const wrapper = `${site.root}/bin/git`
   const program = site.read(wrapper)
-  // Another program had the names flushed, and no content: the files are there and empty.
+  // Another program has flushed the directory entries but no content: the files exist and are empty.
   const before = `touch ${disk.at}/other; sync ${disk.at}/other;`
   fs.writeFileSync(wrapper, program.replace('then kill', `then ${before} python3 -c '${cut}' ${disk.at}; kill`))
   let calls = 0
@@ -59,7 +59,7 @@ t.test('a power cut at any git command of a first deploy', async (t) => {
     for (const path of [site.into, site.shared, `${disk.at}/state`]) fs.mkdirSync(path)
     execFileSync('sync', ['-f', disk.at])
     more = site.deployKilledAt(++calls, { links: { log: 'var/log' } })
-    // The last deploy was not interrupted: the cut comes right after it.
+    // The last deploy was not interrupted: the cut happens right after it.
     if (!more) execFileSync('python3', ['-c', cut, disk.at])
     disk.unmount()
     disk.mount()

@@ -1,6 +1,6 @@
 /**
- * Root deploys while the account of the app renames everything below the app, and puts links to a directory of root's in
- * its place, as fast as it can: root writes, gives away and reads nothing outside.
+ * Tests deploys by root while the account of the app renames everything below the app, and replaces it by links to a
+ * directory of root's, as fast as possible: root writes, chowns and reads nothing outside.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -19,7 +19,10 @@ const rounds = Number(process.env.CONVERGE_TEST_RACES ?? 6)
 const account = 33
 const canary = 'canary-5d1c'
 
-/** Takes the tree of the app and the one of root's, which has the same names. Leaves nothing renamed when it ends. */
+/**
+ * Renames the entries of the app's tree and of root's tree, which has the same names. Leaves nothing renamed when it
+ * ends.
+ */
 const renamer = `
 import os, random, signal, sys
 app, precious = sys.argv[1:3]
@@ -57,7 +60,7 @@ while going:
 print(swaps)
 `
 
-/** Everything about a tree that a write, a chown or a chmod changes. */
+/** Returns everything about a tree that a write, a chown or a chmod changes. */
 function fingerprint(directory: string): string[] {
   const found: string[] = []
   for (const name of fs.readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()) {
@@ -71,7 +74,7 @@ function fingerprint(directory: string): string[] {
   return found
 }
 
-/** The directories and files of the app again, of root's and with a secret in each. */
+/** Copies the names of the app's directories and files, owned by root and with a secret in each file. */
 function copyOfNames(from: string, to: string): void {
   fs.mkdirSync(to, { mode: 0o711 })
   for (const entry of fs.readdirSync(from, { withFileTypes: true }))
@@ -79,7 +82,7 @@ function copyOfNames(from: string, to: string): void {
     else fs.writeFileSync(join(to, entry.name), `{"${canary}": true}\n`, { mode: 0o600 })
 }
 
-/** What is left of an exchange that another rename or the end of the renamer cut short. */
+/** Restores entries of an exchange that another rename or the end of the renamer has interrupted. */
 function putBack(directory: string): void {
   for (const entry of fs.readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
@@ -95,7 +98,7 @@ function putBack(directory: string): void {
 
 interface Outcome {
   readonly name: string
-  /** All that a person could be shown. */
+  /** Everything that the run displays. */
   readonly output: string
   readonly failure: string | undefined
 }
@@ -106,7 +109,7 @@ interface Target {
   readonly directory: string
   readonly commit: (version: string) => void
   readonly run: (command: 'deploy' | 'rollback') => Promise<Outcome>
-  /** The version that the current release has. */
+  /** Returns the version of the current release. */
   readonly served: () => Promise<string>
 }
 
@@ -131,7 +134,7 @@ async function race(t: Test, target: Target, rounds: number): Promise<void> {
   const outcomes = new Map<string, number>()
   for (let round = 0; round < rounds; round++) {
     target.commit(`round-${round}`)
-    // What it finds of the releases may leave nothing to roll back to.
+    // The renamer may hide the releases, so that a rollback finds no target.
     const { name, output } = await target.run(round % 3 === 2 ? 'rollback' : 'deploy')
     outcomes.set(name, (outcomes.get(name) ?? 0) + 1)
     t.notMatch(output, canary, `round ${round}: nothing of root's is shown`)
@@ -155,7 +158,7 @@ async function race(t: Test, target: Target, rounds: number): Promise<void> {
 interface Site {
   readonly role: string
   readonly attributes: JsonObject
-  /** Directory of the fixtures with its files. */
+  /** Directory of the fixtures with the files of the app. */
   readonly fixture?: string
   readonly files?: Readonly<Record<string, string>>
 }

@@ -1,4 +1,4 @@
-/** Rolling restarts of real servers under a real supervisord; as root, and once more as nobody. */
+/** Tests rolling restarts of real servers under a real supervisord, as root and again as nobody. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -59,7 +59,7 @@ t.test('a rolling restart: one at a time, in order, each answering before the ne
     names.map((name, index) => `restarting ${name} (${index + 1} of 3)`),
   )
   t.equal(told.filter((line) => line.startsWith('waiting 1 s before')).length, 2)
-  // Before and after it, the run asks all of them whether they are ready.
+  // Before and after it, the run checks the readiness of all servers.
   const asked = seen().filter((line) => / \/(warm)?$/.test(line))
   t.strictSame(
     asked.filter((line) => line.endsWith('/warm')),
@@ -183,7 +183,7 @@ t.test('a run that ends between two restarts', brief, async (t) => {
   class Dying extends LocalHost {
     override record(key: string, value: string): void {
       super.record(key, value)
-      // Before it there is a record that the restart has begun.
+      // The record that the restart has begun precedes it.
       if (key.startsWith('restart c1 ') && value !== 'begun') throw new Error('killed')
     }
   }

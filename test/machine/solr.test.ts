@@ -1,4 +1,4 @@
-/** Solr of a site that moves from the platform: its index is found where it lies, and answers a search. */
+/** Tests Solr of a site that migrates from OpsWorks: converge uses the index in place, and it answers a search. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
@@ -9,7 +9,7 @@ t.setTimeout(600_000)
 const roles = ['solr'] as const
 const platform = { opsworks_initial_setup: { ephemeral_mount_point: '/mnt' } }
 
-/** Leaves nothing of converge and the app, as on a new host that gets the disk of the old one. */
+/** Removes everything of converge and the app except the data, as on a new host with the disk of the old one. */
 async function forgetAll(t: Test, site: DeploySite): Promise<void> {
   await site.done(t, ['stop'], { roles })
   await site.done(t, ['undeploy', '--purge'], { roles })

@@ -1,4 +1,4 @@
-/** Connections to real sshds: who gets in, what runs there, and how their end is noticed. */
+/** Tests connections to real sshds: logins, commands, and the detection of closed connections. */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ import { certify, newKey } from './support/ssh_keys.ts'
 const can = needs(t, ['root', 'sshd'])
 const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { skip: !can }, run)
 
-/** An sshd that knows its operator, and an operator who knows it. */
+/** Starts an sshd and makes an operator, each with the other's public key. */
 async function acquainted(t: Test, options: Parameters<typeof operator>[1] = {}, lines: readonly string[] = []) {
   const person = await operator(t, options)
   const sshd = await ownSshd(t, { authorized: [person.key], lines })
@@ -56,7 +56,7 @@ test('commands run, each with its status, its two outputs and its input', async 
 
 const block = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7919) % 251))
 
-/** Input of so many blocks, and how many of them were taken. */
+/** Makes an input of `count` blocks, and counts those that were read. */
 function blocks(count: number) {
   const taken = { count: 0 }
   const stream = Readable.from(
@@ -132,7 +132,7 @@ test('a key that cannot be read is an error before anything is sent', async (t) 
   await t.rejects(named(`${person.key.file}.pub`), { code: 'KEY_NOT_READABLE', message: /this is a public key/ })
 })
 
-/** A key with a passphrase that an sshd takes, in OpenSSH's own format or the older one. */
+/** Makes a key with a passphrase that an sshd accepts, in OpenSSH's own format or the older one. */
 async function locked(t: Test, format: 'OpenSSH' | 'PEM', answers?: readonly string[]) {
   const person = await operator(t, answers ? { answers } : {})
   const key = await newKey(join(person.home, 'locked'), { passphrase: 'two words', type: 'ecdsa' })
@@ -191,7 +191,7 @@ test('an agent signs, and which of its keys are shown is told by ssh_config', as
   add(person.key.file)
   const connect = async (host = {}) => person.connector().connect(await person.target(sshd, host))
 
-  // sshd has enough after six: the key that a file names comes before the rest of the agent.
+  // sshd allows six attempts: the key that the configuration names must precede the rest of the agent's.
   t.match(await said(await connect(), 'echo in'), { stdout: 'in\n' })
   const elsewhere = join(person.home, 'elsewhere')
   renameSync(person.key.file, elsewhere)
@@ -339,7 +339,7 @@ test('one connection to a jump host serves all hosts behind it, each with its ow
   })
 })
 
-/** Ends the processes of connections on the host, or stops them. */
+/** Sends a signal to the processes of connections on the host. */
 function signal(sshd: OwnSshd, name: NodeJS.Signals): number[] {
   const sessions = sshd.sessions()
   for (const pid of sessions) process.kill(pid, name)
@@ -394,7 +394,7 @@ test('an sshd that has stopped is noticed by its silence, one that works silentl
   t.match(await connection.closed, { code: 'CONNECTION_LOST', hint: /continues there/ })
 })
 
-/** A port whose connections lead to another one, at so many bytes a second upwards. */
+/** Opens a port that forwards connections to another one, with `rate` bytes a second from the client. */
 async function slowWay(t: Test, to: number, rate: number): Promise<{ readonly port: number }> {
   const server = createServer((socket) => {
     const onward = connect(to, '127.0.0.1')

@@ -1,4 +1,7 @@
-/** Hosts whose sshd offers few algorithms: what connects, and whether following the hint of the error repairs the rest. */
+/**
+ * Tests hosts whose sshd offers few algorithms: which ones connect, and whether the hint of the error repairs the
+ * others.
+ */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runSimple } from '../../core/fleet/ssh/process.ts'
@@ -10,7 +13,7 @@ import { newKey } from './support/ssh_keys.ts'
 const can = needs(t, ['root', 'sshd'])
 const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { skip: !can }, run)
 
-/** An operator, and hosts that know the operator's key and have a host key of the given type. */
+/** Makes an operator, and hosts that accept the operator's key and have a host key of the given type. */
 async function fleet(t: Test, type: 'ed25519' | 'rsa' = 'ed25519') {
   const person = await operator(t)
   const hostKey = await newKey(join(scratch(t), 'host_key'), { type })
@@ -30,7 +33,7 @@ async function fleet(t: Test, type: 'ed25519' | 'rsa' = 'ed25519') {
   return { person, connect, refusal }
 }
 
-/** The lines that a hint says to put at the top of sshd_config. */
+/** Returns the lines that a hint says to put at the top of sshd_config. */
 function linesOf({ hint = '' }: ConvergeError): string[] {
   const [onHost = ''] = hint.split(' at the top of ')
   return [...onHost.matchAll(/"([^"]+)"/g)].map(([, line = '']) => line)

@@ -1,4 +1,4 @@
-/** ssh_config as converge reads it, compared with `ssh -G` for generated configurations. */
+/** Compares how converge reads ssh_config with `ssh -G` for generated configurations. */
 import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
@@ -11,7 +11,7 @@ import { type HostSettings, readUserConfig } from '../../core/fleet/ssh/user_con
 import { ConvergeError } from '../../core/model/errors.ts'
 import { needs, scratch } from '../support/machine.ts'
 
-/** More find more: 2000 take a minute. */
+/** More runs find more: 2000 take a minute. */
 const runs = Number(process.env.SSH_CONFIG_RUNS ?? 200)
 const can = needs(t, ['root', 'overlay', 'ssh'])
 const timeout = 30_000 + 100 * runs
@@ -19,7 +19,7 @@ const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { s
 t.setTimeout(2 * timeout)
 const execute = promisify(execFile)
 
-/** Files below the home of the account; `.ssh/config` is where reading begins. */
+/** Files below the home of the account; the first one read is `.ssh/config`. */
 type Files = Readonly<Record<string, string>>
 
 interface Reading {
@@ -31,11 +31,14 @@ interface Reading {
   readonly knownHosts: string
   readonly connectTimeout: string
   readonly hostKeyAlias: string
-  /** `none` where there is neither. */
+  /** `none` if neither is set. */
   readonly proxy: string
 }
 
-/** What ssh makes of it, with the files laid over the home of the account; null where it refuses them. */
+/**
+ * Reads the configuration with ssh, with the files mounted over the home of the account.
+ * @returns null if ssh rejects them
+ */
 async function bySsh(home: string, host: string): Promise<Reading | null> {
   const own = userInfo().homedir
   const script = 'mount --bind "$1" "$2" && mount --bind "$1/system" /etc/ssh/ssh_config && exec ssh -G -- "$3"'
@@ -54,7 +57,7 @@ async function bySsh(home: string, host: string): Promise<Reading | null> {
     hostname: one('hostname'),
     port: one('port'),
     user: one('user'),
-    // A key that the system's file names again is shown once.
+    // A key that the system's file names again is listed once.
     identityFiles: [...new Set(all('identityfile').filter((file) => !/^~\/\.ssh\/id_/.test(file)))],
     identitiesOnly: one('identitiesonly'),
     knownHosts: known,
@@ -81,7 +84,7 @@ async function byConverge(home: string, host: string): Promise<Own> {
     const config = await readUserConfig({ home, user, agent: null, systemFile: join(home, 'system') })
     warnings = config.warnings
     const settings = config.settings(host)
-    // The way through other hosts is compared as it is written: a command, or a host that goes through itself, is an error.
+    // ProxyJump is compared as written: a command, or a host that jumps through itself, is an error.
     const target = resolveTarget({ name: host, address: host, jump: 'none' }, config)
     return { reading: readingOf(target, settings, home), warnings: [...warnings], error: null }
   } catch (thrown) {
@@ -116,8 +119,8 @@ function lay(home: string, files: Files): void {
 }
 
 /**
- * Both readings agree; where ssh reads something that converge does not follow, converge says so.
- * @param refusals whether converge has to refuse what ssh refuses: ssh reads the values of sections for other hosts as well
+ * Checks that both readings agree, or that converge warns about a setting that it does not support.
+ * @param refusals whether converge must reject what ssh rejects: ssh also reads the values of sections for other hosts
  */
 async function compare(home: string, files: Files, host: string, { refusals = false } = {}): Promise<Own> {
   lay(home, files)
@@ -288,7 +291,7 @@ test('generated configurations are read as ssh -G reads them', async (t) => {
 
 test('one setting: what ssh refuses, converge refuses', async (t) => {
   const home = join(scratch(t), 'home')
-  // The hosts of ProxyJump are checked where they are connected to.
+  // The hosts of ProxyJump are checked only when converge connects to them.
   const property = fc.asyncProperty(
     setting.filter((line) => !/^ProxyJump.*['"]/.test(line)),
     async (text) => {

@@ -1,4 +1,4 @@
-/** The keys of real sshds: known, new, changed, revoked, hashed, and certified by an authority. */
+/** Tests the keys of real sshds: known, new, changed, revoked, hashed, and certified by an authority. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { certify, type Key, newKey } from './support/ssh_keys.ts'
 const can = needs(t, ['root', 'sshd'])
 const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { skip: !can }, run)
 
-/** What is in the way of a connection; null: nothing. */
+/** Returns the error that prevents a connection; null if it succeeds. */
 async function refusal(person: Operator, sshd: OwnSshd, options: Partial<ConnectOptions> = {}, host = {}) {
   const connector = person.connector(options)
   const target = await person.target(sshd, host)
@@ -114,7 +114,7 @@ test('keys are exchanged again while a connection lasts', async (t) => {
   t.match(await runSimple(connection, 'wc -c', { input }), { stdout: '8000000\n' })
 })
 
-/** An sshd whose key an authority has signed. */
+/** Starts an sshd whose key an authority has signed. */
 async function certified(t: Test, person: Operator, how: Partial<Parameters<typeof certify>[2]> = {}, authority?: Key) {
   const at = scratch(t)
   const by = authority ?? (await newKey(join(at, 'authority')))

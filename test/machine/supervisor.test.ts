@@ -1,4 +1,4 @@
-/** The client, supervisord itself and its program files against a real supervisord; as root, and once more as nobody. */
+/** Tests the client, supervisord itself and its program files with a real supervisord, as root and again as nobody. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -103,7 +103,7 @@ t.test('what a program file says is what the program gets', async (t) => {
   )
 })
 
-/** Records each event, and the state that supervisord tells through its socket. */
+/** Records each event, and the state that supervisord reports through its socket. */
 const listener = `
 import os, socket, sys
 def ask():

@@ -1,4 +1,4 @@
-/** A program file that was cut off anywhere: what the real supervisord cannot read is found to be damaged. */
+/** Tests truncated program files: converge detects each one that the real supervisord cannot read. */
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { seconds } from '../../core/model/units.ts'
@@ -27,7 +27,7 @@ const text = renderProgram({
   events: [],
 })
 
-/** Reads each text as a file of programs, and prints which of them supervisord refuses. */
+/** Reads each text as a file of programs, and prints those that supervisord rejects. */
 const read = `
 import json, sys, tempfile
 from supervisor.options import ServerOptions

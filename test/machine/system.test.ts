@@ -1,4 +1,4 @@
-/** The resources of the system on a real one: files, accounts, cron, archives, packages. */
+/** Tests the resources on a real system: files, accounts, cron, archives, packages. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
@@ -38,7 +38,7 @@ const run = (plan: Plan, host: LocalHost) => converge(plan, host, { id: 'x', mod
 const dryRun = (plan: Plan, host: LocalHost) =>
   converge(plan, new VirtualHost({ base: host }), { id: 'x', mode: 'plan' })
 
-/** What the plan says is what the run does, and a second run finds nothing. */
+/** Checks that the run does what the plan predicts, and that a second run changes nothing. */
 async function keepsItsWord(t: Test, plan: Plan, host: LocalHost): Promise<void> {
   const dry = await dryRun(plan, host)
   const real = await run(plan, host)
@@ -100,7 +100,7 @@ t.test('what a file had and nobody speaks of stays; a link is replaced, not foll
   )
 })
 
-/** The real file system, and for the programs of the generated worlds stand-ins. */
+/** The real file system, with stand-ins for the programs of the generated worlds. */
 class Machine extends LocalHost {
   override async run(argv: readonly string[]): Promise<CommandResult> {
     const [program, path = ''] = argv
@@ -124,7 +124,8 @@ t.test('the host in memory behaves as the real one', async (t) => {
       const [real, virtual] = [new Machine(`${root}/../state`), hostFor(state, {}, root)]
       for (const round of [1, 2]) {
         const [done, said] = [await run(plan, real), await converge(plan, virtual, { id: 'x', mode: 'run' })]
-        // A link through a file is missing to the one and no directory to the other: both are told so.
+        // For a link through a file, one host reports a missing file and the other one that the path is not a
+        // directory.
         const reason = (message?: string) =>
           message?.replace(/a part of the path is not a directory|no such file or directory/, 'gone')
         const short = ({ resources }: typeof done) =>
@@ -203,7 +204,7 @@ interface Served {
   readonly asked: string[]
 }
 
-/** Serves a directory; below /private only to ann, and /cut ends before it should. */
+/** Serves a directory; /private only to ann, and /cut with an incomplete answer. */
 async function serve(t: Test, base: string): Promise<Served> {
   const asked: string[] = []
   const server = createServer((request, response) => {
@@ -224,7 +225,7 @@ async function serve(t: Test, base: string): Promise<Served> {
   return { url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`, asked }
 }
 
-/** Archives of all kinds of one small tree, and some that mean harm. */
+/** Packs a small tree in every archive format, and makes some malicious archives. */
 function pack(base: string): string {
   const served = `${base}/served`
   const script = `

@@ -1,4 +1,4 @@
-/** The main job as root on the system itself: packages, accounts, /etc and /srv, in a copy of it that is thrown away. */
+/** Tests a whole deploy as root on a disposable copy of the system: packages, accounts, /etc and /srv. */
 import t from 'tap'
 import { blocksOf, pages } from '../docs/blocks.ts'
 import { needs } from '../support/machine.ts'
@@ -33,14 +33,14 @@ node docs/demo.mjs --stop
 echo "== left"
 ls -A /srv/www /etc/supervisor/conf.d`
 
-/** The sample of the page that begins with a deploy. */
+/** Returns the sample output on the page that begins with a deploy. */
 function sampleOf(page: string): string {
   const sample = blocksOf(page, pages().get(page) ?? '').find(({ text }) => text.startsWith('$ converge deploy'))
   if (sample === undefined) throw new Error(`${page} shows no deploy`)
   return sample.text
 }
 
-/** Lines without commits and durations, which differ between runs. */
+/** Returns lines without commits and durations, which differ between runs. */
 function comparable(text: string): string[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '' && line.trim() !== '…')
   return lines.map((line) =>

@@ -1,4 +1,6 @@
-/** The built program on a host with systemd: units, the web server and what it serves, supervisor, cron, and a reboot. */
+/**
+ * Tests the built program on a host with systemd: units, the web server and its pages, supervisor, cron, and a reboot.
+ */
 import { cpSync } from 'node:fs'
 import { get } from 'node:http'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +12,7 @@ import { converge, installProgram } from './support/program_on_host.ts'
 
 const example = fileURLToPath(new URL('../../fixtures/example-node-app', import.meta.url))
 
-/** Runs a role of the test's own, whose setup is this text. */
+/** Runs a test role whose setup has this body. */
 function setup(host: TestHost, body: string): Promise<Ended> {
   host.write(
     '/root/recipes/units.ts',
@@ -28,7 +30,7 @@ ${body}
 const property = async (host: TestHost, unit: string, name: string) =>
   (await host.run(`systemctl show --value --property=${name} ${unit}`)).stdout.trim()
 
-/** Says on port 8300 what its file said when it read it: at its start, and when it is told. */
+/** Serves on port 8300 the content that its file had at its last start or reload. */
 const teller = `
 import http.server, os, signal
 def load(*_):
@@ -179,7 +181,7 @@ const site = {
   },
 }
 
-/** Visitors of the site, one after the other, until they are told to stop. */
+/** Sends requests to the site, one after the other, until the test stops it. */
 function visitors(host: TestHost, name: string) {
   const seen = { answered: 0, failed: [] as string[] }
   let going = true

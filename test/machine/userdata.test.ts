@@ -1,4 +1,7 @@
-/** Hosts of a stack come into being by cloud-init with the user data of `converge stack userdata`, and are set up as its first lines say. */
+/**
+ * Tests hosts that cloud-init creates with the user data of `converge stack userdata`: they are set up as its first
+ * lines declare.
+ */
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { systemdHostNeeds, type TestHost, testNetwork } from './support/hosts.ts'
@@ -12,7 +15,7 @@ export default role('probe', { setup: (r) => note(r, 'setup'), configure: (r) =>
 const hosts = {
   known: { user: 'ann', port: 2222 },
   rooted: { user: 'root', port: 22 },
-  // An ordinary account, which may not become root.
+  // An ordinary account that cannot become root.
   plain: { user: 'site', port: 22, prefix: '/home/site/all of it' },
 }
 

@@ -1,4 +1,4 @@
-/** Real environments with packages from the index; as root for another account, and as that account. */
+/** Tests real virtualenvs with packages from the index, as root for another account, and as that account. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,7 @@ import { directoryOf, needs, sameAs, scratch } from '../support/machine.ts'
 
 const isRoot = process.getuid?.() === 0
 const python = '/usr/bin/python3'
-/** What has nothing to do with accounts need not be seen twice. */
+/** Skips tests that do not depend on the account in the second run. */
 const brief = { skip: process.env.CONVERGE_TEST_BRIEF !== undefined }
 
 type Props = Parameters<typeof virtualenv>[1]
@@ -90,7 +90,7 @@ t.test('made, found right, moved to another version, and made anew where it was 
 t.test('a Python without ensurepip', async (t) => {
   if (!needs(t, ['root', 'python3 venv'])) return
   const directory = scratch(t)
-  // As Debian's python3 is before python3-venv is installed: here for one process only.
+  // Simulates Debian's python3 without python3-venv, for one process only.
   const [empty, wrapper] = [directoryOf(directory, 'empty'), `${directory}/python`]
   const find = 'import ensurepip, os; print(os.path.dirname(ensurepip.__file__))'
   const ensurepip = spawnSync(python, ['-c', find], { encoding: 'utf8' }).stdout.trim()

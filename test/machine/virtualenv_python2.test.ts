@@ -1,4 +1,4 @@
-/** An environment for a real Python 2.7 with the zc.buildout that still runs on it, and a buildout by it. */
+/** Tests a virtualenv for a real Python 2.7 with the last zc.buildout that supports it, and a buildout in it. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -11,7 +11,7 @@ import { virtualenv } from '../../resources/virtualenv.ts'
 import { failureOf } from '../support/contract.ts'
 import { needs, scratch } from '../support/machine.ts'
 
-/** No distribution of today has a package of it: it is there where somebody built it. */
+/** Finds Python 2.7: current distributions have no package of it, so it exists only if it was built from source. */
 function python2(): string | undefined {
   const versions = `${process.env.PYENV_ROOT ?? `${homedir()}/.pyenv`}/versions`
   const built = existsSync(versions) ? readdirSync(versions).filter((name) => name.startsWith('2.7')) : []

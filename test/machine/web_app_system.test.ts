@@ -1,4 +1,4 @@
-/** port-app and php-app as root on the system itself, side by side: in a copy of it that is thrown away. */
+/** Tests port-app and php-app side by side, as root on a disposable copy of the system. */
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

@@ -1,6 +1,6 @@
 /**
- * Nobody who visits the site notices a deploy: a whole site at full load, each request counted. It shares its ports with
- * deploy.test.ts, and stands far from that in the order of names, so that neither waits for the other.
+ * Tests deploys under full load, with each request counted: visitors must not notice them. The file shares its ports
+ * with deploy.test.ts; its name sorts far from that one, so that neither waits for the other.
  */
 import t from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'

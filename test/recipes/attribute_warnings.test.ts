@@ -1,4 +1,4 @@
-/** Warnings about attributes name the file and line where they are set, and what to do. */
+/** Tests that warnings about attributes name file, line and a remedy. */
 import t from 'tap'
 import { Sandbox } from '../support/program.ts'
 

@@ -1,4 +1,4 @@
-/** A deploy or rollback on a host with Varnish bans the cached pages of the site, where the attribute says so. */
+/** Tests that a deploy or rollback on a host with Varnish bans the site's cached pages if the attribute requests it. */
 import t from 'tap'
 import { deployed, type FakeHost, set } from '../support/fake_host.ts'
 

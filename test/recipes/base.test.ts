@@ -1,4 +1,4 @@
-/** The role base: packages and automatic updates of a host, where it may see to them. */
+/** Tests the role base: packages and automatic updates of a host, if the run can manage them. */
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
 import { compile, wholeWay } from '../../core/compile/compile.ts'

@@ -1,4 +1,6 @@
-/** Hostile texts in attributes, as the programs read them that the files are for: php-fpm, Varnish and cron accept each file. */
+/**
+ * Tests hostile texts in attributes with the programs that read the files: php-fpm, Varnish and cron accept each file.
+ */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import t from 'tap'
@@ -10,7 +12,7 @@ import type { Files } from '../support/rendering.ts'
 interface Program {
   readonly name: 'php-fpm' | 'varnishd' | 'crontab'
   readonly files: RegExp
-  /** @returns what it says of the file */
+  /** @returns the program's output about the file */
   readonly check: (file: string, content: string) => string
 }
 
@@ -22,7 +24,7 @@ function said(command: string, args: readonly string[]): string {
 
 const fpm = readdirSync('/usr/sbin').find((name) => name.startsWith('php-fpm')) ?? 'php-fpm'
 
-/** The pool with accounts that exist here: which ones exist is no matter of the file. */
+/** Replaces accounts in the pool by existing ones, since this test does not depend on them. */
 function withKnownAccounts(pool: string, log: string): string {
   return pool
     .replace(/^((?:listen\.)?(?:user|group|owner) = ).*$/gm, '$1www-data')
@@ -57,7 +59,7 @@ const programs: readonly Program[] = [
   },
 ]
 
-/** Directives of a pool as php-fpm has read them; two of one name are two. */
+/** Returns the directives of a pool as php-fpm has read them; two with the same name are kept apart. */
 function directives(dump: string): string {
   return [...dump.matchAll(/NOTICE: \t(.*?) = /g)].map(([, name = '']) => name).join()
 }
@@ -69,16 +71,16 @@ function shownValue(dump: string, key: string): string | undefined {
   return dump.slice(from, dump.indexOf('\n[', from))
 }
 
-/** What php-fpm shows itself. Settings of PHP are written as in php.ini, with the quotes of their author. */
+/** How php-fpm prints these values. Settings of PHP are written as in php.ini, with the quotes of their author. */
 const shownAs: Readonly<Record<string, string>> = {
   'deploy.*.environment_variables.*': 'env[x]',
   'deploy.*.environment.*': 'env[A]',
 }
 
-/** Asks each program once about each content. */
+/** Runs each program once for each content. */
 class Checker {
   readonly written: Record<string, number> = {}
-  /** What a program refuses or reads as something else. */
+  /** Contents that a program rejects or misreads. */
   readonly wrong: string[] = []
   private readonly seen = new Map<string, string>()
 
@@ -87,7 +89,7 @@ class Checker {
     private readonly programs: readonly Program[],
   ) {}
 
-  /** @returns the programs with what they say of their file */
+  /** @returns the programs with their output about their file */
   *said(files: Files, what: string): Generator<readonly [program: Program, name: string, dump: string]> {
     for (const [name, content] of Object.entries(files))
       for (const program of this.programs.filter((one) => one.files.test(name)))

@@ -1,4 +1,4 @@
-/** Each golden case of the roles that run a buildout: deploy.cfg as it reads, and the programs. */
+/** Tests each golden case of the roles that run a buildout: the meaning of deploy.cfg, and the programs. */
 import t from 'tap'
 import { renderDeployCfg } from '../../recipes/plone/deploy_cfg.ts'
 import { programs } from '../../recipes/plone/programs.ts'

@@ -1,4 +1,6 @@
-/** The units and jobs by which a host calls converge itself: their text, what a change of them brings about, and their end. */
+/**
+ * Tests the units and jobs by which a host runs converge automatically: their text, their changes and their removal.
+ */
 import t from 'tap'
 import { HooksMachine, hookOptions } from '../support/hooks_machine.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Each attribute that reaches a configuration file, with texts that mean something in some configuration language: it is
- * refused with its key, or it is one value. No text adds a directive.
+ * Tests each attribute that reaches a configuration file with texts that have a meaning in some configuration language:
+ * it is rejected with its key, or written as one value. No text adds a directive.
  */
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,4 +1,6 @@
-/** The whole way of the built-in roles on an empty host: what is there afterwards, and what a dry run says before. */
+/**
+ * Tests the whole lifecycle of the built-in roles on an empty host: the final state, and the prediction of a dry run.
+ */
 import t, { type Test } from 'tap'
 import type { ResourceReport, RunReport } from '../../core/report/events.ts'
 import { FakeHost, type FakeHostOptions } from '../support/fake_host.ts'
@@ -7,7 +9,7 @@ import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/l
 
 const both = ['zeo-server', 'zeo-client']
 
-/** `kind mode owner:group` of paths; of a link where it points to. */
+/** Returns `kind mode owner:group` of paths; for a link, its target. */
 function looks(host: FakeHost, paths: readonly string[]): Record<string, string> {
   const tree = host.tree()
   return Object.fromEntries(
@@ -145,7 +147,7 @@ t.test('a dry run', async (t) => {
     })
 })
 
-/** Writes nothing, says what the run then does, and has nothing to say after it. */
+/** Checks that a dry run writes nothing and predicts the run, and that a dry run afterwards predicts no change. */
 async function tellsTheTruth(t: Test, host: FakeHost, events?: readonly string[]): Promise<void> {
   const before = JSON.stringify([host.tree(), host.processes()])
   const dry = await host.run(events, { mode: 'plan' })

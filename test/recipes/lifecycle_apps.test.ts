@@ -1,4 +1,4 @@
-/** Several apps and roles on one host, undeploy, start and stop, and what else the attributes ask for. */
+/** Tests several apps and roles on one host, undeploy, start and stop, and other attributes. */
 import t from 'tap'
 import { packed } from '../support/commands.ts'
 import { failureOf } from '../support/contract.ts'
@@ -10,13 +10,13 @@ import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/l
 const both = ['zeo-server', 'zeo-client']
 const states = (host: FakeHost) =>
   Object.fromEntries(Object.entries(host.processes()).map(([name, { state }]) => [name, state]))
-/** The services a run changed, in order. */
+/** Returns the services that a run changed, in order. */
 const services = async (host: FakeHost, event: string) =>
   changed(await host.run([event])).flatMap((name) =>
     /^service(_restart)? /.test(name) ? [name.replace(/^\S+ /, '')] : [],
   )
 
-/** The clients are the app `site`, the server is the app `site-two`. */
+/** Makes a host whose clients are the app `site`, and whose server is the app `site-two`. */
 async function namesakes(): Promise<FakeHost> {
   const remote = siteRemote()
   const base = siteAttributes(remote.url) as { deploy: Record<string, NodeJson> }
@@ -49,7 +49,7 @@ t.test('undeploy takes away one app, and leaves what others have', async (t) => 
   t.equal(host.machine.readText('/srv/www/site/shared/var/data'), 'precious')
 })
 
-/** `servedBy` for an app that shares its name with another one. */
+/** Checks `servedBy` for an app whose name is the beginning of another one's. */
 function servedBySite(t: Parameters<typeof servedBy>[0], host: FakeHost): void {
   const own = Object.entries(host.processes()).filter(([name]) => /^site-client\d$/.test(name))
   t.strictSame(

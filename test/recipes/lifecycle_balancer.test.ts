@@ -1,4 +1,7 @@
-/** Deploys behind a balancer: each client is drained and ready again, and a run killed anywhere leaves none drained. */
+/**
+ * Tests deploys behind a balancer: each client is drained and made ready again, and a run killed anywhere leaves none
+ * drained.
+ */
 import t from 'tap'
 import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import type { FakeHost } from '../support/fake_host.ts'
@@ -9,7 +12,7 @@ const socket = '/var/lib/haproxy/stats'
 const backends = { plone_instances: ['plone1-1', 'plone1-2', 'plone2-1'] }
 const inStack = { opsworks: { instance: { hostname: 'plone1', layers: ['plone_instances', 'lb'] } } }
 
-/** It asks the clients of this host whether they are up; the other host's always is. */
+/** Makes a balancer that checks the clients of this host; the other host's client is always up. */
 const balancerOf = (host: FakeHost) => {
   const healthy = (server: string) => server.includes('plone2') || host.page(8080 + Number(server.at(-1))) !== null
   return new FakeHaproxy([{ at: socket, backends, busyFor: 1, healthy }])

@@ -1,4 +1,4 @@
-/** Shared blobs: a run is refused where the clients would not find what the ZEO server stores. */
+/** Tests shared blobs: a run is refused if the clients would not find what the ZEO server stores. */
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { FakeHost } from '../support/fake_host.ts'

@@ -1,4 +1,6 @@
-/** A build ahead of its deploy: what it makes, what it leaves alone, and what the deploy that follows still has to do. */
+/**
+ * Tests a build before its deploy: what it creates, what it leaves unchanged, and what the following deploy still does.
+ */
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
@@ -10,7 +12,7 @@ const pids = (host: FakeHost) => JSON.stringify(host.processes())
 const hooks = { 'deploy/before_migrate': '#!/bin/sh\n', 'deploy/before_restart': '#!/bin/sh\n' }
 const migrating = { migrate: true, migrate_command: 'migrate the data' }
 
-/** A new commit is there to be built. */
+/** Makes a host with a new commit to build. */
 async function withNews(app: object = {}): Promise<FakeHost> {
   const host = await deployed({}, { ...app })
   host.remote.push({ VERSION: '2\n', ...hooks })
@@ -18,7 +20,7 @@ async function withNews(app: object = {}): Promise<FakeHost> {
   return host
 }
 
-/** All but the releases, and what git and buildout keep beside them. */
+/** Returns everything except the releases, and the files that git and buildout keep next to them. */
 function outside(host: FakeHost): Record<string, unknown> {
   const own = /\/srv\/www\/site\/(releases\/000002|shared\/(repo\.git|eggs|downloads|extends|\.))/
   const kept = Object.entries(host.tree()).filter(([path]) => !own.test(path) && !/^\/(tmp|var\/lib)\//.test(path))

@@ -1,4 +1,7 @@
-/** Jobs of sites that use z3c.recipe.usercrontab: each once, whatever is deployed, built, rolled back, killed or undeployed. */
+/**
+ * Tests jobs of sites that use z3c.recipe.usercrontab: each exists once after any deploy, build, rollback, kill or
+ * undeploy.
+ */
 import t, { type Test } from 'tap'
 import { FakeHost } from '../support/fake_host.ts'
 import { prefix } from '../support/fake_stack.ts'
@@ -24,7 +27,7 @@ const crontab = (host: FakeHost, account = 'deploy') =>
 const jobFile = (host: FakeHost, name: string) =>
   host.machine.readText(`/etc/cron.d/converge-zeo-${name}`)?.split('\n')[1] ?? null
 
-/** Each job once; no line names a release. */
+/** Checks that each job exists once, and that no line names a release. */
 function oneEach(t: Test, host: FakeHost, programs: readonly string[]): void {
   const all = [crontab(host), jobFile(host, 'pack'), jobFile(host, 'backup')].join('\n')
   for (const program of programs)

@@ -1,4 +1,6 @@
-/** Data of hosts that move from the platform: found below its mount point, and never replaced by an empty database. */
+/**
+ * Tests data of hosts that migrate from OpsWorks: found below its mount point, and never replaced by an empty database.
+ */
 import t, { type Test } from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
 import { neutralFacts } from '../../core/node/facts.ts'

@@ -1,4 +1,7 @@
-/** Deploys and configures: the four cases of the documents, what a failing build or client leaves, and what each restarts. */
+/**
+ * Tests deploys and configures: the four cases of the documentation, failing builds and clients, and the restarts of
+ * each.
+ */
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
@@ -8,7 +11,7 @@ import { changed, nothingToDo, servedBy, succeeded } from '../support/lifecycle.
 
 const ids = (host: FakeHost) => host.releases().map(({ id }) => id.slice(0, 6))
 const pids = (host: FakeHost) => Object.values(host.processes()).map(({ pid }) => pid)
-/** What was told to supervisord, by the names of programs. */
+/** Returns the calls to supervisord, with the names of programs. */
 const calls = (host: FakeHost, from = 0) =>
   host.machine.changes.slice(from).flatMap((what) => {
     const [, method, name] = /supervisor\.((?:start|stop)Process)<.*?<string>([^<]*)</.exec(what) ?? []
@@ -260,7 +263,7 @@ t.test('an event listener runs as root, as supervisor’s socket is', async (t) 
 })
 
 t.test('what goes into a build is what tells releases apart: a live one is never built again', async (t) => {
-  // The fake buildout refuses to run in the live release.
+  // The fake buildout refuses to run in the current release.
   const changes: NodeJson[] = [
     { buildout_flags: '-v' },
     { buildout_bootstrap_params: '-v' },

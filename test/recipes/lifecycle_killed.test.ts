@@ -1,11 +1,11 @@
-/** Deploys, configures and rollbacks of a site that runs, killed at every occasion. */
+/** Tests deploys, configures and rollbacks of a running site, killed at every opportunity. */
 import { deployed, type FakeHost, type FakeHostOptions, set } from '../support/fake_host.ts'
 import { killedEverywhere, type Scenario } from '../support/killing.ts'
 import { servedBy } from '../support/lifecycle.ts'
 
 const both = ['zeo-server', 'zeo-client']
 
-/** A host with versions 1 to 3, or so many, deployed. */
+/** Makes a host with `count` deployed versions, from 1. */
 async function withReleases(count: number, app = {}, options: FakeHostOptions = {}): Promise<FakeHost> {
   const host = await deployed({}, app, options)
   for (let version = 2; version <= count; version++) {

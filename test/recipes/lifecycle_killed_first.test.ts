@@ -1,4 +1,4 @@
-/** The first whole way on an empty host, killed at every occasion. */
+/** Tests the first lifecycle on an empty host, killed at every opportunity. */
 import { packed } from '../support/commands.ts'
 import { FakeHost, set } from '../support/fake_host.ts'
 import { killedEverywhere, type Scenario } from '../support/killing.ts'

@@ -1,4 +1,7 @@
-/** Hooks of the repository, the migration and the smoke test: when each comes, how often, and what a failing one leaves. */
+/**
+ * Tests hooks of the repository, the migration and the smoke test: their order, their number, and the state after a
+ * failing one.
+ */
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, type FakeHost, set } from '../support/fake_host.ts'
@@ -11,7 +14,7 @@ const hooks = Object.fromEntries(names.map((name) => [`deploy/${name}`, '#!/bin/
 const migrating = { migrate: true, migrate_command: 'migrate the data' }
 const smoke = (more: NodeJson = {}) => ({ smoke_test: { http: [{ path: '/' }], command: 'smoke', ...more } })
 
-/** What has been done since the last look. */
+/** Returns the hooks and commands that have run since the last call. */
 function done(host: FakeHost): string[] {
   return host.done.splice(0)
 }

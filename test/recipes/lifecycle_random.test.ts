@@ -1,4 +1,4 @@
-/** Whatever happened before, one undisturbed run brings the host to what the attributes and the branch say. */
+/** Tests that after any history, one undisturbed run converges the host to the declared state. */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
@@ -95,7 +95,7 @@ class World {
   clients = 2
   worker = false
   keep = 5
-  /** False after a stop that was killed, until a further run finishes it. */
+  /** False after a stop that was killed, until another run finishes it. */
   private stopEnded = true
   private site = {}
   private app: Record<string, unknown> = {}
@@ -138,7 +138,7 @@ class World {
     try {
       await host.run(event === 'the whole way' ? undefined : [event], options)
     } catch (error) {
-      // There may be nothing to go back to, and each role says so.
+      // There may be no release to roll back to, which each role reports.
       const problems = error instanceof InvalidInput ? error.problems : [asConvergeError(error)]
       if (!problems.every(({ code }) => ['NO_SUCH_RELEASE', 'NOT_COMPLETE'].includes(code))) throw error
     }
@@ -147,7 +147,7 @@ class World {
     else if (event === 'configure' && host.killedBefore === null) this.stopEnded = true
   }
 
-  /** What holds at any time. */
+  /** Checks the conditions that are true at any time. */
   check(): void {
     const { host } = this
     for (const app of ['site', 'zeo']) {
@@ -165,7 +165,7 @@ class World {
           assert.notEqual(state, 'RUNNING', `${name} runs although ${app} was stopped on purpose`)
   }
 
-  /** What holds after a run that nothing disturbed. */
+  /** Checks the conditions that are true after an undisturbed run. */
   async end(events: readonly string[] | undefined): Promise<void> {
     const { host, clients, worker, keep } = this
     host.remote.reachable = true
@@ -175,7 +175,7 @@ class World {
     const names = ['client1', 'client2', 'client3'].slice(0, clients)
     servedBy(throwing, host, clients, { programs: worker ? ['worker', ...names] : names })
     if (host.options.roles?.includes('zeo-server')) settled(throwing, host, { app: 'zeo', programs: ['zeoserver'] })
-    // Beside those to keep: the live one and the one before it, where these are older.
+    // In addition to those to keep: the current release and the one before it, if they are older.
     assert.ok(
       host.releases().filter(({ complete }) => complete).length <= Math.max(2, keep) + 2,
       'old releases are gone',

@@ -1,4 +1,4 @@
-/** Going back to an earlier release and forward again: with its code, its configuration and its programs. */
+/** Tests a rollback to an earlier release and the way forward again: with its code, configuration and programs. */
 import t, { type Test } from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
@@ -6,7 +6,10 @@ import { changed, nothingToDo, servedBy, settled, succeeded } from '../support/l
 
 const live = (host: FakeHost) => host.live()?.id.slice(0, 6)
 
-/** Three releases of three commits; the commits. */
+/**
+ * Makes three releases of three commits.
+ * @returns the host and the commits
+ */
 async function threeReleases(t: Test): Promise<[FakeHost, ...string[]]> {
   const host = await deployed()
   const commits = [host.remote.tip()]

@@ -1,4 +1,6 @@
-/** Stopped on purpose: the app stays down until a start or a deploy, whatever else runs on the host. */
+/**
+ * Tests apps that were stopped on purpose: they stay down until a start or a deploy, whatever else runs on the host.
+ */
 import t, { type Test } from 'tap'
 import { intendedStop } from '../../resources/stop_record.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
@@ -11,7 +13,7 @@ function isDown(t: Test, host: FakeHost, what: string): void {
   t.strictSame(up, [], `${what}: nothing runs`)
 }
 
-/** The host is switched off and on: supervisord starts what it is to start. */
+/** Reboots the host: supervisord starts the programs that are set to start. */
 async function reboot(host: FakeHost): Promise<void> {
   host.supervisor.die(host.machine)
   await host.run(['setup'])

@@ -1,4 +1,7 @@
-/** A rollback goes to the release that was current before, and a deploy does not return to one that failed its smoke test. */
+/**
+ * Tests that a rollback returns to the previously current release, and that a deploy does not return to one that failed
+ * its smoke test.
+ */
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { failureOf } from '../support/contract.ts'
@@ -94,7 +97,7 @@ t.test('of two apps only one has an earlier release', async (t) => {
 
 const smoke = (more: object = {}) => ({ smoke_test: { http: [], command: 'fail', rollback_on_failure: true, ...more } })
 
-/** A release that failed its smoke test, and the host back on the one before. */
+/** Makes a host on which a release failed its smoke test, so that it is back on the previous one. */
 async function failed(t: Test): Promise<FakeHost> {
   const host = await deployed()
   set(host, {}, smoke())

@@ -1,4 +1,7 @@
-/** Blobs on a network mount: after a reboot the programs of the app start once the directory is mounted, and not before. */
+/**
+ * Tests blobs on a network mount: after a reboot, the app's programs start once the directory is mounted, and not
+ * before.
+ */
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -62,7 +65,7 @@ async function waiterCommand(prefix: string): Promise<string[]> {
   return ['-c', `exec ${(found?.props as { command?: string } | undefined)?.command}`]
 }
 
-/** Programs that the command finds instead of those of this machine. */
+/** Makes stand-ins that the command uses instead of the system's programs. */
 function standIns(t: Test, prefix: string): string {
   const bin = `${scratch(t)}/bin`
   mkdirSync(bin)

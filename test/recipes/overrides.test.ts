@@ -1,4 +1,4 @@
-/** Files of others that override one of ours are found before anything is touched. */
+/** Tests that a run detects other files that override one of converge's, before it changes anything. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { dropInOverride, poolOverride, refuseOverride } from '../../recipes/checks/overrides.ts'

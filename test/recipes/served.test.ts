@@ -1,4 +1,4 @@
-/** `status` of an app behind nginx: up only where visitors see it. */
+/** Tests `status` of an app behind nginx: up only if visitors can reach it. */
 import t from 'tap'
 import type { ServiceView } from '../../core/compile/inspection.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'

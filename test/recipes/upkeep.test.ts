@@ -1,4 +1,4 @@
-/** What keeps a site apart from itself: environments, caches, holds and records that outlive a release. */
+/** Tests what outlives a release: virtualenvs, caches, pinned releases and records. */
 import t from 'tap'
 import { packed } from '../support/commands.ts'
 import { failureOf } from '../support/contract.ts'

@@ -1,4 +1,4 @@
-/** What port-app, jetty-app and php-app declare for given attributes, without a host. */
+/** Tests what port-app, jetty-app and php-app declare for given attributes, without a host. */
 import t from 'tap'
 import type { HostReader } from '../../core/host/types.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'

@@ -21,7 +21,7 @@ const given = (host: VirtualHost) => {
   host.given(`${eggs}/old-1.egg/x`, '').given(`${shared}/downloads/dist/old.whl`, '').given(`${shared}/extends`, null)
 }
 
-/** What a build leaves when it is stopped in the middle. */
+/** Creates the files of a build that was interrupted midway. */
 const leaveHalf = (host: VirtualHost) =>
   host
     .given(`${eggs}/new-1.egg/x`, '')
@@ -34,7 +34,7 @@ type Build = (
   args: readonly string[],
 ) => { status?: number; lines?: string[]; timedOut?: boolean } | undefined
 
-/** The programs a build needs, for the host in memory; `build` is what buildout itself does. */
+/** The programs that a build requires on the in-memory host; `build` does the work of buildout. */
 function commands(build: Build = () => undefined): CommandHandler {
   return (argv, options, host) => {
     const [name] = argv

@@ -85,7 +85,7 @@ contract(t, cron, [
     then: (t, host) => {
       const [, line = ''] = /root (.*)\n$/.exec(host.readText('/etc/cron.d/tidy') ?? '') ?? []
       t.equal(line, String.raw`echo 'a\\\%b c\\\d e\f' \\\\\\\%`)
-      // As cron does it.
+      // As cron does.
       t.equal(line.replace(/\\([\\%])/g, '$1'), String.raw`echo 'a\%b c\\d e\f' \\\%`)
     },
   },

@@ -9,7 +9,7 @@ const release = '/srv/site/releases/000002-1a2b3c4d'
 const base = { app: 'site', hook: 'before_restart' as const, directory: release, commit: '1a2b' }
 const anna = { name: 'anna', uid: 1000, gid: 1000, home: '/home/anna', shell: '/bin/sh' }
 
-/** Hooks note what they were called with; a script that Node is given is run for real. */
+/** Records the arguments of hooks; a script for Node really runs. */
 const commands: CommandHandler = (argv, { cwd, environment, input, user }, host) => {
   const [program = '', ...args] = argv
   const note = (text: string) => host.given('/srv/log', `${host.readText('/srv/log') ?? ''}${text}\n`)

@@ -6,7 +6,7 @@ import { execute } from '../../resources/execute.ts'
 import { file } from '../../resources/file.ts'
 import { contract, failureOf, patchOf, planOf, run } from '../support/contract.ts'
 
-/** `make PATH`, `note TEXT` (one more line in /srv/log), `fail`, and whatever /bin/sh is given as a note. */
+/** Fakes of `make PATH`, `note TEXT` (adds a line to /srv/log) and `fail`; the script of /bin/sh is added as a note. */
 const commands: CommandHandler = ([program, ...args], options, host) => {
   const note = (text: string) => host.given('/srv/log', `${host.readText('/srv/log') ?? ''}${text}\n`)
   if (program === 'make') host.given(args[0] ?? '', 'made')

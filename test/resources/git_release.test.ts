@@ -232,7 +232,7 @@ t.test('a short commit that has to be fetched is known after that', async (t) =>
 t.test('a short commit of several is refused with all of them', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
-  // Found by trying: of commits without files these two start with the same seven digits.
+  // Found by trial: commits without files at these two times start with the same seven digits.
   const [one, other] = [13_201, 18_051].map((time) => {
     const author = `T <t@e> ${time} +0000`
     site.gitInput(

@@ -8,7 +8,7 @@ import { GitSite } from '../support/git_site.ts'
 
 const [main, tag] = ['1a2b3c4d'.repeat(5), 'feedbeef'.repeat(5)]
 
-/** As much of git as a deploy sees: what it is asked for in the mirror, and the files it makes. */
+/** Imitates the git calls of a deploy: queries of the mirror, and the files of a checkout. */
 const git: CommandHandler = (argv, { user }, host) => {
   if (argv[0] === 'sync') return {}
   const words = argv.slice(argv.indexOf('git') + 1).filter((word, at, all) => word !== '-c' && all[at - 1] !== '-c')

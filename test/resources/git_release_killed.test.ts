@@ -101,7 +101,7 @@ t.test('a mirror with damaged or lost objects is fetched again, with a warning',
   for (const [at, [name, damage]] of Object.entries(damages).entries()) {
     damage()
     const inputs = { at: `${at}` }
-    // Also the commit that the mirror had, by its name, by a part of it, and one that is new.
+    // Also the mirror's commit, by its full and its abbreviated name, and a new commit.
     const revision = [first, first.slice(0, 9), 'main'][at % 3] ?? 'main'
     if (revision === 'main') site.commit({ 'a.txt': text(at + 2) })
     const { failure, report } = await site.deploy({ revision, inputs })

@@ -9,7 +9,7 @@ import { GitSite } from '../support/git_site.ts'
 
 const key = `-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0IGtleSBvZiB0aGUgdGVzdHM=\n-----END OPENSSH PRIVATE KEY-----\n`
 
-/** Everything the run let out: reports, errors, warnings, arguments of git and of ssh, and what it left on the disk. */
+/** Returns all traces of the run: reports, errors, warnings, arguments of git and ssh, and files on the disk. */
 function everything(site: GitSite, ...deployed: object[]): string {
   const files = (path: string): string[] =>
     fs.readdirSync(path, { withFileTypes: true }).flatMap((entry) => {

@@ -1,4 +1,4 @@
-/** Subjects of commits, as the list of releases displays them. */
+/** Tests the subjects of commits in the list of releases. */
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { LocalHost } from '../../core/host/local.ts'

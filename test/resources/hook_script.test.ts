@@ -1,4 +1,4 @@
-/** Hooks in TypeScript and JavaScript on a host without a compiler, where Node itself has to do. */
+/** Tests hooks in TypeScript and JavaScript on a host without a compiler, where Node itself must run them. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import nodeModule from 'node:module'

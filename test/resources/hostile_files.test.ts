@@ -1,4 +1,4 @@
-/** Each file of an app's account that root reads, with something hostile in its place. */
+/** Tests each file of an app's account that root reads, with a hostile object in its place. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
@@ -33,7 +33,7 @@ const fallback = { host: '127.0.0.1', port: 8100 }
 interface Place {
   /** Path below the app's directory. */
   readonly path: string
-  /** What root does with it, as the engine or a role calls it. */
+  /** Reads the file as root, in the same way as the engine or a role. */
   readonly read: (host: Host, app: string, path: string) => unknown
 }
 
@@ -138,7 +138,7 @@ function app(t: Parameters<typeof needs>[0]) {
 
 const refusals = /^(NOT_A_FILE|FILE_TOO_LARGE|NOT_READABLE|UNSAFE_PATH|ELOOP)$/
 
-/** Everything that a person could be shown. */
+/** Returns everything that could be displayed. */
 function shown(value: unknown): string {
   if (value instanceof Error) return `${value.message} ${JSON.stringify(value)}`
   return JSON.stringify(value, (_, one) => (one instanceof Map ? [...one] : one)) ?? ''

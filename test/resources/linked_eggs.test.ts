@@ -1,4 +1,4 @@
-/** Eggs of another app are linked, in real directories. */
+/** Tests that eggs of another app are linked, in real directories. */
 import { chownSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../core/host/local.ts'

@@ -1,4 +1,7 @@
-/** Which ports get a site that answers 404 for unknown host names, beside sites of converge, of others and of Debian. */
+/**
+ * Tests which ports get a site that answers 404 for unknown host names, next to sites of converge, of others and of
+ * Debian.
+ */
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'

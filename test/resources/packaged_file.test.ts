@@ -1,4 +1,6 @@
-/** Files of a package that a resource replaces: one sentence instead of a diff, and a copy of the original. */
+/**
+ * Tests files of a package that a resource replaces: a single sentence instead of a diff, and a copy of the original.
+ */
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { converge } from '../../core/converge/engine.ts'
@@ -64,7 +66,7 @@ contract(t, file, [
   },
 ])
 
-/** Of a run on a host with the package, which is the same in a dry run. */
+/** Returns the report of a run on a host with the package, which is the same in a dry run. */
 async function reported(declare: Parameters<typeof planOf>[0], content?: string): Promise<ResourceReport | undefined> {
   const reports: ResourceReport[] = []
   for (const mode of ['plan', 'run'] as const) {

@@ -29,7 +29,7 @@ const written = (port: number, start = true) =>
   `; Written by converge; by hand.\n[program:shop-${port}]\nautostart=${start}\n`
 const names = (port: number) => `upstream shop { server 127.0.0.1:${port}; }\n`
 
-/** A server that takes its time to start, to answer and to stop. */
+/** Makes a server that takes time to start, to answer and to stop. */
 function fakeOf(running: readonly string[] = [], special: Record<string, Behaviour> = {}): FakeSupervisor {
   const programs = (name: string): Behaviour => {
     const port = Number(/-(\d+)$/.exec(name)?.[1] ?? 0)
@@ -57,7 +57,7 @@ contract(t, port_swap, [
     host: options(fakeOf()),
     changes: ['add /up/0 = 9090', 'replace /told = true', 'replace /runs', 'replace /live = 9090'],
     then(t, host) {
-      // After a run that was killed before anybody was told, it is the second one.
+      // If a run was killed before nginx was reloaded, the next run uses the second port.
       const port = host.readText(upstream)?.includes(':9091') ? 9091 : 9090
       t.match(host.readText(upstream), `upstream shop {\n    server 127.0.0.1:${port};\n}`)
       t.match(host.readText(conf(port)), `command=/srv/shop/server --port ${port} 'a b'`)
@@ -137,14 +137,14 @@ contract(t, port_swap, [
   },
 ])
 
-/** A host with a web server that goes on with the port it was last told of. */
+/** A host with a web server that uses the port of its last reload. */
 class World {
   readonly host: VirtualHost
   readonly fake: FakeSupervisor
   readonly told: string[] = []
-  /** What the web server sends visitors to. */
+  /** The port to which the web server sends visitors. */
   port: number | null = null
-  /** Changes before which it had nobody to send them to. */
+  /** Changes before which no server answered at that port. */
   readonly gaps: string[] = []
   /** Called whenever supervisord reads its files. */
   beforeReread = () => {}
@@ -225,7 +225,7 @@ t.test('a program that was changed, loaded and put back by hand makes room for a
       },
       host,
     )
-  /** What `supervisorctl update` does. */
+  /** Does the same as `supervisorctl update`. */
   const update = () => {
     call('reloadConfig')
     call('stopProcess')
@@ -296,7 +296,7 @@ t.test('the live one was stopped by hand: started where it was', async (t) => {
   const world = new World()
   await world.run()
   world.fake.giveUp(world.host, 'shop-9090')
-  // Answers hold until the next change, and this one came from elsewhere.
+  // Cached answers are valid until the next change, and this change was not made by the run.
   world.host.writeFile('/srv/else', '')
   const report = await world.run()
   t.strictSame(patchOf(report), ['add /up/0 = 9090'])

@@ -7,7 +7,7 @@ const into = '/srv/site/releases'
 const current = '/srv/site/current'
 const id = (n: number) => `${String(n).padStart(6, '0')}-1a2b3c4d`
 
-/** Complete releases, unfinished ones, and the live one. */
+/** Makes complete releases, unfinished ones, and the current one. */
 function site(
   host: VirtualHost,
   complete: readonly number[],

@@ -7,7 +7,7 @@ const into = '/srv/site/releases'
 const id = (n: number) => `00000${n}-1a2b3c4d`
 const ids = (...numbers: number[]) => numbers.map((n) => `${id(n)}\n`).join('')
 
-/** Three complete releases, of which one is current. */
+/** Makes three complete releases, one of which is current. */
 function site(host: VirtualHost, current: number, history: string | null): VirtualHost {
   for (const n of [1, 2, 3]) host.given(`${into}/${id(n)}/.converge/complete`, '')
   host.given('/srv/site/current', { link: `${into}/${id(current)}` })

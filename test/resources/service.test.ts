@@ -11,19 +11,19 @@ interface Unit {
   active: string
   sub?: string
   enabled: string
-  /** What starting makes of it; default active. */
+  /** The state after a start; default active. */
   starts?: string
   loaded?: boolean
   pid?: number
   type?: string
   masked?: boolean
-  /** Seconds from its start until it is up, or ends. */
+  /** Seconds from its start until it is up, or exits. */
   takes?: number
   lasts?: number
   since?: number
 }
 
-/** A systemd for the host in memory: units by name. */
+/** A systemd for the in-memory host, with units by name. */
 function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): CommandHandler {
   const worlds = new WeakMap<VirtualHost, Record<string, Unit>>()
   const show = (world: Record<string, Unit>, name: string, clock: number) => {
@@ -268,7 +268,7 @@ contract(t, service, [
   },
 ])
 
-/** Init scripts for the host in memory; a service is up a second after its script said so. */
+/** Init scripts for the in-memory host; a service is up one second after its script returns. */
 function initScripts(services: Readonly<Record<string, boolean>>) {
   const worlds = new WeakMap<VirtualHost, Map<string, number>>()
   const commands: CommandHandler = ([program, name = '', verb], _, host) => {

@@ -1,4 +1,6 @@
-/** Services behind a balancer that are stopped on purpose: out of it first, and found again when they are started. */
+/**
+ * Tests services behind a balancer that are stopped on purpose: drained first, and made ready again when they start.
+ */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'

@@ -12,14 +12,14 @@ const supervised = (behaviour: Behaviour = {}, state: 'running' | 'stopped' | 'f
   requests: new FakeSupervisor({ [state]: ['web'], programs: { web: behaviour } }).requests,
 })
 const check = ['proxy', '-c']
-/** A program that finds nothing wrong unless there is a file /srv/broken. */
+/** A checking program that finds no error unless a file /srv/broken exists. */
 const proxy: CommandHandler = ([program, word], _, host) => {
   if (program !== 'proxy') return null
   if (word === 'load') return { stdout: 'loaded' }
   return host.lstat('/srv/broken') === null ? {} : { status: 2, stdout: 'line 3:', stderr: 'no such word\n' }
 }
 
-/** A call of supervisor's as `method name ...`, anything else as it is. */
+/** Shortens a call to supervisor to `method name ...`; leaves anything else unchanged. */
 const short = (change: string) => {
   const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
   if (method === undefined) return change.replace(/^record .*/, 'record')
@@ -259,7 +259,7 @@ t.test('a signal is named without SIG', (t) => {
   t.end()
 })
 
-/** What proc(5) says of the main process 100 of `web` and its workers. */
+/** Writes the files of proc(5) for the main process 100 of `web` and its workers. */
 function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [] as number[] } = {}): void {
   const stat = (pid: number) => `${pid} (a b) c) S 1 ${'0 '.repeat(17)}${pid}0 0\n`
   host.given('/proc/100/stat', stat(100)).given('/proc/100/auxv', auxv)
@@ -292,7 +292,7 @@ t.test('a file put back by hand: reloaded only where something was loaded in bet
     t.equal((await run(causedBy('1'), host)).outcome, expected === 0 ? 'unchanged' : 'changed', name)
     t.equal(signals(host) - before, expected, name)
     t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', name)
-    // What was seen once is not seen again.
+    // Cached answers are not read again.
     runs(host, { auxv: 'c' })
     t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', name)
   }

@@ -21,7 +21,7 @@ const conf =
       host.given(`/etc/supervisor/conf.d/${name}.conf`, `[program:${name}]\nautostart=true\n${text}`)
   }
 
-/** Behaviours of c1 to c3: slow in every way, with one of them as a test wants it. */
+/** Returns the behaviours of c1 to c3, slow in every way, with one of them changed by the test. */
 function fakeOf(
   special: Record<string, Behaviour> = {},
   running = names,
@@ -36,7 +36,7 @@ function fakeOf(
   return new FakeSupervisor({ running, ...options, programs })
 }
 
-/** A call of supervisor's as `method name`, anything else as it is. */
+/** Shortens a call to supervisor to `method name`; leaves anything else unchanged. */
 function short(change: string): string {
   const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
   const name = /<string>(\w+)</.exec(change)?.[1]
@@ -218,7 +218,7 @@ t.test('the first that does not come up ends it; the others stay on the old proc
       as,
     )
     t.match(failure, { hint: /run again: it continues with c2/, output: /^line 30\n(.|\n)*line 49$/ })
-    // What its manager is starting again may still come up.
+    // A program that its supervisor restarts may still come up.
     const isFinal = as === 'FATAL' || as === 'EXITED'
     t.equal(host.clock - before < 30, isFinal, isFinal ? 'at once' : 'at the deadline')
     t.equal(fake.states(host).c3, 'RUNNING')
@@ -231,7 +231,7 @@ t.test('what its manager starts again counts as starting', async (t) => {
     const ready = { port: 8081 }
     const ends = { after: 2, as }
     let began = 0
-    /** It ends two seconds after its start, and is up again two seconds later. */
+    /** Exits two seconds after its start, and is up again two seconds later. */
     const programs = (_: string, __: unknown, host: VirtualHost): Behaviour => {
       const age = host.clock - began
       const lost = age >= 2 && age < 4 && as !== 'again'
@@ -255,7 +255,7 @@ t.test('one that ends again and again is given up', async (t) => {
   let pid = 0
   const fake = fakeOf({ c1: { readyAfter: 1e6 } })
   const host = new VirtualHost({
-    // Another process each second.
+    // A new process each second.
     requests: (options, machine) => {
       const answer = fake.requests(options, machine)
       if (answer === null || !/getAllProcessInfo|getProcessInfo/.test(options.body ?? '')) return answer

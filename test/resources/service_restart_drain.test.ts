@@ -1,4 +1,7 @@
-/** Restarts behind a balancer: drained before the stop, ready after it, and found again by the next run whatever happens. */
+/**
+ * Tests restarts behind a balancer: drained before the stop, ready after it, and repaired by the next run after any
+ * failure.
+ */
 import t, { type Test } from 'tap'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
@@ -96,7 +99,7 @@ function harness(options: Options = {}, kill?: (what: string) => boolean) {
   return { ...all, host, told, roll, revive, states: () => statesOf(all, host) }
 }
 
-/** A change in a few words. */
+/** Shortens the description of a change. */
 function short(change: string): string {
   const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
   const name = /<string>(\w+)</.exec(change)?.[1]
@@ -180,7 +183,7 @@ t.test('in this order, for each', async (t) => {
   t.equal(states()[socket], 'ready, ready, ready')
 })
 
-/** Stops of a server that could still get visitors, or still had some. */
+/** Records stops of a server that could still receive visitors, or still had sessions. */
 function watch(all: Fakes): { readonly options: ReturnType<typeof hostOf>; readonly bad: string[]; fewest: number } {
   const seen = { options: hostOf(all), bad: [] as string[], fewest: names.length }
   let host: VirtualHost | undefined

@@ -1,4 +1,4 @@
-/** Any balancers, any trouble, killed anywhere: in the end no server is left drained but by its operator. */
+/** Tests random balancers, faults and kills: in the end, only servers that an operator has drained are drained. */
 import * as fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
@@ -17,9 +17,9 @@ const balancer = fc.record({
   busyFor: fc.constantFrom(0, 1, 3, 1e6),
   level: fc.constantFrom('admin' as const, 'admin' as const, 'operator' as const),
   knows: fc.subarray(names, { minLength: 0 }),
-  /** Which of its servers an operator has taken out, and how. */
+  /** The servers that an operator has drained or set to maintenance. */
   operator: fc.dictionary(fc.constantFrom(...names), fc.constantFrom('drain' as const, 'maint' as const)),
-  /** It is gone during the run that is killed, or from some change on. */
+  /** The balancer fails during the run that is killed, from this change on. */
   goneFrom: fc.option(fc.integer({ min: 0, max: 40 })),
 })
 

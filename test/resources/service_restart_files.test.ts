@@ -1,4 +1,4 @@
-/** A release that changes nothing of what a program loads does not restart it. */
+/** Tests that a release which does not change the files of a program does not restart it. */
 import t, { type Test } from 'tap'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
@@ -19,10 +19,10 @@ const eggs = (release: string) => {
 }
 
 const files = (release: string): Files => ({
-  // In another order in the second build, as zc.buildout writes them.
+  // The order differs in the second build, as zc.buildout writes it.
   'bin/zeoserver': `#!/env/bin/python\nsys.path[0:0] = [\n${eggs(release).join('')}  ]\nmain(['-C', '${release}/parts/zeoserver/etc/zeo.conf'])\n`,
   'parts/zeoserver/etc/zeo.conf': `%define INSTANCE ${release}/parts/zeoserver\naddress 8001\npath ${release}/var/Data.fs\n<runner>\n  program $INSTANCE/bin/runzeo\n  directory $INSTANCE\n</runner>\n`,
-  // plone.recipe.zeoserver writes the eggs in another order in each build.
+  // plone.recipe.zeoserver writes the eggs in a different order in each build.
   'parts/zeoserver/bin/runzeo': `PYTHONPATH="${release.endsWith('2') ? '/a:/b:' : '/b:/a:'}"\n`,
   'parts/zeoserver/etc/.eggs': release.endsWith('2') ? '/a\n/b' : '/b\n/a',
   'src/site/__init__.py': 'import site.conflicts\n',
@@ -34,7 +34,7 @@ interface Options {
   readonly withLoads?: boolean
 }
 
-/** @param base where the app really is */
+/** @param base the real directory of the app */
 function site(base = app) {
   const fake = new FakeSupervisor({ programs: { zeo: { startsecs: 1 } } })
   const told: string[] = []

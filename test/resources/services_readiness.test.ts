@@ -1,4 +1,6 @@
-/** Each kind of readiness, asked of real listeners, and ZEO servers that look up and are not. */
+/**
+ * Tests each kind of readiness check with real listeners, and ZEO servers that accept connections but are not ready.
+ */
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -23,7 +25,7 @@ async function listening(t: Test, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Whether a socket counts as ready, where a server does that with each connection. */
+/** Checks the readiness of a socket whose server handles each connection with `connected`. */
 async function problemAt(ready: ReadyProps & { socket: string }, connected: (socket: Socket) => void) {
   const sockets: Socket[] = []
   const server = createServer((socket) => {

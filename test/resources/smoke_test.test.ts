@@ -15,7 +15,10 @@ const commands: CommandHandler = (argv, { cwd }, host) => {
   host.given('/srv/log', `${argv.join(' ')} in ${cwd}\n`)
   return {}
 }
-/** A server that answers with a page, and at /down not at all; `slow` says how often /starting is not ready. */
+/**
+ * A server that answers with a page, and does not answer at /down; `slow` is the number of failed requests of
+ * /starting.
+ */
 function server(slow = 0): VirtualOptions {
   let asked = 0
   return {
@@ -107,7 +110,7 @@ contract(t, smoke_test, [
   },
 ])
 
-/** A release goes live, and is tried out. */
+/** Activates a release and runs its smoke test. */
 function plan(command: string, live?: string) {
   return planOf((r) => {
     const current = symlink(r, { path: '/srv/current', target: release })

@@ -1,4 +1,4 @@
-/** The record of a stop on purpose. */
+/** Tests the record that an app was stopped on purpose. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { intendedStop, stop_record } from '../../resources/stop_record.ts'

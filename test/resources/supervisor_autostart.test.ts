@@ -1,4 +1,4 @@
-/** Which programs start with supervisord. */
+/** Tests which programs start together with supervisord. */
 import t from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
 import { supervisor_autostart } from '../../resources/supervisor_autostart.ts'

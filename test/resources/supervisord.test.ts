@@ -7,7 +7,7 @@ import { FakeSupervisor } from '../support/fake_supervisor.ts'
 
 const config = '/etc/supervisor/supervisord.conf'
 
-/** A host where `supervisord -c` brings up what the fake stands for. */
+/** Makes a host where `supervisord -c` starts the fake. */
 function hostWith(fake: FakeSupervisor, status = 0) {
   return {
     requests: fake.requests,

@@ -1,4 +1,4 @@
-/** Two servers on one host: damaged files of the second do not make the run fail at the first. */
+/** Tests two servers on one host: damaged files of the second do not make the run fail at the first. */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { derived } from '../../core/model/reference.ts'
@@ -31,7 +31,7 @@ class World {
   constructor() {
     this.host = new VirtualHost({
       requests: (asked, host) => {
-        // As the real one: one file that it cannot read, and it refuses to read any.
+        // As the real supervisord: if it cannot read one file, it refuses to load any.
         if (/reloadConfig/.test(asked.body ?? '') && this.unreadable().length > 0)
           return { status: 200, headers: {}, body: refused }
         return this.fake.requests(asked, host)
@@ -57,7 +57,7 @@ class World {
     return this.host.list(directory).map((name) => `${directory}/${name}`)
   }
 
-  /** A program that is known only during the run comes last. */
+  /** A plan whose last program is known only during the run. */
   plan(release: Release) {
     return planOf((r) => {
       for (const name of ['blog', 'shop'] as const) {

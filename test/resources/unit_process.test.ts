@@ -1,4 +1,7 @@
-/** A systemd unit that somebody changed, loaded, and put back by hand: seen by its process, and by nothing that reloads leave behind. */
+/**
+ * Tests a systemd unit that somebody changed, loaded and restored manually: its process reveals it, while files left by
+ * reloads do not.
+ */
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { file } from '../../resources/file.ts'

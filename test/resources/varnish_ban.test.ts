@@ -1,4 +1,4 @@
-/** Pages of an app are banned once for each release, deployment or command. */
+/** Tests that pages of an app are banned once for each release, deployment or command. */
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { file } from '../../resources/file.ts'

@@ -12,7 +12,7 @@ const temporary = '/etc/.proxy.cfg.converge-check'
 const around = '/etc/.proxy.cfg.around.converge-check'
 const verify = { command: ['proxy', '-c', '-f', '%{path}'] }
 
-/** A program that takes every file in which `broken` does not stand; what the file includes is read as well. */
+/** A checking program that accepts every file without the word `broken`, including files that it includes. */
 const proxy: CommandHandler = ([program, ...args], _, host) => {
   if (program !== 'proxy') return null
   const given = args.at(-1) ?? ''
@@ -116,7 +116,7 @@ t.test('the files it is checked in are private, and where the wrapper lies is to
     },
   })
   given(machine)
-  // A file that a killed run has left, or that somebody has put there.
+  // A file that a killed run has left, or that another account has created.
   machine.given(temporary, 'left', '0666')
   const report = await run(
     planOf((r) =>

@@ -60,7 +60,7 @@ t.test('what the first run did for a path with the version is not due again when
     changed.resources.map(({ name }) => name),
     ['file /etc/php/8.4/pool.conf', 'execute reload'],
   )
-  // Loaded by somebody, and put back by a run that does not know the version.
+  // Loaded manually, and restored by a run that does not know the version.
   host.given('/etc/php/8.4/pool.conf', 'by hand')
   const back = await run(pool(null, 'two'), host)
   t.equal(back.resources.length, 2, 'due')

@@ -9,7 +9,7 @@ const path = '/srv/venv'
 const packages = { 'zc.buildout': '6.0.1', Setup_Tools: '' }
 const newest = '84.2.1'
 
-/** venv and pip for the host in memory. */
+/** Fakes of venv and pip for the in-memory host. */
 const commands: CommandHandler = ([program = '', ...args], _, host) => {
   if (program === 'sync') return {}
   const site = `${path}/lib/python3.11/site-packages`

@@ -1,4 +1,6 @@
-/** Programs of the in-memory host: just enough of useradd, apt-get, crontab, tar and their kin, on its own files. */
+/**
+ * Imitates the programs of the in-memory host: as much of useradd, apt-get, crontab, tar and similar as the tests need.
+ */
 import { createHash } from 'node:crypto'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
@@ -10,13 +12,13 @@ type Program = (args: readonly string[], host: VirtualHost, input: string) => An
 const done: Answer = {}
 const refused = (status: number, stderr: string): Answer => ({ status, stderr })
 
-/** Puts programs together; what none of them knows is not installed. */
+/** Combines sets of programs into one handler; a program in none of them is not installed. */
 export function programs(...sets: readonly Readonly<Record<string, Program>>[]): CommandHandler {
   const all: Record<string, Program> = Object.assign({}, ...sets)
   return (argv, options, host) => all[argv[0] ?? '']?.(argv.slice(1), host, options.input ?? '') ?? null
 }
 
-/** Long options with their values, and the rest. */
+/** Splits arguments into long options with their values, and the rest. */
 function parse(args: readonly string[], flags: readonly string[]): { options: Map<string, string>; rest: string[] } {
   const options = new Map<string, string>()
   const rest: string[] = []
@@ -45,7 +47,7 @@ function enrol(host: VirtualHost, groups: readonly string[], member: string): vo
 const gidOf = (host: VirtualHost, group: string): number =>
   groupsOf(host).find(({ name, gid }) => name === group || `${gid}` === group)?.gid ?? -1
 
-/** useradd, usermod, userdel, groupadd, groupmod and groupdel. */
+/** Fakes of useradd, usermod, userdel, groupadd, groupmod and groupdel. */
 export const accountPrograms: Readonly<Record<string, Program>> = {
   useradd(args, host) {
     const { options, rest } = parse(args, ['--system', '--user-group', '--create-home', '--no-create-home'])
@@ -126,7 +128,7 @@ export const accountPrograms: Readonly<Record<string, Program>> = {
 
 const status = '/var/lib/dpkg/status'
 
-/** Sets a package of the host's, as dpkg would have it. */
+/** Records a package of the host in the state that dpkg would report. */
 export function givePackage(host: VirtualHost, name: string, version: string, state = 'install ok installed'): void {
   const others = (host.readText(status) ?? '')
     .split('\n\n')
@@ -135,14 +137,17 @@ export function givePackage(host: VirtualHost, name: string, version: string, st
   host.given(status, `${[...others, stanza].join('\n\n')}\n\n`)
 }
 
-/** Puts a package where apt-get update finds it. */
+/** Adds a package to those that apt-get update finds. */
 export function offerPackage(host: VirtualHost, name: string, version: string): void {
   host.given(`/repository/${name}`, version)
 }
 
 const lists = '/var/lib/apt/lists/deb_Packages'
 
-/** apt-get, apt-cache and dpkg over `offerPackage` and `givePackage`; `/locked` counts how often a lock is still held. */
+/**
+ * Fakes of apt-get, apt-cache and dpkg for `offerPackage` and `givePackage`; `/locked` counts the attempts that still
+ * find the lock taken.
+ */
 export const aptPrograms: Readonly<Record<string, Program>> = {
   'apt-get'(args, host) {
     const words = args.filter((arg, at) => !arg.startsWith('-') && args[at - 1] !== '-o')
@@ -201,7 +206,7 @@ function fetchLists(host: VirtualHost): Answer {
   return done
 }
 
-/** Where the fake crontab keeps the lines of an account. */
+/** Returns the file in which the fake crontab stores the lines of an account. */
 export const spool = (host: VirtualHost, account = host.self.name): string => `/var/spool/cron/crontabs/${account}`
 
 export const crontabPrograms: Readonly<Record<string, Program>> = {
@@ -218,7 +223,7 @@ export const crontabPrograms: Readonly<Record<string, Program>> = {
 
 export type Members = Readonly<Record<string, string | { readonly link: string } | { readonly device: true }>>
 
-/** An archive the fake tar and unzip understand: a JSON text, behind PK for zip. */
+/** Builds an archive that the fake tar and unzip understand: a JSON text, after PK for zip. */
 export function packed(members: Members, kind: 'tar' | 'zip' = 'tar'): string {
   return `${kind === 'zip' ? 'PK\x03\x04' : 'ustar'}${JSON.stringify(members)}`
 }

@@ -1,4 +1,4 @@
-/** The contract every resource type keeps; a test of a type is a table of cases run by it. */
+/** Runs tables of test cases against a resource type, and checks the contract that every type must meet. */
 import type { Test } from 'tap'
 import { compile, type Plan } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
@@ -10,16 +10,16 @@ import type { ResourceReport, RunReport } from '../../core/report/events.ts'
 export interface Case<P> {
   readonly name: string
   readonly props: P
-  /** Sets the host up before the resource is looked at. */
+  /** Sets up the host before the resource reads its state. */
   readonly given?: (host: VirtualHost) => void
   readonly host?: VirtualOptions
-  /** The patch expected, as `op path` or `op path = value`; empty: nothing to do. */
+  /** The expected patch, as `op path` or `op path = value`; empty: no change. */
   readonly changes?: readonly string[]
-  /** Looks at the host after the run. */
+  /** Checks the host after the run. */
   readonly then?: (t: Test, host: VirtualHost) => void
-  /** Part of the message (or hint) of the failure expected instead. */
+  /** Part of the message or hint of the expected failure. */
   readonly fails?: string | RegExp
-  /** A dry run can't know these effects: skip comparing its patch. Default false. */
+  /** Whether a dry run cannot predict these effects, so that its patch is not compared. Default false. */
   readonly unpredictable?: boolean
 }
 
@@ -43,7 +43,10 @@ export function patchOf(report: RunReport): string[] {
 
 class Killed extends Error {}
 
-/** Dry run writes nothing and predicts; read-back matches; a second run is empty; killed at any change it still converges. */
+/**
+ * Checks a type: a dry run writes nothing and predicts the patch; the state read back matches; a second run changes
+ * nothing; after a kill at any change, the next run converges.
+ */
 export async function contract<P>(t: Test, declare: Declaration<P>, cases: readonly Case<P>[]): Promise<void> {
   const plan = (props: P) => planOf((r) => (declare as (r: Recipe<unknown>, props: P) => unknown)(r, props))
   const fresh = (one: Case<P>, options: VirtualOptions = {}) => {
@@ -89,7 +92,7 @@ async function killedAt<P>(
   const host = fresh(one, {
     beforeChange: () => {
       count++
-      // From then on nothing changes: what would tidy up after a failure doesn't get to run either.
+      // From here on nothing changes: code that would clean up after a failure does not run either.
       if (armed && count >= at) throw new Killed(`killed at change ${at}`)
     },
   })

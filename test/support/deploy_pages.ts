@@ -1,9 +1,9 @@
-/** What the clients of the example site answer, asked once or all the time. */
+/** Requests pages from the clients of the example site, once or continuously. */
 import { request } from 'node:http'
 
 /** The status page of a client. */
 export interface Page {
-  /** The id of the release it runs. */
+  /** The id of the release that the client runs. */
   readonly release: string
   readonly version: string
   readonly client: string
@@ -18,7 +18,7 @@ interface Answer {
 
 const admin = `Basic ${Buffer.from('admin:admin').toString('base64')}`
 
-/** Null where nobody answers. */
+/** @returns null if the client does not answer */
 function ask(client: number, path: string): Promise<Answer | null> {
   return new Promise((resolve) => {
     const asked = request(
@@ -46,7 +46,7 @@ function ask(client: number, path: string): Promise<Answer | null> {
   })
 }
 
-/** Null where the client is down, or up without its database. */
+/** @returns null if the client is down, or is up without its database */
 export async function pageOf(client: number): Promise<Page | null> {
   const answer = await ask(client, '/')
   if (answer?.status !== 200) return null
@@ -66,13 +66,13 @@ export async function put(client: number, key: string, value: string, blob = fal
   return (await ask(client, `/@@put?${query}`))?.status === 200
 }
 
-/** Reads a value through a client; null where there is none, or no answer. */
+/** Reads a value through a client; null if there is no value, or no answer. */
 export async function get(client: number, key: string): Promise<string | null> {
   const answer = await ask(client, `/@@get?${new URLSearchParams({ key })}`)
   return answer?.status === 200 ? answer.body.trimEnd() : null
 }
 
-/** Asks all clients again and again, each time all at once. */
+/** Requests a page from all clients at the same time, repeatedly. */
 export class Watch {
   readonly seen: (Page | null)[][] = []
   private over = false
@@ -95,7 +95,7 @@ export class Watch {
     return this
   }
 
-  /** How often none of them answered. */
+  /** The number of rounds in which no client answered. */
   get blackouts(): number {
     return this.seen.filter((pages) => pages.every((page) => page === null)).length
   }

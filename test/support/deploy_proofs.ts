@@ -9,7 +9,7 @@ type Props = Partial<GitReleaseProps>
 export interface DeployProof extends Proof {
   readonly given?: (site: GitSite) => unknown
   readonly broken?: Props | ((site: GitSite) => Props)
-  /** What the hint says to do in the repository or on the host. */
+  /** Follows the hint, in the repository or on the host. */
   readonly repair?: (site: GitSite) => unknown
   readonly repaired?: Props | ((site: GitSite) => Props)
   /** The host that the deploys run on; default: the real one. */

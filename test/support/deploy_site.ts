@@ -1,4 +1,7 @@
-/** A real site for tests: an account, a git server, and the built program, which deploys the example buildout below a prefix. */
+/**
+ * Sets up a real site for tests: an account, a git server, and the built program, which deploys the example buildout
+ * below a prefix.
+ */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,11 +14,11 @@ import { freePort, type Owner, scratch } from './machine.ts'
 import { until } from './waiting.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
-/** Below the project, what users run. */
+/** The path of the program that users run, below the project. */
 const programPath = (
   JSON.parse(fs.readFileSync(join(project, 'package.json'), 'utf8')) as { bin: { converge: string } }
 ).bin.converge
-/** Programs come from the system, whatever the tester's own PATH puts before them. */
+/** Programs come from the system, whatever directories the tester's own PATH lists first. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const forNetwork = /^(PIP_.+|https?_proxy|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
 
@@ -49,13 +52,13 @@ export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** A command that runs the program, such as strace. */
   readonly through?: readonly string[]
-  /** Over the site's own. */
+  /** Custom JSON that is merged over that of the site. */
   readonly json?: JsonObject
-  /** The program sends itself, and its process group, a signal right after it has written such a line. */
+  /** The signal that the program sends to itself and its process group after it writes a line that matches. */
   readonly signal?: { readonly name: NodeJS.Signals; readonly after: RegExp }
 }
 
-/** Loaded before the program: from outside no moment could be met as exactly. */
+/** Code that is loaded before the program: a signal sent from outside would not arrive at an exact moment. */
 const signaller = `
 const after = new RegExp(process.env.SIGNAL_AFTER)
 const write = process.stdout.write
@@ -66,7 +69,7 @@ process.stdout.write = function (text, ...rest) {
 }
 `
 
-/** A run under way. */
+/** A run that has started. */
 export class Run {
   readonly ended: Promise<Ended>
   output = ''
@@ -87,12 +90,12 @@ export class Run {
     })
   }
 
-  /** Waits until it has written such a line. */
+  /** Waits until the run writes a line that matches. */
   written(line: RegExp): Promise<void> {
     return until(() => line.test(this.output), `a line like ${line}`)
   }
 
-  /** The process and all of its group. */
+  /** Sends a signal to the process and its whole group. */
   signal(signal: NodeJS.Signals): void {
     if (this.child.pid !== undefined && this.child.exitCode === null) process.kill(-this.child.pid, signal)
   }
@@ -100,7 +103,7 @@ export class Run {
 
 export function eventsOf(output: string): Event[] {
   return output.split('\n').flatMap((line, index, all) => {
-    // The last one may be cut short yet.
+    // The last line may still be incomplete.
     return line.startsWith('{"event"') && index < all.length - 1 ? [JSON.parse(line) as Event] : []
   })
 }
@@ -113,9 +116,9 @@ export class DeploySite {
   private readonly file: string
   private daemon: ChildProcess | undefined
   private version = 1
-  /** Whether something was written into the database that has to stay there. */
+  /** Whether a test has written data into the database that must survive. */
   hasData = false
-  /** Changes to the custom JSON that stay until they are taken back. */
+  /** Changes to the custom JSON that apply to every run until a test removes them. */
   json: JsonObject = {}
 
   private constructor(
@@ -130,7 +133,9 @@ export class DeploySite {
     this.file = `${root}/site.json`
   }
 
-  /** As root with a temporary account, which is removed with all it runs at the end of the test. */
+  /**
+   * Makes a site: as root, with a temporary account. The end of the test removes the account and ends its processes.
+   */
   static async make(t: Owner): Promise<DeploySite> {
     const root = scratch(t)
     const site = new DeploySite(root, temporaryAccount(t), await freePort())
@@ -141,7 +146,7 @@ export class DeploySite {
       fs.mkdirSync(directory, { recursive: true })
       execFileSync('chown', ['-R', `${site.account.uid}:${site.account.gid}`, directory])
     }
-    // Who may write into the root makes the prefix in it.
+    // The account that can write into the root creates the prefix in it.
     fs.chownSync(root, site.account.uid, site.account.gid)
     const jobs = site.crontab()
     t.teardown(() => site.end(jobs))
@@ -152,14 +157,14 @@ export class DeploySite {
     return site
   }
 
-  // --- the repository
+  // --- repository
 
   git(...args: readonly string[]): string {
     const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.org']
     return this.as('git', '-C', this.repository, ...identity, ...args).trim()
   }
 
-  /** Commits a further version of the site, with files beside (null removes one), and gives the commit. */
+  /** Commits another version of the site with these files (null removes one), and returns the commit. */
   commit(files: Readonly<Record<string, string | null>> = {}): string {
     this.version++
     for (const [name, content] of Object.entries({ VERSION: `${this.version}\n`, ...files })) {
@@ -171,7 +176,7 @@ export class DeploySite {
     return this.git('rev-parse', 'HEAD')
   }
 
-  /** The version of the last commit, as pages show it. */
+  /** The version of the last commit, as pages display it. */
   get latest(): string {
     return `${this.version}`
   }
@@ -180,7 +185,7 @@ export class DeploySite {
     return fs.readFileSync(`${this.repository}/${name}`, 'utf8')
   }
 
-  /** Starts the git server, or ends it. */
+  /** Starts or stops the git server. */
   async serveGit(on: boolean): Promise<void> {
     const isUp = () => spawnSync('git', ['ls-remote', '--exit-code', this.url], { stdio: 'ignore' }).status === 0
     if (on) {
@@ -194,7 +199,7 @@ export class DeploySite {
     return `git://127.0.0.1:${this.gitPort}/site`
   }
 
-  // --- the program
+  // --- program
 
   start(args: readonly string[], options: RunOptions = {}): Run {
     const { roles = ['zeo-server', 'zeo-client'], through = [], environment = {}, signal } = options
@@ -208,7 +213,7 @@ export class DeploySite {
     const where = ['--role', roles.join(','), '--json', this.file, '--prefix', this.prefix, '--config-dir', this.home]
     const node = [process.execPath, ...(signal === undefined ? [] : ['--require', `${this.root}/signaller.cjs`])]
     const variables = signal === undefined ? {} : { SIGNAL: signal.name, SIGNAL_AFTER: signal.after.source }
-    // The test runner would load itself into every Node it sees started, and write into the project as this account.
+    // Without this, tap loads itself into every Node process and writes into the project as this account.
     const command = ['env', '-u', 'NODE_OPTIONS', ...through, ...node, this.program, ...args, ...where]
     return new Run(this.spawn(command, { stdio: ['ignore', 'pipe', 'pipe'] }, { ...environment, ...variables }))
   }
@@ -217,7 +222,7 @@ export class DeploySite {
     return this.start(args, options).ended
   }
 
-  /** Converges and has to succeed. */
+  /** Runs converge, and fails the test unless the run succeeds. */
   async done(t: Test, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     const ended = await this.converge(args, options)
     t.equal(ended.status, 0, `converge ${args.join(' ')} succeeds`)
@@ -225,7 +230,7 @@ export class DeploySite {
     return ended
   }
 
-  /** What `status` or `releases` says. */
+  /** Returns the output of `status` or `releases`. */
   async look<T>(command: string): Promise<T> {
     const { output } = await this.converge([command, '--json-output'])
     return JSON.parse(output) as T
@@ -243,9 +248,9 @@ export class DeploySite {
     return { status, up: apps.flatMap(({ services }) => services).flatMap(({ name, up }) => (up ? [name] : [])) }
   }
 
-  // --- what it has made
+  // --- files
 
-  /** The engine's own. */
+  /** The state directory of the engine. */
   get state(): string {
     return `${this.prefix}/var/lib/converge`
   }
@@ -254,7 +259,7 @@ export class DeploySite {
     return `${this.prefix}/srv/www/${app}`
   }
 
-  /** The id of the live release, as the link says. */
+  /** The id of the current release, read from the link. */
   live(app: App = 'plone_instances'): string | null {
     const link = `${this.directory(app)}/current`
     return fs.lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink()
@@ -270,21 +275,21 @@ export class DeploySite {
     return Promise.all(Array.from({ length: count }, (_, index) => pageOf(index + 1)))
   }
 
-  /** What is in the releases directory beside whole releases. */
+  /** Lists entries of the releases directory that are not complete releases. */
   unfinished(app: App = 'plone_instances'): string[] {
     return fs
       .readdirSync(`${this.directory(app)}/releases`)
       .filter((name) => name !== '.history' && !this.isComplete(name, app))
   }
 
-  /** Every path but those of the engine's own state, with all that a write would change. */
+  /** Lists every path outside the engine's own state, with the metadata that a write would change. */
   files(): string[] {
     const places = [this.prefix, this.home, this.repository].filter((directory) => fs.existsSync(directory))
     const listing = this.as('find', ...places, '-path', this.state, '-prune', '-o', '-printf', '%p %i %s %C@\\n')
     return listing.split('\n').sort()
   }
 
-  /** The same once nothing is written any more: clients note a request after they have answered it. */
+  /** Lists the same once all writes have ended: clients log a request after they answer it. */
   async settledFiles(): Promise<string[]> {
     for (let before = this.files(); ; ) {
       await new Promise((resolve) => setTimeout(resolve, 200))
@@ -294,7 +299,7 @@ export class DeploySite {
     }
   }
 
-  /** The account's table of jobs; empty where it has none, or there is no cron. */
+  /** The account's crontab; empty if it has none, or if cron is not installed. */
   crontab(): string {
     return spawnSync('crontab', ['-l'], { ...this.identity(), encoding: 'utf8' }).stdout ?? ''
   }
@@ -303,7 +308,7 @@ export class DeploySite {
     execFileSync('crontab', [text === '' ? '-r' : '-'], { ...this.identity(), input: text })
   }
 
-  /** Pids of what runs for the site, or of those with the text in their command. */
+  /** Returns the pids of the site's processes, or of those whose command contains the text. */
   processes(text = ''): number[] {
     return fs.readdirSync('/proc').flatMap((pid) => {
       if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return []
@@ -317,7 +322,7 @@ export class DeploySite {
     })
   }
 
-  /** Runs a command as the account and gives its output. */
+  /** Runs a command as the account and returns its output. */
   as(...command: readonly [string, ...string[]]): string {
     const [program, ...args] = command
     return execFileSync(program, args, { ...this.identity(), encoding: 'utf8', maxBuffer: 1 << 28 })
@@ -350,7 +355,7 @@ export class DeploySite {
   private async end(jobs: string): Promise<void> {
     if (this.crontab() !== jobs) this.setCrontab(jobs)
     if (this.daemon?.exitCode === null) await this.serveGit(false)
-    // Again and again: what supervises others starts them anew as long as it is there.
+    // Repeats the signal: a supervising process restarts its programs for as long as it runs.
     const isOver = () => {
       const pids = process.getuid?.() === 0 ? ownedBy(this.account.uid) : this.processes()
       for (const pid of pids) kill(pid)
@@ -360,7 +365,7 @@ export class DeploySite {
   }
 }
 
-/** Pids of all that an account runs. */
+/** Returns the pids of all processes of an account. */
 function ownedBy(uid: number): number[] {
   return fs.readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return []
@@ -372,14 +377,17 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch (error) {
-    // It has ended since it was listed.
+    // The process has ended since it was listed.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
-/** Copies the program, since somebody may build it anew while a test runs; gives the path of what is run. */
+/**
+ * Copies the program, since a build may replace it during a test.
+ * @returns the path of the copy
+ */
 export function copyProgram(into: string): string {
-  // With the compiler beside it, which hooks in TypeScript need where Node cannot run them.
+  // Includes the compiler, which hooks in TypeScript need if Node cannot run them.
   for (const path of [dirname(programPath), 'node_modules/esbuild', 'node_modules/@esbuild'])
     fs.cpSync(join(project, path), join(into, path), { recursive: true, dereference: true })
   return join(into, programPath)
@@ -396,7 +404,7 @@ function temporaryAccount(t: Owner): Account {
   const isRoot = process.getuid?.() === 0
   const name = isRoot ? `cvtest-${process.pid}` : id('-un', `${process.getuid?.()}`)
   if (isRoot) {
-    // With a number that no account of a test host has: all its processes are ended, and those of the hosts are seen here.
+    // A uid that no account of a test host has: this test ends all processes of the uid, and sees those of the hosts.
     const uid = `${61_000 + (process.pid % 4000)}`
     execFileSync('useradd', ['--uid', uid, '--no-create-home', '--shell', '/bin/sh', name])
     t.teardown(() => void execFileSync('userdel', [name]))

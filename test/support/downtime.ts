@@ -1,4 +1,7 @@
-/** A whole site on one host, nginx, Varnish and HAProxy before three ZEO clients, and what is done to it while visitors ask. */
+/**
+ * Runs a whole site on one host (nginx, Varnish and HAProxy in front of three ZEO clients), and changes it under
+ * requests.
+ */
 import { pageOf } from './deploy_pages.ts'
 import type { DeploySite, Ended } from './deploy_site.ts'
 import { keepEggs, offeredEggs } from './eggs.ts'
@@ -8,7 +11,7 @@ import { type Figures, visitors } from './wrk.ts'
 
 export interface Scene {
   readonly name: string
-  /** Whether a request may fail: only where a client is killed without a word. */
+  /** Whether requests may fail: only true if a client is killed without warning. */
   readonly mayFail?: boolean
   readonly work: (site: DeploySite) => Promise<void>
 }
@@ -17,7 +20,10 @@ const clients = 3
 const here = { hostname: 'here', status: 'online', private_ip: '127.0.0.1', private_dns_name: 'localhost' }
 const all = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
 
-/** Brings it up from nothing but its eggs; gives the port visitors come in at. */
+/**
+ * Deploys the site from nothing but its eggs.
+ * @returns the port for visitors
+ */
 export async function wholeSite(t: Owner, site: DeploySite): Promise<number> {
   const [http, https, balancer, cache] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const hosts = { instances: { here } }
@@ -75,7 +81,7 @@ export const scenes: readonly Scene[] = [
     name: 'a host comes to the stack: HAProxy is reloaded',
     async work(site) {
       const { opsworks } = site.json as { opsworks: { instance: object } }
-      // Nobody listens there yet.
+      // Nothing listens at this address yet.
       const there = { ...here, hostname: 'there', private_ip: '127.0.0.9', private_dns_name: '127.0.0.9' }
       const layers = { plone_instances: { instances: { here, there } }, lb: { instances: { here } } }
       site.json = { ...site.json, opsworks: { ...opsworks, layers } as never }
@@ -105,7 +111,7 @@ export const scenes: readonly Scene[] = [
   },
 ]
 
-/** What visitors met while it was done: all of them logged in, so that no page comes out of the cache. */
+/** Measures the requests of visitors while the scene runs: all are logged in, so no page comes from the cache. */
 export async function played(scene: Scene, site: DeploySite, port: number): Promise<Figures> {
   const crowd = visitors(`http://127.0.0.1:${port}/`, site.root, { headers: { Cookie: '__ac=visitor' } })
   try {

@@ -1,6 +1,6 @@
 /**
- * The eggs of the example site, which take minutes from PyPI: whichever test builds them first keeps them, and those that are
- * about something else begin with them, as sites do with deploy_buildout.cache_archives.
+ * Caches the eggs of the example site, which take minutes from PyPI: the first test that builds them stores them, and
+ * tests of other features start with them through deploy_buildout.cache_archives.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ import type { Owner } from './machine.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/example-buildout/cfg/', import.meta.url))
 
-/** Of these versions, for this Python and account; it may not be there yet. */
+/** Returns the path of the archive for these versions, this Python and account; the file may not exist yet. */
 function archive(): string {
   const python = execFileSync('/usr/bin/python3', ['-VV'], { encoding: 'utf8' })
   const hash = createHash('sha256').update(`${process.arch} ${python}`)
@@ -21,7 +21,7 @@ function archive(): string {
   return `${directory()}/${hash.digest('hex').slice(0, 16)}.tar.gz`
 }
 
-/** @throws Error where somebody else has made it */
+/** @throws Error if another account owns the directory */
 function directory(): string {
   const uid = process.getuid?.() ?? 0
   const path = `${tmpdir()}/converge-test-eggs-${uid}`
@@ -43,9 +43,9 @@ export function haveEggs(): boolean {
 }
 
 /**
- * Serves them until the end of the test.
- * @param address where the sites reach this machine
- * @returns attributes with which a site begins with the eggs; none where nobody has built them yet
+ * Serves the eggs until the end of the test.
+ * @param address where the sites reach the test's own computer
+ * @returns attributes with which a site starts with the eggs; none if no test has built them yet
  */
 export async function offeredEggs(t: Owner, address = '127.0.0.1'): Promise<JsonObject> {
   const path = archive()

@@ -1,21 +1,21 @@
-/** The first bytes of a program for another kind of machine, as elf(5) has them. */
+/** Builds the header of an ELF program for another architecture, according to elf(5). */
 
 export interface ElfOptions {
   /** e_machine: 62 is x64, 183 arm64, 40 armv7l. */
   readonly machine: number
   /** Default: 64. */
   readonly bits?: 32 | 64
-  /** What loads it; default: nothing, it is linked statically. */
+  /** The path of the loader; default: none, the program is linked statically. */
   readonly loader?: string
   readonly bigEndian?: boolean
-  /** What stands behind the head. */
+  /** Bytes that follow the header. */
   readonly rest?: Uint8Array
 }
 
 export function elf({ machine, bits = 64, loader, bigEndian = false, rest = new Uint8Array(0) }: ElfOptions): Buffer {
   const wide = bits === 64
   const [headSize, entrySize] = wide ? [64, 56] : [52, 32]
-  // Two entries: one that is skipped, and the loader.
+  // Two entries: one that the reader skips, and the loader.
   const head = Buffer.alloc(headSize + 2 * entrySize)
   head.write('\x7fELF', 'latin1')
   head.set([wide ? 2 : 1, bigEndian ? 2 : 1, 1], 4)

@@ -1,4 +1,7 @@
-/** Whether the pins of the example buildout are complete for a Python: some packages require others only from a version on. */
+/**
+ * Checks that the pins of the example buildout are complete for a Python: some requirements of packages apply only from
+ * a certain version of Python on.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -19,7 +22,7 @@ export function unpinned(eggs: string, python: string): string[] {
   return [...new Set(required)].filter((name) => !pins.has(name) && !provided.has(name)).sort()
 }
 
-/** What the environment of the buildout brings along. */
+/** The packages that the buildout environment provides. */
 const provided = new Set(['packaging', 'pip', 'setuptools', 'wheel', 'zc-buildout'])
 
 function pinnedNames(): string[] {
@@ -47,7 +50,7 @@ const compare: Readonly<Record<string, (difference: number) => boolean>> = {
   '!=': (difference) => difference !== 0,
 }
 
-/** Whether what a marker says of the version of Python holds; an extra is never asked for. */
+/** Decides whether a marker's condition on the Python version is true; an extra is never requested. */
 function applies(marker: string, python: string): boolean {
   if (/\bextra\b|sys_platform|platform_system/.test(marker)) return false
   if (/platform_python_implementation *== *.PyPy/.test(marker)) return false

@@ -1,30 +1,36 @@
-/** A git repository elsewhere, and the git of the host in memory: as far as git_release calls it, in steps between which it may be killed. */
+/**
+ * Imitates a remote git repository, and the git calls of git_release on the in-memory host, in steps between which a
+ * kill can happen.
+ */
 import { createHash } from 'node:crypto'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { VirtualHost } from '../../core/host/virtual.ts'
 
 type Files = Readonly<Record<string, string>>
 
-/** What a command of the fake host works with. */
+/** The environment in which a command of the fake host runs. */
 export interface Working {
   readonly host: VirtualHost
-  /** Account whose files it makes. */
+  /** The account that owns the files that the command creates. */
   readonly owner: string
-  /** Half of the effect is there: a kill may come now. */
+  /** Called when half of the effect is done: a kill can happen here. */
   readonly step: (what: string) => void
 }
 
 const refused = (stderr: string): Partial<CommandResult> => ({ status: 128, stderr })
 
-/** The repository everybody pushes to. */
+/** The repository to which all tests push. */
 export class FakeRemote {
   readonly url = 'https://git.example.com/site.git'
-  /** Whether the network lets anybody in. */
+  /** Whether the network allows connections. */
   reachable = true
   private readonly branches = new Map<string, string>()
   private readonly commits = new Map<string, Files>()
 
-  /** A commit on top of a branch: its files and these, without those that are null. Gives its name. */
+  /**
+   * Adds a commit to a branch: the branch's files and these, without those that are null.
+   * @returns the commit's id
+   */
   push(changes: Readonly<Record<string, string | null>>, branch = 'main'): string {
     const files: Record<string, string> = { ...this.files(this.branches.get(branch) ?? '') }
     for (const [path, text] of Object.entries(changes)) {
@@ -39,7 +45,7 @@ export class FakeRemote {
     return commit
   }
 
-  /** Another one with all that was pushed so far. */
+  /** Copies the repository with everything pushed so far. */
   fork(): FakeRemote {
     const copy = new FakeRemote()
     for (const [commit, files] of this.commits) copy.commits.set(commit, files)
@@ -48,7 +54,7 @@ export class FakeRemote {
     return copy
   }
 
-  /** Moves a branch to a commit that is there. */
+  /** Moves a branch to an existing commit. */
   move(commit: string, branch = 'main'): void {
     this.branches.set(branch, commit)
   }
@@ -61,7 +67,10 @@ export class FakeRemote {
     return this.commits.get(commit) ?? {}
   }
 
-  /** What `git ARGS` does on the host, `-c` settings left out; null: a call nobody taught it. */
+  /**
+   * Runs `git ARGS` on the host, without the `-c` settings.
+   * @returns null for a call that the fake does not know
+   */
   git(args: readonly string[], working: Working): Partial<CommandResult> | null {
     if (args[0] === 'ls-remote') return this.lsRemote(args)
     if (args[0] === 'init') return init(args.at(-1) ?? '', args.includes('--bare'), working)
@@ -135,7 +144,7 @@ function init(path: string, bare: boolean, { host, owner, step }: Working): Part
   return {}
 }
 
-/** The directories above a file, as the account's own. */
+/** Creates the directories above a file, owned by the account. */
 export function giveTree(host: VirtualHost, root: string, path: string, owner: string): void {
   const parts = path.split('/').slice(0, -1)
   for (const [index] of parts.entries()) {
@@ -154,7 +163,7 @@ function references(host: VirtualHost, path: string): string {
 }
 
 function lsFiles(host: VirtualHost, directory: string, paths: readonly string[]): Partial<CommandResult> {
-  // Asked once what was purged is gone; only its name tells that it was part of the commit.
+  // The engine asks this after it has purged the file: only the name shows that the commit contained it.
   return {
     stdout: paths
       .map((path) => `${directory}/${path}`)

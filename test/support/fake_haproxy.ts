@@ -1,33 +1,36 @@
-/** HAProxy's runtime API for the host in memory: servers with states and sessions by the host's clock, in 2.6's own format. */
+/**
+ * Imitates HAProxy's runtime API (format of version 2.6) for the in-memory host: servers with states, and sessions that
+ * end by the host's clock.
+ */
 import type { ExchangeHandler, VirtualHost } from '../../core/host/virtual.ts'
 
 export interface FakeBalancer {
-  /** Path of its socket, or `host:port`. */
+  /** Path of the socket, or `host:port`. */
   readonly at: string
-  /** Names of the servers by backend. */
+  /** Names of the servers, by backend. */
   readonly backends: Readonly<Record<string, readonly string[]>>
   /** Level of the socket; default admin. */
   readonly level?: 'admin' | 'operator' | 'user'
-  /** Seconds until a server that takes no visitors any more has answered its last one; default 0. */
+  /** Seconds that a drained server still needs for its last session; default 0. */
   readonly busyFor?: number
   /** Whether a cookie binds visitors to a server; default false. */
   readonly sticky?: boolean
-  /** What the health check of a server finds; default: it is up. */
+  /** Returns the result of a server's health check; default: up. */
   readonly healthy?: (server: string, host: VirtualHost) => boolean
-  /** Whether its servers follow those of another backend, and can't be set up by hand; default false. */
+  /** Whether its servers track those of another backend and cannot be set manually; default false. */
   readonly tracking?: boolean
-  /** Whether anybody listens there; default: yes. */
+  /** Whether the socket accepts connections; default: yes. */
   readonly listening?: (host: VirtualHost) => boolean
 }
 
 interface Server {
   admin: number
-  /** Since when it gets no visitors. */
+  /** When the server stopped receiving new visitors. */
   outSince: number | null
   setUp: boolean
-  /** Whether a health check is made; off, somebody has claimed the server. */
+  /** Whether health checks are enabled; if disabled, a run has claimed the server. */
   checks: boolean
-  /** By the clock; null: long ago. */
+  /** When the state last changed, by the host's clock; null: long ago. */
   changed: number | null
 }
 
@@ -39,11 +42,11 @@ const statColumns =
 const admins: Readonly<Record<string, number>> = { ready: 0, drain: 8, maint: 1 }
 
 export class FakeHaproxy {
-  /** For `exchanges` of a VirtualHost. */
+  /** The handler for `exchanges` of a VirtualHost. */
   readonly exchanges: ExchangeHandler
   private readonly worlds = new WeakMap<VirtualHost, Map<string, Server>>()
   private readonly common = new Map<string, Server>()
-  /** How often any of them was asked or told something. */
+  /** The number of requests to any of the balancers. */
   calls = 0
 
   /** @param shared whether all hosts share the balancers; default: each host has its own */
@@ -63,7 +66,7 @@ export class FakeHaproxy {
     }
   }
 
-  /** What a server's state is: `ready`, `drain` or `maint`, and `down` behind it where it is not up. */
+  /** Returns a server's state: `ready`, `drain` or `maint`, followed by `down` if the server is not up. */
   state(host: VirtualHost, at: string, name: string): string {
     const balancer = this.balancers.find((one) => one.at === at)
     if (balancer === undefined) throw new Error(`no balancer ${at}`)
@@ -72,7 +75,7 @@ export class FakeHaproxy {
     return this.isUp(host, balancer, name) ? word : `${word} down`
   }
 
-  /** What an operator does. */
+  /** Sets a server's state, as an operator would. */
   set(host: VirtualHost, at: string, name: string, state: 'ready' | 'drain' | 'maint'): void {
     this.exchanges({ socketPath: at, text: `set server ${name} state ${state}\n` }, host)
   }
@@ -94,7 +97,7 @@ export class FakeHaproxy {
   private isUp(host: VirtualHost, balancer: FakeBalancer, name: string): boolean {
     const healthy = balancer.healthy?.(name, host) ?? true
     const server = this.server(host, balancer, name)
-    // What was set by hand holds until a check finds otherwise, which takes several of them.
+    // A state set manually lasts until health checks find otherwise, which takes several of them.
     return healthy || server.setUp
   }
 

@@ -1,6 +1,6 @@
 /**
- * A whole host in memory for the built-in roles: packages, accounts, git, Python, buildout, supervisord and the clients it
- * runs. It can be killed at each change, and inside each command.
+ * Imitates a whole host in memory for the built-in roles: packages, accounts, git, Python, buildout, supervisord and
+ * the clients it runs. A kill can happen at each change, and inside each command.
  */
 
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
@@ -26,18 +26,18 @@ import { factsOf, jane, passwordLine, prefix, siteAttributes, siteRemote } from 
 import { type Behaviour, type FakeProcess, FakeSupervisor, type Taken } from './fake_supervisor.ts'
 import type { NodeJson } from './golden.ts'
 
-/** SIGKILL of the run: after it nothing of that run happens any more. */
+/** SIGKILL of the run: after it, the run has no further effect. */
 class Killed extends Error {}
 
 export interface FakeHostOptions {
-  /** Root, or an ordinary user; default root. */
+  /** The account that runs converge: root or an ordinary user; default root. */
   readonly user?: 'root' | 'jane'
-  /** Everything below a directory of its own; default: only for the ordinary user. */
+  /** Whether everything is below a prefix; default: only for the ordinary user. */
   readonly prefixed?: boolean
   readonly init?: Facts['init']
   readonly roles?: readonly string[]
   readonly attributes?: NodeJson
-  /** By URL. */
+  /** Contents by URL. */
   readonly downloads?: Readonly<Record<string, string>>
 }
 
@@ -49,28 +49,28 @@ export interface RunOptions {
   readonly revision?: string
   readonly migrate?: boolean
   readonly retryFailed?: boolean
-  /** The run is killed right before this change or half effect, from 1. */
+  /** The number of the change or half effect, counted from 1, right before which the run is killed. */
   readonly killAt?: number
 }
 
 export class FakeHost {
   readonly machine: Machine
   readonly supervisor: FakeSupervisor
-  /** The custom JSON; a test changes it as it likes. */
+  /** The custom JSON, which a test may change. */
   attributes: NodeJson
-  /** What a build says as it fails; null: it works. */
+  /** The output of a failing build; null: builds succeed. */
   buildFailure: string | null = null
-  /** The balancers of its clients, if any. */
+  /** The balancers in front of the clients, if any. */
   balancers: FakeHaproxy | null = null
-  /** Behaviour of programs beside what the release says. */
+  /** Behaviour of programs, in addition to what the release defines. */
   programs: Record<string, Behaviour> = {}
-  /** Whether Celery workers get requests through their broker. */
+  /** Whether Celery workers receive requests through their broker. */
   hasBroker = true
-  /** Changes and half effects of the last run. */
+  /** The number of changes and half effects in the last run. */
   events = 0
-  /** What was about to happen when the run was killed. */
+  /** The change or half effect before which the run was killed. */
   killedBefore: string | null = null
-  /** Hooks and commands of the app's that have run, each with the number of its release. */
+  /** Hooks and commands of the app that have run, each with the number of its release. */
   done: string[] = []
   private killAt: number | undefined
 
@@ -92,7 +92,7 @@ export class FakeHost {
     this.machine.given('/var/run', null).given('/etc/logrotate.d', null)
     if (init === 'systemd') this.machine.given('/run/systemd/system', null)
     if (root === '') return
-    // Whoever changes nothing of the system finds there what it takes.
+    // If a run does not change the system, these programs must already be installed.
     for (const program of ['git', 'python3', 'crontab']) this.machine.given(`/usr/bin/${program}`, '', '0755')
     if (user === 'jane') this.machine.given('/etc/passwd', `root:x:0:0:root:/root:/bin/bash\n${passwordLine(jane)}`)
     if (user === 'jane') this.machine.given('/etc/group', 'root:x:0:\njane:x:1000:\n')
@@ -112,7 +112,7 @@ export class FakeHost {
 
   /**
    * Runs events of the roles, as `converge` does.
-   * @throws ConvergeError where the recipes refuse
+   * @throws ConvergeError if the recipes reject the attributes
    */
   async run(events: readonly string[] = wholeWay, options: RunOptions = {}): Promise<RunReport> {
     const { mode = 'run', killAt } = options
@@ -127,7 +127,7 @@ export class FakeHost {
     return report
   }
 
-  /** What `status`, `releases` and `doctor` show of the first role. */
+  /** Returns what `status`, `releases` and `doctor` display about the first role. */
   async inspect(): Promise<Inspection> {
     const [role] = await loadRoles(this.options.roles ?? ['zeo-client'])
     const seen = role && (await role.inspect?.(this.node([role], [], {})[0], this.machine))
@@ -159,7 +159,7 @@ export class FakeHost {
     return [recipeNode(built, { ...run, options: { to, purge, revision, migrate, retryFailed } }), secrets]
   }
 
-  /** The same host once more, with all that is on it and runs on it; what happens to one does not happen to the other. */
+  /** Copies the host with all its files and processes; changes to one do not affect the other. */
   clone(): FakeHost {
     const copy = new FakeHost(this.options, this.remote.fork())
     const { machine, supervisor } = copy
@@ -169,7 +169,7 @@ export class FakeHost {
     return copy
   }
 
-  /** Everything on the host by path. */
+  /** Lists everything on the host by path. */
   tree(below?: string): Record<string, TreeEntry> {
     return this.machine.tree(below)
   }
@@ -186,7 +186,7 @@ export class FakeHost {
     if (this.killedBefore !== null) throw new Killed('dead already')
   }
 
-  /** What a ZEO server sends to who connects. */
+  /** Returns the bytes that a ZEO server sends to a new connection. */
   private zeoBanner(port: number | undefined): string | null {
     return port === 8001 && this.isRunning('zeoserver') ? '\0\0\0\x02Z5' : null
   }
@@ -204,7 +204,7 @@ export class FakeHost {
     const missing = program !== '' && this.machine.stat(python ?? '/none') === null ? { fault: 20 } : {}
     const solr = program.endsWith('/bin/solr-instance') ? { port: 8983 } : {}
     if (client === undefined) return { ...solr, ...missing, ...own }
-    // A commit can bring a client that does not come up.
+    // A commit can contain a client that does not start.
     const dies = startedIn !== null && this.machine.lstat(`${startedIn}/dies-${client}`) !== null
     return { port: 8080 + Number(client), ...missing, ...(dies ? { dies: { after: 0, as: 'FATAL' } } : {}), ...own }
   }
@@ -246,7 +246,7 @@ export class FakeHost {
     return buildout(args, cwd, { ...working, program, shared, failure: this.buildFailure })
   }
 
-  /** A hook or a command of the app's: it is noted in `done`, or fails. */
+  /** Runs a hook or a command of the app: records it in `done`, or fails. */
   private appCommand(argv: readonly string[], { cwd = '' }: CommandOptions, { host, step }: Working) {
     const [program = '', , command = ''] = argv
     const what = program === '/bin/sh' ? command : program.slice(program.lastIndexOf('/') + 1)
@@ -282,7 +282,7 @@ export class FakeHost {
     return listReleases(this.machine, `${at}/releases`, `${at}/current`)
   }
 
-  /** The live release, if any. */
+  /** The current release, if any. */
   live(app = 'site'): Release | undefined {
     return this.releases(app).find((release) => release.current)
   }
@@ -291,13 +291,13 @@ export class FakeHost {
     return this.supervisor.processes(this.machine)
   }
 
-  /** What a client answers at its port; null where nobody does. */
+  /** Returns what a client answers at its port; null if nothing listens there. */
   page(port: number): string | null {
     return this.supervisor.requests({ port, path: '/' }, this.machine)?.body ?? null
   }
 }
 
-/** A command without what only binds it to the run, and git without its settings. */
+/** Removes the wrapper that ties a command to the run, and the settings of git. */
 function unwrapped(argv: readonly string[]): string[] {
   let rest = [...argv]
   if (rest[0] === 'sh') rest = rest.slice(4)
@@ -314,7 +314,10 @@ async function loadRoles(names: readonly string[]): Promise<Role<PloneNode>[]> {
   )
 }
 
-/** A host that went the whole way; attributes of the clients and of the app over the usual ones. */
+/**
+ * Makes a host and runs the whole lifecycle on it, with these attributes of the clients and the app over the usual
+ * ones.
+ */
 export async function deployed(
   site: NodeJson = {},
   app: NodeJson = {},

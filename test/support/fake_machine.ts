@@ -1,11 +1,11 @@
-/** A host in memory that outlives the runs on it: what a process of converge keeps to itself ends with the run. */
+/** Stores the state of an in-memory host between runs: what a converge process keeps in memory ends with its run. */
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { Duration } from '../../core/model/units.ts'
 
 export class Machine extends VirtualHost {
-  /** Counts the runs: answers hold for one of them. */
+  /** The number of runs so far: cached answers are valid for one run only. */
   runs = 0
-  /** What was recorded, by key. */
+  /** Recorded values, by key. */
   readonly kept = new Map<string, string>()
   alive: () => void = () => undefined
 
@@ -31,7 +31,7 @@ export class Machine extends VirtualHost {
     await super.sleep(time)
   }
 
-  /** Everything on it by path. */
+  /** Lists everything on the host by path. */
   tree(below = ''): Record<string, TreeEntry> {
     const found: Record<string, TreeEntry> = {}
     const visit = (path: string) => {
@@ -48,7 +48,7 @@ export class Machine extends VirtualHost {
     return found
   }
 
-  /** Becomes what another one is. */
+  /** Replaces the state with that of another host. */
   takeOver(other: Machine): void {
     const [own, ownGroup] = [this.self.name, this.groupById(this.self.gid)?.name]
     for (const [path, { kind, mode, owner, group, content }] of Object.entries(other.tree())) {
@@ -66,6 +66,6 @@ export interface TreeEntry {
   readonly mode: string
   readonly owner: string
   readonly group: string
-  /** Where a link points to. */
+  /** The content of a file, or the target of a link. */
   readonly content: string
 }

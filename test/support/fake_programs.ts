@@ -1,4 +1,6 @@
-/** apt-get, useradd, Python, pip and buildout of the host in memory, in steps between which they may be killed. */
+/**
+ * Imitates apt-get, useradd, Python, pip and buildout on the in-memory host, in steps between which a kill can happen.
+ */
 import type { CommandOptions, CommandResult } from '../../core/host/types.ts'
 import { accountPrograms, aptPrograms, archivePrograms, crontabPrograms, givePackage, spool } from './commands.ts'
 import type { Working } from './fake_git.ts'
@@ -8,7 +10,7 @@ import { parseIni } from './ini.ts'
 type Answer = Partial<CommandResult>
 type Command = (args: readonly string[], working: Working, options: CommandOptions) => Answer
 
-/** What each package brings, as far as anybody looks for it. */
+/** The files that each package installs, as far as any code reads them. */
 export const packageFiles: Readonly<Record<string, readonly string[]>> = {
   git: ['/usr/bin/git'],
   'python3-venv': ['/usr/bin/python3'],
@@ -99,7 +101,7 @@ function done(_args: readonly string[], _host: Working['host'], _input: string):
   return {}
 }
 
-/** `python -m venv` and `python -m pip install`. */
+/** Runs `python -m venv` and `python -m pip install`. */
 export function python(program: string, args: readonly string[], working: Working): Answer | null {
   const { host, owner, step } = working
   if (args[0] === '-m' && args[1] === 'venv') {
@@ -138,20 +140,21 @@ function install(environment: string, word: string, { host, owner, step }: Worki
   host.given(`${info}/RECORD`, '', '0644', owner)
 }
 
-/** Which scripts a part brings; others bring one of their own name. */
+/** The scripts that a part installs; other parts install one script with their own name. */
 const scripts: Readonly<Record<string, readonly string[]>> = { zeoserver: ['zeoserver', 'zeopack'] }
 
 export interface Building extends Working {
-  /** The buildout that is run, in the environment its scripts will name. */
+  /** The path of the buildout program, in the environment that its scripts will name. */
   readonly program: string
   readonly shared: string
-  /** What makes it fail though nothing is wrong with the code. */
+  /** The error of a build that fails although the code is correct. */
   readonly failure: string | null
 }
 
 /**
- * `buildout -c CONFIG` in the release: eggs, a script for each part, and last what is installed. A file `broken` in the
- * repository makes it fail; with a file `shared-blob` the clients share the blob directory of the ZEO server.
+ * Runs `buildout -c CONFIG` in the release: installs eggs, a script for each part, and last the list of installed
+ * parts. A file `broken` in the repository makes it fail; with a file `shared-blob` the clients share the blob
+ * directory of the ZEO server.
  */
 export function buildout(args: readonly string[], directory: string, building: Building): Answer {
   const { host, owner, step, shared, failure, program } = building
@@ -197,8 +200,9 @@ export function buildout(args: readonly string[], directory: string, building: B
 }
 
 /**
- * What z3c.recipe.usercrontab does: adds to the crontab of the account, whatever is there. A file `usercrontab` in the repository
- * has a line `PART TIMES; COMMAND` for each of its parts, whose command is below the release.
+ * Adds lines to the account's crontab as z3c.recipe.usercrontab does, whatever the crontab contains. A file
+ * `usercrontab` in the repository has a line `PART TIMES; COMMAND` for each of its parts, whose command is below the
+ * release.
  */
 function cronJobs({ host, owner }: Building, directory: string, parts: readonly string[]): string {
   const lines = (host.readText(`${directory}/usercrontab`) ?? '').split('\n').filter((line) => line !== '')

@@ -1,4 +1,4 @@
-/** Who runs converge on the host in memory, what is known of it, and a site to be served there. */
+/** Defines the accounts of the in-memory host, its facts, and a site for it to serve. */
 import type { Account } from '../../core/host/types.ts'
 import type { Facts } from '../../core/node/facts.ts'
 import { FakeRemote } from './fake_git.ts'
@@ -28,7 +28,7 @@ export function factsOf(user: 'root' | 'jane', init: Facts['init']): Facts {
   }
 }
 
-/** The repository of a site, with one commit. */
+/** Makes the repository of a site, with one commit. */
 export function siteRemote(): FakeRemote {
   const remote = new FakeRemote()
   remote.push({
@@ -40,7 +40,7 @@ export function siteRemote(): FakeRemote {
   return remote
 }
 
-/** Two clients of the app `site`, and a ZEO server of the app `zeo`. */
+/** Returns the attributes of two clients of the app `site`, and of a ZEO server of the app `zeo`. */
 export function siteAttributes(url: string): NodeJson {
   const scm = { scm_type: 'git', repository: url, revision: 'main' }
   return {

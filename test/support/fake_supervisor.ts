@@ -1,4 +1,7 @@
-/** A supervisord for the host in memory: groups and their states by the host's clock, and ports its programs answer on. */
+/**
+ * Imitates supervisord on the in-memory host: groups, their states by the host's clock, and the ports on which programs
+ * answer.
+ */
 
 import type { Response } from '../../core/host/types.ts'
 import type { RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
@@ -10,46 +13,46 @@ export interface Behaviour {
   readonly startsecs?: number
   /** Seconds from start to the first HTTP answer; default 0. */
   readonly readyAfter?: number
-  /** Seconds from the stop signal to the end; default 0. */
+  /** Seconds from the stop signal to the exit; default 0. */
   readonly stopAfter?: number
-  /** Seconds the port stays taken after the end; default 0. */
+  /** Seconds for which the port stays taken after the exit; default 0. */
   readonly holdsPort?: number
-  /** Seconds from start to its end, and what it is then; default: stays. */
+  /** Seconds from start to exit, and the state after it; default: the program keeps running. */
   readonly dies?: { readonly after: number; readonly as: 'BACKOFF' | 'FATAL' | 'EXITED' | 'again' }
   /** HTTP status it answers with; default 200. */
   readonly status?: number
   /** Headers of its answers; default: none. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Signal that ends it for good. */
+  /** Signal that ends the program permanently. */
   readonly diesOf?: string
-  /** Fault that starting it gives. */
+  /** Fault code returned when the program is started. */
   readonly fault?: number
 }
 
 export interface FakeOptions {
   readonly socket?: string
   readonly confDir?: string
-  /** Programs that run before the test begins, with the configuration that is in `confDir` then. */
+  /** Programs that run before the test starts, with the configuration that `confDir` has at that moment. */
   readonly running?: readonly string[]
   readonly stopped?: readonly string[]
   readonly failing?: readonly string[]
   /** Default true. */
   readonly up?: boolean
-  /** By name, or worked out anew each time it matters. */
+  /** Programs by name, or a function that is called each time the fake needs them. */
   readonly programs?:
     | Readonly<Record<string, Behaviour>>
     | ((name: string, group: Taken, host: VirtualHost) => Behaviour)
 }
 
-/** What supervisord knows of a program. */
+/** The data that supervisord has loaded about a program. */
 export interface Taken {
-  /** The text of its file when it was taken in. */
+  /** The text of its configuration file when supervisord loaded it. */
   readonly config: string
-  /** Where it was last started: its directory, with a link that is the last part of it followed. */
+  /** The directory of the last start; if its last component is a link, the link's target. */
   readonly startedIn: string | null
 }
 
-/** A program as a test looks at it. */
+/** A program as a test sees it. */
 export interface FakeProcess extends Taken {
   readonly state: string
   readonly pid: number
@@ -60,7 +63,7 @@ interface Group extends Taken {
   stoppedAt: number | null
   pid: number
   failing: boolean
-  /** Given up: supervisord starts it no more by itself. */
+  /** Whether the program is in state FATAL: supervisord no longer restarts it. */
   fatal: boolean
   startedIn: string | null
 }
@@ -82,7 +85,7 @@ class Fault extends Error {
 }
 
 export class FakeSupervisor {
-  /** For `requests` of a VirtualHost. */
+  /** The handler for `requests` of a VirtualHost. */
   readonly requests: RequestHandler
   private readonly worlds = new WeakMap<VirtualHost, World>()
   private readonly options: Required<FakeOptions>
@@ -107,7 +110,7 @@ export class FakeSupervisor {
     }
   }
 
-  /** What `supervisord -c` does. */
+  /** Runs `supervisord -c`. */
   startSupervisord(host: VirtualHost): void {
     const world = this.world(host)
     world.up = true
@@ -118,7 +121,7 @@ export class FakeSupervisor {
     }
   }
 
-  /** supervisord ends, and with it all it runs. */
+  /** Ends supervisord and all programs it runs. */
   die(host: VirtualHost): void {
     const world = this.world(host)
     for (const group of world.groups.values()) this.workIn(host, group, '/')
@@ -130,13 +133,13 @@ export class FakeSupervisor {
     return this.world(host).up
   }
 
-  /** A program ends too often, and is given up. */
+  /** Sets a program to FATAL, as supervisord does if it exits too often. */
   giveUp(host: VirtualHost, name: string): void {
     const group = this.world(host).groups.get(name)
     if (group) group.fatal = true
   }
 
-  /** Every program that supervisord knows. */
+  /** Returns every program that supervisord has loaded. */
   processes(host: VirtualHost): Record<string, FakeProcess> {
     const groups = [...this.world(host).groups].sort(([a], [b]) => (a < b ? -1 : 1))
     return Object.fromEntries(
@@ -147,13 +150,13 @@ export class FakeSupervisor {
     )
   }
 
-  /** A host gets all that runs on another one. */
+  /** Copies all programs from one host to another. */
   takeOver(from: FakeSupervisor, there: VirtualHost, here: VirtualHost): void {
     const { groups, ...rest } = from.world(there)
     this.worlds.set(here, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
   }
 
-  /** States by name, as a test looks at them. */
+  /** Returns the states by name, as a test sees them. */
   states(host: VirtualHost): Record<string, string> {
     const world = this.world(host)
     return Object.fromEntries([...world.groups].map(([name, group]) => [name, this.state(host, name, group)]))
@@ -192,7 +195,7 @@ export class FakeSupervisor {
     if (group.stoppedAt !== null) return host.clock - group.stoppedAt < stopAfter ? 'STOPPING' : 'STOPPED'
     if (group.startedAt === null) return 'STOPPED'
     const age = host.clock - group.startedAt
-    // What ran before the test began is beyond such troubles.
+    // Programs that ran before the test started do not fail this way.
     if (dies && group.startedAt > 0 && age >= dies.after && dies.as !== 'again') return dies.as
     return age < startsecs ? 'STARTING' : 'RUNNING'
   }
@@ -242,7 +245,7 @@ export class FakeSupervisor {
     this.workIn(host, group, startedIn ?? '/')
   }
 
-  /** The working directory of its process, as proc(5) shows it; the root where it has ended. */
+  /** Sets the working directory of the process, as proc(5) shows it; the root if the process has ended. */
   private workIn(host: VirtualHost, { pid }: Group, directory: string): void {
     if (pid > 0) host.given(`/proc/${pid}/cwd`, { link: directory })
   }
@@ -343,7 +346,7 @@ function rpc(work: () => unknown): Response {
   return { status: 200, headers: { 'content-type': 'text/xml' }, body }
 }
 
-/** As Python's xmlrpc.client writes it. */
+/** Encodes a value as Python's xmlrpc.client does. */
 function encode(value: unknown): string {
   if (typeof value === 'boolean') return `<value><boolean>${value ? 1 : 0}</boolean></value>`
   if (typeof value === 'number') return `<value><int>${value}</int></value>`
@@ -356,7 +359,7 @@ function encode(value: unknown): string {
   return `<value><struct>\n${members.join('\n')}\n</struct></value>`
 }
 
-/** Whether supervisord starts the program as soon as it knows it: that is its default. */
+/** Decides whether supervisord starts the program as soon as it loads it, which is the default. */
 function startsItself(config: string): boolean {
   return !/^autostart=false\b/m.test(config)
 }

@@ -1,4 +1,4 @@
-/** One deploy as a process of its own, for tests that kill it: STATE_DIRECTORY PROPS_AS_JSON. */
+/** Runs one deploy in its own process, for tests that kill it: STATE_DIRECTORY PROPS_AS_JSON. */
 import { mkdirSync } from 'node:fs'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'

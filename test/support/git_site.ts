@@ -1,4 +1,7 @@
-/** A site in a temporary directory: a git repository of its own, a deploy by the real engine on the real host, and a git on the PATH that writes down how it is called. */
+/**
+ * Sets up a site in a temporary directory: its own git repository, a deploy by the real engine on the real host, and a
+ * git on the PATH that logs its calls.
+ */
 import { execFileSync, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,7 +28,7 @@ export type GitReleaseProps = z.input<typeof gitReleaseProps>
 
 export interface DeployOptions {
   readonly mode?: 'run' | 'plan'
-  /** How far it goes; default: all of it. */
+  /** The last step of the deploy; default: all steps. */
   readonly until?: 'checkout' | 'complete'
   readonly keep?: number
   readonly local?: LocalHost
@@ -34,15 +37,15 @@ export interface DeployOptions {
 export interface Deployed {
   readonly report: RunReport
   readonly releases: readonly Release[]
-  /** The id of the live release. */
+  /** The id of the current release. */
   readonly live: string | undefined
   readonly failure: { readonly message: string; readonly text: string } | undefined
-  /** Arguments of each git that was called, without what `-c` sets. */
+  /** Arguments of each call of git, without the `-c` settings. */
   readonly calls: readonly string[][]
   readonly host: VirtualHost | LocalHost
 }
 
-/** A release checked out, marked complete, made live, and old ones removed. */
+/** Declares a deploy: check out a release, mark it complete, make it current, and remove old ones. */
 export function deployPlan(props: GitReleaseProps, options: DeployOptions = {}): Plan {
   return planOf((r) => {
     const release = git_release(r, props)
@@ -70,7 +73,7 @@ export class GitSite {
     this.init(this.repository, branch)
   }
 
-  /** Stands before the real git on the PATH of this process. */
+  /** Puts a wrapper before the real git on the PATH of this process. */
   private recordCalls(): void {
     const real = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8', env: { PATH: realPath } }).trim()
     const script = `#!/bin/sh
@@ -111,7 +114,10 @@ exec ${real} "$@"
     this.git(path, 'init', '-q', '-b', branch)
   }
 
-  /** Writes files and commits them; gives the commit. */
+  /**
+   * Writes files and commits them.
+   * @returns the commit
+   */
   commit(files: Readonly<Record<string, string>>, message = 'change', repository = this.repository): string {
     for (const [name, content] of Object.entries(files)) {
       fs.mkdirSync(dirname(`${repository}/${name}`), { recursive: true })
@@ -127,7 +133,7 @@ exec ${real} "$@"
     return { into, shared, current, repository, revision: 'main', ...props }
   }
 
-  /** A deploy of one release: checked out, marked complete, made live, old ones removed. */
+  /** Deploys one release: checks it out, marks it complete, makes it current, and removes old ones. */
   async deploy(props: Partial<GitReleaseProps> = {}, options: DeployOptions = {}): Promise<Deployed> {
     const plan = deployPlan(this.props(props), options)
     fs.rmSync(this.log, { force: true })
@@ -137,7 +143,7 @@ exec ${real} "$@"
     const report = await converge(plan, host, { id: 'test', mode, secrets: new Secrets() })
     const failed = report.resources.find((resource) => resource.outcome === 'failed')?.failure
     const text = [failed?.message, failed?.hint, failed?.output].filter(Boolean).join('\n')
-    // Where a dry run does not know the release yet, it does not know the releases either.
+    // If a dry run does not know the new release yet, it cannot list the releases either.
     const releases = report.counts.unknown > 0 ? [] : listReleases(host, this.into, this.current)
     return {
       report,
@@ -149,7 +155,10 @@ exec ${real} "$@"
     }
   }
 
-  /** The same in a process of its own, which is killed as it calls git for the n-th time; whether it came to that. */
+  /**
+   * Deploys in a separate process, which is killed at the n-th call of git.
+   * @returns whether the deploy reached that call
+   */
   deployKilledAt(call: number, props: Partial<GitReleaseProps> = {}): boolean {
     fs.rmSync(this.log, { force: true })
     fs.writeFileSync(`${this.root}/kill-at`, `${call}`)
@@ -160,7 +169,7 @@ exec ${real} "$@"
     return signal === 'SIGKILL'
   }
 
-  /** Bundled, since loading TypeScript takes longer than the deploy. */
+  /** Bundles the deploy program, since loading TypeScript takes longer than the deploy. */
   private deployProgram(): string {
     const outfile = `${this.root}/deploy.mjs`
     if (fs.existsSync(outfile)) return outfile
@@ -185,7 +194,7 @@ exec ${real} "$@"
     return listReleases(new LocalHost(`${this.root}/state`), this.into, this.current)
   }
 
-  /** Everything below the site, with what would tell a write: inode, change time, size. */
+  /** Lists everything below the site with the metadata that a write would change: inode, change time, size. */
   snapshot(directory = `${this.root}/site`): string[] {
     return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
       const path = `${directory}/${entry.name}`

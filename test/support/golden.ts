@@ -1,4 +1,4 @@
-/** The golden cases: node JSONs with what the cookbook makes of them. */
+/** Reads the golden cases: node JSONs with the files that the cookbook writes for them. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { attributeSchemas, defaultAttributes } from '../../attributes/index.ts'
 import { withRoles } from '../../recipes/plone/site.ts'
@@ -20,7 +20,10 @@ export interface GoldenCase {
   }
 }
 
-/** The cookbook knows Python 2 only; its driver for MySQL has a successor with the same module. */
+/**
+ * Translates the cookbook's text to Python 3: it supports Python 2 only, and its MySQL driver has a successor with the
+ * same module name.
+ */
 export function forPython3(text: string): string {
   return text.replaceAll('"MySQL-python"', '"mysqlclient"')
 }
@@ -40,7 +43,7 @@ function merge(base: unknown, over: unknown): unknown {
   return merged
 }
 
-/** A node with the defaults below what is given, which nothing checks; later JSONs win over earlier ones. */
+/** Merges the JSONs over the defaults without validation; later JSONs take precedence. */
 export function nodeOf(...json: readonly NodeJson[]): SiteAttributes {
   const { deploy: defaults, ...rest } = defaultAttributes()
   const node = json.reduce<Json>((merged, next) => merge(merged, next) as Json, rest)
@@ -52,14 +55,14 @@ export function nodeOf(...json: readonly NodeJson[]): SiteAttributes {
   return { ...node, deploy: Object.fromEntries(apps) } as unknown as SiteAttributes
 }
 
-/** A node JSON as its schemas read it. */
+/** Parses a node JSON with the schemas. */
 function attributesOf(node: Json): SiteAttributes {
   const parsed: Json = { cpu: node.cpu }
   for (const [key, schema] of Object.entries(attributeSchemas)) parsed[key] = schema.parse(node[key])
   return parsed as unknown as SiteAttributes
 }
 
-/** Every case of the given roles. */
+/** Returns every case of the given roles. */
 export function goldenCases(roles: readonly string[]): GoldenCase[] {
   return readdirSync(directory)
     .filter((file) => file.endsWith('.json') && file !== 'default-attributes.json')

@@ -1,6 +1,6 @@
 /**
- * Finds the hints in the sources: texts of a property, a constant or an argument named hint, hints or remedy, also by way
- * of a constant or a function of the same file.
+ * Finds the hints in the sources: texts of a property, constant or argument named hint, hints or remedy, or of a
+ * constant or function of the same file that one refers to.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -13,7 +13,7 @@ export interface HintSource {
   /** Path from the top of the project. */
   readonly file: string
   readonly line: number
-  /** Its fixed text; what is filled in is `…`. */
+  /** The literal text; each interpolated value is `…`. */
   readonly text: string
 }
 
@@ -31,7 +31,10 @@ const parsed = ['core', 'resources', 'recipes', 'attributes']
   .sort()
   .map((path) => ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true))
 
-/** Calls of a function that has a parameter named hint: its name, and the position of that parameter. */
+/**
+ * Finds functions that have a parameter named hint.
+ * @returns the parameter's position, by function name
+ */
 function hintParameters(source: ts.SourceFile): ReadonlyMap<string, number> {
   const found = new Map<string, number>()
   const visit = (node: ts.Node): void => {
@@ -46,7 +49,7 @@ function hintParameters(source: ts.SourceFile): ReadonlyMap<string, number> {
   return found
 }
 
-/** Of every file, for calls of what another file exports. */
+/** From every file, for calls of functions that another file exports. */
 const allParameters = new Map(parsed.flatMap((source) => [...hintParameters(source)]))
 
 function importedParameters(source: ts.SourceFile): [string, number][] {
@@ -57,7 +60,7 @@ function importedParameters(source: ts.SourceFile): [string, number][] {
   return [...allParameters].filter(([name]) => imported.includes(name))
 }
 
-/** The values of constants, and what functions return, by name. */
+/** Collects the values of constants and the results of functions, by name. */
 function declarations(source: ts.SourceFile): ReadonlyMap<string, readonly ts.Expression[]> {
   const found = new Map<string, ts.Expression[]>()
   const add = (name: string, value: ts.Expression | undefined) => {

@@ -1,4 +1,4 @@
-/** A host whose scheduler calls converge: a systemd that knows what was started, and a crontab. */
+/** Imitates a host whose scheduler runs converge: a systemd that records which units were started, and a crontab. */
 import type { Test } from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import type { HookOptions } from '../../core/cli/catalogue.ts'
@@ -28,7 +28,7 @@ export const hookOptions: HookOptions = {
 export class HooksMachine {
   readonly active = new Set<string>()
   readonly said: string[] = []
-  /** What systemd says of the last run of each service that has run. */
+  /** The result that systemd reports for the last run of each service. */
   readonly results = new Map<string, 'success' | 'exit-code'>()
   readonly host: VirtualHost
 

@@ -1,4 +1,4 @@
-/** What the account of an app can put in place of a file that root reads. */
+/** Creates what the account of an app can put in place of a file that root reads. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import * as fs from 'node:fs'
@@ -8,7 +8,7 @@ export const nobody = 65_534
 
 export interface Hostile {
   readonly name: string
-  /** Puts it at the path; `precious` is a file that only root may read, with `secret` in it. */
+  /** Creates the object at the path; `precious` is a file that only root can read, and contains `secret`. */
   readonly put: (path: string, precious: string) => void
 }
 
@@ -29,13 +29,13 @@ function truncate(path: string, size: number): void {
 }
 
 function makeSocket(path: string): void {
-  // A name of a socket has at most 107 bytes.
+  // A socket path has at most 107 bytes.
   const name = path.slice(path.lastIndexOf('/') + 1)
   const script = 'import os, socket, sys\nos.chdir(sys.argv[1])\nsocket.socket(socket.AF_UNIX).bind(sys.argv[2])'
   spawnSync('python3', ['-c', script, path.slice(0, path.lastIndexOf('/')), name])
 }
 
-/** Removes what is at the path and puts the hostile thing there. */
+/** Removes what exists at the path and creates the hostile object there. */
 export function plant(kind: Hostile, path: string, precious: string): void {
   fs.rmSync(path, { recursive: true, force: true })
   kind.put(path, precious)
@@ -43,7 +43,9 @@ export function plant(kind: Hostile, path: string, precious: string): void {
   if (kind.name !== 'hard link to a file of root') fs.lchownSync(path, nobody, nobody)
 }
 
-/** Swaps a file and a link to `target` at the path, as fast as it can, until the result is called. */
+/**
+ * Swaps a file and a link to `target` at the path, as fast as possible, until the caller calls the returned function.
+ */
 export async function swapper(path: string, target: string): Promise<() => Promise<void>> {
   const script = `import os, sys
 path, target = sys.argv[1:]

@@ -1,4 +1,7 @@
-/** The places where an attribute reaches a configuration file, and texts that mean something in some configuration language. */
+/**
+ * Finds the places where an attribute reaches a configuration file, and generates texts with special characters of the
+ * configuration languages.
+ */
 import fc from 'fast-check'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { hostileSituations, type Situation } from './hostile_situations.ts'
@@ -8,10 +11,10 @@ import { type AttributePath, textAttributes } from './text_attributes.ts'
 
 type Json = { [key: string]: unknown }
 
-/** Texts that stand in a configuration as they are written: that is what they are for. */
+/** Attributes whose text is meant to be copied into a configuration as it is. */
 const verbatim =
   /(^|\.)(additional_(config|servers|ssl_config)|default_(ssl_)?config|buildout_additional_config|subsite_config\.\*)$|^jetty_app\.(files|ini)/
-/** Several words of a directive, or several names with blanks between them. */
+/** Several words of a directive, or several names separated by blanks. */
 const wordy = /^(haproxy\.balance|certbot_domains)$/
 
 /** biome-ignore-start lint/suspicious/noTemplateCurlyInString: these are texts of other languages */
@@ -28,7 +31,7 @@ export const texts = fc
   .oneof(fc.constantFrom(...hostile), fc.string({ unit: piece, minLength: 1, maxLength: 8 }))
   .filter((text) => text.trim() !== '')
 
-/** Good values: of each attribute some of them are accepted. */
+/** Valid values: each attribute accepts some of them. */
 export const marks = [
   'zqxmark',
   '/zqxmark',
@@ -41,7 +44,7 @@ export const marks = [
   'Zqx@mark',
 ]
 
-/** The attributes with a text at the path; `*` stands for the first key, `#` for the first item. */
+/** Sets the attribute at the path to a text; `*` stands for the first key, `#` for the first item. */
 export function put(json: Json, path: AttributePath, value: string): Json {
   const copy = structuredClone(json)
   let at = copy
@@ -67,7 +70,7 @@ export async function outcome(role: string, json: Json): Promise<Files | Converg
 export function skeletonsOf(files: Files, isEnvironment: boolean): Map<string, string> {
   return new Map(
     Object.entries(files).map(([path, text]) => {
-      // zope.conf cannot hold each variable; the process has it from elsewhere then.
+      // zope.conf cannot express every variable; the process then receives it in another way.
       const lines = languageOf(path).read(text)
       return [path, (isEnvironment ? lines.filter((line) => line !== 'more') : lines).join('\n')]
     }),
@@ -77,11 +80,11 @@ export function skeletonsOf(files: Files, isEnvironment: boolean): Map<string, s
 export interface Place extends Situation {
   readonly path: AttributePath
   readonly isEnvironment: boolean
-  /** What the files say with good values. */
+  /** The contents of the files for valid values. */
   readonly good: readonly Map<string, string>[]
 }
 
-/** Where the attribute reaches a file in a situation; null where it does not. */
+/** Returns where the attribute reaches a file in a situation; null if it reaches none. */
 async function placeOf(situation: Situation, base: Files, path: AttributePath): Promise<Place | null> {
   const { role, json } = situation
   const isEnvironment = /(environment(_variables)?\.\*|^opsworks\.stack\.name)$/.test(path.join('.'))
@@ -89,7 +92,7 @@ async function placeOf(situation: Situation, base: Files, path: AttributePath): 
   for (const mark of marks) {
     const files = await outcome(role, put(json, path, mark))
     if (!(files instanceof ConvergeError) && JSON.stringify(files) !== JSON.stringify(base)) good.push(files)
-    // Most texts reach no file of a role.
+    // Most texts do not reach any file of a role.
     if (good.length === 0 && mark === '/zqxmark' && !(files instanceof ConvergeError)) return null
   }
   if (good.length === 0) return null
@@ -97,8 +100,8 @@ async function placeOf(situation: Situation, base: Files, path: AttributePath): 
 }
 
 /**
- * All of them, but for attributes whose text stands in a configuration as it is written.
- * @param counts whether a situation with these files is looked at
+ * Returns all places, except for attributes whose text is copied into a configuration as it is.
+ * @param counts decides whether a situation with these files is included
  */
 export async function hostilePlaces(
   counts: (files: readonly string[]) => boolean = () => true,

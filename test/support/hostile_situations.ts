@@ -1,4 +1,4 @@
-/** Attributes with which each role writes as many configuration files and directives as it can. */
+/** Defines attributes for which each role writes as many configuration files and directives as possible. */
 
 type Json = { [key: string]: unknown }
 

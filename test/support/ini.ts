@@ -1,4 +1,4 @@
-/** Reads the dialect of buildout and supervisor back, the way buildout's own parser does, for comparing by meaning. */
+/** Parses the INI dialect of buildout and supervisor in the same way as buildout, to compare files by meaning. */
 
 /** Section -> option -> lines of its value; `name +=` keeps its operator, and `<=` is the option `<`. */
 export type Ini = Record<string, Record<string, string[]>>

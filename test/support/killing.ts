@@ -1,26 +1,29 @@
-/** SIGKILL before each change and inside each command of a run: current is always a whole release, and the next run finishes. */
+/**
+ * Kills runs with SIGKILL before each change and inside each command: the current release is always complete, and the
+ * next run finishes.
+ */
 import t, { type Test } from 'tap'
 import type { FakeHost } from './fake_host.ts'
 import { nothingToDo, stateOf, succeeded } from './lifecycle.ts'
 
 export interface Scenario {
   readonly name: string
-  /** The host before the run that is killed. */
+  /** Sets up the host before the run that is killed. */
   readonly prepare: () => Promise<FakeHost>
-  /** Events of that run, and of the one after it; default: the whole way. */
+  /** Events of that run and of the run after it; default: the whole lifecycle. */
   readonly events?: readonly string[]
-  /** What has nothing to do afterwards; default: the same events. */
+  /** Events that change nothing after the recovery; default: the same events. */
   readonly after?: readonly string[]
   readonly served: (t: Test, host: FakeHost) => void
-  /** Whether the site has to stay up, but for one client at a time. */
+  /** Whether all clients but one must stay up at every moment. */
   readonly up?: boolean
-  /** Whether two runs may be killed, one after the other. */
+  /** Whether two consecutive runs may be killed. */
   readonly twice?: boolean
-  /** Only each so many-th occasion, where another scenario takes them all; default 1. */
+  /** Kills only at every n-th opportunity, if another scenario covers all of them; default 1. */
   readonly each?: number
 }
 
-/** Kills a run of the scenario at every occasion, each time on a fresh copy of the host. */
+/** Kills a run of the scenario at every opportunity, each time on a new copy of the host. */
 export function killedEverywhere(scenario: Scenario): void {
   t.test(scenario.name, async (t) => {
     const { prepare, events, after = events, served } = scenario
@@ -41,7 +44,7 @@ export function killedEverywhere(scenario: Scenario): void {
   })
 }
 
-/** Runs into the kill; what must hold at that moment is looked at. */
+/** Runs until the kill, and checks the invariants at that moment. */
 async function killed(host: FakeHost, killAt: number, { name, events, up }: Scenario): Promise<void> {
   const before = Object.values(host.processes()).filter(({ state }) => state === 'RUNNING').length
   await host.run(events, { killAt })
@@ -58,7 +61,7 @@ async function killed(host: FakeHost, killAt: number, { name, events, up }: Scen
   if (up && running < Math.min(before, 2) - 1) throw new Error(`${at}: only ${running} programs run`)
 }
 
-/** The next run finishes the work, and the one after it has nothing to do. */
+/** Checks that the next run finishes the work, and that the run after it changes nothing. */
 async function mended(
   t: Test,
   host: FakeHost,
@@ -66,7 +69,7 @@ async function mended(
 ): Promise<void> {
   const { events, after = events, served } = scenario
   const what = host.killedBefore
-  // The second run may have come to its end before its turn to be killed.
+  // The second run may have ended before the moment of its kill.
   if (what !== null) succeeded(t, await host.run(events), `killed before ${what}, the next run`)
   const found = stateOf(host)
   const differing = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter(

@@ -1,4 +1,4 @@
-/** What tests of the roles' lifecycle ask of a host: whether all is as declared, and what tells one state from another. */
+/** Checks a host after lifecycle runs: whether its state is as declared, and how two states differ. */
 import { strict as assert } from 'node:assert'
 import type { Test } from 'tap'
 import type { RunReport } from '../../core/report/events.ts'
@@ -6,7 +6,7 @@ import type { Release } from '../../resources/releases.ts'
 import { failureOf } from './contract.ts'
 import type { FakeHost } from './fake_host.ts'
 
-/** What of a test is used here, so that a property can be checked by throwing as well. */
+/** The part of a test that is used here, so that a property can also pass checks that throw. */
 export type Checks = Pick<Test, 'equal' | 'strictSame'>
 
 /** Checks that throw. */
@@ -25,18 +25,18 @@ export const throwing: Checks = {
   },
 }
 
-/** How the host has to be after a run that succeeded. */
+/** The expected state of the host after a successful run. */
 export interface Expected {
   readonly app?: string
-  /** Names of the programs without the app's. */
+  /** Names of the programs, without the prefix of the app. */
   readonly programs: readonly string[]
-  /** Default: the tip of the branch main. */
+  /** The expected commit; default: the tip of the branch main. */
   readonly commit?: string
 }
 
 const clients = (count: number) => Array.from({ length: count }, (_, index) => `client${index + 1}`)
 
-/** `settled` with that many clients. */
+/** Checks `settled` with that number of clients. */
 export function servedBy(t: Checks, host: FakeHost, count = 2, more: Partial<Expected> = {}): void {
   settled(t, host, { programs: clients(count), ...more })
   const live = host.live()?.path
@@ -44,7 +44,10 @@ export function servedBy(t: Checks, host: FakeHost, count = 2, more: Partial<Exp
     t.equal(host.page(8081 + index), `/ of ${live}`, `client${index + 1} answers`)
 }
 
-/** A whole release is live, each program runs from it with its file as it is now, and no other program of the app runs. */
+/**
+ * Checks that a complete release is current, that each program runs from it with its present configuration file, and
+ * that no other program of the app runs.
+ */
 export function settled(t: Checks, host: FakeHost, { app = 'site', programs, commit }: Expected): void {
   const live = host.live(app)
   t.equal(live?.commit, commit ?? host.remote.tip(), `${app}: the commit`)
@@ -73,19 +76,19 @@ export function settled(t: Checks, host: FakeHost, { app = 'site', programs, com
   )
 }
 
-/** The current release also where a ZEO server has loaded the same from another one, as long as that is there. */
+/** Also accepts, for a ZEO server, an earlier release with the same code, as long as that release still exists. */
 function loadedFrom(host: FakeHost, name: string, startedIn: string | null, live: Release | undefined): string | null {
   const script = (release: string | null | undefined) => host.machine.readText(`${release}/bin/zeoserver`)
   const isSame = name.endsWith('-zeoserver') && script(startedIn) !== null && script(startedIn) === script(live?.path)
   return isSame ? (live?.path ?? null) : startedIn
 }
 
-/** The run did not fail. */
+/** Checks that the run did not fail. */
 export function succeeded(t: Checks, report: RunReport, what = 'the run'): void {
   t.strictSame(failureOf(report), undefined, `${what} does not fail`)
 }
 
-/** One more run of these events changes nothing on the host. */
+/** Checks that another run of these events changes nothing on the host. */
 export async function nothingToDo(t: Checks, host: FakeHost, events?: readonly string[]): Promise<void> {
   const report = await host.run(events)
   succeeded(t, report, 'a further run')
@@ -93,21 +96,21 @@ export async function nothingToDo(t: Checks, host: FakeHost, events?: readonly s
   t.equal(host.events, 0, 'nor does it change anything')
 }
 
-/** Names of what a run changed, by type. */
+/** Returns the names of the resources that a run changed, by type. */
 export function changed(report: RunReport, type?: string): string[] {
   return report.resources.flatMap((one) =>
     one.outcome === 'changed' && (type ?? one.type) === one.type ? [one.name] : [],
   )
 }
 
-/** How often something has changed is a part of it, and so is the process that was restarted for it. */
+/** A digest covers how often something changed, and which process was restarted for it. */
 const digest = /\b[0-9a-f]{64}(~[0-9a-f]{64})?( \d+ since [\d.]+)?/g
 const time = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
 
 /**
- * All that is on the host, and all that runs on it: what an undisturbed run and one that was killed and run again have to
- * agree in. Times, names of runs, process numbers, how often something changed, and the mirror of the repository, which the next
- * fetch puts right, may differ.
+ * Returns all files and processes of the host, which must be equal after an undisturbed run and after a killed and
+ * repeated run. Times, names of runs, process numbers, change counts and the mirror of the repository, which the next
+ * fetch repairs, may differ and are left out.
  */
 export function stateOf(host: FakeHost): Record<string, unknown> {
   const files = Object.entries(host.tree())

@@ -1,4 +1,4 @@
-/** A process that takes a lock and gives it back, over and over, and notes down when it is inside. */
+/** Takes and releases a lock repeatedly in its own process, and logs when it has the lock. */
 import { appendFileSync, existsSync } from 'node:fs'
 import { tryLock } from '../../core/host/lock.ts'
 
@@ -6,7 +6,7 @@ const [path = '', log = '', stop = ''] = process.argv.slice(2)
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const parent = process.ppid
-// It ends with the test that has started it, however that ends.
+// Exits with the test that started it, however that test ends.
 while (!existsSync(stop) && process.ppid === parent) {
   const attempt = tryLock(path, 'contender')
   if ('holder' in attempt) {

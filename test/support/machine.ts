@@ -1,4 +1,4 @@
-/** What tests against real servers need of the machine they run on, and scratch directories for them. */
+/** Checks that the computer has what tests against real servers require, and makes scratch directories for them. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
-/** Gives why something is not to be had, or null. */
+/** Returns why a requirement is not available, or null. */
 type Probe = () => string | null
 
 function runs(command: string, ...args: string[]): boolean {
@@ -107,7 +107,7 @@ export type Need = keyof typeof probes
 
 const answers = new Map<Need, string | null>()
 
-/** What the machine lacks of this, as messages that name the package to install. */
+/** Returns the missing requirements, as messages that name the package to install. */
 export function missingOf(wanted: readonly Need[]): string[] {
   return wanted.flatMap((need) => {
     if (!answers.has(need)) answers.set(need, probes[need]())
@@ -116,8 +116,8 @@ export function missingOf(wanted: readonly Need[]): string[] {
 }
 
 /**
- * Whether the machine has what a test needs. Where it doesn't, the test is skipped with the reason; in CI it fails, since a
- * skipped test proves nothing there.
+ * Decides whether the computer has what a test requires. If not, the test is skipped with the reason; in CI it fails,
+ * since a skipped test proves nothing there.
  *
  *     if (!needs(t, ['root', 'supervisord'])) return
  */
@@ -129,12 +129,12 @@ export function needs(t: Test, wanted: readonly Need[]): boolean {
   return false
 }
 
-/** At whose end things are cleared away: a test, or a benchmark. */
+/** A test or a benchmark, at whose end resources are cleaned up. */
 export interface Owner {
   teardown(clear: () => unknown): void
 }
 
-/** A directory of its own for a test, removed afterwards; every account may pass through it. */
+/** Makes a scratch directory that is removed at the end of the test; every account can enter it. */
 export function scratch(t: Owner): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'converge-')))
   chmodSync(directory, 0o755)
@@ -142,7 +142,7 @@ export function scratch(t: Owner): string {
   return directory
 }
 
-/** A key, and a certificate for it that nobody else vouches for. */
+/** Makes a key and a self-signed certificate for it. */
 export function selfSigned(t: Owner, name: string): { readonly key: string; readonly certificate: string } {
   const at = scratch(t)
   const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`]
@@ -150,7 +150,7 @@ export function selfSigned(t: Owner, name: string): { readonly key: string; read
   return { key: readFileSync(`${at}/key`, 'utf8'), certificate: readFileSync(`${at}/crt`, 'utf8') }
 }
 
-/** A directory below another one, owned by an account. */
+/** Makes a directory below another one, owned by an account. */
 export function directoryOf(parent: string, name: string, owner?: string): string {
   const path = join(parent, name)
   mkdirSync(path, { recursive: true })
@@ -158,7 +158,7 @@ export function directoryOf(parent: string, name: string, owner?: string): strin
   return path
 }
 
-/** A TCP port nobody listens on at this moment. */
+/** Returns a TCP port on which nothing listens at this moment. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
@@ -172,7 +172,7 @@ export function freePort(): Promise<number> {
   })
 }
 
-/** A test file once more as an ordinary user, in a process of its own, with CONVERGE_TEST_BRIEF set. */
+/** Runs a test file again as an ordinary user, in a separate process with CONVERGE_TEST_BRIEF set. */
 export function sameAs(t: Test, account: string, file: string): void {
   const id = (option: string) => Number(spawnSync('id', [option, account], { encoding: 'utf8' }).stdout)
   const home = directoryOf(scratch(t), 'home', account)
@@ -189,7 +189,7 @@ export function sameAs(t: Test, account: string, file: string): void {
       PATH: '/usr/local/bin:/usr/bin:/bin',
       NODE_OPTIONS: '',
       CONVERGE_TEST_BRIEF: '1',
-      // What only root can do is no failure there.
+      // Tests that require root are skipped there without a failure.
       CI: '',
     },
   })

@@ -1,4 +1,4 @@
-/** A role of one's own that handles secrets in each way that a recipe can, and fails where its attributes say so. */
+/** Defines a custom role that handles secrets in each way that a recipe can, and fails if its attributes request it. */
 export const plantedRecipe = `import { execute, file, git_release, link_sources, placed, role, supervisor_program, symlink, template } from 'converge-engine'
 
 const app = (node) => node.deploy.shop

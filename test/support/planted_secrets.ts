@@ -1,18 +1,18 @@
-/** Secrets that a test plants and searches for: each has marks that no writer changes, at its beginning and at its end. */
+/** Plants secrets and searches for them: each has marks at its beginning and end that no writer changes. */
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** A text that holds a planted secret, and which of them. */
+/** A text that contains a planted secret, and the secret's name. */
 export interface Leak {
   readonly where: string
   readonly secret: string
-  /** What stands around it. */
+  /** The text around the secret. */
   readonly excerpt: string
 }
 
 interface Planted {
   readonly name: string
-  /** What betrays it, or a part of it: as it is, in base64 and in hexadecimal. */
+  /** Texts that reveal the secret or a part of it: plain, in base64 and in hexadecimal. */
   readonly marks: readonly string[]
 }
 
@@ -26,7 +26,7 @@ export class PlantedSecrets {
   /**
    * Makes a secret.
    * @param name where it is planted
-   * @param shape stands in the middle of the value; each `@` in it is replaced by a mark
+   * @param shape the middle of the value; each `@` in it is replaced by a mark
    */
   make(name: string, shape = ''): string {
     const id = `${this.planted.length + 10}`
@@ -35,7 +35,7 @@ export class PlantedSecrets {
     return `${head}${shape.replaceAll('@', middle)}${shape.endsWith('|') ? '' : tail}`.replace(/\|$/, '')
   }
 
-  /** Makes a secret as it is, such as a short one; it must be found nowhere else. */
+  /** Plants a given value, such as a short one, which must not occur anywhere else. */
   exact(name: string, value: string): string {
     this.planted.push({ name, marks: [value] })
     return value
@@ -49,7 +49,7 @@ export class PlantedSecrets {
     })
   }
 
-  /** The leaks in all files below a directory. */
+  /** Returns the leaks in all files below a directory. */
   leaksBelow(directory: string, accept: (path: string) => boolean = () => true): Leak[] {
     return filesBelow(directory).flatMap((path) =>
       accept(path) ? this.leaks(path, fs.readFileSync(path, 'latin1')) : [],
@@ -57,7 +57,9 @@ export class PlantedSecrets {
   }
 }
 
-/** Whether an account other than owner and group can read a file; directories outside of `top` count as open. */
+/**
+ * Decides whether an account other than owner and group can read a file; directories outside of `top` count as open.
+ */
 export function isReadableByOthers(path: string, top: string): boolean {
   if ((fs.lstatSync(path).mode & 0o004) === 0) return false
   for (let above = dirname(path); above.length >= top.length; above = dirname(above))
@@ -74,7 +76,7 @@ function filesBelow(directory: string): string[] {
 
 function spellingsOf(mark: string): string[] {
   const bytes = Buffer.from(mark)
-  // Wherever it stands in an encoded text; the characters at the ends hold bits of the neighbours.
+  // At any offset of an encoded text; the characters at the ends contain bits of their neighbours.
   const encoded = [0, 1, 2].map((shift) =>
     Buffer.concat([Buffer.alloc(shift), bytes])
       .toString('base64')

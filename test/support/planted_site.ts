@@ -1,9 +1,9 @@
-/** The attributes of a site with a secret in each place where a secret can be. */
+/** Builds the attributes of a site with a secret in each place that can hold one. */
 import type { PlantedSecrets } from './planted_secrets.ts'
 
 type Json = { [key: string]: unknown }
 
-/** Characters that one language or another treats as special. */
+/** Characters that some language treats as special. */
 const shapes = [
   '%@%%',
   '#@;',
@@ -21,7 +21,7 @@ const shapes = [
   '!@`',
   '(@)|',
 ]
-/** Names of variables that sound secret. */
+/** Names of variables that look like secrets. */
 const names = [
   ...['SECRET_KEY_BASE', 'PGPASS', 'MYSQL_PWD', 'CREDENTIALS', 'ENCRYPTION_KEY', 'COOKIE_SALT', 'GH_PAT', 'API_TOKEN'],
   ...[
@@ -47,10 +47,10 @@ const names = [
     'passwords',
   ],
 ]
-/** Names that only `converge.secret_names` makes secret. */
+/** Names that are secret only because of `converge.secret_names`. */
 export const ownNames = ['LOGIN_PIN', 'UNLOCK_CODE']
 
-/** An environment with a secret under each name, and inside of values that have a form of their own. */
+/** Builds an environment with a secret under each name, and inside values with a format of their own. */
 export function plantedEnvironment(secrets: PlantedSecrets, app: string): Json {
   const plain = [...names, ...ownNames].map((name, index) => [
     name,
@@ -68,7 +68,7 @@ export function plantedEnvironment(secrets: PlantedSecrets, app: string): Json {
   }
 }
 
-/** A secret at each attribute whose schema says that it is secret. */
+/** Builds attributes with a secret at each attribute that its schema marks as secret. */
 export function plantedAttributes(secrets: PlantedSecrets, repository: string): Json {
   const at = (path: string, shape?: string) => secrets.make(path, shape)
   const archive = (name: string) => ({
@@ -144,7 +144,7 @@ export function plantedAttributes(secrets: PlantedSecrets, repository: string): 
   }
 }
 
-/** A file that converge did not write, with secrets that no attribute names. */
+/** Builds a file that converge did not write, with secrets that are not in any attribute. */
 export function plantedForeignFile(secrets: PlantedSecrets, name: string): string {
   const at = (what: string, shape?: string) => secrets.make(`${name}: ${what}`, shape)
   return [
@@ -178,7 +178,7 @@ export function plantedForeignFile(secrets: PlantedSecrets, name: string): strin
   ].join('\n')
 }
 
-/** A stack file with a secret in each place that takes one; `env` and `files` hold what it refers to. */
+/** Builds a stack file with a secret in each place that accepts one; `env` and `files` hold the values it refers to. */
 export function plantedStack(secrets: PlantedSecrets) {
   const env = { SHOP_PIN: secrets.make('$env', '%@#'), DB_PASSWORD: secrets.make('$env of a password', "'@") }
   const files = {

@@ -1,4 +1,7 @@
-/** A small stack for the tests of the Plone recipes: this host is plone1, two clients, a ZEO server online. */
+/**
+ * Defines a small stack for the tests of the Plone recipes: this host is plone1, with two clients and an online ZEO
+ * server.
+ */
 import type { SiteAttributes } from '../../recipes/plone/types.ts'
 import { type NodeJson, nodeOf } from './golden.ts'
 
@@ -25,9 +28,9 @@ const base: NodeJson = {
   deploy: { plone_instances: {}, zeoserver: {}, solr: {} },
 }
 
-/** The stack with changes. */
+/** Returns the stack with changes. */
 export const stack = (...json: NodeJson[]): SiteAttributes => nodeOf(base, ...json)
 
-/** Changes to `plone_instances`, and to `deploy.plone_instances`. */
+/** Returns changes to `plone_instances`, or to `deploy.plone_instances`. */
 export const site = (plone_instances: NodeJson): NodeJson => ({ plone_instances })
 export const app = (plone_instances: NodeJson): NodeJson => ({ deploy: { plone_instances } })

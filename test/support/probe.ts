@@ -1,4 +1,4 @@
-/** A resource type for tests of the engine: a value kept in a file, with faults on demand. */
+/** Defines a resource type for tests of the engine: a value stored in a file, with faults on demand. */
 import { z } from 'zod'
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -11,10 +11,10 @@ const props = z.strictObject({
 })
 
 export interface Faults {
-  /** Called before each apply with its number from 1; what it throws is the failure. */
+  /** Called before each apply with its number, counted from 1; an error that it throws is the failure. */
   readonly apply?: (count: number, context: Context, host: Host) => void | Promise<void>
   readonly read?: (host: HostReader, context: Context, name: string) => void | Promise<void>
-  /** Claims to have done what it did not do. */
+  /** Whether the resource reports changes that it did not make. */
   readonly lies?: boolean
   readonly readsAhead?: boolean
   readonly when?: 'gate' | 'cause'
@@ -23,7 +23,7 @@ export interface Faults {
 const state = z.strictObject({ value: z.string().nullable(), cause: z.string().nullable() })
 type State = z.output<typeof state>
 
-/** Each call makes a type of its own, so that the faults of one test are not those of another. */
+/** Makes a new type at each call, so that tests do not share their faults. */
 export function probe(faults: Faults = {}, type = 'probe') {
   let count = 0
   return defineResource(

@@ -1,4 +1,4 @@
-/** The built program, run in a place of its own: no file, attribute or cache of the tester's account comes in. */
+/** Runs the built program in a scratch directory, without files, attributes or caches of the tester's account. */
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,20 +11,20 @@ const { bin } = JSON.parse(fs.readFileSync(join(project, 'package.json'), 'utf8'
 const program = join(project, bin.converge)
 if (!fs.existsSync(program)) execFileSync(process.execPath, [join(project, 'build.mjs')], { stdio: 'ignore' })
 
-/** What looks like one of these takes neither a state directory nor one of the host's files. */
+/** Commands that accept neither a state directory nor the options for files of the host. */
 const bare = /^(resources|completion|help|--help|-h|--version|--complete)$/
 
-/** tap has every child of a test load a module of its own, which is none of the program's. */
+/** tap makes every child process of a test load a tap module, which is not part of the program. */
 const untouched = ['-u', 'NODE_OPTIONS']
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
-  /** What comes in at standard input; default: nothing. */
+  /** The text on standard input; default: empty. */
   readonly input?: string
-  /** Leaves the words as they are, without a state directory and one for the host's files. */
+  /** Whether to run the words as they are, without a state directory or a directory for the host's files. */
   readonly bare?: boolean
-  /** An account to run as; only root can say so. */
+  /** The account to run as; requires root. */
   readonly account?: string | undefined
   /** A command that runs the program, such as strace. */
   readonly through?: readonly string[]
@@ -37,7 +37,7 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** A run under way. */
+/** A run that has started. */
 export class Running {
   stdout = ''
   stderr = ''
@@ -62,7 +62,7 @@ export class Running {
 }
 
 export class Sandbox {
-  /** Where the program is run; all that a test makes goes below. */
+  /** The working directory of the program, above everything that a test creates. */
   readonly directory: string
   readonly state: string
   private readonly outside: string
@@ -79,7 +79,10 @@ export class Sandbox {
     return join(this.directory, ...parts)
   }
 
-  /** Writes files, by path below the directory; gives that of the first. */
+  /**
+   * Writes files, by path below the directory.
+   * @returns the path of the first
+   */
   write(files: Readonly<Record<string, string>>): string {
     for (const [path, content] of Object.entries(files)) {
       fs.mkdirSync(dirname(this.at(path)), { recursive: true })
@@ -104,7 +107,7 @@ export class Sandbox {
     return new Running(child)
   }
 
-  /** Runs a script of bash, in which `converge` is the program, with the usual words after those given. */
+  /** Runs a bash script in which `converge` is the program with the usual options after its own arguments. */
   shell(script: string, options: RunOptions = {}): Promise<Finished> {
     const usual = this.usual([], options).map((word) => `'${word}'`)
     const whole = `converge() { '${process.execPath}' '${program}' "$@" ${usual.join(' ')}; }\n${script}`
@@ -124,7 +127,9 @@ export class Sandbox {
     }
   }
 
-  /** All that is there, with what would tell a write: inode, change time, size, mode. */
+  /**
+   * Lists everything below the directory with the metadata that a write would change: inode, change time, size, mode.
+   */
   snapshot(directory = this.directory): string[] {
     return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
       const path = join(directory, entry.name)
@@ -153,7 +158,10 @@ export class Sandbox {
     ]
   }
 
-  /** Other accounts may not be let into the project's directory: they get a copy. */
+  /**
+   * Returns the program for an account: other accounts may not have access to the project's directory, so they use a
+   * copy.
+   */
   private programFor(account: string | undefined): string {
     if (account === undefined) return program
     const copy = join(this.outside, 'program')
@@ -178,7 +186,7 @@ function idOf(option: '-u' | '-g', account: string): number {
   return Number(execFileSync('id', [option, account], { encoding: 'utf8' }))
 }
 
-/** The words that run a command on a terminal of its own, 100 columns wide; needs python3. */
+/** The words that run a command on its own terminal, 100 columns wide; requires python3. */
 export const onTerminal: readonly string[] = [
   'python3',
   '-c',

@@ -1,27 +1,30 @@
-/** Proofs of hints: a situation in which the program gives a hint, and the same situation after the hint was followed. */
+/**
+ * Runs proofs of hints: a situation in which the program prints a hint, and the same situation after the hint was
+ * followed.
+ */
 import type { Test } from 'tap'
 import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
 import { Sandbox } from './program.ts'
 
 export interface Proof {
-  /** The file of the sources that gives the hint. */
+  /** The source file that contains the hint. */
   readonly source: string
   /** The hint as it is printed; `…` stands for any text that differs between runs. */
   readonly hint: string
 }
 
-/** What is run with the built program; `@` stands for the directory of the test. */
+/** A proof that runs the built program; `@` stands for the directory of the test. */
 export interface CommandProof extends Proof {
   readonly files?: Readonly<Record<string, string>>
   readonly broken: string
-  /** Default: the same command, where `changed` repairs its files. */
+  /** The command after the repair; default: the same command, with files repaired by `changed`. */
   readonly repaired?: string
   readonly changed?: Readonly<Record<string, string>>
-  /** A later error or line that the repaired command reaches; default: exit status 0. */
+  /** A later error or line that the repaired command must reach; default: exit status 0. */
   readonly reaches?: string
 }
 
-/** What is called in the process of the test. */
+/** A proof that calls a function in the process of the test. */
 export interface CallProof extends Proof {
   readonly broken: () => unknown
   readonly repaired: () => unknown

@@ -1,4 +1,4 @@
-/** Reads the proofs in test/hints and test/machine as text, and compares them with the hints of the sources. */
+/** Reads the tables of proofs from the test files as text, and compares them with the hints in the sources. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,9 @@ import { hintPattern, type Proof } from './proofs.ts'
 const tables = fileURLToPath(new URL('../hints', import.meta.url))
 const machine = fileURLToPath(new URL('../machine', import.meta.url))
 
-/** `{ source, hint }`, where source may be a constant of the same block, and in tables `file(source, hint, ...)`. */
+/**
+ * Finds `{ source, hint }`, where source may be a constant of the same block, and in tables `file(source, hint, ...)`.
+ */
 function proofsIn(path: string): Proof[] {
   const parsed = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
   const found: Proof[] = []
@@ -51,7 +53,7 @@ export function isProvenBy(hint: HintSource, proof: Proof): boolean {
   return proof.source === hint.file && hintPattern(hint.text).test(proof.hint)
 }
 
-/** The hints of the sources that no table proves, by file. */
+/** Returns the hints of the sources that no table proves, by file. */
 export function unprovenHints(): Record<string, string[]> {
   const found: Record<string, string[]> = {}
   for (const hint of hints) {

@@ -1,4 +1,4 @@
-/** A process that begins and ends records of deployments, hangs in the middle of one, or changes the state of a stack. */
+/** Starts and ends rollout records in its own process, blocks in the middle of one, or changes the state of a stack. */
 import { Recorder } from '../../core/fleet/rollout/record.ts'
 import { updateState } from '../../core/fleet/rollout/state.ts'
 import { Secrets } from '../../core/model/secrets.ts'

@@ -1,4 +1,4 @@
-/** The configuration files that a role writes for given attributes, in the process of the test. */
+/** Renders the configuration files that a role writes for given attributes, in the process of the test. */
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { renderedFiles } from '../../core/cli/render.ts'
 import { compile, wholeWay } from '../../core/compile/compile.ts'
@@ -15,7 +15,7 @@ import { upstreamText } from '../../resources/swap/upstream.ts'
 
 export type Files = Readonly<Record<string, string>>
 
-/** @throws ConvergeError for attributes that are refused, with `source` in site.json */
+/** @throws ConvergeError for rejected attributes, with `source` in site.json */
 export async function configurationOf(role: string, json: object): Promise<Files> {
   const text = JSON.stringify(json, null, 1)
   const layer = await parseAttributes({ text, file: 'site.json', kind: 'deployment' })
@@ -32,7 +32,7 @@ export async function configurationOf(role: string, json: object): Promise<Files
   })
 }
 
-/** What resources write beyond the files that `render` shows. */
+/** Returns the files that resources write in addition to those that `render` prints. */
 function written({ type, key, definition, props }: PlannedResource): [path: string, content: string][] {
   if (type === 'cron') {
     const nothing = { kind: 'absent', content: null, mode: null, owner: null }

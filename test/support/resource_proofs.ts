@@ -1,4 +1,4 @@
-/** Proves hints of resources by runs on a host in memory. */
+/** Proves hints of resources by runs on an in-memory host. */
 import type { Test } from 'tap'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe } from '../../core/compile/recipe.ts'
@@ -13,16 +13,18 @@ export interface ResourceProof extends Proof {
   readonly given?: (host: VirtualHost) => unknown
   readonly commands?: CommandHandler
   readonly host?: VirtualOptions
-  /** Another account that runs converge on the repaired host, which is set up anew. */
+  /**
+   * The account that runs converge on the repaired host, if it is another one; this host is set up from the beginning.
+   */
   readonly repairedHost?: VirtualOptions
   readonly broken: Declare
-  /** The hint stands in a warning of a run that succeeds. */
+  /** Whether the hint is in a warning of a run that succeeds. */
   readonly warning?: boolean
-  /** The hint is followed by that of another source. */
+  /** Whether the hint is followed by one from another source file. */
   readonly part?: boolean
-  /** What the hint says to do on the host. */
+  /** Follows the hint on the host. */
   readonly repair?: (host: VirtualHost) => unknown
-  /** What the hint says to declare; default: the same. */
+  /** Declares what the hint recommends; default: the same as before. */
   readonly repaired?: Declare
 }
 
@@ -55,7 +57,7 @@ function hostOf({ commands, given }: ResourceProof, options: VirtualOptions = {}
   return host
 }
 
-/** Accounts and groups are added, and `make` makes /srv/made. */
+/** Fakes of the commands that add accounts and groups, and of `make`, which creates /srv/made. */
 export const commands: CommandHandler = (argv, _, host) => {
   const [program = '', ...words] = argv
   const line = (path: string, text: string) => host.given(path, `${host.readText(path)}${text}\n`)
@@ -74,14 +76,14 @@ export const commands: CommandHandler = (argv, _, host) => {
   return { status: 0, stdout: '', stderr: '' }
 }
 
-/** What one of several checks finds. */
+/** Returns the finding of one of several checks. */
 export async function finding(checks: readonly HostCheck[], what: string): Promise<Finding | null> {
   const check = checks.find((one) => one.what === what)
   if (check === undefined) throw new Error(`no check of ${what}: ${checks.map((one) => one.what).join(', ')}`)
   return check.run()
 }
 
-/** A finding of `converge doctor`, whose remedy is the hint. */
+/** A proof of a finding of `converge doctor`, whose remedy is the hint. */
 export interface FindingProof extends Proof {
   readonly broken: () => Finding | null | Promise<Finding | null>
   readonly repaired: () => Finding | null | Promise<Finding | null>

@@ -1,4 +1,4 @@
-/** The node that recipes get for given attributes, and what roles declare for it. */
+/** Builds the node that recipes receive for given attributes, and plans the resources that roles declare for it. */
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { compile, type Plan } from '../../core/compile/compile.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -26,7 +26,7 @@ export function roleNode(
   return recipeNode(built, { id: '1', events, host, by: 'tester', options: {}, ...(roles && { roles }) })
 }
 
-/** @param roles names, with commas between them */
+/** @param roles names, separated by commas */
 export async function planned(
   roles: string,
   json: JsonObject,

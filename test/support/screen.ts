@@ -1,4 +1,4 @@
-/** What the tests of the operator's screen look at: a small terminal, and hosts that things happen to. */
+/** Provides a small terminal and generated fleet events for the tests of the operator's screen. */
 import fc from 'fast-check'
 import { type Screen, type ScreenOptions, screen } from '../../core/fleet/screen/screen.ts'
 import type { FleetEvent, HostOutcome, HostReport, Phase, RolloutReport } from '../../core/fleet/types.ts'
@@ -14,7 +14,7 @@ export const counts: Counts = {
   notReached: 0,
 }
 
-/** A terminal that knows what a table is drawn with; anything else that would steer it is an error. */
+/** A terminal that supports the sequences that a table needs; any other control sequence is an error. */
 export class TinyTerminal {
   private lines: string[] = ['']
   private row = 0
@@ -28,7 +28,7 @@ export class TinyTerminal {
     if (odd) throw new Error(`the terminal was steered by ${JSON.stringify(odd[0])}`)
   }
 
-  /** Without colours, and without blanks at the end. */
+  /** The lines without colours and trailing blanks. */
   get text(): string[] {
     return this.lines.map((line) => line.trimEnd())
   }
@@ -61,7 +61,7 @@ export class TinyTerminal {
     this.column += sign.length
   }
 
-  /** As a terminal's driver does it: to the beginning of the next line. */
+  /** Moves to the beginning of the next line, as a terminal driver does. */
   private down(): void {
     this.row++
     this.column = 0
@@ -130,7 +130,7 @@ export function runReport(resources: readonly ResourceReport[]): RunReport {
 const phases: readonly Phase[] = ['connect', 'build', 'switch', 'configure']
 const ends: readonly HostOutcome[] = ['unchanged', 'changed', 'failed', 'skipped', 'untouched', 'lost', 'rolled back']
 
-/** Anything that may be told of some hosts, in any order. */
+/** Generates any events that a fleet can report about some hosts, in any order. */
 export function anyEvents(hosts: readonly string[]): fc.Arbitrary<FleetEvent[]> {
   const host = fc.constantFrom(...hosts)
   const phase = fc.constantFrom(...phases)

@@ -1,4 +1,4 @@
-/** Hosts for the fleet that are shells of this machine, each below a directory of its own. */
+/** Simulates fleet hosts by local shells, each below its own directory. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import type { Test } from 'tap'
@@ -7,19 +7,19 @@ import { RemoteHost, type RemoteHostOptions } from '../../core/fleet/remote/remo
 import type { RemoteProcess, Sudo, Wire } from '../../core/fleet/remote/wire.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 
-/** What a test changes about a host while it uses it. */
+/** The properties of a host that a test can change during its use. */
 export interface Shell {
-  /** What the startup files of the account run before each command. */
+  /** Commands that the startup files of the account run before each command. */
   startup: string
-  /** Words before the shell, such as nsenter; without them it is run as it is. */
+  /** Words before the shell, such as nsenter; default: none. */
   through: readonly string[]
-  /** Default: that of the test. */
+  /** The PATH of the shell; default: that of the test. */
   path: string | undefined
-  /** Answers to commands that contain the key, instead of running them. */
+  /** Answers to commands that contain the key; such commands are not run. */
   answers: Readonly<Record<string, string>>
-  /** Called with each command before it is run. */
+  /** Called with each command before it runs. */
   before: (command: string) => void | Promise<void>
-  /** Whether nobody can connect. */
+  /** Whether the host refuses connections. */
   isDown: boolean
   readonly children: Set<ChildProcess>
 }
@@ -30,7 +30,7 @@ export const shell = (change: Partial<Shell> = {}): Shell => ({
   ...change,
 })
 
-/** Ends all connections to a host, and lets nobody connect. */
+/** Ends all connections to a host, and refuses new ones. */
 export function cutOff(host: Shell): void {
   host.isDown = true
   for (const child of host.children) child.kill('SIGKILL')
@@ -110,7 +110,7 @@ export function hostAt(
   return made
 }
 
-/** The directories of the engine on a host, without the Node. */
+/** Lists the engine's directories on a host, without those of Node. */
 export const enginesAt = (prefix: string): string[] =>
   readdirSync(`${prefix}/usr/local/lib/converge`)
     .filter((name) => name.startsWith('engine-'))

@@ -1,4 +1,6 @@
-/** Proofs of the hints for failures of other programs: the real program fails, the hint is followed, and it succeeds. */
+/**
+ * Proves hints for failures of other programs: the real program fails, the hint is followed, and the program succeeds.
+ */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,16 +9,16 @@ import { knownFailure } from '../../core/model/known_failures.ts'
 import { type Need, needs, scratch } from './machine.ts'
 import { hintPattern, type Proof } from './proofs.ts'
 
-/** Lines of bash, run one after the other in a directory of the test. */
+/** Lines of bash that run in order in a directory of the test. */
 export interface ShellProof extends Proof {
   readonly needs?: readonly Need[]
-  /** Runs in a mount namespace, where /etc is a copy. */
+  /** Whether to run in a mount namespace where /etc is a copy. */
   readonly alone?: boolean
   readonly given?: string
   readonly fails: string
-  /** Follows the hint. */
+  /** The lines that follow the hint. */
   readonly repair: string
-  /** Default: the same as `fails`. */
+  /** The lines that succeed afterwards; default: the same as `fails`. */
   readonly succeeds?: string
 }
 

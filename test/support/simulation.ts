@@ -1,10 +1,13 @@
-/** Several hosts that work at the same time, by a clock of their own: what each asks of another one takes a moment. */
+/**
+ * Simulates several hosts that work at the same time with a shared clock, on which each message to another host takes
+ * time.
+ */
 import type { ExchangeOptions } from '../../core/host/types.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import type { Duration } from '../../core/model/units.ts'
 
 interface Event {
-  /** Seconds of the clock. */
+  /** Seconds on the clock. */
   readonly at: number
   readonly happen: () => void
 }
@@ -33,7 +36,10 @@ export class Simulation {
     return new Promise((happen) => this.events.push({ at: this.clock + seconds, happen }))
   }
 
-  /** Until the works have ended, each with its error, or null. */
+  /**
+   * Runs until all works have ended.
+   * @returns the error of each, or null
+   */
   async run(works: readonly Promise<unknown>[]): Promise<(Error | null)[]> {
     let ended = false
     const outcomes = Promise.all(
@@ -46,7 +52,7 @@ export class Simulation {
     )
     void outcomes.then(() => (ended = true))
     for (;;) {
-      // What follows on the last event, until all wait for the clock.
+      // Waits for the consequences of the last event, until all works wait for the clock.
       await new Promise((resolve) => setImmediate(resolve))
       if (ended) return outcomes
       const next = this.events.reduce<Event | undefined>((a, b) => (a && a.at <= b.at ? a : b), undefined)

@@ -1,6 +1,6 @@
 /**
- * What a configuration file says, without its values: two files with the same skeleton have the same directives. Each is
- * read as the program reads it that the file is for.
+ * Reduces a configuration file to its directives without values: files with equal skeletons have the same directives.
+ * Parses each file in the same way as its program.
  */
 
 /** The lines of a skeleton. */
@@ -12,7 +12,7 @@ interface Language {
   readonly read: (text: string) => Skeleton
 }
 
-/** Words, `;` and braces; a quoted word is one word. */
+/** Returns words, `;` and braces; a quoted word is one word. */
 function nginx(text: string): Skeleton {
   const found: string[] = []
   let depth = 0
@@ -33,7 +33,7 @@ function nginx(text: string): Skeleton {
   return found
 }
 
-/** Words of each line; quotes and backslashes as haproxy has them. */
+/** Returns the words of each line, with quotes and backslashes parsed as haproxy does. */
 function haproxy(text: string): Skeleton {
   return text.split('\n').flatMap((line) => {
     const words = [...line.matchAll(/#.*|(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s#\\"'])+|["']/g)].map(([word]) => word)
@@ -42,7 +42,7 @@ function haproxy(text: string): Skeleton {
   })
 }
 
-/** All but texts, numbers and comments. */
+/** Returns all tokens except texts, numbers and comments. */
 function vcl(text: string): Skeleton {
   const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|#[^\n]*|"""[\s\S]*?"""|\{"[\s\S]*?"\}|"[^"\n]*"|[\w.-]+|\S/g
   return [...text.matchAll(token)].flatMap(([word]) => {
@@ -52,7 +52,7 @@ function vcl(text: string): Skeleton {
   })
 }
 
-/** Sections and keys; `more` lines belong to the value before. */
+/** Returns sections and keys; lines for which `more` is true belong to the value before them. */
 function ini(text: string, isMore: (line: string) => boolean): Skeleton {
   return text.split('\n').flatMap((line) => {
     if (/^\s*([;#]|$)/.test(line)) return []
@@ -73,7 +73,7 @@ function phpFpm(text: string): Skeleton {
   })
 }
 
-/** Kinds of lines; a bare percent sign ends the command, and gives the rest to its standard input. */
+/** Returns the kinds of lines; an unescaped percent sign ends the command, and the rest is its standard input. */
 function cron(text: string): Skeleton {
   return text.split('\n').flatMap((line) => {
     if (/^\s*(#|$)/.test(line)) return []
@@ -90,11 +90,11 @@ function systemd(text: string): Skeleton {
   })
 }
 
-/** Lines of a value are indented; directives of zope.conf are among them. */
+/** Continuation lines of a value are indented; they include directives of zope.conf. */
 const buildout = (text: string) => ini(text, (line) => /^\s/.test(line))
 
 const supervisor = (text: string) => {
-  // Lines of one value: which of them there are is the writer's business.
+  // The number of lines in a value depends on the attributes only.
   const lines = ini(text, (line) => /^\s/.test(line)).filter((line) => line !== 'more')
   const cut = text.split('\n').some((line) => /^\w+=.*\s;/.test(line))
   return cut ? [...lines, 'a comment within a value'] : lines

@@ -1,4 +1,4 @@
-/** A script run as root on the system itself, in a copy of it that is thrown away with all that was started there. */
+/** Runs a script as root in a copy of the system, and discards the copy with all processes started in it. */
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -7,10 +7,10 @@ import { type Need, scratch } from './machine.ts'
 
 const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
-/** What the copy takes. */
+/** The requirements of the copy. */
 export const systemCopyNeeds: readonly Need[] = ['root', 'tmpfs', 'overlay']
 
-/** The whole file system with a layer over it that takes every write; the project in the same way, wherever it is mounted. */
+/** The whole file system below a layer that receives every write; the project likewise, wherever it is mounted. */
 const copyOfSystem = `set -e
 cd "$1"
 mkdir layer system
@@ -28,9 +28,9 @@ if [ "$3" = own ]; then ip link set lo up; fi
 exec chroot system /bin/bash /tmp/inside.sh "$2"`
 
 export interface SystemCopy {
-  /** Directory whose files are in /tmp of the copy. */
+  /** Directory whose files appear in /tmp of the copy. */
   readonly given: string
-  /** Runs a script of bash in the project's directory; each part of its output begins with `== name`. */
+  /** Runs a bash script in the project's directory; each part of its output begins with `== name`. */
   run(script: string, options?: { readonly network?: 'own' | 'shared' }): Promise<Ended>
 }
 
@@ -46,7 +46,7 @@ export function systemCopy(t: Test): SystemCopy {
   return {
     given,
     run(script, { network = 'own' } = {}) {
-      // The test runner would load itself into every Node that is started.
+      // Without this, tap loads itself into every Node process that the script starts.
       const head = 'unset NODE_OPTIONS\ncd "$1"\nexport HOME=/root LANG=C.UTF-8\n'
       writeFileSync(`${given}/inside.sh`, `${head}${script}`)
       const own = network === 'own' ? ['--net'] : []

@@ -1,4 +1,4 @@
-/** Every attribute that may be a text, by the paths at which its schema allows one. */
+/** Lists every attribute that can be a text, by the paths at which its schema allows one. */
 import { attributeSchemas } from '../../attributes/index.ts'
 import { attributesJsonSchema } from '../../core/node/schema.ts'
 
@@ -16,7 +16,10 @@ interface Schema {
   readonly items?: Schema
 }
 
-/** Texts that can only be a number, a truth value or one of a list are left out: their pattern is their test. */
+/**
+ * Returns the paths, without texts that can only be a number, a boolean or a value from a list: their pattern is their
+ * test.
+ */
 export function textAttributes(): readonly AttributePath[] {
   const found = new Map<string, AttributePath>()
   const walk = (schema: Schema, path: AttributePath) => {
@@ -31,7 +34,7 @@ export function textAttributes(): readonly AttributePath[] {
   return [...found.values()]
 }
 
-/** No character of any of these means anything in a configuration. */
+/** Decides whether a pattern allows only characters that no configuration language treats as special. */
 function isNarrow(pattern: string | undefined): boolean {
   return (
     pattern !== undefined &&

@@ -1,16 +1,16 @@
-/** Waiting for conditions, and for the ports that every site on a machine shares. */
+/** Waits for conditions, and for the ports that all sites on a computer share. */
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import type { Test } from 'tap'
 import { acquireLock } from '../../core/host/lock.ts'
 import { minutes } from '../../core/model/units.ts'
 
-/** Polls until it is so; an error after the time, in seconds. */
+/** Polls until the condition is true; throws an error after the limit, in seconds. */
 export function until(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
   return polled(holds, what, limit, 50)
 }
 
-/** The same for what takes some milliseconds only. */
+/** Polls more often, for conditions that take a few milliseconds. */
 export function soon(holds: () => boolean | Promise<boolean>, what: string, limit = 60): Promise<void> {
   return polled(holds, what, limit, 5)
 }
@@ -23,10 +23,10 @@ async function polled(holds: () => boolean | Promise<boolean>, what: string, lim
   }
 }
 
-/** What the ZEO server and the clients of a site listen on; the role says so, not the test. */
+/** The ports of the ZEO server and the clients of a site; the role defines them, not the test. */
 const sitePorts = [8001, 8081, 8082, 8083]
 
-/** Of the given ports those that some process listens on. */
+/** Returns those of the given ports on which a process listens. */
 function taken(ports: readonly number[]): number[] {
   const lines = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').split('\n').slice(1))
   const listening = lines.flatMap((line) => {
@@ -40,7 +40,7 @@ export function isTaken(port: number): boolean {
   return taken([port]).length > 0
 }
 
-/** Keeps other test files with a site of their own waiting until this test is over. */
+/** Blocks other test files that run a site of their own until this test ends. */
 export async function reservePorts(t: Test): Promise<void> {
   const lock = await acquireLock(`${tmpdir()}/converge-test-site`, t.name, minutes(30))
   t.teardown(() => lock.release())

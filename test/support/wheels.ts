@@ -1,6 +1,6 @@
-/** Wheels for tests that install Python packages without an index. */
+/** Builds wheels for tests that install Python packages without an index. */
 
-/** Python that writes a wheel with a recipe of zc.buildout: `name version requirement...`. */
+/** A Python program that writes a wheel with a recipe of zc.buildout: `name version requirement...`. */
 export const wheelMaker = `
 import sys, zipfile
 name, version, *requires = sys.argv[1:]

@@ -1,4 +1,4 @@
-/** Generated recipes and generated hosts to run them on, for properties of the engine. */
+/** Generates recipes, and hosts to run them on, for properties of the engine. */
 import { chmodSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { z } from 'zod'
@@ -14,7 +14,7 @@ import { file } from '../../resources/file.ts'
 import { symlink } from '../../resources/symlink.ts'
 import { template } from '../../resources/template.ts'
 
-/** Makes a directory whose name only the run itself finds out, as a release does. */
+/** Makes a directory whose name is only known during the run, like that of a release. */
 const later = defineResource(
   {
     type: 'later',
@@ -34,7 +34,7 @@ const later = defineResource(
   },
 )
 
-/** Where things go: plain, in directories that may not be there, behind a link, in what a command makes, known later. */
+/** Parents of paths: existing, possibly missing, behind a link, made by a command, and known later. */
 const places = ['/srv', '/srv/t0', '/srv/t1', '/srv/l0', '/srv/missing', '/srv/x0', 'later'] as const
 const contents = ['', 'a', 'b\n', 'later', 'earlier'] as const
 const modes = ['0600', '0644', undefined] as const
@@ -84,11 +84,11 @@ const kinds = fc.oneof(
 const specs = fc.array(fc.tuple(kinds, optionsOf), { minLength: 1, maxLength: 10 })
 export type Specs = typeof specs extends fc.Arbitrary<infer T> ? T : never
 
-/** Declares what a spec says; a place already taken is left to the one who has it. */
+/** Declares the resources of the specs; skips a path that another resource already has. */
 export function planFor(list: Specs, root = '/srv', { digests = true } = {}): Plan {
   const handles: Handle[] = []
   const paths: string[] = []
-  // What goes behind a link before the recipe turns it elsewhere would go elsewhere in the next run.
+  // An object written through a link before the recipe changes its target would go elsewhere in the next run.
   const turned = list.findIndex(([spec]) => spec.kind === 'symlink' && spec.name === 'l0')
   const stable = list.map(([spec, options], index): Specs[number] =>
     'place' in spec && spec.place === '/srv/l0' && index < turned
@@ -109,7 +109,7 @@ interface Declaring {
   readonly digests: boolean
 }
 
-/** Generated paths lie below /srv; on a real machine below a directory of the test. */
+/** Maps a generated path, which is below /srv, to the directory of the test on a real file system. */
 function at(root: string, path: string): string {
   return path.startsWith('/srv') ? root + path.slice(4) : path
 }
@@ -132,7 +132,7 @@ function declare(
   switch (spec.kind) {
     case 'file': {
       const path = inside(`f${index}`, spec.place)
-      // How often a command ran is no content that two hosts have to agree on.
+      // The number of runs of a command is not content on which two hosts must agree.
       const first = handles.find(({ resource }) => resource.type !== 'execute')
       const content =
         spec.content === 'later'
@@ -186,7 +186,7 @@ function declare(
       handles.push(execute(r, { name: `note ${index}`, command: ['note', `${index}`], ...options }))
       return
     case 'later':
-      // Its path is nobody's to know beforehand.
+      // The path is not known in advance.
       if (!r.has('later', 'one')) handles.push(later(r, { root }))
   }
 }
@@ -217,15 +217,15 @@ const entryWith = (...targets: string[]): fc.Arbitrary<Entry> =>
     fc.constant('directory' as const),
   )
 const entry = entryWith('/srv/t0', 't1', '/srv/none', '/srv/t0/f1')
-// Two names for one directory would let a recipe fight with itself.
+// With two names for one directory, a recipe could conflict with itself.
 const innerEntry = entryWith('/srv/none', '/srv/t0/f1')
 const noLink = entry.filter((one) => one === null || one === 'directory' || !('link' in one))
 const numbers = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-/** What is there from the start: directories first, then what lies in them. */
+/** The initial files: directories first, then their entries. */
 const states: fc.Arbitrary<State> = fc.record({
   bases: fc.record({
     ...Object.fromEntries(['t0', 't1', 'g0', 'g1'].map((name) => [name, noLink])),
-    // A command that fails is nothing a plan could know.
+    // A plan cannot predict that a command fails.
     ...Object.fromEntries(['x0', 'x1'].map((name) => [name, fc.constantFrom<Entry>(null, 'directory')])),
   }),
   links: fc.record(Object.fromEntries(['l0', ...numbers.map((n) => `k${n}`)].map((name) => [name, entry]))),
@@ -248,7 +248,7 @@ export interface State {
 export const worlds = fc.record({ specs, state: states })
 
 const commands: CommandHandler = ([program, path = ''], _, host) => {
-  // A command's own work is no single change: it can be killed before and after, which is what the engine sees.
+  // The engine sees a command as one change: a kill can happen before or after it, but not inside it.
   if (program === 'make' && host.lstat(path) === null) host.given(path, 'made')
   return {}
 }
@@ -264,7 +264,7 @@ export function hostFor(state: State, options: VirtualOptions = {}, root = '/srv
   return host
 }
 
-/** The same on a real machine, below a directory made for it. */
+/** Creates the same state on a real file system, below a directory made for it. */
 export function layOut(state: State, root: string): void {
   const stat = (path: string) => {
     const found = lstatSync(at(root, path), { throwIfNoEntry: false })
@@ -280,7 +280,7 @@ export function layOut(state: State, root: string): void {
   }
 }
 
-/** What is to be there, each directory before what lies in it; without what would lie in none. */
+/** Yields the entries to create, each directory before its entries; skips entries without a parent directory. */
 function* entriesOf(
   { bases, links, inner, made }: State,
   stat: (path: string) => { kind: string } | null,
@@ -293,7 +293,7 @@ function* entriesOf(
   }
 }
 
-/** All files of a host below a directory, as a text to compare. */
+/** Lists all files of a host below a directory, as texts to compare. */
 export function dump(host: HostReader, path = '/srv'): string[] {
   const stat = host.lstat(path)
   if (stat === null) return []

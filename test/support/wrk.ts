@@ -1,14 +1,14 @@
-/** Visitors at full load: wrk(1), which counts what was asked, what failed, and how long it took. */
+/** Simulates visitors at full load with wrk(1), which counts requests and failures, and measures latencies. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 
 export interface Figures {
   readonly requests: number
-  /** Connections refused or cut off, answers of another kind than 2xx and 3xx, answers that never came. */
+  /** Refused or closed connections, answers other than 2xx and 3xx, and missing answers. */
   readonly failed: number
-  /** What failed, by kind. */
+  /** The failures by kind. */
   readonly kinds: Readonly<Record<string, number>>
-  /** 99 of 100 were answered within this. */
+  /** The latency within which 99 of 100 requests were answered. */
   readonly p99Ms: number
   readonly longestMs: number
   readonly seconds: number
@@ -24,16 +24,18 @@ done = function(summary, latency)
 end
 `
 
-/** Several at once have a script each: one may be read while the next is written. */
+/** Concurrent visitors have a script each: one may be read while the next is written. */
 let made = 0
 
 export interface Visitors {
-  /** Ends them, and gives what they met. */
+  /** Stops the visitors, and returns their figures. */
   end(): Promise<Figures>
 }
 
-/** @param place a directory for its script
- *  @param pauseMs how long each visitor reads before the next request; without it they take all that the machine has */
+/**
+ * @param place a directory for the script
+ * @param pauseMs pause of each visitor before the next request; without it they use all CPUs
+ */
 export function visitors(url: string, place: string, { connections = 12, headers = {}, pauseMs = 0 } = {}): Visitors {
   const file = `${place}/figures-${++made}.lua`
   writeFileSync(file, pauseMs === 0 ? script : `${script}function delay() return ${pauseMs} end\n`)

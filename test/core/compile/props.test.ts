@@ -1,4 +1,4 @@
-/** Properties that are checked before the run, while some of them still are references. */
+/** Tests properties that are checked before the run, while some of them are still references. */
 import t from 'tap'
 import type { ZodType } from 'zod'
 import { checkProps } from '../../../core/compile/props.ts'

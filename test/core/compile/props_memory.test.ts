@@ -1,4 +1,4 @@
-/** Compiling many hosts one after the other gives the plans that each of them gets alone. */
+/** Tests that compiling many hosts in sequence gives the same plans as compiling each of them alone. */
 import fc from 'fast-check'
 import t from 'tap'
 import * as z from 'zod'
@@ -39,7 +39,7 @@ const values = {
 }
 const host = fc.array(fc.record(values, { requiredKeys: [] }), { maxLength: 3 })
 
-/** References are made anew for each host, as recipes do. */
+/** Builds new references for each host, as recipes do. */
 function declared(one: Given, at: number): Given {
   const { mark } = one as { mark?: { ref?: string } }
   const name = `t${at}`
@@ -55,7 +55,7 @@ const thingOf = (things: readonly Given[]) =>
     },
   })
 
-/** The plan or its problems, with references as what they give. */
+/** Returns the plan or its problems, with references replaced by their values. */
 function outcome(things: readonly Given[], memory?: PropsMemory): unknown {
   const shown = (value: unknown): unknown =>
     isReference(value) ? value.transform?.('digest' as never) : JSON.parse(JSON.stringify(value ?? null))

@@ -18,7 +18,7 @@ const planOf = (...events: ((r: R) => void)[]) =>
   )
 const names = (plan: ReturnType<typeof planOf>) => plan.resources.map(({ name }) => name)
 
-/** What compiling it complains of. */
+/** Returns the errors of compiling these events. */
 function problems(...events: ((r: R) => void)[]): ConvergeError[] {
   try {
     planOf(...events)

@@ -1,4 +1,7 @@
-/** Secrets in what is wrong with the props of a recipe: quoted, cut short, in a list, or known to be sensitive. */
+/**
+ * Tests that problems with a recipe's properties reveal no secrets: quoted, truncated, in a list, or marked as
+ * sensitive.
+ */
 import fc from 'fast-check'
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'

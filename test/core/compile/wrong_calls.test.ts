@@ -1,4 +1,4 @@
-/** Calls of a resource function that its types refuse: each is one error at the line of the author. */
+/** Tests calls of a resource function that its types reject: each is one error at the line of the recipe. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

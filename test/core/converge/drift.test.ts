@@ -1,6 +1,6 @@
 /**
- * Drift that somebody loads by hand, put right by any event and killed anywhere: in the end every service has loaded what is
- * declared, and the next run has nothing to do.
+ * Tests drift that somebody loads manually, with random events and kills: in the end every service has loaded the
+ * declared configuration, and the next run changes nothing.
  */
 import fc from 'fast-check'
 import t from 'tap'
@@ -21,7 +21,7 @@ const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 const files = ['/srv/a', '/srv/b'] as const
 const programFile = '/etc/supervisor/conf.d/client.conf'
 
-/** What each loader had before it when it last loaded. */
+/** A host that records which file contents each service loaded last. */
 class World {
   readonly loaded: Record<string, string> = {}
   private readonly supervisor = new FakeSupervisor()
@@ -30,7 +30,7 @@ class World {
   private count = 0
   private turn = 0
   private readonly whole = new Map<string, string | null>()
-  /** Who may have loaded something that was put back by hand. */
+  /** Services that may have loaded a file that was later restored manually. */
   readonly excused = new Set<string>()
   readonly host: VirtualHost = new VirtualHost({
     requests: (options, host) => this.supervisor.requests(options, host),
@@ -57,7 +57,7 @@ class World {
     this.loaded[name] = this.text()
   }
 
-  /** `supervisorctl update` by hand, and the reload of everything else. */
+  /** Does the same as `supervisorctl update`, and reloads all other services. */
   async loadByHand(): Promise<void> {
     for (const name of ['execute', 'web', 'gate']) this.load(name)
     const call = (method: string) =>
@@ -75,7 +75,7 @@ class World {
     this.host.forgetAnswers()
   }
 
-  /** Puts a file back as the last run that succeeded left it; `execute` and gates cannot see that. */
+  /** Restores a file from the last successful run; `execute` and gates cannot detect that. */
   restore(path: string): void {
     const content = this.whole.get(path)
     if (content == null) return
@@ -84,7 +84,7 @@ class World {
     if (path !== programFile) for (const name of ['execute', 'gate']) this.excused.add(name)
   }
 
-  /** What the program runs with; what its file says. */
+  /** Returns the configuration that the program runs with, and the text of its file. */
   program(): readonly [string | undefined, string | null] {
     return [this.supervisor.processes(this.host).client?.config, this.host.readText(programFile)]
   }
@@ -105,7 +105,7 @@ class World {
   private plan(event: string, value: string) {
     const written = (r: Recipe<unknown>): Handle[] => files.map((path) => file(r, { path, content: value }))
     const declared = role<unknown>('test', {
-      // Writes what only `configure` has services for.
+      // Writes files for which only `configure` declares services.
       setup: (r) => void written(r),
       configure: (r) => {
         const when = written(r)
@@ -114,7 +114,7 @@ class World {
         service_restart(r, { provider, services: [{ name: 'client', configuration: client.digest }] })
         service_reload(r, { name: 'web', when })
         execute(r, { name: 'load', command: ['load'], when })
-        // It finds something to do each time its gate is open.
+        // Finds a difference each time its gate is open.
         const gate = probe({ apply: () => this.load('gate') }, 'gate')
         gate(r, { name: 'gate', value: `${++this.turn}`, when })
       },
@@ -130,7 +130,7 @@ const step = fc.oneof(
     how: fc.constantFrom('edit', 'truncate', 'delete', 'chmod'),
   }),
   fc.record({ kind: fc.constant('load' as const) }),
-  // Puts a file back by hand, as the last whole run left it.
+  // Restores a file manually, as the last complete run left it.
   fc.record({ kind: fc.constant('restore' as const), path: fc.constantFrom(...files, programFile) }),
   fc.record({
     kind: fc.constant('converge' as const),
@@ -150,7 +150,7 @@ async function take(world: World, one: typeof step extends fc.Arbitrary<infer T>
   else host.writeFile(one.path, one.how === 'truncate' ? '' : 'B')
 }
 
-/** What is loaded and what is declared; empty where they agree. */
+/** Lists differences between loaded and declared values; empty if they agree. */
 function differences(world: World, value: string): string[] {
   const wanted = files.map(() => value).join('|')
   const [runs, says] = world.program()

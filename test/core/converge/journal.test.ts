@@ -1,4 +1,4 @@
-/** The journal of a run: when its lines are written, and how many are kept. */
+/** Tests the journal of a run: when its lines are written, and how many journals are kept. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { journal } from '../../../core/converge/journal.ts'

@@ -1,4 +1,7 @@
-/** Over generated recipes and hosts: the plan is what the run does, a second plan is empty, a kill is mended. */
+/**
+ * Tests generated recipes and hosts: the run does what the plan predicts, a second plan is empty, and the next run
+ * repairs a kill.
+ */
 import fc from 'fast-check'
 import t from 'tap'
 import type { Plan } from '../../../core/compile/compile.ts'
@@ -20,9 +23,9 @@ function resultOf(
   return { outcome: outcome === 'planned' ? 'changed' : outcome, patch, reason, message: failure?.message }
 }
 
-/** Resource by resource, as far as both came; what the plan cannot know may become anything. */
+/** Compares each resource that both runs reached; one that the plan cannot predict may have any outcome. */
 function assertToldTheTruth(plan: Plan, dry: RunReport, real: RunReport): void {
-  // Names with references in them are the same in both.
+  // Names that contain references are the same in both.
   const reached = Math.min(...[dry, real].map(({ counts }) => plan.resources.length - counts.notReached))
   for (const { name } of plan.resources.slice(0, reached)) {
     const told = resultOf(dry, name)
@@ -43,8 +46,8 @@ async function dryRun(plan: Plan, host: VirtualHost): Promise<RunReport> {
 }
 
 /**
- * All has to be at rest but what is meant to be restless: commands with neither `creates` nor `when`, resources guarded by
- * a path that another one brings only later in the run, and what depends on these.
+ * Checks that nothing changes any more, except for: commands with neither `creates` nor `when`; resources guarded by a
+ * path that another resource creates later in the run; and resources that depend on these.
  */
 function assertAtRest(plan: Plan, report: RunReport): void {
   const restless = new Set<string>()
@@ -90,7 +93,7 @@ async function killed(plan: Plan, state: State, at: number): Promise<{ host: Vir
   const host = hostFor(state, {
     beforeChange: (count) => {
       if (armed && count >= at) alive = false
-      // Nothing that would tidy up after the kill gets to run.
+      // After the kill, no code of the run has any effect.
       if (!alive) throw new Error('killed')
     },
   })
@@ -105,11 +108,11 @@ t.test('killed at any change, the next run finishes the work', async (t) => {
   let kills = 0
   await fc.assert(
     fc.asyncProperty(worlds, async ({ specs, state }) => {
-      // A digest tells how often something has changed, which differs after a kill.
+      // A digest contains the number of changes, which differs after a kill.
       const plan = planFor(specs, '/srv', { digests: false })
       const whole = hostFor(state)
       if ((await run(plan, whole)).counts.failed > 0) return
-      // A guard that looks for what comes later in the recipe needs further runs, killed or not.
+      // A guard on a path that is created later in the recipe requires further runs, with or without a kill.
       const further = plan.resources.some(({ options }) => typeof options.onlyIf === 'object') ? 5 : 0
       for (let round = 0; round < further; round++) if ((await run(plan, whole)).counts.failed > 0) return
       for (let at = 1; ; at++) {

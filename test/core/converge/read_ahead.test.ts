@@ -4,7 +4,7 @@ import { VirtualHost } from '../../../core/host/virtual.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
 import { fault, probe } from '../../support/probe.ts'
 
-/** A type whose reads take a while, and tell how many were under way at once. */
+/** Makes a type whose reads take a while, and which records how many ran at the same time. */
 function slow(pause = 10) {
   const seen = { most: 0, reads: [] as string[] }
   let under = 0

@@ -10,7 +10,7 @@ import { symlink } from '../../../resources/symlink.ts'
 import { failureOf, patchOf, planOf, run } from '../../support/contract.ts'
 import { fault, probe } from '../../support/probe.ts'
 
-/** Makes a directory whose name only the run itself finds out. */
+/** Makes a directory whose name is only known during the run. */
 const numbered = defineResource(
   {
     type: 'numbered',

@@ -10,7 +10,7 @@ import { fault, probe } from '../../support/probe.ts'
 
 const secret = 'hunter2/öäü'
 
-/** All that a run tells anybody. */
+/** Returns everything that a run passes to its handlers, and its report. */
 async function toldBy(
   plan: ReturnType<typeof planOf>,
   host = new VirtualHost(),

@@ -4,7 +4,7 @@ import { file } from '../../../resources/file.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
 import { type Faults, fault, probe } from '../../support/probe.ts'
 
-/** A restart, of either kind, that counts how often it acted. */
+/** Makes a restart of either kind that counts how often it acted. */
 function restarter(when: 'gate' | 'cause', fails: (count: number) => boolean = () => false) {
   const acted: number[] = []
   const apply: Faults['apply'] = (count) => {
@@ -18,7 +18,7 @@ for (const kind of ['gate', 'cause'] as const) {
   t.test(`${kind}: acts when a cause has changed, and then no more`, async (t) => {
     const { restart, acted } = restarter(kind)
     let turn = 0
-    // A gated resource has to find something to do each time its gate is open.
+    // A gated resource must find a difference each time its gate is open.
     const planFor = (content: string) =>
       planOf((r) => {
         const config = file(r, { path: '/srv/config', content })

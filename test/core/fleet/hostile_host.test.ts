@@ -1,4 +1,6 @@
-/** A host that sends whatever it likes over SSH harms itself alone: not the terminal, the record or the other hosts. */
+/**
+ * Tests a host that sends arbitrary bytes over SSH: it affects neither the terminal, nor the record, nor other hosts.
+ */
 import * as fs from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
@@ -17,14 +19,14 @@ import type { Action, FleetEvent, RolloutReport } from '../../../core/fleet/type
 import { Secrets } from '../../../core/model/secrets.ts'
 import { scratch } from '../../support/machine.ts'
 
-/** What a host says to each script, by what it is asked. */
+/** The output of a host, by the kind of script. */
 interface Words {
   readonly run: string | Buffer
   readonly ask: string | Buffer
-  /** Default: as `ask`. */
+  /** Output of the revisions; default: as `ask`. */
   readonly revisions?: string
   readonly code: number
-  /** In place of one that says all this. */
+  /** A connection that is used instead of these outputs. */
   readonly wire?: Wire
 }
 
@@ -43,7 +45,7 @@ const honest: Words = {
   code: 0,
 }
 
-/** A host that takes a command and neither answers nor ends it. */
+/** Makes a process that accepts a command, and neither answers nor exits. */
 function mute(): RemoteProcess {
   const ended = new Promise<never>(() => undefined)
   return {
@@ -71,7 +73,7 @@ function wireOf({ run, ask, revisions = '', code }: Words): Wire {
       if (command.includes('"asked":true'))
         return processOf(revisions !== '' && command.includes('revisions') ? revisions : ask, code)
       if (command.includes('runs=$2 run=$3')) return processOf(run, code)
-      // The lock, which stays open, and the small scripts.
+      // The lock, whose connection stays open, and the small scripts.
       if (command.includes('held')) {
         const process = processOf('', 0)
         const stdout = new PassThrough()
@@ -106,7 +108,10 @@ interface Seen {
   readonly directory: string
 }
 
-/** A rollout on the hostile host and an honest one, as every screen and the record see it. */
+/**
+ * Runs a rollout on the hostile host and an honest one.
+ * @returns the output of every screen, and the record
+ */
 async function rolled(words: Words, action: Action, directory: string): Promise<Seen> {
   const secrets = new Secrets()
   const kinds = [
@@ -163,10 +168,10 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   return { report, texts: [...pipe, ...live.map(withoutMoves)], json: json.join(''), directory }
 }
 
-/** Everything that a terminal obeys, but for what a screen of ours writes. */
+/** All control characters that a terminal obeys, except for those that a screen writes. */
 const raw = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
-/** What the live screen writes of its own: it goes up to the first of its rows, and each row begins at the left. */
+/** Removes the cursor movements of the live screen: it moves up to its first row, and starts each row at the left. */
 const withoutMoves = (written: string) => written.replace(/^(\x1b\[\d+A)?\r/, '').replaceAll('\r\n', '\n')
 
 async function check({ report, texts, json, directory }: Seen): Promise<void> {

@@ -1,4 +1,4 @@
-/** For which machine a program was made, by its head; and that nothing in a file makes that look go wrong. */
+/** Tests which architecture a program's header names, and that no file content breaks the parser. */
 import { writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'

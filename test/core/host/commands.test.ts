@@ -1,4 +1,4 @@
-/** Commands that leave something behind, requests that break off, and locks of processes that are gone. */
+/** Tests commands that leave processes behind, requests that fail midway, and locks of processes that have exited. */
 import {
   existsSync,
   mkdirSync,
@@ -62,7 +62,7 @@ t.test('an answer that breaks off', async (t) => {
   t.ok(timers() <= before, 'its timer is gone')
 })
 
-/** A claim in a lock's directory, as a process has left it. */
+/** Writes a claim into a lock's directory, as a process would leave it. */
 function claim(directory: string, change: object): void {
   mkdirSync(`${directory}/lock.d`, { recursive: true })
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -135,7 +135,7 @@ t.test('a lock is never written through a link', async (t) => {
   symlinkSync('../precious', `${directory}/lock.d/${claimed}`)
   t.throws(() => lock.release(), { code: 'ELOOP' })
   t.equal(readFileSync(`${directory}/precious`, 'utf8'), 'precious')
-  // The name of a claim in the making is easily guessed.
+  // An attacker can guess the name of a claim's temporary file.
   const other = scratch(t)
   mkdirSync(`${other}/lock.d`)
   symlinkSync(`${directory}/made`, `${other}/lock.d/.${process.pid}-1`)

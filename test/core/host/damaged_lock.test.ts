@@ -1,4 +1,4 @@
-/** Lock files that hold anything at all: never an internal error, never an endless loop. */
+/** Tests lock files with arbitrary content: neither an internal error nor an endless loop occurs. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'

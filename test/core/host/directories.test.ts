@@ -1,4 +1,4 @@
-/** Directories with all that is missing above them, and what ends where they cannot be made. */
+/** Tests making directories with all missing parents, and the errors if they cannot be made. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { makeDirectories } from '../../../core/host/directories.ts'

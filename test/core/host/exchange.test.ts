@@ -1,4 +1,4 @@
-/** A raw text exchange over a unix socket and over TCP. */
+/** Tests a raw text exchange over a unix socket and over TCP. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -16,7 +16,7 @@ async function server(t: Test, at: string | number, talk: (socket: Socket) => vo
   return typeof at === 'number' ? (made.address() as AddressInfo).port : 0
 }
 
-/** Answers in pieces, and closes, as HAProxy does. */
+/** Answers in pieces and closes the connection, as HAProxy does. */
 const echo = (socket: Socket) =>
   void socket.once('data', (text) => {
     socket.write('you said ')

@@ -1,4 +1,7 @@
-/** Files that an input of the user names: read whole, or refused at once with a message that says what they are. */
+/**
+ * Tests files that a user names as input: they are read completely, or rejected at once with a message that says what
+ * they are.
+ */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'

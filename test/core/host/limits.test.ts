@@ -1,4 +1,4 @@
-/** How much is kept of what comes from outside without an end. */
+/** Tests how much of an unlimited external input is kept. */
 import { createServer as httpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
@@ -66,7 +66,10 @@ t.test('a command that prints one long line', async (t) => {
   t.ok(stdout.length <= 33 * 1024 * 1024, `${stdout.length} characters of the result`)
 })
 
-/** Writes until the other side closes; counts what could be sent. */
+/**
+ * Starts a server that writes until the client closes.
+ * @returns its port, and the number of bytes sent
+ */
 async function endless(t: Test, first: string): Promise<{ readonly port: number; readonly sent: () => number }> {
   let sent = 0
   const block = 'x'.repeat(64 * 1024)
@@ -88,7 +91,7 @@ async function endless(t: Test, first: string): Promise<{ readonly port: number;
 }
 
 const headers = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n'
-/** Bytes that the buffers between both sides can hold. */
+/** The number of bytes that the buffers between both ends can hold. */
 const buffers = 16 * 1024 * 1024
 
 t.test('a page without an end', async (t) => {

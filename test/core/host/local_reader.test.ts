@@ -1,4 +1,4 @@
-/** Files that another account can replace while root reads them. */
+/** Tests files that another account can replace while root reads them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import system, * as fs from 'node:fs'
@@ -98,7 +98,7 @@ t.test('a swap of file and link in a loop never shows the file of root', async (
   )
 })
 
-/** Calls `before` ahead of each read(2) of this process; counts the bytes that are read. */
+/** Calls `before` ahead of each read(2) of this process, and counts the bytes that are read. */
 function withReads(t: Test, before: () => void): { bytes: number } {
   const read = system.readSync
   const count = { bytes: 0 }
@@ -148,7 +148,7 @@ t.test('a file that another account writes without an end', async (t) => {
   if (!needs(t, ['root', 'nobody'])) return
   const { own, readers } = site(t)
   const path = `${own}/log`
-  // It starts again, so that the disk does not fill up.
+  // Starts again from an empty file, so that the disk does not fill up.
   const script = `import os, sys
 print('ready', flush=True)
 while True:

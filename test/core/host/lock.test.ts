@@ -1,4 +1,7 @@
-/** The lock between processes: one at a time inside, whoever is killed when; and free when its holder is no more. */
+/**
+ * Tests the lock between processes: one holder at a time, whichever process is killed, and free as soon as its holder
+ * has exited.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { hostname } from 'node:os'
@@ -13,7 +16,7 @@ import { scratch } from '../../support/machine.ts'
 
 const claims = (path: string) => fs.readdirSync(`${path}.d`).sort()
 
-/** A claim as this process would make it, with changes. */
+/** Writes a claim as this process would make it, with changes. */
 function claimed(path: string, change: Partial<Holder>): void {
   tryLock(`${path}-own`, 'test')
   const holder = lockHolder(`${path}-own`)
@@ -92,7 +95,7 @@ t.test('a holder that is no more holds nothing', async (t) => {
   }
 })
 
-/** Of this process, since its boot. */
+/** Returns the start time of this process, in clock ticks since boot. */
 function ticks(): string {
   const stat = fs.readFileSync('/proc/self/stat', 'utf8')
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
@@ -160,7 +163,7 @@ t.test('twenty processes, some of them killed: never two inside', { timeout: 120
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
   for (let n = 0; n < 20; n++) start()
   while (new Set(log().map((line) => line.split(' ')[0])).size < 20) await pause(200)
-  // Half of the time it hits the one inside.
+  // Half of the time, the victim is the holder.
   for (let n = 0; n < 30; n++) {
     await pause(40)
     const inside = Number(log().at(-1)?.replace(/ in$/, ''))

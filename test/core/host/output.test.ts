@@ -1,4 +1,4 @@
-/** What is kept and what is shown of the output of a failed command. */
+/** Tests how much output of a failed command is kept and displayed. */
 import fc from 'fast-check'
 import t from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'

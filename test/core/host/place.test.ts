@@ -1,4 +1,4 @@
-/** Root at work in directories that another account can change while it works. */
+/** Tests root in directories that another account can change at the same time. */
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { createServer } from 'node:http'
@@ -11,7 +11,7 @@ import { needs, scratch } from '../../support/machine.ts'
 const nobody = 65_534
 const there = { root: () => process.geteuid?.(), group: () => process.getegid?.() }
 
-/** A directory of nobody's below one of root's, and root's own things that nobody would like to get at. */
+/** Makes a directory of `nobody` below one of root's, and root's own files that `nobody` must not change. */
 function site(t: Test) {
   const base = scratch(t)
   const own = `${base}/own`
@@ -93,7 +93,7 @@ t.test('through a link of another account root does only what that account may d
   const { base, own, precious, host, untouched } = site(t)
   fs.symlinkSync(precious, `${own}/shared`)
   fs.lchownSync(`${own}/shared`, nobody, nobody)
-  // Made by root, but in a directory where nobody can replace it: it may be any link of root's.
+  // Made by root, but in a directory where `nobody` can replace it: root cannot tell it from any other link of root's.
   fs.mkdirSync(`${base}/etc/deep/er`, { recursive: true })
   fs.symlinkSync('../etc', `${own}/roots-link`)
   const refused = { code: 'EACCES' }
@@ -113,7 +113,7 @@ t.test('through a link of another account root does only what that account may d
   t.strictSame(fs.readdirSync(`${base}/etc`), ['deep'])
   t.match(fs.statSync(`${base}/etc`), { uid: 0, mode: 0o40755 })
   await t.rejects(host.download('http://127.0.0.1:9/', `${own}/shared/got`), refused)
-  // In its own directory elsewhere it may well.
+  // Through a link to the account's own directory, the write is allowed.
   fs.mkdirSync(`${base}/elsewhere`)
   fs.chownSync(`${base}/elsewhere`, nobody, nobody)
   fs.symlinkSync('../elsewhere', `${own}/mine`)
@@ -140,7 +140,7 @@ t.test('links and hard links at the path itself', async (t) => {
   host.writeFile(`${own}/link`, 'x')
   host.remove(`${own}/dir`)
   host.remove(`${own}/hard`)
-  // A program that runs as its owner does not become one of root's.
+  // A setuid program of the account must not become one of root's.
   fs.writeFileSync(`${own}/program`, '')
   fs.chownSync(`${own}/program`, nobody, nobody)
   fs.chmodSync(`${own}/program`, 0o4755)
@@ -180,7 +180,7 @@ t.test('a directory that is swapped for a link all the time', async (t) => {
   const said = new Set<string>()
   const began = performance.now()
   const met = () => said.has('done') && said.size > 1
-  // On a busy machine the other process may get its turn late.
+  // If the system is busy, the other process may start late.
   const goesOn = () => performance.now() - began < (met() ? 1500 : 30_000)
   const changes = [
     () => host.writeFile(`${own}/etc/file`, 'x', { owner: 'nobody' }),
@@ -258,7 +258,7 @@ t.test('what killed runs have left beside a file goes with its next writing', as
     fs.writeFileSync(`${base}/${name}`, '')
   host.writeFile(`${base}/a`, '')
   t.strictSame(fs.readdirSync(base).sort(), [`.a.converge-${process.ppid}-1`, '.b.converge-4194305-1', 'a'])
-  // A directory under such a name, and one that is not empty.
+  // A directory with such a name, and one that is not empty.
   fs.mkdirSync(`${base}/.c.converge-4194305-2/deep`, { recursive: true })
   new LocalHost(`${base}/state`).replaceLink(`${base}/c`, 'a')
   t.notOk(fs.existsSync(`${base}/.c.converge-4194305-2`))

@@ -1,4 +1,4 @@
-/** Recipes from TypeScript: what is cached, when it is made anew, and where errors are said to be. */
+/** Tests recipes in TypeScript: what is cached, when it is compiled again, and which positions errors name. */
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -12,7 +12,7 @@ interface Place {
   readonly write: (files: Readonly<Record<string, string>>) => void
   readonly options: BundleOptions
   readonly load: (name?: string, options?: Partial<BundleOptions>) => Promise<Record<string, unknown>>
-  /** When each of the cached files was written. */
+  /** Returns the modification time of each cached file. */
   readonly cached: () => Record<string, number>
 }
 
@@ -39,7 +39,7 @@ function made(t: Test, files: Readonly<Record<string, string>>): Place {
   }
 }
 
-/** What loading it complains of, one by one. */
+/** Returns the errors of a load, one by one. */
 async function problems(loading: Promise<unknown>): Promise<readonly ConvergeError[]> {
   const thrown: unknown = await loading.then(
     () => undefined,
@@ -194,7 +194,7 @@ t.test('a cache of another account is not run', async (t) => {
 
 t.test('without a place for the cache it works, and errors are traced', async (t) => {
   const { load, at, write } = made(t, { ...two, file: '' })
-  // Root may write anywhere, but not below a file.
+  // Root can write anywhere, but not below a file.
   for (const cacheDirectory of [at('file'), at('file/below'), '/proc/nowhere']) {
     t.equal((await load('recipe.ts', { cacheDirectory })).default, 'one text', cacheDirectory)
     write({ 'failing.ts': "\n\nthrow new Error('late')" })

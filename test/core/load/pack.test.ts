@@ -1,4 +1,6 @@
-/** Recipes that travel: what is packed, that it runs elsewhere without a compiler, and where its errors are said to be. */
+/**
+ * Tests packed recipes: their contents, that they run elsewhere without a compiler, and which positions errors name.
+ */
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -22,7 +24,7 @@ function made(t: Test, files: Readonly<Record<string, string>>) {
     const packed = await packRecipes(all, config === null ? null : at(config), options, more)
     return packed?.files ?? new Map<string, Uint8Array>()
   }
-  /** Elsewhere, and the sources gone. */
+  /** Writes the files into another directory, without the sources. */
   const moved = (files: ReadonlyMap<string, Uint8Array>, name = 'moved') => {
     const place = join(fs.realpathSync(scratch(t)), name)
     write(place, files)
@@ -79,7 +81,7 @@ export default role('web', {
     "import { createRequire } from 'node:module'\nexport default createRequire(import.meta.url)('node:path').posix.sep + 'green'\n",
 }
 
-/** Has \`esbuild\` look as if it was not installed. */
+/** Makes \`esbuild\` appear not to be installed. */
 const withoutCompiler = `
 const Module = require('node:module')
 const resolve = Module._resolveFilename

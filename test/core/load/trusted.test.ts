@@ -1,4 +1,4 @@
-/** Which configuration in the working directory is run without being named. */
+/** Tests which configuration in the working directory runs without being named. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import t, { type Test } from 'tap'
@@ -14,7 +14,7 @@ function place(t: Test): string {
   return `${directory}/site/converge.config.ts`
 }
 
-/** Everybody who owns a directory above, so that only what a test does matters. */
+/** Returns all owners of parent directories, so that the environment does not affect a test. */
 function owners(path: string): number[] {
   const { uid } = fs.lstatSync(path)
   return path === '/' ? [uid] : [uid, ...owners(dirname(path))]

@@ -1,4 +1,4 @@
-/** What a cut in the middle of a text leaves of a secret. */
+/** Tests which parts of a secret remain when a text is cut in the middle. */
 import fc from 'fast-check'
 import t from 'tap'
 import { withoutMiddle } from '../../../core/model/cut.ts'
@@ -20,7 +20,7 @@ t.test('no part of a secret is shown beside a cut', async (t) => {
   t.equal(secrets.mask(withoutMiddle('a b', 'c d', 5)), 'a … 9 characters left out … d')
 })
 
-/** What repeats here made a mask or a pattern take quadratic time: 80 KB took 12 seconds. */
+/** Repetitions of these once made a mask or a pattern take quadratic time: 80 KB took 12 seconds. */
 const units = [
   'x',
   'A',

@@ -1,9 +1,9 @@
-/** Errors of Node and of the system, as a run reports them. */
+/** Tests errors of Node and of the system, as a run reports them. */
 import os from 'node:os'
 import t from 'tap'
 import { asConvergeError } from '../../../core/model/errors.ts'
 
-/** What Node throws where a function of the module os fails. */
+/** Returns the error that Node throws if a function of the module os fails. */
 function failureOfOs(): Error {
   try {
     os.getPriority(2 ** 30)

@@ -1,10 +1,10 @@
-/** What the output of failed commands means: every entry, with what the programs really print. */
+/** Tests every entry of the table of known failures, with the real output of the programs. */
 import t from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
 import type { ConvergeError } from '../../../core/model/errors.ts'
 import { knownFailure, knownFailureNames } from '../../../core/model/known_failures.ts'
 
-/** Outputs were copied from the programs, and shortened. */
+/** The outputs are shortened copies of real ones. */
 const cases: Readonly<Record<string, readonly (readonly [output: string, reason: RegExp, hint: RegExp])[]>> = {
   'recipe against the pin of zc.buildout': [
     [

@@ -1,4 +1,4 @@
-/** A secret that nobody knows is masked wherever common files and commands have one. */
+/** Tests that an unknown secret is masked wherever common files and commands contain one. */
 import t from 'tap'
 import { hasPluralSecretName, hasSecretName } from '../../../core/model/secret_names.ts'
 import { secretsInside } from '../../../core/model/secret_text.ts'

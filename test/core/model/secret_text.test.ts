@@ -1,4 +1,4 @@
-/** Secrets that nobody knows are masked by their place in a text. */
+/** Tests that unknown secrets are masked because of their place in a text. */
 import t from 'tap'
 import { hasSecretName } from '../../../core/model/secret_names.ts'
 import { secretsInside } from '../../../core/model/secret_text.ts'

@@ -1,4 +1,4 @@
-/** A secret is masked in each spelling that the writers of files, commands and messages use. */
+/** Tests that a secret is masked in each spelling that the writers of files, commands and messages use. */
 import fc from 'fast-check'
 import t from 'tap'
 import { Secrets } from '../../../core/model/secrets.ts'
@@ -7,7 +7,7 @@ import { shellWords } from '../../../core/text/shell.ts'
 const url = (text: string) => encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'))
 const escapeAll = (text: string) => text.replaceAll(/[^A-Za-z0-9\n]/gu, '\\$&')
 
-/** How languages spell a text that is not plain. */
+/** How languages spell a text with special characters. */
 const writers: Readonly<Record<string, (text: string) => string>> = {
   plain: (text) => text,
   JSON: (text) => JSON.stringify(text).slice(1, -1),
@@ -70,7 +70,7 @@ t.test('in the spelling of each writer', (t) => {
       (secret, name) => {
         const secrets = new Secrets()
         secrets.add(secret)
-        // The quotes of a shell may stay.
+        // The quotes of a shell may remain.
         return /^before\|'?\*{8}'?\|after$/.test(secrets.mask(`before|${writers[name]?.(secret)}|after`))
       },
     ),

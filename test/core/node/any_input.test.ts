@@ -1,4 +1,4 @@
-/** Whatever is thrown at the node: it is built, or every problem is a plain one that says where it is. */
+/** Tests arbitrary input for the node: it builds, or every problem is a usage error with a position. */
 import fc from 'fast-check'
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
@@ -11,7 +11,7 @@ import { attributesJsonSchema, type JsonSchema } from '../../../core/node/schema
 
 const facts = gatherFacts()
 
-/** The problems of work that may fail only for its input. */
+/** Returns the problems of work that may fail only because of its input. */
 async function problemsOf(work: () => Promise<unknown>): Promise<readonly ConvergeError[]> {
   try {
     await work()
@@ -51,7 +51,7 @@ t.test('any JSON below known keys', async () => {
   await fc.assert(property, { numRuns: 300 })
 })
 
-/** Values of the right form, or nearly: what the JSON Schema allows, each now and then replaced by anything. */
+/** Generates values that the JSON Schema allows, each of which is sometimes replaced by an arbitrary one. */
 function fitting(json: JsonSchema): fc.Arbitrary<unknown> {
   const types = ([] as unknown[]).concat(json.type ?? [])
   const own = (json.properties ?? {}) as Record<string, JsonSchema>

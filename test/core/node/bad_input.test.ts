@@ -1,4 +1,4 @@
-/** Broken layers, each with the very words a person reads: place, what is wrong, and in brackets what to do. */
+/** Tests the exact messages for broken layers: position, problem, and the hint in brackets. */
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { ConvergeError, describeLocation, InvalidInput } from '../../../core/model/errors.ts'
@@ -9,7 +9,7 @@ import { buildNode } from '../../../core/node/node.ts'
 
 interface Case {
   readonly name: string
-  /** Default: a.json. */
+  /** The file's name; default: a.json. */
   readonly file?: string
   /** A layer below the broken one. */
   readonly below?: string
@@ -19,7 +19,7 @@ interface Case {
 
 const app = (body: string) => `{"deploy": {"site": {${body}}}}`
 
-/** Seven lists, each ten times the one before. */
+/** Seven lists, each ten times as long as the previous one. */
 const explosion = [...'abcdefg']
   .map(
     (name, i) =>
@@ -32,7 +32,7 @@ const explosion = [...'abcdefg']
 const facts = gatherFacts()
 const build = (...layers: readonly Layer[]) => buildNode({ layers, facts, schemas: attributeSchemas, foreignKeys })
 
-/** Every error that the work throws, as a person reads it. */
+/** Returns every error of the work, as it is displayed. */
 async function errorsOf(work: () => Promise<unknown>): Promise<string[]> {
   try {
     await work()

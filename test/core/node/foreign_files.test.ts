@@ -1,4 +1,7 @@
-/** Files of other tools in place of attributes or of a stack file: one error that says what the file is and what to do. */
+/**
+ * Tests files of other tools in place of attributes or of a stack file: one error that names the kind of file and what
+ * to do.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,11 +1,11 @@
-/** Merge rules of layers, as properties over any JSON. */
+/** Tests the merge rules of layers as properties over any JSON. */
 import fc from 'fast-check'
 import t from 'tap'
 import { sameJson } from '../../../core/model/json.ts'
 import { isObject, type JsonObject, merge } from '../../../core/node/merge.ts'
 import { hasPath, type KeyPath, valueAt } from '../../../core/node/path.ts'
 
-// Few names, so that layers overlap; some of them are traps.
+// Few names, so that layers overlap, including names of Object's properties.
 const name = fc.constantFrom('a', 'b', 'c', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '', '0', 'ü')
 const { layer } = fc.letrec<{ layer: Record<string, unknown>; value: unknown }>((tie) => ({
   layer: fc.dictionary(name, tie('value'), { maxKeys: 4 }),
@@ -22,7 +22,7 @@ const { layer } = fc.letrec<{ layer: Record<string, unknown>; value: unknown }>(
   ),
 }))
 
-/** Every path of a layer that leads to something other than a filled object. */
+/** Returns every path of a layer that leads to something other than a non-empty object. */
 function leaves(value: unknown, path: KeyPath = []): KeyPath[] {
   if (!isObject(value) || Object.keys(value).length === 0) return [path]
   return Object.entries(value).flatMap(([key, child]) => leaves(child, [...path, key]))
@@ -32,7 +32,8 @@ t.test('nothing merged over, or merged over nothing, changes nothing', async () 
   fc.assert(fc.property(layer, (one) => sameJson(merge(one, {}), one) && sameJson(merge({}, one), one)))
 })
 
-// A plain value between two objects hides the lower one only if it is merged first; such layers are left out here.
+// If a plain value is between two objects, the result depends on which pair is merged first; this generator excludes
+// such layers.
 const { agreed } = fc.letrec<{ agreed: Record<string, unknown> }>((tie) => ({
   agreed: fc.record(
     {

@@ -1,4 +1,4 @@
-/** The node: layers in order, facts, patches, secrets, and where each value comes from. */
+/** Tests the node: order of layers, facts, patches, secrets, and the origin of each value. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { type Attributes, attributeSchemas, foreignKeys } from '../../../attributes/index.ts'

@@ -1,4 +1,4 @@
-/** Shared values: a node is the same as with copies of them, and each is parsed once. */
+/** Tests shared values: a node is the same as with copies of them, and each value is parsed once. */
 import fc from 'fast-check'
 import t from 'tap'
 import * as z from 'zod'
@@ -12,7 +12,7 @@ import { jsonCopy, share } from '../../../core/node/shared.ts'
 
 const facts = neutralFacts
 
-/** All that a node says, or all that is wrong with it. */
+/** Returns the whole node, or all of its problems. */
 function answerOf(layers: readonly JsonObject[]): unknown {
   try {
     const built = buildNode({
@@ -58,7 +58,7 @@ t.test('a node of shared values says what one of copies says, the second time as
   const property = fc.property(attributes, attributes, attributes, (common, custom, own) => {
     const plain = JSON.stringify(answerOf([common, custom, own]))
     const [sharedCommon, sharedCustom] = [share(jsonCopy(common)), share(jsonCopy(custom))]
-    // The parts of a value may be shared, and it itself not.
+    // Parts of a value may be shared although the value itself is not.
     const parts = Object.fromEntries(Object.entries(common).map(([key, one]) => [key, share(jsonCopy(one))]))
     return [
       [sharedCommon, sharedCustom, own],

@@ -1,4 +1,4 @@
-/** The JSON lines of a run, read back, say what they were made from; what is no line of a run is told apart. */
+/** Tests that the JSON lines of a run can be read back without loss, and that other lines are recognized. */
 import fc from 'fast-check'
 import t from 'tap'
 import { loadDiff } from '../../../core/report/diff.ts'
@@ -30,7 +30,7 @@ const report: RunReport = {
   warnings: [],
 }
 
-/** What was heard, as a list. */
+/** Collects the events in a list. */
 function listener() {
   const heard: unknown[] = []
   const handlers: Handlers = {

@@ -1,4 +1,4 @@
-/** A run as a person reads it, word by word. */
+/** Tests the exact text of a run's output on a terminal. */
 import t from 'tap'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { describeError, duration } from '../../../core/report/describe.ts'

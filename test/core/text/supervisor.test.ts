@@ -1,4 +1,4 @@
-/** What supervisord reads back from the texts of its writer, by a model of its parser. */
+/** Tests texts for supervisord with a model of its parser: it reads back the original text. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
@@ -9,7 +9,7 @@ import { anyText, knownTexts } from './texts.ts'
 const space = '[\\t-\\r\\x1c-\\x1f \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
 const strip = (text: string) => text.replace(new RegExp(`^${space}+|${space}+$`, 'g'), '')
 
-/** RawConfigParser with inline comments, then `expand_here`, then the expansion with `%`. */
+/** Models RawConfigParser with inline comments, then `expand_here`, then the expansion with `%`. */
 function readOption(text: string): string {
   const lines = `option=${text}`.split(/\r\n|\r|\n/).map((line, index) => {
     const comment = new RegExp(`(^|${space})[;#]`).exec(line)
@@ -29,7 +29,7 @@ function expanded(text: string): string {
   })
 }
 
-/** `dict_of_key_value_pairs`, for one pair in quotes. */
+/** Models `dict_of_key_value_pairs`, for one pair in quotes. */
 function readVariable(text: string): string {
   const token = /^A=("[^"]*"|'[^']*')$/s.exec(text)?.[1]
   assert.ok(token !== undefined, text)

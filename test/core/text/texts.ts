@@ -1,4 +1,4 @@
-/** Texts with every sign that some configuration language gives a meaning. */
+/** Generates texts with every character that some configuration language treats as special. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import fc from 'fast-check'
 
@@ -22,7 +22,7 @@ const signs = [
 
 export const anyText = fc.array(fc.constantFrom(...signs), { maxLength: 12 }).map((parts) => parts.join(''))
 
-/** What people set, and what has gone wrong. */
+/** Typical values, and values that once caused faults. */
 export const knownTexts: readonly string[] = [
   ...['', 'x', ' two ', '\u00a0x\u00a0', '\ttab\t', 'Grüße €', '😀', '\ufeffbom', 'a\u0001b', 'back\\slash', 'end\\'],
   ...['pa$word', 'a${b}c', '$$', '$', 'a$$b', 'a$', '${', '$}', '$HOME', '$(id)', '`id`', '\\$x'],

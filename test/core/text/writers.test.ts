@@ -1,4 +1,4 @@
-/** What the readers of other languages make of the texts of their writers, by models of their parsers or by themselves. */
+/** Tests texts for other languages with their real parsers or models of them: they read back the original text. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -18,7 +18,7 @@ import { varnishWord } from '../../../core/text/varnish_cli.ts'
 import { refusalOf, type Writer } from '../../../core/text/writer.ts'
 import { anyText, knownTexts } from './texts.ts'
 
-/** Each text is refused by `refuses`, or read back as it was. */
+/** Checks that each text is rejected if `refuses` is true for it, or otherwise is read back unchanged. */
 function arrives(write: Writer, read: (written: string) => string, refuses: (text: string) => boolean): void {
   const check = (text: string) => {
     if (refusalOf(write, text) === null) assert.equal(read(write(text)), text)

@@ -1,4 +1,4 @@
-/** What a Zope client reads back of its environment, by models of buildout, plone.recipe.zope2instance and ZConfig. */
+/** Tests the environment of a Zope client with models of buildout, plone.recipe.zope2instance and ZConfig. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of other languages
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
@@ -9,7 +9,7 @@ import { anyText, knownTexts } from './texts.ts'
 const space = '[\\t-\\r\\x1c-\\x1f \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]'
 const strip = (text: string) => text.replace(new RegExp(`^${space}+|${space}+$`, 'g'), '')
 
-/** A block of indented lines; `$$` is passed on, and `${...}` would be a reference. */
+/** Parses a block of indented lines; `$$` is passed on, and `${...}` would be a reference. */
 function buildout(lines: readonly string[]): string {
   const text = lines.map((line) => `    ${line}`).join('\n')
   const read = text.split(/\r\n|\r|\n/).map((line) => line.slice(4).replace(new RegExp(`${space}+$`), ''))
@@ -17,7 +17,7 @@ function buildout(lines: readonly string[]): string {
   return read.join('\n')
 }
 
-/** Splits one line at its blanks; else writes the lines as Python's splitlines finds them. */
+/** Splits one line at its blanks, or several lines in the same way as Python's splitlines. */
 function recipe(text: string): string[] {
   if (text.includes('\n')) return text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
   const words = text.split(new RegExp(`${space}+`)).filter((word) => word !== '')

@@ -1,4 +1,4 @@
-/** Values of an environment: buildout and zope.conf take them, and supervisor gives them to the clients. */
+/** Tests values of an environment: buildout and zope.conf accept them, and supervisor passes them to the clients. */
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { supervisorVariable } from '../../../core/text/supervisor.ts'

@@ -1,4 +1,4 @@
-/** Builds and clients that fail: the site stays up, and the next run mends it. */
+/** Tests builds and clients that fail: the site stays up, and the next run repairs it. */
 import { createServer } from 'node:net'
 import type { Test } from 'tap'
 import { reference } from '../../../recipes/plone/buildout_cfg.ts'

@@ -1,4 +1,4 @@
-/** Runs that are killed, told to end, or meet each other. */
+/** Tests runs that are killed, terminated by a signal, or started at the same time. */
 import type { Test } from 'tap'
 import { get, Watch } from '../../support/deploy_pages.ts'
 import { type DeploySite, eventsOf } from '../../support/deploy_site.ts'
@@ -26,7 +26,7 @@ const moments: readonly (readonly [string, RegExp])[] = [
   ['as the second client comes', progress('service_restart', 'waiting for http://127.0.0.1:8082')],
 ]
 
-/** Kills a deploy, with its process group, at the moment. */
+/** Kills a deploy and its process group after the given line. */
 async function killAt(t: Test, site: DeploySite, name: string, after: RegExp, args = ['deploy']): Promise<void> {
   const roles = args[0] === 'deploy' ? client : {}
   const killed = await site.converge([...args, '--json-output'], { ...roles, signal: { name: 'SIGKILL', after } })
@@ -34,7 +34,7 @@ async function killAt(t: Test, site: DeploySite, name: string, after: RegExp, ar
   if (killed.signal !== 'SIGKILL') t.comment(killed.output.split('\n').slice(-3).join('\n'))
 }
 
-/** Whatever has answered, it was a whole release, and `current` is one. */
+/** Checks that all answers came from complete releases, and that `current` is one of them. */
 function whole(t: Test, site: DeploySite, answered: readonly string[]): void {
   for (const id of [site.live() ?? 'none', ...answered]) t.ok(site.isComplete(id), `${id} is complete`)
 }
@@ -55,7 +55,7 @@ export async function everywhere(t: Test, site: DeploySite): Promise<void> {
     const { releases, blackouts } = await watch.stop()
     whole(t, site, releases)
     t.equal(blackouts, 0, 'one of them answers at all times')
-    // The client that was just stopped may not be back yet; the other one is there.
+    // The client that stopped last may still be starting; the other one is up.
     t.equal((await get(2, 'text')) ?? (await get(1, 'text')), kept.text)
   }
   t.not(site.live(), before)

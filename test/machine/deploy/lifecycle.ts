@@ -1,4 +1,4 @@
-/** From the first run through new revisions, changed attributes and rollbacks. */
+/** Tests the life of a site: first run, new revisions, changed attributes and rollbacks. */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import type { Test } from 'tap'
 import { get, put, Watch } from '../../support/deploy_pages.ts'
@@ -44,7 +44,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   })
 }
 
-/** The services log that they were asked whether they are ready. */
+/** Leaves out logs, in which the services record readiness checks. */
 function withoutLogs(files: readonly string[]): string[] {
   return files.filter((file) => !file.includes('/shared/var/log/'))
 }
@@ -60,7 +60,7 @@ export async function secondRun(t: Test, site: DeploySite): Promise<void> {
   t.strictSame(await pids(site), running)
 }
 
-/** Calls that change files; of those that open one, those that may write. */
+/** System calls that change files, and those that open a file for writing. */
 const writing =
   /^(?:(?:unlink|rename|mkdir|rmdir|link|symlink|f?chmod|[fl]?chown|truncate|utime|mknod|creat)\w*\(|open(?:at)?\(.*O_(?:WRONLY|RDWR|CREAT|TRUNC))/
 

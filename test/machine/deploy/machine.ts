@@ -1,4 +1,4 @@
-/** What a machine may be like on a bad day: no network, a full disk, rights that lack, a wrong clock. */
+/** Tests deploys on a host in a bad state: no network, a full disk, missing permissions, a wrong clock. */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import type { Test } from 'tap'
@@ -6,7 +6,7 @@ import type { DeploySite } from '../../support/deploy_site.ts'
 import { needs } from '../../support/machine.ts'
 import { client, fails, pids, shows } from './steps.ts'
 
-/** Where nobody listens. */
+/** A URL at which nothing listens. */
 const nowhere = 'http://127.0.0.1:9'
 const cutOff = { environment: { http_proxy: nowhere, https_proxy: nowhere, PIP_INDEX_URL: `${nowhere}/simple` } }
 
@@ -14,7 +14,7 @@ export async function offline(t: Test, site: DeploySite): Promise<void> {
   const running = await pids(site)
   await site.serveGit(false)
   try {
-    // Not in a network namespace: a run asks the clients at the loopback address whether they are ready.
+    // Not in a network namespace: a run checks the clients' readiness at the loopback address.
     const unchanged = await site.done(t, ['deploy'], { ...client, ...cutOff })
     t.match(unchanged.output, /warning: .*cannot ask git:.*going on with [0-9a-f]{40}/)
     t.match(unchanged.output, /^nothing to do/m)
@@ -24,7 +24,7 @@ export async function offline(t: Test, site: DeploySite): Promise<void> {
     const commit = await site.converge(['deploy', '--revision', '1'.repeat(40)], { ...client, ...cutOff })
     await fails(t, commit, /cannot fetch from git:/)
     t.strictSame(await pids(site), running)
-    // What is known already can still be configured, built and rolled back.
+    // Without the network, a known commit can still be configured, built and rolled back.
     const json = { plone_instances: { zodb_cache_size: 6000 } }
     await site.done(t, ['deploy'], { ...client, ...cutOff, json })
     t.strictSame(
@@ -75,7 +75,7 @@ export async function fullDisk(t: Test, site: DeploySite): Promise<void> {
   }
 }
 
-/** Fills a disk up to so many bytes. */
+/** Fills a disk, except for the given number of bytes. */
 function fill(file: string, left: number): void {
   const { bavail, bsize } = fs.statfsSync(file.slice(0, file.lastIndexOf('/')))
   fs.writeFileSync(file, Buffer.alloc(Math.max(0, bavail * bsize - left)))
@@ -145,7 +145,7 @@ const oddNames = [
   '#hash;semi',
   'new\nline',
 ]
-/** Not UTF-8 at all. */
+/** A file name that is not valid UTF-8. */
 const latin = Buffer.concat([Buffer.from('caf'), Buffer.from([0xe9])])
 
 export async function manyFiles(t: Test, site: DeploySite): Promise<void> {
@@ -170,7 +170,7 @@ export async function manyFiles(t: Test, site: DeploySite): Promise<void> {
   t.equal(fs.statSync(`${there}/script`).mode & 0o777, 0o755)
   t.equal(fs.readlinkSync(`${there}/link`), 'odd/a name with spaces')
   t.match((await site.done(t, ['deploy'], client)).output, /^nothing to do/m)
-  // With the next commit they are gone.
+  // The next commit removes the files.
   fs.rmSync(many, { recursive: true })
 }
 

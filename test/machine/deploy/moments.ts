@@ -1,4 +1,4 @@
-/** Hooks of the repository, a migration, and a smoke test that sends the site back. */
+/** Tests hooks of the repository, a migration, and a smoke test that rolls the site back. */
 import * as fs from 'node:fs'
 import type { Test } from 'tap'
 import type { DeploySite } from '../../support/deploy_site.ts'
@@ -14,7 +14,7 @@ export default hook
 `
 
 const app = (more: object) => ({ ...client, json: { deploy: { plone_instances: more } } })
-/** As the documentation has it; the clients run, and hold the locks of their persistent caches. */
+/** As in the documentation; the clients run, and hold the locks of their persistent caches. */
 const migration = { migrate: true, migrate_command: 'bin/client1 run migrate.py' }
 const migrating = `with open('../../shared/moments', 'a') as moments:
     moments.write('migration ' + open('VERSION').read())

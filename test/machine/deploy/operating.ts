@@ -1,4 +1,4 @@
-/** Jobs, services, and the end of a site. */
+/** Tests jobs, services, and the removal of a site. */
 import { existsSync, readdirSync } from 'node:fs'
 import type { Test } from 'tap'
 import { Watch } from '../../support/deploy_pages.ts'
@@ -7,7 +7,7 @@ import { needs } from '../../support/machine.ts'
 import { isTaken, until } from '../../support/waiting.ts'
 import { client, pids, shows } from './steps.ts'
 
-/** What somebody else has in the table of jobs. */
+/** A crontab line of another owner. */
 const mine = '5 4 * * * true\n'
 const all = ['zeoserver', 'plone_instances-client1', 'plone_instances-client2']
 

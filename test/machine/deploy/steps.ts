@@ -1,14 +1,14 @@
-/** What the steps of the deploy test have in common. */
+/** Provides the checks that several steps of the deploy test share. */
 import type { Test } from 'tap'
 import { get, type Page } from '../../support/deploy_pages.ts'
 import { type DeploySite, type Ended, eventsOf } from '../../support/deploy_site.ts'
 
 export const client = { roles: ['zeo-client'] } as const
 
-/** What was written once, and has to be there ever after. */
+/** Values written once, which must survive every step. */
 export const kept = { text: 'written through client1', blob: 'a blob of client1' }
 
-/** The site as it should be between any two steps, once it has data. */
+/** Checks the site between two steps, once it has data. */
 export async function alive(t: Test, site: DeploySite): Promise<void> {
   if (!site.hasData) return
   for (const n of [1, 2])
@@ -17,7 +17,7 @@ export async function alive(t: Test, site: DeploySite): Promise<void> {
   for (const page of await site.pages()) t.equal(page?.release, site.live(), 'the live release answers')
 }
 
-/** Both clients show the version and the live release. */
+/** Checks that both clients show the version and the current release. */
 export async function shows(t: Test, site: DeploySite, version: string, clients = 2): Promise<Page[]> {
   const pages = await site.pages(clients)
   const expected = pages.map((_, index) => ({ release: site.live(), version, client: `client${index + 1}` }))
@@ -25,22 +25,22 @@ export async function shows(t: Test, site: DeploySite, version: string, clients 
   return pages.filter((page) => page !== null)
 }
 
-/** What runs now. */
+/** Returns the pids of the running clients. */
 export async function pids(site: DeploySite, clients = 2): Promise<(number | undefined)[]> {
   return (await site.pages(clients)).map((page) => page?.pid)
 }
 
-/** A run that has to fail, with what its output has to say. */
+/** Checks that a run has failed, and that its output matches. */
 export async function fails(t: Test, ended: Ended, ...says: readonly RegExp[]): Promise<void> {
   t.equal(ended.status, 1, 'exit status 1')
   for (const say of says) t.match(ended.output, say)
   if (!t.passing()) t.comment(ended.output)
 }
 
-/** A check that changes nothing where it passes; before the build a plan cannot tell. */
+/** Matches checks that change nothing if they pass; before the build, a plan cannot tell. */
 const checks = /^blob_directories /
 
-/** Names of the resources a run with --json-output has changed, or would change. */
+/** Returns the names of the resources that a run with --json-output has changed or would change. */
 export function touched({ output }: Ended): string[] {
   const report = eventsOf(output).find(({ event }) => event === 'end')?.report
   const outcomes = ['changed', 'planned', 'unknown']

@@ -1,4 +1,4 @@
-/** A visitor's one request, by HTTP or HTTPS. */
+/** Sends one request of a visitor, by HTTP or HTTPS. */
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { TLSSocket } from 'node:tls'
@@ -7,7 +7,7 @@ export interface Answer {
   readonly status: number
   readonly headers: IncomingMessage['headers']
   readonly body: string
-  /** Fingerprint of the certificate it was given under. */
+  /** Fingerprint of the server's certificate. */
   readonly certificate: string | undefined
 }
 
@@ -16,7 +16,7 @@ export interface AskOptions {
   readonly method?: string
   readonly headers?: Record<string, string>
   readonly body?: string
-  /** Where the visitor is. */
+  /** Local address of the visitor. */
   readonly from?: string
   readonly tls?: { readonly maxVersion?: 'TLSv1.1' | undefined; readonly servername?: string }
   readonly agent?: Agent
@@ -35,7 +35,7 @@ export function ask(port: number, path: string, options: AskOptions = {}): Promi
       ...(from ? { localAddress: from } : {}),
     }
     const take = (message: IncomingMessage) => {
-      // Looked at while the connection is there.
+      // Read while the connection is still open.
       const shown = message.socket instanceof TLSSocket ? message.socket.getPeerCertificate().fingerprint256 : undefined
       const chunks: Buffer[] = []
       message.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -53,7 +53,7 @@ export function ask(port: number, path: string, options: AskOptions = {}): Promi
       ? tlsRequest({ ...common, agent: false, rejectUnauthorized: false, ...tls, minVersion: 'TLSv1' }, take)
       : request({ ...common, ...(agent ? { agent } : {}) }, take)
     sent.on('timeout', () => sent.destroy(new Error('no answer')))
-    // A connection that was kept may be closed just as it is used again: a browser asks once more, too.
+    // The server may close a kept connection at the moment of its next use: browsers retry as well.
     sent.on('error', (error: NodeJS.ErrnoException) =>
       sent.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')
         ? resolve(ask(port, path, { ...options, agent: new Agent() }))

@@ -1,4 +1,4 @@
-/** A run of its own that a test can kill: builds what its arguments say. */
+/** Runs the build that its arguments describe in its own process, so that a test can kill it. */
 import { compile } from '../../../core/compile/compile.ts'
 import { role } from '../../../core/compile/recipe.ts'
 import { converge } from '../../../core/converge/engine.ts'

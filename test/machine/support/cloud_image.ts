@@ -1,12 +1,12 @@
-/** What makes a host one that has come from a cloud's image: cloud-init, its user data beside it, and nobody who may log in yet. */
+/** Turns a host into one from a cloud image: with cloud-init and user data, and without accounts that can log in. */
 import { put } from './host_files.ts'
 import { script } from './host_network.ts'
 import { newKey } from './ssh_keys.ts'
 
-/** The name that an image has before anybody gives it one. */
+/** The host name in an image before cloud-init sets one. */
 export const imageName = 'localhost'
 
-/** As Debian's own. */
+/** The file from Debian's package. */
 const sshdConfig = `Include /etc/ssh/sshd_config.d/*.conf
 KbdInteractiveAuthentication no
 UsePAM yes
@@ -14,7 +14,10 @@ PrintMotd no
 Subsystem sftp /usr/lib/openssh/sftp-server
 `
 
-/** The user data lie in the image; no metadata server is asked, and the network is left as it is. One key of each host is enough. */
+/**
+ * The user data is in the image; cloud-init contacts no metadata server, and leaves the network unchanged. One key of
+ * each host suffices.
+ */
 const cloudConfig = `datasource_list: [NoCloud]
 network: {config: disabled}
 ssh_genkeytypes: [ed25519]
@@ -22,7 +25,7 @@ ssh_genkeytypes: [ed25519]
 
 const seed = '/var/lib/cloud/seed/nocloud'
 
-/** Its services start with the machine, as the package has it. */
+/** Enables the services of cloud-init at boot, as its package does. */
 const enable = `
 cd "$1/etc/systemd/system"
 rm -f cloud-init.target
@@ -44,6 +47,6 @@ export async function makeCloudImage(root: string, userData: string): Promise<vo
   put(`${root}${seed}/meta-data`, 'instance-id: first\n')
   put(`${root}${seed}/user-data`, userData, 0o600)
   await script(enable, root)
-  // An image that was once started has keys, which everybody knows who has the image.
+  // An image that was once started contains host keys, which everybody with the image knows.
   for (const type of ['ed25519', 'ecdsa'] as const) await newKey(`${root}/etc/ssh/ssh_host_${type}_key`, { type })
 }

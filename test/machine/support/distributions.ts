@@ -1,4 +1,7 @@
-/** Systems of other distributions for test hosts, made by debootstrap: once for a machine, since each takes half a minute. */
+/**
+ * Makes systems of other distributions for test hosts by debootstrap, once for each computer, since each takes half a
+ * minute.
+ */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -21,7 +24,7 @@ export const distributions = {
   ubuntu2404: { title: 'Ubuntu 24.04', vendor: 'ubuntu', suite: 'noble' },
 } as const satisfies Record<string, Distribution>
 
-/** What a server has before converge comes. */
+/** Packages that a server has before converge is installed. */
 const packages = [
   'ca-certificates',
   'cron',
@@ -34,11 +37,11 @@ const packages = [
   'systemd-sysv',
 ]
 
-/** Scripts of debootstrap for a suite that is newer than it. */
+/** Scripts of debootstrap for suites that are newer than debootstrap itself. */
 const scripts = '/usr/share/debootstrap/scripts'
 const likeOthers = { debian: 'sid', ubuntu: 'gutsy' } as const
 
-/** @returns the directory of a minimal system, which nobody writes to */
+/** @returns the directory of a minimal system, which is never written to */
 export async function systemOf(distribution: Distribution): Promise<string> {
   const key = createHash('sha256')
     .update(JSON.stringify([packages, masked, prepared]))
@@ -56,7 +59,7 @@ export async function systemOf(distribution: Distribution): Promise<string> {
   return path
 }
 
-/** @throws Error where somebody else has made it */
+/** @throws Error if another account owns the directory */
 function ownDirectory(): string {
   const path = `${tmpdir()}/converge-test-systems`
   mkdirSync(path, { recursive: true, mode: 0o700 })
@@ -80,9 +83,9 @@ async function bootstrap({ vendor, suite }: Distribution, path: string): Promise
 }
 
 /**
- * $1: suite, $2: directory, $3: mirror or nothing, $4: keyring, $5: components, $6: packages, $7: script. What it mounts and
- * starts ends with it. Debian has no package with the keys of Ubuntu: the system is thrown away, and its own apt checks what
- * it installs.
+ * $1: suite, $2: directory, $3: mirror or nothing, $4: keyring, $5: components, $6: packages, $7: script. Everything it
+ * mounts and starts ends with it. Debian has no package with Ubuntu's keys; without them nothing checks signatures
+ * here, since the test discards the system, and apt in it verifies what it installs.
  */
 const make = `
 if [ -e "$4" ]; then check="--keyring=$4"; else check=--no-check-gpg; fi
@@ -92,7 +95,7 @@ unshare --mount --pid --fork --kill-child --propagation private \
 rm "$2.log"
 `
 
-/** As a host of its own has it: sshd by its service, and no units that take a machine of their own. */
+/** Prepares the system to run as a host: sshd as a service, and no units that require dedicated hardware. */
 const prepared = `
 cd "$2/etc/systemd/system"
 find . -name 'ssh.socket' -delete
@@ -102,7 +105,7 @@ for unit in ${masked.join(' ')}; do ln -sfn /dev/null $unit; done
 rm -f "$2"/etc/ssh/ssh_host_* "$2/etc/machine-id" "$2/usr/sbin/policy-rc.d"
 `
 
-/** Where this machine's apt gets packages of that vendor; empty for debootstrap's own choice. */
+/** Returns the vendor's mirror in the local apt configuration; empty: debootstrap chooses. */
 function mirrorOf(vendor: Distribution['vendor']): string {
   const targets = execFileSync('apt-get', ['indextargets', '--format', '$(LABEL) $(SITE)', 'Created-By: Packages'], {
     encoding: 'utf8',
@@ -112,7 +115,8 @@ function mirrorOf(vendor: Distribution['vendor']): string {
 }
 
 /**
- * A way for the apt of hosts to the mirrors of this machine, which they have no network to: an HTTP proxy at an address.
+ * Starts an HTTP proxy at an address, through which apt on the hosts reaches the local mirrors: the hosts have no other
+ * network.
  * @returns the text of the file for apt.conf.d
  */
 export async function aptProxy(t: Owner, address: string): Promise<string> {

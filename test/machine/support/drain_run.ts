@@ -1,4 +1,4 @@
-/** A rolling restart in a process of its own, so that it can be killed. */
+/** Runs a rolling restart in its own process, so that a test can kill it. */
 import { readFileSync } from 'node:fs'
 import { LocalHost } from '../../../core/host/local.ts'
 import { Supervisor } from '../../../resources/supervisor/client.ts'

@@ -1,6 +1,6 @@
 /**
- * A whole site on hosts of its own, as its operator has it: a ZEO server, clients, frontends, a shop beside them and hosts with
- * nothing but packages in one stack file, blobs in a directory that all mount, the repositories and the way to PyPI at the
+ * Sets up a whole site on test hosts in one stack file: a ZEO server, clients, frontends, a shop and hosts with
+ * packages only. All hosts mount the directory of the blobs; the repositories and the proxy to PyPI are at the
  * operator's end.
  */
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ import { webProxy } from './web_proxy.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/${name}`, import.meta.url))
 
-/** Short name of its layer, by the first letters of a host's name. */
+/** Short names of layers, by the letters at the start of a host's name. */
 const layers: Readonly<Record<string, string>> = {
   zeo: 'zeoserver',
   plone: 'plone_instances',
@@ -29,10 +29,10 @@ const layers: Readonly<Record<string, string>> = {
   mail: 'common',
 }
 
-/** Those with a systemd; what the others run is kept up by its own daemons. */
+/** The hosts with systemd; on the others, init scripts start the services. */
 const booted: readonly string[] = ['lb2']
 
-/** What the status page tells. */
+/** The values on the status page. */
 export interface Answer {
   readonly host: string
   readonly version: string
@@ -44,7 +44,7 @@ interface Settings {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** What the visitors of all frontends met. */
+/** The results of the visitors of all frontends. */
 export interface Visits extends Pick<Figures, 'requests' | 'failed' | 'longestMs' | 'seconds'> {
   readonly kinds: readonly Figures['kinds'][]
 }
@@ -52,11 +52,11 @@ export interface Visits extends Pick<Figures, 'requests' | 'failed' | 'longestMs
 export class FleetSite {
   readonly hosts = new Map<string, TestHost>()
   readonly operator: Operator
-  /** Attributes with which hosts get the eggs that another one has built. */
+  /** Attributes with which hosts receive the eggs that another host has built. */
   private eggs: JsonObject = {}
   private version = 1
   private readonly off = new Set<string>()
-  /** The address at which the others reach a host, where it has a second one. */
+  /** The address at which other hosts reach a host, if it has a second one. */
   private readonly inside = new Map<string, string>()
   /** `converge.balancer.port`; null: not set. */
   private balancerPort: number | null = 8099
@@ -86,7 +86,7 @@ export class FleetSite {
     return site
   }
 
-  // --- the repository
+  // --- repository
 
   private get repository(): string {
     return `${this.network.directory}/site`
@@ -96,7 +96,7 @@ export class FleetSite {
     return git(this.repository, ...args)
   }
 
-  /** Commits a further version, with files of these contents, and gives the commit. */
+  /** Commits another version with files of these contents, and returns the commit. */
   async commit(files: Readonly<Record<string, string>> = {}): Promise<string> {
     this.version++
     for (const [name, content] of Object.entries({ VERSION: `${this.version}\n`, ...files }))
@@ -106,7 +106,7 @@ export class FleetSite {
     return this.git('rev-parse', 'HEAD')
   }
 
-  /** Commits a version of the shop, and gives the commit. */
+  /** Commits a version of the shop, and returns the commit. */
   async commitOfShop(version: string): Promise<string> {
     const repository = `${this.network.directory}/shop`
     writeFileSync(`${repository}/VERSION`, `${version}\n`)
@@ -114,7 +114,7 @@ export class FleetSite {
     return git(repository, 'rev-parse', 'HEAD')
   }
 
-  /** A file of the repository. */
+  /** Reads a file of the repository. */
   read(name: string): string {
     return readFileSync(`${this.repository}/${name}`, 'utf8')
   }
@@ -123,14 +123,14 @@ export class FleetSite {
     writeFileSync(`${this.repository}/${name}`, this.read(name).replace(part, by))
   }
 
-  /** Of the last commit. */
+  /** The version of the last commit. */
   get latest(): string {
     return `${this.version}`
   }
 
-  // --- the hosts
+  // --- hosts
 
-  /** Hosts that are installed, and know nothing of the site. */
+  /** Adds installed hosts that have no part of the site yet. */
   async add(...names: readonly string[]): Promise<void> {
     const words = Object.entries(this.variables).map(([name, value]) => `"${name}=${value}"`)
     const options = { sshd: [`SetEnv ${words.join(' ')}`], node: 'own' as const }
@@ -145,39 +145,39 @@ export class FleetSite {
     this.writeStack()
   }
 
-  /** Takes one out of the stack file. */
+  /** Removes a host from the stack file. */
   forget(name: string): void {
     this.hosts.delete(name)
     this.writeStack()
   }
 
-  /** In order. Nobody visits it then, and the operator takes its page out of those that are looked at. */
+  /** Shuts a host down in order. Visitors no longer use it, and the test no longer checks its page. */
   async switchOff(name: string): Promise<void> {
     await this.host(name).shutDown()
     this.off.add(name)
     this.writeStack()
   }
 
-  /** It has booted when this is done. */
+  /** Starts a host, and waits until it has booted. */
   async switchOn(name: string): Promise<void> {
     await this.host(name).start()
     this.off.delete(name)
     this.writeStack()
   }
 
-  /** Switches a host off without warning, as a power cut does. */
+  /** Powers a host off without warning, as a power cut does. */
   async fail(name: string): Promise<void> {
     await this.host(name).stop()
   }
 
-  /** Starts a host without systemd, and what its init scripts start. */
+  /** Starts a host without systemd, and its init scripts. */
   async boot(name: string): Promise<void> {
     await this.host(name).start()
     const { status, stderr } = await this.host(name).run('/etc/init.d/supervisor start')
     if (status !== 0) throw new Error(`${name}: supervisord did not start: ${stderr}`)
   }
 
-  /** Gives a host a second address, and has the stack file name that one for the other hosts. */
+  /** Adds a second address to a host, which the stack file then gives to the other hosts. */
   async move(name: string): Promise<string> {
     const { address } = this.host(name)
     const other = address.replace(/\d+$/, '240')
@@ -193,7 +193,7 @@ export class FleetSite {
     this.writeStack()
   }
 
-  /** Number of the process of a client. */
+  /** Returns the process id of a client. */
   async process(name: string): Promise<string> {
     return (await this.host(name).run('supervisorctl pid plone_instances-client1')).stdout.trim()
   }
@@ -204,7 +204,7 @@ export class FleetSite {
     return found
   }
 
-  /** Has one host build the eggs where nobody has yet, for the others to begin with. */
+  /** Lets one host build the eggs for the others, unless they exist already. */
   async haveEggs(build: () => Promise<void>, name: string): Promise<void> {
     if (!haveEggs()) {
       await build()
@@ -218,7 +218,7 @@ export class FleetSite {
     return `http://${this.host(name).address}/`
   }
 
-  /** Those that are on. */
+  /** The frontends that are switched on. */
   private get frontends(): string[] {
     return [...this.hosts.keys()].filter((name) => layerOf(name) === 'lb' && !this.off.has(name))
   }
@@ -273,9 +273,12 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
     })
   }
 
-  // --- what visitors see
+  // --- visitors
 
-  /** Null where it does not answer as it should. */
+  /**
+   * Requests a page.
+   * @returns null if the answer is not as expected
+   */
   async ask(frontend: string, path = ''): Promise<Answer | null> {
     const text = await this.page(frontend, path)
     if (text === null) return null
@@ -284,7 +287,10 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
     return { host: get('host'), version: get('version'), release: get('release') }
   }
 
-  /** As somebody who is logged in: no page comes out of the cache. Null where the status is another one than 200. */
+  /**
+   * Requests a page as a logged-in user, so that it does not come from the cache.
+   * @returns null for any status but 200
+   */
   page(host: string, path = ''): Promise<string | null> {
     const headers = { Cookie: '__ac=visitor', Authorization: `Basic ${Buffer.from('admin:admin').toString('base64')}` }
     return fetch(`${this.url(host)}${path}`, { headers, signal: AbortSignal.timeout(20_000) }).then(
@@ -293,7 +299,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
     )
   }
 
-  /** Until each frontend has had answers of all these hosts, of this version, and of no other one. */
+  /** Waits until each frontend has returned answers of all these hosts, of this version, and of no other one. */
   async served(hosts: readonly string[], version = this.latest): Promise<void> {
     const wanted = hosts.map((host) => `${host} ${version}`).join()
     for (const frontend of this.frontends)
@@ -304,7 +310,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
       }, `${frontend} has answers of ${wanted}`)
   }
 
-  /** What visitors of all frontends meet while something is done. */
+  /** Measures the requests to all frontends while some work runs. */
   async visited(work: () => Promise<unknown>): Promise<Visits> {
     const crowds = this.frontends.map((name) => {
       const place = `${this.network.directory}/visits`
@@ -328,7 +334,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
     }
   }
 
-  /** What a host noted of its migrations. */
+  /** Returns the migrations that a host has recorded. */
   migrated(name: string): readonly string[] {
     const path = '/srv/www/plone_instances/shared/var/migrated'
     const host = this.host(name)
@@ -358,7 +364,7 @@ async function serveGit(t: Owner, { directory, gateway }: TestNetwork, ...names:
     try {
       if (daemon.pid) process.kill(-daemon.pid, 'SIGKILL')
     } catch (error) {
-      // It has ended by itself.
+      // The process has already exited.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   })

@@ -1,4 +1,7 @@
-/** Drift that somebody has loaded by hand into nginx, HAProxy or Varnish: after a run each runs with what is declared. */
+/**
+ * Tests drift that was loaded manually into nginx, HAProxy or Varnish: after a run, each uses the declared
+ * configuration.
+ */
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { Supervisor } from '../../../resources/supervisor/client.ts'
@@ -10,15 +13,15 @@ import type { FrontendSite } from './frontend_site.ts'
 interface Drift {
   readonly name: string
   readonly path: string
-  /** What somebody makes of the file. */
+  /** Edits the file's text. */
   readonly edit: (text: string) => string
-  /** Has the service load the file, by hand. */
+  /** Loads the file into the service manually. */
   readonly load: () => Promise<void>
-  /** Whether it runs with what is declared. */
+  /** Checks whether the service uses the declared configuration. */
   readonly isRight: () => Promise<boolean>
-  /** Whether it refuses the edited file, and keeps what it has. */
+  /** Whether the service rejects the edited file, and keeps the loaded one. */
   readonly refused?: boolean
-  /** Whether its processes tell that nothing was loaded: then a moved file alone reloads nothing. */
+  /** Whether its processes show that nothing was loaded: then a moved file alone causes no reload. */
   readonly tells?: boolean
   readonly events?: readonly string[]
 }
@@ -50,7 +53,7 @@ export async function repairsLoadedDrift(t: Test, site: FrontendSite): Promise<v
     writeFileSync(one.path, before)
     await converged(1, `${one.name}, put back by hand`)
 
-    // What a backup does.
+    // A hard link, as backup programs make it.
     linkSync(one.path, `${one.path}.backup`)
     rmSync(`${one.path}.backup`)
     if (one.tells) t.strictSame(patchOf(await site.converge({}, one.events)), [], `${one.name}: a backup is no change`)

@@ -1,4 +1,4 @@
-/** A front end below a directory of the test's own, before three small servers; and visitors. */
+/** Sets up a frontend below a scratch directory, in front of three small servers, and simulates visitors. */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { Agent, createServer, type Server } from 'node:http'
 import type { Test } from 'tap'
@@ -24,7 +24,7 @@ import { ask } from './ask.ts'
 
 type Json = { readonly [key: string]: unknown }
 
-/** One of the servers behind it, on an address of its own, at the port that a first client has. */
+/** A server behind the frontend, on its own address, with the port of a first client. */
 export interface Backend {
   readonly name: string
   readonly address: string
@@ -32,7 +32,7 @@ export interface Backend {
   readonly server: Server
 }
 
-/** What the backends answer with instead of 200, by path of the visitor. */
+/** Statuses that the backends answer instead of 200, by path. */
 type Statuses = Map<string, number>
 
 async function backend(t: Test, name: string, address: string, statuses: Statuses): Promise<Backend> {
@@ -65,7 +65,7 @@ export interface FrontendSite {
   readonly statuses: Statuses
   readonly socket: string
   readonly host: LocalHost
-  /** All that a run has told, reports included. */
+  /** All output of runs, including reports. */
   readonly told: string[]
   converge(
     attributes?: Json,
@@ -73,7 +73,7 @@ export interface FrontendSite {
     mode?: 'run' | 'plan',
     roles?: readonly Role<PloneNode>[],
   ): Promise<RunReport>
-  /** What status shows. */
+  /** Returns what `status` displays. */
   inspect(): Promise<readonly ServiceView[]>
 }
 
@@ -141,14 +141,14 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
       return report
     },
     async inspect() {
-      // What another host object has asked may have changed since.
+      // A new object, since a host object caches answers that may have changed.
       const on = new LocalHost(`${prefix}/state`)
       return (await inspect(nodeOf([], {}, on).node, on)).apps[0]?.services ?? []
     },
   }
 }
 
-/** The machine's supervisor in the place of the one that setup would install. */
+/** Provides the installed supervisor, instead of the one that setup would install. */
 function ownSupervisor(prefix: string) {
   for (const path of ['opt/supervisor/bin', 'etc/supervisor/conf.d', 'var/run', 'var/log/supervisor'])
     mkdirSync(`${prefix}/${path}`, { recursive: true })
@@ -162,7 +162,7 @@ function ownSupervisor(prefix: string) {
   return { config, socket, program }
 }
 
-/** Visitors that come one after the other, several at a time, until they are sent home. */
+/** Starts `many` parallel visitors that send one request after the other, until the test stops them. */
 export function visitors(port: number, many: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: many })
   const failed: string[] = []

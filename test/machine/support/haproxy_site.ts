@@ -1,4 +1,4 @@
-/** Real balancers for the servers of a supervisor site. */
+/** Runs real HAProxy balancers for the servers of a supervisor site. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
@@ -13,15 +13,15 @@ export class RealBalancer {
   private constructor(
     private readonly site: Site,
     readonly socket: string,
-    /** TCP port of the same runtime API. */
+    /** TCP port of the runtime API. */
     readonly runtimePort: number,
-    /** Where visitors come in. */
+    /** Port for visitors. */
     readonly port: number,
-    /** Where visitors come in whom a cookie binds to one server. */
+    /** Port for visitors whose sessions a cookie binds to one server. */
     readonly stickyPort: number,
   ) {}
 
-  /** Makes its configuration; `start` starts it. */
+  /** Writes the configuration; `start` starts the balancer. */
   static async of(t: Test, site: Site, name = 'haproxy'): Promise<RealBalancer> {
     const socket = `${site.directory}/${name}.sock`
     const made = new RealBalancer(site, socket, await freePort(), await freePort(), await freePort())
@@ -36,7 +36,7 @@ export class RealBalancer {
     return this.socket.replace(/\.sock$/, '.cfg')
   }
 
-  /** No retries: a request that goes to a server which is not there fails. */
+  /** Returns the configuration. No retries: a request to a server that is down fails. */
   private text(): string {
     const { site, socket, runtimePort, port, stickyPort } = this
     const servers = (more: (name: string) => string) =>
@@ -79,7 +79,7 @@ frontend sticky
     return this
   }
 
-  /** Ends, and leaves its socket behind, as one that crashed does. */
+  /** Kills the balancer, so that its socket remains, as after a crash. */
   async stop(): Promise<void> {
     const { child } = this
     this.child = undefined
@@ -97,7 +97,7 @@ frontend sticky
     return new BalancerReader(this.site.host, { socket: this.socket }).servers()
   }
 
-  /** What was said of each server of a backend, in order. */
+  /** Returns the state of each server of a backend, in order. */
   async states(backend = 'site'): Promise<string> {
     const all = await this.servers()
     return all.flatMap((one) => (one.backend === backend ? one.admin : [])).join(' ')

@@ -1,4 +1,4 @@
-/** One host: switched on and off, cut off, filled up, looked into. */
+/** Runs one test host: switches it on and off, disconnects it, fills its disk, and runs commands on it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs'
@@ -16,27 +16,30 @@ export interface HostOptions {
   readonly authorized?: readonly string[]
   /** Ordinary accounts, by name. */
   readonly accounts?: Readonly<Record<string, Account>>
-  /** Directory of the system that it has; default: that of this machine. */
+  /** Directory of the host's system; default: the system of this computer. */
   readonly system?: string
   /** Port of sshd; default 22. */
   readonly port?: number
-  /** More lines of sshd_config(5); they come first, and the first one counts. */
+  /** More lines of sshd_config(5); they come first, since the first value of an option counts. */
   readonly sshd?: readonly string[]
-  /** Signs the host's key. */
+  /** The authority that signs the host's key. */
   readonly hostAuthority?: Key
-  /** Node of the machine at /usr/local/bin/node; default: none, as on most hosts. */
+  /** `own`: the local Node at /usr/local/bin/node; default: none, as on most hosts. */
   readonly node?: 'none' | 'own'
-  /** Paths of the machine that this host doesn't have, such as /usr/bin/git. */
+  /** Paths of this computer that the host lacks, such as /usr/bin/git. */
   readonly without?: readonly string[]
-  /** Directories that are shared with other hosts, as a mount would do it: path on the host → directory of the machine. */
+  /** Directories shared with other hosts, as a mount would do it: path on the host → path on this computer. */
   readonly mounts?: Readonly<Record<string, string>>
-  /** Room for all that is written there, /tmp as well, in MB; default 4096. Memory is taken as it is filled. */
+  /**
+   * Size of the file system for everything written on the host, including /tmp, in MB; default 4096. It takes memory
+   * only as it fills.
+   */
   readonly disk?: number
-  /** With systemd: units that start with the host; sshd does anyway. Default: cron. */
+  /** With systemd: units enabled at boot, besides sshd. Default: cron. */
   readonly enabled?: readonly string[]
-  /** Default: the next one of the network. */
+  /** Default: the next free address of the network. */
   readonly address?: string
-  /** With systemd: it comes from a cloud's image, with this user data; who may log in, and at which port, is said there. */
+  /** With systemd: the host comes from a cloud image with this user data, which defines logins and the port of sshd. */
   readonly userData?: string
 }
 
@@ -61,7 +64,7 @@ export interface SshOptions {
   readonly input?: string
 }
 
-/** What the hosts of a network share. */
+/** The parts of a network that its hosts share. */
 interface Surroundings {
   readonly operator: Key
   readonly knownHosts: string
@@ -75,7 +78,7 @@ export interface Place {
   readonly name: string
   readonly address: string
   readonly systemd: boolean
-  /** Layers below its own files, as overlay(5) takes them. */
+  /** Layers below the host's own files, in the format of overlay(5). */
   readonly lower: string
 }
 
@@ -83,9 +86,9 @@ export class TestHost {
   readonly name: string
   readonly address: string
   readonly port: number
-  /** Its files as seen from outside, also while it is off. */
+  /** Path of its files outside of the host, which also exists while the host is off. */
   readonly root: string
-  /** Type and key, as in known_hosts. */
+  /** Type and key, in the format of known_hosts. */
   hostKey = ''
   private init = 0
   private machine: ChildProcess | undefined
@@ -106,7 +109,7 @@ export class TestHost {
     this.root = `${this.directory}/root`
   }
 
-  /** Its files; once. */
+  /** Makes the host's files, once. */
   async make(): Promise<void> {
     const { accounts = {}, authorized, disk = usualDisk, without = [], enabled = ['cron'], mounts = {} } = this.options
     const { userData } = this.options
@@ -124,7 +127,7 @@ export class TestHost {
     await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...wanted)
   }
 
-  /** The name it has before cloud-init gives it one. */
+  /** The host name before cloud-init sets one. */
   private get born(): string {
     return this.options.userData === undefined ? this.name : imageName
   }
@@ -143,7 +146,7 @@ export class TestHost {
       'PermitRootLogin prohibit-password',
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
-      // With systemd a login is a session of its own, as on any server.
+      // With systemd, a login is a session of its own, as on any server.
       `UsePAM ${this.place.systemd ? 'yes' : 'no'}`,
       'UseDNS no',
       'PrintMotd no',
@@ -151,7 +154,7 @@ export class TestHost {
     ]
   }
 
-  /** Takes another host key, as one that was installed anew does; the network's known_hosts keeps the first one. */
+  /** Replaces the host key, as a reinstallation does; the network's known_hosts keeps the first one. */
   async newHostKey(): Promise<void> {
     const running = this.machine !== undefined
     if (running) await this.stop()
@@ -165,23 +168,23 @@ export class TestHost {
     if (running) await this.start()
   }
 
-  /** How known_hosts names it. */
+  /** The host's name in known_hosts. */
   get known(): string {
     return this.port === 22 ? this.address : `[${this.address}]:${this.port}`
   }
 
-  /** Switches it on; sshd answers when this is done, and with systemd all that starts with the host has started. */
+  /** Starts the host and waits until sshd answers, and with systemd until all enabled units have started. */
   async start(): Promise<void> {
     if (this.machine !== undefined) throw new Error(`${this.name} is on`)
     const { id, systemd } = this.place
     const { prefix, subnet } = this.ground
-    // The same at each start: who talked to it before would look for the old one for a while.
+    // The same at each start: otherwise peers would use the old one from their ARP cache for a while.
     const hardware = ['02', ...this.address.split('.').map((part) => Number(part).toString(16).padStart(2, '0')), '02']
     await script(plugIn, id, prefix, `${this.address}/24`, `${subnet}.1`, hardware.join(':'))
     const log = openSync(this.consolePath, 'a')
     const node = this.options.node === 'own' ? process.execPath : ''
     const words = [boot, 'bash', this.directory, id, this.born, systemd ? 'systemd' : 'sshd', node]
-    // What is left of a killed test runs no longer than that.
+    // The host ends with this process, also if the test is killed.
     const machine = spawn('setpriv', ['--pdeathsig', 'KILL', 'bash', '-c', ...words], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
       stdio: ['ignore', log, log],
@@ -202,12 +205,12 @@ export class TestHost {
     return `${this.directory}/console`
   }
 
-  /** What sshd, or systemd, said since the host was made. */
+  /** Returns the output of sshd or systemd since the host was made. */
   console(): string {
     return existsSync(this.consolePath) ? readFileSync(this.consolePath, 'utf8') : ''
   }
 
-  /** Whether it is switched on; one that was told to power off within isn't. */
+  /** Whether the host is running; false after a power-off from inside. */
   get on(): boolean {
     return this.machine !== undefined
   }
@@ -224,7 +227,7 @@ export class TestHost {
     })
   }
 
-  /** Pulls the plug: nobody who is connected to it hears of that. Its files stay. */
+  /** Powers the host off without closing its connections. Its files remain. */
   async stop(): Promise<void> {
     const { machine } = this
     if (machine !== undefined) {
@@ -246,22 +249,22 @@ export class TestHost {
     )
   }
 
-  /** Off and on again, as by a power cut. */
+  /** Powers the host off and on, as a power cut does. */
   async reboot(): Promise<void> {
     await this.stop()
     await this.start()
   }
 
-  /** With systemd: has it end all that runs there in order; it is off when this is done. */
+  /** With systemd: shuts the host down in order, and waits until it is off. */
   async shutDown(): Promise<void> {
     const { status, stderr } = await this.run('systemctl poweroff --no-block')
-    // It may be gone before it has answered.
+    // The host may be off before the command has returned.
     if (status !== 0 && this.on && !/Connection reset/.test(stderr)) throw new Error(`${this.name}: ${stderr}`)
     await until(() => !this.on, `${this.name} has shut down`, 120)
     await this.unplug()
   }
 
-  /** Cuts it off: packets both ways are lost, and nobody is told. */
+  /** Disconnects the host: packets in both directions are lost without notice. */
   async linkDown(): Promise<void> {
     await script('ip link set $1 down', this.place.id)
   }
@@ -270,7 +273,7 @@ export class TestHost {
     await script('ip link set $1 up', this.place.id)
   }
 
-  /** Makes its link slow and lossy from now on, also for connections there are; null: as fast as before. */
+  /** Makes its link slow and lossy from now on, including existing connections; null: full speed. */
   async slow(slowness: Slowness | null): Promise<void> {
     await this.fast()
     this.slowness = slowness
@@ -283,7 +286,7 @@ export class TestHost {
     this.wire = null
   }
 
-  /** Runs a command of bash there as root, not by way of the network. */
+  /** Runs a bash command on the host as root, without the network. */
   run(command: string, { input = '', env = {} }: RunOptions = {}): Promise<Ended> {
     if (this.init === 0) throw new Error(`${this.name} is off`)
     const variables = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env })
@@ -292,7 +295,7 @@ export class TestHost {
     return ended(spawn('nsenter', ['--target', `${this.init}`, ...into, ...inside]), input)
   }
 
-  /** Runs a command there by the machine's own ssh. */
+  /** Runs a command on the host through the system's ssh. */
   ssh(command: string, options: SshOptions = {}): Promise<Ended> {
     const { account = 'root', key = this.network.operator, knownHosts = this.network.knownHosts, input = '' } = options
     const known = [`UserKnownHostsFile=${knownHosts}`, 'GlobalKnownHostsFile=none']
@@ -324,13 +327,13 @@ export class TestHost {
     put(`${this.root}${path}`, content, mode)
   }
 
-  /** Leaves no room on its disk for more than so many KB. */
+  /** Fills its disk until only `leaveKb` KB are free. */
   async fillDisk(leaveKb = 0): Promise<void> {
     const { blocks, bfree, bsize } = statfsSync(this.disk)
     await script('mount -o remount,size=$2k "$1"', this.disk, `${((blocks - bfree) * bsize) / 1024 + leaveKb}`)
   }
 
-  /** As much room as the host began with. */
+  /** Frees the disk space again. */
   async freeDisk(): Promise<void> {
     await script('mount -o remount,size=$2m "$1"', this.disk, `${this.options.disk ?? usualDisk}`)
   }
@@ -350,7 +353,7 @@ function ended(child: ChildProcess, input: string): Promise<Ended> {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       output[name] += text
     })
-  // Who doesn't read its input ends without it.
+  // A process that does not read its input may exit before the input is written.
   child.stdin?.on('error', () => undefined)
   child.stdin?.end(input)
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** What a fresh host has in its files: those of this machine, without what a host of its own would not have. */
+/** Builds the files of a fresh host: those of this computer, without what a separate host would not have. */
 import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
@@ -16,7 +16,7 @@ import { script } from './host_network.ts'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** Directories that a fresh host has, but with nothing in them. */
+/** Directories that exist on a fresh host but are empty. */
 const emptied: Readonly<Record<string, number>> = {
   '/root': 0o700,
   '/home': 0o755,
@@ -47,11 +47,11 @@ const gone = [
   ),
 ]
 
-/** All that stands in / on any Debian; the rest is this machine's own. */
+/** Names in / on any Debian; all other entries are specific to this computer. */
 const usual =
   /^(bin|boot|dev|etc|home|lib\w*|lost\+found|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(\.\S+)?$/
 
-/** Units that have nothing to do on such a host, or take a machine of their own. */
+/** Units that have no purpose on such a host, or that require dedicated hardware. */
 export const masked = [
   'apt-daily.timer',
   'apt-daily-upgrade.timer',
@@ -74,7 +74,7 @@ export const masked = [
   'cloud-init.target',
 ]
 
-/** What is in /dev of a container. */
+/** The device files of a container. */
 const devices = `
 cd "$1/layer/dev"
 mkdir pts shm
@@ -85,7 +85,7 @@ ln -s /proc/self/fd fd
 ln -s /proc/self/fd/0 stdin; ln -s /proc/self/fd/1 stdout; ln -s /proc/self/fd/2 stderr
 cd /`
 
-/** The layer between this machine's files and those that a host has of its own; made once for all hosts of a network. */
+/** Makes the layer between the local files and a host's own, once for all hosts of a network. */
 export async function commonLayer(directory: string): Promise<string> {
   const own = readdirSync('/').flatMap((name) => (usual.test(name) ? [] : `/${name}`))
   const hidden = [...Object.keys(emptied), ...gone, ...own]
@@ -123,7 +123,7 @@ umount "$1/mounted"
   return `${directory}/layer/common`
 }
 
-/** Commands that hide the paths $2, $3, … of this machine in a layer over it, as `real` gives them. */
+/** Returns commands that hide the paths $2, $3, … in a layer; `real` returns such paths. */
 export function whiteouts(layer: string): string {
   return `for path in "\${@:2}"; do
   up=""
@@ -137,7 +137,10 @@ export function whiteouts(layer: string): string {
 done`
 }
 
-/** Those of the paths that are there, by their real directories: a link to a directory is not to become one. What lies below another one goes with it. */
+/**
+ * Returns those of the paths that exist, by their real directories, so that a link to a directory stays a link. Leaves
+ * out paths below another one.
+ */
 export function real(paths: readonly string[]): string[] {
   const there = paths.filter((path) => existsSync(dirname(path)))
   const resolved = there.map((path) => `${realpathSync(dirname(path)).replace(/\/$/, '')}/${basename(path)}`)
@@ -148,7 +151,7 @@ export function real(paths: readonly string[]): string[] {
 export interface Account {
   /** Public keys that may log in; default: that of the network's operator. */
   readonly authorized?: readonly string[]
-  /** Whether it may become root; default: not at all. With `'password'` it has to say its own. */
+  /** Whether the account may use sudo; default: no. With `'password'` it must enter its own. */
   readonly sudo?: 'free' | 'password'
   readonly password?: string
 }
@@ -159,7 +162,7 @@ export interface Identity {
   readonly machineId: string
 }
 
-/** Files that only this host has. */
+/** Writes the files that identify the host. */
 export function writeIdentity(root: string, { name, address, machineId }: Identity): void {
   put(`${root}/etc/hostname`, `${name}\n`)
   put(`${root}/etc/hosts`, `127.0.0.1 localhost\n::1 localhost\n${address} ${name}\n`)
@@ -197,7 +200,7 @@ function authorize(home: string, keys: readonly string[], id: number): void {
   for (const path of [`${home}/.ssh`, `${home}/.ssh/authorized_keys`]) chownSync(path, id, id)
 }
 
-/** Without a password `*`: one that nothing matches; with `!` sshd would not let the account in at all. */
+/** Hashes a password; none: `*`, which no password matches. With `!`, sshd would not let the account log in at all. */
 function hashOf(password: string | undefined): string {
   if (password === undefined) return '*'
   const made = spawnSync('openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' })

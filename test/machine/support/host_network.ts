@@ -1,4 +1,4 @@
-/** A bridge of a test's own, and what is left of killed tests cleared away first. */
+/** Makes a network bridge for a test, and first removes those of killed tests. */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
@@ -8,9 +8,9 @@ import { minutes } from '../../../core/model/units.ts'
 
 const execute = promisify(execFile)
 
-/** Runs a script of bash to its end, with words as $1, $2, …; an error with what it said if it fails. */
+/** Runs a bash script to its end, with words as $1, $2, …; throws an error with its output if it fails. */
 export async function script(text: string, ...words: string[]): Promise<string> {
-  // With an input that is a socket bash takes itself for one that came by rsh, and reads the tester's .bashrc.
+  // If its input is a socket, bash assumes that rsh started it, and reads the tester's .bashrc.
   const { stdout } = await execute('bash', ['--norc', '-c', `set -e\n${text}`, 'bash', ...words], {
     env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LANG: 'C.UTF-8' },
     maxBuffer: 64 * 1024 * 1024,
@@ -18,21 +18,24 @@ export async function script(text: string, ...words: string[]): Promise<string> 
   return stdout
 }
 
-/** Not below the temporary directory: mounts are in it, and whoever tidies that up would empty what is mounted. */
+/**
+ * Not below the temporary directory: it contains mounts, and a program that cleans up there would delete what is
+ * mounted.
+ */
 const base = '/run/converge-test-hosts'
 const subnetOf = (number: number) => `10.77.${number}`
 const mostNetworks = 250
 
 export interface Ground {
-  /** Unique on the machine; names of interfaces and namespaces begin with it. */
+  /** A prefix that is unique on this computer; names of interfaces and namespaces begin with it. */
   readonly prefix: string
-  /** The first three numbers of its addresses; the machine itself has .1. */
+  /** The first three numbers of its addresses; this computer has .1. */
   readonly subnet: string
   readonly directory: string
   clear(): Promise<void>
 }
 
-/** A subnet nobody has, and a directory to mount in. */
+/** Claims an unused subnet, and a directory for mounts. */
 export async function claimGround(): Promise<Ground> {
   const number = await locked(async () => {
     for (const old of claimed()) if (!alive(old)) await clear(old)
@@ -46,7 +49,7 @@ export async function claimGround(): Promise<Ground> {
     throw new Error('each subnet for test hosts is taken')
   })
   const [prefix, subnet] = [prefixOf(number), subnetOf(number)]
-  // With an address of its own the bridge doesn't change it when hosts come and go.
+  // Without a fixed address, the bridge would change its own when hosts start and stop.
   const address = `02:c0:77:00:${number.toString(16).padStart(2, '0')}:01`
   await script(
     'ip link add $1 address $2 type bridge; ip addr add $3.1/24 dev $1; ip link set $1 up',
@@ -76,7 +79,7 @@ function claimed(): number[] {
     .map(Number)
 }
 
-/** Whether the process that claimed it is there, and is not another one with its number. */
+/** Whether the process that claimed it still runs, and is not another one with the same pid. */
 function alive(number: number): boolean {
   const owner = `${directoryOf(number)}/owner`
   if (!existsSync(owner)) return false
@@ -84,17 +87,17 @@ function alive(number: number): boolean {
   return startOf(Number(pid)) === start
 }
 
-/** Clock ticks from the boot to the start of a process; null for one that is gone. */
+/** Returns the clock ticks from boot to the start of a process; null if it has exited. */
 function startOf(pid: number): string | null {
   return statOf(pid)?.[19] ?? null
 }
 
-/** Also one whose end nobody has asked for yet: the first process of a machine may take its time. */
+/** Returns true for zombies as well: the first process of a host may not reap them immediately. */
 export function hasEnded(pid: number): boolean {
   return ['Z', 'X'].includes(statOf(pid)?.[0] ?? 'X')
 }
 
-/** What proc(5) says of a process from its state on; null for one that is gone. */
+/** Returns the fields of proc(5)'s stat file, starting with the state; null if the process has exited. */
 function statOf(pid: number): string[] | null {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -112,7 +115,7 @@ function onMachine(subnet: string): boolean {
     .some((own) => own?.address.startsWith(`${subnet}.`))
 }
 
-/** Ends what runs in it and removes it, however much of it there still is. */
+/** Ends the network's processes and removes it, even if only parts of it remain. */
 async function clear(number: number): Promise<void> {
   await script(
     `

@@ -1,9 +1,9 @@
-/** What makes a host, plugs it in and starts it, for bash. */
+/** Contains the bash scripts that make a host, connect it to the bridge and start it. */
 import { whiteouts } from './host_files.ts'
 
 export const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** $1: directory of the host; then paths that are hidden, the lower layers, and MB. */
+/** $1: directory of the host; then hidden paths, the lower layers, and the size in MB. */
 export const makeFiles = `
 lower="\${@: -2:1}"
 mkdir -p "$1/disk" "$1/root" "$1/cgroup"
@@ -28,7 +28,7 @@ route add default via $4
 END
 `
 
-/** $1: directory, $2: name of the namespace, $3: host name, $4: what it starts, $5: Node or nothing. */
+/** $1: directory, $2: name of the namespace, $3: host name, $4: init program, $5: Node or nothing. */
 export const boot = `set -e
 if [ "$4" = systemd ]; then
   # In a cgroup of its own, of which it sees nothing but that.

@@ -1,6 +1,6 @@
 /**
- * Hosts of a test's own on this machine: each with addresses, files, accounts and processes of its own, and an sshd; with a
- * systemd or without. What is installed on the machine is installed there; what belongs to it alone is not to be seen.
+ * Makes test hosts on this computer: each with its own addresses, files, accounts, processes and an sshd; with or
+ * without systemd. They have the local packages, but not the local data.
  *
  *     const network = await testNetwork(t)
  *     const host = await network.host('plone1', { accounts: { deployer: { sudo: 'free' } } })
@@ -15,11 +15,11 @@ import { type Key, newKey } from './ssh_keys.ts'
 export type { Ended, HostOptions, TestHost } from './host.ts'
 export { certify, type Key, newKey } from './ssh_keys.ts'
 
-/** What such hosts take. */
+/** The requirements of such hosts. */
 export const hostNeeds: readonly Need[] = ['root', 'tmpfs', 'overlay', 'sshd', 'network namespaces']
 export const systemdHostNeeds: readonly Need[] = [...hostNeeds, 'systemd']
 
-/** @returns when the bridge is there; all is cleared away at the end of the test */
+/** @returns when the bridge exists; the end of the test removes everything */
 export async function testNetwork(t: Owner): Promise<TestNetwork> {
   const ground = await claimGround()
   const hosts: TestHost[] = []
@@ -37,44 +37,44 @@ export class TestNetwork {
   constructor(
     private readonly ground: Ground,
     private readonly lower: string,
-    /** May log in everywhere, unless a host says otherwise. */
+    /** The key that may log in on every host, unless a host's options exclude it. */
     readonly operator: Key,
     readonly hosts: TestHost[],
   ) {
     put(this.knownHosts, '')
   }
 
-  /** Address of the operator's end, which is the machine itself. */
+  /** Address of the operator's end, which is this computer. */
   get gateway(): string {
     return `${this.ground.subnet}.1`
   }
 
-  /** A file with the keys of all hosts, as known_hosts. */
+  /** A file with the keys of all hosts, in the format of known_hosts. */
   get knownHosts(): string {
     return `${this.ground.directory}/known_hosts`
   }
 
-  /** For files of the test's own. */
+  /** A directory for files of the test. */
   get directory(): string {
     return this.ground.directory
   }
 
-  /** An address of this network that nobody has. */
+  /** Returns an unused address of this network. */
   freeAddress(): string {
     return `${this.ground.subnet}.${this.next++}`
   }
 
-  /** A host with nothing but an sshd; it is up when this is done. */
+  /** Makes a host with nothing but an sshd, and waits until it is up. */
   host(name: string, options: HostOptions = {}): Promise<TestHost> {
     return this.made(name, options, false)
   }
 
-  /** A host with systemd; it has booted when this is done. */
+  /** Makes a host with systemd, and waits until it has booted. */
   systemdHost(name: string, options: HostOptions = {}): Promise<TestHost> {
     return this.made(name, options, true)
   }
 
-  /** As many hosts as are wanted, `NAME1`, `NAME2`, …; 100 take some seconds and 600 MB. */
+  /** Makes `count` hosts, `NAME1`, `NAME2`, …; 100 take some seconds and 600 MB. */
   many(name: string, count: number, options: HostOptions = {}): Promise<TestHost[]> {
     const limit = pLimit(8)
     return limit.map(Array.from({ length: count }), (_, index) => this.host(`${name}${index + 1}`, options))

@@ -1,8 +1,14 @@
-/** Visitors from a process of their own: several connections that ask one request after the other, and count what fails. */
+/**
+ * Simulates visitors in a separate process: several connections that send one request after the other and count
+ * failures.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** Keeps the connection, as a browser does, and its cookies; every fourth one is new for each request. */
+/**
+ * Keeps the connection and its cookies, as a browser does; every fourth visitor opens a new connection for each
+ * request.
+ */
 const program = `
 const http = require('node:http')
 const [port, connections] = process.argv.slice(1, 3).map(Number)
@@ -46,12 +52,15 @@ Promise.all(Array.from({ length: connections }, (_, index) => visitor(index))).t
 
 export interface Load {
   readonly requests: number
-  /** What went wrong, one entry a request. */
+  /** The errors, one entry for each failed request. */
   readonly failed: readonly string[]
   readonly longestMs: number
 }
 
-/** Runs the work while visitors request a page; returns what they got. */
+/**
+ * Runs the work while visitors request a page.
+ * @returns their results
+ */
 export async function underLoad(
   port: number,
   work: () => Promise<unknown>,

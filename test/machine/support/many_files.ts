@@ -1,4 +1,4 @@
-/** Converges a few hundred files below a directory, in a process of its own that can be traced; prints the counts. */
+/** Converges a few hundred files below a directory in its own process, which can be traced; prints the counts. */
 import { compile } from '../../../core/compile/compile.ts'
 import { role } from '../../../core/compile/recipe.ts'
 import { converge } from '../../../core/converge/engine.ts'

@@ -1,4 +1,4 @@
-/** What every kind of web app has done around its deploys: hooks, a migration, a smoke test, the way back. */
+/** Tests the phases around a deploy for every kind of web app: hooks, a migration, a smoke test, the rollback. */
 import { readFileSync, rmSync } from 'node:fs'
 import type { Test } from 'tap'
 import type { JsonObject } from '../../../core/node/merge.ts'
@@ -8,11 +8,11 @@ import type { WebApp } from './web_app.ts'
 const hooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart'] as const
 
 export interface Moments {
-  /** Commits a version that says so on its page, with further files. */
+  /** Commits a version that its page displays, with additional files. */
   readonly bring: (version: string, files: Readonly<Record<string, string>>) => void
-  /** A file of the release that begins with the word that `bring` was given. */
+  /** A file of the release that begins with the first argument of `bring`. */
   readonly file: string
-  /** Where its page is; default: / */
+  /** Path of the page; default: / */
   readonly path?: string
   readonly json?: JsonObject
 }

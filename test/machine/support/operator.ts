@@ -1,4 +1,6 @@
-/** The operator's end of a fleet: a directory with a stack file, an account with keys, and the program as it is built. */
+/**
+ * Provides the operator's end of a fleet: a directory with a stack file, an account with keys, and the built program.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -13,7 +15,7 @@ export interface Outcome {
   readonly status: number | null
   readonly stdout: string
   readonly stderr: string
-  /** With --json-output: what was told. */
+  /** The events printed with --json-output. */
   readonly events: readonly FleetEvent[]
   readonly report: RolloutReport | undefined
 }
@@ -22,12 +24,12 @@ export function outcomes({ report }: Outcome): Readonly<Record<string, HostOutco
   return Object.fromEntries((report?.hosts ?? []).map(({ host, outcome }) => [host, outcome]))
 }
 
-/** Hosts in the order in which they began a phase; those of one batch together. */
+/** Returns hosts in the order in which they began a phase, with those of one batch together. */
 export function batches({ events }: Outcome, phase: string): string[] {
   return events.flatMap((event) => (event.event === 'phase' && event.phase === phase ? event.hosts.join(' ') : []))
 }
 
-/** A command of the operator's that is at work. */
+/** A command of the operator that is running. */
 export class AtWork {
   readonly ended: Promise<Outcome>
   private output = ''
@@ -59,7 +61,7 @@ export class AtWork {
     return this.output.split('\n').flatMap((line) => (line.startsWith('{') ? [parsed(line)].flat() : []))
   }
 
-  /** Until something was told. */
+  /** Waits for an event that passes the test. */
   async until(test: (event: FleetEvent) => boolean, what: string): Promise<void> {
     await soon(() => this.events.some(test), what)
   }
@@ -69,7 +71,7 @@ export class AtWork {
   }
 }
 
-/** A line that is still being written is none yet. */
+/** Parses a line; a line that is still being written is ignored. */
 function parsed(line: string): FleetEvent | never[] {
   try {
     return JSON.parse(line) as FleetEvent
@@ -78,7 +80,7 @@ function parsed(line: string): FleetEvent | never[] {
   }
 }
 
-/** A copy of the program: what is built meanwhile is not brought to half of the hosts. */
+/** Copies the program, so that a build during the test does not reach half of the hosts. */
 function programIn(directory: string): string {
   const place = `${directory}/program`
   if (!existsSync(place)) {
@@ -91,10 +93,13 @@ function programIn(directory: string): string {
 export class Operator {
   readonly directory: string
   readonly home: string
-  /** The copy that is run. */
+  /** Path of the copy. */
   readonly program: string
 
-  /** @param name another one of the same network has another home, and shares the stack's directory where it is told so */
+  /**
+   * @param name another operator of the same network has a different home, and shares the stack's directory if
+   *   requested
+   */
   constructor(network: TestNetwork, name = 'operator', directory = `${network.directory}/stack`) {
     this.directory = directory
     this.home = `${network.directory}/${name}-home`
@@ -123,7 +128,7 @@ export class Operator {
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}): AtWork {
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.program, 'stack', ...args], {
       cwd: this.directory,
-      // No terminal: what it would ask for, it cannot.
+      // Without a terminal, so that the program cannot ask questions.
       detached: true,
       env: { PATH: process.env.PATH, HOME: this.home, LANG: 'C.UTF-8', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -131,7 +136,7 @@ export class Operator {
     return new AtWork(child)
   }
 
-  /** As people see it in a pipe. */
+  /** Runs a command with its output in a pipe, without --json-output. */
   run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
     return this.start(args, env).ended
   }

@@ -1,4 +1,4 @@
-/** An sshd of a test's own on a port of this machine, and operators with homes of their own who connect to it. */
+/** Runs an sshd for a test on a local port, and makes operators with their own home directories that connect to it. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -13,7 +13,7 @@ import { type Key, newKey } from './ssh_keys.ts'
 
 export interface OwnSshd {
   readonly port: number
-  /** `[127.0.0.1]:PORT`, as known_hosts has it. */
+  /** `[127.0.0.1]:PORT`, as in known_hosts. */
   readonly name: string
   readonly hostKey: Key
   readonly log: () => string
@@ -34,7 +34,7 @@ export async function ownSshd(t: Owner, { hostKeys, authorized, lines = [] }: Ss
   const keys = hostKeys ?? [await newKey(join(at, 'host_key'))]
   const [hostKey] = keys
   if (!hostKey) throw new Error('an sshd needs a key')
-  // It wants the directory to be there, though it uses it only for other accounts.
+  // sshd requires the directory, though it uses it only for other accounts.
   mkdirSync('/run/sshd', { recursive: true })
   writeFileSync(join(at, 'authorized'), authorized.map(({ line }) => `${line}\n`).join(''))
   const own = ['PidFile none', 'UsePAM no', 'StrictModes no', 'ListenAddress 127.0.0.1', `Port ${port}`]
@@ -64,21 +64,21 @@ function answers(port: number): Promise<boolean> {
 
 export interface Operator {
   readonly home: string
-  /** A key at ~/.ssh/id_ed25519, which ssh tries by itself. */
+  /** A key at ~/.ssh/id_ed25519, which ssh uses by default. */
   readonly key: Key
   readonly newHosts: NewHost[]
-  /** What was asked for, in order. */
+  /** The prompts so far, in order. */
   readonly asked: string[]
-  /** Writes ~/.ssh/known_hosts anew. */
+  /** Replaces the content of ~/.ssh/known_hosts. */
   knows(...lines: readonly string[]): void
   readonly knownHosts: string
   config(text: string): void
   target(sshd: Pick<OwnSshd, 'port'>, host?: Partial<HostAddress>): Promise<SshTarget>
-  /** Whatever it opened is closed at the end of the test. */
+  /** Makes a connector whose connections are closed at the end of the test. */
   connector(options?: Partial<ConnectOptions>): Connector
 }
 
-/** @param answers what is typed when something is asked, in order; null: there is no terminal */
+/** @param answers the input at each prompt, in order; null: there is no terminal */
 export async function operator(
   t: Owner,
   { answers, agent = null }: { readonly answers?: readonly string[]; readonly agent?: string | null } = {},

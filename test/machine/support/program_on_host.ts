@@ -1,4 +1,4 @@
-/** The built program on a test host. */
+/** Installs and runs the built program on a test host. */
 import { cpSync, existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Ended, TestHost } from './hosts.ts'
@@ -6,14 +6,14 @@ import type { Ended, TestHost } from './hosts.ts'
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 const there = '/opt/converge'
 
-/** Brings the program, with what it takes for recipes of one's own; the host has to have a Node. */
+/** Installs the program, with the files that custom recipes require; the host must have a Node. */
 export function installProgram(host: TestHost): void {
   for (const path of ['dist', 'node_modules/esbuild', 'node_modules/@esbuild'])
     if (existsSync(`${project}${path}`))
       cpSync(`${project}${path}`, `${host.root}${there}/${path}`, { recursive: true, dereference: true })
 }
 
-/** Runs it there as somebody does who has logged in as root. */
+/** Runs the program on the host as a root login would. */
 export function converge(host: TestHost, words: string): Promise<Ended> {
   return host.ssh(`node ${there}/dist/start.cjs ${words}`)
 }

@@ -1,18 +1,18 @@
-/** A link made slow and lossy. */
+/** Makes a network link slow and lossy. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { script } from './host_network.ts'
 
 export interface Slowness {
-  /** One way; there and back takes twice as long. */
+  /** Delay in one direction; a round trip takes twice as long. */
   readonly delayMs: number
-  /** Of a hundred packets each way; default 0. */
+  /** Packet loss in each direction; default 0. */
   readonly lossPercent?: number
 }
 
 const relay = fileURLToPath(new URL('slow_link.py', import.meta.url))
 
-/** $1: the link, $2: the bridge. The link goes to a bridge of its own, and the wire joins the two. */
+/** $1: the link, $2: the bridge. Moves the link to a bridge of its own, and joins the two bridges by a wire. */
 const throughWire = `
 ip link add $1b type bridge
 ip link set $1b up
@@ -28,7 +28,7 @@ export class SlowLink {
     private readonly wire: ChildProcess,
   ) {}
 
-  /** Puts a wire between a link and its bridge; connections there are go on over it. */
+  /** Puts a wire between a link and its bridge; existing connections continue over it. */
   static async between(link: string, bridge: string, { delayMs, lossPercent = 0 }: Slowness): Promise<SlowLink> {
     const words = [`${link}i`, `${link}o`, `${delayMs}`, `${lossPercent}`, '1']
     const wire = spawn('setpriv', ['--pdeathsig', 'KILL', 'python3', relay, ...words], {
@@ -43,7 +43,7 @@ export class SlowLink {
     return new SlowLink(link, bridge, wire)
   }
 
-  /** Puts the link back to the bridge. */
+  /** Reconnects the link to the original bridge. */
   async remove(): Promise<void> {
     await script('if [ -e /sys/class/net/$1 ]; then ip link set $1 master $2; fi', this.link, this.bridge)
     const gone = new Promise((resolve) => this.wire.once('exit', resolve))

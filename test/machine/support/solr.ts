@@ -1,4 +1,4 @@
-/** Solr 4 from Maven Central, and a buildout that runs it with collective.recipe.solrinstance. */
+/** Provides Solr 4 from Maven Central, and a buildout that runs it with collective.recipe.solrinstance. */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 
@@ -28,7 +28,10 @@ const context = `<?xml version="1.0"?>
 </Configure>
 `
 
-/** Makes the archive of Solr 4.10 anew, which no package registry has, of what Maven Central has. @returns its path */
+/**
+ * Rebuilds the archive of Solr 4.10, which no package registry has, from the artifacts on Maven Central.
+ * @returns its path
+ */
 export function solrArchive(root: string): string {
   const [fetched, example] = [`${root}/jars`, `${root}/solr-4.10.4/example`]
   fs.mkdirSync(fetched, { recursive: true })
@@ -41,7 +44,7 @@ export function solrArchive(root: string): string {
   const place = (name: string) => {
     if (name.endsWith('.war')) return 'webapps/solr.war'
     if (name.startsWith('jetty-start')) return 'start.jar'
-    // Jetty's start looks for this name.
+    // Jetty's start script looks for this name.
     if (name.startsWith('javax.servlet-api')) return 'lib/servlet-api-3.0.jar'
     if (/icu/.test(name)) return `../contrib/analysis-extras/lib/${name}`
     return /slf4j/.test(name) ? `lib/ext/${name}` : `lib/${name}`
@@ -62,7 +65,7 @@ export function solrArchive(root: string): string {
   return `${root}/solr.tgz`
 }
 
-/** The buildout of a Solr app, with the parts that the cookbook expects. */
+/** Returns the buildout of a Solr app, with the parts that the cookbook expects. */
 export function solrBuildout(archive: string, port: number): string {
   return `[buildout]
 parts =
@@ -93,7 +96,7 @@ hexagonit.recipe.download = 1.7.1
 `
 }
 
-/** A running Solr, asked over HTTP. */
+/** A client for a running Solr over HTTP. */
 export class Solr {
   constructor(private readonly port: number) {}
 
@@ -102,7 +105,7 @@ export class Solr {
     await this.ask('update?commit=true', { method: 'POST', headers: { 'Content-Type': 'text/xml' }, body })
   }
 
-  /** The titles that a word finds. */
+  /** Returns the titles of documents that contain a word. */
   async search(word: string): Promise<string[]> {
     const answer = await this.ask(`select?q=${encodeURIComponent(word)}&wt=json`)
     const { response } = (await answer.json()) as { response: { docs: { Title: string }[] } }

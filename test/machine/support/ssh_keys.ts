@@ -1,4 +1,4 @@
-/** Keys and certificates as ssh-keygen makes them. */
+/** Makes keys and certificates with ssh-keygen. */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -6,9 +6,9 @@ import { promisify } from 'node:util'
 const execute = promisify(execFile)
 
 export interface Key {
-  /** The private key; the public one is in the same file with `.pub`. */
+  /** Path of the private key; the public one has the suffix `.pub`. */
   readonly file: string
-  /** As it stands in authorized_keys and known_hosts: type and key, without a comment. */
+  /** The public key in the format of authorized_keys and known_hosts: type and key, without a comment. */
   readonly line: string
 }
 
@@ -18,7 +18,7 @@ export interface KeyOptions {
   readonly passphrase?: string
 }
 
-/** @param file where the private key goes; nothing is there yet */
+/** @param file path for the private key, which must not exist yet */
 export async function newKey(file: string, { type = 'ed25519', passphrase = '' }: KeyOptions = {}): Promise<Key> {
   await execute('ssh-keygen', ['-q', '-t', type, '-N', passphrase, '-C', '', '-f', file])
   return { file, line: readFileSync(`${file}.pub`, 'utf8').trim() }
@@ -26,13 +26,16 @@ export async function newKey(file: string, { type = 'ed25519', passphrase = '' }
 
 export interface CertificateOptions {
   readonly of: 'host' | 'account'
-  /** Names, addresses or accounts it is good for. */
+  /** Names, addresses or accounts for which the certificate is valid. */
   readonly principals: readonly string[]
-  /** As ssh-keygen's -V; default: for ever. */
+  /** As ssh-keygen's -V; default: no limit. */
   readonly validity?: string
 }
 
-/** Has an authority sign a public key; gives the certificate's file, `NAME-cert.pub` beside the public key. */
+/**
+ * Signs a public key with an authority.
+ * @returns the certificate's file, `NAME-cert.pub` beside the public key
+ */
 export async function certify(authority: Key, publicKey: string, options: CertificateOptions): Promise<string> {
   const kind = options.of === 'host' ? ['-h'] : []
   const validity = options.validity === undefined ? [] : ['-V', options.validity]

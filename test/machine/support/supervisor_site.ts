@@ -1,4 +1,4 @@
-/** A supervisord of a test's own, and three small servers for it to run. */
+/** Runs a supervisord for a test, with three small servers. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { compile, type Plan } from '../../../core/compile/compile.ts'
@@ -15,12 +15,12 @@ import { supervisord } from '../../../resources/supervisord.ts'
 import { failureOf } from '../../support/contract.ts'
 import { freePort, scratch } from '../../support/machine.ts'
 
-/** Another release can be tried with CONVERGE_TEST_SUPERVISORD. */
+/** Set CONVERGE_TEST_SUPERVISORD to test another version. */
 export const program = process.env.CONVERGE_TEST_SUPERVISORD ?? '/usr/bin/supervisord'
-/** For the run as an ordinary user what has nothing to do with accounts need not be seen twice. */
+/** Skips tests that do not depend on the account in the run as an ordinary user. */
 export const brief = { skip: process.env.CONVERGE_TEST_BRIEF !== undefined }
 
-/** Answers HTTP with what it was started with; slow, dying or clinging to its port as its environment says. */
+/** Answers HTTP with its start parameters; its environment makes it slow, exit, or keep its port after the stop. */
 const server = `
 import http.server, os, signal, sys, time
 print('starting', os.environ['NAME'], os.environ.get('GREETING'), flush=True)
@@ -101,7 +101,7 @@ export function run(
 
 export type Environments = Readonly<Record<string, Readonly<Record<string, string>>>>
 
-/** Three servers, and their restart for `cause`. */
+/** Declares three servers, and their restart for `cause`. */
 export function servers(
   site: Site,
   environments: Environments = {},
@@ -136,7 +136,7 @@ export function servers(
 
 let commands = 0
 
-/** Restarts one server by a run that knows no other one, as on a host of its own. */
+/** Restarts one server in a run without the other ones, as on a separate host. */
 export function restartOnItsHost(
   site: Site,
   name: string,

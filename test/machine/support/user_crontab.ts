@@ -1,4 +1,4 @@
-/** As an ordinary user: a job in his own crontab, found right, changed and taken away; his other lines stay. */
+/** Tests a job in the crontab of an ordinary user: it is added, checked, changed and removed; other lines stay. */
 import { strictEqual } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { compile } from '../../../core/compile/compile.ts'

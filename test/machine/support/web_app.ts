@@ -1,4 +1,7 @@
-/** An app behind an nginx of its own, below a prefix: a repository, runs of the built-in roles, and visitors who never pause. */
+/**
+ * Sets up an app behind its own nginx below a prefix: a repository, runs of the built-in roles, and continuous
+ * requests.
+ */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { Agent, get } from 'node:http'
@@ -29,10 +32,10 @@ import { type Answer, type AskOptions, ask } from './ask.ts'
 
 const fixtures = fileURLToPath(new URL('../../../fixtures/', import.meta.url))
 const nodeFixture = 'example-node-app'
-/** The account that Debian gives web servers. */
+/** The account that Debian uses for web servers. */
 const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
 
-/** The test runner would load itself into it. */
+/** Without this, tap would load itself into the server. */
 const serve = `#!/bin/sh\nexec /usr/bin/env -u NODE_OPTIONS ${process.execPath} server.js "$@"\n`
 
 /** Attributes of the node server in the fixtures, whose program is in the release. */
@@ -51,11 +54,11 @@ export interface WebRun {
 }
 
 export interface RunOptions {
-  /** Over the app's own attributes. */
+  /** Custom JSON that is merged over the app's own attributes. */
   readonly json?: JsonObject
   readonly mode?: 'run' | 'plan'
   readonly options?: Readonly<Record<string, string | boolean>>
-  /** The run ends as if it were killed where it tells such a line. */
+  /** A pattern: the run ends as if killed when it prints a matching line. */
   readonly endsAt?: string
 }
 
@@ -63,7 +66,7 @@ export class WebApp {
   readonly prefix: string
   readonly repository: string
   readonly directory: string
-  /** For looking at; each run has one of its own, since what was asked of a repository holds for a whole run. */
+  /** For checks only; each run has its own, since a host object caches answers of a repository for a whole run. */
   readonly host: LocalHost
   private readonly state: string
   private runs = 0
@@ -85,8 +88,8 @@ export class WebApp {
   }
 
   /**
-   * @param own attributes of the role, beside ports and name
-   * @param prefix name of the directory; with a blank, every file that the role writes has to hold it
+   * @param own attributes of the role, in addition to ports and name
+   * @param prefix name of the directory; with a blank in it, every file that the role writes must quote it
    */
   static async make(t: Owner, role: string, own: JsonObject, prefix = 'prefix'): Promise<WebApp> {
     const key = role.replace('-', '_')
@@ -104,7 +107,7 @@ export class WebApp {
     return execFileSync('git', ['-C', this.repository, ...identity, ...args], { encoding: 'utf8' }).trim()
   }
 
-  /** Copies a fixture, writes files, and commits all that. */
+  /** Copies a fixture, writes files, and commits both. */
   commit(files: Readonly<Record<string, string | Buffer>>, fixture?: string): void {
     if (fixture !== undefined) fs.cpSync(join(fixtures, fixture), this.repository, { recursive: true })
     if (fixture === nodeFixture) files = { ...files, 'bin/serve': serve }
@@ -137,16 +140,16 @@ export class WebApp {
     return { report, progress, notes }
   }
 
-  /** What status and releases show. */
+  /** Returns what `status` and `releases` display. */
   async inspect(): Promise<Inspection> {
-    // What another host object has asked may have changed since.
+    // A new object, since a host object caches answers that may have changed.
     const host = new LocalHost(this.state)
     const shown = await (await this.loaded()).inspect?.(this.node([], {}, {}), host)
     if (shown === undefined) throw new Error(`${this.role} shows nothing`)
     return shown
   }
 
-  /** What doctor finds missing. */
+  /** Returns the requirements that `doctor` reports as missing. */
   async missing(): Promise<string[]> {
     const checks = (await this.loaded()).checks?.(this.node([], {}, {}), this.host, [this.role]) ?? []
     const found = await Promise.all(checks.map(async ({ what, run }) => [what, (await run())?.status] as const))
@@ -174,25 +177,25 @@ export class WebApp {
     return recipeNode(built, { id: `run ${this.runs++}`, events, host: this.host, by: 'tester', options })
   }
 
-  /** A run that has to succeed. */
+  /** Runs events, and fails the test unless the run succeeds. */
   async done(t: Test, events: readonly string[], options?: RunOptions): Promise<WebRun> {
     const run = await this.run(events, options)
     t.strictSame(failureOf(run.report), undefined, `${events.join(', ')} succeeds`)
     return run
   }
 
-  /** A run that has to fail, with such a text in what it says. */
+  /** Runs events, and checks that the run fails with such a text in its output. */
   async fails(t: Test, events: readonly string[], says: RegExp, options?: RunOptions): Promise<void> {
     const failure = failureOf((await this.run(events, options)).report) as Record<string, unknown> | undefined
     t.match([failure?.message, failure?.hint, failure?.output].filter(Boolean).join('\n'), says)
   }
 
-  /** What visitors get. */
+  /** Requests a page as a visitor. */
   page(path = '/'): Promise<{ readonly status: number; readonly body: string }> {
     return this.host.request({ port: this.httpPort, path })
   }
 
-  /** The same with more to say, or by TLS. */
+  /** Requests a page with more options, or by TLS. */
   ask(path: string, { port = this.httpPort, ...options }: AskOptions = {}): Promise<Answer> {
     return ask(port, path, options)
   }
@@ -201,19 +204,19 @@ export class WebApp {
     return listReleases(this.host, `${this.directory}/releases`, `${this.directory}/${link}`)
   }
 
-  /** Programs of supervisord that run. */
+  /** Returns the running programs of supervisord. */
   async up(): Promise<string[]> {
     const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).look()
     return processes.flatMap(({ name, state }) => (state === 'RUNNING' ? [name] : [])).sort()
   }
 
-  /** The process id of a program. */
+  /** Returns the process id of a program. */
   async pid(name: string): Promise<number> {
     const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).look()
     return processes.find((one) => one.name === name)?.pid ?? 0
   }
 
-  /** Ends supervisord with all its programs, as when the machine goes down. */
+  /** Ends supervisord with all its programs, as a shutdown does. */
   async endSupervisord(): Promise<void> {
     const socket = `${this.prefix}/var/run/supervisor.sock`
     if (!fs.existsSync(socket)) return
@@ -223,7 +226,7 @@ export class WebApp {
       await new Promise((resolve) => setTimeout(resolve, 100))
   }
 
-  /** Starts it again, as when the machine boots. */
+  /** Starts supervisord again, as a boot does. */
   startSupervisord(): void {
     const program = `${this.prefix}/opt/supervisor/bin/supervisord`
     execFileSync(program, ['-c', `${this.prefix}/etc/supervisor/supervisord.conf`], { stdio: 'ignore' })
@@ -238,7 +241,7 @@ export class WebApp {
 
 export type Step = readonly [name: string, step: (t: Test, app: WebApp) => Promise<void>]
 
-/** Each step builds on those before: after one that fails the rest is left out. */
+/** Runs the steps in order; after a failed one, the rest is skipped, since each step depends on those before. */
 export async function inOrder(t: Test, app: WebApp, steps: readonly Step[]): Promise<void> {
   for (const [name, step] of steps) {
     await t.test(name, async (t) => step(t, app))
@@ -246,12 +249,17 @@ export async function inOrder(t: Test, app: WebApp, steps: readonly Step[]): Pro
   }
 }
 
-/** Asks again as soon as there is an answer: half of them on a connection they keep, half on a new one each time. */
+/**
+ * Visitors who send the next request as soon as they have an answer: half of them on a kept connection, half on new
+ * ones.
+ */
 export class Visitors {
-  /** How often each answer was given, by its first words. */
+  /** The number of times each answer was given, by its first words. */
   readonly seen = new Map<string, number>()
   readonly failed: string[] = []
-  /** Requests sent once more, since a kept connection was closed just then: every browser does so (RFC 9112, 9.3.1). */
+  /**
+   * Requests that were sent again, since the server closed a kept connection: every browser does so (RFC 9112, 9.3.1).
+   */
   again = 0
   private asking = true
   private readonly all: Promise<unknown>
@@ -307,7 +315,7 @@ export class Visitors {
     await this.all
   }
 
-  /** Stops asking; nobody was turned away. */
+  /** Stops the requests, and checks that none was rejected. */
   async content(t: Test): Promise<void> {
     await this.stop()
     t.strictSame(

@@ -1,13 +1,16 @@
-/** The way from hosts that know nobody but the bridge to the servers that the tester's machine reaches. */
+/** Proxies requests from hosts, which reach only the bridge, to the servers that the tester's computer reaches. */
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { connect, createServer as createRelay, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Owner } from '../../support/machine.ts'
 
-/** How the tester's own commands reach the Python package index. */
+/** Variables by which the tester's own commands reach the Python package index. */
 const forNetwork = /^(PIP_.+|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
 
-/** @returns variables by which commands on hosts reach what this machine does, by way of a proxy at this address */
+/**
+ * @returns variables by which commands on hosts reach the same servers as this computer, through a proxy at this
+ *   address
+ */
 export async function webProxy(t: Owner, address: string): Promise<Readonly<Record<string, string>>> {
   const upstream = process.env.https_proxy || process.env.HTTPS_PROXY || process.env.http_proxy
   const sockets = new Set<Duplex>()
@@ -26,7 +29,7 @@ export async function webProxy(t: Owner, address: string): Promise<Readonly<Reco
   return { ...(Object.fromEntries(passed) as Record<string, string>), https_proxy: url, http_proxy: url }
 }
 
-/** The tester's own proxy, at another address. */
+/** Relays connections to the tester's own proxy. */
 function relayTo({ hostname, port, protocol }: URL): Server {
   return createRelay((socket) => join(socket, connect(Number(port) || (protocol === 'https:' ? 443 : 80), hostname)))
 }
@@ -45,7 +48,7 @@ function proxy(sockets: Set<Duplex>): Server {
   return server
 }
 
-/** What one end gives up, the other one is to know. */
+/** Connects two sockets, and passes the end of one on to the other. */
 function join(one: Duplex, other: Duplex): void {
   for (const [end, its] of [
     [one, other],
@@ -53,12 +56,12 @@ function join(one: Duplex, other: Duplex): void {
   ] as const) {
     end.pipe(its)
     end.on('error', () => its.destroy())
-    // What has been said to its end is still on its way to the other one.
+    // Data received before the end is still on its way to the other socket.
     end.on('close', () => void (end.readableEnded || its.destroy()))
   }
 }
 
-/** Plain HTTP. */
+/** Forwards a plain HTTP request. */
 function forward(asked: IncomingMessage, answer: ServerResponse): void {
   const { url = '', method, headers } = asked
   if (!URL.canParse(url)) return void answer.writeHead(400).end()

@@ -1,4 +1,7 @@
-/** A ZEO server of the example buildout that root deploys below a prefix, with the built program and a port of its own. */
+/**
+ * Sets up a ZEO server of the example buildout that root deploys below a prefix, with the built program and its own
+ * port.
+ */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +15,7 @@ import { until } from '../../support/waiting.ts'
 const fixture = fileURLToPath(new URL('../../../fixtures/example-buildout', import.meta.url))
 const web = { user: 'www-data', group: 'www-data', home: '/var/www', shell: '/usr/sbin/nologin' }
 
-/** Empty where the account has none, or there is no cron. */
+/** Empty if the account has no crontab, or if cron is not installed. */
 const crontab = () => spawnSync('crontab', ['-u', web.user, '-l'], { encoding: 'utf8' }).stdout ?? ''
 
 export class ZeoSite {
@@ -48,7 +51,7 @@ export class ZeoSite {
     return site
   }
 
-  /** Ends supervisord with what it runs, and puts the crontab of the account back. */
+  /** Ends supervisord with its programs, and restores the crontab of the account. */
   private async end(jobs: string): Promise<void> {
     const pid = Number(fs.readFileSync(`${this.prefix}/opt/supervisor/supervisord.pid`, 'utf8'))
     process.kill(pid, 'SIGTERM')
@@ -67,7 +70,7 @@ export class ZeoSite {
     this.git('commit', '-q', '-m', version)
   }
 
-  /** Runs the program; it is killed after two minutes. */
+  /** Runs the program, with a time limit of two minutes. */
   converge(args: readonly string[], through: readonly string[] = []) {
     const where = ['--role', this.role, '--json', this.file, '--prefix', this.prefix, '--config-dir', this.root]
     const [command = '', ...rest] = [...through, process.execPath, this.program, ...args, ...where]

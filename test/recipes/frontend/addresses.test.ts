@@ -1,4 +1,4 @@
-/** Where HAProxy, Varnish and the clients listen: nowhere that nobody needs. */
+/** Tests the addresses on which HAProxy, Varnish and the clients listen: only those that another service needs. */
 import t from 'tap'
 import { attributeSchemas } from '../../../attributes/index.ts'
 import { compile } from '../../../core/compile/compile.ts'

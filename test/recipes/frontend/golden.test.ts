@@ -1,4 +1,4 @@
-/** Each golden case of the front end, and others made from them: the servers, the virtual hosts and who may purge. */
+/** Tests golden cases of the frontend and variants of them: servers, virtual hosts, and the clients that may purge. */
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
 import type { RenderedFile } from '../../../core/model/resource.ts'
@@ -8,13 +8,13 @@ import role from '../../../recipes/frontend/role.ts'
 import type { PloneNode } from '../../../recipes/node.ts'
 import { goldenCases, type NodeJson, nodeOf } from '../../support/golden.ts'
 
-/** A node that says nothing of its host. */
+/** Makes a node without facts of its host. */
 function nodeWith(attributes: object): PloneNode {
   const run = { id: 'test', events: [], options: {}, host: null, by: 'tester' }
   return { ...attributes, facts: neutralFacts, run } as unknown as PloneNode
 }
 
-/** The text of the files whose path ends so. */
+/** Returns the text of the files whose path has this ending. */
 function rendered(node: PloneNode, ending: string): string {
   const plan = compile([role], ['setup', 'configure'], node)
   const files = plan.resources.flatMap(({ definition, props, hasReferences }): readonly RenderedFile[] =>
@@ -40,7 +40,7 @@ interface Expected {
   readonly varnish: { readonly purge_acl: readonly [string, string][]; grace_s: string; default_ttl_s: string }
 }
 
-/** The statements of a configuration without what surrounds them. */
+/** The statements of a configuration, without blanks around them. */
 const lines = (text: string) => text.split('\n').map((line) => line.trim())
 
 const cases = goldenCases(['frontend'])
@@ -61,7 +61,8 @@ for (const { file, attributes, expected: told } of cases)
     const wanted = [
       ...Object.entries(timeout).map(([name, value]) => `timeout ${name} ${value}`),
       ...stats.map((line) => `stats ${line}`),
-      // Here for nginx alone, which runs on the same host; the cookbook's is open to every host.
+      // converge binds the port to the loopback address for nginx on the same host; the cookbook opens it to every
+      // host.
       `bind ${bind.replace(/^:/, '127.0.0.1:')}`,
       ...(balance === undefined ? [] : [`balance ${balance}`]),
       ...(httpchk === undefined ? [] : [`option httpchk ${httpchk}`]),

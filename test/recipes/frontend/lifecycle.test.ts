@@ -1,4 +1,7 @@
-/** The front end on a host in memory: planned as it is done, mended after a kill at any change, taken away again. */
+/**
+ * Tests the frontend on an in-memory host: the run follows the plan, the next run repairs a kill at any change, and an
+ * undeploy removes it.
+ */
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
 import { converge } from '../../../core/converge/engine.ts'
@@ -46,7 +49,7 @@ function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane'
   return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as PloneNode
 }
 
-/** What a HAProxy prints that runs with this configuration. */
+/** Returns the server states that a HAProxy with this configuration prints. */
 function statesOf(config: string): string {
   const backend = /^backend (\S+)/m.exec(config)?.[1] ?? ''
   const servers = [...config.matchAll(/^ +server (\S+) (\S+):(\d+) /gm)]
@@ -54,7 +57,7 @@ function statesOf(config: string): string {
   return `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_fqdn srv_port\n${rows.join('\n')}\n`
 }
 
-/** A machine of Jane's with the three programs and a supervisord. */
+/** Makes a host of the ordinary user jane, with the three programs and a supervisord. */
 function machine(beforeChange?: (count: number, what: string) => void): { host: VirtualHost; ran: string[] } {
   const ran: string[] = []
   const supervisor = new FakeSupervisor({ socket, confDir, programs: behaviours })

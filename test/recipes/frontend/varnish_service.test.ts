@@ -1,4 +1,4 @@
-/** Varnish's command keeps what the distribution has in it, but for what the attributes say. */
+/** Tests that Varnish's command keeps the distribution's options, except for those that attributes set. */
 import t from 'tap'
 import { neutralFacts } from '../../../core/node/facts.ts'
 import { initScript, isOwnInitScript, varnishDefaults, varnishUnit } from '../../../recipes/frontend/varnish_service.ts'

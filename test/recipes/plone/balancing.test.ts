@@ -1,4 +1,4 @@
-/** The names the balancer and the clients agree on. */
+/** Tests that the balancer and the clients use the same names. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { balancedServers } from '../../../recipes/frontend/haproxy.ts'
@@ -104,7 +104,7 @@ function balancers(json: readonly NodeJson[], host: VirtualHost | null = new Vir
   return balancersOf({ ...node, run: { id: '', events: [], options: {}, host, by: '' } })
 }
 
-/** @param options of the command */
+/** @param options options of the command */
 function uncoordinated(json: readonly NodeJson[], options: { readonly coordinated?: boolean } = {}) {
   const node = stack(...json) as unknown as PloneNode
   return uncoordinatedHosts({ ...node, run: { id: '', events: [], options, host: new VirtualHost(), by: '' } })

@@ -1,4 +1,4 @@
-/** deploy.cfg beyond the golden cases: every switch there is, in the roles that run a buildout. */
+/** Tests deploy.cfg beyond the golden cases: every attribute of the roles that run a buildout. */
 import t from 'tap'
 import { type BuildoutCfg, option, reference, renderBuildoutCfg } from '../../../recipes/plone/buildout_cfg.ts'
 import { renderDeployCfg } from '../../../recipes/plone/deploy_cfg.ts'

@@ -1,4 +1,4 @@
-/** deploy.cfg: what is refused, and what holds for any site. */
+/** Tests deploy.cfg: rejected values, and properties of any site. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
@@ -106,7 +106,7 @@ const anySite = fc.record({
   }),
 })
 
-/** The model in the form the parser gives back; sections are never given twice unless the user adds text. */
+/** Converts the model to the form that the parser returns; a section occurs twice only if the user adds text. */
 function facts(cfg: BuildoutCfg): Ini {
   const ini: Ini = {}
   for (const block of cfg) {

@@ -1,4 +1,4 @@
-/** Settings of the clients that name a layer without an online host: a run reports them with what to do. */
+/** Tests client settings that name a layer without an online host: a run reports them with a hint. */
 import t from 'tap'
 import type { JsonObject } from '../../../core/node/merge.ts'
 import { Machine } from '../../support/fake_machine.ts'

@@ -1,4 +1,4 @@
-/** newrelic.ini: what it says, who may read it, what is refused, and that Python reads the values back. */
+/** Tests newrelic.ini: its content, its permissions, rejected values, and that Python reads the values back. */
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import t from 'tap'

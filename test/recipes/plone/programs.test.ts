@@ -1,4 +1,4 @@
-/** The programs of each role beyond the golden cases: names, order, celery, event listeners, what is refused. */
+/** Tests the programs of each role beyond the golden cases: names, order, celery, event listeners, rejected values. */
 import t from 'tap'
 import { programs } from '../../../recipes/plone/programs.ts'
 import type { NodeJson } from '../../support/golden.ts'

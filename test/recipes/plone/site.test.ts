@@ -1,4 +1,4 @@
-/** Hosts, counts and environments, as the attributes tell them. */
+/** Tests how attributes define hosts, counts and environments. */
 import t from 'tap'
 import {
   appEnvironment,

@@ -1,4 +1,4 @@
-/** The client of HAProxy's runtime API: what it makes of the answers, and of those there are not. */
+/** Tests the client of HAProxy's runtime API with valid, invalid and missing answers. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { BalancerClient, BalancerReader } from '../../../resources/haproxy/runtime.ts'
@@ -7,7 +7,7 @@ import { FakeHaproxy } from '../../support/fake_haproxy.ts'
 const at = { socket: '/run/haproxy.sock' }
 const site = { plone: ['a-1', 'a-2'], other: ['a-1'] }
 
-/** A machine whose balancer gives this answer to everything. */
+/** Makes a host whose balancer gives this answer to every request. */
 const says = (answer: string) => new VirtualHost({ exchanges: () => answer })
 
 t.test('servers with their states', async (t) => {

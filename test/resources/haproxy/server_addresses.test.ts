@@ -1,4 +1,4 @@
-/** Which servers a running HAProxy has at another address than configured, and which states outlive a reload. */
+/** Tests which servers of a running HAProxy have another address than configured, and which states survive a reload. */
 import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -160,7 +160,7 @@ t.test('a reload for an address alone, and none where nothing differs', async (t
   const supervisor = new FakeSupervisor({ running: ['haproxy'], programs: {} })
   const host = new VirtualHost({
     requests: (options, machine) => {
-      // HAProxy looks its names up when it is reloaded.
+      // HAProxy resolves its names at a reload.
       if (JSON.stringify(options).includes('signalProcess')) address = dns
       return supervisor.requests(options, machine)
     },
@@ -177,7 +177,7 @@ t.test('a reload for an address alone, and none where nothing differs', async (t
   t.strictSame(failureOf(await run(plan(), host)), undefined)
   t.equal((await run(plan(), host)).outcome, 'unchanged')
   dns = '10.0.0.2'
-  // Answers that are known hold until the host changes.
+  // Cached answers are valid until the host changes.
   host.writeFile('/srv/elsewhere', '')
   const planned = await run(plan(), new VirtualHost({ base: host }), 'plan')
   t.equal(planned.outcome, 'planned', 'a dry run says so')

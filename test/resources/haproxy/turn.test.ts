@@ -1,4 +1,7 @@
-/** Servers of several hosts that restart at the same time: they leave the balancers one after the other, and one always stays. */
+/**
+ * Tests servers of several hosts that restart at the same time: they are drained one after the other, and one always
+ * stays up.
+ */
 import * as fc from 'fast-check'
 import t from 'tap'
 import { seconds } from '../../../core/model/units.ts'
@@ -11,9 +14,9 @@ const places = ['/run/lb1.sock', '/run/lb2.sock']
 
 interface Restart {
   readonly server: string
-  /** Seconds until its run gets there. */
+  /** Seconds until its run reaches the restart; default 0. */
   readonly begins?: number
-  /** Seconds that it is down; default 10. */
+  /** Seconds for which it is down; default 10. */
   readonly takes?: number
   /** Whether it comes up; default true. */
   readonly succeeds?: boolean

@@ -1,4 +1,6 @@
-/** Damaged files of our own are rewritten; what somebody else has written, or says of our programs, is refused. */
+/**
+ * Tests that damaged files of converge are rewritten, and that files of others which define its programs are rejected.
+ */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { service_restart } from '../../../resources/service_restart.ts'
@@ -11,7 +13,7 @@ const environment = { A: '1', B: 'two' }
 const plan = planOf((r) => supervisor_program(r, { name: 'shop', app: 'shop', command: '/bin/shop', environment }))
 const hostWith = () => new VirtualHost().given('/etc/supervisor/conf.d', null)
 
-/** What becomes of a file of ours. */
+/** Kinds of damage to a file of converge. */
 const damages: Readonly<Record<string, (text: string) => string>> = {
   empty: () => '',
   'only a line break': () => '\n',
@@ -30,7 +32,7 @@ for (const [name, damage] of Object.entries(damages))
     const host = hostWith()
     await run(plan, host)
     const whole = host.readText(path) ?? ''
-    // Written by a version that kept no record of what it wrote, and by this one.
+    // Written by a version that did not record its files, and by this one.
     for (const one of [hostWith(), host]) {
       one.writeFile(path, damage(whole))
       t.strictSame(failureOf(await run(plan, one)), undefined)

@@ -1,11 +1,17 @@
-/** Logs after a lost connection: each line once, also where the log was rotated or grew by more than is sent again. */
+/**
+ * Tests logs after a lost connection: each line appears once, also if the log was rotated, or grew by more than is sent
+ * again.
+ */
 import fc from 'fast-check'
 import t from 'tap'
 import { LogResume } from '../../../../core/fleet/operate/log_resume.ts'
 
 const program = 'site'
 
-/** A log with a lost connection after each part. @returns the lines that are passed on */
+/**
+ * Follows a log with a lost connection after each part.
+ * @returns the lines that are passed on
+ */
 function follow(parts: readonly (readonly string[])[]): string[] {
   const shown: string[] = []
   const resume = new LogResume(({ line }) => shown.push(line))
@@ -14,12 +20,12 @@ function follow(parts: readonly (readonly string[])[]): string[] {
     const add = (line: string) => resume.add({ program, file: 'a', line })
     if (at > 0) resume.resume()
     for (const line of file) add(line)
-    // Half of a part arrives while the host sends the end of the log again.
+    // Half of a part is written while the host sends the end of the log again.
     for (const line of part.slice(0, part.length / 2)) add(line)
     resume.settle()
     for (const line of part.slice(part.length / 2)) add(line)
     file.push(...part)
-    // Nobody hears this: the connection is lost.
+    // This line is lost, since the connection is closed.
     file.push(`unheard ${at}`)
   }
   return shown
@@ -33,7 +39,7 @@ t.test('each line once', async (t) => {
   fc.assert(
     fc.property(logParts, (parts) => {
       const all = parts.flatMap((part, at) => [...part, `unheard ${at}`])
-      // No connection follows the last one.
+      // The last connection is not resumed.
       t.strictSame(follow(parts), all.slice(0, -1))
     }),
   )

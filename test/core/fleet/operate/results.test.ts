@@ -1,4 +1,4 @@
-/** What a command printed on many hosts, for people; and the command line of ssh. */
+/** Tests how a command's output on many hosts is displayed, and the command line of ssh. */
 import picocolors from 'picocolors'
 import t from 'tap'
 import { sshArguments } from '../../../../core/fleet/operate/openssh.ts'

@@ -1,4 +1,7 @@
-/** What a host keeps of a run, by a shell of this machine: which command it calls later, when it leaves itself alone, what is cleared away. */
+/**
+ * Tests the scripts that a host runs automatically later, in a local shell: the recorded command, when it skips a run,
+ * and which files it removes.
+ */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
@@ -8,7 +11,7 @@ import { until } from '../../../support/waiting.ts'
 
 type Keeps = 'online' | 'same' | 'stopped' | 'first'
 
-/** A host below a prefix, with an engine that says what it is called with. */
+/** Makes a host below a prefix, with an engine that prints its arguments. */
 function made(t: Test) {
   const prefix = `${scratch(t)}/a site's`
   const lib = `${prefix}/usr/local/lib/converge`

@@ -1,4 +1,7 @@
-/** Node for another kind of machine comes from an npm registry: the right package, the right file of it, and nothing that does not fit. */
+/**
+ * Tests the download of Node for another architecture from an npm registry: the right package and file, and errors for
+ * anything else.
+ */
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
@@ -13,13 +16,13 @@ import { scratch } from '../../../support/machine.ts'
 t.setTimeout(120_000)
 
 interface Version {
-  /** Of the program in it; default: that of the package's name. */
+  /** The architecture number in the program's header; default: that of the package's name. */
   readonly machine?: number
-  /** Where the program is; default: where the packages have it. */
+  /** Path of the program in the package; default: the usual one. */
   readonly path?: string
-  /** What arrives is not what was published. */
+  /** Whether the registry sends another archive than the published one. */
   readonly tampered?: boolean
-  /** Bytes of a further file. */
+  /** Size of an additional file in bytes. */
   readonly padding?: number
 }
 
@@ -27,7 +30,7 @@ const machines: Readonly<Record<string, number>> = { arm64: 183, armv7l: 40 }
 const programOf = (arch: string, version: string) =>
   elf({ machine: machines[arch] ?? 0, bits: arch === 'arm64' ? 64 : 32, rest: Buffer.from(version) })
 
-/** Sends without end, as fast as the other side takes it. */
+/** Sends data without end, as fast as the client reads it. */
 function endless(response: ServerResponse): void {
   const block = Buffer.alloc(1 << 16, ' ')
   const more = () => {
@@ -48,7 +51,7 @@ const faults: Readonly<Record<string, (response: ServerResponse) => void>> = {
   'no end': endless,
 }
 
-/** A registry with packages named node-linux-ARCH, which npm asks from now on. */
+/** Starts a registry with packages named node-linux-ARCH, and configures npm to use it. */
 async function registry(
   t: Test,
   packages: Readonly<Record<string, Readonly<Record<string, Version>>>>,
@@ -122,7 +125,7 @@ function setEnvironment(t: Test, variables: Readonly<Record<string, string>>): v
 
 const facts = (machine: string) => hostFacts(`kernel=Linux\nmachine=${machine}\nlibc=glibc\n`)
 
-/** The program in an archive, as the host unpacks it. */
+/** Returns the program in an archive, as the host unpacks it. */
 const programIn = (archive: Uint8Array) => execFileSync('tar', ['-xzOf', '-', 'node'], { input: archive })
 
 t.test('the newest of the versions that are wanted, once for all', async (t) => {

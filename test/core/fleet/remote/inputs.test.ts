@@ -1,4 +1,4 @@
-/** What a host is told, as files and as the options by which it reads them. */
+/** Tests the inputs of a host: files, and the options that name them. */
 import t from 'tap'
 import { inputFiles, inputFileWords } from '../../../../core/fleet/remote/inputs.ts'
 

@@ -1,4 +1,4 @@
-/** A run that is told to end while it is being brought, or just begins; by scripts in a shell of this machine. */
+/** Tests a run that is interrupted during the upload or at its start, with the scripts in a local shell. */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -6,7 +6,7 @@ import type { PackedFile } from '../../../../core/fleet/remote/items.ts'
 import { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
 import type { RemoteProcess, Wire } from '../../../../core/fleet/remote/wire.ts'
 
-/** Tells of its beginning, and ends when it is asked to. */
+/** Reports its start, and exits when it is interrupted. */
 const engine = `
 process.on('SIGINT', () => {
   console.log(JSON.stringify({ event: 'end', report: { outcome: 'interrupted' } }))
@@ -16,7 +16,7 @@ console.log(JSON.stringify({ event: 'start' }))
 setInterval(() => {}, 1000)
 `
 
-/** @param before called with each command before it is run */
+/** @param before called with each command before it runs */
 function localWire(before: (command: string) => Promise<void>): Wire {
   return {
     closed: new Promise(() => undefined),
@@ -76,7 +76,7 @@ t.test('before its process is known: it hears of it when it begins', async (t: T
   const prefix = t.testdir()
   let interrupted: Promise<void> | undefined
   const host = hostOf(prefix, async (command) => {
-    // All is there: the start that follows is the one that begins it.
+    // The upload is complete: this command is the one that starts the run.
     if (!command.includes('"started') || !existsSync(`${prefix}/usr/local/lib/converge/node`)) return
     interrupted ??= host.interrupt()
     await new Promise((resolve) => setTimeout(resolve, 200))

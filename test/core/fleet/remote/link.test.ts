@@ -1,4 +1,4 @@
-/** The way to a host, with shells of this machine for a host: what an account's shell says of its own disturbs nobody. */
+/** Tests the connection to a host with local shells as hosts: text that an account's shell prints does no harm. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -8,7 +8,7 @@ import { askScript, startScript } from '../../../../core/fleet/remote/scripts.ts
 import type { Wire } from '../../../../core/fleet/remote/wire.ts'
 import { scratch } from '../../../support/machine.ts'
 
-/** A host whose shell begins with words of its own. */
+/** Connects to a host whose shell first prints a greeting. */
 function wireTo(t: Test, greeting: string): Wire {
   return {
     async exec(command) {
@@ -77,7 +77,7 @@ t.test('two entries of a stack file that lead to one machine', async (t) => {
     code: 'SAME_HOST',
     message: 'another entry of the stack file leads to the same machine',
   })
-  // Of a connection that was lost, the host does not know yet: it is the same one that comes again.
+  // The host does not know of the lost connection yet: the same operator connects again.
   await linkTo(t, state, '').connect(true)
 })
 

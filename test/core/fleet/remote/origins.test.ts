@@ -1,4 +1,4 @@
-/** Messages of a host name the files and lines of its operator, and not what was uploaded. */
+/** Tests that messages of a host name the operator's files and lines, and not the uploaded copies. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
@@ -41,7 +41,10 @@ const layerFile = `{
 }
 `
 
-/** The host's files, and the options that name them. */
+/**
+ * Uploads files.
+ * @returns the host's files, and the options that name them
+ */
 async function uploaded(t: Test, files: Readonly<Record<string, string>>) {
   const place = new Sandbox(t)
   place.write(files)

@@ -1,4 +1,4 @@
-/** The operator's own Node is brought where it fits; to find out, nobody outside is asked. */
+/** Tests that the operator's own Node is uploaded if it fits, and that this decision needs no DNS query. */
 import t from 'tap'
 import { architectures } from '../../../../core/fleet/machines.ts'
 import { hostFacts, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
@@ -6,7 +6,7 @@ import { hostFacts, runtimeFor } from '../../../../core/fleet/remote/runtime.ts'
 const machine = Object.entries(architectures).find(([, arch]) => arch === process.arch)?.[0]
 
 t.test('no name of any far end is looked up', { skip: process.platform !== 'linux' || !machine }, async (t) => {
-  // It asks a resolver for the name of each open connection, one after the other, while nothing else goes on.
+  // Node's report resolves the name of each open connection, one after the other, and blocks meanwhile.
   const asked = t.capture(process.report, 'getReport')
   const runtimes = { cacheDirectory: t.testdir(), given: {} }
   const items = await Promise.all(

@@ -1,4 +1,4 @@
-/** The scripts for hosts, run by a shell: what a host that was switched off, or filled up, has left behind misleads nobody. */
+/** Tests the scripts for hosts in a shell: files left by a power cut or a full disk do not mislead them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -7,7 +7,7 @@ import { followScript, holdScript, startScript } from '../../../../core/fleet/re
 const sh = (script: string, args: readonly string[], input?: string) =>
   spawnSync('sh', ['-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 20_000, ...(input ? { input } : {}) })
 
-/** A process that has the number of one that is gone. */
+/** Starts a process whose pid stands for a reused one. */
 function stranger(t: Test): ChildProcess {
   const child = spawn('sleep', ['300'])
   t.teardown(() => child.kill('SIGKILL'))

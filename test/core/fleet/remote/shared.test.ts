@@ -1,4 +1,4 @@
-/** What travels to many hosts is worked out, packed and held once for all of them. */
+/** Tests that uploads for many hosts are computed, packed and stored once for all of them. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -37,7 +37,7 @@ t.test('the same files', async (t) => {
 t.test('a runtime', async (t) => {
   const place = t.testdir({ cache: {} })
   const program = `${place}/program`
-  // More than one piece of whatever reads it, and of no even size.
+  // More than one chunk for any reader, and not a multiple of a chunk.
   const head = elf({ machine: 62 })
   const content = Buffer.concat([head, randomBytes(1_234_567 - head.length)])
   writeFileSync(program, content)
@@ -87,7 +87,7 @@ t.test('a runtime that does not fit its host', async (t) => {
   t.match((await refused('aarch64', 'glibc')).directory, /^\/a\/runtime-/)
   t.strictSame(readdirSync(`${place}/cache`), [])
 
-  // What the host says of it when it is there.
+  // The output of the uploaded program on the host.
   checkBrought('v20.11.0\n')
   checkBrought('v27.0.0-nightly20261101\n')
   t.throws(() => checkBrought('v18.20.4\n'), {

@@ -1,4 +1,7 @@
-/** A run that sends nothing for a while: one that works is waited for, one that has stopped or cannot be reached is not. */
+/**
+ * Tests a run that sends nothing for a while: the operator waits if it still works, and gives up if it has stopped or
+ * cannot be reached.
+ */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -6,7 +9,7 @@ import type { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
 import { scratch } from '../../../support/machine.ts'
 import { hostAt, type Shell, shell } from '../../../support/shell_hosts.ts'
 
-/** Begins, and ends when there is a file `go`. */
+/** Starts, and exits when a file `go` exists. */
 const engine = `
 const fs = require('node:fs')
 const prefix = process.argv[process.argv.indexOf('--prefix') + 1]
@@ -64,7 +67,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 const runsOf = (prefix: string) => `${prefix}/var/lib/converge/fleet/runs`
 
-/** Processes with all of these words in their command line, but for shells. */
+/** Returns processes with all of these words in their command line, except for shells. */
 function processes(...words: readonly string[]): number[] {
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid) || !existsSync(`/proc/${pid}/cmdline`)) return []

@@ -1,8 +1,8 @@
-/** What sudo prints, and what of it is the reason. */
+/** Tests how the reason of a failure is found in the output of sudo. */
 import t from 'tap'
 import { lastLine, sudoRefusal as refusalOf, type Sudo } from '../../../../core/fleet/remote/wire.ts'
 
-/** Of a script that has not begun. */
+/** Parses the errors of a script that did not start. */
 const sudoRefusal = (sudo: Sudo, code: number, errors: string) =>
   refusalOf(sudo, code, { errors: () => errors, hasBegun: () => false })
 

@@ -1,4 +1,6 @@
-/** Where hosts go back to: each app to one commit, whatever their releases are called. */
+/**
+ * Tests the targets of a rollback: each app returns to one commit on all hosts, whatever the names of their releases.
+ */
 import * as fc from 'fast-check'
 import t from 'tap'
 import type { AppReleases } from '../../../../core/fleet/rollout/answers.ts'
@@ -6,7 +8,10 @@ import { beforeLastChange, type Returning, type Way, waysBack } from '../../../.
 
 const commit = (letter: string) => letter.repeat(40)
 
-/** `abC`: releases of the commits a, b and c, of which the last is live. `x-`: not complete; `?`: of no commit. */
+/**
+ * Parses releases: `abC` has the commits a, b and c, of which the last is current. `x-`: not complete; `?`: without a
+ * commit.
+ */
 function app(text: string, name = 'site'): AppReleases {
   const parts = text.match(/[\w?]-?/g) ?? []
   return {

@@ -1,4 +1,4 @@
-/** Hosts that restart something when they adapt to the stack: announced, and one batch after the other. */
+/** Tests restarts of hosts that adapt to the stack: they are announced, and run in batches. */
 import t from 'tap'
 import { type Behaviour, Simulation } from './simulated.ts'
 

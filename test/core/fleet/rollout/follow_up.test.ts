@@ -1,4 +1,7 @@
-/** What hosts run after a deploy on others, such as a ban of cached pages: once, after the last batch has switched. */
+/**
+ * Tests events that hosts run after a deploy on others, such as a ban of cached pages: once, after the last batch has
+ * switched.
+ */
 import t from 'tap'
 import { type Behaviour, Simulation } from './simulated.ts'
 

@@ -1,4 +1,4 @@
-/** What a rollout says before it begins: how long it takes, and whether visitors notice. */
+/** Tests the forecast before a rollout: its duration, and whether it affects visitors. */
 import * as fc from 'fast-check'
 import t from 'tap'
 import { type EarlierRun, estimateOf } from '../../../../core/fleet/rollout/estimate.ts'

@@ -1,4 +1,4 @@
-/** The site itself has to answer the health gate, by its own name, and not a cache before it. */
+/** Tests the health gate: the site itself must answer, under its own name, and not a cache in front of it. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'

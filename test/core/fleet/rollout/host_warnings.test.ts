@@ -1,4 +1,4 @@
-/** Warnings of hosts: once each in the report, with the hosts that gave them. */
+/** Tests warnings of hosts: the report lists each one once, with the hosts that reported it. */
 import t from 'tap'
 import { Board } from '../../../../core/fleet/rollout/board.ts'
 import type { FleetEvent } from '../../../../core/fleet/types.ts'

@@ -1,4 +1,7 @@
-/** Ctrl-C in every phase: no further host is begun, who is at work is waited for, and nobody waits for what does not matter any more. */
+/**
+ * Tests Ctrl-C in every phase: no further host starts, the rollout waits for running hosts, and skips work that no
+ * longer matters.
+ */
 import * as fc from 'fast-check'
 import t from 'tap'
 import type { Interruption, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
@@ -145,7 +148,7 @@ t.test(
             tell: () => {
               if (events++ !== when) return
               fleet.interrupt(state)
-              // The host that this very event is about.
+              // Includes the host to which this event belongs.
               begunBy = fleet.begun.filter((text) => !text.endsWith(' interrupted')).length + 1
             },
           })

@@ -1,4 +1,4 @@
-/** Which releases a rollout changes from and to: told before it begins, and recorded with each host. */
+/** Tests the releases that a rollout changes from and to: announced before it begins, and recorded for each host. */
 import t from 'tap'
 import { type Behaviour, Simulation } from './simulated.ts'
 

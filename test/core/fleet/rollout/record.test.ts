@@ -1,4 +1,4 @@
-/** The records of deployments: numbered without a clash, true after a crash, kept to the last hundred. */
+/** Tests the records of deployments: unique numbers, correct after a crash, and limited to the last hundred. */
 import { execFileSync, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -46,7 +46,7 @@ function recorder(directory: string, secrets = new Secrets()) {
   return { recorder: new Recorder({ directory, secrets, warn: (message) => void warnings.push(message) }), warnings }
 }
 
-/** A process that begins records, and may be killed while it is at it. */
+/** Starts a process that begins records, and that a test can kill meanwhile. */
 function operator(directory: string, ...args: string[]) {
   const program = fileURLToPath(new URL('../../../support/recording.ts', import.meta.url))
   return spawn(process.execPath, ['--import', 'tsx', program, directory, ...args], {
@@ -285,7 +285,7 @@ t.test('an operator that is killed leaves a record that says so', async (t) => {
     { host: 'client2', outcome: 'lost', phase: 'switch' },
     { host: 'client3', outcome: 'untouched', phase: null },
   ])
-  // Its last line was cut short.
+  // Its last line is incomplete.
   fs.appendFileSync(`${directory}/deployments/000001/client1.jsonl`, '{"event":"resou')
   t.equal(readLog(directory, '1', 'client1')?.length, 2)
 })

@@ -5,7 +5,7 @@ import { type Behaviour, Simulation } from './simulated.ts'
 
 const five = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name): [string, Behaviour] => [name, {}]))
 
-/** A site that answers, or does not, each time it is asked; then as the last time. */
+/** Starts a site that answers as listed, one entry for each request, and repeats the last entry. */
 function answering(...answers: readonly boolean[]) {
   let at = 0
   return async () => {
@@ -314,10 +314,10 @@ t.test('whatever fails: no more than a batch at once, none after the limit, none
         if (strategy === 'rolling' && (fleet.atOnce.get('deploy') ?? 0) > count) throw new Error('too many at once')
         const broken = all.filter(({ build }) => build === 'fails').length
         if (broken > most && fleet.atOnce.has('deploy')) throw new Error('switched in spite of the failures')
-        // Also one that has gone back since.
+        // Includes hosts that have been rolled back since.
         const failed = report.hosts.filter(({ failure }) => failure !== undefined)
         if (failed.length > 0 !== (report.outcome === 'failed')) throw new Error(`failures, and ${report.outcome}`)
-        // At most what was under way when the limit was passed.
+        // At most those that were running when the limit was exceeded.
         const deploys = fleet.begun.filter((text) => text.endsWith(' deploy')).length
         const succeeded = report.hosts.filter(({ live }) => live.length > 0).length
         if (strategy === 'rolling' && broken <= most && failed.length > most + count)

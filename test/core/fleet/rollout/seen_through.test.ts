@@ -1,4 +1,6 @@
-/** A rollout that is begun is seen through: what fails beside the hosts, what fails twice, and what is left for the next one. */
+/**
+ * Tests that a started rollout completes: failures outside of hosts, repeated failures, and work for the next rollout.
+ */
 import * as fc from 'fast-check'
 import t from 'tap'
 import type { Ports, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
@@ -13,7 +15,7 @@ function known(apps: Readonly<Record<string, string>>, more: Partial<Ports['know
   return { online: new Set(['a', 'b', 'c']), behind: new Map(), apps: Object.fromEntries(pins), ...more }
 }
 
-/** What each run was told of commits: `host event: app commit, …`. */
+/** Returns the commits that each run received: `host event: app commit, …`. */
 function told({ requests }: Simulation): string[] {
   return requests.map(({ host, events, documents }) => {
     const { deploy = {} } = (documents[0]?.value ?? {}) as { deploy?: Record<string, { scm: { commit?: string } }> }
@@ -246,7 +248,7 @@ t.test('all of a batch are waited for, whatever goes wrong with one', async (t) 
     { strategy: 'parallel', parallel: 2 },
     {
       clock: () => {
-        // As the one after it begins.
+        // At the start of the next host.
         if (fleet.ended.includes('b deploy') && ++calls === 2) throw new Error('no clock')
         return 0
       },
@@ -306,7 +308,7 @@ t.test('whatever becomes of any host: nobody is ahead of who migrates, and it is
       const runs = fleet.begun.filter((text) => /deploy|rollback/.test(text))
       if (new Set(runs).size !== runs.length) throw new Error('a host went twice')
       for (const { host, live, failure } of report.hosts) {
-        // What is thrown as a host is run would be its failure.
+        // An exception during a host's run is reported as the host's failure.
         if (failure?.code === 'INTERNAL') throw new Error(failure.message)
         const { apps = [], does } = of.get(host) ?? {}
         if (!means('shop') && apps.includes('shop') && fleet.live(host, 'shop') !== shop) throw new Error('shop moved')

@@ -1,4 +1,4 @@
-/** Setup of hosts that are in service: what restarts goes in batches, as in configure. */
+/** Tests setup on hosts in service: restarts run in batches, as in configure. */
 import t from 'tap'
 import type { Phase } from '../../../../core/fleet/types.ts'
 import { Simulation } from './simulated.ts'

@@ -1,4 +1,4 @@
-/** Hosts that a rollout drives in a test: each does as it is told to, and notes what was asked of it. */
+/** Simulates the hosts of a rollout: each follows the orders of its test, and records the requests it receives. */
 import type { FleetHost, RunRequest, RunResult } from '../../../../core/fleet/rollout/fleet_host.ts'
 import type { Interruption, Member, Ports, RolloutRequest } from '../../../../core/fleet/rollout/request.ts'
 import { rollout } from '../../../../core/fleet/rollout/rollout.ts'
@@ -8,32 +8,32 @@ import type { RunReport } from '../../../../core/report/events.ts'
 
 export interface Behaviour {
   /**
-   * What each of its events comes to; default: changed. `breaks`: it has changed something, and failed then; `dies`: so that
-   * nothing is told of it; `ends`: it was interrupted.
+   * The outcome of each event; default: changed. `breaks`: fails after a change; `dies`: the same, without a report;
+   * `ends`: was interrupted.
    */
   readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'breaks' | 'dies' | 'lost' | 'ends'>>
   readonly connects?: 'refused' | 'wrong key' | 'held'
   readonly apps?: readonly string[]
-  /** Of these; default: all. */
+  /** Apps whose migration it can run; default: all. */
   readonly migrating?: readonly string[]
   readonly stage?: number
-  /** Commits of its releases, oldest first; the last one is live. Default: one release. By app, where they differ. */
+  /** Commits of its releases, oldest first; the last one is current. Default: one release. By app if they differ. */
   readonly history?: readonly string[] | Readonly<Record<string, readonly string[]>>
-  /** Which release is live, from 0; default: the last one. */
+  /** Index of the current release, from 0; default: the last one. */
   readonly live?: number
-  /** Those that its roles have no part in. */
+  /** Events for which its roles declare nothing. */
   readonly without?: readonly string[]
-  /** Questions that it has no answer to, each from the nth time on. */
+  /** Requests that it does not answer, each from the nth time on. */
   readonly silent?: Readonly<Record<string, number>>
-  /** What a dry run says that it would restart: of configure, or by event. */
+  /** The restarts that a dry run reports: of configure, or by event. */
   readonly restarts?: string | Readonly<Record<string, string>>
   /** Packages that the dry run of setup would install. */
   readonly installs?: string
-  /** Of its apps, those that share a database with other hosts. */
+  /** Those of its apps that share a database with other hosts. */
   readonly sharing?: readonly string[]
-  /** What it runs after hosts of an app have switched. */
+  /** Events that it runs after hosts of an app have switched. */
   readonly followUps?: readonly { readonly app: string; readonly event: string }[]
-  /** Until then it does not come to what it is at; by event, `connect` among them. */
+  /** Promises that delay an event, by event, including `connect`. */
   readonly waits?: Readonly<Record<string, Promise<unknown>>>
 }
 
@@ -55,30 +55,30 @@ function reportOf(request: RunRequest, outcome: RunReport['outcome'], changes: b
 }
 
 export class Simulation {
-  /** `host event`, as they began. */
+  /** `host event`, in the order of their starts. */
   readonly begun: string[] = []
   readonly ended: string[] = []
-  /** Hosts that were asked what configure would restart. */
+  /** Hosts that received a dry run of configure. */
   readonly foreseen: string[] = []
   readonly connected: string[] = []
   readonly told: FleetEvent[] = []
   readonly requests: (RunRequest & { readonly host: string })[] = []
-  /** Names of the hosts at work at the same time, at most, by event. */
+  /** The highest number of hosts that worked at the same time, by event. */
   readonly atOnce = new Map<string, number>()
   private readonly working = new Map<string, number>()
   readonly online: ReadonlySet<string>[] = []
   readonly closed = new Set<string>()
   private readonly releases = new Map<string, ReadonlyMap<string, Releases>>()
   private interruption: Interruption = 'none'
-  /** Events whose dry run says what they would restart. */
+  /** Events whose dry run reports restarts. */
   private foresees: ReadonlySet<string> = new Set()
   private readonly listeners = new Set<(state: Interruption) => void>()
-  /** Called as each run begins. */
+  /** Called at the start of each run. */
   onRun: (host: string, event: string) => void = () => undefined
 
   constructor(private readonly hosts: Readonly<Record<string, Behaviour>>) {}
 
-  /** The commit of an app that is live on a host, whatever it says. */
+  /** Returns the current commit of an app on a host, even if the host does not answer. */
   live(host: string, app: string): string | undefined {
     const one = this.releases.get(host)?.get(app)
     return one?.commits[one.live]
@@ -218,10 +218,10 @@ export class Simulation {
   }
 }
 
-/** What the branch of every app has come to. */
+/** The latest commit of every app's branch. */
 const tip = 'c'.repeat(40)
 
-/** All apps, as the roles of a host do it: to the commit they are told, else to what the branch has come to. */
+/** Deploys all apps as the roles of a host do: to the commit in the node JSON, or else to the branch's latest one. */
 function deploy(releases: ReadonlyMap<string, Releases>, { documents }: RunRequest): void {
   const told = documents[0]?.value as { deploy?: Record<string, { scm?: { commit?: string } }> } | undefined
   for (const [app, one] of releases) {
@@ -230,7 +230,7 @@ function deploy(releases: ReadonlyMap<string, Releases>, { documents }: RunReque
   }
 }
 
-/** @returns whether each app that is named, or all where one release is, has such a release */
+/** @returns whether each named app, or every app if only a release is named, has such a release */
 function goBack(releases: ReadonlyMap<string, Releases>, options: readonly string[]): boolean {
   const to = options[options.indexOf('--to') + 1]
   const named = options.includes('--to') ? (to ?? '').split(',').map((part) => part.split('=')) : []

@@ -1,4 +1,7 @@
-/** What is kept of a stack between deployments: changed by one at a time, never half, and nothing of others is lost. */
+/**
+ * Tests the state of a stack between deployments: one process writes at a time, no write is partial, and no other
+ * process's change is lost.
+ */
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import { fileURLToPath } from 'node:url'

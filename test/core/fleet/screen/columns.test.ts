@@ -1,4 +1,4 @@
-/** Tables as wide as they have to be, and never wider than the terminal. */
+/** Tests tables: as wide as their content requires, and never wider than the terminal. */
 import fc from 'fast-check'
 import t from 'tap'
 import { ago, columns } from '../../../../core/fleet/screen/columns.ts'

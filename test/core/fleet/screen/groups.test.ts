@@ -1,4 +1,7 @@
-/** Failures and changes of many hosts, each told once: none is lost, and no two different ones are taken for the same. */
+/**
+ * Tests how failures and changes of many hosts are grouped: each is displayed once, none is lost, and different ones
+ * stay separate.
+ */
 import fc from 'fast-check'
 import picocolors from 'picocolors'
 import t from 'tap'
@@ -148,7 +151,7 @@ t.test('grouping loses no host, and joins only what differs in names, times and 
         for (const [name, text] of given)
           if (groups.filter(({ hosts, failure }) => failure.message === text && hosts.includes(name)).length > 1)
             throw new Error(`${name} is in two groups with ${text}`)
-        // The same words are never told twice.
+        // The same message is never displayed twice.
         if (new Set(groups.map((group) => group.failure.message)).size !== groups.length) throw new Error('told twice')
       },
     ),

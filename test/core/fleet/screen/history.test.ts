@@ -1,4 +1,4 @@
-/** The table of deployments. */
+/** Tests the table of deployments. */
 import picocolors from 'picocolors'
 import t from 'tap'
 import { deploymentsTable } from '../../../../core/fleet/screen/history.ts'

@@ -1,4 +1,4 @@
-/** How the screen and the log describe the releases that hosts change from and to. */
+/** Tests how the screen and the log describe the releases that hosts change from and to. */
 import picocolors from 'picocolors'
 import t from 'tap'
 import { describeEstimate, describeMoves, movedLines } from '../../../../core/fleet/screen/moves.ts'

@@ -1,16 +1,16 @@
-/** Names as ranges: short, and each name can be read back. */
+/** Tests host names as ranges: short, and unambiguous. */
 import fc from 'fast-check'
 import t from 'tap'
 import { describeNames, ranges } from '../../../../core/fleet/screen/names.ts'
 
-/** What a person reads out of `client[1-3,07]`. */
+/** Expands `client[1-3,07]` as a reader would. */
 function expand(text: string): string[] {
   const [, head, inner = '', tail] = /^([^[]*)\[([\d,-]+)\](.*)$/.exec(text) ?? []
   if (head === undefined) return [text]
   return inner.split(',').flatMap((part) => {
     const [from = '', to = from] = part.split('-')
     const count = Number(to) - Number(from) + 1
-    // As a shell counts in braces: with as many digits as where it begins.
+    // As a shell does in braces: with as many digits as the first number.
     return Array.from(
       { length: count },
       (_, n) => `${head}${String(Number(from) + n).padStart(from.length, '0')}${tail}`,

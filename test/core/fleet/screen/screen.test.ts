@@ -1,4 +1,4 @@
-/** What the operator sees from the start to the end: in a pipe, on a terminal, as JSON; quiet and verbose. */
+/** Tests the operator's screen from start to end: in a pipe, on a terminal, as JSON; quiet and verbose. */
 
 import fc from 'fast-check'
 import picocolors from 'picocolors'
@@ -32,7 +32,7 @@ const start = (action: 'deploy' | 'plan' | 'status' = 'deploy'): FleetEvent => (
   strategy: 'rolling',
 })
 
-/** A deploy that fails on two hosts, as it is told. */
+/** The events of a deploy that fails on two hosts. */
 const deploy: readonly FleetEvent[] = [
   start(),
   { event: 'commit', app: 'site', revision: 'main', commit: 'c0ffeec0ffeec0ffee' },
@@ -451,7 +451,7 @@ t.test('what is not as its type says ends nothing', (t) => {
   t.end()
 })
 
-/** Whatever hosts say, in every way of showing it: only what a table is drawn with may steer the terminal. */
+/** Checks that the output contains only the control sequences of the table, whatever text hosts send. */
 function neverSteered(t: Test, name: string, options: Partial<ScreenOptions>): void {
   const names = ['client1', 'evil\x1b[2J\r\n', 'db']
   const report = rolloutReport(

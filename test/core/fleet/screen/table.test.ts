@@ -1,4 +1,4 @@
-/** The table of the hosts: never higher nor wider than the terminal, nobody left out, and redrawn in place. */
+/** Tests the table of the hosts: it fits the terminal, includes every host, and is redrawn in place. */
 import fc from 'fast-check'
 import picocolors from 'picocolors'
 import t from 'tap'
@@ -50,7 +50,7 @@ t.test('any table fits any terminal, and counts everybody', (t) => {
           const shown = rows.length - 3 - (made.stage(now) === '' ? 0 : 1)
           if (left + shown !== some.length) throw new Error(`${shown} shown, ${left} told, of ${some.length}`)
         }
-        // Colours take no room.
+        // Colour codes take no space.
         const bare = table(made, terminal, now, '⠋', colourful).map((row) => row.replace(/\x1b\[\d+m/g, ''))
         if (JSON.stringify(bare) !== JSON.stringify(rows)) throw new Error('colours change the text')
       },

@@ -1,4 +1,4 @@
-/** What an agent holds: keys that can be shown to a host, and the words for those that can not. */
+/** Tests the keys of an SSH agent: those that can be offered to a host, and the messages about the others. */
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
@@ -7,7 +7,10 @@ import { agentKeys } from '../../../../core/fleet/ssh/agent.ts'
 import { wireString } from '../../../../core/fleet/ssh/wire.ts'
 import { scratch } from '../../../support/machine.ts'
 
-/** An agent that gives one answer, in pieces. @param answer null: it closes the connection */
+/**
+ * Starts an agent that sends one answer, in pieces.
+ * @param answer null: it closes the connection
+ */
 async function agent(t: Test, answer: Buffer | null): Promise<string> {
   const socket = join(scratch(t), 'agent')
   const server = createServer((stream) => {

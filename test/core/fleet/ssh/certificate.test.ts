@@ -1,4 +1,4 @@
-/** Certificates of host keys: what counts, what doesn't, and that not a bit of one can be changed. */
+/** Tests certificates of host keys: which ones are valid, and that a change of any bit invalidates one. */
 import { generateKeyPairSync, type KeyPairKeyObjectResult, sign } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -15,7 +15,7 @@ const uint = (value: bigint, size: 4 | 8) => {
   return data.subarray(8 - size)
 }
 
-/** An authority: its public key in wire form, and how it signs. */
+/** An authority: its public key in wire format, and its signing function. */
 interface Authority {
   readonly fields: Buffer
   readonly type: string
@@ -39,7 +39,7 @@ function ecdsa(curve: 'P-256' | 'P-384' | 'P-521'): Authority {
   const signed = (data: Buffer) => {
     const pair = sign(hash, data, { key: privateKey, dsaEncoding: 'ieee-p1363' })
     const half = pair.length / 2
-    // Numbers are written without zeros before them.
+    // Numbers are encoded without leading zeros.
     const bare = (part: Buffer) => number(part.subarray(part.findIndex((byte) => byte !== 0)).toString('base64url'))
     const blob = Buffer.concat([bare(pair.subarray(0, half)), bare(pair.subarray(half))])
     return Buffer.concat([wireString(type), wireString(blob)])

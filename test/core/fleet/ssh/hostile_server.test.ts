@@ -1,4 +1,4 @@
-/** Whatever a server sends before the login, the connection ends with one short error, in time. */
+/** Tests arbitrary data from a server before the login: the connection ends with one short error, in time. */
 import { createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
@@ -38,7 +38,7 @@ async function refusal(answer: (socket: Socket) => void): Promise<ConvergeError>
 
 const greeting = 'SSH-2.0-OpenSSH_9.2\r\n'
 
-/** RFC 4253, section 6. */
+/** Encodes a packet; see RFC 4253, section 6. */
 function packet(payload: Buffer): Buffer {
   const missing = 8 - ((payload.length + 5) % 8)
   const padding = missing < 4 ? missing + 8 : missing

@@ -1,4 +1,4 @@
-/** Files of known hosts: what a line means, for whom, and that a line that was added is found again. */
+/** Tests known_hosts files: the meaning of a line, the hosts it matches, and that an added line is found again. */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -120,7 +120,7 @@ t.test('a hashed name is found by its name alone', async (t) => {
   t.notOk(isAbout({ hosts: '|1|' }, 'web1'))
 })
 
-/** The same said in another way, character by character. */
+/** A simple implementation to compare with, which matches character by character. */
 function slowFits(pattern: string, text: string): boolean {
   if (pattern === '') return text === ''
   if (pattern[0] === '*') return slowFits(pattern.slice(1), text) || (text !== '' && slowFits(pattern, text.slice(1)))

@@ -1,4 +1,4 @@
-/** Where a connection goes: what the stack says, and where it is silent what ssh_config says. */
+/** Tests the target of a connection: values of the stack take precedence over ssh_config. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { type HostAddress, resolveTarget } from '../../../../core/fleet/ssh/target.ts'
 import { readUserConfig } from '../../../../core/fleet/ssh/user_config.ts'
 
-/** A home with an ssh_config, and the files it includes. */
+/** Makes a home directory with an ssh_config, and the files that it includes. */
 function home(t: Test, config: string, files: Record<string, string> = {}) {
   const at = mkdtempSync(join(tmpdir(), 'home-'))
   t.teardown(() => rmSync(at, { recursive: true }))

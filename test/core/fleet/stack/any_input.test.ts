@@ -1,4 +1,4 @@
-/** Whatever stands in a stack file: it is taken, or refused in words of our own, and no secret is among them. */
+/** Tests arbitrary stack files: each one loads, or is rejected with a usage error that reveals no secret. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -31,7 +31,7 @@ const stack = {
   environments: { staging: { name: 'other', hosts: { one: null } }, next: [{ op: 'remove', path: '/hosts/one' }] },
 }
 
-/** Every path of a value. */
+/** Returns every path in a value. */
 function paths(value: unknown, path: readonly string[] = []): string[][] {
   const inner = typeof value === 'object' && value !== null ? Object.entries(value) : []
   return [[...path], ...inner.flatMap(([key, child]) => paths(child, [...path, key]))]
@@ -77,7 +77,7 @@ t.test('any value at any place', async (t) => {
       } catch (error) {
         if (!(error instanceof ConvergeError && error.usage)) throw error
         const told = JSON.stringify(error.toJSON())
-        // A value that somebody wrote into the file by himself is shown, where it is no secret by its place.
+        // An error may quote a value that the file itself contains, unless its place makes it a secret.
         if (!JSON.stringify(all).includes(secret) && told.includes(secret))
           throw new Error(`it shows a secret: ${told}`)
       }

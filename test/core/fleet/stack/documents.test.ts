@@ -1,4 +1,4 @@
-/** What hosts of a stack are told: the same as OpsWorks told them, so that the recipes write the same files. */
+/** Tests that hosts of a stack receive the same node JSON as from OpsWorks, so that recipes write the same files. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,7 +28,7 @@ async function nodeOf(documents: readonly Document[]) {
   })
 }
 
-/** The files that roles write for a node. */
+/** Returns the files that roles write for a node. */
 async function files(documents: readonly Document[], names: readonly string[]): Promise<Json> {
   const built = await nodeOf(documents)
   const roles = await Promise.all(names.flatMap((name) => catalogue.roles[name]?.load() ?? []))
@@ -56,7 +56,7 @@ interface Golden {
   }
 }
 
-/** A host of the stack file, from one of the node JSON. */
+/** Returns a host of the stack file, from one of the node JSON. */
 function hostOf({ private_ip, private_dns_name, public_dns_name, public_ip, ip, backends, region }: Json): Json {
   return {
     address: private_dns_name ?? private_ip,
@@ -69,7 +69,7 @@ function hostOf({ private_ip, private_dns_name, public_dns_name, public_ip, ip, 
   }
 }
 
-/** The stack file that says what a node JSON of OpsWorks says. */
+/** Converts a node JSON of OpsWorks to a stack file. */
 function stackFile({ role, relstorage_pack_layer, node }: Golden): Json {
   const { opsworks, deploy = {}, cpu, ...custom_json } = node
   const { instance } = opsworks

@@ -1,4 +1,4 @@
-/** Who asks whom in a stack, and the picture of it. */
+/** Tests which hosts of a stack connect to which others, and the diagram of it. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -179,7 +179,7 @@ t.test('names in other scripts have room, and what XML does not know is not in i
   const title = '\u001b[31mbell\u0007 \ud800 😀'
   const svg = graphOf({ ...stack, layers, name: title }, running)
   t.match(svg, '<title>\ufffd[31mbell\ufffd \ufffd 😀: who talks to whom</title>')
-  // The widest of its letters is as wide as two.
+  // Each of these letters is two columns wide.
   const box = pictureOf({ ...stack, layers }, []).layers.find((layer) => layer.title === '前端服务器集群')
   t.ok((box?.width ?? 0) >= 7 * 12, `${box?.width}`)
 })

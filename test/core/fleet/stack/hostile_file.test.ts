@@ -1,4 +1,4 @@
-/** A stack file of somebody else: it is taken or refused with a message, quickly, and reads nothing without an end. */
+/** Tests stack files from an untrusted source: they load or are rejected quickly, and never read without a limit. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -10,7 +10,7 @@ import { scratch } from '../../../support/machine.ts'
 
 const base = { name: 'small', layers: { app: {} }, hosts: { one: { address: '10.0.0.1', layers: ['app'] } } }
 
-/** The error of loading it; null where it is taken. */
+/** Returns the error of loading a file; null if it loads. */
 async function refusal(file: string): Promise<ConvergeError | null> {
   try {
     await loadStack(file)

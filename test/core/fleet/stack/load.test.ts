@@ -1,4 +1,4 @@
-/** Stack files: what they amount to, and everything wrong with one told at once. */
+/** Tests stack files: the loaded stack, and that all mistakes in a file are reported at once. */
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +12,10 @@ import { scratch } from '../../../support/machine.ts'
 const fixture = fileURLToPath(new URL('../../../../fixtures/stacks/plone/stack.yaml', import.meta.url))
 const variables = { SHOP_TOKEN: 'sesame-open' }
 
-/** A directory with files, and the path of the first. */
+/**
+ * Writes files into a directory.
+ * @returns the path of the first
+ */
 function written(t: Test, files: Readonly<Record<string, string>>): string {
   const directory = scratch(t)
   mkdirSync(directory, { recursive: true })
@@ -20,7 +23,7 @@ function written(t: Test, files: Readonly<Record<string, string>>): string {
   return join(directory, Object.keys(files)[0] ?? '')
 }
 
-/** Each problem as `line:column message [hint]`; none of them shows what `secret` is. */
+/** Returns each problem as `line:column message [hint]`, and checks that none contains the value of `secret`. */
 async function problems(path: string, options: StackOptions = {}): Promise<string[]> {
   try {
     await loadStack(path, options)
@@ -294,7 +297,7 @@ t.test('unknown keys and wrong kinds', async (t) => {
       found.some((one) => expected.test(one)),
       `${expected} among ${found.join('\n')}`,
     )
-  // That the address is missing follows from its misspelt key.
+  // The missing address is not reported as well, since its misspelt key is.
   t.equal(found.length, 11, found.join('\n'))
 })
 
