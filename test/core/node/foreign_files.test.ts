@@ -66,7 +66,7 @@ const cases: readonly Case[] = [
     name: 'a template in YAML, with short functions',
     file: 'a.yaml',
     value:
-      'AWSTemplateFormatVersion: "2010-09-09"\nResources:\n  S:\n    Properties: { Name: !Ref X, More: !Sub "${A}" }\n',
+      'AWSTemplateFormatVersion: "2010-09-09"\nResources:\n  S:\n    Properties: { Name: !Ref X, More: !Sub "A" }\n',
     message: 'a CloudFormation template',
     hint: /CustomJson/,
   },
