@@ -1,4 +1,4 @@
-/** Capistrano, deploying over ssh to this host. */
+/** Prepares Capistrano for deploys over ssh to this host. */
 import type { Command } from './measure.ts'
 import { put } from './peers/types.ts'
 import type { Sshd } from './sshd.ts'

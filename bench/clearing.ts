@@ -1,4 +1,4 @@
-/** Whatever is started is ended: at the end, after an error, and when the benchmark is told to end. */
+/** Ends everything that a benchmark has started: at its end, after an error, and on SIGINT or SIGTERM. */
 import type { Owner } from '../test/support/machine.ts'
 
 export async function clearing<T>(work: (owner: Owner) => Promise<T>): Promise<T> {

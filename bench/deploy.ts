@@ -1,4 +1,4 @@
-/** A deploy of 3,000 files by converge, by Capistrano over ssh to this host, and by nothing but git and tar. */
+/** Measures a deploy of 3,000 files by converge, by Capistrano over ssh to this host, and by git and tar alone. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { capistrano } from './capistrano.ts'
@@ -14,9 +14,9 @@ export const deployPhases: readonly string[] = ['first', 'changed', 'unchanged']
 
 export interface DeployResults {
   readonly results: Results
-  /** MB in the repository. */
+  /** Size of the repository in MB. */
   readonly size: number
-  /** What an unchanged deploy of converge runs; null where strace cannot tell. */
+  /** Programs that an unchanged deploy of converge runs; null if strace is not available. */
   readonly programs: readonly string[] | null
   readonly missing: readonly string[]
 }

@@ -1,4 +1,4 @@
-/** A deploy without a build: a release is checked out, marked complete, switched to, and old ones go. */
+/** Deploys without a build: checks out a release, marks it complete, switches to it, and removes old ones. */
 import { directory, git_release, release_cleanup, release_complete, role, symlink } from 'converge-engine'
 
 interface BenchNode {

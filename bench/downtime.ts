@@ -1,4 +1,4 @@
-/** `npm run bench:downtime`: what visitors at full load meet while a site is deployed to, reloaded and hurt. */
+/** Runs `npm run bench:downtime`: measures errors and delays of visitors at full load during deploys and faults. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -23,7 +23,7 @@ function row(name: string, { requests, failed, longestMs, p99Ms, seconds }: Figu
 
 const head = ['while', 'requests', 'failed', 'a second', 'longest ms', 'p99 ms', 'p99 at rest', 'seconds']
 
-/** Plays the scenes one after the other, the first of them at rest, and makes a table of what visitors met. */
+/** Plays the scenes one after the other, the first one without a change, and makes a table of their figures. */
 async function tabled<S extends { readonly name: string }>(
   all: readonly S[],
   play: (scene: S) => Promise<Figures>,
@@ -71,7 +71,7 @@ const sections: readonly Section[] = [
   })),
 ]
 
-/** A site on many hosts is measured by a machine test: what the report says of it stays as it is. */
+/** The title of the section that a machine test writes, which stays unchanged in the report. */
 const fleetTitle = '## Many hosts'
 const [, fleet = ''] = (existsSync(output) ? readFileSync(output, 'utf8') : '').split(`${fleetTitle}\n`)
 const last = fleet === '' ? [] : [`${fleetTitle}\n${fleet.trimEnd()}`]
@@ -81,5 +81,5 @@ const complete = await measureSections(sections, {
   keep: (texts) => writeFileSync(output, `${[...intro, ...texts, ...last].join('\n\n')}\n`),
 })
 process.stdout.write(readFileSync(output, 'utf8'))
-// Whoever calls it in a script learns that something is missing from the report.
+// The exit status shows scripts that a section is missing from the report.
 process.exitCode = complete ? 0 : 1

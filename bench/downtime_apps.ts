@@ -1,4 +1,4 @@
-/** The apps of `npm run bench:downtime` that are replaced as a whole: a server on two ports, a JVM, a PHP application. */
+/** Defines apps of `npm run bench:downtime` that are replaced as a whole: a server on two ports, a JVM, a PHP app. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { JsonObject } from '../core/node/merge.ts'
@@ -29,7 +29,7 @@ async function done(app: WebApp, events: readonly string[], json: JsonObject = {
   if (failure !== undefined) throw new Error(`${events.join(', ')}: ${JSON.stringify(failure)}`)
 }
 
-/** nginx closes kept connections when it is reloaded, idle ones at once; a browser asks again, wrk does not: so here each request has its own. */
+/** Plays a scene with a connection for each request: wrk, unlike a browser, does not retry on one that nginx closes. */
 async function played(app: WebApp, owner: Owner, scene: Scene): Promise<Figures> {
   const place = scratch(owner)
   await until(async () => (await app.page()).status === 200, 'it answers')

@@ -1,4 +1,4 @@
-/** A recipe that declares nothing: what a run costs by itself. */
+/** Declares nothing, to measure the cost of a run alone. */
 import { role } from 'converge-engine'
 
 export default role('empty', { deploy() {} })

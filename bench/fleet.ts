@@ -1,4 +1,4 @@
-/** `npm run bench:fleet`: one converged state on ten hosts by converge, ansible-core and pyinfra; then converge on up to a hundred. */
+/** Runs `npm run bench:fleet`: compares converge, ansible-core and pyinfra on ten hosts, and measures up to 100. */
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -34,10 +34,10 @@ const usage = `npm run bench:fleet -- [options]
   --limit N       seconds after which a run is ended                           default: 600
   --output FILE   where the table goes                                         default: bench/fleet.md`
 
-/** Seconds after which a tool is not run again. */
+/** Total seconds after which a tool is not run again. */
 const enough = 60
 const few = 10
-/** As many as are worked on at once, unless --parallel says otherwise. */
+/** The number of hosts at once, as the default of --parallel. */
 const atOnce = 25
 
 function options() {
@@ -61,7 +61,7 @@ function options() {
 
 const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? ''
 
-/** Each tool looks at the files in turn; none of them may have anything to write. */
+/** Has each tool check the files in turn; none of them may write anything. */
 async function compare(place: Place, tools: readonly FleetTool[], hosts: readonly TestHost[]) {
   const { repetitions, limit, tell } = place
   const results = new Results()
@@ -96,7 +96,7 @@ async function compare(place: Place, tools: readonly FleetTool[], hosts: readonl
   }
 }
 
-/** What was measured so far. */
+/** The results so far. */
 interface Findings {
   readonly sizes: readonly number[]
   compared?: Awaited<ReturnType<typeof compare>>
@@ -108,7 +108,7 @@ interface Findings {
 
 type Target = readonly [target: string, measured: string, met: boolean]
 
-/** The slowest way of ours, the fastest of theirs. */
+/** Compares converge's slowest command with the fastest of the other tools. */
 function comparedTargets({ tools, results, limit }: NonNullable<Findings['compared']>): Target[] {
   const walls = (name: string) =>
     tools
@@ -137,7 +137,7 @@ function growthTargets(grown: Results, sizes: readonly number[]): Target[] {
   ]
 }
 
-/** Seconds and MiB that a command may take for a stack file of so many hosts. */
+/** The targets in seconds and MiB for a command on a stack file, by number of hosts. */
 const compiledLimits = [
   { size: 1000, seconds: 3, peak: 300 },
   { size: 10_000, seconds: 30, peak: null },
@@ -221,16 +221,16 @@ async function main(): Promise<void> {
     const bin = pythonTools(`${process.env.XDG_CACHE_HOME ?? `${homedir()}/.cache`}/converge-bench`)
     const network = await testNetwork(owner)
     tell('hosts')
-    // Some hosts have no Node, as most have none; a hundred would take 10 GB of memory here.
+    // Only some hosts lack Node, although most real hosts do: a hundred would take 10 GB of memory here.
     const bare = await network.many('bare', Math.min(most, atOnce))
     const own = await network.many('own', most, { node: 'own' })
-    // Before the hosts end: what works on them ends first.
+    // End the programs that use the hosts before the hosts.
     owner.teardown(killAll)
     const place: Place = { operator: new Operator(network), directory, repetitions, limit, tell }
     const versions = Object.entries({ converge: ownVersion(), ...pythonVersions(bin) }).map((one) => one.join(' '))
     const tools = toolsOf(place, network, bin, bare.slice(0, few)).filter((tool) => slow || !tool.slow)
     await measureAll(place, { bare, own, tools }, (found) => {
-      // What is measured is kept, whatever happens to the rest.
+      // Store the results so far, even if the rest fails.
       writeFileSync(output, describe(found, [...machine, versions.join(', '), `load ${load()} at the end`]))
     })
   })

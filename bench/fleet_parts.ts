@@ -1,4 +1,4 @@
-/** What a rollout costs by its parts, what the first contact costs, and how both grow with the number of hosts. */
+/** Measures the parts of a rollout and the first contact with hosts, and how both grow with the number of hosts. */
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import type { FleetEvent } from '../core/fleet/types.ts'
@@ -11,15 +11,15 @@ import { median, spread, table } from './table.ts'
 
 export interface Place {
   readonly operator: Operator
-  /** Of the benchmark's own, for logs. */
+  /** Directory of the benchmark, for logs. */
   readonly directory: string
   readonly repetitions: number
-  /** Seconds after which a run is ended. */
+  /** Time limit of a run in seconds. */
   readonly limit: number
   readonly tell: (text: string) => void
 }
 
-/** Seconds after which a first contact is not made again. */
+/** Total seconds after which a first contact is not repeated. */
 const enough = 30
 const configure = (operator: Operator) => stackCommand(operator, 'configure')
 
@@ -33,7 +33,7 @@ export async function measured({ directory, limit, tell }: Place, command: Comma
   return outcome
 }
 
-/** As hosts are before anybody has converged them. */
+/** Returns hosts to the state before their first run of converge. */
 async function forget(hosts: readonly TestHost[]): Promise<void> {
   await Promise.all(hosts.map((host) => host.run('rm -rf /usr/local/lib/converge /var/lib/converge')))
 }
@@ -41,11 +41,11 @@ async function forget(hosts: readonly TestHost[]): Promise<void> {
 export interface Newcomers {
   readonly what: string
   readonly hosts: readonly TestHost[]
-  /** Whether the operator has packed no Node yet. */
+  /** Whether the run must pack Node, because the operator's cache is empty. */
   readonly packs?: boolean
 }
 
-/** Engine, recipes, node and, where there is none, a Node are brought; then it is as in any other run with nothing to do. */
+/** Measures runs that upload engine, recipes, node JSON and, if missing, Node, and have nothing else to do. */
 export async function firstContact(place: Place, all: readonly Newcomers[]): Promise<Results> {
   const { operator, repetitions, tell } = place
   const results = new Results()
@@ -61,7 +61,7 @@ export async function firstContact(place: Place, all: readonly Newcomers[]): Pro
   return results
 }
 
-/** The same run on ever more hosts. */
+/** Measures the same run on increasing numbers of hosts. */
 export async function growth(place: Place, hosts: readonly TestHost[], sizes: readonly number[]): Promise<Results> {
   const { operator, repetitions, tell } = place
   const results = new Results()
@@ -74,7 +74,7 @@ export async function growth(place: Place, hosts: readonly TestHost[], sizes: re
   return results
 }
 
-/** Milliseconds since the program was started, and what was told then. */
+/** Milliseconds since the start of the program, with the event at that time. */
 type Told = readonly [number, FleetEvent]
 
 async function told({ argv, cwd, environment }: Command, home: string): Promise<{ all: Told[]; whole: number }> {
@@ -122,7 +122,7 @@ function partsOf({ all, whole }: Awaited<ReturnType<typeof told>>): Parts {
   }
 }
 
-/** @param sizes numbers of hosts; by column of the table */
+/** @param sizes numbers of hosts, one for each column of the table */
 export async function partsTable(place: Place, hosts: readonly TestHost[], sizes: readonly number[]): Promise<string> {
   const { operator, directory, repetitions, tell } = place
   const columns: Parts[][] = []
@@ -148,10 +148,10 @@ export async function partsTable(place: Place, hosts: readonly TestHost[], sizes
   return table(['ms', ...sizes.map((size) => (size === 1 ? '1 host' : `${size} hosts`))], rows)
 }
 
-/** Commands that read and compile a whole stack file. */
+/** The commands that read and compile a whole stack file. */
 export const compilingCommands = ['check', 'show', 'plan'] as const
 
-/** A stack file of many hosts whose roles are those of a site: what loading and compiling it takes before any host is connected. */
+/** Measures loading and compiling a stack file of many hosts with the roles of a site, without connections. */
 export async function compiling(place: Place, sizes: readonly number[]): Promise<Results> {
   const { operator, repetitions, tell } = place
   const results = new Results()
@@ -167,7 +167,7 @@ export async function compiling(place: Place, sizes: readonly number[]): Promise
   return results
 }
 
-/** The plan is of the first host, which refuses the connection: status 1, once all hosts have been compiled. */
+/** Returns the command; a plan is of the first host, which refuses the connection: status 1, after all are compiled. */
 function compilingCommand(operator: Operator, command: (typeof compilingCommands)[number]): Command {
   const only = command === 'plan' ? ['--host', 'h0'] : []
   const own = stackCommand(operator, command, ...only, '--stack', 'site.json')

@@ -1,4 +1,4 @@
-/** The same files on the same hosts by converge, ansible-core and pyinfra: what each of them is told, and how it is called. */
+/** Configures and calls converge, ansible-core and pyinfra for the same files on the same hosts. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import type { TestHost, TestNetwork } from '../test/machine/support/hosts.ts'
@@ -12,14 +12,14 @@ export const directory = '/srv/bench'
 
 export interface FleetTool {
   readonly name: string
-  /** What of it is measured. */
+  /** Variant of the tool that is measured. */
   readonly form: string
   readonly command: Command
-  /** Further words that keep it to one host, on which it has to show that it mends; null where that takes minutes. */
+  /** Arguments that limit it to one host, to check that it repairs files; null if that takes minutes. */
   readonly only: ((host: TestHost) => readonly string[]) | null
-  /** Left out unless it is asked for: it takes minutes. */
+  /** Whether it runs only with --slow, because it takes minutes. */
   readonly slow?: boolean
-  /** Does less than the others, and is compared with none. */
+  /** Whether it does less than the others, and is not compared with them. */
   readonly part?: boolean
 }
 
@@ -44,7 +44,7 @@ const files = (r) => {
 export default role('bench', { setup: files, configure: files })
 `
 
-/** Tells the operator's stack of these hosts. */
+/** Writes the operator's stack file with these hosts. */
 export function writeStack(operator: Operator, hosts: readonly TestHost[]): void {
   operator.write({
     'recipes/bench.ts': recipe,
@@ -59,7 +59,7 @@ export function writeStack(operator: Operator, hosts: readonly TestHost[]): void
 }
 
 export function stackCommand({ program, home, directory }: Operator, ...args: string[]): Command {
-  // As a user has it, and not that of the benchmark.
+  // Use the cache of a user instead of that of the benchmark.
   const environment = { HOME: home, XDG_CACHE_HOME: `${home}/.cache` }
   return { argv: [process.execPath, program, 'stack', ...args], cwd: directory, environment }
 }
@@ -77,7 +77,7 @@ export function convergeTools(operator: Operator): FleetTool[] {
   ]
 }
 
-/** Programs in Python, in an environment of their own that is kept between runs. */
+/** Installs the tools in Python into a virtualenv that is kept between runs. */
 export function pythonTools(cache: string): string {
   const bin = `${cache}/fleet-python/bin`
   const run = (...argv: [string, ...string[]]) => {
@@ -96,7 +96,7 @@ export function pythonVersions(bin: string): Record<string, string> {
   return { 'ansible-core': of('ansible-core'), pyinfra: of('pyinfra') }
 }
 
-/** The files as both of them are given them: on the operator's disk. */
+/** Writes the files to the operator's disk, from which both tools upload them. */
 function writeFiles(place: string): void {
   mkdirSync(`${place}/files`, { recursive: true })
   for (const index of numbers) put(`${place}/files/f${index}.conf`, contentOf(index))
@@ -131,7 +131,7 @@ ssh_common_args = -F none -o UserKnownHostsFile=${network.knownHosts} -o GlobalK
   const tasks = numbers.map((index) => ({ 'ansible.builtin.copy': copy(`f${index}`) }))
   const loop = { 'ansible.builtin.copy': copy('{{ item }}'), loop: numbers.map((index) => `f${index}`) }
   const play = (file: string, gather_facts: boolean, all: readonly object[]) => {
-    // JSON is YAML.
+    // JSON is valid YAML.
     put(
       `${place}/${file}`,
       JSON.stringify([{ hosts: 'all', gather_facts, tasks: all.length > 0 ? [made, ...all] : [] }]),
@@ -160,7 +160,7 @@ ssh_common_args = -F none -o UserKnownHostsFile=${network.knownHosts} -o GlobalK
   ]
 }
 
-/** Ends the connections that ansible has left open for its next run. */
+/** Ends the connections that ansible keeps open for its next run. */
 export function endAnsible(home: string): void {
   const sockets = spawnSync('find', [`${home}/.ansible/cp`, '-type', 's'], { encoding: 'utf8' }).stdout.split('\n')
   for (const socket of sockets.filter((path) => path !== ''))
@@ -175,7 +175,7 @@ export function pyinfraTool(place: string, bin: string, network: TestNetwork, ho
     ssh_known_hosts_file: network.knownHosts,
     ssh_strict_host_key_checking: 'yes',
   }
-  // Texts and lists in JSON are so in Python.
+  // JSON strings and lists are valid Python.
   const all = hosts.map(({ address }) => `    (${JSON.stringify(address)}, ${JSON.stringify(data)}),\n`)
   put(`${place}/inventory.py`, `hosts = [\n${all.join('')}]\n`)
   put(
@@ -195,7 +195,7 @@ for index in range(${count}):
   }
 }
 
-/** Which file is which, and when it was written to last: the same as before where nobody has touched it. */
+/** Returns the inode and times of each file, which show whether a tool has written it. */
 export function seen(hosts: readonly TestHost[]): string {
   return hosts
     .flatMap(({ root }) =>
@@ -207,12 +207,12 @@ export function seen(hosts: readonly TestHost[]): string {
     .join('\n')
 }
 
-/** Takes one file away, so that a tool shows that it looks. */
+/** Removes one file, to check that a tool reads the state of the host. */
 export function damage({ root }: TestHost): void {
   rmSync(`${root}${pathOf(count / 2)}`)
 }
 
-/** @throws Error naming the first file that is not as all tools were told */
+/** @throws Error naming the first file that differs from the desired state */
 export function verifyFiles(hosts: readonly TestHost[]): void {
   for (const { name, root } of hosts)
     for (const index of numbers) {

@@ -1,4 +1,4 @@
-/** What the figures were taken on. */
+/** Describes the computer on which the figures were measured. */
 import { readFileSync } from 'node:fs'
 import * as os from 'node:os'
 
@@ -13,7 +13,7 @@ export function describeMachine(place: string): string[] {
   ]
 }
 
-/** The type of the mount that holds a path. */
+/** Returns the file system type of the mount that contains a path. */
 function fileSystemOf(path: string): string {
   const mounts = readFileSync('/proc/mounts', 'utf8')
     .split('\n')

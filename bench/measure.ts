@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url'
 export interface Command {
   readonly argv: readonly string[]
   readonly cwd?: string
-  /** Added to a small, fixed environment: nothing of the caller's own settings takes part. */
+  /** Variables in addition to a small, fixed environment, which contains none of the caller's own settings. */
   readonly environment?: Readonly<Record<string, string>>
 }
 
 export interface Figures {
   /** Seconds. */
   readonly wall: number
-  /** Seconds, user and system, of the process and all it waited for. */
+  /** Seconds, user and system, of the process and of all children that it waited for. */
   readonly cpu: number
   /** MiB. */
   readonly peak: number
@@ -25,15 +25,15 @@ const helper = fileURLToPath(new URL('wait4.py', import.meta.url))
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
 const running = new Set<ChildProcess>()
 
-/** Ends all that is still measured, with everything it started. */
+/** Ends all commands that are being measured, with everything they started. */
 export function killAll(): void {
   for (const { pid } of running) if (pid !== undefined) killTree(pid)
 }
 
-/** With what has a session of its own, as ansible's workers have. */
+/** Kills a process with its descendants, including those with a session of their own, such as ansible's workers. */
 function killTree(root: number): void {
   const tree = new Set([root])
-  // Twice: what was started while the first look was taken.
+  // Scan twice, to find processes that were started during the first scan.
   for (let look = 0; look < 2; look++) {
     const parents = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
@@ -44,11 +44,11 @@ function killTree(root: number): void {
     }
     for (const pid of tree) kill(pid, look === 0 ? 'SIGSTOP' : 'SIGKILL')
   }
-  // Its group, too: there are those whose parent has ended.
+  // Kill its group too, for processes whose parent has ended.
   kill(-root, 'SIGKILL')
 }
 
-/** Null for a process that has ended. */
+/** Returns the parent of a process; null if it has ended. */
 function parentOf(pid: string): number | null {
   try {
     return Number(/^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
@@ -66,7 +66,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** What programs under measurement see of the environment; `home` holds whatever they want to keep. */
+/** Returns the environment of measured programs; `home` contains the files that they store. */
 export function baseEnvironment(home: string): Record<string, string> {
   const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin`
   return { PATH: path, HOME: home, XDG_CACHE_HOME: `${home}/.cache`, LANG: 'C.UTF-8', USER: 'root', TERM: 'dumb' }
@@ -75,7 +75,7 @@ export function baseEnvironment(home: string): Record<string, string> {
 /**
  * @param log file for the output of the command
  * @param limit seconds after which it is killed
- * @throws Error with the end of the output where the command fails
+ * @throws Error with the end of the output if the command fails
  */
 export async function measure(command: Command, home: string, log: string, limit: number): Promise<Outcome> {
   const child = spawn(python, ['-E', '-S', helper, log, ...command.argv], {

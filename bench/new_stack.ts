@@ -1,17 +1,17 @@
-/** `npm run bench:new-stack`: sets up a new stack of one ZEO server and three client hosts, again and again. */
+/** Runs `npm run bench:new-stack`: repeatedly sets up a new stack of one ZEO server and three client hosts. */
 import { FleetSite } from '../test/machine/support/fleet_site.ts'
 import { clearing } from './clearing.ts'
 
 const clients = ['plone1', 'plone2', 'plone3']
 const tell = (text: string) => process.stdout.write(`${text}\n`)
 
-/** Value of a page of a client; empty where it does not answer with 200. */
+/** Returns a page of a client; empty if it does not answer with 200. */
 async function page(site: FleetSite, client: string, path: string): Promise<string> {
   const { stdout } = await site.host(client).run(`curl -sf -u admin:admin 'http://localhost:8081/${path}'`)
   return stdout.trim()
 }
 
-/** @returns what is wrong with the site; null for nothing */
+/** @returns the problem of the site; null for none */
 async function problemOf(site: FleetSite): Promise<string | null> {
   if ((await page(site, 'plone1', '@@put?key=a&value=kept&blob=1')) !== 'ok') return 'plone1 stores nothing'
   for (const client of clients) {

@@ -1,11 +1,11 @@
-/** Counts the programs a command starts, by strace. */
+/** Counts the programs that a command starts, with strace. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { baseEnvironment, type Command } from './measure.ts'
 
 /**
- * @returns the command lines the program itself ran, without those that these ran in turn; null where strace is not
- *   installed or may not look
+ * @returns the command lines that the program itself ran, without those of its children; null if strace is not
+ *   installed or not permitted
  */
 export function programsOf(command: Command, home: string, log: string): string[] | null {
   const trace = ['-f', '-s', '200', '-e', 'trace=execve,clone,clone3,fork,vfork', '-o', log]
@@ -17,11 +17,11 @@ export function programsOf(command: Command, home: string, log: string): string[
   return error || status !== 0 ? null : directPrograms(readFileSync(log, 'utf8'))
 }
 
-/** From lines such as `123 vfork() = 456` and `456 execve("/usr/bin/git", ["git", …], …) = 0`. */
+/** Parses lines such as `123 vfork() = 456` and `456 execve("/usr/bin/git", ["git", …], …) = 0`. */
 export function directPrograms(trace: string): string[] {
   const lines = trace.split('\n')
   const root = /^\d+/.exec(trace)?.[0]
-  // Threads of the program count as the program, until one of the children runs another.
+  // Threads and children of the program count as the program until they run another one.
   const ours = new Set([root])
   const programs: string[] = []
   let first = true

@@ -1,4 +1,4 @@
-/** The desired state of the benchmark as a recipe of converge. */
+/** Declares the desired state of the benchmark as a recipe of converge. */
 import { directory, role, symlink, template } from 'converge-engine'
 import { stateOf, templateText } from './state.ts'
 

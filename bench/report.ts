@@ -1,4 +1,4 @@
-/** The measurements as one Markdown document. */
+/** Formats the measurements as one Markdown document. */
 import { type DeployResults, deployPhases } from './deploy.ts'
 import type { Peer } from './peers/types.ts'
 import { phases } from './resources.ts'

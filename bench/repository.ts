@@ -1,4 +1,4 @@
-/** A git repository of 3,000 files and 31 MB to deploy from, in which 30 files change from one deploy to the next. */
+/** Creates the git repository for deploys: 3,000 files and 31 MB; 30 files change from one deploy to the next. */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { baseEnvironment } from './measure.ts'
@@ -9,7 +9,7 @@ const sizes = [2_000, 4_000, 8_000, 26_800]
 
 export class Repository {
   private readonly work: string
-  /** The bare repository that is deployed from. */
+  /** The bare repository for deploys. */
   readonly bare: string
   private changes = 0
 
@@ -28,13 +28,13 @@ export class Repository {
     this.git('clone', '--quiet', '--bare', this.work, this.bare)
   }
 
-  /** MB of all files. */
+  /** Size of all files in MB. */
   get size(): number {
     const bytes = Array.from({ length: fileCount }, (_, index) => fs.statSync(this.path(index)).size)
     return bytes.reduce((sum, one) => sum + one, 0) / 1e6
   }
 
-  /** Commits a change of some files, far apart from each other. */
+  /** Commits a change of some files, which are far apart from each other. */
   change(): void {
     this.changes++
     for (let index = 0; index < changedCount; index++)
@@ -43,7 +43,7 @@ export class Repository {
     this.git('push', '--quiet', this.bare, 'main')
   }
 
-  /** @throws Error where the directory does not hold the files of the last commit */
+  /** @throws Error if the directory does not contain the files of the last commit */
   verify(directory: string): void {
     for (let index = 0; index < fileCount; index++) {
       const path = this.path(index)
@@ -67,14 +67,14 @@ export class Repository {
   }
 }
 
-/** Half of it cannot be compressed, half is text, as in a site with pictures. */
+/** Makes content of which half cannot be compressed and half is text, as in a site with pictures. */
 function content(random: () => number, size: number): Buffer {
   const noise = Buffer.from(Uint32Array.from({ length: size / 8 }, () => random() * 2 ** 32).buffer)
   const line = `const value = ${Math.floor(random() * 1e9)};\n`
   return Buffer.concat([noise, Buffer.from(line.repeat(Math.ceil(size / 2 / line.length)))])
 }
 
-/** The same numbers in every run: mulberry32. */
+/** Returns a generator (mulberry32) of the same numbers in every run. */
 function randomFrom(seed: number): () => number {
   let state = seed
   return () => {

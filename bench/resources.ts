@@ -1,4 +1,4 @@
-/** The same desired state by each tool: first run, nothing to do, one file in a hundred changed by hand. */
+/** Measures the same desired state with each tool: first run, no change, one file in a hundred changed by hand. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { type Command, measure } from './measure.ts'
@@ -13,19 +13,19 @@ export interface ResourcesOptions {
   readonly peers: readonly Peer[]
   readonly sizes: readonly number[]
   readonly repetitions: number
-  /** Also the sizes at which a peer takes minutes. */
+  /** Whether to measure sizes at which a tool takes minutes. */
   readonly slow: boolean
-  /** A directory of this benchmark's own. */
+  /** Directory of this benchmark. */
   readonly place: string
   readonly tell: (text: string) => void
 }
 
-/** Seconds a single run may take. */
+/** Time limit of a single run in seconds. */
 const limit = 600
-/** Seconds after which a tool is not run again at the same size. */
+/** Total seconds after which a tool is not run again at the same size. */
 const enough = 60
 
-/** Interleaved: each repetition goes through all tools, and each tool through all phases. */
+/** Measures the tools interleaved: each repetition runs all tools, and each tool all phases. */
 export async function benchResources(options: ResourcesOptions): Promise<Results> {
   const { peers, sizes, repetitions, place, tell } = options
   const results = new Results()
@@ -62,12 +62,12 @@ function at(place: string, peer: Peer, size: number): Contestant {
   return { peer, state, command: peer.prepare(here, state), here, spent: 0 }
 }
 
-/** @returns whether it came to its end, and the next phase has something to go on from */
+/** @returns whether it has finished, so that the next phase can use its result */
 async function runPhase(one: Contestant, phase: string, place: string, results: Results): Promise<boolean> {
   const { peer, state, command, here } = one
   if (phase === 'first run') rmSync(state.root, { recursive: true, force: true })
   if (phase === '1 % drift') drift(state)
-  // What the one before has left to write must not be written at the cost of this one.
+  // Flush the writes of the previous run, so that they do not slow down this one.
   spawnSync('sync')
   const outcome = await measure(command, place, `${here}/log`, limit)
   results.add([`${state.directories.length * 10}`, phase, peer.name], outcome)
@@ -77,7 +77,7 @@ async function runPhase(one: Contestant, phase: string, place: string, results: 
   return true
 }
 
-/** Once, unmeasured, on a few resources: programs are read from the disk, recipes are compiled into their cache. */
+/** Runs a tool once unmeasured on a few resources, to read programs from the disk and fill the cache of recipes. */
 async function warmUp(peer: Peer, place: string): Promise<void> {
   const { state, command, here } = at(place, peer, 10)
   await measure(command, place, `${here}/log`, limit)

@@ -1,4 +1,4 @@
-/** What was measured, by benchmark, tool and case. */
+/** Stores the measurements by benchmark, tool and case. */
 import type { Figures, Outcome } from './measure.ts'
 import { median, spread } from './table.ts'
 
@@ -17,13 +17,13 @@ export class Results {
     return this.samples.get(key.join('\0'))?.figures ?? []
   }
 
-  /** Median of one figure, or null where it was not measured. */
+  /** Returns the median of one figure; null if it was not measured. */
   median(what: keyof Figures, ...key: string[]): number | null {
     const figures = this.get(...key)
     return figures.length === 0 ? null : median(figures.map((one) => one[what]))
   }
 
-  /** A row for each case: its key, and the figures. */
+  /** Returns a row for each case: its key, and the figures. */
   rows(): string[][] {
     return [...this.samples.values()].map(({ key, figures, late }) => {
       const number = `${figures.length}${late ? ', then stopped: too slow' : ''}`

@@ -1,4 +1,4 @@
-/** `npm run bench`: measures converge beside other tools, and says which targets are met. */
+/** Runs `npm run bench`: measures converge beside other tools, and reports which targets are met. */
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
@@ -94,7 +94,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** A part that fails leaves its sections out of the report, and takes nothing from the others. */
+/** Runs a part; if it fails, its sections are missing from the report, but not those of other parts. */
 async function part<T>(wanted: boolean, measure: () => Promise<T>): Promise<T | undefined> {
   if (!wanted) return undefined
   try {

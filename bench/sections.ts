@@ -1,17 +1,17 @@
-/** Measures the sections of a report one after the other. What a machine lacks is reported first; what is measured is never lost. */
+/** Measures the sections of a report one after the other, reports missing programs first, and stores each result. */
 
 export interface Section {
   readonly title: string
   readonly about: string
-  /** What the machine lacks for it, as messages; empty where it can be measured. */
+  /** Requirements that this host lacks, as messages; empty if the section can be measured. */
   readonly missing: () => readonly string[]
-  /** @returns its table */
+  /** @returns the table of the section */
   readonly measure: () => Promise<string>
 }
 
 interface Options {
   readonly tell: (text: string) => void
-  /** Stores the report as far as it is measured. */
+  /** Stores the report with the sections so far. */
   readonly keep: (sections: readonly string[]) => void
 }
 

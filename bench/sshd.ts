@@ -1,4 +1,4 @@
-/** An sshd of the benchmark's own on 127.0.0.1, with a key that is thrown away. */
+/** Starts an sshd for the benchmark on 127.0.0.1, with a temporary key. */
 import { spawn, spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -22,7 +22,7 @@ export async function startSshd(here: string): Promise<Sshd> {
     string,
   ]
   fs.mkdirSync(home, { recursive: true, mode: 0o700 })
-  // net-ssh, which Capistrano speaks through, signs with no key in the newer file format.
+  // Capistrano's net-ssh cannot sign with keys in the newer file format.
   for (const path of [host, key])
     spawnSync('ssh-keygen', ['-q', '-t', 'ecdsa', '-b', '256', '-m', 'PEM', '-N', '', '-f', path])
   fs.copyFileSync(`${key}.pub`, `${here}/authorized_keys`)
@@ -41,7 +41,7 @@ export async function startSshd(here: string): Promise<Sshd> {
     'MaxStartups 100',
     'PidFile none',
     'LogLevel ERROR',
-    // An empty home: a slow .bashrc, read for each command, would be all that is measured.
+    // Use an empty home: a slow .bashrc, read for each command, would dominate the figures.
     `SetEnv HOME=${home} PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
   ]
   fs.writeFileSync(`${here}/sshd_config`, `${settings.join('\n')}\n`)
@@ -53,7 +53,7 @@ export async function startSshd(here: string): Promise<Sshd> {
     child.kill('SIGTERM')
     if (madeRun) fs.rmSync('/run/sshd', { recursive: true, force: true })
   }
-  // Also when the benchmark is interrupted.
+  // Stop it also if the benchmark is interrupted.
   process.once('exit', stop)
   try {
     await answering(port)

@@ -1,4 +1,4 @@
-/** What converge costs before it does anything: its help, and a run of a role that declares nothing. */
+/** Measures the cost of converge without work: its help, and a run of a role that declares nothing. */
 import { mkdirSync } from 'node:fs'
 import { type Command, measure } from './measure.ts'
 import { apart, recipe } from './peers/converge.ts'
@@ -18,7 +18,7 @@ export async function benchStartup(program: string, repetitions: number, place: 
   for (let repetition = -1; repetition < repetitions; repetition++)
     for (const [name, command] of Object.entries(cases)) {
       const outcome = await measure(command, place, `${here}/log`, 60)
-      // The first time fills caches.
+      // The first run fills caches.
       if (repetition >= 0) results.add([name], outcome)
     }
   return results

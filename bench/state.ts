@@ -1,4 +1,4 @@
-/** The desired state that every tool is given: N resources in blocks of one directory, eight rendered files, one link. */
+/** Defines the desired state for every tool: N resources in blocks of one directory, eight rendered files, one link. */
 
 export interface Variables {
   readonly svc: string
@@ -10,12 +10,12 @@ export interface State {
   readonly root: string
   /** Mode 0750. */
   readonly directories: readonly string[]
-  /** Mode 0640, each the template with its own variables. */
+  /** Mode 0640, each made of the template with its own variables. */
   readonly files: readonly (Variables & { readonly path: string })[]
   readonly links: readonly { readonly path: string; readonly target: string }[]
 }
 
-/** @param count number of resources, a multiple of ten; the root directory comes on top */
+/** @param count number of resources without the root directory, a multiple of ten */
 export function stateOf(root: string, count: number): State {
   const blocks = Array.from({ length: count / 10 }, (_, block) => `${root}/d${String(block).padStart(4, '0')}`)
   return {
@@ -36,7 +36,7 @@ export function stateOf(root: string, count: number): State {
   }
 }
 
-/** The text of about 1 KB all files are made of, with each variable written as `variable` says. */
+/** Returns the template of all files, about 1 KB, with each variable written by `variable`. */
 export function templateText(variable: (name: keyof Variables) => string): string {
   const [svc, port, workers] = [variable('svc'), variable('port'), variable('workers')]
   const constant = Array.from({ length: 13 }, (_, line) => {

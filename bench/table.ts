@@ -1,4 +1,4 @@
-/** Figures as text: medians with their range, and Markdown tables. */
+/** Formats figures: medians with their range, and Markdown tables. */
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
@@ -7,7 +7,7 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2
 }
 
-/** `0.123 (0.110–0.150)`: median, and the range where there is more than one. */
+/** Formats `0.123 (0.110–0.150)`: the median, and the range of several values. */
 export function spread(values: readonly number[], digits: number): string {
   const middle = median(values).toFixed(digits)
   if (values.length === 1) return middle
@@ -19,7 +19,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
-/** `2 times`: how much longer the other takes. */
+/** Formats how much longer the other takes, such as `2 times`. */
 export function times(other: number, own: number): string {
   return `${(other / own).toFixed(1)} times`
 }

@@ -1,4 +1,4 @@
-/** What was to be reached, beside what was. */
+/** Compares the figures with their targets. */
 import type { DeployResults } from './deploy.ts'
 import type { Results } from './results.ts'
 import { times } from './table.ts'
@@ -9,7 +9,7 @@ export interface Measured {
   readonly deploy?: DeployResults | undefined
 }
 
-/** Target, figure, verdict; without figures where something it compares was not measured. */
+/** Target, figure, verdict; without a figure if part of the comparison was not measured. */
 type Row = [target: string, figure: string, met: string]
 
 const verdict = (met: boolean) => (met ? 'yes' : '**no**')
@@ -23,7 +23,7 @@ export function targets(measured: Measured): Row[] {
   ]
 }
 
-/** Milliseconds that one resource more costs when there is nothing to do: the slope between 1,000 and 10,000. */
+/** Returns the milliseconds for one more resource without changes: the slope between 1,000 and 10,000. */
 export function slope(results: Results, name: string, what: 'wall' | 'cpu'): number | null {
   const at = (size: string) => results.median(what, size, 'nothing to do', name)
   const [few, many] = [at('1000'), at('10000')]

@@ -1,8 +1,8 @@
-/** Checks that a tool did the whole work, and damages it a little for the next. */
+/** Checks that a tool did the whole work, and changes some files for the next phase. */
 import * as fs from 'node:fs'
 import { type State, templateText } from './state.ts'
 
-/** @throws Error naming what is not as declared: content, mode or target of a link */
+/** @throws Error naming what differs from the declaration: content, mode or target of a link */
 export function verify({ root, directories, files, links }: State): void {
   const wrong: string[] = []
   const text = templateText((name) => `@${name}@`)
@@ -20,7 +20,7 @@ export function verify({ root, directories, files, links }: State): void {
   if (wrong.length > 0) throw new Error(`${wrong.length} are not as declared, the first: ${wrong[0]}`)
 }
 
-/** Adds a line to one file in a hundred, spread over the whole. */
+/** Adds a line to one file in a hundred, spread over all files. */
 export function drift({ files }: State): void {
   const step = Math.floor(files.length / Math.max(1, Math.floor(files.length / 100)))
   for (let index = 0; index < files.length; index += step) {

@@ -1,4 +1,4 @@
-/** What recipes of one's own import from `converge-engine`. */
+/** Exports everything that the user's own recipes import from `converge-engine`. */
 
 export * as z from 'zod'
 export { type Recipe, type RecipeFunction, type Role, role } from '../core/compile/recipe.ts'

@@ -5,14 +5,14 @@ import { formatPath, type KeyPath } from '../core/node/path.ts'
 import type { PloneNode } from './node.ts'
 
 export interface AttributeWarning {
-  /** The attribute to change; where nobody has set it, what is around it is named. */
+  /** The attribute to change; if it is not set, the warning names the nearest location around it. */
   readonly attribute: KeyPath
   readonly message: string
-  /** What the operator can do, in the imperative. */
+  /** Advice for the operator, in the imperative. */
   readonly hint: string
 }
 
-/** Of a role whose app has no repository. */
+/** Returns the warning about a role whose app has no repository. */
 export function noRepository(role: string, app: string): AttributeWarning {
   const attribute = ['deploy', app, 'scm', 'repository']
   const path = formatPath(attribute)

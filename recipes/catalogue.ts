@@ -1,4 +1,4 @@
-/** The distribution: which roles, resources and attributes the program has, each loaded when it is needed. */
+/** Lists the roles, resources and attributes of the distribution, and loads each when it is needed. */
 import { fileURLToPath } from 'node:url'
 import type { Catalogue } from '../core/cli/catalogue.ts'
 import { type PloneNode, recipeNode } from './node.ts'

@@ -1,4 +1,4 @@
-/** The program `converge`: the only place that ends the process. */
+/** Starts the program `converge`, and ends the process; no other file does. */
 
 import { main } from '../core/cli/main.ts'
 import { callerOf, recipeFault } from '../core/compile/source.ts'
@@ -6,20 +6,20 @@ import { asConvergeError, describeLocation } from '../core/model/errors.ts'
 import { printable } from '../core/report/printable.ts'
 import { catalogue } from './catalogue.ts'
 
-// A reader that went away (`converge plan | head`, a terminal that hung up) is no reason to leave a run half done.
+// A reader that has ended (`converge plan | head`, a terminal that hung up) must not interrupt a run.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
   })
 
-// Whoever runs it may keep his own files to himself (umask 077); what is built and installed is for other accounts too.
+// The operator may have the umask 077, but other accounts must read what a run builds and installs.
 process.umask(0o022)
 
 let isOver = false
-/** Code of the user's runs in this process: it may end it, or leave a promise behind that nobody waits for. */
+/** Reports an exit before main has returned: the user's code may call process.exit() or wait for nothing. */
 process.on('exit', (status) => {
   if (isOver || status > 0) return
-  // The stack still has who called process.exit(); where nobody did, nothing was left to wait for.
+  // The stack names the caller of process.exit(); without one, the event loop was empty.
   const place = callerOf(new Error().stack)
   const what = place === undefined ? 'something it waited for never came' : 'process.exit() was called'
   const where = place === undefined ? '' : `${describeLocation(place)}: `
@@ -44,6 +44,6 @@ const endProcess = () => {
 main(process.argv.slice(2), catalogue, endProcess).then((status) => {
   isOver = true
   process.exitCode = status
-  // Said first, then ended: what goes on in this process must not hold the lock any longer than that.
+  // Flush the output, then end: other work in this process must not keep the lock any longer.
   if (endNow) process.stdout.write('', () => process.stderr.write('', () => process.exit()))
 })

@@ -1,4 +1,4 @@
-/** Which log files the programs of a role write, beside those of supervisord and systemd. */
+/** Lists the log files that the programs of a role write, beside those of supervisord and systemd. */
 import type { RoleLogs } from '../core/cli/catalogue.ts'
 import { type PloneNode, placed } from './node.ts'
 import { layout } from './plone/layout.ts'
@@ -25,12 +25,12 @@ const known: Readonly<Record<string, Logs>> = {
   }),
 }
 
-/** @returns none for a role of the user */
+/** @returns no logs for a user's role */
 export function logsOf(node: PloneNode, role: string): RoleLogs {
   return (Object.hasOwn(known, role) ? known[role]?.(node) : undefined) ?? { app: null, files: [] }
 }
 
-/** Zope, ZEO and Solr log into the directory that all releases share. */
+/** Returns the logs of Zope, ZEO and Solr, which are in the directory that all releases share. */
 function buildout(node: PloneNode, role: BuildoutRole): RoleLogs {
   const app = appName(node, role)
   return { app, files: [{ program: app, pattern: `${layout(node, role).shared}/var/log/*.log` }] }

@@ -1,4 +1,4 @@
-/** What a recipe sees as `node`: the attributes, the facts, and the run it is compiled for. */
+/** Builds the `node` of recipes: the attributes, the facts, and the run for which a recipe is compiled. */
 import type { Attributes } from '../attributes/index.ts'
 import type { RunFacts } from '../core/cli/catalogue.ts'
 import type { Facts } from '../core/node/facts.ts'
@@ -9,11 +9,11 @@ export interface PloneNode extends Attributes {
   readonly facts: Facts
   readonly cpu: { readonly total: number }
   readonly run: RunFacts
-  /** Whether somebody has set an attribute, such as `plone_solr.data_dir`; false for defaults. */
+  /** Decides whether an attribute such as `plone_solr.data_dir` is set; false for defaults. */
   readonly isGiven: (path: string) => boolean
 }
 
-/** Attributes stay lazy, as the schemas behind them are: only the keys that recipes read are made. */
+/** Builds the node with lazy attributes: only the keys that recipes read are computed. */
 export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
   return Object.create(built.attributes as object, {
     facts: { value: built.facts, enumerable: true },
@@ -22,7 +22,7 @@ export function recipeNode(built: Node<unknown>, run: RunFacts): PloneNode {
   }) as PloneNode
 }
 
-/** An absolute path of the attributes, placed below the prefix where there is one. */
+/** Places an absolute path of the attributes below the prefix, if there is one. */
 export function placed(node: Pick<PloneNode, 'converge'>, path: string): string {
   const { prefix } = node.converge
   return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`) ? path : `${prefix}${path}`

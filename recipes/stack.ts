@@ -1,4 +1,4 @@
-/** A stack as its roles see it: what runs on each host, whom it asks, and what does not fit together. */
+/** Computes the services of each host from its roles, the servers that they use, and conflicts between hosts. */
 import type { Concern, Service } from '../core/cli/catalogue.ts'
 import { balancerAt, cacheAt, reached } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
@@ -13,13 +13,13 @@ import { isSet } from './plone/values.ts'
 const zeoPort = 8001
 const solrPort = 8983
 
-/** What the roles of the program run, by role. */
+/** The services of the built-in roles. */
 const known: Readonly<Record<string, (node: PloneNode) => readonly Omit<Service, 'role'>[]>> = {
   base: () => [],
   'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
   solr: (node) => buildout(node, 'solr', [solrPort], []),
   'zeo-client': clients,
-  // They set attributes of the clients beside them.
+  // These roles only change attributes of the clients on their host.
   celerybeat: clients,
   'relstorage-pack': clients,
   frontend: (node) => frontend(node),
@@ -31,7 +31,7 @@ const known: Readonly<Record<string, (node: PloneNode) => readonly Omit<Service,
   ],
 }
 
-/** What a role runs on a host; null for a role of somebody's own. */
+/** Returns the services of a role on a host; null for a user's role. */
 export function servicesOf(node: PloneNode, role: string): readonly Service[] | null {
   if (!Object.hasOwn(known, role)) return null
   return known[role]?.(node).map((service) => ({ ...service, role })) ?? null
@@ -43,7 +43,7 @@ function plain(name: string, ports: readonly number[], asks: readonly string[]):
   return { name, ports, asks, visited: false }
 }
 
-/** The program that a buildout role is there for, and those that the app brings along. */
+/** Returns the main program of a buildout role, and further programs of the app. */
 function buildout(node: PloneNode, role: BuildoutRole, ports: readonly number[], asks: readonly string[]): Plain[] {
   return programs(node, role).map(({ name }, index) => plain(name, index === 0 ? ports : [], index === 0 ? asks : []))
 }
@@ -123,13 +123,13 @@ interface Site {
   readonly https_port: number
 }
 
-/** nginx, which is one for all roles of a host. */
+/** Returns nginx, which all roles of a host share. */
 function web(node: PloneNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
   const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
   return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
 }
 
-/** A server behind nginx that has two ports in turn. */
+/** Returns nginx and a server behind it that uses two ports in turn. */
 function served(node: PloneNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
   const { ports } = settings
   return [...web(node, app, settings, [`localhost:${ports[0]}`]), plain(app, ports, databaseOf(node, app))]
@@ -142,7 +142,7 @@ interface Member {
   readonly node: PloneNode
 }
 
-/** What does not fit together between hosts, though each by itself is right. */
+/** Finds conflicts between hosts whose own settings are valid. */
 export function concernsOf(members: readonly Member[]): Concern[] {
   const having = (role: string) => members.filter(({ roles }) => roles.includes(role))
   const [servers, clients, frontends] = [having('zeo-server'), having('zeo-client'), having('frontend')]
@@ -176,7 +176,7 @@ function serverConcerns(servers: readonly Member[], clients: readonly Member[]):
   ]
 }
 
-/** A client can only be drained where it reaches the balancer's runtime API. */
+/** Warns of clients that cannot be drained, because they do not reach the balancer's runtime API. */
 function drainConcerns(clients: readonly Member[], frontends: readonly Member[]): Concern[] {
   const drained = clients.filter(({ node }) => node.converge.balancer.drain)
   const elsewhere = drained.filter(({ name }) => frontends.some((one) => one.name !== name))
@@ -199,7 +199,7 @@ function drainConcerns(clients: readonly Member[], frontends: readonly Member[])
   ]
 }
 
-/** The frontends count the clients of each host as well: by what the stack says of it, and by their own attributes. */
+/** Warns if frontends count other clients on a host, by the stack and their own attributes, than it runs. */
 function countConcerns(clients: readonly Member[], frontends: readonly Member[]): Concern[] {
   const unsaid = clients.filter(({ node }) => {
     const { instance_count } = node.plone_instances

@@ -1,4 +1,4 @@
-/** The version of the program: that of package.json, put in its place when it is bundled. */
+/** Exports the version of the program from package.json, which the bundler inserts. */
 declare const CONVERGE_VERSION: string | undefined
 
 export const version: string = typeof CONVERGE_VERSION === 'string' ? CONVERGE_VERSION : 'development'

@@ -1,4 +1,4 @@
-/** ansible-core on the local connection: one play, a loop for each kind of resource. */
+/** Prepares ansible-core on the local connection: one play, with a loop for each kind of resource. */
 import { templateText } from '../state.ts'
 import { type Peer, put, versionOf } from './types.ts'
 
@@ -41,7 +41,7 @@ export const ansible: Peer = {
         },
       ],
     }
-    // JSON is YAML.
+    // JSON is valid YAML.
     put(`${here}/play.yml`, JSON.stringify([play]))
     return { argv: ['ansible-playbook', `${here}/play.yml`], environment: { ANSIBLE_CONFIG: `${here}/ansible.cfg` } }
   },

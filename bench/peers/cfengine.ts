@@ -1,4 +1,4 @@
-/** cf-agent without its lock intervals: one files promise for each, contents by mustache. */
+/** Prepares cf-agent without its lock intervals: one files promise for each resource, contents by mustache. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs'
 import { templateText } from '../state.ts'
@@ -41,13 +41,13 @@ export const cfengine: Peer = {
       `}\n${bodies}`,
     ]
     put(`${here}/policy.cf`, policy.join('\n'))
-    // -K: look at every promise, also at those kept a minute ago. -I: tell of changes, as converge does.
+    // -K: check every promise, also those kept a minute ago. -I: report changes, as converge does.
     const environment = { CFENGINE_TEST_OVERRIDE_WORKDIR: workDirectory(here) }
     return { argv: ['cf-agent', '-K', '-I', '-f', `${here}/policy.cf`], environment }
   },
 }
 
-/** A place for its keys and databases, so that those of the machine stay as they are. */
+/** Returns a directory for its keys and databases, so that those of the system stay unchanged. */
 function workDirectory(here: string): string {
   const path = `${here}/work`
   if (existsSync(path)) return path

@@ -1,4 +1,4 @@
-/** converge itself, with a recipe of a user's own. */
+/** Prepares converge itself, with a user's recipe. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -6,7 +6,7 @@ import { type Peer, put } from './types.ts'
 
 export const recipe = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
-/** Arguments that keep a run of converge apart from all other runs on this machine. */
+/** Returns arguments that separate a run of converge from all other runs on this host. */
 export function apart(here: string): string[] {
   return ['--state-dir', `${here}/state`, '--config-dir', `${here}/etc`]
 }

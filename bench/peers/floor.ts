@@ -1,4 +1,4 @@
-/** The yardstick: a bare loop in Node, with no engine around it. */
+/** Prepares the lower bound of the comparison: a plain loop in Node without an engine. */
 import { fileURLToPath } from 'node:url'
 import { templateText } from '../state.ts'
 import { type Peer, put } from './types.ts'

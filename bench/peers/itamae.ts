@@ -1,4 +1,4 @@
-/** itamae local: one resource for each, contents by erb. */
+/** Prepares `itamae local`: one itamae resource for each resource, contents by erb. */
 import { templateText } from '../state.ts'
 import { type Peer, put, versionOf } from './types.ts'
 

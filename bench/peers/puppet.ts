@@ -1,4 +1,4 @@
-/** puppet apply: one file resource for each, contents by epp(). */
+/** Prepares `puppet apply`: one file resource for each resource, contents by epp(). */
 import { templateText } from '../state.ts'
 import { type Peer, put, versionOf } from './types.ts'
 

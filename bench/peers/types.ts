@@ -1,4 +1,4 @@
-/** What a tool in the comparison has to say of itself. */
+/** Defines the interface of a tool in the comparison. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -7,13 +7,13 @@ import type { State } from '../state.ts'
 
 export interface Peer {
   readonly name: string
-  /** Debian package to install, for the note that it is missing. */
+  /** Debian package that the note about a missing tool names. */
   readonly package?: string
-  /** Its version, or null where it is not installed. */
+  /** Its version; null if it is not installed. */
   version(): string | null
-  /** The most resources it is given without --slow: beyond that a single run takes minutes. */
+  /** Maximum number of resources without --slow: with more, a single run takes minutes. */
   readonly largest: number
-  /** Writes its manifests below `here`; gives the command that converges `state`. */
+  /** Writes its manifests below `here`, and returns the command that converges `state`. */
   prepare(here: string, state: State): Command
 }
 
@@ -22,7 +22,7 @@ export function put(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o600 })
 }
 
-/** First number with dots that a program prints for a version; null where there is no such program. */
+/** Returns the first number with dots that a program prints; null if the program does not exist. */
 export function versionOf(program: string, ...args: string[]): string | null {
   const { error, stdout }: SpawnSyncReturns<string> = spawnSync(program, args, { encoding: 'utf8' })
   return error ? null : (/\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'unknown')

@@ -1,4 +1,4 @@
-/** `converge attributes`: the merged values, where each comes from, and their schema. */
+/** Runs `converge attributes`: prints the merged values, where each comes from, and their schema. */
 import picocolors from 'picocolors'
 import type { Secrets } from '../model/secrets.ts'
 import type { Explanation } from '../node/explain.ts'
@@ -34,7 +34,7 @@ export async function attributes<N>(args: Arguments, catalogue: Catalogue<N>, se
   return 0
 }
 
-/** Nothing but the schemas: no file, no environment, no host. */
+/** Builds a node from the schemas alone, without files, environment or host. */
 async function defaults<N>(catalogue: Catalogue<N>): Promise<Node<unknown>> {
   return buildNode({ layers: [], facts: neutralFacts, schemas: await catalogue.schemas() })
 }

@@ -1,4 +1,4 @@
-/** `converge balancer`: what the balancers of a stack say of their servers, and taking one of them out and back in by hand. */
+/** Runs `converge balancer`: lists the backend servers of a stack's balancers, drains one, or sets it ready again. */
 import picocolors from 'picocolors'
 import { LocalHost } from '../host/local.ts'
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
@@ -19,7 +19,7 @@ type Action = (typeof balancerActions)[number]
 const usualWait = 60
 const pause = milliseconds(200)
 
-/** One balancer, with its servers or with why it could not be asked. */
+/** One balancer, with its servers or with the reason why it could not be queried. */
 interface Seen {
   readonly desk: BalancerDesk
   readonly servers: readonly BalancedServer[]
@@ -82,7 +82,7 @@ async function look(desk: BalancerDesk): Promise<Seen> {
   }
 }
 
-/** The whole name of the server meant: with its backend or without, where that is clear. */
+/** Resolves the given name, with or without its backend, to the full name of one server. */
 function serverNamed(given = '', seen: readonly Seen[]): string {
   const names = [...new Set(seen.flatMap(({ servers }) => servers.map(({ name }) => name)))]
   if (names.includes(given)) return given
@@ -99,7 +99,7 @@ function serverNamed(given = '', seen: readonly Seen[]): string {
   })
 }
 
-/** Tells each of them; those that would not be told are warned of, and left out. */
+/** Sends a command to each balancer; warns of those that refuse it, and leaves them out of the result. */
 async function tellEach(places: readonly Seen[], what: (place: Seen) => Promise<unknown>): Promise<Seen[]> {
   const told: Seen[] = []
   const problems: ConvergeError[] = []

@@ -1,4 +1,4 @@
-/** What the command line is given to work with: the roles, resources and attributes of a distribution. */
+/** Defines the interface between the command line and a distribution: its roles, resources and attributes. */
 
 import type { ZodType } from 'zod'
 import type { HostCheck } from '../compile/inspection.ts'
@@ -13,37 +13,37 @@ export type { Concern, Service }
 
 export interface Catalogue<N> {
   readonly version: string
-  /** Directory of the program as it is built: what travels to other hosts. */
+  /** Directory of the built program, which `converge stack` uploads to other hosts. */
   engineDirectory(): string
   readonly roles: Readonly<Record<string, { readonly doc: string; load(): Promise<Role<N>> }>>
   /** Schemas of the attributes, by top-level key. */
   schemas(): Promise<Readonly<Record<string, ZodType>>>
-  /** Top-level keys of others that are kept without a word. */
+  /** Top-level keys of other programs, which are accepted without a warning. */
   foreignKeys(): Promise<readonly string[]>
-  /** What recipes see. */
+  /** Builds the node that recipes get. */
   node(built: Node<unknown>, run: RunFacts): N
   resources(): Promise<Readonly<Record<string, AnyDefinition>>>
-  /** The balancers that the attributes tell of; they need not be there. */
+  /** The balancers that the attributes name; they need not exist. */
   balancers(node: N, host: Host): Promise<readonly BalancerDesk[]>
-  /** Which commits the releases among these resources would be made of; nothing is written. */
+  /** Finds the commits from which the releases among these resources would be made; writes nothing. */
   revisions(
     resources: readonly PlannedResource[],
     host: HostReader,
     context: Pick<Context, 'warn' | 'secret'>,
   ): Promise<readonly AppRevision[]>
-  /** What a role runs on a host, and whom it asks; null for a role that is not the program's own. */
+  /** The services of a role on a host, and the servers that they use; null for a role that is not built in. */
   services(node: N, role: string): Promise<readonly Service[] | null>
-  /** Log files that the programs of a role write themselves. */
+  /** The log files that the programs of a role write themselves. */
   logs(node: N, role: string): Promise<RoleLogs>
-  /** What does not fit together between the hosts of a stack. */
+  /** Finds settings of different hosts of a stack that contradict each other. */
   concerns(
     members: readonly { readonly name: string; readonly roles: readonly string[]; readonly node: N }[],
   ): Promise<readonly Concern[]>
-  /** What `doctor` checks whatever the roles are: disk, clock, ports, the servers that the roles ask. */
+  /** The checks that `doctor` makes for any role: disk, clock, ports, the servers that the roles use. */
   checks(node: N, host: HostReader, roles: readonly string[]): Promise<readonly HostCheck[]>
-  /** What has this host's scheduler call converge. */
+  /** The hooks by which the scheduler of this host calls converge. */
   hooks(options: HookOptions): Promise<Hooks<N>>
-  /** What recipes of one's own import from `converge-engine`. */
+  /** The module that the user's own recipes import as `converge-engine`. */
   api(): Promise<object>
 }
 
@@ -52,27 +52,27 @@ export interface RoleLogs {
   readonly app: string | null
   readonly files: readonly {
     readonly program: string
-    /** Path; `*` stands for any characters. */
+    /** Path, in which `*` matches any characters. */
     readonly pattern: string
   }[]
 }
 
-/** What the scheduler of a host calls, and how often. */
+/** The commands that the scheduler of a host calls, and how often. */
 export interface HookOptions {
-  /** Commands with their words, by what they are for. */
+  /** The arguments of each command, by the event that it runs. */
   readonly commands: { readonly [K in 'setup' | 'configure' | 'shutdown']: readonly string[] }
-  /** Seconds between two configures. */
+  /** Seconds between two runs of configure. */
   readonly interval: number
-  /** Seconds, at most, by which each of them is later. */
+  /** Maximum random delay of each run, in seconds. */
   readonly jitter: number
-  /** File that says that the first boot is over. */
+  /** File whose existence shows that the first boot is done. */
   readonly stamp: string
-  /** Whether all is below a prefix, with a supervisord that a run starts. */
+  /** Whether all files are below a prefix, with a supervisord that a run starts. */
   readonly prefixed: boolean
 }
 
 export interface Hooks<N> {
-  /** Events `hooks_install` and `hooks_remove`. */
+  /** The role with the events `hooks_install` and `hooks_remove`. */
   readonly role: Role<N>
   show(node: N, host: HostReader): Promise<readonly HookView[]>
 }
@@ -81,28 +81,28 @@ export interface HookView {
   /** Name of the unit, or of cron's job. */
   readonly name: string
   readonly installed: boolean
-  /** How it is, in a few words. */
+  /** State of the hook in a few words. */
   readonly detail: string
 }
 
-/** What an app would be deployed from. */
+/** The source from which an app would be deployed. */
 export interface AppRevision {
   readonly app: string
-  /** What was asked for: a branch, a tag, a commit. Null for a directory. */
+  /** The requested branch, tag or commit; null for a directory. */
   readonly revision: string | null
-  /** Null where each host decides for itself: a directory, or a commit in short that only a fetch can tell. */
+  /** Null where each host decides: for a directory, or for an abbreviated commit that only a fetch can resolve. */
   readonly commit: string | null
 }
 
-/** A balancer as an operator deals with it. */
+/** A balancer with the commands that an operator can give it. */
 export interface BalancerDesk {
-  /** Path or address of what it takes commands at. */
+  /** Path or address of its socket for commands. */
   readonly where: string
-  /** @throws where it cannot be asked */
+  /** @throws if the balancer cannot be queried */
   servers(): Promise<readonly BalancedServer[]>
-  /** Sends it no further visitors; what it is answering goes on. */
+  /** Drains the server: it gets no new requests, and finishes those under way. */
   takeOut(server: BalancedServer): Promise<unknown>
-  /** @param server whole name, with its backend */
+  /** @param server full name, with its backend */
   ready(server: string): Promise<void>
 }
 
@@ -111,34 +111,34 @@ export interface BalancedServer {
   readonly name: string
   readonly backend: string
   readonly address: string
-  /** What was said of it: `drain` takes no new visitors, `maint` nobody at all. */
+  /** State that the operator set: `drain` accepts no new visitors, `maint` accepts none at all. */
   readonly admin: 'ready' | 'drain' | 'maint'
-  /** By its health checks. */
+  /** Whether its health checks succeed. */
   readonly up: boolean
   readonly takesVisitors: boolean
-  /** What the last health check found; may be empty. */
+  /** Result of the last health check; may be empty. */
   readonly check: string
-  /** Requests it is answering at the moment. */
+  /** Number of requests that it is answering. */
   readonly sessions: number
-  /** Requests that wait for it. */
+  /** Number of requests that wait for it. */
   readonly queue: number
   /** Whether visitors are bound to it by a cookie. */
   readonly sticky: boolean
 }
 
-/** What a recipe may know of the run it is compiled for. */
+/** Facts about a run that its recipes can read. */
 export interface RunFacts {
-  /** Different for every run. */
+  /** Unique id of the run. */
   readonly id: string
   readonly events: readonly string[]
-  /** Names of the roles of this run; left out where they are not known. */
+  /** Names of the roles of this run; absent if they are unknown. */
   readonly roles?: readonly string[]
   /** Options of the command, e.g. the release to roll back to. */
   readonly options: Readonly<Record<string, string | boolean | undefined>>
-  /** The host as it is now, to look at only; null where nothing may be looked up. */
+  /** The host, for reading only; null where recipes must not read it. */
   readonly host: HostReader | null
-  /** Who asked for the run. */
+  /** The operator that started the run. */
   readonly by: string
-  /** Where an attribute is set, by its key path such as `deploy.site.user`; undefined for one that no file sets. */
+  /** Finds where an attribute is set, by its key path such as `deploy.site.user`; undefined if no file sets it. */
   readonly locate?: (path: string) => SourceLocation | undefined
 }

@@ -1,11 +1,11 @@
-/** Completion in a shell: a script for it, and the words that may stand where the cursor is. */
+/** Completes command lines in a shell: prints the completion script, and the candidates for the word at the cursor. */
 import { lifecycleEvents } from '../compile/recipe.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Catalogue } from './catalogue.ts'
 import { allOptions, type CommandFamily, type CommandSpec, commands } from './options.ts'
 import { commandNamed, commandsOf, familyNamed, firstWords, parseArguments } from './parse.ts'
 
-/** The scripts call the program with this and the words up to the cursor; it prints a candidate a line. */
+/** The flag that the scripts pass before the words up to the cursor; the program prints one candidate a line. */
 export const completionFlag = '--complete'
 
 const bash = `_converge() {
@@ -24,7 +24,7 @@ _converge() {
 compdef _converge converge
 `
 
-/** @param shell bash or zsh, or undefined for that of the environment */
+/** @param shell bash or zsh; undefined for the shell that the environment names */
 export function completionScript(shell: string | undefined): string {
   const name = shell ?? (process.env.SHELL?.endsWith('zsh') ? 'zsh' : 'bash')
   if (name === 'bash') return bash
@@ -36,7 +36,7 @@ export function completionScript(shell: string | undefined): string {
   })
 }
 
-/** @param words after the program's name, the last one being the one at the cursor; none means: files, as the shell knows them */
+/** @param words after the program's name, the last one at the cursor @returns none to have the shell complete files */
 export async function complete<N>(words: readonly string[], catalogue: Catalogue<N>): Promise<readonly string[]> {
   // Bash breaks `--role=web` into three words.
   const known = words.filter((word, at) => word !== '=' || at === words.length - 1)
@@ -56,20 +56,20 @@ function secondWords(family: CommandFamily): readonly string[] {
   return commandsOf(family).map(({ name }) => name.slice(family.name.length + 1))
 }
 
-/** The option that takes the word after it. */
+/** Returns the name of an option whose value is the next word. */
 function optionNamed(word = ''): string | undefined {
   const found = [...allOptions].find(([name, { alias }]) => word === `--${name}` || word === `-${alias}`)
   return found?.[1].type === 'boolean' ? undefined : found?.[0]
 }
 
 interface Words {
-  /** At the cursor. */
+  /** The word at the cursor. */
   readonly current: string
   readonly before: readonly string[]
 }
 
 async function values<N>(option: string, { current, before }: Words, catalogue: Catalogue<N>) {
-  // `zeo-server,zeo-c`: what stands before the comma belongs to each candidate.
+  // `zeo-server,zeo-c`: each candidate starts with the text before the comma.
   const given = current.slice(0, current.lastIndexOf(',') + 1)
   if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${given}${name}`)
   if (option === 'event') return lifecycleEvents.map((name) => `${given}${name}`)
@@ -82,7 +82,7 @@ async function values<N>(option: string, { current, before }: Words, catalogue: 
   return (await stackNames(option, before)).map((name) => `${given}${name}`)
 }
 
-/** None where the words so far do not say which roles, or the files cannot be read: a shell is no place to say so. */
+/** Lists releases; none if the words name no roles or the files cannot be read: completion reports no errors. */
 async function releasesFor<N>(before: readonly string[], catalogue: Catalogue<N>): Promise<readonly string[]> {
   try {
     const { releaseIds } = await import('./look.ts')

@@ -1,4 +1,4 @@
-/** Finds every mistake in the attributes and recipes of one host, once it is known that there are some. */
+/** Finds every mistake in the attributes and recipes of one host, after a first mistake was found. */
 import { draftPlan } from '../compile/compile.ts'
 import { isMissingProp } from '../compile/props.ts'
 import type { Role } from '../compile/recipe.ts'
@@ -14,16 +14,16 @@ export interface Suspect<N> {
   readonly roles: readonly Role<N>[]
   /** Lists of events; each list is compiled as one run. */
   readonly runs: readonly (readonly string[])[]
-  /** What the recipes see in such a run. */
+  /** Builds the node that the recipes get in such a run. */
   readonly node: (built: Node<unknown>, events: readonly string[]) => N
   readonly mask: (text: string) => string
-  /** Whether an attribute may be set where it could not be read; undefined: any attribute. */
+  /** Whether an attribute may be set in a file or value that could not be read; undefined: any attribute. */
   readonly isLost: (attribute: string | undefined) => boolean
 }
 
 /**
- * Compiles the roles again and again, each time without the attributes that a recipe has refused, until nothing new is found:
- * a recipe ends at the first attribute that it refuses, and others further down may be wrong as well.
+ * Compiles the roles repeatedly, without the attributes that a recipe has refused, until it finds nothing new.
+ * A recipe ends at the first attribute that it refuses, but later ones may be wrong as well.
  */
 export async function diagnose<N>(suspect: Suspect<N>): Promise<readonly ConvergeError[]> {
   const { draft, isLost } = suspect
@@ -41,7 +41,7 @@ export async function diagnose<N>(suspect: Suspect<N>): Promise<readonly Converg
   }
 }
 
-/** What is wrong with the recipes of the runs for one node: of each event up to the first attribute that it refuses. */
+/** Finds the problems of the recipes for one node: for each event up to the first attribute that it refuses. */
 export async function mistakesOf<N>(
   { roles, runs, node, mask }: Omit<Suspect<N>, 'draft' | 'isLost'>,
   built: Node<unknown>,
@@ -51,11 +51,11 @@ export async function mistakesOf<N>(
     try {
       const { plan, problems } = draftPlan(roles, events, node(built, events), { mask })
       const files = await draftFiles(plan)
-      // Where another run fails, its roles do not fit together in this one for the same reason.
+      // Where another run has failed, roles that do not match in this one have the same cause: do not report it again.
       const own = found.length === 0 ? problems : problems.filter(({ code }) => !mismatches.includes(code))
       found.push(...own, ...files.problems)
     } catch (thrown) {
-      // What is no mistake in the input depends on the host, such as a rollback without an earlier release.
+      // Other errors depend on the host, not on the input, such as a rollback without an earlier release.
       if (!(thrown instanceof ConvergeError)) throw thrown
       if (thrown.usage) found.push(...problemsOf(thrown))
     }
@@ -68,7 +68,7 @@ function distinct(problems: readonly ConvergeError[]): ConvergeError[] {
   return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()]
 }
 
-/** Whether a mistake is, or may be, that an attribute is missing. */
+/** Decides whether the problem is, or may be, a missing attribute. */
 function isMissing(problem: ConvergeError, node: Node<unknown>): boolean {
   const { attribute, cause } = problem
   if (attribute !== undefined) return givenKeys(node, attribute) === null

@@ -1,4 +1,4 @@
-/** `doctor`: checks what this host needs for its roles. It changes nothing, and reports every problem it finds. */
+/** Runs `converge doctor`: checks without changes whether this host has what its roles require. */
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
 import { compile, wholeWay } from '../compile/compile.ts'
@@ -23,9 +23,9 @@ interface Result {
   readonly remedy?: string | undefined
 }
 
-/** Checks that run at once: most of them wait for a program or a server. */
+/** Number of checks that run at once: most of them wait for a program or a server. */
 const parallel = 8
-/** ms. Commands have limits of their own below this. */
+/** Time limit of a check, in milliseconds. Commands have shorter limits of their own. */
 const checkLimit = 30_000
 
 export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
@@ -53,7 +53,7 @@ async function checksOf<N>(
   return [...own.flat(), ...common]
 }
 
-/** A check that cannot even be set up, say for an attribute that makes no sense, is a check that fails. */
+/** Turns an exception while the checks are set up, such as for an invalid attribute, into a failed check. */
 async function guarded(
   what: string,
   make: () => readonly HostCheck[] | Promise<readonly HostCheck[]>,
@@ -98,10 +98,10 @@ async function resultOf({ what, run }: HostCheck): Promise<Result[]> {
   }
 }
 
-/** A refusal of attributes is known at compile time, with file and line; so are the warnings of a run. */
+/** Compiles the roles to report refused attributes, with file and line, and the warnings that a run would print. */
 function attributeResults<N>(roles: readonly Role<N>[], node: N): Result[] {
   const each = roles.map((role) => compiled([role], `attributes of ${role.name}`, node))
-  // Two roles may contradict each other though each is right: only then does all of them together add something.
+  // Two valid roles may contradict each other: compile all together only if each is valid alone.
   const together =
     roles.length > 1 && each.flat().every(({ status }) => status !== 'missing')
       ? compiled(roles, 'attributes', node).filter(({ status }) => status === 'missing')
@@ -129,7 +129,7 @@ function readable(error: unknown): { readonly message: string; readonly hint: st
   return { message: source === undefined ? message : `${describeLocation(source)}: ${message}`, hint }
 }
 
-/** What several roles report alike counts once, and a warning says nothing new of what is reported as missing. */
+/** Removes duplicates from several roles, and warnings about what is already reported as missing. */
 function distinct(results: readonly Result[]): Result[] {
   const missing = results.filter(({ status }) => status === 'missing')
   const seen = new Set<string>()

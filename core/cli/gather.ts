@@ -1,4 +1,4 @@
-/** Gathers what a run starts from: recipes, layers of attributes, the node. */
+/** Gathers the input of a run: recipes, layers of attributes, the node. */
 import { randomUUID } from 'node:crypto'
 import type { Role } from '../compile/recipe.ts'
 import type { HostReader } from '../host/types.ts'
@@ -29,23 +29,23 @@ export interface Inputs<N> {
   readonly user: UserRecipes<N>
   readonly built: Node<unknown>
   readonly stateDirectory: string
-  /** What recipes see, for the given events. */
+  /** Builds the node that recipes get for the given events. */
   readonly node: (events: readonly string[], host: HostReader | null) => N
-  /** Every mistake that compiling these events finds. */
+  /** Finds every mistake in compiling these events. */
   readonly diagnose: (events: readonly string[], host: HostReader | null) => Promise<readonly ConvergeError[]>
 }
 
 export interface GatherOptions {
-  /** Of this host, if not given; `render` gives neutral ones, since it looks nothing up. */
+  /** Default: the facts of this host. `render` passes neutral ones, because it must not read the host. */
   readonly facts?: Facts
-  /** False: no role at all is fine. Default true. */
+  /** Whether an input without any role is an error; default true. */
   readonly needsRole?: boolean
-  /** Events that are compiled afterwards. Where something is wrong, their mistakes are reported at once. */
+  /** Events that the caller compiles next. If the input has mistakes, those of these events are reported with them. */
   readonly events?: readonly string[]
 }
 
 /**
- * @param secrets gets what must not be shown
+ * @param secrets receives the values that must be masked
  * @throws InvalidInput with all problems of all files, and of the recipes for `events`
  */
 export async function gather<N>(
@@ -55,7 +55,7 @@ export async function gather<N>(
   { facts = gatherFacts(), needsRole = true, events }: GatherOptions = {},
 ): Promise<Inputs<N>> {
   if (args.prefix !== undefined) checkPrefix(args.prefix)
-  // Before anything is read that has them: what is wrong there must not show them either.
+  // Learn secrets before reading files that contain them: errors about those files must mask them too.
   if (args.secrets !== undefined) for (const one of secretTexts(args.secrets)) secrets.add(one)
   const given = await readAll(args, catalogue, needsRole)
   const { user, roles, layers } = given
@@ -100,7 +100,7 @@ export async function gather<N>(
     return byPlace(findings.problems)
   }
   if (given.problems.length + draft.problems.length > 0) {
-    // An event may be one of a role that could not be found.
+    // An unknown event may belong to a role that was not found.
     const known = events?.filter((event) => roles.some((role) => role.events.has(event))) ?? []
     throwProblems(await diagnose([known], null), 'the input is not valid')
   }
@@ -118,19 +118,19 @@ interface Given<N> {
   readonly user: UserRecipes<N>
   readonly roles: readonly Role<N>[]
   readonly layers: readonly Layer[]
-  /** Of all of these. */
+  /** Problems of the recipes, the attributes and the roles. */
   readonly problems: readonly ConvergeError[]
-  /** Whether all files with attributes could be read. */
+  /** Whether all attribute files could be read. */
   readonly isComplete: boolean
 }
 
-/** Reads recipes and attributes; a mistake in one of them does not hide those in others. */
+/** Reads recipes and attributes; a mistake in one does not hide mistakes in others. */
 async function readAll<N>(args: Arguments, catalogue: Catalogue<N>, needsRole: boolean): Promise<Given<N>> {
   const own = await userRecipes(args, catalogue)
   const { layers, problems: unreadable } = await readLayers(args)
   const named = args.role ?? rolesOf(layers)
   const isComplete = unreadable.length === 0
-  // A file that could not be read may name the roles.
+  // An unreadable file may name the roles.
   const isNamed = named.length > 0 || (needsRole && isComplete)
   const found = isNamed ? await draftRoles(named, own, catalogue) : { roles: [], problems: [] }
   const problems = [...own.problems, ...unreadable, ...found.problems]
@@ -144,7 +144,7 @@ function roleLayers<N>(roles: readonly Role<N>[]): Layer[] {
 }
 
 /**
- * What compiling gives; where it refuses the input, every other mistake is reported with the first.
+ * Returns the result of compiling. If compiling refuses the input, reports all other mistakes with the first one.
  * @throws InvalidInput
  */
 export async function compiled<T>(work: () => T, diagnose: () => Promise<readonly ConvergeError[]>): Promise<T> {

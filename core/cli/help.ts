@@ -1,11 +1,11 @@
-/** What `--help` prints: what a command does, its options by what they are for, and examples to start from. */
+/** Formats the output of `--help`: the purpose of a command, its options by group, and examples. */
 import { type CommandFamily, type CommandSpec, commands, type OptionSpec } from './options.ts'
 import { commandsOf, familyNamed, firstWords } from './parse.ts'
 
 const exitStatuses =
   'Exit status: 0 nothing to do or all done, 1 something failed, 2 wrong usage or invalid input, 3 something changed (with --detailed-exit-code).'
 
-/** @param roles by name, with what each is in a few words */
+/** @param roles short descriptions by name */
 export function overview(roles: ReadonlyMap<string, string>, width: number): string {
   const listed = firstWords().flatMap((name) => familyNamed(name) ?? commands.find((spec) => spec.name === name) ?? [])
   const groups = [...new Set(listed.map(({ group }) => group))]
@@ -31,7 +31,7 @@ export function overview(roles: ReadonlyMap<string, string>, width: number): str
   ])
 }
 
-/** What there is to say of the first word of several commands. */
+/** Formats the help about a family of commands, such as `converge stack`. */
 export function familyHelp(family: CommandFamily, width: number): string {
   const { name, details, examples: lines } = family
   const rows = commandsOf(family).map((spec): Row => [spec.name, spec.describe])
@@ -64,7 +64,7 @@ export function commandHelp(spec: CommandSpec, width: number): string {
   ])
 }
 
-/** The name of a command, with the words it takes; those in brackets may be left out. */
+/** Returns the name of a command with its arguments; optional ones are in brackets. */
 export function synopsisOf({ name, argument, target, command }: CommandSpec, options = ''): string {
   const words = [argument, target].flatMap((place) => place ?? [])
   const start = [name, ...words.map(({ value, required }) => (required ? value : `[${value}]`))].join(' ')
@@ -90,7 +90,7 @@ function optionSections(options: CommandSpec['options'], width: number): string[
   return groups.map((group) => section(group, table(rows(group), width, longest)))
 }
 
-/** The value of an option as its synopsis has it: ` HOW`, `[=DURATION]`. */
+/** Returns the value of an option as its synopsis shows it: ` HOW`, `[=DURATION]`. */
 export function placeholderOf({ value, optionalTime }: Pick<OptionSpec, 'value' | 'optionalTime'>): string {
   if (value === undefined) return ''
   return optionalTime === true ? `[=${value}]` : ` ${value}`
@@ -104,14 +104,14 @@ function optionText({ describe, default: standard }: OptionSpec): string {
   return standard === undefined ? describe : `${describe}; default: ${standard}`
 }
 
-/** Each on a line of its own, ready to copy, with what it is for above it. */
+/** Formats each example on a line of its own, ready to copy, below its explanation. */
 function examples(rows: CommandSpec['examples'], width: number): string {
   return rows.map(([line, text]) => `${wrap(`# ${text}`, width, '  ')}\n  ${line}`).join('\n')
 }
 
 type Row = readonly [string, string]
 
-/** Two columns; where the first is wide, the second goes below it. */
+/** Formats two columns; a cell that is too wide pushes the second column to the next line. */
 function table(
   rows: readonly Row[],
   width: number,
@@ -128,7 +128,7 @@ function table(
     .join('\n')
 }
 
-/** Breaks between words; a word longer than the line stays whole, so that it can be copied. */
+/** Breaks text between words; a word longer than the line stays whole, so that it can be copied. */
 export function wrap(text: string, width: number, indent = ''): string {
   const room = Math.max(20, width - indent.length)
   const lines: string[] = []

@@ -1,4 +1,4 @@
-/** `converge hooks`: this host's own scheduler calls the lifecycle of its roles. */
+/** Runs `converge hooks`: has the scheduler of this host call the lifecycle events of its roles. */
 import * as fs from 'node:fs'
 import { resolve } from 'node:path'
 import { LocalHost } from '../host/local.ts'
@@ -14,7 +14,7 @@ import { print, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 import { runCommand } from './run.ts'
 
-/** What the whole command has in common. */
+/** The input that all parts of the command share. */
 interface Call<N> {
   readonly args: Arguments
   readonly catalogue: Catalogue<N>
@@ -22,13 +22,13 @@ interface Call<N> {
   readonly endProcess: () => void
 }
 
-/** @param word what to do: install, remove or show */
+/** @param word the action: install, remove or show */
 export async function hooksCommand<N>(word: string, call: Call<N>): Promise<ExitStatus> {
   const { args, catalogue, secrets, endProcess } = call
   const options = optionsOf(args)
   const hooks = await catalogue.hooks(options)
   if (word === 'show') return show(call, options)
-  // What is installed has to work: the roles and attributes are checked as a run would do it.
+  // Refuse to install hooks whose runs would fail: check the roles and attributes as a run does.
   if (word === 'install') {
     checkWords(args, options)
     await gather(args, catalogue, secrets)
@@ -69,9 +69,9 @@ function optionsOf(args: Arguments): HookOptions {
   }
 }
 
-/** A program that is not there, or a name that no unit and no job can hold, would fail at each call. */
+/** Refuses a program that does not exist, or a name that a unit or a job cannot contain: each call would fail. */
 function checkWords({ program, bare }: Arguments, { commands, stamp }: HookOptions): void {
-  // One that knows its roles itself may be brought after this.
+  // A program with roles of its own may be installed later.
   if (program !== undefined && !bare) checkProgram(resolve(program))
   const odd = [...commands.configure, stamp].find((word) => /\p{Cc}/u.test(word))
   if (odd !== undefined)
@@ -94,7 +94,7 @@ function checkProgram(path: string): void {
   throw usage(`--program ${path}: is no file`, 'name a program that exists, or leave --program out to use this one')
 }
 
-/** The options of the run that is called, with whole paths: it has another working directory. */
+/** Returns the options for the scheduled runs, with absolute paths: their working directory differs. */
 function inputWords(args: Arguments): string[] {
   if (args.nodeJson?.includes('-') || args.json?.includes('-'))
     throw usage('nobody is at standard input when the scheduler calls', 'give files, such as /etc/converge/site.json')
@@ -122,10 +122,10 @@ function given(value: string | undefined): readonly string[] {
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
-/** A year; systemd ignores what it cannot count. */
+/** Maximum of an interval, a year: systemd ignores intervals that are too large for it. */
 const mostDays = 366
 
-/** Seconds of `90s`, `5m`, `1h`. @throws USAGE */
+/** Converts `90s`, `5m` or `1h` to seconds. @throws USAGE */
 export function timeOf(option: string, text: string, least: number): number {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
   const seconds = Number(number) * (units[unit] ?? 0)

@@ -19,12 +19,12 @@ import { valueAt } from '../node/path.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Arguments } from './options.ts'
 
-/** Who asked for it: the person behind sudo, where there is one. */
+/** Returns the account that started the run: behind sudo, the account that called sudo. */
 export function author({ uid, user, hostname }: Facts = gatherFacts()): string {
   return `${(uid === 0 && process.env.SUDO_USER) || user || uid}@${hostname}`
 }
 
-/** A warning of the attributes on one line. */
+/** Formats a warning about attributes on one line. */
 export function warningText({ message, hint, source }: NodeWarning): string {
   const where = source ? `${describeLocation(source)}: ` : ''
   return `${where}${message}${hint ? ` (${hint})` : ''}`
@@ -39,7 +39,7 @@ export function eventsOf(events: readonly string[] | null): readonly string[] {
   return events ?? wholeWay
 }
 
-/** The recipes that --recipes and --config name, or a configuration in the working directory. */
+/** Loads the recipes that --recipes, --config, or a configuration in the working directory names. */
 export async function userRecipes<N>(
   args: Pick<Arguments, 'recipes' | 'config'>,
   catalogue: Catalogue<N>,
@@ -55,7 +55,7 @@ export async function userRecipes<N>(
   }
 }
 
-/** How TypeScript of the user is bundled. */
+/** Returns the options for bundling the user's TypeScript. */
 export async function bundleOptions<N>(catalogue: Catalogue<N>): Promise<BundleOptions> {
   return { cacheDirectory: cacheDirectory(), engineVersion: catalogue.version, api: await catalogue.api() }
 }
@@ -68,11 +68,11 @@ export function cacheDirectory(): string {
 
 interface LayerFiles {
   readonly layers: readonly Layer[]
-  /** What is wrong with files that are therefore no layer. */
+  /** Problems of files that could not become layers. */
   readonly problems: readonly ConvergeError[]
 }
 
-/** Lowest first: the stack's, this host's, the deployment's, single values from the command line. */
+/** Reads the layers, lowest precedence first: stack, this host, deployment, single values on the command line. */
 export async function readLayers(args: Arguments): Promise<LayerFiles> {
   const layers: Layer[] = []
   const problems: ConvergeError[] = []
@@ -103,7 +103,7 @@ export async function readLayers(args: Arguments): Promise<LayerFiles> {
   return { layers, problems }
 }
 
-/** Which files of an operator the documents come from that converge stack has uploaded; by path. */
+/** Maps documents that `converge stack` has uploaded, by path, to the operator's files that they come from. */
 function originsIn(directory: string | undefined): ReadonlyMap<string, Origins> {
   const file = directory === undefined ? undefined : resolve(directory, originsFile)
   if (file === undefined || !fs.existsSync(file)) return new Map()
@@ -130,7 +130,7 @@ export function readInput(file: string, flag: string): string {
   }
 }
 
-/** Not by readFileSync, which fails where standard input is a pipe that nobody has written to yet. */
+/** Reads standard input. readFileSync would fail for a pipe without data yet. */
 async function standardInput(): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
@@ -142,7 +142,7 @@ async function standardInput(): Promise<string> {
   return utf8Text(Buffer.concat(chunks), 'standard input')
 }
 
-/** All JSON and YAML files of a directory, by name. The one of the system need not be there, one that was asked for has to. */
+/** Lists JSON and YAML files of a directory by name. The default directory may be missing; a given one must exist. */
 function hostFiles(given: string | undefined): string[] {
   const directory = given ?? '/etc/converge'
   try {
@@ -165,7 +165,7 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
     ENOTDIR: 'give a directory',
     EACCES: 'run as an account that may read it',
   }
-  // The system's own words repeat the call and the path.
+  // The message of the operating system repeats the call and the path: drop them.
   const reason = message.replace(/^.*?: /, '')
   return new ConvergeError(`${flag} ${path}: ${reason}`, {
     code: 'NO_FILE',
@@ -175,7 +175,7 @@ function unreadable(path: string, flag: string, error: unknown): ConvergeError {
   })
 }
 
-/** A file there would make every path below it fail, one by one. */
+/** Refuses a prefix that is a file, once, instead of failing for every path below it. */
 export function checkPrefix(prefix: string): void {
   try {
     if (fs.statSync(prefix, { throwIfNoEntry: false })?.isDirectory() !== false) return
@@ -189,7 +189,7 @@ export function checkPrefix(prefix: string): void {
   })
 }
 
-/** Without --role the host's own files may name them: `{"converge": {"roles": ["zeo-client"]}}`. */
+/** Returns the roles that the host's files name, for use without --role: `{"converge": {"roles": ["zeo-client"]}}`. */
 export function rolesOf(layers: readonly Layer[]): readonly string[] {
   const named = layers
     .map(({ value }) => valueAt(value, ['converge', 'roles']))
@@ -202,7 +202,7 @@ interface RoleDraft<N> {
   readonly problems: readonly ConvergeError[]
 }
 
-/** The roles that there are, and a problem for each other name; where recipes have mistakes, the name may be right. */
+/** Finds the named roles, and reports each unknown name, unless recipes with mistakes may define it. */
 export async function draftRoles<N>(
   names: readonly string[],
   { user, problems: wrong }: UserRecipesDraft<N>,

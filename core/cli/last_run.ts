@@ -22,7 +22,7 @@ const endLine = z.object({
   report: z.object({ ...run, outcome: z.enum(outcomes), counts: z.object({ changed: z.number() }) }),
 })
 
-/** Null where there was no run. A journal without an end belongs to a run that died, unless its lock is still held. */
+/** Returns null if there was no run. A journal without an end is of a killed run, unless its lock is still taken. */
 export function lastRun(directory: string): LastRun | null {
   const state = new StateDirectory(directory)
   const unknown = { id: '', started: '', roles: [], events: [], changed: 0 }

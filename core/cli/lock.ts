@@ -1,4 +1,4 @@
-/** `lock` and `unlock`, and what they stop. */
+/** Runs `converge lock` and `converge unlock`, and checks the deploy lock for other commands. */
 import {
   type DeployLock,
   describeDeployLock,
@@ -13,12 +13,12 @@ import type { Arguments } from './options.ts'
 import { print, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
-/** What brings other code or takes it away, or begins to; the rest only keeps up what is there. */
+/** The events that a lock forbids: they install or remove code, or prepare that. The others only maintain it. */
 const stopped: readonly string[] = ['build', 'deploy', 'rollback', 'rebuild', 'undeploy']
 
 /**
- * @returns a warning for whoever may go on, or null
- * @throws DEPLOY_LOCKED where others may not deploy
+ * @returns a warning for the holder of the lock or for a dry run, or null
+ * @throws DEPLOY_LOCKED if somebody else holds the lock
  */
 export function respectLock(directory: string, events: readonly string[], dry: boolean, by = author()): string | null {
   if (!events.some((event) => stopped.includes(event))) return null
@@ -28,7 +28,7 @@ export function respectLock(directory: string, events: readonly string[], dry: b
   return `deploys are locked by ${describeDeployLock(lock)} (run converge unlock to let others deploy)`
 }
 
-/** The lock that is on; null also where this account may not look: it could not deploy there anyway. */
+/** Returns the current lock; null if this account cannot read it: such an account cannot deploy anyway. */
 export function visibleLock(directory: string): DeployLock | null {
   try {
     return readDeployLock(directory)
@@ -46,7 +46,7 @@ export function lock(args: Arguments): ExitStatus {
   return say(args, { locked: true, ...made }, `deploys are locked by ${describeDeployLock(made)}`)
 }
 
-/** Also what others have put on: whoever may run this may remove the file as well. */
+/** Removes the lock, also that of another holder: an account that can run this can remove the file as well. */
 export function unlock(args: Arguments): ExitStatus {
   const directory = stateDirectory(args)
   new StateDirectory(directory).check()
@@ -59,7 +59,7 @@ function existing(directory: string) {
   try {
     return readDeployLock(directory)
   } catch {
-    // One that cannot be read is taken off as well.
+    // Remove an unreadable lock as well.
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** `status` and `releases`: what is there, without changing it. */
+/** Runs `converge status` and `converge releases`: reports the state of the apps without changing it. */
 import picocolors from 'picocolors'
 import type { AppView, ReleaseView } from '../compile/inspection.ts'
 import { describeDeployLock } from '../host/deploy_lock.ts'
@@ -46,7 +46,7 @@ async function see<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets
 
 export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const { roles, apps: seen, stateDirectory, paint, color } = await see(args, catalogue, secrets)
-  // What the account of an app has written forges no line, and no colour.
+  // Keep text that an app's account has written from forging lines or colours.
   const apps = args.jsonOutput ? seen : oneLineDeep(seen)
   const last = lastRun(stateDirectory)
   const locked = visibleLock(stateDirectory)
@@ -88,7 +88,7 @@ function stopText({ by, at }: IntendedStop, paint: Paint): string {
   return `${paint.red('stopped on purpose')} by ${by}, ${at}`
 }
 
-/** With --quiet: what is down, and nothing where all is up. */
+/** Prints the services that are down, for --quiet; nothing if all are up. */
 function tellTrouble(apps: readonly AppView[], paint: Paint, color: boolean): ExitStatus {
   const lines = apps.flatMap((app) => [
     ...(app.stopped ? [`${app.name}  ${stopText(app.stopped, paint)}\n`] : []),
@@ -100,7 +100,7 @@ function tellTrouble(apps: readonly AppView[], paint: Paint, color: boolean): Ex
   return lines.length > 0 ? 1 : 0
 }
 
-/** Ids of the releases that a rollback can go to, for completion in a shell. */
+/** Lists the ids of the releases to which a rollback can return, for completion in a shell. */
 export async function releaseIds<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
   const apps = released((await see(args, catalogue, new Secrets())).apps)
   const ids = apps.flatMap(({ name, releases }) =>

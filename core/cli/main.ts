@@ -1,4 +1,4 @@
-/** The command line: parses it, calls what it names, and gives the exit status. */
+/** Parses the command line, runs the command that it names, and returns the exit status. */
 import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import { Secrets } from '../model/secrets.ts'
 import type { Catalogue } from './catalogue.ts'
@@ -8,15 +8,15 @@ import { type ExitStatus, useColor } from './process.ts'
 
 /**
  * @param argv without node and the script
- * @param endProcess called where something that could not be ended would keep the process going
- * @returns the exit status; the process is the caller's to end
+ * @param endProcess called if work that cannot be ended would keep the process running
+ * @returns the exit status, with which the caller ends the process
  */
 export async function main<N>(
   argv: readonly string[],
   catalogue: Catalogue<N>,
   endProcess: () => void,
 ): Promise<ExitStatus> {
-  // What becomes known as secret on the way; also what goes wrong must not show it.
+  // Secrets are collected while the command runs; error messages must mask them too.
   const secrets = new Secrets()
   try {
     if (argv.length === 1 && argv[0] === '--version') return say(`${catalogue.version}\n`)

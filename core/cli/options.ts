@@ -1,4 +1,4 @@
-/** Commands and options of the command line, as data: parsing, help, completion and the reference pages are made from the same. */
+/** Lists the commands and options as data, from which parsing, help, completion and the reference pages are made. */
 import { convergeCommands } from './options/converge.ts'
 import { helpCommands } from './options/help.ts'
 import { hookCommands, hooksFamily } from './options/hooks.ts'
@@ -26,7 +26,7 @@ export const commands: readonly CommandSpec[] = [
   ...helpCommands,
 ]
 
-/** First words of the commands that have two. */
+/** The families of commands whose names have two words. */
 export const families: readonly CommandFamily[] = [hooksFamily, stackFamily]
 
 /** Every option of any command, by name. */

@@ -1,4 +1,4 @@
-/** From the words of the command line to a command and its options, or to everything that is wrong with them. */
+/** Parses the words of the command line into a command with its options, or reports all problems with them. */
 import { Parser } from 'yargs/helpers'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { nearest, nearestName } from '../model/nearest.ts'
@@ -21,8 +21,8 @@ type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string 
 
 /**
  * @param argv without node and the script
- * @param roles names of the roles there are, for whoever takes one for a command
- * @throws InvalidInput with all that is wrong
+ * @param roles names of the known roles, for a hint where a role stands in the place of a command
+ * @throws InvalidInput with all problems
  */
 export function parseArguments(argv: readonly string[], roles: readonly string[]): Parsed {
   const at = argv.indexOf('--')
@@ -56,10 +56,10 @@ export function parseArguments(argv: readonly string[], roles: readonly string[]
   return { spec, args: bag as Arguments }
 }
 
-/** What help is asked about: a command, those that begin with the same word, or the program. */
+/** The subject of the requested help: a command, a family of commands, or the program. */
 export type HelpWanted = CommandSpec | CommandFamily | 'overview'
 
-/** Whether help is asked for, and about which command. */
+/** Decides whether the command line requests help, and about which command. */
 export function helpWanted(argv: readonly string[]): HelpWanted | null {
   const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
   if (!own.includes('--help') && !own.includes('-h')) return null
@@ -76,17 +76,17 @@ export function familyNamed(name: string): CommandFamily | undefined {
   return families.find((family) => family.name === name)
 }
 
-/** The commands that begin with the word. */
+/** Returns the commands of a family. */
 export function commandsOf({ name }: CommandFamily): readonly CommandSpec[] {
   return commands.filter((spec) => spec.name.startsWith(`${name} `))
 }
 
-/** First words there may be: commands of one word, and families. */
+/** Returns the possible first words: commands of one word, and families. */
 export function firstWords(): readonly string[] {
   return [...new Set(commands.map(({ name }) => name.replace(/ .*/, '')))]
 }
 
-/** The command that `converge help NAME` or `converge help NAME NAME` speaks of. */
+/** Returns the command that `converge help NAME` or `converge help NAME NAME` explains. */
 export function explainedCommand(first: string | undefined, second: string | undefined): HelpWanted {
   if (first === undefined) return 'overview'
   const family = familyNamed(first)
@@ -94,7 +94,7 @@ export function explainedCommand(first: string | undefined, second: string | und
   return commandOf(second === undefined ? [first] : [first, second], []).spec
 }
 
-/** The command that the words begin with, and the words after it. */
+/** Splits the words into the command and the words after it. */
 function commandOf(words: readonly string[], roles: readonly string[]): { spec: CommandSpec; rest: readonly string[] } {
   const [first, second, ...rest] = words
   const one = first === undefined ? commands[0] : commandNamed(first)
@@ -106,11 +106,11 @@ function commandOf(words: readonly string[], roles: readonly string[]): { spec: 
   return { spec: two, rest }
 }
 
-/** Which problems there are is for us to say, in our own words: here words are only told apart. */
+/** Splits the words into options and arguments, without validation: the callers report problems in their own words. */
 function parseWords(argv: readonly string[]): Words {
   const named = (test: (option: OptionSpec) => boolean) =>
     [...allOptions].flatMap(([name, option]) => (test(option) ? [name] : []))
-  // A letter may stand for one option here and for another one there: which of them, the command says.
+  // A letter may stand for different options; the command decides which one it is.
   const lettered = [...allOptions].flatMap(([name, { alias }]) => (alias === undefined ? [] : [{ name, alias }]))
   const shared = lettered.flatMap(({ alias }, at) =>
     lettered.some((one, i) => i < at && one.alias === alias) ? alias : [],
@@ -133,7 +133,7 @@ function parseWords(argv: readonly string[]): Words {
   })
 }
 
-/** A lone dash is a value, though it looks like an option: `--json -` as `--json=-`. */
+/** Joins a lone dash to its option, because it would look like an option itself: `--json -` becomes `--json=-`. */
 function withDashes(argv: readonly string[]): string[] {
   const files = ['--json', '-j', '--node-json', '--graph']
   return argv.flatMap((word, at) => {
@@ -142,11 +142,11 @@ function withDashes(argv: readonly string[]): string[] {
   })
 }
 
-/** The value in the form the commands take it, or what is wrong with it. Of a single one given twice the last counts. */
+/** Converts a value for the commands, or returns its problem. Of a repeated single option the last one counts. */
 function checkedValue(name: string, option: OptionSpec, given: unknown): unknown {
   const all = Array.isArray(given) ? (given as unknown[]) : [given]
   if (option.type === 'boolean') return all.at(-1) === true
-  // `--no-role` comes as false.
+  // The parser reports `--no-role` as false.
   if (all.includes(false)) return usage(`there is no option --no-${name}`, `--${name} takes a value: leave it out`)
   if (option.optionalTime) return timeOf(name, String(all.at(-1) ?? ''))
   if (all.length === 0 || all.some((value) => value === undefined || value === ''))
@@ -161,7 +161,7 @@ function checkedValue(name: string, option: OptionSpec, given: unknown): unknown
     : parts
 }
 
-/** What is wrong with one that has to be a certain word, or a number of hosts. */
+/** Checks a value that must be one of `choices`, or a number of hosts. */
 function unfit(name: string, { choices, hosts }: OptionSpec, text: string): ConvergeError | undefined {
   if (choices && !choices.includes(text)) {
     const all = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
@@ -190,7 +190,7 @@ function secondsOf(name: string, text: string): number | ConvergeError {
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
-/** Seconds; without a value there is no limit. */
+/** Converts a time to seconds; without a value there is no limit. */
 function timeOf(name: string, text: string): number | ConvergeError {
   if (text === '') return Number.POSITIVE_INFINITY
   const [, digits, unit = 's'] = /^(\d{1,6})([smhd]?)$/.exec(text) ?? []
@@ -201,7 +201,7 @@ function timeOf(name: string, text: string): number | ConvergeError {
   )
 }
 
-/** `--dry-run=maybe` must not count as no dry run. */
+/** Refuses values of booleans such as `--dry-run=maybe`, which must not count as no dry run. */
 function booleanProblems(argv: readonly string[]): ConvergeError[] {
   const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
   return own.flatMap((word) => {
@@ -247,7 +247,7 @@ function unknownSecondWord(family: CommandFamily, word: string | undefined): Con
   const names = commandsOf(family).map(({ name }) => name.slice(family.name.length + 1))
   const all = `there are: ${names.join(', ')}`
   if (word === undefined) return usage(`converge ${family.name} takes a command after it`, all)
-  // What one host has a command for, such as restart, many hosts do as a run.
+  // Commands for one host such as restart are `converge stack run restart` for many hosts.
   const runs = names.includes('run') && commandNamed(word)?.events !== undefined
   return usage(
     `there is no command ${family.name} ${word}`,
@@ -270,7 +270,7 @@ function unknownOption(name: string, spec: CommandSpec): ConvergeError {
   const [first, ...more] = (kin.length > 0 ? kin : owners).map((command) => command.name)
   if (first !== undefined)
     return usage(message, `${written} is for ${anyOf([first, ...more])}: converge ${first} --help`)
-  // One letter is near to every short name.
+  // A single letter is similar to every short name: suggest nothing.
   const near = name === 'version' || name.length === 1 ? undefined : nearestName(name, Object.keys(spec.options))
   return usage(
     name === 'version' ? `--version stands alone: it prints the program's own` : `there is no option ${written}`,
@@ -278,7 +278,7 @@ function unknownOption(name: string, spec: CommandSpec): ConvergeError {
   )
 }
 
-/** `--message`, where `-m` is `--comment`. */
+/** Finds the option with the same letter, such as `--comment` for `--message`: both are `-m`. */
 function sameLetter(name: string, { options }: CommandSpec): string | undefined {
   const letter = allOptions.get(name)?.alias
   if (letter === undefined) return undefined

@@ -1,6 +1,9 @@
-/** What a command has of its process: colours where it writes, and the status it ends with. */
+/** Defines the exit status of a command, and decides whether its output has colours. */
 
-/** 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code); `stack ssh` passes on that of ssh. */
+/**
+ * 0 nothing to do or all done, 1 failed, 2 wrong usage or invalid input, 3 changed (with --detailed-exit-code);
+ * `stack ssh` returns the status of ssh.
+ */
 export type ExitStatus = number
 
 export function useColor(stream: NodeJS.WriteStream): boolean {

@@ -1,4 +1,4 @@
-/** `converge render`: the files that the roles would write, from the attributes alone. */
+/** Runs `converge render`: renders the files that the roles would write, from the attributes alone. */
 
 import { compile, type Plan, wholeWay } from '../compile/compile.ts'
 import { checkProps } from '../compile/props.ts'
@@ -54,8 +54,8 @@ export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secret
 type Files = Readonly<Record<string, Omit<RenderedFile, 'path'>>>
 
 /**
- * The files that a plan would write, by path.
- * @throws InvalidInput with each resource whose files cannot be made
+ * Returns the files that a plan would write, by path.
+ * @throws InvalidInput with each resource whose files cannot be rendered
  */
 export async function renderedFiles(plan: Plan): Promise<Files> {
   const { files, problems } = await draftFiles(plan)
@@ -63,7 +63,7 @@ export async function renderedFiles(plan: Plan): Promise<Files> {
   return files
 }
 
-/** The files that can be made, and what is wrong with the others. */
+/** Returns the files that can be rendered, and the problems of the others. */
 export async function draftFiles({
   resources,
 }: Plan): Promise<{ readonly files: Files; readonly problems: readonly ConvergeError[] }> {
@@ -85,7 +85,7 @@ export async function draftFiles({
   return { files, problems }
 }
 
-/** What only a run can know is shown by what stands for it, e.g. `releases/<release>`. */
+/** Replaces values that only a run can know with placeholders, e.g. `releases/<release>`. */
 function withPlaceholders(resource: PlannedResource, byName: ReadonlyMap<string, PlannedResource>): unknown {
   if (!resource.hasReferences) return resource.props
   const props = resolveReferences(resource.props, ({ provider, output, transform }) => {

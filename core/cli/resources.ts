@@ -1,4 +1,4 @@
-/** `converge resources`: the types there are, and what one of them takes. */
+/** Runs `converge resources`: lists the resource types, or the properties of one. */
 
 import picocolors from 'picocolors'
 import { ConvergeError } from '../model/errors.ts'

@@ -1,4 +1,4 @@
-/** `converge revisions`: which commit each app of the roles would deploy. */
+/** Runs `converge revisions`: prints the commit that a deploy would use, for each app of the roles. */
 import { compile } from '../compile/compile.ts'
 import { LocalHost } from '../host/local.ts'
 import type { Secrets } from '../model/secrets.ts'
@@ -22,7 +22,7 @@ export async function revisions<N>(args: Arguments, catalogue: Catalogue<N>, sec
     )
   })
   for (const text of new Set(plans.flatMap(({ warnings }) => warnings))) warn(text)
-  // Two roles of one app, such as zeo-client and celerybeat, make one release.
+  // Two roles of one app, such as zeo-client and celerybeat, share one release.
   const resources = new Map(plans.flatMap((plan) => plan.resources.map((one) => [one.name, one])))
   const context = { warn, secret: (value: string) => secrets.add(value) }
   const found = await catalogue.revisions([...resources.values()], host, context)

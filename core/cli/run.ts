@@ -1,4 +1,4 @@
-/** `converge`, `plan`, and the commands named for an event. */
+/** Runs `converge`, `converge plan`, and the commands that are named after an event. */
 import { compile, type Plan } from '../compile/compile.ts'
 import type { Role } from '../compile/recipe.ts'
 import { converge } from '../converge/engine.ts'
@@ -24,31 +24,31 @@ import { respectLock } from './lock.ts'
 import type { Arguments } from './options.ts'
 import { type ExitStatus, useColor } from './process.ts'
 
-/** How long a run waits at least for a command of a killed run to end, in seconds. */
+/** Minimum time that a run waits for a command of a killed run to end, in seconds. */
 const commandWait = 30
 
-/** What makes a failure good again: an event of one role. */
+/** An event of one role that repairs a failure. */
 interface Recovery {
   readonly role: string
   readonly event: string
 }
 
-/** What a run and a dry run have in common. */
+/** The input that a run and a dry run share. */
 interface Ready {
   readonly host: LocalHost
   readonly output: Handlers
   readonly compileNow: (recovery?: Recovery) => Plan
-  /** The same before anything is done, with every mistake in the input. */
+  /** Compiles before the first change, and reports every mistake in the input. */
   readonly compileFirst: () => Promise<Plan>
   readonly handlers: readonly Handlers[]
   readonly secrets: Secrets
   readonly warn: (message: string) => void
   readonly note: (message: string) => void
-  /** Tells what the attributes are warned of. */
+  /** Prints the warnings about attributes. */
   readonly tellWarnings: () => void
 }
 
-/** @param instead a role of the program's own, that is run in the place of those asked for */
+/** @param instead a built-in role to run in the place of the requested ones */
 export async function runCommand<N>(
   args: Arguments,
   given: readonly string[] | null,
@@ -88,7 +88,7 @@ export async function runCommand<N>(
     warn,
     note,
     tellWarnings: () => {
-      // Asked again: somebody may have put a lock on while this run waited for another one.
+      // Check again: somebody may have locked deploys while this run waited for another one.
       const lock = locked()
       if (lock !== null) warn(lock)
       for (const warning of inputs.built.warnings) warn(warningText(warning))
@@ -125,7 +125,7 @@ async function run(
 ): Promise<RunReport> {
   const path = `${state.path}/lock`
   state.check()
-  // What is wrong with the input is said before anything is written; not while others may be changing what recipes look at.
+  // Report mistakes in the input before writing anything, but not while another run may change what recipes read.
   const early = lockHolder(path) === null ? { last: state.runs().at(-1), plan: await compileFirst() } : null
   state.prepare()
   const lock = await acquireLock(path, command, seconds(wait), (holder) =>
@@ -137,7 +137,7 @@ async function run(
     const waited = await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWait)), (message) =>
       note(`${message}; waiting for it`),
     )
-    // A run in between may have changed it all the same, e.g. which release is current.
+    // A run in between may have changed the state, e.g. which release is current.
     const plan = early !== null && !waited && early.last === state.runs().at(-1) ? early.plan : compileNow()
     tellWarnings()
     const go = async (one: Plan) => {
@@ -162,10 +162,10 @@ async function run(
     note(`${recovery.role}: ${recovery.event}, since what was deployed failed`)
     const second = recoveryPlan(() => compileNow(recovery), warn)
     if (second !== null) await go(second)
-    // Made good again or not, what was asked for has failed.
+    // The requested run has failed, whether or not the failure was repaired.
     return stillRunning ? { ...report, stillRunning } : report
   } finally {
-    // While something goes on, only the end of this process may let the next run begin.
+    // While commands still run, only the end of this process may free the lock for the next run.
     if (stillRunning) killRunning('SIGKILL')
     else lock.release()
     await host.close()
@@ -178,7 +178,7 @@ function recoveryOf({ outcome, resources }: RunReport): Recovery | null {
   return null
 }
 
-/** There may be nothing to go back to: a first deploy that failed. */
+/** Returns null if there is no earlier release to recover, as after a first deploy that failed. */
 function recoveryPlan(make: () => Plan, warn: (message: string) => void): Plan | null {
   try {
     return make()
@@ -192,8 +192,8 @@ function recoveryPlan(make: () => Plan, warn: (message: string) => void): Plan |
 const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * At the first SIGINT or SIGTERM, or when the terminal hangs up, the resource under way is finished; at the second, what runs is ended and this
- * process with it: its lock frees itself, and the next run finishes the work.
+ * Handles SIGINT, SIGTERM and a terminal that hangs up. At the first signal, the run finishes the current resource.
+ * At the second, it ends its commands and this process: the lock is freed, and the next run finishes the work.
  */
 async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>): Promise<T> {
   let asked = false
@@ -201,7 +201,7 @@ async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>
     for (const signal of signals) process.off(signal, heard)
   }
   const heard = (signal: NodeJS.Signals) => {
-    // Without a terminal, none can have hung up on it: it was started with nohup, or by a scheduler.
+    // Ignore SIGHUP without a terminal: nohup or a scheduler started the process.
     if (signal === 'SIGHUP' && !process.stdout.isTTY) return
     if (!asked) {
       asked = true
@@ -211,7 +211,7 @@ async function interruptible<T>(work: (interrupted: () => boolean) => Promise<T>
     stop()
     killRunning('SIGKILL')
     process.stderr.write('\nended; the next run finishes the work\n')
-    // Nobody listens any more: the signal does to this process what it does to any.
+    // The handlers are removed: the signal has its default effect on this process.
     process.kill(process.pid, signal)
   }
   for (const signal of signals) process.on(signal, heard)

@@ -1,4 +1,4 @@
-/** What every host of a stack has: the packages of its layers, and updates that install themselves. */
+/** Defines the role base, which every host of a stack has: the packages of its layers, and unattended upgrades. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import { lifecycleEvents, type Recipe, role } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -12,7 +12,7 @@ import type { PloneNode } from '../node.ts'
 import { Values } from '../plone/values.ts'
 
 const periodic = '/etc/apt/apt.conf.d/20auto-upgrades'
-/** After 50unattended-upgrades, which belongs to the package. */
+/** The path of our settings; apt reads it after the package's own 50unattended-upgrades. */
 const own = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 
 function setup(r: Recipe<PloneNode>, node: PloneNode): void {
@@ -36,7 +36,7 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   if (automatic_updates !== null) updates(r, node, automatic_updates)
 }
 
-/** As `dpkg-reconfigure unattended-upgrades` does it: the package reads these files once a day. */
+/** Configures upgrades like `dpkg-reconfigure unattended-upgrades`: the package reads these files once a day. */
 function updates(r: Recipe<PloneNode>, node: PloneNode, enabled: boolean): void {
   const { mail, package_blacklist } = node.apt.unattended_upgrades
   const values = new Values()
@@ -68,7 +68,7 @@ function checks(node: PloneNode, host: HostReader): HostCheck[] {
   return [rightsCheck(node, host, prefix), programCheck(host, 'apt-get', 'apt')]
 }
 
-/** A host whose layers have no other role takes part in all that is done with the stack; it has nothing to build for that. */
+/** The recipe of events without work: a host whose layers have no other role still takes part in all rollouts. */
 const nothing = () => undefined
 const unlike: readonly string[] = ['setup', 'build']
 

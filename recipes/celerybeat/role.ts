@@ -1,4 +1,4 @@
-/** The role celerybeat: given to the one host that schedules Celery's periodic tasks. */
+/** Defines the role celerybeat, for the one host that schedules Celery's periodic tasks. */
 import { role } from '../../core/compile/recipe.ts'
 import zeoClient from '../zeo_client/role.ts'
 

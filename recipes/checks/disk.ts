@@ -1,24 +1,24 @@
-/** Free space and inodes of the file systems that a run writes to. */
+/** Checks free space and inodes of the file systems that a run writes to. */
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
 import { mountsOf } from '../../resources/mounts.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
-/** MiB: below the first a build cannot succeed, below the second the next deploys may fail. */
+/** Limits in MiB: below `fails` a build cannot succeed, below `warns` the next deploys may fail. */
 const least = { fails: 100, warns: 1024 }
 const leastInodes = 10_000
 
 interface FileSystem {
   readonly target: string
-  /** MiB */
+  /** MiB. */
   readonly free: number
   readonly freeInodes: number
-  /** 0 where the file system makes inodes as it needs them. */
+  /** 0 if the file system creates inodes on demand. */
   readonly inodes: number
 }
 
-/** The worst of the file systems counts. */
+/** Checks all file systems, and reports the worst. */
 export function diskCheck(host: HostReader, paths: readonly string[]): HostCheck {
   return {
     what: 'disk space',
@@ -48,7 +48,7 @@ function fileSystems(output: string): FileSystem[] {
 }
 
 function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
-  // The last mount at a place covers those before it.
+  // The last mount at a path covers earlier ones.
   const mount = mountsOf(host).findLast(({ at }) => at === target)
   if (!mount?.options.includes('ro')) return null
   return missing(

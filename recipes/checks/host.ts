@@ -1,4 +1,4 @@
-/** What `doctor` checks whatever the roles are. */
+/** Lists the checks of `doctor` for any role: disk, clock, ports, servers, hooks. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { show } from '../hooks/show.ts'
@@ -26,7 +26,7 @@ export async function hostChecks(
   ]
 }
 
-/** A wrong clock breaks TLS, and release names sort wrongly. */
+/** Checks the clock: a wrong one breaks TLS and the order of releases. */
 function clockCheck(host: HostReader): HostCheck {
   return {
     what: 'clock',
@@ -44,10 +44,10 @@ function clockCheck(host: HostReader): HostCheck {
   }
 }
 
-/** No host that runs this program can be older. */
+/** The earliest year that a correct clock can show: this program is not older. */
 const firstYear = 2025
 
-/** Hooks are optional: nothing is reported of a host without them. */
+/** Checks the hooks. They are optional: a host without hooks has no finding. */
 function hookCheck(node: PloneNode, host: HostReader): HostCheck {
   return {
     what: 'lifecycle hooks',

@@ -1,15 +1,15 @@
-/** Which process listens at a TCP port of this host, by what /proc says. */
+/** Finds the process that listens on a TCP port of this host, from /proc. */
 import type { HostReader } from '../../core/host/types.ts'
 
 export interface Listener {
-  /** Whether it listens at every address of the host. */
+  /** Whether it listens on every address of the host. */
   readonly anywhere: boolean
-  /** Null where this account may not see whose socket it is. */
+  /** Null if this account cannot see the owner of the socket. */
   readonly pid: number | null
-  /** Of the process; empty where it cannot be seen. */
+  /** Name of the process; empty if this account cannot see it. */
   readonly name: string
   readonly account: string
-  /** Its working directory; empty where it cannot be seen. */
+  /** Working directory of the process; empty if this account cannot see it. */
   readonly directory: string
   readonly command: string
 }
@@ -41,7 +41,7 @@ interface Socket {
   readonly anywhere: boolean
 }
 
-/** Lines of /proc/net/tcp: number, local address, remote address, state, queues, timer, retransmits, uid, timeout, inode. */
+/** Parses /proc/net/tcp: number, local and remote address, state, queues, timer, retransmits, uid, timeout, inode. */
 function socketsIn(text: string, port: number): Socket[] {
   const hex = port.toString(16).toUpperCase().padStart(4, '0')
   return text.split('\n').flatMap((line) => {
@@ -51,7 +51,7 @@ function socketsIn(text: string, port: number): Socket[] {
   })
 }
 
-/** The lowest process id of each socket: the one that opened it, and no worker of it. */
+/** Finds the lowest process id of each socket: that of the process that opened it, not of a worker. */
 function ownersOf(host: HostReader, inodes: ReadonlySet<string>): Map<string, number> {
   const owners = new Map<string, number>()
   const pids = host.list('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []))
@@ -63,7 +63,7 @@ function ownersOf(host: HostReader, inodes: ReadonlySet<string>): Map<string, nu
   return owners
 }
 
-/** Empty for a process that has ended meanwhile, or belongs to another account. */
+/** Lists the file descriptors of a process; empty if it has ended, or belongs to another account. */
 function descriptorsOf(host: HostReader, pid: number): string[] {
   try {
     return host.list(`/proc/${pid}/fd`).map((name) => linkOf(host, `/proc/${pid}/fd/${name}`))

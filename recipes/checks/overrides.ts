@@ -1,4 +1,4 @@
-/** Files of others that override one of ours: the service reads both, and what the other says wins or is mixed in. */
+/** Finds files of others that override or extend a file of converge, because the service reads both. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -10,7 +10,7 @@ export interface Override {
   readonly hint: string
 }
 
-/** A pool of the same name in another file of php-fpm's directory: php-fpm takes both for one. */
+/** Finds a pool of the same name in another file of php-fpm's directory: php-fpm merges the two. */
 export function poolOverride(host: HostReader, config: string, pool: string): Override | null {
   const directory = config.slice(0, config.lastIndexOf('/'))
   for (const name of host.list(directory)) {
@@ -25,10 +25,10 @@ export function poolOverride(host: HostReader, config: string, pool: string): Ov
   return null
 }
 
-/** Where drop-ins of units may be, other than what packages install. */
+/** The directories of drop-ins, without those of packages. */
 const unitDirectories = ['/etc/systemd/system', '/run/systemd/system']
 
-/** A drop-in that sets the command of a unit again, after ours: systemd reads them in the order of their names. */
+/** Finds a drop-in that sets the command of a unit after ours: systemd reads drop-ins in the order of their names. */
 export function dropInOverride(host: HostReader, unit: string, own: string): Override | null {
   for (const directory of unitDirectories.map((one) => `${one}/${unit}.d`))
     for (const name of host.list(directory)) {
@@ -43,12 +43,12 @@ export function dropInOverride(host: HostReader, unit: string, own: string): Ove
   return null
 }
 
-/** @throws OVERRIDDEN, before anything is touched */
+/** @throws OVERRIDDEN, before the first change */
 export function refuseOverride(found: Override | null): void {
   if (found !== null) throw new ConvergeError(found.message, { code: 'OVERRIDDEN', hint: found.hint, usage: true })
 }
 
-/** The same for `doctor`. */
+/** Reports an override in `doctor`. */
 export function overrideCheck(what: string, find: () => Override | null): HostCheck {
   return {
     what,

@@ -1,4 +1,4 @@
-/** Whether the ports that the roles listen at are free, or taken by the roles' own programs. */
+/** Checks that the ports of the roles are free, or used by the roles' own programs. */
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { type PloneNode, placed } from '../node.ts'
@@ -9,18 +9,18 @@ import { type Listener, listenersAt } from './listeners.ts'
 
 interface Wanted {
   readonly port: number
-  /** Who wants it, for messages. */
+  /** Service that listens on the port, for messages. */
   readonly service: string
-  /** Names of the processes that may have it; those of an app are known by their directory instead. */
+  /** Names of the processes that may use it; processes of an app are recognized by their directory instead. */
   readonly processes: readonly string[]
   readonly directory: string | null
 }
 
-/** Programs that are one for all roles, by the names that their processes have. */
+/** Process names of the programs that all roles share. */
 const processNames: Readonly<Record<string, readonly string[]>> = {
   nginx: ['nginx'],
   haproxy: ['haproxy'],
-  // A worker of Varnish is named for its thread.
+  // A worker of Varnish has the name of its thread.
   varnish: ['varnishd', 'cache-main', 'vcache'],
 }
 
@@ -64,7 +64,7 @@ function appOf(node: PloneNode, role: string): string | null {
   }
 }
 
-/** Two services of this host that want the same port. */
+/** Reports two services of this host with the same port. */
 function clash(port: number, wanted: readonly Wanted[]): Finding | null {
   const names = [...new Set(wanted.map(({ service }) => service))]
   if (names.length < 2) return null

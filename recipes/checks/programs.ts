@@ -1,4 +1,4 @@
-/** Programs that a role needs, with the packages that they come in. */
+/** Checks that the programs and files that a role needs are installed, and names their packages. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { install, missing, ok } from './findings.ts'
@@ -16,7 +16,7 @@ export function programCheck(host: HostReader, program: string, packageName: str
   }
 }
 
-/** Files that a role needs without running them itself. */
+/** Checks for a file that a role needs but does not run. */
 export function fileCheck(host: HostReader, path: string, packageName: string): HostCheck {
   return {
     what: path,

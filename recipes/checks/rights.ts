@@ -1,4 +1,4 @@
-/** Whether the account of the run may change what the roles change. */
+/** Checks that the account of the run has the rights that the roles require. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { PloneNode } from '../node.ts'

@@ -1,4 +1,4 @@
-/** Whether the servers that the roles ask (ZEO, databases, memcached, Solr) have names that resolve, and answer. */
+/** Checks that the servers that roles use (ZEO, databases, memcached, Solr) have names that resolve, and answer. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { PloneNode } from '../node.ts'
@@ -9,7 +9,7 @@ export function serverChecks(node: PloneNode, host: HostReader, roles: readonly 
   const services = roles.flatMap((role) => servicesOf(node, role) ?? [])
   const own = new Set(services.flatMap(({ ports }) => ports))
   const asked = new Map<string, string>()
-  // Balanced clients have health checks of their own, and come and go.
+  // Skip balanced clients: they have health checks of their own, and may be offline.
   for (const { name, asks } of services)
     if (name !== 'haproxy') for (const address of asks) if (!asked.has(address)) asked.set(address, name)
   return [...asked].flatMap(([address, service]) => {
@@ -36,7 +36,7 @@ async function reach(host: HostReader, { name, port, service }: Address) {
   }
   if (port === 0) return ok(`resolves, for ${service}`)
   if (await host.listening(port, name)) return ok(`answers, for ${service}`)
-  // It may be set up after this host: that alone keeps no deploy from starting.
+  // Only warn: the server may be set up after this host, and a deploy can start without it.
   return warning(
     `no connection to ${name}:${port}, which ${service} needs`,
     `start the server on ${name}, and open port ${port} in its firewall for this host`,

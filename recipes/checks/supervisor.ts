@@ -1,4 +1,4 @@
-/** Whether supervisord, which keeps an app's programs running, can be reached, and takes them from our files alone. */
+/** Checks that an app's supervisord can be reached, and that no other file defines its programs. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
@@ -23,7 +23,7 @@ export function supervisorCheck(host: HostReader, { supervisor, current }: AppLa
   }
 }
 
-/** @param names of the programs that the role writes */
+/** @param names of the programs whose configuration the role writes */
 export function shadowCheck(host: HostReader, { supervisor }: AppLayout, names: readonly string[]): HostCheck {
   return {
     what: 'programs of supervisord',

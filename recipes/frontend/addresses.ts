@@ -1,10 +1,10 @@
-/** Where HAProxy and Varnish listen, and where the program in front of each reaches it. */
+/** Computes the addresses on which HAProxy and Varnish listen, and those at which other programs reach them. */
 import type { PloneNode } from '../node.ts'
 import { clientHosts, ownHostName } from '../plone/balancing.ts'
 import { isSet } from '../plone/values.ts'
 
 export interface Listening {
-  /** `*` for all addresses of the host. */
+  /** Addresses to listen on; `*` for all addresses of the host. */
   readonly addresses: readonly string[]
   readonly port: number
 }
@@ -15,7 +15,7 @@ export function balancerAt({ converge }: PloneNode): Listening {
   return { addresses: [converge.frontend.balancer_address], port: converge.frontend.balancer_port }
 }
 
-/** Clients on other hosts send PURGE to Varnish itself: then it listens in the private network too. */
+/** Returns the addresses of Varnish. If clients on other hosts send it PURGE, it listens in the private network too. */
 export function cacheAt(node: PloneNode): Listening {
   const { cache_address } = node.converge.frontend
   return { addresses: isSet(cache_address) ? [cache_address] : cacheAddresses(node), port: node.nginx_plone.proxy_port }
@@ -28,18 +28,18 @@ function cacheAddresses(node: PloneNode): readonly string[] {
   return isSet(private_ip) && isOwn ? [...new Set([loopback, private_ip])] : ['*']
 }
 
-/** As `bind` of HAProxy and `-a` of varnishd take each. */
+/** Returns the addresses in the notation of HAProxy's `bind` and varnishd's `-a`. */
 export function bound({ addresses, port }: Listening): string[] {
   return addresses.map((address) => `${address === '*' ? '' : bracketed(address)}:${port}`)
 }
 
-/** The address that a program of this host connects to. */
+/** Returns the address to which programs of this host connect. */
 export function reachedAt({ addresses: [address = loopback] }: Listening): string {
   if (address === '*' || address === '0.0.0.0') return loopback
   return address === '::' ? '::1' : address
 }
 
-/** The same with its port. */
+/** Returns the address and port to which programs of this host connect. */
 export function reached(at: Listening): string {
   return `${bracketed(reachedAt(at))}:${at.port}`
 }

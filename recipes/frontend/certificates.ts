@@ -1,4 +1,4 @@
-/** The certificates of the site: given in the attributes, or got from a certificate authority by certbot. */
+/** Manages the certificates of the site: given in the attributes, or obtained by certbot. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { formatPath, type KeyPath } from '../../core/node/path.ts'
@@ -14,21 +14,21 @@ import { type Certificate, certificateFile, givenCertificate } from '../web/tls.
 import type { FrontendLayout } from './layout.ts'
 import { domainsOf } from './nginx.ts'
 
-/** The domains that answer with TLS, and the certificate they do it with; null for none. */
+/** The domains that answer with TLS, and their certificate. */
 export interface Tls {
   readonly domains: readonly string[]
   readonly files: Certificate
-  /** Where it depends on the host whether there is a certificate yet. */
+  /** Condition on the host, if the certificate may not exist yet. */
   readonly onlyIf?: Check
 }
 
-/** Where a given certificate is, with its key; null where the site has no name. */
+/** Returns the path of a given certificate with its key; null if the site has no name. */
 function pemPath(node: PloneNode, at: FrontendLayout): string | null {
   const [first] = domainsOf(node, at)
   return first === undefined ? null : `${at.nginx.certificates}/${first}.pem`
 }
 
-/** A given certificate goes before certbot's. */
+/** Returns the TLS settings; a given certificate takes precedence over certbot's. Null for none. */
 export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
   const { certbot_domains } = node
   const path = pemPath(node, at)
@@ -43,7 +43,7 @@ export function tlsOf(node: PloneNode, at: FrontendLayout): Tls | null {
   }
 }
 
-/** Keeps the file of a given certificate; none where there is none. */
+/** Writes the file of a given certificate, if there is one. */
 export function certificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle[] {
   const content = givenCertificate(at.own)
   const tls = tlsOf(node, at)
@@ -61,15 +61,15 @@ function reportWithoutTls(r: Recipe<PloneNode>, node: PloneNode, attribute: KeyP
   })
 }
 
-/** Takes it away with its key, once nginx needs it no more. */
+/** Removes the certificate with its key after nginx has stopped using it. */
 export function noCertificate(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
   const path = pemPath(node, at)
   if (path !== null) file(r, { path, absent: true })
 }
 
 /**
- * Gets the certificate for `certbot_domains`, once nginx answers for them, and keeps it fresh.
- * @param reload has nginx take a renewed certificate in
+ * Obtains the certificate for `certbot_domains` after nginx answers for them, and renews it.
+ * @param reload command that has nginx load a renewed certificate
  */
 export function certbotCertificate(
   r: Recipe<PloneNode>,
@@ -85,7 +85,7 @@ export function certbotCertificate(
   directory(r, { path: own, parents: true })
   const wanted = file(r, { path: `${own}/converge-domains`, content: `${certbot_domains.join('\n')}\n` })
   execute(r, {
-    // Not by its domains: going back to those of before is news as well.
+    // The name leaves out the domains: a return to earlier domains is a change as well.
     name: `certificate for the site of ${at.app}`,
     command: [
       'certbot',
@@ -105,11 +105,11 @@ export function certbotCertificate(
       ...elsewhere,
     ],
     creates: `${live}/fullchain.pem`,
-    // The name servers may not know this host yet: the site is served without TLS until then.
+    // DNS may not point to this host yet: until then, the site is served without TLS.
     ignoreFailure: true,
     when: [wanted],
   })
-  // The package renews what is at its own place by itself.
+  // The package renews certificates in its own directory automatically.
   if (!at.system)
     cron(r, {
       name: `converge-certbot-${at.app}`,

@@ -1,4 +1,4 @@
-/** What `doctor` checks for the front end. */
+/** Lists the checks of `doctor` for the front end. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { missing, ok } from '../checks/findings.ts'
@@ -35,7 +35,7 @@ export function checks(node: PloneNode, host: HostReader): HostCheck[] {
   ]
 }
 
-/** Without a backend the balancer answers every request with 503. */
+/** Checks that the balancer has servers: without any, it answers every request with 503. */
 function backendCheck(node: PloneNode): HostCheck {
   return {
     what: 'servers of the balancer',

@@ -1,4 +1,4 @@
-/** The configuration of the front end, as the stack is now: checked, written, and taken in without a lost request. */
+/** Writes the configuration of the front end for the current stack, and reloads its programs without a lost request. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { derived, type Reference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
@@ -41,7 +41,7 @@ import {
 } from './varnish_service.ts'
 import { reportWithoutEffect } from './without_effect.ts'
 
-/** Everything but packages; setup has to have been before. */
+/** Applies everything except packages, which setup must have installed. */
 export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
   reportNoServers(r, node, at)
@@ -66,7 +66,7 @@ export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void 
     provider,
     signal: 'USR2',
     balances: { socket: runtimeSocket(node), file: at.haproxy.state, servers: configuredServers(node) },
-    // Once it is reloaded, the one that haproxy.cfg names.
+    // After the reload, HAProxy uses the socket that haproxy.cfg names.
     ready: readyOf(node, 'haproxy', at.haproxy.socket),
     when: haproxy,
   })
@@ -91,7 +91,7 @@ export function applyConfiguration(r: Recipe<PloneNode>, node: PloneNode): void 
   certbotSite(r, node, at)
 }
 
-/** Where nothing is known of the host, a stack is checked as a whole, and reports it itself. */
+/** Warns of a balancer without servers. Without a host, the check of the whole stack reports that itself. */
 function reportNoServers(r: Recipe<PloneNode>, node: PloneNode, { haproxy }: FrontendLayout): void {
   const { host } = node.run
   if (host === null || balancedServers(node).length > 0) return
@@ -105,7 +105,7 @@ function reportNoServers(r: Recipe<PloneNode>, node: PloneNode, { haproxy }: Fro
       message: `${message}: the layer ${layer} has no host`,
       hint: `run zeo-client on this host too, or describe the hosts of the clients in ${formatPath(attribute)}`,
     })
-  // At the first setup of a stack the clients come later.
+  // In the first setup of a stack, clients are set up later.
   else if (/^\s*server\s/m.test(host.readText(haproxy.config) ?? ''))
     warnOfAttribute(r, node, {
       attribute,
@@ -114,13 +114,13 @@ function reportNoServers(r: Recipe<PloneNode>, node: PloneNode, { haproxy }: Fro
     })
 }
 
-/** What certbot renews: somebody may replace it without a reload. */
+/** Lists the files that certbot renews, possibly without a reload of nginx. */
 function renewedFiles(node: PloneNode, at: FrontendLayout): string[] {
   const tls = tlsOf(node, at)
   return tls?.onlyIf === undefined ? [] : [tls.files.chain, tls.files.key]
 }
 
-/** Directories that no package brings. */
+/** Creates the directories that no package contains. */
 function places(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
   const { haproxy, varnish, certbot } = at
   const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
@@ -136,13 +136,13 @@ function places(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void
 }
 
 function haproxyConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): Handle {
-  // What cannot be written is told before anything is done.
+  // Report invalid attributes before the first change.
   renderHaproxy(node, at, '')
   const password = statsPassword(r, node, at)
   return file(r, {
     path: at.haproxy.config,
     content: derived(password, (known) => renderHaproxy(node, at, known)),
-    // The password is in it.
+    // The file contains the password.
     mode: '0600',
     verify: { command: [programs.haproxy, '-c', '-f', '%{path}'] },
   })
@@ -173,12 +173,12 @@ function nginxConfig(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
     for (const path of [enabledOf(at, nginx.tlsSite), nginx.tlsSite]) changed.push(file(r, { path, absent: true }))
   } else if (tls.onlyIf === undefined)
     changed.push(tlsSite(r, node, at, tls), symlink(r, { path: enabledOf(at, nginx.tlsSite), target: nginx.tlsSite }))
-  // Debian's own site would be in the way.
+  // Remove Debian's default site, which conflicts with this one.
   if (at.system) changed.push(symlink(r, { path: `${nginx.enabled}/default`, absent: true }))
   return changed
 }
 
-/** Its first virtual host shows every name that no other site has. */
+/** Claims the names of the site. Its first virtual host answers for every name that no other site has. */
 function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout, tls: Tls | null): void {
   const { http_port, https_port } = node.converge.frontend
   const files = frontendFiles
@@ -188,7 +188,7 @@ function claim(r: Recipe<PloneNode>, node: PloneNode, { nginx }: FrontendLayout,
     claimNames(r, node, nginx, { files, ports: [https_port], names: names(tlsNames(node, tls.domains)) })
 }
 
-/** Checked together with the site, whose names it uses. */
+/** Writes the TLS site, and checks it together with the site whose names it uses. */
 function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls: Tls): Handle {
   const { site, tlsSite: path } = at.nginx
   return file(r, {
@@ -200,10 +200,10 @@ function tlsSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout, tls:
   })
 }
 
-/** Has nginx serve a site; the link is made in the same step, so that without it nginx was not told either. */
+/** Script that links a site and reloads nginx in one step: a site without a link was not loaded either. */
 const linkAndReload = 'ln -sfn -- "$1" "$2" && shift 2 && exec "$@"'
 
-/** A certificate from an authority comes when nginx answers already: TLS is switched on after that. */
+/** Enables TLS with certbot's certificate, which certbot can obtain only after nginx answers. */
 function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
   const tls = tlsOf(node, at)
   if (tls?.onlyIf === undefined) return
@@ -219,7 +219,7 @@ function certbotSite(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout):
   })
 }
 
-/** Keeps the three running, each with the command line that the attributes say. */
+/** Keeps the three programs running with the options from the attributes. */
 function running(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
   const changed = at.system ? systemServices(r, node) : ownPrograms(r, node, at)
   service_restart(r, { provider: providerOf(at), services: changed })
@@ -232,7 +232,7 @@ function systemServices(r: Recipe<PloneNode>, node: PloneNode) {
   return [{ name: 'varnish', configuration: command.digest }]
 }
 
-/** @returns what decides the command of Varnish */
+/** @returns the resource that decides the command of Varnish */
 function varnishOfSystemd(r: Recipe<PloneNode>, node: PloneNode): Handle {
   const { unit, name } = varnishDropIn
   const directoryPath = `/etc/systemd/system/${unit}.d`

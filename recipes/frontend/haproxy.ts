@@ -1,4 +1,4 @@
-/** haproxy.cfg: requests spread over the ZEO clients of all hosts of the stack. */
+/** Renders haproxy.cfg, which balances requests over the ZEO clients of all hosts of the stack. */
 
 import { haproxyWord } from '../../core/text/haproxy.ts'
 import type { ConfiguredServer } from '../../resources/haproxy/server_addresses.ts'
@@ -17,14 +17,14 @@ import { isSet, Values } from '../plone/values.ts'
 import { balancerAt, bound } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
-/** One ZEO client as the balancer sees it. */
+/** A ZEO client as a backend server of the balancer. */
 export interface BalancedServer {
   readonly name: string
   /** `host:port`. */
   readonly address: string
 }
 
-/** Every ZEO client of the hosts that are online, in the order of the JSON. */
+/** Returns every ZEO client of the online hosts, in the order of the JSON. */
 export function balancedServers(attributes: ClientSite): BalancedServer[] {
   return clientHosts(attributes).flatMap(({ name, instance }) => {
     const isLocal = isLocalOnly(attributes.plone_instances) && name === ownHostName(attributes)
@@ -36,7 +36,7 @@ export function balancedServers(attributes: ClientSite): BalancedServer[] {
   })
 }
 
-/** Clients that answer only their own host, and are to be balanced from this one. */
+/** Refuses clients of other hosts that answer only their own host. */
 function refuseUnreachable(node: PloneNode, values: Values): void {
   if (!isLocalOnly(node.plone_instances)) return
   const others = clientHosts(node).filter(({ name }) => name !== ownHostName(node))
@@ -48,7 +48,7 @@ function refuseUnreachable(node: PloneNode, values: Values): void {
     )
 }
 
-/** The servers with the names that the runtime API has for them. */
+/** Returns the servers with their names in the runtime API. */
 export function configuredServers(attributes: ClientSite): ConfiguredServer[] {
   return balancedServers(attributes).map(({ name, address }) => {
     const colon = address.lastIndexOf(':')
@@ -60,7 +60,7 @@ export function configuredServers(attributes: ClientSite): ConfiguredServer[] {
   })
 }
 
-/** The balancer is inside the network: the public name of a host may lead elsewhere there. */
+/** Returns the private address: inside the network, the public name of a host may lead elsewhere. */
 function innerAddress({ name, instance }: NamedInstance): string {
   const { private_dns_name, private_ip } = instance
   return isSet(private_dns_name) ? private_dns_name : isSet(private_ip) ? private_ip : hostAddress(instance, name)
@@ -70,14 +70,14 @@ export function hasStickySessions({ plone_instances, haproxy }: PloneNode): bool
   return plone_instances.sticky_sessions || haproxy.sticky_sessions
 }
 
-/** Name of the cookie that leads a visitor back to his client. */
+/** The cookie that binds a visitor to a client. */
 export const stickyCookie = 'sid'
-/** The header in which the answer's own Cache-Control reaches the cache, which the balancer changes for its cookie. */
+/** The header that passes the answer's Cache-Control to the cache, because the balancer changes it for its cookie. */
 export const ownCacheControl = 'X-Own-Cache-Control'
 
 /**
- * @param password of the page with statistics, where there is one
- * @throws INVALID_ATTRIBUTE for what would be something else in haproxy.cfg
+ * @param password of the statistics page, if there is one
+ * @throws INVALID_ATTRIBUTE for values that would have another meaning in haproxy.cfg
  */
 export function renderHaproxy(node: PloneNode, at: FrontendLayout, password: string): string {
   const values = new Values()
@@ -98,7 +98,7 @@ function section([head, ...lines]: readonly string[]): string {
   return `${[head, ...lines.map((line) => `  ${line}`)].join('\n')}\n`
 }
 
-/** Attributes in HAProxy's own notation, refused where they are none. */
+/** Checks attributes that are in HAProxy's own notation. */
 class Checked {
   constructor(
     private readonly node: PloneNode,
@@ -118,7 +118,7 @@ class Checked {
     return /["'\\#]/.test(value) ? haproxyWord(value) : value
   }
 
-  /** Several words, none of which begins anything else. */
+  /** Returns several words, without characters that start a comment, a quote or another directive. */
   words(name: 'balance'): string {
     return this.matching(name, /^[\w()., -]+$/, 'give words in HAProxy notation, such as leastconn')
   }
@@ -144,7 +144,7 @@ function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): s
     )
   return [
     'global',
-    // Where syslog is; a supervisor keeps what comes to its output.
+    // The system has syslog; a supervisor stores standard output.
     at.system ? 'log /dev/log local1 notice' : 'log stdout format raw local1 notice',
     ...(at.system ? ['chroot /var/lib/haproxy'] : []),
     ...(node.facts.uid === 0 ? ['user haproxy', 'group haproxy'] : []),
@@ -160,10 +160,10 @@ function globalSection(node: PloneNode, at: FrontendLayout, checked: Checked): s
   ]
 }
 
-/** Tries, one a second, for a client that nobody can stand in for; what is down for five checks gets no more of them. */
+/** The number of retries, one a second, for an only client; a server that is down after five checks gets no more. */
 const patience = 60
 
-/** How often HAProxy sends a request again: at least once to each client. */
+/** Returns how often HAProxy retries a request: at least once for each client. */
 export function effectiveRetries(retries: number, servers: number): number {
   return retries === 0 ? 0 : Math.max(retries, servers === 1 ? patience : servers)
 }
@@ -225,9 +225,9 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
     `check inter ${check_interval} fastinter ${part(check_interval, 10)} downinter ${part(check_interval, 2)}`,
     `maxconn ${plone_instances.zserver_threads ?? 2} rise ${rise} fall ${fall}`,
     ...(converge.frontend.slow_start_seconds > 0 ? [`slowstart ${converge.frontend.slow_start_seconds}s`] : []),
-    // A process that has gone refuses connections at once; until the next check it would get all that the busy ones cannot take.
+    // A dead process refuses connections at once: until the next check it would get all requests that busy ones refuse.
     ...(servers.length > 1 ? ['observe layer4 error-limit 1 on-error mark-down'] : []),
-    // A name that nobody knows yet keeps one server down, and not the balancer.
+    // An unknown name keeps one server down instead of the balancer.
     'init-addr last,libc,none',
   ].join(' ')
   return [
@@ -251,7 +251,7 @@ function backendSection(node: PloneNode, checked: Checked, servers: readonly Bal
   ]
 }
 
-/** A part of a time, of at least a millisecond. */
+/** Returns a fraction of a time, at least a millisecond. */
 function part(milliseconds: number, of: number): number {
   return Math.max(1, Math.floor(milliseconds / of))
 }

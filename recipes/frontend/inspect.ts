@@ -1,4 +1,4 @@
-/** What status shows of the front end. */
+/** Reports the front end for `status`. */
 import type { Inspection, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { PloneNode } from '../node.ts'
@@ -30,7 +30,7 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
   }
 }
 
-/** A balancer that has nothing to balance answers every visitor with 503, however well it runs. */
+/** Marks a running balancer without servers as down: it answers every visitor with 503. */
 function withoutServers(view: ServiceView, at: FrontendLayout): ServiceView {
   if (view.name !== nameOf(at, 'haproxy') || !view.up) return view
   return { ...view, up: false, readiness: 'not ready', detail: 'runs, but has no server: visitors get HTTP 503' }

@@ -1,4 +1,4 @@
-/** Where everything of the front end is on its host. */
+/** Defines the paths of the front end on its host. */
 import { type PloneNode, placed } from '../node.ts'
 import { type VarnishFiles, varnishFiles } from '../plone/cached_pages.ts'
 import { appName } from '../plone/site.ts'
@@ -6,15 +6,15 @@ import { type AppLayout, appLayout } from '../releases/layout.ts'
 import { frontendFiles } from '../web/names.ts'
 import { type Nginx, nginxOf } from '../web/nginx.ts'
 
-/** That of the clients' app, whose files nginx may send, and of the three programs in front of it. */
+/** The layout of the clients' app, whose files nginx may send, and of the three programs in front of it. */
 export interface FrontendLayout extends AppLayout {
   readonly haproxy: {
     readonly config: string
-    /** Runtime API. */
+    /** Socket of the runtime API. */
     readonly socket: string
-    /** States of the servers, kept over a reload. */
+    /** File with the states of the servers, kept over a reload. */
     readonly state: string
-    /** Password of the page with statistics, where none is given. */
+    /** File with the generated password of the statistics page. */
     readonly password: string
   }
   readonly varnish: VarnishFiles
@@ -22,10 +22,10 @@ export interface FrontendLayout extends AppLayout {
   readonly certbot: { readonly webroot: string; readonly directory: string; readonly live: string }
 }
 
-/** Name that the certificate of all `certbot_domains` has. */
+/** The name of certbot's certificate for all `certbot_domains`. */
 const certificateName = 'converge'
 
-/** Where nginx finds a site that it serves. */
+/** Returns the path at which nginx finds a site that it serves. */
 export function enabledOf({ nginx }: FrontendLayout, site: string): string {
   return `${nginx.enabled}${site.slice(site.lastIndexOf('/'))}`
 }

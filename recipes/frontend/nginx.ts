@@ -1,4 +1,4 @@
-/** The site in nginx: virtual hosts whose requests are rewritten for Zope and passed to the cache. */
+/** Renders the site for nginx: virtual hosts that rewrite requests for Zope and pass them to the cache. */
 import type { PloneNode } from '../node.ts'
 import { appAttributes } from '../plone/site.ts'
 import { isSet, Values } from '../plone/values.ts'
@@ -7,7 +7,7 @@ import { balancerAt, cacheAt, reached } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 import { server, type VirtualHost, variable } from './virtual_host.ts'
 
-/** The whole configuration of the site, for the http section of nginx.conf. */
+/** Renders the whole site for the http section of nginx.conf. */
 export function renderSite(node: PloneNode, at: FrontendLayout): string {
   const { nginx_plone, plone_instances, converge } = node
   const values = new Values()
@@ -33,12 +33,12 @@ export function renderSite(node: PloneNode, at: FrontendLayout): string {
   return `${text}\n`
 }
 
-/** The names that nginx answers with TLS for: the domains of the certificate, the first of which is the default, and every subsite. */
+/** Returns the names with TLS: the domains of the certificate, the default first, and every subsite. */
 export function tlsNames({ plone_instances }: PloneNode, domains: readonly string[]): readonly string[] {
   return [...new Set([...domains, ...Object.keys(plone_instances.subsites)])]
 }
 
-/** The virtual hosts that speak TLS with one certificate, see `tlsNames`. */
+/** Renders the virtual hosts with TLS, which share one certificate, see `tlsNames`. */
 export function renderTlsSite(
   node: PloneNode,
   at: FrontendLayout,
@@ -71,20 +71,20 @@ export function renderTlsSite(
   return `# Written by converge, changes are overwritten.\n${hosts.map((host) => server(node, at, host, tls(host.main))).join('\n')}\n`
 }
 
-/** The attribute that a domain comes from. */
+/** Returns the attribute that sets a domain. */
 function domainKey(node: PloneNode, { app }: FrontendLayout, name: string): string {
   const index = node.certbot_domains.indexOf(name)
   if (index >= 0) return `certbot_domains[${index}]`
   return `deploy.${app}.domains[${(appAttributes(node, app).domains ?? []).indexOf(name)}]`
 }
 
-/** The domains of the app, without the app's own short name, which the platform puts among them. */
+/** Returns the domains of the app without its short name, which OpsWorks adds to them. */
 export function domainsOf(node: PloneNode, { app }: FrontendLayout): readonly string[] {
   const domains = [...new Set(appAttributes(node, app).domains ?? [])]
   return domains.length > 1 ? domains.filter((domain) => domain !== app) : domains
 }
 
-/** Further virtual hosts, with the path in Zope that each of them shows. */
+/** Returns the further virtual hosts, each with its path in Zope. */
 function subsites({ plone_instances }: PloneNode, values: Values): [name: string, path: string][] {
   const site = plone_instances.site_id
   return Object.entries(plone_instances.subsites).map(([name, path]) => {
@@ -115,7 +115,7 @@ function hostName(values: Values, key: string, name: string): string {
 
 const crawlers = 'Googlebot|msnbot|Bingbot|BingPreview|Yahoo|Baiduspider'
 
-/** What all virtual hosts share. */
+/** Renders the directives that all virtual hosts share. */
 function shared(node: PloneNode, { app }: FrontendLayout): string {
   const own = `$${variable(app)}`
   return `upstream cache {

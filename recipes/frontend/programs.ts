@@ -1,4 +1,4 @@
-/** The three programs of the front end: services of the system, or programs of a supervisord of one's own. */
+/** Describes the three programs of the front end: as services of the system, or as programs of an own supervisord. */
 import { digestOf } from '../../core/model/json.ts'
 import { seconds } from '../../core/model/units.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -11,7 +11,7 @@ import { nginxProgram } from '../web/nginx.ts'
 import { balancerAt, bound, cacheAt, reachedAt } from './addresses.ts'
 import type { FrontendLayout } from './layout.ts'
 
-/** The front end's programs carry it in supervisord, so that none of them is taken for one of an app's. */
+/** The owner of the front end's programs in supervisord, which distinguishes them from those of an app. */
 export const owner = 'converge-frontend'
 
 export const programs = {
@@ -21,10 +21,10 @@ export const programs = {
 } as const
 
 export type Part = 'haproxy' | 'varnish' | 'nginx'
-/** In the order in which they are started: who asks the other comes later. */
+/** The parts in start order: each starts after the part that it sends requests to. */
 export const parts: readonly Part[] = ['haproxy', 'varnish', 'nginx']
 
-/** How a part is called by what runs it. */
+/** Returns the name of a part in systemd or supervisord. */
 export function nameOf({ system, nginx }: FrontendLayout, part: Part): string {
   return part === 'nginx' ? nginx.reload.name : system ? part : `frontend-${part}`
 }
@@ -33,14 +33,14 @@ export function providerOf({ system, supervisor }: FrontendLayout) {
   return system ? { kind: 'systemd' as const } : { kind: 'supervisor' as const, socket: supervisor.socket }
 }
 
-/** The front end as the record of a stop names it: no app can have such a name. */
+/** Returns the front end for the record of a stop, under a name that no app can have. */
 export function stoppable({ supervisor, nginx }: FrontendLayout): StoppableApp {
   return { app: 'the front end', programOwner: owner, programs: [nginx.reload.name], supervisor }
 }
 
 /**
- * How a part shows that it is ready. nginx does by a page of the site: it may serve others at the same port.
- * @param socket runtime socket of HAProxy; default: the one that there is
+ * Returns the readiness test of a part. That of nginx requests a page of the site, as other sites may share the port.
+ * @param socket runtime socket of HAProxy; default: the existing one
  */
 export function readyOf(node: PloneNode, part: Part, socket = runtimeSocket(node)): ReadyProps {
   if (part === 'nginx')
@@ -50,7 +50,7 @@ export function readyOf(node: PloneNode, part: Part, socket = runtimeSocket(node
   return part === 'varnish' ? { kind: 'varnish', ...listening } : { kind: 'haproxy', socket, ...listening }
 }
 
-/** How a part in a supervisord is run, in the foreground; nginx is run the same way for all sites. */
+/** Returns the program of a part for supervisord, in the foreground; nginx has one program for all sites. */
 export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Part, 'nginx'>) {
   const command = {
     haproxy: [programs.haproxy, '-W', '-db', '-f', at.haproxy.config],
@@ -60,7 +60,7 @@ export function supervised(node: PloneNode, at: FrontendLayout, part: Exclude<Pa
     name: nameOf(at, part),
     app: owner,
     command: shellWords(command),
-    // HAProxy answers what it has begun.
+    // USR1: HAProxy finishes the requests under way.
     stopSignal: ({ haproxy: 'USR1', varnish: 'TERM' } as const)[part],
     stopWait: seconds(30),
     stopAsGroup: true,
@@ -83,7 +83,7 @@ function varnishCommand(node: PloneNode, { varnish }: FrontendLayout): string[] 
   ]
 }
 
-/** What it has loaded before under this name is the same; what is no longer used is let go. */
+/** Script that loads a configuration unless its name is loaded, which means the same content; discards unused ones. */
 const load = `
 name=$1 file=$2
 shift 2
@@ -94,7 +94,7 @@ for old in $(varnishadm "$@" vcl.list | grep '^available' | grep -o 'converge_[0
 done
 `
 
-/** Has a running Varnish answer by a configuration from now on, with all it has kept. */
+/** Returns the command that switches a running Varnish to a configuration, and keeps its cache. */
 export function loadVcl({ varnish }: FrontendLayout, vcl: string): string[] {
   const where = varnish.directory === null ? [] : ['-n', varnish.directory]
   return ['sh', '-c', load, 'sh', `converge_${digestOf(vcl).slice(0, 12)}`, varnishWord(varnish.config), ...where]

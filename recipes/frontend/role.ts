@@ -1,4 +1,4 @@
-/** The front end of a site: nginx, Varnish and HAProxy before the ZEO clients of the stack. */
+/** Defines the role frontend: nginx, Varnish and HAProxy in front of the ZEO clients of the stack. */
 import { type Recipe, role } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { file } from '../../resources/file.ts'
@@ -31,7 +31,7 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
 
 function configure(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
-  // In a run of several events a deploy may have started it.
+  // An earlier deploy of the same run may have started it.
   if (staysStopped(r, node, stoppable(at).app)) return stayStopped(r, node, at)
   applyConfiguration(r, node)
 }
@@ -52,7 +52,7 @@ function start(r: Recipe<PloneNode>, node: PloneNode): void {
 function startParts(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
   for (const part of parts) {
     const name = nameOf(at, part)
-    // An app of another role may have declared nginx, which both share.
+    // An app of another role may have declared nginx already, which both share.
     if (!r.has('service', name)) service(r, { name, provider: providerOf(at), ...startsWithHost(node, at, true) })
   }
 }
@@ -64,14 +64,14 @@ function stop(r: Recipe<PloneNode>, node: PloneNode): void {
   stopParts(r, at, parts, startsWithHost(node, at, false))
 }
 
-/** Finishes a stop that was interrupted. nginx may run again for the sites of other roles. */
+/** Finishes an interrupted stop. nginx may run again for the sites of other roles. */
 function stayStopped(r: Recipe<PloneNode>, node: PloneNode, at: FrontendLayout): void {
   keepDown(r, { ...stoppable(at), programs: [] })
   const own = parts.filter((part) => part !== 'nginx')
   stopParts(r, at, own, startsWithHost(node, at, false))
 }
 
-/** From the outside inwards: requests under way are answered first. */
+/** Stops the parts from the outside inwards, so that requests under way are answered first. */
 function stopParts(
   r: Recipe<PloneNode>,
   at: FrontendLayout,
@@ -82,14 +82,14 @@ function stopParts(
     service(r, { name: nameOf(at, part), action: 'stopped', provider: providerOf(at), ...options })
 }
 
-/** Where systemd starts the parts with the host; elsewhere `recordStop` and `endStop` see to it. */
+/** Sets whether systemd starts the parts with the host; without systemd, `recordStop` and `endStop` set that. */
 function startsWithHost({ facts }: PloneNode, { system }: FrontendLayout, enabled: boolean): { enabled?: boolean } {
   return system && facts.init === 'systemd' ? { enabled } : {}
 }
 
 function restart(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
-  // What was stopped no longer starts with the host.
+  // Stopped parts no longer start with the host.
   if (endStop(r, node, stoppable(at))) startParts(r, node, at)
   service_restart(r, {
     provider: providerOf(at),
@@ -98,8 +98,8 @@ function restart(r: Recipe<PloneNode>, node: PloneNode): void {
   })
 }
 
-/** Takes the site out of nginx, and ends what is before the clients; the packages stay. */
-/** In a rollout once for what it deployed; by hand always. */
+/** Removes the site from nginx, and stops the programs in front of the clients; the packages stay. */
+/** Bans cached pages: in a rollout once for its deploy; if run by hand, always. */
 function ban(r: Recipe<PloneNode>, node: PloneNode): void {
   const at = frontendLayout(node)
   const { deployed } = node.converge

@@ -1,4 +1,4 @@
-/** default.vcl: pages for anonymous visitors are kept, nothing of those who are logged in. */
+/** Renders default.vcl, which caches pages for anonymous visitors, and nothing for visitors who are logged in. */
 
 import * as z from 'zod'
 import type { PloneNode } from '../node.ts'
@@ -7,12 +7,12 @@ import type { SiteAttributes } from '../plone/types.ts'
 import { balancerAt, reachedAt } from './addresses.ts'
 import { hasStickySessions, ownCacheControl, stickyCookie } from './haproxy.ts'
 
-/** An IPv4 network: address and number of bits. */
+/** An IPv4 network: address and prefix length in bits. */
 export type Network = readonly [address: string, bits: number]
 
 const ipv4 = z.ipv4()
 
-/** Who may have pages thrown away: this host, and every host of the clients' layer. */
+/** Returns the networks that may purge pages: this host, and every host of the clients' layer. */
 export function purgers(attributes: SiteAttributes): Network[] {
   const { layers } = attributes.opsworks
   const name = clientLayer(attributes)
@@ -25,9 +25,9 @@ export function purgers(attributes: SiteAttributes): Network[] {
   return [['127.0.0.0', 24], ...[...hosts].map((one): Network => [one, 32])]
 }
 
-/** The cookies that a page may differ by; of Plone, Zope, its sessions and its authentication. */
+/** The cookies that may change a page: those of Plone, Zope, its sessions and its authentication. */
 const meaningful = ['statusmessages', '__ac', '_ZopeId', '__cp', 'beaker\\.session', 'authomatic', 'auth_token']
-/** Those that say who somebody is. */
+/** The cookies that identify a user. */
 const identity = '(^|; ?)(__ac(_(name|password|persistent))?|auth_token)='
 
 export function renderVcl(node: PloneNode): string {
@@ -163,7 +163,7 @@ sub vcl_deliver {
 `
 }
 
-/** An anonymous visitor is bound to no client, else every page would be his alone. */
+/** Removes the balancer's cookie for anonymous visitors, which would make each page private to one visitor. */
 const stickyPart = `  if (bereq.http.X-Anonymous && !bereq.uncacheable) {
     std.collect(beresp.http.Set-Cookie);
     if (beresp.http.Set-Cookie ~ "^${stickyCookie}=[^,]*$") {

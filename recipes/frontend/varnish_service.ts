@@ -1,10 +1,10 @@
-/** Varnish as a service of the system: its package's command, with this address, size and configuration instead. */
+/** Configures Varnish as a service of the system: the package's command with our address, size and configuration. */
 import { commandWords } from '../../core/text/unit_file.ts'
 import type { PloneNode } from '../node.ts'
 import { bound, cacheAt } from './addresses.ts'
 import { frontendLayout } from './layout.ts'
 
-/** Our part of the package's unit. */
+/** Our drop-in for the package's unit. */
 export const varnishDropIn = { unit: 'varnish.service', name: 'converge.conf' } as const
 
 export const varnishInitScript = '/etc/init.d/varnish'
@@ -13,7 +13,7 @@ const header = '# Written by converge, changes are overwritten.'
 
 /**
  * @param packaged the command of the package's unit
- * @returns the drop-in for it
+ * @returns the text of the drop-in
  */
 export function varnishUnit(node: PloneNode, packaged: string): string {
   return `${header}
@@ -23,7 +23,7 @@ ExecStart=${adapted(packaged, ownOptions(node)).join(' ')}
 `
 }
 
-/** The same for an init script, which starts a daemon and has the default jail. */
+/** Renders the defaults of an init script, which starts a daemon with the default jail. */
 export function varnishDefaults(node: PloneNode, packaged: string): string {
   const [, ...options] = adapted(packaged, new Map([...ownOptions(node), ['-F', []], ['-j', []]]))
   return `${header}
@@ -34,7 +34,7 @@ DAEMON_OPTS="${options.join(' ')}"
 `
 }
 
-/** What each option is set to; none where it must not be there. */
+/** The values of each option; no values remove the option. */
 type Options = ReadonlyMap<string, readonly string[]>
 
 function ownOptions(node: PloneNode): Options {
@@ -42,16 +42,16 @@ function ownOptions(node: PloneNode): Options {
     ['-a', bound(cacheAt(node))],
     ['-f', [frontendLayout(node).varnish.config]],
     ['-s', [`malloc,${node.converge.frontend.cache_size}`]],
-    // The configuration names the backend, and varnishadm finds a Varnish that has no name of its own.
+    // The configuration names the backend, and varnishadm finds only a Varnish without a name.
     ['-b', []],
     ['-n', []],
   ])
 }
 
-/** Options of varnishd that take no value. */
+/** The options of varnishd without a value. */
 const flags = new Set(['-C', '-d', '-F', '-V', '-?'])
 
-/** The words of a command with its options set: where the first of a kind was, or at the end. */
+/** Sets options in the words of a command: in place of the first of each kind, or at the end. */
 function adapted(command: string, options: Options): string[] {
   const words = commandWords(command)
   const result: string[] = []
@@ -72,12 +72,12 @@ function adapted(command: string, options: Options): string[] {
   return result
 }
 
-/** A second storage of Varnish, for what it does not keep. */
+/** Decides whether a storage is Varnish's Transient, for objects that it does not cache. */
 function isTransient(option: string, value: string | undefined): boolean {
   return option === '-s' && value?.startsWith('Transient=') === true
 }
 
-/** Whether an init script is ours: Debian's package of Varnish 7.7 has none. */
+/** Decides whether converge has written an init script: Debian's package of Varnish 7.7 has none. */
 export function isOwnInitScript(text: string): boolean {
   return text.split('\n', 2)[1] === header
 }

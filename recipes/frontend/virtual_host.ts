@@ -1,4 +1,4 @@
-/** A virtual host of the site: one server block in nginx. */
+/** Renders a virtual host of the site: one server block of nginx. */
 import { nginxWord } from '../../core/text/nginx.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { isSet } from '../plone/values.ts'
@@ -10,15 +10,15 @@ import {
 } from '../web/maintenance.ts'
 import type { FrontendLayout } from './layout.ts'
 
-/** A virtual host: what it is called, and the path in Zope that it shows. */
+/** A virtual host: its names, and the path in Zope that it shows. */
 export interface VirtualHost {
-  /** Names for `server_name`; `_` for all that are not named elsewhere. */
+  /** Names for `server_name`; `_` for all names that no other host has. */
   readonly name: string
-  /** Below the root of Zope, without slashes at its ends. */
+  /** Path below the root of Zope, without slashes at its ends. */
   readonly path: string
-  /** The directives of the user's own. */
+  /** The user's own directives. */
   readonly own: readonly (string | null | undefined)[]
-  /** Whether the pages about the front end itself are here. */
+  /** Whether it has the pages about the front end itself. */
   readonly main: boolean
 }
 
@@ -28,7 +28,7 @@ const compressed = [
   'image/svg+xml image/vnd.microsoft.icon text/css text/javascript text/plain text/xml',
 ].join(' ')
 
-/** What is for this site alone has its name in it: other sites may be on this host. */
+/** Returns a prefix for nginx names that is unique to this site, because the host may have other sites. */
 export function variable(app: string): string {
   return `site_${app.replace(/\W/g, '_')}`
 }
@@ -55,7 +55,7 @@ export function server(node: PloneNode, at: FrontendLayout, host: VirtualHost, l
   return `server {\n${lines.map((line) => (line === '' ? '' : `  ${line}`)).join('\n')}\n}\n`
 }
 
-/** By its address in nginx, so that a POST gets it too: nginx asks for it with GET. */
+/** Serves the maintenance page by an internal redirect: nginx requests it with GET, so a POST gets it too. */
 function maintenancePart(node: PloneNode, { app }: FrontendLayout): string[] {
   return [
     ...closedDirectives(maintenancePage(node, app)),
@@ -107,7 +107,7 @@ function aboutItself({ haproxy }: PloneNode): string[] {
   ]
 }
 
-/** What the site names in X-Accel-Redirect; visitors cannot ask for it. */
+/** Renders the internal location for files that the site names in X-Accel-Redirect; visitors cannot request it. */
 function blobs(node: PloneNode, at: FrontendLayout): string[] {
   const { blobs } = node.converge.frontend
   const directory = blobs === null ? `${at.shared}/var/blobstorage` : placed(node, blobs)

@@ -1,4 +1,4 @@
-/** Reports settings of the front end that change nothing for what this host runs. */
+/** Warns of settings of the front end that have no effect on the services of this host. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { formatPath, type KeyPath } from '../../core/node/path.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'

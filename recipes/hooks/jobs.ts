@@ -1,4 +1,4 @@
-/** Jobs of cron that stand in for systemd's units, where none of those can be had. */
+/** Renders the cron jobs that replace systemd's units on hosts without systemd, or for ordinary users. */
 import type { HookOptions } from '../../core/cli/catalogue.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -6,7 +6,7 @@ import { shellWords } from '../../core/text/shell.ts'
 export const setupJob = 'converge-setup'
 export const configureJob = 'converge-configure'
 
-/** cron knows no environment but its own. */
+/** The PATH of the jobs: cron does not use that of the account. */
 export const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export function jobs(
@@ -30,7 +30,7 @@ export function jobs(
 }
 
 /**
- * Minutes that an hour, or hours that a day can be divided by.
+ * Converts an interval to a schedule: minutes must divide an hour, and hours a day.
  * @throws INVALID_INTERVAL
  */
 function scheduleOf(seconds: number): string {

@@ -1,4 +1,4 @@
-/** What `converge hooks` brings about: the units of systemd or the jobs of cron that call converge on this host. */
+/** Installs and removes the hooks: the units of systemd or the jobs of cron that call converge on this host. */
 import type { HookOptions, Hooks } from '../../core/cli/catalogue.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
 import { cron } from '../../resources/cron.ts'
@@ -25,7 +25,7 @@ export function hooks(options: HookOptions): Hooks<PloneNode> {
   }
 }
 
-/** Units of the system are root's to make; an ordinary user has cron. */
+/** Decides between units and cron: only root can install units of the system. */
 function hasUnits({ facts }: PloneNode): boolean {
   return facts.init === 'systemd' && facts.uid === 0
 }
@@ -33,7 +33,7 @@ function hasUnits({ facts }: PloneNode): boolean {
 const reads = 'systemd reads the units of converge'
 
 function installUnits(r: Recipe<PloneNode>, options: HookOptions): void {
-  // The host may have had cron before: one of both calls.
+  // The host may have used cron before: only one of the two may call converge.
   removeCronFiles(r)
   const made = units(options).map(({ name, text, wantedBy }) => {
     const place = `${unitDirectory}/${name}`
@@ -47,7 +47,7 @@ function installUnits(r: Recipe<PloneNode>, options: HookOptions): void {
   execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: made.map(({ unit }) => unit) })
   service(r, { name: configureTimer })
   service(r, { name: shutdownUnit })
-  // A timer that runs goes by the interval it was started with.
+  // A running timer keeps the interval with which it was started: restart it.
   const timers = made.filter(({ name }) => name === configureTimer).map(({ unit }) => unit)
   execute(r, {
     name: 'the timer of converge takes its interval',
@@ -72,18 +72,19 @@ function installJobs(r: Recipe<PloneNode>, { facts }: PloneNode, options: HookOp
     cron(r, { name, schedule, command, environment: { PATH: path } })
 }
 
-/** All of both kinds: the host may have had another init system. */
+/** Removes units and jobs: the host may have had another init system. */
 function remove(r: Recipe<PloneNode>, node: PloneNode, options: HookOptions): void {
   const system = hasUnits(node)
-  // What waits for this very run to end, or for its next try, must not begin after it. A run that is at work has ended: it held the lock.
+  // Stop services that wait for this run or for a retry: they must not start after it. None of them is running a
+  // converge, because this run has the lock.
   if (system)
     for (const name of [configureTimer, setupUnit, configureUnit, shutdownUnit]) service(r, { name, action: 'stopped' })
   if (node.facts.uid === 0) {
     const gone = removeUnits(r, options)
     if (system) {
       execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: gone })
-      // One that has failed would be listed as such until the next boot, though there is no such unit.
-      // By patterns: a name that is not known any more would be refused.
+      // systemd would list a failed unit until the next boot, even though the unit no longer exists.
+      // Use patterns: systemctl refuses names of units that no longer exist.
       const patterns = [setupUnit, configureUnit, shutdownUnit].map((name) => name.replace(/service$/, '*'))
       const command = ['systemctl', 'reset-failed', ...patterns]
       execute(r, { name: 'systemd forgets the units of converge', command, when: gone })

@@ -1,4 +1,4 @@
-/** Which hooks a host has, and how they are. */
+/** Reports which hooks a host has, and their state. */
 import type { HookOptions, HookView } from '../../core/cli/catalogue.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { configureJob, setupJob } from './jobs.ts'
@@ -6,7 +6,7 @@ import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory }
 
 interface Where {
   readonly options: Pick<HookOptions, 'stamp'>
-  /** Whether systemd's units are looked at, or cron's jobs. */
+  /** Whether to check systemd's units or cron's jobs. */
   readonly system: boolean
 }
 

@@ -1,4 +1,4 @@
-/** Units of systemd by which a host runs its lifecycle by itself. */
+/** Renders the systemd units by which a host runs its lifecycle events automatically. */
 import type { HookOptions } from '../../core/cli/catalogue.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { systemdCommand, systemdPath } from '../../core/text/systemd.ts'
@@ -9,7 +9,7 @@ export const configureUnit = 'converge-configure.service'
 export const configureTimer = 'converge-configure.timer'
 export const shutdownUnit = 'converge-shutdown.service'
 
-/** Each unit with its text, and the target that starts it with the machine; the timer starts `configure`. */
+/** Returns each unit with its text, and the target that starts it at boot; the timer starts `configure`. */
 export function units(
   options: HookOptions,
 ): { readonly name: string; readonly text: string; readonly wantedBy?: string }[] {
@@ -21,18 +21,18 @@ export function units(
   ]
 }
 
-/** What a run talks to, and what the roles of a host may have in the system's own services. */
+/** The units that a run depends on: the network, and the system's supervisor that roles may use. */
 const network = 'network-online.target nss-lookup.target supervisor.service'
 const services = `${network} nginx.service varnish.service haproxy.service`
 
-/** A stop is told to converge alone, which finishes the step at hand; its own supervisord must outlive the run that starts it. */
+/** The setting that sends a stop to converge alone, which finishes its step; its supervisord must outlive the run. */
 const ending = ({ prefixed }: HookOptions) => `KillMode=${prefixed ? 'process' : 'mixed'}
 TimeoutStartSec=2h
 TimeoutStopSec=5min`
 
 const head = '# Written by converge hooks install, which overwrites changes.'
 
-/** Once, and again at the next boot where it failed; the machine counts as up when it is over. */
+/** Renders the unit of setup: it runs once, and again at the next boot after a failure; the boot waits for it. */
 function setup(options: HookOptions): string {
   const { commands, stamp } = options
   return `${head}
@@ -91,9 +91,10 @@ WantedBy=timers.target
 }
 
 /**
- * Started at boot, when it does nothing. It is stopped before what it was started after, so that the network and supervisor
- * are still there, and after runs under way. Not after nginx and its kin: a role stops them by systemd, which would have
- * them wait for this very unit. Only where the machine goes down it does something: a stop by hand stops no site.
+ * Renders the unit of shutdown. Its start at boot does nothing. systemd stops it after runs in progress, and before the
+ * units that it starts after, so that network and supervisor still run. These do not include nginx and the like: a role
+ * stops them with systemd, which would make them wait for this unit. Its stop acts only when the host goes down:
+ * a manual stop stops no site.
  */
 function shutdown({ commands }: HookOptions): string {
   const script = `[ "$(systemctl is-system-running)" = stopping ] || exit 0; exec ${shellWords(commands.shutdown)}`

@@ -1,4 +1,4 @@
-/** The files of the app in the base directory of Jetty (`run`): realms, XML, and its lines for start.d. */
+/** Computes the files of the app in the base directory of Jetty (`run`): realms, XML, and its lines for start.d. */
 import { posix } from 'node:path'
 import { shellWords } from '../../core/text/shell.ts'
 import type { PloneNode } from '../node.ts'
@@ -13,12 +13,12 @@ export interface BaseFiles {
   readonly links: Readonly<Record<string, string>>
 }
 
-/** The base of Jetty in a release. */
+/** The base directory of Jetty in a release. */
 const base = 'run'
 const ownIni = 'start.d/converge.ini'
 const appIni = 'start.d/app.ini'
 
-/** What the role sets by itself, with the attribute that decides about it. */
+/** The properties that the role sets, each with advice for operators who set it too. */
 const ownProperties: Readonly<Record<string, string>> = {
   'jetty.home': 'set jetty_app.jetty_home',
   'jetty.base': 'remove the line: converge sets the base of each release',
@@ -79,7 +79,7 @@ function checkLine(values: Values, key: string, line: string): void {
   if (hint !== undefined) values.refuse(key, `sets ${name}, which converge sets`, hint)
 }
 
-/** Lines of the build that copy files of the release into the base. */
+/** Returns the lines of the build that copy files of the release into the base. */
 export function copyCommands({ copied }: BaseFiles): string[] {
   return Object.entries(copied).flatMap(([to, from]) => [
     shellWords(['mkdir', '-p', '--', posix.dirname(to)]),
@@ -88,7 +88,7 @@ export function copyCommands({ copied }: BaseFiles): string[] {
   ])
 }
 
-/** Lines of Jetty's log after which it answers every request with 503. */
+/** The lines of Jetty's log after which it answers every request with 503. */
 export const failedContext = [
   {
     text: 'Failed startup of context',

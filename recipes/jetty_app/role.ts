@@ -1,4 +1,4 @@
-/** The role jetty-app: a Java web application, each release in a JVM of its own. */
+/** Defines the role jetty-app: a Java web application, each release in a JVM of its own. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import { type Recipe, role } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -17,7 +17,7 @@ import { appLayout } from '../releases/layout.ts'
 import { nginxOf } from '../web/nginx.ts'
 import { baseFiles, copyCommands, failedContext } from './base_files.ts'
 
-/** What the attributes say of where the war comes from: one of these, and no two. */
+/** The source of the war that the attributes name: exactly one of these. */
 type WarSource = 'file' | 'url' | 'path'
 
 function server(node: PloneNode): Server {
@@ -43,7 +43,7 @@ function server(node: PloneNode): Server {
   }
 }
 
-/** @throws INVALID_ATTRIBUTE for two sources, or half of one */
+/** @throws INVALID_ATTRIBUTE for two sources, or an incomplete one */
 function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
   const given = (['file', 'url', 'path'] as const).filter((name) => war[name])
   const refuse = (message: string, hint: string) => {
@@ -62,7 +62,7 @@ function warSource({ jetty_app: { war } }: PloneNode): WarSource | null {
   return given[0] ?? null
 }
 
-/** A war from elsewhere is put where only it is, and that directory is the source. */
+/** Puts a war from a file or URL into a directory of its own, which is the source of the release. */
 function source(r: Recipe<PloneNode>, node: PloneNode, { at }: Server): Source | null {
   const { war } = node.jetty_app
   const from = warSource(node)
@@ -82,7 +82,7 @@ function source(r: Recipe<PloneNode>, node: PloneNode, { at }: Server): Source |
   return { repository: incoming, scmType: 'directory' }
 }
 
-/** Jetty names a context by the file it finds in webapps, links followed: so the war has to be there itself. */
+/** Returns the build script. Jetty follows links to name a context, so webapps must contain the war itself. */
 function build(node: PloneNode): string {
   const { build_command, war, context, jetty_modules } = node.jetty_app
   const path = war.path ?? 'app.war'

@@ -1,4 +1,4 @@
-/** What `doctor` checks for a PHP app. */
+/** Lists the checks of `doctor` for a PHP app. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { overrideCheck, poolOverride } from '../checks/overrides.ts'
@@ -16,7 +16,7 @@ export function checks(node: PloneNode, host: HostReader): HostCheck[] {
     ...appChecks(node, host, at),
     programCheck(host, nginxProgram, 'nginx'),
     programCheck(host, orPlain(fpm.program, fpmProgram), packageOf(fpm)),
-    // The system's php-fpm is a service of its own.
+    // The system's php-fpm is a service of its own, and needs no supervisor.
     ...(at.system
       ? [overrideCheck('pool of php-fpm', () => (config === '' ? null : poolOverride(host, config, at.app)))]
       : [supervisorCheck(host, at), shadowCheck(host, at, [orPlain(fpm.reload.name, '')])]),

@@ -1,11 +1,11 @@
-/** The texts of a PHP app's configuration: its pool, and its site. */
+/** Renders the configuration of a PHP app: its php-fpm pool, and its nginx site. */
 import { derived, type Input, type Reference } from '../../core/model/reference.ts'
 import { nginxText, nginxWord } from '../../core/text/nginx.ts'
 import { phpFpmValue, phpFpmVariable } from '../../core/text/php_fpm.ts'
 import { serverBlock } from '../web/site.ts'
 import type { PhpLayout } from './layout.ts'
 
-/** The pool; with an own php-fpm also what else that is to know. */
+/** Renders the pool, with the global settings of an own php-fpm. */
 export function poolText({ at, fpm, settings, environment }: PhpLayout): string {
   const { pm, max_children, start_servers, min_spare_servers, max_spare_servers, control_timeout_seconds } =
     settings.fpm
@@ -36,9 +36,9 @@ ${Object.entries(settings.fpm.settings)
 }
 
 /**
- * The site. With `$realpath_root` PHP is given the release itself, whatever the link points to a moment later: a request
- * includes files of one release only, and neither the opcode cache nor the cache of paths has ever seen those of another.
- * @param release the release itself, for a cold update; null for the link
+ * Renders the site. `$realpath_root` gives PHP the directory of the release instead of the link, which may change a
+ * moment later: a request includes files of one release only, and the caches of opcodes and paths never mix releases.
+ * @param release directory of the release, for a cold update; null for the link
  */
 export function siteText(php: PhpLayout, release: Input<string> | null): string | Reference<string> {
   const { at, next } = php
@@ -70,7 +70,7 @@ ${served(php, next, previewNames(php))
 `
 }
 
-/** Directives by which PHP gets the name that the app answers to; empty where it gets that of the preview. */
+/** Returns directives that give PHP the host name of the app; empty if PHP gets that of the preview. */
 export function previewNames({ healthHost }: PhpLayout): string {
   if (healthHost === undefined) return ''
   const name = healthHost.replace(/:\d+$/, '')
@@ -97,13 +97,13 @@ location ~ \\.php$ {
 }`
 }
 
-/** The document root that a site's text names; null for none. */
+/** Finds the document root in the text of a site; null for none. */
 export function rootIn(text: string | null): string | null {
   const word = /^\s*root (.+);$/m.exec(text ?? '')?.[1]
   return word === undefined ? null : nginxText(word)
 }
 
-/** What it names in hot mode. */
+/** Returns the document root of hot mode. */
 export function hotRoot(php: PhpLayout): string {
   return rootOf(php, php.at.current)
 }

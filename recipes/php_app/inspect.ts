@@ -1,4 +1,4 @@
-/** What status and releases show of a PHP app. */
+/** Reports a PHP app for `status` and `releases`. */
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'
@@ -19,7 +19,7 @@ export async function inspect(node: PloneNode, host: HostReader): Promise<Inspec
     const view = await viewService(host, nginx.reload)
     return isServed ? viewServed(host, view, php, settings.health) : view
   }
-  // Without a release php-fpm has no pool yet.
+  // Before the first release, php-fpm has no pool.
   const ready = isServed ? readyOf(php) : undefined
   const { name, provider } = fpm.reload
   const services = [viewService(host, { name: orPlain(name, 'php-fpm'), provider, ready }), viewNginx()]

@@ -1,4 +1,4 @@
-/** Where everything of a PHP app is, and which PHP runs it. */
+/** Defines the paths of a PHP app, and the version of PHP that runs it. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { derived, isReference, type Reference, reference } from '../../core/model/reference.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
@@ -20,22 +20,22 @@ export interface PhpLayout {
   readonly at: AppLayout
   readonly nginx: Nginx
   readonly settings: PloneNode['php_app']
-  /** Variables of the app, each of which the pool can hold. */
+  /** Variables of the app, checked for the notation of the pool. */
   readonly environment: Readonly<Record<string, string>>
   readonly fpm: Fpm
-  /** The link to a release that is tried out before it goes live. */
+  /** Link to a release that is tested before it becomes the current release. */
   readonly next: string
-  /** Host name by which nginx shows that release, to nobody but this host. */
+  /** Host name under which nginx serves that release, to this host only. */
   readonly preview: string
-  /** Host name that PHP gets of such a request; undefined for that one. */
+  /** Host name that PHP sees in a request for the preview; undefined for `preview` itself. */
   readonly healthHost: string | undefined
 }
 
 export interface Fpm {
-  /** Where PHP is not installed yet, this and what depends on it are known only after setup. */
+  /** Version of PHP. Before PHP is installed, it and values that depend on it are references that setup resolves. */
   readonly version: Known
   readonly program: Known
-  /** The file of the pool: of the system's php-fpm, or all there is of one of its own. */
+  /** File of the pool for the system's php-fpm, or the whole configuration of an own php-fpm. */
   readonly config: Known
   readonly socket: string
   readonly log: string
@@ -48,10 +48,10 @@ export interface Fpm {
   }
 }
 
-/** @throws INVALID_ATTRIBUTE for what nginx or php-fpm cannot hold */
+/** @throws INVALID_ATTRIBUTE for values that nginx or php-fpm cannot express */
 export function phpLayout(node: PloneNode): PhpLayout {
   const settings = node.php_app
-  // What the web server serves is what is live: there is no second link that could say otherwise.
+  // The link that the web server serves is also the link to the current release, so the two cannot differ.
   const at = appLayout(node, settings.app_name, 'php_app.app_name', 'active')
   check(settings, at)
   return {
@@ -66,7 +66,7 @@ export function phpLayout(node: PloneNode): PhpLayout {
   }
 }
 
-/** Several words or directives in the place of one value would be taken for what they say. */
+/** Refuses values that nginx or php-fpm would read as several words or directives. */
 function check({ document_root, index, fpm, health }: PloneNode['php_app'], { app, own }: AppLayout): void {
   const values = new Values()
   values.written('php_app.document_root', document_root, nginxWord)
@@ -79,7 +79,7 @@ function check({ document_root, index, fpm, health }: PloneNode['php_app'], { ap
     if (!/^[\w.-]+$/.test(name)) values.refuse(key, 'is no name of a setting', 'such as memory_limit')
     if (!/^("[^"]*"|'[^']*'|[^;"']*)$/.test(value))
       values.refuse(key, 'ends at a quote or a ; in php-fpm', 'put the whole value into quotes, as in php.ini')
-    // PHP takes `\"` for a quote within the text, so that the text would continue on the next line.
+    // PHP reads `\"` as a quote within the text, which would continue on the next line.
     else if (/^"(?:.*[^\\])?\\(?:\\\\)*"$/.test(value))
       values.refuse(key, 'ends with a backslash before its quote', 'put it into single quotes')
     else if (!isPhpFpmExpression(value))
@@ -118,7 +118,7 @@ function fpmOf(node: PloneNode, at: AppLayout): Fpm {
   }
 }
 
-/** The program of php-fpm without its version. */
+/** The path of php-fpm without its version. */
 export const fpmProgram = '/usr/sbin/php-fpm'
 
 function versionOf({ php_app, run }: PloneNode): Known {
@@ -127,17 +127,17 @@ function versionOf({ php_app, run }: PloneNode): Known {
   return installed ?? reference(`${versioned_program.definition.type} ${fpmProgram}`, 'version')
 }
 
-/** The package of that version; where PHP is not installed yet, the one that brings the version of the distribution. */
+/** Returns the package of the version; before PHP is installed, the package with the distribution's version. */
 export function packageOf({ version }: Fpm): string {
   return isReference(version) ? 'php-fpm' : `php${version}-fpm`
 }
 
-/** Asks the host for the version of PHP, where the recipe cannot know it. */
+/** Declares a query for the version of PHP if the recipe cannot know it. */
 export function findVersion(r: Recipe<PloneNode>, { fpm }: PhpLayout): void {
   if (isReference(fpm.version)) versioned_program(r, { path: fpmProgram })
 }
 
-/** A value for runs that only read the host. */
+/** Returns a plain value for runs that only read the host. */
 export function orPlain(value: Known, plain: string): string {
   return isReference(value) ? plain : value
 }

@@ -1,4 +1,4 @@
-/** The role php-app: a PHP application in php-fpm behind nginx, updated hot by a link or cold by its configuration. */
+/** Defines the role php-app: PHP in php-fpm behind nginx, updated hot by a link or cold by configuration. */
 import { type Recipe, role } from '../../core/compile/recipe.ts'
 import { isReference } from '../../core/model/reference.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -41,7 +41,7 @@ function setup(r: Recipe<PloneNode>, node: PloneNode): void {
   nginxSetup(r, at, nginx)
 }
 
-/** All of a deploy that touches nothing that is live: neither pool nor site, no hook, and no mark that the release is complete. */
+/** Does the part of a deploy that changes neither pool nor site, runs no hook and leaves the release incomplete. */
 function build(r: Recipe<PloneNode>, node: PloneNode): void {
   const { at } = phpLayout(node)
   releaseDirectories(r, at)
@@ -101,7 +101,7 @@ function rollback(r: Recipe<PloneNode>, node: PloneNode): void {
   rollbackIsOver(r, php.at)
 }
 
-/** Adapts an app that is served; a deploy of the same run has done so. */
+/** Adapts an app that is served, unless a deploy of the same run has done so. */
 function configure(r: Recipe<PloneNode>, node: PloneNode): void {
   const php = phpLayout(node)
   if (isDeployed(r, php.at)) return
@@ -114,8 +114,8 @@ function start(r: Recipe<PloneNode>, node: PloneNode): void {
 }
 
 /**
- * Serves the current release with the configuration that the attributes ask for.
- * @param force names a command that has php-fpm and nginx reloaded regardless of changes
+ * Serves the current release with the configuration from the attributes.
+ * @param force name of a command that reloads php-fpm and nginx regardless of changes
  */
 function activate(r: Recipe<PloneNode>, node: PloneNode, force?: string): void {
   const php = phpLayout(node)
@@ -134,13 +134,13 @@ function stop(r: Recipe<PloneNode>, node: PloneNode): void {
   takeDown(r, php)
 }
 
-/** Finishes a stop that was interrupted, and stops what was started by hand. */
+/** Finishes an interrupted stop, and stops services that were started by hand. */
 function stayStopped(r: Recipe<PloneNode>, php: PhpLayout): void {
   keepDown(r, php.at)
   takeDown(r, php)
 }
 
-/** The php-fpm of the system serves other apps too, and keeps running. */
+/** Stops serving the app; the system's php-fpm serves other apps too, and keeps running. */
 function takeDown(r: Recipe<PloneNode>, php: PhpLayout): void {
   const { at, fpm } = php
   unserveSite(r, php)

@@ -1,4 +1,4 @@
-/** What serves a PHP app: its pool in php-fpm, its site in nginx, and the switch from one release to another. */
+/** Declares the pool of a PHP app in php-fpm, its site in nginx, and the switch from one release to another. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { derived, type Input, isReference } from '../../core/model/reference.ts'
@@ -23,7 +23,7 @@ import { enabledPath, serveSite, siteFile, sitePath } from '../web/site.ts'
 import { hotRoot, poolText, previewNames, rootIn, siteText } from './config.ts'
 import { findVersion, orPlain, type PhpLayout } from './layout.ts'
 
-/** The pool, in a php-fpm that runs. */
+/** Declares the pool and a running php-fpm. */
 export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Handle {
   const { at, fpm, settings } = php
   findVersion(r, php)
@@ -32,7 +32,7 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
   const config = file(r, {
     path: fpm.config,
     content: poolText(php),
-    // Variables may be secrets; php-fpm reads it as root.
+    // Variables may be secrets; php-fpm reads the file as root.
     mode: Object.keys(php.environment).length > 0 ? '0600' : '0644',
     verify: { command: [fpm.program, '-t', '-y', '%{path}'] },
   })
@@ -59,12 +59,12 @@ export function pool(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): Han
   return config
 }
 
-/** The pool is ready while one of its workers answers. */
+/** Returns the readiness test of the pool: one of its workers must answer. */
 export function readyOf({ fpm }: PhpLayout): ReadyProps {
   return { kind: 'fastcgi', socket: fpm.socket }
 }
 
-/** Says where a hot update is the first one: then it is none yet. */
+/** Notes that the first hot update still reloads nginx and php-fpm. */
 export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout): void {
   const { at, settings } = php
   const now = rootIn(node.run.host?.readText(sitePath(php)) ?? null)
@@ -74,7 +74,7 @@ export function tellFirst(r: Recipe<PloneNode>, node: PloneNode, php: PhpLayout)
     )
 }
 
-/** Tries a release out before it goes live, where nginx can show it already. */
+/** Tests a release before it becomes the current release, if nginx can already serve it. */
 export function tryOut(r: Recipe<PloneNode>, php: PhpLayout, path: Input<string>): void {
   const { at, next } = php
   const link = symlink(r, { path: next, target: path, ...at.owner })
@@ -88,13 +88,13 @@ export function tryOut(r: Recipe<PloneNode>, php: PhpLayout, path: Input<string>
   ask(r, php, path, `${at.app} before it goes live`, { when: [link], onlyIf: shown })
 }
 
-/** Whether the site shows a release that is not current, under the name that the app answers to. */
+/** Decides whether the site can show a release that is not current, under the name to which the app answers. */
 function shows(php: PhpLayout, site: string | null): boolean {
   const lines = [`server_name ${php.preview};`, ...previewNames(php).split('\n')]
   return site !== null && lines.every((line) => site.includes(line.trim()))
 }
 
-/** Where a link points; null for anything else. */
+/** Returns the target of a link; null for anything else. */
 function targetOf(host: HostReader, link: string): string | null {
   return host.lstat(link)?.kind === 'link' ? host.readLink(link) : null
 }
@@ -118,13 +118,13 @@ function ask(
 }
 
 interface Switch {
-  /** The pool, which php-fpm is to be reloaded for beside the site. */
+  /** The pool, whose changes reload php-fpm as changes of the site do. */
   readonly config: Handle
-  /** Names a command that has both reloaded regardless of changes. */
+  /** Name of a command that reloads both regardless of changes. */
   readonly force?: string | undefined
 }
 
-/** Makes a release the live one: by the link alone, or by a configuration that names it. */
+/** Makes a release the current release: by the link alone, or by a configuration that names it. */
 export function switchTo(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -145,13 +145,13 @@ export function switchTo(
     signal,
     check: [...check],
     ready: readyOf(php),
-    // A reload takes as long as the requests under way may.
+    // A reload waits for the requests under way.
     deadline: seconds(settings.fpm.control_timeout_seconds + 60),
     when: [config, text],
     ...(force === undefined ? {} : { force }),
   })
   serveSite(r, php, content, force)
-  // The first one could not be tried out before.
+  // The first release could not be tested before the switch.
   ask(r, php, path, `${at.app}, live`, { when: [active, text] })
   return active
 }

@@ -1,4 +1,4 @@
-/** The names that the balancer has for the ZEO clients: what writes its configuration and what drains them both ask here. */
+/** Computes the balancer's names for the ZEO clients, for its configuration and for draining. */
 import { type Balancer, nameOf } from '../../resources/haproxy/runtime.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { isThisHost } from '../releases/this_host.ts'
@@ -8,19 +8,19 @@ import { isSet } from './values.ts'
 
 const usualLayer = 'plone_instances'
 
-/** Short name of the layer whose hosts run the ZEO clients: `plone_instances`; where there is no such layer, one named as the app. */
+/** Returns the short name of the ZEO clients' layer: `plone_instances`; without such a layer, the name of the app. */
 export function clientLayer(attributes: SiteAttributes): string {
   const { layers } = attributes.opsworks
   const app = appName(attributes, 'zeo-client')
   return !Object.hasOwn(layers, usualLayer) && Object.hasOwn(layers, app) ? app : usualLayer
 }
 
-/** The attributes, and for a node what is known of the run and its host. */
+/** The attributes; for a node, also the run and its host. */
 export type ClientSite = SiteAttributes & Partial<Pick<PloneNode, 'run' | 'converge'>>
 
 /**
- * The hosts that the balancer has servers of, in the order of the JSON: those of the clients' layer, and this one where it
- * runs clients though the layer does not list it as online.
+ * Returns the hosts whose clients are backend servers, in the order of the JSON: those of the clients' layer, and this
+ * host if it runs clients although the layer does not list it as online.
  */
 export function clientHosts(site: ClientSite): NamedInstance[] {
   const { layers, instance } = site.opsworks
@@ -35,17 +35,17 @@ export function clientHosts(site: ClientSite): NamedInstance[] {
   return entriesOf(site).filter(({ name }) => names.has(name))
 }
 
-/** Where a program of the same host reaches the clients. */
+/** Returns the address at which programs of the same host reach the clients. */
 export function clientAddress({ listen_address }: SiteAttributes['plone_instances']): string {
   return isSet(listen_address) && listen_address !== '0.0.0.0' ? listen_address : '127.0.0.1'
 }
 
-/** Whether the clients answer programs of their own host only. */
+/** Decides whether the clients answer programs of their own host only. */
 export function isLocalOnly({ listen_address }: SiteAttributes['plone_instances']): boolean {
   return listen_address?.startsWith('127.') ?? false
 }
 
-/** No other host can reach a host that no layer lists; its own balancer needs no name server for it. */
+/** The addresses of a host that no layer lists: other hosts cannot reach it, and its own balancer needs no DNS. */
 const onThisHost = { private_dns_name: null, public_dns_name: null, private_ip: '127.0.0.1' }
 
 function entriesOf(site: SiteAttributes): NamedInstance[] {
@@ -55,7 +55,7 @@ function entriesOf(site: SiteAttributes): NamedInstance[] {
   return Object.entries(instances).map(([name, instance]) => ({ name, instance }))
 }
 
-/** This host in the layer of the clients: by its names, else by its address, since a layer may call it otherwise. */
+/** Finds this host in the layer of the clients: by its names, else by its address, as a layer may use other names. */
 function ownEntry(site: SiteAttributes): NamedInstance | undefined {
   const self = site.opsworks.instance
   const entries = entriesOf(site)
@@ -70,7 +70,7 @@ function ownName({ opsworks }: SiteAttributes): string {
   return isSet(hostname) && /^[\w.:-]+$/.test(hostname) ? hostname : 'localhost'
 }
 
-/** Whether an earlier run has installed clients on this host: a run for the frontend alone must not lose them. */
+/** Decides whether an earlier run has installed clients on this host: a run of frontend alone must not lose them. */
 function hasClientPrograms(site: ClientSite): boolean {
   const { run, converge } = site
   if (!run?.host || converge === undefined) return false
@@ -79,13 +79,13 @@ function hasClientPrograms(site: ClientSite): boolean {
   return run.host.list(directory).some((file) => file.startsWith(`${app}-client`) && /-client\d+\.conf$/.test(file))
 }
 
-/** Name of the backend in haproxy.cfg: that of the clients' layer, as in the cookbook. */
+/** Returns the name of the backend in haproxy.cfg: that of the clients' layer, as in the cookbook. */
 export function backendName(attributes: SiteAttributes): string {
   return clientLayer(attributes)
 }
 
 /**
- * Name of a server in that backend.
+ * Returns the name of a server in that backend.
  * @param host the host's name in `opsworks.layers.<layer>.instances`
  * @param n number of the client on its host, from 1
  */
@@ -93,20 +93,20 @@ export function serverName(host: string, n: number): string {
   return `${host}-${n}`
 }
 
-/** What the stack calls this host; where it does not know it, its own `opsworks.instance.hostname`. */
+/** Returns the name of this host in the stack; if the stack lacks it, `opsworks.instance.hostname`. */
 export function ownHostName(site: SiteAttributes): string {
   return ownEntry(site)?.name ?? ownName(site)
 }
 
-/** `backend/name` of the client that answers at the port, as haproxy.cfg has it. */
+/** Returns `backend/name` of the client at the port, as in haproxy.cfg. */
 export function serverAt(attributes: SiteAttributes, port: number): string {
   return `${backendName(attributes)}/${serverName(ownHostName(attributes), port - clientPort(0))}`
 }
 
-/** Where earlier versions, and the cookbook, have the socket: in a directory that every account may write to. */
+/** The socket of earlier versions and the cookbook, in a directory that every account may write to. */
 const formerSocket = '/tmp/haproxy.sock'
 
-/** The socket of the HAProxy that runs; it is the former one until the first configure with this version. */
+/** Returns the socket of the running HAProxy; it is the former one until the first configure with this version. */
 export function runtimeSocket(node: PloneNode): string {
   const [own, former] = [node.haproxy.stats_socket_path, formerSocket].map((path) => placed(node, path)) as [
     string,
@@ -118,7 +118,7 @@ export function runtimeSocket(node: PloneNode): string {
 }
 
 /**
- * The runtime APIs of all balancers of the clients: the one on this host, those of the other frontends where
+ * Returns the runtime APIs of all balancers of the clients: that of this host, those of other frontends if
  * `converge.balancer.port` is set, and those of `converge.balancer.sockets`.
  */
 export function balancersOf(node: PloneNode): Balancer[] {
@@ -130,7 +130,7 @@ export function balancersOf(node: PloneNode): Balancer[] {
   const here =
     instance.layers.some((layer) => layers.includes(layer)) ||
     frontends.some(isSelf) ||
-    // A balancer that no layer tells of.
+    // A balancer that no layer lists.
     (node.run.host?.stat(own) ?? null) !== null
   const found: Balancer[] = here ? [{ socket: own }] : []
   if (port !== null) for (const one of frontends) if (!isSelf(one)) found.push({ host: runtimeAddress(one), port })
@@ -139,19 +139,19 @@ export function balancersOf(node: PloneNode): Balancer[] {
 }
 
 /**
- * Other hosts with clients, where nothing keeps them from restarting at the same time: no balancer is known, and no rollout decides
- * which host restarts when.
+ * Returns other hosts with clients that may restart at the same time: no balancer is known, and no rollout coordinates
+ * the restarts.
  */
 export function uncoordinatedHosts(node: PloneNode): string[] {
   const { run, converge } = node
-  // Where no host runs, nothing restarts, and listing the clients for each host of a large stack takes minutes.
+  // Without a host nothing restarts, and listing the clients for each host of a large stack takes minutes.
   if (run.host === null || run.options.coordinated === true) return []
   if (!converge.balancer.drain || balancersOf(node).length > 0) return []
   const own = ownHostName(node)
   return clientHosts(node).flatMap(({ name }) => (name === own ? [] : name))
 }
 
-/** Its runtime API listens inside the network only. */
+/** Returns the private address, as the runtime API listens inside the network only. */
 function runtimeAddress({ name, instance }: NamedInstance): string {
   const { private_ip, private_dns_name } = instance
   return [private_ip, private_dns_name].find(isSet) ?? hostAddress(instance, name)

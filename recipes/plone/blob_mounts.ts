@@ -1,4 +1,4 @@
-/** Blob directories that several apps or hosts share: converge mounts none of them, and checks that they work. */
+/** Checks that blob directories work that several apps or hosts share; converge mounts none of them. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { Reference } from '../../core/model/reference.ts'
@@ -15,7 +15,7 @@ interface Mount {
   readonly hint: string
 }
 
-/** Where the attributes say that blobs are on a network file system; null where they do not. */
+/** Returns the mount that the attributes promise for blobs; null for none. */
 export function mountOf(node: PloneNode, at: Layout): Mount | null {
   if (at.role === 'solr') return null
   const section = at.role === 'zeo-client' ? 'plone_instances' : 'plone_zeoserver'
@@ -29,13 +29,13 @@ export function mountOf(node: PloneNode, at: Layout): Mount | null {
   }
 }
 
-/** Fails a run where the attributes promise a mount that is not there. */
+/** Fails a run if a mount that the attributes promise is missing. */
 export function blobMount(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): void {
   const mount = mountOf(node, at)
   if (mount !== null && !r.has('network_mount', mount.attribute)) network_mount(r, { ...mount, ...guard })
 }
 
-/** What is wrong, for doctor; null where nothing is. */
+/** Returns the problem of the mount for `doctor`; null for none. */
 export function blobMountProblem(node: PloneNode, at: Layout, host: HostReader): readonly [string, string] | null {
   const mount = mountOf(node, at)
   if (mount === null || isOnNetworkMount(host, mount.path)) return null
@@ -43,8 +43,8 @@ export function blobMountProblem(node: PloneNode, at: Layout, host: HostReader):
 }
 
 /**
- * Fails a deploy whose clients would not find the blobs of the ZEO server. The app that comes second in a run is checked:
- * the first one still has a partner with the earlier configuration.
+ * Fails a deploy whose clients would not find the blobs of the ZEO server. It checks the second of the two apps of a
+ * run: when the first one is deployed, the other still has its earlier configuration.
  */
 export function sameBlobDirectory(
   r: Recipe<PloneNode>,

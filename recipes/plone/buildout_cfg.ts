@@ -1,10 +1,10 @@
-/** A buildout configuration as data, and its text. */
+/** Represents a buildout configuration as data, and renders its text. */
 
 export interface Option {
   readonly name: string
-  /** `+=` adds to what the extended files say. */
+  /** `+=` adds to the value in the extended files. */
   readonly op: '=' | '+='
-  /** The lines of the value; none where it is empty. */
+  /** The lines of the value; none if it is empty. */
   readonly values: readonly string[]
 }
 
@@ -15,31 +15,31 @@ export interface Section {
   readonly options: readonly Option[]
 }
 
-/** Text of the user's own, in place: it may go on with the section above it and have sections itself. */
+/** The user's own text at its position: it may continue the section above it, and have sections itself. */
 export interface RawText {
   readonly raw: string
 }
 
 export type BuildoutCfg = readonly (Section | RawText)[]
 
-/** An option with one value, or with a list of them. */
+/** Makes an option with one value or a list of values. */
 export function option(name: string, value: string | readonly string[], op: Option['op'] = '='): Option {
   return { name, op, values: (typeof value === 'string' ? [value] : value).filter((line) => line !== '') }
 }
 
-/** The value of another option, filled in by buildout; without a section one of the same section. */
+/** Makes a reference to another option, which buildout substitutes; without a section, to one of the same section. */
 export function reference(section: string, name: string): string {
   return `\${${section}:${name}}`
 }
 
-/** A list that adds to the extended one: nothing where there is nothing to add. */
+/** Makes an option that adds to an extended list; none for an empty list. */
 export function additions(name: string, values: readonly string[]): Option[] {
   return values.length > 0 ? [option(name, values, '+=')] : []
 }
 
 function renderOption({ name, op, values }: Option): string {
   const [first, ...more] = values
-  // What begins with # or ; would be a comment for some readers if it stood on a line of its own.
+  // On a line of its own, a value that begins with # or ; would be a comment for some parsers.
   if (op === '=' && more.length === 0) return first === undefined ? `${name} ${op}\n` : `${name} ${op} ${first}\n`
   return [`${name} ${op}`, ...values.map((line) => `    ${line}`), ''].join('\n')
 }
@@ -50,7 +50,7 @@ function renderBlock(block: Section | RawText): string {
   return `[${block.name}]\n${inherited}${block.options.map(renderOption).join('')}`
 }
 
-/** The text of a configuration; the same data always gives the same text. */
+/** Renders a configuration; the same data always gives the same text. */
 export function renderBuildoutCfg(cfg: BuildoutCfg): string {
   return cfg.map(renderBlock).join('\n')
 }

@@ -1,4 +1,4 @@
-/** What the buildout files of the repository say that cannot work: read at the commit that a deploy would take. */
+/** Finds mistakes in the buildout files of the repository, at the commit that a deploy would use. */
 import { posix } from 'node:path'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -9,7 +9,7 @@ import type { Layout } from './layout.ts'
 import type { BuildoutRole } from './types.ts'
 
 const baseKeys = { 'zeo-client': 'plone_instances', 'zeo-server': 'plone_zeoserver', solr: 'plone_solr' } as const
-/** Files that one configuration may extend, one through the other. */
+/** Maximum number of files that a configuration may extend, directly or indirectly. */
 const mostFiles = 50
 
 export function buildoutChecks(
@@ -34,11 +34,11 @@ export function buildoutChecks(
 
 interface Files {
   readonly texts: ReadonlyMap<string, string>
-  /** Files that others extend, and the repository does not have. */
+  /** Files that others extend, but that the repository lacks. */
   readonly absent: readonly string[]
 }
 
-/** Follows `extends` through the files of the repository; what is elsewhere is left out. */
+/** Follows `extends` through the files of the repository; skips files from elsewhere. */
 async function readFiles(node: PloneNode, host: HostReader, at: Layout, base: string): Promise<Files> {
   const contents = await committed(node, host, at)
   const texts = new Map<string, string>()
@@ -58,7 +58,7 @@ async function readFiles(node: PloneNode, host: HostReader, at: Layout, base: st
   return { texts, absent }
 }
 
-/** The value of an option with its further lines; null where the section does not have it. */
+/** Returns the value of an option with its further lines; null if the section lacks it. */
 function optionOf(text: string, section: string, name: string): string | null {
   const lines = text.split('\n')
   let inside = false
@@ -100,7 +100,7 @@ function pinFinding({ texts }: Files, { app, build }: Layout): Finding | null {
   )
 }
 
-/** Clients that write blobs themselves have to write them where the ZEO server looks for them. */
+/** Checks that clients with shared blobs write them to the directory of the ZEO server. */
 function blobFinding({ texts }: Files, node: PloneNode, roles: readonly string[]): Finding | null {
   const { shared_blobs, enable_relstorage } = node.plone_instances
   if (!shared_blobs || enable_relstorage || node.plone_blobs.blob_dir) return null

@@ -1,4 +1,4 @@
-/** The pages of the site that Varnish keeps on this host, and their ban after a deploy. */
+/** Bans the site's pages in the Varnish of this host after a deploy. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { varnish_ban } from '../../resources/varnish_ban.ts'
@@ -6,7 +6,7 @@ import { type PloneNode, placed } from '../node.ts'
 
 export interface VarnishFiles {
   readonly config: string
-  /** Working directory of an own varnishd; null for the usual one. */
+  /** Working directory of an own varnishd; null for the default. */
   readonly directory: string | null
 }
 
@@ -21,12 +21,12 @@ interface App {
 }
 
 interface Reason extends CommonOptions {
-  /** What a rollout deployed; null where this is no rollout. */
+  /** Releases that a rollout has deployed; null without a rollout. */
   readonly deployed?: PloneNode['converge']['deployed'][string] | null
   readonly force?: string
 }
 
-/** Subsites have their pages below the path of the site. */
+/** Bans the pages of the site, and with them those of subsites, which are below its path. */
 export function banPages(r: Recipe<PloneNode>, node: PloneNode, { app, system }: App, reason: Reason): void {
   const { config, directory } = varnishFiles(node, system)
   const { deployed, ...rest } = reason
@@ -38,13 +38,13 @@ export function banPages(r: Recipe<PloneNode>, node: PloneNode, { app, system }:
   })
 }
 
-/** Pages by way of nginx have the virtual host before their path in Zope. */
+/** Returns the pattern of URLs to ban. For requests through nginx, the virtual host precedes the path in Zope. */
 function urlsOf(site: string): string {
   const path = site.replace(/^\/+|\/+$/g, '').replace(/[^\w/~@,-]/g, '\\$&')
   return path === '' ? '^/' : `^(/VirtualHostBase/[^/]+/[^/]+)?/${path}([/?]|$)`
 }
 
-/** After the clients of this host have restarted with another release. */
+/** Bans pages after the clients of this host have restarted with another release. */
 export function banAfterSwitch(r: Recipe<PloneNode>, node: PloneNode, app: App, options: CommonOptions): void {
   const { host, roles = [] } = node.run
   const { config } = varnishFiles(node, app.system)

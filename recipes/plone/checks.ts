@@ -1,4 +1,4 @@
-/** What `doctor` checks for an app that is built by buildout. */
+/** Lists the checks of `doctor` for a buildout app. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { missing } from '../checks/findings.ts'

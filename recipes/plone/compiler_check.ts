@@ -1,11 +1,11 @@
-/** Whether eggs with C code can be compiled: only a warning, since many sites are built of wheels alone. */
+/** Checks whether eggs with C code can be compiled: only a warning, because many sites need wheels alone. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { findProgram } from '../../resources/python/program.ts'
 import { install, ok, warning } from '../checks/findings.ts'
 import type { Layout } from './layout.ts'
 
-/** Headers that the C code of Plone's packages includes, with the packages of Debian that bring them. */
+/** The headers that the C code of Plone's packages includes, with their Debian packages. */
 const libraries = [
   ['/usr/include/libxml2/libxml/xmlversion.h', 'libxml2-dev'],
   ['/usr/include/libxslt/xslt.h', 'libxslt1-dev'],

@@ -1,4 +1,4 @@
-/** Where the database and the index of a host lie: as the attributes say, or where an earlier version has put them. */
+/** Locates the database and the index of a host: as the attributes say, or where an earlier version has put them. */
 import { platformPlaces } from '../../attributes/opsworks_initial_setup.ts'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -13,9 +13,9 @@ import type { Layout } from './layout.ts'
 interface Place {
   readonly what: string
   readonly attribute: string
-  /** As the attribute says. */
+  /** Directory from the attribute. */
   readonly path: string
-  /** The link below `shared` that leads there. */
+  /** Link below `shared` to the directory. */
   readonly link: string
   readonly file?: string
   readonly platform: '/shared/zodb/filestorage' | '/shared/solr'
@@ -44,7 +44,7 @@ function indexPlace(node: PloneNode, at: Layout): Place {
   }
 }
 
-/** Directory of the database; null where it stays below `shared/var`. Declares what refuses a second one. */
+/** Returns the directory of the database, null for `shared/var`; declares a resource that refuses a second database. */
 export function databaseDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout): string | null {
   const place = databasePlace(node, at)
   if (place === null) return null
@@ -57,8 +57,8 @@ export function databaseDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Lay
 }
 
 /**
- * The whole `var` of Solr's app is a link to `plone_solr.data_dir`. An index that an earlier version has put into `var` itself
- * stays there.
+ * Declares the whole `var` of Solr's app as a link to `plone_solr.data_dir`. An index that an earlier version has put
+ * into `var` itself stays there.
  */
 export function indexDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions): void {
   const place = indexPlace(node, at)
@@ -80,7 +80,7 @@ export function indexDirectory(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   symlink(r, { path: place.link, target: place.path, ...at.owner, ...guard })
 }
 
-/** Nothing else matters once somebody has named the directory. */
+/** Returns other possible directories of the data; none if the attribute is set. */
 function otherPlaces(node: PloneNode, { attribute, path, platform }: Place): string[] {
   if (node.isGiven(attribute)) return []
   const mount = node.opsworks_initial_setup.ephemeral_mount_point
@@ -93,7 +93,7 @@ function declare(r: Recipe<PloneNode>, node: PloneNode, place: Place, path: stri
   const others = all.filter((one) => one !== path)
   const { what, attribute, file, link } = place
   if (others.length === 0 || r.has('data_location', attribute)) return
-  // Without a mount point in the attributes nothing says that data lies anywhere else.
+  // Without a mount point in the attributes, no data is expected elsewhere.
   const settled = node.opsworks_initial_setup.ephemeral_mount_point === null ? { link } : {}
   data_location(r, { what, attribute, path, others, ...(file === undefined ? {} : { file }), ...settled })
 }
@@ -106,7 +106,7 @@ function isOnlyOne(host: HostReader | null, { path, file }: Place, other: string
   return host !== null && holdsData(host, other, file) && !holdsData(host, path, file)
 }
 
-/** Other places count only while nobody has set the attribute: the mount point leads there. */
+/** Warns that data stays in its earlier directory, found by the mount point because the attribute is not set. */
 function warnOfKept(r: Recipe<PloneNode>, node: PloneNode, { what, attribute, path }: Place, kept: string): void {
   warnOfAttribute(r, node, {
     attribute: ['opsworks_initial_setup', 'ephemeral_mount_point'],

@@ -1,14 +1,14 @@
-/** What converge knows about the kinds of SQL databases that RelStorage supports. */
+/** Lists the kinds of SQL databases that RelStorage supports, with their drivers and connection strings. */
 
 export interface DatabaseKind {
   /** Egg of the driver. */
   readonly driver: string
-  /** The same for Python 2, where that is another one. */
+  /** Egg of the driver for Python 2, if it differs. */
   readonly python2Driver?: string
   readonly port: number
-  /** Package of the distribution that the driver is compiled with; null for a library that no distribution has. */
+  /** Debian package with the headers of the driver; null for a library that no distribution has. */
   readonly headers: string | null
-  /** Words of a connection string; null where converge cannot write one. */
+  /** Keywords of a connection string; null if converge cannot write one. */
   readonly dsn: Readonly<Record<'name' | 'host' | 'port' | 'user' | 'password', string>> | null
 }
 
@@ -29,7 +29,7 @@ const mysql: DatabaseKind = {
 
 const oracle: DatabaseKind = { driver: 'cx_Oracle', port: 1521, headers: null, dsn: null }
 
-/** By the words that RelStorage and OpsWorks use; `mysql2` is the adapter that OpsWorks names for MySQL. */
+/** The kinds by their names in RelStorage and OpsWorks; `mysql2` is OpsWorks' adapter for MySQL. */
 const kinds: ReadonlyMap<string, DatabaseKind> = new Map([
   ['postgres', postgres],
   ['postgresql', postgres],
@@ -38,12 +38,12 @@ const kinds: ReadonlyMap<string, DatabaseKind> = new Map([
   ['oracle', oracle],
 ])
 
-/** @param type without one the database is PostgreSQL; undefined is returned for a kind that converge does not know */
+/** @param type default: PostgreSQL @returns undefined for an unknown kind */
 export function databaseKind(type: string | null | undefined): DatabaseKind | undefined {
   return kinds.get((type || 'postgres').toLowerCase())
 }
 
-/** A value of a connection string, in quotes where its blanks or signs need them. */
+/** Formats a value of a connection string, in quotes if its characters require them. */
 export function dsnValue(value: unknown): string {
   const text = String(value)
   return /^[^\s'\\]+$/.test(text) ? text : `'${text.replace(/['\\]/g, '\\$&')}'`

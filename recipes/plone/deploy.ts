@@ -1,4 +1,4 @@
-/** Deploy of a buildout app: a release is checked out, configured and built aside, then switched to, then the programs restart. */
+/** Deploys a buildout app: checks out, configures and builds a release, switches to it, and restarts the programs. */
 
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -39,9 +39,9 @@ import { appEnvironment, buildoutSetting, deployDirectory } from './site.ts'
 import type { BuildoutRole } from './types.ts'
 
 export interface DeployOptions {
-  /** Take the commit that runs now instead of asking the repository. */
+  /** Keep the current commit instead of asking the repository. */
   readonly pinned?: boolean
-  /** A new release even if nothing has changed. */
+  /** Make a new release even if nothing has changed. */
   readonly always?: boolean
 }
 
@@ -75,8 +75,9 @@ export function deploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole
 }
 
 /**
- * All of a deploy that touches nothing that is live. The release is not complete before its hooks and its migration: those
- * are the deploy's, which finds the rest done. So nothing goes back to it, nor is it taken for a deploy of its own.
+ * Does the part of a deploy that leaves the running app unchanged. Hooks and migration are left to the deploy, which
+ * finds the rest done. Without them the release is not complete: no rollback returns to it, and it does not count as
+ * deployed.
  */
 export function build(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
@@ -99,11 +100,11 @@ interface BuildOptions extends DeployOptions {
   readonly guard: CommonOptions
 }
 
-/** The release, checked out, configured and built. */
+/** Checks out, configures and builds the release. */
 function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: BuildOptions) {
   const { guard } = options
   const allowRoot = at.own.buildout_allow_root ?? node.converge.allow_root
-  // Known before the first change, and not only when buildout starts.
+  // Fail before the first change, not only when buildout starts.
   refuseRoot(node, at, allowRoot)
   requirePython(node, at)
   const build = buildOf(node, at)
@@ -131,7 +132,7 @@ function builtRelease(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options
   return release
 }
 
-/** The whole way has deployed already when it comes to configure; two roles cannot both decide what an app is. */
+/** Handles an app that this run has deployed already: a configure has nothing to do, a second role is a mistake. */
 function deployedAlready(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -147,7 +148,7 @@ function deployedAlready(
   warnOfAttribute(r, node, { attribute: [sectionOf(at.role), 'app_name'], message, hint })
 }
 
-/** Configure after a rollback: what was gone back to stays, and what an interrupted run left due is done. */
+/** Configures after a rollback: keeps the release that was rolled back to, and finishes an interrupted run. */
 function stayBack(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   r.warn(
     `${at.app} was rolled back from the configuration that the attributes ask for, and keeps that of its release (run converge deploy to use the attributes)`,
@@ -158,8 +159,8 @@ function stayBack(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
 }
 
 /**
- * Where other apps of the same repository have their eggs, such as the ZEO server beside its clients. Another repository may
- * have another index, with another content for the same version.
+ * Returns the directories with eggs of other apps of the same repository, such as the ZEO server beside its clients.
+ * Another repository may use another index, with other content for the same version.
  */
 function otherApps(node: PloneNode, { app, own, shared }: Layout): string[] {
   const others = Object.entries(node.deploy).filter(
@@ -169,14 +170,14 @@ function otherApps(node: PloneNode, { app, own, shared }: Layout): string[] {
   return [...new Set(directories)].filter((directory) => directory !== shared)
 }
 
-/** The node with its paths placed below the prefix, as the build has to see them. */
+/** Returns the node with its paths placed below the prefix, for the build. */
 function placedNode(node: PloneNode): PloneNode {
   const { blob_dir } = node.plone_blobs
   if (node.converge.prefix === '/' || !blob_dir) return node
   return Object.create(node, { plone_blobs: { value: { ...node.plone_blobs, blob_dir: placed(node, blob_dir) } } })
 }
 
-/** buildout fetches a base configuration from elsewhere; one of the repository must be in the release. */
+/** Checks that a base configuration of the repository is in the release; buildout fetches one from elsewhere. */
 function baseConfig(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -212,7 +213,7 @@ function checkout(r: Recipe<PloneNode>, node: PloneNode, at: Layout, options: Ch
   })
 }
 
-/** How a release is built: all that may change the result; the path of the environment stands for its versions. */
+/** Returns all inputs that may change the result of a build; the path of the environment stands for its versions. */
 function buildOf(node: PloneNode, at: Layout) {
   return {
     config: buildoutSetting(node, at.app, 'config'),
@@ -224,8 +225,8 @@ function buildOf(node: PloneNode, at: Layout) {
 }
 
 /**
- * What a release is, beside its commit and deploy.cfg. What were missing here would be built into the live release when it
- * changes, and not be undone by a rollback.
+ * Returns the inputs of a release beside its commit and deploy.cfg. A missing input would change the current release in
+ * place, and a rollback could not undo it.
  */
 function inputsOf(build: object, wanted: readonly Program[]): Record<string, string> {
   return { build: canonicalJson(build), programs: canonicalJson(wanted.map(recorded)) }

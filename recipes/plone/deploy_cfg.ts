@@ -1,4 +1,4 @@
-/** deploy.cfg: what the stack's state adds to the site's own buildout, for each role that runs one. */
+/** Renders deploy.cfg, which adds the stack's settings to the site's own buildout, for each buildout role. */
 import { buildoutValue, buildoutValueForZope } from '../../core/text/buildout.ts'
 import { pythonString } from '../../core/text/python.ts'
 import { zopeEnvironment } from '../../core/text/zope_conf.ts'
@@ -38,9 +38,9 @@ interface Context {
 }
 
 /**
- * The configuration a role's buildout runs with.
- * @param options.deployTo where the app lives; default `deploy.<app>.deploy_to`, else `/srv/www/<app>`
- * @throws INVALID_ATTRIBUTE (several at once as INVALID_INPUT) for values that would break out of their option
+ * Makes the configuration of a role's buildout.
+ * @param options.deployTo directory of the app; default `deploy.<app>.deploy_to`, else `/srv/www/<app>`
+ * @throws INVALID_ATTRIBUTE (several at once as INVALID_INPUT) for values that would extend beyond their option
  */
 export function deployCfg(
   attributes: SiteAttributes,
@@ -55,7 +55,7 @@ export function deployCfg(
   return cfg
 }
 
-/** The text of `deployCfg`. */
+/** Renders the text of `deployCfg`. */
 export function renderDeployCfg(...args: Parameters<typeof deployCfg>): string {
   return renderBuildoutCfg(deployCfg(...args))
 }
@@ -87,7 +87,7 @@ function buildout(
   }
 }
 
-/** The user's own text is taken as it is: it is configuration, not a value. */
+/** Returns the user's own text unchanged: it is configuration, not a value. */
 function additionalConfig({ own }: Context): RawText[] {
   return isSet(own.buildout_additional_config) ? [{ raw: own.buildout_additional_config }] : []
 }
@@ -134,7 +134,7 @@ function tracingEggs({ plone_instances }: SiteAttributes): string[] {
   ]
 }
 
-/** How many clients trace: 0 means all of them. */
+/** Returns how many clients New Relic traces; 0 means all. */
 function tracingClients({ attributes, values }: Context): number {
   return values.number('plone_instances.tracing_clients', attributes.plone_instances.tracing_clients, 1)
 }
@@ -146,7 +146,7 @@ function firstClient(context: Context, count: number): Section {
     isSet(value) ? [option(name, values.writtenLine(key, value, buildoutValueForZope))] : []
   const environment = deployCfgEnvironment(appEnvironment(attributes, 'zeo-client', deployTo, values))
   const tracesAll = tracingClients(context) === 0 || count === 1
-  // Zope for Python 2.4 knows no fast listening; in all others it would answer the balancer before it can serve.
+  // Zope for Python 2.4 has no fast listening; other versions would accept connections before they can serve.
   const slowStart = String(own.python_major_version) === '2.4' ? [] : [option('http-fast-listen', 'off')]
   return {
     name: 'client1',
@@ -174,13 +174,13 @@ function nextClient(context: Context, n: number): Section {
     options: [
       option('http-address', httpAddress(context, n)),
       ...cacheName(context, n),
-      // Said anew, not added to: without this each client would take over the first one's tracing, or lack of it.
+      // Set the list instead of adding to it: otherwise each client would inherit the first one's tracing, or its lack.
       ...(traces ? [option('eggs', [reference('client1', 'eggs'), ...eggs])] : []),
     ],
   }
 }
 
-/** Where no address is set, the first client listens where the site's own buildout says. */
+/** Returns the address options; without the attribute, the first client listens as in the site's own buildout. */
 function ownAddress(context: Context, n: number): Option[] {
   return isSet(context.attributes.plone_instances.listen_address)
     ? [option('http-address', httpAddress(context, n))]
@@ -192,7 +192,7 @@ function httpAddress({ attributes }: Context, n: number): string {
   return isSet(listen_address) ? `${listen_address}:${clientPort(n)}` : String(clientPort(n))
 }
 
-/** A named client keeps its ZEO cache on disk from one start to the next. */
+/** Names the client, so that it keeps its ZEO cache on disk across restarts. */
 function cacheName({ attributes }: Context, n: number): Option[] {
   return attributes.plone_instances.persistent_cache ? [option('zeo-client-client', `zeoclient-${n}`)] : []
 }
@@ -243,8 +243,8 @@ function celerySections({ attributes, values }: Context): Section[] {
 }
 
 /**
- * Python that starts New Relic's agent in Celery's configuration: workers have no Zope to do it for them.
- * Line for line what existing sites have, so that moving over changes nothing.
+ * Returns Python code that starts New Relic's agent in Celery's configuration, because workers have no Zope to do it.
+ * Its lines equal those of existing sites, so that a migration to converge changes nothing.
  */
 function agentStart(license: string): string[] {
   return [
@@ -252,7 +252,7 @@ function agentStart(license: string): string[] {
     'import os',
     "config_file = os.environ.get('NEW_RELIC_CONFIG_FILE', None)",
     "environment = os.environ.get('NEW_RELIC_ENVIRONMENT', None)",
-    // buildout refers to an option with `${`.
+    // buildout would read `${` as a reference to an option.
     `os.environ['NEW_RELIC_LICENSE_KEY'] = ${pythonString(license).replaceAll('${', '\\x24{')}`,
     'newrelic.agent.initialize(config_file, environment)',
   ]

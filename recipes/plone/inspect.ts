@@ -1,4 +1,4 @@
-/** What status and releases show of a buildout app. */
+/** Reports a buildout app for `status` and `releases`. */
 import type { AppView, Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { listReleases } from '../../resources/releases.ts'

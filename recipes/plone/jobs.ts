@@ -1,4 +1,4 @@
-/** Jobs of cron of a buildout app: packing and backup of the ZEO server, and what its buildout schedules. */
+/** Declares the cron jobs of a buildout app: packing and backup of the ZEO server, and those in its buildout. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
@@ -11,15 +11,15 @@ import type { Layout } from './layout.ts'
 interface Job {
   readonly name: string
   readonly on: boolean
-  /** When it runs where the buildout does not say when. */
+  /** Default schedule, if the buildout has none. */
   readonly schedule: string
   readonly program: string
 }
 
-/** The part of the site's buildout that schedules a job. */
+/** Returns the name of the buildout part that schedules a job. */
 const partOf = (job: string) => `${job}cronjob`
 
-/** The jobs of the release that has become current: each once, by the schedule of the site's buildout where it has one. */
+/** Declares each job of the current release once, with the schedule of the site's buildout if it has one. */
 export function jobs(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -53,7 +53,7 @@ function job(r: Recipe<PloneNode>, at: Layout, wanted: ReleaseJob, guard: Common
   const { name, on, schedule, program, release } = wanted
   const log = `${at.shared}/var/log/${name}.log`
   const command = `${shellWord(`${at.current}/bin/${program}`)} >> ${shellWord(log)} 2>&1`
-  // An ordinary user may be on a host without cron: that is no reason to fail a deploy.
+  // An ordinary user's host may lack cron, which must not fail a deploy.
   const options = at.system ? guard : { ...guard, onlyIf: both(guard.onlyIf, hasCrontab) }
   const part = release === undefined ? {} : { part: { name: partOf(name), release, current: at.current, log } }
   const what = on ? { schedule, command, ...part } : { absent: true }

@@ -1,4 +1,4 @@
-/** Where everything of a buildout app is on its host, and to whom it belongs. */
+/** Defines the paths of a buildout app on its host, and their owner. */
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { PloneNode } from '../node.ts'
 import { type AppLayout, appLayout } from '../releases/layout.ts'
@@ -9,12 +9,12 @@ import type { BuildoutRole } from './types.ts'
 
 export interface Layout extends AppLayout {
   readonly role: BuildoutRole
-  /** Virtualenv of the build: what it is made of, and where it is. */
+  /** Virtualenv of the build: its packages and its path. */
   readonly build: Environment
   readonly environment: string
 }
 
-/** @throws INVALID_ATTRIBUTE for a path that the scripts of a buildout cannot name */
+/** @throws INVALID_ATTRIBUTE for a path that the scripts of a buildout cannot contain */
 export function layout(node: PloneNode, role: BuildoutRole): Layout {
   const at = appLayout(node, appName(node, role), 'app_name')
   refuseBlanks(node, at)
@@ -22,7 +22,7 @@ export function layout(node: PloneNode, role: BuildoutRole): Layout {
   return { ...at, role, build, environment: `${at.shared}/${build.name}` }
 }
 
-/** The `#!` line of a script ends its program at a blank, and buildout writes such lines with paths of its directory. */
+/** Refuses paths with blanks: buildout writes them into `#!` lines, in which a blank ends the program. */
 function refuseBlanks({ converge: { prefix } }: PloneNode, { app, deployTo }: AppLayout): void {
   if (!/\s/.test(deployTo)) return
   const attribute = /\s/.test(prefix) ? 'converge.prefix' : `deploy.${app}.deploy_to`
@@ -40,7 +40,7 @@ function refuseBlanks({ converge: { prefix } }: PloneNode, { app, deployTo }: Ap
   )
 }
 
-/** Files and directories of the release that are links to shared ones: name below `shared` → path in the release. */
+/** Returns the links of the release to shared files and directories: name below `shared` → path in the release. */
 export function sharedLinks(node: PloneNode, at: Layout): Record<string, string> {
   return tidyLinks(allLinks(node, at))
 }
@@ -54,7 +54,7 @@ function allLinks(node: PloneNode, { own }: Layout): Record<string, string> {
   return links
 }
 
-/** What of the repository makes room for these links. */
+/** Returns the paths of the repository that these links replace. */
 export function purged(node: PloneNode, { own }: Layout): string[] {
   return unique([
     ...node.deploy_python.purge_before_symlink,
@@ -63,7 +63,7 @@ export function purged(node: PloneNode, { own }: Layout): string[] {
   ])
 }
 
-/** Directories below `shared`. Those of the parts are not shared: the running release uses its own while the next is built. */
+/** Returns the directories below `shared`, without parts: the running release needs its own during the next build. */
 export function sharedDirectories(node: PloneNode, at: Layout): string[] {
   const names = sharedNames(node, at)
   const files = linkedFiles(names)
@@ -71,7 +71,7 @@ export function sharedDirectories(node: PloneNode, at: Layout): string[] {
   return unique([...names.created, ...linked]).filter((name) => name !== 'parts')
 }
 
-/** What of `shared` the attributes name. */
+/** Returns the names below `shared` from the attributes. */
 export function sharedNames(node: PloneNode, at: Layout): SharedNames {
   const created = [
     ...node.deploy_python.create_dirs_before_symlink,

@@ -1,4 +1,4 @@
-/** The events of a buildout app beside setup, deploy and rollback. */
+/** Defines the events of a buildout app other than setup, deploy and rollback. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/file.ts'
@@ -16,7 +16,7 @@ import { balanced, cleanUp, currentPrograms, logOf, run } from './running.ts'
 import { supervisorRuns } from './supervisor.ts'
 import type { BuildoutRole } from './types.ts'
 
-/** Stops what runs and removes the app; what is below `shared` stays, unless --purge says otherwise. */
+/** Stops the programs and removes the app, but not `shared` unless --purge is given. */
 export function undeploy(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   stopPrograms(r, node, at)
@@ -54,18 +54,18 @@ export function stop(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole):
   stopPrograms(r, node, at)
 }
 
-/** Stops the app before the host goes down: it starts again with the host. */
+/** Stops the app before the host goes down; it starts again with the host. */
 export function shutdown(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   stopPrograms(r, node, layout(node, role))
 }
 
-/** Finishes a stop that was interrupted, and stops what was started by hand. */
+/** Finishes an interrupted stop, and stops programs that were started by hand. */
 export function stayStopped(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   keepDown(r, at)
   stopPrograms(r, node, at)
 }
 
-/** Stops the programs, the last one first, each without a visitor. */
+/** Stops the programs, the last one first, each after it is drained. */
 function stopPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }
   // Longer than the minute that supervisor gives a program before it kills it.
@@ -81,7 +81,7 @@ function stopPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
     })
 }
 
-/** Restarts every program, one after the other, whether something has changed or not. */
+/** Restarts every program, one after the other, with or without changes. */
 export function restart(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
   const at = layout(node, role)
   blobMount(r, node, at, { onlyIf: hasCurrent(at) })

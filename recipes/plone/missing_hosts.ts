@@ -1,4 +1,4 @@
-/** Reports settings of the clients that change nothing because no host of the layer they look in is online. */
+/** Warns of settings of the clients that have no effect because no host of their layer is online. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { describeLocation } from '../../core/model/errors.ts'
 import type { PloneNode } from '../node.ts'
@@ -10,11 +10,11 @@ interface Missing {
   readonly attribute: string
   readonly layer: string
   readonly effect: string
-  /** Attribute that names the host instead. */
+  /** Attribute that can name the host instead. */
   readonly instead: string
 }
 
-/** Says nothing where files are only rendered: what is online is of no interest there. */
+/** Warns of missing hosts, unless the run only renders files: there it does not matter which hosts are online. */
 export function reportMissingHosts(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   if (at.role !== 'zeo-client' || node.run.host === null) return
   for (const { attribute, layer, effect, instead } of missingHosts(node)) {
@@ -42,7 +42,7 @@ function withoutSolr(node: PloneNode): Missing[] {
   return [{ attribute, layer, effect: `${attribute} has no effect`, instead: 'plone_instances.solr_host' }]
 }
 
-/** A stack that has no such layer may know its servers otherwise. */
+/** Reports a layer without ZEO server or memcached; a stack without the layer may name its servers in another way. */
 function withoutDatabase(node: PloneNode): Missing[] {
   const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
   const isDown = (layer: string) =>

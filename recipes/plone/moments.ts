@@ -1,4 +1,4 @@
-/** A buildout app at the moments of its deploy. */
+/** Restarts a buildout app in a deploy, with its hooks and its smoke test. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { firstName } from '../../core/text/domain.ts'
@@ -24,7 +24,7 @@ export function deployedApp(node: PloneNode, at: Layout, wanted: readonly Progra
   }
 }
 
-/** The restart of what runs, between the two hooks around it, and the smoke test of what came of it. */
+/** Restarts the programs between their two hooks, then runs the smoke test. */
 export function goLive(
   r: Recipe<PloneNode>,
   node: PloneNode,

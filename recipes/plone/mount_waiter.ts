@@ -1,4 +1,4 @@
-/** Starts the programs of an app after a reboot once its blobs are mounted: supervisord knows nothing of mounts. */
+/** Starts the programs of an app after a reboot when its blobs are mounted: supervisord does not wait for mounts. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -9,7 +9,7 @@ import type { PloneNode } from '../node.ts'
 import { mountOf } from './blob_mounts.ts'
 import type { Layout } from './layout.ts'
 
-/** Name of its program, which is none of those that the app itself has. */
+/** Returns the name of the waiter's program, which differs from the app's own programs. */
 export function waiterOf({ app }: Layout): string {
   return `converge-mount-${app}`
 }
@@ -19,8 +19,9 @@ export function waitsForMount(node: PloneNode, at: Layout): boolean {
 }
 
 /**
- * The only program of the app that starts with supervisord. It ends once it has started the others, or is stopped with them.
- * @param names programs of the app, in the order they are started in
+ * Declares the only program of the app that starts with supervisord. It ends after it has started the others, or is
+ * stopped with them.
+ * @param names programs of the app, in start order
  */
 export function mountWaiter(
   r: Recipe<PloneNode>,
@@ -43,13 +44,13 @@ export function mountWaiter(
     confDir,
     logDir,
     socket,
-    // Only root reaches the socket of the system.
+    // Only root can use the socket of the system's supervisord.
     ...(at.account.user === undefined ? {} : { user: 'root' }),
     ...guard,
   })
 }
 
-/** A waiter that still waits would start what has been stopped. */
+/** Stops a waiter that still waits: it would start programs that have been stopped. */
 export function stopWaiter(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   if (!waitsForMount(node, at)) return
   const provider = { kind: 'supervisor' as const, socket: at.supervisor.socket }

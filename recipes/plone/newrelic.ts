@@ -1,4 +1,4 @@
-/** The configuration of New Relic's agent for Python, which the variable NEW_RELIC_CONFIG_FILE of the clients names. */
+/** Writes the configuration of New Relic's Python agent, which the clients' variable NEW_RELIC_CONFIG_FILE names. */
 import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -17,12 +17,12 @@ function isTraced(node: PloneNode, at: Layout): boolean {
   return at.role === 'zeo-client' && node.plone_instances.newrelic_tracing
 }
 
-/** @throws INVALID_ATTRIBUTE for what the file cannot hold, before anything is declared */
+/** @throws INVALID_ATTRIBUTE for values that the file cannot contain, before anything is declared */
 export function checkNewRelic(node: PloneNode, at: Layout): void {
   if (isTraced(node, at)) newRelicIni(node)
 }
 
-/** Writes the file where clients are traced; one that somebody else has written stays as it is. */
+/** Writes the file if clients are traced; leaves a file unchanged that converge has not written. */
 export function newRelicConfig(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): Handle[] {
   if (!isTraced(node, at)) return []
   const path = placed(node, node.newrelic.python_agent.config_file)
@@ -39,7 +39,7 @@ export function newRelicConfig(r: Recipe<PloneNode>, node: PloneNode, at: Layout
   const parent = posix.dirname(path)
   if (!r.has('directory', parent)) directory(r, { path: parent, parents: true, ...guard })
   const { owner, group } = at.owner
-  // The license is in it, and the clients have to read it.
+  // The file contains the license, and the clients must be able to read it.
   const access = at.system ? { owner: 'root', group } : { owner, group }
   return [file(r, { path, content, mode: '0640', ...access, ...guard })]
 }
@@ -48,7 +48,7 @@ function isOurs(host: HostReader, path: string): boolean {
   return host.lstat(path) === null || (host.readText(path) ?? '').startsWith(header)
 }
 
-/** @throws INVALID_ATTRIBUTE for what the file cannot hold */
+/** @throws INVALID_ATTRIBUTE for values that the file cannot contain */
 export function newRelicIni(node: PloneNode): string {
   const { license, application_monitoring: reported } = node.newrelic
   const values = new Values()

@@ -1,4 +1,4 @@
-/** The programs supervisor runs for a role: what the release's buildout made, started from `current`. */
+/** Computes the programs that supervisor runs for a role: those of the release's buildout, started from `current`. */
 import { type Duration, seconds } from '../../core/model/units.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { tidyVariables, type Variables, variablesAt } from '../releases/variables.ts'
@@ -15,25 +15,25 @@ import {
 import type { BuildoutRole, InitCommand, SiteAttributes } from './types.ts'
 import { isSet, Values } from './values.ts'
 
-/** A program of supervisor, or a listener to its events. */
+/** A program of supervisor, or a listener for its events. */
 export interface Program {
-  /** `<app>-<name>`, `<app>` where both are the same, `<app>-<index>` where the command has no name. */
+  /** `<app>-<name>`; `<app>` if both are the same; `<app>-<index>` if the command has no name. */
   readonly name: string
   readonly type: 'program' | 'eventlistener'
   readonly command: string
-  /** The directory it starts in: the current release. */
+  /** Working directory: the current release. */
   readonly directory: string
   /** Sorted by key. */
   readonly environment: Readonly<Record<string, string>>
-  /** How long to wait before the next one is restarted. */
+  /** Delay before the restart of the next program. */
   readonly delay: Duration
-  /** What an event listener listens to; empty for programs. */
+  /** Events that a listener receives; empty for programs. */
   readonly events: readonly string[]
-  /** Account that runs it where that is not the app's. */
+  /** Account that runs it, if it differs from the app's. */
   readonly user?: string
-  /** Where it answers HTTP once it is ready; absent where it doesn't. */
+  /** Port at which it answers HTTP when it is ready; absent if it has none. */
   readonly port?: number
-  /** What a command of the user says of its readiness; absent where it says nothing. */
+  /** Readiness test of a user's command; absent if it has none. */
   readonly ready?: StatedReadiness
 }
 
@@ -43,16 +43,16 @@ export type StatedReadiness =
   | { readonly kind: 'stay_up'; readonly seconds?: number }
 
 interface Command extends InitCommand {
-  /** Where it was declared, for messages; absent for the role's own. */
+  /** Key path of its declaration, for messages; absent for the role's own commands. */
   readonly key?: string
   /** HTTP port of a client. */
   readonly client?: number
 }
 
 /**
- * The programs of a role, in the order they are started in.
- * @param options.deployTo where the app lives; default `deploy.<app>.deploy_to`, else `/srv/www/<app>`
- * @throws INVALID_ATTRIBUTE (several at once as INVALID_INPUT) for commands that no program can be made of
+ * Returns the programs of a role in start order.
+ * @param options.deployTo directory of the app; default `deploy.<app>.deploy_to`, else `/srv/www/<app>`
+ * @throws INVALID_ATTRIBUTE (several at once as INVALID_INPUT) for invalid commands
  */
 export function programs(
   attributes: SiteAttributes,
@@ -77,7 +77,7 @@ export function programs(
   return all
 }
 
-/** The user's commands and the role's; of two with one name the role's is meant, as it always was. */
+/** Returns the user's commands and the role's; of two with the same name, the role's takes precedence. */
 function commands(attributes: SiteAttributes, role: BuildoutRole, app: string, values: Values): Command[] {
   const own = roleCommands[role](attributes, values)
   const taken = new Set(own.map(({ name }) => name))
@@ -123,7 +123,7 @@ function program(
   name: string,
   given: {
     readonly deployTo: string
-    /** Of all programs, and the same before it was sorted. */
+    /** The environment of all programs, sorted and unsorted. */
     readonly environment: Program['environment']
     readonly shared: Variables
     readonly values: Values
@@ -134,7 +134,7 @@ function program(
   if (!/^[\w.-]+$/.test(name))
     values.refuse(`${key}.name`, 'is no name for a program', 'letters, digits, dots, dashes and underscores')
   const cmd = values.line(`${key}.cmd`, command.cmd).replace(/^\/+/, '')
-  // What was refused already isn't missing as well.
+  // Do not report a refused command as missing as well.
   if (/^[/\s]*$/.test(String(command.cmd ?? '')))
     values.refuse(`${key}.cmd`, 'is missing', 'name what to run, such as bin/instance')
   const args = values.line(`${key}.args`, command.args)
@@ -150,7 +150,7 @@ function program(
   }
 }
 
-/** Absent where a command says nothing: then its readiness is that of its kind. */
+/** Returns the readiness test of a command; without one, the test of its kind of program applies. */
 function statedReadiness(key: string, command: Command, values: Values): Pick<Program, 'ready'> {
   const { ready, port, path, stay_up_seconds: seconds } = command
   const kind = ready ?? (isSet(port) ? 'http' : seconds === undefined ? undefined : 'stay_up')
@@ -161,7 +161,7 @@ function statedReadiness(key: string, command: Command, values: Values): Pick<Pr
   return { ready: kind === 'http' ? { kind, ...asked, ...(isSet(path) ? { path } : {}) } : { kind, ...asked } }
 }
 
-/** The app's environment, and over it the command's own. */
+/** Returns the app's environment, overridden by the command's own. */
 function ownEnvironment(
   key: string,
   { environment: own }: Command,
@@ -171,7 +171,7 @@ function ownEnvironment(
   return tidyVariables({ ...given.shared, ...variablesAt(`${key}.environment`, own) }, given.values, supervisorVariable)
 }
 
-/** The list that the cookbook has, and converge's other spelling of it; the cookbook ignores its list for what is no listener. */
+/** Returns the cookbook's list and converge's other spelling of it; the cookbook uses its list for listeners only. */
 function eventsOf(key: string, command: Command, values: Values): string[] {
   const listed =
     command.eventlistener === false
@@ -190,6 +190,6 @@ function listening(key: string, command: Command, values: Values): Pick<Program,
   }
   if (type !== 'eventlistener') values.refuse(`${key}.type`, 'is neither program nor eventlistener', 'use one of these')
   else if (events.length === 0) values.refuse(`${key}.events`, 'is missing', 'name what to listen to, such as TICK_60')
-  // Supervisor's socket, through which a listener acts, belongs to root.
+  // A listener uses supervisor's socket, which belongs to root.
   return { type: 'eventlistener', events, user: 'root', ...user }
 }

@@ -1,4 +1,4 @@
-/** The Python of an app, and the environment its buildout runs in. */
+/** Chooses the Python of an app, and the virtualenv of its buildout. */
 import { basename } from 'node:path'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
@@ -8,10 +8,10 @@ import type { Layout } from './layout.ts'
 import { buildoutSetting } from './site.ts'
 import type { AppAttributes, SiteAttributes } from './types.ts'
 
-/** zc.buildout of the virtualenv where no `buildout_version` is set: the one the example and the tests build with. */
+/** The version of zc.buildout without `buildout_version`: that of the example and the tests. */
 const defaultBuildout = '6.0.1'
 
-/** Older Pythons get the last versions that run on them. */
+/** The last versions of packages that run on older Pythons. */
 const lastFor: readonly (readonly [python: RegExp, packages: Readonly<Record<string, string>>])[] = [
   [/^(python|pypy)-?2(\.\d+)*$/, { 'zc.buildout': '2.13.8', setuptools: '44.1.1' }],
   [/^python3\.5$/, { 'zc.buildout': '3.0.1' }],
@@ -19,33 +19,34 @@ const lastFor: readonly (readonly [python: RegExp, packages: Readonly<Record<str
   [/^python3\.9$/, { 'zc.buildout': '5.2.0' }],
 ]
 
-/** The Python that an app is built with: a command or a path. */
+/** Returns the Python that builds an app: a command or a path. */
 export function pythonOf({ converge }: Pick<SiteAttributes, 'converge'>, own: AppAttributes): string {
   return own.python_major_version ? `python${own.python_major_version}` : (converge?.python ?? 'python3')
 }
 
-/** Whether the name says that this is a Python 2. */
+/** Decides by its name whether this is a Python 2. */
 export function isPython2(python: string): boolean {
   return /^(python|pypy)-?2(\.\d+)*$/.test(basename(python))
 }
 
 export interface Environment {
-  /** Name of its directory, below `shared`. */
+  /** Name of its directory below `shared`. */
   readonly name: string
-  /** The Python it is made with. */
+  /** Python that creates it. */
   readonly python: string
   /** Packages with their exact versions; empty for any. */
   readonly packages: Readonly<Record<string, string>>
 }
 
 /**
- * Each choice of Python and packages has an environment of its own, and its path is one of the inputs of a release: a
- * change makes a new one beside, and a new release with it, while what runs, and what may be rolled back to, keeps the
- * one its scripts name. So the old ones stay, until `undeploy --purge`.
+ * Returns the environment for a choice of Python and packages. Its path is an input of the release: a change makes
+ * another environment and a new release, while existing releases keep the environment that their scripts name. So old
+ * environments stay until `undeploy --purge`.
  *
- * The version behind a word like `python3` is not part of it: before the first setup has installed Python nobody can know
- * it, and a name that differs from the first run to the second would build all anew. An upgrade of the machine therefore
- * has to be told (`python_major_version`, `converge.python`); virtualenv keeps the environment as it is until then.
+ * The version behind a word like `python3` is not part of the choice. It is unknown before the first setup has
+ * installed Python, so the second run would use another name and build everything again. After an upgrade of the host,
+ * the operator must therefore set `python_major_version` or `converge.python`; until then virtualenv keeps the
+ * environment unchanged.
  */
 export function environmentOf(node: PloneNode, app: string, own: AppAttributes): Environment {
   const python = pythonOf(node, own)
@@ -64,7 +65,7 @@ export function environmentOf(node: PloneNode, app: string, own: AppAttributes):
 }
 
 /**
- * Refuses before anything is touched what no run can bring about: no distribution of today installs a Python 2.
+ * Refuses a missing Python 2 before the first change, because current distributions cannot install it.
  * @throws NO_PYTHON
  */
 export function requirePython(node: PloneNode, { app, own, account, build: { python } }: Layout): void {

@@ -1,4 +1,4 @@
-/** Whether the Python of an app is installed, and can make environments. */
+/** Checks whether the Python of an app is installed, and can create environments. */
 import { basename } from 'node:path'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -8,7 +8,7 @@ import { install, missing, ok } from '../checks/findings.ts'
 import type { PloneNode } from '../node.ts'
 import type { Layout } from './layout.ts'
 
-/** Runs the virtualenv program for a Python 2, which cannot make environments itself. */
+/** The Python that runs virtualenv for a Python 2, which cannot create environments itself. */
 const bootstrapPython = 'python3'
 
 export function pythonChecks(node: PloneNode, host: HostReader, at: Layout): HostCheck[] {
@@ -38,7 +38,7 @@ async function installed(node: PloneNode, host: HostReader, at: Layout): Promise
   )
 }
 
-/** The attribute that names the Python, and where it is set. */
+/** Returns the attribute that names the Python, and its location. */
 export function settingOf(node: PloneNode, { app, own }: Layout): { readonly key: string; readonly where: string } {
   const key = own.python_major_version ? `deploy.${app}.python_major_version` : 'converge.python'
   const source = node.run.locate?.(key)
@@ -63,7 +63,7 @@ async function versionOf(host: HostReader, path: string): Promise<string | null>
   return status === 0 ? stdout : null
 }
 
-/** The package of Debian's that brings a Python; null for a path, which no package is known for. */
+/** Returns the Debian package of a Python; null for a path, whose package is unknown. */
 function packageOf(python: string): string | null {
   const name = basename(python)
   return /^python3(\.\d+)?$|^python2\.7$/.test(name) && (!python.includes('/') || python.startsWith('/usr/bin/'))

@@ -1,4 +1,4 @@
-/** How each program of a buildout app shows that it is ready. */
+/** Chooses the readiness test of each program of a buildout app. */
 import { seconds } from '../../core/model/units.ts'
 import type { ReadyProps } from '../../resources/services/ready_props.ts'
 import type { PloneNode } from '../node.ts'
@@ -9,7 +9,7 @@ import type { Program } from './programs.ts'
 import { isSet } from './values.ts'
 
 /**
- * Worked out from what the program is, and not recorded with its release: so releases of earlier versions have it as well.
+ * Derives the test from the program instead of recording it, so that releases of earlier versions have it as well.
  */
 export function readinessOf(node: PloneNode, at: Layout, program: Program): ReadyProps {
   const { ready, port } = program
@@ -22,7 +22,7 @@ export function readinessOf(node: PloneNode, at: Layout, program: Program): Read
   return staysUp(node)
 }
 
-/** What a command of the user says of itself. */
+/** Returns the test that a user's command sets. */
 function stated(node: PloneNode, at: Layout, ready: NonNullable<Program['ready']>): ReadyProps {
   if (ready.kind === 'stay_up') return staysUp(node, ready.seconds)
   if (ready.kind === 'http') {
@@ -32,7 +32,7 @@ function stated(node: PloneNode, at: Layout, ready: NonNullable<Program['ready']
   return { kind: ready.kind, port: ready.port }
 }
 
-/** An HTTP answer as `converge.readiness` says. */
+/** Returns a test for an HTTP answer, with the settings of `converge.readiness`. */
 export function answers(node: PloneNode, at: Layout, port: number) {
   const { path, status, warm_paths, host, headers } = node.converge.readiness
   return {
@@ -50,7 +50,7 @@ function staysUp({ converge }: PloneNode, stated = converge.readiness.stay_up_se
   return { kind: 'uptime', time: seconds(stated) }
 }
 
-/** The address is in the zeo.conf that the build wrote; the attribute is for a server that has none. */
+/** Returns the test of a ZEO server; its address is in the zeo.conf of the build, else in the attribute. */
 function zeo(node: PloneNode, at: Layout): ReadyProps {
   const { address } = node.plone_zeoserver.readiness
   if (isSet(address)) {
@@ -69,7 +69,7 @@ function solr(node: PloneNode, at: Layout): ReadyProps {
 const appOptions = new Set(['-A', '--app', '-b', '--broker', '--config', '--workdir', '--loader', '--result-backend'])
 const nameOptions = new Set(['-n', '--hostname'])
 
-/** The worker is asked for by the name it has, through its broker, with the options that find the app. */
+/** Returns a ping of the worker by its name through its broker, with the command's options that locate the app. */
 function celery(node: PloneNode, at: Layout, program: Program, args: readonly string[]): ReadyProps {
   if (node.plone_instances.celery_readiness === 'running') return staysUp(node)
   const [app, name] = [optionsIn(args, appOptions), optionsIn(args, nameOptions).at(-1)]
@@ -85,17 +85,17 @@ function celery(node: PloneNode, at: Layout, program: Program, args: readonly st
   }
 }
 
-/** The name of a worker has the name of its host in it, as celery sees that. */
+/** The script that pings a worker: its name contains the name of the host as celery sees it. */
 const pingByName = `host=$(uname -n)
 node=$(printf '%s' "$0" | sed -e "s/%h/$host/g" -e "s/%n/\${host%%.*}/g" -e "s/%d/\${host#*.}/g")
 exec "$@" -d "$node"`
 
-/** As celery makes it (\`celery.utils.nodenames\`). */
+/** Returns the full name of a worker, like celery (\`celery.utils.nodenames\`). */
 function nodeName(stated = '%h'): string {
   return stated.includes('@') ? stated : `celery@${stated}`
 }
 
-/** Options with their values, each as `--name=value` or as two words. */
+/** Returns the named options with their values, given as `--name=value` or as two words. */
 function optionsIn(args: readonly string[], names: ReadonlySet<string>): string[] {
   return args.flatMap((word, index) => {
     const [name = '', value] = word.split(/=(.*)/s, 2)
@@ -104,7 +104,7 @@ function optionsIn(args: readonly string[], names: ReadonlySet<string>): string[
   })
 }
 
-/** As supervisord splits a command. */
+/** Splits a command like supervisord. */
 function wordsOf(command: string): string[] {
   return [...command.matchAll(/(?:[^\s'"]|'[^']*'|"[^"]*")+/g)].map(([word]) =>
     word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'),

@@ -1,4 +1,4 @@
-/** A role that runs a buildout app: which event does what. */
+/** Defines the roles that run a buildout app, with their events. */
 import { type Role, role } from '../../core/compile/recipe.ts'
 import type { PloneNode } from '../node.ts'
 import { checks } from './checks.ts'
@@ -16,7 +16,7 @@ export function buildoutRole(name: BuildoutRole, doc: string, { sharesData = fal
     setup: (r, node) => setup(r, node, name),
     build: (r, node) => build(r, node, name),
     deploy: (r, node) => deploy(r, node, name),
-    // Who is in the stack has changed, not the code: the commit that runs gets its new configuration.
+    // The hosts of the stack have changed, not the code: keep the current commit, and update its configuration.
     configure: (r, node) => deploy(r, node, name, { pinned: true }),
     rebuild: (r, node) => deploy(r, node, name, { pinned: true, always: true }),
     rollback: (r, node) => rollback(r, node, name),

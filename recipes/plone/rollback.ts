@@ -1,4 +1,4 @@
-/** Going back to another release, and staying there. */
+/** Rolls a buildout app back to another release, and keeps configure from undoing it. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { file } from '../../resources/file.ts'
 import type { Release } from '../../resources/releases.ts'
@@ -13,8 +13,8 @@ import { programsOf, releasesOf } from './running.ts'
 import type { BuildoutRole } from './types.ts'
 
 /**
- * Makes another complete release current: the one that was current before, or the one named, older or newer. One that was interrupted is
- * finished, and does not go back further.
+ * Makes another complete release the current release: the previous one, or the named one, older or newer. Finishes an
+ * interrupted rollback, instead of rolling back once more.
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
  */
 export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole): void {
@@ -26,7 +26,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
     const held = heldFrom(node, at)
     const back = left !== undefined && target.id < left.id && inputsOf(left) !== inputsOf(target)
     if (back && (held === null || held < left.id)) hold(r, at, left.id)
-    // As far forward again, nothing is to be kept from coming back.
+    // The target is at least as new as the release that was rolled back: unpin the configuration.
     else if (held !== null && target.id >= held) hold(r, at, null)
   }
   blobMount(r, node, at)
@@ -35,7 +35,7 @@ export function rollback(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRo
   rollbackIsOver(r, at)
 }
 
-/** Makes a release live with the programs it had, or keeps it so. */
+/** Makes a release the current release, or keeps it so, with its recorded programs. */
 export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release: Release): void {
   blobMount(r, node, at)
   const current = switchCurrent(r, node, at, release.path)
@@ -52,10 +52,10 @@ export function stay(r: Recipe<PloneNode>, node: PloneNode, at: Layout, release:
 }
 
 /**
- * Remembers that a rollback went back from another configuration, and from which release, so that no configure brings it
- * back by itself; null forgets it. Until then the site keeps the configuration it went back to, with the addresses it
- * has in it: whatever changes in the stack, such as a host that comes online, would else bring back what was bad together
- * with the new addresses, as they are built into one file.
+ * Records that a rollback left another configuration, and of which release, so that no configure applies it again;
+ * null removes the record. Until then, the site keeps the configuration of its release, with the addresses in it.
+ * Otherwise any change of the stack, such as a new host online, would restore the bad configuration with the new
+ * addresses, because both are in one file.
  */
 export function hold(r: Recipe<PloneNode>, at: Layout, from: string | null): void {
   const content = from === null ? { absent: true } : { content: `${from}\n`, mode: '0644' }
@@ -66,12 +66,12 @@ function holdPath(at: Layout): string {
   return `${at.releases}/.held`
 }
 
-/** The release whose configuration was rolled back from; null for none. */
+/** Returns the release whose configuration a rollback has left; null for none. */
 export function heldFrom(node: PloneNode, at: Layout): string | null {
   return node.run.host?.readText(holdPath(at))?.trim() ?? null
 }
 
-/** Digest of the configuration a release was built with; null where it is not known. */
+/** Returns the digest of the configuration of a release; null if it is unknown. */
 function inputsOf({ record }: Release): string | null {
   return typeof record === 'object' && record !== null && 'inputs' in record && typeof record.inputs === 'string'
     ? record.inputs

@@ -1,4 +1,4 @@
-/** What runs of a buildout app: the programs in supervisord, those of a release, and their restart. */
+/** Declares the programs of a buildout app in supervisord, and restarts them; reads those recorded with a release. */
 import * as z from 'zod'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
@@ -20,7 +20,7 @@ import type { BuildoutRole } from './types.ts'
 
 export { releasesOf } from '../releases/layout.ts'
 
-/** The programs' configuration, and their restart when it, or the release, has changed. */
+/** Declares the configuration of the programs, and their restart after a change of it or of the release. */
 export function run(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -31,7 +31,7 @@ export function run(
   const { when, force, ...guard } = options
   const { supervisor } = at
   endStop(r, node, at)
-  // After a crash, or where nothing starts it with the machine.
+  // Start supervisord after a crash, or if nothing starts it with the host.
   supervisorRuns(r, node, at)
   const waits = waitsForMount(node, at)
   const declared = wanted.map((one) => {
@@ -49,7 +49,7 @@ export function run(
       confDir: supervisor.confDir,
       logDir: supervisor.logDir,
       socket: supervisor.socket,
-      // Zope ends the requests it is in for INT, and cuts them off for TERM.
+      // Zope finishes the requests under way on INT, and interrupts them on TERM.
       stopSignal: one.port === undefined ? 'TERM' : 'INT',
       stopWait: seconds(60),
       ...(user === undefined ? {} : { user }),
@@ -86,15 +86,15 @@ export function run(
 }
 
 /**
- * A ZEO server runs none of the site's code, so most releases change nothing of what it loads. With another command the
- * files that it starts from are not known, and each release restarts it.
+ * Returns the files that a ZEO server loads: it runs none of the site's code, so most releases change none of them. For
+ * another command the files are unknown, and each release restarts it.
  */
 function loadsOf(at: Layout, { command }: Program) {
   if (command !== `${at.current}/bin/zeoserver fg`) return {}
   return { loads: { current: at.current, paths: ['bin/zeoserver', 'parts/zeoserver/etc/zeo.conf'] } }
 }
 
-/** Where the clients are taken out before they restart or stop; other programs have no balancer. */
+/** Returns the balancers that drain the clients before they restart or stop; other programs have none. */
 function balancersFor(node: PloneNode, role: BuildoutRole) {
   return role === 'zeo-client' ? balancersOf(node) : []
 }
@@ -107,7 +107,7 @@ function drainDeadline({ converge }: PloneNode) {
   return seconds(converge.balancer.drain_deadline_seconds)
 }
 
-/** The same for `service`, which takes one out before it stops, and has it back in when it runs. */
+/** Returns the balancer options of `service`, which drains a program before it stops, and sets it ready later. */
 export function balanced(node: PloneNode, { role }: Layout, one: Program) {
   const balancers = balancersFor(node, role)
   return { ...serverOf(node, one, balancers), balancers, drainDeadline: drainDeadline(node) }
@@ -117,20 +117,20 @@ export function logOf({ supervisor }: Layout, { name }: Program): string {
   return `${supervisor.logDir}/${name}.log`
 }
 
-/** Takes the app's programs out of supervisord, but for those to keep. */
+/** Removes the app's programs from supervisord, except those to keep. */
 export function cleanUp(r: Recipe<PloneNode>, at: Layout, keep: readonly string[], guard: CommonOptions = {}): void {
   const { confDir, socket } = at.supervisor
   supervisor_cleanup(r, { app: at.app, keep, confDir, socket, ...guard })
 }
 
-/** A supervisord of root gives its programs root's HOME. */
+/** Returns HOME and USER of the account, because a supervisord of root gives its programs root's HOME. */
 function homeOf({ account, own }: Layout, user: string | undefined): Record<string, string> {
   if (user === undefined) return {}
   const home = user === account.user ? own.home : user === 'root' ? '/root' : undefined
   return { HOME: home ?? `/home/${user}`, USER: user }
 }
 
-/** A program as it is kept with its release, so that going back brings it back too; when it restarts, when it is ready, and its account are not of the release. */
+/** The schema of a program recorded with its release, for a rollback; delay, readiness and account are not recorded. */
 const recordedProgram = z.object({
   name: z.string(),
   command: z.string(),
@@ -155,8 +155,8 @@ export function recorded({
 }
 
 /**
- * The programs of a release: its own where it has them recorded, else those the attributes ask for. The record belongs to
- * the account of the app, and root acts by it: so it may name no program but the app's.
+ * Returns the recorded programs of a release, else those from the attributes. The app's account owns the record, and
+ * root uses it, so it may name the app's programs only.
  */
 export function programsOf(
   node: PloneNode,
@@ -176,7 +176,7 @@ export function programsOf(
   return found.data.programs.map(({ port, ...program }) => {
     const same = asked.find(({ name }) => name === program.name)
     const { delay = seconds(0), ready } = same ?? {}
-    // The app's account can write the record: it may not choose what runs as another account.
+    // The app's account can write the record, which must not decide what runs as another account.
     const user = same?.command === program.command && same.type === program.type ? same.user : undefined
     return {
       ...program,
@@ -193,7 +193,7 @@ function isOwn({ deploy }: PloneNode, { app }: Layout, name: string): boolean {
   return of(app) && !Object.keys(deploy).some((other) => other.startsWith(`${app}-`) && of(other))
 }
 
-/** What runs now is what belongs to the live release. */
+/** Returns the programs that run now: those of the current release. */
 export function currentPrograms(r: Recipe<PloneNode>, node: PloneNode, at: Layout): readonly Program[] {
   const live = releasesOf(node, at).find((release) => release.current)
   return programsOf(node, at, live, r)

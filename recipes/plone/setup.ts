@@ -1,4 +1,4 @@
-/** Setup of a buildout app: packages, account, directories, Python, supervisor. */
+/** Sets up a buildout app: packages, account, directories, Python, supervisor. */
 import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -47,7 +47,7 @@ export function setup(r: Recipe<PloneNode>, node: PloneNode, role: BuildoutRole)
   supervisorService(r, node, at)
 }
 
-/** A deploy makes sure of it too: a change of Python or of packages means another one. */
+/** Declares the virtualenv; a deploy does so too, because a change of Python or of packages requires another one. */
 export function buildEnvironment(r: Recipe<PloneNode>, at: Layout, guard: CommonOptions = {}): void {
   if (r.has('virtualenv', at.environment)) return
   const { python, packages } = at.build
@@ -58,7 +58,7 @@ function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const own = at.own.os_packages ?? node.deploy_python.os_packages
   const pinned = own.filter(({ version }) => version)
   packages(r, { names: [...basePackages(node, at), ...own.filter(({ version }) => !version).map(({ name }) => name)] })
-  // Any Java will do, such as one below /opt that the PATH names.
+  // Any Java is sufficient, such as one below /opt on the PATH.
   if (at.role === 'solr') packages(r, { names: ['default-jre-headless'], notIf: hasJava })
   if (pinned.length > 0)
     packages(r, { names: Object.fromEntries(pinned.map(({ name, version }) => [name, version ?? ''])) })
@@ -66,7 +66,7 @@ function packagesOf(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
 
 const hasJava = { description: 'this host has java', check: (host: HostReader) => host.which('java') !== null }
 
-/** Compilers and headers for eggs that have no wheel, such as lxml and Pillow of the versions that old sites pin. */
+/** The compilers and headers for eggs without a wheel, such as lxml and Pillow of the versions that old sites pin. */
 const compilerPackages = [
   'build-essential',
   'python3-dev',
@@ -77,7 +77,7 @@ const compilerPackages = [
   'zlib1g-dev',
 ]
 
-/** Packages that every buildout host needs, and those that RelStorage's drivers are compiled with. */
+/** Returns the packages that every buildout host needs, and the headers of RelStorage's drivers. */
 function basePackages(node: PloneNode, at: Layout): string[] {
   const names = ['git', 'python3-venv', 'supervisor', 'logrotate', 'cron', ...compilerPackages]
   const { enable_relstorage, relstorage } = node.plone_instances
@@ -86,7 +86,7 @@ function basePackages(node: PloneNode, at: Layout): string[] {
   return [...names, ...(headers ? [headers] : []), ...(relstorage.enable_cache ? ['libmemcached-dev'] : [])]
 }
 
-/** The directories of an app; a deploy makes sure of them too, since links to new ones may come with it. */
+/** Declares the directories of an app; a deploy does so too, because it may add links to new ones. */
 export function appDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout, guard: CommonOptions = {}): void {
   const keep = (path: string, mode: string) => {
     if (!r.has('directory', path)) directory(r, { path, parents: true, mode, ...at.owner, ...guard })
@@ -101,7 +101,7 @@ export function appDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout
     if (name !== 'var' || !r.has('symlink', data)) keep(`${at.shared}/${name}`, '0770')
 }
 
-/** Database, blobs and temporary files may be elsewhere: a disk of their own, a mount shared by all hosts. */
+/** Declares directories of database, blobs and temporary files, which may be on another disk or a shared mount. */
 function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const runsZeo = at.role === 'zeo-server' || (at.own.buildout_parts_to_include ?? []).includes('zeoserver')
   const linkTo = (name: string, target: string | null | undefined, mode: string) => {
@@ -121,8 +121,8 @@ function dataDirectories(r: Recipe<PloneNode>, node: PloneNode, at: Layout): voi
 }
 
 /**
- * Where there is no Data.fs, ZODB removes the directory of the blobs and makes it anew, which it may not where that is a mount, or below one of
- * root's directories. An empty file is a database for it, and leaves the blobs alone.
+ * Creates an empty Data.fs, which ZODB reads as a database. Without the file, ZODB removes and recreates the directory
+ * of the blobs, which fails for a mount, or below a directory of root.
  */
 function emptyDatabase(r: Recipe<PloneNode>, at: Layout, database: string | null): void {
   const path = database ?? `${at.shared}/var/filestorage`
@@ -132,7 +132,7 @@ function emptyDatabase(r: Recipe<PloneNode>, at: Layout, database: string | null
   execute(r, { command: ['touch', `${path}/Data.fs`], creates: `${path}/Data.fs`, ...account })
 }
 
-/** Where the platform had the logs of an app. A host that was set up without this link stays as it is. */
+/** Declares OpsWorks' path for the logs of an app as a link; a host that was set up without it stays unchanged. */
 function logLink(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   const path = `${at.shared}/log`
   const target = `${at.shared}/var/${at.role === 'solr' ? 'solr/log' : 'log'}`
@@ -157,7 +157,7 @@ function cachePlace(at: Layout, path: string): string {
   )
 }
 
-/** Archives of eggs and downloads, which save the first build its time. */
+/** Unpacks archives of eggs and downloads, which shorten the first build. */
 function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   for (const cache of buildoutSetting(node, at.app, 'cache_archives')) {
     const { url, user: account, password, path, purge, sha256 } = cache
@@ -165,7 +165,7 @@ function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
     archive(r, {
       url,
       into: `${at.deployTo}/${place}`,
-      // Live releases use what is there, and `shared` holds the data of the site as well.
+      // Releases use the existing files, and `shared` also contains the data of the site.
       merge: true,
       except: place === 'shared' ? ['var', 'repo.git', 'env*', '.*'] : [],
       ...(account ? { user: account } : {}),
@@ -177,7 +177,7 @@ function caches(r: Recipe<PloneNode>, node: PloneNode, at: Layout): void {
   }
 }
 
-/** Solr logs below its own directory in `var`. */
+/** Returns the patterns of log files; Solr logs below its own directory in `var`. */
 function logPatterns({ role, shared }: Layout): string[] {
   const own = logrotatePattern(`${shared}/var/log`, '*.log')
   if (role !== 'solr') return [own]

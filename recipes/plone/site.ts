@@ -1,4 +1,4 @@
-/** What the attributes say about the site: its hosts, its apps, how many clients run, their environment. */
+/** Computes facts about the site from the attributes: its hosts, its apps, the number of clients, their environment. */
 import { ConvergeError } from '../../core/model/errors.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'
 import { isThisHost } from '../releases/this_host.ts'
@@ -14,31 +14,31 @@ import type {
 } from './types.ts'
 import { isSet, Values } from './values.ts'
 
-/** A host of a layer, with the name it has in the JSON. */
+/** A host of a layer, with its name in the JSON. */
 export interface NamedInstance {
   readonly name: string
   readonly instance: Instance
 }
 
-/** An entry the JSON has; no word that every object knows, such as `constructor`, is one. */
+/** Returns an entry of the JSON, without properties that every object inherits, such as `constructor`. */
 function own<T>(entries: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(entries, key) ? entries[key] : undefined
 }
 
-/** The port of the first ZEO client is one above this. */
+/** The port below that of the first ZEO client. */
 const clientBasePort = 8080
 const highestPort = 65_535
 
-/** The HTTP port of a ZEO client, from 8081 for the first (n = 1). */
+/** Returns the HTTP port of a ZEO client, from 8081 for the first (n = 1). */
 export function clientPort(n: number): number {
   return clientBasePort + n
 }
 
 /**
- * How many ZEO clients a host runs; the clients and the balancer both ask here.
- * Mirrors `plone_instances.per_cpu` (default 2) and `plone_instances.instance_count`, which wins where set.
+ * Returns the number of ZEO clients of a host, for the clients and for the balancer.
+ * Mirrors `plone_instances.per_cpu` (default 2) and `plone_instances.instance_count`, which takes precedence.
  * @param instance the host in question; without `backends` the CPUs of this host (`cpu.total`) count
- * @throws INVALID_ATTRIBUTE for what is no number, or would need ports beyond 65535
+ * @throws INVALID_ATTRIBUTE for a value that is no number, or requires ports beyond 65535
  */
 export function clientCount(attributes: SiteAttributes, instance: Instance): number {
   const { per_cpu, instance_count } = attributes.plone_instances
@@ -62,8 +62,8 @@ export function clientCount(attributes: SiteAttributes, instance: Instance): num
 }
 
 /**
- * Where a host is reached: its public DNS name, else its private one, else a bare address.
- * @throws NO_ADDRESS where it has none of these
+ * Returns the address of a host: its public DNS name, else its private one, else an IP address.
+ * @throws NO_ADDRESS if it has none of these
  */
 export function hostAddress(instance: Instance, name: string = instance.hostname ?? 'this host'): string {
   const { public_dns_name, private_dns_name, private_ip, ip } = instance
@@ -77,8 +77,8 @@ export function hostAddress(instance: Instance, name: string = instance.hostname
 }
 
 /**
- * The hosts of a layer that others can use, in the order of the JSON: those that are online, and this host, which is
- * about to be.
+ * Returns the hosts of a layer that others can use, in the order of the JSON: those that are online, and this host,
+ * which will be.
  */
 export function onlineInstances(layers: Layers, layer: string, self: Instance): NamedInstance[] {
   return Object.entries(own(layers, layer)?.instances ?? {})
@@ -86,18 +86,18 @@ export function onlineInstances(layers: Layers, layer: string, self: Instance): 
     .map(([name, instance]) => ({ name, instance }))
 }
 
-/** The first of `onlineInstances`. */
+/** Returns the first of `onlineInstances`. */
 export function onlineInstance(layers: Layers, layer: string, self: Instance): NamedInstance | undefined {
   return onlineInstances(layers, layer, self)[0]
 }
 
-/** Addresses of the layer's online hosts, see `onlineInstances`. */
+/** Returns the addresses of the layer's online hosts, see `onlineInstances`. */
 export function onlineAddresses(attributes: SiteAttributes, layer: string): string[] {
   const { layers, instance } = attributes.opsworks
   return onlineInstances(layers, layer, instance).map((host) => hostAddress(host.instance, host.name))
 }
 
-/** The broker Celery talks to: the fixed one, else the first online host of `broker_layer`; without one no Celery. */
+/** Returns Celery's broker: the configured one, else the first online host of `broker_layer`; none means no Celery. */
 export function celeryBroker(attributes: SiteAttributes): string | undefined {
   const { enable_celery, broker, broker_layer } = attributes.plone_instances
   if (!enable_celery) return undefined
@@ -111,7 +111,7 @@ const appNames: Record<BuildoutRole, readonly ['plone_instances' | 'plone_zeoser
 }
 
 /**
- * The app a role deploys: the key of it below `deploy`.
+ * Returns the app that a role deploys: its key below `deploy`.
  * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
  */
 export function appName(attributes: SiteAttributes, role: BuildoutRole): string {
@@ -126,30 +126,30 @@ export function appName(attributes: SiteAttributes, role: BuildoutRole): string 
   })
 }
 
-/** `deploy.<app>`; an app the JSON doesn't mention has no settings of its own. */
+/** Returns `deploy.<app>`; an app that the JSON does not mention has no settings of its own. */
 export function appAttributes(attributes: SiteAttributes, app: string): AppAttributes {
   return own(attributes.deploy, app) ?? {}
 }
 
-/** Where the app lives: `deploy.<app>.deploy_to`, default `/srv/www/<app>`. */
+/** Returns the directory of the app: `deploy.<app>.deploy_to`, default `/srv/www/<app>`. */
 export function deployDirectory(attributes: SiteAttributes, app: string): string {
   const directory = appAttributes(attributes, app).deploy_to
   return isSet(directory) ? directory : `/srv/www/${app}`
 }
 
-/** A buildout setting: `deploy.<app>.buildout_X` where it is set, and false counts as set, else `deploy_buildout.X`. */
+/** Returns a buildout setting: `deploy.<app>.buildout_X` if set (false counts as set), else `deploy_buildout.X`. */
 export function buildoutSetting<K extends BuildoutSetting>(
   attributes: SiteAttributes,
   app: string,
   name: K,
 ): BuildoutSettings[K] {
   const settings: { readonly [key in `buildout_${string}`]?: unknown } = appAttributes(attributes, app)
-  // The version's own name begins with the prefix already; without saying it twice is how it is mostly written.
+  // `buildout_version` begins with the prefix already, and most sites write it without repeating the prefix.
   const value = (name === 'buildout_version' ? settings.buildout_version : undefined) ?? settings[`buildout_${name}`]
   return (value ?? attributes.deploy_buildout[name]) as BuildoutSettings[K]
 }
 
-/** The attributes as the roles that only switch something on leave them. */
+/** Returns the attributes with the settings of roles that only enable something. */
 export function withRoles(attributes: SiteAttributes, roles: readonly string[]): SiteAttributes {
   let { plone_instances } = attributes
   if (roles.includes('relstorage-pack'))
@@ -180,15 +180,15 @@ function tracingVariables(attributes: SiteAttributes): Variables {
   }
 }
 
-/** The buildout sets the clients' temporary directories itself. */
+/** The variables of temporary directories, which the buildout sets for the clients. */
 const temporary = /^(TMP|TEMP)/
 
 /**
- * The environment of an app's buildout and programs, sorted by key: the egg cache, tracing, and over these the variables
- * of `deploy.<app>`, without RUBY*, RAILS* and RACK*.
- * @param deployTo where the app lives; default as `deployDirectory` says
- * @param shared gathers what is wrong, for the caller to tell with the rest
- * @throws INVALID_ATTRIBUTE for names and values that no program can be given, unless `shared` is given
+ * Returns the environment of an app's buildout and programs, sorted by key: egg cache and tracing, overridden by the
+ * variables of `deploy.<app>` without RUBY*, RAILS* and RACK*.
+ * @param deployTo directory of the app; default: `deployDirectory`
+ * @param shared collects problems, which the caller reports
+ * @throws INVALID_ATTRIBUTE for names and values that a process cannot have, unless `shared` is given
  */
 export function appEnvironment(
   attributes: SiteAttributes,
@@ -202,7 +202,7 @@ export function appEnvironment(
   return sorted
 }
 
-/** The variables of all programs of an app, before they are sorted. */
+/** Returns the variables of all programs of an app, unsorted. */
 export function programVariables(
   attributes: SiteAttributes,
   role: BuildoutRole,
@@ -216,7 +216,7 @@ export function programVariables(
   }
 }
 
-/** What of an app's environment goes into deploy.cfg: all but TMP* and TEMP*. */
+/** Returns the part of an app's environment for deploy.cfg: all variables except TMP* and TEMP*. */
 export function deployCfgEnvironment(environment: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !temporary.test(name)))
 }

@@ -1,4 +1,4 @@
-/** Where ZEO clients keep their data: a ZEO server, or a database through RelStorage. */
+/** Configures the storage of ZEO clients: a ZEO server, or a database through RelStorage. */
 import { buildoutValueForZope } from '../../core/text/buildout.ts'
 import { type Option, option, reference, type Section } from './buildout_cfg.ts'
 import { databaseKind, dsnValue } from './database_kind.ts'
@@ -7,7 +7,7 @@ import { appAttributes, onlineAddresses } from './site.ts'
 import type { AppAttributes, Relstorage, SiteAttributes } from './types.ts'
 import { isSet, type Values } from './values.ts'
 
-/** What the choice of storage puts into deploy.cfg. */
+/** The parts of deploy.cfg that depend on the storage. */
 export interface Storage {
   readonly extends: readonly string[]
   readonly parts: readonly string[]
@@ -18,7 +18,7 @@ export interface Storage {
 const zeoPort = 8001
 const memcachedPort = 11_211
 
-/** Mirrors `plone_instances.enable_relstorage`: RelStorage leaves no trace of a ZEO server. */
+/** Mirrors `plone_instances.enable_relstorage`: with RelStorage, deploy.cfg contains nothing about a ZEO server. */
 export function storage(attributes: SiteAttributes, app: string, values: Values): Storage {
   const { enable_relstorage, relstorage } = attributes.plone_instances
   if (enable_relstorage) return relationalStorage(attributes, app, relstorage, values)
@@ -66,22 +66,22 @@ interface Database {
   readonly options: readonly Option[]
 }
 
-/** The database of the app where `relstorage.db` has no name; null where that has one, or the app has no database. */
+/** Returns the app's database if `relstorage.db` has no name; null if it has one, or if the app has no database. */
 function givenDatabase({ plone_instances, deploy }: SiteAttributes, app: string): GivenDatabase | null {
   const given = Object.hasOwn(deploy, app) ? deploy[app]?.database : undefined
   return plone_instances.relstorage.db.name === null && isSet(given?.database) ? given : null
 }
 
-/** The kind of database that RelStorage stores objects in, as the attributes spell it. */
+/** Returns the kind of RelStorage's database as the attributes spell it. */
 export function databaseType(attributes: SiteAttributes, app: string): string | null | undefined {
   const given = givenDatabase(attributes, app)
   return given === null ? attributes.plone_instances.relstorage.db.type : (given.adapter ?? given.type)
 }
 
-/** The database is `relstorage.db`, or the one that the app was given; a dsn replaces all other settings. */
+/** Returns the options of the database: `relstorage.db`, or that of the app; a dsn replaces all other settings. */
 function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorage, values: Values): Database {
   const db = settings.db
-  // RelStorage is configured in zope.conf, by the options of the site's own relstorage.cfg.
+  // The options of the site's relstorage.cfg configure RelStorage in zope.conf.
   const forZope = (key: string, value: unknown) => values.written(key, value, buildoutValueForZope)
   const given = givenDatabase(attributes, app)
   const key = 'plone_instances.relstorage.db'
@@ -116,12 +116,12 @@ function databaseOf(attributes: SiteAttributes, app: string, settings: Relstorag
   }
 }
 
-/** Each value with the attribute that it comes from. */
+/** Values of a connection string, each with its attribute. */
 type DsnParts = Readonly<Record<'name' | 'host' | 'user' | 'password', readonly [key: string, value: unknown]>>
 
 /**
- * A port other than the usual one. The connection string of the site's own buildout names no port, so a complete one
- * replaces it.
+ * Returns options for a port other than the default. The connection string of the site's own buildout has no port, so a
+ * complete one replaces it.
  */
 function portOptions(
   type: string | null | undefined,
@@ -148,7 +148,7 @@ function driverEgg(type: string | null | undefined, isForPython2: boolean): stri
   return [(isForPython2 ? kind.python2Driver : undefined) ?? kind.driver]
 }
 
-/** Null where neither the attributes nor a layer `memcached` name servers; empty where none of the layer is online. */
+/** Returns the memcached servers; null if no attribute and no layer `memcached` names any; empty if none is online. */
 function cacheServers(attributes: SiteAttributes, settings: Relstorage, values: Values): string | null {
   const fixed = settings.cache_servers
   if (isSet(fixed)) return values.lines('plone_instances.relstorage.cache_servers', fixed, ' ').join(' ')

@@ -1,4 +1,4 @@
-/** The supervisor that keeps the programs running: the system's for root, one of its own for an ordinary user. */
+/** Installs the supervisor that keeps the programs running: the system's for root, an own one for an ordinary user. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
@@ -13,7 +13,7 @@ import type { AppLayout, SupervisorLayout } from '../releases/layout.ts'
 
 export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
   const { supervisor } = at
-  // What programs print is for administrators.
+  // Only administrators may read the output of programs.
   directory(r, { path: supervisor.logDir, parents: true, mode: '0750' })
   if (at.system) return keepRunning(r, node, at, {})
   for (const path of [
@@ -38,7 +38,7 @@ export function supervisorService(r: Recipe<PloneNode>, node: PloneNode, at: App
   keepRunning(r, node, at, {})
 }
 
-/** Brings up the supervisor that setup has made: programs cannot be started without it. */
+/** Starts the supervisor that setup has installed, which programs require. */
 export function supervisorRuns(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): void {
   const { config } = at.supervisor
   const check = (host: HostReader) => host.stat(config) !== null
@@ -57,7 +57,7 @@ function directoryOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'))
 }
 
-/** The paths of the configuration, as supervisord reads them back. */
+/** Returns the paths of the configuration in supervisord's notation. */
 function written({ socket, logDir, pidFile, config, confDir }: SupervisorLayout, version: string) {
   return {
     version,
@@ -69,7 +69,7 @@ function written({ socket, logDir, pidFile, config, confDir }: SupervisorLayout,
   }
 }
 
-/** With the version, so that one that runs on with an older version is told by its configuration. */
+/** The configuration. It contains the version, which reveals a supervisord that still runs an older version. */
 const configuration = `; Written by converge for supervisor {{version}}, changes are overwritten.
 [unix_http_server]
 file = {{socket}}

@@ -1,7 +1,7 @@
-/** What the Plone recipes read of the node: the attributes with their defaults, and the number of CPUs. */
+/** Defines the types of the attributes that the Plone recipes read, and of the number of CPUs. */
 import type { Attributes } from '../../attributes/index.ts'
 
-/** The attributes that deploy.cfg and the programs depend on; `cpu` is a fact. */
+/** The attributes on which deploy.cfg and the programs depend; `cpu` is a fact. */
 export type SiteAttributes = Pick<
   Attributes,
   | 'deploy'
@@ -23,13 +23,13 @@ export type Instance = Partial<SiteAttributes['opsworks']['layers'][string]['ins
 /** `opsworks.layers`. */
 export type Layers = Readonly<Record<string, { readonly instances: Readonly<Record<string, Instance>> }>>
 
-/** `deploy.<app>`; all of it may be absent. */
+/** `deploy.<app>`, with all attributes optional. */
 export type AppAttributes = Partial<SiteAttributes['deploy'][string]>
 
 /** `deploy_buildout`: the settings of all buildouts. */
 export type BuildoutSettings = SiteAttributes['deploy_buildout']
 
-/** Those settings that an app may have of its own, as `deploy.<app>.buildout_<name>`. */
+/** The settings that an app can override with `deploy.<app>.buildout_<name>`. */
 export type BuildoutSetting = keyof BuildoutSettings &
   { [K in keyof AppAttributes]: K extends `buildout_${infer Name}` ? Name : never }[keyof AppAttributes]
 

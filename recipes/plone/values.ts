@@ -1,22 +1,22 @@
-/** Turns attribute values into single lines of text, and gathers all that is wrong with them. */
+/** Turns attribute values into single lines of text, and collects their problems. */
 import { ConvergeError, throwProblems } from '../../core/model/errors.ts'
 import { refusalOf, type Writer } from '../../core/text/writer.ts'
 
-// All control characters but the tab: a line break would end the option, the rest has no place in a configuration.
+// All control characters except the tab: a line break would end the option, the others are invalid in a configuration.
 const unprintable = /[\u0000-\u0008\u000a-\u001f\u007f]/
 
-/** Whether an attribute says something: null, false and the empty string are the ways to leave one unset. */
+/** Decides whether an attribute is set: null, false and the empty string mean that it is not. */
 export function isSet<T>(value: T | null | undefined | false | ''): value is T {
   return value !== null && value !== undefined && value !== false && value !== ''
 }
 
-/** Reads attributes one by one; `check` throws what was found wrong, all at once. Values are never shown. */
+/** Reads attributes one by one; `check` throws all problems together. Messages never contain values. */
 export class Values {
   private readonly problems: ConvergeError[] = []
 
   /**
-   * A value as one trimmed line; null and undefined are empty.
-   * @param key where the value stands, e.g. `plone_instances.zeo.address`; named in the error
+   * Returns a value as one trimmed line; null and undefined are empty.
+   * @param key path of the value for errors, e.g. `plone_instances.zeo.address`
    */
   line(key: string, value: unknown): string {
     if (value === null || value === undefined) return ''
@@ -30,21 +30,21 @@ export class Values {
     return ''
   }
 
-  /** A line in a list of buildout, where `#` and `;` would make it a comment. */
+  /** Returns a line of a buildout list, in which `#` and `;` would start a comment. */
   buildoutLine(key: string, value: unknown): string {
     const text = this.line(key, value)
     if (/^[#;]/.test(text)) this.refuse(key, 'begins a comment in buildout', 'give a name without # or ; at its start')
     return text
   }
 
-  /** The same for each item of a list; empty ones are left out. */
+  /** Applies `buildoutLine` to each item of a list; leaves out empty ones. */
   buildoutLines(key: string, value: unknown): string[] {
     const items = this.lines(key, value)
     for (const [index, item] of items.entries()) this.buildoutLine(`${key}[${index}]`, item)
     return items
   }
 
-  /** The items of a list, or of one string with items parted by `separator`; empty ones are left out. */
+  /** Returns the items of a list, or of a string split at `separator`; leaves out empty ones. */
   lines(key: string, value: unknown, separator?: string): string[] {
     if (value === null || value === undefined) return []
     if (Array.isArray(value)) {
@@ -56,7 +56,7 @@ export class Values {
     return []
   }
 
-  /** A number from 0 up; what is not set is `fallback`. */
+  /** Returns a number of at least 0; `fallback` if it is not set. */
   number(key: string, value: unknown, fallback: number): number {
     if (!isSet(value)) return fallback
     const number = typeof value === 'string' ? Number(value) : value
@@ -66,8 +66,8 @@ export class Values {
   }
 
   /**
-   * A value as a configuration language writes it, blanks at its ends included; null and undefined are empty.
-   * @param writes its writer; what it refuses is told with the key
+   * Returns a value in the notation of a configuration language, with blanks at its ends; null and undefined are empty.
+   * @param writes writer of the language; its refusals are reported with the key
    */
   written(key: string, value: unknown, writes: Writer): string {
     if (typeof value === 'object' && value !== null) {
@@ -81,14 +81,14 @@ export class Values {
     return ''
   }
 
-  /** The same for a name or an address: blanks at its ends, which nobody means, are left out. */
+  /** Does the same as `written` for a name or an address, without blanks at its ends. */
   writtenLine(key: string, value: unknown, writes: Writer): string {
     return this.written(key, this.line(key, value), writes)
   }
 
   refuse(key: string, why: string, hint: string): void {
     const message = `${key} ${why}`
-    // Several files may be made of one attribute.
+    // Several files may use the same attribute: report it once.
     if (!this.problems.some((problem) => problem.message === message))
       this.problems.push(new ConvergeError(message, { code: 'INVALID_ATTRIBUTE', attribute: key, hint, usage: true }))
   }

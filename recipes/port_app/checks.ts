@@ -1,4 +1,4 @@
-/** What `doctor` checks for a server that runs on two ports in turn. */
+/** Lists the checks of `doctor` for a server that uses two ports in turn. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { programCheck } from '../checks/programs.ts'
@@ -16,7 +16,7 @@ export function serverChecks(node: PloneNode, host: HostReader, kind: Kind): Hos
     [nginxProgram]: 'nginx',
   }
   return [
-    // A war from elsewhere needs no repository.
+    // A war from a file or URL needs no repository.
     ...appChecks(node, host, at, { repository: kind.role !== 'jetty-app' }),
     ...Object.entries(programs).map(([name, packageName]) => programCheck(host, name, packageName)),
     supervisorCheck(host, at),

@@ -1,4 +1,4 @@
-/** The events of every role that runs a server on two ports in turn. */
+/** Defines the events of the roles whose server uses two ports in turn. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { Recipe, RoleDefinition } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
@@ -48,26 +48,26 @@ import {
   swap,
 } from './server.ts'
 
-/** One kind of such servers. */
+/** A kind of server, with the functions in which its role differs from the others. */
 export interface Kind {
   /** Name of its role. */
   readonly role: string
   server(node: PloneNode): Server
-  /** Packages of Debian it needs beside git, supervisor and nginx. */
+  /** Debian packages that it requires beside git, supervisor and nginx. */
   readonly packages: readonly string[]
-  /** Programs that have to be on the PATH, with the package they come in. */
+  /** Programs that must be on the PATH, with their packages. */
   readonly programs: Readonly<Record<string, string>>
-  /** What else `doctor` checks. */
+  /** Further checks of `doctor`. */
   checks?(node: PloneNode, host: HostReader): readonly HostCheck[]
-  /** Brings the source about, and says where it is; null where the attributes name none. */
+  /** Declares the source of releases, and returns it; null if the attributes name none. */
   source(r: Recipe<PloneNode>, node: PloneNode, server: Server): Source | null
   /** Script that builds a release; null for none. */
   build(node: PloneNode, server: Server): string | null
-  /** Configuration that is written into a release before its build: content by path. */
+  /** Configuration to write into a release before its build: content by path. */
   files?(node: PloneNode): Readonly<Record<string, string>>
-  /** What is reported where there is no source. */
+  /** The warning if there is no source. */
   nothing(node: PloneNode): AttributeWarning
-  /** Links beside `current`, by name, into the live release. */
+  /** Links beside `current`: name → path in the current release. */
   readonly links: Readonly<Record<string, string>>
 }
 
@@ -95,7 +95,7 @@ export function serverEvents(kind: Kind): RoleDefinition<PloneNode> {
       }))
       const found = await servicesOf(host, at.supervisor.socket, programs)
       const services = await Promise.all(found.map((one) => viewServed(host, one, server, settings.health)))
-      // One of the two is idle, as it should be.
+      // One of the two is always idle: do not report it as down.
       const shown = services.filter(({ readiness }) => readiness !== 'down')
       return {
         apps: [
@@ -125,7 +125,7 @@ function osPackages({ deploy }: PloneNode, app: string): string[] {
   return (deploy[app]?.os_packages ?? []).map(({ name }) => name)
 }
 
-/** All of a deploy that touches nothing that is live: no site, no hook, and no mark that the release is complete. */
+/** Does the part of a deploy that changes no site, runs no hook and leaves the release incomplete. */
 function build(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   const server = kind.server(node)
   releaseDirectories(r, server.at)
@@ -146,7 +146,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   releaseDirectories(r, at)
   const source = kind.source(r, node, server)
   if (source === null) return warnOfAttribute(r, node, kind.nothing(node))
-  // Before anything is built: a site that nginx does not take is no site to deploy to.
+  // Check the site before the build: do not deploy to a site that nginx refuses.
   site(r, node, server)
   const release = builtRelease(r, node, kind, server, source)
   const app = deployedApp(node, server, kind.role)
@@ -166,7 +166,7 @@ function deploy(r: Recipe<PloneNode>, node: PloneNode, kind: Kind): void {
   release_cleanup(r, { into: at.releases, current: at.current, keep: Math.max(2, at.own.keep_releases ?? 5) })
 }
 
-/** The link last: until the new process is live, the old release is what visitors get. */
+/** Swaps the process, then the link: until the swap succeeds, visitors get the old release. */
 function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running: Running, force?: string): Handle {
   endStop(r, node, server.at)
   swap(r, node, server, running, force === undefined ? {} : { force })
@@ -174,7 +174,7 @@ function makeLive(r: Recipe<PloneNode>, node: PloneNode, server: Server, running
   return switchCurrent(r, node, server.at, running.path)
 }
 
-/** Adapts an app that runs; a deploy of the same run has done so. */
+/** Adapts an app that runs, unless a deploy of the same run has done so. */
 function configure(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
   if (isDeployed(r, server.at)) return
   if (staysStopped(r, node, server.at.app)) return stayStopped(r, server)
@@ -186,8 +186,8 @@ function start(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
 }
 
 /**
- * Runs the current release with the configuration that the attributes ask for.
- * @param force names a command that restarts it regardless of changes
+ * Runs the current release with the configuration from the attributes.
+ * @param force name of a command that restarts it regardless of changes
  */
 function activate(r: Recipe<PloneNode>, node: PloneNode, server: Server, force?: string): void {
   const live = liveOf(r, node, server)
@@ -220,7 +220,7 @@ function stop(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
   stopPrograms(r, server)
 }
 
-/** Finishes a stop that was interrupted, and stops what was started by hand. */
+/** Finishes an interrupted stop, and stops programs that were started by hand. */
 function stayStopped(r: Recipe<PloneNode>, server: Server): void {
   keepDown(r, server.at)
   stopPrograms(r, server)

@@ -1,9 +1,9 @@
-/** What a server runs, and how it is kept with a release, so that going back brings it back too. */
+/** Defines the program of a server, and records it with a release, so that a rollback restores it too. */
 import * as z from 'zod'
 import type { Release } from '../../resources/releases.ts'
 
 const serverProgram = z.strictObject({
-  /** Run in the directory of the release; `%{port}` stands for the port. */
+  /** Command to run in the directory of the release; `%{port}` stands for the port. */
   command: z.string().min(1),
   environment: z.record(z.string(), z.string()),
 })
@@ -12,8 +12,8 @@ export type ServerProgram = z.output<typeof serverProgram>
 const releaseRecord = z.object({ program: serverProgram })
 
 /**
- * The program of a release: its own where it has one recorded, else the one asked for. It belongs to the account of the app,
- * and is run as that.
+ * Returns the recorded program of a release, else the one from the attributes. The app's account owns the record, and
+ * runs the program.
  */
 export function programOf({ record }: Release, asked: ServerProgram, unusable: () => void): ServerProgram {
   if (record === null) return asked
@@ -23,7 +23,7 @@ export function programOf({ record }: Release, asked: ServerProgram, unusable: (
   return asked
 }
 
-/** For git_release: what is stored beside the release, and what makes it another one. */
+/** Returns the record and the inputs of a release for git_release. */
 export function kept(program: ServerProgram) {
   return { record: { program }, inputs: { program: JSON.stringify(program) } }
 }

@@ -1,4 +1,4 @@
-/** The role port-app: any server that takes a port, from a repository. */
+/** Defines the role port-app: any server from a repository that takes its port from the command or the environment. */
 import { role } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/text/shell.ts'
@@ -13,7 +13,7 @@ import type { Server } from './server.ts'
 
 const mark = '%{port}'
 
-/** @throws INVALID_ATTRIBUTE where there is no command, or nothing in it says which port to take */
+/** @throws INVALID_ATTRIBUTE if there is no command, or if neither it nor its environment contains the port */
 function server(node: PloneNode): Server {
   const { app_name, command } = node.port_app
   const at = appLayout(node, app_name, 'port_app.app_name')

@@ -1,4 +1,4 @@
-/** A server that takes a port, behind nginx: what its kinds have in common. */
+/** Declares a server on two ports in turn behind nginx, for all kinds of such servers. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
@@ -23,7 +23,7 @@ import {
 } from '../web/site.ts'
 import { programOf, type ServerProgram } from './program.ts'
 
-/** The attributes that every kind has. */
+/** The attributes that all kinds share. */
 export interface ServerSettings extends SiteSettings {
   readonly ports: readonly number[]
   readonly stop_deadline_seconds: number
@@ -38,22 +38,22 @@ export interface Server {
   readonly at: AppLayout
   readonly nginx: Nginx
   readonly settings: ServerSettings
-  /** Key of the settings among the attributes. */
+  /** Top-level key of the settings in the attributes. */
   readonly key: 'port_app' | 'jetty_app'
-  /** What the attributes ask to run. */
+  /** Program from the attributes. */
   readonly program: ServerProgram
-  /** Lines of its log after which it never becomes ready. */
+  /** Log lines after which it never becomes ready. */
   readonly fatal?: readonly FatalLine[]
 }
 
-/** A release that is there, or one that the run makes. */
+/** An existing release, or one that the run makes. */
 export interface Running {
   readonly path: Input<string>
   readonly identity: Input<string>
   readonly program: ServerProgram
 }
 
-/** The live release with the program it has; null where nothing was deployed yet. */
+/** Returns the current release with its program; null before the first deploy. */
 export function liveOf(r: Recipe<PloneNode>, node: PloneNode, server: Server): Running | null {
   const live = releasesOf(node, server.at).find((release) => release.current)
   return live === undefined ? null : runningOf(r, server, live)
@@ -71,7 +71,7 @@ export function runningOf(r: Recipe<PloneNode>, { at, program }: Server, release
   }
 }
 
-/** The site's text, checked; nginx does not serve it before `goLive`. */
+/** Writes and checks the site; nginx does not serve a new site before `goLive`. */
 export function site(r: Recipe<PloneNode>, node: PloneNode, server: Server): void {
   siteFile(r, node, server, siteText(server), server.at.app)
   repairSite(r, node, server, siteText(server))
@@ -100,12 +100,12 @@ map $http_upgrade $${connectionOf(at)} {
 ${serverBlock(server, body)}`
 }
 
-/** A variable of nginx for the app alone. */
+/** Returns the name of an nginx variable that is unique to the app. */
 function connectionOf({ app }: AppLayout): string {
   return `${app.replace(/\W/g, '_')}_connection`
 }
 
-/** The swap: a new process where what runs is not what is asked for. */
+/** Declares the swap, which starts a new process if the running one differs from the requested one. */
 export function swap(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -151,17 +151,17 @@ function healthRequest(server: Server) {
   return { path, headers, statusMin: status.min, statusMax: status.max, attribute: `${server.key}.health` }
 }
 
-/** How the process at a port shows that it is ready. */
+/** Returns the readiness test of the process at a port. */
 export function readinessAt(server: Server, port: number) {
   return { ...healthRequest(server), port }
 }
 
-/** Has nginx send visitors to what is live. */
+/** Has nginx serve the site. */
 export function goLive(r: Recipe<PloneNode>, server: Server): void {
   serveSite(r, server, siteText(server))
 }
 
-/** Stops both programs, and has supervisord forget them. */
+/** Stops both programs, and removes them from supervisord. */
 export function removePrograms(r: Recipe<PloneNode>, { at }: Server): void {
   const { confDir, socket } = at.supervisor
   supervisor_cleanup(r, { app: at.app, keep: [], confDir, socket })

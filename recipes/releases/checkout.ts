@@ -1,4 +1,4 @@
-/** A release of an app from its repository, and its build. */
+/** Checks out a release of an app from its repository, and builds it. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
@@ -16,8 +16,8 @@ import { linkSources, ownNames, tidyLinks } from './links.ts'
 import { appVariables, tidyVariables } from './variables.ts'
 
 /**
- * Variables of the app, for its build and for what runs of it.
- * @param writes the language in which they reach what runs
+ * Returns the variables of the app, for its build and its programs.
+ * @param writes notation in which the programs get them
  * @throws INVALID_ATTRIBUTE
  */
 export function environmentOf(at: AppLayout, writes?: Writer): Record<string, string> {
@@ -33,7 +33,7 @@ export interface Source {
 }
 
 /**
- * Where the code is, as `deploy.<app>.scm` says; null where it says nothing.
+ * Returns the source of the code from `deploy.<app>.scm`; null if there is none.
  * @throws UNSUPPORTED_SCM
  */
 export function sourceOf(at: AppLayout): Source | null {
@@ -48,7 +48,7 @@ export function sourceOf(at: AppLayout): Source | null {
   })
 }
 
-/** The props of git_release that are the same for every app. */
+/** Returns the properties of git_release that are the same for every app. */
 export function releaseProps(node: PloneNode, at: AppLayout) {
   const { scm = {}, enable_submodules } = at.own
   const { revision } = node.run.options
@@ -58,7 +58,7 @@ export function releaseProps(node: PloneNode, at: AppLayout) {
     shared: at.shared,
     current: at.current,
     revision: String(revision ?? scm.revision ?? 'HEAD') || 'HEAD',
-    // It is what the attributes' revision stands for, and not another one.
+    // The commit belongs to the revision of the attributes, so --revision overrides it.
     ...(scm.commit && revision === undefined ? { commit: scm.commit } : {}),
     ...(scm.ssh_key ? { sshKey: scm.ssh_key } : {}),
     ...(scm.known_hosts ? { knownHosts: scm.known_hosts } : {}),
@@ -72,17 +72,17 @@ export function releaseProps(node: PloneNode, at: AppLayout) {
 
 export interface CheckoutOptions {
   readonly source: Source
-  /** What belongs to the release beside its code: another text, another release. */
+  /** Inputs of the release beside its code: another text makes another release. */
   readonly inputs: Readonly<Record<string, string>>
-  /** Kept with the release, for a rollback. */
+  /** Data recorded with the release, for a rollback. */
   readonly record: Json
-  /** Configuration that is written into the release before its build: content by path. */
+  /** Configuration to write into the release before its build: content by path. */
   readonly files?: Readonly<Record<string, string>>
-  /** Script for /bin/sh that makes the release what it is to be, run once in its directory; null for none. */
+  /** Script for /bin/sh that builds the release, run once in its directory; null for none. */
   readonly build: string | null
 }
 
-/** What the repository brings is not to own the host: whoever may push to it would be root. */
+/** Refuses to run code of the repository as root: everybody who can push to it would be root on the host. */
 export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed = node.converge.allow_root): void {
   if (account.user !== 'root' || allowed) return
   throw new ConvergeError(`${app} would be built and run as root, and with it whatever is pushed to its repository`, {
@@ -93,12 +93,12 @@ export function refuseRoot(node: PloneNode, { app, account }: AppLayout, allowed
 }
 
 /**
- * Checks the release out, and builds it. It is not complete yet.
+ * Checks the release out and builds it, without marking it complete.
  * @throws APP_AS_ROOT
  */
 export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, options: CheckoutOptions) {
   const { source, inputs, record, build, files = {} } = options
-  // Without files nothing is added: the releases of earlier versions stay what is asked for.
+  // Without files add no input: otherwise releases of earlier versions would differ from the requested one.
   const hasFiles = Object.keys(files).length > 0
   refuseRoot(node, at)
   const { own } = at
@@ -122,7 +122,7 @@ export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, o
   if (build !== null)
     execute(r, {
       name: `build of ${at.app}`,
-      // The mark comes last: a build that was cut short is done again.
+      // The mark comes last, so that an interrupted build is repeated.
       command: `set -e\n${build}\n: > ${builtMark}`,
       creates: under(release.path, builtMark),
       cwd: release.path,
@@ -133,7 +133,7 @@ export function checkout(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, o
   return release
 }
 
-/** Whether a deploy stands before this in the same run: it has decided what is live, and a configure has nothing to add. */
+/** Decides whether the same run has deployed the app before, so that a configure has nothing to do. */
 export function isDeployed(r: Recipe<PloneNode>, at: AppLayout): boolean {
   return r.has('release_cleanup', at.releases)
 }

@@ -1,4 +1,4 @@
-/** What `doctor` checks for every app that is deployed in releases. */
+/** Lists the checks of `doctor` for every app that is deployed in releases. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
@@ -14,7 +14,7 @@ import { linkedFiles, ownNames, type SharedNames } from './links.ts'
 interface AppCheckOptions {
   /** False for an app whose code may come from elsewhere; default true. */
   readonly repository?: boolean
-  /** What releases link to; default: what the attributes of the app name. */
+  /** Names to which releases link; default: those in the attributes of the app. */
   readonly names?: SharedNames
 }
 
@@ -32,7 +32,7 @@ export function appChecks(
   ]
 }
 
-/** A deploy stops where it is missing. */
+/** Checks for a linked file, without which a deploy fails. */
 function linkedFileCheck(
   host: HostReader,
   { app, shared, owner: { owner, group } }: AppLayout,
@@ -52,7 +52,7 @@ function linkedFileCheck(
   }
 }
 
-/** Whether the repository can be reached with the key or the login of the app, and has the revision. */
+/** Checks that the repository accepts the key or the login of the app, and has the revision. */
 function repositoryCheck(node: PloneNode, host: HostReader, at: AppLayout): HostCheck {
   const what = `deploy.${at.app}.scm.repository`
   return {

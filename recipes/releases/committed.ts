@@ -1,4 +1,4 @@
-/** The commit that a deploy would take, and the files in it, without a checkout. */
+/** Reads the commit that a deploy would use, and its files, without a checkout. */
 import { checkProps } from '../../core/compile/props.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { type Contents, contentsOf } from '../../resources/git/contents.ts'
@@ -8,7 +8,7 @@ import type { PloneNode } from '../node.ts'
 import { releaseProps, sourceOf } from './checkout.ts'
 import type { AppLayout } from './layout.ts'
 
-/** Asked once for all checks of an app. */
+/** Returns the contents of the commit, read once for all checks of an app. */
 export function committed(node: PloneNode, host: HostReader, at: AppLayout): Promise<Contents> {
   return host.once(`contents of ${at.deployTo}`, () => {
     const props = { ...releaseProps(node, at), ...sourceOf(at) }

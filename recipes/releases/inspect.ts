@@ -1,4 +1,4 @@
-/** What status and releases show of any app. */
+/** Reports releases and programs of an app for `status` and `releases`. */
 import type { ReleaseView, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { subjectsOf } from '../../resources/git/subjects.ts'
@@ -9,7 +9,7 @@ import { isDown, type ProcessInfo, SupervisorReader } from '../../resources/supe
 import type { AppLayout } from './layout.ts'
 import { readinessOf } from './service_view.ts'
 
-/** The releases of an app, each with the subject of its commit where the mirror has it. */
+/** Returns the releases of an app, each with the subject of its commit if the mirror has it. */
 export async function viewsOf(
   host: HostReader,
   { shared, account }: Pick<AppLayout, 'shared' | 'account'>,
@@ -23,7 +23,7 @@ export async function viewsOf(
   })
 }
 
-/** Field by field: what is recorded with a release holds the environment of its programs, and with it secrets. */
+/** Copies single fields of a release: its record contains the environment of its programs, and with it secrets. */
 function viewOf(release: Release): ReleaseView {
   const { id, commit, revision, created, by, complete, current, previous, failed } = release
   return {
@@ -39,13 +39,13 @@ function viewOf(release: Release): ReleaseView {
   }
 }
 
-/** A program of supervisord, and how it shows that it is ready. */
+/** A program of supervisord with its readiness test. */
 export interface ViewedProgram {
   readonly name: string
   readonly ready?: ReadyProps
 }
 
-/** Programs of supervisord, each asked whether it is ready. */
+/** Returns programs of supervisord, each with its readiness. */
 export async function servicesOf(
   host: HostReader,
   socket: string,
@@ -71,7 +71,7 @@ async function viewProcess(host: HostReader, process: ProcessInfo, ready: ReadyP
   return { state, up: readiness === 'up', readiness, detail }
 }
 
-/** Null where no supervisord runs. */
+/** Returns the running programs; null if no supervisord runs. */
 async function running(host: HostReader, socket: string) {
   try {
     return await new SupervisorReader(host, socket).getAllProcessInfo()

@@ -1,4 +1,4 @@
-/** Where everything of an app is on its host, and to whom it belongs. */
+/** Defines the paths of an app on its host, and their owner. */
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Check } from '../../core/model/resource.ts'
 import { listReleases, type Release } from '../../resources/releases.ts'
@@ -12,13 +12,13 @@ export interface AppLayout {
   readonly deployTo: string
   readonly releases: string
   readonly shared: string
-  /** The link to the live release. */
+  /** Link to the current release. */
   readonly current: string
-  /** Owner of all that belongs to the app; none for an ordinary user, whose own it is anyway. */
+  /** Owner of the app's files; empty for an ordinary user, who owns them anyway. */
   readonly owner: { readonly owner?: string; readonly group?: string }
-  /** The same as the props of commands. */
+  /** Owner as properties of commands. */
   readonly account: { readonly user?: string; readonly group?: string }
-  /** Whether this run may change the system: packages, accounts, /etc. */
+  /** Whether this run can change the system: packages, accounts, /etc. */
   readonly system: boolean
   readonly supervisor: SupervisorLayout
 }
@@ -28,16 +28,16 @@ export interface SupervisorLayout {
   readonly confDir: string
   readonly socket: string
   readonly logDir: string
-  /** The virtualenv of an own supervisord, where the system's is not used. */
+  /** Virtualenv of an own supervisord, if the system's is not used. */
   readonly environment: string
   readonly program: string
-  /** Apart from the socket, so that one with another socket is found by it. */
+  /** Separate from the socket, to find a supervisord that has another socket. */
   readonly pidFile: string
 }
 
 /**
  * @param attribute that names the app
- * @param link name of the link to the live release
+ * @param link name of the link to the current release
  * @throws INVALID_ATTRIBUTE for a name that cannot be part of a path
  */
 export function appLayout(node: PloneNode, app: string, attribute: string, link = 'current'): AppLayout {
@@ -67,7 +67,7 @@ export function appLayout(node: PloneNode, app: string, attribute: string, link 
   }
 }
 
-/** Where the supervisor is that keeps the programs running, and its files. */
+/** Returns the paths of the supervisor that keeps the programs running. */
 export function supervisorLayout(node: PloneNode, system: boolean): SupervisorLayout {
   const { config, conf_dir, socket, log_dir } = node.converge.supervisor
   const environment = placed(node, '/opt/supervisor')
@@ -87,7 +87,7 @@ export function releasesOf(node: PloneNode, at: AppLayout): readonly Release[] {
   return host === null ? [] : listReleases(host, at.releases, at.current)
 }
 
-/** True once a first deploy has succeeded: before that there is nothing to adapt, to start or to stop. */
+/** Decides whether a deploy has succeeded: before the first one, there is nothing to adapt, start or stop. */
 export function hasCurrent({ app, current }: AppLayout): Check {
   return { description: `${app} was deployed before`, check: (host) => host.stat(current) !== null }
 }

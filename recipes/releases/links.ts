@@ -1,4 +1,4 @@
-/** The files and directories below `shared` that releases of an app link to. */
+/** Declares the files and directories below `shared` to which releases of an app link. */
 import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
@@ -7,11 +7,11 @@ import { link_sources } from '../../resources/link_sources.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from './layout.ts'
 
-/** Names below `shared`, as `symlink_before_migrate` and `create_dirs_before_symlink` have them. */
+/** Names below `shared`, from `symlink_before_migrate` and `create_dirs_before_symlink`. */
 export interface SharedNames {
   /** Name below `shared` → path in the release. */
   readonly links: Readonly<Record<string, string>>
-  /** Directories that are made in any case. */
+  /** Directories to create in any case. */
   readonly created: readonly string[]
 }
 
@@ -19,7 +19,7 @@ export function ownNames({ own }: AppLayout): SharedNames {
   return { links: own.symlink_before_migrate ?? {}, created: own.create_dirs_before_symlink ?? [] }
 }
 
-/** Links as a release takes them: without a slash at the end, which only says that it is a directory. */
+/** Returns links for a release: without a slash at the end, which only marks a directory. */
 export function tidyLinks(links: SharedNames['links']): Record<string, string> {
   return Object.fromEntries(Object.entries(links).map(([name, path]) => [tidy(name), tidy(path)]))
 }
@@ -28,7 +28,7 @@ function tidy(path: string): string {
   return posix.normalize(path).replace(/\/$/, '')
 }
 
-/** Makes directories, and stops where a linked file is missing: a release with a dangling link is not built. */
+/** Creates directories, and fails if a linked file is missing: no release with a dangling link is built. */
 export function linkSources(r: Recipe<PloneNode>, at: AppLayout, names: SharedNames, guard: CommonOptions = {}): void {
   const { app, shared, owner } = at
   const mode = '0770'
@@ -38,14 +38,14 @@ export function linkSources(r: Recipe<PloneNode>, at: AppLayout, names: SharedNa
   }
   for (const name of names.created) keep(tidy(name))
   const files = linkedFiles(names)
-  // So that a missing file can be put in its place.
+  // Create the directories of files, so that the operator can put a missing file there.
   for (const name of files) keep(posix.dirname(name))
   const directories = Object.keys(tidyLinks(names.links)).filter((name) => !files.includes(name))
   if (files.length + directories.length > 0)
     link_sources(r, { app, shared, files, directories, mode, ...owner, ...guard })
 }
 
-/** Those of the linked names that are taken for files. */
+/** Returns the linked names that count as files. */
 export function linkedFiles({ links, created }: SharedNames): string[] {
   const made = created.map(tidy)
   const isMade = (name: string) => made.some((one) => one === name || one.startsWith(`${name}/`))
@@ -58,7 +58,7 @@ export function linkedFiles({ links, created }: SharedNames): string[] {
 const dotDirectories = ['.aws', '.cache', '.config', '.git', '.local', '.npm', '.ssh', '.venv', '.well-known']
 const bareFiles = /^(htpasswd|Procfile|id_(rsa|ed25519|ecdsa)|(.*[_-])?(key|passwd|password|secret|token))$/i
 
-/** By its name alone: `config/.env` and `settings.py` are files; `uploads`, `conf.d` and `python3.11` are directories. */
+/** Decides by name: `config/.env` and `settings.py` are files; `uploads`, `conf.d` and `python3.11` are directories. */
 function looksLikeFile(path: string): boolean {
   const name = posix.basename(path)
   if (name.startsWith('.')) return !dotDirectories.includes(name)

@@ -1,4 +1,4 @@
-/** What an app has done at the moments of its deploy: its hooks, its migration, its smoke test. */
+/** Declares the hooks, the migration and the smoke test of an app's deploy. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Input } from '../../core/model/reference.ts'
@@ -18,21 +18,21 @@ import { isThisHost } from './this_host.ts'
 export interface DeployedApp {
   readonly at: AppLayout
   readonly environment: Readonly<Record<string, string>>
-  /** Whether its releases are Zope's, with clients that lock their caches. */
+  /** Whether its releases run Zope, whose clients lock their caches. */
   readonly zope?: boolean
   /** Layers whose hosts run the app. */
   readonly layers: readonly string[]
-  /** Ports that a request of the smoke test asks where it names none. */
+  /** Default ports of requests of the smoke test. */
   readonly ports: readonly number[]
-  /** Address that its programs listen at; default: 127.0.0.1. */
+  /** Address on which its programs listen; default: 127.0.0.1. */
   readonly address?: string | undefined
-  /** Host name that such a request asks for, where others answer at these ports as well. */
+  /** Host name of requests to the default ports, if other apps share them. */
   readonly host?: string | undefined
-  /** Host name that a request asks for at a port that it names; default: none. */
+  /** Host name of requests that name a port; default: none. */
   readonly domain?: string | undefined
 }
 
-/** The release all this is about: one that is there, or one that the run makes. */
+/** The release to deploy: an existing one, or one that the run makes. */
 export interface DeployedRelease {
   readonly path: Input<string>
   readonly commit: Input<string>
@@ -53,7 +53,7 @@ export function hook(
   deploy_hook(r, { hook: name, commit: release.commit, zope, ...before, ...commandOf(node, app, release), ...options })
 }
 
-/** Mirrors `deploy.<app>.migrate`: on one host of the stack, for each commit once. */
+/** Declares the migration of `deploy.<app>.migrate`, which runs on one host of the stack, once for each commit. */
 export function migrate(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -81,7 +81,7 @@ export function migrate(
   })
 }
 
-/** The first by name of the hosts that are online, as every one of them finds out alike; `--migrate` or `--no-migrate` says otherwise. */
+/** Decides whether this host migrates: the first online host by name, unless `--migrate` or `--no-migrate` is given. */
 function migratesHere(node: PloneNode, app: DeployedApp): boolean {
   const { migrate } = node.run.options
   if (typeof migrate === 'boolean') return migrate
@@ -94,7 +94,7 @@ function migratesHere(node: PloneNode, app: DeployedApp): boolean {
   return first === undefined || first.isHere
 }
 
-/** `deploy.<app>.smoke_test`, for what has just gone live. */
+/** Declares the test `deploy.<app>.smoke_test` of the release that became current. */
 export function smokeTest(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -116,7 +116,7 @@ export function smokeTest(
   })
 }
 
-/** A release that has failed this test gets no visitors a second time, unless the operator says so. */
+/** Refuses a release that has failed this test before, unless the operator allows a retry. */
 export function refuseFailed(
   r: Recipe<PloneNode>,
   node: PloneNode,
@@ -130,7 +130,7 @@ export function refuseFailed(
   release_trial(r, { app: name, release: release.path, current, ...trial, ...guard })
 }
 
-/** What `deploy.<app>.smoke_test` asks for; null without one. */
+/** Returns the requests and commands of `deploy.<app>.smoke_test`; null without one. */
 function trialOf(app: DeployedApp) {
   const test = app.at.own.smoke_test
   if (test === undefined) return null
@@ -158,7 +158,7 @@ function withHost(headers: Readonly<Record<string, string>>, host: string | unde
   return host === undefined || hostOf(headers) !== undefined ? { ...headers } : { Host: host, ...headers }
 }
 
-/** A host that is asked by its name is asked for that name. */
+/** Decides whether a host is given by its address, and not by a name that the Host header can use. */
 function isAddress(host: string): boolean {
   return host === 'localhost' || /^[\d.]+$/.test(host) || host.includes(':')
 }

@@ -1,4 +1,4 @@
-/** Which release a rollback goes to, remembered until it is over. */
+/** Chooses the target of a rollback, and records it until the rollback is done. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { nearest } from '../../core/model/nearest.ts'
@@ -17,8 +17,8 @@ export function wasLive(r: Recipe<PloneNode>, at: AppLayout, path: Input<string>
 }
 
 /**
- * The release that was current before, or the one named, older or newer. After an interrupted rollback it is the release
- * which that rollback went to. Null where the app stays: only others are named, or it has no earlier release.
+ * Returns the previous release, or the named one, older or newer. After an interrupted rollback, it is the target of
+ * that rollback. Null if the app stays unchanged: --to names other apps only, or there is no earlier release.
  * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE, NO_SUCH_APP
  */
 export function rollbackGoal(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout): Release | null {
@@ -37,7 +37,7 @@ export function rollbackGoal(r: Recipe<PloneNode>, node: PloneNode, at: AppLayou
   return target ?? null
 }
 
-/** Why an app stays as it is. */
+/** Explains why an app stays unchanged. */
 function staying({ app }: AppLayout, current: Release | undefined): ConvergeError {
   const message = current
     ? `${app} stays on ${current.id}: there is no complete release before ${current.id}`
@@ -48,7 +48,7 @@ function staying({ app }: AppLayout, current: Release | undefined): ConvergeErro
   })
 }
 
-/** What --to names: one release, or one of each app (`site=000007,shop=000003`). Null without it. */
+/** Parses --to: one release, or one for each app (`site=000007,shop=000003`); null without it. */
 function named({ run, deploy }: PloneNode): string | ReadonlyMap<string, string> | null {
   const { to } = run.options
   if (typeof to !== 'string') return null
@@ -65,7 +65,7 @@ function named({ run, deploy }: PloneNode): string | ReadonlyMap<string, string>
   return new Map(parts.map(([app, release = '']) => [app, release]))
 }
 
-/** Once the link is switched, only this tells a rollback that was cut short from one that is to go back once more. */
+/** Returns the path of the record that distinguishes an interrupted rollback from a second one after the switch. */
 function begunPath(at: AppLayout): string {
   return `${at.releases}/.rolling-back`
 }

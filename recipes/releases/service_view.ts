@@ -1,4 +1,4 @@
-/** What `status` shows of a service: whether it runs, and whether it is ready in the way of its kind. */
+/** Reports for `status` whether a service runs, and whether it is ready. */
 import type { ServiceReadiness, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -7,13 +7,13 @@ import { isAsked, problemOf } from '../../resources/services/readiness.ts'
 import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/ready_props.ts'
 import type { Provider, ServiceStatus } from '../../resources/services/types.ts'
 
-/** Somebody waits for the answer; Celery needs some seconds to ask its worker. */
+/** The time limit of a readiness test: the operator waits, but Celery needs some seconds to reach its worker. */
 const limit = seconds(10)
 
 export interface Viewed {
   readonly name: string
   readonly provider: Provider
-  /** How it shows that it is ready; default: it stays up. */
+  /** Readiness test; default: it stays up. */
   readonly ready?: ReadyProps | undefined
 }
 
@@ -25,7 +25,7 @@ export async function viewService(host: HostReader, { name, provider, ready }: V
   return { name, state: status.state, up: readiness === 'up', readiness, detail }
 }
 
-/** How ready a service is that runs, and what is missing. */
+/** Returns the readiness of a running service, and the reason if it is not ready. */
 export async function readinessOf(
   host: HostReader,
   status: ServiceStatus,
@@ -43,5 +43,5 @@ export async function readinessOf(
   return [starting || (uptime !== null && uptime < startingSeconds) ? 'starting' : 'not ready', problem]
 }
 
-/** A process this young may still be reading its data. */
+/** The age in seconds up to which a process counts as starting. */
 const startingSeconds = 60

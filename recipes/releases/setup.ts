@@ -1,4 +1,4 @@
-/** What every app needs before its first release: its account, and directories. */
+/** Declares the account and the directories that every app requires before its first release. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/directory.ts'
@@ -8,7 +8,7 @@ import { user } from '../../resources/user.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from './layout.ts'
 
-/** None for an ordinary user, to whom everything belongs anyway. */
+/** Declares the app's account; none for an ordinary user, who owns all files anyway. */
 export function accounts(r: Recipe<PloneNode>, at: AppLayout): void {
   const { owner, group: groupName } = at.owner
   if (groupName !== undefined) group(r, { name: groupName })
@@ -22,7 +22,7 @@ export function accounts(r: Recipe<PloneNode>, at: AppLayout): void {
   })
 }
 
-/** The directories of an app that is built of nothing but its releases. */
+/** Declares the directories of an app that consists of its releases only. */
 export function releaseDirectories(r: Recipe<PloneNode>, at: AppLayout, guard: CommonOptions = {}): void {
   const modes = [
     [at.deployTo, '0755'],
@@ -33,7 +33,7 @@ export function releaseDirectories(r: Recipe<PloneNode>, at: AppLayout, guard: C
     if (!r.has('directory', path)) directory(r, { path, parents: true, mode, ...at.owner, ...guard })
 }
 
-/** Takes the releases of an app away, and the links to them; what is below `shared` stays, unless --purge says otherwise. */
+/** Removes the releases of an app and the links to them, but not `shared` unless --purge is given. */
 export function removeReleases(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, links = [at.current]): void {
   for (const path of links) symlink(r, { path, absent: true })
   directory(r, { path: node.run.options.purge === true ? at.deployTo : at.releases, absent: true })

@@ -1,4 +1,4 @@
-/** Apps that were stopped on purpose: `stop` records it, `configure` respects it, and what starts the app ends it. */
+/** Keeps apps stopped: `stop` records the stop, `configure` respects the record, and a start or deploy removes it. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
@@ -10,14 +10,14 @@ import type { SupervisorLayout } from './layout.ts'
 export interface StoppableApp {
   /** Name in the record. */
   readonly app: string
-  /** Name that its programs carry in supervisord; default: `app`. */
+  /** Owner of its programs in supervisord; default: `app`. */
   readonly programOwner?: string
-  /** Further programs of supervisord that stop with it. */
+  /** Further programs of supervisord to stop with it. */
   readonly programs?: readonly string[]
   readonly supervisor: Pick<SupervisorLayout, 'confDir'>
 }
 
-/** Records the stop before anything stops, so that a run after an interrupted stop starts nothing. */
+/** Records the stop before any program stops, so that a run after an interrupted stop starts none. */
 export function recordStop(r: Recipe<PloneNode>, node: PloneNode, one: StoppableApp, guard: CommonOptions = {}): void {
   stop_record(r, { app: one.app, by: node.run.by, ...guard })
   keepDown(r, one, guard)
@@ -28,21 +28,21 @@ export function keepDown(r: Recipe<PloneNode>, one: StoppableApp, guard: CommonO
   autostart(r, one, false, guard)
 }
 
-/** Lets an app start that was stopped on purpose. @returns whether it was */
+/** Removes the record of a stop. @returns whether there was one */
 export function endStop(r: Recipe<PloneNode>, node: PloneNode, one: StoppableApp): boolean {
   if (!isStopped(r, node, one.app)) return false
-  // The record last: a run that is interrupted in between leaves the app stopped.
+  // Remove the record last: a run that is interrupted in between leaves the app stopped.
   autostart(r, one, true)
   removeRecord(r, node, one.app)
   return true
 }
 
-/** For an app that is removed. */
+/** Removes the record of an app that is undeployed. */
 export function removeRecord(r: Recipe<PloneNode>, node: PloneNode, app: string): void {
   if (isStopped(r, node, app)) stop_record(r, { app, stopped: false })
 }
 
-/** Whether an app was stopped on purpose and has to stay so in this event; says so. */
+/** Decides whether a stopped app must stay stopped in this event, and warns of that. */
 export function staysStopped(r: Recipe<PloneNode>, node: PloneNode, app: string): boolean {
   if (!isStopped(r, node, app)) return false
   const record = node.run.host && intendedStop(node.run.host, app)
@@ -51,13 +51,13 @@ export function staysStopped(r: Recipe<PloneNode>, node: PloneNode, app: string)
   return true
 }
 
-/** The same for a deploy: one that names other apps (`converge stack deploy --app`) leaves a stopped app stopped. */
+/** Decides the same for a deploy: one that names other apps (`converge stack deploy --app`) leaves it stopped. */
 export function isLeftStopped(r: Recipe<PloneNode>, node: PloneNode, app: string): boolean {
   const { deployed_apps } = node.converge
   return deployed_apps !== null && !deployed_apps.includes(app) && staysStopped(r, node, app)
 }
 
-/** What status shows of it: nothing where this account may not read the records, which status reports beside. */
+/** Returns the stop for `status`; null if this account cannot read the records, which `status` reports separately. */
 export function shownStop(host: HostReader, app: string): ReturnType<typeof intendedStop> {
   try {
     return intendedStop(host, app)
@@ -67,7 +67,7 @@ export function shownStop(host: HostReader, app: string): ReturnType<typeof inte
   }
 }
 
-/** Earlier events of this run count. */
+/** Decides whether an app is stopped, including by earlier events of this run. */
 function isStopped(r: Recipe<PloneNode>, { run }: PloneNode, app: string): boolean {
   if (r.has('stop_record', `${app} removed`)) return false
   return r.has('stop_record', app) || (run.host !== null && intendedStop(run.host, app) !== null)

@@ -1,4 +1,4 @@
-/** The switch to another release, and the record of it. */
+/** Switches to another release, and records the switch. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
@@ -16,14 +16,14 @@ export function switchCurrent(
   guard: CommonOptions = {},
 ): Handle {
   const isFirst = !releasesOf(node, at).some((release) => release.current)
-  // Without a record of the first one, a host whose first run was killed would look like one of an earlier version.
+  // Record the first release: otherwise a host whose first run was killed would look like one of an earlier version.
   if (isFirst) recordSwitch(r, node, at, path, 'after', guard)
   const current = symlink(r, { path: at.current, target: path, ...at.owner, ...guard })
   if (!isFirst) recordSwitch(r, node, at, path, 'after', guard)
   return current
 }
 
-/** Before the switch of a rollback: a run that is killed in between does not go back further. */
+/** Removes later switches from the record before a rollback: a killed run must not roll back to an earlier release. */
 export function forgetLater(r: Recipe<PloneNode>, node: PloneNode, at: AppLayout, path: string): void {
   recordSwitch(r, node, at, path, 'before')
 }

@@ -1,14 +1,14 @@
 /** Decides which instance of a layer is the host that converge runs on. */
 
-/** How the stack describes a host, as far as it identifies one. */
+/** The properties in the stack that identify a host. */
 interface Identity {
   readonly hostname?: string | null | undefined
   readonly public_dns_name?: string | null | undefined
 }
 
 /**
- * Whether an instance of a layer is this host: both have the same host name, or the same public DNS name. A name that is
- * not set equals nothing.
+ * Decides whether an instance of a layer is this host: both have the same host name, or the same public DNS name. Unset
+ * names never match.
  * @param name key of the instance in `opsworks.layers.<layer>.instances`
  * @param self `opsworks.instance`
  */

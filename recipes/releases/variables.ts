@@ -1,4 +1,4 @@
-/** Environment variables of an app: gathered from the attributes, sorted, and refused where they cannot reach a process. */
+/** Collects the environment variables of an app from the attributes, sorts them, and refuses invalid ones. */
 import { requireText, type Writer } from '../../core/text/writer.ts'
 import type { AppAttributes } from '../plone/types.ts'
 import type { Values } from '../plone/values.ts'
@@ -11,14 +11,14 @@ export interface Variable {
 
 export type Variables = Readonly<Record<string, Variable>>
 
-/** The variables that stand below a key. */
+/** Returns the variables below a key. */
 export function variablesAt(key: string, environment: Readonly<Record<string, unknown>> = {}): Variables {
   return Object.fromEntries(
     Object.entries(environment).map(([name, value]) => [name, { value, key: `${key}.${name}` }]),
   )
 }
 
-/** Those of `deploy.<app>`: `environment`, of the custom JSON, goes before `environment_variables`, of the console. */
+/** Returns those of `deploy.<app>`: `environment` (custom JSON) overrides `environment_variables` (console). */
 export function appVariables(app: string, { environment, environment_variables }: AppAttributes): Variables {
   return {
     ...variablesAt(`deploy.${app}.environment_variables`, environment_variables),
@@ -26,7 +26,7 @@ export function appVariables(app: string, { environment, environment_variables }
   }
 }
 
-/** Variables of the tool that ran the cookbook, not of the app. */
+/** The variables of the tool that ran the cookbook, not of the app. */
 const foreign = /^(RUBY|RAILS|RACK)/
 
 const anyText: Writer = (text) => {
@@ -35,8 +35,8 @@ const anyText: Writer = (text) => {
 }
 
 /**
- * The variables sorted by name, without RUBY*, RAILS* and RACK*, their values as text.
- * @param writes the language in which they reach the process; default: the process is started by converge itself
+ * Returns the variables sorted by name, without RUBY*, RAILS* and RACK*, their values as text.
+ * @param writes notation in which the process gets them; default: converge starts the process directly
  */
 export function tidyVariables(variables: Variables, values: Values, writes: Writer = anyText): Record<string, string> {
   const names = Object.keys(variables)

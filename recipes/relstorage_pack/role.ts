@@ -1,4 +1,4 @@
-/** The role relstorage-pack: given to the one host that packs the database. */
+/** Defines the role relstorage-pack, for the one host that packs the database. */
 import { role } from '../../core/compile/recipe.ts'
 import zeoClient from '../zeo_client/role.ts'
 

@@ -1,4 +1,4 @@
-/** A web app at the moments of its deploy. */
+/** Describes a web app for the hooks, the migration and the smoke test of its deploy. */
 
 import { firstName } from '../../core/text/domain.ts'
 import type { PloneNode } from '../node.ts'
@@ -7,7 +7,8 @@ import type { DeployedApp } from '../releases/moments.ts'
 import { domainsOf, type Site } from './site.ts'
 
 /**
- * Its hosts are those of the layer that is named as the app, or as its role; where there is none, of the layers of this host.
+ * Describes the app. Its hosts are those of the layer with the name of the app or of its role, else those of this
+ * host's layers.
  * @param role name of the role
  */
 export function deployedApp(node: PloneNode, site: Site, role: string): DeployedApp {

@@ -1,4 +1,4 @@
-/** Switches the page on and off that visitors get while a site is worked on; the web server looks for its file at each request. */
+/** Switches the maintenance page of a site on and off; the web server checks for its file at each request. */
 import { dirname } from 'node:path'
 import type { RecipeFunction } from '../../core/compile/recipe.ts'
 import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
@@ -7,19 +7,19 @@ import { directory } from '../../resources/directory.ts'
 import { file } from '../../resources/file.ts'
 import { type PloneNode, placed } from '../node.ts'
 
-/** Where nginx looks, and every account may: the state directory is for converge alone. */
+/** Returns the directory of the pages, which nginx can read, unlike the state directory of converge. */
 export function maintenanceDirectory(node: PloneNode): string {
   return placed(node, '/var/www/converge/maintenance')
 }
 
-/** The file that switches an app's page on: while it is there, nginx answers every request with 503 and its content. */
+/** Returns the file that switches an app's page on: while it exists, nginx answers each request with 503 and it. */
 export function maintenancePage(node: PloneNode, app: string): string {
   return `${maintenanceDirectory(node)}/${app}.html`
 }
 
 /**
- * Directives of a server block that set `$closed` while the page is there. Requests of converge's own tests from this very
- * host pass: what is tested is the app, and not the page.
+ * Returns directives of a server block that set `$closed` while the page exists. Requests of converge's own tests from
+ * this host pass, because they test the app and not the page.
  */
 export function closedDirectives(page: string): readonly string[] {
   return [
@@ -34,10 +34,10 @@ export function closedDirectives(page: string): readonly string[] {
   ]
 }
 
-/** Tells an answer of this page from one of the app. */
+/** The directive that marks answers with this page, to distinguish them from those of the app. */
 export const maintenanceHeaderDirective = `add_header ${maintenanceHeader} on always;`
 
-/** Events of a role with a web server. Visitors are back with `maintenance_off`, and only with it: no deploy takes the page away. */
+/** Returns the events of a role with a web server. Only `maintenance_off` removes the page; a deploy does not. */
 export function maintenanceEvents(
   pathOf: (node: PloneNode) => string,
 ): Readonly<Record<'maintenance_on' | 'maintenance_off', RecipeFunction<PloneNode>>> {

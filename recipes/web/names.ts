@@ -1,4 +1,4 @@
-/** Who answers for which host name: of two sites with one name at one port nginx shows the first, and says nothing. */
+/** Refuses two sites with the same host name and port, of which nginx would silently serve the first. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
@@ -10,21 +10,21 @@ import type { Nginx } from './nginx.ts'
 import { givenCertificate } from './tls.ts'
 
 export interface Claim {
-  /** Files of the site among those that nginx serves. */
+  /** Names of the site's files in nginx's directory. */
   readonly files: readonly string[]
   readonly ports: readonly number[]
-  /** None for every name that nobody else has. */
+  /** Host names; none means every name that no other site has. */
   readonly names: readonly string[]
 }
 
-/** What the attributes of a web app say of where it answers. */
+/** The attributes of a web app that set its host names and ports. */
 export interface Addresses {
   readonly domains: readonly string[]
   readonly http_port: number
   readonly https_port: number
 }
 
-/** Its own names, else those of the app; none means any. */
+/** Returns the site's own names, else those of the app; none means any. */
 export function namesOf(own: AppAttributes, { domains }: Addresses): readonly string[] {
   return domains.length > 0 ? domains : (own.domains ?? [])
 }
@@ -35,16 +35,16 @@ export function claimOf(app: string, own: AppAttributes, asked: Addresses): Clai
   return { files: [app], ports, names: namesOf(own, asked) }
 }
 
-/** What the cookbook calls the files of the frontend's site, without TLS and with it. */
+/** The cookbook's names for the files of the frontend's site, without TLS and with it. */
 export const frontendFiles = ['instances', 'instances-ssl'] as const
 
-/** What stands for every name that no other site has. */
+/** The name that stands for every name that no other site has. */
 export const anyName = '_'
-/** Those of this run, which are not on the host yet. */
+/** The claims of this run, whose sites are not on the host yet. */
 const claims = new WeakMap<Recipe<PloneNode>, Claim[]>()
 
 /**
- * Makes sure that no other site of this host has one of the names at one of the ports: in this run, or in nginx already.
+ * Checks that no other site in this run or in this host's nginx has one of the names at one of the ports.
  * @throws SITE_TAKEN
  */
 export function claimNames(r: Recipe<PloneNode>, node: PloneNode, nginx: Nginx, claim: Claim): void {
@@ -68,7 +68,7 @@ export function claimNames(r: Recipe<PloneNode>, node: PloneNode, nginx: Nginx, 
   }
 }
 
-/** nginx refuses two default servers at one port; Debian's own, whose link is removed, is none in the way. */
+/** Refuses a second default server at a port, as nginx does; ignores Debian's own, whose link will be removed. */
 function refuseOtherDefault(host: HostReader, { enabled, confDir }: Nginx, { files, ports }: Claim): void {
   const paths = [
     ...host.list(enabled).flatMap((name) => (name === 'default' ? [] : [`${enabled}/${name}`])),
@@ -88,7 +88,7 @@ function refuseOtherDefault(host: HostReader, { enabled, confDir }: Nginx, { fil
   }
 }
 
-/** Of an app that these attributes tell of it matters what they ask for: its site may be about to change. */
+/** Returns the names that the attributes give an app of this host, because its site may change in this run. */
 function asked(node: PloneNode, file: string): string[] | null {
   const one = [node.port_app, node.jetty_app, node.php_app].find(({ app_name }) => app_name === file)
   return one === undefined ? null : spoken(claimOf(file, appAttributes(node, file), one))
@@ -111,7 +111,7 @@ function spoken({ ports, names }: Omit<Claim, 'files'>): string[] {
   return ports.flatMap((port) => (names.length === 0 ? [anyName] : names).map((name) => `${port} ${name}`))
 }
 
-/** Of a file that converge has written; what others write may be arranged in any way. */
+/** Returns the names in a file that converge has written; files of others may have any layout. */
 function namesIn(text: string): string[] {
   if (!text.startsWith('# Written by converge')) return []
   return text

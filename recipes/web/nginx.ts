@@ -1,4 +1,4 @@
-/** The nginx in front of an app: the system's for root, one of the own supervisord's for an ordinary user. */
+/** Describes and sets up the nginx in front of an app: the system's for root, an own one for an ordinary user. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
@@ -16,7 +16,7 @@ import { maintenanceDirectory } from './maintenance.ts'
 
 export interface Nginx {
   readonly config: string
-  /** Holds what is valid for all sites, such as upstreams. */
+  /** Directory of configuration for all sites, such as upstreams. */
   readonly confDir: string
   readonly available: string
   readonly enabled: string
@@ -24,11 +24,11 @@ export interface Nginx {
   readonly certificates: string
   readonly logs: string
   readonly working: string
-  /** Account of its workers; null where it cannot change accounts. */
+  /** Account of its workers; null if it cannot change accounts. */
   readonly user: string | null
-  /** Directory of the page for visitors while the site is closed. */
+  /** Directory of the maintenance pages. */
   readonly maintenance: string
-  /** How it is told of changes. */
+  /** Parameters of its reload. */
   readonly reload: {
     readonly name: string
     readonly provider: { readonly kind: 'systemd' } | { readonly kind: 'supervisor'; readonly socket: string }
@@ -37,9 +37,9 @@ export interface Nginx {
   }
 }
 
-/** Where Debian's package has it; not on everybody's PATH. */
+/** The path of nginx in Debian's package, which is not on every account's PATH. */
 export const nginxProgram = '/usr/sbin/nginx'
-/** Of converge's own, so that it is in nobody's way. */
+/** The name of the program in converge's own supervisord. */
 const programName = 'nginx'
 
 export function nginxOf(node: PloneNode, at: AppLayout): Nginx {
@@ -65,7 +65,7 @@ export function nginxOf(node: PloneNode, at: AppLayout): Nginx {
   }
 }
 
-/** The account that a configuration names; Debian's where it names none. */
+/** Returns the account that a configuration names; default: Debian's. */
 function userIn(text: string | null | undefined): string {
   return /^\s*user\s+([\w.-]+)/m.exec(text ?? '')?.[1] ?? 'www-data'
 }
@@ -82,7 +82,7 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
   const program = supervisor_program(r, {
     name: programName,
     command: shellWords([nginxProgram, '-c', nginx.config]),
-    // Requests under way are answered.
+    // QUIT: nginx finishes the requests under way.
     stopSignal: 'QUIT',
     confDir: at.supervisor.confDir,
     logDir: at.supervisor.logDir,
@@ -91,19 +91,19 @@ export function nginxSetup(r: Recipe<PloneNode>, at: AppLayout, nginx: Nginx): v
   loaded(r, nginx, { config, program })
 }
 
-/** Has an nginx that runs load what it runs with; what serves a site starts it. */
+/** Has a running nginx load its own configuration; the resources that serve a site start it. */
 function loaded(
   r: Recipe<PloneNode>,
   { reload: { name, provider, check, pidFile } }: Nginx,
   { config, program }: { readonly config: Handle; readonly program: Handle },
 ): void {
-  // With a damaged site it would not come up again. A deploy repairs the site, and then this is due again.
+  // With a damaged site nginx would not restart. A deploy repairs the site, and then this step runs again.
   const common = { provider, check: [...check], adopt: true, start: false, ignoreFailure: true }
   service_restart(r, { ...common, services: [{ name }], when: [program] })
   service_reload(r, { ...common, name, purpose: 'its own configuration', pidFile, when: [config] })
 }
 
-/** Where it puts what is too large to be kept in memory. */
+/** Renders the directories of requests and answers that are too large for memory. */
 function temporary({ working }: Nginx): string {
   const kinds = { client_body: 'body', proxy: 'proxy', fastcgi: 'fastcgi', uwsgi: 'uwsgi', scgi: 'scgi' }
   return Object.entries(kinds)
@@ -142,8 +142,8 @@ function userLine({ user }: Nginx): string {
 }
 
 /**
- * How nginx checks a part of its http section, such as `include %{path};`. The account is said, since the check gives it the
- * directories for what is too large to be kept in memory, and these are those of the nginx that runs.
+ * Returns the check of a part of nginx's http section, such as `include %{path};`. It sets the account, because a check
+ * changes the owner of the temporary directories, and they are those of the running nginx.
  */
 export function checkInside(nginx: Nginx, part: string): Verify {
   const inside = `${userLine(nginx)}error_log stderr;

@@ -1,4 +1,4 @@
-/** Whether nginx shows visitors the site of an app, for `status`. */
+/** Checks for `status` whether nginx serves the site of an app to visitors. */
 import type { ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { askPastCaches, cachedProblem } from '../../core/model/cached_answer.ts'
@@ -8,7 +8,7 @@ import { seconds } from '../../core/model/units.ts'
 import { hostHeader, withoutHost } from '../releases/health.ts'
 import { domainsOf, enabledPath, type Site } from './site.ts'
 
-/** Another site answers, or none, or nginx does not reach the app. Other statuses may be meant, such as 401 or a redirect. */
+/** The statuses of another site, no site, or an app that nginx cannot reach. Others may be intended, e.g. 401. */
 const notServed: readonly number[] = [404, 502, 503, 504]
 const limit = seconds(10)
 
@@ -18,7 +18,7 @@ interface Health {
   readonly status: { readonly min: number; readonly max: number }
 }
 
-/** The service as it is, but not ready where it is up and nginx does not show the page that the app answers otherwise. */
+/** Returns the service, as not ready if it is up but nginx does not serve the page that the app itself answers. */
 export async function viewServed(
   host: HostReader,
   view: ServiceView,
@@ -27,7 +27,7 @@ export async function viewServed(
 ): Promise<ServiceView> {
   if (!view.up || host.stat(site.nginx.config) === null) return view
   const { problem, cached } = await shown(host, site, health)
-  // Visitors get a page; whether nginx reaches the app is not known.
+  // Visitors get a cached page, which does not show whether nginx reaches the app.
   if (cached !== null) return { ...view, detail: `${view.detail}; nginx: ${cachedProblem(cached)}` }
   if (problem === null) return view
   return { ...view, up: false, readiness: 'not ready', detail: `nginx does not show it: ${problem}` }
@@ -35,7 +35,7 @@ export async function viewServed(
 
 interface Shown {
   readonly problem: string | null
-  /** The header that shows that the page came from a cache. */
+  /** Header that shows that the page came from a cache. */
   readonly cached: string | null
 }
 
@@ -48,7 +48,7 @@ async function shown(
   // Another site may answer for every name.
   if (host.stat(enabledPath(site)) === null) return not('its site is not enabled')
   const port = site.settings.http_port
-  // nginx has to find the site by its own name. The test header gets past the maintenance page.
+  // nginx must find the site by its own name. The test header bypasses the maintenance page.
   const names = hostHeader({ host: null, headers: withoutHost(given) }, domainsOf(site))
   const headers = { ...names, [testHeader]: testHeaderValue }
   try {

@@ -1,4 +1,4 @@
-/** The site of an app in nginx: its text checked, served, closed for a while, taken away. */
+/** Writes and checks the site of an app for nginx, serves it, and removes it. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
@@ -22,7 +22,7 @@ export interface SiteSettings extends Addresses {
   readonly additional_config: string
 }
 
-/** An app, and the nginx in front of it. */
+/** An app with the nginx in front of it. */
 export interface Site {
   readonly at: AppLayout
   readonly nginx: Nginx
@@ -30,7 +30,8 @@ export interface Site {
 }
 
 /**
- * A site that nginx does not serve before `serveSite`; its text was checked, with an upstream of that name, before it is there.
+ * Declares the file of a site, which nginx does not serve before `serveSite`. Before it is written, nginx checks it
+ * with an upstream of the given name.
  * @throws SITE_TAKEN
  */
 export function siteFile(
@@ -65,7 +66,7 @@ function certificatePath({ at, nginx }: Site): string {
   return `${nginx.certificates}/${at.app}.pem`
 }
 
-/** The file of the certificate, where the attributes of the app give one. */
+/** Declares the file of the certificate, if the attributes of the app contain one. */
 function certificate(r: Recipe<PloneNode>, site: Site): Handle | null {
   const { at, nginx, settings } = site
   const content = givenCertificate(at.own)
@@ -86,14 +87,14 @@ function reportWithoutCertificate(r: Recipe<PloneNode>, node: PloneNode, { at }:
 
 /**
  * Has nginx serve a site, whose text `siteFile` has checked.
- * @param force names a command that reloads it regardless of changes
+ * @param force name of a command that reloads it regardless of changes
  */
 export function serveSite(r: Recipe<PloneNode>, site: Site, content: Input<string>, force?: string): void {
   const { at, nginx } = site
-  // Debian's own site would answer for names that nobody else has.
+  // Debian's own site would answer for names that no other site has.
   if (at.system && domainsOf(site).length === 0) symlink(r, { path: `${nginx.enabled}/default`, absent: true })
   const pem = certificate(r, site)
-  // No link to the other file: whether it is there and what it says is one thing then, also for what has to be reloaded.
+  // Copy the file instead of linking it: then its existence and its content are one state, for the reload as well.
   reload(r, site, [...(pem === null ? [] : [pem]), ...served(r, site, content)], { force })
   startsWithHost(r, nginx)
   if (pem === null) file(r, { path: certificatePath(site), absent: true })
@@ -106,12 +107,12 @@ function served(r: Recipe<PloneNode>, site: Site, content: Input<string>): Handl
   ]
 }
 
-/** Repairs what nginx serves of the site already: with a damaged file in it every check of nginx fails until then. */
+/** Repairs a site that nginx serves already: with a damaged file, every check of nginx would fail. */
 export function repairSite(r: Recipe<PloneNode>, { run }: PloneNode, site: Site, content: Input<string>): void {
   if (run.host?.lstat(enabledPath(site))) served(r, site, content)
 }
 
-/** Other host names than those of the sites get 404. */
+/** Declares default sites that answer with 404 for host names of no site. */
 function unknownNames(r: Recipe<PloneNode>, { at, nginx: { available, enabled, confDir }, settings }: Site): Handle {
   const distribution = at.system ? { link: `${enabled}/default`, file: `${available}/default` } : undefined
   const ports = [settings.http_port, settings.https_port]
@@ -123,7 +124,7 @@ const setUp = ({ config }: Nginx): Check => ({
   check: (host) => host.stat(config) !== null,
 })
 
-/** The site would be gone after the next boot, if Debian's unit was disabled by somebody. */
+/** Enables Debian's unit: if it were disabled, the site would be down after the next boot. */
 function startsWithHost(r: Recipe<PloneNode>, nginx: Nginx): void {
   const { name, provider } = nginx.reload
   if (provider.kind === 'supervisor' || r.has('service', name)) return
@@ -131,9 +132,9 @@ function startsWithHost(r: Recipe<PloneNode>, nginx: Nginx): void {
 }
 
 interface ReloadOptions {
-  /** Names a command that reloads regardless of changes. */
+  /** Name of a command that reloads regardless of changes. */
   readonly force?: string | undefined
-  /** Whether nginx is started where it is down. */
+  /** Whether to start nginx if it is down. */
   readonly start?: boolean
 }
 
@@ -157,30 +158,30 @@ function reload(
   })
 }
 
-/** Has nginx no longer serve the site; the text that was checked stays. */
+/** Has nginx stop serving the site; the checked file stays. */
 export function unserveSite(r: Recipe<PloneNode>, site: Site): void {
   const removed = [file(r, { path: enabledPath(site), absent: true }), unknownNames(r, site)]
-  // A stop of the front end has ended nginx before.
+  // A stop of the front end may have stopped nginx before.
   reload(r, site, removed, { start: false })
 }
 
-/** Has nginx forget the site. */
+/** Removes the site with its files. */
 export function removeSite(r: Recipe<PloneNode>, site: Site): void {
   unserveSite(r, site)
   for (const path of [sitePath(site), upstreamPath(site), certificatePath(site)]) file(r, { path, absent: true })
 }
 
-/** Host names of the site: its own, else those of the app; none means any. */
+/** Returns the host names of the site: its own, else those of the app; none means any. */
 export function domainsOf({ at, settings }: Pick<Site, 'at' | 'settings'>): readonly string[] {
   return namesOf(at.own, settings)
 }
 
-/** A server block around what is served. */
+/** Renders a server block around the locations of the site. */
 export function serverBlock(site: Site, body: string): string {
   const names = domainsOf(site)
   const { http_port, https_port, max_body_megabytes, additional_config } = site.settings
   const [chain, key] = [certificatePath(site), certificatePath(site)]
-  // Without names it answers for all that no other site has; otherwise the first file would.
+  // Without names the site answers for all names of no other site; otherwise the site in the first file would.
   const byDefault = names.length === 0 ? ' default_server' : ''
   const tls = [`listen ${https_port} ssl http2${byDefault};`, ...tlsDirectives({ chain, key })].join('\n')
   return `server {
@@ -191,7 +192,7 @@ ${givenCertificate(site.at.own) === null ? '' : indented(tls)}${indented(closed(
 `
 }
 
-/** 503 and the page for visitors, while its file is there; asked for within nginx, so that a POST gets it as well. */
+/** Renders the maintenance page with 503 while its file exists, as an internal redirect, so that a POST gets it too. */
 function closed({ at: { app }, nginx: { maintenance } }: Site): string {
   return `${closedDirectives(`${maintenance}/${app}.html`).join('\n')}
 if ($uri ~ ^/-maintenance/) {

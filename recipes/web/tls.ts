@@ -1,4 +1,4 @@
-/** TLS with a certificate that the attributes of an app give. */
+/** Configures TLS with a certificate from the attributes of an app. */
 import type { Recipe } from '../../core/compile/recipe.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
@@ -9,13 +9,13 @@ import type { AppAttributes } from '../plone/types.ts'
 import { isSet } from '../plone/values.ts'
 import { checkInside, type Nginx } from './nginx.ts'
 
-/** The files of a certificate. */
+/** The paths of a certificate. */
 export interface Certificate {
   readonly chain: string
   readonly key: string
 }
 
-/** Key and certificates as one text, so that they are replaced in one step and fit each other; null where the app has none. */
+/** Returns key and certificates as one text, so that one write replaces both; null if the app has none. */
 export function givenCertificate(own: AppAttributes): string | null {
   const { ssl_support, ssl_certificate, ssl_certificate_key, ssl_certificate_ca } = own
   if (ssl_support !== true || !isSet(ssl_certificate) || !isSet(ssl_certificate_key)) return null
@@ -23,7 +23,7 @@ export function givenCertificate(own: AppAttributes): string | null {
   return `${parts.map((part) => part.trim()).join('\n')}\n`
 }
 
-/** Keeps the file of a given certificate; nginx checks that key and certificate belong together. */
+/** Writes the file of a given certificate; nginx checks that key and certificate match. */
 export function certificateFile(
   r: Recipe<PloneNode>,
   nginx: Nginx,
@@ -34,7 +34,7 @@ export function certificateFile(
   return file(r, { path, content, mode: '0600', sensitive: true, verify: checkInside(nginx, listening) })
 }
 
-/** Directives of a server block that speaks TLS; of all sites of an nginx the same, as far as they share connections. */
+/** Returns the TLS directives of a server block; settings of shared connections are equal on all sites of an nginx. */
 export function tlsDirectives({ chain, key }: Certificate): string[] {
   return [
     `ssl_certificate ${nginxWord(chain)};`,

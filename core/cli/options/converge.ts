@@ -1,4 +1,4 @@
-/** The commands that bring this host to the state its roles declare. */
+/** Defines the commands that converge this host to the state that its roles declare. */
 import {
   by,
   changedExit,

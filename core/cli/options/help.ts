@@ -1,4 +1,4 @@
-/** The commands that explain the others. */
+/** Defines the commands that print help and reference information. */
 import { lookOutput } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 

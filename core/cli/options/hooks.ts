@@ -1,4 +1,4 @@
-/** The commands that have the host's own scheduler call converge. */
+/** Defines the commands that have the host's own scheduler call converge. */
 import { inputOptions, lookOutput, outputOptions, runOptions, talk, what } from './shared.ts'
 import type { CommandFamily, CommandSpec, Options } from './types.ts'
 
@@ -16,7 +16,7 @@ export const hooksFamily: CommandFamily = {
 
 const { group } = hooksFamily
 
-/** How often configure is called. */
+/** The options that set how often the scheduler calls configure. */
 export const rhythm = {
   interval: {
     group: what,

@@ -1,4 +1,4 @@
-/** The commands that only look. */
+/** Defines the commands that only read the host. */
 import { inputOptions, lookOutput, quiet, what } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 

@@ -1,4 +1,4 @@
-/** The commands that run something on the hosts of a stack, read their logs, or log in to one. */
+/** Defines the commands that run a command on the hosts of a stack, read their logs, or log in to one. */
 import { connecting, selection } from './rollouts.ts'
 import { how, lookOutput, what } from './shared.ts'
 import { stackFamily, stackOptions } from './stack.ts'

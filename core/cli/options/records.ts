@@ -1,4 +1,4 @@
-/** The commands that look at what was done to a stack. */
+/** Defines the commands that print the recorded deployments of a stack. */
 import { lookOutput, what } from './shared.ts'
 import { stackFamily, stackOptions } from './stack.ts'
 import type { CommandSpec } from './types.ts'

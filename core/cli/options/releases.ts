@@ -1,4 +1,4 @@
-/** The commands that deal with releases. */
+/** Defines the commands that manage releases. */
 import { by, eventCommand, inputOptions, lookOutput, quiet, revision, stateOptions, what } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 

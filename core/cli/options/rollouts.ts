@@ -1,4 +1,4 @@
-/** The commands that act on the hosts of a stack over SSH. */
+/** Defines the commands that run rollouts on the hosts of a stack over SSH. */
 import { rhythm } from './hooks.ts'
 import { changedExit, event, how, outputOptions, retryFailed, talk, what } from './shared.ts'
 import { stackOptions } from './stack.ts'
@@ -92,7 +92,7 @@ const rolling = {
   },
 } as const satisfies Options
 
-/** What deploys brings along. */
+/** The options that a rollout passes to the deploy on each host. */
 const deploying = {
   revision: {
     group: what,
@@ -154,7 +154,7 @@ const acting = {
   ...changedExit,
 } as const
 
-/** What there is in the place of a dry run. */
+/** Advice for operators who pass --dry-run, by rollout command. */
 const plans: Readonly<Record<string, string>> = {
   plan: 'a plan changes nothing: leave it out',
   setup: 'converge stack plan says what would change',

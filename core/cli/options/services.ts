@@ -1,4 +1,4 @@
-/** The commands that deal with what runs, and with who visits it. */
+/** Defines the commands that control services, the maintenance page and balancers. */
 import { eventCommand, how, inputOptions, lookOutput, outputOptions, runOptions, talk, what } from './shared.ts'
 import type { CommandSpec } from './types.ts'
 

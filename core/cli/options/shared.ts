@@ -1,4 +1,4 @@
-/** Options that several commands take, and the commands that are named for an event. */
+/** Defines options that several commands share, and builds the commands that are named after an event. */
 import type { CommandSpec, Options } from './types.ts'
 
 export const what = 'What to converge'
@@ -69,7 +69,7 @@ export const inputOptions = {
   },
 } as const satisfies Options
 
-/** Where the engine keeps its own files. */
+/** The option that names the directory of the engine's own files. */
 export const stateOptions = {
   prefix: inputOptions.prefix,
   'state-dir': inputOptions['state-dir'],

@@ -1,8 +1,8 @@
-/** The commands that drive the hosts of a stack. */
+/** Defines the commands about a stack file. */
 import { inputOptions, lookOutput, what } from './shared.ts'
 import type { CommandFamily, CommandSpec, Options } from './types.ts'
 
-/** Which stack is meant. */
+/** The options that select a stack and its environment. */
 export const stackOptions = {
   stack: {
     group: what,

@@ -1,30 +1,30 @@
-/** What a command of the command line is made of: its options, its words, and what kind of command it is. */
+/** Defines the types that describe a command: its options, its arguments and its kind. */
 
 export interface OptionSpec {
   readonly type: 'string' | 'boolean' | 'number'
   /** One letter. */
   readonly alias?: string
-  /** May be given several times. */
+  /** Whether it may be repeated. */
   readonly array?: boolean
-  /** Several values may stand in one, with commas between. */
+  /** Whether one value may hold several, separated by commas. */
   readonly commas?: boolean
-  /** A time such as 10m, which may be left out: then there is no limit. */
+  /** Whether its value is a time such as 10m that is optional; without a value there is no limit. */
   readonly optionalTime?: boolean
-  /** What stands for its value in `--help`. */
+  /** Placeholder for its value in `--help`. */
   readonly value?: string
-  /** The only values there are. */
+  /** The allowed values. */
   readonly choices?: readonly string[]
-  /** A number of hosts from `least` up; with `share` also a percentage. */
+  /** Set if its value is a number of hosts, at least `least`; with `share` also a percentage. */
   readonly hosts?: { readonly least: number; readonly share: boolean }
   readonly describe: string
-  /** What holds where it isn't given. */
+  /** Value that applies without the option. */
   readonly default?: string
   readonly group: 'What to converge' | 'How to go about it' | 'Output'
 }
 
 export type Options = Readonly<Record<string, OptionSpec>>
 
-/** The options as one bag: those of a command, the rest are undefined. */
+/** The options of all commands in one type; those that a command does not have are undefined. */
 export interface Arguments {
   readonly role?: readonly string[] | undefined
   readonly json?: readonly string[] | undefined
@@ -86,18 +86,18 @@ export interface Arguments {
   readonly lines?: string | undefined
   /** The words after `--`. */
   readonly command?: readonly string[] | undefined
-  /** What stands after the command. */
+  /** The word after the name of the command. */
   readonly name?: string | undefined
-  /** What stands after that. */
+  /** The word after `name`. */
   readonly target?: string | undefined
 }
 
 interface Argument {
   readonly value: string
   readonly describe: string
-  /** Nothing can be done without it. */
+  /** Whether the command requires it. */
   readonly required?: boolean
-  /** What it may be, for completion. */
+  /** The possible values, for completion. */
   readonly words?: readonly string[]
 }
 
@@ -109,7 +109,7 @@ type Group =
   | 'Many hosts over SSH'
   | 'Help'
 
-/** Commands of two words that begin with the same one, as `stack check` does: the overview shows one line for them. */
+/** Commands of two words with a common first word, such as `stack check`: the overview shows one line for them. */
 export interface CommandFamily {
   /** The first word. */
   readonly name: string
@@ -117,28 +117,28 @@ export interface CommandFamily {
   readonly describe: string
   /** A paragraph for `--help` of the first word alone. */
   readonly details: string
-  /** Where to start: command lines, and what each is good for. */
+  /** First examples: command lines, each with its purpose. */
   readonly examples: readonly (readonly [string, string])[]
 }
 
 export interface CommandSpec {
-  /** One word, or two: the first is then the name of a family. */
+  /** One word, or two of which the first is the name of a family. */
   readonly name: string
-  /** Where `--help` lists it. */
+  /** Heading under which `--help` lists it. */
   readonly group: Group
   readonly describe: string
   /** A paragraph for `--help` of the command and its reference page. */
   readonly details?: string
   readonly options: Options
-  /** The one word it takes after its name, e.g. a resource type. */
+  /** The word that it takes after its name, e.g. a resource type. */
   readonly argument?: Argument
-  /** A second one after that. */
+  /** A second word after `argument`. */
   readonly target?: Argument
-  /** A command for a host, after `--`: its words are taken as they are. */
+  /** A command for a host, after `--`: its words are passed on unchanged. */
   readonly command?: Argument
-  /** A command line, and what it is good for. */
+  /** Command lines, each with its purpose. */
   readonly examples: readonly (readonly [string, string])[]
-  /** Fixed events of the commands that are named for one. */
+  /** The events that the command runs, if it is named after an event. */
   readonly events?: readonly string[]
   readonly kind:
     | 'run'
@@ -158,8 +158,8 @@ export interface CommandSpec {
     | 'balancer'
     | 'stack'
     | 'hooks'
-  /** Options of other commands, and what to do here instead. */
+  /** Advice for options that only other commands have, by the name of the option. */
   readonly instead?: Readonly<Record<string, string>>
-  /** Options that contradict each other. */
+  /** Pairs of options that contradict each other. */
   readonly either?: readonly (readonly [string, string])[]
 }

@@ -1,4 +1,4 @@
-/** What the roles of a host would do, compiled where the operator is: which apps they deploy, and what is wrong before anything is touched. */
+/** Compiles the roles of each host on the operator's computer, to find mistakes and the apps that the roles deploy. */
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
 import type { FollowUp } from '../../compile/recipe.ts'
@@ -17,20 +17,20 @@ import { StackNodes } from './nodes.ts'
 export interface Deployed {
   /** Short names of the apps of the stack that the host deploys. */
   readonly apps: readonly string[]
-  /** Those that one of its roles has a part in. */
+  /** Events in which at least one of its roles takes part. */
   readonly events: ReadonlySet<string>
-  /** Of the apps, those that are to be migrated. */
+  /** Subset of the apps that have a migration. */
   readonly migrating: readonly string[]
-  /** Of the apps, those that share a database with other hosts. */
+  /** Subset of the apps that share a database with other hosts. */
   readonly sharing?: readonly string[] | undefined
-  /** What it runs after other hosts have switched. */
+  /** Events that the host runs after other hosts have switched releases. */
   readonly followUps?: readonly FollowUp[] | undefined
 }
 
 /**
- * What each host of the stack that is not stopped would do.
- * @param asked events that are to be run, so that what recipes refuse is told here, and not by each host
- * @throws InvalidInput with what is wrong with the attributes, or what a recipe refuses; the same once for all its hosts
+ * Compiles the roles of each host of the stack that is not stopped.
+ * @param asked requested events: recipes that refuse them are reported here, instead of by each host
+ * @throws InvalidInput with problems of attributes, or refusals of recipes; a problem of several hosts is reported once
  */
 export async function deployedOnAll<N>(
   call: StackCall<N>,
@@ -76,16 +76,16 @@ async function deployedOn<N>(
     const node = catalogue.node(built, run)
     return { node, plan: withLocations(built, () => compile(found, events, node, { mask, memory: nodes.memory })) }
   }
-  // Where a rollback goes, only the host knows, which has the releases.
+  // Only the host has the releases, so only it can find the target of a rollback.
   const wanted = asked.filter((event) => known.has(event) && event !== 'rollback')
   const isDeploy = wanted.includes('deploy')
   const { node, plan } = compiled(isDeploy ? [...new Set(['deploy', ...wanted])] : ['deploy'])
-  // A run of its own on the hosts: what a restart declares differs from what a deploy does.
+  // Compile other events as a run of their own: a restart declares different resources than a deploy.
   if (!isDeploy && wanted.length > 0) compiled(wanted)
   const { prefix = '', layers: own } = host
   const keys = plan.resources.map(({ key }) => key)
   const apps = stack.apps.filter(({ name, layers }) => {
-    // A recipe of somebody's own may deploy an app anywhere: then the stack file says where.
+    // A user's recipe may deploy an app on any host: then the stack file names its layers.
     if (layers !== null) return layers.some((layer) => own.includes(layer))
     const place = `${prefix}${String(valueAt(built.attributes, ['deploy', name, 'deploy_to']) ?? `/srv/www/${name}`)}/releases`
     return keys.some((key) => key === place || key.startsWith(`${place}/`))

@@ -1,4 +1,4 @@
-/** What a command of the stack is given. */
+/** Defines the input of every `converge stack` command. */
 import type { Secrets } from '../../model/secrets.ts'
 import type { Catalogue } from '../catalogue.ts'
 import type { Arguments } from '../options.ts'
@@ -6,8 +6,8 @@ import type { Arguments } from '../options.ts'
 export interface StackCall<N> {
   readonly args: Arguments
   readonly catalogue: Catalogue<N>
-  /** Gets what must not be shown. */
+  /** Receives the values that must be masked. */
   readonly secrets: Secrets
-  /** Called where something that could not be ended would keep the process going. */
+  /** Called if work that cannot be ended would keep the process running. */
   readonly endProcess: () => void
 }

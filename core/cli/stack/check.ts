@@ -1,4 +1,4 @@
-/** `converge stack check`: all that can be known to be wrong with a stack before a host is touched. */
+/** Runs `converge stack check`: finds all mistakes in a stack that can be found without connecting to a host. */
 import picocolors from 'picocolors'
 import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
@@ -43,7 +43,7 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   return 0
 }
 
-/** What is odd about the file itself comes first. */
+/** Lists the concerns about the stack, those about the file itself first. */
 function stackConcerns({ warnings }: Stack, concerns: CompiledStack['concerns']): readonly Concern[] {
   return [...warnings.map((warning) => ({ message: warningText(warning), hosts: [] })), ...concerns]
 }

@@ -1,18 +1,18 @@
-/** Looks up the commits between two releases in a clone on the operator's machine. */
+/** Looks up the commits between two releases in a clone on the operator's computer. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { CommitRange } from '../../fleet/types.ts'
 
 const run = promisify(execFile)
-/** Subjects that are shown. */
+/** Number of subjects to show. */
 const newest = 3
-/** Milliseconds. */
+/** Time limit of a git command, in milliseconds. */
 const patience = 5_000
 const isCommit = (text: string) => /^[0-9a-f]{40,64}$/i.test(text)
 
 /**
- * @param directories each may lie in a clone of an app's repository
- * @returns null where none of them has both commits
+ * @param directories each may be inside a clone of an app's repository
+ * @returns null if none of them has both commits
  */
 export async function commitsBetween(
   directories: readonly string[],
@@ -39,7 +39,7 @@ export async function commitsBetween(
       const subjects = await git('log', `--max-count=${newest}`, '--format=%s', range, '--')
       return { added, removed, subjects: subjects === '' ? [] : subjects.split('\n') }
     } catch {
-      // No clone, no git, or a clone without these commits.
+      // Try the next directory: this one is no clone, lacks these commits, or git is missing.
     }
   }
   return null

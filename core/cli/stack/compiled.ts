@@ -1,4 +1,4 @@
-/** What each host of a stack would be given and would declare, worked out where the operator is: no host is asked. */
+/** Compiles every host of a stack on the operator's computer, without connecting to a host. */
 import type { Plan } from '../../compile/compile.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { baseRole } from '../../fleet/stack/documents.ts'
@@ -22,14 +22,14 @@ import { StackNodes } from './nodes.ts'
 
 export interface CompiledStack {
   readonly services: readonly HostServices[]
-  /** What is odd, the same once for all its hosts. */
+  /** Warnings; one that several hosts share is listed once. */
   readonly concerns: readonly Concern[]
 }
 
 /**
- * Compiles the whole way of every host, and checks whether the hosts fit together. Every host that is not stopped counts as
- * online.
- * @throws InvalidInput with what is wrong with any host, the same mistake once with the names of its hosts
+ * Compiles setup, deploy and configure of every host, and checks whether the hosts fit together. Every host that is not
+ * stopped counts as online.
+ * @throws InvalidInput with the problems of all hosts, each problem once with the names of its hosts
  */
 export async function compileStack<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<CompiledStack> {
   const { problems, ...compiled } = await draftHosts(call, inputs)
@@ -42,8 +42,8 @@ export interface StackHostsDraft extends CompiledStack {
 }
 
 /**
- * The same where something may be wrong.
- * @param known what is wrong with the stack file; the rest of it is compiled
+ * Compiles the hosts of a stack that may have mistakes, and returns their problems.
+ * @param known problems of the stack file; the rest of it is compiled
  */
 export async function draftHosts<N>(
   call: StackCall<N>,
@@ -64,7 +64,7 @@ export async function draftHosts<N>(
     const { name, roles, node, built, plan } = compiled
     for (const message of [...built.warnings.map(warningText), ...plan.warnings]) said.push({ host: name, message })
     if (host.status === 'stopped') continue
-    // The plan and the layers of a thousand hosts would take much memory: nobody needs them any more.
+    // Drop the plan and the layers: those of a thousand hosts would take much memory.
     members.push({ name, roles, node })
     services.push(await hostServices(call, compiled))
   }
@@ -72,7 +72,7 @@ export async function draftHosts<N>(
   findings.add(together(wrong, stack.hosts.length))
   const { problems } = findings
   const complete = new Set(services.filter((one) => one.known).map(({ host }) => host))
-  // A host with a mistake would be missed by the others.
+  // Others would report a host with a mistake as missing.
   const isWhole = problems.length + known.problems.length === 0
   return {
     problems,
@@ -98,14 +98,14 @@ async function hostServices<N>(
   { name, roles, node, plan }: CompiledHost<N>,
 ): Promise<HostServices & { readonly known: boolean }> {
   const all: Service[] = []
-  // What runs on a host without a role is not this program's doing.
+  // Services on a host without a role are not converge's.
   let known = roles.some((role) => role !== baseRole)
   for (const role of roles) {
     const found = await catalogue.services(node, role)
     known &&= found !== null
     for (const service of found ?? declared(plan, role)) {
       const other = all.findIndex((one) => one.name === service.name)
-      // One nginx serves the sites of several roles.
+      // One nginx serves the sites of several roles: list it once.
       if (other === -1) all.push(service)
       else all[other] = joined(all[other] ?? service, service)
     }
@@ -120,14 +120,14 @@ function joined(one: Service, other: Service): Service {
 
 const runners = ['service', 'supervisor_program', 'port_swap']
 
-/** What a role of somebody's own declares to run; nobody knows its ports. */
+/** Lists the services that a user's role declares; their ports are unknown. */
 function declared({ resources }: Plan, role: string): Service[] {
   const found = resources.filter((resource) => resource.role === role && runners.includes(resource.type))
   const names = [...new Set(found.map(({ key }) => key))]
   return names.map((name) => ({ name, role, ports: [], visited: false, asks: [] }))
 }
 
-/** The same mistake of forty hosts, once with their names. */
+/** Merges the same mistake of several hosts into one with their names. */
 export function together(wrong: readonly { host: string; error: ConvergeError }[], hosts: number): ConvergeError[] {
   const groups = new Map<string, { error: ConvergeError; hosts: string[] }>()
   for (const { host, error } of wrong) {
@@ -150,7 +150,7 @@ export function together(wrong: readonly { host: string; error: ConvergeError }[
   })
 }
 
-/** @param of how many hosts there are */
+/** @param of total number of hosts */
 export function whichHosts(names: readonly string[], of: number): string {
   return names.length === of && of > 1 ? 'all hosts' : describeNames(names)
 }

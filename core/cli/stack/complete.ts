@@ -1,11 +1,11 @@
-/** Names of a stack for completion in a shell: its file is read for its keys, nothing in it is fetched or run. */
+/** Completes names of a stack in a shell: reads the keys of its file, and fetches or runs nothing in it. */
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { readGivenFile } from '../../host/given_file.ts'
 import { parseLayer } from '../../node/layers.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 
-/** What a stack file may be called that is found by itself. */
+/** The names of stack files that converge finds without --stack. */
 export const fileNames = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
 
 const parts: Readonly<Record<string, string>> = {
@@ -19,7 +19,7 @@ const parts: Readonly<Record<string, string>> = {
 /**
  * @param option without its dashes
  * @param words of the command line, up to the cursor
- * @returns what may stand after the option; nothing where no stack can be read, or where it is a program
+ * @returns possible values of the option; none if no stack can be read, or if the stack file is a program
  */
 export async function stackNames(option: string, words: readonly string[]): Promise<readonly string[]> {
   const part = parts[option]
@@ -40,7 +40,7 @@ export async function stackNames(option: string, words: readonly string[]): Prom
   return []
 }
 
-/** Commits of the recorded deployments, the latest first: what a rollback can go to. */
+/** Lists the commits of the recorded deployments, newest first, as targets of a rollback. */
 async function recordedCommits(directory: string): Promise<readonly string[]> {
   const { listDeployments } = await import('../../fleet/rollout/history.ts')
   const records = await readdir(`${directory}/.converge`).catch(() => [])
@@ -49,7 +49,7 @@ async function recordedCommits(directory: string): Promise<readonly string[]> {
   return [...new Set(latestFirst.flatMap(({ commits }) => Object.values(commits)))]
 }
 
-/** Null where there is no such file, or none that can be read: a shell that completes a word is no place to say so. */
+/** Returns null for a missing or unreadable file: completion reports no errors. */
 async function keysIn(file: string): Promise<JsonObject | null> {
   try {
     return (await parseLayer({ text: readGivenFile(file).toString('utf8'), file, kind: 'stack' })).value

@@ -1,4 +1,4 @@
-/** Which function does what `converge stack …` asks for, each loaded when it is called. */
+/** Maps the `converge stack` commands to their functions, and loads each when it is called. */
 import { ConvergeError } from '../../model/errors.ts'
 import type { CommandSpec } from '../options.ts'
 import type { ExitStatus } from '../process.ts'
@@ -8,7 +8,7 @@ type Handler = <N>(call: StackCall<N>) => Promise<ExitStatus>
 
 const actions = ['setup', 'configure', 'deploy', 'undeploy', 'shutdown', 'rollback', 'plan', 'status', 'run'] as const
 
-/** By the second word. */
+/** The functions by the second word of the command. */
 const handlers: Readonly<Record<string, () => Promise<Handler>>> = {
   ...Object.fromEntries(
     actions.map((action) => [action, async () => (await import('./rollout.ts')).rolloutOf(action)]),

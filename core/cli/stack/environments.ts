@@ -1,4 +1,4 @@
-/** Checks the environments of a stack file beside what the rest of it says. */
+/** Checks the environments of a stack file, and leaves out problems that the file has without an environment. */
 import { describeNames } from '../../fleet/screen/names.ts'
 import type { StackSource } from '../../fleet/stack/file.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
@@ -9,9 +9,9 @@ import { draftHosts } from './compiled.ts'
 import { draftInputs } from './inputs.ts'
 
 interface CheckedEnvironments {
-  /** Each once, with the names of its environments. */
+  /** Each problem once, with the names of its environments. */
   readonly problems: readonly ConvergeError[]
-  /** One for each environment whose secrets are not on this machine. */
+  /** One for each environment whose secrets are not on this computer. */
   readonly skipped: readonly Concern[]
 }
 
@@ -44,7 +44,7 @@ function unreported(problems: readonly ConvergeError[], known: readonly Converge
   return new Findings(known).add(problems.filter((problem) => !reported.has(identityOf(problem))))
 }
 
-/** An environment may have fewer hosts with the same mistake. */
+/** Identifies a problem without its hosts: an environment may have fewer hosts with the same mistake. */
 function identityOf({ message, source }: ConvergeError): string {
   return `${source === undefined ? '' : describeLocation(source)} ${message.replace(/ \([^()]*\)$/, '')}`
 }

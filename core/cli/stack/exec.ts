@@ -1,4 +1,4 @@
-/** `converge stack exec -- COMMAND`: a command on hosts, and what it printed there. */
+/** Runs `converge stack exec -- COMMAND`: runs a command on hosts, and prints its output. */
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
 import { type Output, runCommand } from '../../fleet/operate/command.ts'
@@ -121,7 +121,7 @@ function show<N>({ args }: StackCall<N>, results: readonly CommandResult[], isSt
   }
 }
 
-/** One line on the terminal that counts the hosts that are done, and names some that are not. */
+/** Draws a line on the terminal that counts the finished hosts, and names some of the others. */
 class Progress {
   private readonly left: Set<string>
   private readonly timer: NodeJS.Timeout | null

@@ -1,4 +1,4 @@
-/** The exit status of a rollout. */
+/** Computes the exit status of a rollout. */
 import type { RolloutReport } from '../../fleet/types.ts'
 import type { Arguments } from '../options/types.ts'
 import type { ExitStatus } from '../process.ts'
@@ -13,7 +13,7 @@ export function statusOf(report: RolloutReport, args: Arguments): ExitStatus {
 
 const releaseUnknown = ['NO_SUCH_RELEASE', 'AMBIGUOUS_RELEASE', 'NOT_COMPLETE', 'NO_SUCH_APP']
 
-/** Whether nothing failed but that hosts do not have what --to names: wrong usage, as on one host. */
+/** Decides whether the only failure is that hosts lack the release of --to: that is wrong usage, as on one host. */
 function isReleaseUnknown({ action, hosts }: RolloutReport, { to }: Arguments): boolean {
   if (action !== 'rollback' || to === undefined) return false
   const isUntouched = hosts.every(({ outcome }) => ['failed', 'untouched', 'unchanged', 'skipped'].includes(outcome))

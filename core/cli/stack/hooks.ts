@@ -1,4 +1,4 @@
-/** `converge stack hooks install|remove|show`: the schedulers of the hosts call their lifecycle. */
+/** Runs `converge stack hooks install|remove|show`: has the schedulers of the hosts call their lifecycle events. */
 import pLimit from 'p-limit'
 import { loadState } from '../../fleet/rollout/state.ts'
 import { oneLine } from '../../fleet/screen/text.ts'
@@ -57,7 +57,7 @@ interface Seen {
   readonly error?: ConvergeError
 }
 
-/** Only looks: no host is held, and nothing is recorded. */
+/** Shows the hooks of the hosts, without locking a host or recording anything. */
 async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const inputs = await stackInputs(call)
@@ -90,7 +90,7 @@ async function show<N>(call: StackCall<N>): Promise<ExitStatus> {
   return seen.every(({ hooks }) => hooks?.every(({ installed }) => installed)) ? 0 : 1
 }
 
-/** @throws REMOTE_FAILED where the host says something else */
+/** @throws REMOTE_FAILED if the host's answer is no list of hooks */
 function hooksIn(said: unknown): readonly HookView[] {
   const hooks = (said as { readonly hooks?: unknown } | null)?.hooks
   const isHook = (one: unknown) => {

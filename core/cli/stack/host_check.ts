@@ -1,4 +1,4 @@
-/** Compiles a host of a stack where the operator is: no host is asked. */
+/** Compiles a host of a stack on the operator's computer, without connecting to it. */
 import { randomUUID } from 'node:crypto'
 import { compile, draftPlan, type Plan, wholeWay } from '../../compile/compile.ts'
 import type { Role } from '../../compile/recipe.ts'
@@ -23,7 +23,7 @@ export interface CompiledHost<N> {
   readonly plan: Plan
 }
 
-/** Nothing is known of the host but what the stack says. */
+/** Makes the facts of a host from the stack file alone. */
 export function factsOf({ name, cpus, prefix, sudo, user }: StackHost): Facts {
   const root = prefix === undefined && (sudo !== false || user === 'root')
   const account = root ? {} : { uid: 1000, gid: 1000, user: user ?? null, group: null }
@@ -46,16 +46,16 @@ export async function compileHost<N>(
 }
 
 interface CheckedHost<N> {
-  /** Null where something is wrong. */
+  /** Null if the host has mistakes. */
   readonly compiled: CompiledHost<N> | null
   readonly problems: readonly ConvergeError[]
 }
 
-/** Finds everything that is wrong with hosts of a stack. */
+/** Finds all mistakes in hosts of a stack. */
 export class HostCheck<N> {
   private readonly compiledRoles = new Set<string>()
 
-  /** @param userRoles those of the stack's own recipes */
+  /** @param userRoles roles of the stack's own recipes */
   constructor(
     private readonly call: StackCall<N>,
     private readonly nodes: StackNodes<N>,
@@ -89,8 +89,8 @@ export class HostCheck<N> {
   }
 
   /**
-   * Other runs that commands ask for: a rollout compiles the deploy first, and each event may be run alone. Of roles that are
-   * the program's own they are compiled for one host: on others they hardly differ.
+   * Lists the other runs that commands start: a rollout compiles the deploy first, and each event may run alone. Those
+   * of built-in roles are compiled for one host only, because they hardly differ on other hosts.
    */
   private otherRuns(roles: readonly Role<N>[]): readonly (readonly string[])[] {
     const key = JSON.stringify(roles.map(({ name }) => name))
@@ -102,7 +102,7 @@ export class HostCheck<N> {
 }
 
 /**
- * Whether a value of the stack file that could not be read may hold an attribute of a host.
+ * Decides whether a value of the stack file that could not be read may contain an attribute of a host.
  * @param attribute undefined: any
  */
 function mayHold(path: KeyPath, { name, layers }: StackHost, attribute: string | undefined): boolean {
@@ -114,7 +114,7 @@ function mayHold(path: KeyPath, { name, layers }: StackHost, attribute: string |
   return isOwn && (key === undefined || (key === 'attributes' && overlap(attributeIn(path.slice(3)), attribute)))
 }
 
-/** The attribute at a path in custom JSON; empty for a whole document, which may be one of a list. */
+/** Returns the attribute at a path in custom JSON; empty for a whole document, which may be an item of a list. */
 function attributeIn(path: KeyPath): string {
   return typeof path[0] === 'number' ? formatPath(path.slice(1).filter(() => path[1] !== 'value')) : formatPath(path)
 }

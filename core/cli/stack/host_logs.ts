@@ -10,18 +10,18 @@ import type { ReachableHost } from './hosts.ts'
 import { linkTo } from './operate.ts'
 import type { Placed } from './select.ts'
 
-/** A host with those of its logs that are selected. */
+/** A host with its selected logs. */
 export interface LoggedHost {
   readonly host: ReachableHost<Placed>
   readonly sources: readonly LogSource[]
 }
 
 export interface LogRequest {
-  /** Of each log, from its end. */
+  /** Number of lines from the end of each log. */
   readonly lines: number
   readonly follow: boolean
   readonly interrupt: AbortSignal
-  /** How many hosts are connected to, or read, at the same time. */
+  /** Limits how many hosts are connected to, or read, at the same time. */
   readonly limit: LimitFunction
 }
 
@@ -31,14 +31,14 @@ export interface LogListener {
   connection(host: string, state: 'lost' | 'back', detail: string): void
 }
 
-/** For all that is there now. Seconds. */
+/** Time limit for reading the existing lines, in seconds. */
 const readingSeconds = 120
 
-/** Between attempts to connect again: the second and later ones wait longer. Seconds. */
+/** Pause before the first attempt to reconnect, in seconds; later pauses are longer. */
 const firstPause = 1
 const longestPause = 15
 
-/** Without a line for this long, a host has sent again what was there before; a busy log is not waited for any longer. Milliseconds. */
+/** Silence after which a host has sent all earlier lines again, and a limit for busy logs, in milliseconds. */
 const quietMs = 500
 const longestResentMs = 10_000
 
@@ -63,7 +63,7 @@ export class HostLogs {
     )
   }
 
-  /** @returns whether it went well; Ctrl-C is the usual end of following */
+  /** @returns whether it succeeded; Ctrl-C is the usual end of following */
   async read(): Promise<boolean> {
     const { follow, interrupt } = this.request
     try {
@@ -81,7 +81,7 @@ export class HostLogs {
       this.listener.failed(this.name, asConvergeError(thrown))
       return false
     } finally {
-      // Also after Ctrl-C.
+      // End the connection after Ctrl-C, too.
       this.end()
     }
   }
@@ -90,7 +90,7 @@ export class HostLogs {
     return this.logged.host.placed.name
   }
 
-  /** @throws what is wrong before the first connection, or what no further attempt changes */
+  /** @throws if the first connection fails, or if a further attempt cannot succeed */
   private async follow(link: Link): Promise<void> {
     const { lines, interrupt, limit } = this.request
     for (let attempt = 0; ; ) {
@@ -113,7 +113,7 @@ export class HostLogs {
 
   private lose(link: Link, { message }: ConvergeError): void {
     link.reset()
-    // Beside the name of the host.
+    // The name of the host is printed beside it: drop it from the message.
     this.listener.connection(this.name, 'lost', message.replace(/^.*?: the connection is lost: /, ''))
     this.settle()
     this.reader.reset()
@@ -136,7 +136,7 @@ export class HostLogs {
       },
     })
     const problem = this.problems.trim()
-    // Nothing but a signal ends the script while it follows a log: the host reboots, for example.
+    // While the script follows a log, only a signal ends it, e.g. when the host reboots.
     if (follow && status > 128 && problem === '')
       throw new ConvergeError('the host has ended the session', { code: 'CONNECTION_LOST' })
     if (problem !== '' || status !== 0)
@@ -164,7 +164,7 @@ export class HostLogs {
   }
 }
 
-/** Whether a later attempt may go well: the host boots, or the network is down. */
+/** Decides whether a later attempt may succeed: the host boots, or the network is down. */
 function isTemporary({ code }: ConvergeError): boolean {
   return ['CONNECTION_LOST', 'CONNECT_FAILED', 'HOST_SILENT'].includes(code)
 }

@@ -1,4 +1,4 @@
-/** The hosts of a stack, ready to be connected to: keys, ways there, sudo, and what travels to each. */
+/** Prepares the hosts of a stack for connections: keys, jump hosts, sudo, and the files to upload. */
 import { homedir } from 'node:os'
 import { engineFiles } from '../../fleet/remote/items.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
@@ -23,14 +23,14 @@ export interface FleetOptions {
   readonly hosts: readonly Placed[]
   readonly tell: Tell
   readonly screen: Pick<Screen, 'pause' | 'resume'>
-  /** Name of the rollout, and who is behind it. */
+  /** Name of the rollout, and its operator. */
   readonly rollout: string
   readonly by: string
-  /** Number and comment of the deployment; null where none is recorded. */
+  /** Number and comment of the deployment; null if none is recorded. */
   readonly deployment?: (() => string | null) | undefined
 }
 
-/** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
+/** @throws InvalidInput with the problems of ~/.ssh/config, or of an address */
 export async function fleetHosts<N>(
   call: StackCall<N>,
   { stack, packed }: StackInputs<N>,
@@ -59,7 +59,7 @@ export async function fleetHosts<N>(
   })
 }
 
-/** A host with the way to it; nothing is connected yet. */
+/** A host with its route, not connected yet. */
 export interface ReachableHost<P> {
   readonly placed: P
   readonly host: StackHost
@@ -75,7 +75,7 @@ interface ReachOptions<P> {
   readonly screen: Pick<Screen, 'pause' | 'resume'>
 }
 
-/** @throws InvalidInput with what is wrong with ~/.ssh/config, or an address */
+/** @throws InvalidInput with the problems of ~/.ssh/config, or of an address */
 export async function reachableHosts<N, P extends { readonly name: string }>(
   { args, secrets }: StackCall<N>,
   stack: Stack,
@@ -107,7 +107,7 @@ export async function reachableHosts<N, P extends { readonly name: string }>(
   return reached
 }
 
-/** With the operator's home directory in the name of its key. */
+/** Expands the operator's home directory in the path of the host's key. */
 export function withHome(host: StackHost): StackHost {
   return { ...host, identity: host.identity?.replace(/^~(?=\/)/, homedir()) }
 }

@@ -1,4 +1,4 @@
-/** What every command of a stack starts from: the file, its roles, its secrets. */
+/** Loads the input of the `converge stack` commands: the stack file, its roles, its secrets. */
 import { existsSync } from 'node:fs'
 import type { Role } from '../../compile/recipe.ts'
 import { openStackFile, type StackSource } from '../../fleet/stack/file.ts'
@@ -14,17 +14,17 @@ export interface StackInputs<N> {
   readonly stack: Stack
   /** Roles of the stack's own recipes, and of --recipes. */
   readonly user: UserRecipes<N>
-  /** Roles by name, of the program or the stack's own. */
+  /** Loads roles by name: built-in ones or the stack's own. */
   readonly roles: (names: readonly string[]) => Promise<readonly Role<N>[]>
-  /** Names of all of them. */
+  /** Names of all roles. */
   readonly roleNames: readonly string[]
-  /** The own recipes as hosts get them; null where there are none. */
+  /** Packs the stack's own recipes for hosts; null if there are none. */
   readonly packed: () => Promise<ReadonlyMap<string, Uint8Array> | null>
 }
 
 /**
- * Loads the stack that --stack and --environment mean; its secrets are known from then on.
- * @throws InvalidInput with all that is wrong with it
+ * Loads the stack that --stack and --environment select, and learns its secrets.
+ * @throws InvalidInput with all its problems
  */
 export async function stackInputs<N>(call: StackCall<N>): Promise<StackInputs<N>> {
   const { inputs, draft } = await draftInputs(call, await openStack(call), call.args.environment)
@@ -33,17 +33,17 @@ export async function stackInputs<N>(call: StackCall<N>): Promise<StackInputs<N>
 }
 
 export interface DraftInputs<N> {
-  /** Without what is wrong with the stack file and the recipes. */
+  /** The inputs without the invalid parts of the stack file and the recipes. */
   readonly inputs: StackInputs<N>
   readonly draft: StackDraft
 }
 
-/** @throws ConvergeError where the stack file cannot be read */
+/** @throws ConvergeError if the stack file cannot be read */
 export async function openStack<N>({ args, catalogue }: StackCall<N>): Promise<StackSource> {
   return openStackFile(args.stack ?? (await fileInWorkingDirectory()), { loadModule: moduleLoader(catalogue) })
 }
 
-/** The same inputs where something may be wrong. */
+/** Loads the inputs of a stack that may have mistakes, and returns their problems. */
 export async function draftInputs<N>(
   { args, catalogue, secrets }: StackCall<N>,
   source: StackSource,
@@ -87,7 +87,7 @@ function moduleLoader<N>(catalogue: StackCall<N>['catalogue']) {
   return async (path: string) => (await import('../../load/bundle.ts')).loadModule(path, await bundleOptions(catalogue))
 }
 
-/** @throws where there is none, or several */
+/** @throws if there is no stack file, or several */
 async function fileInWorkingDirectory(): Promise<string> {
   const [file, other] = fileNames.filter((name) => existsSync(name))
   const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
@@ -102,9 +102,10 @@ async function fileInWorkingDirectory(): Promise<string> {
 }
 
 /**
- * Code that a file has run which nobody named has to be the account's own, or root's; so has the file.
+ * Refuses to run code of a stack file that the command line does not name, unless the file and its code belong to this
+ * account or to root.
  * @param code files and directories
- * @param alone for root: nobody else may be able to write to it, or to any directory above
+ * @param alone for root: no other account may write to the code, or to any directory above
  */
 async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
   if (code.length === 0) return

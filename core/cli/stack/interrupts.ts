@@ -1,4 +1,4 @@
-/** What Ctrl-C means while hosts are at work: first no further host, then finish the steps, then leave. */
+/** Handles Ctrl-C during a rollout: first no further host starts, then hosts finish their steps, then it ends. */
 import type { Interruption } from '../../fleet/rollout/request.ts'
 import { ConvergeError } from '../../model/errors.ts'
 
@@ -13,15 +13,15 @@ const steps: readonly (readonly [Interruption, string])[] = [
   ['leave', 'left: what is under way goes on there'],
 ]
 
-/** The same signal within this time is no second thought of a person. Milliseconds. */
+/** The time in milliseconds within which a repeated signal is no second Ctrl-C of a person. */
 const echo = 300
 
 /**
- * Runs what changes nothing until it ends, or until the first signal. The signal handlers are installed before the
+ * Runs read-only work until it ends, or until the first signal. The signal handlers are installed before the
  * work starts, because the work may print something to which an operator answers with Ctrl-C.
  * @param work started here
  * @param endProcess called at a signal: a connection attempt would keep the process running
- * @param what the message says after the name of the signal
+ * @param what text of the message after the name of the signal
  * @throws INTERRUPTED
  */
 export async function untilInterrupted<T>(
@@ -46,7 +46,7 @@ export async function untilInterrupted<T>(
 
 export interface Abort {
   readonly signal: AbortSignal
-  /** Rejects at the second signal: nothing is waited for any longer. */
+  /** Rejects at the second signal: the caller must not wait any longer. */
   readonly left: Promise<never>
   close(): void
 }
@@ -82,8 +82,8 @@ export class Interrupts {
   private readonly last = new Map<NodeJS.Signals, number>()
 
   /**
-   * @param say tells the operator
-   * @param now in milliseconds, from any clock that does not go back
+   * @param say prints for the operator
+   * @param now in milliseconds, from any monotonic clock
    */
   constructor(
     private readonly say: (text: string) => void,
@@ -110,7 +110,7 @@ export class Interrupts {
     for (const listener of this.listeners) listener(state)
   }
 
-  /** One Ctrl-C comes twice where npm or make passes it on as well; a terminal that goes away does so once, and both it and its shell tell. */
+  /** Detects duplicates: npm or make pass on a Ctrl-C again; a closed terminal and its shell both send SIGHUP. */
   private isEcho(signal: NodeJS.Signals): boolean {
     const before = this.last.get(signal)
     const now = this.now()

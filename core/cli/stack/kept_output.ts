@@ -1,10 +1,10 @@
-/** What a host has printed, as much as is kept; secrets are masked in whole lines. */
+/** Keeps the output of a host up to a limit, and masks secrets in whole lines. */
 import type { Output } from '../../fleet/operate/command.ts'
 import type { Secrets } from '../../model/secrets.ts'
 
-/** Characters of each output that are kept for a host. */
+/** Maximum number of characters to keep of each output of a host. */
 const longestOutput = 1 << 20
-/** A word of a secret that the end of the room cuts in two is looked for in so many characters. */
+/** The number of characters before the limit in which a truncated word may be part of a secret. */
 const longestWord = 4096
 
 export interface Kept {
@@ -19,7 +19,7 @@ export class KeptOutput {
   private readonly masks: Record<Output, (line: string) => string>
   private readonly cut = new Set<Output>()
 
-  /** @param write takes whole lines as they arrive; null keeps them instead */
+  /** @param write receives whole lines as they arrive; null to keep them instead */
   constructor(
     private readonly secrets: Secrets,
     private readonly write: ((text: string, from: Output) => void) | null,
@@ -44,7 +44,7 @@ export class KeptOutput {
 
   private stream(text: string, from: Output): void {
     const all = this.rests[from] + text
-    // A line that does not end is shown in parts.
+    // Show a line that is too long in parts.
     const end = all.length > longestOutput ? withoutLastWord(all).length : all.lastIndexOf('\n') + 1
     this.rests[from] = all.slice(end)
     if (end > 0) this.pass(all.slice(0, end), from)
@@ -55,7 +55,7 @@ export class KeptOutput {
   }
 }
 
-/** Half of a secret would not be recognized. */
+/** Removes the last word: half of a secret would not be recognized. */
 function withoutLastWord(text: string): string {
   const last = text.slice(-longestWord)
   const end = last.search(/\s\S*$/)

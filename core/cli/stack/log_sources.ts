@@ -1,11 +1,11 @@
-/** Which logs there are on a host, from what its roles declare to run there. */
+/** Finds the logs of a host from the services that its roles declare. */
 
 import type { LogSource } from '../../fleet/operate/logs.ts'
 import type { PlannedResource } from '../../model/resource.ts'
 import type { StackCall } from './call.ts'
 import type { CompiledHost } from './host_check.ts'
 
-/** Each log once, in the order of the programs. */
+/** Returns each log once, in the order of the programs. */
 export async function logSourcesOf<N>(
   { catalogue }: StackCall<N>,
   { roles, node, plan }: CompiledHost<N>,
@@ -19,7 +19,7 @@ export async function logSourcesOf<N>(
   return [...distinct.values()].sort((a, b) => (a.program < b.program ? -1 : a.program > b.program ? 1 : 0))
 }
 
-/** Properties that say where the output of a program goes. */
+/** The properties that decide where the output of a program goes. */
 interface Runner {
   readonly name?: unknown
   readonly app?: unknown

@@ -1,4 +1,4 @@
-/** `converge stack logs`: the ends of logs on hosts, and their new lines as they come. */
+/** Runs `converge stack logs`: prints the ends of logs on hosts, and follows them. */
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
 import { type LogLine, logLabel } from '../../fleet/operate/logs.ts'
@@ -54,11 +54,11 @@ function linesOf(given = '20'): number {
   })
 }
 
-/** The hosts with those of their logs that --app and --program select. @throws NO_LOGS */
+/** Returns the hosts with the logs that --app and --program select. @throws NO_LOGS */
 async function loggedHosts<N>(call: StackCall<N>, inputs: StackInputs<N>): Promise<readonly LoggedHost[]> {
   const { app, program } = call.args
   throwProblems(wrongNames(inputs.stack, call.args))
-  // A frontend has logs of an app that it does not deploy.
+  // Select hosts without --app: a frontend has logs of an app that it does not deploy.
   const hosts = await selectedHosts({ ...call, args: { ...call.args, app: undefined } }, inputs)
   const nodes = await StackNodes.of(call, inputs)
   const programs = new Set<string>()
@@ -98,12 +98,12 @@ function matches(program: string, given: string | undefined): boolean {
 
 const hues = ['cyan', 'yellow', 'green', 'magenta', 'blue'] as const
 
-/** Writes lines with their host and program; without --follow the hosts one after the other. */
+/** Writes lines with their host and program; without --follow, one host after the other. */
 class LogOutput<N> implements LogListener {
   private readonly width: number
   private readonly color: boolean
   private readonly masks = new Map<string, (line: string) => string>()
-  /** Lines of hosts whose turn has not come. */
+  /** Lines of hosts that wait for an earlier host. */
   private readonly waiting = new Map<string, (() => void)[]>()
   private readonly ended = new Set<string>()
   private turn = 0

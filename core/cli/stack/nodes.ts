@@ -1,4 +1,4 @@
-/** Builds the nodes of a stack's hosts where the operator is. What all of them have in common is made once. */
+/** Builds the nodes of a stack's hosts on the operator's computer; builds their common parts once. */
 import { PropsMemory } from '../../compile/props_memory.ts'
 import type { Role } from '../../compile/recipe.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
@@ -22,9 +22,9 @@ interface DraftedNode<N> {
   readonly draft: NodeDraft<unknown>
 }
 
-/** Every host that is not stopped counts as online. */
+/** Builds nodes in which every host that is not stopped counts as online. */
 export class StackNodes<N> {
-  /** For compiling the roles of one host after the other. */
+  /** Memory that the compilations of all hosts share. */
   readonly memory = new PropsMemory()
   private readonly online: ReadonlySet<string>
   private readonly roles = new Map<string, readonly Role<N>[]>()
@@ -46,8 +46,8 @@ export class StackNodes<N> {
   }
 
   /**
-   * The node of a host; its secrets are known from then on.
-   * @throws InvalidInput with all that is wrong with its attributes
+   * Builds the node of a host, and learns its secrets.
+   * @throws InvalidInput with all problems of its attributes
    */
   async build(host: StackHost, facts: Facts): Promise<BuiltNode<N>> {
     const { roles, draft } = await this.draft(host, facts)
@@ -55,7 +55,7 @@ export class StackNodes<N> {
     return { roles, built: draft.node }
   }
 
-  /** The same without what is wrong with its attributes. */
+  /** Builds the node of a host without its invalid attributes. */
   async draft({ name }: StackHost, facts: Facts): Promise<DraftedNode<N>> {
     const { schemas, foreignKeys } = this
     const roles = await this.rolesOf(name)
@@ -66,7 +66,7 @@ export class StackNodes<N> {
     return { roles, draft }
   }
 
-  /** Learns the secrets of a host from its attributes. Its roles are not loaded: a fault in a recipe must not block a command. */
+  /** Learns the secrets of a host from its attributes, without its roles: a faulty recipe must not block a command. */
   async learnSecretsOf({ name }: StackHost, facts: Facts): Promise<void> {
     const { schemas, foreignKeys } = this
     this.learnSecrets(draftNode({ layers: await this.documentsOf(name), facts, schemas, foreignKeys }).node)

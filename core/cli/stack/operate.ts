@@ -14,7 +14,7 @@ import { reading, stateDirectoryOf } from './state_directory.ts'
 import { isUp } from './taking_part.ts'
 
 /**
- * The hosts that --layer, --host, --app and --limit select; without --host none that is shut down.
+ * Returns the hosts that --layer, --host, --app and --limit select; without --host, none that is shut down.
  * @throws InvalidInput for names that the stack does not have
  */
 export async function selectedHosts<N>(
@@ -25,7 +25,7 @@ export async function selectedHosts<N>(
   const { stack } = inputs
   const directory = stateDirectoryOf(stack)
   const state = reading(directory, () => loadState(directory))
-  // Which apps a host has is known only after its roles are compiled.
+  // Only compiling its roles shows which apps a host has.
   const apps = args.app === undefined ? null : await deployedOnAll(call, inputs, [])
   const nothing = { apps: [], events: new Set<string>(), migrating: [] }
   const hosts = placed(stack, (host) => apps?.get(host) ?? nothing).filter(({ name }) =>
@@ -39,7 +39,7 @@ export async function selectedHosts<N>(
 }
 
 /**
- * @param asRoot whether what runs there is root
+ * @param asRoot whether the command runs as root
  * @throws NO_ROOT
  */
 export function linkTo({ placed: { name }, host, target, open, sudo }: ReachableHost<Placed>, asRoot: boolean): Link {

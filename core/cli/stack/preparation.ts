@@ -1,4 +1,4 @@
-/** Checks what a rollout prepares before it connects to hosts: the way to each host, and the recipes that it uploads. */
+/** Checks the preparations of a rollout before it connects: the route to each host, and the recipes to upload. */
 import { wrongHop } from '../../fleet/ssh/jump.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
@@ -20,7 +20,7 @@ async function connectionProblems(hosts: readonly StackHost[]): Promise<readonly
   const config = await readUserConfig()
   const problems: ConvergeError[] = []
   for (const host of hosts) {
-    // Reported with the line of the stack file.
+    // The check of the stack file reports it with its line.
     if (host.jump !== undefined && wrongHop(host.jump) !== null) continue
     try {
       resolveTarget(withHome(host), config)

@@ -1,16 +1,16 @@
-/** Asks the operator for what must not be seen: passphrases, and the password for sudo. */
+/** Asks the operator for passphrases and the password for sudo, without echo. */
 import { closeSync, openSync } from 'node:fs'
 import * as tty from 'node:tty'
 import { ConvergeError } from '../../model/errors.ts'
 
-/** Asks one question after the other, also where several hosts want to know at the same time. */
+/** Asks one question at a time, also if several hosts ask at the same time. */
 export class Prompter {
   private last: Promise<unknown> = Promise.resolve()
 
-  /** @param around is called before and after: what is drawn on the terminal makes room meanwhile */
+  /** @param around pauses and resumes drawing on the terminal around a question */
   constructor(private readonly around: { pause(): void; resume(): void }) {}
 
-  /** @throws where there is no terminal to ask at, or the operator ends it */
+  /** @throws if there is no terminal, or if the operator cancels */
   readonly ask = (question: string): Promise<string> => {
     const answer = this.last.then(async () => {
       this.around.pause()
@@ -25,7 +25,7 @@ export class Prompter {
   }
 }
 
-/** Whether there is somebody to ask; also where standard input is a pipe. */
+/** Decides whether the process has a terminal for questions, even if standard input is a pipe. */
 export function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r+'))

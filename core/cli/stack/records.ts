@@ -1,4 +1,4 @@
-/** `converge stack deployments` and `converge stack log`: what was done to a stack, by whom, and how it went. */
+/** Runs `converge stack deployments` and `converge stack log`: prints the recorded deployments of a stack. */
 import { dirname, resolve } from 'node:path'
 import picocolors from 'picocolors'
 import { namesIn } from '../../fleet/rollout/files.ts'
@@ -20,7 +20,7 @@ export async function deployments<N>(call: StackCall<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const count = limitOf(args)
   const directory = await directoryOf(call)
-  // What was no secret when it was recorded may be one by now.
+  // Mask again: a recorded value may have become a secret since.
   const list = secrets.maskDeep(reading(directory, () => listDeployments(directory, count)))
   if (args.jsonOutput) {
     printJson(list, 2)
@@ -64,7 +64,7 @@ export async function log<N>(call: StackCall<N>): Promise<ExitStatus> {
   return 0
 }
 
-/** @throws NO_SUCH_DEPLOYMENT, also where a host stands in the place of its number */
+/** @throws NO_SUCH_DEPLOYMENT, also for a host in the place of a number */
 function wanted(directory: string, args: Arguments): Deployment {
   const { name = 'last' } = args
   if (name !== 'last' && !/^\d+$/.test(name)) {
@@ -102,8 +102,8 @@ function noLog({ id: padded, hosts, outcome }: Deployment, { target: name = '', 
 }
 
 /**
- * Where a stack file is broken, its records are wanted all the more: they are found without it, if there is but one stack
- * beside it.
+ * Finds the records of a stack. If its file is broken, they are still needed: they are found without the file if it has
+ * only one stack beside it.
  */
 async function directoryOf<N>(call: StackCall<N>): Promise<string> {
   try {

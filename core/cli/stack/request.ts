@@ -1,4 +1,4 @@
-/** What is asked of a rollout, from the words of its command line. */
+/** Turns the command line of a rollout into its request. */
 import { wholeWay } from '../../compile/compile.ts'
 import { parseAmount } from '../../fleet/rollout/plan.ts'
 import type { RolloutRequest } from '../../fleet/rollout/request.ts'
@@ -9,7 +9,7 @@ import { nearest } from '../../model/nearest.ts'
 import { author } from '../inputs.ts'
 import type { Arguments } from '../options.ts'
 
-/** Roles and events that there are. */
+/** The known roles and events. */
 interface Known {
   readonly roles: readonly string[]
   readonly events: readonly string[]
@@ -42,7 +42,7 @@ export function requestOf(action: Action, args: Arguments, stack: Stack, known: 
   }
 }
 
-/** `restart`, `audit`, `zeo-client::restart`: an event, a role, or both. */
+/** Parses `restart`, `audit` or `zeo-client::restart`: an event, a role, or both. */
 function recipe(action: Action, { name, event }: Arguments, known: Known) {
   if (action === 'hooks') return { events: [`hooks_${name}`], roles: [] }
   if (action !== 'run') return { events: event ?? [], roles: [] }
@@ -71,7 +71,7 @@ function checkKnown(what: string, name: string, known: readonly string[]): void 
   })
 }
 
-/** Hosts at once. @param text of --parallel */
+/** Parses the number of hosts at once. @param text of --parallel */
 export function howMany(text = '25'): number {
   const number = Number(text)
   if (Number.isInteger(number) && number >= 1) return number

@@ -1,4 +1,4 @@
-/** The commands that act on hosts: `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
+/** Runs the rollouts `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
 import { wholeWay } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
 import { listDeployments } from '../../fleet/rollout/history.ts'
@@ -30,9 +30,9 @@ import { reading, sameStack, stateDirectoryOf } from './state_directory.ts'
 import { isUp, notAsked, onlineIn, withApps } from './taking_part.ts'
 import { type Conflict, conflictIn, conflictOn, Turn } from './turn.ts'
 
-/** What only looks leaves no record. */
+/** The actions that only read hosts, and are not recorded. */
 const unrecorded: readonly Action[] = ['plan', 'status']
-/** Of which the duration of a rollout is estimated. */
+/** Number of recent deployments from which the duration of a rollout is estimated. */
 const recentDeployments = 30
 const nothing: Deployed = { apps: [], events: new Set(), migrating: [] }
 
@@ -47,7 +47,7 @@ export function rolloutOf(action: Action) {
   }
 }
 
-/** Begins when no other rollout works on the hosts, with what is known by then. */
+/** Starts the rollout when no other one uses the hosts, and reads its input again then. */
 async function inTurn<N>(call: StackCall<N>, action: Action, out: Screen): Promise<ExitStatus> {
   const { args } = call
   const tell = (event: FleetEvent) => out.tell(call.secrets.maskDeep(event))
@@ -68,7 +68,7 @@ async function inTurn<N>(call: StackCall<N>, action: Action, out: Screen): Promi
   }
 }
 
-/** Whether a rollout could take these hosts now; it takes none. */
+/** Checks whether a rollout could lock these hosts now, without locking any. */
 async function areFree<N>(
   call: StackCall<N>,
   { inputs, hosts, request }: Asked<N>,
@@ -87,7 +87,7 @@ async function areFree<N>(
     await Promise.all(members.map(({ host }) => host.connect(true)))
     return true
   } catch (thrown) {
-    // Anything else is reported by the rollout.
+    // The rollout reports any other error.
     return asConvergeError(thrown).code !== 'HOST_HELD'
   } finally {
     for (const { host } of members) host.close()
@@ -98,20 +98,20 @@ function rolloutName({ action }: RolloutRequest): string {
   return `${action}-${process.pid}-${Date.now().toString(36)}`
 }
 
-/** All that is known before any host is spoken to. */
+/** The input of a rollout before it connects to a host. */
 interface Asked<N> {
   readonly inputs: StackInputs<N>
   readonly directory: string
   readonly state: StackState
   readonly hosts: readonly Placed[]
-  /** Of those that take part. */
+  /** Names of the hosts that take part. */
   readonly names: ReadonlySet<string>
   readonly request: RolloutRequest
-  /** What was asked to be run, for people. */
+  /** The requested recipe, for display. */
   readonly recipe: string | undefined
 }
 
-/** @throws InvalidInput with all that is wrong */
+/** @throws InvalidInput with all problems */
 async function askedFor<N>(call: StackCall<N>, action: Action): Promise<Asked<N>> {
   const { args } = call
   const inputs = await stackInputs(call)
@@ -147,13 +147,13 @@ class RolloutCall<N> {
     this.interrupts = this.looks ? null : new Interrupts(this.warn)
   }
 
-  /** @returns the exit status, or the rollout of somebody else that is at work on the hosts; then nothing was begun */
+  /** @returns the exit status; or the other rollout that uses the hosts, in which case this one did nothing */
   async carryOut(): Promise<ExitStatus | Conflict> {
     const { call, asked, looks } = this
     try {
       this.tellWhoIsNotAsked()
       const members = await this.members()
-      // From here on something may happen that is worth a record.
+      // Record the deployment from here on: the following steps may change hosts.
       if (!looks) this.record()
       const earlier = this.earlierConflict()
       if (earlier !== null) return this.giveWay(earlier)
@@ -177,14 +177,14 @@ class RolloutCall<N> {
     return fleetHosts(this.call, inputs, { hosts, tell: this.tell, screen: this.screen, ...own })
   }
 
-  /** For other operators, who may see it on the hosts only. */
+  /** Describes the deployment for other operators, who may see it on the hosts only. */
   private deployment(): string | null {
     if (this.recording === null) return null
     const { comment } = this.asked.request
     return `deployment ${Number(this.recording.id)}${comment === '' ? '' : `: ${this.call.secrets.mask(comment)}`}`
   }
 
-  /** Of two that begin in the same moment, the one with the higher number gives way. */
+  /** Finds a rollout with a lower number: of two that start at the same moment, the higher number waits. */
   private earlierConflict(): Conflict | null {
     const { directory, names } = this.asked
     return this.recording === null ? null : conflictIn(directory, names, this.recording.id)
@@ -240,7 +240,7 @@ class RolloutCall<N> {
     if (left.length > 0) this.tell({ event: 'note', message: `not asked, since shut down: ${describeNames(left)}` })
   }
 
-  /** What the records say of a host whose status cannot be asked. */
+  /** Adds the last recorded status of a host that cannot be queried. */
   private withLastKnown(event: FleetEvent): FleetEvent {
     const { request, directory } = this.asked
     if (request.action !== 'status' || event.event !== 'done' || event.status !== undefined) return event
@@ -259,7 +259,7 @@ class RolloutCall<N> {
   private readonly warn = (message: string): void => this.screen.tell({ event: 'warning', message })
 }
 
-/** What is run is in the record as well as on the screen. */
+/** Adds the recipe to an event, for the record and the screen. */
 function named(event: FleetEvent, recipe: string | undefined): FleetEvent {
   if (recipe === undefined) return event
   if (event.event === 'start') return { ...event, recipe }

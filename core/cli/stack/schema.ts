@@ -1,4 +1,4 @@
-/** `converge stack schema`: what a stack file may say, for editors. */
+/** Runs `converge stack schema`: prints the JSON schema of a stack file, for editors. */
 import { stackJsonSchema } from '../../fleet/stack/json_schema.ts'
 import { printJson } from '../print.ts'
 import type { ExitStatus } from '../process.ts'

@@ -1,4 +1,4 @@
-/** Which hosts of a stack are meant, and what runs on them. */
+/** Selects hosts of a stack by the options of a command. */
 import type { FollowUp } from '../../compile/recipe.ts'
 import { limited, type PlannedHost } from '../../fleet/rollout/plan.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
@@ -8,21 +8,21 @@ import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { Arguments } from '../options.ts'
 
-/** A host of the stack, with what a rollout has to know of it. */
+/** A host of the stack, with the facts that a rollout needs. */
 export interface Placed extends PlannedHost {
   readonly roles: readonly string[]
   readonly apps: readonly string[]
-  /** Of these, those that are to be migrated. */
+  /** Subset of its apps that have a migration. */
   readonly migrating: readonly string[]
-  /** Of its apps, those that share a database with other hosts. */
+  /** Subset of its apps that share a database with other hosts. */
   readonly sharing?: readonly string[] | undefined
-  /** What it runs after other hosts have switched. */
+  /** Events that it runs after other hosts have switched releases. */
   readonly followUps?: readonly FollowUp[] | undefined
-  /** Those that one of its roles has a part in. */
+  /** Events in which at least one of its roles takes part. */
   readonly events: ReadonlySet<string>
 }
 
-/** @param what the roles of a host do */
+/** @param what compiled apps and events of each host */
 export function placed(
   stack: Stack,
   what: (host: string) => Pick<Placed, 'apps' | 'migrating' | 'sharing' | 'followUps' | 'events'>,
@@ -39,8 +39,8 @@ export function placed(
 }
 
 /**
- * What is wrong with the names after --layer, --host, --app and --limit, and with --revision: all that can be said before
- * anything is compiled.
+ * Finds the problems of the names in --layer, --host, --app and --limit, and of --revision, as far as they show before
+ * compiling.
  */
 export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: Arguments): ConvergeError[] {
   const hosts = namesOf(stack.hosts)
@@ -57,7 +57,7 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
       .filter((one) => stopped.includes(one))
       .map((one) => usage(`${one} is stopped, as the stack file says`, 'remove its status from the stack file first')),
     ...unknown('app', app, apps),
-    // One that is misspelt behind a ! would leave in just the host that was to be left out.
+    // A misspelt name after ! would include the very host that the operator excludes.
     ...(limit ?? []).flatMap((pattern) => {
       const bare = pattern.replace(/^!/, '')
       if (limited(hosts, [bare]).length > 0) return []
@@ -78,9 +78,9 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
 }
 
 /**
- * Names of the hosts that --layer, --host, --app and --limit mean; all, where none is given.
- * @param hosts those that may take part: not the ones that are shut down
- * @throws InvalidInput for names that the stack does not have; NO_HOSTS where no host is left
+ * Returns the names of the hosts that --layer, --host, --app and --limit select; all without these options.
+ * @param hosts that may take part, without those that are shut down
+ * @throws InvalidInput for names that the stack does not have; NO_HOSTS if no host is left
  */
 export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments): ReadonlySet<string> {
   throwProblems(wrongNames(stack, args))
@@ -99,7 +99,7 @@ export function selected(stack: Stack, hosts: readonly Placed[], args: Arguments
   })
 }
 
-/** Names of the hosts that --layer, --host and --limit mean, whatever they run. */
+/** Returns the names of the hosts that --layer, --host and --limit select, whatever they run. */
 export function chosenByPlace(stack: Stack, { layer, host, limit }: Arguments): ReadonlySet<string> {
   const meant = stack.hosts
     .filter(({ layers }) => layer?.some((one) => layers.includes(one)) ?? true)

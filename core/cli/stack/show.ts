@@ -1,4 +1,4 @@
-/** `converge stack show`: the hosts, layers and services of a stack as a table, as JSON, or as a picture. */
+/** Runs `converge stack show`: shows the hosts, layers and services of a stack as tables, JSON, or a picture. */
 import { writeFileSync } from 'node:fs'
 import picocolors from 'picocolors'
 import { describeNames } from '../../fleet/screen/names.ts'
@@ -79,7 +79,7 @@ function placeOf({ address, port }: StackHost): string {
   return port === undefined || port === 22 ? address : `${address} port ${port}`
 }
 
-/** Columns as wide as what is in them; a last one with nothing in it is left out. */
+/** Formats columns as wide as their content; leaves out an empty last column. */
 function table(all: readonly string[], rows: readonly (readonly string[])[], dim: (text: string) => string): string {
   const used = rows.some((row) => (row[all.length - 1] ?? '') !== '')
   const head = used ? all : all.slice(0, -1)

@@ -1,4 +1,4 @@
-/** `converge stack ssh HOST`: OpenSSH's ssh with what the stack file says of the host. */
+/** Runs `converge stack ssh HOST`: starts OpenSSH's ssh with the settings of the host in the stack file. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants, homedir, userInfo } from 'node:os'
@@ -33,13 +33,13 @@ export async function ssh<N>(call: StackCall<N>): Promise<ExitStatus> {
   return runSsh(sshArguments(host, target, { command, terminal, acceptNew, config: ownConfig() }))
 }
 
-/** ssh reads the configuration of the account, and not that below $HOME. */
+/** Finds a configuration below $HOME, which ssh ignores if the account has another home directory. */
 function ownConfig(): string | null {
   const file = `${homedir()}/.ssh/config`
   return homedir() !== userInfo().homedir && existsSync(file) ? file : null
 }
 
-/** Ctrl-C is for ssh, which has the terminal; a signal to this process alone is passed on. */
+/** Runs ssh. Ctrl-C reaches ssh through the terminal; a signal to this process alone is passed on. */
 function runSsh(words: readonly string[]): Promise<number> {
   let child: ChildProcess | undefined
   const ignore = () => undefined

@@ -1,15 +1,15 @@
-/** Where the records of a stack lie, and how to ask for them. */
+/** Locates the records of a stack, and the options of commands about the same stack. */
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { shellWords } from '../../text/shell.ts'
 import type { Arguments } from '../options.ts'
 
-/** Beside the stack file; each environment has its own. */
+/** Returns the directory beside the stack file; each environment has its own. */
 export function stateDirectoryOf({ directory, name, environment }: Stack): string {
   return `${directory}/.converge/${name.replaceAll('/', '-')}${environment === null ? '' : `-${environment}`}`
 }
 
-/** The options by which another command means the same stack, each with a blank before it; nothing where it needs none. */
+/** Returns the options that select the same stack, each with a leading blank; empty if none is needed. */
 export function sameStack({ stack, environment }: Pick<Arguments, 'stack' | 'environment'>): string {
   const words = [
     ...(stack === undefined ? [] : ['--stack', stack]),
@@ -18,7 +18,7 @@ export function sameStack({ stack, environment }: Pick<Arguments, 'stack' | 'env
   return words.length === 0 ? '' : ` ${shellWords(words)}`
 }
 
-/** @throws NO_STACK_STATE where the records are there, and another account's */
+/** @throws NO_STACK_STATE if the records belong to another account */
 export function reading<T>(directory: string, read: () => T): T {
   try {
     return read()

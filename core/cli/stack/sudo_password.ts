@@ -1,4 +1,4 @@
-/** The password for sudo on the hosts: from the environment, or asked for on the terminal. */
+/** Gets the password for sudo on the hosts: from the environment, or by asking on the terminal. */
 import { ConvergeError } from '../../model/errors.ts'
 
 const passwordVariable = 'CONVERGE_SUDO_PASSWORD'
@@ -7,7 +7,7 @@ type Prompt = (question: string) => Promise<string>
 
 /**
  * Asks once for all hosts, when the first one requires it.
- * @param prompt null where there is no terminal
+ * @param prompt null without a terminal
  * @param known called with the password
  */
 export function sudoPassword(prompt: Prompt | null, known: (password: string) => void): () => Promise<string> {

@@ -1,4 +1,4 @@
-/** Which hosts of a stack take part in a rollout, by what is asked for and what is known of them. */
+/** Decides which hosts of a stack take part in a rollout, by its request and the recorded state. */
 import type { StackState } from '../../fleet/rollout/state.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import type { Action } from '../../fleet/types.ts'
@@ -14,12 +14,12 @@ export function onlineIn(stack: Stack, { hosts }: StackState): ReadonlySet<strin
   )
 }
 
-/** One that was shut down is left alone until it is set up again, or named. */
+/** Decides whether a host takes part: one that was shut down requires a setup or --host. */
 export function isUp(name: string, { hosts }: StackState, action: Action, { host }: Arguments): boolean {
   return hosts[name]?.status !== 'stopped' || action === 'setup' || host?.includes(name) === true
 }
 
-/** Those that would have been looked at, had they not been shut down. */
+/** Lists the hosts that a status leaves out because they were shut down. */
 export function notAsked(stack: Stack, state: StackState, args: Arguments): string[] {
   const chosen = chosenByPlace(stack, args)
   const shutDown = ({ name, status }: Stack['hosts'][number]) =>
@@ -27,7 +27,7 @@ export function notAsked(stack: Stack, state: StackState, args: Arguments): stri
   return stack.hosts.filter(shutDown).map(({ name }) => name)
 }
 
-/** Of a deploy or rollback only those take part that have something to deploy; the others hear of it. */
+/** Limits a deploy, rollback or undeploy to the hosts that have an app; the others are configured afterwards. */
 export function withApps(
   action: Action,
   { app }: Arguments,

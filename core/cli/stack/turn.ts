@@ -1,4 +1,4 @@
-/** Lets one rollout follow another: says which one is at work on the hosts, and waits until it has ended. */
+/** Lets one rollout follow another: finds the one that uses the hosts, and waits until it has ended. */
 import { readDeployment, runningDeployments } from '../../fleet/rollout/history.ts'
 import type { Deployment } from '../../fleet/rollout/record.ts'
 import type { BusyHost } from '../../fleet/rollout/rollout.ts'
@@ -7,27 +7,27 @@ import { describeOther, shortId } from '../../fleet/screen/tally.ts'
 import type { Action, OtherDeployment, Tell } from '../../fleet/types.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
-/** Another rollout, by its record or by what the hosts say. */
+/** Another rollout, found by its record or by the locks on hosts. */
 export interface Conflict {
   readonly hosts: readonly string[]
   readonly deployment: OtherDeployment | null
-  /** What a host says, where no record is at hand. */
+  /** The holder that a host reports, if there is no record. */
   readonly holder: string | null
 }
 
 export interface TurnOptions {
   readonly action: Action
-  /** Seconds; undefined where the operator does not want to wait. */
+  /** Seconds; undefined if the operator does not want to wait. */
   readonly wait: number | undefined
   readonly tell: Tell
-  /** Options by which another command means the same stack, with a blank before them. */
+  /** Options that select the same stack, with a leading blank. */
   readonly same: string
 }
 
-/** Milliseconds. */
+/** Milliseconds between two checks. */
 const interval = { record: 500, hosts: 3_000 }
 
-/** A rollout under way that works on some of the hosts. @param below only those with a lower number */
+/** Finds a recorded rollout in progress on some of the hosts. @param below only those with a lower number */
 export function conflictIn(directory: string, names: ReadonlySet<string>, below?: string): Conflict | null {
   const other = runningDeployments(directory).find(
     ({ id, hosts }) => (below === undefined || Number(id) < Number(below)) && hosts.some(({ host }) => names.has(host)),
@@ -37,7 +37,7 @@ export function conflictIn(directory: string, names: ReadonlySet<string>, below?
   return { hosts, deployment: outlineOf(other), holder: null }
 }
 
-/** A rollout that hosts say is at work there. */
+/** Describes the rollout that locked hosts report. */
 export function conflictOn(busy: readonly BusyHost[]): Conflict {
   return { hosts: busy.map(({ host }) => host), deployment: null, holder: busy[0]?.message ?? null }
 }
@@ -56,7 +56,7 @@ export class Turn {
   /**
    * Waits until the other rollout has ended.
    * @param directory of the records
-   * @param isFree whether the hosts of the conflict are free; asked where no record is at hand
+   * @param isFree whether the hosts of the conflict are free; called if there is no record
    * @throws DEPLOYMENT_UNDER_WAY, OTHER_DEPLOYMENT_FAILED
    */
   async after(conflict: Conflict, directory: string, isFree: () => Promise<boolean>): Promise<void> {
@@ -77,7 +77,7 @@ export class Turn {
     if (deployment !== null && outcome !== 'changed' && outcome !== 'unchanged') this.refuseAfter(deployment, outcome)
   }
 
-  /** What failed needs a decision of the operator; a rollback is one. */
+  /** Refuses to follow a failed rollout, which requires a decision of the operator, unless this one is a rollback. */
   private refuseAfter({ id }: OtherDeployment, outcome: string | null): void {
     const { action, same } = this.options
     if (action === 'rollback') return

@@ -1,4 +1,4 @@
-/** `converge stack userdata HOST`: by what a new host of the stack comes into being. */
+/** Runs `converge stack userdata HOST`: writes the user data that initializes a new host of the stack. */
 import { fstatSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { newHostKey, noteHostKey, publicKeysFor, publicKeysIn, refuseKnown } from '../../fleet/ssh/new_host.ts'
@@ -65,7 +65,7 @@ function isReadByOthers(descriptor: number): boolean {
   return stats.isFile() && (stats.mode & 0o077) !== 0
 }
 
-/** Whole, and never readable for others, also where there was such a file. */
+/** Writes the file atomically, and never readable for others, also if it existed before. */
 function write(file: string, text: string): void {
   const aside = `${file}.${process.pid}`
   try {
