@@ -144,7 +144,7 @@ for (const command of ['plan', 'render'])
     t.equal(found.length, expected.length, stderr)
   })
 
-t.test('an event ends at the first attribute that it refuses, and the others are found all the same', async (t) => {
+t.test('an event ends at the first attribute that it refuses, and the others are found too', async (t) => {
   const place = new Sandbox(t)
   place.write({
     'a.json': JSON.stringify({

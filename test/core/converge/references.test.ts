@@ -160,7 +160,7 @@ t.test('of an output that is not there', async (t) => {
     })
 })
 
-t.test('what comes out of a reference is checked as any other prop', async (t) => {
+t.test('what comes out of a reference is checked as any other property', async (t) => {
   const { dry, real } = await dryAndReal(
     planOf((r) => {
       const a = thing(r, { name: 'a', value: 'relative' })

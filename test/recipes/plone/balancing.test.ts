@@ -117,7 +117,7 @@ t.test('hosts that may restart their clients at the same time', async (t) => {
   const clients = layer('plone_instances', online('plone1'), online('plone2'), online('plone3', { status: 'stopped' }))
   t.strictSame(uncoordinated([clients]), ['plone2'])
   t.strictSame(uncoordinated([clients], { coordinated: true }), [], 'a rollout decides')
-  t.strictSame(uncoordinated([clients, settings({ drain: false })]), [], 'nobody wants to be told')
+  t.strictSame(uncoordinated([clients, settings({ drain: false })]), [], 'no warning where draining is off')
   t.strictSame(uncoordinated([clients, settings({ sockets: ['lb:9999'] })]), [])
   t.strictSame(uncoordinated([clients, layer('lb', online('lb1')), settings({ port: 8099 })]), [])
   t.strictSame(uncoordinated([clients, layer('lb', online('lb1'))]), ['plone2'], 'the port is not set')
