@@ -1,8 +1,8 @@
-/** Starts reads that ask programs or servers before their turn, several at once; they hold until something changes. */
+/** Reads resources ahead of their turn, several in parallel, if a read waits for a program or a server. A change discards them. */
 import type { HostReader } from '../host/types.ts'
 import type { Context, PlannedResource } from '../model/resource.ts'
 
-const atOnce = 8
+const parallelReads = 8
 
 export class ReadAhead {
   private readonly reads = new Map<PlannedResource, Promise<unknown>>()
@@ -14,22 +14,15 @@ export class ReadAhead {
   ) {}
 
   async start(resources: readonly PlannedResource[]): Promise<void> {
-    const slow = resources.filter(
-      ({ definition, hasReferences, options }) =>
-        definition.readsAhead &&
-        !hasReferences &&
-        options.when === undefined &&
-        options.onlyIf === undefined &&
-        options.notIf === undefined,
-    )
+    const slow = resources.filter((resource) => resource.definition.readsAhead && isReadyToRead(resource))
     if (slow.length < 2) return
     const { default: pLimit } = await import('p-limit')
-    const limit = pLimit(atOnce)
+    const limit = pLimit(parallelReads)
     this.stop = () => limit.clearQueue()
     for (const resource of slow) {
       const { implementation } = resource.definition
       const read = limit(async () => implementation.read(this.host, resource.props, this.context(resource)))
-      // A failure counts when its turn comes; until then it is nobody's.
+      // The run handles the rejection when it reaches the resource.
       read.catch(() => undefined)
       this.reads.set(resource, read)
     }
@@ -39,9 +32,14 @@ export class ReadAhead {
     return this.reads.size === 0 ? undefined : this.reads.get(resource)
   }
 
-  /** Something is about to change: what was read ahead may no longer be so. */
+  /** Discards all reads: a change is about to be made. */
   forget(): void {
     this.reads.clear()
     this.stop()
   }
+}
+
+/** Whether nothing has to be evaluated before the resource can be read: no references, no `when`, no guards. */
+export function isReadyToRead({ hasReferences, options }: PlannedResource): boolean {
+  return !hasReferences && options.when === undefined && options.onlyIf === undefined && options.notIf === undefined
 }

@@ -1,4 +1,4 @@
-/** How the resources of a run ended, and what others get who refer to them. */
+/** Resolves references: keeps the state in which each resource of a run ended, and computes outputs and digests from it. */
 
 import { digestOfAll } from '../model/digest.ts'
 import { ConvergeError } from '../model/errors.ts'
@@ -7,24 +7,24 @@ import type { AnyDefinition, PlannedResource } from '../model/resource.ts'
 import type { Outcome } from '../report/events.ts'
 import { type ChangeMarks, fingerprintOf } from './change_marks.ts'
 
-interface Ended {
+interface Result {
   readonly definition: AnyDefinition
   readonly outcome: Outcome
   readonly state: unknown
   readonly props: unknown
 }
 
-export class Provided {
-  private readonly ended = new Map<string, Ended>()
+export class ResourceOutputs {
+  private readonly results = new Map<string, Result>()
 
-  /** @param needed names of those that others refer to; of the rest nothing is kept */
+  /** @param needed names of the resources that others refer to; the results of the rest are not stored */
   constructor(
     private readonly needed: ReadonlySet<string>,
     private readonly marks: ChangeMarks,
   ) {}
 
   set({ name, definition }: PlannedResource, outcome: Outcome, props: unknown, state: unknown): void {
-    if (this.needed.has(name)) this.ended.set(name, { definition, outcome, state, props })
+    if (this.needed.has(name)) this.results.set(name, { definition, outcome, state, props })
   }
 
   /**
@@ -33,7 +33,7 @@ export class Provided {
    */
   lookUp(reference: Reference): unknown {
     const { provider: name, output, transform } = reference
-    const provider = this.ended.get(name)
+    const provider = this.results.get(name)
     if (provider === undefined || provider.outcome === 'failed')
       throw new ConvergeError(`it refers to ${name}, which ${provider ? 'failed' : 'was skipped'}`, {
         code: 'NO_VALUE',
@@ -46,7 +46,7 @@ export class Provided {
 
   /** Whether a reference stands for the same value in each run on this host, once it is known. */
   isConstant({ provider }: Reference): boolean {
-    return this.ended.get(provider)?.definition.constant === true
+    return this.results.get(provider)?.definition.constant === true
   }
 
   /** A resource with `when` acts again if this value differs from the recorded one; null where there is no `when`. */
@@ -58,7 +58,7 @@ export class Provided {
 
   /** The digest of a resource's state; for a failed resource, of the state before the run. */
   private digest(name: string): string | Unknown {
-    const provider = this.ended.get(name)
+    const provider = this.results.get(name)
     if (provider === undefined) return 'skipped'
     if (provider.outcome === 'unknown') return new Unknown(name)
     if (provider.outcome === 'failed' && provider.state === null) return 'failed'
@@ -67,7 +67,7 @@ export class Provided {
   }
 }
 
-function outputOf(name: string, { definition, props, state }: Ended, output: string): unknown {
+function outputOf(name: string, { definition, props, state }: Result, output: string): unknown {
   const outputs = definition.implementation.outputs?.(props, state) as Record<string, unknown> | undefined
   if (outputs !== undefined && output in outputs) return outputs[output]
   throw new ConvergeError(`${name} has no output ${output}`, {

@@ -1,0 +1,25 @@
+/** Evaluates `onlyIf` and `notIf` of a resource. */
+import { userFault } from '../compile/source.ts'
+import type { HostReader } from '../host/types.ts'
+import type { Check, CommonOptions } from '../model/resource.ts'
+
+/** The reason why the guards of a resource skip it, or null. */
+export async function skippedBy({ onlyIf, notIf }: CommonOptions, host: HostReader): Promise<string | null> {
+  return (await refusedBy(onlyIf, true, host)) ?? (await refusedBy(notIf, false, host))
+}
+
+/** @param required the result of the guard with which the resource is not skipped */
+async function refusedBy(
+  guard: boolean | Check | undefined,
+  required: boolean,
+  host: HostReader,
+): Promise<string | null> {
+  if (guard === undefined) return null
+  const word = required ? 'only if' : 'not if'
+  if (typeof guard === 'boolean') return guard === required ? null : `${word}: the node says otherwise`
+  try {
+    return (await guard.check(host)) === required ? null : `${word} ${guard.description}`
+  } catch (thrown) {
+    throw userFault(thrown, `the check "${guard.description}"`)
+  }
+}

@@ -1,0 +1,303 @@
+/** Takes one resource through a run: guards, read, compare, apply, read back. */
+import { checkProps } from '../compile/props.ts'
+import { userFault } from '../compile/source.ts'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
+import { excerpt } from '../model/excerpt.ts'
+import { sameJson } from '../model/json.ts'
+import { isReference, NotYetKnown, references, resolveReferences, Unknown } from '../model/reference.ts'
+import type { AnyDefinition, Context, PlannedResource } from '../model/resource.ts'
+import { seconds } from '../model/units.ts'
+import type { FailureReport } from '../report/events.ts'
+import type { Unmark } from './change_marks.ts'
+import { withDeadline } from './deadline.ts'
+import { exposureOf } from './exposed_secrets.ts'
+import { skippedBy } from './guards.ts'
+import { StatePatch } from './patch.ts'
+import { isReadyToRead } from './read_ahead.ts'
+import type { Ending } from './reporter.ts'
+import { contextOf, type Run } from './run.ts'
+
+interface Change {
+  readonly now: unknown
+  readonly desired: unknown
+}
+
+export class Step {
+  private readonly began = performance.now()
+  private readonly implementation: AnyDefinition['implementation']
+  /** As declared, until the references are resolved. */
+  private props: unknown
+  private cause: string | null = null
+  /** The state as it was read; null before. */
+  private state: unknown = null
+  private attempts = 0
+
+  constructor(
+    private readonly shared: Run,
+    private readonly resource: PlannedResource,
+  ) {
+    this.implementation = resource.definition.implementation
+    this.props = resource.props
+  }
+
+  /** Fails if something keeps the resource from having its effect. */
+  async precheck(): Promise<void> {
+    const { options } = this.resource
+    if (options.ignoreFailure === true) return
+    try {
+      if ((await skippedBy(options, this.shared.host)) === null)
+        this.implementation.precheck?.(this.shared.host, this.props)
+    } catch (error) {
+      // The run evaluates a guard again when it reaches the resource: one that is not known yet may be known then.
+      if (error instanceof ConvergeError) this.fail(error)
+    }
+  }
+
+  /** Replaces a damaged file, so that the run does not fail earlier, at another app whose program reads the file. */
+  async makeReadable(): Promise<void> {
+    const { options } = this.resource
+    try {
+      if ((await skippedBy(options, this.shared.host)) === null)
+        this.implementation.makeReadable?.(this.shared.host, this.props)
+    } catch (error) {
+      // If its failure is ignored, the resource fails when the run reaches it.
+      if (options.ignoreFailure !== true) this.fail(error)
+    }
+  }
+
+  /** Synchronous unless the resource has to wait for a process or a server: that makes runs with thousands of files fast. */
+  run(): Promise<void> | void {
+    try {
+      if (!isReadyToRead(this.resource)) return this.runGuarded().catch((error) => this.fail(error))
+      const state = this.firstRead()
+      if (!(state instanceof Promise)) return this.compare(state)
+      return state.then((read) => this.compare(read)).catch((error) => this.fail(error))
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  private async runGuarded(): Promise<void> {
+    const { resource, shared } = this
+    const reason = await skippedBy(resource.options, shared.host)
+    if (reason !== null) return this.finish({ outcome: 'skipped', reason })
+    const props = this.resolve()
+    if (props instanceof Unknown) return this.finishUnknown(props)
+    const cause = shared.outputs.cause(resource)
+    if (cause instanceof Unknown) return this.finishUnknown(cause)
+    this.props = props
+    this.cause = cause
+    if (cause !== null && this.isGated && shared.host.recorded(this.gate) === cause) {
+      if (shared.plan.needed.has(resource.name)) this.provideUnchanged(await this.read())
+      return this.finish({ outcome: 'unchanged' })
+    }
+    await this.compare(await this.firstRead())
+  }
+
+  private firstRead(): unknown {
+    return this.shared.ahead.take(this.resource) ?? this.read()
+  }
+
+  private read(): unknown {
+    return this.implementation.read(this.shared.host, this.props, this.context())
+  }
+
+  private compare(now: unknown): Promise<void> | void {
+    const { resource, shared, props } = this
+    this.state = now
+    const desired = this.implementation.desired(props, now, this.context())
+    const exposure = exposureOf(shared.host, resource, props, desired, shared.secrets)
+    if (exposure !== null) shared.reporter.warn(`${resource.name}: ${exposure}`)
+    if (!sameJson(now, desired)) return this.change({ now, desired }).catch((error) => this.fail(error))
+    this.implementation.settle?.(shared.host, props, now, this.context())
+    this.provideUnchanged(now)
+    this.closeGate()
+    this.finish({ outcome: 'unchanged' })
+  }
+
+  private provideUnchanged(state: unknown): void {
+    this.shared.marks.watch(this.resource, this.props, state)
+    this.shared.outputs.set(this.resource, 'unchanged', this.props, state)
+  }
+
+  private async change(change: Change): Promise<void> {
+    const { shared, resource, props } = this
+    const { name } = resource
+    const isPlan = shared.options.mode === 'plan'
+    const context = this.context()
+    shared.ahead.forget()
+    shared.reporter.applying(name)
+    shared.former.learn(name, change.now, change.desired)
+    const patch = await this.patchOf(change)
+    if (!isPlan) shared.former.remember(name, change.desired)
+    // Afterwards it is gone.
+    const replaced = this.implementation.replaces?.(shared.host, props, change)
+    const after = await this.applyMarked(change, context)
+    shared.outputs.set(resource, 'changed', props, after)
+    this.closeGate()
+    const words = replaced ?? this.implementation.words?.(props, change)
+    this.finish({
+      outcome: isPlan ? 'planned' : 'changed',
+      patch: patch.operations,
+      texts: replaced === undefined ? patch.texts : null,
+      words: words === undefined ? undefined : shared.reporter.mask(words),
+    })
+  }
+
+  /** The resources that wait for this one are due as soon as the change starts. If it fails without a change, they are not. */
+  private async applyMarked(change: Change, context: Context): Promise<unknown> {
+    const unmark = this.shared.marks.mark(this.resource, this.props, change.now, change.desired)
+    try {
+      return await this.applyUntilDone(change, context)
+    } catch (thrown) {
+      if (asConvergeError(thrown).code !== 'STILL_RUNNING') await this.unmark(unmark)
+      throw thrown
+    }
+  }
+
+  /** The failure of the change is what the run reports: if the state cannot be read, the mark stays. */
+  private async unmark(unmark: Unmark): Promise<void> {
+    try {
+      unmark(await this.read())
+    } catch {
+      // The waiting resources act once more than needed.
+    }
+  }
+
+  /**
+   * Applies the change, with the retries of the resource.
+   * @returns the state afterwards
+   */
+  private async applyUntilDone(first: Change, context: Context): Promise<unknown> {
+    const { shared, props, implementation } = this
+    const { name, options } = this.resource
+    const retries = shared.options.mode === 'plan' ? 0 : (options.retries ?? 0)
+    let change = first
+    for (let tries = 0; ; tries++) {
+      this.attempts = tries + 1
+      try {
+        const apply = () => this.applyOnce(change, context)
+        return await withDeadline(options.timeout, apply, shared.options.onTimeout)
+      } catch (thrown) {
+        if (tries >= retries || thrown instanceof NotYetKnown || shared.options.interrupted?.()) throw thrown
+        const error = asConvergeError(thrown)
+        if (error.code === 'STILL_RUNNING') throw error
+        shared.reporter.note(`${name}: ${error.message}; retry ${tries + 1} of ${retries}`)
+        await shared.host.sleep(options.retryDelay ?? seconds(2))
+        // The failed attempt may have made a part of the change.
+        const now = await implementation.read(shared.host, props, context)
+        const desired = implementation.desired(props, now, context)
+        if (sameJson(now, desired)) return now
+        change = { now, desired }
+      }
+    }
+  }
+
+  private async applyOnce(change: Change, context: Context): Promise<unknown> {
+    const { implementation, props } = this
+    const { host, options } = this.shared
+    if (options.mode === 'plan' && implementation.predict) {
+      implementation.predict(host, props, change, context)
+      return change.desired
+    }
+    await implementation.apply(host, props, change, context)
+    const now = await implementation.read(host, props, context)
+    const desired = implementation.desired(props, now, context)
+    if (sameJson(now, desired)) return now
+    const { operations } = await this.patchOf({ now, desired })
+    throw new ConvergeError('applied, but the state still differs from what was declared', {
+      code: 'NOT_CONVERGED',
+      attempted: 'read back',
+      output: operations.map((operation) => JSON.stringify(operation)).join('\n'),
+      hint: 'find out what else changes it at the same time, or correct the resource type',
+    })
+  }
+
+  private patchOf({ now, desired }: Change): Promise<StatePatch> {
+    const { secrets } = this.shared
+    return StatePatch.between(now, desired, { secrets, sensitive: this.resource.options.sensitive ?? false })
+  }
+
+  private resolve(): unknown {
+    const { resource, shared } = this
+    if (!resource.hasReferences) return resource.props
+    const props = resolveReferences(resource.props, (reference) => shared.outputs.lookUp(reference))
+    if (props instanceof Unknown) return props
+    const parsed = checkProps(resource.definition, props as object, (text) =>
+      resource.options.sensitive ? '********' : shared.secrets.mask(text),
+    )
+    if (!('props' in parsed)) throw parsed.problems[0]
+    const { definition, type, name } = resource
+    // The recipe of the next run knows the values, and so does the key.
+    if (references(resource.props).every((reference) => shared.outputs.isConstant(reference)))
+      shared.marks.recordAs(name, `${type} ${definition.key(parsed.props)}`)
+    return parsed.props
+  }
+
+  /** Whether `when` decides that it runs; otherwise the resource decides. */
+  private get isGated(): boolean {
+    return this.resource.options.when !== undefined && this.resource.definition.when !== 'cause'
+  }
+
+  private get gate(): string {
+    return `when ${this.resource.name}`
+  }
+
+  /** Records that the resource has acted for this cause, or found nothing to do for it. */
+  private closeGate(): void {
+    if (this.cause !== null && this.isGated) this.shared.host.record(this.gate, this.cause)
+  }
+
+  private finishUnknown(value: Unknown): void {
+    const { shared, resource } = this
+    for (const path of this.implementation.paths?.(resource.props) ?? []) {
+      const known = isReference(path) ? shared.outputs.lookUp(path) : path
+      if (typeof known === 'string') shared.host.unknown(known, resource.name)
+    }
+    shared.outputs.set(resource, 'unknown', resource.props, null)
+    this.finish({ outcome: 'unknown', reason: value.toString() })
+  }
+
+  private fail(thrown: unknown): void {
+    const { shared, resource } = this
+    if (thrown instanceof NotYetKnown) {
+      try {
+        return this.finishUnknown(new Unknown(thrown.after))
+      } catch (error) {
+        // Its paths refer to a resource that failed or was skipped.
+        return this.fail(error)
+      }
+    }
+    const found = userFault(thrown, `the resource type ${resource.type}`)
+    const error = asConvergeError(found).at({ resource: resource.name, source: resource.source() })
+    const isStillRunning = error.code === 'STILL_RUNNING'
+    // A command that continues after its deadline may change the next resources while they are read.
+    const isFinal = isStillRunning || resource.options.ignoreFailure !== true
+    if (isStillRunning) shared.stillRunning = true
+    if (isFinal) shared.failed = true
+    shared.ahead.forget()
+    shared.outputs.set(resource, 'failed', this.props, this.state)
+    const { output, ...rest } = this.failureReport(error)
+    const shortened = excerpt(output, shared.options.journal)
+    const whole = shortened === output ? {} : { output }
+    this.finish({ outcome: 'failed', failure: { ...rest, output: shortened }, ...whole, ignored: !isFinal })
+  }
+
+  private failureReport(error: ConvergeError): FailureReport {
+    const { secrets } = this.shared
+    const masked = error.masked(
+      (text) => secrets.mask(text),
+      (text) => secrets.maskForeign(text),
+    )
+    return secrets.maskDeep(masked.toJSON()) as unknown as FailureReport
+  }
+
+  private finish(ending: Ending): void {
+    const attempts = this.attempts > 1 ? { attempts: this.attempts } : {}
+    this.shared.reporter.finish(this.resource, { ...ending, ...attempts }, performance.now() - this.began)
+  }
+
+  private context(): Context {
+    return contextOf(this.shared, this.resource, this.cause)
+  }
+}
