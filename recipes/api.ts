@@ -1,7 +1,7 @@
 /** Exports everything that the user's own recipes import from `converge-engine`. */
 
 export * as z from 'zod'
-export { type Recipe, type RecipeFunction, type Role, role } from '../core/compile/recipe.ts'
+export { type Recipe, type RecipeFunction, type Role, role } from '../core/compile/role.ts'
 export { defineStack } from '../core/fleet/stack/define.ts'
 export type { StackFile } from '../core/fleet/stack/schema.ts'
 export type { Host, HostReader } from '../core/host/types.ts'

@@ -1,5 +1,5 @@
 /** Warns of an attribute that the operator can change, at the file and line where it is set. */
-import type { Recipe } from '../core/compile/recipe.ts'
+import type { Recipe } from '../core/compile/role.ts'
 import { describeLocation } from '../core/model/errors.ts'
 import { formatPath, type KeyPath } from '../core/node/path.ts'
 import type { PloneNode } from './node.ts'

@@ -2,7 +2,7 @@
 
 import type { ZodType } from 'zod'
 import type { HostCheck } from '../compile/inspection.ts'
-import type { Role } from '../compile/recipe.ts'
+import type { Role } from '../compile/role.ts'
 import type { Concern, Service } from '../fleet/stack/services.ts'
 import type { Host, HostReader } from '../host/types.ts'
 import type { SourceLocation } from '../model/errors.ts'

@@ -1,5 +1,5 @@
 /** Completes command lines in a shell: prints the completion script, and the candidates for the word at the cursor. */
-import { lifecycleEvents } from '../compile/recipe.ts'
+import { lifecycleEvents } from '../compile/role.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Catalogue } from './catalogue.ts'
 import { allOptions, type CommandFamily, type CommandSpec, commands } from './options.ts'

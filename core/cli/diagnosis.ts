@@ -1,7 +1,7 @@
 /** Finds every mistake in the attributes and recipes of one host, after a first mistake was found. */
 import { draftPlan } from '../compile/compile.ts'
 import { isMissingProp } from '../compile/props.ts'
-import type { Role } from '../compile/recipe.ts'
+import type { Role } from '../compile/role.ts'
 import { ConvergeError, problemsOf } from '../model/errors.ts'
 import { Findings } from '../model/findings.ts'
 import { givenKeys, located } from '../node/located.ts'

@@ -1,9 +1,9 @@
 /** Runs `converge doctor`: checks without changes whether this host has what its roles require. */
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
-import { compile, wholeWay } from '../compile/compile.ts'
+import { compile, defaultEvents } from '../compile/compile.ts'
 import type { Finding, HostCheck } from '../compile/inspection.ts'
-import type { Role } from '../compile/recipe.ts'
+import type { Role } from '../compile/role.ts'
 import { LocalHost } from '../host/local.ts'
 import { asConvergeError, type ConvergeError, describeLocation, InvalidInput } from '../model/errors.ts'
 import type { Secrets } from '../model/secrets.ts'
@@ -31,7 +31,7 @@ const checkLimit = 30_000
 export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
   const inputs = await gather(args, catalogue, secrets)
   const host = new LocalHost(inputs.stateDirectory)
-  const node = inputs.node([...wholeWay], host)
+  const node = inputs.node([...defaultEvents], host)
   const limit = pLimit(parallel)
   const checks = await checksOf(inputs, node, host, catalogue)
   const found = await Promise.all(checks.map((check) => limit(() => resultOf(check))))
@@ -111,7 +111,7 @@ function attributeResults<N>(roles: readonly Role<N>[], node: N): Result[] {
 
 function compiled<N>(roles: readonly Role<N>[], what: string, node: N): Result[] {
   try {
-    const { warnings } = compile(roles, wholeWay, node)
+    const { warnings } = compile(roles, defaultEvents, node)
     return warnings.map((detail) => ({ what, status: 'warning', detail }))
   } catch (error) {
     const one = asConvergeError(error)

@@ -1,6 +1,6 @@
 /** Gathers the input of a run: recipes, layers of attributes, the node. */
 import { randomUUID } from 'node:crypto'
-import type { Role } from '../compile/recipe.ts'
+import type { Role } from '../compile/role.ts'
 import type { HostReader } from '../host/types.ts'
 import type { UserRecipes } from '../load/recipes.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../model/errors.ts'

@@ -1,8 +1,8 @@
 /** Reads what the options of a command name: recipes, files and variables with attributes, roles. */
 import * as fs from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { wholeWay } from '../compile/compile.ts'
-import type { Role } from '../compile/recipe.ts'
+import { defaultEvents } from '../compile/compile.ts'
+import type { Role } from '../compile/role.ts'
 import { givenFileLimit, readGivenFile } from '../host/given_file.ts'
 import type { BundleOptions } from '../load/bundle.ts'
 import { configNames, draftUserRecipes, type UserRecipesDraft } from '../load/recipes.ts'
@@ -36,7 +36,7 @@ export function stateDirectory(args: Arguments): string {
 }
 
 export function eventsOf(events: readonly string[] | null): readonly string[] {
-  return events ?? wholeWay
+  return events ?? defaultEvents
 }
 
 /** Loads the recipes that --recipes, --config, or a configuration in the working directory names. */

@@ -1,6 +1,6 @@
 /** Runs `converge render`: renders the files that the roles would write, from the attributes alone. */
 
-import { compile, type Plan, wholeWay } from '../compile/compile.ts'
+import { compile, defaultEvents, type Plan } from '../compile/compile.ts'
 import { checkProps } from '../compile/props.ts'
 import { recipeFault } from '../compile/source.ts'
 import { ConvergeError, problemsOf, throwProblems } from '../model/errors.ts'
@@ -18,13 +18,13 @@ import { printContent, printError, printJson } from './print.ts'
 import type { ExitStatus } from './process.ts'
 
 export async function render<N>(args: Arguments, catalogue: Catalogue<N>, secrets: Secrets): Promise<ExitStatus> {
-  const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts, events: wholeWay })
+  const inputs = await gather(args, catalogue, secrets, { facts: neutralFacts, events: defaultEvents })
   const plan = await compiled(
     () =>
       withLocations(inputs.built, () =>
-        compile(inputs.roles, wholeWay, inputs.node(wholeWay, null), { mask: (text) => secrets.mask(text) }),
+        compile(inputs.roles, defaultEvents, inputs.node(defaultEvents, null), { mask: (text) => secrets.mask(text) }),
       ),
-    () => inputs.diagnose(wholeWay, null),
+    () => inputs.diagnose(defaultEvents, null),
   )
   for (const warning of [...inputs.built.warnings.map(warningText), ...plan.warnings])
     printError(`warning: ${secrets.mask(warning).replace(/\n(?=\S)/g, '\n  ')}\n`)

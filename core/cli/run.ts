@@ -1,6 +1,6 @@
 /** Runs `converge`, `converge plan`, and the commands that are named after an event. */
 import { compile, type Plan } from '../compile/compile.ts'
-import type { Role } from '../compile/recipe.ts'
+import type { Role } from '../compile/role.ts'
 import { converge } from '../converge/engine.ts'
 import { journal } from '../converge/journal.ts'
 import { awaitCommandsOf } from '../host/command_guard.ts'

@@ -5,7 +5,8 @@ import { references } from '../model/reference.ts'
 import type { PlannedResource } from '../model/resource.ts'
 import type { Mask } from './props.ts'
 import type { PropsMemory } from './props_memory.ts'
-import { Recipe, type Role } from './recipe.ts'
+import { RecipeRun } from './recipe_run.ts'
+import type { Role } from './role.ts'
 
 export interface Plan {
   readonly resources: readonly PlannedResource[]
@@ -21,14 +22,14 @@ export interface Plan {
   readonly notes: readonly string[]
 }
 
-/** The events that `converge --role NAME` alone goes through: the whole way. */
-export const wholeWay = ['setup', 'deploy', 'configure'] as const
+/** The events that `converge --role NAME` runs if it names none. */
+export const defaultEvents = ['setup', 'deploy', 'configure'] as const
 
-/** Events that every host runs, whatever its roles: a host whose roles lack them has nothing to do. */
-const askedOfAll: readonly string[] = [...wholeWay, 'build']
+/** Events that every host runs. A role that does not define them has nothing to do. */
+const eventsOfAllRoles: readonly string[] = [...defaultEvents, 'build']
 
-/** The events that stop services: clients stop before the server that they need, so the last role comes first. */
-const ending = ['stop', 'shutdown', 'undeploy'] as const
+/** Events that stop services. The last role comes first: clients stop before the server that they need. */
+const stoppingEvents = ['stop', 'shutdown', 'undeploy'] as const
 
 export interface CompileOptions {
   /** Masks secrets in properties that errors quote; default: masks nothing. */
@@ -71,19 +72,19 @@ export function draftPlan<N>(
 ): PlanDraft {
   if (memory !== undefined)
     try {
-      const draft = draftOf(roles, events, new Recipe(node, mask, memory))
+      const draft = draftOf(roles, events, new RecipeRun(node, mask, memory))
       if (draft.problems.length === 0) return draft
     } catch {
       // Once more below, for the lines of all problems.
     }
-  return draftOf(roles, events, new Recipe(node, mask))
+  return draftOf(roles, events, new RecipeRun(node, mask))
 }
 
-function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe: Recipe<N>): PlanDraft {
+function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipes: RecipeRun<N>): PlanDraft {
   const distinct = [...new Map(roles.map((role) => [role.name, role])).values()]
   for (const event of events) {
     const known = [...new Set(distinct.flatMap((role) => [...role.events.keys()]))]
-    if (!known.includes(event) && !askedOfAll.includes(event))
+    if (!known.includes(event) && !eventsOfAllRoles.includes(event))
       throw new ConvergeError(`there is no event ${event} in ${distinct.map((r) => r.name).join(', ')}`, {
         code: 'UNKNOWN_EVENT',
         hint: nearest(event, known) ?? `they have: ${known.join(', ')}`,
@@ -91,9 +92,9 @@ function draftOf<N>(roles: readonly Role<N>[], events: readonly string[], recipe
       })
   }
   // By role, not by event: a host that runs the ZEO server and its clients needs the server up before they start.
-  const down = events.every((event) => ending.some((name) => name === event))
-  for (const role of down ? distinct.toReversed() : distinct) for (const event of events) recipe.run(role, event)
-  const { resources, warnings, notes, problems } = recipe.finish()
+  const isStopping = events.every((event) => stoppingEvents.some((name) => name === event))
+  for (const role of isStopping ? distinct.toReversed() : distinct) for (const event of events) recipes.run(role, event)
+  const { resources, warnings, notes, problems } = recipes.finish()
   const needed = new Set<string>()
   const listed = new Set<string>()
   for (const { props, hasReferences, options } of resources) {

@@ -60,7 +60,7 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   const names = Object.keys((definition.props as { shape?: object }).shape ?? {})
   if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
     const unknown = issue.keys[0] ?? ''
-    return new ConvergeError(`${definition.type} has no prop ${issue.keys.join(', ')}`, {
+    return new ConvergeError(`${definition.type} has no property ${issue.keys.join(', ')}`, {
       code: 'UNKNOWN_PROP',
       hint: nearest(unknown, names) ?? `it has: ${names.join(', ')}`,
       usage: true,
@@ -69,18 +69,18 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   const path = pathText(issue.path)
   const value = valueAt(props, issue.path)
   const isAbsent = issue.code === 'invalid_type' || issue.code === 'invalid_union'
-  const missing = isAbsent ? `prop ${path} is missing` : issue.message
-  const wrong = `prop ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
+  const missing = isAbsent ? `property ${path} is missing` : issue.message
+  const wrong = `property ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
   return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
-    hint: `converge resources ${definition.type} shows its props`,
+    hint: `converge resources ${definition.type} shows its properties`,
     usage: true,
   })
 }
 
 /** Whether a problem is that a property has no value. */
 export function isMissingProp({ code, message }: ConvergeError): boolean {
-  return code === 'INVALID_PROP' && /: prop \S+ is missing$/.test(message)
+  return code === 'INVALID_PROP' && /: property \S+ is missing$/.test(message)
 }
 
 function lower(message: string): string {
@@ -110,7 +110,7 @@ function pathText(path: readonly PropertyKey[]): string {
 /** A property that contains itself can be neither compared nor written down. */
 function endlessProblem(type: string, { path, isCycle }: EndlessValue): ConvergeError {
   const what = isCycle ? 'contains itself' : 'is nested too deeply'
-  return new ConvergeError(`${type}: prop ${pathText(path)} ${what}`, {
+  return new ConvergeError(`${type}: property ${pathText(path)} ${what}`, {
     code: 'INVALID_PROP',
     hint: 'give plain data: texts, numbers, lists and objects',
     usage: true,

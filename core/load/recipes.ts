@@ -1,7 +1,7 @@
 /** Finds the recipes of the user: a directory of roles, or a converge.config.ts that names them. */
 import * as fs from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
-import type { Role } from '../compile/recipe.ts'
+import type { Role } from '../compile/role.ts'
 import { ConvergeError, InvalidInput, throwProblems } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'

@@ -1,6 +1,6 @@
 /** Defines the role base, which every host of a stack has: the packages of its layers, and unattended upgrades. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
-import { lifecycleEvents, type Recipe, role } from '../../core/compile/recipe.ts'
+import { lifecycleEvents, type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { aptText } from '../../core/text/apt_conf.ts'
 import { file } from '../../resources/file.ts'

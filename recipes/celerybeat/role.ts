@@ -1,5 +1,5 @@
 /** Defines the role celerybeat, for the one host that schedules Celery's periodic tasks. */
-import { role } from '../../core/compile/recipe.ts'
+import { role } from '../../core/compile/role.ts'
 import zeoClient from '../zeo_client/role.ts'
 
 export default role('celerybeat', {

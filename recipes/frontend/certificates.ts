@@ -1,5 +1,5 @@
 /** Manages the certificates of the site: given in the attributes, or obtained by certbot. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { formatPath, type KeyPath } from '../../core/node/path.ts'
 import { shellWords } from '../../core/text/shell.ts'

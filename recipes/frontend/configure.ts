@@ -1,5 +1,5 @@
 /** Writes the configuration of the front end for the current stack, and reloads its programs without a lost request. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { derived, type Reference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { formatPath } from '../../core/node/path.ts'

@@ -1,5 +1,5 @@
 /** Defines the role frontend: nginx, Varnish and HAProxy in front of the ZEO clients of the stack. */
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { file } from '../../resources/file.ts'
 import { package_ as packages } from '../../resources/package.ts'

@@ -1,5 +1,5 @@
 /** Warns of settings of the front end that have no effect on the services of this host. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { formatPath, type KeyPath } from '../../core/node/path.ts'
 import { warnOfAttribute } from '../attribute_warning.ts'
 import type { PloneNode } from '../node.ts'

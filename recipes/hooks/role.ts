@@ -1,6 +1,6 @@
 /** Installs and removes the hooks: the units of systemd or the jobs of cron that call converge on this host. */
 import type { HookOptions, Hooks } from '../../core/cli/catalogue.ts'
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import { cron } from '../../resources/cron.ts'
 import { directory } from '../../resources/directory.ts'
 import { execute } from '../../resources/execute.ts'

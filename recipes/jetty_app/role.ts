@@ -1,6 +1,6 @@
 /** Defines the role jetty-app: a Java web application, each release in a JVM of its own. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/text/shell.ts'

@@ -1,5 +1,5 @@
 /** Defines the paths of a PHP app, and the version of PHP that runs it. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { derived, isReference, type Reference, reference } from '../../core/model/reference.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { isPhpFpmExpression, phpFpmVariable } from '../../core/text/php_fpm.ts'

@@ -1,5 +1,5 @@
 /** Defines the role php-app: PHP in php-fpm behind nginx, updated hot by a link or cold by configuration. */
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import { isReference } from '../../core/model/reference.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { directory } from '../../resources/directory.ts'

@@ -1,5 +1,5 @@
 /** Declares the pool of a PHP app in php-fpm, its site in nginx, and the switch from one release to another. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { derived, type Input, isReference } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'

@@ -1,5 +1,5 @@
 /** Checks that blob directories work that several apps or hosts share; converge mounts none of them. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'

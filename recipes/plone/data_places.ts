@@ -1,6 +1,6 @@
 /** Locates the database and the index of a host: as the attributes say, or where an earlier version has put them. */
 import { platformPlaces } from '../../attributes/opsworks_initial_setup.ts'
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { data_location, holdsData } from '../../resources/data_location.ts'

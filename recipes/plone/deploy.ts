@@ -1,6 +1,6 @@
 /** Deploys a buildout app: checks out, configures and builds a release, switches to it, and restarts the programs. */
 
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { canonicalJson, digestOf } from '../../core/model/json.ts'
 import { type Reference, under } from '../../core/model/reference.ts'

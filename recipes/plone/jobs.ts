@@ -1,5 +1,5 @@
 /** Declares the cron jobs of a buildout app: packing and backup of the ZEO server, and those in its buildout. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Reference } from '../../core/model/reference.ts'
 import type { Check, CommonOptions } from '../../core/model/resource.ts'
 import { shellWord } from '../../core/text/shell.ts'

@@ -1,5 +1,5 @@
 /** Defines the events of a buildout app other than setup, deploy and rollback. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { seconds } from '../../core/model/units.ts'
 import { file } from '../../resources/file.ts'
 import { service } from '../../resources/service.ts'

@@ -1,5 +1,5 @@
 /** Warns of settings of the clients that have no effect because no host of their layer is online. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { describeLocation } from '../../core/model/errors.ts'
 import type { PloneNode } from '../node.ts'
 import type { Layout } from './layout.ts'

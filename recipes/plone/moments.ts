@@ -1,5 +1,5 @@
 /** Restarts a buildout app in a deploy, with its hooks and its smoke test. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { firstName } from '../../core/text/domain.ts'
 import type { PloneNode } from '../node.ts'

@@ -1,5 +1,5 @@
 /** Starts the programs of an app after a reboot when its blobs are mounted: supervisord does not wait for mounts. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { networkFileSystems } from '../../resources/mounts.ts'

@@ -1,6 +1,6 @@
 /** Writes the configuration of New Relic's Python agent, which the clients' variable NEW_RELIC_CONFIG_FILE names. */
 import { posix } from 'node:path'
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { newRelicValue } from '../../core/text/newrelic_ini.ts'

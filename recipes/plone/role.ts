@@ -1,5 +1,5 @@
 /** Defines the roles that run a buildout app, with their events. */
-import { type Role, role } from '../../core/compile/recipe.ts'
+import { type Role, role } from '../../core/compile/role.ts'
 import type { PloneNode } from '../node.ts'
 import { checks } from './checks.ts'
 import { build, deploy } from './deploy.ts'

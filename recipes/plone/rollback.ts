@@ -1,5 +1,5 @@
 /** Rolls a buildout app back to another release, and keeps configure from undoing it. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { file } from '../../resources/file.ts'
 import type { Release } from '../../resources/releases.ts'
 import type { PloneNode } from '../node.ts'

@@ -1,6 +1,6 @@
 /** Declares the programs of a buildout app in supervisord, and restarts them; reads those recorded with a release. */
 import * as z from 'zod'
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
 import type { Release } from '../../resources/releases.ts'

@@ -1,6 +1,6 @@
 /** Sets up a buildout app: packages, account, directories, Python, supervisor. */
 import { posix } from 'node:path'
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'

@@ -1,5 +1,5 @@
 /** Installs the supervisor that keeps the programs running: the system's for root, an own one for an ordinary user. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { supervisorInclude, supervisorValue } from '../../core/text/supervisor.ts'

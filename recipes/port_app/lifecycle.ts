@@ -1,6 +1,6 @@
 /** Defines the events of the roles whose server uses two ports in turn. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
-import type { Recipe, RoleDefinition } from '../../core/compile/recipe.ts'
+import type { Recipe, RoleDefinition } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'

@@ -1,5 +1,5 @@
 /** Defines the role port-app: any server from a repository that takes its port from the command or the environment. */
-import { role } from '../../core/compile/recipe.ts'
+import { role } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { shellWords } from '../../core/text/shell.ts'
 import { supervisorVariable } from '../../core/text/supervisor.ts'

@@ -1,5 +1,5 @@
 /** Declares a server on two ports in turn behind nginx, for all kinds of such servers. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'

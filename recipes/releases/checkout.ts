@@ -1,5 +1,5 @@
 /** Checks out a release of an app from its repository, and builds it. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import { under } from '../../core/model/reference.ts'

@@ -1,6 +1,6 @@
 /** Declares the files and directories below `shared` to which releases of an app link. */
 import { posix } from 'node:path'
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/directory.ts'
 import { link_sources } from '../../resources/link_sources.ts'

@@ -1,5 +1,5 @@
 /** Declares the hooks, the migration and the smoke test of an app's deploy. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'

@@ -1,5 +1,5 @@
 /** Chooses the target of a rollback, and records it until the rollback is done. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { nearest } from '../../core/model/nearest.ts'
 import { derived, type Input } from '../../core/model/reference.ts'

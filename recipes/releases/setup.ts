@@ -1,5 +1,5 @@
 /** Declares the account and the directories that every app requires before its first release. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { directory } from '../../resources/directory.ts'
 import { group } from '../../resources/group.ts'

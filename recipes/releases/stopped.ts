@@ -1,5 +1,5 @@
 /** Keeps apps stopped: `stop` records the stop, `configure` respects the record, and a start or deploy removes it. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
 import { intendedStop, stop_record } from '../../resources/stop_record.ts'

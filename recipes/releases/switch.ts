@@ -1,5 +1,5 @@
 /** Switches to another release, and records the switch. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
 import { release_history } from '../../resources/release_history.ts'

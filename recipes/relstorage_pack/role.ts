@@ -1,5 +1,5 @@
 /** Defines the role relstorage-pack, for the one host that packs the database. */
-import { role } from '../../core/compile/recipe.ts'
+import { role } from '../../core/compile/role.ts'
 import zeoClient from '../zeo_client/role.ts'
 
 export default role('relstorage-pack', {

@@ -1,6 +1,6 @@
 /** Switches the maintenance page of a site on and off; the web server checks for its file at each request. */
 import { dirname } from 'node:path'
-import type { RecipeFunction } from '../../core/compile/recipe.ts'
+import type { RecipeFunction } from '../../core/compile/role.ts'
 import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'

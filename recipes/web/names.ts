@@ -1,5 +1,5 @@
 /** Refuses two sites with the same host name and port, of which nginx would silently serve the first. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { isOwnFile, serverBlocks } from '../../resources/nginx/servers.ts'

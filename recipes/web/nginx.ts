@@ -1,5 +1,5 @@
 /** Describes and sets up the nginx in front of an app: the system's for root, an own one for an ordinary user. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { shellWords } from '../../core/text/shell.ts'

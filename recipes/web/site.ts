@@ -1,5 +1,5 @@
 /** Writes and checks the site of an app for nginx, serves it, and removes it. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { Check, Handle } from '../../core/model/resource.ts'
 import { formatPath } from '../../core/node/path.ts'

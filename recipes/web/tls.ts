@@ -1,5 +1,5 @@
 /** Configures TLS with a certificate from the attributes of an app. */
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import type { Handle } from '../../core/model/resource.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
 import { directory } from '../../resources/directory.ts'

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
-import { compile, wholeWay } from '../../core/compile/compile.ts'
+import { compile, defaultEvents } from '../../core/compile/compile.ts'
 import { resolveReferences } from '../../core/model/reference.ts'
 import { neutralFacts } from '../../core/node/facts.ts'
 import { parseAttributes } from '../../core/node/layers.ts'
@@ -118,7 +118,7 @@ async function nodeOf(given: JsonObject): Promise<Node<unknown>> {
 async function declared(built: Node<unknown>, names: readonly string[]): Promise<string> {
   const roles = await Promise.all(names.map((name) => catalogue.roles[name]?.load()))
   const texts = roles.flatMap((role) =>
-    [wholeWay, ['restart']].map((events) => {
+    [defaultEvents, ['restart']].map((events) => {
       const node = catalogue.node(built, { id: '1', events, host: null, by: 'tester', options: {} })
       const { resources, warnings } = compile([role as never], events, node)
       return [resources.map(({ name, props, options }) => [name, shown(props), shown(options.when)]), warnings]

@@ -102,9 +102,9 @@ t.test('a stack with mistakes of every kind', async (t) => {
     /recipes\/broken\.ts:2:43: Unexpected/,
     /^broken\.json:2:1: a value is expected/,
     /^good\.json:1:44: deploy\.plone_instances\.migrate: expected true or false, got "maybe" \(all hosts\)/,
-    /recipes\/extra\.ts:4:5: execute has no prop comand \(app1\)/,
-    /recipes\/extra\.ts:5:5: file: prop path: an absolute path \(got "relative"\) \(app1\)/,
-    /recipes\/extra\.ts:8:5: file has no prop pth \(app1\)/,
+    /recipes\/extra\.ts:4:5: execute has no property comand \(app1\)/,
+    /recipes\/extra\.ts:5:5: file: property path: an absolute path \(got "relative"\) \(app1\)/,
+    /recipes\/extra\.ts:8:5: file has no property pth \(app1\)/,
     /recipes\/extra\.ts:10:\d+: configure of the role extra failed: Error: boom \(app1\)/,
   ]
   for (const pattern of expected) t.equal(found.filter((one) => pattern.test(one)).length, 1, String(pattern))
@@ -136,8 +136,8 @@ for (const command of ['plan', 'render'])
       /^a\.json:8:\d+: deploy\.plone_instances\.migrate: expected true or false/,
       /^a\.json:12:\d+: plone_instances\.per_cpu: expected a number of clients/,
       /^b\.json:1:\d+: a closing brace/,
-      /recipes\/extra\.ts:4:5: execute has no prop comand/,
-      /recipes\/extra\.ts:5:5: file: prop path: an absolute path/,
+      /recipes\/extra\.ts:4:5: execute has no property comand/,
+      /recipes\/extra\.ts:5:5: file: property path: an absolute path/,
       /recipes\/extra\.ts:10:\d+: configure of the role extra failed: Error: boom/,
     ]
     for (const pattern of expected) t.equal(found.filter((one) => pattern.test(one)).length, 1, String(pattern))

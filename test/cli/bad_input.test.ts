@@ -251,9 +251,13 @@ recipes({
     files: { 'recipes/r.ts': `${imports}const site = undefined\nexport default role('x', { doc: site.name })` },
     says: ["@/recipes/r.ts:3:38: it cannot be loaded: TypeError: Cannot read properties of undefined (reading 'name')"],
   },
-  'a misspelt event and one that is no function': {
+  'a misspelt event, and one that is not a function': {
     files: { 'recipes/r.ts': `${imports}export default role('x', { setpu() {}, deploy: 'x' })` },
-    says: ['@/recipes/r.ts:2:16: the role x has no setpu', 'did you mean setup?', 'deploy is no function'],
+    says: [
+      '@/recipes/r.ts:2:16: the role x has the unknown key "setpu"',
+      'did you mean setup?',
+      'deploy is not a function',
+    ],
   },
   'an asynchronous one': {
     files: { 'recipes/r.ts': `${imports}export default role('x', { async setup(r) { throw new Error('late') } })` },
@@ -265,29 +269,29 @@ recipes({
     },
     says: [
       "@/recipes/r.ts:3:30: setup of the role x failed: TypeError: Cannot read properties of undefined (reading 'deeper')",
-      '@/recipes/r.ts:4:15: directory: prop path: an absolute path (got "x")',
+      '@/recipes/r.ts:4:15: directory: property path: an absolute path (got "x")',
     ],
   },
-  'an unknown prop': {
+  'an unknown property': {
     files: recipe("file(r, { path: '/q', content: '', contnet: '' })"),
-    says: ['@/recipes/r.ts:4:5: file has no prop contnet', 'did you mean content?'],
+    says: ['@/recipes/r.ts:4:5: file has no property contnet', 'did you mean content?'],
   },
-  'a prop of the wrong type': {
+  'a property of the wrong type': {
     files: recipe("file(r, { path: '/q', content: 5, mode: '644' })"),
     says: [
-      '@/recipes/r.ts:4:5: file: prop content: expected string, received number (got 5)',
-      'file: prop mode: a mode as four octal digits, e.g. \'0640\' (got "644")',
-      'converge resources file shows its props',
+      '@/recipes/r.ts:4:5: file: property content: expected string, received number (got 5)',
+      'file: property mode: a mode as four octal digits, e.g. \'0640\' (got "644")',
+      'converge resources file shows its properties',
     ],
   },
-  'a prop that is missing': {
+  'a property that is missing': {
     files: recipe("file(r, { content: '' })"),
-    says: ['@/recipes/r.ts:4:5: file: prop path is missing'],
+    says: ['@/recipes/r.ts:4:5: file: property path is missing'],
   },
   'a bare number for a time': {
     files: recipe("execute(r, { command: 'x', timeout: 5, retries: -1, retryDelay: 3 })"),
     says: [
-      'execute: prop timeout: a duration, such as seconds(60)',
+      'execute: property timeout: a duration, such as seconds(60)',
       'retries: expected a whole number',
       'retryDelay: expected a duration',
     ],
@@ -391,7 +395,7 @@ t.test('secrets do not come back in an error', async (t) => {
   const { status, stdout, stderr } = await place.converge([...x.split(' '), '--json', 'a.json', '--json-output'])
   t.equal(status, 2)
   t.notMatch(stdout + stderr, /hunter2/)
-  t.match(stderr, /prop path: an absolute path \(got "\*{8}"\)/)
+  t.match(stderr, /property path: an absolute path \(got "\*{8}"\)/)
 })
 
 t.test('without the rights', async (t) => {

@@ -170,8 +170,8 @@ t.test('a mistake in a recipe is told at its own line', async (t) => {
   const invalid = run(['plan', '--role', 'status-page'])
   t.equal(invalid.status, 2)
   t.match(invalid.stderr, `${join(recipes, 'status_page.ts')}:${line}:`)
-  t.match(invalid.stderr, 'template has no prop ownr\n  hint: did you mean owner?')
-  t.match(invalid.stderr, 'template: prop mode: a mode as four octal digits, e.g. \'0640\' (got "644")')
+  t.match(invalid.stderr, 'template has no property ownr\n  hint: did you mean owner?')
+  t.match(invalid.stderr, 'template: property mode: a mode as four octal digits, e.g. \'0640\' (got "644")')
 
   edit('status_page.ts', (text) => text.replace("mode: '644', ownr: 'root'", "mode: JSON.parse('{')"))
   const thrown = run(['plan', '--role', 'status-page'])

@@ -107,7 +107,7 @@ t.test('a repository that git does not take', async (t) => {
   t.equal(status, 1)
   t.match(
     stdout,
-    /^missing {2}deploy\.plone_instances\.scm\.repository: git_release: prop repository: the address of a git repository: .* \(got "srv\/site\.git"\)$/m,
+    /^missing {2}deploy\.plone_instances\.scm\.repository: git_release: property repository: the address of a git repository: .* \(got "srv\/site\.git"\)$/m,
   )
   t.notMatch(stdout, /report this fault/)
 })

@@ -155,7 +155,7 @@ t.test('resources: every type with a sentence', async (t) => {
   )
 })
 
-t.test('resources NAME: props with types, options of all, examples', async (t) => {
+t.test('resources NAME: properties with types, options of all, examples', async (t) => {
   const place = new Sandbox(t)
   const { status, stdout } = await place.converge(['resources', 'symlink'])
   t.equal(status, 0)

@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
-import { role } from '../../core/compile/recipe.ts'
+import { role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { PloneNode } from '../../recipes/node.ts'

@@ -82,13 +82,13 @@ const faults: readonly Fault[] = [
     name: 'an event that is undefined',
     recipe: `export default role('web', { deploy: ({} as any).deploy })`,
     status: 2,
-    says: [/web\.ts:2:\d+: the role web: deploy is no function/],
+    says: [/web\.ts:2:\d+: the role web: deploy is not a function/],
   },
   {
     name: 'a role without an event',
     recipe: `export default role('web', { doc: 'Nothing' })`,
     status: 2,
-    says: [/web\.ts:2:\d+: the role web does nothing/],
+    says: [/web\.ts:2:\d+: the role web has no event/],
   },
   {
     name: 'include of undefined',
@@ -140,7 +140,7 @@ const faults: readonly Fault[] = [
   template(r, { path: '/x', source: 'x', variables: own })
 } })`,
     status: 2,
-    says: [/web\.ts:5:\d+: template: prop variables\.list\.0\.own contains itself/],
+    says: [/web\.ts:5:\d+: template: property variables\.list\.0\.own contains itself/],
   },
   ...[
     ["directory(r, 'x', { path: '/x' } as never)", 'directory: expected an object of properties, got the text "x"'],
@@ -163,7 +163,7 @@ const faults: readonly Fault[] = [
   template(r, { path: '/x', source: 'x', variables: { deep } })
 } })`,
     status: 2,
-    says: [/web\.ts:5:\d+: template: prop variables\.deep.* is nested too deeply/],
+    says: [/web\.ts:5:\d+: template: property variables\.deep.* is nested too deeply/],
   },
 ]
 

@@ -54,7 +54,7 @@ t.test('what a recipe refuses is told before any host is asked, once for all of 
   const call = { args: { stack }, catalogue, secrets: new Secrets(), endProcess: () => undefined }
   const inputs = await stackInputs(call)
   t.equal((await deployedOnAll(call, inputs, ['deploy'])).size, 3)
-  await t.rejects(deployedOnAll(call, inputs, ['restart']), { usage: true, message: /no prop always .*all hosts/ })
+  await t.rejects(deployedOnAll(call, inputs, ['restart']), { usage: true, message: /no property always .*all hosts/ })
 })
 
 t.test('an event is compiled apart from the deploy, which declares the same services otherwise', async (t) => {

@@ -91,7 +91,7 @@ export default role('extra', {
   t.equal(good.stderr.includes('there is no role'), false, good.stderr)
   const bad = await check(t, content, { 'recipes/extra.ts': recipe('execute(r, { comand: "x" } as never)') })
   t.equal(bad.status, 2)
-  t.match(bad.stderr, /recipes\/extra\.ts:4:\d+.*execute has no prop comand.*\(web1\)/s)
+  t.match(bad.stderr, /recipes\/extra\.ts:4:\d+.*execute has no property comand.*\(web1\)/s)
   const none = await check(t, { ...content, recipes: [] })
   t.match(none.stderr, /layers\.frontend\.roles\[1\]: there is no role extra/)
 })

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { compile } from '../../core/compile/compile.ts'
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import { withDeadline } from '../../core/converge/deadline.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { reference } from '../../core/model/reference.ts'
@@ -60,7 +60,7 @@ t.test('compiling', async (t) => {
       repaired: () => planOf((r) => thing(r, { name: 'a', list: ['x'] })),
     },
     {
-      source: 'core/compile/recipe.ts',
+      source: 'core/compile/declaration_problems.ts',
       hint: 'declare it first: source order is run order',
       broken: () => planOf((r) => file(r, { path: '/srv/x', content: reference<string>('probe a', 'value') })),
       repaired: () =>
@@ -70,7 +70,7 @@ t.test('compiling', async (t) => {
         }),
     },
     {
-      source: 'core/compile/recipe.ts',
+      source: 'core/compile/declaration_problems.ts',
       hint: 'return a text that identifies one keyed from the key function of its definition',
       broken: () => planOf((r) => keyed(() => '')(r, { name: 'a' })),
       repaired: () => planOf((r) => keyed(({ name }) => name)(r, { name: 'a' })),
@@ -118,20 +118,20 @@ t.test('running', async (t) => {
   const slow = probe({ apply: () => new Promise((resolve) => setTimeout(resolve, 60)) })
   proveRuns(t, [
     {
-      source: 'core/converge/provided.ts',
+      source: 'core/converge/outputs.ts',
       hint: 'give it the same guard, or let the run stop there',
       broken: (r) => file(r, { path: '/srv/x', content: thing(r, { name: 'a', onlyIf: false }).value }),
       repaired: (r) =>
         file(r, { path: '/srv/x', content: thing(r, { name: 'a', onlyIf: false }).value, onlyIf: false }),
     },
     {
-      source: 'core/converge/provided.ts',
+      source: 'core/converge/outputs.ts',
       hint: 'it has: digest, path, value',
       broken: using('pth'),
       repaired: using('path'),
     },
     {
-      source: 'core/converge/provided.ts',
+      source: 'core/converge/outputs.ts',
       hint: 'it has only: digest',
       broken: usingPlain('pth'),
       repaired: usingPlain('digest'),

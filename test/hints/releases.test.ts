@@ -3,7 +3,7 @@
  */
 import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { file } from '../../resources/file.ts'
 import { commitOf } from '../../resources/git/resolve.ts'
@@ -50,7 +50,7 @@ t.test('revisions', async (t) => {
 })
 
 t.test('roles and recipes', async (t) => {
-  const source = 'core/compile/recipe.ts'
+  const source = 'core/compile/role.ts'
   const run = (deploy: (r: Recipe<unknown>) => unknown) =>
     compile([role<unknown>('test', { deploy: deploy as never })], ['deploy'], {})
   const base = role<unknown>('base', { deploy: () => undefined })
@@ -69,7 +69,7 @@ t.test('roles and recipes', async (t) => {
     },
     {
       source,
-      hint: 'an event of your own goes into events: { reindexAll(r, node) { ... } }',
+      hint: 'to define an event of your own, write events: { reindexAll(r, node) { ... } }',
       broken: () => role('web', { reindexAll: () => undefined } as never),
       repaired: () => role('web', { events: { reindexAll: () => undefined } }),
     },
@@ -86,25 +86,25 @@ t.test('roles and recipes', async (t) => {
       repaired: () => role('web', { deploy: () => undefined }),
     },
     {
-      source,
-      hint: 'make it a plain function: a recipe only declares, and a check or a resource reads the host',
+      source: 'core/compile/recipe_run.ts',
+      hint: 'remove async: a recipe only declares resources; read the host in a check or in a resource',
       broken: () => run(async () => undefined),
       repaired: () => run(() => undefined),
     },
     {
-      source,
+      source: 'core/compile/recipe_run.ts',
       hint: 'check the import: the file must export the role under this name',
       broken: () => run((r) => r.include(undefined as never, 'deploy')),
       repaired: () => run((r) => r.include(base, 'deploy')),
     },
     {
-      source,
+      source: 'core/compile/recipe_run.ts',
       hint: 'it has: deploy',
       broken: () => run((r) => r.include(base, 'configure')),
       repaired: () => run((r) => r.include(base, 'deploy')),
     },
     {
-      source,
+      source: 'core/compile/declaration_problems.ts',
       hint: 'remove one of them, or declare both alike; they differ in: content',
       broken: () =>
         run((r) => {
@@ -125,7 +125,7 @@ t.test('roles and recipes', async (t) => {
     },
     {
       source: 'core/compile/props.ts',
-      hint: 'converge resources file shows its props',
+      hint: 'converge resources file shows its properties',
       broken: () => run((r) => file(r, { path: 'a', content: 'a' })),
       repaired: () => run((r) => file(r, { path: '/srv/a', content: 'a' })),
     },

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
-import { role } from '../../core/compile/recipe.ts'
+import { role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'

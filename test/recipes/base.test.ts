@@ -1,8 +1,8 @@
 /** Tests the role base: packages and automatic updates of a host, if the run can manage them. */
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
-import { compile, wholeWay } from '../../core/compile/compile.ts'
-import { lifecycleEvents } from '../../core/compile/recipe.ts'
+import { compile, defaultEvents } from '../../core/compile/compile.ts'
+import { lifecycleEvents } from '../../core/compile/role.ts'
 import { type Facts, neutralFacts } from '../../core/node/facts.ts'
 import { objectLayer } from '../../core/node/layers.ts'
 import { buildNode } from '../../core/node/node.ts'
@@ -12,7 +12,7 @@ import { recipeNode } from '../../recipes/node.ts'
 function plan(
   attributes: Readonly<Record<string, unknown>>,
   facts: Facts = neutralFacts,
-  events: readonly string[] = wholeWay,
+  events: readonly string[] = defaultEvents,
 ) {
   const built = buildNode({ layers: [objectLayer(attributes, 'test', 'deployment')], facts, schemas: attributeSchemas })
   const run = { id: 'run', events, options: {}, host: null, by: 'test' }

@@ -327,7 +327,7 @@ t.test('schedules', (t) => {
   t.end()
 })
 
-t.test('props are checked before anything is done', (t) => {
+t.test('properties are checked before anything is done', (t) => {
   const problem = (props: Parameters<typeof cron>[1]): string => {
     try {
       planOf((r) => cron(r, props))
@@ -337,8 +337,8 @@ t.test('props are checked before anything is done', (t) => {
     }
     return ''
   }
-  t.match(problem({ ...job, schedule: '61 * * * *' }), /prop schedule: the minute takes 0 to 59.*got "61/)
-  t.match(problem({ ...job, command: 'a\nb' }), /prop command: a command on one line/)
+  t.match(problem({ ...job, schedule: '61 * * * *' }), /property schedule: the minute takes 0 to 59.*got "61/)
+  t.match(problem({ ...job, command: 'a\nb' }), /property command: a command on one line/)
   t.match(problem({ name: 'tidy' }), 'needed unless absent')
   t.match(problem({ ...job, environment: { 'A-B': '1' } }), 'environment')
   t.end()

@@ -78,7 +78,7 @@ t.test('with neither creates nor when it runs every time, and the plan says so',
   t.equal(logOf(host), 'hello\nhello\n')
 })
 
-t.test('its props reach the command', async (t) => {
+t.test('its properties reach the command', async (t) => {
   const plan = planOf((r) => {
     execute(r, { command: ['report'], cwd: '/srv', user: 'root', group: 'root', environment: { A: 'b c' } })
     execute(r, { command: 'echo "$A" > x', timeout: seconds(5) })

@@ -190,14 +190,14 @@ t.test(
   },
 )
 
-t.test('props are checked before anything is done', (t) => {
+t.test('properties are checked before anything is done', (t) => {
   const wrong = (props: Record<string, unknown>) => () => planOf((r) => file(r, props as never))
-  t.throws(wrong({ path: 'etc/motd', content: '' }), { message: /prop path: an absolute path .got "etc\/motd"/ })
+  t.throws(wrong({ path: 'etc/motd', content: '' }), { message: /property path: an absolute path .got "etc\/motd"/ })
   t.throws(wrong({ path: '/etc/../motd', content: '' }), { message: /without '\.' or '\.\.'/ })
-  t.throws(wrong({ path, content: '', mode: '644' }), { message: /prop mode: a mode as four octal digits/ })
+  t.throws(wrong({ path, content: '', mode: '644' }), { message: /property mode: a mode as four octal digits/ })
   t.throws(wrong({ path }), { message: /content is needed unless absent/ })
   t.throws(wrong({ path, content: '', contnt: '' }), {
-    message: /file has no prop contnt/,
+    message: /file has no property contnt/,
     hint: 'did you mean content?',
   })
   t.end()

@@ -63,13 +63,13 @@ t.test('a revision is one commit, or an error that helps', async (t) => {
 t.test('what cannot be a revision, an address or a path is refused before anything is done', async (t) => {
   const site = new GitSite(t)
   const refused: readonly (readonly [object, RegExp])[] = [
-    ...['', '-x', 'a b', 'main~1', 'HEAD^', 'a:b', '*'].map((revision) => [{ revision }, /prop revision/] as const),
+    ...['', '-x', 'a b', 'main~1', 'HEAD^', 'a:b', '*'].map((revision) => [{ revision }, /property revision/] as const),
     ...['', 'site', '-x', './site', 'ext::sh -c id', '--upload-pack=x'].map(
-      (repository) => [{ repository }, /prop repository/] as const,
+      (repository) => [{ repository }, /property repository/] as const,
     ),
     ...['/abs', '../x', 'a/../b', '.git/hooks', '.converge', 'a/'].map((path) => [{ purge: [path] }, /purge/] as const),
     [{ links: { log: '../log' } }, /links/],
-    [{ revison: 'main' }, /no prop revison/],
+    [{ revison: 'main' }, /no property revison/],
   ]
   for (const [props, expected] of refused)
     await t.rejects(site.deploy(props), { message: expected }, JSON.stringify(props))

@@ -1,7 +1,7 @@
 /** Runs tables of test cases against a resource type, and checks the contract that every type must meet. */
 import type { Test } from 'tap'
 import { compile, type Plan } from '../../core/compile/compile.ts'
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import type { Declare } from '../../core/model/resource.ts'

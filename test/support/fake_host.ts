@@ -4,9 +4,9 @@
  */
 
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
-import { compile, wholeWay } from '../../core/compile/compile.ts'
+import { compile, defaultEvents } from '../../core/compile/compile.ts'
 import type { Inspection } from '../../core/compile/inspection.ts'
-import type { Role } from '../../core/compile/recipe.ts'
+import type { Role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import type { CommandOptions, CommandResult } from '../../core/host/types.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
@@ -114,7 +114,7 @@ export class FakeHost {
    * Runs events of the roles, as `converge` does.
    * @throws ConvergeError if the recipes reject the attributes
    */
-  async run(events: readonly string[] = wholeWay, options: RunOptions = {}): Promise<RunReport> {
+  async run(events: readonly string[] = defaultEvents, options: RunOptions = {}): Promise<RunReport> {
     const { mode = 'run', killAt } = options
     this.machine.runs++
     Object.assign(this, { events: 0, killAt, killedBefore: null })

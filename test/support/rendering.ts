@@ -1,7 +1,7 @@
 /** Renders the configuration files that a role writes for given attributes, in the process of the test. */
 import { attributeSchemas, foreignKeys } from '../../attributes/index.ts'
 import { renderedFiles } from '../../core/cli/render.ts'
-import { compile, wholeWay } from '../../core/compile/compile.ts'
+import { compile, defaultEvents } from '../../core/compile/compile.ts'
 import { checkProps } from '../../core/compile/props.ts'
 import { resolveReferences } from '../../core/model/reference.ts'
 import type { PlannedResource } from '../../core/model/resource.ts'
@@ -24,8 +24,8 @@ export async function configurationOf(role: string, json: object): Promise<Files
   const facts = { ...neutralFacts, uid: 0, init: 'systemd' as const }
   const built = buildNode({ layers: [layer], facts, schemas: attributeSchemas, foreignKeys })
   return withLocations(built, async () => {
-    const run = { id: '1', events: wholeWay, host: null, by: 'tester', options: {} }
-    const plan = compile([loaded], wholeWay, catalogue.node(built, run))
+    const run = { id: '1', events: defaultEvents, host: null, by: 'tester', options: {} }
+    const plan = compile([loaded], defaultEvents, catalogue.node(built, run))
     const files = await renderedFiles(plan)
     const contents = Object.entries(files).map(([path, { content }]) => [path, content] as const)
     return Object.fromEntries([...contents, ...plan.resources.flatMap(written)])

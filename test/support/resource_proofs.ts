@@ -1,7 +1,7 @@
 /** Proves hints of resources by runs on an in-memory host. */
 import type { Test } from 'tap'
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
-import type { Recipe } from '../../core/compile/recipe.ts'
+import type { Recipe } from '../../core/compile/role.ts'
 import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import type { RunReport } from '../../core/report/events.ts'
 import { planOf, run } from './contract.ts'

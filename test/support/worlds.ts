@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'nod
 import fc from 'fast-check'
 import { z } from 'zod'
 import { compile, type Plan } from '../../core/compile/compile.ts'
-import { type Recipe, role } from '../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { type Reference, Unknown, under } from '../../core/model/reference.ts'

@@ -6,12 +6,12 @@ export const helpCommands: readonly CommandSpec[] = [
   {
     name: 'resources',
     group: 'Help',
-    describe: 'The resource types, or one of them with its props and examples',
+    describe: 'The resource types, or one of them with its properties and examples',
     argument: { value: 'NAME', describe: 'Resource type' },
     options: lookOutput,
     examples: [
       ['converge resources', 'all types'],
-      ['converge resources git_release', 'its props'],
+      ['converge resources git_release', 'its properties'],
     ],
     kind: 'resources',
   },

@@ -1,7 +1,7 @@
 /** Compiles the roles of each host on the operator's computer, to find mistakes and the apps that the roles deploy. */
 import { randomUUID } from 'node:crypto'
 import { compile } from '../../compile/compile.ts'
-import type { FollowUp } from '../../compile/recipe.ts'
+import type { FollowUp } from '../../compile/role.ts'
 
 import type { Stack, StackHost } from '../../fleet/stack/stack.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'

@@ -1,7 +1,7 @@
 /** Compiles a host of a stack on the operator's computer, without connecting to it. */
 import { randomUUID } from 'node:crypto'
-import { compile, draftPlan, type Plan, wholeWay } from '../../compile/compile.ts'
-import type { Role } from '../../compile/recipe.ts'
+import { compile, defaultEvents, draftPlan, type Plan } from '../../compile/compile.ts'
+import type { Role } from '../../compile/role.ts'
 import type { StackDraft } from '../../fleet/stack/load.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
 import type { ConvergeError } from '../../model/errors.ts'
@@ -38,10 +38,10 @@ export async function compileHost<N>(
   const { roles: found, built } = await nodes.build(host, factsOf(host))
   const names = found.map((role) => role.name)
   const locate = (path: string) => locateIn(built.layers, built.states, parsePath(path))
-  const run = { id: randomUUID(), events: wholeWay, roles: names, host: null, options: {}, by: author(), locate }
+  const run = { id: randomUUID(), events: defaultEvents, roles: names, host: null, options: {}, by: author(), locate }
   const node = catalogue.node(built, run)
   const mask = (text: string) => secrets.mask(text)
-  const plan = withLocations(built, () => compile(found, wholeWay, node, { mask, memory: nodes.memory }))
+  const plan = withLocations(built, () => compile(found, defaultEvents, node, { mask, memory: nodes.memory }))
   return { name: host.name, roles: names, built, node, plan }
 }
 
@@ -78,14 +78,17 @@ export class HostCheck<N> {
     }
     const others = this.otherRuns(roles)
     if (draft.problems.length === 0) {
-      const node = suspect.node(draft.node, wholeWay)
-      const { plan, problems } = draftPlan(roles, wholeWay, node, { mask: suspect.mask, memory: this.nodes.memory })
+      const node = suspect.node(draft.node, defaultEvents)
+      const { plan, problems } = draftPlan(roles, defaultEvents, node, {
+        mask: suspect.mask,
+        memory: this.nodes.memory,
+      })
       const isSound = problems.length === 0 && (await draftFiles(plan)).problems.length === 0
       if (isSound && (await mistakesOf({ ...suspect, runs: others }, draft.node)).length === 0)
         return { compiled: { name: host.name, roles: names, built: draft.node, node, plan }, problems: [] }
     }
     const isLost = (attribute: string | undefined) => lost.some((path) => mayHold(path, host, attribute))
-    return { compiled: null, problems: await diagnose({ ...suspect, runs: [wholeWay, ...others], isLost }) }
+    return { compiled: null, problems: await diagnose({ ...suspect, runs: [defaultEvents, ...others], isLost }) }
   }
 
   /**

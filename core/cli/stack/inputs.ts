@@ -1,6 +1,6 @@
 /** Loads the input of the `converge stack` commands: the stack file, its roles, its secrets. */
 import { existsSync } from 'node:fs'
-import type { Role } from '../../compile/recipe.ts'
+import type { Role } from '../../compile/role.ts'
 import { openStackFile, type StackSource } from '../../fleet/stack/file.ts'
 import { draftStack, type StackDraft } from '../../fleet/stack/load.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'

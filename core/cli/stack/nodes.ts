@@ -1,6 +1,6 @@
 /** Builds the nodes of a stack's hosts on the operator's computer; builds their common parts once. */
 import { PropsMemory } from '../../compile/props_memory.ts'
-import type { Role } from '../../compile/recipe.ts'
+import type { Role } from '../../compile/role.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
 import { throwProblems } from '../../model/errors.ts'

@@ -1,5 +1,5 @@
 /** Turns the command line of a rollout into its request. */
-import { wholeWay } from '../../compile/compile.ts'
+import { defaultEvents } from '../../compile/compile.ts'
 import { parseAmount } from '../../fleet/rollout/plan.ts'
 import type { RolloutRequest } from '../../fleet/rollout/request.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
@@ -56,7 +56,7 @@ function recipe(action: Action, { name, event }: Arguments, known: Known) {
   if (second !== undefined || known.roles.includes(first)) {
     checkKnown('role', first, known.roles)
     if (second !== undefined) checkKnown('event', second, known.events)
-    return { roles: [first], events: second === undefined ? wholeWay : [second] }
+    return { roles: [first], events: second === undefined ? defaultEvents : [second] }
   }
   checkKnown('event or role', first, [...known.events, ...known.roles])
   return { roles: [], events: [first] }

@@ -1,5 +1,5 @@
 /** Runs the rollouts `converge stack setup|configure|deploy|undeploy|shutdown|rollback|plan|status|run|hooks`. */
-import { wholeWay } from '../../compile/compile.ts'
+import { defaultEvents } from '../../compile/compile.ts'
 import { askHealth } from '../../fleet/rollout/health.ts'
 import { listDeployments } from '../../fleet/rollout/history.ts'
 import { lastKnownHosts } from '../../fleet/rollout/last_known.ts'
@@ -119,7 +119,7 @@ async function askedFor<N>(call: StackCall<N>, action: Action): Promise<Asked<N>
   throwProblems(wrongNames(stack, args))
   const directory = stateDirectoryOf(stack)
   const state = reading(directory, () => loadState(directory))
-  const events = action === 'run' ? (args.name?.split('::').slice(-1) ?? []) : wholeWay
+  const events = action === 'run' ? (args.name?.split('::').slice(-1) ?? []) : defaultEvents
   const apps = await deployedOnAll(call, inputs, events)
   const all = placed(stack, (host) => apps.get(host) ?? nothing)
   const hosts = all.filter(({ name }) => isUp(name, state, action, args))

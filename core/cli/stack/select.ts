@@ -1,5 +1,5 @@
 /** Selects hosts of a stack by the options of a command. */
-import type { FollowUp } from '../../compile/recipe.ts'
+import type { FollowUp } from '../../compile/role.ts'
 import { limited, type PlannedHost } from '../../fleet/rollout/plan.ts'
 import { describeNames } from '../../fleet/screen/names.ts'
 import { rolesOf } from '../../fleet/stack/documents.ts'

@@ -7,7 +7,7 @@ import type { Member, Ports, RolloutRequest } from './request.ts'
 import type { Due, Restarts } from './restarts.ts'
 
 /** Events that a host runs after it missed a deployment. */
-export const wholeWay = ['setup', 'deploy', 'configure']
+export const defaultEvents = ['setup', 'deploy', 'configure']
 const phase = 'configure'
 
 export class Configuring {
@@ -48,7 +48,7 @@ export class Configuring {
     const late = isSettled ? undefined : this.ports.known.behind.get(member.name)
     if (late === undefined) return this.crew.run(member, phase, [phase])
     this.board.say(`it missed deployment ${late}, and gets that now`, member.name)
-    await this.crew.run(member, phase, wholeWay, { options: ['--no-migrate'] })
+    await this.crew.run(member, phase, defaultEvents, { options: ['--no-migrate'] })
     if (this.board.succeeded(member.name)) this.caughtUp.push(member.name)
   }
 

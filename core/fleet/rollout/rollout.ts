@@ -6,7 +6,7 @@ import { Board, outcomeOf } from './board.ts'
 import { Brake } from './brake.ts'
 import { careful, neverBack } from './careful.ts'
 import { Commits } from './commits.ts'
-import { Configuring, wholeWay } from './configuring.ts'
+import { Configuring, defaultEvents } from './configuring.ts'
 import { Connecting } from './connecting.ts'
 import { Crew, type RunMore } from './crew.ts'
 import { FollowUps } from './follow_up.ts'
@@ -124,7 +124,10 @@ class Rollout {
     switch (action) {
       case 'plan':
         if (events.length === 1 && events[0] === 'rollback') return this.planRollback()
-        return this.everywhere('plan', this.wanting(), events.length > 0 ? events : wholeWay, { dry: true, options })
+        return this.everywhere('plan', this.wanting(), events.length > 0 ? events : defaultEvents, {
+          dry: true,
+          options,
+        })
       case 'status':
         return this.looking.status(this.wanting(), this.ports.known.behind)
       case 'configure':

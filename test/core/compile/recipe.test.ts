@@ -1,6 +1,6 @@
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
-import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../../core/compile/role.ts'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { derived, under } from '../../../core/model/reference.ts'
 import { seconds } from '../../../core/model/units.ts'
@@ -117,7 +117,7 @@ t.test('all problems at once, each with its place', (t) => {
     found.map(({ code }) => code),
     ['INVALID_PROP', 'INVALID_PROP', 'UNKNOWN_PROP'],
   )
-  t.match(found[0]?.message, /file: prop path: an absolute path .got "relative"./)
+  t.match(found[0]?.message, /file: property path: an absolute path .got "relative"./)
   t.match(found[2]?.hint, 'did you mean target?')
   for (const problem of found) t.match(problem.source, { file: /recipe\.test\.ts$/ })
   t.end()
@@ -140,7 +140,7 @@ t.test('references: what surrounds them is checked now, they themselves later', 
   })
   t.match(
     found.map(({ message }) => message),
-    [/prop mode/, /prop list\.1/, /no prop onlyif/],
+    [/property mode/, /property list\.1/, /no property onlyif/],
   )
   t.end()
 })
@@ -273,7 +273,7 @@ t.test('an asynchronous recipe is refused', (t) => {
   t.match(problem, {
     code: 'ASYNC_RECIPE',
     message: 'deploy of the role role0 is asynchronous',
-    hint: /plain function/,
+    hint: /remove async/,
   })
   t.strictSame(
     problems((async () => {

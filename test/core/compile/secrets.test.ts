@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
-import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../../core/compile/role.ts'
 import { asConvergeError } from '../../../core/model/errors.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
 import { shellWords } from '../../../core/text/shell.ts'
@@ -30,7 +30,7 @@ t.test('values are masked before they are quoted or cut', (t) => {
   for (const secret of [quoted, long]) secrets.add(secret)
   for (const value of [{ a: quoted }, { a: [long] }, { a: `password=${long}` }, 7]) {
     const told = complaint(secrets, (r) => void thing(r, { name: 'x', value: value as unknown as string }))
-    t.match(told, /prop value: expected string/)
+    t.match(told, /property value: expected string/)
     t.notMatch(told, /s3|cr'|with|long-sec/)
   }
   t.match(

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
-import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../../core/compile/role.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import type { Handle } from '../../../core/model/resource.ts'
 import { execute } from '../../../resources/execute.ts'

@@ -170,7 +170,7 @@ t.test('what comes out of a reference is checked as any other property', async (
   for (const report of [dry, real])
     t.match(failureOf(report), {
       code: 'INVALID_PROP',
-      message: /directory: prop path: an absolute path .got "relative"./,
+      message: /directory: property path: an absolute path .got "relative"./,
     })
 })
 

@@ -1,6 +1,6 @@
 /** Runs the build that its arguments describe in its own process, so that a test can kill it. */
 import { compile } from '../../../core/compile/compile.ts'
-import { role } from '../../../core/compile/recipe.ts'
+import { role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { buildout } from '../../../resources/buildout.ts'

@@ -1,6 +1,6 @@
 /** Converges a few hundred files below a directory in its own process, which can be traced; prints the counts. */
 import { compile } from '../../../core/compile/compile.ts'
-import { role } from '../../../core/compile/recipe.ts'
+import { role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { directory } from '../../../resources/directory.ts'

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import { compile, type Plan } from '../../../core/compile/compile.ts'
-import { type Recipe, role } from '../../../core/compile/recipe.ts'
+import { type Recipe, role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { seconds } from '../../../core/model/units.ts'

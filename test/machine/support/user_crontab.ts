@@ -2,7 +2,7 @@
 import { strictEqual } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { compile } from '../../../core/compile/compile.ts'
-import { role } from '../../../core/compile/recipe.ts'
+import { role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { cron } from '../../../resources/cron.ts'

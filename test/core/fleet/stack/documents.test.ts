@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { renderedFiles } from '../../../../core/cli/render.ts'
-import { compile, wholeWay } from '../../../../core/compile/compile.ts'
+import { compile, defaultEvents } from '../../../../core/compile/compile.ts'
 import { type DocumentOptions, nodeDocuments, rolesOf } from '../../../../core/fleet/stack/documents.ts'
 import { loadStack } from '../../../../core/fleet/stack/load.ts'
 import type { Stack } from '../../../../core/fleet/stack/stack.ts'
@@ -32,8 +32,8 @@ async function nodeOf(documents: readonly Document[]) {
 async function files(documents: readonly Document[], names: readonly string[]): Promise<Json> {
   const built = await nodeOf(documents)
   const roles = await Promise.all(names.flatMap((name) => catalogue.roles[name]?.load() ?? []))
-  const run = { id: 'run', events: wholeWay, host: null, options: {}, by: 'test' }
-  return renderedFiles(compile(roles, wholeWay, catalogue.node(built, run as never)))
+  const run = { id: 'run', events: defaultEvents, host: null, options: {}, by: 'test' }
+  return renderedFiles(compile(roles, defaultEvents, catalogue.node(built, run as never)))
 }
 
 async function stackOf(t: Test, content: Json): Promise<Stack> {

@@ -1,0 +1,173 @@
+/** Defines roles: their events, options and checks. */
+import type { HostReader } from '../host/types.ts'
+import { ConvergeError, throwProblems } from '../model/errors.ts'
+import { nearest } from '../model/nearest.ts'
+import type { Scope } from '../model/resource.ts'
+import type { HostCheck, Inspection } from './inspection.ts'
+
+/** The `r` of a recipe: what its functions declare resources in. */
+export interface Recipe<N> extends Scope {
+  /** Declares what another role declares for an event. */
+  include(other: Role<N>, event: string): void
+  /** Whether a role of this run has already declared a resource of this type with this key. */
+  has(type: string, key: string): boolean
+  /** Reports something that the operator can or must act on: what it is, and how to change it. */
+  warn(message: string): void
+  /** Reports something that requires no action. */
+  note(message: string): void
+  /** Records that an app takes part in something that at least one role must do, such as a rollback. */
+  takePart(purpose: string): void
+  /** Records that an app takes no part, and why: a warning, or an error if no app takes part. */
+  leaveOut(purpose: string, reason: ConvergeError): void
+}
+
+/** Declares the resources of one event of a role; synchronous, and source order is run order. */
+export type RecipeFunction<N> = (r: Recipe<N>, node: N) => void
+
+export interface RoleOptions<N> {
+  /** One sentence for `--help`. */
+  readonly doc?: string
+  /** Attributes this role sets: a layer above the stack's, below the host's. */
+  readonly attributes?: Readonly<Record<string, unknown>>
+  /** The role whose events stand in for those this one does not define itself. */
+  readonly extends?: Role<N>
+  /** Reports the role for `status` and `releases`. */
+  readonly inspect?: Inspect<N>
+  /** The checks of `doctor` for the role. */
+  readonly checks?: Checks<N>
+  /** Its hosts share a database: in a new stack the first one starts alone, since it makes the database. Default: false. */
+  readonly sharesData?: boolean
+  /** Names the event that a rollout runs on its hosts after all hosts of an app have switched the release; null for none. */
+  readonly followUp?: FollowUpOf<N>
+}
+
+/** An event that a host runs after a deploy or rollback of an app, on whichever hosts. */
+export interface FollowUp {
+  readonly app: string
+  readonly event: string
+}
+
+export type FollowUpOf<N> = (node: N) => FollowUp | null
+
+export type Inspect<N> = (node: N, host: HostReader) => Promise<Inspection>
+
+/** @param roles the names of all roles of this host */
+export type Checks<N> = (node: N, host: HostReader, roles: readonly string[]) => readonly HostCheck[]
+
+export interface Role<N = never> {
+  readonly name: string
+  readonly doc: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly events: ReadonlyMap<string, RecipeFunction<N>>
+  readonly inspect: Inspect<N> | undefined
+  readonly checks: Checks<N> | undefined
+  readonly sharesData: boolean
+  readonly followUp: FollowUpOf<N> | undefined
+}
+
+/** The events that commands are named for. */
+export type LifecycleEvent = (typeof lifecycleEvents)[number]
+export const lifecycleEvents = [
+  'setup',
+  'configure',
+  'build',
+  'deploy',
+  'undeploy',
+  'shutdown',
+  'start',
+  'stop',
+  'restart',
+  'rollback',
+  'rebuild',
+] as const
+
+export type RoleDefinition<N> = RoleOptions<N> & { readonly [E in LifecycleEvent]?: RecipeFunction<N> } & {
+  /** Events of one's own, for `converge --event NAME`. */
+  readonly events?: Readonly<Record<string, RecipeFunction<N>>>
+}
+
+/**
+ * Defines a role: what each of its events declares.
+ * @throws InvalidInput where its name or a part of the definition is not what it should be
+ */
+export function role<N>(name: string, definition: RoleDefinition<N>): Role<N> {
+  throwProblems(definitionProblems(name, definition), `the role ${name}`)
+  const events = new Map<string, RecipeFunction<N>>(definition.extends?.events ?? [])
+  for (const event of lifecycleEvents) {
+    const recipe = definition[event]
+    if (recipe) events.set(event, recipe)
+  }
+  for (const [event, recipe] of Object.entries(definition.events ?? {})) events.set(event, recipe)
+  return {
+    name,
+    doc: definition.doc ?? '',
+    attributes: { ...definition.extends?.attributes, ...definition.attributes },
+    events,
+    inspect: definition.inspect ?? definition.extends?.inspect,
+    checks: definition.checks ?? definition.extends?.checks,
+    sharesData: definition.sharesData ?? definition.extends?.sharesData ?? false,
+    followUp: definition.followUp ?? definition.extends?.followUp,
+  }
+}
+
+const roleKeys: readonly string[] = [
+  ...lifecycleEvents,
+  'doc',
+  'attributes',
+  'extends',
+  'inspect',
+  'checks',
+  'sharesData',
+  'followUp',
+  'events',
+]
+
+/** Finds misspelt events, which would otherwise be ignored. */
+function definitionProblems(name: unknown, definition: object): ConvergeError[] {
+  const refuse = (message: string, hint?: string) =>
+    new ConvergeError(message, { code: 'INVALID_ROLE', hint, usage: true })
+  if (typeof name !== 'string' || !/^[A-Za-z][\w.-]*$/.test(name))
+    return [
+      refuse(
+        'the name of a role must start with a letter and contain only letters, digits, ".", "_" and "-"',
+        "role('status-page', { ... })",
+      ),
+    ]
+  const own: Readonly<Record<string, unknown>> = { ...definition }
+  if (!isRole(own.extends) && 'extends' in own)
+    return [
+      refuse(
+        `the role ${name} extends ${own.extends === undefined ? 'undefined' : `a ${typeof own.extends}`}, not a role`,
+        'check the import: the file must export the role under this name, and must not import this file itself',
+      ),
+    ]
+  const recipes = { ...Object.fromEntries(lifecycleEvents.map((event) => [event, own[event]])), ...Object(own.events) }
+  return [
+    ...Object.keys(own)
+      .filter((key) => !roleKeys.includes(key))
+      .map((key) =>
+        refuse(
+          `the role ${name} has the unknown key "${key}"`,
+          nearest(key, roleKeys) ?? `to define an event of your own, write events: { ${key}(r, node) { ... } }`,
+        ),
+      ),
+    ...(isEmpty(own) ? [refuse(`the role ${name} has no event`, 'deploy(r, node) { ... }')] : []),
+    ...Object.entries(recipes)
+      .filter(([event, recipe]) => (recipe !== undefined || isNamed(own, event)) && typeof recipe !== 'function')
+      .map(([event]) => refuse(`the role ${name}: ${event} is not a function`, `${event}(r, node) { ... }`)),
+  ]
+}
+
+/** Whether the definition names the event: `deploy: undefined` is the result of a wrong import. */
+function isNamed(own: Readonly<Record<string, unknown>>, event: string): boolean {
+  return event in own || event in Object(own.events)
+}
+
+export function isRole(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'events' in value && value.events instanceof Map
+}
+
+/** A role may only set attributes. */
+function isEmpty({ doc: _, events = {}, ...rest }: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(rest).length === 0 && Object.keys(Object(events)).length === 0
+}
