@@ -39,7 +39,7 @@ export class ReadAhead {
   }
 }
 
-/** Whether nothing has to be evaluated before the resource can be read: no references, no `when`, no guards. */
+/** Whether nothing must be evaluated before the resource can be read: no references, no `when`, no guards. */
 export function isReadyToRead({ hasReferences, options }: PlannedResource): boolean {
   return !hasReferences && options.when === undefined && options.onlyIf === undefined && options.notIf === undefined
 }

@@ -1,4 +1,4 @@
-/** What the steps of one run share. */
+/** Holds the objects that all steps of one run share. */
 import type { Plan } from '../compile/compile.ts'
 import type { Host } from '../host/types.ts'
 import type { Context, PlannedResource } from '../model/resource.ts'

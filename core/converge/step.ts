@@ -65,7 +65,7 @@ export class Step {
     }
   }
 
-  /** Synchronous unless the resource has to wait for a process or a server: that makes runs with thousands of files fast. */
+  /** Synchronous unless a read waits for a process or a server. That makes runs with thousands of files fast. */
   run(): Promise<void> | void {
     try {
       if (!isReadyToRead(this.resource)) return this.runGuarded().catch((error) => this.fail(error))

@@ -94,7 +94,7 @@ const faults: readonly Fault[] = [
     name: 'include of undefined',
     recipe: `export default role('web', { deploy(r) {\n  r.include(undefined as never, 'deploy')\n} })`,
     status: 2,
-    says: [/web\.ts:3:\d+: include: undefined is no role/],
+    says: [/web\.ts:3:\d+: include: undefined is not a role/],
   },
   {
     name: 'a default export that is undefined',

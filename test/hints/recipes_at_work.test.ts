@@ -143,7 +143,7 @@ t.test('running', async (t) => {
       repaired: (r) => slow(r, { name: 'a', timeout: seconds(30) }),
     },
     {
-      source: 'core/converge/engine.ts',
+      source: 'core/converge/step.ts',
       hint: 'find out what else changes it at the same time, or correct the resource type',
       broken: (r) => probe({ lies: true })(r, { name: 'a', value: 'x' }),
       repaired: (r) => probe()(r, { name: 'a', value: 'x' }),
