@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { converge } from '../../core/converge/step.ts'
+import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { seconds } from '../../core/model/units.ts'
 import { buildout } from '../../resources/buildout.ts'
