@@ -12,7 +12,7 @@ export function declaredTwice(
   const place = before.source()
   const first = `${before.role} ${before.event}${place ? ` (${place.file}:${place.line})` : ''}`
   return new ConvergeError(
-    `${name} is declared twice with different props: first in ${first}, again in ${role} ${event}`,
+    `${name} is declared twice with different properties: first in ${first}, again in ${role} ${event}`,
     {
       code: 'DECLARED_TWICE',
       resource: name,
@@ -34,7 +34,7 @@ export function unknownReference({ name, source }: PlannedResource, needed: stri
 }
 
 export function keyProblem({ type }: AnyDefinition, key: unknown, mask: Mask): ConvergeError {
-  return new ConvergeError(`${type}: its key has to be a text, and is ${key === '' ? 'empty' : shown(key, mask)}`, {
+  return new ConvergeError(`${type}: its key must be a text, but is ${key === '' ? 'empty' : shown(key, mask)}`, {
     code: 'INVALID_KEY',
     hint: `return a text that identifies one ${type} from the key function of its definition`,
     usage: true,

@@ -329,7 +329,7 @@ recipes({
     files: {
       'recipes/r.ts': `${imports}const thing = defineResource({ type: 'thing', doc: '', examples: [], key: (p) => p.n, props: z.strictObject({ n: z.number() }), state: z.strictObject({}) }, { read: () => ({}), desired: () => ({}), apply() {} })\nexport default role('x', { setup(r) { thing(r, { n: 5 }) } })`,
     },
-    says: ['@/recipes/r.ts:3:39: thing: its key has to be a text, and is 5'],
+    says: ['@/recipes/r.ts:3:39: thing: its key must be a text, but is 5'],
   },
   'two roles of one name': {
     files: {
