@@ -1,7 +1,7 @@
 /** Reads and renders handlebars templates: strict, without HTML escapes, with helpers for configuration files. */
 import { fileURLToPath } from 'node:url'
 import type Handlebars from 'handlebars'
-import { readGivenFile } from '../core/host/given_file.ts'
+import { readInputFile } from '../core/host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../core/model/errors.ts'
 import { utf8Text } from '../core/model/utf8.ts'
 import { type Engine, Mistake, makeEngine } from './strict_handlebars.ts'
@@ -33,7 +33,7 @@ const files = new Map<string, string>()
 export function readTemplate(from: string, name: string): string {
   const path = fileURLToPath(new URL(name, from))
   try {
-    const text = utf8Text(readGivenFile(path), path)
+    const text = utf8Text(readInputFile(path), path)
     files.set(text, path)
     return text
   } catch (error) {

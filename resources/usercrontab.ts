@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path'
 import type { HostReader } from '../core/host/types.ts'
-import { readDisposable } from '../core/model/unreadable.ts'
+import { readDisposable } from '../core/model/file_errors.ts'
 import { resolvedPath } from './mounts.ts'
 
 /** A part of a release that schedules a job. */

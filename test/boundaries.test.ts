@@ -41,7 +41,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/compile': ['core/model', 'core/text', 'core/host/types.ts'],
   'core/report': ['core/model'],
   'core/converge': ['core/model', 'core/host/types.ts', 'core/host/state_files.ts', 'core/compile', 'core/report'],
-  'core/load': ['core/model', 'core/host/directories.ts', 'core/host/given_file.ts', 'core/compile', 'core/report'],
+  'core/load': ['core/model', 'core/host/directories.ts', 'core/host/input_file.ts', 'core/compile', 'core/report'],
   'core/fleet': [
     'core/model',
     'core/text',
@@ -49,7 +49,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/report',
     'core/host/types.ts',
     'core/host/directories.ts',
-    'core/host/given_file.ts',
+    'core/host/input_file.ts',
     'core/host/lock.ts',
   ],
   'core/cli': ['core'],
@@ -60,7 +60,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/text',
     'core/host/types.ts',
     'core/host/accounts.ts',
-    'core/host/given_file.ts',
+    'core/host/input_file.ts',
   ],
   recipes: [
     'attributes',

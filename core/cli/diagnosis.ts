@@ -4,7 +4,7 @@ import { isMissingProp } from '../compile/props.ts'
 import type { Role } from '../compile/role.ts'
 import { ConvergeError, problemsOf } from '../model/errors.ts'
 import { Findings } from '../model/findings.ts'
-import { givenKeys, located } from '../node/located.ts'
+import { givenKeys, locateValues } from '../node/located.ts'
 import { type Node, type NodeDraft, withoutAttributes } from '../node/node.ts'
 import type { KeyPath } from '../node/path.ts'
 import { draftFiles } from './render.ts'
@@ -59,7 +59,7 @@ export async function mistakesOf<N>(
       if (!(thrown instanceof ConvergeError)) throw thrown
       if (thrown.usage) found.push(...problemsOf(thrown))
     }
-  return distinct(found.map((problem) => located(built, problem)))
+  return distinct(found.map((problem) => locateValues(built, problem)))
 }
 
 const mismatches = ['DECLARED_TWICE', 'UNKNOWN_REFERENCE']

@@ -4,7 +4,7 @@ import type { Role } from '../compile/role.ts'
 import type { HostReader } from '../host/types.ts'
 import type { UserRecipes } from '../load/recipes.ts'
 import { type ConvergeError, problemsOf, throwProblems } from '../model/errors.ts'
-import { byPlace, Findings } from '../model/findings.ts'
+import { byPosition, Findings } from '../model/findings.ts'
 import type { Secrets } from '../model/secrets.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
 import { type Layer, objectLayer } from '../node/layers.ts'
@@ -97,7 +97,7 @@ export async function gather<N>(
     const findings = new Findings()
     findings.add(given.problems)
     findings.add(found)
-    return byPlace(findings.problems)
+    return byPosition(findings.problems)
   }
   if (given.problems.length + draft.problems.length > 0) {
     // An unknown event may belong to a role that was not found.

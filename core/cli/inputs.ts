@@ -3,12 +3,12 @@ import * as fs from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { defaultEvents } from '../compile/compile.ts'
 import type { Role } from '../compile/role.ts'
-import { givenFileLimit, readGivenFile } from '../host/given_file.ts'
+import { inputFileLimit, readInputFile } from '../host/input_file.ts'
 import type { BundleOptions } from '../load/bundle.ts'
 import { configNames, draftUserRecipes, type UserRecipesDraft } from '../load/recipes.ts'
 import { asConvergeError, ConvergeError, describeLocation, InvalidInput, problemsOf } from '../model/errors.ts'
+import { fileTooLarge } from '../model/file_errors.ts'
 import { nearest } from '../model/nearest.ts'
-import { fileTooLarge } from '../model/unreadable.ts'
 import { utf8Text } from '../model/utf8.ts'
 import { environmentLayer } from '../node/environment.ts'
 import { type Facts, gatherFacts } from '../node/facts.ts'
@@ -124,7 +124,7 @@ export function secretTexts(file: string): readonly string[] {
 
 export function readInput(file: string, flag: string): string {
   try {
-    return utf8Text(readGivenFile(file), file)
+    return utf8Text(readInputFile(file), file)
   } catch (error) {
     throw error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(file, flag, error)
   }
@@ -137,7 +137,7 @@ async function standardInput(): Promise<string> {
   for await (const chunk of process.stdin) {
     chunks.push(chunk as Buffer)
     length += (chunk as Buffer).length
-    if (length > givenFileLimit) throw fileTooLarge('standard input', null, givenFileLimit)
+    if (length > inputFileLimit) throw fileTooLarge('standard input', null, inputFileLimit)
   }
   return utf8Text(Buffer.concat(chunks), 'standard input')
 }

@@ -70,7 +70,7 @@ function propProblem(definition: AnyDefinition, props: object, issue: z.core.$Zo
   const value = valueAt(props, issue.path)
   const isAbsent = issue.code === 'invalid_type' || issue.code === 'invalid_union'
   const missing = isAbsent ? `property ${path} is missing` : issue.message
-  const wrong = `property ${path}: ${lower(issue.message)} (got ${shown(value, mask)})`
+  const wrong = `property ${path}: ${withoutZodPrefix(issue.message)} (got ${shown(value, mask)})`
   return new ConvergeError(`${definition.type}: ${value === undefined ? missing : wrong}`, {
     code: 'INVALID_PROP',
     hint: `converge resources ${definition.type} shows its properties`,
@@ -83,7 +83,7 @@ export function isMissingProp({ code, message }: ConvergeError): boolean {
   return code === 'INVALID_PROP' && /: property \S+ is missing$/.test(message)
 }
 
-function lower(message: string): string {
+function withoutZodPrefix(message: string): string {
   return message.replace(/^Invalid input: /, '')
 }
 

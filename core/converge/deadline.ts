@@ -3,7 +3,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { type Duration, seconds } from '../model/units.ts'
 
 /** How long after its deadline it may take to end before it is given up. */
-const endsWithin = seconds(10)
+const gracePeriod = seconds(10)
 
 /**
  * @param end called when the time is over, to end what it runs
@@ -18,7 +18,7 @@ export async function withDeadline<T>(
   const working = work()
   if (await settledWithin(working, limit)) return working
   end()
-  const ended = await settledWithin(working, endsWithin)
+  const ended = await settledWithin(working, gracePeriod)
   throw new ConvergeError(`it was not done within ${limit}`, {
     code: ended ? 'TIMEOUT' : 'STILL_RUNNING',
     attempted: 'apply',

@@ -6,7 +6,7 @@ import type { PlannedResource } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 
 /** The mode of a new file without one. */
-const usual = '0644'
+const defaultMode = '0644'
 
 /**
  * A warning about a desired state; null where it exposes no secret. A recipe that sets a mode has decided who reads the
@@ -24,7 +24,7 @@ export function exposureOf(
   const [path] = definition.implementation.paths?.(props) ?? []
   if (typeof path !== 'string') return null
   const stat = host.lstat(path)
-  const mode = (stat?.kind === 'file' && stat.mode) || usual
+  const mode = (stat?.kind === 'file' && stat.mode) || defaultMode
   if ((Number.parseInt(mode, 8) & 0o004) === 0) return null
   return (
     `every account can read ${path} (mode ${mode}), and it holds a secret; set mode and group in the recipe, ` +

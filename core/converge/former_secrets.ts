@@ -15,7 +15,7 @@ interface Written {
 }
 
 /** The content before the last one is kept too: a run that is killed before it writes leaves that in place. */
-const kept = 2
+const storedContents = 2
 
 export class FormerSecrets {
   constructor(
@@ -44,7 +44,7 @@ export class FormerSecrets {
     const before = this.recorded(name)
     const digest = digestOf(content)
     if ((spans.length === 0 && before.length === 0) || before[0]?.digest === digest) return
-    const entries = [{ digest, spans }, ...before.filter((one) => one.digest !== digest)].slice(0, kept)
+    const entries = [{ digest, spans }, ...before.filter((one) => one.digest !== digest)].slice(0, storedContents)
     this.host.record(recordKey(name), JSON.stringify(entries))
   }
 

@@ -3,7 +3,7 @@ import type { StateDirectory } from '../host/state_files.ts'
 import type { Handlers } from '../report/events.ts'
 import { jsonLines } from '../report/machine.ts'
 
-const kept = 30
+const storedRuns = 30
 
 /** Buffers lines until the first change is applied: a run with nothing to do writes once, at its end. */
 export function journal(state: StateDirectory, run: string): Handlers {
@@ -31,7 +31,7 @@ export function journal(state: StateDirectory, run: string): Handlers {
       lines.end?.(report)
       release()
       file?.close()
-      state.keep(kept)
+      state.removeOldRuns(storedRuns)
     },
   }
 }

@@ -12,10 +12,10 @@ import type { Unmark } from './change_marks.ts'
 import { withDeadline } from './deadline.ts'
 import { exposureOf } from './exposed_secrets.ts'
 import { skippedBy } from './guards.ts'
-import { StatePatch } from './patch.ts'
 import { isReadyToRead } from './read_ahead.ts'
 import type { Ending } from './reporter.ts'
 import { contextOf, type Run } from './run.ts'
+import { StatePatch } from './state_patch.ts'
 
 interface Change {
   readonly now: unknown

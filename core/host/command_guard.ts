@@ -147,7 +147,7 @@ export async function awaitCommandsOf(
 
 /** A command that is left of an earlier run; files of those that have ended are removed. */
 function commandLeftOver(directory: string): RunningCommand | null {
-  for (const name of namesIn(directory)) {
+  for (const name of markerNames(directory)) {
     const path = `${directory}/${name}`
     const [pid] = processesOf(path)
     if (pid !== undefined) return { pid, command: commandLine(pid) }
@@ -156,7 +156,7 @@ function commandLeftOver(directory: string): RunningCommand | null {
   return null
 }
 
-function namesIn(directory: string): string[] {
+function markerNames(directory: string): string[] {
   try {
     return fs.readdirSync(directory)
   } catch (error) {

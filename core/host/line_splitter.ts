@@ -1,5 +1,5 @@
 /** Splits a stream of text into lines, with a limit for each line. */
-import { withoutMiddle } from '../model/cut.ts'
+import { shortenMiddle } from '../model/shorten.ts'
 
 /** Characters of a line that are handed over: of its start and of its end. */
 const [longestStart, longestEnd] = [64 * 1024, 64 * 1024]
@@ -64,7 +64,7 @@ export class LineSplitter {
   private finish(): void {
     if (this.endLength > longestEnd) this.shorten()
     const [start, end] = [this.start.join(''), this.end.join('')]
-    const line = this.left === 0 ? start + end : withoutMiddle(start, end, this.left)
+    const line = this.left === 0 ? start + end : shortenMiddle(start, end, this.left)
     this.start = []
     this.end = []
     this.startLength = this.endLength = this.left = 0

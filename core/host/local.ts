@@ -4,16 +4,16 @@ import * as fs from 'node:fs'
 import { noAccount, onlyRoot } from '../model/account_errors.ts'
 import { ConvergeError } from '../model/errors.ts'
 import type { Duration } from '../model/units.ts'
-import { remember } from './answers.ts'
 import { CommandGuard } from './command_guard.ts'
-import { exchange } from './exchange.ts'
 import { LocalAccounts } from './local_accounts.ts'
-import { describe, orUndefined, quietly } from './local_files.ts'
+import { fileStatOf, undefinedIfMissing, unlessMissing } from './local_files.ts'
 import { LocalReader } from './local_reader.ts'
 import { LocalTree } from './local_tree.ts'
 import { acquireLock } from './lock.ts'
+import { memoize } from './memoize.ts'
 import { type Identity, runCommand } from './process.ts'
 import { listening, request } from './request.ts'
+import { exchange } from './socket_exchange.ts'
 import { makePrivate } from './state_files.ts'
 import type {
   Account,
@@ -56,11 +56,11 @@ export class LocalHost implements Host {
   }
 
   lstat(path: string): FileStat | null {
-    return describe(quietly(() => fs.lstatSync(path, orUndefined)))
+    return fileStatOf(unlessMissing(() => fs.lstatSync(path, undefinedIfMissing)))
   }
 
   stat(path: string): FileStat | null {
-    return describe(quietly(() => fs.statSync(path, orUndefined)))
+    return fileStatOf(unlessMissing(() => fs.statSync(path, undefinedIfMissing)))
   }
 
   readText(path: string, options?: ReadOptions): string | null {
@@ -73,7 +73,7 @@ export class LocalHost implements Host {
 
   readLink(path: string): string | null {
     try {
-      return quietly(() => fs.readlinkSync(path)) ?? null
+      return unlessMissing(() => fs.readlinkSync(path)) ?? null
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EINVAL') return null
       throw error
@@ -81,7 +81,7 @@ export class LocalHost implements Host {
   }
 
   version(path: string): string | null {
-    const stat = quietly(() => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
+    const stat = unlessMissing(() => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
     // Not the inode: on some file systems it differs after a boot.
     return stat?.isFile() || stat?.isSymbolicLink() ? `${stat.ctimeNs}` : null
   }
@@ -139,11 +139,11 @@ export class LocalHost implements Host {
   }
 
   cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    return remember(this.answers, key, ask)
+    return memoize(this.answers, key, ask)
   }
 
   once<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    return remember(this.onceAnswers, key, ask)
+    return memoize(this.onceAnswers, key, ask)
   }
 
   recorded(key: string): string | null {
@@ -167,46 +167,46 @@ export class LocalHost implements Host {
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    this.answersAreOld()
+    this.invalidateAnswers()
     this.tree.writeFile(path, content, options)
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
-    this.changing()
+    this.invalidateCaches()
     this.tree.makeDirectory(path, options)
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
-    this.changing()
+    this.invalidateCaches()
     this.tree.replaceLink(path, target, options)
   }
 
   rename(from: string, to: string): void {
-    this.changing()
+    this.invalidateCaches()
     this.tree.rename(from, to)
   }
 
   remove(path: string): void {
-    this.changing()
+    this.invalidateCaches()
     this.tree.remove(path)
   }
 
   setMode(path: string, mode: string): void {
-    this.changing()
+    this.invalidateCaches()
     this.tree.setMode(path, mode)
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
-    this.changing()
+    this.invalidateCaches()
     this.tree.setOwner(path, owner, group)
   }
 
   async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-    this.changing()
+    this.invalidateCaches()
     try {
       await this.tree.download(url, path, options)
     } finally {
-      this.changing()
+      this.invalidateCaches()
     }
   }
 
@@ -216,7 +216,7 @@ export class LocalHost implements Host {
 
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const identity = this.identity(options)
-    this.changing()
+    this.invalidateCaches()
     const guarded = this.guard.begin(options.outlivesRun === true)
     try {
       const result = await runCommand(argv, identity, options, guarded)
@@ -227,7 +227,7 @@ export class LocalHost implements Host {
       if (!(error instanceof ConvergeError && error.code === 'STILL_RUNNING')) guarded?.ended()
       throw error
     } finally {
-      this.changing()
+      this.invalidateCaches()
       // It may have made an account.
       this.accounts.mayHaveChanged()
     }
@@ -239,27 +239,27 @@ export class LocalHost implements Host {
   }
 
   async send(options: RequestOptions): Promise<Response> {
-    this.changing()
+    this.invalidateCaches()
     try {
       return await request(options)
     } finally {
-      this.changing()
+      this.invalidateCaches()
     }
   }
 
   async tell(options: ExchangeOptions): Promise<string> {
-    this.changing()
+    this.invalidateCaches()
     try {
       return await exchange(options)
     } finally {
-      this.changing()
+      this.invalidateCaches()
     }
   }
 
   async sleep(time: Duration): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, time.ms))
     // The awaited event is no change of this run.
-    this.answersAreOld()
+    this.invalidateAnswers()
   }
 
   async locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T> {
@@ -293,13 +293,13 @@ export class LocalHost implements Host {
   }
 
   /** Whatever was asked before may no longer hold. */
-  private changing(): void {
-    this.answersAreOld()
-    this.tree.trustNothing()
-    this.reader.trustNothing()
+  private invalidateCaches(): void {
+    this.invalidateAnswers()
+    this.tree.invalidateTrust()
+    this.reader.invalidateTrust()
   }
 
-  private answersAreOld(): void {
+  private invalidateAnswers(): void {
     if (this.answers.size > 0) this.answers = new Map()
   }
 

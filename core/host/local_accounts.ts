@@ -2,8 +2,8 @@
 import * as fs from 'node:fs'
 import { noAccount, noGroup } from '../model/account_errors.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
-import { orUndefined, quietly } from './local_files.ts'
-import type { Rights } from './place.ts'
+import { undefinedIfMissing, unlessMissing } from './local_files.ts'
+import type { Rights } from './safe_paths.ts'
 import type { Account, Group } from './types.ts'
 
 /** For an account that passwd does not know. */
@@ -47,7 +47,7 @@ export class LocalAccounts {
   private passwdStamp = ''
 
   private refreshAccounts(): void {
-    const stat = (path: string) => quietly(() => fs.statSync(path, orUndefined))
+    const stat = (path: string) => unlessMissing(() => fs.statSync(path, undefinedIfMissing))
     const [passwd, group] = [stat('/etc/passwd'), stat('/etc/group')]
     const stamp = `${passwd?.ino} ${passwd?.mtimeMs} ${passwd?.size} ${group?.ino} ${group?.mtimeMs} ${group?.size}`
     if (stamp === this.passwdStamp) return
@@ -82,5 +82,5 @@ export class LocalAccounts {
 }
 
 function textOf(path: string): string {
-  return quietly(() => fs.readFileSync(path, 'utf8')) ?? ''
+  return unlessMissing(() => fs.readFileSync(path, 'utf8')) ?? ''
 }

@@ -1,14 +1,14 @@
 /** Translates results of file system calls into the types of the Host port. */
 import type * as fs from 'node:fs'
-import { unsafe } from './place.ts'
+import { unsafePathError } from './safe_paths.ts'
 import type { FileStat } from './types.ts'
 
 const absent = new Set(['ENOENT', 'ENOTDIR'])
 // Made once: for thousands of files Node's own making of options from a word costs as much as the system call.
-export const orUndefined = { throwIfNoEntry: false } as const
+export const undefinedIfMissing = { throwIfNoEntry: false } as const
 
 /** @returns the result of a call, or undefined where the path does not exist */
-export function quietly<T>(call: () => T): T | undefined {
+export function unlessMissing<T>(call: () => T): T | undefined {
   try {
     return call()
   } catch (error) {
@@ -18,7 +18,7 @@ export function quietly<T>(call: () => T): T | undefined {
 }
 
 /** The same, where others may have put something else in its place meanwhile. */
-export function unlessGone<T>(call: () => T): T | undefined {
+export function unlessReplaced<T>(call: () => T): T | undefined {
   try {
     return call()
   } catch (error) {
@@ -31,7 +31,8 @@ export function unlessGone<T>(call: () => T): T | undefined {
 }
 
 export function refuseHardLink(path: string, stat: fs.Stats): void {
-  if (stat.isFile() && stat.nlink > 1) throw unsafe(path, 'it is a hard link, and may be the file of somebody else')
+  if (stat.isFile() && stat.nlink > 1)
+    throw unsafePathError(path, 'it is a hard link, and may be the file of somebody else')
 }
 
 /** The start of the names of temporary files for a path, short enough that no name exceeds the limit of the file system. */
@@ -40,7 +41,7 @@ export function temporaryStem(path: string): string {
   return `${path.slice(0, slash)}/.${path.slice(slash + 1, slash + 101)}.converge-`
 }
 
-export function alive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
@@ -51,7 +52,7 @@ export function alive(pid: number): boolean {
 
 const modeNames: string[] = []
 
-export function describe(stat: fs.Stats | undefined): FileStat | null {
+export function fileStatOf(stat: fs.Stats | undefined): FileStat | null {
   if (stat === undefined) return null
   const bits = stat.mode & 0o7777
   modeNames[bits] ??= bits.toString(8).padStart(4, '0')
@@ -60,7 +61,7 @@ export function describe(stat: fs.Stats | undefined): FileStat | null {
 }
 
 /** Errors speak of the file the user knows: not of the temporary one beside it, and not of none, as those of an open file do. */
-export function renamed(error: unknown, temporary: string, path: string): unknown {
+export function withUserPath(error: unknown, temporary: string, path: string): unknown {
   const system = error as NodeJS.ErrnoException
   if (system.path === undefined && typeof system.syscall === 'string') system.path = path
   if (system.path === temporary) {

@@ -5,16 +5,16 @@
 import * as fs from 'node:fs'
 import { posix } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
-import { fileTooLarge, notAFile, notReadable } from '../model/unreadable.ts'
-import { quietly } from './local_files.ts'
-import { type Finding, find, type Rights, readingAs, rootsOwn } from './place.ts'
+import { fileTooLarge, notAFile, notReadable } from '../model/file_errors.ts'
+import { unlessMissing } from './local_files.ts'
+import { isRootOnly, type ResolvedPath, type Rights, readingAs, resolvePath } from './safe_paths.ts'
 import { defaultReadLimit, type ReadOptions, type ReadOrigin } from './types.ts'
 
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 const forReading = O_RDONLY | O_NONBLOCK | O_NOCTTY
 
 /** The kernel's own: nobody can put anything there, and no size is known before it is read. */
-const kernels = /^\/(proc|sys)\//
+const kernelPath = /^\/(proc|sys)\//
 /** Bytes read at once where the size is not known. */
 const chunk = 64 * 1024
 
@@ -28,7 +28,7 @@ export class LocalReader {
   ) {}
 
   /** Another account may have changed who has a hand in which directory. */
-  trustNothing(): void {
+  invalidateTrust(): void {
     this.trusted = null
   }
 
@@ -38,15 +38,17 @@ export class LocalReader {
    */
   bytes(path: string, options: ReadOptions = {}): Buffer | null {
     return (
-      quietly(() => this.opened(path, options, (fd) => this.content(options.origin?.path ?? path, fd, options))) ?? null
+      unlessMissing(() =>
+        this.withFile(path, options, (fd) => this.content(options.origin?.path ?? path, fd, options)),
+      ) ?? null
     )
   }
 
   /** Names in a directory, sorted; empty where there is none. */
   names(path: string, { origin }: ReadOptions = {}): string[] {
-    if (this.isTrusted(path, origin)) return (quietly(() => fs.readdirSync(path)) ?? []).sort()
-    const names = quietly(() =>
-      this.found(path, origin, ({ at, rights }) => {
+    if (this.isTrusted(path, origin)) return (unlessMissing(() => fs.readdirSync(path)) ?? []).sort()
+    const names = unlessMissing(() =>
+      this.withResolved(path, origin, ({ at, rights }) => {
         const read = () => fs.readdirSync(at)
         return rights === null ? read() : readingAs(rights, origin?.path ?? path, read)
       }),
@@ -54,7 +56,7 @@ export class LocalReader {
     return (names ?? []).sort()
   }
 
-  private opened<T>(path: string, { origin }: ReadOptions, work: (fd: number) => T): T {
+  private withFile<T>(path: string, { origin }: ReadOptions, work: (fd: number) => T): T {
     const shown = origin?.path ?? path
     if (this.isTrusted(posix.dirname(path), origin)) {
       const fd = this.openDirectly(path)
@@ -65,7 +67,7 @@ export class LocalReader {
           fs.closeSync(fd)
         }
     }
-    return this.found(path, origin, ({ at, stat, rights }) => {
+    return this.withResolved(path, origin, ({ at, stat, rights }) => {
       if (!stat.isFile()) throw notAFile(shown, stat)
       // The descriptor names this very file: whatever takes its name meanwhile is not opened.
       const open = () => fs.openSync(at, forReading)
@@ -81,20 +83,20 @@ export class LocalReader {
   /** Null for a link of root's, which leads elsewhere. */
   private openDirectly(path: string): number | null {
     try {
-      return fs.openSync(path, forReading | (this.isRoot && !kernels.test(path) ? O_NOFOLLOW : 0))
+      return fs.openSync(path, forReading | (this.isRoot && !kernelPath.test(path) ? O_NOFOLLOW : 0))
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'ELOOP' && this.isRoot) return null
-      if (code === 'ENXIO') throw notAFile(path, quietly(() => fs.statSync(path)) ?? null)
+      if (code === 'ENXIO') throw notAFile(path, unlessMissing(() => fs.statSync(path)) ?? null)
       throw error
     }
   }
 
-  private found<T>(path: string, origin: ReadOrigin | undefined, work: (found: Finding) => T): T {
+  private withResolved<T>(path: string, origin: ReadOrigin | undefined, work: (found: ResolvedPath) => T): T {
     const from = origin ?? { path, by: null }
-    const found = explained(from.path, () => find(path, from, this.rightsOf))
+    const found = namingPath(from.path, () => resolvePath(path, from, this.rightsOf))
     try {
-      return explained(from.path, () => work(found))
+      return namingPath(from.path, () => work(found))
     } finally {
       fs.closeSync(found.fd)
     }
@@ -103,10 +105,10 @@ export class LocalReader {
   /** Whether every link on the way is this account's own choice. */
   private isTrusted(directory: string, origin: ReadOrigin | undefined): boolean {
     if (this.isRoot && (origin?.by ?? 0) !== 0) return false
-    if (!this.isRoot || kernels.test(`${directory}/`)) return true
+    if (!this.isRoot || kernelPath.test(`${directory}/`)) return true
     const now = performance.now()
     if (this.trusted?.directory !== directory || now - this.trusted.since > 50)
-      this.trusted = rootsOwn(directory) ? { directory, since: now } : null
+      this.trusted = isRootOnly(directory) ? { directory, since: now } : null
     return this.trusted !== null
   }
 
@@ -136,7 +138,7 @@ function readAt(fd: number, from: number, most: number, expected = chunk): Buffe
 }
 
 /** Errors name the path that was asked for. */
-function explained<T>(path: string, work: () => T): T {
+function namingPath<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {

@@ -1,14 +1,21 @@
 /** Makes and changes files, directories and links of this host: completely or not at all, and only at the intended path. */
 import * as fs from 'node:fs'
 import type { LocalAccounts } from './local_accounts.ts'
-import { describe, orUndefined, quietly, refuseHardLink, renamed, unlessGone } from './local_files.ts'
-import { type Spot, unsafe } from './place.ts'
-import { fetchInto } from './request.ts'
-import { Spots } from './spots.ts'
+import {
+  fileStatOf,
+  refuseHardLink,
+  undefinedIfMissing,
+  unlessMissing,
+  unlessReplaced,
+  withUserPath,
+} from './local_files.ts'
+import { downloadInto } from './request.ts'
+import { unsafePathError, type WriteTarget } from './safe_paths.ts'
 import type { DownloadOptions, FileStat, WriteOptions } from './types.ts'
+import { WriteTargets } from './write_targets.ts'
 
 export class LocalTree {
-  private readonly spots: Spots
+  private readonly spots: WriteTargets
   private readonly isRoot: boolean
   /** Files written and not yet flushed to the disk, see `flush`. */
   private unflushed: string[] = []
@@ -20,21 +27,21 @@ export class LocalTree {
     private readonly accounts: LocalAccounts,
   ) {
     this.isRoot = uid === 0
-    this.spots = new Spots(this.isRoot, accounts)
+    this.spots = new WriteTargets(this.isRoot, accounts)
   }
 
   /** Somebody may have changed who has a hand in which directory. */
-  trustNothing(): void {
-    this.spots.trustNothing()
+  invalidateTrust(): void {
+    this.spots.invalidateTrust()
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    this.spots.at(path, (spot) =>
-      this.spots.beside(spot, (temporary) => {
-        const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
+    this.spots.withTarget(path, (spot) =>
+      this.spots.viaTemporary(spot, (temporary) => {
+        const file = spot.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
         try {
           fs.writeFileSync(file, content)
-          const found = describe(quietly(() => fs.lstatSync(spot.path, orUndefined)))
+          const found = fileStatOf(unlessMissing(() => fs.lstatSync(spot.path, undefinedIfMissing)))
           const before = found?.kind === 'file' ? found : null
           // Where others can put a file first, that file says no more than who may read and write the new one.
           const kept = Number.parseInt(before?.mode ?? '0644', 8) & (spot.pinned === null ? 0o7777 : 0o777)
@@ -46,7 +53,7 @@ export class LocalTree {
         } finally {
           fs.closeSync(file)
         }
-        spot.act(() => fs.renameSync(temporary, spot.path))
+        spot.withItsRights(() => fs.renameSync(temporary, spot.path))
       }),
     )
     this.unflushed.push(path)
@@ -68,30 +75,30 @@ export class LocalTree {
   makeDirectory(path: string, options: WriteOptions = {}): void {
     const [uid, gid] = this.accounts.ids(options.owner, options.group)
     const mode = Number.parseInt(options.mode ?? '0755', 8)
-    this.spots.at(path, (spot) => {
+    this.spots.withTarget(path, (spot) => {
       // mkdir fails for an existing path.
-      if (quietly(() => fs.lstatSync(spot.path, orUndefined)) !== undefined) fs.mkdirSync(spot.path)
-      this.spots.beside(spot, (temporary) => {
-        if (spot.pinned !== null) this.makeAmongOthers(spot, temporary, mode, uid, gid)
+      if (unlessMissing(() => fs.lstatSync(spot.path, undefinedIfMissing)) !== undefined) fs.mkdirSync(spot.path)
+      this.spots.viaTemporary(spot, (temporary) => {
+        if (spot.pinned !== null) this.makeInSharedDirectory(spot, temporary, mode, uid, gid)
         else {
           fs.mkdirSync(temporary, { mode: 0o700 })
           if (uid !== -1 || gid !== -1) fs.chownSync(temporary, uid, gid)
           fs.chmodSync(temporary, mode)
         }
-        spot.act(() => fs.renameSync(temporary, spot.path))
+        spot.withItsRights(() => fs.renameSync(temporary, spot.path))
       })
     })
   }
 
   /** The owner of the directory makes it: what he puts in its place meanwhile is his own as well, or refused. */
-  private makeAmongOthers(spot: Spot, temporary: string, mode: number, uid: number, gid: number): void {
+  private makeInSharedDirectory(spot: WriteTarget, temporary: string, mode: number, uid: number, gid: number): void {
     const parent = spot.pinned?.stat
     const maker = spot.rights ?? (parent === undefined || parent.uid === 0 ? null : this.accounts.rightsOf(parent.uid))
-    spot.act(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
+    spot.withItsRights(() => fs.mkdirSync(temporary, { mode: 0o700 }), maker)
     const made = fs.openSync(temporary, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW)
     try {
       if (fs.fstatSync(made).uid !== (maker?.uid ?? this.uid))
-        throw unsafe(spot.named, 'another directory has taken its place while it was made')
+        throw unsafePathError(spot.userPath, 'another directory has taken its place while it was made')
       // Without a word about it it belongs to the account of the run, but for a group that the parent hands on.
       const handedOn = ((parent?.mode ?? 0) & 0o2000) !== 0
       fs.fchownSync(made, uid === -1 ? this.uid : uid, gid === -1 && !handedOn ? this.gid : gid)
@@ -103,53 +110,54 @@ export class LocalTree {
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
     const [uid, gid] = this.accounts.ids(options.owner, options.group)
-    this.spots.at(path, (spot) =>
-      this.spots.beside(spot, (temporary) => {
-        spot.act(() => fs.symlinkSync(target, temporary))
+    this.spots.withTarget(path, (spot) =>
+      this.spots.viaTemporary(spot, (temporary) => {
+        spot.withItsRights(() => fs.symlinkSync(target, temporary))
         if (uid !== -1 || gid !== -1)
           if (spot.pinned === null) fs.lchownSync(temporary, uid, gid)
           else
-            spot.grasped(({ at, stat }) => {
-              if (!stat.isSymbolicLink()) throw unsafe(path, 'something else has taken its place while it was made')
+            spot.withOpenEntry(({ at, stat }) => {
+              if (!stat.isSymbolicLink())
+                throw unsafePathError(path, 'something else has taken its place while it was made')
               fs.chownSync(at, uid, gid)
             }, temporary)
-        spot.act(() => fs.renameSync(temporary, spot.path))
+        spot.withItsRights(() => fs.renameSync(temporary, spot.path))
       }),
     )
   }
 
   rename(from: string, to: string): void {
-    this.spots.at(from, (one) =>
-      this.spots.at(to, (other) => {
+    this.spots.withTarget(from, (one) =>
+      this.spots.withTarget(to, (other) => {
         const rights = one.rights ?? other.rights
         if (rights !== null && other.rights !== null && rights.uid !== other.rights.uid)
-          throw unsafe(to, 'one account decides where it is, another one where it comes from')
-        one.act(() => fs.renameSync(one.path, other.path), rights)
+          throw unsafePathError(to, 'one account decides where it is, another one where it comes from')
+        one.withItsRights(() => fs.renameSync(one.path, other.path), rights)
       }),
     )
   }
 
   remove(path: string): void {
-    quietly(() => this.spots.at(path, (spot) => this.spots.clear(spot, spot.path)))
+    unlessMissing(() => this.spots.withTarget(path, (spot) => this.spots.removeEntry(spot, spot.path)))
   }
 
   setMode(path: string, mode: string): void {
     const bits = Number.parseInt(mode, 8)
-    this.spots.at(path, (spot) => {
+    this.spots.withTarget(path, (spot) => {
       if (spot.pinned === null) return fs.chmodSync(path, bits)
-      spot.grasped(({ at, stat }) => {
-        if (stat.isSymbolicLink()) throw unsafe(path, 'it is a link')
+      spot.withOpenEntry(({ at, stat }) => {
+        if (stat.isSymbolicLink()) throw unsafePathError(path, 'it is a link')
         // Refuse a file that another account may have put there as a hard link.
         if (stat.uid === 0 && spot.rights === null) refuseHardLink(path, stat)
         const owner = stat.uid === 0 ? null : this.accounts.rightsOf(stat.uid, stat.gid)
-        spot.act(() => fs.chmodSync(at, bits), spot.rights ?? owner)
+        spot.withItsRights(() => fs.chmodSync(at, bits), spot.rights ?? owner)
       })
     })
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
     const [uid, gid] = this.accounts.ids(owner, group)
-    this.spots.at(path, (spot) => {
+    this.spots.withTarget(path, (spot) => {
       if (spot.pinned === null) {
         const mode = fs.lstatSync(path).mode
         fs.lchownSync(path, uid, gid)
@@ -157,32 +165,33 @@ export class LocalTree {
         if ((mode & 0o6000) !== 0) fs.chmodSync(path, mode & 0o7777)
         return
       }
-      spot.grasped(({ at, stat }) => {
+      spot.withOpenEntry(({ at, stat }) => {
         if (stat.uid !== spot.pinned?.stat.uid) refuseHardLink(path, stat)
-        spot.act(() => fs.chownSync(at, uid, gid))
+        spot.withItsRights(() => fs.chownSync(at, uid, gid))
         // A program that another account has put there does not become one that runs as its new owner.
-        if (stat.isDirectory() && (stat.mode & 0o6000) !== 0) spot.act(() => fs.chmodSync(at, stat.mode & 0o7777))
+        if (stat.isDirectory() && (stat.mode & 0o6000) !== 0)
+          spot.withItsRights(() => fs.chmodSync(at, stat.mode & 0o7777))
       })
     })
   }
 
   async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-    const spot = this.spots.of(path)
+    const spot = this.spots.open(path)
     const temporary = this.spots.temporaryName(spot)
     try {
-      const file = spot.act(() => fs.openSync(temporary, 'wx', 0o600))
+      const file = spot.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
       try {
-        await fetchInto(url, file, options)
+        await downloadInto(url, file, options)
         const [uid, gid] = this.accounts.ids(options.owner, options.group)
         if (uid !== -1 || gid !== -1) fs.fchownSync(file, uid, gid)
         fs.fchmodSync(file, Number.parseInt(options.mode ?? '0644', 8))
       } finally {
         fs.closeSync(file)
       }
-      spot.act(() => fs.renameSync(temporary, spot.path))
+      spot.withItsRights(() => fs.renameSync(temporary, spot.path))
     } catch (error) {
-      quietly(() => this.spots.clear(spot, temporary))
-      throw spot.explained(renamed(error, temporary, spot.path))
+      unlessMissing(() => this.spots.removeEntry(spot, temporary))
+      throw spot.renameError(withUserPath(error, temporary, spot.path))
     } finally {
       spot.close()
     }
@@ -192,7 +201,7 @@ export class LocalTree {
   flush(): void {
     const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
     for (const path of this.unflushed) {
-      const file = unlessGone(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+      const file = unlessReplaced(() => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
       if (file === undefined) continue
       try {
         if (fs.fstatSync(file).isFile()) fs.fsyncSync(file)

@@ -46,32 +46,32 @@ export type LockAttempt = { readonly lock: Lock } | { readonly holder: Holder }
 /** @returns the holder of the lock, or null; writes nothing */
 export function lockHolder(path: string): Holder | null {
   const directory = `${path}.d`
-  const top = highest(directory)
+  const top = highestClaim(directory)
   const holder = top === 0n ? null : readHolder(`${directory}/${top}`)
-  return holder !== null && alive(holder) ? holder : null
+  return holder !== null && isHolderAlive(holder) ? holder : null
 }
 
 /** Whether the process of a holder can be checked from here, so that its lock is free once it is gone. */
 export function isVisible(holder: Holder): boolean {
-  return canBeSeen(holder)
+  return isOnThisHost(holder)
 }
 
 export function tryLock(path: string, command: string): LockAttempt {
   const directory = `${path}.d`
   makeDirectories(directory, 0o755)
   for (;;) {
-    const top = highest(directory)
+    const top = highestClaim(directory)
     const holder = top === 0n ? null : readHolder(`${directory}/${top}`)
-    if (holder !== null && alive(holder)) return { holder }
+    if (holder !== null && isHolderAlive(holder)) return { holder }
     const mine = top + 1n
-    if (!claim(directory, mine, describeSelf(command))) continue
-    if (highest(directory) > mine) {
+    if (!writeClaim(directory, mine, describeSelf(command))) continue
+    if (highestClaim(directory) > mine) {
       // The run with the higher claim may have removed this one already.
       rmSync(`${directory}/${mine}`, { force: true })
       continue
     }
-    removeBelow(directory, mine)
-    return { lock: { release: () => empty(`${directory}/${mine}`) } }
+    removeClaimsBelow(directory, mine)
+    return { lock: { release: () => releaseClaim(`${directory}/${mine}`) } }
   }
 }
 
@@ -103,7 +103,7 @@ export async function acquireLock(
 
 function lockedBy(holder: Holder, directory: string, what: string | undefined): ConvergeError {
   const { pid, command, user, host, since } = holder
-  const elsewhere = canBeSeen(holder) ? '' : ` on ${host}`
+  const elsewhere = isOnThisHost(holder) ? '' : ` on ${host}`
   const who = `process ${pid} (${command}) of ${user}${elsewhere}, since ${since}`
   const wait =
     what === undefined
@@ -118,7 +118,7 @@ function lockedBy(holder: Holder, directory: string, what: string | undefined): 
   )
 }
 
-function claim(directory: string, number: bigint, holder: Holder): boolean {
+function writeClaim(directory: string, number: bigint, holder: Holder): boolean {
   const own = `${directory}/.${process.pid}-${number}`
   try {
     // Whole before it counts: an unreadable claim counts as free.
@@ -136,7 +136,7 @@ function claim(directory: string, number: bigint, holder: Holder): boolean {
 }
 
 /** A claim that another run has removed, because a higher one exists, is already released. */
-function empty(path: string): void {
+function releaseClaim(path: string): void {
   try {
     closeSync(openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW))
   } catch (error) {
@@ -145,7 +145,7 @@ function empty(path: string): void {
 }
 
 /** Clears away the claims that no longer count, and what was left of those never made. */
-function removeBelow(directory: string, number: bigint): void {
+function removeClaimsBelow(directory: string, number: bigint): void {
   for (const name of readdirSync(directory)) {
     const claimed = /^(?:\.\d+-)?(\d+)$/.exec(name)?.[1]
     if (claimed !== undefined && BigInt(claimed) < number)
@@ -154,7 +154,7 @@ function removeBelow(directory: string, number: bigint): void {
 }
 
 /** A bigint, since above 2^53 a number plus one is the same number, and no claim would ever be higher. */
-function highest(directory: string): bigint {
+function highestClaim(directory: string): bigint {
   let top = 0n
   for (const name of namesIn(directory)) {
     const number = /^\d{1,200}$/.test(name) ? BigInt(name) : 0n
@@ -200,17 +200,19 @@ function holderOf(value: unknown): Holder | null {
 }
 
 /** A holder that cannot be seen from here counts as alive, unless this host has booted since. */
-function alive(holder: Holder): boolean {
-  if (canBeSeen(holder)) return startTime(holder.pid) === holder.started
-  return ofThisBoot(holder) || (holder.host !== hostname() && (machineId() === '' || holder.machine !== machineId()))
+function isHolderAlive(holder: Holder): boolean {
+  if (isOnThisHost(holder)) return startTime(holder.pid) === holder.started
+  return (
+    isFromThisBoot(holder) || (holder.host !== hostname() && (machineId() === '' || holder.machine !== machineId()))
+  )
 }
 
 /** Whether its pid means the same here: the host may have got another name since, and a container keeps its own count. */
-function canBeSeen(holder: Holder): boolean {
-  return ofThisBoot(holder) && (holder.space === pidSpace() || holder.host === hostname())
+function isOnThisHost(holder: Holder): boolean {
+  return isFromThisBoot(holder) && (holder.space === pidSpace() || holder.host === hostname())
 }
 
-function ofThisBoot({ started }: Holder): boolean {
+function isFromThisBoot({ started }: Holder): boolean {
   return started.startsWith(`${bootId()} `)
 }
 
@@ -235,15 +237,15 @@ function startTime(pid: number): string | null {
 
 /** machine-id(5); empty where there is none. */
 function machineId(): string {
-  return optional(() => readFileSync('/etc/machine-id', 'utf8').trim())
+  return emptyIfMissing(() => readFileSync('/etc/machine-id', 'utf8').trim())
 }
 
 /** pid_namespaces(7) */
 function pidSpace(): string {
-  return optional(() => readlinkSync('/proc/self/ns/pid'))
+  return emptyIfMissing(() => readlinkSync('/proc/self/ns/pid'))
 }
 
-function optional(read: () => string): string {
+function emptyIfMissing(read: () => string): string {
   try {
     return read()
   } catch (error) {

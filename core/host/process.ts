@@ -10,7 +10,7 @@ import type { Account, CommandOptions, CommandResult } from './types.ts'
 
 export const securePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** The variables of the caller's environment that every command gets: those for network access only. */
-const passedOn =
+const inheritedVariables =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
 const killGrace = 5000
 /** Milliseconds for which processes that a command left behind may write to its output. */
@@ -42,7 +42,7 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 
 export function commandEnvironment(identity: Identity, own: Readonly<Record<string, string>>): Record<string, string> {
   const environment: Record<string, string> = {}
-  for (const name in process.env) if (passedOn.test(name)) environment[name] = process.env[name] ?? ''
+  for (const name in process.env) if (inheritedVariables.test(name)) environment[name] = process.env[name] ?? ''
   const other = identity.uid !== undefined
   return {
     ...environment,
@@ -90,7 +90,8 @@ export async function runCommand(
   let timedOut = false
   let stuck: (() => void) | undefined
   const given = new Promise<never>((_, reject) => {
-    stuck = () => reject(failed(argv, `did not end within ${limit}, nor when killed`, log, { code: 'STILL_RUNNING' }))
+    stuck = () =>
+      reject(commandError(argv, `did not end within ${limit}, nor when killed`, log, { code: 'STILL_RUNNING' }))
   })
   const result = (status: number | null) => ({ status: status ?? 128, stdout: stdout.text(), stderr: stderr.text() })
   const signalAll = (signal: NodeJS.Signals) => {
@@ -107,16 +108,16 @@ export async function runCommand(
     }, killGrace)
   }, limit.ms)
   try {
-    const { status, signal } = await Promise.race([ended(child, program, options), given])
+    const { status, signal } = await Promise.race([waitForExit(child, program, options), given])
     for (const output of [stdout, stderr]) output.end()
     const done = result(status)
     // Processes that it started in other groups may have ignored the first signal.
     if (timedOut) guarded?.signal('SIGKILL')
-    if (timedOut) throw failed(argv, `did not end within ${limit}`, log, { code: 'COMMAND_TIMEOUT' })
-    if (signal !== null) throw failed(argv, `was ended by ${signal}`, log, { signal })
+    if (timedOut) throw commandError(argv, `did not end within ${limit}`, log, { code: 'COMMAND_TIMEOUT' })
+    if (signal !== null) throw commandError(argv, `was ended by ${signal}`, log, { signal })
     const accepted = options.accept ?? [0]
     if (accepted !== 'any' && !accepted.includes(done.status))
-      throw failed(argv, `exited with status ${done.status}`, log, { status: done.status })
+      throw commandError(argv, `exited with status ${done.status}`, log, { status: done.status })
     return done
   } finally {
     clearTimeout(timer)
@@ -125,7 +126,7 @@ export async function runCommand(
   }
 }
 
-function ended(
+function waitForExit(
   child: ChildProcess,
   program: string,
   options: CommandOptions,
@@ -153,13 +154,13 @@ function ended(
   })
 }
 
-interface HowItFailed {
+interface FailureDetails {
   readonly code?: string
   readonly status?: number
   readonly signal?: NodeJS.Signals
 }
 
-function failed(argv: readonly string[], what: string, log: OutputLog, how: HowItFailed): ConvergeError {
+function commandError(argv: readonly string[], what: string, log: OutputLog, how: FailureDetails): ConvergeError {
   const { code = 'COMMAND_FAILED', status, signal } = how
   const output = log.text()
   const silent = output.trim() === ''

@@ -6,11 +6,11 @@ import { type Duration, minutes, seconds } from '../model/units.ts'
 import type { DownloadOptions, Endpoint, RequestOptions, Response } from './types.ts'
 
 /** The other side of a connection, for messages. */
-export function whereOf({ socketPath, host = '127.0.0.1', port }: Endpoint): string {
+export function endpointName({ socketPath, host = '127.0.0.1', port }: Endpoint): string {
   return socketPath ?? `${host}:${port}`
 }
 
-export function tooLate(where: string, limit: Duration): ConvergeError {
+export function timeoutError(where: string, limit: Duration): ConvergeError {
   return new ConvergeError(`${where} did not answer within ${limit}`, { code: 'REQUEST_TIMEOUT' })
 }
 
@@ -28,7 +28,7 @@ const longestBody = 16 * 1024 * 1024
 /** Bytes of a download, unless the caller says otherwise. */
 const longestDownload = 64 * 1024 ** 3
 
-export function tooMuch(where: string, limit: number): ConvergeError {
+export function tooLongError(where: string, limit: number): ConvergeError {
   return new ConvergeError(`${where} sent more than ${limit.toLocaleString('en')} bytes`, {
     code: 'ANSWER_TOO_LONG',
     hint: 'check that the address is right, and that its page ends',
@@ -39,7 +39,7 @@ export async function request(options: RequestOptions): Promise<Response> {
   const http = await import('node:http')
   const limit = options.timeout ?? seconds(10)
   const { enough = Number.POSITIVE_INFINITY } = options
-  const where = whereOf({ ...options, port: options.port ?? 80 })
+  const where = endpointName({ ...options, port: options.port ?? 80 })
   return new Promise((resolve, reject) => {
     const target = options.socketPath
       ? { socketPath: options.socketPath }
@@ -70,7 +70,7 @@ export async function request(options: RequestOptions): Promise<Response> {
           if (length >= enough) {
             complete()
             sent.destroy()
-          } else if (length > longestBody) sent.destroy(tooMuch(where, longestBody))
+          } else if (length > longestBody) sent.destroy(tooLongError(where, longestBody))
         })
         answer.on('error', failed)
         answer.on('end', complete)
@@ -80,7 +80,7 @@ export async function request(options: RequestOptions): Promise<Response> {
       clearTimeout(timer)
       reject(connectionError(where, error))
     }
-    const timer = setTimeout(() => sent.destroy(tooLate(where, limit)), limit.ms)
+    const timer = setTimeout(() => sent.destroy(timeoutError(where, limit)), limit.ms)
     sent.on('error', failed)
     sent.end(options.body)
   })
@@ -101,7 +101,7 @@ export async function listening(port: number, host = '127.0.0.1'): Promise<boole
 }
 
 /** Streams a URL into an open file, which the caller closes, and checks its digest. */
-export async function fetchInto(url: string, file: number, options: DownloadOptions): Promise<void> {
+export async function downloadInto(url: string, file: number, options: DownloadOptions): Promise<void> {
   const limit = options.timeout ?? minutes(10)
   const headers: Record<string, string> = {}
   if (options.user !== undefined)
@@ -125,7 +125,7 @@ export async function fetchInto(url: string, file: number, options: DownloadOpti
   try {
     for await (const chunk of response.body as import('node:stream/web').ReadableStream<Uint8Array>) {
       length += chunk.length
-      if (length > longest) throw tooMuch(shown, longest)
+      if (length > longest) throw tooLongError(shown, longest)
       hash.update(chunk)
       // No stream of Node's: on an error it would close the descriptor, which is the caller's.
       writeFileSync(file, chunk)

@@ -13,7 +13,7 @@ export function makePrivate(path: string, ...names: readonly string[]): void {
 /** The directory is right, and the disk is not. */
 const diskErrors: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE']
 
-function elsewhere(): string {
+function otherDirectoryHint(): string {
   const own = 'give --prefix DIR or --state-dir DIR for a directory of your own'
   return process.getuid?.() === 0 ? own : `run as root, or ${own}`
 }
@@ -48,7 +48,7 @@ export class StateDirectory {
     const { code, message, hint } = asConvergeError(error)
     return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
       code: 'NO_STATE_DIRECTORY',
-      hint: diskErrors.includes(code) ? hint : elsewhere(),
+      hint: diskErrors.includes(code) ? hint : otherDirectoryHint(),
       // A full or broken disk is nothing that the command line says.
       usage: ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'EROFS'].includes(code),
       cause: error,
@@ -92,7 +92,7 @@ export class StateDirectory {
     return { write, close: () => fs.closeSync(file) }
   }
 
-  keep(count: number): void {
+  removeOldRuns(count: number): void {
     for (const run of this.runs().slice(0, -count))
       try {
         fs.rmSync(this.journalPath(run), { force: true, recursive: true })

@@ -10,8 +10,8 @@ import { ConvergeError } from '../model/errors.ts'
 import { knownFailure } from '../model/known_failures.ts'
 import type { Duration } from '../model/units.ts'
 import { parseAccounts, parseGroups } from './accounts.ts'
-import { remember } from './answers.ts'
-import { whereOf } from './request.ts'
+import { memoize } from './memoize.ts'
+import { endpointName } from './request.ts'
 import type {
   Account,
   CommandOptions,
@@ -136,7 +136,7 @@ export class VirtualHost implements Host {
   account(name: string): Account | null {
     const below = this.below('/etc/passwd')
     const found = below ? below.account(name) : this.accounts().find((account) => account.name === name)
-    return found ?? this.overlay.notThere()
+    return found ?? this.overlay.missingError()
   }
 
   accountById(uid: number): Account | null {
@@ -147,7 +147,7 @@ export class VirtualHost implements Host {
   groupNamed(name: string): Group | null {
     const below = this.below('/etc/group')
     const found = below ? below.groupNamed(name) : this.groups().find((group) => group.name === name)
-    return found ?? this.overlay.notThere()
+    return found ?? this.overlay.missingError()
   }
 
   groupById(gid: number): Group | null {
@@ -160,7 +160,7 @@ export class VirtualHost implements Host {
       ? [program]
       : ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin'].map((d) => `${d}/${program}`)
     for (const path of candidates) if (this.stat(path)?.kind === 'file') return path
-    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.overlay.notThere()
+    return (program.includes('/') ? null : (this.base?.which(program) ?? null)) ?? this.overlay.missingError()
   }
 
   async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -168,7 +168,7 @@ export class VirtualHost implements Host {
     try {
       return await this.base.query(argv, options)
     } catch (error) {
-      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.overlay.notThere()
+      if (error instanceof ConvergeError && error.code === 'NO_PROGRAM') this.overlay.missingError()
       throw error
     }
   }
@@ -192,11 +192,11 @@ export class VirtualHost implements Host {
 
   cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
     // Answers of the host below stay valid for the whole dry run, because nothing changes there.
-    return this.base ? this.base.cached(key, ask) : remember(this.answers, key, ask)
+    return this.base ? this.base.cached(key, ask) : memoize(this.answers, key, ask)
   }
 
   once<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    return this.base ? this.base.once(key, ask) : remember(this.onceAnswers, key, ask)
+    return this.base ? this.base.once(key, ask) : memoize(this.onceAnswers, key, ask)
   }
 
   recorded(key: string): string | null {
@@ -280,7 +280,7 @@ export class VirtualHost implements Host {
   }
 
   async tell(options: ExchangeOptions): Promise<string> {
-    const what = `tell ${whereOf(options)} ${options.text.trimEnd()}`
+    const what = `tell ${endpointName(options)} ${options.text.trimEnd()}`
     if (this.base) throw notPredictable(what)
     this.change(what)
     return this.exchange(options)
@@ -345,13 +345,13 @@ export class VirtualHost implements Host {
 
   private async answer(options: RequestOptions): Promise<Response> {
     const response = this.options.requests?.(options, this) ?? null
-    if (response === null) throw new ConvergeError(`cannot talk to ${whereOf(options)}`, { code: 'ECONNREFUSED' })
+    if (response === null) throw new ConvergeError(`cannot talk to ${endpointName(options)}`, { code: 'ECONNREFUSED' })
     return response
   }
 
   private exchange(options: ExchangeOptions): string {
     const answer = this.options.exchanges?.(options, this) ?? null
-    if (answer === null) throw new ConvergeError(`cannot talk to ${whereOf(options)}`, { code: 'ECONNREFUSED' })
+    if (answer === null) throw new ConvergeError(`cannot talk to ${endpointName(options)}`, { code: 'ECONNREFUSED' })
     return answer
   }
 

@@ -1,7 +1,8 @@
 /** The files of a host in memory, over nothing or over those of another host. */
+
+import { fileTooLarge, notAFile } from '../model/file_errors.ts'
 import { NotYetKnown } from '../model/reference.ts'
-import { fileTooLarge, notAFile } from '../model/unreadable.ts'
-import { decidesLink } from './place.ts'
+import { deciderOfLink } from './safe_paths.ts'
 import {
   type Account,
   defaultReadLimit,
@@ -70,13 +71,19 @@ export class VirtualTree {
   readBytes(path: string, options: ReadOptions = {}): Buffer | null {
     const found = this.follow(path)
     if (found === null) return null
-    const own = this.entries.get(found.real)
-    if (own === null) return null
-    const below = own === undefined ? found.real : own.content instanceof Below ? own.content.path : null
+    const copyToOverlay = this.entries.get(found.real)
+    if (copyToOverlay === null) return null
+    const below =
+      copyToOverlay === undefined
+        ? found.real
+        : copyToOverlay.content instanceof Below
+          ? copyToOverlay.content.path
+          : null
     const { origin = { path, by: found.by } } = options
     if (below !== null) return this.base?.readBytes(below, { ...options, origin }) ?? null
-    if (own?.kind !== 'file') throw notAFile(path, { mode: own?.kind === 'directory' ? 0o040000 : 0 })
-    return part(path, Buffer.from(own.content as Buffer | string), options)
+    if (copyToOverlay?.kind !== 'file')
+      throw notAFile(path, { mode: copyToOverlay?.kind === 'directory' ? 0o040000 : 0 })
+    return part(path, Buffer.from(copyToOverlay.content as Buffer | string), options)
   }
 
   readLink(path: string): string | null {
@@ -238,7 +245,7 @@ export class VirtualTree {
   }
 
   /** Null for an absent path; unknown while packages that may contain it are not installed yet. */
-  notThere(): null {
+  missingError(): null {
     if (this.later !== undefined) throw new NotYetKnown(this.later)
     return null
   }
@@ -258,7 +265,7 @@ export class VirtualTree {
     const [parent, name] = split(path)
     const found = this.follow(parent, depth)
     if (name === '.') return found
-    if (found === null) return systemPath.test(parent) ? this.notThere() : null
+    if (found === null) return systemPath.test(parent) ? this.missingError() : null
     return { ...found, real: join(found.real, name) }
   }
 
@@ -278,7 +285,7 @@ export class VirtualTree {
     const next = this.follow(normalise(target.startsWith('/') ? target : join(directory, target)), depth + 1)
     // A link of the dry run itself leads where the recipe says.
     const parent = entry ? null : (this.base?.lstat(directory) ?? null)
-    const by = found.by ?? (parent === null ? null : decidesLink(parent, stat))
+    const by = found.by ?? (parent === null ? null : deciderOfLink(parent, stat))
     return next === null ? null : { real: next.real, by: by ?? next.by }
   }
 

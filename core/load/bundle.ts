@@ -9,7 +9,7 @@ import vm from 'node:vm'
 import type { BuildFailure, Message, OutputFile, Plugin } from 'esbuild'
 import { recipeFault } from '../compile/source.ts'
 import { makeDirectories } from '../host/directories.ts'
-import { readGivenFile } from '../host/given_file.ts'
+import { readInputFile } from '../host/input_file.ts'
 import { loadCompiler } from '../model/compiler.ts'
 import { asConvergeError, ConvergeError, throwProblems } from '../model/errors.ts'
 import { utf8Text } from '../model/utf8.ts'
@@ -75,7 +75,7 @@ function isFresh(base: string): boolean {
 }
 
 function digestOfFile(path: string): string {
-  return digestOf(readGivenFile(path))
+  return digestOf(readInputFile(path))
 }
 
 function digestOf(content: Uint8Array): string {
@@ -180,7 +180,7 @@ function ownUrl(place: CompileOptions['place']): Plugin {
       build.onLoad({ filter: /./, namespace: 'file' }, ({ path }) => {
         try {
           // The compiler would wait for a pipe, and read a device without an end.
-          const content = readGivenFile(path)
+          const content = readInputFile(path)
           if (!/\.[cm]?[jt]s$/.test(path)) return undefined
           const text = utf8Text(content, path)
           if (!text.includes('import.meta.url')) return undefined

@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import { basename, dirname, join, posix, relative } from 'node:path'
 import { namesOnly } from '../compile/source.ts'
-import { readGivenFile } from '../host/given_file.ts'
+import { readInputFile } from '../host/input_file.ts'
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import { type BundleOptions, compileModule } from './bundle.ts'
 import { isPacked, manifestName } from './manifest.ts'
@@ -145,7 +145,7 @@ function addFiles(files: Map<string, Uint8Array>, root: Root, left: number, limi
     sizes.push([size, posixRelative(root.path, path)])
     rest -= size
     if (rest < 0) throw tooLarge(root, limit, sizes)
-    files.set(`${root.packed}/${posixRelative(root.path, path)}`, readGivenFile(path, size))
+    files.set(`${root.packed}/${posixRelative(root.path, path)}`, readInputFile(path, size))
   }
   return rest
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { readGivenFile } from '../host/given_file.ts'
+import { readInputFile } from '../host/input_file.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { type BundleOptions, evaluate } from './bundle.ts'
 import { manifestName } from './manifest.ts'
@@ -59,7 +59,7 @@ function readManifest(directory: string): PackManifest {
   const path = join(directory, manifestName)
   let value: unknown
   try {
-    value = JSON.parse(readGivenFile(path).toString('utf8'))
+    value = JSON.parse(readInputFile(path).toString('utf8'))
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw broken(path)
@@ -71,7 +71,7 @@ function readManifest(directory: string): PackManifest {
 
 function checkFile(directory: string, path: string, digest: string): void {
   const full = join(directory, path)
-  const content = fs.existsSync(full) ? readGivenFile(full) : null
+  const content = fs.existsSync(full) ? readInputFile(full) : null
   if (content === null || digestOf(content) !== digest) throw broken(full)
 }
 

@@ -7,7 +7,7 @@ import { nearest } from '../model/nearest.ts'
 import type { Handlers } from '../report/events.ts'
 import { type BundleOptions, loadModule } from './bundle.ts'
 import { isPacked } from './manifest.ts'
-import { distrust } from './trusted.ts'
+import { reasonNotToTrust } from './trusted.ts'
 
 export interface UserRecipes<N> {
   readonly roles: readonly Role<N>[]
@@ -115,7 +115,7 @@ function configInWorkingDirectory(): string | undefined {
   const path = configNames.map((name) => resolve(name)).find((one) => fs.existsSync(one))
   if (path === undefined) return undefined
   const own = process.getuid?.() ?? 0
-  const why = distrust(path, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
+  const why = reasonNotToTrust(path, [0, own, Number(process.env.SUDO_UID ?? 0)], own === 0)
   if (why === null) return path
   throw new ConvergeError(`${path} is not run without being named: ${why}`, {
     code: 'FOREIGN_CONFIG',

@@ -9,7 +9,7 @@ import { dirname, resolve } from 'node:path'
  * @param alone whether nobody else may be able to write to it, or to any directory above; else only its owner counts
  * @returns why it is not run; null: it may be
  */
-export function distrust(file: string, trusted: readonly number[], alone: boolean): string | null {
+export function reasonNotToTrust(file: string, trusted: readonly number[], alone: boolean): string | null {
   const path = resolve(file)
   const real = fs.realpathSync(path)
   const links = path === real ? [] : [path]

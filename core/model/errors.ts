@@ -167,7 +167,7 @@ export function asConvergeError(thrown: unknown): ConvergeError {
       hint: 'change to a directory that exists (cd), then run again',
       cause: thrown,
     })
-  const hint = ['EACCES', 'EPERM'].includes(system.code) ? mayNot() : systemHints[system.code]
+  const hint = ['EACCES', 'EPERM'].includes(system.code) ? permissionMessage() : systemHints[system.code]
   const path = system.path === undefined ? '' : ` ${system.path}`
   const call = callNames[system.syscall] ?? system.syscall.replace(/^uv_/, '')
   return new ConvergeError(`${call}${path}: ${systemMessages[system.code] ?? system.reason ?? system.code}`, {
@@ -216,7 +216,7 @@ const systemMessages: Readonly<Record<string, string>> = {
 }
 
 /** Root meets these as well: on NFS, on what is immutable, in a container. */
-function mayNot(): string {
+function permissionMessage(): string {
   return process.getuid?.() === 0
     ? 'find out what keeps root out: an immutable file (lsattr), a file system that does not trust root (NFS), a container'
     : 'run as root, or give --prefix DIR to work below a directory of your own'

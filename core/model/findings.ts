@@ -41,7 +41,7 @@ function marksOf({ source, attribute }: ConvergeError): string[] {
 }
 
 /** File after file, each from top to bottom. */
-export function byPlace(problems: readonly ConvergeError[]): ConvergeError[] {
+export function byPosition(problems: readonly ConvergeError[]): ConvergeError[] {
   const files = [...new Set(problems.map(({ source }) => source?.file))]
   const place = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]
   return problems.toSorted((a, b) => {

@@ -1,8 +1,9 @@
 /** Keeps secret values out of everything that is printed or stored. */
-import { maskCuts } from './cut.ts'
+
 import { lineMask } from './line_mask.ts'
 import { noNames, type OwnNames } from './secret_names.ts'
 import { keyLineMask, maskNamed, maskValues, secretsInside } from './secret_text.ts'
+import { maskCuts } from './shorten.ts'
 import { merged, type Span, Spelling } from './spelling.ts'
 
 export type { Span } from './spelling.ts'

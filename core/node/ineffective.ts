@@ -26,7 +26,7 @@ const always: Effect = { unused: undefined, needs: [] }
  * @param told what the layers say, by top-level key
  * @param values the same with defaults
  */
-export function ineffective(
+export function ineffectiveAttributes(
   told: Readonly<Record<string, unknown>>,
   schemas: Readonly<Record<string, Schema>>,
   values: unknown,

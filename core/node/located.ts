@@ -11,15 +11,15 @@ export function withLocations<T>(node: Layered, work: () => T): T {
     const result = work()
     if (!(result instanceof Promise)) return result
     return result.catch((thrown: unknown) => {
-      throw located(node, thrown)
+      throw locateValues(node, thrown)
     }) as T
   } catch (thrown) {
-    throw located(node, thrown)
+    throw locateValues(node, thrown)
   }
 }
 
-export function located<T>(node: Layered, thrown: T): T | ConvergeError {
-  if (thrown instanceof InvalidInput) return thrown.mapped((problem) => located(node, problem))
+export function locateValues<T>(node: Layered, thrown: T): T | ConvergeError {
+  if (thrown instanceof InvalidInput) return thrown.mapped((problem) => locateValues(node, problem))
   if (!(thrown instanceof ConvergeError) || thrown.attribute === undefined || thrown.source !== undefined) return thrown
   const path = keysOf(node.states.at(-1), thrown.attribute)
   return thrown.at({ source: locateIn(node.layers, node.states, path) })

@@ -12,13 +12,13 @@ export { isObject } from '../model/json.ts'
  * (`constructor`) are keys like any other.
  */
 export function merge(lower: JsonObject, upper: JsonObject): JsonObject {
-  if (!isShared(lower) || !isShared(upper)) return merged(lower, upper)
-  return mergedOnce.of(lower, upper, () => share(merged(lower, upper)))
+  if (!isShared(lower) || !isShared(upper)) return mergeDeep(lower, upper)
+  return mergedOnce.of(lower, upper, () => share(mergeDeep(lower, upper)))
 }
 
 const mergedOnce = new Derived<JsonObject, JsonObject>()
 
-function merged(lower: JsonObject, upper: JsonObject): JsonObject {
+function mergeDeep(lower: JsonObject, upper: JsonObject): JsonObject {
   let result: Record<string, unknown> | undefined
   for (const key of Object.keys(upper)) {
     if (key === '__proto__') continue

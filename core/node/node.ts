@@ -9,7 +9,7 @@ import { isObject, type JsonObject, merge } from './merge.ts'
 import { derivedDefaults, isSensitive, isVerbatim, type Schemas } from './notes.ts'
 import { applyPatch, type Patched } from './patch.ts'
 import { formatPath, hasPath, type KeyPath, pointerKeys, setAt, valueAt } from './path.ts'
-import { withoutPaths } from './sound.ts'
+import { withoutPaths } from './valid_part.ts'
 import { validate } from './validate.ts'
 
 type DeepReadonly<T> = T extends readonly (infer E)[]
@@ -88,7 +88,7 @@ export function draftNode<const S extends Schemas>({
     gathered: onlyIn(lowest, told),
     written: (path) => writtenAt(sorted[layerThatSet(sorted, states, path)], path),
     names,
-    isGiven: (path) => isGiven({ layers: sorted, states }, path),
+    isSetByInput: (path) => isGiven({ layers: sorted, states }, path),
   })
   const node = Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,

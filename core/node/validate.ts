@@ -2,7 +2,7 @@
 import type { ZodType } from 'zod'
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import type { OwnNames } from '../model/secret_names.ts'
-import { ineffective } from './ineffective.ts'
+import { ineffectiveAttributes } from './ineffective.ts'
 import { inspect, moreUnknownMessage, unknownMessage } from './inspect.ts'
 import type { NodeWarning } from './layers.ts'
 import type { JsonObject } from './merge.ts'
@@ -11,7 +11,7 @@ import { parseSharedOnce } from './parsed_once.ts'
 import { formatPath, type KeyPath } from './path.ts'
 import { type Problem, problemOf } from './problems.ts'
 import { deepFreeze } from './shared.ts'
-import { soundPart } from './sound.ts'
+import { validPart } from './valid_part.ts'
 
 export interface Validated {
   /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
@@ -36,7 +36,7 @@ export interface ValidateOptions {
   /** Names the user counts as secret, or not. */
   readonly names?: OwnNames | undefined
   /** Whether somebody has set a path, rather than a default; default: everything is set. */
-  readonly isGiven?: (path: KeyPath) => boolean
+  readonly isSetByInput?: (path: KeyPath) => boolean
 }
 
 const none: ReadonlySet<string> = new Set()
@@ -44,7 +44,15 @@ const none: ReadonlySet<string> = new Set()
 /** Checks the merged layers. Unknown keys are kept, and reported as warnings. */
 export function validate(
   merged: JsonObject,
-  { schemas, locate, written, foreign = none, gathered = none, names, isGiven = () => true }: ValidateOptions,
+  {
+    schemas,
+    locate,
+    written,
+    foreign = none,
+    gathered = none,
+    names,
+    isSetByInput: isGiven = () => true,
+  }: ValidateOptions,
 ): Validated {
   const problems: ConvergeError[] = []
   const value: Record<string, unknown> = {}
@@ -64,7 +72,7 @@ export function validate(
     else if (schema !== undefined && result !== undefined) {
       const { issues } = result.error
       problems.push(...issues.map((issue) => attributeProblem(problemOf(issue, key, merged, schemas, written), locate)))
-      const sound = soundPart(schema, said)
+      const sound = validPart(schema, said)
       if (sound === undefined) defineLazily(value, key, () => schema, undefined)
       else defineFrozen(value, key, sound)
     }
@@ -79,7 +87,7 @@ export function validate(
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
   // The faulty key may be the switch that gives the others an effect.
-  const idle = problems.length > 0 ? [] : ineffective(told, schemas, value)
+  const idle = problems.length > 0 ? [] : ineffectiveAttributes(told, schemas, value)
   for (const { path, message, hint } of idle)
     if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
   return { value: Object.freeze(value), problems, warnings, secrets }
@@ -100,7 +108,7 @@ function defineLazily(
   Object.defineProperty(target, key, {
     enumerable: true,
     get: () => {
-      made ??= { value: said === undefined ? defaultOf(schemaOf()) : parsed(schemaOf(), said) }
+      made ??= { value: said === undefined ? defaultOf(schemaOf()) : parseAttribute(schemaOf(), said) }
       return made.value
     },
   })
@@ -111,12 +119,12 @@ const defaults = new WeakMap<ZodType, { readonly value: unknown }>()
 /** The same for every node. */
 function defaultOf(schema: ZodType | undefined): unknown {
   if (schema === undefined) return undefined
-  const known = defaults.get(schema) ?? { value: parsed(schema, undefined) }
+  const known = defaults.get(schema) ?? { value: parseAttribute(schema, undefined) }
   defaults.set(schema, known)
   return known.value
 }
 
-function parsed(schema: ZodType | undefined, said: unknown): unknown {
+function parseAttribute(schema: ZodType | undefined, said: unknown): unknown {
   return deepFreeze(schema?.parse(said, { jitless: true }))
 }
 

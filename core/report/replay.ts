@@ -11,26 +11,26 @@ export function replay(line: unknown, handlers: Handlers): boolean {
   const { event, ...value } = line
   switch (event) {
     case 'start':
-      return isStart(value) && told(handlers.start?.(value))
+      return isStart(value) && wasPassedOn(handlers.start?.(value))
     case 'applying':
-      return typeof value.name === 'string' && told(handlers.applying?.(value.name))
+      return typeof value.name === 'string' && wasPassedOn(handlers.applying?.(value.name))
     case 'progress':
       return (
         typeof value.name === 'string' &&
         typeof value.line === 'string' &&
-        told(handlers.progress?.(value.name, value.line))
+        wasPassedOn(handlers.progress?.(value.name, value.line))
       )
     case 'resource': {
       const { roleEvent, ...rest } = value
       const report = { ...rest, event: roleEvent }
-      return isResourceReport(report) && told(handlers.resource?.(report))
+      return isResourceReport(report) && wasPassedOn(handlers.resource?.(report))
     }
     case 'warning':
-      return typeof value.message === 'string' && told(handlers.warn?.(value.message))
+      return typeof value.message === 'string' && wasPassedOn(handlers.warn?.(value.message))
     case 'note':
-      return typeof value.message === 'string' && told(handlers.note?.(value.message))
+      return typeof value.message === 'string' && wasPassedOn(handlers.note?.(value.message))
     case 'end':
-      return isRunReport(value.report) && told(handlers.end?.(value.report))
+      return isRunReport(value.report) && wasPassedOn(handlers.end?.(value.report))
     default:
       return false
   }
@@ -154,6 +154,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function told(_: unknown): true {
+function wasPassedOn(_: unknown): true {
   return true
 }

@@ -9,8 +9,8 @@
  */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
+import { readDisposable } from '../../core/model/file_errors.ts'
 import { seconds } from '../../core/model/units.ts'
-import { readDisposable } from '../../core/model/unreadable.ts'
 
 export interface BuildArea {
   /** The parent of eggs, downloads and extends. */

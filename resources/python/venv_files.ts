@@ -1,6 +1,6 @@
 /** Reads the Python and the packages of an environment from its files, without running a process. */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
-import { readDisposable } from '../../core/model/unreadable.ts'
+import { readDisposable } from '../../core/model/file_errors.ts'
 
 /** The file that names the Python of a complete environment; null in it during an installation. */
 export const markFile = '.converge.json'

@@ -1,7 +1,7 @@
 /** Reads and writes the mark of a release that failed its smoke test. */
 import * as z from 'zod'
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
-import { readDisposable } from '../../core/model/unreadable.ts'
+import { readDisposable } from '../../core/model/file_errors.ts'
 
 const mark = z.object({
   /** Digest of the test that it failed. */

@@ -1,6 +1,6 @@
 /** Reads and edits the list of releases of an app that were current, oldest first. */
 import type { HostReader } from '../../core/host/types.ts'
-import { readDisposable } from '../../core/model/unreadable.ts'
+import { readDisposable } from '../../core/model/file_errors.ts'
 
 export function historyPath(into: string): string {
   return `${into}/.history`

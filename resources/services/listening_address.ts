@@ -1,6 +1,6 @@
 /** Finds the address that a server listens at, in the configuration that its build wrote. */
 import type { Endpoint, HostReader } from '../../core/host/types.ts'
-import { isRefusal } from '../../core/model/unreadable.ts'
+import { isRefusal } from '../../core/model/file_errors.ts'
 
 interface Fallback {
   readonly host: string

@@ -1,8 +1,8 @@
 /** Defines the common interface of service managers. */
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
+import { isRefusal } from '../../core/model/file_errors.ts'
 import { absolutePath } from '../../core/model/units.ts'
-import { isRefusal } from '../../core/model/unreadable.ts'
 import { systemSocket } from '../supervisor/client.ts'
 
 /**

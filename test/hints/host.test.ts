@@ -127,7 +127,7 @@ t.test('what another account may change', async (t) => {
   t.teardown(() => umount().catch(() => undefined))
   proveCalls(t, [
     {
-      source: 'core/host/place.ts',
+      source: 'core/host/safe_paths.ts',
       hint: 'find out who changed it, and why: another account could make root write to the wrong file there',
       broken: () => host.writeFile(`${own}/loop/file`, 'x'),
       repaired: () => {
@@ -137,7 +137,7 @@ t.test('what another account may change', async (t) => {
       },
     },
     {
-      source: 'core/host/place.ts',
+      source: 'core/host/safe_paths.ts',
       hint: 'give that account the right, or give root the directories on the way: root does there only what that account may do',
       broken: () => host.writeFile(`${own}/to-roots/file`, 'x'),
       repaired: () => {
@@ -146,7 +146,7 @@ t.test('what another account may change', async (t) => {
       },
     },
     {
-      source: 'core/host/place.ts',
+      source: 'core/host/safe_paths.ts',
       hint: 'give that account the right, or give root the directories on the way: root does there only what that account may do',
       broken: () => {
         fs.chownSync(roots, 0, 0)
@@ -159,7 +159,7 @@ t.test('what another account may change', async (t) => {
       },
     },
     {
-      source: 'core/host/spots.ts',
+      source: 'core/host/write_targets.ts',
       hint: 'umount …/mounted',
       broken: () => host.remove(mounted),
       repaired: async () => {
@@ -185,7 +185,7 @@ t.test('what cannot be removed', async (t) => {
   const remove = () => host.remove(`${base}/others/link/deep`)
   proveCalls(t, [
     {
-      source: 'core/host/spots.ts',
+      source: 'core/host/write_targets.ts',
       hint: 'check who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
       broken: remove,
       repaired: () => {

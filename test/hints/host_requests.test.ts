@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { z } from 'zod'
-import { fetchInto, request } from '../../core/host/request.ts'
+import { downloadInto, request } from '../../core/host/request.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -28,7 +28,7 @@ t.test('requests', async (t) => {
   const into = fs.openSync(`${scratch(t)}/file`, 'w')
   t.teardown(() => fs.closeSync(into))
   const source = 'core/host/request.ts'
-  const fetching = (path: string, more: object = {}) => fetchInto(`http://127.0.0.1:${port}${path}`, into, more)
+  const fetching = (path: string, more: object = {}) => downloadInto(`http://127.0.0.1:${port}${path}`, into, more)
   const proofs: CallProof[] = [
     {
       source: 'core/host/request.ts',

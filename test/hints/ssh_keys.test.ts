@@ -45,7 +45,7 @@ t.test('configurations that are no files', async (t) => {
   const home = scratch(t)
   proveCalls(t, [
     {
-      source: 'core/model/unreadable.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'name a regular file',
       broken: () => targetIn(home, 'Include /dev/zero\n'),
       repaired: () => targetIn(home, 'Include /dev/null\n'),

@@ -156,7 +156,7 @@ t.test('files', async (t) => {
   }
   proveCalls(t, [
     {
-      source: 'core/model/unreadable.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'find out which account put it there, then remove it',
       broken: () => host.readText(pipe),
       repaired: () => {
@@ -165,7 +165,7 @@ t.test('files', async (t) => {
       },
     },
     {
-      source: 'core/model/unreadable.ts',
+      source: 'core/model/file_errors.ts',
       hint: 'find out what writes it, then shorten or remove it',
       broken: () => host.readText(large, { limit: 1000 }),
       repaired: () => {

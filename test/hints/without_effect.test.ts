@@ -1,7 +1,7 @@
 /** Proves the hints of attributes without effect: triggers each as a warning, then follows it. */
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
-import { ineffective } from '../../core/node/ineffective.ts'
+import { ineffectiveAttributes } from '../../core/node/ineffective.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
 import { hintPattern, type Proof } from '../support/proofs.ts'
 import { planned } from '../support/role_plans.ts'
@@ -11,7 +11,7 @@ interface WarningProof extends Proof {
   readonly repaired: () => Promise<readonly string[]>
 }
 
-const given = async (json: JsonObject) => ineffective(json, attributeSchemas, json).map(({ hint }) => hint)
+const given = async (json: JsonObject) => ineffectiveAttributes(json, attributeSchemas, json).map(({ hint }) => hint)
 /** The hint of a recipe is in brackets at the end of its warning. */
 const frontend = async (json: JsonObject) =>
   (await planned('frontend', json, { event: 'configure' })).warnings.flatMap(

@@ -4,7 +4,7 @@ import { many } from '../../fleet/screen/text.ts'
 import type { Concern } from '../../fleet/stack/services.ts'
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { describeLocation, throwProblems } from '../../model/errors.ts'
-import { byPlace } from '../../model/findings.ts'
+import { byPosition } from '../../model/findings.ts'
 import { plain } from '../../report/printable.ts'
 import { warningText } from '../inputs.ts'
 import { print, printError, printJson } from '../print.ts'
@@ -23,7 +23,7 @@ export async function check<N>(call: StackCall<N>): Promise<ExitStatus> {
   const problems = [...draft.problems, ...ofHosts, ...(await preparationProblems(inputs))]
   const others =
     args.environment === undefined ? await checkEnvironments(call, source, problems) : { problems: [], skipped: [] }
-  throwProblems(byPlace([...problems, ...others.problems]), `${inputs.stack.file} is no valid stack`)
+  throwProblems(byPosition([...problems, ...others.problems]), `${inputs.stack.file} is no valid stack`)
   const all = [...stackConcerns(inputs.stack, concerns), ...others.skipped]
   if (args.jsonOutput) {
     const { name, environment, hosts } = inputs.stack

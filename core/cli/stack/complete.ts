@@ -1,7 +1,7 @@
 /** Completes names of a stack in a shell: reads the keys of its file, and fetches or runs nothing in it. */
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { parseLayer } from '../../node/layers.ts'
 import { isObject, type JsonObject } from '../../node/merge.ts'
 
@@ -52,7 +52,7 @@ async function recordedCommits(directory: string): Promise<readonly string[]> {
 /** Returns null for a missing or unreadable file: completion reports no errors. */
 async function keysIn(file: string): Promise<JsonObject | null> {
   try {
-    return (await parseLayer({ text: readGivenFile(file).toString('utf8'), file, kind: 'stack' })).value
+    return (await parseLayer({ text: readInputFile(file).toString('utf8'), file, kind: 'stack' })).value
   } catch {
     return null
   }

@@ -109,7 +109,7 @@ async function fileInWorkingDirectory(): Promise<string> {
  */
 async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
   if (code.length === 0) return
-  const { distrust } = await import('../../load/trusted.ts')
+  const { reasonNotToTrust: distrust } = await import('../../load/trusted.ts')
   const own = process.getuid?.() ?? 0
   for (const one of [file, ...code]) {
     const why = distrust(one, [0, own, Number(process.env.SUDO_UID ?? 0)], alone && own === 0)

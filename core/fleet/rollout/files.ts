@@ -1,7 +1,7 @@
 /** Reads and replaces the files of the operator's state, which only the operator's account can read. */
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 
 /**
@@ -52,7 +52,7 @@ const longestRecord = 256 << 20
 /** Returns the content of a file, or null where the file does not exist. */
 export function contentOf(path: string): string | null {
   try {
-    return readGivenFile(path, longestRecord).toString('utf8')
+    return readInputFile(path, longestRecord).toString('utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error

@@ -1,7 +1,7 @@
 /** Reads the files of ssh_config(5) into sections, each with its condition. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { invalid } from './config_error.ts'
 import { expandGlob } from './config_include.ts'
@@ -139,7 +139,7 @@ function readLines(file: string): string[] {
   try {
     // ssh reads a directory that Include names as an empty file.
     if (statSync(file).isDirectory()) return []
-    return readGivenFile(file).toString('utf8').split('\n')
+    return readInputFile(file).toString('utf8').split('\n')
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return []

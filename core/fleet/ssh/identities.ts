@@ -1,7 +1,7 @@
 /** Collects the keys that the operator can log in with: those of an agent, and those in files. */
 import { existsSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
 import type { Ssh2 } from './ssh2.ts'
@@ -219,7 +219,7 @@ function readKey(path: string): { readonly text: Buffer; readonly others: boolea
   const file = !existsSync(path) && existsSync(`${path}.pub`) ? `${path}.pub` : path
   try {
     const { mode, uid } = statSync(file)
-    return { text: readGivenFile(file, longestKey), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
+    return { text: readInputFile(file, longestKey), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
     // The message of the system repeats the call and the path.
     throw notReadable(file, asConvergeError(thrown).message.replace(/^.*?: /, ''))
@@ -258,5 +258,5 @@ function publicPart(text: Buffer): string | null {
 }
 
 function publicFile(path: string): string | null {
-  return existsSync(`${path}.pub`) ? readGivenFile(`${path}.pub`, longestKey).toString('utf8') : null
+  return existsSync(`${path}.pub`) ? readInputFile(`${path}.pub`, longestKey).toString('utf8') : null
 }

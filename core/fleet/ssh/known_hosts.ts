@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import { fitsAny } from './patterns.ts'
 import { keyType } from './wire.ts'
@@ -61,7 +61,7 @@ export function parseKnownHosts(text: string, file: string): KnownHosts {
 export function readKnownHosts(files: readonly string[]): KnownHosts {
   const all = files.map((file) => {
     try {
-      return parseKnownHosts(readGivenFile(file).toString('utf8'), file)
+      return parseKnownHosts(readInputFile(file).toString('utf8'), file)
     } catch (thrown) {
       const { code } = thrown as NodeJS.ErrnoException
       if (code === 'ENOENT' || code === 'ENOTDIR') return { lines: [], unreadable: [] }

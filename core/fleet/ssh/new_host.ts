@@ -1,5 +1,5 @@
 /** Prepares the keys of a host that does not exist yet: the operator's public keys, and its host key. */
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { KeyRing } from './identities.ts'
 import { appendKnownHost, isAbout, readKnownHosts } from './known_hosts.ts'
@@ -43,7 +43,7 @@ export async function publicKeysIn(file: string): Promise<string[]> {
     })
   let text: string
   try {
-    text = readGivenFile(file).toString('utf8')
+    text = readInputFile(file).toString('utf8')
   } catch (thrown) {
     throw refuse(asConvergeError(thrown).message)
   }

@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from '../../node/merge.ts'
 import { isVerbatim } from '../../node/notes.ts'
 import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { problemOf } from '../../node/problems.ts'
-import { soundPart } from '../../node/sound.ts'
+import { validPart } from '../../node/valid_part.ts'
 import type { GivenNames } from './checks.ts'
 import { isLost, problemAt, type Search } from './elsewhere.ts'
 import { asWritten } from './numbers.ts'
@@ -26,7 +26,7 @@ export function contentOf(
     const result = schema.safeParse(value[key], { jitless: true })
     const issues = result.error?.issues ?? []
     for (const issue of issues) reportIssue(issue, key, value, search)
-    const sound = result.success ? result.data : soundPart(schema, withStandIns(key, value[key]))
+    const sound = result.success ? result.data : validPart(schema, withStandIns(key, value[key]))
     if (sound !== undefined) content[key] = sound
   }
   const names = (key: string) => (isObject(value[key]) ? Object.keys(value[key]) : null)

@@ -1,6 +1,6 @@
 /** Reads the custom JSON of a stack, a layer or a host from the stack file, or from files that it names. */
 import { dirname } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import type { WrittenNumber } from '../../node/json_text.ts'
@@ -61,7 +61,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   const whole = placeOf(name, search.directory)
   let text: string
   try {
-    text = utf8Text(readGivenFile(whole), name)
+    text = utf8Text(readInputFile(whole), name)
   } catch (error) {
     search.problems.push(
       error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error),

@@ -1,7 +1,7 @@
 /** Replaces references to files and environment variables in a stack file by their text, for secrets above all. */
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError, type SourceLocation } from '../../model/errors.ts'
 import type { NodeWarning } from '../../node/layers.ts'
 import { isObject } from '../../node/merge.ts'
@@ -89,7 +89,7 @@ function kept(text: string, path: KeyPath, { secrets, hidden }: Search): string 
 /** Returns the text of a file that a key names; a problem where it cannot be read. */
 export function fileText(file: string, path: KeyPath, search: Search): string | undefined {
   try {
-    const text = decoded(readGivenFile(placeOf(file, search.directory)))
+    const text = decoded(readInputFile(placeOf(file, search.directory)))
     if (text === null) {
       const hint = 'convert a key or certificate in binary form (DER) to PEM: openssl x509, openssl pkey'
       search.problems.push(problemAt(`${formatPath(path)}: ${file} is no text`, search.locate(path), hint))

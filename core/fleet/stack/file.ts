@@ -1,6 +1,6 @@
 /** Reads a stack file (JSON, YAML or TypeScript), merges an environment into it, and fetches referenced values. */
 import { dirname, join, resolve } from 'node:path'
-import { readGivenFile } from '../../host/given_file.ts'
+import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, ConvergeError, problemsOf, type SourceLocation } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import { utf8Text } from '../../model/utf8.ts'
@@ -150,7 +150,7 @@ async function moduleLayer(file: string, { loadModule }: FileOptions): Promise<L
 
 function textOf(file: string): string {
   try {
-    return utf8Text(readGivenFile(file), file)
+    return utf8Text(readInputFile(file), file)
   } catch (error) {
     if (error instanceof ConvergeError && error.code === 'NOT_UTF8') throw error
     const reason = asConvergeError(error).message.replace(/^.*?: /, '')

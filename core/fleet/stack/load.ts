@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { type ConvergeError, problemsOf, throwProblems } from '../../model/errors.ts'
-import { byPlace, Findings } from '../../model/findings.ts'
+import { byPosition, Findings } from '../../model/findings.ts'
 import { Secrets } from '../../model/secrets.ts'
 import type { Document } from '../../node/layers.ts'
 import { type KeyPath, valueAt } from '../../node/path.ts'
@@ -86,7 +86,7 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
       ],
       locate: search.locate,
     },
-    problems: masked(byPlace(problems), search),
+    problems: masked(byPosition(problems), search),
     absent: masked(search.absent, search),
     lost: search.lost,
   }

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
 import type { HostReader } from '../../../core/host/types.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
-import { readDisposable } from '../../../core/model/unreadable.ts'
+import { readDisposable } from '../../../core/model/file_errors.ts'
 import { hostileKinds, nobody, plant, secret, swapper } from '../../support/hostile.ts'
 import { needs, scratch } from '../../support/machine.ts'
 

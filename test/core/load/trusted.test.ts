@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import t, { type Test } from 'tap'
-import { distrust } from '../../../core/load/trusted.ts'
+import { reasonNotToTrust } from '../../../core/load/trusted.ts'
 
 const self = process.getuid?.() ?? 0
 
@@ -22,21 +22,21 @@ function owners(path: string): number[] {
 
 t.test('of the owner alone', (t) => {
   const file = place(t)
-  t.equal(distrust(file, [self], false), null)
-  t.match(distrust(file, [self + 1], false), `${file} belongs to another account (uid ${self})`)
+  t.equal(reasonNotToTrust(file, [self], false), null)
+  t.match(reasonNotToTrust(file, [self + 1], false), `${file} belongs to another account (uid ${self})`)
   t.end()
 })
 
 t.test('as root nobody else may be able to write there', (t) => {
   const file = place(t)
   const trusted = owners(file)
-  t.notMatch(distrust(file, trusted, true) ?? '', /site/)
+  t.notMatch(reasonNotToTrust(file, trusted, true) ?? '', /site/)
   for (const path of [file, dirname(file), dirname(dirname(file))])
     for (const mode of [0o777, 0o1777]) {
       const before = fs.statSync(path).mode
       fs.chmodSync(path, mode)
-      t.equal(distrust(file, trusted, true), `everybody may write to ${path}`)
-      t.equal(distrust(file, trusted, false), null)
+      t.equal(reasonNotToTrust(file, trusted, true), `everybody may write to ${path}`)
+      t.equal(reasonNotToTrust(file, trusted, false), null)
       fs.chmodSync(path, before & 0o7777)
     }
   t.end()
@@ -47,8 +47,8 @@ t.test('a link counts with the one who made it, and with what it leads to', (t) 
   const link = `${dirname(file)}/converge.config.mjs`
   fs.symlinkSync(file, link)
   const trusted = owners(file)
-  t.match(distrust(link, [self + 1], false), link)
+  t.match(reasonNotToTrust(link, [self + 1], false), link)
   fs.chmodSync(file, 0o666)
-  t.equal(distrust(link, trusted, true), `everybody may write to ${file}`)
+  t.equal(reasonNotToTrust(link, trusted, true), `everybody may write to ${file}`)
   t.end()
 })

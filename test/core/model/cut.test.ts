@@ -1,9 +1,9 @@
 /** Tests which parts of a secret remain when a text is cut in the middle. */
 import fc from 'fast-check'
 import t from 'tap'
-import { withoutMiddle } from '../../../core/model/cut.ts'
 import { knownFailure } from '../../../core/model/known_failures.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
+import { shortenMiddle } from '../../../core/model/shorten.ts'
 import { plain } from '../../../core/report/printable.ts'
 import { withoutNamedCache } from '../../../resources/zope/own_cache.ts'
 
@@ -12,12 +12,12 @@ t.test('no part of a secret is shown beside a cut', async (t) => {
   const secrets = new Secrets()
   secrets.add(secret)
   for (let at = 0; at <= secret.length; at++) {
-    const text = withoutMiddle(`start ${secret.slice(0, at)}`, `${secret.slice(at)} end`, 1000)
+    const text = shortenMiddle(`start ${secret.slice(0, at)}`, `${secret.slice(at)} end`, 1000)
     const shown = secrets.mask(text)
     for (const word of ['horse', 'battery', 'correct', 'staple']) t.notMatch(shown, word, `${at}: ${shown}`)
     t.match(shown, /^start .* end$/)
   }
-  t.equal(secrets.mask(withoutMiddle('a b', 'c d', 5)), 'a … 9 characters left out … d')
+  t.equal(secrets.mask(shortenMiddle('a b', 'c d', 5)), 'a … 9 characters left out … d')
 })
 
 /** Repetitions of these once made a mask or a pattern take quadratic time: 80 KB took 12 seconds. */

@@ -1,7 +1,7 @@
 /** Answers that are asked for once and kept until they no longer hold. */
 
 /** The answer kept under the key, else asked for now. */
-export function remember<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
+export function memoize<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
   const known = answers.get(key)
   if (known !== undefined) return known as Promise<T>
   const asked = ask()

@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
-import { pin, rootsOwn, withRights } from '../../../core/host/place.ts'
+import { isRootOnly, pinDirectory, withRights } from '../../../core/host/safe_paths.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
 const nobody = 65_534
@@ -44,9 +44,9 @@ t.test('which directories are root’s alone', async (t) => {
   fs.chownSync(`${base}/group`, 0, nobody)
   fs.chmodSync(`${base}/group`, 0o775)
   for (const path of ['/', '/etc', '/var/run', base, `${base}/missing/x`, `${base}/../..`, `${base}/up/etc`])
-    t.equal(rootsOwn(path), true, path)
+    t.equal(isRootOnly(path), true, path)
   for (const path of [own, `${own}/roots`, `${base}/to-own`, `${base}/loop`, `${base}/all`, `${base}/group`, '/tmp'])
-    t.equal(rootsOwn(path), false, path)
+    t.equal(isRootOnly(path), false, path)
   untouched()
 })
 
@@ -157,14 +157,14 @@ t.test('a directory swapped for a link half way', async (t) => {
   const { own, precious, host, untouched } = site(t)
   fs.mkdirSync(`${own}/etc`)
   fs.chownSync(`${own}/etc`, nobody, nobody)
-  const pinned = pin(`${own}/etc`)
+  const pinned = pinDirectory(`${own}/etc`)
   fs.renameSync(`${own}/etc`, `${own}/away`)
   fs.symlinkSync(precious, `${own}/etc`)
   fs.writeFileSync(`${pinned.path}/file`, 'mine')
   fs.closeSync(pinned.fd)
   t.equal(fs.readFileSync(`${own}/away/file`, 'utf8'), 'mine', 'the descriptor stays with the directory')
   t.throws(() => host.writeFile(`${own}/etc/file`, 'x'), { code: 'EACCES' })
-  t.throws(() => pin(`${own}/away/file`), { code: 'ENOTDIR', path: `${own}/away/file` })
+  t.throws(() => pinDirectory(`${own}/away/file`), { code: 'ENOTDIR', path: `${own}/away/file` })
   untouched()
 })
 

@@ -1,6 +1,6 @@
 /** A text sent over a connection of its own, and what comes back until the other side closes it. */
 import { seconds } from '../model/units.ts'
-import { connectionError, tooLate, tooMuch, whereOf } from './request.ts'
+import { connectionError, endpointName, timeoutError, tooLongError } from './request.ts'
 import type { ExchangeOptions } from './types.ts'
 
 const longestAnswer = 16 * 1024 * 1024
@@ -10,12 +10,12 @@ export async function exchange(options: ExchangeOptions): Promise<string> {
   const { connect } = await import('node:net')
   const limit = options.timeout ?? seconds(10)
   const { socketPath, host = '127.0.0.1', port = 0, text, enough = Number.POSITIVE_INFINITY } = options
-  const where = whereOf(options)
+  const where = endpointName(options)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
     const socket = connect(socketPath === undefined ? { host, port } : { path: socketPath })
-    const timer = setTimeout(() => socket.destroy(tooLate(where, limit)), limit.ms)
+    const timer = setTimeout(() => socket.destroy(timeoutError(where, limit)), limit.ms)
     socket.once('error', (error) => {
       clearTimeout(timer)
       reject(connectionError(where, error))
@@ -27,7 +27,7 @@ export async function exchange(options: ExchangeOptions): Promise<string> {
     socket.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length <= longestAnswer) chunks.push(chunk)
-      else socket.destroy(tooMuch(where, longestAnswer))
+      else socket.destroy(tooLongError(where, longestAnswer))
       if (length < enough || length > longestAnswer) return
       complete()
       socket.destroy()

@@ -12,7 +12,7 @@ const notAFileMessage = (path: string, stat: { readonly mode: number } | null) =
   `cannot read ${path}: it is ${kindOf(stat)}, not a regular file`
 
 /** For a path that an input of the user names. */
-export function givenNoFile(path: string, stat: { readonly mode: number }): ConvergeError {
+export function inputNotAFile(path: string, stat: { readonly mode: number }): ConvergeError {
   const hint = 'name a regular file'
   return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint, usage: true })
 }

@@ -8,7 +8,7 @@ const shortestPart = 4
 const mark = / … [\d,]+ characters left out … /g
 
 /** @param left characters that are left out already */
-export function withoutMiddle(start: string, end: string, left: number): string {
+export function shortenMiddle(start: string, end: string, left: number): string {
   const head = start.slice(0, endOfWords(start))
   const tail = end.slice(startOfWords(end))
   const count = left + start.length - head.length + end.length - tail.length
@@ -34,13 +34,13 @@ export function maskCuts(text: string, secrets: Iterable<string>, mask: string):
   let from = 0
   for (const found of text.matchAll(mark)) {
     const before = text.slice(from, found.index)
-    masked += `${withoutPart(before, known, mask, 'end')}${found[0]}`
+    masked += `${removePart(before, known, mask, 'end')}${found[0]}`
     from = found.index + found[0].length
   }
-  return masked + withoutPart(text.slice(from), known, mask, 'start')
+  return masked + removePart(text.slice(from), known, mask, 'start')
 }
 
-function withoutPart(text: string, secrets: readonly string[], mask: string, where: 'start' | 'end'): string {
+function removePart(text: string, secrets: readonly string[], mask: string, where: 'start' | 'end'): string {
   let longest = 0
   for (const secret of secrets)
     for (

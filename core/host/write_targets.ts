@@ -3,12 +3,12 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import type { LocalAccounts } from './local_accounts.ts'
-import { alive, orUndefined, quietly, renamed, temporaryStem } from './local_files.ts'
+import { isAlive, temporaryStem, undefinedIfMissing, unlessMissing, withUserPath } from './local_files.ts'
 import { mountsAtOrBelow } from './mounts.ts'
-import { pin, rootsOwn, Spot } from './place.ts'
 import { securePath } from './process.ts'
+import { isRootOnly, pinDirectory, WriteTarget } from './safe_paths.ts'
 
-export class Spots {
+export class WriteTargets {
   private temporary = 0
   /** The directory that was last found to be root's alone, and when: looked at for each file it would cost a tenth of it. */
   private trusted: { readonly directory: string; readonly since: number } | null = null
@@ -22,44 +22,44 @@ export class Spots {
   ) {}
 
   /** Somebody may have changed who has a hand in which directory. */
-  trustNothing(): void {
+  invalidateTrust(): void {
     this.trusted = null
   }
 
   /** Works at the spot of a path; what is thrown speaks of the path. */
-  at<T>(path: string, work: (spot: Spot) => T): T {
-    const spot = this.of(path)
+  withTarget<T>(path: string, work: (spot: WriteTarget) => T): T {
+    const spot = this.open(path)
     try {
       return work(spot)
     } catch (error) {
-      throw spot.explained(error)
+      throw spot.renameError(error)
     } finally {
       spot.close()
     }
   }
 
   /** The caller closes it. */
-  of(path: string): Spot {
-    if (!this.isRoot) return new Spot(path)
+  open(path: string): WriteTarget {
+    if (!this.isRoot) return new WriteTarget(path)
     const directory = path.slice(0, path.lastIndexOf('/')) || '/'
     const now = performance.now()
     if (this.trusted?.directory !== directory || now - this.trusted.since > 50)
-      this.trusted = rootsOwn(directory) ? { directory, since: now } : null
-    if (this.trusted !== null) return new Spot(path)
-    const pinned = pin(directory)
-    return new Spot(path, pinned, pinned.by === null ? null : this.accounts.rightsOf(pinned.by))
+      this.trusted = isRootOnly(directory) ? { directory, since: now } : null
+    if (this.trusted !== null) return new WriteTarget(path)
+    const pinned = pinDirectory(directory)
+    return new WriteTarget(path, pinned, pinned.by === null ? null : this.accounts.rightsOf(pinned.by))
   }
 
-  temporaryName({ path }: Spot): string {
+  temporaryName({ path }: WriteTarget): string {
     this.temporary += 1
     return `${temporaryStem(path)}${process.pid}-${this.temporary}`
   }
 
   /** Makes something under a temporary name first; nothing of it is left where that fails. */
-  beside(spot: Spot, work: (temporary: string) => void): void {
-    this.sweep(spot)
+  viaTemporary(spot: WriteTarget, work: (temporary: string) => void): void {
+    this.removeLeftovers(spot)
     const temporary = this.temporaryName(spot)
-    const removeTemporary = () => quietly(() => this.clear(spot, temporary))
+    const removeTemporary = () => unlessMissing(() => this.removeEntry(spot, temporary))
     try {
       try {
         work(temporary)
@@ -71,32 +71,32 @@ export class Spots {
       }
     } catch (error) {
       removeTemporary()
-      throw renamed(error, temporary, spot.path)
+      throw withUserPath(error, temporary, spot.path)
     }
   }
 
-  private sweep(spot: Spot): void {
-    const directory = spot.named.slice(0, spot.named.lastIndexOf('/'))
+  private removeLeftovers(spot: WriteTarget): void {
+    const directory = spot.userPath.slice(0, spot.userPath.lastIndexOf('/'))
     let left = this.leftovers.get(directory)
     if (left === undefined) {
-      const names = quietly(() => fs.readdirSync(spot.directory)) ?? []
+      const names = unlessMissing(() => fs.readdirSync(spot.directory)) ?? []
       left = names.filter((name) => {
         const pid = /^\..*\.converge-(\d+)-\d+$/s.exec(name)?.[1]
-        return pid !== undefined && !alive(Number(pid))
+        return pid !== undefined && !isAlive(Number(pid))
       })
       this.leftovers.set(directory, left)
     }
     if (left.length === 0) return
     const stem = temporaryStem(spot.path)
     for (const name of left)
-      if (`${spot.directory}/${name}`.startsWith(stem)) this.clear(spot, `${spot.directory}/${name}`)
+      if (`${spot.directory}/${name}`.startsWith(stem)) this.removeEntry(spot, `${spot.directory}/${name}`)
   }
 
   /** Removes what is at the path in the spot's directory; nothing there is fine. */
-  clear(spot: Spot, path: string): void {
-    const stat = fs.lstatSync(path, orUndefined)
+  removeEntry(spot: WriteTarget, path: string): void {
+    const stat = fs.lstatSync(path, undefinedIfMissing)
     if (stat === undefined) return
-    if (!stat.isDirectory()) return spot.act(() => fs.unlinkSync(path))
+    if (!stat.isDirectory()) return spot.withItsRights(() => fs.unlinkSync(path))
     const name = path.slice(path.lastIndexOf('/') + 1)
     this.refuseMounts(spot, name)
     // rm goes by descriptors and never through a link; by names, as Node does, root could be led elsewhere half way.
@@ -109,14 +109,17 @@ export class Spots {
       ;({ status, stderr } = rm())
     }
     if (status === 0) return
-    throw new ConvergeError(`${spot.named} cannot be removed`, {
+    throw new ConvergeError(`${spot.userPath} cannot be removed`, {
       code: 'COMMAND_FAILED',
       output: stderr.trim(),
       hint: 'check who owns the files named there (ls -l), and whether they are immutable (lsattr); then remove them as root',
     })
   }
 
-  private run(spot: Spot, [program = '', ...args]: readonly string[]): { status: number | null; stderr: string } {
+  private run(
+    spot: WriteTarget,
+    [program = '', ...args]: readonly string[],
+  ): { status: number | null; stderr: string } {
     const { status, stderr, error } = spawnSync(program, args, {
       cwd: spot.directory,
       encoding: 'utf8',
@@ -128,11 +131,11 @@ export class Spots {
   }
 
   /** Bind mounts of the same file system are none to rm. */
-  private refuseMounts(spot: Spot, name: string): void {
+  private refuseMounts(spot: WriteTarget, name: string): void {
     const whole = `${fs.realpathSync(spot.directory)}/${name}`.replace('//', '/')
-    const [mount] = mountsAtOrBelow(quietly(() => fs.readFileSync('/proc/self/mountinfo', 'utf8')) ?? '', whole)
+    const [mount] = mountsAtOrBelow(unlessMissing(() => fs.readFileSync('/proc/self/mountinfo', 'utf8')) ?? '', whole)
     if (mount === undefined) return
-    throw new ConvergeError(`${spot.named} cannot be removed: something is mounted at ${mount}`, {
+    throw new ConvergeError(`${spot.userPath} cannot be removed: something is mounted at ${mount}`, {
       code: 'CANNOT_REMOVE',
       hint: `umount ${mount}`,
     })

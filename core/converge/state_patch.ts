@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Operation } from 'fast-json-patch'
 import { differs, mask, type Secrets } from '../model/secrets.ts'
 
-const longest = 4096
+const maxTextLength = 4096
 /** Paths of a sensitive resource that may be displayed; all others count as its content. */
 const harmless = /^\/(kind|mode|owner|group|exists)$/
 
@@ -65,7 +65,7 @@ function presentable(operation: Operation, how: { secrets: Secrets; sensitive: b
 function shorten(value: unknown, secrets: Secrets): unknown {
   if (typeof value === 'string') {
     const masked = secrets.maskForeign(value)
-    if (masked.length <= longest) return masked
+    if (masked.length <= maxTextLength) return masked
     const digest = createHash('sha256').update(value).digest('hex')
     return `(${Buffer.byteLength(value)} bytes, sha256 ${digest})`
   }

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { givenFileLimit, readGivenFile } from '../../../core/host/given_file.ts'
+import { inputFileLimit, readInputFile } from '../../../core/host/input_file.ts'
 import { hostileKinds } from '../../support/hostile.ts'
 import { scratch } from '../../support/machine.ts'
 
@@ -25,7 +25,7 @@ t.test('pipes, devices and directories are refused', async (t) => {
     if (message === undefined) continue
     const path = join(scratch(t), 'bad')
     put(path, '')
-    t.throws(() => readGivenFile(path), { message }, name)
+    t.throws(() => readInputFile(path), { message }, name)
   }
 })
 
@@ -34,14 +34,14 @@ t.test('a regular file, also through a link, an empty one, and /dev/null', async
   fs.writeFileSync(join(directory, 'one'), 'text')
   fs.symlinkSync('one', join(directory, 'link'))
   fs.writeFileSync(join(directory, 'empty'), '')
-  t.equal(readGivenFile(join(directory, 'link')).toString(), 'text')
-  t.equal(readGivenFile(join(directory, 'empty')).length, 0)
-  t.equal(readGivenFile('/dev/null').length, 0)
+  t.equal(readInputFile(join(directory, 'link')).toString(), 'text')
+  t.equal(readInputFile(join(directory, 'empty')).length, 0)
+  t.equal(readInputFile('/dev/null').length, 0)
 })
 
 t.test('a file that has more than its size says, as one that grows meanwhile', async (t) => {
   t.equal(fs.statSync('/proc/self/maps').size, 0)
-  t.throws(() => readGivenFile('/proc/self/maps', 10), {
+  t.throws(() => readInputFile('/proc/self/maps', 10), {
     code: 'FILE_TOO_LARGE',
     message: /it has grown beyond the limit of 10 bytes$/,
   })
@@ -60,5 +60,5 @@ try { process.stdout.write(readGivenFile(process.argv[1]).toString()) } catch (e
   t.equal(run(`${node} <(sleep 0.3; echo late)`), 'late')
   t.equal(run(`echo piped | ${node} /dev/stdin`), 'piped')
   t.equal(run(`${node} /dev/stdin </dev/zero`), 'FILE_TOO_LARGE')
-  t.equal(givenFileLimit, 67_108_864)
+  t.equal(inputFileLimit, 67_108_864)
 })

@@ -9,7 +9,7 @@
 import * as fs from 'node:fs'
 import { posix } from 'node:path'
 import { ConvergeError } from '../model/errors.ts'
-import { notReadable } from '../model/unreadable.ts'
+import { notReadable } from '../model/file_errors.ts'
 import type { FileStat, ReadOrigin } from './types.ts'
 
 export interface Rights {
@@ -18,7 +18,7 @@ export interface Rights {
   readonly groups: readonly number[]
 }
 
-export interface Pinned {
+export interface PinnedDirectory {
   readonly fd: number
   /** Names this very directory as long as `fd` is open. */
   readonly path: string
@@ -30,17 +30,17 @@ export interface Pinned {
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
 /** open(2): names a thing without opening it, a link too. Node does not list it; Linux has this value but on Alpha, PA-RISC and SPARC. */
 const O_PATH = 0x20_0000
-const mostLinks = 40
+const maxLinks = 40
 
 /** Whether nobody but root can change the entries of the directory, or a name on the way to it; what is missing counts as such. */
-export function rootsOwn(directory: string): boolean {
-  let left = mostLinks
+export function isRootOnly(directory: string): boolean {
+  let left = maxLinks
   let at = ''
   const rest = partsOf(directory)
   let here = fs.lstatSync('/')
   for (;;) {
     // In a sticky directory root's own entries are safe, and everybody may add others.
-    if (here.uid !== 0 || (open(here) && (rest.length === 0 || (here.mode & 0o1000) === 0))) return false
+    if (here.uid !== 0 || (isWritableByOthers(here) && (rest.length === 0 || (here.mode & 0o1000) === 0))) return false
     const part = rest.shift()
     if (part === undefined || !here.isDirectory()) return true
     const path = part === '..' ? posix.dirname(at || '/') : `${at}/${part}`
@@ -65,7 +65,7 @@ export function rootsOwn(directory: string): boolean {
  * Opens a directory so that it stays the same one. The caller closes `fd`.
  * @throws the errors of open(2) and lstat(2), named for the directory
  */
-export function pin(directory: string): Pinned {
+export function pinDirectory(directory: string): PinnedDirectory {
   try {
     const { fd, by } = walk(directory, partsOf(directory), null, () => null)
     return { fd, path: `/proc/self/fd/${fd}`, stat: fs.fstatSync(fd), by }
@@ -80,7 +80,7 @@ export function pin(directory: string): Pinned {
 }
 
 /** Something to read, by a descriptor that names it whatever becomes of its path. */
-export interface Finding {
+export interface ResolvedPath {
   /** Opened with O_PATH; the caller closes it. */
   readonly fd: number
   /** The path to open it at. */
@@ -94,19 +94,19 @@ export interface Finding {
  * Finds what a path leads to, links followed. From a link of another account on, that account's rights apply.
  * @throws the errors of open(2), and NOT_READABLE for what that account may not read
  */
-export function find(path: string, origin: ReadOrigin, rightsOf: (uid: number) => Rights): Finding {
+export function resolvePath(path: string, origin: ReadOrigin, rightsOf: (uid: number) => Rights): ResolvedPath {
   const parts = partsOf(path)
   const found = walk(origin.path, parts.slice(0, -1), origin.by, rightsOf, parts.at(-1))
   const at = `/proc/self/fd/${found.fd}`
   const stat = fs.fstatSync(found.fd)
   // A second name of a file displays it to everybody who may read the directory: root reads it only with the rights of its account.
-  const linked = stat.isFile() && stat.nlink > 1 ? decides(found.parent, stat) : null
+  const linked = stat.isFile() && stat.nlink > 1 ? linkDecider(found.parent, stat) : null
   const owner = linked === null || linked === stat.uid ? null : linked
   const uid = found.by ?? owner
   return { fd: found.fd, at, stat, rights: uid === null || uid === 0 ? null : rightsOf(uid) }
 }
 
-interface Walked {
+interface WalkResult {
   readonly fd: number
   readonly by: number | null
   /** The directory that has the last name. */
@@ -120,7 +120,7 @@ function walk(
   by: number | null,
   rightsOf: (uid: number) => Rights | null,
   last?: string,
-): Walked {
+): WalkResult {
   const as = <T>(work: () => T): T => {
     const rights = by === null || by === 0 ? null : rightsOf(by)
     return rights === null ? work() : readingAs(rights, whole, work)
@@ -128,16 +128,16 @@ function walk(
   const todo = last === undefined ? [...rest] : [...rest, last]
   let fd = fs.openSync('/', O_RDONLY | O_DIRECTORY)
   let parent = fs.fstatSync(fd)
-  let left = mostLinks
+  let left = maxLinks
   try {
     for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
       const path = `/proc/self/fd/${fd}/${part}`
       const stat = as(() => fs.lstatSync(path))
       let next = path
       if (stat.isSymbolicLink()) {
-        if (left-- === 0) throw unsafe(whole, 'its links lead in a circle')
-        const target = as(() => readStill(path, stat, whole))
-        by ??= decides(fs.fstatSync(fd), stat)
+        if (left-- === 0) throw unsafePathError(whole, 'its links lead in a circle')
+        const target = as(() => readStableLink(path, stat, whole))
+        by ??= linkDecider(fs.fstatSync(fd), stat)
         todo.unshift(...partsOf(target))
         if (!target.startsWith('/')) continue
         next = '/'
@@ -156,8 +156,8 @@ function walk(
 }
 
 /** The target of a link, unless the link is replaced during the read. */
-function readStill(path: string, before: fs.Stats, directory: string): string {
-  const changes = () => unsafe(directory, 'a link on the path is being replaced')
+function readStableLink(path: string, before: fs.Stats, directory: string): string {
+  const changes = () => unsafePathError(directory, 'a link on the path is being replaced')
   try {
     const target = fs.readlinkSync(path)
     const after = fs.lstatSync(path)
@@ -170,19 +170,19 @@ function readStill(path: string, before: fs.Stats, directory: string): string {
 }
 
 /** Who, other than root, decides where a link in the directory leads. */
-function decides(directory: Pick<fs.Stats, 'uid' | 'gid' | 'mode'>, link: Pick<fs.Stats, 'uid'>): number | null {
+function linkDecider(directory: Pick<fs.Stats, 'uid' | 'gid' | 'mode'>, link: Pick<fs.Stats, 'uid'>): number | null {
   if (directory.uid !== 0) return directory.uid
-  return open(directory) && link.uid !== 0 ? link.uid : null
+  return isWritableByOthers(directory) && link.uid !== 0 ? link.uid : null
 }
 
 /** The same for what the Host port says of both. */
-export function decidesLink(directory: FileStat, link: FileStat): number | null {
+export function deciderOfLink(directory: FileStat, link: FileStat): number | null {
   const mode = Number.parseInt(directory.mode, 8)
-  return decides({ ...directory, mode }, link)
+  return linkDecider({ ...directory, mode }, link)
 }
 
 /** Whether others than its owner may add and take away entries. */
-function open({ mode, gid }: Pick<fs.Stats, 'mode' | 'gid'>): boolean {
+function isWritableByOthers({ mode, gid }: Pick<fs.Stats, 'mode' | 'gid'>): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
 
@@ -221,7 +221,7 @@ export function readingAs<T>(rights: Rights, path: string, work: () => T): T {
 }
 
 /** Why root leaves something alone. */
-export function unsafe(path: string, why: string): ConvergeError {
+export function unsafePathError(path: string, why: string): ConvergeError {
   return new ConvergeError(`${path} is left alone: ${why}`, {
     code: 'UNSAFE_PATH',
     hint: 'find out who changed it, and why: another account could make root write to the wrong file there',
@@ -229,36 +229,36 @@ export function unsafe(path: string, why: string): ConvergeError {
 }
 
 /** The path of a change: the path itself, or, where other accounts can change its directory, an open directory that stays the same. */
-export class Spot {
+export class WriteTarget {
   /** The path to use. */
   readonly path: string
   /** The directory it is in. */
   readonly directory: string
 
   /**
-   * @param named the path as the user knows it
+   * @param userPath the path as the user knows it
    * @param pinned its directory, where others than root have a hand in it
    * @param rights those the change is made with; null: those of this process
    */
   constructor(
-    readonly named: string,
-    readonly pinned: Pinned | null = null,
+    readonly userPath: string,
+    readonly pinned: PinnedDirectory | null = null,
     readonly rights: Rights | null = null,
   ) {
-    const slash = named.lastIndexOf('/')
-    this.directory = pinned?.path ?? (named.slice(0, slash) || '/')
-    this.path = pinned === null ? named : `${pinned.path}/${named.slice(slash + 1)}`
+    const slash = userPath.lastIndexOf('/')
+    this.directory = pinned?.path ?? (userPath.slice(0, slash) || '/')
+    this.path = pinned === null ? userPath : `${pinned.path}/${userPath.slice(slash + 1)}`
   }
 
   /** Makes a change with the rights of the place, or others. */
-  act<T>(work: () => T, rights: Rights | null = this.rights): T {
+  withItsRights<T>(work: () => T, rights: Rights | null = this.rights): T {
     if (rights === null) return work()
     try {
       return withRights(rights, work)
     } catch (error) {
       const { code, syscall } = error as NodeJS.ErrnoException
       if (code !== 'EACCES' && code !== 'EPERM') throw error
-      throw new ConvergeError(`${syscall} ${this.named}: the account with the id ${rights.uid} may not do that`, {
+      throw new ConvergeError(`${syscall} ${this.userPath}: the account with the id ${rights.uid} may not do that`, {
         code,
         hint: 'give that account the right, or give root the directories on the way: root does there only what that account may do',
         cause: error,
@@ -267,8 +267,8 @@ export class Spot {
   }
 
   /** Works on what is at the path, which stays the same thing meanwhile. */
-  grasped<T>(work: (thing: { readonly at: string; readonly stat: fs.Stats }) => T, path = this.path): T {
-    const fd = this.act(() => fs.openSync(path, O_PATH | O_NOFOLLOW))
+  withOpenEntry<T>(work: (thing: { readonly at: string; readonly stat: fs.Stats }) => T, path = this.path): T {
+    const fd = this.withItsRights(() => fs.openSync(path, O_PATH | O_NOFOLLOW))
     try {
       return work({ at: `/proc/self/fd/${fd}`, stat: fs.fstatSync(fd) })
     } finally {
@@ -277,10 +277,10 @@ export class Spot {
   }
 
   /** Errors speak of the path the user knows. */
-  explained(error: unknown): unknown {
+  renameError(error: unknown): unknown {
     const system = error as NodeJS.ErrnoException & { dest?: string }
     if (this.pinned === null || system.path === undefined) return error
-    const directory = this.named.slice(0, this.named.lastIndexOf('/'))
+    const directory = this.userPath.slice(0, this.userPath.lastIndexOf('/'))
     const own = (text: string) => text.replaceAll(`${this.directory}/`, `${directory}/`)
     system.message = own(system.message)
     system.path = own(system.path)

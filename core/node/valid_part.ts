@@ -5,16 +5,16 @@ import { hasPath, type KeyPath } from './path.ts'
 type Issue = z.core.$ZodIssue
 
 /** Each round removes at least one part of the value. */
-const mostRounds = 1000
+const maxRounds = 1000
 
 /**
  * Parses a value without the parts that the schema refuses. If a required key is missing, the object that requires it is such
  * a part.
  * @returns undefined where nothing is left that the schema accepts
  */
-export function soundPart(schema: z.ZodType, value: unknown): unknown {
+export function validPart(schema: z.ZodType, value: unknown): unknown {
   let rest = value
-  for (let round = 0; round < mostRounds; round++) {
+  for (let round = 0; round < maxRounds; round++) {
     const result = schema.safeParse(rest, { jitless: true })
     if (result.success) return result.data
     const paths = result.error.issues.flatMap((issue) => wrongPaths(issue, rest))
