@@ -58,6 +58,9 @@ export function collect(stream: NodeJS.ReadableStream | null, onLine: (line: str
     chunks.push(chunk)
     while (length > longestStream && chunks.length > 1) length -= chunks.shift()?.length ?? 0
     lines.push(chunk)
+    // Node.js reads up to 32 chunks of a stream in one turn. Deadlines and signals must not wait for all their lines.
+    stream.pause()
+    setImmediate(() => stream.resume())
   })
   const end = () => lines.close()
   stream?.on('end', end)

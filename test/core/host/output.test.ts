@@ -1,8 +1,9 @@
 /** Tests how much output of a failed command is kept and displayed. */
+import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
-import { OutputLog } from '../../../core/host/output.ts'
+import { collect, OutputLog } from '../../../core/host/output.ts'
 import { excerpt } from '../../../core/model/excerpt.ts'
 
 const numbered = (count: number, word = 'line') => Array.from({ length: count }, (_, index) => `${word} ${index + 1}`)
@@ -57,4 +58,21 @@ t.test('both streams in the order they came', async (t) => {
     message: /exited with status 1, and printed nothing$/,
     output: undefined,
   })
+})
+
+t.test('a stream that always has more leaves time for deadlines and signals', async (t) => {
+  let lines = 0
+  const endless = new Readable({
+    read() {
+      // Without this limit, the test would never end.
+      this.push(lines < 100_000 ? 'y\n'.repeat(1000) : null)
+    },
+  })
+  collect(endless, () => {
+    lines++
+  })
+  await new Promise((resolve) => endless.once('data', resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+  endless.destroy()
+  t.ok(lines < 20_000, `${lines} lines before other work`)
 })
