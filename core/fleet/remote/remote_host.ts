@@ -11,7 +11,7 @@ import { answerOf, askedOf, Heard, tail } from './heard.ts'
 import { inputFiles, inputFileWords } from './inputs.ts'
 import { type Files, type Item, itemOf } from './items.ts'
 import { Link, type LinkOptions } from './link.ts'
-import { died, notBegun, silent } from './run_failures.ts'
+import { died, notBegun, silent, unproven } from './run_failures.ts'
 import { RunFollower } from './run_follower.ts'
 import type { Runtimes } from './runtime.ts'
 import { askScript, errorsScript, interruptScript, startScript } from './scripts.ts'
@@ -171,7 +171,8 @@ export class RemoteHost implements FleetHost {
       const said = await this.link.output(errorsScript, [`${this.state}/runs`, run]).catch(() => '')
       return { status: null, report: null, failure: died('the run was killed, or its host was', said) }
     }
-    if (status === 0 && !heard.told) return { status, report, failure: silent }
+    if (status === 0 && (report === null || isFailed(report)))
+      return { status, report, failure: error ?? (heard.told ? unproven(report) : silent) }
     const failed = report?.resources.find(({ failure, ignored }) => failure !== undefined && ignored !== true)?.failure
     const failure =
       (failed && shortFailure(failed)) ??

@@ -1,6 +1,6 @@
 /** Builds the errors for failures of a run that its own events do not report. */
 import { ConvergeError } from '../../model/errors.ts'
-import type { FailureReport } from '../../report/events.ts'
+import type { FailureReport, RunReport } from '../../report/events.ts'
 import { tail } from './heard.ts'
 
 export const notBegun = () =>
@@ -20,6 +20,13 @@ export const silent: FailureReport = {
   message: 'converge ended on the host without any output, so nothing was done',
   hint: 'remove /usr/local/lib/converge on the host (below its prefix, if it has one), whose files may be damaged, and run again',
 }
+
+/** Builds the failure of a run that ended with exit status 0 and whose report does not say that it succeeded. */
+export const unproven = (report: RunReport | null): FailureReport => ({
+  code: 'REMOTE_FAILED',
+  message: `converge ended on the host with exit status 0, but ${report === null ? 'sent no valid report' : `reported the outcome "${report.outcome}"`}`,
+  hint: 'run "converge stack log last HOST" to see what the host sent; if its files may be damaged, remove /usr/local/lib/converge on the host (below its prefix, if it has one), and run again',
+})
 
 /** @param last the failure of the last attempt to connect */
 export const unreachable = (host: string, last: ConvergeError) =>

@@ -411,3 +411,23 @@ t.test('a host that accepts commands and answers none is given up, and the other
       t.match(seen.report.hosts, [{ host: 'evil', failure }, { host: 'good' }], `${action}: ${name}`)
     }
 })
+
+t.test('exit status 0 is a success only with a report of one', async (t) => {
+  const failed = { ...report, outcome: 'failed' }
+  const kinds: Readonly<Record<string, readonly unknown[]>> = {
+    'no report': [{ event: 'start', mode: 'run', roles: [], events: [], resources: 0 }],
+    'a report without counts': [{ event: 'end', report: { ...report, counts: {} } }],
+    'a report of a failure': [{ event: 'end', report: failed }],
+    'an interrupted run': [{ event: 'end', report: { ...report, outcome: 'interrupted' } }],
+    'a valid report, then an invalid one': [
+      { event: 'end', report },
+      { event: 'end', report: null },
+    ],
+  }
+  for (const [name, events] of Object.entries(kinds)) {
+    const run = started + lines(...events, exit)
+    const seen = await rolled({ ...honest, run }, 'configure', scratch(t))
+    t.match(seen.report, { outcome: 'failed' }, name)
+    t.match(seen.report.hosts, [{ host: 'evil', outcome: 'failed', failure: { code: 'REMOTE_FAILED' } }], name)
+  }
+})
