@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -33,24 +34,29 @@ const replace = (name, filter, contents, resolveDir) => ({
   },
 })
 
-/** Each resource type waits until somebody asks for it: making the schemas of all of them takes 10 ms. */
+/** Loads each resource type when it is first used: making the schemas of all of them takes 10 ms. */
 function lazyResources() {
   const directory = `${root}resources`
   const text = readFileSync(`${directory}/index.ts`, 'utf8')
-  const imports = [...text.matchAll(/^import \{ (\w+) \} from '(\.\/\w+\.ts)'$/gm)]
-  if (imports.length !== text.match(/from '\.\//g)?.length)
-    throw new Error('resources/index.ts: one import a line is expected, of one resource type')
-  const types = imports.map(([, name, file]) => `${name.replace(/_$/, '')}: () => require('${file}').${name}`)
+  const types = [...text.matchAll(/^export \{ (\w+)(?: as (\w+))? \} from '(\.\/[\w/]+\.ts)'$/gm)]
+  if (types.length !== text.match(/from '\.\//g)?.length)
+    throw new Error('resources/index.ts: expected one export of one resource type on each line')
+  const getters = types.map(([, name, publicName = name, file]) => `${publicName}: () => require('${file}').${name}`)
   const barrel = `
-    const types = { ${types.join(', ')} }
+    const types = { ${getters.join(', ')} }
     for (const name in types) {
       let type
       Object.defineProperty(exports, name, { enumerable: true, get: () => (type ??= types[name]()) })
-    }
-    const entry = ({ definition }) => [definition.type, definition]
-    const all = () => Object.fromEntries(Object.keys(types).map((name) => entry(exports[name])))
-    Object.defineProperty(exports, 'definitions', { enumerable: true, get: all })`
-  return replace('resources', /\/resources\/index\.ts$/, barrel, directory)
+    }`
+  return {
+    name: 'resources',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\/index\.ts$/ }, ({ path, resolveDir }) =>
+        resolve(resolveDir, path) === `${directory}/index.ts` ? { path, namespace: 'resources' } : null,
+      )
+      onLoad({ filter: /.*/, namespace: 'resources' }, () => ({ contents: barrel, resolveDir: directory }))
+    },
+  }
 }
 
 const locales = `${root}node_modules/zod/v4/locales`

@@ -8,7 +8,7 @@ import { type CommandSpec, commands } from '../core/cli/options.ts'
 import { stackJsonSchema } from '../core/fleet/stack/json_schema.ts'
 import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
 import { describeResource } from '../core/report/reference.ts'
-import { definitions } from '../resources/index.ts'
+import { definitions } from '../resources/definitions.ts'
 
 const directory = fileURLToPath(new URL('reference/', import.meta.url))
 const note = '<!-- Written by `npm run docs` from the code: change it there. -->\n'

@@ -50,13 +50,13 @@ export const catalogue: Catalogue<PloneNode> = {
   schemas: async () => (await import('../attributes/index.ts')).attributeSchemas,
   foreignKeys: async () => (await import('../attributes/index.ts')).foreignKeys,
   node: recipeNode,
-  resources: async () => (await import('../resources/index.ts')).definitions,
+  resources: async () => (await import('../resources/definitions.ts')).definitions,
   balancers: async (node, host) => {
     const { balancersOf } = await import('./plone/balancing.ts')
-    const { BalancerClient } = await import('../resources/haproxy/runtime.ts')
+    const { BalancerClient } = await import('../resources/balancer/haproxy_runtime.ts')
     return balancersOf(node).map((balancer) => new BalancerClient(host, balancer))
   },
-  revisions: async (...given) => (await import('../resources/git/revisions.ts')).revisionsOf(...given),
+  revisions: async (...given) => (await import('../resources/git/planned_commits.ts')).revisionsOf(...given),
   services: async (node, role) => (await import('./stack.ts')).servicesOf(node, role),
   logs: async (node, role) => (await import('./logs.ts')).logsOf(node, role),
   concerns: async (members) => (await import('./stack.ts')).concernsOf(members),

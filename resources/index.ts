@@ -1,142 +1,45 @@
-/** Exports every resource type: the functions that recipes call, and their definitions. */
-import type { AnyDefinition } from '../core/model/resource.ts'
-import { archive } from './archive.ts'
-import { blob_directories } from './blob_directories.ts'
-import { buildout } from './buildout.ts'
-import { cron } from './cron.ts'
-import { data_location } from './data_location.ts'
-import { deploy_hook } from './deploy_hook.ts'
-import { directory } from './directory.ts'
-import { execute } from './execute.ts'
-import { file } from './file.ts'
-import { git_release } from './git_release.ts'
-import { group } from './group.ts'
-import { link_sources } from './link_sources.ts'
-import { migration } from './migration.ts'
-import { network_mount } from './network_mount.ts'
-import { nginx_default_sites } from './nginx_default_sites.ts'
-import { package_ } from './package.ts'
-import { port_swap } from './port_swap.ts'
-import { random_secret } from './random_secret.ts'
-import { release_cleanup } from './release_cleanup.ts'
-import { release_complete } from './release_complete.ts'
-import { release_crontab } from './release_crontab.ts'
-import { release_file } from './release_file.ts'
-import { release_files } from './release_files.ts'
-import { release_history } from './release_history.ts'
-import { release_trial } from './release_trial.ts'
-import { remote_file } from './remote_file.ts'
-import { service } from './service.ts'
-import { service_reload } from './service_reload.ts'
-import { service_restart } from './service_restart.ts'
-import { smoke_test } from './smoke_test.ts'
-import { stop_record } from './stop_record.ts'
-import { supervisor_autostart } from './supervisor_autostart.ts'
-import { supervisor_cleanup } from './supervisor_cleanup.ts'
-import { supervisor_program } from './supervisor_program.ts'
-import { supervisord } from './supervisord.ts'
-import { symlink } from './symlink.ts'
-import { template } from './template.ts'
-import { unit_command } from './unit_command.ts'
-import { user } from './user.ts'
-import { varnish_ban } from './varnish_ban.ts'
-import { versioned_program } from './versioned_program.ts'
-import { virtualenv } from './virtualenv.ts'
-import { zope_cache } from './zope_cache.ts'
+/** Exports every resource type: the functions that recipes call. */
 
-export {
-  archive,
-  blob_directories,
-  buildout,
-  cron,
-  data_location,
-  deploy_hook,
-  directory,
-  execute,
-  file,
-  git_release,
-  group,
-  link_sources,
-  migration,
-  network_mount,
-  nginx_default_sites,
-  package_ as package,
-  port_swap,
-  random_secret,
-  release_cleanup,
-  release_complete,
-  release_crontab,
-  release_file,
-  release_files,
-  release_history,
-  release_trial,
-  remote_file,
-  service,
-  service_reload,
-  service_restart,
-  smoke_test,
-  stop_record,
-  supervisor_autostart,
-  supervisor_cleanup,
-  supervisor_program,
-  supervisord,
-  symlink,
-  template,
-  unit_command,
-  user,
-  varnish_ban,
-  versioned_program,
-  virtualenv,
-  zope_cache,
-}
-
-const all = [
-  archive,
-  blob_directories,
-  buildout,
-  cron,
-  data_location,
-  deploy_hook,
-  directory,
-  execute,
-  file,
-  git_release,
-  group,
-  link_sources,
-  migration,
-  network_mount,
-  nginx_default_sites,
-  package_,
-  port_swap,
-  random_secret,
-  release_cleanup,
-  release_complete,
-  release_crontab,
-  release_file,
-  release_files,
-  release_history,
-  release_trial,
-  remote_file,
-  service,
-  service_reload,
-  service_restart,
-  smoke_test,
-  stop_record,
-  supervisor_autostart,
-  supervisor_cleanup,
-  supervisor_program,
-  supervisord,
-  symlink,
-  template,
-  unit_command,
-  user,
-  versioned_program,
-  varnish_ban,
-  virtualenv,
-  zope_cache,
-]
-
-/** All definitions, by type. */
-export const definitions: Readonly<Record<string, AnyDefinition>> = Object.fromEntries(
-  all.map(({ definition }) => [definition.type, definition]),
-)
+export { group } from './accounts/group.ts'
+export { user } from './accounts/user.ts'
+export { deploy_hook } from './commands/deploy_hook.ts'
+export { execute } from './commands/execute.ts'
+export { migration } from './commands/migration.ts'
+export { cron } from './cron/cron.ts'
+export { release_crontab } from './cron/release_crontab.ts'
+export { archive } from './files/archive.ts'
+export { data_location } from './files/data_location.ts'
+export { directory } from './files/directory.ts'
+export { file } from './files/file.ts'
+export { link_sources } from './files/link_sources.ts'
+export { network_mount } from './files/network_mount.ts'
+export { random_secret } from './files/random_secret.ts'
+export { remote_file } from './files/remote_file.ts'
+export { symlink } from './files/symlink.ts'
+export { template } from './files/template.ts'
+export { git_release } from './git/git_release.ts'
+export { package_ as package } from './packages/package.ts'
+export { versioned_program } from './packages/versioned_program.ts'
+export { port_swap } from './port_swap/port_swap.ts'
+export { buildout } from './python/buildout.ts'
+export { virtualenv } from './python/virtualenv.ts'
+export { release_cleanup } from './releases/release_cleanup.ts'
+export { release_complete } from './releases/release_complete.ts'
+export { release_file } from './releases/release_file.ts'
+export { release_files } from './releases/release_files.ts'
+export { release_history } from './releases/release_history.ts'
+export { release_trial } from './releases/release_trial.ts'
+export { smoke_test } from './releases/smoke_test.ts'
+export { service } from './services/service.ts'
+export { service_reload } from './services/service_reload.ts'
+export { service_restart } from './services/service_restart.ts'
+export { stop_record } from './services/stop_record.ts'
+export { unit_command } from './services/unit_command.ts'
+export { supervisor_autostart } from './supervisor/supervisor_autostart.ts'
+export { supervisor_cleanup } from './supervisor/supervisor_cleanup.ts'
+export { supervisor_program } from './supervisor/supervisor_program.ts'
+export { supervisord } from './supervisor/supervisord.ts'
+export { nginx_default_sites } from './web/nginx_default_sites.ts'
+export { varnish_ban } from './web/varnish_ban.ts'
+export { blob_directories } from './zope/blob_directories.ts'
+export { zope_cache } from './zope/zope_cache.ts'

@@ -2,7 +2,7 @@
 import type { Finding, HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { shellWord, shellWords } from '../../core/text/shell.ts'
-import { mountsOf } from '../../resources/mounts.ts'
+import { mountsOf } from '../../resources/files/mounts.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
 /** Limits in MiB: below `fails` a build cannot succeed, below `warns` the next deploys may fail. */

@@ -2,7 +2,7 @@
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { isDown, SupervisorReader } from '../../resources/supervisor/client.ts'
-import { shadowOf } from '../../resources/supervisor/shadowed.ts'
+import { shadowOf } from '../../resources/supervisor/conflicting_definitions.ts'
 import type { AppLayout } from '../releases/layout.ts'
 import { missing, ok } from './findings.ts'
 

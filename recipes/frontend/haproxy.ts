@@ -1,7 +1,7 @@
 /** Renders haproxy.cfg, which balances requests over the ZEO clients of all hosts of the stack. */
 
 import { haproxyWord } from '../../core/text/haproxy.ts'
-import type { ConfiguredServer } from '../../resources/haproxy/server_addresses.ts'
+import type { ConfiguredServer } from '../../resources/balancer/server_addresses.ts'
 import type { PloneNode } from '../node.ts'
 import {
   backendName,

@@ -1,7 +1,7 @@
 /** Reports a PHP app for `status` and `releases`. */
 import type { Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { listReleases } from '../../resources/releases.ts'
+import { listReleases } from '../../resources/releases/releases.ts'
 import type { PloneNode } from '../node.ts'
 import { viewsOf } from '../releases/inspect.ts'
 import { viewService } from '../releases/service_view.ts'

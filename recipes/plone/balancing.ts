@@ -1,5 +1,5 @@
 /** Computes the balancer's names for the ZEO clients, for its configuration and for draining. */
-import { type Balancer, nameOf } from '../../resources/haproxy/runtime.ts'
+import { type Balancer, nameOf } from '../../resources/balancer/haproxy_runtime.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { isThisHost } from '../releases/this_host.ts'
 import { appName, clientPort, hostAddress, type NamedInstance, onlineInstances } from './site.ts'

@@ -1,7 +1,7 @@
 /** Bans the site's pages in the Varnish of this host after a deploy. */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
-import { varnish_ban } from '../../resources/varnish_ban.ts'
+import { varnish_ban } from '../../resources/web/varnish_ban.ts'
 import { type PloneNode, placed } from '../node.ts'
 
 export interface VarnishFiles {

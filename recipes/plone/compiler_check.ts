@@ -1,7 +1,7 @@
 /** Checks whether eggs with C code can be compiled: only a warning, because many sites need wheels alone. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { findProgram } from '../../resources/python/program.ts'
+import { findProgram } from '../../resources/python/find_program.ts'
 import { install, ok, warning } from '../checks/findings.ts'
 import type { Layout } from './layout.ts'
 

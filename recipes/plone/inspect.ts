@@ -1,7 +1,7 @@
 /** Reports a buildout app for `status` and `releases`. */
 import type { AppView, Inspection } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { listReleases } from '../../resources/releases.ts'
+import { listReleases } from '../../resources/releases/releases.ts'
 import type { PloneNode } from '../node.ts'
 import { servicesOf, viewsOf } from '../releases/inspect.ts'
 import { shownStop } from '../releases/stopped.ts'

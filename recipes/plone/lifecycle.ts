@@ -1,8 +1,8 @@
 /** Defines the events of a buildout app other than setup, deploy and rollback. */
 import type { Recipe } from '../../core/compile/role.ts'
 import { seconds } from '../../core/model/units.ts'
-import { file } from '../../resources/file.ts'
-import { service } from '../../resources/service.ts'
+import { file } from '../../resources/files/file.ts'
+import { service } from '../../resources/services/service.ts'
 import type { PloneNode } from '../node.ts'
 import { hasCurrent } from '../releases/layout.ts'
 import { removeReleases } from '../releases/setup.ts'

@@ -2,7 +2,7 @@
 import { basename } from 'node:path'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
-import { findProgram } from '../../resources/python/program.ts'
+import { findProgram } from '../../resources/python/find_program.ts'
 import type { PloneNode } from '../node.ts'
 import type { Layout } from './layout.ts'
 import { buildoutSetting } from './site.ts'

@@ -1,6 +1,6 @@
 /** Chooses the readiness test of each program of a buildout app. */
 import { seconds } from '../../core/model/units.ts'
-import type { ReadyProps } from '../../resources/services/ready_props.ts'
+import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import type { PloneNode } from '../node.ts'
 import { hostHeader } from '../releases/health.ts'
 import { clientAddress } from './balancing.ts'

@@ -1,7 +1,7 @@
 /** Rolls a buildout app back to another release, and keeps configure from undoing it. */
 import type { Recipe } from '../../core/compile/role.ts'
-import { file } from '../../resources/file.ts'
-import type { Release } from '../../resources/releases.ts'
+import { file } from '../../resources/files/file.ts'
+import type { Release } from '../../resources/releases/releases.ts'
 import type { PloneNode } from '../node.ts'
 import { rollbackBegins, rollbackGoal, rollbackIsOver } from '../releases/rollback.ts'
 import { switchCurrent } from '../releases/switch.ts'

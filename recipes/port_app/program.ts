@@ -1,6 +1,6 @@
 /** Defines the program of a server, and records it with a release, so that a rollback restores it too. */
 import * as z from 'zod'
-import type { Release } from '../../resources/releases.ts'
+import type { Release } from '../../resources/releases/releases.ts'
 
 const serverProgram = z.strictObject({
   /** Command to run in the directory of the release; `%{port}` stands for the port. */

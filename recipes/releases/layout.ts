@@ -1,7 +1,7 @@
 /** Defines the paths of an app on its host, and their owner. */
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Check } from '../../core/model/resource.ts'
-import { listReleases, type Release } from '../../resources/releases.ts'
+import { listReleases, type Release } from '../../resources/releases/releases.ts'
 import { type PloneNode, placed } from '../node.ts'
 import { appAttributes, deployDirectory } from '../plone/site.ts'
 import type { AppAttributes } from '../plone/types.ts'

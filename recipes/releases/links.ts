@@ -2,8 +2,8 @@
 import { posix } from 'node:path'
 import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
-import { directory } from '../../resources/directory.ts'
-import { link_sources } from '../../resources/link_sources.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { link_sources } from '../../resources/files/link_sources.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from './layout.ts'
 

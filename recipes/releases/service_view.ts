@@ -2,10 +2,10 @@
 import type { ServiceReadiness, ServiceView } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
-import { readerOf } from '../../resources/services/manager.ts'
-import { isAsked, problemOf } from '../../resources/services/readiness.ts'
-import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/ready_props.ts'
-import type { Provider, ServiceStatus } from '../../resources/services/types.ts'
+import { readerOf } from '../../resources/services/managers/select_manager.ts'
+import type { Provider, ServiceStatus } from '../../resources/services/managers/types.ts'
+import { isAsked, problemOf } from '../../resources/services/readiness/readiness.ts'
+import { defaultUptime, type ReadyProps, readyProp } from '../../resources/services/readiness/ready_props.ts'
 
 /** The time limit of a readiness test: the operator waits, but Celery needs some seconds to reach its worker. */
 const limit = seconds(10)

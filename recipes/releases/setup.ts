@@ -1,10 +1,10 @@
 /** Declares the account and the directories that every app requires before its first release. */
 import type { Recipe } from '../../core/compile/role.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
-import { directory } from '../../resources/directory.ts'
-import { group } from '../../resources/group.ts'
-import { symlink } from '../../resources/symlink.ts'
-import { user } from '../../resources/user.ts'
+import { group } from '../../resources/accounts/group.ts'
+import { user } from '../../resources/accounts/user.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { symlink } from '../../resources/files/symlink.ts'
 import type { PloneNode } from '../node.ts'
 import type { AppLayout } from './layout.ts'
 

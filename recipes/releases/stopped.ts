@@ -2,8 +2,8 @@
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import type { CommonOptions } from '../../core/model/resource.ts'
-import { intendedStop, stop_record } from '../../resources/stop_record.ts'
-import { supervisor_autostart } from '../../resources/supervisor_autostart.ts'
+import { intendedStop, stop_record } from '../../resources/services/stop_record.ts'
+import { supervisor_autostart } from '../../resources/supervisor/supervisor_autostart.ts'
 import type { PloneNode } from '../node.ts'
 import type { SupervisorLayout } from './layout.ts'
 

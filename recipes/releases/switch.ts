@@ -2,8 +2,8 @@
 import type { Recipe } from '../../core/compile/role.ts'
 import type { Input } from '../../core/model/reference.ts'
 import type { CommonOptions, Handle } from '../../core/model/resource.ts'
-import { release_history } from '../../resources/release_history.ts'
-import { symlink } from '../../resources/symlink.ts'
+import { symlink } from '../../resources/files/symlink.ts'
+import { release_history } from '../../resources/releases/release_history.ts'
 import type { PloneNode } from '../node.ts'
 import { type AppLayout, releasesOf } from './layout.ts'
 

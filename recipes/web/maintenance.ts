@@ -3,8 +3,8 @@ import { dirname } from 'node:path'
 import type { RecipeFunction } from '../../core/compile/role.ts'
 import { maintenanceHeader, testHeader, testHeaderValue } from '../../core/model/test_request.ts'
 import { nginxWord } from '../../core/text/nginx.ts'
-import { directory } from '../../resources/directory.ts'
-import { file } from '../../resources/file.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { file } from '../../resources/files/file.ts'
 import { type PloneNode, placed } from '../node.ts'
 
 /** Returns the directory of the pages, which nginx can read, unlike the state directory of converge. */

@@ -2,7 +2,7 @@
 import type { Recipe } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { isOwnFile, serverBlocks } from '../../resources/nginx/servers.ts'
+import { isOwnFile, serverBlocks } from '../../resources/web/nginx_servers.ts'
 import type { PloneNode } from '../node.ts'
 import { appAttributes } from '../plone/site.ts'
 import type { AppAttributes } from '../plone/types.ts'

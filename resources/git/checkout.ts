@@ -3,11 +3,11 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { digestOf } from '../../core/model/json.ts'
 import type { Context } from '../../core/model/resource.ts'
+import { queryGit, runGit } from './checkout_git.ts'
+import { realDirectory, sharedPath } from './contained_paths.ts'
 import { filterFailure, prepareFilters, requireNoPointers } from './filters.ts'
-import { realDirectory, sharedPath } from './inside.ts'
 import { ensureCommit, ensureMirror, hasCommit, type Mirror } from './mirror.ts'
 import { localGit, submoduleRemote } from './remote.ts'
-import { queryGit, runGit } from './run.ts'
 
 export interface Checkout {
   /** An empty directory that exists. */

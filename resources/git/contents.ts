@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import type { HostReader } from '../../core/host/types.ts'
 import { seconds } from '../../core/model/units.ts'
-import { listReleases } from '../releases.ts'
+import { listReleases } from '../releases/releases.ts'
 import { hasCommit, type Mirror } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { queryContext } from './query_context.ts'

@@ -3,8 +3,8 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import type { Checkout } from './checkout.ts'
+import { queryGit, runGit } from './checkout_git.ts'
 import { fetchLfs, leftPointers, lfsSettings, shareLfsStore } from './lfs.ts'
-import { queryGit, runGit } from './run.ts'
 
 /** Paths by the name of their filter. */
 type Filtered = ReadonlyMap<string, readonly string[]>

@@ -2,9 +2,9 @@
 import type { Host, HostReader } from '../../core/host/types.ts'
 import type { Context } from '../../core/model/resource.ts'
 import type { Checkout } from './checkout.ts'
-import { sharedPath } from './inside.ts'
+import { runGit } from './checkout_git.ts'
+import { sharedPath } from './contained_paths.ts'
 import { gitFailure, remoteExtension, writing } from './remote.ts'
-import { runGit } from './run.ts'
 
 /** The first words of a pointer, the text that stands for a file in the repository. */
 const pointerStart = 'version https://git-lfs.github.com/spec/'

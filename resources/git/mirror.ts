@@ -6,7 +6,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { readDisposable } from '../../core/model/file_errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { shellWords } from '../../core/text/shell.ts'
-import { irregularEntry, isRemainder } from './irregular.ts'
+import { irregularEntry, isRemainder } from './irregular_entries.ts'
 import { gitFailure, localGit, type Remote, remoteGit, writing } from './remote.ts'
 
 export interface Mirror {

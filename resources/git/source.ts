@@ -2,12 +2,12 @@
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
-import type { Release } from '../releases.ts'
-import { directoryDigest } from './directory.ts'
+import type { Release } from '../releases/releases.ts'
+import { directoryDigest } from './directory_source.ts'
 import { type Mirror, notedCommit } from './mirror.ts'
 import type { GitReleaseProps } from './props.ts'
 import { remoteOf } from './remote.ts'
-import { isName, resolveRevision } from './resolve.ts'
+import { isName, resolveRevision } from './resolve_revision.ts'
 
 /** The wanted release; all fields are null if only a fetch can determine it. */
 export interface Wanted {

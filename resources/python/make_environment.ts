@@ -2,7 +2,7 @@
 import type { Host } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import type { Duration } from '../../core/model/units.ts'
-import { findProgram } from './program.ts'
+import { findProgram } from './find_program.ts'
 
 /** Versions from 20.22 on do not support Python 2. This one was tested on Python 3.11, 3.12 and 3.13. */
 const lastForPython2 = 'virtualenv==20.21.1'

@@ -2,9 +2,9 @@
 import * as z from 'zod'
 import type { HostReader } from '../../core/host/types.ts'
 import { type Duration, seconds } from '../../core/model/units.ts'
-import { problemOf } from './readiness.ts'
-import { defaultUptime, type Readiness } from './ready_props.ts'
-import { type ServiceStatus, serviceStates } from './types.ts'
+import { type ServiceStatus, serviceStates } from './managers/types.ts'
+import { problemOf } from './readiness/readiness.ts'
+import { defaultUptime, type Readiness } from './readiness/ready_props.ts'
 
 export const currentState = z.enum([...serviceStates, 'not ready'])
 export type CurrentState = z.output<typeof currentState>

@@ -2,7 +2,7 @@
  * Runs commands of a Zope release beside its clients: without the persistent ZEO cache, which a running client locks.
  */
 import type { Host, HostReader, WriteOptions } from '../../core/host/types.ts'
-import { metadataDirectory } from '../releases.ts'
+import { metadataDirectory } from '../releases/releases.ts'
 
 type Owner = Pick<WriteOptions, 'owner' | 'group'>
 

@@ -1,7 +1,7 @@
 /** Tests `status` and `releases` on an empty host, and `resources`: their output and exit status. */
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { definitions } from '../../resources/index.ts'
+import { definitions } from '../../resources/definitions.ts'
 import { needs } from '../support/machine.ts'
 import { type RunOptions, Sandbox } from '../support/program.ts'
 

@@ -10,7 +10,7 @@ import { lastRun } from '../../core/cli/last_run.ts'
 import { readDeployLock, removeDeployLock } from '../../core/host/deploy_lock.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
-import { listReleases } from '../../resources/releases.ts'
+import { listReleases } from '../../resources/releases/releases.ts'
 import { scratch } from '../support/machine.ts'
 
 const fields = [

@@ -9,8 +9,8 @@ import { parseArguments } from '../../core/cli/parse.ts'
 import { lifecycleEvents } from '../../core/compile/role.ts'
 import { defaultKeepalive } from '../../core/fleet/ssh/session.ts'
 import { attributesJsonSchema, type JsonSchema } from '../../core/node/schema.ts'
-import { definitions } from '../../resources/index.ts'
-import { helpers as templateHelpers } from '../../resources/strict_handlebars.ts'
+import { definitions } from '../../resources/definitions.ts'
+import { helpers as templateHelpers } from '../../resources/files/strict_handlebars.ts'
 import { pages, project, prose } from './blocks.ts'
 
 interface Said {

@@ -2,8 +2,8 @@
 import nodeModule from 'node:module'
 import t, { type Test } from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
-import { hookScript } from '../../resources/app/hook_script.ts'
-import { deploy_hook } from '../../resources/deploy_hook.ts'
+import { deploy_hook } from '../../resources/commands/deploy_hook.ts'
+import { hookScript } from '../../resources/commands/hook_script.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
@@ -18,7 +18,7 @@ const script = 'export default () => undefined\n'
 
 t.test('accounts', async (t) => {
   const proof = {
-    source: 'resources/app/command.ts',
+    source: 'resources/commands/app_command.ts',
     hint: 'set user to the account of the app, such as deploy; to run it as root, set allowRoot',
     commands,
     given: (host: VirtualHost) => host.given(hook, '#!/bin/sh\n', '0755'),
@@ -31,7 +31,7 @@ t.test('accounts', async (t) => {
 })
 
 t.test('files', async (t) => {
-  const source = 'resources/deploy_hook.ts'
+  const source = 'resources/commands/deploy_hook.ts'
   const asDeploy = declare({ user: 'deploy' })
   const link = 'commit what the link points to, or remove the link from the repository'
   const linked = (host: VirtualHost) => host.given(`${hook}.mjs`, { link: '../shared/hook.mjs' })
@@ -91,7 +91,7 @@ function setTypeStripping(t: Test, isThere: boolean): void {
 t.test('TypeScript', async (t) => {
   const context = { app: 'site', hook: 'before_restart', release, commit: '1a2b' } as const
   const load = (name: string) => hookScript(script, `${release}/deploy/${name}`, context, async () => null)
-  const source = 'resources/app/hook_script.ts'
+  const source = 'resources/commands/hook_script.ts'
   const hint = 'install Node 22.13 or later on this host, or write the hook in JavaScript (.mjs) or as an executable'
   const broken = () => {
     setTypeStripping(t, false)

@@ -1,7 +1,7 @@
 /** Proves the hints about archives: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
-import { archive } from '../../resources/archive.ts'
-import { directory } from '../../resources/directory.ts'
+import { archive } from '../../resources/files/archive.ts'
+import { directory } from '../../resources/files/directory.ts'
 import { archivePrograms, packed, programs } from '../support/commands.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
@@ -15,7 +15,7 @@ const declare =
     archive(r, { url, into: '/srv/eggs', ...more })
 
 t.test('archives', async (t) => {
-  const source = 'resources/archive.ts'
+  const source = 'resources/files/archive.ts'
   const noFile = 'correct the url, or copy the archive to /srv/eggs.tgz'
   proveResources(t, [
     {

@@ -3,8 +3,8 @@ import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { seconds } from '../../core/model/units.ts'
-import { BalancerClient, BalancerReader } from '../../resources/haproxy/runtime.ts'
-import { service_restart } from '../../resources/service_restart.ts'
+import { BalancerClient, BalancerReader } from '../../resources/balancer/haproxy_runtime.ts'
+import { service_restart } from '../../resources/services/service_restart.ts'
 import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { proveCalls } from '../support/proofs.ts'
@@ -34,7 +34,7 @@ t.test('balancers', async (t) => {
         return new FakeHaproxy([{ at: socket, backends }]).exchanges(options, host)
       },
     })
-  const source = 'resources/haproxy/runtime.ts'
+  const source = 'resources/balancer/haproxy_runtime.ts'
   const unreachable =
     'start haproxy (service haproxy start), or set the balancer to the path or address after "stats socket" in haproxy.cfg'
   proveCalls(t, [
@@ -72,7 +72,7 @@ t.test('balancers', async (t) => {
   const haproxy = new FakeHaproxy([{ at: socket, backends: { site: ['web', 'other'] }, tracking: true, healthy }])
   proveResources(t, [
     {
-      source: 'resources/haproxy/draining.ts',
+      source: 'resources/balancer/draining.ts',
       hint: 'compare what its health check asks for (option httpchk in haproxy.cfg) with what the server answers',
       part: true,
       host: { requests: supervisor.requests, exchanges: haproxy.exchanges },

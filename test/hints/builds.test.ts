@@ -5,9 +5,9 @@ import t, { type Test } from 'tap'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { seconds } from '../../core/model/units.ts'
-import { buildout } from '../../resources/buildout.ts'
-import { directory } from '../../resources/directory.ts'
-import { file } from '../../resources/file.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { file } from '../../resources/files/file.ts'
+import { buildout } from '../../resources/python/buildout.ts'
 import { planOf } from '../support/contract.ts'
 import { FakeHost } from '../support/fake_host.ts'
 import { directoryOf, needs, scratch } from '../support/machine.ts'
@@ -87,7 +87,7 @@ function typed(command: string) {
 
 t.test('buildouts', async (t) => {
   if (!needs(t, ['root', 'nobody', 'bash'])) return
-  const source = 'resources/buildout.ts'
+  const source = 'resources/python/buildout.ts'
   const account =
     'set user to the account of the site, such as deploy; allowRoot allows root, and gives this host to any hostile setup.py'
   const timeout =
@@ -153,7 +153,7 @@ t.test('buildouts', async (t) => {
 
 t.test('blobs', async (t) => {
   const proof = {
-    source: 'resources/blob_directories.ts',
+    source: 'resources/zope/blob_directories.ts',
     hint: 'set plone_blobs.blob_dir to one directory and deploy the ZEO server and its clients; or set plone_instances.shared_blobs to false',
   }
   const repairs: Record<string, (host: FakeHost) => object> = {

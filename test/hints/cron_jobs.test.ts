@@ -1,8 +1,8 @@
 /** Proves the hints about jobs of cron: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
-import { cron } from '../../resources/cron.ts'
-import { file } from '../../resources/file.ts'
+import { cron } from '../../resources/cron/cron.ts'
+import { file } from '../../resources/files/file.ts'
 import { crontabPrograms, programs, spool } from '../support/commands.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
@@ -27,7 +27,7 @@ const withCron = (host: VirtualHost) => host.given('/usr/bin/crontab', '', '0755
 const block = '# BEGIN converge tidy\n0 3 * * * date\n'
 
 t.test('accounts', async (t) => {
-  const source = 'resources/cron.ts'
+  const source = 'resources/cron/cron.ts'
   const asDeploy = 'run converge as root, or as deploy'
   const mail = 'set MAILTO at the head of the crontab yourself (crontab -e), or run converge as root'
   proveResources(t, [
@@ -81,7 +81,7 @@ t.test('accounts', async (t) => {
 })
 
 t.test('what cron cannot hold', async (t) => {
-  const source = 'resources/cron.ts'
+  const source = 'resources/cron/cron.ts'
   const value = `"it's"`
   const long = `echo ${'x'.repeat(1000)}`
   proveResources(t, [
@@ -108,7 +108,7 @@ t.test('what cron cannot hold', async (t) => {
 })
 
 t.test('a damaged crontab', async (t) => {
-  const source = 'resources/crontab.ts'
+  const source = 'resources/cron/crontab.ts'
   const hint = 'add that line, or remove the lines of the job, with crontab -e'
   const given = (host: VirtualHost) => withCron(host).given(spool(host), `MAILTO=ann\n${block}5 * * * * hers\n`)
   const edited = (text: string) => (host: VirtualHost) => host.given(spool(host), text)

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { data_location } from '../../resources/data_location.ts'
+import { data_location } from '../../resources/files/data_location.ts'
 import { failureOf, planOf, run } from '../support/contract.ts'
 import { proveCalls } from '../support/proofs.ts'
 
@@ -19,7 +19,7 @@ async function located(host: VirtualHost, path: string, others: readonly string[
 }
 
 t.test('a database', async (t) => {
-  const source = 'resources/data_location.ts'
+  const source = 'resources/files/data_location.ts'
   const at = (...paths: readonly string[]) => {
     const host = new VirtualHost()
     for (const path of paths) host.given(`${path}/Data.fs`, 'data')

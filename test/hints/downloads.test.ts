@@ -4,11 +4,11 @@ import { writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
-import { archive } from '../../resources/archive.ts'
-import { directory } from '../../resources/directory.ts'
-import { file } from '../../resources/file.ts'
-import { remote_file } from '../../resources/remote_file.ts'
-import { readTemplate } from '../../resources/templates.ts'
+import { archive } from '../../resources/files/archive.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { file } from '../../resources/files/file.ts'
+import { remote_file } from '../../resources/files/remote_file.ts'
+import { readTemplate } from '../../resources/files/render_template.ts'
 import { archivePrograms, packed, programs } from '../support/commands.ts'
 import { scratch } from '../support/machine.ts'
 import { proveCalls } from '../support/proofs.ts'
@@ -18,7 +18,7 @@ const commands = programs(archivePrograms)
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 t.test('files', async (t) => {
-  const source = 'resources/remote_file.ts'
+  const source = 'resources/files/remote_file.ts'
   const copy: Declare = (r) => remote_file(r, { path: '/srv/app.war', url: '/var/tmp/app.war' })
   const inside: Declare = (r) => remote_file(r, { path: '/srv/app/app.war', url: '/var/tmp/app.war' })
   const withDigest =
@@ -50,7 +50,7 @@ t.test('files', async (t) => {
       },
     },
     {
-      source: 'resources/source_url.ts',
+      source: 'resources/files/source_url.ts',
       hint: digest,
       commands,
       given: uploaded('ap'),
@@ -58,7 +58,7 @@ t.test('files', async (t) => {
       repair: uploaded('app'),
     },
     {
-      source: 'resources/source_url.ts',
+      source: 'resources/files/source_url.ts',
       hint: digest,
       commands,
       given: uploaded('app, version 2'),
@@ -69,7 +69,7 @@ t.test('files', async (t) => {
 })
 
 t.test('archives', async (t) => {
-  const source = 'resources/unpack.ts'
+  const source = 'resources/files/unpack.ts'
   const [tar, zip] = [packed({ 'a.egg': 'A' }), packed({ 'a.egg': 'A' }, 'zip')]
   const notWhole = 'correct the url, or have the archive uploaded again: what it gives is incomplete, or no archive'
   const local: Declare = (r) => archive(r, { url: '/var/tmp/eggs', into: '/srv/eggs' })
@@ -157,7 +157,7 @@ t.test('archives', async (t) => {
 })
 
 t.test('the check of new content', async (t) => {
-  const source = 'resources/verify.ts'
+  const source = 'resources/files/verify.ts'
   /** A program that knows one setting. */
   const nginx: CommandHandler = (argv, _, host) =>
     host.readText(argv.at(-1) ?? '') === 'listen 80;' ? {} : { status: 1, stderr: 'unknown directive\n' }
@@ -189,7 +189,7 @@ t.test('the file of a template', async (t) => {
   const directory = scratch(t)
   const recipe = pathToFileURL(`${directory}/web.ts`).href
   const read = (name: string) => () => readTemplate(recipe, name)
-  const source = 'resources/templates.ts'
+  const source = 'resources/files/render_template.ts'
   const hint = 'put the template beside the file that calls readTemplate, or correct its name'
   proveCalls(t, [
     {

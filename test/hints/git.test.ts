@@ -5,7 +5,7 @@ import { proveDeploys as prove } from '../support/deploy_proofs.ts'
 import type { GitSite } from '../support/git_site.ts'
 
 t.test('revisions', async (t) => {
-  const source = 'resources/git/resolve.ts'
+  const source = 'resources/git/resolve_revision.ts'
   prove(t, [
     {
       source,
@@ -61,13 +61,13 @@ t.test('what is on the host', async (t) => {
       repair: (site) => fs.mkdirSync(site.into),
     },
     {
-      source: 'resources/git/directory.ts',
+      source: 'resources/git/directory_source.ts',
       hint: 'give a directory of this host as repository, or leave out scmType',
       broken: (site) => ({ scmType: 'directory', repository: `${site.root}/none` }),
       repaired: (site) => ({ scmType: 'directory', repository: site.repository }),
     },
     {
-      source: 'resources/git/produce.ts',
+      source: 'resources/git/build_release.ts',
       hint: 'run a deploy: it may ask the remote',
       given: async (site) => {
         await site.deploy()
@@ -77,7 +77,7 @@ t.test('what is on the host', async (t) => {
       repaired: { inputs: { config: 'new' } },
     },
     {
-      source: 'resources/git/produce.ts',
+      source: 'resources/git/build_release.ts',
       hint: 'run a deploy: it copies what is there now',
       given: async (site) => {
         await site.deploy({ scmType: 'directory' })
@@ -93,21 +93,21 @@ t.test('what is in the repository', async (t) => {
   const log = { log: 'log' }
   prove(t, [
     {
-      source: 'resources/git/produce.ts',
+      source: 'resources/git/build_release.ts',
       hint: 'if it is not needed, list it in purge_before_symlink of the app: ["log"] (purge of git_release)',
       given: (site) => site.commit({ 'log/a': 'x' }),
       broken: { links: log },
       repaired: { links: log, purge: ['log'] },
     },
     {
-      source: 'resources/git/inside.ts',
+      source: 'resources/git/contained_paths.ts',
       hint: 'list it in purge_before_symlink of the app (purge of git_release) if it is not needed, or choose another place for the link',
       given: (site) => site.commit({ var: 'x' }),
       broken: { links: { log: 'var/log' } },
       repaired: { links: { log: 'var/log' }, purge: ['var'] },
     },
     {
-      source: 'resources/git/produce.ts',
+      source: 'resources/git/build_release.ts',
       hint: 'converge keeps its notes on a release under that name: rename it in the repository',
       given: (site) => site.commit({ '.converge/a': 'x' }),
       repair: (site) => {

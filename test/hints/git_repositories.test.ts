@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'
 import { LocalHost } from '../../core/host/local.ts'
-import { file } from '../../resources/file.ts'
-import { revisionsOf } from '../../resources/git/revisions.ts'
-import { git_release } from '../../resources/git_release.ts'
+import { file } from '../../resources/files/file.ts'
+import { git_release } from '../../resources/git/git_release.ts'
+import { revisionsOf } from '../../resources/git/planned_commits.ts'
 import { planOf } from '../support/contract.ts'
 import { proveDeploys } from '../support/deploy_proofs.ts'
 import { GitSite } from '../support/git_site.ts'
@@ -18,7 +18,7 @@ t.test('commits', async (t) => {
   const alike = [13_201, 18_051]
   proveDeploys(t, [
     {
-      source: 'resources/git/resolve.ts',
+      source: 'resources/git/resolve_revision.ts',
       hint: 'give more digits of the commit',
       given(site) {
         for (const time of alike) {
@@ -73,7 +73,7 @@ t.test('the mirror of another account', async (t) => {
 t.test('a directory that changes while it is copied', async (t) => {
   proveDeploys(t, [
     {
-      source: 'resources/git/produce.ts',
+      source: 'resources/git/build_release.ts',
       hint: 'stop what writes to …/origin, then run again',
       broken: { scmType: 'directory' },
       local(site, isRepaired) {
@@ -146,7 +146,7 @@ t.test('the revisions of a plan', async (t) => {
   }
   proveCalls(t, [
     {
-      source: 'resources/git/revisions.ts',
+      source: 'resources/git/planned_commits.ts',
       hint: 'set repository, revision and directories to strings, not to outputs of other resources',
       broken: () =>
         ask((r) => {

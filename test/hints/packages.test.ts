@@ -1,7 +1,7 @@
 /** Proves the hints about packages of the system: triggers each on an in-memory host, then follows it. */
 import t from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
-import { package_ } from '../../resources/package.ts'
+import { package_ } from '../../resources/packages/package.ts'
 import { aptPrograms, givePackage, offerPackage, programs } from '../support/commands.ts'
 import { proveResources } from '../support/resource_proofs.ts'
 
@@ -12,7 +12,7 @@ const offered = (host: VirtualHost) => offerPackage(host, 'hello', '2.10-3')
 t.test('the host', async (t) => {
   proveResources(t, [
     {
-      source: 'resources/accounts.ts',
+      source: 'resources/accounts/account_files.ts',
       hint: 'run converge as root, or run this as root: apt-get -y --no-install-recommends install hello',
       host: { self: ann },
       commands,
@@ -24,7 +24,7 @@ t.test('the host', async (t) => {
       repair: (host) => commands(['apt-get', '-y', '--no-install-recommends', 'install', 'hello'], {}, host),
     },
     {
-      source: 'resources/accounts.ts',
+      source: 'resources/accounts/account_files.ts',
       hint: 'run converge as root, or run this as root: …',
       host: { self: ann },
       commands,
@@ -33,7 +33,7 @@ t.test('the host', async (t) => {
       repairedHost: {},
     },
     {
-      source: 'resources/dpkg.ts',
+      source: 'resources/packages/dpkg.ts',
       hint: 'install the packages with the package manager of this system, and remove package() from the recipe',
       given: (host) => host.remove('/var/lib/dpkg/status'),
       broken: (r) => package_(r, { names: ['hello'] }),
@@ -57,7 +57,7 @@ const halfDone: typeof commands = (argv, options, host) => {
 }
 
 t.test('packages', async (t) => {
-  const source = 'resources/package.ts'
+  const source = 'resources/packages/package.ts'
   const hello = { names: ['hello'] }
   const version = { names: { hello: '2.10-3' } }
   const held = (host: VirtualHost) => {

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { recoverBuild } from '../../resources/python/build_area.ts'
-import { virtualenv } from '../../resources/virtualenv.ts'
+import { virtualenv } from '../../resources/python/virtualenv.ts'
 import { deployed, set } from '../support/fake_host.ts'
 import { succeeded } from '../support/lifecycle.ts'
 import { hintPattern, proveCalls } from '../support/proofs.ts'
@@ -44,7 +44,7 @@ const installModules = (host: VirtualHost, python = '/usr/bin/python3.11'): Virt
 const whole = (host: VirtualHost): VirtualHost => installModules(debian(host))
 
 t.test('environments', async (t) => {
-  const source = 'resources/virtualenv.ts'
+  const source = 'resources/python/virtualenv.ts'
   const made: Declare = (r) => virtualenv(r, { path })
   const kept: Declare = (r) => virtualenv(r, { path, newPython: 'keep' })
   const missing: Declare = (r) => virtualenv(r, { path, python: 'python3.12' })
@@ -99,7 +99,7 @@ t.test('environments', async (t) => {
 
 t.test('a Python of the system that was upgraded', async (t) => {
   const proof = {
-    source: 'resources/virtualenv.ts',
+    source: 'resources/python/virtualenv.ts',
     hint: 'set converge.python to python3.13, or python_major_version of the app to its version: the next deploy makes another environment with it',
   }
   const host = await deployed()

@@ -4,10 +4,10 @@
  */
 import t, { type Test } from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
-import { git_release } from '../../resources/git_release.ts'
-import { release_cleanup } from '../../resources/release_cleanup.ts'
-import { release_complete } from '../../resources/release_complete.ts'
-import { release_file } from '../../resources/release_file.ts'
+import { git_release } from '../../resources/git/git_release.ts'
+import { release_cleanup } from '../../resources/releases/release_cleanup.ts'
+import { release_complete } from '../../resources/releases/release_complete.ts'
+import { release_file } from '../../resources/releases/release_file.ts'
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { failureOf } from '../support/contract.ts'
 import { deployed, type FakeHost, set } from '../support/fake_host.ts'
@@ -32,7 +32,7 @@ t.test('releases', async (t) => {
   }
   proveResources(t, [
     {
-      source: 'resources/release_cleanup.ts',
+      source: 'resources/releases/release_cleanup.ts',
       hint: 'umount /srv/site/releases/000001-1a2b3c4d/data',
       warning: true,
       given: mounted,
@@ -40,7 +40,7 @@ t.test('releases', async (t) => {
       repair: (host) => host.given('/proc/self/mountinfo', ''),
     },
     {
-      source: 'resources/release_complete.ts',
+      source: 'resources/releases/release_complete.ts',
       hint: 'declare git_release() first, and give its path',
       commands: () => ({}),
       given: (host) => host.given(into, null).given('/srv/site/shared', null).given('/src/site/buildout.cfg', 'x'),
@@ -48,7 +48,7 @@ t.test('releases', async (t) => {
       repaired: (r) => release_complete(r, { release: git_release(r, copied).path }),
     },
     {
-      source: 'resources/release_file.ts',
+      source: 'resources/releases/release_file.ts',
       hint: 'set plone_instances.base_config to the buildout file of the repository that deploy.cfg extends, or commit cfg/base.cfg',
       given: (host) => host.given(`${release}/buildout.cfg`, 'x'),
       broken: (r) =>
@@ -57,7 +57,7 @@ t.test('releases', async (t) => {
         release_file(r, { release, file: 'buildout.cfg', attribute: 'plone_instances.base_config', source: copied }),
     },
     {
-      source: 'resources/release_file.ts',
+      source: 'resources/releases/release_file.ts',
       hint: 'set plone_instances.base_config to the buildout file of the repository that deploy.cfg extends, or commit cfg/base.cfg',
       given: (host) => host.given(`${release}/buildout.cfg`, 'x'),
       broken: (r) =>
@@ -69,7 +69,7 @@ t.test('releases', async (t) => {
 
 t.test('a release that failed its smoke test', async (t) => {
   const proof = {
-    source: 'resources/release_trial.ts',
+    source: 'resources/releases/release_trial.ts',
     hint: 'deploy another commit or configuration; if the cause was elsewhere and is gone, add --retry-failed',
   }
   /** Makes a host on which a release failed its smoke test, so that it is back on the previous one. */

@@ -5,13 +5,13 @@ import t from 'tap'
 import { compile } from '../../core/compile/compile.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import { file } from '../../resources/file.ts'
-import { commitOf } from '../../resources/git/resolve.ts'
-import { nextId, type Release, rollbackTarget } from '../../resources/releases.ts'
+import { file } from '../../resources/files/file.ts'
+import { commitOf } from '../../resources/git/resolve_revision.ts'
+import { nextId, type Release, rollbackTarget } from '../../resources/releases/releases.ts'
 import { proveCalls } from '../support/proofs.ts'
 
 t.test('releases', async (t) => {
-  const source = 'resources/releases.ts'
+  const source = 'resources/releases/releases.ts'
   const release = (id: string) => ({ id, commit: id.slice(7), known: true, complete: true }) as unknown as Release
   const releases = [release('000001-aaaaaaaa'), release('000002-aaaaaaab')]
   const host = new VirtualHost().given('/srv/releases/999999-aaaaaaaa', null)
@@ -41,7 +41,7 @@ t.test('revisions', async (t) => {
   ])
   proveCalls(t, [
     {
-      source: 'resources/git/resolve.ts',
+      source: 'resources/git/resolve_revision.ts',
       hint: 'say which is meant: refs/heads/v1 or refs/tags/v1',
       broken: () => commitOf(refs, 'v1', 'ssh://git/site'),
       repaired: () => commitOf(refs, 'refs/heads/v1', 'ssh://git/site'),

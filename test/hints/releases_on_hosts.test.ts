@@ -1,50 +1,50 @@
 /** Proves the hints about links, releases and templates on a host in memory: triggers each, then follows it. */
 import t from 'tap'
-import { link_sources } from '../../resources/link_sources.ts'
-import { type Release, rollbackTarget } from '../../resources/releases.ts'
-import { remote_file } from '../../resources/remote_file.ts'
-import { symlink } from '../../resources/symlink.ts'
-import { prepareTemplates, renderTemplate } from '../../resources/templates.ts'
+import { link_sources } from '../../resources/files/link_sources.ts'
+import { remote_file } from '../../resources/files/remote_file.ts'
+import { prepareTemplates, renderTemplate } from '../../resources/files/render_template.ts'
+import { symlink } from '../../resources/files/symlink.ts'
+import { type Release, rollbackTarget } from '../../resources/releases/releases.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { proveResources } from '../support/resource_proofs.ts'
 
 t.test('links and releases', async (t) => {
   proveResources(t, [
     {
-      source: 'resources/symlink.ts',
+      source: 'resources/files/symlink.ts',
       hint: 'check whether it is still needed, then move it away: mv /srv/l /srv/l.old',
       given: (host) => host.given('/srv/l', 'x'),
       broken: (r) => symlink(r, { path: '/srv/l', target: '/srv/t' }),
       repair: (host) => host.rename('/srv/l', '/srv/l.old'),
     },
     {
-      source: 'resources/symlink.ts',
+      source: 'resources/files/symlink.ts',
       hint: 'stop what writes there; if its data is still needed, copy it to the target of the link: …; then move the directory away: mv /srv/l /srv/l.old',
       given: (host) => host.given('/srv/l', null),
       broken: (r) => symlink(r, { path: '/srv/l', target: '/srv/t' }),
       repair: (host) => host.rename('/srv/l', '/srv/l.old'),
     },
     {
-      source: 'resources/link_sources.ts',
+      source: 'resources/files/link_sources.ts',
       hint: 'create them; where one is a directory, list it in deploy.site.create_dirs_before_symlink',
       broken: (r) => link_sources(r, { app: 'site', shared: '/srv', files: ['.env'] }),
       repair: (host) => host.given('/srv/.env', 'A=1'),
     },
     {
-      source: 'resources/link_sources.ts',
+      source: 'resources/files/link_sources.ts',
       hint: 'create them; where one is a directory, list it in deploy.site.create_dirs_before_symlink',
       broken: (r) => link_sources(r, { app: 'site', shared: '/srv', files: ['media'] }),
       repaired: (r) => link_sources(r, { app: 'site', shared: '/srv', directories: ['media'] }),
     },
     {
-      source: 'resources/link_sources.ts',
+      source: 'resources/files/link_sources.ts',
       hint: 'mount or create what it points to: readlink /srv/.env',
       given: (host) => host.given('/srv/.env', { link: '/srv/none' }),
       broken: (r) => link_sources(r, { app: 'site', shared: '/srv', files: ['.env'] }),
       repair: (host) => host.given('/srv/none', 'A=1'),
     },
     {
-      source: 'resources/remote_file.ts',
+      source: 'resources/files/remote_file.ts',
       hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/a', 'x').given('/srv/f', null),
       commands: () => ({ status: 0, stdout: `${'a'.repeat(64)}  /srv/a\n`, stderr: '' }),
@@ -55,7 +55,7 @@ t.test('links and releases', async (t) => {
 })
 
 t.test('rollbacks', async (t) => {
-  const source = 'resources/releases.ts'
+  const source = 'resources/releases/releases.ts'
   const release = (id: string, complete: boolean) =>
     ({ id, commit: id.slice(7), known: true, complete }) as unknown as Release
   const releases = [release('000001-aaaaaaaa', true), release('000002-bbbbbbbb', false)]
@@ -77,7 +77,7 @@ t.test('rollbacks', async (t) => {
 
 t.test('templates', async (t) => {
   await prepareTemplates()
-  const source = 'resources/templates.ts'
+  const source = 'resources/files/render_template.ts'
   const render = (text: string) => renderTemplate({ path: '/srv/f', source: text, variables: { port: 80, body: 'x' } })
   proveCalls(t, [
     { source, hint: 'it gets: body, port', broken: () => render('{{prot}}'), repaired: () => render('{{port}}') },

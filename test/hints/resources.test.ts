@@ -1,16 +1,16 @@
 /** Proves the hints of resources on a host in memory: triggers each, then follows it. */
 import t from 'tap'
 import type { VirtualHost } from '../../core/host/virtual.ts'
-import { cron } from '../../resources/cron.ts'
-import { directory } from '../../resources/directory.ts'
-import { execute } from '../../resources/execute.ts'
-import { file } from '../../resources/file.ts'
-import { group } from '../../resources/group.ts'
-import { network_mount } from '../../resources/network_mount.ts'
-import { random_secret } from '../../resources/random_secret.ts'
-import { service_restart } from '../../resources/service_restart.ts'
-import { symlink } from '../../resources/symlink.ts'
-import { user } from '../../resources/user.ts'
+import { group } from '../../resources/accounts/group.ts'
+import { user } from '../../resources/accounts/user.ts'
+import { execute } from '../../resources/commands/execute.ts'
+import { cron } from '../../resources/cron/cron.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { file } from '../../resources/files/file.ts'
+import { network_mount } from '../../resources/files/network_mount.ts'
+import { random_secret } from '../../resources/files/random_secret.ts'
+import { symlink } from '../../resources/files/symlink.ts'
+import { service_restart } from '../../resources/services/service_restart.ts'
 import { FakeHaproxy } from '../support/fake_haproxy.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { commands, type Declare, proveResources as prove } from '../support/resource_proofs.ts'
@@ -20,7 +20,7 @@ const move = (from: string) => (host: VirtualHost) => {
 }
 
 t.test('directories', async (t) => {
-  const source = 'resources/directory.ts'
+  const source = 'resources/files/directory.ts'
   const broken: Declare = (r) => directory(r, { path: '/srv/d' })
   prove(t, [
     { source, hint: 'move it away', given: (host) => host.given('/srv/d', 'x'), broken, repair: move('/srv/d') },
@@ -52,14 +52,14 @@ t.test('directories', async (t) => {
 t.test('files', async (t) => {
   prove(t, [
     {
-      source: 'resources/file.ts',
+      source: 'resources/files/file.ts',
       hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/f', null),
       broken: (r) => file(r, { path: '/srv/f', content: 'x' }),
       repair: move('/srv/f'),
     },
     {
-      source: 'resources/random_secret.ts',
+      source: 'resources/files/random_secret.ts',
       hint: 'look whether it is still needed, then move it away: mv /srv/f /srv/f.old',
       given: (host) => host.given('/srv/f', null),
       broken: (r) => random_secret(r, { path: '/srv/f' }),
@@ -98,7 +98,7 @@ t.test('files', async (t) => {
 })
 
 t.test('cron', async (t) => {
-  const source = 'resources/cron.ts'
+  const source = 'resources/cron/cron.ts'
   const job = { name: 'job', schedule: '0 3 * * *', command: 'date' }
   const withCron = (host: VirtualHost) => {
     host.given('/usr/bin/crontab', '', '0755').given('/etc/cron.d', null)
@@ -121,7 +121,7 @@ t.test('cron', async (t) => {
 t.test('accounts, commands and mounts', async (t) => {
   prove(t, [
     {
-      source: 'resources/user.ts',
+      source: 'resources/accounts/user.ts',
       hint: 'give another uid, or none',
       broken: (r) => user(r, { name: 'deploy', uid: 0 }),
       repaired: (r) => user(r, { name: 'deploy' }),
@@ -137,7 +137,7 @@ t.test('accounts, commands and mounts', async (t) => {
       },
     },
     {
-      source: 'resources/group.ts',
+      source: 'resources/accounts/group.ts',
       hint: 'give another gid, or none',
       broken: (r) => group(r, { name: 'deploy', gid: 0 }),
       repaired: (r) => group(r, { name: 'deploy' }),
@@ -153,7 +153,7 @@ t.test('accounts, commands and mounts', async (t) => {
       },
     },
     {
-      source: 'resources/execute.ts',
+      source: 'resources/commands/execute.ts',
       hint: 'correct the path of creates, or the command',
       commands,
       broken: (r) => execute(r, { name: 'make', command: 'make', creates: '/srv/other' }),
@@ -170,7 +170,7 @@ t.test('accounts, commands and mounts', async (t) => {
       },
     },
     {
-      source: 'resources/network_mount.ts',
+      source: 'resources/files/network_mount.ts',
       hint: 'mount it and add it to /etc/fstab, or set plone_blobs.nfs to false',
       given: (host) => host.given('/proc/self/mounts', 'tmpfs / tmpfs rw 0 0\n').given('/srv/blobs', null),
       broken: (r) => network_mount(r, { path: '/srv/blobs', attribute: 'plone_blobs.nfs' }),
@@ -185,7 +185,7 @@ t.test('servers of a balancer', async (t) => {
   const supervisor = new FakeSupervisor({ running: ['zope'], programs: () => ({ port: 8081 }) })
   prove(t, [
     {
-      source: 'resources/haproxy/turn.ts',
+      source: 'resources/balancer/drain_turn.ts',
       hint: 'run converge on the host of that server, or set it ready: converge balancer ready …',
       host: { exchanges: haproxy.exchanges, requests: supervisor.requests },
       given(host) {

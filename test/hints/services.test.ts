@@ -2,14 +2,14 @@
 import t from 'tap'
 import type { CommandHandler, VirtualHost, VirtualOptions } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
-import { file } from '../../resources/file.ts'
-import { port_swap } from '../../resources/port_swap.ts'
-import { service } from '../../resources/service.ts'
-import { service_reload } from '../../resources/service_reload.ts'
-import { service_restart } from '../../resources/service_restart.ts'
-import { smoke_test } from '../../resources/smoke_test.ts'
-import { unit_command } from '../../resources/unit_command.ts'
-import { versioned_program } from '../../resources/versioned_program.ts'
+import { file } from '../../resources/files/file.ts'
+import { versioned_program } from '../../resources/packages/versioned_program.ts'
+import { port_swap } from '../../resources/port_swap/port_swap.ts'
+import { smoke_test } from '../../resources/releases/smoke_test.ts'
+import { service } from '../../resources/services/service.ts'
+import { service_reload } from '../../resources/services/service_reload.ts'
+import { service_restart } from '../../resources/services/service_restart.ts'
+import { unit_command } from '../../resources/services/unit_command.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
@@ -28,7 +28,7 @@ const damaged = (host: VirtualHost): void => {
 }
 
 t.test('services of the system', async (t) => {
-  const source = 'resources/services/system.ts'
+  const source = 'resources/services/managers/system.ts'
   const unit = '/etc/systemd/system/web.service'
   /** A systemd with the units in /etc/systemd/system, where a link to /dev/null masks one. */
   const systemd: CommandHandler = ([program, verb], _, host) => {
@@ -96,7 +96,7 @@ t.test('services of the system', async (t) => {
 })
 
 t.test('what a package of the system brings', async (t) => {
-  const source = 'resources/unit_command.ts'
+  const source = 'resources/services/unit_command.ts'
   const hint = 'declare its package with package() before this, or correct the name of the unit'
   const command =
     (unit: string): Declare =>
@@ -108,7 +108,7 @@ t.test('what a package of the system brings', async (t) => {
     { source, hint, broken: command('varnish.service'), repair: installed },
     { source, hint, given: installed, broken: command('vanish.service'), repaired: command('varnish.service') },
     {
-      source: 'resources/versioned_program.ts',
+      source: 'resources/packages/versioned_program.ts',
       hint: 'run setup first, or declare its package with package() before this',
       broken: (r) => versioned_program(r, { path: '/usr/sbin/php-fpm' }),
       repair: (host) => host.given('/usr/sbin/php-fpm8.4', '', '0755'),
@@ -143,7 +143,7 @@ t.test('restarts and reloads', async (t) => {
     }
   proveResources(t, [
     {
-      source: 'resources/services/roll.ts',
+      source: 'resources/services/restart/service_restarter.ts',
       hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again",
       part: true,
       host: { requests: held.requests },
@@ -152,7 +152,7 @@ t.test('restarts and reloads', async (t) => {
       repair: free,
     },
     {
-      source: 'resources/services/restart_failure.ts',
+      source: 'resources/services/restart/restart_failure.ts',
       hint: "find the process with ss -ltnp 'sport = :8081' and end it, then run again; correct the cause, then run again: it continues with web",
       host: { requests: held.requests },
       given: (host) => {
@@ -163,7 +163,7 @@ t.test('restarts and reloads', async (t) => {
       repair: free,
     },
     {
-      source: 'resources/services/restart_failure.ts',
+      source: 'resources/services/restart/restart_failure.ts',
       hint: 'correct the cause, then run again: it continues with web',
       host: { requests: failing.requests },
       given: damaged,
@@ -171,7 +171,7 @@ t.test('restarts and reloads', async (t) => {
       repair: correct,
     },
     {
-      source: 'resources/services/check.ts',
+      source: 'resources/services/config_check.ts',
       hint: 'correct its configuration, then run again; it keeps running with the one it has',
       host: { requests: new FakeSupervisor({ running: ['web'] }).requests },
       commands: checking,
@@ -224,7 +224,7 @@ t.test('a server that is replaced on another port', async (t) => {
     host.given('/etc/nginx/conf.d', null).given(`${confDir}/nginx.conf`, '[program:nginx]\n')
   }
   const port = {
-    source: 'resources/port_swap.ts',
+    source: 'resources/port_swap/port_swap.ts',
     hint: "find the process with ss -ltnp 'sport = :9090' and end it, or give shop other ports; nothing was changed",
     host: { requests: taken },
     commands: checking,
@@ -243,7 +243,7 @@ t.test('a server that is replaced on another port', async (t) => {
       status = 200
     },
   })
-  const source = 'resources/services/roll.ts'
+  const source = 'resources/services/restart/service_restarter.ts'
   proveResources(t, [
     { source, hint: 'read the log of the program for the cause', ...unwell({}) },
     {
@@ -259,7 +259,7 @@ t.test('a server that is replaced on another port', async (t) => {
       },
     },
     {
-      source: 'resources/swap/web_server.ts',
+      source: 'resources/port_swap/web_server.ts',
       hint: 'correct the file that the output names, then run again; it keeps running with the configuration it has',
       host: { requests: supervisor.requests },
       commands: checking,
@@ -274,7 +274,7 @@ t.test('a server that is replaced on another port', async (t) => {
 })
 
 t.test('smoke tests', async (t) => {
-  const source = 'resources/smoke_test.ts'
+  const source = 'resources/releases/smoke_test.ts'
   const hint = 'correct the app and deploy again, or return to the previous release with converge rollback'
   const requests: VirtualOptions['requests'] = (_, host) => ({
     status: host.readText('/srv/current/app') === 'broken' ? 500 : 200,

@@ -2,10 +2,10 @@
 import t from 'tap'
 import { type RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
-import { service } from '../../resources/service.ts'
-import { service_reload } from '../../resources/service_reload.ts'
+import { service } from '../../resources/services/service.ts'
+import { service_reload } from '../../resources/services/service_reload.ts'
 import { SupervisorReader } from '../../resources/supervisor/client.ts'
-import { supervisor_program } from '../../resources/supervisor_program.ts'
+import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
 import { type Behaviour, FakeSupervisor, type Taken } from '../support/fake_supervisor.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
@@ -203,7 +203,7 @@ t.test('programs', async (t) => {
   const program: Declare = (r) => supervisor_program(r, { name: 'web', command: '/srv/web' })
   const foreign = (host: VirtualHost) => host.given(`${confDir}/web.conf`, '[program:web]\ncommand=/srv/other\n')
   const own = {
-    source: 'resources/supervisor/own_file.ts',
+    source: 'resources/supervisor/managed_files.ts',
     hint: 'give the program another name, or move the file away: mv /etc/supervisor/conf.d/web.conf /etc/supervisor/conf.d/web.conf.old',
     given: foreign,
     broken: program,
@@ -217,21 +217,21 @@ t.test('programs', async (t) => {
     { ...own, repair: (host) => host.rename(`${confDir}/web.conf`, `${confDir}/web.conf.old`) },
     { ...own, repaired: (r) => supervisor_program(r, { name: 'shop', command: '/srv/web' }) },
     {
-      source: 'resources/supervisor/shadowed.ts',
+      source: 'resources/supervisor/conflicting_definitions.ts',
       hint: 'remove [program:web] from /etc/supervisor/conf.d/old.conf: supervisord merges both, and the last file wins',
       given: (host) => host.given(`${confDir}/old.conf`, '[program:web]\ncommand=/srv/old\n'),
       broken: program,
       repair: (host) => host.given(`${confDir}/old.conf`, ''),
     },
     {
-      source: 'resources/supervisor/shadowed.ts',
+      source: 'resources/supervisor/conflicting_definitions.ts',
       hint: 'remove web from programs of [group:all] in /etc/supervisor/conf.d/old.conf: supervisord would know it as all:web only',
       given: (host) => host.given(`${confDir}/old.conf`, '[group:all]\nprograms=web,mail\n'),
       broken: program,
       repair: (host) => host.given(`${confDir}/old.conf`, '[group:all]\nprograms=mail\n'),
     },
     {
-      source: 'resources/supervisor/forget.ts',
+      source: 'resources/supervisor/remove_program.ts',
       hint: 'end its process: kill -9 $(supervisorctl -s unix:///var/run/supervisor.sock pid web)',
       host: { requests: stubborn.requests },
       given: (host) => host.given(`${confDir}/web.conf`, '; Written by converge; by hand.\n[program:web]\n'),

@@ -5,12 +5,12 @@
 import t from 'tap'
 import type { RequestHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { seconds } from '../../core/model/units.ts'
-import { supervisord } from '../../resources/supervisord.ts'
+import { supervisord } from '../../resources/supervisor/supervisord.ts'
 import { FakeSupervisor } from '../support/fake_supervisor.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
 t.test('supervisord', async (t) => {
-  const source = 'resources/supervisord.ts'
+  const source = 'resources/supervisor/supervisord.ts'
   const config = '/srv/site/supervisord.conf'
   const named = '/srv/site/supervisor.sock'
   const fake = new FakeSupervisor({ up: false, socket: named })

@@ -6,7 +6,7 @@ import { compile } from '../../core/compile/compile.ts'
 import { role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
-import { release_cleanup } from '../../resources/release_cleanup.ts'
+import { release_cleanup } from '../../resources/releases/release_cleanup.ts'
 import { needs, scratch } from '../support/machine.ts'
 
 function releases(t: Parameters<typeof scratch>[0], count: number) {

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
-import { childrenOf, isLeaving } from '../../resources/services/workers.ts'
+import { childrenOf, isLeaving } from '../../resources/services/managers/service_processes.ts'
 import { Supervisor } from '../../resources/supervisor/client.ts'
 import { patchOf } from '../support/contract.ts'
 import { freePort, needs, selfSigned } from '../support/machine.ts'

@@ -8,7 +8,7 @@ import { role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
-import { virtualenv } from '../../resources/virtualenv.ts'
+import { virtualenv } from '../../resources/python/virtualenv.ts'
 import { failureOf, patchOf } from '../support/contract.ts'
 import { directoryOf, needs, sameAs, scratch } from '../support/machine.ts'
 

@@ -7,7 +7,7 @@ import { compile } from '../../core/compile/compile.ts'
 import { role } from '../../core/compile/role.ts'
 import { converge } from '../../core/converge/engine.ts'
 import { LocalHost } from '../../core/host/local.ts'
-import { virtualenv } from '../../resources/virtualenv.ts'
+import { virtualenv } from '../../resources/python/virtualenv.ts'
 import { failureOf } from '../support/contract.ts'
 import { needs, scratch } from '../support/machine.ts'
 

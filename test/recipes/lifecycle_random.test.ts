@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { asConvergeError, InvalidInput } from '../../core/model/errors.ts'
-import { intendedStop } from '../../resources/stop_record.ts'
+import { intendedStop } from '../../resources/services/stop_record.ts'
 import { FakeHost, type FakeHostOptions, set } from '../support/fake_host.ts'
 import { nothingToDo, servedBy, settled, succeeded, throwing } from '../support/lifecycle.ts'
 

@@ -2,7 +2,7 @@
  * Tests apps that were stopped on purpose: they stay down until a start or a deploy, whatever else runs on the host.
  */
 import t, { type Test } from 'tap'
-import { intendedStop } from '../../resources/stop_record.ts'
+import { intendedStop } from '../../resources/services/stop_record.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
 import { nothingToDo, servedBy, settled, succeeded } from '../support/lifecycle.ts'
 

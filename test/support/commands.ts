@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { CommandResult } from '../../core/host/types.ts'
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
-import { accountsOf, groupsOf } from '../../resources/accounts.ts'
+import { accountsOf, groupsOf } from '../../resources/accounts/account_files.ts'
 
 type Answer = Partial<CommandResult>
 type Program = (args: readonly string[], host: VirtualHost, input: string) => Answer

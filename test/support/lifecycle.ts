@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert'
 import type { Test } from 'tap'
 import type { RunReport } from '../../core/report/events.ts'
-import type { Release } from '../../resources/releases.ts'
+import type { Release } from '../../resources/releases/releases.ts'
 import { failureOf } from './contract.ts'
 import type { FakeHost } from './fake_host.ts'
 

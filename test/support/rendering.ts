@@ -10,8 +10,8 @@ import { parseAttributes } from '../../core/node/layers.ts'
 import { withLocations } from '../../core/node/located.ts'
 import { buildNode } from '../../core/node/node.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
-import { programText } from '../../resources/swap/programs.ts'
-import { upstreamText } from '../../resources/swap/upstream.ts'
+import { programText } from '../../resources/port_swap/programs.ts'
+import { upstreamText } from '../../resources/port_swap/upstream.ts'
 
 export type Files = Readonly<Record<string, string>>
 

@@ -8,11 +8,11 @@ import type { HostReader } from '../../core/host/types.ts'
 import { type CommandHandler, VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import { type Reference, Unknown, under } from '../../core/model/reference.ts'
 import { type Check, type CommonOptions, defineResource, type Handle } from '../../core/model/resource.ts'
-import { directory } from '../../resources/directory.ts'
-import { execute } from '../../resources/execute.ts'
-import { file } from '../../resources/file.ts'
-import { symlink } from '../../resources/symlink.ts'
-import { template } from '../../resources/template.ts'
+import { execute } from '../../resources/commands/execute.ts'
+import { directory } from '../../resources/files/directory.ts'
+import { file } from '../../resources/files/file.ts'
+import { symlink } from '../../resources/files/symlink.ts'
+import { template } from '../../resources/files/template.ts'
 
 /** Makes a directory whose name is only known during the run, like that of a release. */
 const later = defineResource(

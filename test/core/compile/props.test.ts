@@ -4,7 +4,7 @@ import type { ZodType } from 'zod'
 import { checkProps } from '../../../core/compile/props.ts'
 import { reference } from '../../../core/model/reference.ts'
 import { catalogue } from '../../../recipes/catalogue.ts'
-import { supervisor_program } from '../../../resources/supervisor_program.ts'
+import { supervisor_program } from '../../../resources/supervisor/supervisor_program.ts'
 
 t.test('defaults hold beside references', async (t) => {
   const environment = { RELEASE: reference<string>('git_release /srv/www/site/releases', 'path') }

@@ -4,8 +4,8 @@ import { type Recipe, role } from '../../../core/compile/role.ts'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { derived, under } from '../../../core/model/reference.ts'
 import { seconds } from '../../../core/model/units.ts'
-import { file } from '../../../resources/file.ts'
-import { symlink } from '../../../resources/symlink.ts'
+import { file } from '../../../resources/files/file.ts'
+import { symlink } from '../../../resources/files/symlink.ts'
 import { probe } from '../../support/probe.ts'
 
 type R = Recipe<unknown>

@@ -7,7 +7,7 @@ import { type Recipe, role } from '../../../core/compile/role.ts'
 import { ConvergeError, InvalidInput } from '../../../core/model/errors.ts'
 import { reference } from '../../../core/model/reference.ts'
 import { type Declare, defineResource } from '../../../core/model/resource.ts'
-import { definitions } from '../../../resources/index.ts'
+import { definitions } from '../../../resources/definitions.ts'
 import { probe } from '../../support/probe.ts'
 
 type R = Recipe<unknown>

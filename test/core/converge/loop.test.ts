@@ -3,7 +3,7 @@ import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import type { Check } from '../../../core/model/resource.ts'
 import type { Handlers } from '../../../core/report/events.ts'
-import { file } from '../../../resources/file.ts'
+import { file } from '../../../resources/files/file.ts'
 import { failureOf, patchOf, planOf, run } from '../../support/contract.ts'
 import { fault, probe } from '../../support/probe.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
-import { file } from '../../../resources/file.ts'
+import { file } from '../../../resources/files/file.ts'
 import { failureOf, planOf, run } from '../../support/contract.ts'
 import { type Faults, fault, probe } from '../../support/probe.ts'
 

@@ -3,7 +3,7 @@ import { compile } from '../../../core/compile/compile.ts'
 import { role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
-import { buildout } from '../../../resources/buildout.ts'
+import { buildout } from '../../../resources/python/buildout.ts'
 
 const [, , state = '', props = ''] = process.argv
 const plan = compile([role<unknown>('t', { deploy: (r) => void buildout(r, JSON.parse(props)) })], ['deploy'], {})

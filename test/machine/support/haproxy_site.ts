@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Test } from 'tap'
-import { BalancerReader, type BalancerServer } from '../../../resources/haproxy/runtime.ts'
+import { BalancerReader, type BalancerServer } from '../../../resources/balancer/haproxy_runtime.ts'
 import { freePort } from '../../support/machine.ts'
 import { until } from '../../support/waiting.ts'
 import { names, type Site } from './supervisor_site.ts'

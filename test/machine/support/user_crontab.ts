@@ -5,7 +5,7 @@ import { compile } from '../../../core/compile/compile.ts'
 import { role } from '../../../core/compile/role.ts'
 import { converge } from '../../../core/converge/engine.ts'
 import { LocalHost } from '../../../core/host/local.ts'
-import { cron } from '../../../resources/cron.ts'
+import { cron } from '../../../resources/cron/cron.ts'
 
 const host = new LocalHost(`${process.env.HOME}/state`)
 const crontab = (input?: string) =>

@@ -1,0 +1,65 @@
+/**
+ * Records which servers this program has drained at a balancer and not yet set ready.
+ *
+ * The record is written before the command to the balancer. So a later run knows that this program, and no operator,
+ * drained the server, and that it must set the server ready.
+ */
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { asConvergeError, type ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { type Balancer, BalancerReader, type BalancerServer, nameOf } from './haproxy_runtime.ts'
+
+/** Returns the name of the record that exists while a server is drained. */
+export function recordOf(balancer: Balancer, server: string): string {
+  return `drained ${server} in ${nameOf(balancer)}`
+}
+
+/** Decides whether this program has drained the server and not yet set it ready. */
+export function isOurs(host: HostReader, balancer: Balancer, server: string): boolean {
+  return (host.recorded(recordOf(balancer, server)) ?? '') !== ''
+}
+
+/** Returns the names of the balancers where this program has drained the server and not yet set it ready. */
+export function takenOut(host: HostReader, balancers: readonly Balancer[], server: string): string[] {
+  return balancers.filter((balancer) => isOurs(host, balancer, server)).map(nameOf)
+}
+
+/**
+ * Finds the balancers where a server must be set ready. Only balancers with a record are asked. One that does not
+ * answer balances no visitors: this reports a warning, and the next run asks it again.
+ * @param which decides about a server that the balancer knows; default: all
+ */
+export async function leftOut(
+  host: HostReader,
+  balancers: readonly Balancer[],
+  server: string,
+  { warn }: Pick<Context, 'warn'>,
+  which: (one: BalancerServer) => boolean = () => true,
+): Promise<string[]> {
+  const found: string[] = []
+  for (const balancer of balancers) {
+    if (!isOurs(host, balancer, server)) continue
+    try {
+      const ask = () => new BalancerReader(host, balancer).servers()
+      const one = (await host.cached(`servers of ${nameOf(balancer)}`, ask)).find(({ name }) => name === server)
+      if (one === undefined || which(one)) found.push(nameOf(balancer))
+    } catch (error) {
+      const { message, hint } = unreachable(error)
+      const hinted = hint === undefined ? '' : ` (${hint})`
+      warn(`${message}; the next run that reaches it sets the servers ready again${hinted}`)
+    }
+  }
+  return found
+}
+
+/** Predicts for a dry run that the server is ready at all balancers. */
+export function predictBack(host: Host, balancers: readonly Balancer[], server: string): void {
+  for (const balancer of balancers) if (isOurs(host, balancer, server)) host.record(recordOf(balancer, server), '')
+}
+
+/** Returns the error if the balancer does not answer; throws any other error. */
+export function unreachable(thrown: unknown): ConvergeError {
+  const error = asConvergeError(thrown)
+  if (error.code === 'BALANCER_UNREACHABLE') return error
+  throw thrown
+}

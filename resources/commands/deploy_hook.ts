@@ -1,0 +1,141 @@
+/** Runs a hook of the app's repository at one moment of a deploy, from a file in `deploy/`. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { clientScript } from '../zope/own_cache.ts'
+import { appCommandProps, currentProp, deployVariables, isLive, optionsOf, refuseRoot } from './app_command.ts'
+import { hookScript } from './hook_script.ts'
+
+export const deployHooks = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart'] as const
+
+const props = z.strictObject({
+  hook: z.enum(deployHooks).describe('Which one'),
+  commit: z.string().optional().describe('What CONVERGE_COMMIT says; default: nothing'),
+  current: currentProp,
+  zope: z
+    .boolean()
+    .default(false)
+    .describe('A Zope release: CONVERGE_CLIENT is a script like bin/client1 that runs beside the clients'),
+  ...appCommandProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /** Name of its file in `deploy/`; null if there is none, or the moment has passed. */
+  file: z.string().nullable(),
+  /** Digest of the inputs of its last success. */
+  ranFor: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+/** The longest script that runs as a hook, in bytes. */
+const longestHook = 4 * 1024 * 1024
+
+const scripts = ['.ts', '.mts', '.js', '.mjs', '.cjs']
+
+function recordKey({ app, hook }: Props): string {
+  return `deploy_hook ${app} ${hook}`
+}
+
+/** Returns the file of a hook: an executable that has its name, or a script. */
+function fileOf(host: HostReader, { directory, hook }: Props): string | null {
+  const there = host.list(`${directory}/deploy`).filter((name) => name === hook || name.startsWith(`${hook}.`))
+  const found = there.filter((name) => isExecutable(host, `${directory}/deploy/${name}`) || isScript(name))
+  if (found.length < 2) return found[0] ?? there[0] ?? null
+  throw new ConvergeError(`${directory}/deploy has several files for ${hook}: ${found.join(', ')}`, {
+    code: 'AMBIGUOUS_HOOK',
+    hint: 'remove all but one of them from the repository',
+  })
+}
+
+function isScript(name: string): boolean {
+  return scripts.some((ending) => name.endsWith(ending))
+}
+
+function isExecutable(host: HostReader, path: string): boolean {
+  const stat = host.stat(path)
+  return stat?.kind === 'file' && (Number.parseInt(stat.mode, 8) & 0o111) !== 0
+}
+
+async function runHook(host: Host, given: Props, file: string, context: Context): Promise<void> {
+  const { app, hook, directory, commit = '' } = given
+  const path = `${directory}/deploy/${file}`
+  if (!isExecutable(host, path) && !isScript(file)) return context.warn(whyNotRun(host, given, file))
+  refuseRoot(host, given, `deploy/${file}`)
+  requireTarget(host, path)
+  const client = given.zope ? clientScript(host, directory, { owner: given.user, group: given.group }) : null
+  const environment = { ...deployVariables(given, hook), ...(client === null ? {} : { CONVERGE_CLIENT: client }) }
+  const options = optionsOf(given, { environment, onLine: context.progress })
+  if (isExecutable(host, path)) return void (await host.run([path], options))
+  // Read with the account that runs the hook: a link to a file that only root may read stays unreadable.
+  const account = given.user === undefined ? host.self : host.account(given.user)
+  const text = host.readText(path, { limit: longestHook, origin: { path, by: account?.uid ?? null } })
+  if (text === null)
+    throw new ConvergeError(`${path} was removed while the deploy was running`, {
+      code: 'NO_FILE',
+      hint: `restore ${path}, then run the deploy again`,
+    })
+  const input = await hookScript(text, path, { app, hook, release: directory, commit })
+  const flags = ['--enable-source-maps', '--disable-warning=ExperimentalWarning', '--input-type=commonjs']
+  await host.run([process.execPath, ...flags, '-'], { ...options, input })
+}
+
+function isLinkToNothing(host: HostReader, path: string): boolean {
+  return host.lstat(path)?.kind === 'link' && host.stat(path) === null
+}
+
+function requireTarget(host: HostReader, path: string): void {
+  if (!isLinkToNothing(host, path)) return
+  throw new ConvergeError(`${path} is a link to ${host.readLink(path)}, which does not exist`, {
+    code: 'NO_FILE',
+    hint: 'commit what the link points to, or remove the link from the repository',
+  })
+}
+
+function whyNotRun(host: HostReader, { directory, hook }: Props, file: string): string {
+  const path = `${directory}/deploy/${file}`
+  if (file.endsWith('.rb'))
+    return `${path} is a hook for Chef, and is not run: write deploy/${hook} as an executable, or deploy/${hook}.ts`
+  return isLinkToNothing(host, path)
+    ? `${path} is not run: it is a link to ${host.readLink(path)}, which does not exist`
+    : `${path} is not run, since it is no executable: chmod +x deploy/${file}`
+}
+
+export const deploy_hook = defineResource(
+  {
+    type: 'deploy_hook',
+    doc: 'Runs a hook of the app from `deploy/` of its release, where it has one: once for each release, and for each time that what `when` lists has changed.',
+    mirrors: "Chef's deploy resource: before_migrate, before_symlink, before_restart, after_restart",
+    examples: [
+      { app: 'site', hook: 'before_restart', directory: '/srv/www/site/releases/000042-1a2b3c4d', user: 'deploy' },
+    ],
+    key: ({ app, hook }) => `${app} ${hook}`,
+    props,
+    state,
+    when: 'cause',
+  },
+  {
+    read: (host, given): State => ({
+      file: isLive(host, given.current, given.directory) ? null : fileOf(host, given),
+      ranFor: host.recorded(recordKey(given)),
+    }),
+    desired: ({ directory }, { file, ranFor }, { cause }): State => ({
+      file,
+      ranFor: file === null ? ranFor : digestOf([directory, cause]),
+    }),
+    async apply(host, given, { desired }, context) {
+      if (desired.file === null) return
+      await runHook(host, given, desired.file, context)
+      host.record(recordKey(given), desired.ranFor ?? '')
+    },
+    words: (_, { desired }) => `run deploy/${desired.file}`,
+    predict(host, given, { desired }) {
+      refuseRoot(host, given, `deploy/${desired.file}`)
+      if (desired.file !== null && isScript(desired.file))
+        requireTarget(host, `${given.directory}/deploy/${desired.file}`)
+      host.record(recordKey(given), desired.ranFor ?? '')
+    },
+  },
+)

@@ -1,0 +1,71 @@
+/** Migrates an app's data, once for each deployed commit. */
+import * as z from 'zod'
+import { digestOf } from '../../core/model/json.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { withOwnCache } from '../zope/own_cache.ts'
+import { appCommandProps, commandProp, currentProp, deployVariables, isLive, refuseRoot, runOf } from './app_command.ts'
+
+const props = z.strictObject({
+  command: commandProp.describe(
+    'Program and arguments as a list, or one string for /bin/sh -c. OpsWorks: migrate_command',
+  ),
+  commit: z.string().min(1).describe('The commit that is deployed: each is migrated to once'),
+  current: currentProp,
+  zope: z
+    .boolean()
+    .default(false)
+    .describe(
+      'A Zope release: its configurations name no persistent cache meanwhile, which a running client has locked',
+    ),
+  ...appCommandProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  migratedFor: z.string().nullable(),
+  /** Whether it is too late: the release is current, such as after a rollback to it. */
+  live: z.boolean(),
+})
+
+const recordKey = ({ app }: Props) => `migration ${app}`
+
+export const migration = defineResource(
+  {
+    type: 'migration',
+    doc: 'Migrates data with a command of the app before a release goes live, once for each commit; where it fails, the release does not go live, and the next run tries again.',
+    mirrors: "OpsWorks: node['deploy'][<app>]['migrate']",
+    examples: [
+      {
+        app: 'site',
+        command: 'bin/client1 run scripts/migrate.py',
+        commit: '1a2b3c4d5e6f',
+        directory: '/srv/www/site/releases/000042-1a2b3c4d',
+        user: 'deploy',
+      },
+    ],
+    key: ({ app }) => app,
+    props,
+    state,
+  },
+  {
+    read: (host, given) => ({
+      migratedFor: host.recorded(recordKey(given)),
+      live: isLive(host, given.current, given.directory),
+    }),
+    desired: ({ commit, command }, now) => (now.live ? now : { ...now, migratedFor: digestOf([commit, command]) }),
+    async apply(host, given, { desired }, context) {
+      refuseRoot(host, given, 'the migration')
+      const { directory, user: owner, group, zope } = given
+      const environment = deployVariables(given, 'migrate')
+      const migrate = () => runOf(host, given, given.command, { onLine: context.progress, environment })
+      if (zope) await withOwnCache(host, directory, { owner, group }, migrate)
+      else await migrate()
+      host.record(recordKey(given), desired.migratedFor ?? '')
+    },
+    words: ({ commit }) => `migrate to ${commit.slice(0, 12)}`,
+    predict(host, given, { desired }) {
+      refuseRoot(host, given, 'the migration')
+      host.record(recordKey(given), desired.migratedFor ?? '')
+    },
+  },
+)

@@ -1,0 +1,230 @@
+/** Manages one cron job: a file in /etc/cron.d, or for an ordinary user a marked block of the crontab. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { cronCommand, cronVariable } from '../../core/text/cron.ts'
+import { shellQuoted, shellWord } from '../../core/text/shell.ts'
+import { refusalOf, type Writer } from '../../core/text/writer.ts'
+import { accountName } from '../accounts/account_files.ts'
+import { applyFileState, readFileState } from '../files/file.ts'
+import { checkSchedule } from './cron_schedule.ts'
+import { begin, end, parseCrontab } from './crontab.ts'
+import { cronParts } from './usercrontab.ts'
+
+const oneLine = (what: string) => z.string().regex(/^[^\n\r\0]*$/, { error: `${what} on one line` })
+
+const props = z
+  .strictObject({
+    name: oneLine('a name')
+      .regex(/^\S.*\S$|^\S$/, { error: 'a name without spaces around it' })
+      .describe('What the job is called; its file in /etc/cron.d is named after it'),
+    user: accountName.optional().describe('Account it runs as; default: the account of the run'),
+    schedule: z
+      .string()
+      .superRefine((schedule, issues) => {
+        const problem = checkSchedule(schedule)
+        if (problem !== null) issues.addIssue({ code: 'custom', message: problem })
+      })
+      .optional()
+      .describe('Five fields as in crontab(5), or @daily and the like; needed unless absent'),
+    command: oneLine('a command')
+      .min(1)
+      .optional()
+      .describe('What /bin/sh runs; percent signs are escaped for cron; needed unless absent'),
+    part: z
+      .strictObject({
+        name: z.string().min(1),
+        release: absolutePath,
+        current: absolutePath,
+        log: absolutePath.optional(),
+      })
+      .optional()
+      .describe(
+        'Part of a built release whose schedule and command are taken instead where its recipe is z3c.recipe.usercrontab',
+      ),
+    environment: z
+      .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'the name of a variable' }), oneLine('a value'))
+      .optional()
+      .describe('Variables of the command; MAILTO, SHELL and others that cron reads itself only for root'),
+    absent: z.boolean().optional().describe('Keep the job away instead; default false'),
+  })
+  .refine((props) => props.absent === true || (props.schedule !== undefined && props.command !== undefined), {
+    error: 'schedule and command are needed unless absent is true',
+    path: ['schedule'],
+  })
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /** `crontab`, or the path of the file. */
+  place: z.string(),
+  kind: z.enum(['absent', 'file', 'block', 'directory', 'link', 'other']),
+  content: z.string().nullable(),
+  mode: z.string().nullable(),
+  owner: z.string().nullable(),
+  /** The job that `part` declares; null if it schedules nothing. */
+  stated: z.strictObject({ enabled: z.boolean(), schedule: z.string(), command: z.string() }).nullable().optional(),
+})
+type State = z.output<typeof state>
+
+const nothing = { kind: 'absent', content: null, mode: null, owner: null } as const
+const rootsOwn = { mode: '0644', owner: 'root' }
+
+export const cron = defineResource(
+  {
+    type: 'cron',
+    doc: 'Keeps a job of cron: for root in /etc/cron.d, else in the crontab of the account, whose other lines stay as they are.',
+    mirrors: "Chef's cron resource; crontab(5)",
+    examples: [
+      { name: 'zeopack site', user: 'deploy', schedule: '0 1 * * 7', command: '/srv/www/site/current/bin/zeopack' },
+      {
+        name: 'tidy',
+        schedule: '@daily',
+        command: 'find /var/tmp/site -mtime +7 -delete',
+        environment: { MAILTO: '' },
+      },
+    ],
+    key: (props) => props.name,
+    props,
+    state,
+    readsAhead: true,
+  },
+  {
+    async read(host, props): Promise<State> {
+      requireCron(host, props)
+      const found = host.isRoot ? readFile(host, fileOf(props.name)) : await readBlock(host, props.name)
+      return props.part === undefined ? found : { ...found, stated: statedBy(host, props.part) }
+    },
+    desired(given, { stated, ...now }): State {
+      const wanted = wantedState(given, stated ?? null, now)
+      return stated === undefined ? wanted : { ...wanted, stated }
+    },
+    async apply(host, props, change) {
+      if (host.isRoot) return applyFile(host, change)
+      const { rest } = parseCrontab(await readCrontab(host), props.name)
+      const gap = rest === '' || rest.endsWith('\n') ? '' : '\n'
+      await host.run(['crontab', '-'], { input: `${rest}${gap}${change.desired.content ?? ''}` })
+    },
+    predict(host, _, change) {
+      if (host.isRoot) applyFile(host, change)
+    },
+  },
+)
+
+function wantedState(given: Props, stated: NonNullable<State['stated']> | null, { place, kind }: State): State {
+  if (kind === 'directory')
+    throw new ConvergeError(`${place} is a directory, and a job of cron is spoken of`, {
+      code: 'IN_THE_WAY',
+      hint: `check whether it is still needed, then move it away: mv ${place} ${place}.old`,
+    })
+  if (given.absent || stated?.enabled === false) return { place, ...nothing }
+  const job = stated === null ? given : { ...given, schedule: stated.schedule, command: stated.command }
+  if (place === 'crontab') return { place, kind: 'block', content: blockText(job), mode: null, owner: null }
+  return { place, kind: 'file', content: fileText(job), ...rootsOwn }
+}
+
+/** Returns the job that a part of the buildout declares; null also if cron would reject its schedule. */
+function statedBy(host: HostReader, { name, log, ...paths }: NonNullable<Props['part']>): State['stated'] {
+  const part = cronParts(host, paths).find((one) => one.name === name)
+  if (part === undefined || checkSchedule(part.times) !== null) return null
+  const { times: schedule, enabled } = part
+  // Undo the escapes of crontab(5).
+  const command = part.command.replace(/\\([\\%])/g, '$1')
+  const isLogged = log === undefined || /[|>&;]/.test(command)
+  return { enabled, schedule, command: isLogged ? command : `${command} >> ${shellWord(log)} 2>&1` }
+}
+
+function requireCron(host: HostReader, { user }: Props): void {
+  if (!host.isRoot && user !== undefined && user !== host.self.name)
+    throw new ConvergeError(`only root can keep a job of cron for ${user}`, {
+      code: 'NEEDS_ROOT',
+      hint: `run converge as root, or as ${user}`,
+    })
+  if (host.which('crontab') === null)
+    throw new ConvergeError('there is no cron on this host: the program crontab is missing', {
+      code: 'NO_CRON',
+      hint: 'install it: apt-get install cron',
+    })
+}
+
+/** Returns the path of a job's file. cron ignores files whose names contain anything but letters, digits, - and _. */
+function fileOf(name: string): string {
+  const plain = name.replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+  // Two names must not lead to one file.
+  return `/etc/cron.d/${plain === name ? name : `${plain}-${digestOf(name).slice(0, 6)}`}`
+}
+
+function readFile(host: HostReader, place: string): State {
+  const { kind, content, mode, owner } = readFileState(host, { path: place, ...rootsOwn })
+  return { place, kind, content, mode, owner }
+}
+
+function applyFile(host: Host, { now, desired }: { now: State; desired: State }): void {
+  const { place, content } = desired
+  if (content === null) host.remove(place)
+  else applyFileState(host, { path: place, ...rootsOwn }, content, { ...now, kind: fileKind(now), group: null })
+}
+
+function fileKind({ kind }: State): 'absent' | 'file' | 'link' | 'other' {
+  return kind === 'block' || kind === 'directory' ? 'other' : kind
+}
+
+/** The variables that crontab(5) interprets; the command can set all others itself. */
+const cronsOwn = ['MAILTO', 'MAILFROM', 'SHELL', 'CRON_TZ', 'CONTENT_TYPE', 'CONTENT_TRANSFER_ENCODING']
+
+function fileText({ name, user = 'root', schedule = '', command = '', environment = {} }: Props): string {
+  const variables = sortedEntries(environment).map(
+    ([variable, value]) =>
+      `${variable}=${written(variable, value, cronVariable, 'set the variable in the command, or in a script that the command runs')}\n`,
+  )
+  return `# ${name}: kept by converge\n${variables.join('')}${schedule} ${user} ${checkedCommand(command)}\n`
+}
+
+function blockText({ name, schedule = '', command = '', environment = {} }: Props): string {
+  const exports = sortedEntries(environment).map(([variable, value]) => {
+    if (cronsOwn.includes(variable))
+      throw new ConvergeError(`${variable} would hold for all jobs of the crontab, not only for ${name}`, {
+        code: 'NOT_FOR_ONE_JOB',
+        hint: `set ${variable} at the head of the crontab yourself (crontab -e), or run converge as root`,
+      })
+    return `export ${variable}='${shellQuoted(value)}'; `
+  })
+  return `${begin(name)}\n${schedule} ${checkedCommand(exports.join('') + command)}\n${end(name)}\n`
+}
+
+function sortedEntries(map: Readonly<Record<string, string>>): [string, string][] {
+  return Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/**
+ * Checks a text of the job.
+ * @throws INVALID_PROP for text that cron cannot represent
+ */
+function written(what: string, text: string, writes: Writer, hint: string): string {
+  const refusal = refusalOf(writes, text)
+  if (refusal === null) return writes(text)
+  throw new ConvergeError(`${what}: ${refusal.message}`, { code: 'INVALID_PROP', hint })
+}
+
+const checkedCommand = (command: string) =>
+  written('the command', command, cronCommand, 'write it to a script, and declare the script as the command')
+
+async function readBlock(host: HostReader, name: string): Promise<State> {
+  const place = 'crontab'
+  const { blocks } = parseCrontab(await readCrontab(host), name)
+  return blocks === null ? { place, ...nothing } : { ...nothing, place, kind: 'block', content: blocks }
+}
+
+async function readCrontab(host: HostReader): Promise<string> {
+  // If there is no crontab yet, the command exits with 1 and a message.
+  const { status, stdout, stderr } = await host.query(['crontab', '-l'], { accept: [0, 1] })
+  if (status === 0) return stdout
+  if (/no crontab for/i.test(stderr)) return ''
+  throw new ConvergeError(`the crontab of ${host.self.name} cannot be read`, {
+    code: 'COMMAND_FAILED',
+    output: stderr,
+    hint: `as root, add ${host.self.name} to /etc/cron.allow`,
+  })
+}

@@ -1,0 +1,85 @@
+/** Fails a run before its first change if data is in another directory than the attributes say. */
+import * as z from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { shellWords } from '../../core/text/shell.ts'
+import { resolvedPath } from './mounts.ts'
+
+const props = z.strictObject({
+  what: z.string().min(1).describe('The data, for messages: `database`'),
+  path: absolutePath.describe('Directory that the data belongs in'),
+  others: z.array(absolutePath).describe('Directories where it may lie instead'),
+  file: z.string().min(1).optional().describe('A file that shows that data is there; default: any file'),
+  attribute: z.string().min(1).describe('The attribute that names the directory'),
+  link: absolutePath.optional().describe('Where this link leads to the directory, what lies elsewhere does not matter'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({ elsewhere: z.string().nullable() })
+
+/** Decides whether a directory contains data. */
+export function holdsData(host: HostReader, directory: string, file?: string): boolean {
+  if (file !== undefined) return host.stat(`${directory}/${file}`) !== null
+  if (host.stat(directory)?.kind !== 'directory') return false
+  return host.list(directory).some((name) => {
+    const path = `${directory}/${name}`
+    return host.lstat(path)?.kind === 'directory' ? holdsData(host, path) : true
+  })
+}
+
+function elsewhere(host: HostReader, { path, others, file, link }: Props): string | null {
+  if (link !== undefined && resolvedPath(host, link) === resolvedPath(host, path)) return null
+  const here = resolvedPath(host, path)
+  return others.find((one) => resolvedPath(host, one) !== here && holdsData(host, one, file)) ?? null
+}
+
+function refuse(host: HostReader, { what, path, file, attribute }: Props, other: string): never {
+  const both = holdsData(host, path, file)
+  const away = shellWords(['mv', path, `${path}.old`])
+  throw new ConvergeError(
+    both
+      ? `there is a ${what} in ${path}, as ${attribute} says, and another one in ${other}`
+      : `the ${what} is in ${other}, not in ${path}, as ${attribute} says`,
+    {
+      code: 'DATA_ELSEWHERE',
+      attribute,
+      hint: both
+        ? `find out which one is the site's: to use ${other}, set ${attribute} to it; to use ${path}, set ${attribute} to ${path}`
+        : `set ${attribute} to ${other}, or stop what uses it and move it: ${existsHint(host, path, away)}${shellWords(['mv', other, path])}`,
+    },
+  )
+}
+
+function existsHint(host: HostReader, path: string, away: string): string {
+  return host.lstat(path) === null ? '' : `${away} && `
+}
+
+export const data_location = defineResource(
+  {
+    type: 'data_location',
+    doc: 'Fails where data, such as a database, lies in another directory than the attributes say, or in both; it moves nothing.',
+    examples: [
+      {
+        what: 'database',
+        path: '/mnt/shared/zodb/filestorage',
+        others: ['/shared/zodb/filestorage'],
+        file: 'Data.fs',
+        attribute: 'plone_zeoserver.filestorage_dir',
+      },
+    ],
+    key: ({ attribute }) => attribute,
+    props,
+    state,
+  },
+  {
+    precheck(host, given) {
+      const other = elsewhere(host, given)
+      if (other !== null) refuse(host, given, other)
+    },
+    read: (host, given) => ({ elsewhere: elsewhere(host, given) }),
+    desired: (_, now) => now,
+    apply: () => undefined,
+  },
+)

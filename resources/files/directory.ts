@@ -1,0 +1,136 @@
+/** Manages one directory with its mode, owner and missing parents; or its absence. */
+import { basename, dirname } from 'node:path'
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import {
+  applyOwnership,
+  type OwnershipProps,
+  ownershipProps,
+  ownershipState,
+  readOwnership,
+  wantedOwnership,
+} from './ownership.ts'
+
+const nothing = { mode: null, owner: null, group: null }
+
+const state = z.strictObject({ kind: z.enum(['absent', 'directory', 'file', 'link', 'other']), ...ownershipState })
+type State = z.output<typeof state>
+
+export const directory = defineResource(
+  {
+    type: 'directory',
+    doc: 'Keeps a directory with the mode and owner the recipe says; or keeps it away with all below it.',
+    mirrors: "Chef's directory resource",
+    examples: [
+      { path: '/srv/www/site/shared', mode: '0770', owner: 'deploy', group: 'www-data' },
+      { path: '/var/cache/site', parents: true },
+    ],
+    key: (props) => props.path,
+    props: z.strictObject({
+      path: absolutePath.describe(
+        'Where the directory is; a link to a directory counts as one where nobody but root and the account of the run can have made it',
+      ),
+      parents: z
+        .boolean()
+        .optional()
+        .describe('Make missing parents too, with the same owner and mode 0755; default false'),
+      absent: z.boolean().optional().describe('Keep the directory away instead, with all that is in it; default false'),
+      ...ownershipProps,
+    }),
+    state,
+  },
+  {
+    read(host, props): State {
+      const own = host.lstat(props.path)
+      // A directory that a killed run has renamed but not removed must still be removed.
+      const left = own === null && props.absent ? host.lstat(asideOf(props.path)) : null
+      if (left?.kind === 'directory') return { kind: 'directory', ...readOwnership(host, props, left) }
+      if (own === null) return { kind: 'absent', ...nothing }
+      const stat = own.kind === 'link' && !props.absent ? (host.stat(props.path) ?? own) : own
+      if (stat.kind !== 'directory') return { kind: stat.kind, ...nothing }
+      if (own.kind === 'link' && !props.absent) refuseForeign(host, props.path)
+      // Through a link, only its target has a mode; the owner of the link does not matter.
+      return { kind: 'directory', ...readOwnership(host, props, stat) }
+    },
+    desired(props, now): State {
+      if (now.kind !== 'absent' && now.kind !== 'directory')
+        throw new ConvergeError(
+          `${props.path} is a ${now.kind}, and a directory is ${props.absent ? 'spoken of' : 'to be there'}`,
+          {
+            code: 'IN_THE_WAY',
+            hint:
+              now.kind !== 'link'
+                ? 'move it away'
+                : props.absent
+                  ? 'take it away with symlink(), or name the directory it points to'
+                  : 'it is a link that points nowhere: remove it, or make what it points to',
+          },
+        )
+      return props.absent ? { kind: 'absent', ...nothing } : { kind: 'directory', ...wantedOwnership(props) }
+    },
+    paths: (props) => [props.path],
+    apply(host, props, { now }) {
+      if (props.absent) takeAway(host, props.path)
+      else keep(host, props, now)
+    },
+    predict(host, props, { now }) {
+      if (props.absent) host.remove(props.path)
+      else keep(host, props, now)
+    },
+  },
+)
+
+function keep(host: Host, props: OwnershipProps & { path: string; parents?: boolean | undefined }, now: State): void {
+  if (now.kind === 'directory') {
+    // The owner is changed without following links: `/.` names the directory behind a link.
+    const behind = host.lstat(props.path)?.kind === 'link' ? `${props.path}/.` : props.path
+    return applyOwnership(host, behind, now, props)
+  }
+  if (props.parents) makeParents(host, dirname(props.path), props)
+  // Else it would remain forever, once the directory exists again.
+  if (host.lstat(asideOf(props.path)) !== null) host.remove(asideOf(props.path))
+  host.makeDirectory(props.path, props)
+}
+
+/** Refuses a link that another account could replace: that account could make root give it the link's target. */
+function refuseForeign(host: HostReader, path: string): void {
+  const parts = path.split('/')
+  for (let length = parts.length; length > 0; length--) {
+    const name = parts.slice(0, length).join('/') || '/'
+    const uid = host.lstat(name)?.uid ?? 0
+    if (uid === 0 || uid === host.self.uid) continue
+    const owner = host.accountById(uid)?.name ?? `the account with the id ${uid}`
+    throw new ConvergeError(`${path} is a link, and where it leads is for ${owner} to say, who owns ${name}`, {
+      code: 'IN_THE_WAY',
+      hint: `name the directory it points to, or declare the link itself with symlink(); to have a real directory: rm ${path}`,
+    })
+  }
+}
+
+function asideOf(path: string): string {
+  return `${dirname(path)}/.${basename(path)}.removing`
+}
+
+/** Removes a directory after a rename: other processes see all of it or nothing. */
+function takeAway(host: Host, path: string): void {
+  const aside = asideOf(path)
+  if (host.lstat(aside) !== null) host.remove(aside)
+  if (host.lstat(path) === null) return
+  try {
+    host.rename(path, aside)
+  } catch (error) {
+    // A mount, or a directory of a lower layer of an overlay, cannot be renamed.
+    if (!['EBUSY', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    return host.remove(path)
+  }
+  host.remove(aside)
+}
+
+function makeParents(host: Host, path: string, props: OwnershipProps): void {
+  if (path === '/' || host.stat(path) !== null) return
+  makeParents(host, dirname(path), props)
+  host.makeDirectory(path, { owner: props.owner, group: props.group, mode: '0755' })
+}

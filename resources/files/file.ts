@@ -1,0 +1,167 @@
+/** Manages one file with a given content, mode and owner; or its absence. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import {
+  applyOwnership,
+  type OwnershipProps,
+  ownershipProps,
+  ownershipState,
+  readOwnership,
+  wantedOwnership,
+} from './ownership.ts'
+import { isOriginal, keepOriginal, originalPath } from './packaged_file.ts'
+import { type Verify, verifyContent, verifyProp } from './verify.ts'
+
+export const fileState = z.strictObject({
+  kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
+  content: z.string().nullable(),
+  ...ownershipState,
+})
+
+export type FileState = z.output<typeof fileState>
+
+interface Target extends OwnershipProps {
+  readonly path: string
+}
+
+const nothing = { content: null, mode: null, owner: null, group: null }
+
+/** Returns the state of a file whose content matters. */
+export function readFileState(host: HostReader, props: Target): FileState {
+  const stat = host.lstat(props.path)
+  if (stat === null) return { kind: 'absent', ...nothing }
+  if (stat.kind !== 'file') return { kind: stat.kind, ...nothing }
+  return { kind: 'file', content: host.readText(props.path), ...readOwnership(host, props, stat) }
+}
+
+export function wantedFileState(props: Target, content: string, now: FileState): FileState {
+  if (now.kind === 'directory')
+    throw new ConvergeError(`${props.path} is a directory, and a file is spoken of`, {
+      code: 'IN_THE_WAY',
+      hint: `look whether it is still needed, then move it away: mv ${props.path} ${props.path}.old`,
+    })
+  return { kind: 'file', content, ...wantedOwnership(props) }
+}
+
+export function applyFileState(host: Host, props: Target, content: string, now: FileState): void {
+  if (now.kind === 'file' && now.content === content) applyOwnership(host, props.path, now, props)
+  else {
+    keepOriginal(host, props.path)
+    host.writeFile(props.path, content, props)
+  }
+}
+
+/** Describes the replacement of a file from a package, instead of a diff that no one reads. */
+export function replacedOriginal(
+  host: HostReader,
+  { path }: Target,
+  { now, desired }: { readonly now: FileState; readonly desired: FileState },
+): string | undefined {
+  if (now.content === desired.content || !isOriginal(host, path)) return undefined
+  return `${desired.kind === 'absent' ? 'removes' : 'replaces'} the distribution's file, kept as ${originalPath(path)}`
+}
+
+/** The property `verify` of files. */
+export const verifyFile = verifyProp
+  .optional()
+  .describe('A program that checks new content before it replaces the one in use; a failing check leaves that')
+
+interface Verified extends Target {
+  readonly verify?: Verify | undefined
+}
+
+/** Writes new content after its check, or at once if there is no check. */
+export function applyVerified(
+  host: Host,
+  props: Verified,
+  content: string,
+  now: FileState,
+  context: Context,
+): Promise<void> | void {
+  const { path, verify } = props
+  if (verify === undefined || (now.kind === 'file' && now.content === content))
+    return applyFileState(host, props, content, now)
+  return verifyContent(host, { path, verify }, content, context).then(() => applyFileState(host, props, content, now))
+}
+
+function removeFile(host: Host, path: string): void {
+  keepOriginal(host, path)
+  host.remove(path)
+}
+
+const props = z
+  .strictObject({
+    path: absolutePath.describe('Where the file is; its directory has to be there'),
+    content: z.string().optional().describe('Its whole content, as UTF-8; needed unless absent'),
+    absent: z.boolean().optional().describe('Keep the file away instead; default false'),
+    ...ownershipProps,
+    verify: verifyFile,
+    verifiedCopy: absolutePath
+      .optional()
+      .describe(
+        'Another file, with the text that was verified last. Where that is the content and this file differs, this file is damaged: the run repairs it before everything else, so that no check of another app fails on it',
+      ),
+  })
+  .refine((props) => props.absent === true || props.content !== undefined, {
+    error: 'content is needed unless absent is true',
+    path: ['content'],
+  })
+
+export const file = defineResource(
+  {
+    type: 'file',
+    doc: 'Keeps one file with the content, mode and owner the recipe says, replaced in one step; or keeps it away.',
+    mirrors: "Chef's file resource",
+    examples: [
+      { path: '/etc/motd', content: 'Managed by converge.\n' },
+      { path: '/srv/site/shared/secret', content: 's3cret', mode: '0600', owner: 'deploy', group: 'www-data' },
+      { path: '/etc/nginx/sites-enabled/default', absent: true },
+      {
+        path: '/etc/nginx/sites-available/site',
+        content: 'server { listen 80; }\n',
+        verify: { command: ['nginx', '-t', '-c', '%{path}'], inside: 'events {}\nhttp { include %{path}; }\n' },
+      },
+    ],
+    key: (props) => props.path,
+    props,
+    state: fileState,
+  },
+  {
+    isBroken(host, { path, content, verifiedCopy }) {
+      if (typeof path !== 'string' || typeof verifiedCopy !== 'string') return false
+      const found = host.readText(path)
+      return found !== null && found !== content && host.readText(verifiedCopy) === content
+    },
+    read: readFileState,
+    desired(props, now): FileState {
+      if (props.absent !== true) return wantedFileState(props, props.content ?? '', now)
+      if (now.kind === 'directory') wantedFileState(props, '', now)
+      return { kind: 'absent', ...nothing }
+    },
+    apply(host, props, { now }, context) {
+      if (props.absent === true) removeFile(host, props.path)
+      else return applyVerified(host, props, props.content ?? '', now, context)
+    },
+    predict(host, props, { now }) {
+      if (props.absent === true) removeFile(host, props.path)
+      else applyFileState(host, props, props.content ?? '', now)
+    },
+    replaces: replacedOriginal,
+    paths: (props) => [props.path],
+    files: (props) =>
+      props.absent
+        ? []
+        : [
+            {
+              path: props.path,
+              content: props.content ?? '',
+              mode: props.mode,
+              owner: props.owner,
+              group: props.group,
+            },
+          ],
+  },
+)

@@ -1,0 +1,62 @@
+/** Moves unpacked entries into a directory that is in use, one by one, and only those that are missing there. */
+import type { Host, HostReader } from '../../core/host/types.ts'
+
+export interface Merging {
+  readonly into: string
+  /** A directory with the new entries, on the same file system as `into`. */
+  readonly from: string
+  /** Names that are never moved; `name*` stands for all names with that prefix. */
+  readonly except: readonly string[]
+  /** Whether new entries replace existing ones. */
+  readonly replace: boolean
+}
+
+const oldPrefix = '.converge-old.'
+
+/** Decides whether an entry exists and must not be lost: all except an empty directory. */
+export function isFilled(host: HostReader, path: string): boolean {
+  const kind = host.lstat(path)?.kind
+  return kind !== undefined && (kind !== 'directory' || host.list(path).length > 0)
+}
+
+export function isExcepted(name: string, except: readonly string[]): boolean {
+  return except.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one))
+}
+
+/** Restores the entries that a run renamed before it was killed between two renames. */
+export function restoreEntries(host: Host, into: string): void {
+  for (const name of host.list(into)) {
+    if (!name.startsWith(oldPrefix)) continue
+    const path = `${into}/${name.slice(oldPrefix.length)}`
+    if (host.lstat(path) === null) host.rename(`${into}/${name}`, path)
+    else host.remove(`${into}/${name}`)
+  }
+}
+
+/**
+ * Moves the entries.
+ * @returns names of the entries that exist now, and of those that were left out
+ */
+export function mergeEntries(host: Host, { into, from, except, replace }: Merging): { names: string[]; out: string[] } {
+  const all = host.list(from)
+  const out = all.filter((name) => isExcepted(name, except))
+  const names = all.filter((name) => !out.includes(name))
+  for (const name of names) {
+    const path = `${into}/${name}`
+    const there = host.lstat(path)
+    // Someone chose the target of a link: the link stays.
+    if (there?.kind === 'link' || (isFilled(host, path) && !replace)) continue
+    if (there !== null) {
+      const old = `${into}/${oldPrefix}${name}`
+      if (there.kind === 'directory' && host.lstat(`${from}/${name}`)?.kind === 'directory') {
+        host.setMode(`${from}/${name}`, there.mode)
+        if (host.isRoot)
+          host.setOwner(`${from}/${name}`, host.accountById(there.uid)?.name, host.groupById(there.gid)?.name)
+      }
+      host.rename(path, old)
+      host.rename(`${from}/${name}`, path)
+      host.remove(old)
+    } else host.rename(`${from}/${name}`, path)
+  }
+  return { names, out }
+}

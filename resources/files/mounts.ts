@@ -1,0 +1,59 @@
+/** Determines the file system of a path, and resolves its links. */
+import { posix } from 'node:path'
+import type { HostReader } from '../../core/host/types.ts'
+
+/** Extended regular expression for the types of file systems that several hosts can share. */
+export const networkFileSystems =
+  'nfs4?|fuse\\.glusterfs|glusterfs|cifs|smb3|ceph|fuse\\.ceph|fuse\\.s3fs|lustre|9p|virtiofs|ocfs2|gfs2'
+const networkFileSystem = new RegExp(`^(${networkFileSystems})$`)
+
+interface Mount {
+  readonly at: string
+  readonly type: string
+  readonly options: readonly string[]
+}
+
+/** Decides whether several hosts can share a path; follows links. */
+export function isOnNetworkMount(host: HostReader, path: string): boolean {
+  return networkFileSystem.test(fileSystemOf(host, resolvedPath(host, path)) ?? '')
+}
+
+/** Returns the type of a path's file system. */
+function fileSystemOf(host: HostReader, path: string): string | undefined {
+  const above = mountsOf(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
+  // The longest mount point counts; of several mounts at one point the last, which covers the others.
+  return above.reduce<Mount | undefined>(
+    (best, one) => (one.at.length >= (best?.at.length ?? 0) ? one : best),
+    undefined,
+  )?.type
+}
+
+/** Returns the mounts, in the order of mounting. */
+export function mountsOf(host: HostReader): Mount[] {
+  const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
+  return lines.map(([, at = '', type = '', options = '']) => ({ at: unescaped(at), type, options: options.split(',') }))
+}
+
+/** Decodes a path of the kernel's table: blanks, tabs, line breaks and backslashes are three octal digits. */
+function unescaped(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
+}
+
+const mostLinks = 40
+
+/** Returns the path with all links followed; a part that does not exist stays unchanged. */
+export function resolvedPath(host: HostReader, path: string): string {
+  let due = posix.normalize(path).split('/').filter(Boolean)
+  let real = ''
+  for (let links = 0; due.length > 0; ) {
+    const next = `${real}/${due.shift()}`
+    if (host.lstat(next)?.kind !== 'link' || links++ >= mostLinks) {
+      real = next
+      continue
+    }
+    const target = posix.resolve(real || '/', host.readLink(next) ?? '')
+    due = [...target.split('/').filter(Boolean), ...due]
+    real = ''
+  }
+  return real || '/'
+}

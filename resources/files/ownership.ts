@@ -1,0 +1,62 @@
+/**
+ * Defines mode, owner and group: the properties that files, directories and templates share, and reads and applies
+ * them.
+ */
+import * as z from 'zod'
+import type { FileStat, Host, HostReader } from '../../core/host/types.ts'
+import { fileMode } from '../../core/model/units.ts'
+
+export const ownershipProps = {
+  mode: fileMode
+    .optional()
+    .describe('Permissions as four octal digits; default: left as found, 0644 (directories 0755) when made'),
+  owner: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Account that owns it; default: left as found, the account of the run when made'),
+  group: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Group that owns it; default: left as found, the group of the run when made'),
+}
+
+export const ownershipState = {
+  mode: z.string().nullable(),
+  owner: z.string().nullable(),
+  group: z.string().nullable(),
+}
+
+export interface OwnershipProps {
+  readonly mode?: string | undefined
+  readonly owner?: string | undefined
+  readonly group?: string | undefined
+}
+
+export interface OwnershipState {
+  readonly mode: string | null
+  readonly owner: string | null
+  readonly group: string | null
+}
+
+/** Reads only what the properties declare: anything else may have any value. */
+export function readOwnership(host: HostReader, props: OwnershipProps, stat: FileStat): OwnershipState {
+  return {
+    mode: props.mode === undefined ? null : stat.mode,
+    owner: props.owner === undefined ? null : (host.accountById(stat.uid)?.name ?? `${stat.uid}`),
+    group: props.group === undefined ? null : (host.groupById(stat.gid)?.name ?? `${stat.gid}`),
+  }
+}
+
+export function wantedOwnership(props: OwnershipProps): OwnershipState {
+  return { mode: props.mode ?? null, owner: props.owner ?? null, group: props.group ?? null }
+}
+
+/** Changes only what differs. */
+export function applyOwnership(host: Host, path: string, now: OwnershipState, props: OwnershipProps): void {
+  const owner = props.owner === now.owner ? undefined : props.owner
+  const group = props.group === now.group ? undefined : props.group
+  if (owner !== undefined || group !== undefined) host.setOwner(path, owner, group)
+  if (props.mode !== undefined && props.mode !== now.mode) host.setMode(path, props.mode)
+}

@@ -1,0 +1,120 @@
+/** Keeps one file identical to a URL, or to another file on this host. */
+import { dirname } from 'node:path'
+import * as z from 'zod'
+import { type Host, type HostReader, longestFile } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { applyOwnership, ownershipProps, ownershipState, readOwnership, wantedOwnership } from './ownership.ts'
+import { keepOriginal } from './packaged_file.ts'
+import { loginProps, requireSha256, sha256Of, sourceOf, sourceProps } from './source_url.ts'
+
+const props = z.strictObject({
+  path: absolutePath.describe('Where the file is; its directory has to be there'),
+  url: sourceProps.url.describe('Where it comes from'),
+  sha256: sourceProps.sha256.describe(
+    'Digest it must have; without it a file from a server is fetched once for each URL',
+  ),
+  ...loginProps,
+  ...ownershipProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  kind: z.enum(['absent', 'file', 'directory', 'link', 'other']),
+  /** Digest of the content, or of its source. */
+  content: z.string().nullable(),
+  /** The wanted digest; for a file on the host, only the host can compute it. */
+  wanted: z.string(),
+  ...ownershipState,
+})
+type State = z.output<typeof state>
+
+/** Returns the wanted digest of the content if it is known, else of the source. */
+async function wantedContent(host: HostReader, props: Props): Promise<string> {
+  if (props.sha256 !== undefined) return props.sha256.toLowerCase()
+  const { path: local, url } = sourceOf(props)
+  if (local === null) return digestOf(url)
+  if (host.stat(local)?.kind !== 'file')
+    throw new ConvergeError(`there is no file ${local} on this host`, {
+      code: 'NO_FILE',
+      hint: `put the file at ${local} on the host, or correct the property url`,
+    })
+  return sha256Of(host, local)
+}
+
+export const remote_file = defineResource(
+  {
+    type: 'remote_file',
+    doc: 'Keeps one file as it is at a URL or elsewhere on this host, checked by its digest and replaced in one step.',
+    mirrors: "Chef's remote_file resource",
+    examples: [
+      {
+        path: '/srv/shop/app.war',
+        url: 'https://builds.example.com/app.war',
+        sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+        user: 'deploy',
+      },
+      { path: '/srv/shop/app.war', url: '/var/tmp/app.war', mode: '0644' },
+    ],
+    key: ({ path }) => path,
+    props,
+    state,
+    readsAhead: true,
+  },
+  {
+    async read(host, given, context): Promise<State> {
+      for (const secret of [given.password, sourceOf(given).password]) if (secret) context.secret(secret)
+      const wanted = await wantedContent(host, given)
+      const stat = host.lstat(given.path)
+      if (stat === null || stat.kind !== 'file')
+        return { kind: stat?.kind ?? 'absent', content: null, wanted, mode: null, owner: null, group: null }
+      const byUrl = given.sha256 === undefined && sourceOf(given).path === null
+      const content = byUrl ? host.recorded(context.name) : await sha256Of(host, given.path)
+      return { kind: 'file', content, wanted, ...readOwnership(host, given, stat) }
+    },
+    desired(given, now): State {
+      if (now.kind === 'directory')
+        throw new ConvergeError(`${given.path} is a directory, and a file is spoken of`, {
+          code: 'IN_THE_WAY',
+          hint: `look whether it is still needed, then move it away: mv ${given.path} ${given.path}.old`,
+        })
+      return { kind: 'file', content: now.wanted, wanted: now.wanted, ...wantedOwnership(given) }
+    },
+    async apply(host, given, { now, desired }, context) {
+      if (now.content === desired.content && now.kind === 'file') return applyOwnership(host, given.path, now, given)
+      await fetch(host, given, desired.wanted, context)
+      host.record(context.name, desired.wanted)
+    },
+    predict(host, given, _, context) {
+      requireDirectory(host, given)
+      host.unknown(given.path, context.name)
+    },
+    paths: ({ path }) => [path],
+    words: (_, { now, desired }) => (now.content === desired.content ? 'owner or mode' : 'fetched'),
+  },
+)
+
+function requireDirectory(host: HostReader, { path }: Props): void {
+  if (host.stat(dirname(path))?.kind === 'directory') return
+  throw new ConvergeError(`there is no directory ${dirname(path)} for the file`, {
+    code: 'NO_DIRECTORY',
+    hint: 'declare it with directory() before this file',
+  })
+}
+
+async function fetch(host: Host, given: Props, content: string, context: Context): Promise<void> {
+  requireDirectory(host, given)
+  const { path, mode, owner, group } = given
+  const sha256 = given.sha256?.toLowerCase()
+  keepOriginal(host, path)
+  const { path: local, url, user, password } = sourceOf(given)
+  if (local === null) {
+    context.progress(`fetching ${url}`)
+    return host.download(url, path, { mode, owner, group, user, password, sha256 })
+  }
+  await requireSha256(host, local, content)
+  const bytes = host.readBytes(local, { limit: longestFile })
+  if (bytes !== null) host.writeFile(path, bytes, { mode, owner, group })
+}

@@ -1,0 +1,77 @@
+/** Resolves the source of a file: a path on this host, or a URL with its login. */
+import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+
+export const sourceProps = {
+  url: z
+    .string()
+    .regex(/^(https?:\/\/[^\s/]+|file:\/\/\/|\/)\S*$/, { error: 'an http, https or file URL, or an absolute path' }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, { error: '64 hexadecimal digits' })
+    .optional(),
+}
+
+export const loginProps = {
+  user: z.string().optional().describe('Account at the server, for basic authentication'),
+  password: z.string().optional().meta({ sensitive: true }).describe('Its password; never shown'),
+}
+
+interface Address {
+  readonly url: string
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+}
+
+export interface Source {
+  /** The path on this host, or null for a file to download. */
+  readonly path: string | null
+  readonly url: string
+  readonly user: string | undefined
+  readonly password: string | undefined
+}
+
+/** Returns the source. Moves a login from the URL into `user` and `password`, so that no log contains it. */
+export function sourceOf({ url, user, password }: Address): Source {
+  if (url.startsWith('/')) return { path: url, url, user, password }
+  const parsed = new URL(url)
+  if (parsed.protocol === 'file:') return { path: fileURLToPath(parsed), url, user, password }
+  const inUrl = { user: decoded(parsed.username), password: decoded(parsed.password) }
+  parsed.username = ''
+  parsed.password = ''
+  return { path: null, url: parsed.href, user: user ?? (inUrl.user || undefined), password: password ?? inUrl.password }
+}
+
+/** Decodes a part of a URL; a text that is not percent-encoded, such as the password `50%`, stays unchanged. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    return text
+  }
+}
+
+/**
+ * Returns the digest of a file on this host. sha256sum prints a backslash before it if the name contains a backslash or
+ * a line break.
+ */
+export async function sha256Of(host: HostReader, path: string): Promise<string> {
+  const { stdout } = await host.query(['sha256sum', '--', path])
+  return /^\\?([0-9a-f]{64})/.exec(stdout)?.[1] ?? ''
+}
+
+/**
+ * Requires that a file has a digest.
+ * @throws CHECKSUM_MISMATCH
+ */
+export async function requireSha256(host: HostReader, path: string, wanted: string): Promise<void> {
+  const found = await sha256Of(host, path)
+  if (found === wanted) return
+  throw new ConvergeError(`${path} has the sha256 ${found}, not ${wanted}`, {
+    code: 'CHECKSUM_MISMATCH',
+    hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
+  })
+}

@@ -1,0 +1,165 @@
+/** Creates a strict handlebars engine with helpers for configuration files. */
+import type Handlebars from 'handlebars'
+import { nearest } from '../../core/model/nearest.ts'
+
+/** A mistake in a template, with its line if it is known. */
+export class Mistake extends Error {
+  line: number | undefined
+  constructor(
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message)
+  }
+}
+
+export interface Engine {
+  compile(source: string): Handlebars.TemplateDelegate
+}
+
+/**
+ * Creates an engine that makes each template stricter before it compiles it. handlebars itself is strict only with the
+ * names that it prints: `{{#if typo}}` would be false. `{{list}}` would print JavaScript's conversion, and the error
+ * for an unknown helper would lack its line.
+ */
+export function makeEngine(handlebars: typeof Handlebars): Engine {
+  const own = handlebars.create()
+  const known = [...Object.keys(helpers), ...builtIn, printed]
+  for (const [name, helper] of Object.entries(helpers)) own.registerHelper(name, withLine(helper))
+  own.registerHelper(printed, print)
+  class Stricter extends handlebars.Visitor {
+    override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
+      const { path } = statement
+      const name = nameOf(path)
+      if (name !== undefined && statement.params.length === 0 && !known.includes(name)) {
+        statement.params = [path]
+        statement.path = {
+          ...path,
+          original: printed,
+          parts: [printed],
+          data: false,
+          depth: 0,
+        } as hbs.AST.PathExpression
+      }
+      super.MustacheStatement(statement)
+      this.strictly(statement)
+    }
+    override BlockStatement(block: hbs.AST.BlockStatement): void {
+      super.BlockStatement(block)
+      if (block.params.length > 0) this.strictly(block)
+    }
+    override SubExpression(expression: hbs.AST.SubExpression): void {
+      super.SubExpression(expression)
+      this.strictly(expression)
+    }
+    private strictly({ path, params, hash, loc }: Call): void {
+      const name = nameOf(path)
+      if (name !== undefined && params.length > 0) requireHelper(name, known, loc.start.line)
+      for (const value of [...params, ...(hash?.pairs ?? []).map((pair) => pair.value)])
+        if (nameOf(value) !== undefined) Object.assign(value, { strict: true })
+    }
+  }
+  return {
+    compile(source) {
+      const program = own.parse(source)
+      new Stricter().accept(program)
+      return own.compile(program, { strict: true, noEscape: true, preventIndent: true })
+    },
+  }
+}
+
+type Call = Pick<hbs.AST.BlockStatement, 'params' | 'hash' | 'loc'> & { readonly path: hbs.AST.Node }
+
+/** Returns the name that a path of the template spells, or undefined for a literal. */
+function nameOf(node: hbs.AST.Node): string | undefined {
+  return node.type === 'PathExpression' ? (node as hbs.AST.PathExpression).original : undefined
+}
+
+const builtIn = ['if', 'unless', 'each', 'with']
+const printed = 'print'
+
+/**
+ * Returns the text for `{{name}}`: a string, number or boolean. Other values would print as an empty or garbled text.
+ */
+function print(value: unknown, options: { loc?: hbs.AST.SourceLocation }): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  const mistake = new Mistake(`what is printed has to be a string, a number or a boolean, not ${kindOf(value)}`)
+  mistake.line = options.loc?.start.line
+  throw mistake
+}
+
+function requireHelper(name: string, known: readonly string[], line: number): void {
+  if (known.includes(name)) return
+  const mistake = new Mistake(
+    `there is no helper ${name}`,
+    nearest(name, known) ?? `there are: ${[...known].sort().join(', ')}`,
+  )
+  mistake.line = line
+  throw mistake
+}
+
+/** Adds the line of the call, which handlebars passes to the helper, to the helper's error. */
+function withLine(helper: Handlebars.HelperDelegate): Handlebars.HelperDelegate {
+  return function (this: unknown, ...values: unknown[]) {
+    try {
+      return Reflect.apply(helper, this, values)
+    } catch (error) {
+      const options = values.at(-1) as { loc?: hbs.AST.SourceLocation } | undefined
+      if (error instanceof Mistake) error.line ??= options?.loc?.start.line
+      throw error
+    }
+  }
+}
+
+/** Requires a string, a number or a boolean, the only values of configuration files. */
+function word(value: unknown, helper: string): string {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
+  throw new Mistake(`${helper} has to be a string, a number or a boolean, not ${kindOf(value)}`)
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a map' : `a ${typeof value}`
+}
+
+function words(value: unknown, helper: string): string[] {
+  if (!Array.isArray(value)) throw new Mistake(`${helper} takes a list, not ${kindOf(value)}`)
+  return value.map((item) => word(item, helper))
+}
+
+export const helpers: Readonly<Record<string, Handlebars.HelperDelegate>> = {
+  /** Prints one item per line, indented by four spaces, as ini files continue a value. */
+  iniList: (value: unknown) =>
+    words(value, 'iniList')
+      .map((item) => `\n    ${item}`)
+      .join(''),
+  /** Joins items by a separator, by default a space. */
+  join: (value: unknown, separator: unknown) =>
+    words(value, 'join').join(typeof separator === 'string' ? separator : ' '),
+  /** Quotes a value with double quotes, and escapes backslashes and quotes. */
+  quote: (value: unknown) => `"${word(value, 'quote').replace(/[\\"]/g, '\\$&')}"`,
+  /** Quotes a value with single quotes for a POSIX shell. */
+  shellQuote: (value: unknown) => `'${word(value, 'shellQuote').replaceAll("'", "'\\''")}'`,
+  /** Prints the value as JSON. */
+  json: (value: unknown) => JSON.stringify(value),
+  /** Iterates over a map in the order of its keys: `{{#eachSorted map}}{{@key}}={{this}}{{/eachSorted}}`. */
+  eachSorted(this: unknown, map: unknown, options: Handlebars.HelperOptions) {
+    if (typeof map !== 'object' || map === null) throw new Mistake('eachSorted takes a map')
+    const entries = Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    return entries
+      .map(([key, value], index) =>
+        options.fn(value, {
+          data: { ...options.data, key, index, first: index === 0, last: index === entries.length - 1 },
+        }),
+      )
+      .join('')
+  },
+  eq: (a: unknown, b: unknown) => a === b,
+  /** Returns the value of a map or list at a name or number: `{{lookup map key}}`. */
+  lookup(map: unknown, key: unknown) {
+    if (typeof map !== 'object' || map === null || !Object.hasOwn(map, String(key)))
+      throw new Mistake(`lookup finds no ${String(key)}`)
+    return word((map as Record<string, unknown>)[String(key)], 'lookup')
+  },
+}

@@ -1,0 +1,85 @@
+/** Manages one symbolic link, which is replaced atomically. */
+import { posix } from 'node:path'
+import * as z from 'zod'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { shellWords } from '../../core/text/shell.ts'
+
+const props = z
+  .strictObject({
+    path: absolutePath.describe('Where the link is; its directory has to be there'),
+    target: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Where it points, absolute or relative to its directory; need not be there yet; needed unless absent'),
+    absent: z.boolean().optional().describe('Keep the link away instead; default false'),
+    owner: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Account that owns the link when it is made; default: the account of the run'),
+    group: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Group that owns the link when it is made; default: the group of the run'),
+  })
+  .refine((props) => props.absent === true || props.target !== undefined, {
+    error: 'target is needed unless absent is true',
+    path: ['target'],
+  })
+
+const state = z.strictObject({
+  kind: z.enum(['absent', 'link', 'file', 'directory', 'other']),
+  target: z.string().nullable(),
+})
+type State = z.output<typeof state>
+
+/**
+ * Returns a hint for what is at the path. A directory may contain data that belongs at the link's target, such as
+ * blobs.
+ */
+function inTheWay(given: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
+  const { path, target } = given
+  const away = shellWords(['mv', path, `${path}.old`])
+  if (kind !== 'directory' || target === undefined)
+    return `check whether it is still needed, then move it away: ${away}`
+  const to = posix.resolve(posix.dirname(path), target)
+  const copy = shellWords(['cp', '-a', `${path}/.`, `${to}/`])
+  return `stop what writes there; if its data is still needed, copy it to the target of the link: ${copy}; then move the directory away: ${away}`
+}
+
+export const symlink = defineResource(
+  {
+    type: 'symlink',
+    doc: 'Keeps a symbolic link at `path` that points to `target`; switched by rename(2), so there is no moment without it.',
+    mirrors: "Chef's link resource, symlink(7)",
+    examples: [{ path: '/srv/site/current', target: '/srv/site/releases/42' }],
+    key: (props) => props.path,
+    props,
+    state,
+  },
+  {
+    read(host, { path }): State {
+      const stat = host.lstat(path)
+      if (stat === null) return { kind: 'absent', target: null }
+      return { kind: stat.kind, target: stat.kind === 'link' ? host.readLink(path) : null }
+    },
+    desired(props, now): State {
+      if (now.kind !== 'absent' && now.kind !== 'link')
+        throw new ConvergeError(`${props.path} is a real ${now.kind}, not a link`, {
+          code: 'IN_THE_WAY',
+          hint: inTheWay(props, now.kind),
+        })
+      return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
+    },
+    paths: (props) => [props.path],
+    words: (_, { desired }) => (desired.target === null ? 'removed' : `-> ${desired.target}`),
+    apply(host, { path, target, absent, owner, group }) {
+      if (absent || target === undefined) host.remove(path)
+      else host.replaceLink(path, target, { owner, group })
+    },
+  },
+)

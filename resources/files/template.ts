@@ -1,0 +1,54 @@
+/** Manages a file rendered from a handlebars template; an unknown name is an error, never an empty string. */
+import * as z from 'zod'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import {
+  applyFileState,
+  applyVerified,
+  fileState,
+  readFileState,
+  replacedOriginal,
+  verifyFile,
+  wantedFileState,
+} from './file.ts'
+import { ownershipProps } from './ownership.ts'
+import { prepareTemplates, renderTemplate } from './render_template.ts'
+
+export const template = defineResource(
+  {
+    type: 'template',
+    doc: 'Keeps a file whose content is a handlebars template filled with variables; a variable it does not get is an error.',
+    mirrors: "Chef's template resource",
+    examples: [
+      { path: '/etc/site.conf', source: 'port = {{port}}\n', variables: { port: 8081 } },
+      {
+        path: '/etc/site.ini',
+        source: 'extends ={{iniList extends}}\n',
+        variables: { extends: ['a.cfg', 'b.cfg'] },
+        mode: '0640',
+      },
+    ],
+    key: (props) => props.path,
+    props: z.strictObject({
+      path: absolutePath.describe('Where the file is; its directory has to be there'),
+      source: z.string().describe('The template itself; read yours with readTemplate(import.meta.url, "name.hbs")'),
+      name: z.string().optional().describe('What errors call the template; default: the path of the file'),
+      variables: z.record(z.string(), z.unknown()).describe('What the template may speak of'),
+      ...ownershipProps,
+      verify: verifyFile,
+    }),
+    state: fileState,
+  },
+  {
+    prepare: prepareTemplates,
+    read: readFileState,
+    desired: (props, now) => wantedFileState(props, renderTemplate(props), now),
+    apply: (host, props, { now, desired }, context) => applyVerified(host, props, desired.content ?? '', now, context),
+    predict: (host, props, { now, desired }) => applyFileState(host, props, desired.content ?? '', now),
+    replaces: replacedOriginal,
+    paths: (props) => [props.path],
+    files: (props) => [
+      { path: props.path, content: renderTemplate(props), mode: props.mode, owner: props.owner, group: props.group },
+    ],
+  },
+)

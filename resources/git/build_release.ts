@@ -1,0 +1,208 @@
+/** Builds a release in a hidden directory, and renames it when it is complete. */
+import { posix } from 'node:path'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { asConvergeError, ConvergeError } from '../../core/model/errors.ts'
+import type { Context } from '../../core/model/resource.ts'
+import { bootOf, leftovers, metadataDirectory, type ReleaseFile } from '../releases/releases.ts'
+import { checkOut, forgetFiles } from './checkout.ts'
+import { makeInside, removeInside } from './contained_paths.ts'
+import { copyDirectory } from './directory_source.ts'
+import { ensureCommit, fetchAll, hasCommit, type Mirror, noSuchCommit, noteCommit, notedCommit } from './mirror.ts'
+import type { GitReleaseProps } from './props.ts'
+import { remoteOf } from './remote.ts'
+import { withMirror } from './repair_mirror.ts'
+import { resolveShort } from './resolve_revision.ts'
+import { mirrorOf, ownerOf, requireDirectories, sourceDirectory, type Wanted } from './source.ts'
+
+interface Made {
+  readonly id: string
+  readonly commit: string
+  readonly identity: string
+}
+
+/**
+ * Creates the wanted release.
+ * @param asked whether the remote itself named the commit, which is then recorded for a time when the remote cannot be
+ * reached
+ * @param settle computes the release for a commit that only a fetch can determine
+ */
+export async function produce(
+  host: Host,
+  props: GitReleaseProps,
+  wanted: Wanted & { readonly asked: boolean },
+  settle: (commit: string) => Wanted,
+  context: Context,
+): Promise<void> {
+  requireDirectories(host, props)
+  if (props.scmType === 'directory')
+    return build(host, props, whole(wanted), context, (to) => copy(host, props, whole(wanted), to))
+  const mirror = mirrorOf(host, props, context)
+  await withMirror(host, mirror, { mayFetch: props.pin === 'remote' }, context, () =>
+    produceFromMirror(host, mirror, props, wanted, settle, context),
+  )
+}
+
+async function produceFromMirror(
+  host: Host,
+  mirror: Mirror,
+  props: GitReleaseProps,
+  wanted: Wanted & { readonly asked: boolean },
+  settle: (commit: string) => Wanted,
+  context: Context,
+): Promise<void> {
+  const made = whole(wanted.commit === null ? settle(await fetchShort(host, mirror, props, context)) : wanted)
+  const there = host.lstat(`${props.into}/${made.id}`) !== null
+  if (!there) await bring(host, mirror, made.commit, props, context)
+  if (wanted.asked && notedCommit(host, mirror, props.revision) !== made.commit)
+    noteCommit(host, mirror, props.revision, made.commit)
+  if (there) return
+  await build(host, props, made, context, async (directory) => {
+    const exclude = [`/${metadataDirectory}/`, ...Object.values(props.links).map((path) => `/${escapePattern(path)}`)]
+    context.progress(`checking out ${made.commit.slice(0, 8)} as ${made.id}`)
+    const { submodules } = props
+    const fetch = props.pin === 'remote'
+    const dirs = await checkOut(host, { directory, mirror, commit: made.commit, submodules, fetch, exclude }, context)
+    const purged = props.purge.filter((path) => removeInside(host, directory, path))
+    if (purged.length > 0 && props.keepGit) await forgetFiles(host, mirror, directory, purged)
+    if (!props.keepGit) for (const path of dirs) host.remove(path)
+  })
+}
+
+/** Predicts the known effects on the releases directory: all except the files of the repository. */
+export function predictRelease(host: Host, props: GitReleaseProps, made: Made): void {
+  requireDirectories(host, props)
+  const directory = `${props.into}/${made.id}`
+  host.makeDirectory(directory, ownerOf(host, props))
+  if (props.scmType === 'directory') copy(host, props, made, directory)
+  furnish(host, props, made, directory)
+}
+
+function whole({ id, commit, identity }: Wanted): Made {
+  if (id !== null && commit !== null && identity !== null) return { id, commit, identity }
+  throw new ConvergeError('it is not known which commit is wanted', { code: 'INTERNAL' })
+}
+
+async function fetchShort(
+  host: Host,
+  mirror: Mirror,
+  { revision }: GitReleaseProps,
+  context: Context,
+): Promise<string> {
+  await fetchAll(host, mirror, context)
+  const commit = await resolveShort(host, mirror, revision, [])
+  if (commit === null) throw noSuchCommit(mirror.remote, revision)
+  return commit
+}
+
+async function bring(
+  host: Host,
+  mirror: Mirror,
+  commit: string,
+  props: GitReleaseProps,
+  context: Context,
+): Promise<void> {
+  if (props.pin === 'remote')
+    return ensureCommit(host, mirror, commit, context, props.revision.startsWith('refs/') ? [props.revision] : [])
+  if (await hasCommit(host, mirror, commit)) return
+  throw new ConvergeError(`the live release is at ${commit}, which is no longer in ${mirror.path}`, {
+    code: 'NOT_HERE',
+    hint: 'run a deploy: it may ask the remote',
+  })
+}
+
+async function build(
+  host: Host,
+  props: GitReleaseProps,
+  made: Made,
+  context: Context,
+  fill: (directory: string) => void | Promise<void>,
+): Promise<void> {
+  const { into } = props
+  removeLeftovers(host, into, context)
+  const hidden = `${into}/.${made.id}.checkout`
+  host.makeDirectory(hidden, ownerOf(host, props))
+  try {
+    await fill(hidden)
+    furnish(host, props, made, hidden)
+  } catch (error) {
+    // The disk may be full: a failed build is removed. The next run removes what a killed run left.
+    if (error instanceof Error && 'code' in error) host.remove(hidden)
+    throw error
+  }
+  host.rename(hidden, `${into}/${made.id}`)
+}
+
+/** Removes the rest of earlier builds. Renames what cannot be removed if its name is needed for the new release. */
+function removeLeftovers(host: Host, into: string, { warn }: Context): void {
+  for (const name of leftovers(host, into)) {
+    const path = `${into}/${name}`
+    try {
+      host.remove(path)
+    } catch (thrown) {
+      const { code, message, hint } = asConvergeError(thrown)
+      if (code === 'INTERNAL') throw thrown
+      warn(`${message}${hint === undefined ? '' : ` (${hint})`}`)
+      if (name.endsWith('.checkout') && host.lstat(path) !== null) host.rename(path, freeName(host, into, name))
+    }
+  }
+}
+
+function freeName(host: HostReader, into: string, name: string): string {
+  const commit = name.slice('.000000-'.length, -'.checkout'.length)
+  for (let number = 999_999; ; number--) {
+    const path = `${into}/.${String(number).padStart(6, '0')}-${commit}.removing`
+    if (host.lstat(path) === null) return path
+  }
+}
+
+function copy(host: Host, props: GitReleaseProps, { commit }: Made, to: string): void {
+  const source = sourceDirectory(props)
+  if (copyDirectory(host, source, to, ownerOf(host, props)) !== commit)
+    throw new ConvergeError(`${source} is not what it was when it was looked at`, {
+      code: 'SOURCE_CHANGED',
+      hint:
+        props.pin === 'current'
+          ? 'run a deploy: it copies what is there now'
+          : `stop what writes to ${source}, then run again`,
+    })
+  for (const path of props.purge) removeInside(host, to, path)
+}
+
+/** Adds converge's own files to the code: the links to shared files, and the description of the release. */
+function furnish(host: Host, props: GitReleaseProps, made: Made, directory: string): void {
+  const owner = ownerOf(host, props)
+  for (const [name, path] of Object.entries(props.links)) {
+    makeInside(host, directory, posix.dirname(path), owner)
+    const kind = host.lstat(`${directory}/${path}`)?.kind
+    if (kind !== undefined)
+      throw new ConvergeError(
+        `the repository has a ${kind} ${path}, where a link to ${props.shared}/${name} is to be`,
+        {
+          code: 'IN_THE_WAY',
+          hint: `if it is not needed, list it in purge_before_symlink of the app: ["${path}"] (purge of git_release)`,
+        },
+      )
+    host.replaceLink(`${directory}/${path}`, `${props.shared}/${name}`, owner)
+  }
+  const metadata = `${directory}/${metadataDirectory}`
+  if (host.lstat(metadata) !== null)
+    throw new ConvergeError(`the repository has a ${metadataDirectory} of its own`, {
+      code: 'IN_THE_WAY',
+      hint: 'converge keeps its notes on a release under that name: rename it in the repository',
+    })
+  host.makeDirectory(metadata, owner)
+  const text: ReleaseFile = {
+    ...made,
+    revision: props.scmType === 'git' ? props.revision : null,
+    repository: remoteOf(props, () => undefined).url,
+    created: new Date(host.now() * 1000).toISOString(),
+    by: props.by ?? null,
+    boot: bootOf(host),
+    record: props.record,
+  }
+  host.writeFile(`${metadata}/release.json`, `${JSON.stringify(text, null, 2)}\n`, { ...owner, mode: '0600' })
+}
+
+function escapePattern(path: string): string {
+  return path.replace(/[\\*?[\]!# ]/g, '\\$&')
+}

@@ -1,0 +1,127 @@
+/** Creates one release: a commit checked out into a directory, with links to what it shares with other releases. */
+import * as z from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { digestOf } from '../../core/model/json.ts'
+import { Unknown } from '../../core/model/reference.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { bootOf, listReleases, nextId, type Release, releaseFor } from '../releases/releases.ts'
+import { predictRelease, produce } from './build_release.ts'
+import { type GitReleaseProps, gitReleaseProps } from './props.ts'
+import { type Wanted, wantedCommit } from './source.ts'
+
+const state = z.strictObject({
+  release: z.string().nullable(),
+  commit: z.string().nullable(),
+  identity: z.string().nullable(),
+  checkedOut: z.boolean(),
+  /** The commit recorded for the revision, for a time when the remote cannot be reached. */
+  noted: z.string().nullable(),
+  wanted: z.strictObject({
+    id: z.string().nullable(),
+    commit: z.string().nullable(),
+    identity: z.string().nullable(),
+    /** Whether the remote itself named the commit in this run. */
+    asked: z.boolean(),
+  }),
+})
+export type GitReleaseState = z.output<typeof state>
+
+interface Outputs {
+  /** The directory of the release. */
+  path: string
+  id: string
+  commit: string
+  identity: string
+}
+
+export const git_release = defineResource(
+  {
+    type: 'git_release',
+    doc: 'Checks a commit out into a release directory of its own; one with the same commit and inputs is used again.',
+    mirrors: "Chef's deploy resource, git-clone(1)",
+    examples: [
+      {
+        into: '/srv/www/site/releases',
+        shared: '/srv/www/site/shared',
+        current: '/srv/www/site/current',
+        repository: 'https://git.example.com/site.git',
+        revision: 'main',
+        user: 'deploy',
+        links: { log: 'var/log' },
+        inputs: { 'deploy.cfg': '[buildout]\nextends = buildout.cfg\n' },
+      },
+    ],
+    key: (props) => props.into,
+    props: gitReleaseProps,
+    state,
+    readsAhead: true,
+  },
+  {
+    async read(host, props, context): Promise<GitReleaseState> {
+      const releases = listReleases(host, props.into, props.current)
+      const { commit, noted, asked } = await wantedCommit(host, props, releases, context)
+      const { release, ...wanted } = wantedRelease(host, props, releases, commit)
+      return {
+        release: release?.id ?? null,
+        commit: release?.commit ?? null,
+        identity: release?.identity ?? null,
+        checkedOut: release !== null,
+        noted,
+        wanted: { ...wanted, asked },
+      }
+    },
+    desired(_, { noted, wanted }): GitReleaseState {
+      const { id, commit, identity, asked } = wanted
+      return { release: id, commit, identity, checkedOut: true, noted: asked ? commit : noted, wanted }
+    },
+    async apply(host, props, { desired }, context) {
+      const settle = (commit: string) =>
+        wantedRelease(host, props, listReleases(host, props.into, props.current), commit)
+      await produce(host, props, desired.wanted, settle, context)
+    },
+    predict(host, props, { now, desired }) {
+      const { id, commit, identity } = desired.wanted
+      if (!now.checkedOut && id !== null && commit !== null && identity !== null)
+        predictRelease(host, props, { id, commit, identity })
+    },
+    words: ({ revision }, { now, desired }) =>
+      now.checkedOut
+        ? 'noted what the remote says'
+        : `new release ${desired.release ?? '(known in the run)'} of ${revision}`,
+    outputs: ({ into }, { release, commit, identity }): Outputs => ({
+      path: known(release === null ? null : `${into}/${release}`, into),
+      id: known(release, into),
+      commit: known(commit, into),
+      identity: known(identity, into),
+    }),
+    fingerprint: (_, { release, identity }) => [identity, release],
+    placeholders: ({ into }) => ({
+      path: `${into}/<release>`,
+      id: '<release>',
+      commit: '<commit>',
+      identity: '<identity>',
+    }),
+  },
+)
+
+/** Returns the release for a commit: an existing one, or the one to create. */
+function wantedRelease(
+  host: HostReader,
+  props: GitReleaseProps,
+  releases: readonly Release[],
+  commit: string | null,
+): Wanted & { readonly release: Release | null } {
+  if (commit === null) return { release: null, id: null, commit, identity: null }
+  const { inputs, links, purge, submodules } = props
+  const identity = digestOf({ commit, inputs, links, purge, submodules })
+  const live = releases.find((release) => release.current)
+  // With `pin: 'current'` the current release is meant, not a later release of the same commit that was rolled back.
+  const stays = props.pin === 'current' && !props.always && live?.identity === identity
+  const release = stays ? live : releaseFor(releases, identity, props.always, bootOf(host))
+  return { release, id: release?.id ?? nextId(host, props.into, commit), commit, identity }
+}
+
+/** Returns the value; in a dry run, one that depends on a short commit is unknown until a fetch. */
+function known(value: string | null, into: string): string {
+  return value ?? (new Unknown(`git_release ${into}`) as unknown as string)
+}

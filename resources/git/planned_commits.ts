@@ -1,0 +1,53 @@
+/** Determines the commits that a plan would deploy, without making releases. */
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { resolveReferences } from '../../core/model/reference.ts'
+import type { Context, PlannedResource } from '../../core/model/resource.ts'
+import { listReleases } from '../releases/releases.ts'
+import { type GitReleaseProps, gitReleaseProps } from './props.ts'
+import { queryContext } from './query_context.ts'
+import { wantedCommit } from './source.ts'
+
+/** The source of an app's next release. */
+interface AppRevision {
+  readonly app: string
+  /** Null for a directory. */
+  readonly revision: string | null
+  /** Null if each host decides: for a directory, or for a short commit that only a fetch can complete. */
+  readonly commit: string | null
+}
+
+/** Resolves revisions with the code of git_release; writes and fetches nothing. */
+export function revisionsOf(
+  resources: readonly PlannedResource[],
+  host: HostReader,
+  { warn, secret }: Pick<Context, 'warn' | 'secret'>,
+): Promise<AppRevision[]> {
+  const releases = resources.filter(({ type }) => type === 'git_release')
+  return Promise.all(
+    releases.map((one) => revisionOf(host, propsOf(one), queryContext({ warn, secret, name: one.name }))),
+  )
+}
+
+/**
+ * Parses the properties. The content of a release may be known only during the run; the source of its code must be
+ * known now.
+ */
+function propsOf({ props, name }: PlannedResource): GitReleaseProps {
+  const parsed = gitReleaseProps.safeParse(resolveReferences(props, () => 'known in the run'))
+  if (parsed.success) return parsed.data
+  throw new ConvergeError(`${name}: where its code comes from is known in the run only`, {
+    code: 'UNKNOWN_REVISION',
+    hint: 'set repository, revision and directories to strings, not to outputs of other resources',
+  })
+}
+
+async function revisionOf(host: HostReader, given: GitReleaseProps, context: Context): Promise<AppRevision> {
+  const app = given.app ?? given.into.split('/').at(-2) ?? given.into
+  if (given.scmType === 'directory') return { app, revision: null, commit: null }
+  // Before setup the account does not exist: the account of the run queries instead.
+  const nobody = given.user !== undefined && host.account(given.user) === null
+  const props = nobody ? { ...given, user: undefined, group: undefined } : given
+  const { commit } = await wantedCommit(host, props, listReleases(host, props.into, props.current), context)
+  return { app, revision: props.revision, commit }
+}

@@ -1,0 +1,75 @@
+/** Checks the configuration of the web server in front, and reloads it. */
+import type { Host } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { seconds } from '../../core/model/units.ts'
+import { managerOf } from '../services/managers/select_manager.ts'
+import { childrenOf, isLeaving } from '../services/managers/service_processes.ts'
+import type { ServiceManager } from '../services/managers/types.ts'
+import { mainProcess } from '../services/restart/load_record.ts'
+import { Deadline } from '../services/restart/service_restarter.ts'
+import type { PortSwapProps } from './props.ts'
+
+type Reload = NonNullable<PortSwapProps['reload']>
+
+const checkLimit = seconds(60)
+const reloadLimit = seconds(60)
+/** The longest wait for the workers of before the reload; those that still have a visitor accept no new ones. */
+const settleLimit = seconds(15)
+
+export class WebServer {
+  private readonly manager: ServiceManager
+
+  constructor(
+    private readonly host: Host,
+    private readonly given: Reload,
+  ) {
+    this.manager = managerOf(host, given.provider)
+  }
+
+  /**
+   * Runs the server's own check of its configuration.
+   * @throws CHECK_FAILED with the output of the check
+   */
+  async check(): Promise<void> {
+    const { check, name } = this.given
+    if (check === undefined) return
+    const { status, stdout, stderr } = await this.host.query(check, { accept: 'any', timeout: checkLimit })
+    if (status === 0) return
+    throw new ConvergeError(`the configuration of ${name} is broken: ${check.join(' ')} ended with status ${status}`, {
+      code: 'CHECK_FAILED',
+      output: `${stdout}${stderr}`.trimEnd(),
+      hint: 'correct the file that the output names, then run again; it keeps running with the configuration it has',
+    })
+  }
+
+  /**
+   * Reloads the web server, and waits until only its new workers get new requests. A server that is down reads its
+   * configuration when it starts.
+   */
+  async reload(): Promise<void> {
+    const { name, signal, command } = this.given
+    const { state } = await this.manager.look(name)
+    if (state !== 'running') return
+    const master = await this.master()
+    const before = childrenOf(this.host, master)
+    if (command === undefined) await this.manager.reload(name, signal)
+    else await this.host.run(command, { timeout: reloadLimit, outlivesRun: true })
+    const limit = new Deadline(this.host, settleLimit)
+    while (before.some((pid) => stillServes(this.host, master, pid))) if (!(await limit.pause())) return
+  }
+
+  /** Returns its current main process; null if a reload may keep its processes. */
+  async main(): Promise<number | null> {
+    return mainProcess(this.host, this.given, (await this.manager.look(this.given.name)).pid)
+  }
+
+  private async master(): Promise<number> {
+    const { name, pidFile } = this.given
+    const written = pidFile === undefined ? null : this.host.readText(pidFile)
+    return written === null ? (await this.manager.look(name)).pid : Number.parseInt(written, 10) || 0
+  }
+}
+
+function stillServes(host: Host, master: number, worker: number): boolean {
+  return childrenOf(host, master).includes(worker) && !isLeaving(host, worker)
+}

@@ -1,0 +1,180 @@
+/**
+ * Keeps a Python environment with packages of exact versions, made with venv and pip, and replaces an incomplete one.
+ */
+import { basename } from 'node:path'
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath, duration, minutes } from '../../core/model/units.ts'
+import { shellWords } from '../../core/text/shell.ts'
+import { accountOf, findProgram } from './find_program.ts'
+import { makeEnvironment } from './make_environment.ts'
+import { installedVersions, markFile, packageName, readMark, sameVersion, writeMark } from './venv_files.ts'
+import { limitsFor } from './version_limits.ts'
+
+const version = z.string().regex(/^$|^(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z\d.]+)?$/, {
+  error: "an exact version as PyPI writes it, e.g. '4.3.0', or '' for any",
+})
+
+const props = z.strictObject({
+  path: absolutePath.describe('Where the environment is; its directory has to be there'),
+  python: z
+    .string()
+    .regex(/^[^\0\s]+$/)
+    .default('python3')
+    .describe('The Python it is made with: a name on the PATH of the account, or a full path; default python3'),
+  packages: z
+    .record(z.string().regex(/^[A-Za-z\d]([\w.-]*[A-Za-z\d])?$/, { error: 'the name of a package' }), version)
+    .default({})
+    .describe("Packages by name with their exact versions; '' for whichever is there, the newest where none is"),
+  newPython: z
+    .enum(['renew', 'keep'])
+    .default('renew')
+    .describe(
+      "What happens where `python` means another program than it was made with: 'renew' (default) makes it anew; 'keep' leaves it as it is for what was built with it, and fails where its Python is gone",
+    ),
+  user: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Account that owns it and that installs; default: the account of the run'),
+  group: z.string().min(1).optional().describe('Its group; default: that of the account'),
+  timeout: duration.default(() => minutes(10)).describe('How long pip may take; default 10 min'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  /**
+   * `unfinished`: possibly incomplete, or its Python is missing; it is replaced. `other`: something else is at the
+   * path.
+   */
+  kind: z.enum(['absent', 'environment', 'unfinished', 'other']),
+  /** The program that it was made with, links followed. */
+  python: z.string().nullable(),
+  /** The program that `python` resolves to now. */
+  chosen: z.string().nullable(),
+  /** Versions of the declared packages; null: not installed; `any` if any version is accepted. */
+  packages: z.record(z.string(), z.string().nullable()),
+})
+type State = z.output<typeof state>
+
+function read(host: HostReader, { path, python, user, packages }: Props): State {
+  const [kind, madeWith] = look(host, path)
+  const found = kind === 'environment' ? installedVersions(host, path) : new Map<string, string>()
+  const versions = Object.entries(packages).map(([name, wanted]) => {
+    const there = found.get(packageName(name))
+    if (there === undefined) return [name, null]
+    if (wanted === '') return [name, 'any']
+    return [name, sameVersion(there, wanted) ? wanted : there]
+  })
+  return {
+    kind,
+    python: madeWith,
+    chosen: findProgram(host, python, user),
+    packages: Object.fromEntries(versions) as State['packages'],
+  }
+}
+
+function look(host: HostReader, path: string): [State['kind'], string | null] {
+  const stat = host.stat(path)
+  if (stat === null) return [host.lstat(path) === null ? 'absent' : 'other', null]
+  if (stat.kind !== 'directory') return ['other', null]
+  // A run that was killed while it wrote the mark left a temporary file with this prefix.
+  const names = host.list(path).filter((name) => !name.startsWith(`.${markFile}.`))
+  if (names.length === 0) return ['absent', null]
+  if (!names.includes(markFile) && !names.includes('pyvenv.cfg')) return ['other', null]
+  const madeWith = readMark(host, path)
+  const works = madeWith !== null && names.includes('pyvenv.cfg') && host.stat(`${path}/bin/python`)?.kind === 'file'
+  return [works ? 'environment' : 'unfinished', madeWith]
+}
+
+/**
+ * Warns that the environment keeps its Python, or throws if that Python is missing. Packages built with one Python have
+ * compiled parts that another one cannot load.
+ */
+function stayWith(path: string, word: string, { kind, python, chosen }: State, context: Context): void {
+  const hint = `set converge.python to ${basename(chosen ?? '')}, or python_major_version of the app to its version: the next deploy makes another environment with it`
+  if (kind === 'environment') return context.warn(`it still uses ${python}, although ${word} is ${chosen} now; ${hint}`)
+  throw new ConvergeError(
+    `${path} was made with ${python}, which is gone, and what was built with that does not run with ${chosen}`,
+    { code: 'PYTHON_CHANGED', hint: `install ${python} again; or ${hint}` },
+  )
+}
+
+async function make(host: Host, given: Props, python: string): Promise<void> {
+  const { path, user, group } = given
+  const account = accountOf(host, { user, group })
+  host.remove(path)
+  host.makeDirectory(path, account)
+  // First of all: an incomplete environment must be known as converge's own to be removed.
+  writeMark(host, path, null, account)
+  await makeEnvironment(host, given, python)
+}
+
+export const virtualenv = defineResource(
+  {
+    type: 'virtualenv',
+    doc: 'Keeps a Python environment with the packages the recipe says, in exact versions. One whose making was interrupted is made anew.',
+    mirrors: 'venv and pip of Python; the cookbook’s virtualenv of an application',
+    examples: [
+      { path: '/srv/www/site/shared/venv', user: 'deploy', packages: { 'zc.buildout': '6.0.1', setuptools: '84.2.1' } },
+      { path: '/opt/supervisor', python: '/usr/bin/python3', packages: { supervisor: '4.3.0' } },
+    ],
+    key: ({ path }) => path,
+    props,
+    state,
+  },
+  {
+    read,
+    desired({ path, packages, python: word, newPython }, now, context): State {
+      if (now.kind === 'other')
+        throw new ConvergeError(`${path} is there, and is no Python environment`, {
+          code: 'IN_THE_WAY',
+          hint: `look whether it is still needed, then move it away: ${shellWords(['mv', path, `${path}.old`])}`,
+        })
+      const versions = Object.entries(packages).map(([name, wanted]) => [name, wanted === '' ? 'any' : wanted])
+      const another = now.python !== null && now.chosen !== null && now.chosen !== now.python
+      if (another && newPython === 'keep') stayWith(path, word, now, context)
+      // A Python that is missing (yet) is no reason to remove an environment that works.
+      const python = another && newPython === 'keep' ? now.python : (now.chosen ?? now.python)
+      return { kind: 'environment', python, chosen: now.chosen, packages: Object.fromEntries(versions) }
+    },
+    async apply(host, given, { now, desired }) {
+      const { path, python, user, group, packages, timeout } = given
+      const chosen = findProgram(host, python, user)
+      const account = accountOf(host, { user, group })
+      if (now.kind !== 'environment' || now.python !== desired.python) {
+        if (chosen === null)
+          throw new ConvergeError(`there is no ${python} on this host`, {
+            code: 'NO_PROGRAM',
+            hint: python.startsWith('/')
+              ? 'install that Python, or correct the path of python'
+              : `install it (apt-get install ${python} ${python}-venv), or set python to the full path of another one`,
+          })
+        await make(host, given, chosen)
+      } else writeMark(host, path, null, account)
+      // All packages, not only those that differ: else the requirements of one might change another.
+      const wanted = [
+        ...Object.entries(packages).map(([name, exact]) => (exact === '' ? name : `${name}==${exact}`)),
+        ...limitsFor(packages),
+      ]
+      const pip = [`${path}/bin/python`, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', ...wanted]
+      if (Object.keys(packages).length > 0) await host.run(pip, { user, group, timeout })
+      // The environment must be on the disk before its mark.
+      await host.run(['sync', '-f', path])
+      writeMark(host, path, chosen ?? now.python, account)
+    },
+    predict(host, { path }, { now, desired }, { name }) {
+      if (now.kind !== 'environment' || now.python !== desired.python) {
+        host.remove(path)
+        host.makeDirectory(path)
+      }
+      writeMark(host, path, desired.python, {})
+      for (const part of ['bin', 'lib']) host.unknown(`${path}/${part}`, name)
+    },
+    paths: ({ path }) => [path],
+    outputs: ({ path }) => ({ bin: `${path}/bin` }),
+    placeholders: ({ path }) => ({ bin: `${path}/bin` }),
+  },
+)

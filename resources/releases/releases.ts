@@ -1,0 +1,264 @@
+/** Lists the releases in a directory, and selects those for a deploy, a rollback and a cleanup. */
+import { posix } from 'node:path'
+import * as z from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { readDisposable } from '../../core/model/file_errors.ts'
+import { nearest } from '../../core/model/nearest.ts'
+import type { Json } from '../../core/model/resource.ts'
+import { failureOf } from './failure_mark.ts'
+import { before, readHistory } from './history.ts'
+
+/** A directory under `releases/`. */
+export interface Release {
+  /** `000042-1a2b3c4d`: a counter and the start of the commit, so that names sort in the order of creation. */
+  readonly id: string
+  readonly path: string
+  /** Full commit; for a copied directory the digest of its content. Null if another tool made it. */
+  readonly commit: string | null
+  /** Digest of the commit and of everything that was built into the release. */
+  readonly identity: string | null
+  /** The requested revision: a branch, a tag, a commit. */
+  readonly revision: string | null
+  /** ISO 8601, by the host's clock; for display only, nothing depends on it. */
+  readonly created: string | null
+  /** The person or command that created it. */
+  readonly by: string | null
+  /** Whether all steps of its build are done. */
+  readonly complete: boolean
+  readonly current: boolean
+  /** Whether a rollback selects it: the release that was current before. */
+  readonly previous: boolean
+  /** Whether it has been current; marked on servers only, and in the history on all hosts. */
+  readonly wasCurrent: boolean
+  /** Why it failed its smoke test; null if it did not. */
+  readonly failed: string | null
+  /** False for the target of `current` that another tool made: nothing more is known, and converge never changes it. */
+  readonly known: boolean
+  /** The data that the recipe stored with the release. */
+  readonly record: Json
+  /**
+   * The boot of the host during the checkout: a release that was incomplete at a power cut may be damaged on the disk.
+   */
+  readonly boot: string | null
+}
+
+export const metadataDirectory = '.converge'
+const idPattern = /^(\d{6})-[0-9a-f]{8}$/
+const hiddenPattern = /^\.\d{6}-[0-9a-f]{8}\.(checkout|removing)$/
+const lastCounter = 999_999
+
+export const releaseFile = z.object({
+  id: z.string(),
+  commit: z.string(),
+  identity: z.string(),
+  revision: z.string().nullable(),
+  repository: z.string().nullable(),
+  created: z.string().nullable(),
+  by: z.string().nullable(),
+  boot: z.string().nullable(),
+  record: z.json(),
+})
+export type ReleaseFile = z.output<typeof releaseFile>
+
+const nothingKnown = { commit: null, identity: null, revision: null, created: null, by: null, record: null, boot: null }
+
+/**
+ * Lists the releases in `into`, oldest first. Leaves out directories of other tools, except the target of `current`: it
+ * comes first, with `known: false`.
+ * @param current the path of the link to the current release
+ */
+export function listReleases(host: HostReader, into: string, current: string): Release[] {
+  const target = linkTarget(host, current)
+  const live = target === null ? null : posix.basename(target)
+  const found: Release[] = []
+  for (const id of host.list(into)) {
+    if (!idPattern.test(id)) continue
+    const path = `${into}/${id}`
+    // Another tool's directory, or a copy: its name is not reused, and it is otherwise ignored.
+    if (host.lstat(`${path}/${metadataDirectory}`)?.kind !== 'directory') continue
+    const complete = host.lstat(`${path}/${metadataDirectory}/complete`) !== null
+    const marks = { wasCurrent: wasCurrent(host, path), failed: failureOf(host, path)?.reason ?? null }
+    const current = id === live
+    found.push({ ...readReleaseFile(host, path), ...marks, id, path, complete, current, known: true, previous: false })
+  }
+  found.sort((a, b) => (a.id < b.id ? -1 : 1))
+  if (target !== null && live !== null && !found.some((release) => release.current)) {
+    const marks = { complete: true, current: true, known: false, previous: false, wasCurrent: true, failed: null }
+    if (host.stat(target)?.kind === 'directory') found.unshift({ ...nothingKnown, ...marks, id: live, path: target })
+  }
+  const previous = previousOf(found, readHistory(host, into))
+  return found.map((release) => (release === previous ? { ...release, previous: true } : release))
+}
+
+/** Returns the path of the mark for a release that has been current. */
+export function wasCurrentMark(release: string): string {
+  return `${release}/${metadataDirectory}/was-live`
+}
+
+function wasCurrent(host: HostReader, release: string): boolean {
+  return host.lstat(wasCurrentMark(release)) !== null
+}
+
+/**
+ * Returns the complete release that was current before the current one.
+ * @param history null if none is recorded, as by an earlier version: then the numbers decide
+ */
+export function previousOf(releases: readonly Release[], history: readonly string[] | null): Release | undefined {
+  const current = releases.find((release) => release.current)
+  if (current === undefined) return undefined
+  if (history === null) return wereCurrent(releases).at(-1)
+  const usable = new Map(releases.flatMap((one) => (one.known && one.complete ? [[one.id, one]] : [])))
+  return usable.get(before(history, current.id).findLast((id) => usable.has(id)) ?? '')
+}
+
+/**
+ * Returns the releases older than the current one that were current before it, by their marks and numbers. Servers have
+ * marks: a release that failed before its switch is no target for a rollback.
+ */
+export function wereCurrent(releases: readonly Release[]): readonly Release[] {
+  const at = releases.findIndex((release) => release.current)
+  const marked = releases[at]?.known === true && releases[at].wasCurrent
+  return releases
+    .slice(0, Math.max(at, 0))
+    .filter((release) => release.known && release.complete && (release.wasCurrent || !marked))
+}
+
+function readReleaseFile(host: HostReader, path: string): Omit<ReleaseFile, 'id' | 'repository'> | typeof nothingKnown {
+  const file = `${path}/${metadataDirectory}/release.json`
+  const text = readDisposable(host, file)
+  if (text === null) return nothingKnown
+  try {
+    const parsed = releaseFile.safeParse(JSON.parse(text))
+    if (!parsed.success) return nothingKnown
+    const { id: _, repository: __, ...rest } = parsed.data
+    return rest
+  } catch (error) {
+    // A crash of the host truncated it: such a release is never complete, and never reused.
+    if (!(error instanceof SyntaxError)) throw error
+    return nothingKnown
+  }
+}
+
+/** Returns the target of a link as an absolute path; null if there is no link. */
+function linkTarget(host: HostReader, link: string): string | null {
+  if (host.lstat(link)?.kind !== 'link') return null
+  const target = host.readLink(link)
+  return target === null ? null : posix.resolve(posix.dirname(link), target)
+}
+
+/** Returns the id of the next release: its number is above those of all existing releases, complete or not. */
+export function nextId(host: HostReader, into: string, commit: string): string {
+  let counter = 0
+  for (const name of host.list(into)) counter = Math.max(counter, Number(idPattern.exec(name)?.[1] ?? 0))
+  if (counter >= lastCounter)
+    throw new ConvergeError(`${into} has no number left for a release: the last one is ${lastCounter}`, {
+      code: 'TOO_MANY_RELEASES',
+      hint: 'remove the directory with that number if it is not a release, else start with a new releases directory',
+    })
+  return `${String(counter + 1).padStart(6, '0')}-${commit.slice(0, 8)}`
+}
+
+/**
+ * Returns the existing release for an identity: the newest one, if it is current, or newer than the current one (built
+ * ahead, incomplete, or rolled back). Null if a new one must be created. An incomplete release must be newer than all
+ * complete ones: else the next cleanup would remove it before its deploy.
+ * @param always a new one for every run, unless the last is incomplete
+ * @param boot the current boot of the host; an incomplete release of an earlier boot is not trusted
+ */
+export function releaseFor(
+  releases: readonly Release[],
+  identity: string,
+  always: boolean,
+  boot: string | null,
+): Release | null {
+  const newestFirst = releases.filter((release) => release.known).reverse()
+  const lastComplete = newestFirst.find((release) => release.complete)?.id ?? ''
+  const trusted = ({ boot: ofRelease, id }: Release) => ofRelease === boot && id > lastComplete
+  const fits = (release: Release) =>
+    release.identity === identity && (release.complete || release.current || trusted(release))
+  if (always) {
+    const newest = newestFirst[0]
+    return newest !== undefined && !newest.complete && fits(newest) ? newest : null
+  }
+  const live = newestFirst.find((release) => release.current)
+  const found = newestFirst.find(fits)
+  if (found === undefined) return null
+  return found.current || live === undefined || found.id > live.id ? found : null
+}
+
+/**
+ * Returns the names in `into` to remove: complete releases beyond the newest `keep`, incomplete ones older than the
+ * newest complete one, and the rest of killed runs. Never the current release, the target of a rollback, or the newest
+ * complete one.
+ */
+export function surplusOf(host: HostReader, into: string, releases: readonly Release[], keep: number): string[] {
+  const known = releases.filter((release) => release.known)
+  const complete = known.filter((release) => release.complete)
+  const newest = complete.at(-1)
+  const kept = new Set<Release | undefined>([...complete.slice(-keep), newest, releaseBefore(releases)])
+  const mayGo = (release: Release) =>
+    !release.current && !kept.has(release) && (release.complete || (newest !== undefined && release.id < newest.id))
+  const hidden = host.list(into).filter((name) => hiddenPattern.test(name))
+  return [...hidden, ...known.filter(mayGo).map((release) => release.id)].sort()
+}
+
+/** Returns what killed runs left in a releases directory: incomplete checkouts and partly removed releases. */
+export function leftovers(host: HostReader, into: string): string[] {
+  return host.list(into).filter((name) => hiddenPattern.test(name))
+}
+
+/** Returns the release that a rollback selects. */
+export function releaseBefore(releases: readonly Release[]): Release | undefined {
+  return releases.find((release) => release.previous)
+}
+
+/**
+ * Returns the release that an operator names for a rollback, which may be newer than the current one.
+ * @param to an id, or the start of one or of its commit
+ * @throws NO_SUCH_RELEASE, AMBIGUOUS_RELEASE, NOT_COMPLETE
+ */
+export function rollbackTarget(releases: readonly Release[], to: string): Release {
+  const complete = releases.filter((release) => release.known && release.complete)
+  const there =
+    complete.length === 0
+      ? 'deploy the app first: it has no complete release'
+      : `choose one that is complete: ${names(complete)}`
+  const known = releases.filter((release) => release.known)
+  const exact = known.filter((release) => release.id === to)
+  const fitting =
+    exact.length > 0 ? exact : known.filter(({ id, commit }) => id.startsWith(to) || commit?.startsWith(to))
+  const [found] = fitting
+  if (found === undefined)
+    throw new ConvergeError(`there is no release ${to}`, {
+      code: 'NO_SUCH_RELEASE',
+      hint:
+        nearest(
+          to,
+          complete.map((release) => release.id),
+        ) ?? there,
+      usage: true,
+    })
+  if (fitting.length > 1)
+    throw new ConvergeError(`${to} may be any of ${names(fitting)}`, {
+      code: 'AMBIGUOUS_RELEASE',
+      hint: 'give the whole id',
+      usage: true,
+    })
+  if (!found.complete)
+    throw new ConvergeError(`the release ${found.id} was never finished`, {
+      code: 'NOT_COMPLETE',
+      hint: there,
+      usage: true,
+    })
+  return found
+}
+
+function names(releases: readonly Release[]): string {
+  return releases.map((release) => release.id).join(', ')
+}
+
+/** Returns an identifier of the current boot of the host; null if the system has none. */
+export function bootOf(host: HostReader): string | null {
+  return host.readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null
+}

@@ -1,0 +1,212 @@
+/** Controls services of the host: systemd's units, or the init scripts if systemd does not run. */
+import type { CommandOptions, Host, HostReader } from '../../../core/host/types.ts'
+import { ConvergeError } from '../../../core/model/errors.ts'
+import { type Duration, milliseconds, minutes } from '../../../core/model/units.ts'
+import { absent, lastLines, type ServiceManager, type ServiceReader, type ServiceStatus } from './types.ts'
+import { declaredProcess, lacksDeclared } from './unit_process.ts'
+
+/** Decides whether systemd runs, as sd_booted(3) does. */
+export function runsSystemd(host: HostReader): boolean {
+  return host.stat('/run/systemd/system')?.kind === 'directory'
+}
+
+const limit: Duration = minutes(5)
+/** A daemon that an init script starts must outlive the run. */
+const options: CommandOptions = { timeout: limit, outlivesRun: true }
+const properties = 'Id,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,InvocationID,Result,Type,Job'
+
+const unitStates: Readonly<Record<string, ServiceStatus['state']>> = {
+  active: 'running',
+  reloading: 'running',
+  refreshing: 'running',
+  activating: 'running',
+  failed: 'failed',
+}
+
+export class SystemdReader implements ServiceReader {
+  constructor(private readonly reading: HostReader) {}
+
+  async status(name: string): Promise<ServiceStatus> {
+    const unit = unitName(name)
+    const loaded = await this.reading.cached('systemd units', () => this.show('*.service'))
+    // A unit that is neither running nor required by a running one is not in memory: it must be queried by name.
+    const units = loaded.has(unit) ? loaded : await this.reading.cached(`systemd ${unit}`, () => this.show(unit))
+    return units.get(unit) ?? absent
+  }
+
+  async look(name: string): Promise<ServiceStatus> {
+    return (await this.show(unitName(name))).get(unitName(name)) ?? absent
+  }
+
+  /** systemd compares the unit files with its own copy, not with the process that runs. */
+  async isOutdated(name: string): Promise<boolean> {
+    const command = ['systemctl', 'show', '--property=MainPID,FragmentPath,DropInPaths', '--', unitName(name)]
+    const { stdout } = await this.reading.query(command)
+    const fields = new Map(stdout.split('\n').map((line) => pair(line)))
+    const paths = [fields.get('FragmentPath') ?? '', ...(fields.get('DropInPaths') ?? '').split(' ')]
+    const texts = paths.flatMap((path) => (path === '' ? [] : (this.reading.readText(path) ?? [])))
+    const [pid, declared] = [Number(fields.get('MainPID')) || 0, declaredProcess(texts)]
+    return pid !== 0 && declared !== null && lacksDeclared(this.reading, pid, declared)
+  }
+
+  async log(name: string, lines: number): Promise<string> {
+    // The last lines of the service may still be on their way to the journal.
+    if (this.reading.isRoot) await this.reading.query(['journalctl', '--sync'], { accept: 'any' })
+    // Not with --unit: that misses lines of a process that ends before the journal has read which unit it belongs to.
+    const matches = [`_SYSTEMD_UNIT=${unitName(name)}`, '+', `UNIT=${unitName(name)}`]
+    const command = ['journalctl', ...matches, '--lines', `${lines}`, '--no-pager', '--output', 'cat']
+    return lastLines((await this.reading.query(command, { accept: 'any' })).stdout, lines)
+  }
+
+  private async show(pattern: string): Promise<Map<string, ServiceStatus>> {
+    const { stdout } = await this.reading.query(['systemctl', 'show', `--property=${properties}`, '--', pattern])
+    const units = new Map<string, ServiceStatus>()
+    for (const block of stdout.split(/\n{2,}/)) {
+      const fields = new Map(block.split('\n').map((line) => pair(line)))
+      for (const unit of (fields.get('Names') ?? '').split(' ')) if (unit !== '') units.set(unit, unitStatus(fields))
+    }
+    return units
+  }
+}
+
+export class Systemd extends SystemdReader implements ServiceManager {
+  constructor(private readonly host: Host) {
+    super(host)
+  }
+
+  async refresh(): Promise<void> {
+    await this.host.run(['systemctl', 'daemon-reload'], options)
+  }
+
+  async start(name: string): Promise<void> {
+    const { state } = await this.look(name)
+    if (state === 'absent') throw noService(name)
+    // systemd refuses to start a unit that failed too often for a while, even if the cause is fixed.
+    if (state === 'failed') await this.host.run(['systemctl', 'reset-failed', unitName(name)], options)
+    // The caller decides how long the start may take, not the unit.
+    const command = ['systemctl', 'start', '--no-block', unitName(name)]
+    const { status, stderr } = await this.host.run(command, { ...options, accept: 'any' })
+    if (status !== 0) throw refused(name, stderr)
+  }
+
+  async stop(name: string): Promise<void> {
+    await this.host.run(['systemctl', 'stop', unitName(name)], options)
+  }
+
+  async reload(name: string): Promise<void> {
+    await this.host.run(['systemctl', 'reload', unitName(name)], options)
+  }
+
+  async setEnabled(name: string, enabled: boolean): Promise<void> {
+    await this.host.run(['systemctl', enabled ? 'enable' : 'disable', unitName(name)], options)
+  }
+}
+
+export class InitScriptsReader implements ServiceReader {
+  constructor(private readonly reading: HostReader) {}
+
+  status(name: string): Promise<ServiceStatus> {
+    return this.reading.cached(`service ${name}`, () => this.look(name))
+  }
+
+  async look(name: string): Promise<ServiceStatus> {
+    if (this.reading.stat(`/etc/init.d/${name}`) === null) return absent
+    const { status, stdout } = await this.reading.query(['service', name, 'status'], { accept: 'any' })
+    // By the Linux Standard Base, 0 means running and 3 stopped; any other status counts as stopped.
+    return { ...absent, state: status === 0 ? 'running' : 'stopped', detail: lastLines(stdout, 1) }
+  }
+
+  isOutdated(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
+  /** Returns nothing: init scripts have no common log. */
+  log(): Promise<string> {
+    return Promise.resolve('')
+  }
+}
+
+export class InitScripts extends InitScriptsReader implements ServiceManager {
+  constructor(private readonly host: Host) {
+    super(host)
+  }
+
+  /** Does nothing: a script is read each time it runs. */
+  refresh(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async start(name: string): Promise<void> {
+    if (this.host.stat(`/etc/init.d/${name}`) === null) throw noService(name)
+    await this.host.run(['service', name, 'start'], options)
+    // Many scripts return before their daemon has written the pid file that `status` reads.
+    for (let tries = 0; tries < 25 && (await this.look(name)).state !== 'running'; tries++)
+      await this.host.sleep(milliseconds(200))
+  }
+
+  async stop(name: string): Promise<void> {
+    await this.host.run(['service', name, 'stop'], options)
+  }
+
+  async reload(name: string): Promise<void> {
+    await this.host.run(['service', name, 'reload'], options)
+  }
+}
+
+function noService(name: string): ConvergeError {
+  return new ConvergeError(`there is no service ${name} on this host`, {
+    code: 'NO_SERVICE',
+    hint: 'declare its package with package() before the service, or correct the name of the service',
+  })
+}
+
+/** Returns the error for a start that systemd refuses without an attempt. */
+function refused(name: string, stderr: string): ConvergeError {
+  const why = /^Failed to .*?: (.+)$/m.exec(stderr)?.[1] ?? lastLines(stderr, 1)
+  return new ConvergeError(`systemd refused to start it: ${why}`, {
+    code: 'SERVICE_DOWN',
+    hint: /is masked/.test(why)
+      ? `run systemctl unmask ${unitName(name)}, or set action to stopped`
+      : `correct what systemctl status ${unitName(name)} shows, then run again`,
+  })
+}
+
+function unitName(name: string): string {
+  return /\.(service|socket|timer|path|mount|target)$/.test(name) ? name : `${name}.service`
+}
+
+function pair(line: string): [string, string] {
+  const at = line.indexOf('=')
+  return [line.slice(0, at), line.slice(at + 1)]
+}
+
+/** A unit that is enabled only until the next boot does not start with the host. */
+const enabledStates: Readonly<Record<string, boolean>> = {
+  enabled: true,
+  'enabled-runtime': false,
+  disabled: false,
+  masked: false,
+}
+
+/** Types of systemd.service(5) that are active as soon as their process exists. */
+const provesNothing = new Set(['simple', 'exec', 'idle'])
+
+function unitStatus(fields: ReadonlyMap<string, string>): ServiceStatus {
+  const field = (name: string) => fields.get(name) ?? ''
+  if (field('LoadState') === 'not-found') return absent
+  const restarting = field('SubState').startsWith('auto-restart')
+  const state = unitStates[field('ActiveState')] ?? 'stopped'
+  const asked = (state === 'stopped' || state === 'failed') && Number(field('Job')) > 0
+  return {
+    state: restarting ? 'failing' : asked ? 'running' : state,
+    starting: asked || field('ActiveState') === 'activating',
+    unproven: provesNothing.has(field('Type')),
+    uptime: null,
+    stopping: field('ActiveState') === 'deactivating',
+    pid: Number(field('MainPID')) || 0,
+    process: field('InvocationID') === '' ? null : `${field('MainPID')} of ${field('InvocationID')}`,
+    detail: field('Result') === 'success' ? '' : field('Result'),
+    // Static and generated units can be neither enabled nor disabled.
+    enabled: enabledStates[field('UnitFileState')] ?? null,
+  }
+}

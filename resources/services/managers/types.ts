@@ -1,0 +1,109 @@
+/** Defines the common interface of service managers. */
+import * as z from 'zod'
+import type { HostReader } from '../../../core/host/types.ts'
+import { isRefusal } from '../../../core/model/file_errors.ts'
+import { absolutePath } from '../../../core/model/units.ts'
+import { systemSocket } from '../../supervisor/client.ts'
+
+/**
+ * The states of a service. `failing`: it ends repeatedly, and is started again each time. `failed`: its manager gave
+ * up. Neither counts as running. `absent`: no service of that name is known.
+ */
+export const serviceStates = ['running', 'stopped', 'absent', 'failing', 'failed'] as const
+export type ServiceState = (typeof serviceStates)[number]
+
+export interface ServiceStatus {
+  readonly state: ServiceState
+  /** Whether it is up for a shorter time than it needs to count as started. */
+  readonly starting: boolean
+  /** Whether being up proves nothing: it must still stay up for some time. */
+  readonly unproven: boolean
+  /** Seconds since its process was started; null if unknown. */
+  readonly uptime: number | null
+  /** Whether it is stopping. */
+  readonly stopping: boolean
+  /** 0 if there is none, or it is unknown. */
+  readonly pid: number
+  /** Identifies its process, even after another process gets the same number; null if unknown. */
+  readonly process: string | null
+  /** The reason for its state, in a few words; may be empty. */
+  readonly detail: string
+  /** Whether it starts with the host; null if that cannot be known or set. */
+  readonly enabled: boolean | null
+}
+
+export const absent: ServiceStatus = {
+  state: 'absent',
+  starting: false,
+  unproven: false,
+  uptime: null,
+  stopping: false,
+  pid: 0,
+  process: null,
+  detail: '',
+  enabled: null,
+}
+
+export interface ServiceReader {
+  /** Returns a status from one query for all services, cached until something changes. */
+  status(name: string): Promise<ServiceStatus>
+  /** Returns the status now, without the cache. */
+  look(name: string): Promise<ServiceStatus>
+  /** Decides whether the configuration in use differs from the files. False if the manager does not know. */
+  isOutdated(name: string): Promise<boolean>
+  /** Returns the end of its log; empty if there is none. */
+  log(name: string, lines: number): Promise<string>
+}
+
+export interface ServiceManager extends ServiceReader {
+  /** Loads changed configuration; called once before services are started or stopped. */
+  refresh(): Promise<void>
+  /** Requests a start; does not wait until the service is up. */
+  start(name: string): Promise<void>
+  /** Requests a stop, which may take a while. */
+  stop(name: string): Promise<void>
+  /**
+   * Requests a reload of changed configuration without an interruption of the service.
+   * @param signal what supervisor sends, without SIG; other managers use the reload of the unit or script
+   */
+  reload(name: string, signal: string): Promise<void>
+  /** Enables or disables a service; only for managers whose status tells whether it is enabled. */
+  setEnabled?(name: string, enabled: boolean): Promise<void>
+}
+
+const serviceName = /^[\w.@-]+$/
+
+export const nameProp = z.string().regex(serviceName, { error: 'letters, digits, and . _ - @' })
+
+export const providerProp = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('supervisor'),
+    socket: absolutePath.default(systemSocket).describe("supervisord's unix socket; default /var/run/supervisor.sock"),
+  }),
+  z.strictObject({ kind: z.literal('systemd') }),
+])
+export type Provider = z.output<typeof providerProp>
+
+/** Returns the last lines of a text. */
+export function lastLines(text: string, lines: number): string {
+  return text.trimEnd().split('\n').slice(-lines).join('\n')
+}
+
+/** The most bytes of a log to read, from its end. */
+export const longestLogEnd = 1024 * 1024
+
+/** Returns the last lines of a file; empty if it is missing or may not be read. */
+export function endOfFile(host: HostReader, path: string, lines: number): string {
+  return lastLines(textFrom(host, path, -longestLogEnd), lines)
+}
+
+/** Returns the text of a log from a byte on, see `ReadOptions.from`; empty if it is missing or may not be read. */
+export function textFrom(host: HostReader, path: string, from: number): string {
+  try {
+    return host.readText(path, { limit: longestLogEnd, from }) ?? ''
+  } catch (error) {
+    if (isRefusal(error)) return ''
+    if (['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return ''
+    throw error
+  }
+}

@@ -1,0 +1,129 @@
+/** Keeps one service running, or stopped. */
+import * as z from 'zod'
+import type { Host } from '../../core/host/types.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath, duration, seconds } from '../../core/model/units.ts'
+import { drainProps, serverProp } from '../balancer/balancer_props.ts'
+import { leftOut, predictBack } from '../balancer/drained_servers.ts'
+import { Draining } from '../balancer/draining.ts'
+import type { BalancerServer } from '../balancer/haproxy_runtime.ts'
+import { currentState, currentStateOf } from './current_state.ts'
+import { managerOf, readerOf } from './managers/select_manager.ts'
+import { nameProp, providerProp } from './managers/types.ts'
+import { readyProp } from './readiness/ready_props.ts'
+import { Roll } from './restart/service_restarter.ts'
+
+const props = z.strictObject({
+  name: nameProp.describe('Name of the unit, init script or program'),
+  action: z
+    .enum(['running', 'stopped'])
+    .default('running')
+    .describe("What it is kept at: 'running' (default) or 'stopped'"),
+  enabled: z
+    .boolean()
+    .optional()
+    .describe('Whether it starts with the machine; for systemd only, elsewhere and for static units left as it is'),
+  provider: providerProp
+    .default({ kind: 'systemd' })
+    .describe('What runs it; default: systemd, or init scripts where no systemd runs'),
+  ready: readyProp
+    .optional()
+    .describe('How it shows that it is ready, waited for after a start; default: it stays up for 5 s'),
+  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+  deadline: duration
+    .default(() => seconds(60))
+    .describe('How long it may take to start, and to be ready, or to stop; default 60 s'),
+  server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
+  ...drainProps,
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  state: currentState,
+  /** Whether it starts with the host; null if not declared or not known. */
+  enabled: z.boolean().nullable(),
+  /** Balancers where an earlier run drained it, and where it must be set ready. */
+  drained: z.array(z.string()),
+})
+type State = z.output<typeof state>
+
+export const service = defineResource(
+  {
+    type: 'service',
+    doc: 'Keeps a service running, or stopped; never restarts it. Behind a balancer it is drained before it stops.',
+    mirrors: "Chef's service resource, systemctl(1), service(8)",
+    examples: [
+      { name: 'supervisor', enabled: true },
+      { name: 'apache2', action: 'stopped' as const, enabled: false },
+      { name: 'site-worker', provider: { kind: 'supervisor' as const } },
+      {
+        name: 'site-client1',
+        action: 'stopped' as const,
+        provider: { kind: 'supervisor' as const },
+        server: 'plone_instances/plone1-1',
+        balancers: [{ socket: '/run/haproxy/admin.sock' }],
+      },
+    ],
+    key: ({ name }) => name,
+    props,
+    state,
+    readsAhead: true,
+  },
+  {
+    async read(host, { name, provider, enabled, action, server, balancers, ready, deadline }, context): Promise<State> {
+      const status = await readerOf(host, provider).status(name)
+      // A service that is down stays drained at a balancer without a health check, which would send it visitors.
+      const left = (one: BalancerServer) => action === 'running' || (one.checked && status.state !== 'running')
+      const drained = server === undefined ? [] : await leftOut(host, balancers, server, context, left)
+      // A drained service is checked when it is set ready.
+      const asked = action === 'running' && drained.length === 0
+      return {
+        state: asked ? await currentStateOf(host, status, { ready, deadline }) : status.state,
+        enabled: enabled === undefined ? null : status.enabled,
+        drained,
+      }
+    },
+    desired({ action, enabled }, now): State {
+      const down = now.state === 'absent' || now.state === 'failed'
+      return {
+        state: action === 'stopped' && down ? now.state : action,
+        // If it cannot be set, no value is wanted; for a service that does not exist yet it is unknown.
+        enabled: now.enabled === null ? null : (enabled ?? null),
+        drained: [],
+      }
+    },
+    async apply(host, given, { now, desired }, context) {
+      const manager = managerOf(host, given.provider)
+      const { name, enabled } = given
+      if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
+        await manager.setEnabled?.(name, enabled)
+      if (desired.state === 'running') await run(host, given, now, context)
+      else if (now.state !== desired.state || now.drained.length > 0) await stop(host, given, context)
+    },
+    predict(host, { server, balancers }, { now }) {
+      if (server !== undefined && now.drained.length > 0) predictBack(host, balancers, server)
+    },
+  },
+)
+
+async function run(host: Host, given: Props, now: State, context: Context): Promise<void> {
+  const { provider, deadline, server, balancers, drainDeadline } = given
+  if (now.state === 'running' && now.drained.length === 0) return
+  const manager = managerOf(host, provider)
+  const roll = new Roll(host, manager, deadline, context)
+  if (now.state === 'running' || now.state === 'not ready') await roll.answers(given)
+  else {
+    await manager.refresh()
+    await roll.restart(given)
+  }
+  if (server !== undefined) await new Draining(host, balancers, drainDeadline, context).bringBack(server, deadline)
+}
+
+async function stop(host: Host, given: Props, context: Context): Promise<void> {
+  const { name, provider, deadline, server, balancers, drainDeadline } = given
+  const manager = managerOf(host, provider)
+  await manager.refresh()
+  const end = () => new Roll(host, manager, deadline, context).stop(name)
+  if (server === undefined) await end()
+  else await new Draining(host, balancers, drainDeadline, context, 'stop').before(server, end)
+}

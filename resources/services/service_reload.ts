@@ -1,0 +1,285 @@
+/** Reloads the changed configuration of a service without interrupting it; a reload stays due until it succeeds. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { asConvergeError } from '../../core/model/errors.ts'
+import { digestOf, sameJson } from '../../core/model/json.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath, duration, seconds } from '../../core/model/units.ts'
+import {
+  addressesOf,
+  type ConfiguredServer,
+  configuredServerProp,
+  outdatedServers,
+  stateCommand,
+  statesToKeep,
+} from '../balancer/server_addresses.ts'
+import { check, checkProps } from './config_check.ts'
+import { currentState, currentStateOf, isUp } from './current_state.ts'
+import { managerOf, readerOf } from './managers/select_manager.ts'
+import { nameProp, type ServiceStatus } from './managers/types.ts'
+import { readyProp } from './readiness/ready_props.ts'
+import { reloadProps } from './reload_props.ts'
+import { placeOf, recordOf } from './restart/due_record.ts'
+import { LoadRecord, mainProcess } from './restart/load_record.ts'
+import { Deadline, Roll } from './restart/service_restarter.ts'
+
+const props = z.strictObject({
+  name: nameProp.describe('Name of the unit, init script or program'),
+  purpose: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'What it is reloaded for, in a word or two: needed where several have it reloaded, or where what `when` lists is not always the same',
+    ),
+  ...reloadProps,
+  ...checkProps,
+  keep: z
+    .strictObject({
+      socket: absolutePath.describe('Its runtime socket'),
+      ask: z.string().min(1).describe('What to ask there'),
+      file: absolutePath.describe('Where it looks for the answer at its start'),
+      blank: z.string().default('').describe('What the file holds once it is up; default: nothing'),
+    })
+    .optional()
+    .describe(
+      'What it would forget in a reload, such as the states of servers: asked before, and read by what comes next',
+    ),
+  balances: z
+    .strictObject({
+      socket: absolutePath.describe('Its runtime socket'),
+      file: absolutePath.describe('The `server-state-file` of its configuration'),
+      servers: z.array(configuredServerProp).describe('Its servers as the configuration has them'),
+    })
+    .optional()
+    .describe(
+      'For HAProxy: it is also reloaded when it runs with another address of a server than the configuration means. A reload keeps the states of servers whose address stays the same, such as drain',
+    ),
+  ready: readyProp
+    .optional()
+    .describe(
+      'How it shows that it is ready, waited for afterwards, and where nothing has changed as well; default: it is running, and where it was started, stays up for 5 s',
+    ),
+  pidFile: absolutePath
+    .optional()
+    .describe(
+      'File with the number of its main process, to see whether somebody else has reloaded it; default: its manager knows',
+    ),
+  loads: z
+    .array(absolutePath)
+    .default([])
+    .describe(
+      'Files that it loads and others keep, such as certificates: it is reloaded when one is replaced or changed',
+    ),
+  adopt: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Where no run has reloaded it yet, nor changed what `when` lists, count a running one as up to date; default false',
+    ),
+  start: z
+    .boolean()
+    .default(true)
+    .describe('Start it where it is down; default true. Off, it stays down, and reads everything when it starts'),
+  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+  deadline: duration
+    .default(() => seconds(60))
+    .describe('How long it may take to check, to reload, or to start, and to be ready; default 60 s'),
+  force: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Names one command that reloads regardless of changes: once for each name'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({
+  state: currentState,
+  /** Digest of the causes of its last reload or start; null if there is no record. */
+  reloadedFor: z.string().nullable(),
+  /** The last command that forced a reload regardless of changes; null if there is none now. */
+  forced: z.string().nullable(),
+  /** Servers of a running balancer that it lacks or has at another address than configured. */
+  outdated: z.array(z.string()),
+})
+type State = z.output<typeof state>
+
+/** Returns the name of its record, by its purpose if it has one: its causes may then differ from the last time. */
+function recordKey({ provider, name, purpose }: Props, context: Context): string {
+  if (purpose !== undefined) return `reload ${placeOf(provider, name)} for ${purpose}`
+  return recordOf('reload', provider, name, context)
+}
+
+function forcedKey(given: Props, context: Context): string {
+  return `${recordKey(given, context)} by force`
+}
+
+function dueFor({ cause }: Context): string {
+  return digestOf([cause])
+}
+
+function loadRecord(host: HostReader, given: Props, context: Context): LoadRecord {
+  return new LoadRecord(host, recordKey(given, context), context.listedPaths, given.loads)
+}
+
+function recordDone(host: Host, given: Props, context: Context): void {
+  host.record(recordKey(given, context), dueFor(context))
+  if (given.force !== undefined) host.record(forcedKey(given, context), given.force)
+}
+
+function reloadedFor(host: HostReader, given: Props, context: Context, status: ServiceStatus): string | null {
+  const recorded = host.recorded(recordKey(given, context))
+  if (status.state !== 'running') return given.start ? recorded : dueFor(context)
+  if (recorded === null && given.adopt && !context.counted) return dueFor(context)
+  // A file that someone changed, loaded and restored looks unchanged.
+  return loadRecord(host, given, context).mayDiffer(mainProcess(host, given, status.pid)) ? null : recorded
+}
+
+async function read(host: HostReader, given: Props, context: Context): Promise<State> {
+  const status = await readerOf(host, given.provider).status(given.name)
+  const { state } = status
+  const found = {
+    state,
+    reloadedFor: reloadedFor(host, given, context, status),
+    forced: given.force === undefined ? null : host.recorded(forcedKey(given, context)),
+    outdated: state === 'running' ? await outdated(host, given, (key, ask) => host.cached(key, ask)) : [],
+  }
+  // A service with a due reload is checked after it.
+  const asked = given.ready !== undefined && !isReloadDue(found, desired(given, found, context))
+  return asked ? { ...found, state: await currentStateOf(host, status, given) } : found
+}
+
+function desired(given: Props, now: State, context: Context): State {
+  return {
+    state: given.start || isUp(now.state) ? 'running' : now.state,
+    reloadedFor: dueFor(context),
+    forced: given.force ?? null,
+    outdated: [],
+  }
+}
+
+/** Decides whether there is more to do than to wait until the service is ready. */
+function isReloadDue(now: State, wanted: State): boolean {
+  return !isUp(now.state) || !sameJson({ ...now, state: 'running' }, { ...wanted, state: 'running' })
+}
+
+/**
+ * Returns the outdated servers. A balancer that cannot be reached reports none: that is no reason to reload it.
+ * @param asking asks again each time, or returns a cached answer
+ */
+async function outdated(
+  host: HostReader,
+  { balances }: Props,
+  asking: HostReader['cached'] = (_, ask) => ask(),
+): Promise<string[]> {
+  if (balances === undefined || balances.servers.length === 0) return []
+  const { socket, servers } = balances
+  try {
+    const answer = await asking(`server states at ${socket}`, () => askStates(host, socket))
+    return outdatedServers(answer, servers, await addressesFor(host, servers))
+  } catch (error) {
+    if (asConvergeError(error).code === 'INTERNAL') throw error
+    return []
+  }
+}
+
+function askStates(host: HostReader, socketPath: string): Promise<string> {
+  return host.ask({ socketPath, text: `${stateCommand}\n` })
+}
+
+const addressesFor = (host: HostReader, servers: readonly ConfiguredServer[]) =>
+  addressesOf(
+    host,
+    servers.map((one) => one.host),
+  )
+
+async function apply(host: Host, given: Props, context: Context): Promise<void> {
+  const { name, provider, signal, command, deadline } = given
+  const manager = managerOf(host, provider)
+  const load = loadRecord(host, given, context)
+  // Read again: an earlier attempt may have reloaded the service.
+  const now = await read(host, given, context)
+  if (!isReloadDue(now, desired(given, now, context))) return new Roll(host, manager, deadline, context).answers(given)
+  await check(host, given, `${name} is not reloaded`, context)
+  await manager.refresh()
+  const roll = new Roll(host, manager, deadline, context)
+  const { state } = await manager.look(name)
+  if (state === 'running') {
+    context.progress(`reloading ${name}`)
+    await remember(host, given, context)
+    await roll.reload(given, async () => {
+      if (command === undefined) await manager.reload(name, signal)
+      else await host.run(command, { timeout: deadline, outlivesRun: true })
+    })
+    await usesNewAddresses(host, given)
+    // After a later crash of the service, the stored state would be outdated.
+    if (given.keep !== undefined) host.writeFile(given.keep.file, given.keep.blank)
+    if (given.balances !== undefined) host.writeFile(given.balances.file, noStates)
+  } else if (given.start) {
+    context.progress(`starting ${name}`)
+    await roll.restart(given)
+  }
+  load.record(host, mainProcess(host, given, (await manager.look(name)).pid))
+  recordDone(host, given, context)
+}
+
+/** A state file of HAProxy without servers: only the version of its format. */
+const noStates = '1\n'
+
+/** Waits until the new process answers: the old one may still answer at the socket for a moment. */
+async function usesNewAddresses(host: Host, given: Props): Promise<void> {
+  const deadline = new Deadline(host, given.deadline)
+  while ((await outdated(host, given)).length > 0) if (!(await deadline.pause())) return
+}
+
+/**
+ * Stores the run-time state for the new process. If the service does not answer, there is no state to store, and the
+ * reload continues.
+ */
+async function remember(host: Host, { name, keep, balances }: Props, { warn }: Context): Promise<void> {
+  try {
+    if (keep !== undefined)
+      host.writeFile(keep.file, await host.ask({ socketPath: keep.socket, text: `${keep.ask}\n` }))
+    if (balances !== undefined) {
+      const { socket, file, servers } = balances
+      const answer = await askStates(host, socket)
+      host.writeFile(file, statesToKeep(answer, servers, await addressesFor(host, servers)))
+    }
+  } catch (error) {
+    const { code, message } = asConvergeError(error)
+    if (code === 'INTERNAL') throw error
+    // A file that an interrupted run left would restore outdated addresses.
+    if (balances !== undefined) host.writeFile(balances.file, noStates)
+    warn(`${name} is reloaded without what was set at run time: ${message} (check its socket)`)
+  }
+}
+
+export const service_reload = defineResource(
+  {
+    type: 'service_reload',
+    doc: 'Keeps a service running, and has it take in its configuration when what `when` lists has changed since it last did. It never stops the service; what is down is started instead.',
+    mirrors: 'systemctl reload, supervisorctl signal',
+    examples: [
+      { name: 'nginx', check: ['nginx', '-t'] },
+      { name: 'balancer', provider: { kind: 'supervisor' as const }, signal: 'USR2', ready: { port: 8080 } },
+      { name: 'varnish', command: ['varnishreload'] },
+    ],
+    key: ({ name, purpose }) => (purpose === undefined ? name : `${name} for ${purpose}`),
+    props,
+    state,
+    readsAhead: true,
+    when: 'cause',
+  },
+  {
+    read,
+    desired,
+    apply: (host, given, _, context) => apply(host, given, context),
+    settle(host, given, _, context) {
+      loadRecord(host, given, context).settle(host)
+      if (host.recorded(recordKey(given, context)) !== dueFor(context)) recordDone(host, given, context)
+    },
+    words: ({ name }, { now, desired }) =>
+      `${isReloadDue(now, desired) ? (isUp(now.state) ? 'reload' : 'start') : 'wait for'} ${name}`,
+    predict: (host, given, _, context) => recordDone(host, given, context),
+  },
+)

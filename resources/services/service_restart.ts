@@ -1,0 +1,310 @@
+/**
+ * Restarts services one after the other after changes, and waits for each to be ready; a restart stays due until it
+ * succeeds.
+ */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { sameJson } from '../../core/model/json.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath, Duration, duration, seconds } from '../../core/model/units.ts'
+import { drainProps, serverProp } from '../balancer/balancer_props.ts'
+import type { TurnRules } from '../balancer/drain_turn.ts'
+import { leftOut, predictBack, takenOut } from '../balancer/drained_servers.ts'
+import { Draining } from '../balancer/draining.ts'
+import { check, checkProps } from './config_check.ts'
+import { currentState, currentStateOf, isUp } from './current_state.ts'
+import { managerOf, readerOf } from './managers/select_manager.ts'
+import { nameProp, providerProp } from './managers/types.ts'
+import { isAsked } from './readiness/readiness.ts'
+import { readyProp } from './readiness/ready_props.ts'
+import { loadsProp } from './restart/loaded_files.ts'
+import { atOnce, atOnceProp, eachAtOnce } from './restart/max_unavailable.ts'
+import { failureOf } from './restart/restart_failure.ts'
+import { dueFor, RestartRecord } from './restart/restart_record.ts'
+import { Roll } from './restart/service_restarter.ts'
+
+const service = z.strictObject({
+  name: nameProp.describe('Name of the program or unit'),
+  configuration: z
+    .string()
+    .optional()
+    .describe('Digest of what only this one depends on, such as `program.digest`; it is restarted when that changes'),
+  loads: loadsProp.optional(),
+  ready: readyProp.optional().describe('How it shows that it is ready; default: it stays up for 5 s'),
+  log: absolutePath.optional().describe('Log whose end is shown when it fails; default: what its manager keeps'),
+  delay: duration.optional().describe('Pause before this one, instead of the `delay` of all'),
+  server: serverProp.optional().describe('Its name in `balancers`: `backend/name`; without one it is not drained'),
+})
+
+const props = z
+  .strictObject({
+    services: z.array(service).min(1).describe('In the order they are restarted in'),
+    provider: providerProp
+      .default({ kind: 'systemd' })
+      .describe('What keeps them running; default: systemd, or init scripts where no systemd runs'),
+    delay: duration
+      .default(() => seconds(0))
+      .describe('Pause between two restarts of services that were running; default 0. Cookbook: restart_delay'),
+    ...checkProps,
+    deadline: duration
+      .default(() => seconds(120))
+      .describe('How long each may take to stop, start and become ready; default 120 s'),
+    ...drainProps,
+    drain: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Off, none is drained; what an earlier run has left drained is brought back all the same; default true',
+      ),
+    neighbours: z
+      .array(z.string())
+      .default([])
+      .describe(
+        'Hosts that may restart the same services at the same time; without `balancers`, a warning names them; default: none',
+      ),
+    maxUnavailable: atOnceProp
+      .default(1)
+      .describe(
+        "How many may be restarted at once: a count, or a share such as '25%' (rounded down, at least 1); of the services here, and of all servers of a backend, also those of other hosts; default 1",
+      ),
+    adopt: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Where no run has restarted one yet, nor changed what `when` lists, count it as up to date if it runs; default false',
+      ),
+    start: z
+      .boolean()
+      .default(true)
+      .describe('Start what is down; default true. Off, it stays down, and reads everything when it starts'),
+    force: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Names one command that restarts all regardless of changes: each is restarted once for each name'),
+  })
+  .refine(({ services }) => new Set(services.map(({ name }) => name)).size === services.length, {
+    error: 'each service once',
+    path: ['services'],
+  })
+type Props = z.output<typeof props>
+type Service = z.output<typeof service>
+
+const state = z.record(
+  z.string(),
+  z.strictObject({
+    state: currentState,
+    /** Digest of the causes of its last restart; null if there is no record. */
+    restartedFor: z.string().nullable(),
+    /** Balancers where an earlier run drained it and has not yet set it ready. */
+    drained: z.array(z.string()),
+  }),
+)
+type State = z.output<typeof state>
+
+async function read(host: HostReader, given: Props, context: Context): Promise<State> {
+  const reader = readerOf(host, given.provider)
+  const found: State = {}
+  for (const one of given.services) {
+    const { name, server, ready } = one
+    const drained = server === undefined ? [] : await leftOut(host, given.balancers, server, context)
+    const status = await reader.status(name)
+    found[name] = {
+      // A drained service is checked when it is set ready.
+      state:
+        drained.length > 0 ? status.state : await currentStateOf(host, status, { ready, deadline: given.deadline }),
+      restartedFor: await new RestartRecord(host, given, one, context).restartedFor(reader, status),
+      drained,
+    }
+  }
+  return found
+}
+
+function desired(given: Props, now: State, context: Context): State {
+  return Object.fromEntries(
+    given.services.map((one) => {
+      const found = now[one.name]
+      const state = given.start || isUp(found?.state) ? 'running' : (found?.state ?? 'absent')
+      return [one.name, { state, restartedFor: dueFor(given, one, context), drained: [] }]
+    }),
+  )
+}
+
+type Work = 'restart' | 'start' | 'wait for' | 'bring back'
+
+/** Decides what to do with a service: if only a balancer differs, it is only set ready there. */
+function workOn(now: State[string] | undefined, wanted: State[string] | undefined): Work {
+  if (!isUp(now?.state)) return 'start'
+  if (now?.restartedFor !== wanted?.restartedFor) return 'restart'
+  return now?.state === 'running' ? 'bring back' : 'wait for'
+}
+
+const doing = {
+  restart: 'restarting',
+  start: 'starting',
+  'wait for': 'waiting for',
+  'bring back': 'bringing back',
+} as const
+
+async function restartAll(host: Host, given: Props, context: Context): Promise<void> {
+  const manager = managerOf(host, given.provider)
+  const names = given.services.map(({ name }) => name)
+  await check(host, given, `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} not restarted`, context)
+  await manager.refresh()
+  // Read again: in a further attempt some of the services are done.
+  const now = await read(host, given, context)
+  const wanted = desired(given, now, context)
+  const changed = given.services.filter(({ name }) => !sameJson(now[name], wanted[name]))
+  // Services without visitors come first: then another one is up while the rest restarts.
+  const isOut = ({ name }: Service) => !isUp(now[name]?.state) || (now[name]?.drained ?? []).length > 0
+  const due = [...changed.filter(isOut), ...changed.filter((one) => !isOut(one))]
+  const roll = new Roll(host, manager, given.deadline, context)
+  const draining = new Draining(host, asked(host, given), given.drainDeadline, context, 'restart', rulesOf(given))
+  const done = new Set<string>()
+  const failures = new Map<string, unknown>()
+  const proving = new Map<string, () => Promise<void>>()
+  const stopped = () => failures.size > 0
+  const drained = ({ server }: Service) => (server === undefined ? [] : takenOut(host, given.balancers, server))
+  let restarts = 0
+  let hasWarned = given.balancers.length > 0 || given.neighbours.length === 0
+  const warnOfNeighbours = () => {
+    if (!hasWarned) context.warn(uncoordinated(given.neighbours))
+    hasWarned = true
+  }
+
+  const restart = async (one: Service) => {
+    // From here on the process does not match its last restart, also if this restart fails and the release is rolled
+    // back.
+    const record = new RestartRecord(host, given, one, context)
+    record.begin(host)
+    const proved = await roll.begin(one)
+    const finish = async () => {
+      await proved()
+      record.end(host, (await manager.look(one.name)).process)
+    }
+    // A service without a check is watched at the same time as the next ones of that kind.
+    if (isAsked(one.ready) || one.server !== undefined) return finish()
+    proving.set(one.name, finish)
+  }
+  /** Waits until the started services have stayed up for the required time. */
+  const settle = async () => {
+    for (const [name, finish] of [...proving]) {
+      proving.delete(name)
+      await finish().then(
+        () => done.add(name),
+        (error: unknown) => failures.set(name, error),
+      )
+    }
+  }
+  const work = async (one: Service, index: number): Promise<boolean> => {
+    const what = workOn(now[one.name], wanted[one.name])
+    if (isAsked(one.ready)) await settle()
+    if (what === 'restart' && restarts++ > 0) await wait(host, given, one, context)
+    if (stopped()) return false
+    const reason = what === 'restart' ? new RestartRecord(host, given, one, context).reason() : ''
+    context.progress(`${doing[what]} ${one.name} (${index + 1} of ${due.length})${reason}`)
+    const { server } = one
+    if (what === 'restart') warnOfNeighbours()
+    if (server !== undefined && !isUp(now[one.name]?.state)) draining.hasNoVisitors(server)
+    if (what === 'restart' && server !== undefined && given.drain)
+      return draining.around(server, () => restart(one), given.deadline, stopped)
+    if (what === 'bring back' || what === 'wait for') await roll.answers(one)
+    else await restart(one)
+    if (server !== undefined) await draining.bringBack(server, given.deadline)
+    return true
+  }
+
+  await eachAtOnce(due, atOnce(given.maxUnavailable, given.services.length), async (one, index) => {
+    if (stopped()) return
+    try {
+      if ((await work(one, index)) && !proving.has(one.name)) done.add(one.name)
+    } catch (error) {
+      failures.set(one.name, error)
+    }
+  })
+  await settle()
+  if (stopped()) throw failureOf(due, { done, failures, drained, wasUp: ({ name }) => isUp(now[name]?.state) })
+}
+
+/** A larger number of hosts is counted instead of named. */
+const fewNeighbours = 5
+
+function uncoordinated(neighbours: readonly string[]): string {
+  const hosts = neighbours.length > fewNeighbours ? `${neighbours.length} other hosts` : neighbours.join(', ')
+  return `no balancer is known here: ${hosts} may restart at the same time; set converge.balancer.port, or converge.balancer.sockets for balancers outside the stack`
+}
+
+/** Returns the rules for draining: another host may drain and restart its server for as long as this one may. */
+function rulesOf({ services, maxUnavailable, drainDeadline, deadline }: Props): TurnRules {
+  const own = new Set(services.flatMap(({ server }) => (server === undefined ? [] : [server])))
+  const restart = new Duration(drainDeadline.ms + deadline.ms)
+  return { own, atOnce: maxUnavailable, patience: drainDeadline, restart }
+}
+
+/** Returns the balancers to contact: without draining, only those where a server is still drained. */
+function asked(host: HostReader, { balancers, drain, services }: Props): Props['balancers'] {
+  if (drain) return balancers
+  return balancers.filter((one) => services.some(({ server }) => server && takenOut(host, [one], server).length > 0))
+}
+
+async function wait(host: Host, given: Props, one: Service, context: Context): Promise<void> {
+  const delay = one.delay ?? given.delay
+  if (delay.ms === 0) return
+  context.progress(`waiting ${delay} before ${one.name}`)
+  await host.sleep(delay)
+}
+
+export const service_restart = defineResource(
+  {
+    type: 'service_restart',
+    doc: 'Keeps services running, and restarts them one at a time when what `when` lists has changed since they were last restarted. The next is touched only when the one before answers; the first that does not come up ends it. Behind a balancer each is drained before it stops, so that no visitor notices.',
+    mirrors: 'supervisorctl restart, systemctl restart',
+    examples: [
+      {
+        services: [
+          { name: 'site-client1', ready: { port: 8081, warmPaths: ['/news'] } },
+          { name: 'site-client2', ready: { port: 8082 } },
+        ],
+        provider: { kind: 'supervisor' as const },
+        delay: seconds(5),
+      },
+      { services: [{ name: 'varnish' }], provider: { kind: 'systemd' as const } },
+      {
+        services: [
+          { name: 'site-client1', ready: { port: 8081 }, server: 'plone_instances/plone1-1' },
+          { name: 'site-client2', ready: { port: 8082 }, server: 'plone_instances/plone1-2' },
+        ],
+        provider: { kind: 'supervisor' as const },
+        balancers: [{ socket: '/run/haproxy/admin.sock' }, { host: 'lb2.internal', port: 9999 }],
+      },
+    ],
+    key: ({ services }) => services.map(({ name }) => name).join(' '),
+    props,
+    state,
+    readsAhead: true,
+    when: 'cause',
+  },
+  {
+    read,
+    desired,
+    apply: (host, given, _, context) => restartAll(host, given, context),
+    settle(host, given, _, context) {
+      for (const one of given.services) new RestartRecord(host, given, one, context).settle(host)
+    },
+    words: ({ services }, { now, desired }) => {
+      const due = services.filter(({ name }) => !sameJson(now[name], desired[name]))
+      const parts = (['restart', 'start', 'wait for', 'bring back'] as const).map((word) => {
+        const some = due.filter(({ name }) => workOn(now[name], desired[name]) === word)
+        return some.length > 0 ? [`${word} ${some.map(({ name }) => name).join(', ')}`] : []
+      })
+      return parts.flat().join('; ')
+    },
+    predict(host, given, change, context) {
+      for (const one of given.services) {
+        if (sameJson(change.now[one.name], change.desired[one.name])) continue
+        new RestartRecord(host, given, one, context).end(host, null)
+        if (one.server !== undefined) predictBack(host, given.balancers, one.server)
+      }
+    },
+  },
+)

@@ -1,0 +1,128 @@
+/** Writes one program's configuration file for supervisord; service_restart decides whether the program runs. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { under } from '../../core/model/reference.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { fileMode, seconds } from '../../core/model/units.ts'
+import { applyFileState, type FileState, fileState, readFileState, wantedFileState } from '../files/file.ts'
+import { Supervisor } from './client.ts'
+import { refuseShadowed } from './conflicting_definitions.ts'
+import { recordRemoved, recordWritten, refuseForeign, writePlaceholder } from './managed_files.ts'
+import { renderProgram } from './program_file.ts'
+import { line, programEnvironment, programName, programProps } from './program_props.ts'
+import { forget } from './remove_program.ts'
+import { isReadable } from './sections.ts'
+
+const props = z
+  .strictObject({
+    name: programName.describe('Name of the program, and of its file'),
+    command: line
+      .regex(/\S/)
+      .optional()
+      .describe('What to run, quoted as for a shell, but not run by one; taken literally; needed unless absent'),
+    environment: programEnvironment
+      .default({})
+      .describe("Variables beside supervisord's own; HOME and USER are not set by supervisor"),
+    autostart: z.boolean().default(true).describe('Start it with supervisord; default true'),
+    autorestart: z
+      .union([z.boolean(), z.literal('unexpected')])
+      .default(true)
+      .describe("Start it again when it ends: true (default), false, or 'unexpected' for another status than 0"),
+    ...programProps,
+    type: z.enum(['program', 'eventlistener']).default('program').describe('What it is to supervisor; default program'),
+    events: z
+      .array(z.string().regex(/^[A-Z][A-Z0-9_]*$/, { error: "the name of an event, such as 'TICK_60'" }))
+      .default([])
+      .describe('Events a listener is told of'),
+    mode: fileMode
+      .default('0600')
+      .describe('Permissions of the file; default 0600, since the environment may hold secrets'),
+    owner: z.string().min(1).optional().describe('Account that owns the file; default: left as found'),
+    group: z.string().min(1).optional().describe('Group that owns the file; default: left as found'),
+    absent: z.boolean().default(false).describe('Stop the program, and keep the file away; default false'),
+  })
+  .refine((props) => props.absent || props.command !== undefined, {
+    error: 'command is needed unless absent is true',
+    path: ['command'],
+  })
+  .refine((props) => (props.type === 'eventlistener') === props.events.length > 0 || props.absent, {
+    error: 'an eventlistener needs events, and nothing else takes them',
+    path: ['events'],
+  })
+type Props = z.output<typeof props>
+
+function target(given: Props) {
+  const { confDir, name, mode, owner, group } = given
+  return { path: `${confDir}/${name}.conf`, mode, owner, group }
+}
+
+function read(host: HostReader, given: Props): FileState {
+  const found = readFileState(host, target(given))
+  refuseForeign(host, target(given).path, found.content, renderProgram(given))
+  if (!given.absent) refuseShadowed(host, given)
+  return found
+}
+
+function keep(host: Host, given: Props, now: FileState): void {
+  const { path } = target(given)
+  if (given.absent) {
+    recordRemoved(host, path)
+    return host.remove(path)
+  }
+  recordWritten(host, path, given.app)
+  applyFileState(host, target(given), renderProgram(given), now)
+}
+
+export const supervisor_program = defineResource(
+  {
+    type: 'supervisor_program',
+    doc: 'Keeps the configuration file of one program for supervisord. Restarts nothing: list it in `when` of a service_restart.',
+    mirrors: 'supervisord.conf(5): [program:x] and [eventlistener:x]',
+    examples: [
+      {
+        name: 'site-client1',
+        command: '/srv/www/site/current/bin/client1 console',
+        directory: '/srv/www/site/current',
+        user: 'deploy',
+        environment: { HOME: '/home/deploy', TZ: 'UTC' },
+        stopWait: seconds(60),
+        logDir: '/var/log/supervisor',
+      },
+      {
+        name: 'site-memmon',
+        type: 'eventlistener' as const,
+        events: ['TICK_60'],
+        command: '/srv/www/site/current/bin/memmon',
+      },
+      { name: 'site-client9', absent: true },
+    ],
+    key: ({ name }) => name,
+    props,
+    state: fileState,
+  },
+  {
+    precheck(host, { name, confDir, absent }) {
+      if (!absent) refuseShadowed(host, { name, confDir })
+    },
+    isBroken(host, given) {
+      const text = host.readText(target(given).path)
+      return text !== null && !isReadable(text)
+    },
+    makeReadable(host, given) {
+      writePlaceholder(host, { path: target(given).path, program: given.name, app: given.app })
+    },
+    read,
+    desired(given, now): FileState {
+      const wanted = wantedFileState(target(given), given.absent ? '' : renderProgram(given), now)
+      return given.absent ? { kind: 'absent', content: null, mode: null, owner: null, group: null } : wanted
+    },
+    async apply(host, given, { now }) {
+      // The file is removed last: while it exists, the next run knows that the removal is incomplete.
+      if (given.absent) await forget(host, new Supervisor(host, given.socket), given.name)
+      keep(host, given, now)
+    },
+    predict: (host, given, { now }) => keep(host, given, now),
+    paths: ({ confDir, name }) => [under(confDir, `${name}.conf`)],
+    files: (given) => (given.absent ? [] : [{ ...target(given), content: renderProgram(given) }]),
+  },
+)

@@ -1,0 +1,136 @@
+/** Keeps a supervisord running that no init system manages. */
+import { dirname } from 'node:path'
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import { digestOf } from '../../core/model/json.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath, duration, seconds } from '../../core/model/units.ts'
+import { endOfFile } from '../services/managers/types.ts'
+import { Deadline } from '../services/restart/service_restarter.ts'
+import { Supervisor, SupervisorReader, systemSocket } from './client.ts'
+
+const state = z.strictObject({
+  running: z.boolean(),
+  /** Whether it was started with another configuration than the current one. */
+  outdated: z.boolean(),
+})
+
+/** How long a supervisord that no longer answers may take to end. */
+const farewell = seconds(5)
+
+function recordKey({ socket }: { readonly socket: string }): string {
+  return `supervisord ${socket}`
+}
+
+function configurationOf(host: HostReader, { config }: { readonly config: string }): string {
+  return digestOf(host.readText(config))
+}
+
+/** Returns the process that the pid file names if it is a supervisord, else null. */
+function processOf(host: HostReader, pidFile: string): string | null {
+  const pid = /^\d+/.exec(host.readText(pidFile) ?? '')?.[0]
+  return pid !== undefined && host.readText(`/proc/${pid}/cmdline`)?.includes('supervisord') ? pid : null
+}
+
+/**
+ * Refuses a second supervisord if one runs that answers at another socket or at none.
+ * @throws SUPERVISOR_ELSEWHERE
+ */
+async function refuseSecond(host: Host, socket: string, pidFile: string): Promise<void> {
+  const limit = new Deadline(host, farewell)
+  for (let pid = processOf(host, pidFile); pid !== null; pid = processOf(host, pidFile))
+    if (!(await limit.pause()))
+      throw new ConvergeError(`a supervisord is running (process ${pid}) that does not answer at ${socket}`, {
+        code: 'SUPERVISOR_ELSEWHERE',
+        hint: `end it with all its programs (kill ${pid}), then run again: a second supervisord would start every program twice`,
+      })
+}
+
+export const supervisord = defineResource(
+  {
+    type: 'supervisord',
+    doc: 'Keeps supervisord running, or stopped with all it runs. Where systemd starts it, use service instead.',
+    mirrors: 'supervisord(1)',
+    examples: [
+      { config: '/etc/supervisor/supervisord.conf' },
+      {
+        config: '/home/jane/site/etc/supervisord.conf',
+        socket: '/home/jane/site/run/supervisor.sock',
+        program: '/home/jane/site/venv/bin/supervisord',
+      },
+    ],
+    key: ({ socket }) => socket,
+    props: z.strictObject({
+      config: absolutePath.describe('Its configuration; nodaemon must not be set there'),
+      socket: absolutePath
+        .default(systemSocket)
+        .describe('The unix socket its configuration names; default /var/run/supervisor.sock'),
+      program: absolutePath.default('/usr/bin/supervisord').describe('The executable; default /usr/bin/supervisord'),
+      action: z
+        .enum(['running', 'stopped'])
+        .default('running')
+        .describe("What it is kept at: 'running' (default) or 'stopped'"),
+      pidFile: absolutePath
+        .optional()
+        .describe(
+          'The pidfile its configuration names: while the supervisord in it lives, no second one is started; default: not looked at',
+        ),
+      log: absolutePath
+        .optional()
+        .describe('Its own log, whose end is shown when it does not start; default: none shown'),
+      deadline: duration
+        .default(() => seconds(60))
+        .describe('How long it may take to answer, or to stop all it runs; default 60 s'),
+    }),
+    state,
+    readsAhead: true,
+  },
+  {
+    async read(host, given) {
+      const state = await new SupervisorReader(host, given.socket).getState()
+      const running = state !== null && state !== 'SHUTDOWN'
+      const startedWith = host.recorded(recordKey(given))
+      return { running, outdated: running && ![null, configurationOf(host, given)].includes(startedWith) }
+    },
+    desired({ action, socket, program, config }, now, context) {
+      const running = action === 'running'
+      // A restart would stop all its programs: the operator decides.
+      if (running && now.outdated)
+        context.warn(
+          `it runs with an older ${config}: what has changed there takes effect when it is started anew, which stops all its programs: ${dirname(program)}/supervisorctl -s unix://${socket} shutdown, then converge start`,
+        )
+      return { running, outdated: running && now.outdated }
+    },
+    async apply(host, given) {
+      const { socket, program, config, action, pidFile, log, deadline } = given
+      const supervisor = new Supervisor(host, socket)
+      const limit = new Deadline(host, deadline)
+      const wait = async (wanted: string | null) => {
+        while ((await supervisor.getState()) !== wanted)
+          if (!(await limit.pause()))
+            throw new ConvergeError(`supervisord was not ${action} within ${deadline}`, {
+              code: 'SUPERVISOR_DOWN',
+              output: log === undefined ? undefined : endOfFile(host, log, 20),
+              hint:
+                action === 'running'
+                  ? `set file=${socket} in [unix_http_server] of ${config}, and correct the errors that its log shows`
+                  : `wait until its programs have ended, or set a longer deadline, then run again`,
+            })
+      }
+      if (action === 'stopped') {
+        await supervisor.shutdown()
+        return wait(null)
+      }
+      // A supervisord that is stopping must end first.
+      await wait(null)
+      if (pidFile !== undefined) await refuseSecond(host, socket, pidFile)
+      // Recorded before the start: after it, a killed run might leave the record of an earlier start.
+      host.record(recordKey(given), configurationOf(host, given))
+      await host.run([program, '-c', config], { timeout: deadline, outlivesRun: true })
+      await wait('RUNNING')
+    },
+    words: ({ action }) => (action === 'running' ? 'started' : 'stopped'),
+    predict: () => undefined,
+  },
+)

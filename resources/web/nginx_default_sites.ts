@@ -1,0 +1,163 @@
+/** Makes nginx answer 404 for host names without a site, at each port of the sites that converge has written. */
+import * as z from 'zod'
+import type { HostReader } from '../../core/host/types.ts'
+import { defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { isPackagedFile } from '../packages/dpkg.ts'
+import { answersAnyName, isOwnFile, type ServerBlock, serverBlocks } from './nginx_servers.ts'
+
+const props = z.strictObject({
+  app: z.string().min(1).describe('The app whose site has been added, changed or removed before'),
+  enabled: absolutePath.describe('Directory of the sites that nginx serves'),
+  confDir: absolutePath.describe('Directory of configuration that nginx reads before the sites: it gets the files'),
+  ports: z
+    .array(z.int().min(1).max(65_535))
+    .default([])
+    .describe(
+      "Ports of the app's site: nginx is reloaded also where somebody has changed their default site, loaded it, and put it back; default: none",
+    ),
+  distribution: z
+    .strictObject({
+      link: absolutePath.describe('Link by which nginx serves it'),
+      file: absolutePath.describe('Where the package has put it'),
+    })
+    .optional()
+    .describe(
+      'The default site of the distribution: where it is served unchanged, its link is removed; a changed one stays the default site. Default: there is none',
+    ),
+})
+type Props = z.output<typeof props>
+
+const files = z.record(z.string(), z.string())
+const state = z.strictObject({
+  /** Existing default sites, by path. */
+  files,
+  /** Default sites that the sites of this host need, by path. */
+  needed: files,
+  /** Whether nginx serves the distribution's default site unchanged. */
+  distribution: z.boolean(),
+})
+type State = z.output<typeof state>
+
+interface Site {
+  readonly own: boolean
+  readonly servers: readonly ServerBlock[]
+}
+
+const pathOf = (confDir: string, port: number) => `${confDir}/converge-default-${port}.conf`
+const fileName = /^converge-default-\d+\.conf$/
+
+function textOf(host: HostReader, path: string): string {
+  return host.stat(path)?.kind === 'file' ? (host.readText(path) ?? '') : ''
+}
+
+function servesDistribution(host: HostReader, { distribution }: Props): boolean {
+  if (distribution === undefined) return false
+  const { link, file } = distribution
+  return host.lstat(link)?.kind === 'link' && host.readLink(link) === file && isPackagedFile(host, file)
+}
+
+function sitesIn(host: HostReader, given: Props): Site[] {
+  const { enabled, confDir, distribution } = given
+  const left = servesDistribution(host, given) ? distribution?.link : undefined
+  const paths = [
+    ...host
+      .list(confDir)
+      .flatMap((name) => (/^[^.].*\.conf$/.test(name) && !fileName.test(name) ? [`${confDir}/${name}`] : [])),
+    ...host.list(enabled).flatMap((name) => (name.startsWith('.') ? [] : [`${enabled}/${name}`])),
+  ]
+  return paths.flatMap((path) => {
+    if (path === left) return []
+    const text = textOf(host, path)
+    return [{ own: isOwnFile(text), servers: serverBlocks(text) }]
+  })
+}
+
+/** Returns the ports at which a site of converge has names and leaves all other names to the default server. */
+function portsWithNames(sites: readonly Site[]): number[] {
+  const ports = sites.flatMap(({ own, servers }) => {
+    if (!own) return []
+    const answersAny = servers.flatMap(({ defaultAt }) => defaultAt)
+    return servers.flatMap(({ ports }) => ports).filter((port) => !answersAny.includes(port))
+  })
+  return [...new Set(ports)].sort((a, b) => a - b)
+}
+
+/** Decides whether someone else's site answers all other names at a port; it stays in place. */
+function hasOtherDefault(sites: readonly Site[], port: number): boolean {
+  return sites.some(
+    ({ own, servers }) => !own && servers.some((server) => server.ports.includes(port) && answersAnyName(server)),
+  )
+}
+
+/**
+ * Renders a default site, without `default_server`: a site that has this mark takes precedence. Without such a site,
+ * nginx uses the one that it reads first.
+ */
+function render(port: number, sites: readonly Site[]): string {
+  const tls = sites
+    .flatMap(({ own, servers }) => (own ? servers : []))
+    .find(({ tlsAt, text }) => tlsAt.includes(port) && /\sssl_certificate\s/.test(text))
+  const directives = tls === undefined ? [] : (tls.text.match(tlsDirective) ?? []).map((line) => line.trim())
+  return `# Written by converge, changes are overwritten.
+# Answers for host names that no site of this port has.
+server {
+${[`listen ${port}${tls === undefined ? '' : ' ssl http2'};`, 'server_name _;', ...directives, 'return 404;'].map((line) => `    ${line}`).join('\n')}
+}
+`
+}
+
+/** The TLS directives to copy from the first site: nginx shows its certificate for unknown names. */
+const tlsDirective =
+  /^\s*ssl_(?:certificate|certificate_key|protocols|ciphers|prefer_server_ciphers|session_\w+) [^;]+;/gm
+
+function neededFiles(host: HostReader, given: Props): Record<string, string> {
+  const sites = sitesIn(host, given)
+  const ports = portsWithNames(sites).filter((port) => !hasOtherDefault(sites, port))
+  return Object.fromEntries(ports.map((port) => [pathOf(given.confDir, port), render(port, sites)]))
+}
+
+export const nginx_default_sites = defineResource(
+  {
+    type: 'nginx_default_sites',
+    doc: 'Keeps a site that answers 404 at each port where the sites of converge have names, so that an unknown host name is never answered by the first of them. Where somebody has written such a site, that one counts.',
+    examples: [{ app: 'shop', enabled: '/etc/nginx/sites-enabled', confDir: '/etc/nginx/conf.d' }],
+    key: ({ app }) => app,
+    props,
+    state,
+  },
+  {
+    read(host, given): State {
+      const names = host.list(given.confDir).filter((name) => fileName.test(name))
+      const paths = names.map((name) => `${given.confDir}/${name}`)
+      return {
+        files: Object.fromEntries(paths.map((path) => [path, textOf(host, path)])),
+        needed: neededFiles(host, given),
+        distribution: servesDistribution(host, given),
+      }
+    },
+    paths: ({ confDir, ports }) => ports.map((port) => pathOf(confDir, port)),
+    desired: ({ confDir }, { needed, distribution }): State => ({
+      files: needed,
+      needed,
+      // The distribution's site listens at port 80 only.
+      distribution: distribution && needed[pathOf(confDir, 80)] === undefined,
+    }),
+    apply(host, given, { now, desired }) {
+      if (now.distribution && !desired.distribution && given.distribution) host.remove(given.distribution.link)
+      for (const path of Object.keys(now.files)) if (desired.files[path] === undefined) host.remove(path)
+      for (const [path, text] of Object.entries(desired.files))
+        if (now.files[path] !== text) host.writeFile(path, text, { mode: '0644' })
+    },
+    words(_, { now, desired }) {
+      const ports = (files: State['files']) => Object.keys(files).map((path) => /-(\d+)\.conf$/.exec(path)?.[1] ?? '')
+      const gone = ports(now.files).filter((port) => !ports(desired.files).includes(port))
+      const kept = ports(desired.files)
+      return [
+        ...(kept.length > 0 ? [`404 for unknown host names at port ${kept.join(', ')}`] : []),
+        ...(now.distribution && !desired.distribution ? ["without the distribution's default site"] : []),
+        ...(gone.length > 0 ? [`no default site at port ${gone.join(', ')}`] : []),
+      ].join('; ')
+    },
+  },
+)

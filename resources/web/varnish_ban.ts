@@ -1,0 +1,97 @@
+/** Bans the cached pages of an app from a Varnish of this host after a deploy of another release. */
+import * as z from 'zod'
+import type { Host, HostReader } from '../../core/host/types.ts'
+import { type Context, defineResource } from '../../core/model/resource.ts'
+import { absolutePath } from '../../core/model/units.ts'
+import { varnishWord } from '../../core/text/varnish_cli.ts'
+
+const deployed = z.strictObject({
+  commit: z.string().min(1).nullable().describe('Commit that the hosts of the app run; null where that is not known'),
+  deployment: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe('Deployment that switched a host to another release; null for none'),
+})
+
+const props = z.strictObject({
+  app: z.string().min(1).describe('The app'),
+  urls: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe('Regular expressions of the URLs of its pages, as Varnish sees them'),
+  config: absolutePath.describe('The VCL file of Varnish; without it no page is cached'),
+  directory: absolutePath.optional().describe('Working directory of varnishd (`-n`); default: the usual one'),
+  deployed: deployed.optional().describe('What a rollout deployed on all hosts of the app: bans once for each'),
+  force: z.string().min(1).optional().describe('Names one command that bans regardless of changes: once for each name'),
+})
+type Props = z.output<typeof props>
+
+const state = z.strictObject({ outdated: z.boolean() })
+
+/** The state that the pages were last banned for. */
+const record = z.object({
+  cause: z.string().nullable().default(null),
+  force: z.string().nullable().default(null),
+  commit: z.string().nullable().default(null),
+  deployment: z.string().nullable().default(null),
+})
+type Banned = z.output<typeof record>
+
+const recordKey = ({ app }: Props) => `ban ${app}`
+
+function recorded(host: HostReader, given: Props): Banned {
+  try {
+    return record.parse(JSON.parse(host.recorded(recordKey(given)) || '{}'))
+  } catch {
+    // A damaged record counts as none.
+    return record.parse({})
+  }
+}
+
+/** Returns the state that the pages must be banned for; a null value has no effect. */
+function due({ deployed, force }: Props, cause: string | null): Banned {
+  return { cause, force: force ?? null, commit: deployed?.commit ?? null, deployment: deployed?.deployment ?? null }
+}
+
+function isOutdated(banned: Banned, wanted: Banned): boolean {
+  const keys: readonly (keyof Banned)[] = ['cause', 'force', 'commit', 'deployment']
+  return keys.some((key) => wanted[key] !== null && wanted[key] !== banned[key])
+}
+
+function recordBan(host: Host, given: Props, { cause }: Context): void {
+  const wanted = Object.entries(due(given, cause)).filter(([, value]) => value !== null)
+  host.record(recordKey(given), JSON.stringify({ ...recorded(host, given), ...Object.fromEntries(wanted) }))
+}
+
+async function ban(host: Host, given: Props, context: Context): Promise<void> {
+  const { app, urls, config, directory } = given
+  const varnishadm = ['varnishadm', ...(directory === undefined ? [] : ['-n', directory])]
+  if (host.stat(config) === null) return
+  const { status } = await host.query([...varnishadm, 'ping'], { accept: 'any' })
+  if (status !== 0) return context.note(`Varnish does not run, so there are no cached pages of ${app} to ban`)
+  for (const url of urls) await host.run([...varnishadm, 'ban', 'req.url', '~', varnishWord(url)])
+}
+
+export const varnish_ban = defineResource(
+  {
+    type: 'varnish_ban',
+    doc: 'Bans the cached pages of an app from the Varnish of this host when what `when` lists has changed, or a rollout deployed the app. Pages of other sites stay cached.',
+    mirrors: 'varnishadm ban',
+    examples: [{ app: 'site', urls: ['^/VirtualHostBase/[^/]+/[^/]+/Plone/'], config: '/etc/varnish/default.vcl' }],
+    key: ({ app }) => app,
+    props,
+    state,
+    when: 'cause',
+  },
+  {
+    read: (host, given, { cause }) => ({ outdated: isOutdated(recorded(host, given), due(given, cause)) }),
+    desired: () => ({ outdated: false }),
+    async apply(host, given, _, context) {
+      await ban(host, given, context)
+      recordBan(host, given, context)
+    },
+    words: ({ app }) => `ban the cached pages of ${app}`,
+    predict: (host, given, _, context) => recordBan(host, given, context),
+  },
+)

@@ -1,0 +1,141 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { user } from '../../../resources/accounts/user.ts'
+import { file } from '../../../resources/files/file.ts'
+import { accountPrograms, programs } from '../../support/commands.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../../support/contract.ts'
+
+const host = { commands: programs(accountPrograms) }
+const ordinary = { ...host, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } }
+const withAnn = (host: VirtualHost) => {
+  host.given('/etc/passwd', 'root:x:0:0::/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/sh\n')
+  host.given('/etc/group', 'root:x:0:\nann:x:1000:\nwww-data:x:33:\nadm:x:4:ann\n')
+  host.given('/home/ann/notes', 'hers')
+}
+
+contract(t, user, [
+  {
+    name: 'made with a group of its own and a home',
+    props: { name: 'deploy' },
+    host,
+    changes: ['replace /homeDirectory = "present"', 'replace /exists = true'],
+    then: (t, host) => {
+      const account = host.account('deploy')
+      t.match(account, { home: '/home/deploy' })
+      t.equal(host.groupById(account?.gid ?? -1)?.name, 'deploy')
+      t.equal(host.stat('/home/deploy')?.kind, 'directory')
+    },
+  },
+  {
+    name: 'made as the recipe says',
+    props: { name: 'deploy', uid: 2000, group: 'www-data', groups: ['adm'], home: '/srv/deploy', shell: '/bin/bash' },
+    given: withAnn,
+    host,
+    then: (t, host) => {
+      t.strictSame(host.account('deploy'), {
+        name: 'deploy',
+        uid: 2000,
+        gid: 33,
+        home: '/srv/deploy',
+        shell: '/bin/bash',
+      })
+      t.strictSame(host.groupNamed('adm')?.members, ['ann', 'deploy'])
+    },
+  },
+  {
+    name: 'a group of its name is there already',
+    props: { name: 'solr', system: true },
+    given: (host) => host.given('/etc/group', 'root:x:0:\nsolr:x:123:\n'),
+    host,
+    changes: ['replace /exists = true'],
+    then: (t, host) => {
+      t.equal(host.account('solr')?.gid, 123)
+      t.equal(host.lstat('/home/solr'), null, 'a system account gets no home')
+    },
+  },
+  {
+    name: 'shell and groups are corrected, all else stays',
+    props: { name: 'ann', shell: '/bin/bash', groups: ['www-data', 'adm'] },
+    given: withAnn,
+    host,
+    changes: ['replace /shell = "/bin/bash"', 'add /groups/1 = "www-data"'],
+    then: (t, host) => {
+      t.match(host.account('ann'), { uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/bash' })
+      t.strictSame(host.groupNamed('www-data')?.members, ['ann'])
+      t.equal(host.readText('/home/ann/notes'), 'hers')
+    },
+  },
+  {
+    name: 'the home moves with what is in it',
+    props: { name: 'ann', home: '/srv/ann' },
+    given: withAnn,
+    host,
+    changes: ['replace /homeDirectory = "present"', 'replace /home = "/srv/ann"'],
+    then: (t, host) => t.equal(host.readText('/srv/ann/notes'), 'hers'),
+  },
+  {
+    name: 'a home that got lost is made again',
+    props: { name: 'ann' },
+    given: (host) => host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\nann:x:1000:0::/home/far/ann:/bin/sh\n'),
+    host,
+    changes: ['replace /homeDirectory = "present"'],
+    then: (t, host) => t.match(host.stat('/home/far/ann'), { kind: 'directory', uid: 1000 }),
+  },
+  {
+    name: 'left alone where all is as it should be',
+    props: { name: 'ann', uid: 1000, groups: ['adm'] },
+    given: withAnn,
+    host,
+    changes: [],
+  },
+  {
+    name: 'kept away; its home stays',
+    props: { name: 'ann', absent: true },
+    given: withAnn,
+    host,
+    changes: ['replace /exists = false'],
+    then: (t, host) => {
+      t.equal(host.account('ann'), null)
+      t.equal(host.readText('/home/ann/notes'), 'hers')
+    },
+  },
+  {
+    name: 'kept away with its home',
+    props: { name: 'ann', absent: true, manageHome: true },
+    given: withAnn,
+    host,
+    changes: ['replace /exists = false'],
+  },
+  {
+    name: 'a number that is taken',
+    props: { name: 'bob', uid: 1000 },
+    given: withAnn,
+    host,
+    fails: /uid 1000 belongs to the account ann/,
+  },
+  {
+    name: 'a group that is not there',
+    props: { name: 'bob', group: 'wheel' },
+    host,
+    fails: /no group wheel.*group\(\)/s,
+  },
+  { name: 'a primary group by a number that is not there', props: { name: 'bob', gid: 77 }, host, fails: /gid 77/ },
+  {
+    name: 'only root can, and the command is told',
+    props: { name: 'bob', shell: '/bin/sh' },
+    host: ordinary,
+    fails: /only root.*useradd --shell \/bin\/sh --user-group --create-home bob/s,
+  },
+])
+
+t.test('in a dry run files can belong to an account that is only planned', async (t) => {
+  const plan = planOf((r) => {
+    user(r, { name: 'deploy', home: '/srv/deploy' })
+    file(r, { path: '/srv/deploy/.profile', content: 'x', owner: 'deploy', group: 'deploy' })
+  })
+  const base = new VirtualHost(host)
+  const report = await run(plan, new VirtualHost({ base }), 'plan')
+  t.equal(failureOf(report), undefined)
+  t.equal(report.counts.planned, 2)
+  t.strictSame(patchOf(report), patchOf(await run(plan, base)))
+})

@@ -1,0 +1,205 @@
+/**
+ * Tests servers of several hosts that restart at the same time: they are drained one after the other, and one always
+ * stays up.
+ */
+import * as fc from 'fast-check'
+import t from 'tap'
+import { seconds } from '../../../core/model/units.ts'
+import type { TurnRules } from '../../../resources/balancer/drain_turn.ts'
+import { Draining } from '../../../resources/balancer/draining.ts'
+import { type FakeBalancer, FakeHaproxy } from '../../support/fake_haproxy.ts'
+import { Simulation } from '../../support/simulation.ts'
+
+const places = ['/run/lb1.sock', '/run/lb2.sock']
+
+interface Restart {
+  readonly server: string
+  /** Seconds until its run reaches the restart; default 0. */
+  readonly begins?: number
+  /** Seconds for which it is down; default 10. */
+  readonly takes?: number
+  /** Whether it comes up; default true. */
+  readonly succeeds?: boolean
+}
+
+interface World {
+  readonly servers: readonly string[]
+  readonly balancers?: number
+  readonly more?: Partial<FakeBalancer>
+  /** Servers that have been down for a long time. */
+  readonly dead?: readonly string[]
+  readonly rules?: Partial<TurnRules>
+  readonly latency?: () => number
+}
+
+function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, latency = () => 0.01 }: World) {
+  const down = new Set(dead)
+  const haproxy = new FakeHaproxy(
+    places.slice(0, balancers).map((at) => ({
+      ...{ at, backends: { site: servers }, busyFor: 1 },
+      healthy: (name: string) => !down.has(name.split('/')[1] ?? ''),
+      ...more,
+    })),
+    true,
+  )
+  const seen = { fewest: servers.length, mostOut: 0 }
+  const simulation = new Simulation(latency, () => {
+    for (const { at } of haproxy.balancers) {
+      const states = servers.map((name) => haproxy.state(first, at, `site/${name}`))
+      seen.fewest = Math.min(seen.fewest, states.filter((state) => state === 'ready').length)
+      seen.mostOut = Math.max(seen.mostOut, states.filter((state) => state.startsWith('drain')).length)
+    }
+  })
+  const told: string[] = []
+  const hostOf = () => simulation.host({ exchanges: haproxy.exchanges })
+  const first = hostOf()
+  const at = places.slice(0, balancers).map((socket) => ({ socket }))
+  const restart = async ({ server, begins = 0, takes = 10, succeeds = true }: Restart) => {
+    await simulation.after(begins)
+    const own = new Set([`site/${server}`])
+    const given = { own, atOnce: 1, patience: seconds(60), restart: seconds(180), ...rules }
+    const tell = { progress: (text: string) => void told.push(text), warn: (text: string) => void told.push(text) }
+    const draining = new Draining(hostOf(), at, seconds(60), tell, 'restart', given)
+    const work = async () => {
+      down.add(server)
+      await simulation.after(takes)
+      if (!succeeds) throw new Error(`${server} did not come up`)
+      down.delete(server)
+    }
+    await draining.around(`site/${server}`, work, seconds(120), () => false)
+  }
+  const run = async (...restarts: readonly Restart[]) =>
+    (await simulation.run(restarts.map(restart))).map((error) => error?.message ?? null)
+  const states = () =>
+    haproxy.balancers.map((one) => servers.map((name) => haproxy.state(first, one.at, `site/${name}`)).join(' '))
+  const set = (name: string, state: 'ready' | 'drain' | 'maint') => {
+    for (const { at } of haproxy.balancers) haproxy.set(first, at, `site/${name}`, state)
+  }
+  const tell = (text: string) => {
+    for (const { at } of haproxy.balancers) haproxy.exchanges({ socketPath: at, text }, first)
+  }
+  return { run, seen, told, states, set, tell, simulation, first }
+}
+
+t.test('two hosts at the same moment: one after the other', async (t) => {
+  const { run, seen, told, states } = worldOf({ servers: ['a', 'b'] })
+  t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
+  t.strictSame(seen, { fewest: 1, mostOut: 1 })
+  t.ok(told.includes('site/b waits until site/a is back'), told.join('\n'))
+  t.strictSame(states(), ['ready ready', 'ready ready'])
+})
+
+t.test('one waits while another one starts, for longer than it may drain', async (t) => {
+  const { run, seen, told } = worldOf({ servers: ['a', 'b'] })
+  t.strictSame(await run({ server: 'b', takes: 150 }, { server: 'a', begins: 5 }), [null, null])
+  t.strictSame(seen, { fewest: 1, mostOut: 1 })
+  t.notOk(told.some((line) => line.includes('without draining')))
+})
+
+t.test('a restart that failed on another host: the last server that is up does not restart', async (t) => {
+  const { run, seen, states, simulation } = worldOf({ servers: ['a', 'b'] })
+  const began = simulation.clock
+  const [first, second] = await run({ server: 'a', succeeds: false }, { server: 'b', begins: 2 })
+  t.equal(first, 'a did not come up')
+  t.match(second, /^site\/b is the only server that is up at .*, and was not restarted: site\/a is drained there$/)
+  t.equal(seen.fewest, 1)
+  t.strictSame(states(), ['drain down ready', 'drain down ready'])
+  t.ok(simulation.clock - began >= 180, 'it waited for as long as a restart may take')
+  const [third] = await run({ server: 'b' })
+  t.match(third, /was not restarted/)
+})
+
+t.test('the others have been down for a long time: a restart without draining, at once, with a warning', async (t) => {
+  const { run, told, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['a', 'c'], balancers: 1 })
+  const began = simulation.clock
+  t.strictSame(await run({ server: 'b', takes: 1 }), [null])
+  t.ok(
+    told.includes(
+      `site/b is the only one up at ${places[0]}: restarted without draining, since site/a, site/c are down (start them, so that visitors get no errors at the next restart)`,
+    ),
+  )
+  t.ok(simulation.clock - began < 10)
+})
+
+t.test('one that is set ready by its operator ends the waiting', async (t) => {
+  const { run, seen, set, simulation } = worldOf({ servers: ['a', 'b'] })
+  set('a', 'maint')
+  const later = simulation.after(30).then(() => set('a', 'ready'))
+  t.strictSame(await run({ server: 'b' }), [null])
+  await later
+  t.equal(seen.fewest, 1)
+})
+
+t.test('others are out for longer than it waits, and enough are up: the run drains its server', async (t) => {
+  const { run, set, simulation, seen } = worldOf({ servers: ['a', 'b', 'c'] })
+  set('a', 'drain')
+  const began = simulation.clock
+  t.strictSame(await run({ server: 'b' }), [null])
+  const took = simulation.clock - began
+  t.ok(took > 60 && took < 90, `${took} s`)
+  t.equal(seen.fewest, 1)
+})
+
+t.test('several at once where the rules allow it', async (t) => {
+  const servers = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const { run, seen } = worldOf({ servers, rules: { atOnce: '25%' } })
+  t.strictSame(new Set(await run(...servers.map((server) => ({ server })))), new Set([null]))
+  t.equal(seen.mostOut, 2)
+})
+
+t.test('a claim of a run that was killed: the others do not wait for it for ever', async (t) => {
+  const { run, tell, simulation, seen } = worldOf({ servers: ['a', 'b'] })
+  tell('disable health site/a\n')
+  const began = simulation.clock
+  t.strictSame(await run({ server: 'b' }), [null])
+  t.ok(simulation.clock - began < 40)
+  t.equal(seen.fewest, 1)
+})
+
+t.test('servers without health checks: both drain, and one goes back', async (t) => {
+  const { run, told, states } = worldOf({ servers: ['a', 'b'], more: { tracking: true } })
+  t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
+  t.notOk(told.some((line) => line.includes('without draining')))
+  t.strictSame(states(), ['ready ready', 'ready ready'])
+})
+
+const names = ['a', 'b', 'c', 'd', 'e']
+const restarts = fc.record({
+  begins: fc.constantFrom(0, 0, 0.001, 0.02, 1, 7),
+  takes: fc.integer({ min: 0, max: 30 }),
+  succeeds: fc.constantFrom(true, true, true, false),
+})
+const random = fc.record({
+  count: fc.integer({ min: 2, max: 5 }),
+  balancers: fc.constantFrom(1, 2),
+  restarts: fc.array(restarts, { minLength: 5, maxLength: 5 }),
+  latencies: fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 20, maxLength: 60 }),
+  atOnce: fc.constantFrom(1, 2, '50%'),
+  claimed: fc.option(fc.constantFrom(...names)),
+})
+
+t.test('one server always takes visitors, in any order of restarts', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(random, async ({ count, balancers, restarts, latencies, atOnce, claimed }) => {
+      let at = 0
+      const latency = () => (latencies[at++ % latencies.length] ?? 1) / 1000
+      const servers = names.slice(0, count)
+      const world = worldOf({ servers, balancers, latency, rules: { atOnce } })
+      if (claimed !== null && servers.includes(claimed)) world.tell(`disable health site/${claimed}\n`)
+      const wanted = servers.map((server, index) => ({ server, ...restarts[index] }))
+      const errors = await world.run(...wanted)
+      if (world.seen.fewest < 1) throw new Error('no server took visitors')
+      const allSucceed = wanted.every(({ succeeds }) => succeeds)
+      if (allSucceed && errors.some((error) => error !== null)) throw new Error(errors.join('; '))
+      const most = atOnce === 1 ? 1 : atOnce === 2 ? 2 : Math.max(1, Math.floor(count / 2))
+      if (allSucceed && world.seen.mostOut > most) throw new Error(`${world.seen.mostOut} were out`)
+      for (const [index, { server, succeeds }] of wanted.entries())
+        if (succeeds && errors[index] !== null && !/was not restarted/.test(errors[index] ?? ''))
+          throw new Error(`${server}: ${errors[index]}`)
+      const left = world.states().join(' ')
+      if (allSucceed && /drain|down/.test(left)) throw new Error(left)
+    }),
+    { numRuns: 100 },
+  )
+  t.pass('100 worlds')
+})

@@ -1,0 +1,369 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { ConvergeError } from '../../../core/model/errors.ts'
+import { cron } from '../../../resources/cron/cron.ts'
+import { checkSchedule } from '../../../resources/cron/cron_schedule.ts'
+import { parseCrontab } from '../../../resources/cron/crontab.ts'
+import { crontabPrograms, programs, spool } from '../../support/commands.ts'
+import { contract, planOf, run } from '../../support/contract.ts'
+
+const commands = programs(crontabPrograms)
+const root = { commands }
+const ann = { commands, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } }
+const withCron = (host: VirtualHost) => {
+  host.given('/usr/bin/crontab', '')
+  host.given('/etc/cron.d', null)
+}
+const job = { name: 'tidy', schedule: '0 1 * * 7', command: 'find /tmp -mtime +7 -delete' }
+const written = '# tidy: kept by converge\n0 1 * * 7 root find /tmp -mtime +7 -delete\n'
+const block = '# BEGIN converge tidy\n0 1 * * 7 find /tmp -mtime +7 -delete\n# END converge tidy\n'
+
+contract(t, cron, [
+  {
+    name: 'root: a file of its own',
+    props: job,
+    given: withCron,
+    host: root,
+    changes: ['replace /owner = "root"', 'replace /mode = "0644"', 'replace /content', 'replace /kind = "file"'],
+    then: (t, host) => t.equal(host.readText('/etc/cron.d/tidy'), written),
+  },
+  {
+    name: 'root: for another account, with variables',
+    props: { ...job, user: 'deploy', environment: { MAILTO: '', B: ' led by a space', A: "it's", PLAIN: '1' } },
+    given: withCron,
+    host: root,
+    then: (t, host) =>
+      t.equal(
+        host.readText('/etc/cron.d/tidy'),
+        `# tidy: kept by converge\nA="it's"\nB=" led by a space"\nMAILTO=""\nPLAIN=1\n0 1 * * 7 deploy ${job.command}\n`,
+      ),
+  },
+  {
+    name: 'root: when and what a part of the buildout says',
+    props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current', log: '/log' } },
+    given: (host) => {
+      withCron(host)
+      const part = String.raw`recipe = z3c.recipe.usercrontab${'\n'}times = @daily${'\n'}command = /srv/r/1/bin/x +\%H`
+      host.given('/srv/r/1/.installed.cfg', `[tidyjob]\n${part}\n`)
+    },
+    host: root,
+    then: (t, host) =>
+      t.equal(
+        host.readText('/etc/cron.d/tidy'),
+        '# tidy: kept by converge\n@daily root /srv/current/bin/x +\\%H >> /log 2>&1\n',
+      ),
+  },
+  {
+    name: 'root: a part that is switched off',
+    props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current' } },
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', written)
+      const part = 'recipe = z3c.recipe.usercrontab\ntimes = @daily\ncommand = x\nenabled = off'
+      host.given('/srv/r/1/.installed.cfg', `[tidyjob]\n${part}\n`)
+    },
+    host: root,
+    then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
+  },
+  {
+    name: 'root: a name cron would pass over, and percent signs',
+    props: { ...job, name: 'my site.example', command: 'date +%H' },
+    given: withCron,
+    host: root,
+    then: (t, host) => {
+      const [name = ''] = host.list('/etc/cron.d')
+      t.match(name, /^my-site-example-[0-9a-f]{6}$/)
+      t.match(host.readText(`/etc/cron.d/${name}`), 'root date +\\%H\n')
+    },
+  },
+  {
+    name: 'root: backslashes, which cron takes off before percent signs and before each other',
+    props: { ...job, command: String.raw`echo 'a\%b c\\d e\f' \\\%` },
+    given: withCron,
+    host: root,
+    then: (t, host) => {
+      const [, line = ''] = /root (.*)\n$/.exec(host.readText('/etc/cron.d/tidy') ?? '') ?? []
+      t.equal(line, String.raw`echo 'a\\\%b c\\\d e\f' \\\\\\\%`)
+      // As cron does.
+      t.equal(line.replace(/\\([\\%])/g, '$1'), String.raw`echo 'a\%b c\\d e\f' \\\%`)
+    },
+  },
+  {
+    name: 'root: mode and content are put right',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', 'old', '0666')
+    },
+    host: root,
+    changes: ['replace /mode = "0644"', 'replace /content'],
+    then: (t, host) =>
+      t.match([host.lstat('/etc/cron.d/tidy')?.mode, host.readText('/etc/cron.d/tidy')], ['0644', written]),
+  },
+  {
+    name: 'root: left alone where it is right',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', written)
+    },
+    host: root,
+    changes: [],
+  },
+  {
+    name: 'root: kept away',
+    props: { name: 'tidy', absent: true },
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', written)
+    },
+    host: root,
+    then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
+  },
+  {
+    name: 'root: a directory in the way',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given('/etc/cron.d/tidy', null)
+    },
+    host: root,
+    fails: /cron\.d\/tidy is a directory.*move it away/s,
+  },
+  {
+    name: 'user: a first crontab',
+    props: job,
+    given: withCron,
+    host: ann,
+    changes: ['replace /content', 'replace /kind = "block"'],
+    then: (t, host) => t.equal(host.readText(spool(host)), block),
+  },
+  {
+    name: 'user: beside lines of his own, one of them without an end',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), 'MAILTO=ann\n5 * * * * hers')
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), `MAILTO=ann\n5 * * * * hers\n${block}`),
+  },
+  {
+    name: 'user: its block is replaced, all else stays',
+    props: { ...job, schedule: '@daily' },
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block}6 * * * * more\n`)
+    },
+    host: ann,
+    changes: ['replace /content'],
+    then: (t, host) =>
+      t.equal(host.readText(spool(host)), `# hers\n6 * * * * more\n${block.replace('0 1 * * 7', '@daily')}`),
+  },
+  {
+    name: 'user: left alone where it is right',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block}`)
+    },
+    host: ann,
+    changes: [],
+  },
+  {
+    name: 'user: kept away',
+    props: { name: 'tidy', absent: true },
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block}# more\n`)
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n# more\n'),
+  },
+  {
+    name: 'user: variables hold for this job only',
+    props: { ...job, command: 'x', environment: { A: "it's" } },
+    given: withCron,
+    host: ann,
+    then: (t, host) => t.match(host.readText(spool(host)), "0 1 * * 7 export A='it'\\''s'; x\n"),
+  },
+  {
+    name: 'user: what would hold for all jobs',
+    props: { ...job, environment: { MAILTO: 'x' } },
+    given: withCron,
+    host: ann,
+    fails: /MAILTO would hold for all jobs.*crontab -e/s,
+  },
+  {
+    name: 'user: the block twice, an old one and one as declared',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# hers\n${block.replace('0 1', '9 9')}5 * * * * hers\n${block}6 * * * * more\n`)
+    },
+    host: ann,
+    changes: ['replace /content'],
+    then: (t, host) => t.equal(host.readText(spool(host)), `# hers\n5 * * * * hers\n6 * * * * more\n${block}`),
+  },
+  {
+    name: 'user: all of several blocks are removed at once',
+    props: { name: 'tidy', absent: true },
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `${block}# hers\n${block}${block}`)
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n'),
+  },
+  {
+    name: 'user: a block that was edited, with a line of hers inside and blanks at the end of a marker',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(
+        spool(host),
+        '# BEGIN converge tidy \n# hers\n9 9 * * * find /tmp -delete\n5 * * * * hers\n# END converge tidy\n',
+      )
+    },
+    host: ann,
+    then: (t, host) => t.equal(host.readText(spool(host)), `# hers\n5 * * * * hers\n${block}`),
+  },
+  {
+    name: 'user: a block without its beginning',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), '1 1 1 1 1 x\n# END converge tidy\n')
+    },
+    host: ann,
+    fails: /none '# BEGIN converge tidy' before it.*crontab -e/s,
+  },
+  {
+    name: 'user: a block without its end, before another one',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), `# BEGIN converge tidy\n1 1 1 1 1 x\n5 * * * * hers\n${block}`)
+    },
+    host: ann,
+    fails: /none '# END converge tidy'.*crontab -e/s,
+  },
+  {
+    name: 'user: a block without its end',
+    props: job,
+    given: (host) => {
+      withCron(host)
+      host.given(spool(host), '# BEGIN converge tidy\n1 1 1 1 1 x\n')
+    },
+    host: ann,
+    fails: /none '# END converge tidy'.*crontab -e/s,
+  },
+  {
+    name: 'user: not for somebody else',
+    props: { ...job, user: 'deploy' },
+    given: withCron,
+    host: ann,
+    fails: /only root.*for deploy.*as deploy/s,
+  },
+  { name: 'no cron', props: job, host: root, fails: /no cron on this host.*apt-get install cron/s },
+  {
+    name: 'a command that cron would drop',
+    props: { ...job, command: 'x'.repeat(999) },
+    given: withCron,
+    host: root,
+    fails: /more than 998 bytes.*script/s,
+  },
+  {
+    name: 'a value that cron cannot take',
+    props: { ...job, environment: { A: `"'` } },
+    given: withCron,
+    host: root,
+    fails: /both kinds of quotes/,
+  },
+])
+
+t.test('two names never share a file', async (t) => {
+  const host = new VirtualHost({ commands })
+  withCron(host)
+  await run(
+    planOf((r) =>
+      ['a b', 'a.b', 'a-b'].forEach((name) => {
+        cron(r, { ...job, name })
+      }),
+    ),
+    host,
+  )
+  t.equal(host.list('/etc/cron.d').length, 3)
+})
+
+t.test('schedules', (t) => {
+  for (const good of [
+    '* * * * *',
+    '*/5 0-23/2 1,15 jan-MAR mon-fri',
+    '59 23 31 12 7',
+    '@reboot',
+    '0 1 * * Sun',
+    '0\t1 * * 0',
+  ])
+    t.equal(checkSchedule(good), null, good)
+  for (const [bad, word] of [
+    ['60 * * * *', /minute takes 0 to 59.*'60'/],
+    ['* 24 * * *', 'hour'],
+    ['* * 0 * *', 'day of the month'],
+    ['* * * 13 *', 'month takes 1 to 12 or jan to dec'],
+    ['* * * * 8', 'day of the week'],
+    ['* * * * fun', 'day of the week'],
+    ['*/0 * * * *', 'minute'],
+    ['5/10 * * * *', 'minute'],
+    ['9-5 * * * *', 'minute'],
+    ['1,,2 * * * *', 'minute'],
+    ['* * * *', 'five fields'],
+    ['* * * * * root', 'five fields'],
+    ['@often', '@daily'],
+    ['', 'five fields'],
+  ] as const)
+    t.match(checkSchedule(bad), word, bad)
+  t.end()
+})
+
+t.test('properties are checked before anything is done', (t) => {
+  const problem = (props: Parameters<typeof cron>[1]): string => {
+    try {
+      planOf((r) => cron(r, props))
+    } catch (error) {
+      if (error instanceof ConvergeError) return `${error.message} ${error.hint}`
+      throw error
+    }
+    return ''
+  }
+  t.match(problem({ ...job, schedule: '61 * * * *' }), /property schedule: the minute takes 0 to 59.*got "61/)
+  t.match(problem({ ...job, command: 'a\nb' }), /property command: a command on one line/)
+  t.match(problem({ name: 'tidy' }), 'needed unless absent')
+  t.match(problem({ ...job, environment: { 'A-B': '1' } }), 'environment')
+  t.end()
+})
+
+t.test('of any number of blocks among any lines, nothing but the blocks is taken out', async () => {
+  const line = fc.oneof(
+    fc.constantFrom('', '# x', '5 * * * * hers', '# BEGIN converge tidy up'),
+    fc.stringMatching(/^[ -~]{0,20}$/),
+  )
+  const others = fc.array(
+    line.filter((one) => !/^# (BEGIN|END) converge tidy\s*$/.test(one)),
+    { maxLength: 6 },
+  )
+  fc.assert(
+    fc.property(fc.array(others, { minLength: 1, maxLength: 5 }), (parts) => {
+      const text = parts.map((lines) => lines.map((one) => `${one}\n`).join('')).join(block)
+      const { blocks, rest } = parseCrontab(text, 'tidy')
+      return (
+        rest ===
+          parts
+            .flat()
+            .map((one) => `${one}\n`)
+            .join('') && (blocks ?? '') === block.repeat(parts.length - 1)
+      )
+    }),
+  )
+})

@@ -1,0 +1,183 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { directory } from '../../../resources/files/directory.ts'
+import { file } from '../../../resources/files/file.ts'
+import { contract, planOf, run } from '../../support/contract.ts'
+
+const path = '/srv/site/shared'
+const withDeploy = (host: VirtualHost) => {
+  host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
+  host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
+  host.given('/srv/site', null)
+}
+
+contract(t, directory, [
+  {
+    name: 'made where nothing is',
+    props: { path: '/srv/new' },
+    changes: ['replace /kind = "directory"'],
+    then: (t, host) => t.match(host.lstat('/srv/new'), { kind: 'directory', mode: '0755' }),
+  },
+  {
+    name: 'made with mode and owner in one step',
+    props: { path, mode: '2770', owner: 'deploy', group: 'deploy' },
+    given: withDeploy,
+    then: (t, host) => {
+      t.match(host.lstat(path), { mode: '2770', uid: 1000, gid: 1000 })
+      t.strictSame(host.changes.slice(-1), [`mkdir ${path}`])
+    },
+  },
+  {
+    name: 'with the parents it needs: same owner, mode 0755',
+    props: { path: '/srv/a/b/c', parents: true, mode: '0700', owner: 'deploy' },
+    given: withDeploy,
+    then: (t, host) =>
+      t.match(
+        [host.lstat('/srv/a/b'), host.lstat('/srv/a/b/c')],
+        [
+          { mode: '0755', uid: 1000 },
+          { mode: '0700', uid: 1000 },
+        ],
+      ),
+  },
+  {
+    name: 'mode and owner put right, what is in it stays',
+    props: { path, mode: '0750', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given(`${path}/inner`, 'x')
+    },
+    changes: ['replace /owner = "deploy"', 'replace /mode = "0750"'],
+    then: (t, host) =>
+      t.match(
+        [host.lstat(path)?.uid, host.lstat(`${path}/inner`)?.uid, host.readText(`${path}/inner`)],
+        [1000, 0, 'x'],
+      ),
+  },
+  {
+    name: 'left alone where it is right',
+    props: { path, mode: '0755' },
+    given: (host) => host.given(`${path}/inner`, 'x'),
+    changes: [],
+  },
+  {
+    name: 'a link to a directory counts as one, and what it points to gets mode and owner',
+    props: { path, mode: '0750', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given('/mnt/real', null).given(path, { link: '/mnt/real' })
+    },
+    then: (t, host) =>
+      t.match(
+        [host.lstat(path), host.lstat('/mnt/real')],
+        [
+          { kind: 'link', uid: 0 },
+          { mode: '0750', uid: 1000 },
+        ],
+      ),
+  },
+  {
+    name: 'a link that another account has made: root would give it what the link points to',
+    props: { path, mode: '0770', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given('/mnt/real', null).given(path, { link: '/mnt/real' }).setOwner(path, 'deploy', undefined)
+    },
+    fails: /is a link, and where it leads is for deploy to say, who owns \/srv\/site\/shared name the directory/,
+  },
+  {
+    name: 'or may have made, since it owns a directory above',
+    props: { path, mode: '0770', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given('/mnt/real', null).given(path, { link: '/mnt/real' }).setOwner('/srv/site', 'deploy', undefined)
+    },
+    fails: /where it leads is for deploy to say, who owns \/srv\/site name/,
+  },
+  {
+    name: 'a dangling link',
+    props: { path },
+    given: (host) => host.given(path, { link: '/nowhere' }),
+    fails: /is a link.*points nowhere/s,
+  },
+  {
+    name: 'a link to a file',
+    props: { path },
+    given: (host) => host.given('/srv/f', '').given(path, { link: '/srv/f' }),
+    fails: /is a file/,
+  },
+  {
+    name: 'a file in the way',
+    props: { path },
+    given: (host) => host.given(path, 'x'),
+    fails: /is a file, and a directory is to be there.*move it away/s,
+  },
+  {
+    name: 'its parent has to be there',
+    props: { path: '/srv/no/where' },
+    fails: /no such file or directory.*declare the directory/s,
+  },
+  {
+    name: 'kept away with all in it',
+    props: { path, absent: true },
+    given: (host) => host.given(`${path}/a/b`, 'x').given(`${path}/loop`, { link: '..' }).given('/srv/site/kept', 'x'),
+    changes: ['replace /kind = "absent"'],
+    then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
+  },
+  {
+    name: 'what a killed run left of it goes as well',
+    props: { path, absent: true },
+    given: (host) => host.given('/srv/site/.shared.removing/a', 'x').given('/srv/site/kept', 'x'),
+    changes: ['replace /kind = "absent"'],
+    then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
+  },
+  {
+    name: 'or it goes when there is to be a directory again',
+    props: { path },
+    given: (host) => host.given('/srv/site/.shared.removing/a', 'x'),
+    then: (t, host) => t.strictSame(host.list('/srv/site'), ['shared']),
+  },
+  { name: 'away already', props: { path, absent: true }, changes: [] },
+  {
+    name: 'a link is not kept away by it',
+    props: { path, absent: true },
+    given: (host) => host.given('/mnt/x', '').given(path, { link: '/mnt' }),
+    fails: /is a link, and a directory is spoken of take it away with symlink/,
+  },
+])
+
+t.test('killed while it is taken away: all of it is there, or nothing', async (t) => {
+  for (let at = 1; ; at++) {
+    let count = 0
+    const host = new VirtualHost({
+      beforeChange: () => {
+        if (++count === at) throw new Error('killed')
+      },
+    })
+    host.given(`${path}/.converge/complete`, '').given(`${path}/bin/client1`, '')
+    const plan = planOf((r) => void directory(r, { path, absent: true }))
+    const report = await run(plan, host)
+    t.ok(host.lstat(path) === null || host.lstat(`${path}/bin/client1`), `change ${at}`)
+    if (report.outcome === 'changed') break
+  }
+})
+
+t.test('in a dry run it is there for what belongs into it, and gone for what was in it', async (t) => {
+  const host = new VirtualHost()
+  host.given('/srv/old/x', 'x')
+  const plan = planOf((r) => {
+    directory(r, { path: '/srv/new/deep', parents: true })
+    file(r, { path: '/srv/new/deep/a', content: 'a' })
+    directory(r, { path: '/srv/old', absent: true })
+    file(r, { path: '/srv/old/x', absent: true })
+    directory(r, { path: '/etc', mode: '0700' })
+  })
+  const before = host.changes.length
+  const report = await run(plan, new VirtualHost({ base: host }), 'plan')
+  t.strictSame(
+    report.resources.map(({ outcome }) => outcome),
+    ['planned', 'planned', 'planned', 'planned'],
+  )
+  t.equal(report.counts.unchanged, 1)
+  t.equal(host.changes.length, before)
+})

@@ -1,0 +1,204 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { file } from '../../../resources/files/file.ts'
+import { symlink } from '../../../resources/files/symlink.ts'
+import { contract, patchOf, planOf, run } from '../../support/contract.ts'
+
+const path = '/etc/motd'
+const withDeploy = (host: VirtualHost) => {
+  host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n')
+  host.given('/etc/group', 'root:x:0:\ndeploy:x:1000:\n')
+}
+const writes = (host: VirtualHost) => host.changes.filter((change) => change.startsWith('write'))
+const odd = '\uFEFFgrün — 日本語 🙂\r\nzweite Zeile\r\n\ttab\0null'
+
+contract(t, file, [
+  {
+    name: 'made where nothing is',
+    props: { path, content: 'hello\n' },
+    changes: ['replace /content = "hello\\n"', 'replace /kind = "file"'],
+    then: (t, host) => t.match([host.readText(path), host.lstat(path)], ['hello\n', { mode: '0644', uid: 0 }]),
+  },
+  {
+    name: 'made with mode and owner in one step',
+    props: { path, content: 's', mode: '0600', owner: 'deploy', group: 'deploy' },
+    given: withDeploy,
+    then: (t, host) => {
+      t.match(host.lstat(path), { mode: '0600', uid: 1000, gid: 1000 })
+      t.strictSame(host.changes.slice(-1), [`write ${path}`])
+    },
+  },
+  {
+    name: 'content replaced; mode and owner stay as found',
+    props: { path, content: 'new' },
+    given: (host) => {
+      withDeploy(host)
+      host.given(path, 'old', '0640', 'deploy')
+    },
+    changes: ['replace /content = "new"'],
+    then: (t, host) =>
+      t.match([host.readText(path), host.lstat(path)], ['new', { mode: '0640', uid: 1000, gid: 1000 }]),
+  },
+  {
+    name: 'only mode and owner put right, the content not written',
+    props: { path, content: 'same', mode: '4750', owner: 'deploy' },
+    given: (host) => {
+      withDeploy(host)
+      host.given(path, 'same', '0600')
+    },
+    changes: ['replace /owner = "deploy"', 'replace /mode = "4750"'],
+    then: (t, host) => t.match([writes(host), host.lstat(path)], [[], { mode: '4750', uid: 1000, gid: 0 }]),
+  },
+  {
+    name: 'left alone where it is right',
+    props: { path, content: 'x', mode: '0644' },
+    given: (host) => host.given(path, 'x'),
+    changes: [],
+  },
+  {
+    name: 'empty is a content too',
+    props: { path, content: '' },
+    given: (host) => host.given(path, 'x'),
+    changes: ['replace /content = ""'],
+  },
+  {
+    name: 'any text comes through as it is',
+    props: { path, content: odd },
+    then: (t, host) => t.equal(host.readText(path), odd),
+  },
+  { name: 'and is known again', props: { path, content: odd }, given: (host) => host.given(path, odd), changes: [] },
+  {
+    name: 'one line end is not the other',
+    props: { path, content: 'a\n' },
+    given: (host) => host.given(path, 'a\r\n'),
+    changes: ['replace /content = "a\\n"'],
+  },
+  {
+    name: 'a dangling link is replaced, what it points to is not made',
+    props: { path, content: 'x' },
+    given: (host) => host.given(path, { link: '/srv/nowhere' }),
+    changes: ['replace /content', 'replace /kind'],
+    then: (t, host) => t.match([host.lstat(path)?.kind, host.lstat('/srv/nowhere')], ['file', null]),
+  },
+  {
+    name: 'a link is replaced, what it points to is left alone',
+    props: { path, content: 'x' },
+    given: (host) => host.given('/srv/real', 'real').given(path, { link: '/srv/real' }),
+    then: (t, host) => t.match([host.lstat(path)?.kind, host.readText('/srv/real')], ['file', 'real']),
+  },
+  {
+    name: 'a directory in the way',
+    props: { path, content: 'x' },
+    given: (host) => host.given(`${path}/inner`, 'x'),
+    fails: /\/etc\/motd is a directory.*mv \/etc\/motd/s,
+  },
+  {
+    name: 'kept away',
+    props: { path, absent: true },
+    given: (host) => host.given(path, 'x'),
+    changes: ['replace /content = null', 'replace /kind = "absent"'],
+    then: (t, host) => t.equal(host.lstat(path), null),
+  },
+  { name: 'away already', props: { path, absent: true }, changes: [] },
+  {
+    name: 'a directory is not kept away by it',
+    props: { path, absent: true },
+    given: (host) => host.given(path, null),
+    fails: 'is a directory',
+  },
+  {
+    name: 'its directory has to be there',
+    props: { path: '/srv/no/where', content: 'x' },
+    fails: /no such file or directory.*declare the directory/s,
+  },
+  {
+    name: 'a file where its directory should be',
+    props: { path: '/srv/f/x', content: 'x' },
+    given: (host) => host.given('/srv/f', ''),
+    fails: /a part of the path is not a directory/,
+  },
+  {
+    name: 'an owner that is not there',
+    props: { path, content: 'x', owner: 'nobody-here' },
+    fails: /no account nobody-here.*user\(\)/s,
+  },
+  {
+    name: 'a group that is not there',
+    props: { path, content: 'x', group: 'nobody-here' },
+    fails: /no group nobody-here.*group\(\)/s,
+  },
+])
+
+t.test('a sensitive file shows neither its content nor what it was', async (t) => {
+  const host = new VirtualHost()
+  host.given('/srv/secret', 'old-content', '0644')
+  const plan = planOf((r) => file(r, { path: '/srv/secret', content: 'new-content', mode: '0600', sensitive: true }))
+  for (const report of [await run(plan, new VirtualHost({ base: host }), 'plan'), await run(plan, host)]) {
+    t.strictSame(patchOf(report), ['replace /mode = "0600"', 'replace /content = "(sensitive)"'])
+    t.notMatch(JSON.stringify(report), /old-content|new-content/)
+  }
+})
+
+t.test('a long content is told by its digest', async (t) => {
+  const report = await run(
+    planOf((r) => file(r, { path: '/srv/big', content: 'ä'.repeat(5000) })),
+    new VirtualHost(),
+  )
+  t.match(patchOf(report)[0], /^replace \/content = "\(10000 bytes, sha256 [0-9a-f]{64}\)"$/)
+})
+
+t.test('in a dry run it is there for those behind a planned link', async (t) => {
+  const plan = planOf((r) => {
+    symlink(r, { path: '/srv/current', target: 'releases' })
+    file(r, { path: '/srv/current/a', content: 'x' })
+    file(r, { path: '/srv/releases/b', content: 'y' })
+  })
+  const host = new VirtualHost()
+  host.given('/srv/releases', null)
+  const dry = await run(plan, new VirtualHost({ base: host }), 'plan')
+  t.equal(dry.counts.planned, 3)
+  await run(plan, host)
+  t.equal(host.readText('/srv/releases/a'), 'x')
+})
+
+t.test(
+  'damaged beside its verified copy: repaired before everything else; not where another text was declared',
+  async (t) => {
+    const [copy, enabled] = ['/etc/nginx/sites-available/shop', '/etc/nginx/sites-enabled/shop']
+    const planWith = (content: string) =>
+      planOf((r) => {
+        file(r, { path: '/srv/other', content })
+        file(r, { path: copy, content })
+        file(r, { path: enabled, content, verifiedCopy: copy })
+      })
+    const order: string[] = []
+    const host = new VirtualHost({ beforeChange: (_, what) => void order.push(what) })
+    for (const directory of ['/srv', '/etc/nginx/sites-available', '/etc/nginx/sites-enabled'])
+      host.given(directory, null)
+    const firstOf = async (content: string) => {
+      order.length = 0
+      t.equal((await run(planWith(content), host)).outcome, 'changed')
+      t.equal((await run(planWith(content), host)).outcome, 'unchanged')
+      return order.find((what) => what.startsWith('write'))
+    }
+    t.match(await firstOf('one'), 'write /srv/other')
+    t.match(await firstOf('two'), 'write /srv/other', 'the text of before is no damage')
+    host.writeFile(enabled, 'garbage')
+    t.match(await firstOf('two'), `write ${enabled}`)
+    host.writeFile(enabled, 'garbage')
+    t.match(await firstOf('three'), 'write /srv/other', 'a text that was not verified is not written first')
+  },
+)
+
+t.test('properties are checked before anything is done', (t) => {
+  const wrong = (props: Record<string, unknown>) => () => planOf((r) => file(r, props as never))
+  t.throws(wrong({ path: 'etc/motd', content: '' }), { message: /property path: an absolute path .got "etc\/motd"/ })
+  t.throws(wrong({ path: '/etc/../motd', content: '' }), { message: /without '\.' or '\.\.'/ })
+  t.throws(wrong({ path, content: '', mode: '644' }), { message: /property mode: a mode as four octal digits/ })
+  t.throws(wrong({ path }), { message: /content is needed unless absent/ })
+  t.throws(wrong({ path, content: '', contnt: '' }), {
+    message: /file has no property contnt/,
+    hint: 'did you mean content?',
+  })
+  t.end()
+})

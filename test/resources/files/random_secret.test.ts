@@ -1,0 +1,79 @@
+import t from 'tap'
+import { converge } from '../../../core/converge/engine.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { Secrets } from '../../../core/model/secrets.ts'
+import { file } from '../../../resources/files/file.ts'
+import { random_secret } from '../../../resources/files/random_secret.ts'
+import { contract, failureOf, planOf, run } from '../../support/contract.ts'
+
+const path = '/etc/secret'
+
+contract(t, random_secret, [
+  {
+    name: 'made where nothing is',
+    props: { path },
+    changes: ['replace /mode = "0600"', 'replace /kind = "file"'],
+    then: (t, host) => {
+      t.match(host.readText(path), /^[\w-]{24}\n$/)
+      t.match(host.lstat(path), { mode: '0600' })
+    },
+  },
+  {
+    name: 'one that is there is kept',
+    props: { path },
+    given: (host) => void host.given(path, 'chosen\n', '0600'),
+    changes: [],
+    then: (t, host) => t.equal(host.readText(path), 'chosen\n'),
+  },
+  {
+    name: 'and kept from others',
+    props: { path },
+    given: (host) => void host.given(path, 'chosen\n', '0644'),
+    changes: ['replace /mode = "0600"'],
+    then: (t, host) => t.equal(host.readText(path), 'chosen\n'),
+  },
+  {
+    name: 'an empty file holds none',
+    props: { path, bytes: 32 },
+    given: (host) => void host.given(path, '\n', '0600'),
+    then: (t, host) => t.match(host.readText(path), /^[\w-]{43}\n$/),
+  },
+  {
+    name: 'a directory in the way',
+    props: { path },
+    given: (host) => void host.given(path, null),
+    fails: /is a directory, and a file with a secret is spoken of.*mv \/etc\/secret/s,
+  },
+])
+
+t.test('others get it, and no report shows it', async (t) => {
+  const host = new VirtualHost()
+  const plan = planOf((r) => {
+    const secret = random_secret(r, { path })
+    file(r, { path: '/etc/config', content: secret.value as never, when: [secret] })
+  })
+  const dry = await run(plan, new VirtualHost({ base: host }), 'plan')
+  t.strictSame(
+    dry.resources.map(({ outcome }) => outcome),
+    ['planned', 'unknown'],
+    'a dry run does not make one up',
+  )
+  const report = await converge(plan, host, { id: 'test', mode: 'run', secrets: new Secrets() })
+  t.strictSame(failureOf(report), undefined)
+  const value = host.readText('/etc/config') ?? ''
+  t.equal(`${value}\n`, host.readText(path))
+  t.notOk(JSON.stringify(report).includes(value))
+  t.equal((await run(plan, host)).outcome, 'unchanged')
+})
+
+t.test('two of them are not the same', async (t) => {
+  const host = new VirtualHost()
+  await run(
+    planOf((r) => {
+      random_secret(r, { path: '/etc/a' })
+      random_secret(r, { path: '/etc/b' })
+    }),
+    host,
+  )
+  t.not(host.readText('/etc/a'), host.readText('/etc/b'))
+})

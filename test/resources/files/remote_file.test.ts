@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { remote_file } from '../../../resources/files/remote_file.ts'
+import { archivePrograms, programs } from '../../support/commands.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../../support/contract.ts'
+
+const commands = programs(archivePrograms)
+const url = 'https://user:hidden@builds.example.com/app.war'
+const path = '/srv/app.war'
+const sha256 = createHash('sha256').update('new').digest('hex')
+const host = { commands, downloads: { [url.replace('user:hidden@', '')]: 'new' } }
+const local = (content: string) => (host: VirtualHost) => void host.given('/var/tmp/app.war', content)
+
+contract(t, remote_file, [
+  {
+    name: 'fetched where it is missing',
+    props: { path, url, sha256: sha256.toUpperCase(), mode: '0640' },
+    host,
+    changes: ['replace /mode = "0640"', `replace /content = "${sha256}"`, 'replace /kind = "file"'],
+    then: (t, host) => t.match([host.readText(path), host.lstat(path)?.mode], ['new', '0640']),
+  },
+  {
+    name: 'fetched where it is another one',
+    props: { path, url, sha256 },
+    given: (host) => host.given(path, 'old'),
+    host,
+    changes: [`replace /content = "${sha256}"`],
+  },
+  {
+    name: 'left alone where it is the one',
+    props: { path, url: 'https://gone.example/', sha256 },
+    given: (host) => host.given(path, 'new'),
+    host,
+    changes: [],
+  },
+  { name: 'without a digest once for each URL', props: { path, url }, host },
+  {
+    name: 'copied from elsewhere on the host',
+    props: { path, url: '/var/tmp/app.war' },
+    given: local('mine'),
+    host,
+    then: (t, host) => t.equal(host.readText(path), 'mine'),
+  },
+  {
+    name: 'only its mode',
+    props: { path, url: 'file:///var/tmp/app.war', mode: '0600' },
+    given: (host) => local('mine')(host.given(path, 'mine', '0644')),
+    host,
+    changes: ['replace /mode = "0600"'],
+  },
+  {
+    name: 'another one than the digest says',
+    props: { path, url: '/var/tmp/app.war', sha256 },
+    given: local('cut short'),
+    host,
+    fails: /has the sha256 [0-9a-f]{64}, not .*fetch the file again/,
+  },
+  {
+    name: 'nothing there',
+    props: { path, url: '/var/tmp/app.war' },
+    host,
+    fails: /there is no file \/var\/tmp\/app\.war/,
+  },
+  {
+    name: 'a directory in the way',
+    props: { path, url, sha256 },
+    given: (host) => host.given(path, null),
+    host,
+    fails: /is a directory.*mv/,
+  },
+  { name: 'no directory for it', props: { path: '/none/app.war', url, sha256 }, host, fails: /no directory \/none/ },
+])
+
+t.test('a copy follows what it is a copy of', async (t) => {
+  const host = new VirtualHost({ commands })
+  const plan = planOf((r) => void remote_file(r, { path, url: '/var/tmp/app.war' }))
+  for (const content of ['one', 'two']) {
+    local(content)(host)
+    t.equal(
+      patchOf(await run(plan, host)).some((line) => line.includes('/content')),
+      true,
+    )
+    t.equal(host.readText(path), content)
+  }
+})
+
+t.test('the login in a URL is not told', async (t) => {
+  const told: string[] = []
+  const plan = planOf((r) => void remote_file(r, { path, url, sha256, password: 's3cret' }))
+  const { converge } = await import('../../../core/converge/engine.ts')
+  const handlers = [{ progress: (_: string, line: string) => void told.push(line) }]
+  const report = await converge(plan, new VirtualHost(host), { id: 't', mode: 'run', handlers })
+  t.strictSame(failureOf(report), undefined)
+  t.strictSame(told, ['fetching https://builds.example.com/app.war'])
+})

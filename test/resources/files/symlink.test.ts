@@ -1,0 +1,48 @@
+import t from 'tap'
+import { symlink } from '../../../resources/files/symlink.ts'
+import { contract } from '../../support/contract.ts'
+
+contract(t, symlink, [
+  {
+    name: 'made where nothing is',
+    props: { path: '/srv/current', target: '/srv/releases/1' },
+    changes: ['replace /target = "/srv/releases/1"', 'replace /kind = "link"'],
+    then: (t, host) => t.equal(host.readLink('/srv/current'), '/srv/releases/1'),
+  },
+  {
+    name: 'switched by one rename',
+    props: { path: '/srv/current', target: '/srv/releases/2' },
+    given: (host) => host.given('/srv/current', { link: '/srv/releases/1' }),
+    changes: ['replace /target = "/srv/releases/2"'],
+    then: (t, host) => t.strictSame(host.changes.slice(-1), ['link /srv/current -> /srv/releases/2']),
+  },
+  {
+    name: 'left alone where it is right',
+    props: { path: '/srv/current', target: 'releases/2' },
+    given: (host) => host.given('/srv/current', { link: 'releases/2' }),
+    changes: [],
+  },
+  {
+    name: 'a real directory is not replaced',
+    props: { path: '/srv/current', target: '/srv/releases/2' },
+    given: (host) => host.given('/srv/current/index.html', 'hello'),
+    fails: /real directory.*mv \/srv\/current/s,
+  },
+  {
+    name: 'a real file is not replaced',
+    props: { path: '/srv/current', target: '/x' },
+    given: (host) => host.given('/srv/current', 'hello'),
+    fails: 'real file',
+  },
+  {
+    name: 'kept away',
+    props: { path: '/srv/current', absent: true },
+    given: (host) => host.given('/srv/current', { link: '/x' }),
+    changes: ['replace /target = null', 'replace /kind = "absent"'],
+  },
+  {
+    name: 'its directory has to be there',
+    props: { path: '/srv/nowhere/current', target: '/x' },
+    fails: /no such file or directory.*declare the directory/s,
+  },
+])

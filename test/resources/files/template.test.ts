@@ -1,0 +1,130 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { ConvergeError } from '../../../core/model/errors.ts'
+import { prepareTemplates, renderTemplate } from '../../../resources/files/render_template.ts'
+import { template } from '../../../resources/files/template.ts'
+import { contract, planOf, run } from '../../support/contract.ts'
+
+const path = '/srv/site.conf'
+const name = 'site.conf.hbs'
+const fails = (source: string, expected: RegExp, variables: Record<string, unknown> = {}) => ({
+  name: `refused: ${JSON.stringify(source)}`,
+  props: { path, source, name, variables },
+  fails: expected,
+})
+
+contract(t, template, [
+  {
+    name: 'made where nothing is',
+    props: { path, source: 'port = {{port}}\n', variables: { port: 8081 }, mode: '0640' },
+    changes: ['replace /mode = "0640"', 'replace /content = "port = 8081\\n"', 'replace /kind = "file"'],
+    then: (t, host) => t.equal(host.readText(path), 'port = 8081\n'),
+  },
+  {
+    name: 'replaced where it differs, and only then',
+    props: { path, source: '{{a}}', variables: { a: 'new' } },
+    given: (host) => host.given(path, 'old', '0600'),
+    changes: ['replace /content = "new"'],
+    then: (t, host) => t.equal(host.lstat(path)?.mode, '0600'),
+  },
+  {
+    name: 'left alone where it is right',
+    props: { path, source: '{{a}}', variables: { a: 'x' } },
+    given: (host) => host.given(path, 'x'),
+    changes: [],
+  },
+  {
+    name: 'mode put right',
+    props: { path, source: 'x', variables: {}, mode: '0600' },
+    given: (host) => host.given(path, 'x'),
+    changes: ['replace /mode = "0600"'],
+  },
+  {
+    name: 'a directory in the way',
+    props: { path, source: 'x', variables: {} },
+    given: (host) => host.given(path, null),
+    fails: /is a directory.*mv/s,
+  },
+  {
+    name: 'text as it is: no escapes for HTML, any script, CRLF',
+    props: { path, source: '{{a}}\r\n<é&>\r\n', variables: { a: '<b> & "ü" 日本' } },
+    then: (t, host) => t.equal(host.readText(path), '<b> & "ü" 日本\r\n<é&>\r\n'),
+  },
+  {
+    name: 'five megabytes',
+    props: {
+      path,
+      source: `{{#each lines}}${'x'.repeat(1000)} {{this}}\n{{/each}}`,
+      variables: { lines: Array.from({ length: 5000 }, (_, i) => i) },
+    },
+    changes: ['replace /content = "(50', 'replace /kind'],
+    then: (t, host) => t.equal(host.readText(path)?.split('\n')[4999], `${'x'.repeat(1000)} 4999`),
+  },
+  {
+    name: 'a big one without variables',
+    props: { path, source: 'y'.repeat(5 * 1024 * 1024), variables: {} },
+    then: (t, host) => t.equal(host.lstat(path)?.size, 5 * 1024 * 1024),
+  },
+  fails('a\nport = {{prot}}\n', /site\.conf\.hbs:2:\d+: "prot" is not among .*it gets: name, port/s, {
+    port: 1,
+    name: 'x',
+  }),
+  fails('{{a.b}}', /"b" is not among/, { a: {} }),
+  fails('{{#if on}}x{{/if}}', /"on" is not among .*it gets: none/s),
+  fails('{{#each rows}}x{{/each}}', /"rows" is not among/),
+  fails('{{#each rows}}{{nam}}{{/each}}', /"nam" is not among/, { rows: [{ name: 1 }] }),
+  fails('a\n{{#if on}}\nb\n', /site\.conf\.hbs:\d+: the template cannot be parsed.*close every/s, { on: true }),
+  fails('{{two words', /cannot be parsed/),
+  fails('{{qoute a}}', /no helper qoute.*did you mean quote\?/s, { a: 1 }),
+  fails('{{a}}', /what is printed has to be .*not null/, { a: null }),
+  fails('{{a}}', /not a list/, { a: [1] }),
+  fails('{{a.b}}', /not a map/, { a: { b: {} } }),
+  fails('{{lookup a b}}', /lookup finds no x/, { a: {}, b: 'x' }),
+  fails('{{#each a}}{{b}}{{/each}}', /"b" is not among/, { a: ['text'] }),
+  fails('{{#unless (eq a c)}}x{{/unless}}', /"c" is not among/, { a: 1 }),
+  fails('{{#a}}x{{/a}}', /"a" is not among/),
+  fails('{{iniList a}}', /iniList takes a list, not a string/, { a: 'x' }),
+  fails('{{join a}}', /join has to be a string, a number or a boolean, not a map/, { a: [{}] }),
+  fails('{{quote a}}', /quote has to be .*not null/, { a: null }),
+  fails('{{#eachSorted a}}{{/eachSorted}}', /eachSorted takes a map/, { a: 'x' }),
+  fails('{{> part}}', /there is no partial part/),
+])
+
+const render = (source: string, variables: Record<string, unknown>) => renderTemplate({ path, source, variables })
+
+t.test('helpers', async (t) => {
+  await prepareTemplates()
+  t.equal(render('extends ={{iniList a}}\n', { a: ['x.cfg', 'y.cfg'] }), 'extends =\n    x.cfg\n    y.cfg\n')
+  t.equal(render('parts ={{iniList a}}', { a: [] }), 'parts =')
+  t.equal(render('{{join a}} {{join a ", "}}', { a: ['x', 1, true] }), 'x 1 true x, 1, true')
+  t.equal(render('{{quote a}}', { a: 'say "hi" \\o/' }), '"say \\"hi\\" \\\\o/"')
+  t.equal(render('{{shellQuote a}}', { a: "it's $HOME" }), "'it'\\''s $HOME'")
+  t.equal(render('{{json a}}', { a: { b: [1, null] } }), '{"b":[1,null]}')
+  const map = { b: 2, a: 1, c: 3 }
+  t.equal(
+    render('{{#eachSorted m}}{{@key}}={{this}}{{#unless @last}},{{/unless}}{{/eachSorted}}', { m: map }),
+    'a=1,b=2,c=3',
+  )
+  t.equal(render('{{#if (eq a 1)}}one{{else}}other{{/if}}', { a: 1 }), 'one')
+})
+
+t.test('an error names the template with its line, and the line of the recipe', async (t) => {
+  const place = (line: number) => new RegExp(`^${name}:${line}:`)
+  const failure = async (source: string) => {
+    const plan = planOf((r) => template(r, { path, source, name, variables: { here: 1 } }))
+    const report = await run(plan, new VirtualHost())
+    return report.resources[0]?.failure
+  }
+  t.match(await failure('one\ntwo\n  {{gone}}\n'), { code: 'TEMPLATE_ERROR', message: place(3) })
+  t.match(await failure('one\n{{#if here}}\n{{/each}}\n'), { message: place(2) })
+  t.match(await failure('one\n{{quote\n\n'), { message: place(2) })
+  t.match(await failure('one\n{{iniList here}}\n'), { message: place(2) })
+  t.match(await failure('one\n{{nohelper here}}\n'), { message: place(2) })
+})
+
+t.test('values that are there and say nothing', async (t) => {
+  await prepareTemplates()
+  t.equal(render('[{{a}}][{{b}}][{{c}}]', { a: 0, b: false, c: '' }), '[0][false][]')
+  t.throws(() => render('{{a}}', { a: undefined }), ConvergeError)
+  t.throws(() => render('{{constructor}}', {}), ConvergeError)
+})

@@ -1,0 +1,235 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { execute } from '../../../resources/commands/execute.ts'
+import { file } from '../../../resources/files/file.ts'
+import { parseStatus, providerOf } from '../../../resources/packages/dpkg.ts'
+import { package_ } from '../../../resources/packages/package.ts'
+import { aptPrograms, givePackage, offerPackage, programs } from '../../support/commands.ts'
+import { contract, patchOf, planOf, run } from '../../support/contract.ts'
+
+const commands = programs(aptPrograms)
+const host = { commands }
+const ordinary = { ...host, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } }
+const offered = (host: VirtualHost) => {
+  offerPackage(host, 'hello', '2.10-3')
+  offerPackage(host, 'git', '1:2.39.5-0+deb12u2')
+}
+const ran = (host: VirtualHost) =>
+  host.changes.filter((change) => change.startsWith('run ')).map((change) => change.replaceAll(/ -o \S+/g, ''))
+
+contract(t, package_, [
+  {
+    name: 'installed after the lists are fetched',
+    props: { names: ['hello', 'git'] },
+    given: offered,
+    host,
+    changes: ['replace /hello = "installed"', 'replace /git = "installed"'],
+    then: (t, host) => t.match(host.readText('/var/lib/dpkg/status'), /Package: hello\nStatus: install ok installed/),
+  },
+  {
+    name: 'only what is missing is asked for',
+    props: { names: ['hello', 'git'] },
+    given: (host) => {
+      offered(host)
+      givePackage(host, 'git', '1:2.30')
+    },
+    host,
+    changes: ['replace /hello = "installed"'],
+    then: (t, host) => t.match(ran(host).at(-1), /install hello$/),
+  },
+  {
+    name: 'a version is put right',
+    props: { names: { hello: '2.10-3' } },
+    given: (host) => {
+      offered(host)
+      givePackage(host, 'hello', '2.9-1')
+    },
+    host,
+    changes: ['replace /hello = "2.10-3"'],
+    then: (t, host) => t.match(ran(host).at(-1), /--allow-downgrades install hello=2\.10-3$/),
+  },
+  {
+    name: 'the beginning of a version is enough',
+    props: { names: { hello: '2.10*' } },
+    given: (host) => givePackage(host, 'hello', '2.10-3'),
+    host,
+    changes: [],
+  },
+  {
+    name: 'there in any version',
+    props: { names: ['hello'] },
+    given: (host) => givePackage(host, 'hello', '1'),
+    host,
+    changes: [],
+  },
+  {
+    name: 'removed; what is configured stays',
+    props: { names: ['hello'], absent: true },
+    given: (host) => givePackage(host, 'hello', '2.10-3'),
+    host,
+    changes: ['replace /hello = "absent"'],
+    then: (t, host) => t.match(host.readText('/var/lib/dpkg/status'), 'deinstall ok config-files'),
+  },
+  { name: 'away already', props: { names: ['hello'], absent: true }, host, changes: [] },
+  {
+    name: 'an interrupted dpkg is finished first',
+    props: { names: ['hello'] },
+    given: (host) => {
+      offered(host)
+      host.given('/var/lib/dpkg/updates/0001', '')
+    },
+    host,
+    changes: ['replace /hello = "installed"'],
+    then: (t, host) => t.equal(host.list('/var/lib/dpkg/updates').length, 0),
+  },
+  {
+    name: 'a half-installed one is finished',
+    props: { names: ['hello'] },
+    given: (host) => {
+      offered(host)
+      givePackage(host, 'hello', '2.10-3', 'install ok half-configured')
+    },
+    host,
+    changes: ['replace /hello = "installed"'],
+  },
+  {
+    name: 'held in another version',
+    props: { names: { hello: '2.10-3' } },
+    given: (host) => givePackage(host, 'hello', '2.9-1', 'hold ok installed'),
+    host,
+    fails: /hello is held at 2\.9-1, and 2\.10-3 is wanted.*apt-mark unhold hello/s,
+  },
+  {
+    name: 'held, and good enough',
+    props: { names: ['hello'] },
+    given: (host) => givePackage(host, 'hello', '2.9-1', 'hold ok installed'),
+    host,
+    changes: [],
+  },
+  {
+    name: 'an unknown name, with the nearest',
+    props: { names: ['helo'] },
+    given: offered,
+    host,
+    fails: /no package helo.*did you mean hello\?/s,
+  },
+  {
+    name: 'an unknown version, with those there are',
+    props: { names: { hello: '3*' } },
+    given: offered,
+    host,
+    fails: /no version 3\* of the package hello.*declare a version that the sources have: 2\.10-3/s,
+  },
+  {
+    name: 'the lists are locked for a while',
+    props: { names: ['hello'] },
+    given: (host) => {
+      offered(host)
+      host.given('/locked', '3')
+    },
+    host,
+    changes: ['replace /hello'],
+  },
+  {
+    name: 'no lists, no network',
+    props: { names: ['hello'] },
+    given: (host) => host.given('/offline', ''),
+    host,
+    fails: /lists could not be fetched.*Could not resolve.*/s,
+  },
+  {
+    name: 'old lists, no network: what is known is enough',
+    props: { names: ['hello'] },
+    given: (host) => {
+      host.given('/var/lib/apt/lists/deb_Packages', 'hello 2.10-3')
+      host.given('/offline', '')
+    },
+    host,
+    changes: ['replace /hello = "installed"'],
+  },
+  {
+    name: 'only root can, and the command is told',
+    props: { names: ['hello'] },
+    host: ordinary,
+    fails: /only root.*apt-get -y --no-install-recommends install hello/s,
+  },
+])
+
+t.test('lists of today are used, and fetched anew for a name they do not have', async (t) => {
+  const host = new VirtualHost({ commands })
+  offerPackage(host, 'hello', '1')
+  const install = (name: string) =>
+    run(
+      planOf((r) => package_(r, { names: [name] })),
+      host,
+    )
+  await install('hello')
+  offerPackage(host, 'git', '1')
+  offerPackage(host, 'curl', '1')
+  await install('git')
+  await install('curl')
+  const updates = ran(host).map((line) => (line.endsWith(' update') ? 'update' : line.split(' ').at(-1)))
+  t.strictSame(updates, ['update', 'hello', 'git', 'update', 'git', 'curl'])
+})
+
+t.test('in a dry run packages planned are there for later ones, and what they bring is unknown', async (t) => {
+  const plan = planOf((r) => {
+    package_(r, { names: ['nginx'] })
+    package_(r, { names: ['nginx', 'curl'] })
+    file(r, { path: '/etc/nginx/sites/site', content: 'x' })
+    file(r, { path: '/etc/other/deep/site', content: 'x' })
+    file(r, { path: '/etc/motd', content: 'x' })
+    file(r, { path: '/srv/site', content: 'x', owner: 'nginx' })
+    execute(r, { command: 'true', user: 'nginx', creates: '/srv/x' })
+  })
+  const report = await run(plan, new VirtualHost({ base: new VirtualHost({ commands }) }), 'plan')
+  t.strictSame(patchOf(report).slice(0, 2), ['replace /nginx = "installed"', 'replace /curl = "installed"'])
+  t.strictSame(
+    report.resources.map(({ outcome }) => outcome),
+    ['planned', 'planned', 'unknown', 'unknown', 'planned', 'unknown', 'unknown'],
+  )
+})
+
+t.test('the status file of dpkg', (t) => {
+  const packages = parseStatus(
+    [
+      'Package: mawk\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.3\nProvides: awk, other (= 2)',
+      'Package: libc6\nStatus: deinstall ok config-files\nArchitecture: i386\nVersion: 2.35',
+      'Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36\nDescription: Package: fake\n Status: folded',
+      '',
+    ].join('\n\n'),
+  )
+  t.equal(packages.get('libc6')?.version, '2.36')
+  t.equal(packages.get('libc6:i386')?.status, 'deinstall ok config-files')
+  t.equal(providerOf('awk', packages)?.name, 'mawk')
+  t.equal(providerOf('other', packages)?.name, 'mawk')
+  t.equal(providerOf('aw', packages), undefined)
+  t.end()
+})
+
+t.test('a host without dpkg', async (t) => {
+  const host = new VirtualHost({ commands })
+  host.remove('/var/lib/dpkg/status')
+  const report = await run(
+    planOf((r) => package_(r, { names: ['awk'] })),
+    host,
+  )
+  t.match(report.resources[0]?.failure, { code: 'NOT_DEBIAN', hint: /package manager of this system/ })
+})
+
+t.test('a virtual package counts where another provides it', async (t) => {
+  const host = new VirtualHost({ commands })
+  host.given(
+    '/var/lib/dpkg/status',
+    'Package: mawk\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\nProvides: awk\n\n',
+  )
+  t.equal(
+    (
+      await run(
+        planOf((r) => package_(r, { names: ['awk'] })),
+        host,
+      )
+    ).outcome,
+    'unchanged',
+  )
+})

@@ -1,0 +1,63 @@
+/** Tests that eggs of another app are linked, in real directories. */
+import { chownSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { LocalHost } from '../../../core/host/local.ts'
+import { linkEggs } from '../../../resources/python/linked_eggs.ts'
+import { scratch } from '../../support/machine.ts'
+
+const abi = 'eggs/v5/cp311'
+
+function areas(t: Test) {
+  const directory = scratch(t)
+  const [shared, other] = [`${directory}/site`, `${directory}/zeo`]
+  const egg = (base: string, name: string, text: string) => {
+    mkdirSync(`${base}/${abi}/${name}`, { recursive: true })
+    writeFileSync(`${base}/${abi}/${name}/code.py`, text)
+  }
+  mkdirSync(`${shared}/eggs`, { recursive: true })
+  egg(other, 'ZODB-6.egg', 'zodb')
+  egg(other, 'ZEO-6.egg', 'zeo')
+  const link = () => linkEggs(new LocalHost(`${directory}/state`), { shared, directory }, [other])
+  return { shared, other, egg, link }
+}
+
+t.test('complete eggs that are missing, as the same files', async (t) => {
+  const { shared, other, egg, link } = areas(t)
+  egg(shared, 'ZEO-6.egg', 'its own')
+  egg(other, 'tmpab12', 'half')
+  writeFileSync(`${other}/eggs/old-1.egg`, 'a zipped egg')
+  t.equal(await link(), 2)
+  t.strictSame(readdirSync(`${shared}/${abi}`).sort(), ['ZEO-6.egg', 'ZODB-6.egg'])
+  const inode = (base: string, name: string) => statSync(`${base}/${abi}/${name}/code.py`).ino
+  t.equal(inode(shared, 'ZODB-6.egg'), inode(other, 'ZODB-6.egg'))
+  t.not(inode(shared, 'ZEO-6.egg'), inode(other, 'ZEO-6.egg'), 'what it has stays')
+  t.ok(existsSync(`${shared}/eggs/old-1.egg`))
+  t.equal(await link(), 0, 'again: nothing is missing')
+})
+
+t.test('none while a build is under way there, or where it was killed', async (t) => {
+  const { shared, other, link } = areas(t)
+  writeFileSync(`${other}/.converge-building.json`, '{}')
+  t.equal(await link(), 0)
+  t.notOk(existsSync(`${shared}/eggs/v5`))
+})
+
+t.test('none of another account, nor where there are none', async (t) => {
+  const { shared, other, link } = areas(t)
+  if (process.getuid?.() === 0) {
+    chownSync(`${other}/eggs`, 65534, 65534)
+    t.equal(await link(), 0)
+  }
+  const directory = scratch(t)
+  mkdirSync(`${directory}/eggs`)
+  symlinkSync(shared, `${directory}/site`)
+  const host = new LocalHost(`${directory}/state`)
+  t.equal(await linkEggs(host, { shared, directory }, [directory, `${directory}/nothing`, shared]), 0)
+})
+
+t.test('where a link cannot be made nothing is left half', async (t) => {
+  const { shared, link } = areas(t)
+  writeFileSync(`${shared}/eggs/v5`, 'in the way')
+  t.equal(await link(), 0)
+  t.strictSame(readdirSync(`${shared}/eggs`), ['v5'])
+})

@@ -1,0 +1,153 @@
+import t from 'tap'
+import type { VirtualHost } from '../../../core/host/virtual.ts'
+import { release_cleanup } from '../../../resources/releases/release_cleanup.ts'
+import { contract } from '../../support/contract.ts'
+
+const into = '/srv/site/releases'
+const current = '/srv/site/current'
+const id = (n: number) => `${String(n).padStart(6, '0')}-1a2b3c4d`
+
+/** Makes complete releases, unfinished ones, and the current one. */
+function site(
+  host: VirtualHost,
+  complete: readonly number[],
+  half: readonly number[],
+  live: number | string | null,
+): VirtualHost {
+  host.given(into, null)
+  for (const n of [...complete, ...half])
+    host.given(`${into}/${id(n)}/.converge/release.json`, '{}').given(`${into}/${id(n)}/bin/run`, 'x')
+  for (const n of complete) host.given(`${into}/${id(n)}/.converge/complete`, '')
+  if (live !== null) host.given(current, { link: typeof live === 'number' ? `${into}/${id(live)}` : live })
+  return host
+}
+
+const left =
+  (...expected: (number | string)[]) =>
+  (t: Pick<typeof import('tap').t, 'strictSame'>, host: VirtualHost) =>
+    t.strictSame(host.list(into), expected.map((one) => (typeof one === 'number' ? id(one) : one)).sort())
+
+const props = { into, current }
+
+contract(t, release_cleanup, [
+  {
+    name: 'the five newest stay',
+    props,
+    given: (host) => site(host, [1, 2, 3, 4, 5, 6, 7], [], 7),
+    changes: ['remove /surplus/1', 'remove /surplus/0'],
+    then: left(3, 4, 5, 6, 7),
+  },
+  {
+    name: 'one in which a process works stays',
+    props: { ...props, keep: 2 },
+    given: (host) => {
+      site(host, [1, 2, 3, 4], [], 4)
+      host.given('/proc/41/cwd', { link: `${into}/${id(1)}/parts` }).given('/proc/42/cwd', { link: '/' })
+      host.given('/proc/self/cwd', { link: `${into}/${id(2)}` })
+    },
+    changes: ['remove /surplus/0'],
+    then: left(1, 3, 4),
+  },
+  {
+    name: 'the same where the app is behind a link',
+    props: { ...props, keep: 2 },
+    given: (host) => {
+      for (const n of [1, 2, 3, 4])
+        for (const [name, text] of [
+          ['release.json', '{}'],
+          ['complete', ''],
+        ] as const)
+          host.given(`/data/site/releases/${id(n)}/.converge/${name}`, text)
+      host.given('/srv/site', { link: '../data/site' }).given('/data/site/current', { link: `${into}/${id(4)}` })
+      host.given('/proc/41/cwd', { link: `/data/site/releases/${id(1)}` })
+    },
+    changes: ['remove /surplus/0'],
+    then: left(1, 3, 4),
+  },
+  { name: 'nothing to do', props, given: (host) => site(host, [1, 2], [], 2), changes: [], then: left(1, 2) },
+  { name: 'no directory', props, changes: [] },
+  { name: 'none complete', props, given: (host) => site(host, [], [1, 2], null), changes: [], then: left(1, 2) },
+  {
+    name: 'after a rollback the live one and the one before it stay as well',
+    props: { ...props, keep: 2 },
+    given: (host) => site(host, [1, 2, 3, 4, 5, 6], [], 3),
+    then: left(2, 3, 5, 6),
+  },
+  {
+    name: 'unfinished ones go, but for those newer than the newest complete one',
+    props,
+    given: (host) => site(host, [2, 4], [1, 3, 5, 6], 4),
+    then: left(2, 4, 5, 6),
+  },
+  {
+    name: 'unfinished ones do not count',
+    props: { ...props, keep: 2 },
+    given: (host) => site(host, [1, 2, 3], [4, 5], 3),
+    then: left(2, 3, 4, 5),
+  },
+  {
+    name: 'a live one that is not complete stays',
+    props,
+    given: (host) => site(host, [2, 3], [1], 1),
+    then: left(1, 2, 3),
+  },
+  {
+    name: 'a relative link to the live one',
+    props: { ...props, keep: 2 },
+    given: (host) => site(host, [1, 2, 3, 4], [], `releases/${id(1)}`),
+    then: left(1, 3, 4),
+  },
+  {
+    name: 'what others made stays, live or not',
+    props: { ...props, keep: 2 },
+    given: (host) =>
+      site(host, [1, 2, 3], [], `${into}/20240501123000`)
+        .given(`${into}/20240501123000/x`, 'x')
+        .given(`${into}/20230501123000/x`, 'x')
+        .given(`${into}/000000-copied00/x`, 'x')
+        .given(`${into}/000000-1a2b3c4d/x`, 'x')
+        .given(`${into}/.hidden`, 'x'),
+    then: left(2, 3, '20240501123000', '20230501123000', '000000-copied00', '000000-1a2b3c4d', '.hidden'),
+  },
+  {
+    name: 'what killed runs left goes',
+    props,
+    given: (host) =>
+      site(host, [1], [], 1)
+        .given(`${into}/.${id(2)}.checkout/x`, 'x')
+        .given(`${into}/.${id(3)}.removing/x/y`, 'x'),
+    changes: ['remove /surplus/1', 'remove /surplus/0'],
+    then: left(1),
+  },
+  {
+    name: 'current is a directory',
+    props,
+    given: (host) => site(host, [1, 2], [], null).given(`${current}/x`, 'x'),
+    changes: [],
+    then: left(1, 2),
+  },
+])
+
+t.test('fewer than two cannot be kept', async (t) => {
+  const { success } = release_cleanup.definition.props.safeParse({ ...props, keep: 1 })
+  t.equal(success, false)
+})
+
+t.test('a release that is removed is none from the first moment on', async (t) => {
+  const { VirtualHost } = await import('../../../core/host/virtual.ts')
+  const { planOf, run } = await import('../../support/contract.ts')
+  const { listReleases } = await import('../../../resources/releases/releases.ts')
+  const host = new VirtualHost({
+    beforeChange: () => {
+      for (const release of listReleases(host, into, current))
+        if (release.complete) t.equal(host.readText(`${release.path}/bin/run`), 'x', 'complete ones are whole')
+    },
+  })
+  site(host, [1, 2, 3, 4], [], 4)
+  const report = await run(
+    planOf((r) => release_cleanup(r, { ...props, keep: 2 })),
+    host,
+  )
+  t.equal(report.outcome, 'changed')
+  t.equal(host.changes.filter((change) => change.startsWith('rename')).length, 2)
+})

@@ -1,0 +1,42 @@
+import t from 'tap'
+import type { VirtualHost } from '../../../core/host/virtual.ts'
+import { release_files } from '../../../resources/releases/release_files.ts'
+import { contract } from '../../support/contract.ts'
+
+const release = '/srv/site/releases/000001-1a2b3c4d'
+const realm = `${release}/run/etc/realm.properties`
+const props = { release, files: { 'run/etc/realm.properties': 'admin: one\n' } }
+const given = (host: VirtualHost) => host.given(`${release}/.converge/release.json`, '{}')
+
+contract(t, release_files, [
+  {
+    name: 'a file and its directories',
+    props: { ...props, owner: 'deploy', group: 'web' },
+    given: (host) =>
+      void given(host)
+        .given('/etc/passwd', 'root:x:0:0::/:/bin/sh\ndeploy:x:7:7::/:/bin/sh\n')
+        .given('/etc/group', 'root:x:0:\nweb:x:8:\n'),
+    changes: ['replace /files/run~1etc~1realm.properties = "admin: one\\n"'],
+    then(t, host) {
+      t.equal(host.readText(realm), 'admin: one\n')
+      t.match(host.lstat(realm), { uid: 7, gid: 8, mode: '0640' })
+      t.match(host.lstat(`${release}/run/etc`), { uid: 7, gid: 8, mode: '0755' })
+    },
+  },
+  {
+    name: 'a build that was interrupted: other content is replaced',
+    props,
+    given: (host) => void given(host).given(realm, 'admin: half'),
+    then: (t, host) => t.equal(host.readText(realm), 'admin: one\n'),
+  },
+  {
+    name: 'a release that is built keeps what it has',
+    props,
+    given: (host) => void given(host).given(realm, 'admin: other').given(`${release}/.converge/built`, ''),
+    changes: [],
+    then: (t, host) => t.equal(host.readText(realm), 'admin: other'),
+  },
+])
+
+for (const path of ['/etc/passwd', '../x', 'run/../../x', '.git/hooks/pre-commit', '.converge/complete', 'a\0b', ''])
+  t.throws(() => release_files.definition.props.parse({ release, files: { [path]: '' } }), JSON.stringify(path))

@@ -1,0 +1,336 @@
+import t from 'tap'
+import type { CommandHandler } from '../../../core/host/virtual.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { seconds } from '../../../core/model/units.ts'
+import { service } from '../../../resources/services/service.ts'
+import { service_restart } from '../../../resources/services/service_restart.ts'
+import { contract, failureOf, planOf, run } from '../../support/contract.ts'
+import { FakeSupervisor } from '../../support/fake_supervisor.ts'
+
+interface Unit {
+  active: string
+  sub?: string
+  enabled: string
+  /** The state after a start; default active. */
+  starts?: string
+  loaded?: boolean
+  pid?: number
+  type?: string
+  masked?: boolean
+  /** Seconds from its start until it is up, or exits. */
+  takes?: number
+  lasts?: number
+  since?: number
+}
+
+/** A systemd for the in-memory host, with units by name. */
+function systemd(units: Readonly<Record<string, Unit>>, seen: string[][] = []): CommandHandler {
+  const worlds = new WeakMap<VirtualHost, Record<string, Unit>>()
+  const show = (world: Record<string, Unit>, name: string, clock: number) => {
+    const unit = world[name] ?? { active: 'inactive', enabled: '' }
+    const passed = clock - (unit.since ?? Number.NEGATIVE_INFINITY)
+    if (unit.since !== undefined && passed >= (unit.lasts ?? Number.POSITIVE_INFINITY)) unit.active = 'failed'
+    const queued = unit.active === 'active' && passed < (unit.takes ?? 0)
+    const load = world[name] === undefined ? 'not-found' : unit.masked ? 'masked' : 'loaded'
+    const id = name.endsWith('.timer') ? name : `${name}.service`
+    return `Id=${id}\nNames=${id} ${name}-alias.service\nLoadState=${load}\nActiveState=${queued ? 'inactive' : unit.active}\nSubState=${unit.sub ?? 'dead'}\nUnitFileState=${unit.enabled}\nMainPID=${unit.pid ?? 0}\nResult=${unit.active === 'failed' ? 'exit-code' : 'success'}\nType=${unit.type ?? 'notify'}\nJob=${queued ? 7 : ''}\n`
+  }
+  return ([program, verb = '', ...rest], _, host) => {
+    if (program === 'journalctl') return { stdout: `journal of ${rest[0]}\n` }
+    if (program !== 'systemctl') return null
+    seen.push([verb, ...rest])
+    const world = worlds.get(host) ?? structuredClone(units)
+    worlds.set(host, world)
+    const name = rest.at(-1)?.replace(/\.service$/, '') ?? ''
+    const unit = world[name]
+    if (verb === 'show') {
+      const names = name === '*' ? Object.keys(world).filter((one) => world[one]?.loaded !== false) : [name]
+      return { stdout: names.map((one) => show(world, one, host.clock)).join('\n') }
+    }
+    if (verb === 'daemon-reload') return {}
+    if (unit === undefined) return { status: 5, stderr: `Unit ${name}.service not found.` }
+    if (verb === 'enable' || verb === 'disable') unit.enabled = `${verb}d`
+    if (verb === 'stop') Object.assign(unit, { active: 'inactive', sub: 'dead', pid: 0 })
+    if (verb === 'start' && unit.masked)
+      return { status: 1, stderr: `Failed to start ${name}.service: Unit ${name}.service is masked.\n` }
+    if (verb === 'start') {
+      const pid = (unit.pid ?? 0) + 1
+      Object.assign(unit, { active: unit.starts ?? 'active', sub: 'running', pid, since: host.clock })
+    }
+    return {}
+  }
+}
+
+const booted = (host: VirtualHost) => void host.given('/run/systemd/system', null)
+const units = {
+  up: { active: 'active', enabled: 'enabled', pid: 3 },
+  down: { active: 'inactive', enabled: 'disabled', loaded: false },
+  broken: { active: 'failed', enabled: 'enabled', starts: 'failed' },
+  looping: { active: 'activating', sub: 'auto-restart', enabled: 'enabled', starts: 'active' },
+  fixed: { active: 'inactive', enabled: 'static' },
+  simple: { active: 'inactive', enabled: 'enabled', type: 'simple' },
+  brief: { active: 'inactive', enabled: 'enabled', type: 'simple', lasts: 0.5 },
+  slow: { active: 'inactive', enabled: 'enabled', takes: 20 },
+  endless: { active: 'inactive', enabled: 'enabled', takes: 1e6 },
+  masked: { active: 'inactive', enabled: 'masked', masked: true },
+  'nightly.timer': { active: 'inactive', enabled: 'disabled', loaded: false, type: '' },
+  'until-boot': { active: 'active', enabled: 'enabled-runtime' },
+}
+const host = { commands: systemd(units) }
+
+contract(t, service, [
+  { name: 'systemd: up already', props: { name: 'up', enabled: true }, host, given: booted, changes: [] },
+  { name: 'systemd: an alias', props: { name: 'up-alias' }, host, given: booted, changes: [] },
+  {
+    name: 'systemd: started and enabled',
+    props: { name: 'down', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /enabled = true', 'replace /state = "running"'],
+  },
+  {
+    name: 'systemd: enabled is nobody’s concern where it is not spoken of',
+    props: { name: 'down' },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'systemd: stopped and disabled',
+    props: { name: 'up', action: 'stopped', enabled: false },
+    host,
+    given: booted,
+    changes: ['replace /enabled = false', 'replace /state = "stopped"'],
+  },
+  {
+    name: 'systemd: one that failed is as good as stopped',
+    props: { name: 'broken', action: 'stopped' },
+    host,
+    given: booted,
+    changes: [],
+  },
+  {
+    name: 'systemd: one that is not there is as good as stopped',
+    props: { name: 'none', action: 'stopped', enabled: false },
+    host,
+    given: booted,
+    changes: [],
+  },
+  {
+    name: 'systemd: a loop of restarts is ended',
+    props: { name: 'looping', action: 'stopped' },
+    host,
+    given: booted,
+    changes: ['replace /state = "stopped"'],
+  },
+  {
+    name: 'systemd: a static unit stays as it is',
+    props: { name: 'fixed', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'systemd: one that fails',
+    props: { name: 'broken' },
+    host,
+    given: booted,
+    fails: /broken did not come up: it ended right after its start \(exit-code\).*journal of/s,
+  },
+  {
+    name: 'systemd: one that is not there',
+    props: { name: 'none' },
+    host,
+    given: booted,
+    fails: /none did not come up: there is no service none on this host.*declare its package/s,
+  },
+  {
+    name: 'systemd: one that is masked',
+    props: { name: 'masked' },
+    host,
+    given: booted,
+    fails: /masked did not come up: systemd refused to start it: Unit masked.service is masked.*systemctl unmask/s,
+  },
+  {
+    name: 'systemd: one that counts as running at once is looked at for a second',
+    props: { name: 'simple' },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+    then: (t, host) => t.ok(host.clock >= 1),
+  },
+  {
+    name: 'systemd: one that ends half a second after its start',
+    props: { name: 'brief' },
+    host,
+    given: booted,
+    fails: /brief did not come up: it ended right after its start \(exit-code\).*journal of/s,
+  },
+  {
+    name: 'systemd: one whose start is still in the queue',
+    props: { name: 'slow' },
+    host,
+    given: booted,
+    changes: ['replace /state = "running"'],
+    then: (t, host) => t.ok(host.clock >= 20),
+  },
+  {
+    name: 'systemd: one whose start takes longer than it may',
+    props: { name: 'endless', deadline: seconds(9) },
+    host,
+    given: booted,
+    fails: /endless did not come up: it was not ready within 9 s.*journal of/s,
+  },
+  {
+    name: 'systemd: a timer',
+    props: { name: 'nightly.timer', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /enabled = true', 'replace /state = "running"'],
+  },
+  {
+    name: 'systemd: enabled until the next boot is not enabled',
+    props: { name: 'until-boot', enabled: true },
+    host,
+    given: booted,
+    changes: ['replace /enabled = true'],
+  },
+  {
+    name: 'supervisor: started',
+    props: { name: 'a', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { startsecs: 5 } } }).requests },
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'supervisor: started, and waited for until it answers',
+    props: { name: 'a', provider: { kind: 'supervisor' }, ready: { port: 8081 } },
+    host: {
+      requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 20 } } }).requests,
+    },
+    changes: ['replace /state = "running"'],
+    then: (t, host) => t.ok(host.clock >= 20),
+  },
+  {
+    name: 'supervisor: started, and never answers',
+    props: { name: 'a', provider: { kind: 'supervisor' }, ready: { port: 8081 }, deadline: seconds(9) },
+    host: {
+      requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 1e6 } } }).requests,
+    },
+    fails: /a did not come up: it was not ready within 9 s/,
+  },
+  {
+    name: 'supervisor: stopped',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 5 } } }).requests },
+    changes: ['replace /state = "stopped"'],
+  },
+  {
+    name: 'supervisor: one it does not know is as good as stopped',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({}).requests },
+    changes: [],
+  },
+  {
+    name: 'supervisor: none running is as good as stopped',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
+    host: { requests: new FakeSupervisor({ up: false }).requests },
+    changes: [],
+  },
+  {
+    name: 'supervisor: does not stop in time',
+    props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' }, deadline: seconds(9) },
+    host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 1e6 } } }).requests },
+    fails: 'a did not stop within 9 s',
+  },
+  {
+    name: 'init script: started',
+    props: { name: 'web' },
+    ...initScripts({ web: false }),
+    changes: ['replace /state = "running"'],
+  },
+  {
+    name: 'init script: stopped',
+    props: { name: 'web', action: 'stopped' },
+    ...initScripts({ web: true }),
+    changes: ['replace /state = "stopped"'],
+  },
+  {
+    name: 'init script: up already; enabled is left as it is',
+    props: { name: 'web', enabled: true },
+    ...initScripts({ web: true }),
+    changes: [],
+  },
+  {
+    name: 'init script: one that is not there',
+    props: { name: 'none' },
+    ...initScripts({}),
+    fails: /there is no service none on this host.*declare its package/s,
+  },
+])
+
+/** Init scripts for the in-memory host; a service is up one second after its script returns. */
+function initScripts(services: Readonly<Record<string, boolean>>) {
+  const worlds = new WeakMap<VirtualHost, Map<string, number>>()
+  const commands: CommandHandler = ([program, name = '', verb], _, host) => {
+    if (program !== 'service') return null
+    const world =
+      worlds.get(host) ??
+      new Map(
+        Object.keys(services)
+          .filter((one) => services[one])
+          .map((one) => [one, 0]),
+      )
+    worlds.set(host, world)
+    if (verb === 'start') world.set(name, host.clock + 1)
+    if (verb === 'stop') world.delete(name)
+    if (verb === 'status') return { status: host.clock >= (world.get(name) ?? Number.POSITIVE_INFINITY) ? 0 : 3 }
+    return {}
+  }
+  return { host: { commands }, given: (host: VirtualHost) => void host.given('/etc/init.d/web', '#!/bin/sh\n', '0755') }
+}
+
+t.test('systemd is asked once for all of them', async (t) => {
+  const seen: string[][] = []
+  const virtual = new VirtualHost({
+    commands: systemd(
+      { a: { active: 'active', enabled: 'enabled' }, b: { active: 'active', enabled: 'enabled' } },
+      seen,
+    ),
+  })
+  booted(virtual)
+  const report = await run(
+    planOf((r) => {
+      service(r, { name: 'a' })
+      service(r, { name: 'b', enabled: true })
+    }),
+    virtual,
+  )
+  t.equal(report.outcome, 'unchanged')
+  t.equal(seen.length, 1)
+})
+
+t.test('service_restart through systemd', async (t) => {
+  const seen: string[][] = []
+  const virtual = new VirtualHost({ commands: systemd({ a: { active: 'active', enabled: 'enabled', pid: 1 } }, seen) })
+  booted(virtual)
+  const plan = planOf((r) => void service_restart(r, { services: [{ name: 'a' }], provider: { kind: 'systemd' } }))
+  t.strictSame(failureOf(await run(plan, virtual)), undefined)
+  t.strictSame(
+    seen.map(([verb]) => verb).filter((verb) => verb !== 'show'),
+    ['daemon-reload', 'stop', 'start'],
+  )
+  t.equal((await run(plan, virtual)).outcome, 'unchanged')
+})
+
+t.test('enabled cannot be said of a program of supervisor', async (t) => {
+  const virtual = new VirtualHost({ requests: new FakeSupervisor({ running: ['a'] }).requests })
+  t.equal(
+    (
+      await run(
+        planOf((r) => void service(r, { name: 'a', enabled: true, provider: { kind: 'supervisor' } })),
+        virtual,
+      )
+    ).outcome,
+    'unchanged',
+  )
+})

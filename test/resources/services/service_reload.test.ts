@@ -1,0 +1,357 @@
+import t from 'tap'
+import type { CommandHandler } from '../../../core/host/virtual.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { seconds } from '../../../core/model/units.ts'
+import { file } from '../../../resources/files/file.ts'
+import { service_reload } from '../../../resources/services/service_reload.ts'
+import { contract, failureOf, patchOf, planOf, run } from '../../support/contract.ts'
+import { type Behaviour, FakeSupervisor } from '../../support/fake_supervisor.ts'
+
+const provider = { kind: 'supervisor' as const }
+const supervised = (behaviour: Behaviour = {}, state: 'running' | 'stopped' | 'failing' = 'running') => ({
+  requests: new FakeSupervisor({ [state]: ['web'], programs: { web: behaviour } }).requests,
+})
+const check = ['proxy', '-c']
+/** A checking program that finds no error unless a file /srv/broken exists. */
+const proxy: CommandHandler = ([program, word], _, host) => {
+  if (program !== 'proxy') return null
+  if (word === 'load') return { stdout: 'loaded' }
+  return host.lstat('/srv/broken') === null ? {} : { status: 2, stdout: 'line 3:', stderr: 'no such word\n' }
+}
+
+/** Shortens a call to supervisor to `method name ...`; leaves anything else unchanged. */
+const short = (change: string) => {
+  const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
+  if (method === undefined) return change.replace(/^record .*/, 'record')
+  return [method, ...[...change.matchAll(/<string>(\w+)</g)].map(([, word]) => word)].join(' ')
+}
+const done = (host: VirtualHost) => host.changes.map(short)
+
+contract(t, service_reload, [
+  {
+    name: 'a running one gets the signal',
+    props: { name: 'web', provider },
+    host: supervised(),
+    changes: ['replace /reloadedFor = "'],
+    then: (t, host) => {
+      t.ok(done(host).includes('signalProcess web HUP'))
+      t.notMatch(done(host).join('\n'), /stopProcess|startProcess/)
+    },
+  },
+  {
+    name: 'another signal, and it has to answer afterwards',
+    props: { name: 'web', provider, signal: 'USR2', ready: { port: 8081 } },
+    host: supervised({ port: 8081 }),
+    then: (t, host) => t.ok(done(host).includes('signalProcess web USR2')),
+  },
+  {
+    name: 'a command of its own',
+    props: { name: 'web', provider, command: ['proxy', 'load'] },
+    host: { ...supervised(), commands: proxy },
+    then: (t, host) => {
+      t.ok(done(host).includes('run proxy load'))
+      t.notMatch(done(host).join('\n'), /signalProcess/)
+    },
+  },
+  {
+    name: 'what is down is started',
+    props: { name: 'web', provider, check },
+    host: { ...supervised({}, 'stopped'), commands: proxy },
+    changes: ['replace /reloadedFor', 'replace /state = "running"'],
+    then: (t, host) => t.ok(done(host).includes('startProcess web')),
+  },
+  {
+    name: 'what ends again and again is started anew',
+    props: { name: 'web', provider },
+    host: supervised({}, 'failing'),
+    changes: ['replace /reloadedFor', 'replace /state = "running"'],
+  },
+  {
+    name: 'a check that fails',
+    props: { name: 'web', provider, check },
+    given: (host) => void host.given('/srv/broken', ''),
+    host: { ...supervised(), commands: proxy },
+    fails: /web is not reloaded: its check ended with exit status 2 correct its configuration.*line 3:\nno such word/s,
+  },
+  {
+    name: 'one that ends of its reload',
+    props: { name: 'web', provider },
+    host: supervised({ diesOf: 'HUP' }),
+    fails: /web was not reloaded: it ended right after its reload .*log of web/s,
+  },
+  {
+    name: 'one that does not answer afterwards',
+    props: { name: 'web', provider, ready: { port: 8081 }, deadline: seconds(5) },
+    host: supervised({ port: 8081, status: 502 }),
+    fails: /web was not reloaded: it was not ready within 5 s \(http:\/\/\S+\/\S* answered with HTTP status 502\)/,
+  },
+  {
+    name: 'nobody knows it',
+    props: { name: 'other', provider },
+    host: supervised(),
+    fails: /other did not come up: .*it knows no such program/,
+  },
+])
+
+t.test('one that runs and is not ready is waited for, and not reloaded', async (t) => {
+  const options = { ready: { port: 8081 }, deadline: seconds(5) }
+  const behaviour = { port: 8081, status: 200 }
+  const host = new VirtualHost(supervised(behaviour))
+  t.strictSame(failureOf(await run(causedBy('1', options), host)), undefined)
+  t.equal((await run(causedBy('1', options), host)).outcome, 'unchanged')
+  behaviour.status = 502
+  const planned = await run(causedBy('1', options), new VirtualHost({ base: host }), 'plan')
+  t.strictSame(patchOf(planned), ['replace /state = "running"'])
+  t.match(planned.resources, [{ words: 'wait for web' }])
+  const failure = failureOf(await run(causedBy('1', options), host))
+  t.match(failure, { code: 'SERVICE_DOWN', message: /web is not ready: .*within 5 s .*HTTP status 502/ })
+  t.equal(signals(host), 1)
+  behaviour.status = 200
+  t.equal((await run(causedBy('1', options), host)).outcome, 'unchanged')
+})
+
+const causedBy = (content: string, more: object = {}) =>
+  planOf((r) => {
+    const config = file(r, { path: '/srv/config', content })
+    service_reload(r, { name: 'web', provider, when: [config], ...more })
+  })
+const signals = (host: VirtualHost) => done(host).filter((what) => what.startsWith('signalProcess')).length
+
+t.test('once for each change, and a reload that a failure kept away stays due', async (t) => {
+  const host = new VirtualHost({ ...supervised(), commands: proxy })
+  t.strictSame(failureOf(await run(causedBy('1', { check }), host)), undefined)
+  t.equal((await run(causedBy('1', { check }), host)).outcome, 'unchanged')
+  t.equal(signals(host), 1)
+  host.given('/srv/broken', '')
+  t.match(failureOf(await run(causedBy('2', { check }), host)), { code: 'CHECK_FAILED' })
+  t.equal(signals(host), 1, 'refused: it keeps its configuration')
+  host.remove('/srv/broken')
+  t.strictSame(patchOf(await run(causedBy('2', { check }), host)).length, 1, 'the file is there, the reload is due')
+  t.equal(signals(host), 2)
+  t.equal((await run(causedBy('2', { check }), host)).outcome, 'unchanged')
+})
+
+t.test('what was down is not reloaded on top of its start', async (t) => {
+  const host = new VirtualHost(supervised({}, 'stopped'))
+  t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
+  t.equal(signals(host), 0)
+  t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+})
+
+t.test('a dry run says what it will be, and does nothing', async (t) => {
+  const host = new VirtualHost(supervised())
+  const report = await run(causedBy('1'), new VirtualHost({ base: host }), 'plan')
+  t.strictSame(
+    report.resources.map(({ outcome, words }) => [outcome, words]),
+    [
+      ['planned', undefined],
+      ['planned', 'reload web'],
+    ],
+  )
+  t.strictSame(host.changes, [])
+})
+
+t.test('the message of a check is not shown where the content is sensitive', async (t) => {
+  const host = new VirtualHost({ ...supervised(), commands: proxy })
+  host.given('/srv/broken', '')
+  const failure = failureOf(await run(causedBy('1', { check, sensitive: true }), host))
+  t.match(failure, { code: 'CHECK_FAILED', output: undefined })
+})
+
+t.test('through systemd, and through an init script where none runs', async (t) => {
+  for (const [tool, given, expected] of [
+    ['systemctl', { '/run/systemd/system': null }, ['systemctl daemon-reload', 'systemctl reload web.service']],
+    ['service', { '/etc/init.d/web': '' }, ['service web reload']],
+  ] as const) {
+    const ran: string[] = []
+    const host = new VirtualHost({
+      commands: ([program, ...args]) => {
+        if (program !== tool) return null
+        ran.push([program, ...args].join(' '))
+        const unit = 'Names=web.service\nLoadState=loaded\nActiveState=active\nSubState=running\nMainPID=7\n'
+        return { stdout: unit }
+      },
+    })
+    for (const [path, content] of Object.entries(given)) host.given(path, content)
+    const plan = planOf((r) => void service_reload(r, { name: 'web' }))
+    t.strictSame(failureOf(await run(plan, host)), undefined)
+    t.strictSame(
+      ran.filter((command) => !/ show | status$/.test(command)),
+      expected,
+    )
+    t.equal((await run(plan, host)).outcome, 'unchanged')
+  }
+})
+
+t.test('what it would forget is asked for before the reload, and what comes next reads it', async (t) => {
+  const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state', blank: '1\n' }
+  const seen: (string | null)[] = []
+  const fake = new FakeSupervisor({ running: ['web'] })
+  const host = new VirtualHost({
+    exchanges: ({ socketPath, text }) => `${socketPath} ${text}`,
+    requests: (options, on) => {
+      if (options.body?.includes('signalProcess')) seen.push(on.readText('/srv/state'))
+      return fake.requests(options, on)
+    },
+  })
+  t.strictSame(failureOf(await run(causedBy('1', { keep }), host)), undefined)
+  t.strictSame(seen, ['/run/web.sock show servers state\n'])
+  t.equal(host.readText('/srv/state'), '1\n', 'some day it would not be true any more')
+})
+
+t.test('where it cannot be asked the reload goes on, with a warning', async (t) => {
+  const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
+  const host = new VirtualHost(supervised())
+  const report = await run(causedBy('1', { keep }), host)
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/web is reloaded without what was set at run time/])
+  t.equal(signals(host), 1)
+})
+
+t.test('several may have one service reloaded in one run, each for its own cause', async (t) => {
+  const host = new VirtualHost(supervised())
+  const plan = (a: string, b: string) =>
+    planOf((r) => {
+      for (const [name, content] of [
+        ['a', a],
+        ['b', b],
+      ] as const) {
+        const config = file(r, { path: `/srv/${name}`, content })
+        service_reload(r, { name: 'web', provider, purpose: name, when: [config] })
+      }
+    })
+  t.strictSame(failureOf(await run(plan('1', '1'), host)), undefined)
+  t.equal(signals(host), 2)
+  await run(plan('1', '2'), host)
+  t.equal(signals(host), 3)
+  t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
+})
+
+t.test('what it waits for may be another set of things each time, and back', async (t) => {
+  const host = new VirtualHost(supervised())
+  const plan = (names: readonly string[]) =>
+    planOf((r) => {
+      const when = names.map((name) => file(r, { path: `/srv/${name}`, content: name }))
+      service_reload(r, { name: 'web', provider, purpose: 'the site', when })
+    })
+  for (const names of [['a'], ['a', 'b'], ['a']]) {
+    const before = signals(host)
+    t.strictSame(failureOf(await run(plan(names), host)), undefined)
+    t.equal(signals(host), before + 1, names.join(' '))
+    t.equal((await run(plan(names), host)).outcome, 'unchanged')
+  }
+})
+
+t.test('by force once for each command, and what was due is done with that', async (t) => {
+  const host = new VirtualHost(supervised())
+  await run(causedBy('1'), host)
+  await run(causedBy('2', { force: 'run 7' }), host)
+  t.equal(signals(host), 2)
+  t.equal((await run(causedBy('2', { force: 'run 7' }), host)).outcome, 'unchanged')
+  t.equal((await run(causedBy('2'), host)).outcome, 'unchanged')
+  await run(causedBy('2', { force: 'run 8' }), host)
+  t.equal(signals(host), 3)
+})
+
+t.test('a signal is named without SIG', (t) => {
+  const wrong = () => planOf((r) => void service_reload(r, { name: 'web', signal: 'SIG HUP' }))
+  t.throws(wrong, { message: /a signal without SIG/ })
+  t.end()
+})
+
+/** Writes the files of proc(5) for the main process 100 of `web` and its workers. */
+function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [] as number[] } = {}): void {
+  const stat = (pid: number) => `${pid} (a b) c) S 1 ${'0 '.repeat(17)}${pid}0 0\n`
+  host.given('/proc/100/stat', stat(100)).given('/proc/100/auxv', auxv)
+  host.given('/proc/100/task/100/children', `${workers.join(' ')} `)
+  for (const pid of workers)
+    host
+      .given(`/proc/${pid}/stat`, stat(pid))
+      .given(`/proc/${pid}/cmdline`, leaving.includes(pid) ? 'worker process is shutting down' : 'worker process')
+}
+
+t.test('a file put back by hand: reloaded only where something was loaded in between', async (t) => {
+  const cases: [name: string, now: Parameters<typeof runs>[1], signals: number][] = [
+    ['nothing was loaded', {}, 0],
+    ['one worker ended, and another came', { workers: [102, 103] }, 0],
+    ['all workers are new', { workers: [103, 104] }, 1],
+    ['the old workers leave', { workers: [101, 102, 103], leaving: [101, 102] }, 1],
+    ['the main process has executed its program again', { auxv: 'b' }, 1],
+  ]
+  for (const [name, now, expected] of cases) {
+    const host = new VirtualHost(supervised())
+    runs(host)
+    t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
+    const before = signals(host)
+    t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+    // The content is the same as before.
+    host.writeFile('/srv/config', '1')
+    runs(host, now)
+    const planned = await run(causedBy('1'), new VirtualHost({ base: host }), 'plan')
+    t.equal(planned.outcome, expected === 0 ? 'unchanged' : 'planned', name)
+    t.equal((await run(causedBy('1'), host)).outcome, expected === 0 ? 'unchanged' : 'changed', name)
+    t.equal(signals(host) - before, expected, name)
+    t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', name)
+    // Cached answers are not read again.
+    runs(host, { auxv: 'c' })
+    t.equal((await run(causedBy('1'), host)).outcome, 'unchanged', name)
+  }
+})
+
+t.test('a reload by hand alone is no reason for another one', async (t) => {
+  const host = new VirtualHost(supervised())
+  runs(host)
+  await run(causedBy('1'), host)
+  runs(host, { workers: [105], auxv: 'z' })
+  t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
+})
+
+t.test('where an earlier version has reloaded it, nothing is due', async (t) => {
+  const host = new VirtualHost(supervised())
+  await run(causedBy('1'), host)
+  const earlier = new VirtualHost({ base: host, ...supervised() })
+  for (const what of host.changes.filter((one) => one.endsWith(': loaded'))) earlier.record(what.slice(7), 'null')
+  earlier.writeFile('/srv/config', '1')
+  t.equal((await run(causedBy('1'), earlier)).outcome, 'unchanged')
+})
+
+t.test('adopt: what runs already counts as up to date, until something changes', async (t) => {
+  const host = new VirtualHost(supervised())
+  host.given('/srv/config', '1')
+  t.equal((await run(causedBy('1', { adopt: true }), host)).outcome, 'unchanged')
+  t.equal(signals(host), 0)
+  await run(causedBy('2', { adopt: true }), host)
+  t.equal(signals(host), 1)
+  t.equal((await run(causedBy('2', { adopt: true }), host)).outcome, 'unchanged')
+  const down = new VirtualHost(supervised({}, 'stopped'))
+  down.given('/srv/config', '1')
+  t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'what is down is started')
+})
+
+t.test('a certificate that others keep: reloaded once for each replacement', async (t) => {
+  const [link, first, second] = ['/srv/live.pem', '/srv/archive/1.pem', '/srv/archive/2.pem']
+  const host = new VirtualHost(supervised())
+  host.given(first, '1').given(second, '2')
+  const loads = { loads: [link] }
+  t.strictSame(failureOf(await run(causedBy('1', loads), host)), undefined)
+  const unchanged = async (what: string) => {
+    t.equal((await run(causedBy('1', loads), host)).outcome, 'unchanged', what)
+  }
+  await unchanged('there is none yet')
+  host.replaceLink(link, 'archive/1.pem')
+  await unchanged('the first one: whoever gets it reloads it')
+  for (const replace of [
+    () => host.replaceLink(link, 'archive/2.pem'),
+    () => host.writeFile(second, '3'),
+    () => host.replaceLink(link, first),
+  ]) {
+    const before = signals(host)
+    replace()
+    t.equal((await run(causedBy('1', loads), new VirtualHost({ base: host }), 'plan')).outcome, 'planned')
+    t.equal((await run(causedBy('1', loads), host)).outcome, 'changed')
+    t.equal(signals(host), before + 1)
+    await unchanged('reloaded')
+  }
+  host.remove(link)
+  await unchanged('gone')
+})

@@ -1,0 +1,504 @@
+/**
+ * Tests restarts behind a balancer: drained before the stop, ready after it, and repaired by the next run after any
+ * failure.
+ */
+import t, { type Test } from 'tap'
+import { converge } from '../../../core/converge/engine.ts'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { minutes, seconds } from '../../../core/model/units.ts'
+import { file } from '../../../resources/files/file.ts'
+import { atOnce } from '../../../resources/services/restart/max_unavailable.ts'
+import { service_restart } from '../../../resources/services/service_restart.ts'
+import { contract, failureOf, patchOf, planOf } from '../../support/contract.ts'
+import { type FakeBalancer, FakeHaproxy } from '../../support/fake_haproxy.ts'
+import { type Behaviour, FakeSupervisor } from '../../support/fake_supervisor.ts'
+
+const provider = { kind: 'supervisor' as const }
+const names = ['c1', 'c2', 'c3']
+const ports: Readonly<Record<string, number>> = { c1: 8081, c2: 8082, c3: 8083 }
+const services = names.map((name) => ({ name, ready: { port: ports[name] ?? 0 }, server: `site/${name}` }))
+const socket = '/run/haproxy.sock'
+const remote = { host: 'lb2', port: 9999 }
+const both = [{ socket }, remote]
+const places = [socket, 'lb2:9999']
+
+function conf(host: VirtualHost): void {
+  for (const name of names) host.given(`/etc/supervisor/conf.d/${name}.conf`, `[program:${name}]\nautostart=true\n`)
+}
+
+interface Options {
+  readonly programs?: Record<string, Behaviour>
+  readonly balancers?: readonly Partial<FakeBalancer>[]
+  readonly running?: readonly string[]
+  readonly stopped?: readonly string[]
+}
+
+interface Fakes {
+  readonly supervisor: FakeSupervisor
+  readonly haproxy: FakeHaproxy
+}
+
+function fakes({ programs = {}, balancers = [{}, {}], running = names, stopped = [] }: Options = {}): Fakes {
+  const usual = { startsecs: 1, readyAfter: 3, stopAfter: 2 }
+  const supervisor = new FakeSupervisor({
+    running,
+    stopped,
+    programs: (name) => ({ port: ports[name] ?? 0, ...usual, ...programs[name] }),
+  })
+  const healthy = (server: string, host: VirtualHost) =>
+    supervisor.requests({ port: ports[server.split('/')[1] ?? ''] ?? 0, path: '/' }, host)?.status === 200
+  const haproxy = new FakeHaproxy(
+    balancers.map((more, index) => ({
+      at: places[index] ?? '',
+      backends: { site: names, other: ['x'] },
+      busyFor: 2,
+      healthy,
+      ...more,
+    })),
+  )
+  return { supervisor, haproxy }
+}
+
+const hostOf = ({ supervisor, haproxy }: Fakes, beforeChange?: (count: number, what: string) => void) => ({
+  requests: supervisor.requests,
+  exchanges: haproxy.exchanges,
+  beforeChange,
+})
+
+function statesOf({ haproxy }: Fakes, host: VirtualHost): Record<string, string> {
+  const of = (at: string) => names.map((name) => haproxy.state(host, at, `site/${name}`)).join(', ')
+  return Object.fromEntries(haproxy.balancers.map(({ at }) => [at, of(at)]))
+}
+
+const allReady = Object.fromEntries(places.map((at) => [at, 'ready, ready, ready']))
+
+function harness(options: Options = {}, kill?: (what: string) => boolean) {
+  const all = fakes(options)
+  const told: string[] = []
+  let dead = false
+  const host = new VirtualHost(
+    hostOf(all, (_, what) => {
+      if (kill?.(short(what))) dead = true
+      if (dead) throw new Error('killed')
+    }),
+  )
+  conf(host)
+  const roll = async (more: object = {}, when = 'one', mode: 'run' | 'plan' = 'run') => {
+    told.length = 0
+    const plan = planOf((r) => {
+      const cause = file(r, { path: '/srv/cause', content: when })
+      service_restart(r, { services, provider, balancers: both, when: [cause], ...more } as never)
+    })
+    const on = mode === 'plan' ? new VirtualHost({ base: host }) : host
+    return converge(plan, on, { id: 'test', mode, handlers: [{ progress: (_, line) => void told.push(line) }] })
+  }
+  const revive = () => {
+    dead = false
+    kill = undefined
+  }
+  return { ...all, host, told, roll, revive, states: () => statesOf(all, host) }
+}
+
+/** Shortens the description of a change. */
+function short(change: string): string {
+  const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
+  const name = /<string>(\w+)</.exec(change)?.[1]
+  if (method !== undefined) return [method, name].filter((part) => part !== undefined).join(' ')
+  return change.replace(/ set server site\//, ' ').replace(/record restart (\w+) .*/, 'record restart $1')
+}
+
+const one = fakes({ programs: { c2: { readyAfter: 8 } } })
+const sticky = fakes({ balancers: [{ sticky: true }, {}] })
+const crashed = fakes({ running: ['c1', 'c3'], stopped: ['c2'] })
+const busy = fakes({ balancers: [{ busyFor: 1e6 }, {}] })
+
+contract(t, service_restart, [
+  {
+    name: 'all of them, in two balancers',
+    props: { services, provider, balancers: both },
+    given: conf,
+    host: hostOf(one),
+    then: (t, host) => t.strictSame(statesOf(one, host), allReady),
+    changes: ['replace /c3/restartedFor', 'replace /c2/restartedFor', 'replace /c1/restartedFor'],
+  },
+  {
+    name: 'two at once',
+    props: { services, provider, balancers: both, maxUnavailable: 2 },
+    given: conf,
+    host: hostOf(one),
+    then: (t, host) => t.strictSame(statesOf(one, host), allReady),
+  },
+  {
+    name: 'visitors that a cookie binds',
+    props: { services, provider, balancers: both },
+    given: conf,
+    host: hostOf(sticky),
+    then: (t, host) => t.strictSame(statesOf(sticky, host), allReady),
+  },
+  {
+    name: 'one that did not run',
+    props: { services, provider, balancers: both },
+    given: conf,
+    host: hostOf(crashed),
+    then: (t, host) => t.strictSame(statesOf(crashed, host), allReady),
+  },
+  {
+    name: 'sessions that never end',
+    props: { services, provider, balancers: [{ socket }], drainDeadline: seconds(10) },
+    given: conf,
+    host: hostOf(busy),
+    then: (t, host) => t.equal(statesOf(busy, host)[socket], 'ready, ready, ready'),
+  },
+])
+
+t.test('in this order, for each', async (t) => {
+  const { host, told, roll, states } = harness({ balancers: [{}] })
+  const report = await roll({ balancers: [{ socket }], services: services.slice(0, 2) })
+  t.strictSame(failureOf(report), undefined)
+  t.strictSame(report.warnings, [])
+  const steps = (name: string) => [
+    `record drained site/${name} in ${socket}`,
+    `tell ${socket} disable health site/${name}`,
+    `tell ${socket} ${name} state drain; enable health site/${name}`,
+    `record restart ${name}`,
+    `stopProcess ${name}`,
+    `startProcess ${name}`,
+    `record restart ${name}`,
+    `tell ${socket} ${name} health up`,
+    `tell ${socket} ${name} state ready`,
+    `record drained site/${name} in ${socket}`,
+  ]
+  const before = ['record changes of file /srv/cause', 'write /srv/cause', 'reloadConfig']
+  t.strictSame(host.changes.map(short), [...before, ...steps('c1'), ...steps('c2')])
+  t.strictSame(told, [
+    'restarting c1 (1 of 2)',
+    `draining site/c1 at ${socket}`,
+    'waiting for http://127.0.0.1:8081/',
+    `setting site/c1 ready at ${socket}`,
+    'restarting c2 (2 of 2)',
+    `draining site/c2 at ${socket}`,
+    'waiting for http://127.0.0.1:8082/',
+    `setting site/c2 ready at ${socket}`,
+  ])
+  t.equal(states()[socket], 'ready, ready, ready')
+})
+
+/** Records stops of a server that could still receive visitors, or still had sessions. */
+function watch(all: Fakes): { readonly options: ReturnType<typeof hostOf>; readonly bad: string[]; fewest: number } {
+  const seen = { options: hostOf(all), bad: [] as string[], fewest: names.length }
+  let host: VirtualHost | undefined
+  seen.options = {
+    ...hostOf(all, (_, what) => {
+      const name = /^stopProcess (\w+)/.exec(short(what))?.[1]
+      if (name === undefined || host === undefined) return
+      for (const { at } of all.haproxy.balancers)
+        if (all.haproxy.state(host, at, `site/${name}`).startsWith('ready')) seen.bad.push(`${name} at ${at}`)
+    }),
+    exchanges: (options, machine) => {
+      host = machine
+      const answer = all.haproxy.exchanges(options, machine)
+      for (const { at } of all.haproxy.balancers) {
+        const ready = names.filter((name) => all.haproxy.state(machine, at, `site/${name}`) === 'ready').length
+        seen.fewest = Math.min(seen.fewest, ready)
+      }
+      return answer
+    },
+  }
+  return seen
+}
+
+t.test('none stops with visitors, and never fewer stay than were asked for', async (t) => {
+  for (const [maxUnavailable, stay] of [
+    [1, 2],
+    ['50%', 2],
+    [2, 1],
+    ['100%', 1],
+    [7, 1],
+  ] as const) {
+    const all = fakes()
+    const seen = watch(all)
+    const host = new VirtualHost(seen.options)
+    conf(host)
+    const plan = planOf((r) => void service_restart(r, { services, provider, balancers: both, maxUnavailable }))
+    const report = await converge(plan, host, { id: 'test', mode: 'run' })
+    t.strictSame(failureOf(report), undefined)
+    t.strictSame(seen.bad, [], `${maxUnavailable}`)
+    t.equal(seen.fewest, stay, `${maxUnavailable}`)
+    t.strictSame(statesOf(all, host), allReady)
+  }
+})
+
+t.test('several at once wait for one another where the rest is down', async (t) => {
+  const { told, roll, states } = harness({ balancers: [{ backends: { site: ['c1', 'c2'] } }] })
+  const report = await roll({
+    balancers: [{ socket }],
+    services: [...services.slice(0, 2), { name: 'c3' }],
+    maxUnavailable: 2,
+  })
+  t.strictSame(failureOf(report), undefined)
+  t.ok(told.includes('site/c2 waits until another one is back'))
+  t.notOk(told.some((line) => line.includes('without draining')))
+  t.match(states()[socket], /^ready, ready/)
+})
+
+t.test('how many at once', (t) => {
+  const cases: [number | string, number, number][] = [
+    [1, 4, 1],
+    [3, 4, 3],
+    [4, 4, 3],
+    [9, 4, 3],
+    ['25%', 4, 1],
+    ['49%', 4, 1],
+    ['50%', 4, 2],
+    ['100%', 4, 3],
+    ['10%', 4, 1],
+    [1, 1, 1],
+    ['100%', 1, 1],
+  ]
+  for (const [wanted, all, count] of cases) t.equal(atOnce(wanted, all), count, `${wanted} of ${all}`)
+  t.end()
+})
+
+t.test('an unchanged second run asks no balancer', async (t) => {
+  const { roll, haproxy } = harness()
+  await roll()
+  const before = haproxy.calls
+  t.ok(before > 0)
+  t.equal((await roll()).outcome, 'unchanged')
+  t.equal(haproxy.calls, before)
+})
+
+t.test('a dry run tells the restart, and tells no balancer anything', async (t) => {
+  const { roll, haproxy, host } = harness()
+  await roll()
+  const calls = haproxy.calls
+  const planned = await roll({}, 'two', 'plan')
+  t.equal(haproxy.calls, calls)
+  const changes = host.changes.length
+  t.strictSame(patchOf(planned), patchOf(await roll({}, 'two')))
+  t.ok(host.changes.length > changes)
+})
+
+t.test(
+  'one that does not come up stays drained, the rest goes on, and the run that mends it brings it back',
+  async (t) => {
+    const programs: Record<string, Behaviour> = { c2: { dies: { after: 1, as: 'FATAL' } } }
+    const { told, roll, states, supervisor, host } = harness({ programs })
+    const failure = failureOf(await roll())
+    t.match(failure, {
+      code: 'SERVICE_DOWN',
+      message: /^c2 did not come up.*; restarted before it: c1; left on the old process: c3$/,
+      output: 'log of c2',
+      hint: 'correct the cause, then run again: it continues with c2, which stays drained at /run/haproxy.sock and lb2:9999 until then',
+    })
+    const stays = Object.fromEntries(places.map((at) => [at, 'ready, drain down, ready']))
+    t.strictSame(states(), stays)
+    t.equal(supervisor.states(host).c3, 'RUNNING')
+    t.match(failureOf(await roll()), { message: /^c2 did not come up/ }, 'still')
+    t.equal(told[0], 'starting c2 (1 of 2)')
+    t.strictSame(states(), stays)
+    delete programs.c2
+    t.strictSame(failureOf(await roll()), undefined)
+    t.strictSame(states(), allReady)
+  },
+)
+
+async function killedThen(t: Test, at: string, expected: readonly RegExp[]): Promise<void> {
+  const { roll, revive, states, told } = harness({}, (what) => what === at)
+  t.match(failureOf(await roll()), { message: 'killed' }, `killed at ${at}`)
+  revive()
+  t.strictSame(failureOf(await roll()), undefined)
+  t.strictSame(states(), allReady)
+  for (const line of expected)
+    t.ok(
+      told.some((one) => line.test(one)),
+      `${line}: ${told.join('; ')}`,
+    )
+  t.equal((await roll()).outcome, 'unchanged')
+}
+
+t.test('killed after the restart and before it was ready again: it is brought back, not restarted', async (t) => {
+  await killedThen(t, `tell ${socket} c2 state ready`, [/^bringing back c2 \(1 of 2\)$/, /^setting site\/c2 ready/])
+  await killedThen(t, 'tell lb2:9999 c1 health up', [/^bringing back c1 \(1 of 3\)$/, /^restarting c2 \(2 of 3\)$/])
+  await killedThen(t, 'stopProcess c1', [/^restarting c1 \(1 of 3\)$/, /^setting site\/c1 ready at lb2/])
+})
+
+t.test('what is to be brought back has to answer first', async (t) => {
+  const { roll, revive, states, host, told } = harness(
+    { programs: { c1: { readyAfter: 3 } } },
+    (what) => what === `tell ${socket} c1 health up`,
+  )
+  await roll()
+  revive()
+  host.clock -= 3
+  const planned = await roll({}, 'one', 'plan')
+  t.match(
+    planned.resources.find(({ type }) => type === 'service_restart')?.words,
+    'restart c2, c3; bring back c1',
+    'a dry run says so',
+  )
+  t.strictSame(
+    patchOf(planned).filter((line) => line.includes('/c1/')),
+    ['remove /c1/drained/1', 'remove /c1/drained/0'],
+  )
+  t.strictSame(failureOf(await roll()), undefined)
+  t.ok(told.includes('waiting for http://127.0.0.1:8081/'))
+  t.strictSame(states(), allReady)
+})
+
+t.test('no balancer can be asked: a warning says that other hosts may restart at the same time', async (t) => {
+  const { roll } = harness({ balancers: [{ listening: () => false }, { listening: () => false }] })
+  const report = await roll()
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/without it \(/, /without it, and other hosts may restart theirs at the same time/])
+})
+
+t.test('no balancer is known: a warning names the hosts that may restart at the same time', async (t) => {
+  const apart = { services: services.map(({ server: _, ...one }) => one), balancers: [] }
+  const { roll } = harness()
+  t.strictSame((await roll(apart)).warnings, [], 'nobody else has such services')
+  const more = { ...apart, neighbours: ['web2', 'web3'] }
+  t.match((await roll(more, 'two')).warnings, [
+    /: no balancer is known here: web2, web3 may restart at the same time; set converge\.balancer\.port/,
+  ])
+  t.strictSame((await roll(more, 'two')).warnings, [], 'nothing restarts')
+  t.strictSame((await harness().roll({ neighbours: ['web2'] })).warnings, [], 'the balancers are known')
+})
+
+t.test('a balancer that cannot be asked is a warning, and the restart goes on', async (t) => {
+  const { roll, host, states } = harness({ balancers: [{ listening: () => false }, {}] })
+  const report = await roll()
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [
+    /the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there; the restart goes on without it \(/,
+  ])
+  t.equal(report.warnings.length, 1)
+  t.notOk(host.changes.some((what) => what.startsWith(`tell ${socket}`)))
+  t.equal(states()['lb2:9999'], 'ready, ready, ready')
+  t.equal((await roll()).outcome, 'unchanged')
+})
+
+t.test('a client that does not run has no visitors: nothing about its balancers is a warning', async (t) => {
+  const balancers = [{ listening: () => false }, { backends: { site: ['c1'] } }]
+  const first = await harness({ balancers, running: [] }).roll()
+  t.strictSame([failureOf(first), first.warnings], [undefined, []])
+  const one = await harness({ balancers, running: ['c1'], stopped: ['c2', 'c3'] }).roll()
+  t.strictSame(failureOf(one), undefined)
+  t.match(one.warnings, [/the balancer at \/run\/haproxy.sock cannot be asked: nobody listens there/])
+  t.equal(one.warnings.length, 1)
+  const other = await harness({ balancers, running: ['c3'], stopped: ['c1', 'c2'] }).roll()
+  t.match(other.warnings, [/haproxy.sock cannot be asked/, /lb2:9999 knows no server site\/c3/])
+  t.equal(other.warnings.length, 2)
+})
+
+t.test('a balancer that goes away in the middle: told, and mended by the run that finds it again', async (t) => {
+  let up = true
+  const { roll, states, host } = harness({ balancers: [{}, { listening: () => up }] }, (what) => {
+    if (what === 'startProcess c1') up = false
+    return false
+  })
+  const report = await roll()
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
+  t.equal(states()['lb2:9999'], 'drain, ready, ready')
+  const quiet = await roll()
+  t.equal(quiet.outcome, 'unchanged')
+  t.match(quiet.warnings, [/lb2:9999 cannot be asked.*the next run that reaches it sets the servers ready again/])
+  up = true
+  host.record('x', '')
+  const back = await roll()
+  t.strictSame(patchOf(back), ['remove /c1/drained/0'])
+  t.strictSame(states(), allReady)
+})
+
+t.test('a level that may not drain, and a server that the balancer does not know', async (t) => {
+  const { roll, host } = harness({ balancers: [{ level: 'operator' }, { backends: { site: ['c1', 'c2'] } }] })
+  const report = await roll()
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [
+    /Permission denied; what it balances is restarted without draining \(.*level admin/,
+    /the balancer at lb2:9999 knows no server site\/c3/,
+  ])
+  t.equal(report.warnings.length, 2)
+  t.notOk(host.changes.some((what) => what.includes(`${socket} set server site/c1 state ready`)))
+  t.equal((await roll()).outcome, 'unchanged', 'nothing is recorded where nothing was taken out')
+})
+
+t.test('what an operator has drained or put in maintenance stays so', async (t) => {
+  const { roll, host, haproxy, states, told } = harness({ balancers: [{}] })
+  haproxy.set(host, socket, 'site/c2', 'drain')
+  haproxy.set(host, socket, 'site/c3', 'maint')
+  const before = host.changes.length
+  t.strictSame(failureOf(await roll({ balancers: [{ socket }] })), undefined)
+  t.equal(states()[socket], 'ready, drain, maint')
+  t.notOk(host.changes.slice(before).some((what) => /tell .* c[23] /.test(short(what))))
+  t.ok(told.includes(`site/c2 is in drain at ${socket} already, and stays so`))
+})
+
+t.test('the only one up is not drained: visitors had nowhere to go', async (t) => {
+  const { roll, host, states, told } = harness({ balancers: [{ backends: { site: ['c1'], other: ['x', 'y'] } }] })
+  t.strictSame(failureOf(await roll({ balancers: [{ socket }], services: services.slice(0, 1) })), undefined)
+  t.ok(told.includes(`site/c1 is the only one up at ${socket}: restarted without draining`))
+  t.notOk(host.changes.some((what) => /state (drain|maint)/.test(what)))
+  t.match(states()[socket], /^ready/)
+})
+
+t.test('sessions that never end: a warning, and it goes on', async (t) => {
+  const { roll, host } = harness({ balancers: [{ busyFor: 1e6 }] })
+  const began = host.clock
+  const report = await roll({ balancers: [{ socket }], services: services.slice(0, 1), drainDeadline: seconds(30) })
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [
+    /site\/c1 still had 1 session at \/run\/haproxy.sock after 30 s, and is restarted now \(raise /,
+  ])
+  t.ok(host.clock - began > 29 && host.clock - began < 60)
+})
+
+t.test('a balancer that does not take it for up: the roll ends there, and the next run looks again', async (t) => {
+  let well = false
+  const healthy = (name: string) => well || name !== 'site/c1'
+  const { roll, states, host } = harness({ balancers: [{ healthy, tracking: true }] })
+  const given = { balancers: [{ socket }], deadline: seconds(20) }
+  t.match(failureOf(await roll(given)), {
+    code: 'SERVER_NOT_UP',
+    message: `site/c1 answers, but ${socket} does not take it for up after 20 s; left on the old process: c2, c3`,
+    output: 'DOWN L7STS/500',
+    hint: /option httpchk/,
+  })
+  well = true
+  host.record('x', '')
+  const report = await roll(given)
+  t.strictSame(failureOf(report), undefined)
+  t.ok(patchOf(report).includes('remove /c1/drained/0'))
+  t.equal(states()[socket], 'ready, ready, ready')
+})
+
+t.test('one that was down before, and is not found up: a warning', async (t) => {
+  const healthy = (name: string) => name !== 'site/c2'
+  const { roll } = harness({ balancers: [{ healthy, tracking: true }], running: ['c1', 'c3'], stopped: ['c2'] })
+  const report = await roll({ balancers: [{ socket }], deadline: seconds(20) })
+  t.strictSame(failureOf(report), undefined)
+  t.match(report.warnings, [/site\/c2 answers, but .* does not take it for up after 20 s/])
+})
+
+t.test('several at once: no further one begins after a failure, those under way end', async (t) => {
+  const { roll, supervisor, host, states } = harness({
+    programs: { c1: { dies: { after: 1, as: 'FATAL' } }, c2: { readyAfter: 20 } },
+  })
+  const failure = failureOf(await roll({ maxUnavailable: 2, deadline: minutes(1) }))
+  t.match(failure, { message: /^c1 did not come up.*; restarted before it: c2; left on the old process: c3$/ })
+  t.equal(supervisor.states(host).c2, 'RUNNING')
+  t.equal(states()[socket], 'drain down, ready, ready')
+})
+
+t.test('refused at once', async (t) => {
+  const bad = (given: object, message: RegExp) =>
+    t.throws(() => planOf((r) => void service_restart(r, { services, provider, ...given } as never)), { message })
+  bad({ balancers: [{ socket: 'haproxy.sock' }] }, /an absolute path/)
+  bad({ balancers: [{ host: 'lb1' }] }, /a balancer as/)
+  bad({ services: [{ name: 'a', server: 'client1' }] }, /backend\/name/)
+  bad({ services: [{ name: 'a', server: 'site/c1; shutdown sessions' }] }, /backend\/name/)
+  bad({ maxUnavailable: 0 }, /a count from 1 up/)
+  bad({ maxUnavailable: '0%' }, /a count from 1 up/)
+  bad({ maxUnavailable: '110%' }, /a count from 1 up/)
+})

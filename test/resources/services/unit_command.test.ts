@@ -1,0 +1,73 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { file } from '../../../resources/files/file.ts'
+import { package_ } from '../../../resources/packages/package.ts'
+import { unit_command } from '../../../resources/services/unit_command.ts'
+import { contract, failureOf, planOf, run } from '../../support/contract.ts'
+
+const props = { unit: 'varnish.service', without: 'converge.conf' }
+const unit = (command: string) => `[Unit]\nDescription=x\n[Service]\nExecStart=${command}\n`
+const dropIn = (command: string) => `[Service]\nExecStart=\nExecStart=${command}\n`
+
+contract(t, unit_command, [
+  {
+    name: 'the unit of a package',
+    props,
+    given: (host) => void host.given('/usr/lib/systemd/system/varnish.service', unit('/usr/sbin/varnishd -F')),
+    changes: [],
+  },
+  { name: 'no such unit', props, fails: /varnish\.service is not installed, or has no ExecStart/ },
+  {
+    name: 'a unit without a command',
+    props,
+    given: (host) => void host.given('/usr/lib/systemd/system/varnish.service', '[Service]\nType=oneshot\n'),
+    fails: /has no ExecStart/,
+  },
+])
+
+t.test('the command as systemd reads it, without our drop-in', async (t) => {
+  const cases: [name: string, given: Record<string, string>, command: string][] = [
+    ['that of the package', {}, '/packaged'],
+    ['an older place', { '/lib/systemd/system/varnish.service': unit('/older') }, '/packaged'],
+    ['a unit of the operator', { '/etc/systemd/system/varnish.service': unit('/own') }, '/own'],
+    ['ours is left out', { '/etc/systemd/system/varnish.service.d/converge.conf': dropIn('/ours') }, '/packaged'],
+    ['a drop-in of the operator', { '/etc/systemd/system/varnish.service.d/a.conf': dropIn('/a') }, '/a'],
+    [
+      'the last drop-in counts, wherever it is',
+      {
+        '/etc/systemd/system/varnish.service.d/a.conf': dropIn('/a'),
+        '/usr/lib/systemd/system/varnish.service.d/b.conf': dropIn('/b'),
+      },
+      '/b',
+    ],
+    [
+      'of one name that of the operator',
+      {
+        '/etc/systemd/system/varnish.service.d/a.conf': dropIn('/a'),
+        '/usr/lib/systemd/system/varnish.service.d/a.conf': dropIn('/b'),
+      },
+      '/a',
+    ],
+    ['other files are no drop-ins', { '/etc/systemd/system/varnish.service.d/a.old': dropIn('/a') }, '/packaged'],
+  ]
+  for (const [name, given, command] of cases) {
+    const host = new VirtualHost().given('/usr/lib/systemd/system/varnish.service', unit('/packaged'))
+    for (const [path, text] of Object.entries(given)) host.given(path, text)
+    const plan = planOf((r) => void file(r, { path: '/srv/command', content: unit_command(r, props).command }))
+    t.strictSame(failureOf(await run(plan, host)), undefined, name)
+    t.equal(host.readText('/srv/command'), command, name)
+  }
+})
+
+t.test('a plan before the package is there does not know the command', async (t) => {
+  const plan = planOf((r) => {
+    package_(r, { names: ['varnish'] })
+    file(r, { path: '/srv/command', content: unit_command(r, props).command })
+  })
+  const report = await run(plan, new VirtualHost({ base: new VirtualHost() }), 'plan')
+  t.strictSame(failureOf(report), undefined)
+  t.strictSame(
+    report.resources.map(({ outcome }) => outcome),
+    ['planned', 'unknown', 'unknown'],
+  )
+})

@@ -1,0 +1,100 @@
+import t from 'tap'
+import { VirtualHost } from '../../../core/host/virtual.ts'
+import { seconds } from '../../../core/model/units.ts'
+import { supervisord } from '../../../resources/supervisor/supervisord.ts'
+import { contract, failureOf, planOf, run } from '../../support/contract.ts'
+import { FakeSupervisor } from '../../support/fake_supervisor.ts'
+
+const config = '/etc/supervisor/supervisord.conf'
+
+/** Makes a host where `supervisord -c` starts the fake. */
+function hostWith(fake: FakeSupervisor, status = 0) {
+  return {
+    requests: fake.requests,
+    commands: (argv: readonly string[], _: unknown, host: Parameters<FakeSupervisor['startSupervisord']>[0]) => {
+      if (argv.join(' ') !== `/usr/bin/supervisord -c ${config}`) return null
+      if (status === 0) fake.startSupervisord(host)
+      return { status, stderr: status === 0 ? '' : 'Error: could not find config file' }
+    },
+  }
+}
+
+const silent = new FakeSupervisor({ up: false, socket: '/other.sock' })
+
+contract(t, supervisord, [
+  { name: 'runs already', props: { config }, host: hostWith(new FakeSupervisor()), changes: [] },
+  {
+    name: 'started',
+    props: { config },
+    host: hostWith(new FakeSupervisor({ up: false })),
+    changes: ['replace /running = true'],
+  },
+  {
+    name: 'stopped',
+    props: { config, action: 'stopped' },
+    host: hostWith(new FakeSupervisor({ running: ['a'] })),
+    changes: ['replace /running = false'],
+  },
+  {
+    name: 'stopped already',
+    props: { config, action: 'stopped' },
+    host: hostWith(new FakeSupervisor({ up: false })),
+    changes: [],
+  },
+  {
+    name: 'a configuration it does not take',
+    props: { config },
+    host: hostWith(new FakeSupervisor({ up: false }), 2),
+    fails: /could not find config file/,
+  },
+  {
+    name: 'another one that answers elsewhere: no second one',
+    props: { config, pidFile: '/run/supervisord.pid' },
+    host: hostWith(new FakeSupervisor({ up: false })),
+    given: (host) =>
+      host.given('/run/supervisord.pid', '77\n').given('/proc/77/cmdline', '/usr/bin/python3\0/usr/bin/supervisord\0'),
+    fails: /process 77.*does not answer at \/var\/run\/supervisor\.sock.*kill 77/s,
+  },
+  {
+    name: 'a pid file that was left behind',
+    props: { config, pidFile: '/run/supervisord.pid' },
+    host: hostWith(new FakeSupervisor({ up: false })),
+    given: (host) => host.given('/run/supervisord.pid', '77\n').given('/proc/77/cmdline', '/bin/bash\0'),
+    changes: ['replace /running = true'],
+  },
+  {
+    name: 'a socket that does not come',
+    props: { config, deadline: seconds(5), log: '/var/log/supervisord.log' },
+    host: hostWith(silent),
+    given: (host) => host.given('/var/log/supervisord.log', 'CRIT no socket\n'),
+    fails: /supervisord was not running within 5 s.*file=\/var\/run\/supervisor\.sock.*CRIT no socket/s,
+  },
+])
+
+t.test('a changed configuration is told, and restarts nothing', async (t) => {
+  const fake = new FakeSupervisor({ up: false })
+  const host = new VirtualHost(hostWith(fake)).given(config, '[supervisord]\n')
+  const once = async () => {
+    const report = await run(
+      planOf((r) => void supervisord(r, { config })),
+      host,
+    )
+    t.equal(failureOf(report), undefined)
+    return report
+  }
+  t.equal((await once()).outcome, 'changed')
+  t.strictSame((await once()).warnings, [])
+  host.given(config, '[supervisord]\nminfds = 9\n')
+  for (let times = 0; times < 2; times++) {
+    const report = await once()
+    t.equal(report.outcome, 'unchanged')
+    t.match(report.warnings, [
+      /older \/etc\/supervisor\/supervisord\.conf.*\/usr\/bin\/supervisorctl -s unix:\S+ shutdown/,
+    ])
+  }
+  fake.die(host)
+  await host.sleep(seconds(1))
+  host.record('x', 'y')
+  t.equal((await once()).outcome, 'changed')
+  t.strictSame((await once()).warnings, [])
+})
